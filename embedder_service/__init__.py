@@ -1,0 +1,1 @@
+"""Words and images to vectors of one joint space."""

@@ -1,0 +1,1 @@
+"""Composes the embedder and the index into search, tagging and a gallery."""

@@ -1,0 +1,1 @@
+"""Named vector indexes: durable, live, searched by angle."""
