@@ -1,0 +1,60 @@
+"""Errors of training.
+
+TrainerError
+├── BackboneUnusable        the pretrained network cannot be read, or is not one that gives feature vectors
+├── CacheMismatch           a feature cache was made with another backbone, view or type
+├── CacheInUse              another process is writing the same feature cache
+├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
+├── RunMismatch             a run's folder holds a run with other settings
+├── TrainingPackageMissing  a package that only training needs is not installed
+├── TrainingSetUnusable     a training set has no images, or a class has no vector
+└── WordVectorsMalformed    a file of word vectors has a line that is not a word and its numbers
+"""
+
+__all__ = [
+    "BackboneUnusable",
+    "CacheInUse",
+    "CacheMismatch",
+    "EvaluationImpossible",
+    "RunMismatch",
+    "TrainerError",
+    "TrainingPackageMissing",
+    "TrainingSetUnusable",
+    "WordVectorsMalformed",
+]
+
+
+class TrainerError(Exception):
+    """Something that training was given does not fit; the message says what to do."""
+
+
+class BackboneUnusable(TrainerError):
+    """The pretrained network cannot be read, or is not one that gives feature vectors."""
+
+
+class CacheMismatch(TrainerError):
+    """A feature cache was made with another backbone, view or type."""
+
+
+class CacheInUse(TrainerError):
+    """Another process is writing the same feature cache."""
+
+
+class EvaluationImpossible(TrainerError):
+    """The images, labels and vocabulary given have nothing in common to measure."""
+
+
+class RunMismatch(TrainerError):
+    """A run's folder holds a run with other settings."""
+
+
+class TrainingPackageMissing(TrainerError):
+    """A package that only training needs is not installed."""
+
+
+class TrainingSetUnusable(TrainerError):
+    """A training set has no images, or a class has no vector."""
+
+
+class WordVectorsMalformed(TrainerError):
+    """A file of word vectors has a line that is not a word and its numbers."""
