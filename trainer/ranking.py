@@ -1,0 +1,41 @@
+"""How good an order is: hit@k of labels for images, precision@k of images for queries.
+
+Contract: scores are similarities, greater is nearer; of equal scores the one at the lower position wins, as a stable
+sort has it. Every function is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["hit_at", "precision_at", "top"]
+
+Floats = NDArray[np.floating]
+
+
+def top(scores: Floats, k: int) -> NDArray[np.int64]:
+    """The positions of the k greatest scores of each row, greatest first: (n, min(k, columns))."""
+    order: NDArray[np.int64] = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return order
+
+
+def hit_at(ks: Sequence[int], scores: Floats, truth: NDArray[np.int64]) -> dict[int, float]:
+    """The share of rows whose true column is among the k greatest (flat hit@k, Frome et al. 2013), for each k."""
+    found = top(scores, max(ks)) == truth[:, None]
+    return {k: float(found[:, :k].any(axis=1).mean()) for k in ks}
+
+
+def precision_at(k: int, scores: Floats, relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The share of relevant items among each row's first k: (n,).
+
+    Where fewer than k items are relevant, the most that could be had counts as 1.
+    """
+    first = np.take_along_axis(relevant, top(scores, k), axis=1)
+    possible = np.minimum(relevant.sum(axis=1), k)
+    if np.any(possible == 0):
+        raise ValueError("a query without any relevant item has no precision")
+    precision: NDArray[np.float64] = first.sum(axis=1) / possible
+    return precision
