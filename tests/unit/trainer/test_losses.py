@@ -1,0 +1,80 @@
+"""Each loss against its formula, written out with loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trainer.head import make_loss
+from trainer.label_space import LabelSpace, unit_rows
+from trainer.settings import LossSettings
+
+RANDOM = np.random.default_rng(7)
+LABELS, CONCEPTS, DIMENSION = 5, 8, 6
+
+
+def space() -> LabelSpace:
+    relevance = RANDOM.random((LABELS, CONCEPTS)).astype(np.float32)
+    relevance[:, -2:] = 0  # words that no picture should be found by
+    return LabelSpace(
+        names=tuple("abcde"),
+        vectors=unit_rows(RANDOM.normal(size=(LABELS, DIMENSION))),
+        concepts=unit_rows(RANDOM.normal(size=(CONCEPTS, DIMENSION))),
+        relevance=relevance / relevance.sum(axis=1, keepdims=True),
+    )
+
+
+SPACE = space()
+OUTPUTS = RANDOM.normal(size=(9, DIMENSION)).astype(np.float32)
+TRUTH = RANDOM.integers(LABELS, size=9).astype(np.int32)
+
+
+def losses(settings: LossSettings, outputs: NDArray[np.float32] = OUTPUTS) -> NDArray[np.float32]:
+    return np.asarray(make_loss(settings, SPACE)(TRUTH, outputs))
+
+
+def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(logits - np.log(np.exp(logits).sum()), dtype=np.float64)
+
+
+def unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(x / np.linalg.norm(x), dtype=np.float32)
+
+
+def test_cosine_is_one_less_the_cosine_to_the_labels_vector() -> None:
+    expected = [1 - unit(x) @ SPACE.vectors[y] for x, y in zip(OUTPUTS, TRUTH, strict=True)]
+    np.testing.assert_allclose(losses(LossSettings("cosine")), expected, atol=1e-5)
+
+
+def test_hinge_rank_sums_the_hinges_of_every_wrong_label() -> None:
+    expected = [
+        sum(max(0.0, 0.3 - unit(x) @ SPACE.vectors[y] + unit(x) @ SPACE.vectors[j]) for j in range(LABELS) if j != y)
+        for x, y in zip(OUTPUTS, TRUTH, strict=True)
+    ]
+    np.testing.assert_allclose(losses(LossSettings("hinge-rank", margin=0.3)), expected, atol=1e-5)
+
+
+def test_softmax_is_the_cross_entropy_over_scaled_cosines() -> None:
+    expected = [-log_softmax(8 * SPACE.vectors @ unit(x))[y] for x, y in zip(OUTPUTS, TRUTH, strict=True)]
+    np.testing.assert_allclose(losses(LossSettings("softmax", scale=8)), expected, atol=1e-4)
+
+
+def test_joint_adds_the_words_that_find_a_label_and_the_cosine() -> None:
+    settings = LossSettings("joint", scale=8, concept_weight=0.5, cosine_weight=2)
+    softmax, cosine = losses(LossSettings("softmax", scale=8)), losses(LossSettings("cosine"))
+    words = [
+        -SPACE.relevance[y] @ log_softmax(8 * SPACE.concepts @ unit(x)) for x, y in zip(OUTPUTS, TRUTH, strict=True)
+    ]
+    np.testing.assert_allclose(losses(settings), softmax + 2 * cosine + 0.5 * np.array(words), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "hinge-rank", "softmax", "joint"])
+def test_only_the_direction_of_an_output_counts(kind: str) -> None:
+    settings = LossSettings(kind)  # type: ignore[arg-type]
+    np.testing.assert_allclose(losses(settings, OUTPUTS * np.float32(7)), losses(settings), atol=1e-4)
+
+
+def test_an_unknown_loss_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="'l1' is unknown"):
+        LossSettings("l1")  # type: ignore[arg-type]

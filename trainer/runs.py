@@ -1,0 +1,69 @@
+"""A run is a folder: its settings, its figures and where it stopped.
+
+Contract: ``settings.json`` is written once, before anything else, and a folder is refused to a run with other
+settings; so what lies in it was made by them, and an interrupted run goes on instead of starting again.
+``metrics.jsonl`` has a line for each epoch. Every file appears whole: written to a temporary name, then renamed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import RunMismatch
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["Run", "write_json"]
+
+
+class Run:
+    """The folder of one run."""
+
+    def __init__(self, folder: Path, settings: DataclassInstance) -> None:
+        """Opens the folder, creating it for a new run.
+
+        Raises:
+            RunMismatch: it holds a run with other settings; the message names them.
+        """
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "settings.json"
+        mine = json.loads(json.dumps(asdict(settings)))
+        if not path.exists():
+            write_json(path, mine)
+            return
+        theirs = json.loads(path.read_text())
+        changed = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+        if changed:
+            described = ", ".join(f"{name} was {theirs.get(name)!r}, is {mine.get(name)!r}" for name in changed)
+            raise RunMismatch(
+                f"{folder} holds a run with other settings ({described}). Name another folder, or delete that one."
+            )
+
+    def record(self, epoch: int, figures: Mapping[str, float]) -> None:
+        """Write an epoch's figures, dropping what an interrupted run wrote of this epoch or later ones."""
+        path = self.folder / "metrics.jsonl"
+        kept = [line for line in self.history() if line["epoch"] < epoch]
+        lines = [*kept, {"epoch": epoch, **figures}]
+        _write_whole(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+    def history(self) -> list[dict[str, Any]]:
+        """The figures of every epoch recorded, oldest first."""
+        path = self.folder / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file whole: to a temporary name, then renamed."""
+    _write_whole(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    written = path.with_name(path.name + ".tmp")
+    written.write_text(text, encoding="utf-8")
+    written.replace(path)
