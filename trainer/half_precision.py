@@ -1,0 +1,70 @@
+"""Halves the size of a .keras file by keeping its kernels as float16.
+
+A .keras file is a zip with the weights in ``model.weights.h5``; Keras casts what it reads there to the type of the
+layer's own variables. So a file whose kernels are float16 loads with plain Keras, and computes in float32 as before.
+Contract: arrays of two or more axes become float16, others (biases, batch statistics, whose small variances float16
+would lose) stay as they are; values beyond float16's range are refused. The file is replaced whole.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["halve_weights"]
+
+
+def halve_weights(path: Path) -> None:
+    """Rewrite a .keras file with float16 kernels.
+
+    Raises:
+        ValueError: a weight is beyond ±65,504 or not finite, so it has no float16.
+    """
+    written = path.with_name(path.name + ".tmp")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            # Without the times of writing the same weights make the same file, and so the same bundle id.
+            undated = zipfile.ZipInfo(entry.filename)
+            undated.compress_type = zipfile.ZIP_DEFLATED
+            target.writestr(undated, _rewritten(entry.filename, source.read(entry)))
+    written.replace(path)
+
+
+def _rewritten(name: str, content: bytes) -> bytes:
+    if name == "model.weights.h5":
+        return _halved(content)
+    if name == "metadata.json":
+        return json.dumps({key: value for key, value in json.loads(content).items() if key != "date_saved"}).encode()
+    return content
+
+
+def _halved(content: bytes) -> bytes:
+    result = io.BytesIO()
+    with h5py.File(io.BytesIO(content), "r") as source, h5py.File(result, "w", track_order=True) as target:
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(item, h5py.Dataset):
+                values = item[()]
+                target.create_dataset(name, data=_half(name, values) if values.ndim > 1 else values)
+            else:
+                target.require_group(name)
+            target[name].attrs.update(item.attrs)
+
+        source.visititems(copy)
+        target.attrs.update(source.attrs)
+    return result.getvalue()
+
+
+def _half(name: str, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    if values.dtype != np.float32:
+        return values
+    if not np.all(np.abs(values) <= np.finfo(np.float16).max):
+        raise ValueError(f"the weights {name} are beyond float16's range or not finite; keep the file in float32")
+    return values.astype(np.float16)
