@@ -1,0 +1,66 @@
+"""Starts the index service: `python -m index_service`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+
+from semsearch.index.v1 import index_service_pb2, index_service_pb2_grpc
+
+from index_service.catalog import Catalog, open_catalog
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.engines.annoy import AnnoyEngine
+from index_service.engines.contract import Engine
+from index_service.engines.exact import ExactEngine
+from index_service.merging import Thresholds
+from index_service.servicer import IndexServicer
+from index_service.settings import IndexSettings
+from index_service.statuses import ERRORS
+from serving.page_tokens import PageTokens, load_key
+from serving.server import GrpcService, run
+from serving.settings import load_settings
+
+KEY_FILE = ".page-tokens.key"
+
+
+@asynccontextmanager
+async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcService]]:
+    """Opens the indexes of the data folder and the servicer over them; closes them in the reverse order."""
+    folder = settings.data / "index"
+    thresholds = Thresholds(settings.full_scan_threshold, settings.deleted_threshold, settings.vacuum_min_vector_number)
+
+    def engine(definition: IndexDefinition) -> Engine:
+        match definition.engine:
+            case EngineKind.ANNOY:
+                return AnnoyEngine(settings.build_threads, settings.annoy_trees)
+            case EngineKind.EXACT:
+                return ExactEngine()
+
+    with ExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call"))
+
+        def open_all() -> tuple[Catalog, bytes]:
+            catalog = stack.enter_context(open_catalog(folder, engine, thresholds))
+            return catalog, load_key(folder / KEY_FILE)
+
+        catalog, key = await asyncio.get_running_loop().run_in_executor(threads, open_all)
+        servicer = IndexServicer(catalog, threads, PageTokens(key))
+        name = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
+        yield [
+            GrpcService(
+                name, lambda server: index_service_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server)
+            )
+        ]
+
+
+def main() -> int:
+    """Reads the settings and serves until a signal."""
+    settings = load_settings(IndexSettings)
+    return run(settings, lambda: open_services(settings), ERRORS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

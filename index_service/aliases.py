@@ -1,0 +1,93 @@
+"""Aliases: one small file, replaced as a whole, so that an alias moves from one index to another at once.
+
+Format: {"format_version": 1, "aliases": {alias: index}, "checksum": SHA-256 of the aliases}. Where the file is damaged,
+what it said is lost: names that no index has can then not be resolved, and the next `set` begins anew beside the
+damaged file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from index_service.durable_files import storage_errors, write_file
+from index_service.errors import StoreDamaged, StoreTooNew
+
+FORMAT_VERSION = 1
+ALIASES_FILE = ".aliases.json"  # with a dot, which no index's name begins with
+
+log = structlog.get_logger(__name__)
+
+
+class Aliases:
+    """The aliases of a data folder; not for several threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / ALIASES_FILE
+        self._names: dict[str, str] = {}
+        self._damage: StoreDamaged | None = None
+        try:
+            self._names = _read(self._path)
+        except StoreDamaged as error:
+            log.warning("aliases lost", problem=str(error))
+            self._damage = error
+
+    def get(self, alias: str) -> str | None:
+        """Returns the index that an alias names.
+
+        Raises:
+            StoreDamaged: the alias is unknown, and what the file said is lost.
+        """
+        if self._damage is not None and alias not in self._names:
+            raise self._damage
+        return self._names.get(alias)
+
+    def of(self, index: str) -> tuple[str, ...]:
+        """Returns the aliases that name an index, sorted."""
+        return tuple(sorted(alias for alias, name in self._names.items() if name == index))
+
+    def set(self, alias: str, index: str) -> str | None:
+        """Lets an alias name an index from now on; returns what it named before. On disk when this returns."""
+        previous = self._names.get(alias)
+        self._write({**self._names, alias: index})
+        return previous
+
+    def remove(self, alias: str) -> str | None:
+        """Removes an alias; returns what it named, None if there is none."""
+        previous = self.get(alias)
+        if previous is not None:
+            self._write({name: index for name, index in self._names.items() if name != alias})
+        return previous
+
+    def _write(self, names: dict[str, str]) -> None:
+        with storage_errors(self._path):
+            if self._damage is not None and self._path.exists():
+                self._path.rename(self._path.with_suffix(".damaged"))
+            write_file(
+                self._path,
+                json.dumps({"format_version": FORMAT_VERSION, "aliases": names, "checksum": _checksum(names)}).encode(),
+            )
+        self._names = names
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_bytes())
+        version, names = content["format_version"], content["aliases"]
+        if version > FORMAT_VERSION:
+            raise StoreTooNew(path, version, FORMAT_VERSION)
+        if content["checksum"] != _checksum(names):
+            raise StoreDamaged(path, "it does not match its checksum")
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreDamaged(path, f"it cannot be read: {error}") from error
+    return dict(names)
+
+
+def _checksum(names: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,195 @@
+"""All indexes of a data folder, by name and by alias.
+
+An index is a folder under its name: there once it has been renamed to it (`store.create`), gone once it has been
+renamed away (`durable_files.remove_folder`); those two renames are the commit points of creating and deleting. There is
+no list beside the folders that could disagree with them. One process at a time holds the data folder, by a lock on a
+file that the system lets go of when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from index_service.aliases import Aliases
+from index_service.definition import NAME_PATTERN, IndexDefinition
+from index_service.durable_files import remove_folder, remove_leftovers, storage_errors
+from index_service.engines.contract import Engine
+from index_service.errors import DataFolderInUse, IndexExists, IndexInUse, IndexNotFound, IndexServiceError
+from index_service.merging import Thresholds
+from index_service.store import create
+from index_service.vector_index import VectorIndex
+
+LOCK_FILE = ".lock"
+
+log = structlog.get_logger(__name__)
+
+EngineFactory = Callable[[IndexDefinition], Engine]
+
+
+@dataclass(frozen=True)
+class DamagedIndex:
+    """An index that could not be opened, and why."""
+
+    name: str
+    problem: IndexServiceError
+
+
+class Catalog:
+    """The open indexes of a data folder; safe for threads."""
+
+    def __init__(self, folder: Path, engine: EngineFactory, thresholds: Thresholds) -> None:
+        self._folder = folder
+        self._engine = engine
+        self._thresholds = thresholds
+        # One merge at a time in the whole service, so that searches keep most of the machine.
+        self._merges = ThreadPoolExecutor(1, thread_name_prefix="merge")
+        # Held for creating, deleting and aliases, never while an index is searched or written.
+        self._lock = threading.Lock()
+        self._aliases = Aliases(folder)
+        self._indexes: dict[str, VectorIndex | DamagedIndex] = {}
+        remove_leftovers(folder)
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and NAME_PATTERN.fullmatch(path.name):
+                self._indexes[path.name] = self._open(path)
+
+    def create(self, definition: IndexDefinition) -> VectorIndex:
+        """Creates an index; it is on disk when this returns.
+
+        Raises:
+            IndexExists: the name is taken.
+            StorageFull: it cannot be written.
+        """
+        with self._lock:
+            name = definition.name
+            folder = self._folder / name
+            # The file system may hold names for equal that differ in case.
+            if name in self._indexes or folder.exists():
+                raise IndexExists(name)
+            if self._aliases.get(name) is not None:
+                raise IndexExists(name, "alias")
+            create(folder, replace(definition, created_microseconds=time.time_ns() // 1_000))
+            self._indexes[name] = index = self._open_sound(folder)
+            return index
+
+    def get(self, name: str) -> VectorIndex:
+        """Returns an index by its name or an alias.
+
+        Raises:
+            IndexNotFound: there is none.
+            StoreDamaged, StorageFull: it could not be opened.
+        """
+        index = self._indexes.get(name) or self._indexes.get(self._aliases.get(name) or "")
+        if index is None:
+            raise IndexNotFound(name)
+        if isinstance(index, DamagedIndex):
+            raise index.problem
+        return index
+
+    def aliases(self, name: str) -> tuple[str, ...]:
+        """Returns the aliases of an index."""
+        return self._aliases.of(name)
+
+    def page(self, after: str, limit: int) -> list[VectorIndex | DamagedIndex]:
+        """Returns the next `limit` indexes by name, from beyond `after`."""
+        with self._lock:
+            names = sorted(name for name in self._indexes if name > after)
+            return [self._indexes[name] for name in names[:limit]]
+
+    def delete(self, name: str) -> int:
+        """Deletes an index; returns how many items went with it, 0 for a damaged one.
+
+        Raises:
+            IndexNotFound: there is none of that name.
+            IndexInUse: an alias names it.
+        """
+        with self._lock:
+            index = self._indexes.get(name)
+            if index is None:
+                raise IndexNotFound(name)
+            if aliases := self._aliases.of(name):
+                raise IndexInUse(name, aliases)
+            count = 0
+            if isinstance(index, VectorIndex):
+                index.close()
+                count = index.stats().item_count
+            with storage_errors(self._folder):
+                remove_folder(self._folder / name)
+            del self._indexes[name]
+            return count
+
+    def set_alias(self, alias: str, name: str) -> str | None:
+        """Lets an alias name an index; returns the one it named before.
+
+        Raises:
+            IndexNotFound: there is no index of that name.
+            IndexExists: the alias is an index's name.
+            StorageFull: it cannot be written; the alias names what it did.
+        """
+        with self._lock:
+            if name not in self._indexes:
+                raise IndexNotFound(name)
+            if alias in self._indexes:
+                raise IndexExists(alias)
+            return self._aliases.set(alias, name)
+
+    def delete_alias(self, alias: str) -> str:
+        """Removes an alias; returns the index it named.
+
+        Raises:
+            IndexNotFound: there is no such alias.
+        """
+        with self._lock:
+            previous = self._aliases.remove(alias)
+        if previous is None:
+            raise IndexNotFound(alias)
+        return previous
+
+    def close(self) -> None:
+        """Closes all indexes."""
+        with self._lock:
+            for index in self._indexes.values():
+                if isinstance(index, VectorIndex):
+                    index.close()
+            self._merges.shutdown(cancel_futures=True)
+
+    def _open(self, folder: Path) -> VectorIndex | DamagedIndex:
+        try:
+            return self._open_sound(folder)
+        except IndexServiceError as error:
+            log.warning("index cannot be opened", index=folder.name, problem=str(error))
+            return DamagedIndex(folder.name, error)
+
+    def _open_sound(self, folder: Path) -> VectorIndex:
+        return VectorIndex(folder, self._engine, self._thresholds, self._merges)
+
+
+@contextmanager
+def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) -> Iterator[Catalog]:
+    """Opens the indexes in `folder`, which is made if need be, and closes them at the end.
+
+    Raises:
+        DataFolderInUse: another process has them open.
+        StorageFull: the folder cannot be written.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK_FILE).open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataFolderInUse(folder) from error
+        catalog = Catalog(folder, engine, thresholds)
+        try:
+            yield catalog
+        finally:
+            catalog.close()

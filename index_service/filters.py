@@ -1,0 +1,146 @@
+"""Filters on attributes, and their translation into parameterised SQL.
+
+What a condition tests is the value at its path. Objects are walked by name; a list at the end of the path passes if any
+of its elements does (one level: a list within a list is not looked into). A path that leads nowhere passes no condition
+but `Exists(present=False)`. Equality knows types: 1 is not true, and "1" is not 1. Ranges hold only for numbers.
+
+Values reach SQL as parameters only; paths are literals (`AttributePath.sql`), which their parser makes safe. The SQL
+runs over a table with a column `attributes` of canonical JSON text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from index_service.attributes import AttributePath, Scalar, to_json
+
+# SQLite's own limits are an expression depth of 1,000 and 32,766 parameters.
+MAX_DEPTH = 8
+MAX_CONDITIONS = 256
+MAX_VALUES = 10_000
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The attribute equals one of the values; none of no values."""
+
+    path: AttributePath
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class Within:
+    """The attribute is a number within bounds; a bound that is None is open."""
+
+    path: AttributePath
+    gt: float | None = None
+    gte: float | None = None
+    lt: float | None = None
+    lte: float | None = None
+
+
+@dataclass(frozen=True)
+class Exists:
+    """The attribute is there, be it null, or it is not."""
+
+    path: AttributePath
+    present: bool
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Passes if all of `must`, none of `must_not` and, unless empty, at least one of `should` do."""
+
+    must: tuple[Condition, ...] = ()
+    should: tuple[Condition, ...] = ()
+    must_not: tuple[Condition, ...] = ()
+
+
+Condition: TypeAlias = OneOf | Within | Exists | Filter
+
+
+@dataclass(frozen=True)
+class Sql:
+    """An SQL expression and its parameters; true, false or NULL, which counts as false."""
+
+    text: str
+    parameters: tuple[str | float, ...] = ()
+
+
+def to_sql(condition: Condition) -> Sql:
+    """Translates a filter or a condition."""
+    match condition:
+        case Filter():
+            return _filter(condition)
+        case OneOf():
+            return _one_of(condition)
+        case Within():
+            return _within(condition)
+        case Exists(path, present):
+            return Sql(f"json_type(attributes, {path.sql}) IS {'NOT ' if present else ''}NULL")
+
+
+def index_statements(path: AttributePath, number: int) -> tuple[str, ...]:
+    """Returns the statements that make `OneOf` on a path fast: one index for scalars, one that finds lists."""
+    return (
+        f"CREATE INDEX attribute_{number}_value ON items (attributes -> {path.sql})",
+        f"CREATE INDEX attribute_{number}_type ON items (json_type(attributes, {path.sql}))",
+    )
+
+
+def _filter(condition: Filter) -> Sql:
+    terms = [to_sql(each) for each in condition.must]
+    if condition.should:
+        terms.append(_join([to_sql(each) for each in condition.should], " OR "))
+    for each in condition.must_not:
+        inner = to_sql(each)
+        # A test of an absent attribute is NULL, and NOT NULL would be NULL too.
+        terms.append(Sql(f"({inner.text}) IS NOT TRUE", inner.parameters))
+    return _join(terms, " AND ") if terms else Sql("TRUE")
+
+
+def _one_of(condition: OneOf) -> Sql:
+    if not condition.values:
+        return Sql("FALSE")
+    path = condition.path.sql
+    texts = tuple(to_json(value) for value in condition.values)
+    among = f"IN ({', '.join('?' * len(texts))})"
+    element = f"attributes -> ({path} || '[' || key || ']')"
+    # Two terms that each have an index, so that SQLite joins two look-ups instead of reading every row.
+    return Sql(
+        f"((attributes -> {path}) {among} OR (json_type(attributes, {path}) = 'array' AND EXISTS "  # noqa: S608 — no value is in the text
+        f"(SELECT 1 FROM json_each(attributes, {path}) WHERE ({element}) {among})))",
+        texts + texts,
+    )
+
+
+def _within(condition: Within) -> Sql:
+    path = condition.path.sql
+    bounds = [
+        (operator, bound)
+        for operator, bound in (
+            (">", condition.gt),
+            (">=", condition.gte),
+            ("<", condition.lt),
+            ("<=", condition.lte),
+        )
+        if bound is not None
+    ]
+    tests = "".join(f" AND atom {operator} ?" for operator, _ in bounds)
+    # json_each gives the elements of a list, or a scalar itself; the members of an object are no elements.
+    return Sql(
+        f"(json_type(attributes, {path}) <> 'object' AND EXISTS "  # noqa: S608 — no value is in the text
+        f"(SELECT 1 FROM json_each(attributes, {path}) WHERE type IN ('integer', 'real'){tests}))",
+        tuple(bound for _, bound in bounds),
+    )
+
+
+def _join(terms: Sequence[Sql], operator: str) -> Sql:
+    if len(terms) == 1:
+        return terms[0]
+    return Sql(
+        "(" + operator.join(term.text for term in terms) + ")",
+        tuple(parameter for term in terms for parameter in term.parameters),
+    )

@@ -1,0 +1,111 @@
+"""The manifest of an index: which segments there are, with the size and SHA-256 of each of their files.
+
+Replaced as a whole; the rename is the commit point of a merge. What it does not name does not exist, and what it names
+is believed only if it is as it says. It holds no truth: without it, all segments are built again from the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from index_service.definition import EngineKind
+from index_service.durable_files import sha256, write_file
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+
+
+class UnusableManifest(Exception):
+    """The manifest cannot be used; caught in recovery, which says so and rebuilds."""
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file of a segment."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileRecord:
+        """Describes a file as it is."""
+        return cls(path.name, path.stat().st_size, sha256(path))
+
+    def problem(self, folder: Path) -> str | None:
+        """Says what is wrong with the file in a folder; None if it is as recorded."""
+        path = folder / self.name
+        if not path.is_file():
+            return f"{self.name} is missing"
+        if path.stat().st_size != self.size_bytes:
+            return f"{self.name} has {path.stat().st_size} bytes instead of {self.size_bytes}"
+        if sha256(path) != self.sha256:
+            return f"{self.name} does not match its checksum"
+        return None
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """A segment: the folder's name, and its files."""
+
+    name: str
+    engine: EngineKind
+    row_count: int
+    files: tuple[FileRecord, ...]
+
+    def problem(self, folder: Path) -> str | None:
+        """Says what is wrong with the segment's files; None if they are as recorded."""
+        return next((problem for file in self.files if (problem := file.problem(folder))), None)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The segments that belong to the store `store_uid`."""
+
+    store_uid: str
+    segments: tuple[SegmentRecord, ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Replaces the manifest in an index's folder."""
+        body = {"format_version": FORMAT_VERSION, **asdict(self)}
+        content = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
+        write_file(folder / MANIFEST_FILE, content.encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest | None:
+        """Reads the manifest of an index's folder; None if there is none.
+
+        Raises:
+            UnusableManifest: it is damaged, or of a newer version.
+        """
+        path = folder / MANIFEST_FILE
+        if not path.exists():
+            return None
+        try:
+            body = json.loads(path.read_bytes())
+            checksum = body.pop("checksum")
+            if body["format_version"] > FORMAT_VERSION:
+                raise UnusableManifest(f"{path} is of a newer format, version {body['format_version']}")
+            if checksum != _checksum(body):
+                raise UnusableManifest(f"{path} does not match its checksum")
+            return cls(
+                body["store_uid"],
+                tuple(
+                    SegmentRecord(
+                        each["name"],
+                        EngineKind(each["engine"]),
+                        each["row_count"],
+                        tuple(FileRecord(**file) for file in each["files"]),
+                    )
+                    for each in body["segments"]
+                ),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnusableManifest(f"{path} cannot be read ({error})") from error
+
+
+def _checksum(body: object) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

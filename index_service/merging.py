@@ -1,0 +1,214 @@
+"""Merges: live rows and the dead rows of old segments are folded into a new segment, while searches and writes go on.
+
+1. What to fold is chosen from a snapshot.
+2. The rows alive in it are written as a new segment, synced and renamed.
+3. The manifest names the new segment in place of those it replaces: the commit point.
+4. The new snapshot is published; what was deleted meanwhile is masked in it, what was added meanwhile stays live.
+5. The folders of the old segments are removed; their mapped files live on until the last search that uses them ends.
+
+Stopped before 3, nothing has happened, and the next start removes what was written; stopped after it, the next start
+finds the new segment. The store is not touched: a merge can lose nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from index_service.definition import EngineKind
+from index_service.durable_files import remove_folder, storage_errors
+from index_service.engines.contract import Engine
+from index_service.errors import BuildFailed, IndexServiceError
+from index_service.manifest import Manifest
+from index_service.segments import SEGMENTS_FOLDER, open_segment, write_segment
+from index_service.snapshot import Part, Published, Segment, Snapshot
+
+Progress = Callable[[int, int], None]
+
+log = structlog.get_logger(__name__)
+
+# After a merge that failed, so that a full disk is not written to again and again.
+_RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When to merge; names and figures are those that Qdrant publishes."""
+
+    full_scan_threshold: int = 10_000  # live rows that are still scanned
+    deleted_threshold: float = 0.2  # share of a segment's rows that may be dead
+    vacuum_min_vector_number: int = 1_000  # below so many rows, dead ones do not matter
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Segments to fold, together with all live rows."""
+
+    before: Snapshot
+    segments: tuple[Segment, ...]
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """What is folded."""
+        return (*self.segments, self.before.live)
+
+    @property
+    def row_count(self) -> int:
+        """Rows that the new segment will have."""
+        return sum(part.alive_count for part in self.parts)
+
+
+def plan(snapshot: Snapshot, thresholds: Thresholds) -> Plan | None:
+    """Chooses what to fold by the thresholds; None if nothing is due.
+
+    Segments no larger than what is folded anyway join in, so that their number grows with the logarithm of the rows.
+    """
+    crowded = [
+        segment
+        for segment in snapshot.segments
+        if len(segment.rows) >= thresholds.vacuum_min_vector_number
+        and segment.dead_count >= thresholds.deleted_threshold * len(segment.rows)
+    ]
+    if len(snapshot.live.rows) < thresholds.full_scan_threshold and not crowded:
+        return None
+    chosen = list(crowded)
+    total = sum(part.alive_count for part in (*chosen, snapshot.live))
+    for segment in sorted(snapshot.segments, key=lambda each: each.alive_count):
+        if segment not in crowded and segment.alive_count <= total:
+            chosen.append(segment)
+            total += segment.alive_count
+    return Plan(snapshot, tuple(chosen))
+
+
+def plan_all(snapshot: Snapshot) -> Plan | None:
+    """Chooses everything; None if it is one segment without dead rows already, or empty."""
+    dirty = any(segment.dead_count for segment in snapshot.segments) or len(snapshot.live.rows) > 0
+    return Plan(snapshot, snapshot.segments) if dirty or len(snapshot.segments) > 1 else None
+
+
+class Merger:
+    """Merges of one index, one at a time, on a thread of `executor`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        kind: EngineKind,
+        engine: Engine,
+        manifest: Manifest,
+        published: Published,
+        thresholds: Thresholds,
+        executor: Executor,
+    ) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._engine = engine
+        self._manifest = manifest
+        self._published = published
+        self._thresholds = thresholds
+        self._executor = executor
+        self._lock = threading.Lock()
+        # Apart, so that a commit that asks for a merge does not wait for a manifest to be synced.
+        self._commit_lock = threading.Lock()
+        self._queued = False
+        self._closed = False
+        self._not_before = 0.0
+
+    def consider(self, *, anyway: bool = False) -> None:
+        """Starts a merge in the background if one is due and none is waiting; cheap enough for every commit."""
+        with self._lock:
+            if self._queued or self._closed or time.monotonic() < self._not_before:
+                return
+            if not anyway and plan(self._published.newest, self._thresholds) is None:
+                return
+            self._queued = True
+        self._executor.submit(self._in_background, anyway=anyway)
+
+    def fold_all(self, progress: Progress) -> Future[None]:
+        """Folds everything into one segment; `progress` is called with the rows that are done and all rows.
+
+        The future raises BuildFailed or StorageFull where that was not possible; nothing has changed then.
+        """
+        return self._executor.submit(self._fold_all, progress)
+
+    def close(self) -> None:
+        """Ends a merge that is under way; none commits any more."""
+        with self._commit_lock:
+            self._closed = True
+        self._engine.stop()
+
+    def _fold_all(self, progress: Progress) -> None:
+        chosen = plan_all(self._published.newest)
+        total = self._published.newest.alive_count if chosen is None else chosen.row_count
+        progress(0, total)
+        if chosen is not None:
+            self._merge(chosen, lambda done: progress(done, total))
+        progress(total, total)
+
+    def _in_background(self, *, anyway: bool) -> None:
+        newest = self._published.newest
+        chosen = plan_all(newest) if anyway else plan(newest, self._thresholds)
+        try:
+            if chosen is not None:
+                self._merge(chosen, lambda _: None)
+        except (IndexServiceError, OSError) as error:
+            self._not_before = time.monotonic() + _RETRY_SECONDS
+            if not self._closed:
+                log.warning("merge failed", folder=str(self._folder), problem=str(error), retry_seconds=_RETRY_SECONDS)
+        finally:
+            self._queued = False
+        self.consider()
+
+    def _merge(self, chosen: Plan, progress: Callable[[int], None]) -> None:
+        started = time.monotonic()
+        added = []
+        with storage_errors(self._folder):
+            if chosen.row_count:
+                added = [write_segment(self._folder, self._kind, self._engine, chosen.parts, progress)]
+            folded = {segment.name for segment in chosen.segments}
+            kept = tuple(record for record in self._manifest.segments if record.name not in folded)
+            manifest = replace(self._manifest, segments=(*kept, *added))
+            opened = [open_segment(self._folder, record, self._engine) for record in added]
+            with self._commit_lock:
+                if self._closed:
+                    raise BuildFailed("The index was closed while its rows were being merged.")
+                manifest.write(self._folder)
+                self._manifest = manifest
+            self._published.update(lambda current: _swapped(current, chosen, opened))
+            self._published.forget_older()
+            for name in folded:
+                remove_folder(self._folder / SEGMENTS_FOLDER / name)
+        log.info(
+            "merged",
+            folder=str(self._folder),
+            rows=chosen.row_count,
+            folded_segments=len(folded),
+            seconds=round(time.monotonic() - started, 2),
+        )
+
+
+def _swapped(current: Snapshot, chosen: Plan, opened: Sequence[Segment]) -> Snapshot:
+    """Puts the new segment in the place of what it was made from; masks what has been deleted since."""
+    now = {segment.name: segment for segment in current.segments}
+    live_count = len(chosen.before.live.rows)
+    dead = np.concatenate(
+        [
+            *(segment.rows[segment.alive & ~now[segment.name].alive] for segment in chosen.segments),
+            current.live.rows[:live_count][chosen.before.live.alive & ~current.live.alive[:live_count]],
+        ]
+    )
+    folded = {segment.name for segment in chosen.segments}
+    return Snapshot(
+        current.version,
+        (
+            *(segment for segment in current.segments if segment.name not in folded),
+            *(replace(segment, alive=~segment.mask(dead)) for segment in opened),
+        ),
+        current.live.after(live_count),
+    )

@@ -1,0 +1,124 @@
+"""Reading the store, within one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index_service.errors import StoreDamaged
+from index_service.filters import Filter, to_sql
+from index_service.vectors import Vectors
+
+_CHUNK = 4_096
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """An item as the store has it; what was not asked for is None."""
+
+    row: int
+    sequence: int
+    id: str
+    attributes: str | None = None  # canonical JSON
+    vector: Vectors | None = None  # (dimension,)
+
+
+class StoreReader:
+    """A reading transaction of a store."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, dimension: int) -> None:
+        self._connection = connection
+        self._path = path
+        self._dimension = dimension
+
+    def version(self) -> int:
+        """Returns the version that this transaction sees, and pins it."""
+        ((version,),) = self._connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchall()
+        return int(version)
+
+    def check(self) -> None:
+        """Reads the schema and the first and last row of each table: a file cut off or overwritten does not pass.
+
+        Raises:
+            sqlite3.Error: SQLite cannot make sense of the file.
+        """
+        for table in ("items", "vectors"):
+            self._connection.execute(f"SELECT * FROM {table} ORDER BY row LIMIT 1").fetchall()  # noqa: S608 — constants
+            self._connection.execute(f"SELECT * FROM {table} ORDER BY row DESC LIMIT 1").fetchall()  # noqa: S608
+
+    def rows(self, condition: Filter | None = None) -> NDArray[np.int64]:
+        """Returns the row numbers of the items that pass, rising."""
+        passes = to_sql(condition or Filter())
+        cursor = self._connection.execute(
+            f"SELECT row FROM items WHERE {passes.text} ORDER BY row",  # noqa: S608 — values are parameters
+            passes.parameters,
+        )
+        return np.fromiter((row for (row,) in cursor), dtype=np.int64)
+
+    def vectors(self, rows: NDArray[np.int64]) -> Vectors:
+        """Returns the vectors (n, dimension) of rows that rise.
+
+        Raises:
+            StoreDamaged: a row has no vector of the right size.
+        """
+        found = np.empty((len(rows), self._dimension), dtype=np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            cursor = self._connection.execute(
+                "SELECT vector FROM vectors WHERE row IN (SELECT value FROM json_each(?)) ORDER BY row",
+                (json.dumps(chunk.tolist()),),
+            )
+            blobs = [blob for (blob,) in cursor]
+            if len(blobs) != len(chunk):
+                raise StoreDamaged(self._path, f"{len(chunk) - len(blobs)} rows have no vector")
+            for offset, blob in enumerate(blobs):
+                found[start + offset] = self._vector(blob)
+        return found
+
+    def items(self, ids: Sequence[str], *, attributes: bool, vectors: bool) -> dict[str, StoredItem]:
+        """Returns the items that exist among `ids`, by id."""
+        found = self._select(
+            "id IN (SELECT value FROM json_each(?))", [json.dumps(ids)], attributes=attributes, vectors=vectors
+        )
+        return {item.id: item for item in found}
+
+    def items_of(self, rows: NDArray[np.int64], *, attributes: bool) -> dict[int, StoredItem]:
+        """Returns the items of rows, by row."""
+        found = self._select(
+            "row IN (SELECT value FROM json_each(?))", [json.dumps(rows.tolist())], attributes=attributes, vectors=False
+        )
+        return {item.row: item for item in found}
+
+    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> list[StoredItem]:
+        """Returns the next `limit` items that pass, in the order of `sequence`, from beyond `after`."""
+        passes = to_sql(condition)
+        found = self._select(
+            f"sequence > ? AND {passes.text} ORDER BY sequence LIMIT ?",
+            [after, *passes.parameters, limit],
+            attributes=True,
+            vectors=vectors,
+        )
+        return list(found)
+
+    def _select(
+        self, where: str, parameters: Sequence[str | float], *, attributes: bool, vectors: bool
+    ) -> Iterator[StoredItem]:
+        columns = f"row, sequence, id, {'attributes' if attributes else 'NULL'}, {'vector' if vectors else 'NULL'}"
+        tables = "items JOIN vectors USING (row)" if vectors else "items"
+        cursor = self._connection.execute(
+            f"SELECT {columns} FROM {tables} WHERE {where}",  # noqa: S608 — values are parameters
+            parameters,
+        )
+        for row, sequence, item_id, text, blob in cursor:
+            yield StoredItem(row, sequence, item_id, text, None if blob is None else self._vector(blob))
+
+    def _vector(self, blob: bytes) -> Vectors:
+        if len(blob) != 4 * self._dimension:
+            raise StoreDamaged(self._path, f"a vector has {len(blob)} bytes instead of {4 * self._dimension}")
+        return np.frombuffer(blob, dtype="<f4")

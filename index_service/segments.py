@@ -1,0 +1,87 @@
+"""Segments on disk: a folder with `rows.npy`, `vectors.npy` and the engine's own files; never changed once named.
+
+A segment is written under a temporary name, file by file synced, then renamed. It counts from the moment that a
+manifest names it. Vectors are memory-mapped; row numbers (8 bytes each) are held in memory.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from index_service.definition import EngineKind
+from index_service.durable_files import discard, publish, sync, temporary_beside
+from index_service.engines.contract import Engine, Progress
+from index_service.manifest import FileRecord, SegmentRecord
+from index_service.snapshot import Part, Rows, Segment
+
+SEGMENTS_FOLDER = "segments"
+_ROWS = "rows.npy"
+_VECTORS = "vectors.npy"
+_CHUNK = 1_024
+
+
+def write_segment(
+    index_folder: Path, kind: EngineKind, engine: Engine, parts: Sequence[Part], progress: Progress
+) -> SegmentRecord:
+    """Writes a segment of all rows that are alive in `parts`, at least one, and returns its record.
+
+    Raises:
+        BuildFailed: the engine could not.
+        OSError: a file could not be written.
+    """
+    folder = index_folder / SEGMENTS_FOLDER / f"segment-{secrets.token_hex(6)}"
+    temporary = temporary_beside(folder)
+    try:
+        temporary.mkdir(parents=True)
+        rows = _write_rows(temporary, parts)
+        names = (_ROWS, _VECTORS, *engine.build(temporary / _VECTORS, temporary, progress))
+        for name in names:
+            sync(temporary / name)
+        record = SegmentRecord(folder.name, kind, rows, tuple(FileRecord.of(temporary / name) for name in names))
+        sync(temporary)
+        publish(temporary, folder)
+    finally:
+        discard(temporary)
+    return record
+
+
+def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> Segment:
+    """Opens a segment whose files were found to be as recorded; no row of it is marked as deleted.
+
+    Args:
+        index_folder: the index's folder.
+        record: the segment.
+        engine: the one that built it.
+    """
+    folder = index_folder / SEGMENTS_FOLDER / record.name
+    rows: Rows = np.load(folder / _ROWS)
+    # A memmap's own class makes each slice cost microseconds.
+    vectors = np.load(folder / _VECTORS, mmap_mode="r").view(np.ndarray)
+    alive = np.ones(len(rows), dtype=np.bool_)
+    return Segment(rows, vectors, alive, engine.open(vectors, folder), name=record.name)
+
+
+def _write_rows(folder: Path, parts: Sequence[Part]) -> int:
+    """Writes the row numbers and vectors that are alive in `parts`, by row number; returns how many."""
+    rows = np.concatenate([part.rows[part.alive] for part in parts])
+    part_of = np.concatenate([np.full(part.alive_count, number) for number, part in enumerate(parts)])
+    position = np.concatenate([np.flatnonzero(part.alive) for part in parts])
+    order = np.argsort(rows)
+    np.save(folder / _ROWS, rows[order])
+    dimension = parts[0].vectors.shape[1]
+    # Written, not mapped: where the disk is full, a write fails with an error, a mapped page kills the process.
+    with (folder / _VECTORS).open("wb") as file:
+        shape = (len(rows), dimension)
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for start in range(0, len(rows), _CHUNK):
+            chosen = order[start : start + _CHUNK]
+            block = np.empty((len(chosen), dimension), dtype="<f4")
+            for number, part in enumerate(parts):
+                here = part_of[chosen] == number
+                block[here] = part.vectors[position[chosen[here]]]
+            file.write(block.tobytes())
+    return len(rows)

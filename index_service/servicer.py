@@ -1,0 +1,206 @@
+"""IndexService over gRPC: each method validates, translates, calls the core and translates back.
+
+The event loop only moves messages: whatever touches SQLite, vectors or large messages runs on the call threads.
+"""
+
+# ruff: noqa: N802 — gRPC's methods have the names of the RPCs
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, TypeVar
+
+import grpc.aio
+from semsearch.index.v1 import index_service_pb2 as pb
+from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
+
+from index_service.catalog import Catalog, DamagedIndex
+from index_service.errors import ModelMismatch
+from index_service.filters import Filter
+from index_service.translate import indexes, items, searches
+from index_service.translate.filters import to_filter
+from index_service.vector_index import VectorIndex
+from index_service.writes import Written
+from serving.errors import InvalidField, InvalidPageToken
+from serving.page_tokens import PageTokens, page_size
+
+DEFAULT_PAGE = 100
+MAX_PAGE = 1_000
+# Messages of one stream that may wait for their commit while the next is read and translated.
+_IN_FLIGHT = 4
+
+T = TypeVar("T")
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class IndexServicer(pb_grpc.IndexServiceServicer):
+    """Serves the indexes of a catalog."""
+
+    def __init__(self, catalog: Catalog, threads: Executor, page_tokens: PageTokens) -> None:
+        self._catalog = catalog
+        self._threads = threads
+        self._page_tokens = page_tokens
+
+    async def CreateIndex(self, request: pb.CreateIndexRequest, context: Context) -> pb.CreateIndexResponse:
+        """Creates an index."""
+        definition = indexes.to_definition(request.index)
+        index = await self._on_thread(lambda: self._catalog.create(definition))
+        return pb.CreateIndexResponse(index=await self._describe(index))
+
+    async def GetIndex(self, request: pb.GetIndexRequest, context: Context) -> pb.GetIndexResponse:
+        """Returns an index's description."""
+        return pb.GetIndexResponse(index=await self._describe(self._find(request.name, "name")))
+
+    async def ListIndexes(self, request: pb.ListIndexesRequest, context: Context) -> pb.ListIndexesResponse:
+        """Lists the indexes by name."""
+        size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
+        after = self._page_tokens.decode(request.page_token, request) or ""
+        found = await self._on_thread(lambda: self._catalog.page(after, size + 1))
+        token = self._page_tokens.encode(_name(found[size - 1]), request) if len(found) > size else ""
+        described = [await self._describe(index) for index in found[:size]]
+        return pb.ListIndexesResponse(indexes=described, next_page_token=token)
+
+    async def DeleteIndex(self, request: pb.DeleteIndexRequest, context: Context) -> pb.DeleteIndexResponse:
+        """Deletes an index."""
+        name = indexes.required(request.name, "name")
+        return pb.DeleteIndexResponse(deleted_item_count=await self._on_thread(lambda: self._catalog.delete(name)))
+
+    async def UpsertItems(
+        self, request_iterator: AsyncIterator[pb.UpsertItemsRequest], context: Context
+    ) -> pb.UpsertItemsResponse:
+        """Adds or replaces items, message by message."""
+        opened: tuple[pb.UpsertItemsRequest, VectorIndex] | None = None
+        in_flight: deque[asyncio.Future[Written]] = deque()
+        count = 0
+        async for message in request_iterator:
+            if opened is None:
+                opened = message, self._find(message.index, "index")
+                opened[1].check_model(message.model_id)
+            first, index = opened
+            _check_same_stream(first, message)
+            write = await self._on_thread(partial(items.to_upsert, message, index.definition.dimension))
+            in_flight.append(asyncio.wrap_future(index.upsert(write)))
+            if len(in_flight) >= _IN_FLIGHT:
+                count += (await in_flight.popleft()).count
+        if opened is None:
+            raise InvalidField("index", "is missing: the stream had no message.")
+        for written in await asyncio.gather(*in_flight):
+            count += written.count
+        return pb.UpsertItemsResponse(upserted_count=count)
+
+    async def DeleteItems(self, request: pb.DeleteItemsRequest, context: Context) -> pb.DeleteItemsResponse:
+        """Deletes items."""
+        index = self._find(request.index, "index")
+        written = await asyncio.wrap_future(index.delete(items.to_delete(request)))
+        return pb.DeleteItemsResponse(deleted_count=written.count, unknown_ids=written.unknown_ids)
+
+    async def GetItems(self, request: pb.GetItemsRequest, context: Context) -> pb.GetItemsResponse:
+        """Returns items by id."""
+        index = self._find(request.index, "index")
+        return await self._on_thread(lambda: _get_items(index, request))
+
+    async def ListItems(self, request: pb.ListItemsRequest, context: Context) -> pb.ListItemsResponse:
+        """Lists items in the order of first addition."""
+        index = self._find(request.index, "index")
+        return await self._on_thread(lambda: self._list_items(index, request))
+
+    async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
+        """Finds the nearest items."""
+        index = self._find(request.index, "index")
+        return await self._on_thread(lambda: _search(index, request))
+
+    async def OptimizeIndex(
+        self, request: pb.OptimizeIndexRequest, context: Context
+    ) -> AsyncIterator[pb.OptimizeIndexResponse]:
+        """Folds everything into one segment; it goes on where the caller leaves."""
+        index = self._find(request.name, "name")
+        loop = asyncio.get_running_loop()
+        steps: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
+        merge = index.optimize(lambda done, total: _tell(loop, steps, (done, total)))
+        merge.add_done_callback(lambda _: _tell(loop, steps, None))
+        last = (0, 0)
+        while (step := await steps.get()) is not None:
+            last = step
+            if steps.empty():  # a slow caller is told the newest figure, not each
+                yield pb.OptimizeIndexResponse(done_row_count=last[0], total_row_count=last[1])
+        await asyncio.wrap_future(merge)
+        yield pb.OptimizeIndexResponse(
+            done_row_count=last[0], total_row_count=last[1], index=await self._describe(index)
+        )
+
+    async def SetAlias(self, request: pb.SetAliasRequest, context: Context) -> pb.SetAliasResponse:
+        """Lets an alias name an index."""
+        alias = indexes.to_name(request.alias, "alias")
+        name = indexes.required(request.index, "index")
+        previous = await self._on_thread(lambda: self._catalog.set_alias(alias, name))
+        return pb.SetAliasResponse(previous_index=previous or "")
+
+    async def DeleteAlias(self, request: pb.DeleteAliasRequest, context: Context) -> pb.DeleteAliasResponse:
+        """Removes an alias."""
+        alias = indexes.required(request.alias, "alias")
+        return pb.DeleteAliasResponse(previous_index=await self._on_thread(lambda: self._catalog.delete_alias(alias)))
+
+    def _find(self, name: str, field: str) -> VectorIndex:
+        return self._catalog.get(indexes.required(name, field))
+
+    async def _describe(self, index: VectorIndex | DamagedIndex) -> pb.Index:
+        aliases = self._catalog.aliases(_name(index))
+        if isinstance(index, DamagedIndex):
+            return indexes.from_damaged(index, aliases)
+        return await self._on_thread(lambda: indexes.from_index(index, aliases))
+
+    def _list_items(self, index: VectorIndex, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
+        size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
+        cursor = self._page_tokens.decode(request.page_token, request)
+        condition = to_filter(request.filter) or Filter()
+        found = index.page(_sequence(cursor), size + 1, condition, vectors=request.include_vectors)
+        token = self._page_tokens.encode(str(found[size - 1].sequence), request) if len(found) > size else ""
+        return pb.ListItemsResponse(items=[items.from_item(item) for item in found[:size]], next_page_token=token)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
+    if searches.has_vectors(request):
+        index.check_model(request.model_id)
+    terms = searches.to_terms(request, index.definition.dimension)
+    answer = index.search(terms.queries, terms.k, terms.condition, attributes=terms.paths != (), exact=terms.exact)
+    return searches.from_answer(answer, terms.paths)
+
+
+def _get_items(index: VectorIndex, request: pb.GetItemsRequest) -> pb.GetItemsResponse:
+    ids = items.to_ids(request.ids)
+    found = index.items(ids, vectors=request.include_vectors)
+    return pb.GetItemsResponse(
+        items=[items.from_item(found[item_id]) for item_id in ids if item_id in found],
+        unknown_ids=[item_id for item_id in ids if item_id not in found],
+    )
+
+
+def _check_same_stream(first: pb.UpsertItemsRequest, message: pb.UpsertItemsRequest) -> None:
+    if message.index not in ("", first.index):
+        raise InvalidField("index", f'is "{first.index}" in the first message of the stream; it cannot change.')
+    if message.model_id not in ("", first.model_id):
+        raise ModelMismatch(first.index, first.model_id, message.model_id)
+
+
+def _sequence(cursor: str | None) -> int:
+    try:
+        return int(cursor or 0)
+    except ValueError as error:  # a token of another kind of list
+        raise InvalidPageToken from error
+
+
+def _name(index: VectorIndex | DamagedIndex) -> str:
+    return index.name if isinstance(index, DamagedIndex) else index.definition.name
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, steps: asyncio.Queue[tuple[int, int] | None], step: tuple[int, int] | None
+) -> None:
+    loop.call_soon_threadsafe(steps.put_nowait, step)

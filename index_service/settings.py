@@ -1,0 +1,30 @@
+"""Settings of the index service."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from serving.settings import ServiceSettings
+
+
+class IndexSettings(ServiceSettings):
+    """What can be set; thresholds have the names and defaults that Qdrant publishes."""
+
+    service: ClassVar[str] = "index"
+
+    port: int = Field(50053, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
+    metrics_port: int = Field(9053, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
+    full_scan_threshold: int = Field(
+        10_000, ge=1, description="Rows outside segments that are scanned; from so many on they are merged into one."
+    )
+    deleted_threshold: float = Field(
+        0.2, gt=0, le=1, description="Share of a segment's rows that may be deleted before it is merged."
+    )
+    vacuum_min_vector_number: int = Field(
+        1_000, ge=1, description="Segments of fewer rows are not merged for their deleted ones."
+    )
+    annoy_trees: int = Field(50, ge=1, le=1_000, description="Trees in a new Annoy forest.")
+    build_threads: int = Field(1, ge=-1, le=256, description="Threads that build a forest; -1 takes all cores.")
+    call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are worked on at the same time.")

@@ -1,0 +1,189 @@
+"""What a search sees: an immutable picture of all rows in memory, joined to the store by a version.
+
+Invariants:
+- A row number lies in exactly one part: one of the segments, or the live rows. Within a part, row numbers rise.
+- A snapshot of version v counts exactly the rows that commit v left in the store. Committing and publishing are two
+  steps, so a reader pins a version in the store first and then asks for the snapshot of that version (`Published.at`).
+- Nothing that a snapshot refers to changes. Live rows grow in a buffer that snapshots share, each up to its own length.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index_service.engines.contract import Searcher
+from index_service.engines.exact import ExactSearcher
+from index_service.vectors import Mask, Vectors
+
+Rows: TypeAlias = NDArray[np.int64]
+P = TypeVar("P", bound="Part")
+
+_HISTORY = 64
+_FIRST_CAPACITY = 256
+_PUBLISH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows that are searched together: `rows` (n,) rising, `vectors` (n, dimension), `alive` (n,)."""
+
+    rows: Rows
+    vectors: Vectors
+    alive: Mask
+    searcher: Searcher
+
+    @cached_property
+    def alive_count(self) -> int:
+        """How many rows are not deleted."""
+        return int(np.count_nonzero(self.alive))
+
+    @property
+    def dead_count(self) -> int:
+        """How many rows are deleted."""
+        return len(self.rows) - self.alive_count
+
+    def mask(self, rows: Rows) -> Mask:
+        """Marks the positions of those of `rows` that lie here."""
+        marked = np.zeros(len(self.rows), dtype=np.bool_)
+        if len(self.rows) and len(rows):
+            at = np.searchsorted(self.rows, rows)
+            at[at == len(self.rows)] = 0
+            marked[at[self.rows[at] == rows]] = True
+        return marked
+
+
+@dataclass(frozen=True, eq=False)
+class Segment(Part):
+    """A part whose vectors and engine files lie in the folder `name`, and never change."""
+
+    name: str
+
+
+class _Buffer:
+    """Room for rows. Only the snapshot that ends at `used` may append; earlier ones keep what they have."""
+
+    def __init__(self, capacity: int, dimension: int) -> None:
+        self.rows: Rows = np.empty(capacity, dtype=np.int64)
+        self.vectors: Vectors = np.empty((capacity, dimension), dtype=np.float32)
+        self.used = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LiveRows(Part):
+    """Rows that no segment holds yet."""
+
+    _buffer: _Buffer
+
+    @classmethod
+    def of(cls, rows: Rows, vectors: Vectors, alive: Mask) -> LiveRows:
+        """Copies rows into a buffer with room for as many again."""
+        buffer = _Buffer(max(_FIRST_CAPACITY, 2 * len(rows)), vectors.shape[1])
+        return cls._fill(buffer, 0, rows, vectors, alive)
+
+    def appended(self, rows: Rows, vectors: Vectors) -> LiveRows:
+        """Returns these rows and further ones, whose numbers are higher."""
+        alive = np.concatenate([self.alive, np.ones(len(rows), dtype=np.bool_)])
+        count = len(self.rows)
+        if self._buffer.used == count and count + len(rows) <= len(self._buffer.rows):
+            return self._fill(self._buffer, count, rows, vectors, alive)
+        return self.of(np.concatenate([self.rows, rows]), np.concatenate([self.vectors, vectors]), alive)
+
+    def after(self, count: int) -> LiveRows:
+        """Returns the rows from position `count` on."""
+        return self.of(self.rows[count:], self.vectors[count:], self.alive[count:])
+
+    @classmethod
+    def _fill(cls, buffer: _Buffer, start: int, rows: Rows, vectors: Vectors, alive: Mask) -> LiveRows:
+        end = start + len(rows)
+        buffer.rows[start:end] = rows
+        buffer.vectors[start:end] = vectors
+        buffer.used = end
+        held = buffer.vectors[:end]
+        return cls(buffer.rows[:end], held, alive, ExactSearcher(held), buffer)
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What a commit changed: rows added, (m,) rising with vectors (m, dimension), and rows removed."""
+
+    version: int
+    added: Rows
+    vectors: Vectors
+    removed: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """All rows as one commit left them."""
+
+    version: int
+    segments: tuple[Segment, ...]
+    live: LiveRows
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Segments and live rows."""
+        return (*self.segments, self.live)
+
+    @property
+    def alive_count(self) -> int:
+        """How many rows count: the number of items."""
+        return sum(part.alive_count for part in self.parts)
+
+    def after(self, changes: Changes) -> Snapshot:
+        """Returns the snapshot that a commit leads to."""
+        live = self.live.appended(changes.added, changes.vectors) if len(changes.added) else self.live
+        if not len(changes.removed):
+            return Snapshot(changes.version, self.segments, live)
+        segments = tuple(_without(segment, changes.removed) for segment in self.segments)
+        return Snapshot(changes.version, segments, _without(live, changes.removed))
+
+
+def _without(part: P, removed: Rows) -> P:
+    marked = part.mask(removed)
+    return replace(part, alive=part.alive & ~marked) if marked.any() else part
+
+
+class Published:
+    """The newest snapshot and the few before it, for readers that pinned an older version."""
+
+    def __init__(self, first: Snapshot) -> None:
+        self._changed = threading.Condition()
+        self._history = deque([first], maxlen=_HISTORY)
+
+    @property
+    def newest(self) -> Snapshot:
+        """The newest snapshot."""
+        return self._history[-1]
+
+    def update(self, change: Callable[[Snapshot], Snapshot]) -> None:
+        """Replaces the newest snapshot by what `change` makes of it; one change at a time."""
+        with self._changed:
+            self._history.append(change(self._history[-1]))
+            self._changed.notify_all()
+
+    def forget_older(self) -> None:
+        """Lets go of all but the newest: after a merge the older ones hold segments that are gone."""
+        with self._changed:
+            newest = self._history[-1]
+            self._history.clear()
+            self._history.append(newest)
+
+    def at(self, version: int) -> Snapshot | None:
+        """Returns the newest snapshot of a version, waiting for one to come; None if it is not kept any more.
+
+        Raises:
+            TimeoutError: it was committed long ago and never published.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._history[-1].version >= version, _PUBLISH_SECONDS):
+                raise TimeoutError
+            return next((each for each in reversed(self._history) if each.version == version), None)

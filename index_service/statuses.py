@@ -1,0 +1,79 @@
+"""The error table: what each error of the domain becomes on the wire."""
+
+from __future__ import annotations
+
+from grpc import StatusCode
+from semsearch.v1 import error_reason_pb2 as reasons
+
+from index_service import errors
+from serving.errors import ErrorStatus, ErrorTable, FieldViolation, Resource
+
+_INDEX = "semsearch.index.v1.Index"
+_ITEM = "semsearch.index.v1.Item"
+_RETRY_SECONDS = 1.0
+
+
+def _in_field(
+    reason: reasons.ErrorReason.ValueType, error: errors.InvalidId | errors.InvalidVector | errors.InvalidFilter
+) -> ErrorStatus:
+    violation = FieldViolation(error.field, error.description)
+    return ErrorStatus(StatusCode.INVALID_ARGUMENT, reason, fields=(violation,))
+
+
+def _dimension_mismatch(error: errors.DimensionMismatch) -> ErrorStatus:
+    return ErrorStatus(
+        StatusCode.INVALID_ARGUMENT,
+        reasons.ERROR_REASON_DIMENSION_MISMATCH,
+        fields=(FieldViolation(error.field, str(error)),),
+        metadata={"dimension": str(error.dimension), "length": str(error.length)},
+    )
+
+
+def _model_mismatch(error: errors.ModelMismatch) -> ErrorStatus:
+    return ErrorStatus(
+        StatusCode.FAILED_PRECONDITION,
+        reasons.ERROR_REASON_MODEL_MISMATCH,
+        resource=Resource(_INDEX, error.index),
+        metadata={"expected_model": error.expected, "model": error.got},
+    )
+
+
+ERRORS: ErrorTable = {
+    errors.IndexNotFound: lambda error: ErrorStatus(
+        StatusCode.NOT_FOUND, reasons.ERROR_REASON_INDEX_NOT_FOUND, resource=Resource(_INDEX, error.name)
+    ),
+    errors.IndexExists: lambda error: ErrorStatus(
+        StatusCode.ALREADY_EXISTS, reasons.ERROR_REASON_INDEX_EXISTS, resource=Resource(_INDEX, error.name)
+    ),
+    errors.IndexInUse: lambda error: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION,
+        reasons.ERROR_REASON_INDEX_IN_USE,
+        resource=Resource(_INDEX, error.name),
+        metadata={"aliases": ",".join(error.aliases)},
+    ),
+    errors.ItemNotFound: lambda error: ErrorStatus(
+        StatusCode.NOT_FOUND, reasons.ERROR_REASON_ITEM_NOT_FOUND, resource=Resource(_ITEM, error.item_id)
+    ),
+    errors.InvalidId: lambda error: _in_field(reasons.ERROR_REASON_INVALID_ID, error),
+    errors.InvalidVector: lambda error: _in_field(reasons.ERROR_REASON_INVALID_VECTOR, error),
+    errors.InvalidFilter: lambda error: _in_field(reasons.ERROR_REASON_INVALID_FILTER, error),
+    errors.InvalidAttributePath: lambda error: ErrorStatus(
+        StatusCode.INVALID_ARGUMENT,
+        reasons.ERROR_REASON_INVALID_FIELD,
+        fields=(FieldViolation(error.path, error.problem),),
+    ),
+    errors.DimensionMismatch: _dimension_mismatch,
+    errors.ModelMismatch: _model_mismatch,
+    errors.TooManyWrites: lambda _: ErrorStatus(
+        StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
+    ),
+    errors.BuildFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
+    errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
+    # Only at the start, where its sentence is printed and the process ends.
+    errors.DataFolderInUse: lambda _: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
+    ),
+    errors.StoreDamaged: lambda error: ErrorStatus(
+        StatusCode.DATA_LOSS, reasons.ERROR_REASON_STORE_DAMAGED, metadata={"file": error.path.name}
+    ),
+}

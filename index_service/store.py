@@ -1,0 +1,168 @@
+"""The store of one index: a SQLite database, the only truth about its items.
+
+Invariants:
+- A row number is given once and never again. An item that gets a new vector gets a new row; one that gets new
+  attributes only keeps its row. `sequence` is the row number that an id got when it was first added, so it orders items
+  by first addition.
+- Vectors are float32 of length 1; attributes are canonical JSON text (`attributes`).
+- WAL with synchronous=FULL: once a commit returns, it survives a power loss. `version` rises by one with each commit.
+- One connection writes (`writes`), others read, each inside a transaction (`reads`), so no reader waits for a writer.
+
+An index's folder appears under its name as a whole (`create`): the rename is the commit point.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from index_service.definition import IndexDefinition
+from index_service.durable_files import publish, storage_error, storage_errors, sync, temporary_beside
+from index_service.errors import IndexNotFound, InvalidAttributePath, StoreDamaged, StoreTooNew
+from index_service.filters import index_statements
+from index_service.reads import StoreReader
+
+FORMAT_VERSION = 1
+STORE_FILE = "store.sqlite"
+# `attributes -> path` came with SQLite 3.38 (February 2022).
+OLDEST_SQLITE = (3, 38)
+
+_SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE items (row INTEGER PRIMARY KEY AUTOINCREMENT, sequence INTEGER NOT NULL UNIQUE,"
+    " id TEXT NOT NULL UNIQUE, attributes TEXT NOT NULL)",
+    # Apart from the items, so that a filter that reads all attributes does not read the vectors too.
+    "CREATE TABLE vectors (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
+)
+# A vector of 300 numbers fills a page of 4 KB to 88 %, one of 16 KB to 96 %.
+_PAGE_BYTES = 16_384
+
+
+class Store:
+    """An open store."""
+
+    def __init__(self, path: Path, definition: IndexDefinition, uid: str, writer: sqlite3.Connection) -> None:
+        self.path = path
+        self.definition = definition
+        self.uid = uid
+        self.writer = writer
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._closed = False
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """Opens the store in an index's folder.
+
+        Raises:
+            StoreDamaged, StoreTooNew: it is missing, or not what this program wrote.
+            StorageFull: it cannot be written.
+        """
+        path = folder / STORE_FILE
+        if not path.is_file():
+            raise StoreDamaged(path, "there is no such file")
+        writer = _connect(path)
+        try:
+            meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
+            version = int(meta["format_version"])
+            if version > FORMAT_VERSION:
+                raise StoreTooNew(path, version, FORMAT_VERSION)
+            store = cls(path, IndexDefinition.from_json(meta["definition"]), str(meta["uid"]), writer)
+            with store.read() as reader:
+                reader.check()
+        except (KeyError, ValueError, TypeError, InvalidAttributePath, sqlite3.Error) as error:
+            writer.close()
+            raise storage_error(error, path) or StoreDamaged(path, str(error)) from error
+        except StoreDamaged:
+            writer.close()
+            raise
+        return store
+
+    @contextmanager
+    def read(self) -> Iterator[StoreReader]:
+        """Opens a reading transaction: everything read through it is of one version.
+
+        Raises:
+            IndexNotFound: the store is closed.
+            StoreDamaged: SQLite cannot make sense of the file.
+        """
+        if self._closed:
+            raise IndexNotFound(self.definition.name)
+        with storage_errors(self.path):
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                connection = _connect(self.path)
+                connection.execute("PRAGMA query_only = 1")
+            try:
+                connection.execute("BEGIN")
+                yield StoreReader(connection, self.path, self.definition.dimension)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if self._closed:
+                    connection.close()
+                else:
+                    self._idle.put(connection)
+
+    def close(self) -> None:
+        """Closes the connections; readers that are at work finish. Nothing may write any more."""
+        self._closed = True
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+        self.writer.close()
+
+
+def create(folder: Path, definition: IndexDefinition) -> None:
+    """Creates the folder of an index with an empty store.
+
+    1. A folder under a temporary name. 2. The database in it, complete and closed. 3. The folder synced and renamed to
+       its name: the commit point.
+
+    Raises:
+        FileExistsError, OSError: the folder exists.
+        StorageFull: it cannot be written.
+    """
+    temporary = temporary_beside(folder)
+    path = temporary / STORE_FILE
+    with storage_errors(folder):
+        temporary.mkdir(parents=True)
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN")
+            indexes = (
+                statement
+                for number, attribute in enumerate(definition.indexed_attributes)
+                for statement in index_statements(attribute, number)
+            )
+            for statement in (*_SCHEMA, *indexes):
+                connection.execute(statement)
+            connection.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [
+                    ("format_version", FORMAT_VERSION),
+                    ("uid", secrets.token_hex(16)),
+                    ("definition", definition.to_json()),
+                    ("version", 0),
+                ],
+            )
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+        sync(path)
+        sync(temporary)
+        publish(temporary, folder)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection

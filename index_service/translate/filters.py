@@ -1,0 +1,105 @@
+"""semsearch.v1.Filter → `filters.Filter`, within the limits on depth and size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from google.protobuf.struct_pb2 import Value
+from semsearch.v1 import query_pb2
+
+from index_service.attributes import AttributePath, Scalar
+from index_service.errors import InvalidAttributePath, InvalidFilter
+from index_service.filters import (
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    MAX_VALUES,
+    Condition,
+    Exists,
+    Filter,
+    OneOf,
+    Within,
+)
+from index_service.translate.structs import scalar
+
+
+def to_filter(message: query_pb2.Filter, field: str = "filter") -> Filter | None:
+    """Returns the filter; None for one without conditions, which everything passes.
+
+    Raises:
+        InvalidFilter: it is malformed, or deeper or larger than allowed.
+    """
+    condition = _filter(message, field, 1)
+    conditions = list(_flat(condition))
+    if len(conditions) > MAX_CONDITIONS:
+        raise InvalidFilter(field, f"has {len(conditions)} conditions; at most {MAX_CONDITIONS} are allowed.")
+    values = sum(len(each.values) for each in conditions if isinstance(each, OneOf))
+    if values > MAX_VALUES:
+        raise InvalidFilter(field, f"compares with {values} values; at most {MAX_VALUES} are allowed.")
+    return condition if conditions else None
+
+
+def _filter(message: query_pb2.Filter, field: str, depth: int) -> Filter:
+    if depth > MAX_DEPTH:
+        raise InvalidFilter(field, f"is nested deeper than {MAX_DEPTH} filters.")
+    return Filter(
+        *(
+            tuple(_condition(each, f"{field}.{name}[{number}]", depth) for number, each in enumerate(conditions))
+            for name, conditions in (
+                ("must", message.must),
+                ("should", message.should),
+                ("must_not", message.must_not),
+            )
+        )
+    )
+
+
+def _condition(message: query_pb2.Condition, field: str, depth: int) -> Condition:
+    kind = message.WhichOneof("test")
+    if kind is None:
+        raise InvalidFilter(field, "has no test; set equals, any_of, range, exists or nested.")
+    if kind == "nested":
+        if message.field:
+            raise InvalidFilter(f"{field}.field", "must be empty beside a nested filter.")
+        return _filter(message.nested, f"{field}.nested", depth + 1)
+    try:
+        path = AttributePath.parse(message.field)
+    except InvalidAttributePath as error:
+        raise InvalidFilter(f"{field}.field", f"{error.problem}.") from error
+    match kind:
+        case "equals":
+            return OneOf(path, (_scalar(message.equals, f"{field}.equals"),))
+        case "any_of":
+            return OneOf(
+                path,
+                tuple(
+                    _scalar(value, f"{field}.any_of[{number}]") for number, value in enumerate(message.any_of.values)
+                ),
+            )
+        case "range":
+            return _within(message.range, path, f"{field}.range")
+        case "exists":
+            return Exists(path, message.exists)
+
+
+def _within(message: query_pb2.Range, path: AttributePath, field: str) -> Within:
+    bounds = {name: getattr(message, name) if message.HasField(name) else None for name in ("gt", "gte", "lt", "lte")}
+    for name, bound in bounds.items():
+        if bound is not None and math.isnan(bound):
+            raise InvalidFilter(f"{field}.{name}", "is NaN, which no number can be held against.")
+    return Within(path, **bounds)
+
+
+def _scalar(value: Value, field: str) -> Scalar:
+    try:
+        return scalar(value)
+    except ValueError as error:
+        raise InvalidFilter(field, f"{error}.") from error
+
+
+def _flat(condition: Condition) -> Iterator[Condition]:
+    if isinstance(condition, Filter):
+        for each in (*condition.must, *condition.should, *condition.must_not):
+            yield from _flat(each)
+    else:
+        yield condition

@@ -1,0 +1,132 @@
+"""Indexes: their definitions and descriptions."""
+
+from __future__ import annotations
+
+import math
+
+from semsearch.index.v1 import index_service_pb2 as pb
+
+from index_service.attributes import AttributePath
+from index_service.catalog import DamagedIndex
+from index_service.definition import (
+    DEFAULT_RECALL_TARGET,
+    MAX_DIMENSION,
+    NAME_PATTERN,
+    EngineKind,
+    IndexDefinition,
+)
+from index_service.errors import InvalidAttributePath
+from index_service.vector_index import Stats, VectorIndex
+from serving.errors import InvalidField
+
+MAX_INDEXED_ATTRIBUTES = 16
+MAX_LABELS = 64
+MAX_TEXT_CHARACTERS = 512
+
+_ENGINES = {
+    pb.ENGINE_UNSPECIFIED: EngineKind.ANNOY,
+    pb.ENGINE_ANNOY: EngineKind.ANNOY,
+    pb.ENGINE_EXACT: EngineKind.EXACT,
+}
+_ENGINE_MESSAGES = {EngineKind.ANNOY: pb.ENGINE_ANNOY, EngineKind.EXACT: pb.ENGINE_EXACT}
+
+
+def to_definition(message: pb.Index) -> IndexDefinition:
+    """Returns the definition of an index that is to be created.
+
+    Raises:
+        InvalidField: a field is missing, malformed or out of range.
+    """
+    if not 1 <= message.dimension <= MAX_DIMENSION:
+        raise InvalidField("index.dimension", f"must be 1 to {MAX_DIMENSION:,}; it was {message.dimension}.")
+    if not 1 <= len(message.model_id) <= MAX_TEXT_CHARACTERS:
+        raise InvalidField("index.model_id", f"must have 1 to {MAX_TEXT_CHARACTERS} characters.")
+    if message.engine not in _ENGINES:
+        raise InvalidField("index.engine", f"is no engine of this version: {message.engine}.")
+    if math.isnan(message.recall_target) or not 0 <= message.recall_target <= 1:
+        raise InvalidField("index.recall_target", f"must be 0 to 1; it was {message.recall_target:g}.")
+    if len(message.labels) > MAX_LABELS:
+        raise InvalidField("index.labels", f"are {len(message.labels)}; at most {MAX_LABELS} are allowed.")
+    if any(max(len(key), len(text)) > MAX_TEXT_CHARACTERS for key, text in message.labels.items()):
+        raise InvalidField("index.labels", f"may have up to {MAX_TEXT_CHARACTERS} characters.")
+    return IndexDefinition(
+        name=to_name(message.name, "index.name"),
+        dimension=message.dimension,
+        model_id=message.model_id,
+        engine=_ENGINES[message.engine],
+        recall_target=message.recall_target or DEFAULT_RECALL_TARGET,
+        indexed_attributes=_paths(message),
+        labels=dict(message.labels),
+    )
+
+
+def to_name(name: str, field: str) -> str:
+    """Returns a new index's or alias's name.
+
+    Raises:
+        InvalidField: it may not be one.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise InvalidField(
+            field,
+            f'must be 1 to 128 letters, digits, ".", "_" and "-", beginning with a letter; it was "{name[:200]}".',
+        )
+    return name
+
+
+def required(name: str, field: str) -> str:
+    """Returns the name under which an index or an alias is to be found.
+
+    Raises:
+        InvalidField: it is empty.
+    """
+    if not name:
+        raise InvalidField(field, "is missing: the name of an index or an alias.")
+    return name
+
+
+def from_index(index: VectorIndex, aliases: tuple[str, ...]) -> pb.Index:
+    """Describes an index."""
+    definition, stats = index.definition, index.stats()
+    message = pb.Index(
+        name=definition.name,
+        dimension=definition.dimension,
+        model_id=definition.model_id,
+        engine=_ENGINE_MESSAGES[definition.engine],
+        recall_target=definition.recall_target,
+        indexed_attributes=[str(path) for path in definition.indexed_attributes],
+        labels=definition.labels,
+        aliases=aliases,
+        item_count=stats.item_count,
+        stats=_stats(stats),
+    )
+    message.create_time.FromMicroseconds(definition.created_microseconds)
+    return message
+
+
+def from_damaged(index: DamagedIndex, aliases: tuple[str, ...]) -> pb.Index:
+    """Describes an index that could not be opened, as far as that is possible."""
+    return pb.Index(name=index.name, aliases=aliases, stats=pb.IndexStats(repairs=[str(index.problem)]))
+
+
+def _stats(stats: Stats) -> pb.IndexStats:
+    return pb.IndexStats(
+        segment_count=stats.segment_count,
+        segment_row_count=stats.segment_row_count,
+        live_row_count=stats.live_row_count,
+        deleted_row_count=stats.deleted_row_count,
+        disk_bytes=stats.disk_bytes,
+        repairs=stats.repairs,
+    )
+
+
+def _paths(message: pb.Index) -> tuple[AttributePath, ...]:
+    if len(message.indexed_attributes) > MAX_INDEXED_ATTRIBUTES:
+        raise InvalidField("index.indexed_attributes", f"may be up to {MAX_INDEXED_ATTRIBUTES}.")
+    paths = []
+    for number, text in enumerate(message.indexed_attributes):
+        try:
+            paths.append(AttributePath.parse(text))
+        except InvalidAttributePath as error:
+            raise InvalidField(f"index.indexed_attributes[{number}]", f"{error.problem}.") from error
+    return tuple(dict.fromkeys(paths))

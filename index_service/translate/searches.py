@@ -1,0 +1,111 @@
+"""Searches: queries in, neighbours out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from semsearch.index.v1 import index_service_pb2 as pb
+
+from index_service.attributes import AttributePath
+from index_service.errors import InvalidAttributePath
+from index_service.filters import Filter
+from index_service.translate.filters import to_filter
+from index_service.translate.items import to_id, to_vectors
+from index_service.translate.structs import attributes_struct
+from index_service.vector_index import Answer, Neighbor
+from index_service.vectors import Vectors
+from serving.errors import InvalidField
+
+MAX_QUERIES = 1_000
+MAX_K = 10_000
+# Some 10 MB of neighbours without their attributes.
+MAX_NEIGHBORS = 200_000
+_NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class SearchTerms:
+    """A checked search; `paths` of attributes to return, None for all, empty for none."""
+
+    queries: tuple[Vectors | str, ...]
+    k: int
+    condition: Filter | None
+    paths: tuple[AttributePath, ...] | None
+    exact: bool
+
+
+def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
+    """Returns what to search.
+
+    Raises:
+        InvalidField, InvalidFilter, InvalidId, DimensionMismatch, InvalidVector: the request breaks the rules.
+    """
+    if not 1 <= len(message.queries) <= MAX_QUERIES:
+        raise InvalidField("queries", f"must be 1 to {MAX_QUERIES:,}; there were {len(message.queries)}.")
+    if not 1 <= message.k <= MAX_K:
+        raise InvalidField("k", f"must be 1 to {MAX_K:,}; it was {message.k}.")
+    if message.k * len(message.queries) > MAX_NEIGHBORS:
+        raise InvalidField("k", f"times the number of queries must be at most {MAX_NEIGHBORS:,}; ask in several calls.")
+    return SearchTerms(
+        _queries(message, dimension), message.k, to_filter(message.filter), _paths(message), message.exact
+    )
+
+
+def has_vectors(message: pb.SearchRequest) -> bool:
+    """Tells whether a model's vectors are among the queries."""
+    return any(query.HasField("vector") for query in message.queries)
+
+
+def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None) -> pb.SearchResponse:
+    """Returns the neighbours, with the attributes that `paths` point to."""
+    return pb.SearchResponse(
+        results=[
+            pb.SearchResult(neighbors=[_neighbor(neighbor, paths) for neighbor in neighbors])
+            for neighbors in answer.neighbors
+        ],
+        exact=answer.exact,
+    )
+
+
+def _neighbor(neighbor: Neighbor, paths: tuple[AttributePath, ...] | None) -> pb.Neighbor:
+    if neighbor.attributes is None:
+        return pb.Neighbor(id=neighbor.id, distance=neighbor.distance)
+    return pb.Neighbor(
+        id=neighbor.id, distance=neighbor.distance, attributes=attributes_struct(neighbor.attributes, paths)
+    )
+
+
+def _queries(message: pb.SearchRequest, dimension: int) -> tuple[Vectors | str, ...]:
+    queries: list[Vectors | str] = []
+    numbers = []
+    for number, query in enumerate(message.queries):
+        match query.WhichOneof("target"):
+            case "vector":
+                numbers.append(number)
+                queries.append("")
+            case "item_id":
+                queries.append(to_id(query.item_id, f"queries[{number}].item_id"))
+            case None:
+                raise InvalidField(f"queries[{number}]", "has no target; set vector or item_id.")
+    vectors = to_vectors(
+        [message.queries[number].vector.values for number in numbers],
+        dimension,
+        [f"queries[{number}].vector" for number in numbers],
+    )
+    for number, vector in zip(numbers, vectors, strict=True):
+        queries[number] = vector
+    return tuple(queries)
+
+
+def _paths(message: pb.SearchRequest) -> tuple[AttributePath, ...] | None:
+    if not message.HasField("attributes_mask"):
+        return None
+    if list(message.attributes_mask.paths) == [_NOTHING]:
+        return ()
+    paths = []
+    for number, text in enumerate(message.attributes_mask.paths):
+        try:
+            paths.append(AttributePath.parse(text))
+        except InvalidAttributePath as error:
+            raise InvalidField(f"attributes_mask.paths[{number}]", f"{error.problem}.") from error
+    return tuple(paths)

@@ -1,0 +1,212 @@
+"""One index: the store's truth, and the snapshot of its rows that searches use.
+
+Invariants: the store alone is the truth; what is acknowledged is committed and seen by every later call; a read sees
+one version of everything (`_pin`); no read waits for a write or a merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from index_service.definition import IndexDefinition
+from index_service.durable_files import size_bytes
+from index_service.engines.contract import Engine
+from index_service.errors import IndexNotFound, IndexServiceError, ItemNotFound, ModelMismatch
+from index_service.filters import Filter
+from index_service.group_commit import GroupCommit
+from index_service.merging import Merger, Progress, Thresholds
+from index_service.reads import StoredItem, StoreReader
+from index_service.recovery import recover
+from index_service.search import search
+from index_service.snapshot import Published, Snapshot
+from index_service.store import Store
+from index_service.vectors import Vectors
+from index_service.writes import Delete, Outcome, StoreWriter, Upsert, Write, Written
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """An item that was found; `attributes` is canonical JSON, None where it was not asked for."""
+
+    id: str
+    distance: float
+    attributes: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The neighbours of each query, nearest first, and whether every item was compared."""
+
+    neighbors: tuple[tuple[Neighbor, ...], ...]
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What an index consists of; `repairs` says what was found damaged since the service started."""
+
+    item_count: int
+    segment_count: int
+    segment_row_count: int
+    live_row_count: int
+    deleted_row_count: int
+    disk_bytes: int
+    repairs: tuple[str, ...]
+
+
+class VectorIndex:
+    """An open index."""
+
+    def __init__(
+        self, folder: Path, engine: Callable[[IndexDefinition], Engine], thresholds: Thresholds, executor: Executor
+    ) -> None:
+        """Opens the index in `folder`; merges run on a thread of `executor`.
+
+        Raises:
+            StoreDamaged, StorageFull: it cannot be opened.
+        """
+        self.folder = folder
+        self._store = Store.open(folder)
+        self.definition = self._store.definition
+        try:
+            built = engine(self.definition)
+            recovered = recover(folder, self._store, built)
+        except (IndexServiceError, OSError):
+            self._store.close()
+            raise
+        self._repairs = recovered.repairs
+        self._published = Published(recovered.snapshot)
+        self._merger = Merger(
+            folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, executor
+        )
+        self._writer = StoreWriter(self._store)
+        self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, self.definition.name)
+        self._merger.consider(anyway=bool(recovered.repairs))
+
+    def check_model(self, model_id: str) -> None:
+        """Checks that vectors of a model may be held against those of this index.
+
+        Raises:
+            ModelMismatch: they may not.
+        """
+        if model_id != self.definition.model_id:
+            raise ModelMismatch(self.definition.name, self.definition.model_id, model_id)
+
+    def upsert(self, write: Upsert) -> Future[Written]:
+        """Writes items as a whole; the future is done when they are on disk and searchable.
+
+        The future raises ItemNotFound where an item without a vector does not exist, StorageFull or StoreDamaged where
+        the store could not be written; nothing of the write was kept then.
+
+        Raises:
+            TooManyWrites, IndexNotFound: the write was not taken on.
+        """
+        return self._commits.submit(write)
+
+    def delete(self, write: Delete) -> Future[Written]:
+        """Deletes items; the future is done when that is on disk and they are no longer found. Raises as `upsert`."""
+        return self._commits.submit(write)
+
+    def items(self, ids: Sequence[str], *, vectors: bool) -> dict[str, StoredItem]:
+        """Returns the items that exist among `ids`, with attributes, by id."""
+        with self._store.read() as reader:
+            return reader.items(ids, attributes=True, vectors=vectors)
+
+    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> list[StoredItem]:
+        """Returns the next `limit` items that pass, in the order of first addition, from beyond sequence `after`."""
+        with self._store.read() as reader:
+            return reader.page(after, limit, condition, vectors=vectors)
+
+    def search(
+        self, queries: Sequence[Vectors | str], k: int, condition: Filter | None, *, attributes: bool, exact: bool
+    ) -> Answer:
+        """Finds the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
+
+        Raises:
+            ItemNotFound: an id that the index does not have.
+            StoreDamaged: the store cannot be read.
+        """
+        with self._pin() as (reader, snapshot):
+            vectors, without = self._targets(reader, queries)
+            among = None if condition is None else reader.rows(condition)
+            hits, compared_all = search(snapshot, vectors, k, without, among, exact=exact)
+            rows = np.unique(np.concatenate([hit.rows for hit in hits]))
+            items = reader.items_of(rows, attributes=attributes)
+        neighbors = tuple(
+            tuple(
+                Neighbor(items[row].id, distance, items[row].attributes)
+                for row, distance in zip(hit.rows.tolist(), hit.distances.tolist(), strict=True)
+            )
+            for hit in hits
+        )
+        return Answer(neighbors, compared_all)
+
+    def optimize(self, progress: Progress) -> Future[None]:
+        """Folds everything into one segment; see `Merger.fold_all`."""
+        return self._merger.fold_all(progress)
+
+    def stats(self) -> Stats:
+        """Returns what the index consists of now."""
+        snapshot = self._published.newest
+        return Stats(
+            item_count=snapshot.alive_count,
+            segment_count=len(snapshot.segments),
+            segment_row_count=sum(len(segment.rows) for segment in snapshot.segments),
+            live_row_count=snapshot.live.alive_count,
+            deleted_row_count=sum(segment.dead_count for segment in snapshot.segments),
+            disk_bytes=size_bytes(self.folder),
+            repairs=self._repairs,
+        )
+
+    def close(self) -> None:
+        """Commits what was taken on, ends merges and closes the files; reads that are at work finish."""
+        self._merger.close()
+        self._commits.close(IndexNotFound(self.definition.name))
+        self._store.close()
+
+    def _commit(self, writes: Sequence[Write]) -> list[Outcome]:
+        outcomes, changes = self._writer.commit(writes)
+        self._published.update(lambda snapshot: snapshot.after(changes))
+        self._merger.consider()
+        return outcomes
+
+    @contextmanager
+    def _pin(self) -> Iterator[tuple[StoreReader, Snapshot]]:
+        """Yields a reading transaction and the snapshot of the same version.
+
+        The transaction is begun first. Its snapshot may have left the history where this thread was held up between the
+        two for many commits; then both are taken anew.
+        """
+        while True:
+            with self._store.read() as reader:
+                snapshot = self._published.at(reader.version())
+                if snapshot is not None:
+                    yield reader, snapshot
+                    return
+
+    def _targets(self, reader: StoreReader, queries: Sequence[Vectors | str]) -> tuple[Vectors, list[int | None]]:
+        """Returns the queries' vectors (m, dimension), and for those that are items the rows of these."""
+        ids = [query for query in queries if isinstance(query, str)]
+        items = reader.items(ids, attributes=False, vectors=True) if ids else {}
+        vectors = np.empty((len(queries), self.definition.dimension), dtype=np.float32)
+        without: list[int | None] = []
+        for number, query in enumerate(queries):
+            if not isinstance(query, str):
+                vectors[number] = query
+                without.append(None)
+                continue
+            item = items.get(query)
+            if item is None or item.vector is None:
+                raise ItemNotFound(query, "it has no neighbours")
+            vectors[number] = item.vector
+            without.append(item.row)
+        return vectors, without

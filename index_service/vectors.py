@@ -1,0 +1,92 @@
+"""Vectors of length one and the angular distance between them.
+
+Arrays of vectors are float32 (n, dimension), C-contiguous, rows of length 1. Distance is √(2 − 2·cos), which for such
+rows is the length of their difference: 0 for the same direction, 2 for the opposite, smaller = nearer.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors: TypeAlias = NDArray[np.float32]
+Positions: TypeAlias = NDArray[np.intp]
+Mask: TypeAlias = NDArray[np.bool_]
+
+MAX_DISTANCE = 2.0
+# A product of this many float32 (64 MB) stays small beside the vectors it is made from.
+_PRODUCT_CELLS = 16 * 2**20
+# Above this share of rows, multiplying all of them beats gathering those that count.
+_GATHER_SHARE = 0.25
+
+
+class NoDirection(ValueError):
+    """Row `row` has no direction, and why."""
+
+    def __init__(self, row: int, problem: str) -> None:
+        super().__init__(f"row {row} {problem}")
+        self.row = row
+        self.problem = problem
+
+
+def unit(vectors: NDArray[np.float32]) -> Vectors:
+    """Returns vectors (n, dimension) of any length at length 1, as new float32.
+
+    Raises:
+        NoDirection: a row has a NaN or an infinity, or is zero.
+    """
+    wide = vectors.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+    for row in np.flatnonzero(~((lengths > 0) & np.isfinite(lengths)))[:1].tolist():
+        zero = lengths[row] == 0
+        raise NoDirection(row, "is all zero and has no direction." if zero else "has a NaN or an infinity.")
+    shortened: Vectors = (wide / lengths[:, None]).astype(np.float32)
+    return shortened
+
+
+def distances(query: Vectors, rows: Vectors) -> NDArray[np.float32]:
+    """Returns the distances (n,) of a query (dimension,) to rows (n, dimension).
+
+    In float64, as the length of the difference: √(2 − 2·cos) from a float32 product would give up to 5e-4 for a vector
+    and itself, and the last bits would depend on how many rows are multiplied together, so that engines would disagree.
+    """
+    difference = rows.astype(np.float64)
+    difference -= query
+    length = np.sqrt(np.einsum("ij,ij->i", difference, difference))
+    found: NDArray[np.float32] = np.minimum(length, MAX_DISTANCE).astype(np.float32)
+    return found
+
+
+def nearest(queries: Vectors, k: int, rows: Vectors, counting: Mask) -> list[Positions]:
+    """Finds, for each query (m, dimension), positions that contain the `k` nearest rows among those that count.
+
+    All of them are found, with every tie at the k-th place; a few more may be returned, so the caller ranks them by
+    `distances`. The order is that of the rows.
+    """
+    count = int(np.count_nonzero(counting))
+    if count <= k:
+        everything = np.flatnonzero(counting)
+        return [everything] * len(queries)
+    if count < _GATHER_SHARE * len(rows):
+        positions = np.flatnonzero(counting)
+        return [positions[found] for found in _largest_products(queries, k, rows[positions], None)]
+    return _largest_products(queries, k, rows, None if count == len(rows) else ~counting)
+
+
+def _largest_products(queries: Vectors, k: int, rows: Vectors, left_out: Mask | None) -> list[Positions]:
+    # |computed − true product| ≤ dimension·ε for rows of length 1 (Higham, Accuracy and Stability, §3.1); twice,
+    # because both the k-th and the one held against it may be off; and again for rows that are of length 1 only to
+    # within ε.
+    margin = np.float32(4 * rows.shape[1] * np.finfo(np.float32).eps)
+    found: list[Positions] = []
+    chunk = max(1, _PRODUCT_CELLS // len(rows))
+    for start in range(0, len(queries), chunk):
+        products = queries[start : start + chunk] @ rows.T
+        if left_out is not None:
+            products[:, left_out] = -np.inf
+        for row in products:
+            kth = np.partition(row, len(row) - k)[len(row) - k]
+            found.append(np.flatnonzero(row >= kth - margin))
+    return found

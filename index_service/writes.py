@@ -1,0 +1,170 @@
+"""Writing the store: what arrived together is one transaction.
+
+1. BEGIN IMMEDIATE. 2. Each write is checked against what is there and refused as a whole or applied as a whole. 3. The
+version rises. 4. COMMIT: the commit point; SQLite has synced the log when it returns. Before it, nothing is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from index_service.durable_files import storage_errors
+from index_service.errors import ItemNotFound
+from index_service.snapshot import Changes
+from index_service.store import Store
+from index_service.vectors import Vectors
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An item to write; without a vector, new attributes for one that exists."""
+
+    id: str
+    attributes: str  # canonical JSON
+    vector: Vectors | None  # (dimension,), of length 1
+
+
+@dataclass(frozen=True)
+class Upsert:
+    """Items to add or replace, one after the other."""
+
+    items: tuple[NewItem, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Ids to delete."""
+
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+Write: TypeAlias = Upsert | Delete
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a write: how many items, and the ids of a delete that were not there."""
+
+    count: int
+    unknown_ids: tuple[str, ...] = ()
+
+
+Outcome: TypeAlias = Written | ItemNotFound
+
+
+@dataclass
+class _Collected:
+    """What a transaction has changed so far."""
+
+    next_row: int
+    added: list[int] = field(default_factory=list)
+    vectors: list[Vectors] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+
+
+class StoreWriter:
+    """Commits writes; used by one thread at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._connection = store.writer
+        self._path = store.path
+        self._dimension = store.definition.dimension
+
+    def commit(self, writes: Sequence[Write]) -> tuple[list[Outcome], Changes]:
+        """Applies writes in one transaction; returns what became of each, and what changed.
+
+        Raises:
+            StorageFull, StoreDamaged: nothing of any of them was kept.
+        """
+        with storage_errors(self._path):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
+                collected = _Collected(next_row=(found[0] if found else 0) + 1)
+                outcomes = [self._apply(write, collected) for write in writes]
+                ((version,),) = self._connection.execute(
+                    "UPDATE meta SET value = value + 1 WHERE key = 'version' RETURNING value"
+                ).fetchall()
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+        vectors = np.array(collected.vectors, dtype=np.float32).reshape(-1, self._dimension)
+        added = np.array(collected.added, dtype=np.int64)
+        return outcomes, Changes(version, added, vectors, np.array(collected.removed, dtype=np.int64))
+
+    def _apply(self, write: Write, collected: _Collected) -> Outcome:
+        match write:
+            case Upsert():
+                return self._upsert(write, collected)
+            case Delete():
+                return self._delete(write, collected)
+
+    def _upsert(self, write: Upsert, collected: _Collected) -> Outcome:
+        items = _merged(write.items)
+        known = self._known([item.id for item in items])
+        for item in items:
+            if item.vector is None and item.id not in known:
+                return ItemNotFound(item.id, "its attributes cannot be changed without giving a vector")
+        self._connection.executemany(
+            "UPDATE items SET attributes = ? WHERE row = ?",
+            [(item.attributes, known[item.id][0]) for item in items if item.vector is None],
+        )
+        placed = [item for item in items if item.vector is not None]
+        self._remove([known[item.id][0] for item in placed if item.id in known], collected)
+        first = collected.next_row
+        collected.next_row += len(placed)
+        numbered = list(enumerate(placed, first))
+        self._connection.executemany(
+            "INSERT INTO items (row, sequence, id, attributes) VALUES (?, ?, ?, ?)",
+            [(row, known.get(item.id, (row, row))[1], item.id, item.attributes) for row, item in numbered],
+        )
+        self._connection.executemany(
+            "INSERT INTO vectors (row, vector) VALUES (?, ?)",
+            [(row, item.vector.astype("<f4").tobytes()) for row, item in numbered if item.vector is not None],
+        )
+        collected.added.extend(row for row, _ in numbered)
+        collected.vectors.extend(item.vector for item in placed if item.vector is not None)
+        return Written(len(write.items))
+
+    def _delete(self, write: Delete, collected: _Collected) -> Outcome:
+        known = self._known(write.ids)
+        self._remove([row for row, _ in known.values()], collected)
+        return Written(len(known), tuple(item_id for item_id in dict.fromkeys(write.ids) if item_id not in known))
+
+    def _known(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Returns (row, sequence) of the ids that exist."""
+        cursor: sqlite3.Cursor = self._connection.execute(
+            "SELECT id, row, sequence FROM items WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
+        )
+        return {item_id: (row, sequence) for item_id, row, sequence in cursor}
+
+    def _remove(self, rows: Sequence[int], collected: _Collected) -> None:
+        numbers = [(row,) for row in rows]
+        self._connection.executemany("DELETE FROM items WHERE row = ?", numbers)
+        self._connection.executemany("DELETE FROM vectors WHERE row = ?", numbers)
+        collected.removed.extend(rows)
+
+
+def _merged(items: Sequence[NewItem]) -> list[NewItem]:
+    """Returns one item an id, as if they had been written one after the other."""
+    merged: dict[str, NewItem] = {}
+    for item in items:
+        before = merged.get(item.id)
+        if before is not None and item.vector is None:
+            merged[item.id] = replace(before, attributes=item.attributes)
+        else:
+            merged[item.id] = item
+    return list(merged.values())
