@@ -1,0 +1,194 @@
+"""What the gateway needs of an embedder. All vectors are float32 (dimension,), of unit length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.errors import Refused
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word or phrase with its weight; negative weights steer away."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class TextQuery:
+    """A query: as people type it, or as a list of terms."""
+
+    raw: str = ""
+    terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnknownWord:
+    """A word that the vocabulary does not have, with the nearest that it has, best first."""
+
+    word: str
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """A query's vector, the vocabulary's words that it stands for, and the words that did not count."""
+
+    vector: Vector
+    words: tuple[str, ...] = ()
+    unknown_words: tuple[UnknownWord, ...] = ()
+
+
+@dataclass(frozen=True)
+class RefusedText:
+    """A query without a vector."""
+
+    error: Refused
+    unknown_words: tuple[UnknownWord, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextEmbeddings:
+    """One result for each query, in order, and the model that made them."""
+
+    model_id: str
+    results: tuple[TextEmbedding | RefusedText, ...]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of an image, in fractions of its width and height."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """An image to embed; `thumbnail_edge` is the longest edge of the thumbnail wanted, 0 for none."""
+
+    content: bytes
+    crop: Crop | None = None
+    thumbnail_edge: int = 0
+
+
+@dataclass(frozen=True)
+class ImageEmbedding:
+    """An image's vector and what was learnt from reading it; `thumbnail` is WebP."""
+
+    vector: Vector
+    width: int
+    height: int
+    media_type: str
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class ImageEmbeddings:
+    """One result for each image, in order, and the model that made them."""
+
+    model_id: str
+    results: tuple[ImageEmbedding | Refused, ...]
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """From cosine similarity to relevance, 0…1 (Platt 1999)."""
+
+    slope: float
+    offset: float
+
+    def relevance(self, similarity: float) -> float:
+        """Returns 1 / (1 + exp(−(slope · similarity + offset))), written so that nothing overflows."""
+        return 0.5 * (1.0 + math.tanh(0.5 * (self.slope * similarity + self.offset)))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A model's relevance curves and default thresholds."""
+
+    text_to_image: Logistic
+    tags: Logistic
+    image_to_image: Logistic
+    default_min_relevance: float
+    default_min_tag_relevance: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """A joint space of words and images; immutable, named by its id."""
+
+    id: str
+    display_name: str
+    dimension: int
+    input_size: int
+    word_count: int
+    calibration: Calibration
+    metrics: Mapping[str, float]
+    active: bool
+
+    @property
+    def short_hash(self) -> str:
+        """Returns the digest part of the id, by which indexes of the model are named."""
+        return self.id.rpartition(":")[2]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call to the embedder may carry."""
+
+    max_queries: int
+    max_images: int
+    max_image_bytes: int
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the vocabulary; rank 0 is the most frequent one."""
+
+    text: str
+    vector: Vector
+    rank: int
+    taggable: bool
+
+
+@dataclass(frozen=True)
+class Words:
+    """The next words of a vocabulary, in the order of their rank, and the model whose vocabulary it is."""
+
+    model_id: str
+    words: tuple[Word, ...]
+
+
+class Embedder(Protocol):
+    """Turns words and images into vectors.
+
+    Every method raises `DependencyUnavailable` where the embedder does not answer, `Refused` (or a subclass) where it
+    refuses the whole call, and `TimeoutError` where the deadline passed.
+    """
+
+    async def embed_texts(self, queries: Sequence[TextQuery]) -> TextEmbeddings:
+        """Embeds 1 to `Limits.max_queries` queries."""
+
+    async def embed_images(self, images: Sequence[ImageInput]) -> ImageEmbeddings:
+        """Embeds 1 to `Limits.max_images` images."""
+
+    def stream_words(self, skip: int) -> AsyncIterator[Words]:
+        """Yields the vocabulary after its first `skip` words."""
+
+    async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
+        """Returns a model; the empty id is the one that serves now."""
+
+    async def list_models(self) -> Sequence[Model]:
+        """Returns the models that could be served."""

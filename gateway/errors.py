@@ -1,0 +1,218 @@
+"""What can go wrong in the gateway's core. `statuses.py` says what each becomes on the wire.
+
+GatewayError
+├── InvalidId                the id of an image or a collection is not one that can exist
+├── InvalidFilter            a condition of a filter has no field or no test
+├── ImageTooLarge            more bytes than the embedder takes
+├── CancelledTerms           an image and words together leave no direction
+├── StreamConfigError        a stream's configuration is missing, or comes twice
+├── CollectionNotFound
+├── CollectionExists
+├── CollectionOfOtherModel   the collection's vectors were made by another model than the one that serves
+├── ImageNotFound
+├── BlobMissing              the image is known, its file is missing or damaged
+├── StorageFull              the data folder cannot be written
+├── WordsNotReady            the words index is being filled
+├── DependencyUnavailable    the embedder or the index does not answer
+└── Refused                  the embedder or the index said no; carries its own reason, to be passed on
+    ├── Overloaded
+    ├── UnknownWords
+    ├── InvalidCrop
+    ├── IndexNotFound
+    ├── IndexExists
+    └── ModelMismatch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+R = TypeVar("R", bound="Refused")
+
+
+class GatewayError(Exception):
+    """Base of all."""
+
+
+class InvalidId(GatewayError):
+    """The id is empty, too long, or has a character that ids do not have."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidFilter(GatewayError):
+    """A condition has no field, or no test."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class ImageTooLarge(GatewayError):
+    """The image has more bytes than the embedder takes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"The image has {size:,} bytes; at most {limit:,} are taken. Send it smaller, or compressed more."
+        )
+        self.limit = limit
+
+
+class CancelledTerms(GatewayError):
+    """The image and the terms cancel each other out."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The image and the words cancel each other out, so that no direction is left to search in. "
+            "Take out a term, or change a weight."
+        )
+
+
+class StreamConfigError(GatewayError):
+    """The first message of a stream must carry the configuration, and only the first."""
+
+
+class CollectionNotFound(GatewayError):
+    """There is no collection of that id."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(f'There is no collection "{collection}". ListCollections lists those that there are.')
+        self.collection = collection
+
+
+class CollectionExists(GatewayError):
+    """There is a collection of that id already."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(f'There is a collection "{collection}" already. Use it, or choose another id.')
+        self.collection = collection
+
+
+class CollectionOfOtherModel(GatewayError):
+    """The collection's vectors and the query's lie in different spaces."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(
+            f'The images of the collection "{collection}" were indexed with another model than the one that serves '
+            "now, so that they cannot be compared. Serve the model that GetCollection names, or index the images again."
+        )
+        self.collection = collection
+
+
+class ImageNotFound(GatewayError):
+    """The collection has no image of that id."""
+
+    def __init__(self, collection: str, image_id: str) -> None:
+        super().__init__(f'The collection "{collection}" has no image "{image_id}".')
+        self.collection = collection
+        self.image_id = image_id
+
+
+class BlobMissing(GatewayError):
+    """The image's file is missing, or its bytes are not those that were stored."""
+
+    def __init__(self, sha256: str, problem: str) -> None:
+        super().__init__(
+            f"The file of the image with SHA-256 {sha256} {problem}. Its vector and attributes are intact: it is still "
+            "found by searches. Delete it and index the same bytes again to mend it, or restore the file from a backup."
+        )
+        self.sha256 = sha256
+
+
+class StorageFull(GatewayError):
+    """The data folder cannot be written."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The image cannot be stored: {problem}. Nothing that was acknowledged is lost. "
+            "Free space or mend the permissions of the data folder, then send the image again."
+        )
+
+
+class WordsNotReady(GatewayError):
+    """The words index is not filled yet."""
+
+    retry_after_seconds = 2.0
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The vocabulary is still being indexed, which happens once for each model; words and tags are answered "
+            "when it is done. Searches for images work already. Try again in a moment."
+        )
+
+
+class DependencyUnavailable(GatewayError):
+    """A service that the gateway needs does not answer."""
+
+    retry_after_seconds = 1.0
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"The {service} does not answer. It may be starting; try again in a moment.")
+        self.service = service
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A field that a service refused, and why."""
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a service said when it refused something.
+
+    `code` is the number of the gRPC status code; `reason` the ErrorInfo reason, for example "EMPTY_QUERY".
+    """
+
+    message: str
+    code: int
+    reason: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+    retry_after_seconds: float | None = None
+
+
+class Refused(GatewayError):
+    """The embedder or the index refused a call, or one item of it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+    def at(self: R, field: str) -> R:
+        """Returns the same error, about the field that the gateway's own caller knows."""
+        old = self.refusal
+        violations = (Violation(field, old.message),)
+        return type(self)(Refusal(old.message, old.code, old.reason, old.metadata, violations, old.retry_after_seconds))
+
+
+class Overloaded(Refused):
+    """The embedder's queue is full."""
+
+
+class UnknownWords(Refused):
+    """No word of a query is in the vocabulary."""
+
+
+class InvalidCrop(Refused):
+    """The crop box is empty or outside the image."""
+
+
+class IndexNotFound(Refused):
+    """No index of that name."""
+
+
+class IndexExists(Refused):
+    """An index of that name exists."""
+
+
+class ModelMismatch(Refused):
+    """The vector was made by another model than the index's items."""

@@ -1,0 +1,290 @@
+"""Adds a stream of images to a collection.
+
+Three stages overlap, each working through the stream in its order, joined by bounded queues:
+
+1. read: check the id, hash;
+2. plan: look up what the collection has (`ingest_plan.py`), start embedding what is new;
+3. store: originals and thumbnails durably into the blob store, then — the commit point — the items into the index,
+   then the answer.
+
+Invariants:
+- An image is acknowledged only when its blob and its item are on disk. A blob without an item may be left behind by a
+  crash and is swept later; an item without a blob never is.
+- Answers come in the order of the uploads, so that all up to `durable_sequence` have been answered.
+- At most a window of images and bytes is between the first stage and the answer (`IngestLimits`).
+- A batch is whatever waits when the stage before is free; nothing waits for a timer.
+- One bad image is answered with its error and ends nothing. What ends the stream leaves acknowledged images as they
+  are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from gateway.blobs import BlobStore
+from gateway.embedding import Embedder, ImageEmbedding, ImageInput, Vector
+from gateway.errors import CollectionOfOtherModel, GatewayError, Overloaded
+from gateway.image_collections import ImageCollections, alias_of, errors_of
+from gateway.images import StoredImage, require_image_id
+from gateway.ingest_plan import Entry, IngestPlanner, Step, Upload
+from gateway.ingest_window import IngestWindow
+from gateway.models import ModelCatalog
+from gateway.vector_index import Item, VectorIndex
+
+THUMBNAIL_EDGE = 320
+
+
+@dataclass(frozen=True)
+class IngestLimits:
+    """Bounds of a stream.
+
+    A batch ends with the image that passes `batch_bytes`, so that a call to the embedder carries less than that and one
+    image more. `overload_seconds`: for how long a full embedder is asked again before its answer is passed on.
+    """
+
+    window_images: int = 64
+    window_bytes: int = 64 * 2**20
+    batch_images: int = 16
+    batch_bytes: int = 16 * 2**20
+    overload_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class UploadResult:
+    """What became of an upload; `error` says why it was refused, `duplicate_of` names the image that was there."""
+
+    sequence: int
+    id: str
+    error: Exception | None = None
+    duplicate_of: str = ""
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """Results of some uploads; all up to and including `durable_sequence` have been answered, here or before."""
+
+    results: tuple[UploadResult, ...]
+    durable_sequence: int
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """The vectors and the like of a batch's new entries, by identity, and the model that made them."""
+
+    model_id: str = ""
+    results: dict[Entry, ImageEmbedding | GatewayError] = field(default_factory=dict)
+
+
+_Batch = tuple[Sequence[Step], "asyncio.Task[_Embedded]"]
+
+
+class ImageIngest:
+    """Adds streams of images to collections."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        index: VectorIndex,
+        blobs: BlobStore,
+        models: ModelCatalog,
+        collections: ImageCollections,
+        limits: IngestLimits | None = None,
+    ) -> None:
+        self._embedder = embedder
+        self._index = index
+        self._blobs = blobs
+        self._models = models
+        self._collections = collections
+        self._limits = limits or IngestLimits()
+
+    async def run(self, collection: str, uploads: AsyncIterable[Upload]) -> AsyncIterator[Acknowledgement]:
+        """Yields an acknowledgement for each batch, until the stream ends or the generator is closed.
+
+        Raises:
+            CollectionNotFound: there is no such collection, or it was deleted meanwhile.
+            CollectionOfOtherModel: its images were indexed with another model.
+            StorageFull: the data folder cannot be written.
+        """
+        info = await self._collections.get(collection)
+        if info.model_id != (await self._models.serving()).id:
+            raise CollectionOfOtherModel(collection)
+        answers: asyncio.Queue[Acknowledgement | None] = asyncio.Queue(maxsize=1)
+        work = asyncio.create_task(self._work(collection, uploads, answers))
+        try:
+            while (answer := await answers.get()) is not None:
+                yield answer
+            await work
+        finally:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, GatewayError):
+                await work
+
+    async def _work(
+        self, collection: str, uploads: AsyncIterable[Upload], answers: asyncio.Queue[Acknowledgement | None]
+    ) -> None:
+        window = IngestWindow(self._limits.window_images, self._limits.window_bytes)
+        planner = IngestPlanner(self._index, self._blobs, collection)
+        # The window bounds the first queue; in the second, one batch waits while one is stored and one is planned.
+        arrived: asyncio.Queue[Upload | None] = asyncio.Queue()
+        planned: asyncio.Queue[_Batch | None] = asyncio.Queue(maxsize=1)
+        try:
+            async with asyncio.TaskGroup() as stages:
+                stages.create_task(self._read(uploads, window, arrived))
+                stages.create_task(self._plan(planner, arrived, planned, stages))
+                stages.create_task(self._store(collection, planner, planned, window, answers))
+        except BaseExceptionGroup as group:
+            await answers.put(None)
+            raise group.exceptions[0] from None
+        await answers.put(None)
+
+    async def _read(
+        self, uploads: AsyncIterable[Upload], window: IngestWindow, arrived: asyncio.Queue[Upload | None]
+    ) -> None:
+        async for upload in uploads:
+            await window.enter(len(upload.content))
+            arrived.put_nowait(await self._check(upload))
+        arrived.put_nowait(None)
+
+    async def _check(self, upload: Upload) -> Upload:
+        if upload.error is not None:
+            return upload
+        try:
+            if upload.id:
+                require_image_id(upload.id, "image.id")
+            await self._models.require_size(upload.content)
+        except GatewayError as error:
+            return replace(upload, error=error)
+        return replace(upload, sha256=await asyncio.to_thread(_sha256, upload.content))
+
+    async def _plan(
+        self,
+        planner: IngestPlanner,
+        arrived: asyncio.Queue[Upload | None],
+        planned: asyncio.Queue[_Batch | None],
+        stages: asyncio.TaskGroup,
+    ) -> None:
+        more = True
+        while more:
+            batch, more = await self._next_batch(arrived)
+            if batch:
+                steps = await planner.plan(batch)
+                entries = [step.entry for step in steps if step.adds and step.entry]
+                await planned.put((steps, stages.create_task(self._embed(entries))))
+        await planned.put(None)
+
+    async def _next_batch(self, arrived: asyncio.Queue[Upload | None]) -> tuple[list[Upload], bool]:
+        """Returns what waits, at least one image unless the stream has ended, and whether more may come."""
+        batch: list[Upload] = []
+        size = 0
+        upload = await arrived.get()
+        while upload is not None:
+            batch.append(upload)
+            size += len(upload.content)
+            if len(batch) >= self._limits.batch_images or size >= self._limits.batch_bytes or arrived.empty():
+                return batch, True
+            upload = arrived.get_nowait()
+        return batch, False
+
+    async def _embed(self, entries: Sequence[Entry]) -> _Embedded:
+        """Embeds new images; where the embedder is full, waits as long as it asks and tries again."""
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + self._limits.overload_seconds
+        embedded = _Embedded()
+        waiting = list(entries)
+        while waiting:
+            inputs = [ImageInput(entry.content or b"", thumbnail_edge=THUMBNAIL_EDGE) for entry in waiting]
+            try:
+                answer = await self._embedder.embed_images(inputs)
+            except Overloaded as error:
+                results: dict[Entry, ImageEmbedding | GatewayError] = dict.fromkeys(waiting, error)
+                model_id = embedded.model_id
+            else:
+                results = dict(zip(waiting, answer.results, strict=True))
+                model_id = answer.model_id
+            if embedded.results and model_id != embedded.model_id:  # the model was switched between two tries
+                embedded, waiting = _Embedded(), list(entries)
+                continue
+            embedded = _Embedded(model_id, {**embedded.results, **results})
+            refused = {entry: result for entry, result in results.items() if isinstance(result, Overloaded)}
+            delay = max((error.refusal.retry_after_seconds or 1.0 for error in refused.values()), default=0.0)
+            if clock() + delay > give_up:
+                break
+            waiting = list(refused)
+            if waiting:
+                await asyncio.sleep(delay)
+        return embedded
+
+    async def _store(
+        self,
+        collection: str,
+        planner: IngestPlanner,
+        planned: asyncio.Queue[_Batch | None],
+        window: IngestWindow,
+        answers: asyncio.Queue[Acknowledgement | None],
+    ) -> None:
+        while (batch := await planned.get()) is not None:
+            steps, embedding = batch
+            embedded = await embedding
+            results = await self._write(collection, steps, embedded)
+            planner.finish(steps)
+            await answers.put(Acknowledgement(tuple(results), steps[-1].upload.sequence))
+            await window.leave(len(steps), sum(len(step.upload.content) for step in steps))
+
+    async def _write(self, collection: str, steps: Sequence[Step], embedded: _Embedded) -> list[UploadResult]:
+        vectors: dict[str, Vector] = {}
+        for entry, result in embedded.results.items():
+            if isinstance(result, GatewayError):
+                entry.error = result
+                continue
+            assert entry.content is not None  # noqa: S101 — what is embedded has bytes
+            await self._blobs.put(entry.sha256, entry.content, result.thumbnail)
+            vectors[entry.id] = result.vector
+            entry.image = StoredImage(
+                id=entry.id,
+                collection=collection,
+                attributes=entry.attributes or {},
+                sha256=entry.sha256,
+                media_type=result.media_type,
+                size_bytes=len(entry.content),
+                width=result.width,
+                height=result.height,
+                create_time=entry.replaces.create_time if entry.replaces else datetime.now(UTC),
+            )
+        # Of several writes to one id in a batch the last one counts.
+        images: dict[str, StoredImage] = {}
+        results = []
+        for step in steps:
+            results.append(_result(step))
+            entry_of_step = step.entry
+            if entry_of_step is None or entry_of_step.image is None:
+                continue
+            if step.attributes is not None:
+                entry_of_step.image = replace(entry_of_step.image, attributes=step.attributes)
+            if step.adds or step.attributes is not None:
+                images[entry_of_step.id] = entry_of_step.image
+        if images:
+            items = [Item(image.id, image.item_attributes(), vectors.get(image.id)) for image in images.values()]
+            model_id = embedded.model_id or (await self._models.serving()).id
+            await self._blobs.release(
+                [old.sha256 for entry in embedded.results if (old := entry.replaces) and old.sha256 != entry.sha256]
+            )
+            with errors_of(collection):
+                await self._index.upsert(alias_of(collection), model_id, items)
+        return results
+
+
+def _result(step: Step) -> UploadResult:
+    entry = step.entry
+    error = step.error or (entry.error if entry else None)
+    if error is not None or entry is None:
+        return UploadResult(step.upload.sequence, "", error)
+    return UploadResult(step.upload.sequence, entry.id, duplicate_of=entry.id if step.duplicate else "")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,158 @@
+"""What is to be done with each image of a stream, decided before anything is embedded.
+
+The rules, for an image with the bytes S that the caller calls X, or does not name:
+1. The collection has S under the id X: the attributes are replaced where the caller sent any, nothing else is done.
+2. The collection has S under other ids, or X is not given: a duplicate of the oldest of them; nothing is changed.
+3. Otherwise it is added as X, or as the hex SHA-256 of S. Where X has other bytes, they are replaced.
+
+"The collection" includes images of the same stream that are still on their way. Two streams that add the same bytes at
+the same time under two ids of the callers' own do not see each other; without ids of their own both name the same item.
+
+An image whose bytes are known but whose file is missing is embedded again under its old id, which mends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.blobs import BlobStore
+from gateway.filters import AnyOf, Condition, Filter
+from gateway.image_collections import alias_of, errors_of
+from gateway.images import StoredImage
+from gateway.vector_index import Attributes, VectorIndex
+
+_LOOKUP_PAGE = 1_000
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An image as it came: `id` is empty and `attributes` None where the caller sent none.
+
+    `sha256` is filled in when it is read. `error` says why it is refused unread.
+    """
+
+    sequence: int
+    content: bytes
+    id: str = ""
+    attributes: Attributes | None = None
+    sha256: str = ""
+    error: Exception | None = None
+
+
+@dataclass(eq=False)
+class Entry:
+    """An image that is in the collection (`image` is set), or on its way there (`content` is set).
+
+    `replaces` is what its id stood for before. In the end either `image` or `error` is set; what follows it in the
+    stream reads it there.
+    """
+
+    id: str
+    sha256: str
+    content: bytes | None = None
+    attributes: Attributes | None = None
+    replaces: StoredImage | None = None
+    image: StoredImage | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done with an upload.
+
+    Exactly one of `error` and `entry` is set. `adds`: the entry is to be embedded. `attributes`: those that the entry
+    is to have. `duplicate`: it is answered as a duplicate of the entry.
+    """
+
+    upload: Upload
+    entry: Entry | None = None
+    adds: bool = False
+    duplicate: bool = False
+    attributes: Attributes | None = None
+    error: Exception | None = None
+
+
+class IngestPlanner:
+    """Plans the images of one stream, batch by batch, in the stream's order."""
+
+    def __init__(self, index: VectorIndex, blobs: BlobStore, collection: str) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._collection = collection
+        self._on_their_way: list[Entry] = []
+
+    async def plan(self, uploads: Sequence[Upload]) -> list[Step]:
+        """Decides on a batch; raises what looking into the index raises."""
+        # Taken before the look into the index: what is finished between the two is in at least one of them.
+        by_sha = {entry.sha256: entry for entry in self._on_their_way}
+        ids = {entry.id: entry for entry in self._on_their_way}
+        good = [upload for upload in uploads if upload.error is None]
+        stored_by_sha, stored_by_id = await self._look_up(good)
+
+        steps = []
+        for upload in uploads:
+            if upload.error is not None:
+                steps.append(Step(upload, error=upload.error))
+                continue
+            known, adds = by_sha.get(upload.sha256), False
+            if known is None and (stored := [e for e in stored_by_sha.get(upload.sha256, []) if e.id not in ids]):
+                known = next((each for each in stored if each.id == upload.id), stored[0])
+                adds = known.content is not None
+            if known is not None:
+                same = upload.id == known.id
+                attributes = upload.attributes if same else None
+                step = Step(upload, known, adds=adds, duplicate=not same, attributes=attributes)
+            else:
+                image_id = upload.id or upload.sha256
+                before = stored_by_id.get(image_id)
+                entry = Entry(image_id, upload.sha256, upload.content, upload.attributes, before)
+                step = Step(upload, entry, adds=True)
+            if step.adds and step.entry:
+                by_sha[step.entry.sha256] = ids[step.entry.id] = step.entry
+                self._on_their_way.append(step.entry)
+            steps.append(step)
+        return steps
+
+    def finish(self, steps: Sequence[Step]) -> None:
+        """Forgets a batch that was answered: from here on the index knows it."""
+        done = {id(step.entry) for step in steps if step.adds}
+        self._on_their_way = [entry for entry in self._on_their_way if id(entry) not in done]
+
+    async def _look_up(self, uploads: Sequence[Upload]) -> tuple[dict[str, list[Entry]], dict[str, StoredImage]]:
+        """Returns what the collection has: entries by SHA-256, oldest first, and images by id."""
+        if not uploads:
+            return {}, {}
+        contents = {upload.sha256: upload.content for upload in uploads}
+        same_bytes, same_ids = await asyncio.gather(
+            self._with_bytes(list(contents)), self._with_ids(list({each.id or each.sha256 for each in uploads}))
+        )
+        there = await asyncio.gather(*(self._blobs.holds(image.sha256, image.size_bytes) for image in same_bytes))
+        by_sha: dict[str, list[Entry]] = {}
+        for image, intact in zip(same_bytes, there, strict=True):
+            entry = (
+                Entry(image.id, image.sha256, image=image)
+                if intact
+                else Entry(image.id, image.sha256, contents[image.sha256], image.attributes, image)
+            )
+            by_sha.setdefault(image.sha256, []).append(entry)
+        return by_sha, {image.id: image for image in same_ids}
+
+    async def _with_bytes(self, sha256s: list[str]) -> list[StoredImage]:
+        test = Filter(must=(Condition("image.sha256", AnyOf(tuple(sha256s))),))
+        found: list[StoredImage] = []
+        token = ""
+        while True:
+            with errors_of(self._collection):
+                items, token = await self._index.list_items(
+                    alias_of(self._collection), page_size=_LOOKUP_PAGE, page_token=token, filter_=test
+                )
+            found += [StoredImage.from_item(self._collection, item) for item in items]
+            if not token:
+                return found
+
+    async def _with_ids(self, ids: list[str]) -> list[StoredImage]:
+        with errors_of(self._collection):
+            items = await self._index.get_items(alias_of(self._collection), ids)
+        return [StoredImage.from_item(self._collection, item) for item in items]

@@ -1,0 +1,61 @@
+"""From the errors of calls to other services to those of the gateway's core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import grpc.aio
+import structlog
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from gateway import errors
+from gateway.errors import DependencyUnavailable, Refusal, Refused, Violation
+from serving.errors import from_status, retry_delay_seconds
+
+log = structlog.get_logger(__name__)
+
+_BY_REASON: dict[str, type[Refused]] = {
+    "OVERLOADED": errors.Overloaded,
+    "UNKNOWN_WORDS": errors.UnknownWords,
+    "INVALID_CROP": errors.InvalidCrop,
+    "INDEX_NOT_FOUND": errors.IndexNotFound,
+    "INDEX_EXISTS": errors.IndexExists,
+    "MODEL_MISMATCH": errors.ModelMismatch,
+}
+
+
+@contextmanager
+def calls_to(service: str) -> Iterator[None]:
+    """Raises errors of the core for those of a call; `service` is what people call the service.
+
+    Raises:
+        Refused: the service said why it refuses.
+        TimeoutError: the deadline passed.
+        DependencyUnavailable: it said nothing that a caller could use.
+    """
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        status = rpc_status.from_call(error)
+        if status is not None and from_status(status)[0]:
+            raise refused(status) from error
+        if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise TimeoutError(f"The {service} did not answer within the deadline.") from error
+        log.warning("call failed", service=service, code=error.code().name, details=error.details())
+        raise DependencyUnavailable(service) from error
+
+
+def refused(status: status_pb2.Status) -> Refused:
+    """Returns the error for a status that a service of this suite made, for a call or for one of its items."""
+    reason, metadata = from_status(status)
+    violations: list[Violation] = []
+    for detail in status.details:
+        bad_request = error_details_pb2.BadRequest()
+        if detail.Unpack(bad_request):
+            violations += [Violation(each.field, each.description) for each in bad_request.field_violations]
+    return _BY_REASON.get(reason, Refused)(
+        Refusal(status.message, status.code, reason, metadata, tuple(violations), retry_delay_seconds(status))
+    )

@@ -1,0 +1,24 @@
+"""Settings of the gateway process."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from serving.settings import ServiceSettings
+
+
+class GatewaySettings(ServiceSettings):
+    """The shared settings, and where the other services are."""
+
+    service: ClassVar[str] = "gateway"
+
+    port: int = Field(50051, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
+    metrics_port: int = Field(9051, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
+    embedder: str = Field(
+        "127.0.0.1:50052",
+        min_length=1,
+        description="Address of the embedder: host:port, or dns:///name:port for several replicas.",
+    )
+    index: str = Field("127.0.0.1:50053", min_length=1, description="Address of the index.")

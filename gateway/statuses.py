@@ -1,0 +1,80 @@
+"""What each error of the core becomes on the wire."""
+
+from __future__ import annotations
+
+import grpc
+from semsearch.v1 import error_reason_pb2 as reasons
+
+from gateway import errors
+from serving.errors import ErrorStatus, ErrorTable, FieldViolation, Resource
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def _refused(error: errors.Refused) -> ErrorStatus:
+    """Passes on what the embedder or the index said."""
+    refusal = error.refusal
+    name = f"ERROR_REASON_{refusal.reason}"
+    known = name in reasons.ErrorReason.keys()  # noqa: SIM118 — not a dict: it has no `in`
+    return ErrorStatus(
+        _CODES[refusal.code],
+        # A service that is newer than this one may have reasons that are not known here.
+        reasons.ErrorReason.Value(name) if known else reasons.ERROR_REASON_UNSPECIFIED,
+        fields=tuple(FieldViolation(each.field, each.description) for each in refusal.violations),
+        retry_after_seconds=refusal.retry_after_seconds,
+        metadata=refusal.metadata,
+    )
+
+
+def _invalid(
+    reason: reasons.ErrorReason.ValueType, field: str, problem: str, metadata: dict[str, str] | None = None
+) -> ErrorStatus:
+    return ErrorStatus(
+        grpc.StatusCode.INVALID_ARGUMENT, reason, fields=(FieldViolation(field, problem),), metadata=metadata or {}
+    )
+
+
+def _about_collection(code: grpc.StatusCode, reason: reasons.ErrorReason.ValueType, collection: str) -> ErrorStatus:
+    return ErrorStatus(code, reason, resource=Resource("semsearch.v1.Collection", collection))
+
+
+ERRORS: ErrorTable = {
+    errors.InvalidId: lambda e: _invalid(reasons.ERROR_REASON_INVALID_ID, e.field, e.problem),
+    errors.InvalidFilter: lambda e: _invalid(reasons.ERROR_REASON_INVALID_FILTER, e.field, e.problem),
+    errors.ImageTooLarge: lambda e: _invalid(
+        reasons.ERROR_REASON_IMAGE_TOO_LARGE, "content", str(e), {"max_image_bytes": str(e.limit)}
+    ),
+    errors.CancelledTerms: lambda e: _invalid(reasons.ERROR_REASON_CANCELLED_TERMS, "terms", str(e)),
+    errors.StreamConfigError: lambda e: _invalid(reasons.ERROR_REASON_STREAM_CONFIG, "config", str(e)),
+    errors.CollectionNotFound: lambda e: _about_collection(
+        grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_COLLECTION_NOT_FOUND, e.collection
+    ),
+    errors.CollectionExists: lambda e: _about_collection(
+        grpc.StatusCode.ALREADY_EXISTS, reasons.ERROR_REASON_COLLECTION_EXISTS, e.collection
+    ),
+    errors.CollectionOfOtherModel: lambda e: _about_collection(
+        grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_MISMATCH, e.collection
+    ),
+    errors.ImageNotFound: lambda e: ErrorStatus(
+        grpc.StatusCode.NOT_FOUND,
+        reasons.ERROR_REASON_IMAGE_NOT_FOUND,
+        resource=Resource("semsearch.v1.Image", f"{e.collection}/{e.image_id}"),
+    ),
+    errors.BlobMissing: lambda e: ErrorStatus(
+        grpc.StatusCode.DATA_LOSS,
+        reasons.ERROR_REASON_BLOB_MISSING,
+        resource=Resource("semsearch.v1.Image", e.sha256),
+    ),
+    errors.StorageFull: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
+    errors.WordsNotReady: lambda e: ErrorStatus(
+        grpc.StatusCode.UNAVAILABLE,
+        reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+        retry_after_seconds=e.retry_after_seconds,
+    ),
+    errors.DependencyUnavailable: lambda e: ErrorStatus(
+        grpc.StatusCode.UNAVAILABLE,
+        reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+        retry_after_seconds=e.retry_after_seconds,
+    ),
+    errors.Refused: _refused,
+}
