@@ -170,14 +170,17 @@ class ImageIngest:
     ) -> None:
         more = True
         while more:
-            batch, more = await self._next_batch(arrived)
-            if batch:
-                steps = await planner.plan(batch)
-                entries = [step.entry for step in steps if step.adds and step.entry]
-                await planned.put((steps, stages.create_task(self._embed(entries))))
+            waiting, more = await self._next_batch(arrived)
+            while waiting:
+                steps, waiting = await planner.plan(waiting)
+                if steps:
+                    entries = [step.entry for step in steps if step.adds and step.entry]
+                    await planned.put((steps, stages.create_task(self._embed(entries))))
+                if waiting:
+                    await planner.settled()
         await planned.put(None)
 
-    async def _next_batch(self, arrived: asyncio.Queue[Upload | None]) -> tuple[list[Upload], bool]:
+    async def _next_batch(self, arrived: asyncio.Queue[Upload | None]) -> tuple[Sequence[Upload], bool]:
         """Returns what waits, at least one image unless the stream has ended, and whether more may come."""
         batch: list[Upload] = []
         size = 0

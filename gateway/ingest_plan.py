@@ -14,7 +14,7 @@ An image whose bytes are known but whose file is missing is embedded again under
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.blobs import BlobStore
@@ -82,43 +82,40 @@ class IngestPlanner:
         self._blobs = blobs
         self._collection = collection
         self._on_their_way: list[Entry] = []
+        self._settled = asyncio.Event()
+        self._settled.set()
 
-    async def plan(self, uploads: Sequence[Upload]) -> list[Step]:
-        """Decides on a batch; raises what looking into the index raises."""
+    async def plan(self, uploads: Sequence[Upload]) -> tuple[list[Step], Sequence[Upload]]:
+        """Decides on a batch, or on its first part; returns the steps and the uploads that are left.
+
+        Some are left where the next one depends on whether a replacement on its way will succeed: then `settled` must
+        be awaited first. Raises what looking into the index raises.
+        """
         # Taken before the look into the index: what is finished between the two is in at least one of them.
-        by_sha = {entry.sha256: entry for entry in self._on_their_way}
-        ids = {entry.id: entry for entry in self._on_their_way}
-        good = [upload for upload in uploads if upload.error is None]
-        stored_by_sha, stored_by_id = await self._look_up(good)
-
-        steps = []
-        for upload in uploads:
-            if upload.error is not None:
-                steps.append(Step(upload, error=upload.error))
-                continue
-            known, adds = by_sha.get(upload.sha256), False
-            if known is None and (stored := [e for e in stored_by_sha.get(upload.sha256, []) if e.id not in ids]):
-                known = next((each for each in stored if each.id == upload.id), stored[0])
-                adds = known.content is not None
-            if known is not None:
-                same = upload.id == known.id
-                attributes = upload.attributes if same else None
-                step = Step(upload, known, adds=adds, duplicate=not same, attributes=attributes)
-            else:
-                image_id = upload.id or upload.sha256
-                before = stored_by_id.get(image_id)
-                entry = Entry(image_id, upload.sha256, upload.content, upload.attributes, before)
-                step = Step(upload, entry, adds=True)
-            if step.adds and step.entry:
-                by_sha[step.entry.sha256] = ids[step.entry.id] = step.entry
-                self._on_their_way.append(step.entry)
+        on_their_way = list(self._on_their_way)
+        stored_by_sha, stored_by_id = await self._look_up([upload for upload in uploads if upload.error is None])
+        steps: list[Step] = []
+        for number, upload in enumerate(uploads):
+            if upload.error is None and any(_conflict(upload, entry) for entry in on_their_way):
+                return steps, uploads[number:]
+            step = _step(upload, on_their_way, stored_by_sha, stored_by_id)
             steps.append(step)
-        return steps
+            if step.adds and step.entry:
+                on_their_way.append(step.entry)
+                self._on_their_way.append(step.entry)
+                self._settled.clear()
+        return steps, ()
 
     def finish(self, steps: Sequence[Step]) -> None:
         """Forgets a batch that was answered: from here on the index knows it."""
         done = {id(step.entry) for step in steps if step.adds}
         self._on_their_way = [entry for entry in self._on_their_way if id(entry) not in done]
+        if not self._on_their_way:
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Waits until nothing is on its way."""
+        await self._settled.wait()
 
     async def _look_up(self, uploads: Sequence[Upload]) -> tuple[dict[str, list[Entry]], dict[str, StoredImage]]:
         """Returns what the collection has: entries by SHA-256, oldest first, and images by id."""
@@ -156,3 +153,30 @@ class IngestPlanner:
         with errors_of(self._collection):
             items = await self._index.get_items(alias_of(self._collection), ids)
         return [StoredImage.from_item(self._collection, item) for item in items]
+
+
+def _conflict(upload: Upload, entry: Entry) -> bool:
+    """Tells whether an upload needs to know how another that is on its way ends: both are about one id."""
+    replaced = entry.replaces.sha256 if entry.replaces else ""
+    return entry.sha256 != upload.sha256 and (entry.id == (upload.id or upload.sha256) or replaced == upload.sha256)
+
+
+def _step(
+    upload: Upload,
+    on_their_way: Sequence[Entry],
+    stored_by_sha: Mapping[str, Sequence[Entry]],
+    stored_by_id: Mapping[str, StoredImage],
+) -> Step:
+    if upload.error is not None:
+        return Step(upload, error=upload.error)
+    adds = False
+    known = next((entry for entry in on_their_way if entry.sha256 == upload.sha256), None)
+    if known is None and (stored := stored_by_sha.get(upload.sha256)):
+        known = next((entry for entry in stored if entry.id == upload.id), stored[0])
+        adds = known.content is not None
+    if known is not None:
+        same = upload.id == known.id
+        return Step(upload, known, adds=adds, duplicate=not same, attributes=upload.attributes if same else None)
+    image_id = upload.id or upload.sha256
+    entry = Entry(image_id, upload.sha256, upload.content, upload.attributes, stored_by_id.get(image_id))
+    return Step(upload, entry, adds=True)

@@ -1,0 +1,84 @@
+"""The gateway's core over doubles, as `wiring.py` puts it together over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.blobs import FolderBlobStore
+from gateway.gallery import Gallery
+from gateway.image_collections import DEFAULT_COLLECTION, ImageCollections
+from gateway.ingest import Acknowledgement, ImageIngest, IngestLimits, UploadResult
+from gateway.ingest_plan import Upload
+from gateway.models import ModelCatalog
+from gateway.readiness import Readiness
+from gateway.search import QueryVectors, Search
+from gateway.tagging import Tagging
+from gateway.vector_index import Attributes
+from gateway.words import WordsIndex
+from tests.unit.gateway.doubles import ColorEmbedder, MemoryIndex
+
+
+@dataclass
+class Core:
+    embedder: ColorEmbedder
+    index: MemoryIndex
+    blobs: FolderBlobStore
+    models: ModelCatalog
+    collections: ImageCollections
+    gallery: Gallery
+    ingest: ImageIngest
+    words: WordsIndex
+    readiness: Readiness
+    search: Search
+    tagging: Tagging
+
+    async def add(self, *uploads: Upload, collection: str = DEFAULT_COLLECTION) -> list[UploadResult]:
+        answers = [answer async for answer in self.ingest.run(collection, stream(uploads))]
+        return [result for answer in answers for result in answer.results]
+
+    async def acknowledgements(self, *uploads: Upload) -> list[Acknowledgement]:
+        return [answer async for answer in self.ingest.run(DEFAULT_COLLECTION, stream(uploads))]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition that no event tells."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def stream(uploads: Iterable[Upload]) -> AsyncIterator[Upload]:
+    for upload in uploads:
+        yield upload
+
+
+def upload(sequence: int, content: bytes, id: str = "", attributes: Attributes | None = None) -> Upload:  # noqa: A002
+    return Upload(sequence, content, id, attributes)
+
+
+async def open_core(root: Path, limits: IngestLimits | None = None) -> Core:
+    embedder, index, blobs = ColorEmbedder(), MemoryIndex(), FolderBlobStore(root)
+    models = ModelCatalog(embedder)
+    collections = ImageCollections(index, blobs, models)
+    gallery = Gallery(index, blobs, collections)
+    readiness = Readiness()
+    words = WordsIndex(embedder, index, models, readiness)
+    vectors = QueryVectors(embedder, models, gallery)
+    core = Core(
+        embedder=embedder,
+        index=index,
+        blobs=blobs,
+        models=models,
+        collections=collections,
+        gallery=gallery,
+        ingest=ImageIngest(embedder, index, blobs, models, collections, limits),
+        words=words,
+        readiness=readiness,
+        search=Search(vectors, index, models, words),
+        tagging=Tagging(vectors, models, words),
+    )
+    await collections.ensure_default()
+    return core

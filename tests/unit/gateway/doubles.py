@@ -1,0 +1,320 @@
+"""An embedder and an index in memory, which keep the contracts of gateway/embedding.py and gateway/vector_index.py.
+
+The embedder's space is made of colours: a word is a colour, an image is the mean of its pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from gateway.embedding import (
+    Calibration,
+    ImageEmbedding,
+    ImageEmbeddings,
+    ImageInput,
+    Limits,
+    Logistic,
+    Model,
+    RefusedText,
+    TextEmbedding,
+    TextEmbeddings,
+    TextQuery,
+    UnknownWord,
+    Vector,
+    Word,
+    Words,
+)
+from gateway.errors import (
+    IndexExists,
+    IndexNotFound,
+    InvalidCrop,
+    ModelMismatch,
+    Overloaded,
+    Refusal,
+    Refused,
+    UnknownWords,
+)
+from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
+from gateway.vector_index import Attributes, IndexInfo, Item, Neighbor, NewIndex
+
+COLORS: Mapping[str, tuple[int, int, int]] = {
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (0, 0, 255),
+    "yellow": (255, 255, 0),
+    "purple": (128, 0, 255),
+    "orange": (255, 128, 0),
+    "sky/blue": (0, 160, 255),
+    "crimson": (220, 20, 60),
+    "the": (128, 128, 128),
+}
+UNTAGGABLE = {"the"}
+MODEL = Model(
+    id="toy@sha256:0123456789ab",
+    display_name="Colours",
+    dimension=4,
+    input_size=8,
+    word_count=len(COLORS),
+    calibration=Calibration(
+        text_to_image=Logistic(20.0, -18.0),
+        tags=Logistic(20.0, -17.0),
+        image_to_image=Logistic(20.0, -16.0),
+        default_min_relevance=0.5,
+        default_min_tag_relevance=0.5,
+    ),
+    metrics={"hit_at_1": 0.5},
+    active=True,
+)
+
+
+def color_vector(color: Sequence[float]) -> Vector:
+    vector = np.array([*color, 10.0], dtype=np.float32)
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+
+def picture(color: str | tuple[int, int, int], *, size: tuple[int, int] = (16, 12), seed: int = 0) -> bytes:
+    """A PNG of one colour; another seed gives other bytes of the same look."""
+    image = Image.new("RGB", size, COLORS[color] if isinstance(color, str) else color)
+    image.putpixel((0, 0), (seed // 65536 % 256, seed // 256 % 256, seed % 256))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def refusal(reason: str, message: str, retry: float | None = None) -> Refusal:
+    code = {"OVERLOADED": 8, "INDEX_NOT_FOUND": 5, "INDEX_EXISTS": 6, "MODEL_MISMATCH": 9}.get(reason, 3)
+    return Refusal(message, code, reason, retry_after_seconds=retry)
+
+
+class ColorEmbedder:
+    """An `Embedder`. `before_images` is called before images are embedded, and may raise."""
+
+    def __init__(self, model: Model = MODEL) -> None:
+        self.model = model
+        self.limits = Limits(max_queries=1_000, max_images=256, max_image_bytes=2**20)
+        self.before_images: Callable[[], None] = lambda: None
+        self.embedded_images = 0
+        self.words_sent = 0
+        self.break_words_after: int | None = None
+
+    async def embed_texts(self, queries: Sequence[TextQuery]) -> TextEmbeddings:
+        return TextEmbeddings(self.model.id, tuple(self._text(query) for query in queries))
+
+    async def embed_images(self, images: Sequence[ImageInput]) -> ImageEmbeddings:
+        self.before_images()
+        self.embedded_images += len(images)
+        return ImageEmbeddings(self.model.id, tuple(self._image(image) for image in images))
+
+    async def stream_words(self, skip: int) -> AsyncIterator[Words]:
+        for rank, (text, color) in enumerate(COLORS.items()):
+            if rank < skip:
+                continue
+            if self.break_words_after is not None and rank >= self.break_words_after:
+                raise Refused(refusal("INTERNAL", "the stream broke off"))
+            self.words_sent += 1
+            yield Words(self.model.id, (Word(text, color_vector(color), rank, text not in UNTAGGABLE),))
+
+    async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
+        if model_id not in ("", self.model.id):
+            raise Refused(Refusal(f"There is no model {model_id}.", 5, "MODEL_NOT_FOUND"))
+        return self.model, self.limits
+
+    async def list_models(self) -> Sequence[Model]:
+        return [self.model, replace(self.model, id="another@sha256:ba9876543210", active=False)]
+
+    def _text(self, query: TextQuery) -> TextEmbedding | RefusedText:
+        terms = [(term.text.lower(), term.weight) for term in query.terms] or [
+            (word.lstrip("-"), -1.0 if word.startswith("-") else 1.0)
+            for word in re.findall(r"-?[\w/]+", query.raw.lower())
+        ]
+        unknown = tuple(UnknownWord(word, ("red",)) for word, _ in terms if word not in COLORS)
+        known = [(word, weight) for word, weight in terms if word in COLORS]
+        if not terms:
+            return RefusedText(Refused(refusal("EMPTY_QUERY", "The query has no word in it.")))
+        if not known:
+            return RefusedText(UnknownWords(refusal("UNKNOWN_WORDS", "No word is known.")), unknown)
+        total = sum(weight * color_vector(COLORS[word]) for word, weight in known)
+        vector = np.asarray(total / np.linalg.norm(total), dtype=np.float32)
+        return TextEmbedding(vector, tuple(word for word, _ in known), unknown)
+
+    def _image(self, image: ImageInput) -> ImageEmbedding | Refused:
+        try:
+            opened = Image.open(io.BytesIO(image.content))
+            pixels = opened.convert("RGB")
+        except UnidentifiedImageError:
+            return Refused(refusal("NOT_AN_IMAGE", "The bytes are not an image."))
+        except OSError:
+            return Refused(refusal("DAMAGED_IMAGE", "The image is cut off."))
+        if crop := image.crop:
+            if not (0 <= crop.left < crop.right <= 1 and 0 <= crop.top < crop.bottom <= 1):
+                return InvalidCrop(refusal("INVALID_CROP", "The crop box is empty or outside the image."))
+            edges = (crop.left * pixels.width, crop.top * pixels.height)
+            pixels = pixels.crop((*map(int, edges), int(crop.right * pixels.width), int(crop.bottom * pixels.height)))
+        thumbnail = io.BytesIO()
+        if image.thumbnail_edge:
+            small = pixels.copy()
+            small.thumbnail((image.thumbnail_edge, image.thumbnail_edge))
+            small.save(thumbnail, "WEBP")
+        mean = np.asarray(pixels, dtype=np.float64).reshape(-1, 3).mean(axis=0)
+        media_type = Image.MIME[opened.format or "PNG"]
+        return ImageEmbedding(color_vector(mean), pixels.width, pixels.height, media_type, thumbnail.getvalue())
+
+
+@dataclass
+class _Index:
+    definition: NewIndex
+    items: dict[str, Item] = field(default_factory=dict)
+    create_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class MemoryIndex:
+    """A `VectorIndex`. `before_upsert` is called before anything is written, and may raise."""
+
+    def __init__(self) -> None:
+        self.indexes: dict[str, _Index] = {}
+        self.aliases: dict[str, str] = {}
+        self.optimized: list[str] = []
+        self.before_upsert: Callable[[], None] = lambda: None
+
+    async def create(self, index: NewIndex) -> IndexInfo:
+        if index.name in self.indexes:
+            raise IndexExists(refusal("INDEX_EXISTS", f"There is an index {index.name}."))
+        self.indexes[index.name] = _Index(index)
+        return await self.get(index.name)
+
+    async def get(self, name: str) -> IndexInfo:
+        index = self._index(name)
+        definition = index.definition
+        aliases = tuple(alias for alias, target in self.aliases.items() if target == definition.name)
+        return IndexInfo(
+            definition.name, definition.model_id, definition.labels, aliases, len(index.items), index.create_time
+        )
+
+    async def list_all(self) -> Sequence[IndexInfo]:
+        return [await self.get(name) for name in sorted(self.indexes)]
+
+    async def delete(self, name: str) -> int:
+        if name not in self.indexes:
+            self._index(name)
+            raise AssertionError(f"{name} is an alias")
+        assert name not in self.aliases.values(), "an alias names it"
+        return len(self.indexes.pop(name).items)
+
+    async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
+        self.before_upsert()
+        index = self._index(name)
+        if model_id != index.definition.model_id:
+            raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
+        assert len({item.id for item in items}) == len(items), "an id twice in one message"
+        for item in items:
+            assert "/" not in item.id
+            vector = item.vector if item.vector is not None else index.items[item.id].vector
+            index.items[item.id] = Item(item.id, item.attributes, vector)
+
+    async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
+        items = self._index(name).items
+        return [item_id for item_id in ids if items.pop(item_id, None) is None]
+
+    async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
+        items = self._index(name).items
+        return [
+            items[item_id] if vectors else replace(items[item_id], vector=None) for item_id in ids if item_id in items
+        ]
+
+    async def list_items(
+        self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
+    ) -> tuple[Sequence[Item], str]:
+        passing = [
+            item for item in self._index(name).items.values() if filter_ is None or passes(filter_, item.attributes)
+        ]
+        start = int(page_token or 0)
+        end = start + page_size
+        return passing[start:end], str(end) if len(passing) > end else ""
+
+    async def search(
+        self,
+        name: str,
+        vector: Vector,
+        k: int,
+        model_id: str,
+        *,
+        filter_: Filter | None = None,
+        attributes: bool = True,
+    ) -> Sequence[Neighbor]:
+        index = self._index(name)
+        if model_id != index.definition.model_id:
+            raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
+        found = []
+        for item in index.items.values():
+            if item.vector is not None and (filter_ is None or passes(filter_, item.attributes)):
+                cosine = float(np.clip(np.dot(item.vector, vector), -1, 1))
+                distance = float(np.sqrt(2 - 2 * cosine))
+                found.append(Neighbor(item.id, distance, item.attributes if attributes else {}))
+        return sorted(found, key=lambda each: each.distance)[:k]
+
+    async def optimize(self, name: str) -> None:
+        self.optimized.append(self._index(name).definition.name)
+
+    async def set_alias(self, alias: str, name: str) -> str:
+        self._index(name)
+        previous = self.aliases.get(alias, "")
+        self.aliases[alias] = name
+        return previous
+
+    async def delete_alias(self, alias: str) -> str:
+        return self.aliases.pop(alias)
+
+    def _index(self, name: str) -> _Index:
+        name = self.aliases.get(name, name)
+        if name not in self.indexes:
+            raise IndexNotFound(refusal("INDEX_NOT_FOUND", f"There is no index {name}."))
+        return self.indexes[name]
+
+
+def passes(filter_: Filter, attributes: Attributes) -> bool:
+    return (
+        all(_holds(each, attributes) for each in filter_.must)
+        and (not filter_.should or any(_holds(each, attributes) for each in filter_.should))
+        and not any(_holds(each, attributes) for each in filter_.must_not)
+    )
+
+
+def _holds(condition: Condition, attributes: Attributes) -> bool:
+    test = condition.test
+    if isinstance(test, Filter):
+        return passes(test, attributes)
+    value: object = attributes
+    for name in condition.field.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return isinstance(test, Exists) and not test.present
+        value = value[name]
+    if isinstance(test, Exists):
+        return test.present
+    if isinstance(test, Equals):
+        return value == test.value
+    if isinstance(test, AnyOf):
+        return value in test.values
+    assert isinstance(test, Range)
+    assert isinstance(value, float)
+    return (
+        (test.gt is None or value > test.gt)
+        and (test.gte is None or value >= test.gte)
+        and (test.lt is None or value < test.lt)
+        and (test.lte is None or value <= test.lte)
+    )
+
+
+def overloaded(retry: float) -> Overloaded:
+    return Overloaded(refusal("OVERLOADED", "The queue is full.", retry))
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
