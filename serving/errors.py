@@ -1,0 +1,201 @@
+"""From the errors of a domain to gRPC statuses with google.rpc details (AIP-193), in one place.
+
+A domain raises its own exceptions and knows nothing of gRPC. Its service has one table, exception class →
+`ErrorStatus`; a class is looked up along its MRO. What the table does not know is our own fault: it is logged once with
+the call's trace id and answered as INTERNAL with that id, never with the exception's text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from semsearch.v1 import error_reason_pb2 as reasons
+
+from serving import tracing
+
+DOMAIN = "semsearch"
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """A field of the request and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A thing that an error is about: `type` is the message's name, for example "semsearch.v1.Image"."""
+
+    type: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ErrorStatus:
+    """What an error becomes on the wire; its message is the exception's own sentence."""
+
+    code: grpc.StatusCode
+    reason: reasons.ErrorReason.ValueType
+    fields: tuple[FieldViolation, ...] = ()
+    resource: Resource | None = None
+    retry_after_seconds: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+ErrorTable = Mapping[type[Exception], Callable[[Any], ErrorStatus]]
+
+
+class InvalidField(Exception):
+    """A field of the request is missing, malformed or out of range."""
+
+    def __init__(self, field: str, description: str) -> None:
+        super().__init__(f"{field}: {description}")
+        self.field = field
+        self.description = description
+
+
+class InvalidPageToken(Exception):
+    """The page token was altered or belongs to another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The page token was altered or belongs to another request. "
+            "Send it with the same fields as the call that returned it, or start again without it."
+        )
+
+
+_OWN: ErrorTable = {
+    InvalidField: lambda error: ErrorStatus(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        reasons.ERROR_REASON_INVALID_FIELD,
+        fields=(FieldViolation(error.field, error.description),),
+    ),
+    InvalidPageToken: lambda error: ErrorStatus(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        reasons.ERROR_REASON_INVALID_PAGE_TOKEN,
+        fields=(FieldViolation("page_token", str(error)),),
+    ),
+    TimeoutError: lambda _: ErrorStatus(grpc.StatusCode.DEADLINE_EXCEEDED, reasons.ERROR_REASON_DEADLINE_EXCEEDED),
+}
+
+
+def reason_name(reason: reasons.ErrorReason.ValueType) -> str:
+    """Returns a reason as it is sent: `ERROR_REASON_EMPTY_QUERY` → `EMPTY_QUERY`."""
+    return reasons.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+
+
+def is_expected(error: BaseException, table: ErrorTable) -> bool:
+    """Tells whether an error is in the table, or one that every service has."""
+    return _lookup(error, table) is not None
+
+
+def to_status(error: BaseException, table: ErrorTable) -> status_pb2.Status:
+    """Translates an error, for a response that has a status for each item or for a whole call.
+
+    An error that the table does not know is logged here, once, with its traceback.
+    """
+    if isinstance(error, grpc.aio.AioRpcError):
+        return _from_downstream(error)
+    translate = _lookup(error, table)
+    if translate is None:
+        trace_id = tracing.current_trace_id()
+        log.error("internal error", trace_id=trace_id, exc_info=error)
+        return _build(
+            ErrorStatus(grpc.StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL, metadata={"trace_id": trace_id}),
+            "Something went wrong on our side. Nothing that was acknowledged is lost. "
+            f"The log has more under trace id {trace_id}.",
+        )
+    return _build(translate(error), str(error) or "The deadline passed before the work was finished.")
+
+
+def from_status(status: status_pb2.Status) -> tuple[str, Mapping[str, str]]:
+    """Returns the reason and the metadata of a status that this suite made; ("", {}) for any other."""
+    for detail in status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info) and info.domain == DOMAIN:
+            return info.reason, dict(info.metadata)
+    return "", {}
+
+
+def retry_delay_seconds(status: status_pb2.Status) -> float | None:
+    """Returns after how many seconds a status asks to be tried again, or None."""
+    for detail in status.details:
+        info = error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            return float(info.retry_delay.ToTimedelta().total_seconds())
+    return None
+
+
+def _lookup(error: BaseException, table: ErrorTable) -> Callable[[Any], ErrorStatus] | None:
+    for cls in type(error).__mro__:
+        if translate := table.get(cls) or _OWN.get(cls):
+            return translate
+    return None
+
+
+def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
+    """Passes a downstream service's own status on; what says nothing to the caller becomes UNAVAILABLE."""
+    status = rpc_status.from_call(error)
+    if status is not None and from_status(status)[0]:
+        return status
+    if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return _build(
+            ErrorStatus(error.code(), reasons.ERROR_REASON_DEADLINE_EXCEEDED),
+            "The deadline passed before the work was finished.",
+        )
+    if error.code() == grpc.StatusCode.CANCELLED:
+        raise asyncio.CancelledError
+    log.warning("dependency failed", code=error.code().name, details=error.details())
+    return _build(
+        ErrorStatus(
+            grpc.StatusCode.UNAVAILABLE,
+            reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+            retry_after_seconds=RETRY_SECONDS,
+        ),
+        "A service that this one needs does not answer. It may be starting; try again in a moment.",
+    )
+
+
+def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=reason_name(status.reason), domain=DOMAIN, metadata=dict(status.metadata))
+    ]
+    if status.fields:
+        details.append(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)
+                    for each in status.fields
+                ]
+            )
+        )
+    if status.resource:
+        details.append(
+            error_details_pb2.ResourceInfo(
+                resource_type=status.resource.type, resource_name=status.resource.name, description=message
+            )
+        )
+    if status.retry_after_seconds is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(int(status.retry_after_seconds * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for detail in details:
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(detail)
+    return status_pb2.Status(code=code_pb2.Code.Value(status.code.name), message=message, details=packed)

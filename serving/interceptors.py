@@ -1,0 +1,120 @@
+"""What happens around every call on the server: trace id, metrics, and the translation of errors.
+
+This holds the suite's one broad `except`: whatever a servicer raises ends as a status with details (serving/errors.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+import structlog
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from serving import deadlines, metrics, tracing
+from serving.errors import ErrorTable, to_status
+
+log = structlog.get_logger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
+# Health and reflection are asked every second by machines; they would drown the rest.
+UNMEASURED = ("grpc.health.", "grpc.reflection.")
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every method of a server."""
+
+    def __init__(self, errors: ErrorTable) -> None:
+        self._errors = errors
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Returns the method's handler, wrapped."""
+        handler = await continuation(handler_call_details)
+        service, _, method = handler_call_details.method.lstrip("/").partition("/")
+        if handler is None or service.startswith(UNMEASURED):
+            return handler
+        metadata = {key: str(value) for key, value in handler_call_details.invocation_metadata or ()}
+        call = _Call(service, method, metadata.get(tracing.HEADER), self._errors)
+        if handler.response_streaming:
+            inner_stream: Callable[[Any, Context], AsyncIterator[Any]] = (
+                handler.stream_stream if handler.request_streaming else handler.unary_stream  # type: ignore[assignment]
+            )
+
+            async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+                async with call.around(context):
+                    async for response in inner_stream(request, context):
+                        yield response
+
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            return make(stream, handler.request_deserializer, handler.response_serializer)
+
+        inner: Callable[[Any, Context], Awaitable[Any]] = (
+            handler.stream_unary if handler.request_streaming else handler.unary_unary  # type: ignore[assignment]
+        )
+
+        async def unary(request: Any, context: Context) -> Any:
+            async with call.around(context):
+                return await inner(request, context)
+
+        make_unary = (
+            grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
+        )
+        return make_unary(unary, handler.request_deserializer, handler.response_serializer)
+
+
+class _Call:
+    """One method's surroundings."""
+
+    def __init__(self, service: str, method: str, traceparent: str | None, errors: ErrorTable) -> None:
+        self._labels = (service, method)
+        self._traceparent = traceparent
+        self._errors = errors
+
+    @asynccontextmanager
+    async def around(self, context: Context) -> AsyncIterator[None]:
+        """Counts and times the call, and turns what it raises into a status."""
+        trace_id = tracing.begin(self._traceparent)
+        deadlines.begin(context.time_remaining())
+        structlog.contextvars.bind_contextvars(trace_id=trace_id)
+        start = time.perf_counter()
+        code = grpc.StatusCode.OK
+        metrics.IN_FLIGHT.labels(*self._labels).inc()
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 — the boundary: see the module's docstring
+            status = to_status(error, self._errors)
+            code = _code(status)
+            await context.abort_with_status(rpc_status.to_status(status))
+        finally:
+            metrics.IN_FLIGHT.labels(*self._labels).dec()
+            metrics.HANDLED.labels(*self._labels, code.name).inc()
+            seconds = time.perf_counter() - start
+            metrics.SECONDS.labels(*self._labels).observe(seconds)
+            log.debug("call", method="/".join(self._labels), code=code.name, seconds=round(seconds, 6))
+
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def _code(status: status_pb2.Status) -> grpc.StatusCode:
+    return _CODES[status.code]

@@ -1,0 +1,29 @@
+"""Prometheus metrics that every service has; names and labels are those of the gRPC ecosystem's middleware.
+
+Services define further metrics of their own with prometheus_client, named `semsearch_<service>_…`.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+HANDLED = Counter(
+    "grpc_server_handled", "Calls that ended, by status code.", ["grpc_service", "grpc_method", "grpc_code"]
+)
+IN_FLIGHT = Gauge("grpc_server_in_flight", "Calls that are being answered.", ["grpc_service", "grpc_method"])
+SECONDS = Histogram(
+    "grpc_server_handling_seconds",
+    "Seconds from a call's arrival to its end.",
+    ["grpc_service", "grpc_method"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+
+def serve_metrics(host: str, port: int) -> int:
+    """Serves `/metrics` from a thread of its own and returns the port.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    server, _ = start_http_server(port, addr=host)
+    return int(server.server_address[1])

@@ -1,0 +1,85 @@
+"""Pages by AIP-158: signed tokens that are bound to the request that they continue.
+
+A token holds a cursor (whatever the service needs to go on) and a digest of the request without its paging fields,
+signed with the service's key. It cannot be altered, nor be used with other search terms or filters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from google.protobuf.message import Message
+from itsdangerous import BadData, URLSafeSerializer
+
+from serving.errors import InvalidField, InvalidPageToken
+
+KEY_BYTES = 32
+
+
+class PageTokens:
+    """Makes and reads page tokens."""
+
+    def __init__(self, key: bytes) -> None:
+        self._serializer = URLSafeSerializer(key, salt="page-token")
+
+    def encode(self, cursor: str, request: Message) -> str:
+        """Returns the token with which `request` goes on at `cursor`."""
+        return str(self._serializer.dumps([cursor, _digest(request)]))
+
+    def decode(self, token: str, request: Message) -> str | None:
+        """Returns the cursor of a token; None for the empty token, which is the first page.
+
+        Raises:
+            InvalidPageToken: it was altered, or made for another request.
+        """
+        if not token:
+            return None
+        try:
+            cursor, digest = self._serializer.loads(token)
+        except (BadData, ValueError, TypeError) as error:
+            raise InvalidPageToken from error
+        if not secrets.compare_digest(str(digest), _digest(request)):
+            raise InvalidPageToken
+        return str(cursor)
+
+
+def page_size(requested: int, default: int, maximum: int) -> int:
+    """Returns the page size to use: 0 means the default, more than the maximum means the maximum.
+
+    Raises:
+        InvalidField: it is negative.
+    """
+    if requested < 0:
+        raise InvalidField("page_size", f"must not be negative; it was {requested}. 0 means {default}.")
+    return min(requested or default, maximum)
+
+
+def load_key(path: Path) -> bytes:
+    """Returns the signing key kept in a file, which is made the first time; processes that race get the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass  # another process was first, its key counts
+        finally:
+            temporary.unlink()
+    return path.read_bytes()
+
+
+def _digest(request: Message) -> str:
+    """Returns a digest of a request without `page_size` and `page_token`."""
+    copy = type(request)()
+    copy.CopyFrom(request)
+    for field in ("page_size", "page_token"):
+        if field in copy.DESCRIPTOR.fields_by_name:
+            copy.ClearField(field)
+    return hashlib.sha256(copy.SerializeToString(deterministic=True)).hexdigest()[:32]

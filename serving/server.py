@@ -1,0 +1,157 @@
+"""The life of a service process: bind, open, serve, drain, close.
+
+1. The ports are bound first, so that one in use is told before a model is loaded.
+2. `open_services` opens what the services need. A domain error there is one sentence on stderr and exit status 1.
+3. Health and reflection join the services; health says SERVING from here on, or when a service says that it can.
+4. SIGTERM or SIGINT: health says NOT_SERVING, no new calls, calls in flight have `drain_seconds`, then what was opened
+   is closed. A second signal does not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+import grpc.aio
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from serving import logs, metrics
+from serving.errors import ErrorTable, is_expected
+from serving.interceptors import CallInterceptor
+from serving.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class GrpcService:
+    """A service to serve: its full name, and what adds it to a server.
+
+    `health` yields whether it can do its work, now and at each change; None says that it can from the start.
+    """
+
+    name: str
+    register: Callable[[grpc.aio.Server], None]
+    health: Callable[[], AsyncIterator[bool]] | None = None
+
+
+OpenServices = Callable[[], AbstractAsyncContextManager[Sequence[GrpcService]]]
+
+
+def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
+    """Serves until SIGTERM or SIGINT and returns the process's exit status."""
+    logs.configure(settings)
+    return asyncio.run(_run(settings, open_services, errors))
+
+
+async def _run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor(errors)],
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            # Two processes on one port would share its calls between them, each with half of the data.
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    try:
+        port = _bind(server, settings)
+    except _PortTaken as error:
+        return _fail(str(error))
+    opening = asyncio.ensure_future(_serve(server, port, settings, open_services, stop))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    try:
+        await opening
+    except Exception as error:
+        if not is_expected(error, errors):
+            raise
+        return _fail(str(error))
+    return 0
+
+
+async def _serve(
+    server: grpc.aio.Server, port: int, settings: ServiceSettings, open_services: OpenServices, stop: asyncio.Event
+) -> None:
+    async with open_services() as services:
+        health_servicer = health.aio.HealthServicer()
+        names = [service.name for service in services]
+        for service in services:
+            service.register(server)
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        await server.start()
+        async with asyncio.TaskGroup() as group:
+            reports = group.create_task(_report_health(health_servicer, services))
+            log.info(
+                "ready", service=settings.service, address=f"{settings.host}:{port}", **settings.model_dump(mode="json")
+            )
+            await stop.wait()
+            log.info("stopping", service=settings.service, drain_seconds=settings.drain_seconds)
+            await health_servicer.enter_graceful_shutdown()
+            await server.stop(settings.drain_seconds)
+            reports.cancel()
+
+
+async def _report_health(servicer: health.aio.HealthServicer, services: Sequence[GrpcService]) -> None:
+    """Reports each service's health, and as that of "" whether all are well; runs until it is cancelled."""
+    serving = dict.fromkeys((service.name for service in services), False)
+
+    async def report(name: str, healthy: bool) -> None:
+        serving[name] = healthy
+        for each, well in ((name, healthy), ("", all(serving.values()))):
+            status = health_pb2.HealthCheckResponse.SERVING if well else health_pb2.HealthCheckResponse.NOT_SERVING
+            await servicer.set(each, status)
+
+    async def follow(name: str, changes: AsyncIterator[bool]) -> None:
+        async for healthy in changes:
+            await report(name, healthy)
+
+    async with asyncio.TaskGroup() as group:
+        for service in services:
+            await report(service.name, service.health is None)
+            if service.health is not None:
+                group.create_task(follow(service.name, service.health()))
+
+
+class _PortTaken(Exception):
+    """A port is in use, or may not be opened."""
+
+
+def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
+    """Binds the gRPC port and the metrics port and returns the first."""
+    variable = settings.variable("port")
+    try:
+        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+    except RuntimeError as error:
+        raise _PortTaken(_port_sentence(settings.host, settings.port, variable)) from error
+    if settings.metrics_port >= 0:
+        try:
+            metrics.serve_metrics(settings.host, settings.metrics_port)
+        except OSError as error:
+            taken = _port_sentence(settings.host, settings.metrics_port, settings.variable("metrics_port"))
+            raise _PortTaken(taken) from error
+    return port
+
+
+def _port_sentence(host: str, port: int, variable: str) -> str:
+    return (
+        f"Port {port} on {host} is in use or may not be opened. Stop the program that has it "
+        f"(another semsearch?), or set {variable} to another port."
+    )
+
+
+def _fail(sentence: str) -> int:
+    print(sentence, file=sys.stderr)  # noqa: T201 — for the person who starts the service
+    return 1

@@ -1,0 +1,138 @@
+"""Typed settings of a service process: flags beat the environment, the environment beats defaults.
+
+Shared settings are read from `SEMSEARCH_<NAME>`, a service's own from `SEMSEARCH_<SERVICE>_<NAME>`; flags are the
+field's name with hyphens. Settings are frozen and validated once, here; nothing below reads the environment. A setting
+that is unknown or bad stops the start with one sentence that names it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from rapidfuzz import process
+
+PREFIX = "SEMSEARCH_"
+# Each process sees the variables of all: these belong to others and are theirs to check.
+SERVICES = ("embedder", "index", "gateway", "client", "trainer", "shared")
+
+S = TypeVar("S", bound="ServiceSettings")
+
+
+class _EnvironmentSource(PydanticBaseSettingsSource):
+    """Reads `SEMSEARCH_<NAME>` for shared fields and `SEMSEARCH_<SERVICE>_<NAME>` for a service's own."""
+
+    def __init__(self, settings_cls: type[ServiceSettings]) -> None:
+        super().__init__(settings_cls)
+        self._variable = settings_cls.variable
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Returns the text of a field's variable; None where it is not set, or empty."""
+        return os.environ.get(self._variable(field_name)) or None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Returns the texts of all variables that are set."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: text for name, text in found.items() if text is not None}
+
+
+class ServiceSettings(BaseSettings):
+    """Settings that every service has; a service subclasses it, sets `service` and adds its own fields."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    service: ClassVar[str]
+    shared: ClassVar[frozenset[str]] = frozenset(
+        {"host", "data", "log_level", "log_format", "drain_seconds", "max_message_bytes"}
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 lets other machines in.")
+    data: Path = Field(Path("var"), description="Folder of everything that must survive.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    log_format: Literal["console", "json"] = Field("console", description="`console` for people, `json` for machines.")
+    drain_seconds: float = Field(
+        3.0, ge=0, le=300, description="How long calls in flight may take to finish at a stop."
+    )
+    max_message_bytes: int = Field(64 * 2**20, ge=2**20, le=2**31 - 1, description="Largest gRPC message in bytes.")
+    port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
+    metrics_port: int = Field(-1, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """Returns the environment variable of a field."""
+        own = "" if field in cls.shared else f"{cls.service.upper()}_"
+        return f"{PREFIX}{own}{field.upper()}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Replaces the sources: what is passed in, then the environment."""
+        if not issubclass(settings_cls, ServiceSettings):
+            raise TypeError(settings_cls)
+        return init_settings, _EnvironmentSource(settings_cls)
+
+
+def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
+    """Reads the settings of a service from flags (`sys.argv[1:]` by default) and the environment.
+
+    Raises:
+        SystemExit: with 2 and one sentence on stderr if a setting is bad or unknown; with 0 after `--help`.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if unknown := _unknown_variable(cls):
+        _stop(unknown)
+    flags: CliSettingsSource[Any] = CliSettingsSource(
+        cls,
+        cli_prog_name=f"{cls.service}_service" if cls.service != "gateway" else "gateway",
+        cli_parse_args=arguments,
+        cli_kebab_case=True,
+        cli_avoid_json=True,
+    )
+    try:
+        return cls(_cli_settings_source=flags)  # type: ignore[call-arg]
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = str(problem["loc"][0]) if problem["loc"] else "settings"
+        _stop(
+            f"The setting {cls.variable(field)} (--{field.replace('_', '-')}) is wrong: "
+            f"{problem['msg']}; it was {problem['input']!r}."
+        )
+    except SettingsError as error:
+        _stop(f"A setting cannot be read: {error}.")
+
+
+def _unknown_variable(cls: type[ServiceSettings]) -> str | None:
+    """Returns a sentence about the first variable that claims to be ours and is not, or None."""
+    known = {cls.variable(field) for field in cls.model_fields}
+    others = tuple(f"{PREFIX}{service.upper()}_" for service in SERVICES if service != cls.service)
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(others):
+            near = process.extractOne(name, known, score_cutoff=70)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            return f"There is no setting {name}.{hint} `--help` lists all."
+    return None
+
+
+def _stop(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)  # noqa: T201 — before logging is set up, for the person who starts it
+    raise SystemExit(2)

@@ -1,0 +1,223 @@
+"""A server made by serving/, from outside: health, errors with details, drain, a port in use."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from semsearch.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
+from serving import tracing
+from serving.channels import open_channel
+from serving.errors import from_status, reason_name, retry_delay_seconds
+
+DEADLINE_SECONDS = 30.0
+
+# A service whose one method fails as the model id tells it to.
+PROGRAM = textwrap.dedent(
+    """
+    import asyncio, contextlib, sys
+    import grpc
+    from semsearch.v1 import error_reason_pb2 as reasons, model_service_pb2 as pb, model_service_pb2_grpc as pb_grpc
+    from serving.errors import ErrorStatus, InvalidField, Resource
+    from serving.server import GrpcService, run
+    from serving.settings import ServiceSettings, load_settings
+
+    class Settings(ServiceSettings):
+        service = "gateway"
+
+    class NoSuchModel(Exception):
+        pass
+
+    class Full(Exception):
+        pass
+
+    class Servicer(pb_grpc.ModelServiceServicer):
+        async def GetModel(self, request, context):
+            match request.id:
+                case "field": raise InvalidField("id", "is not good")
+                case "missing": raise NoSuchModel("There is no model missing.")
+                case "full": raise Full("The queue is full.")
+                case "bug": raise RuntimeError("secret detail")
+                case "slow": await asyncio.sleep(1)
+            return pb.GetModelResponse()
+
+        async def ListModels(self, request, context):
+            return pb.ListModelsResponse()
+
+    TABLE = {
+        NoSuchModel: lambda e: ErrorStatus(grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_MODEL_NOT_FOUND,
+                                           resource=Resource("semsearch.v1.Model", "missing")),
+        Full: lambda e: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED,
+                                    retry_after_seconds=0.5),
+    }
+
+    @contextlib.asynccontextmanager
+    async def open_services():
+        if "--fail" in sys.argv:
+            raise NoSuchModel("There is no model to start with.")
+        yield [GrpcService("semsearch.v1.ModelService",
+                           lambda server: pb_grpc.add_ModelServiceServicer_to_server(Servicer(), server))]
+
+    sys.exit(run(load_settings(Settings, [a for a in sys.argv[1:] if a != "--fail"]), open_services, TABLE))
+    """
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "service.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+def start(program: Path, *flags: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, program, *flags], stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+
+
+@contextlib.contextmanager
+def running(program: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    port = free_port()
+    process = start(program, "--port", str(port), *flags)
+    try:
+        yield process, port
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int) -> AsyncIterator[grpc.aio.Channel]:
+    async with open_channel(f"127.0.0.1:{port}", max_message_bytes=2**20) as channel:
+        await asyncio.wait_for(channel.channel_ready(), DEADLINE_SECONDS)
+        yield channel
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "reason"),
+    [
+        ("field", grpc.StatusCode.INVALID_ARGUMENT, error_reason_pb2.ERROR_REASON_INVALID_FIELD),
+        ("missing", grpc.StatusCode.NOT_FOUND, error_reason_pb2.ERROR_REASON_MODEL_NOT_FOUND),
+        ("full", grpc.StatusCode.RESOURCE_EXHAUSTED, error_reason_pb2.ERROR_REASON_OVERLOADED),
+        ("bug", grpc.StatusCode.INTERNAL, error_reason_pb2.ERROR_REASON_INTERNAL),
+    ],
+)
+async def test_an_error_becomes_its_status_with_reason_and_details(
+    program: Path, model: str, code: grpc.StatusCode, reason: error_reason_pb2.ErrorReason.ValueType
+) -> None:
+    with running(program) as (_, port):
+        async with connected(port) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await model_service_pb2_grpc.ModelServiceStub(channel).GetModel(
+                    model_service_pb2.GetModelRequest(id=model)
+                )
+    status = rpc_status.from_call(raised.value)
+    assert status is not None
+    assert raised.value.code() == code
+    assert from_status(status)[0] == reason_name(reason)
+    details = {detail.TypeName() for detail in status.details}
+    match model:
+        case "field":
+            bad = error_details_pb2.BadRequest()
+            assert any(detail.Unpack(bad) for detail in status.details)
+            assert bad.field_violations[0].field == "id"
+        case "missing":
+            assert "google.rpc.ResourceInfo" in details
+        case "full":
+            assert retry_delay_seconds(status) == 0.5
+        case "bug":
+            assert "secret" not in status.message
+
+
+async def test_an_internal_error_is_logged_once_under_the_callers_trace_id(program: Path) -> None:
+    trace_id = "0123456789abcdef0123456789abcdef"
+    with running(program) as (process, port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await model_service_pb2_grpc.ModelServiceStub(channel).GetModel(
+                    model_service_pb2.GetModelRequest(id="bug"),
+                    metadata=[(tracing.HEADER, f"00-{trace_id}-0123456789abcdef-01")],
+                    wait_for_ready=True,
+                    timeout=DEADLINE_SECONDS,
+                )
+        process.terminate()
+        _, log = process.communicate(timeout=DEADLINE_SECONDS)
+    assert trace_id in str(raised.value.details())
+    assert log.count("secret detail") == 1
+    assert trace_id in log
+
+
+async def test_health_speaks_for_each_service_and_for_the_whole(program: Path) -> None:
+    with running(program) as (_, port):
+        async with connected(port) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            for name in ("", "semsearch.v1.ModelService"):
+                answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
+                assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_call_in_flight_is_finished_after_sigterm(program: Path) -> None:
+    with running(program) as (process, port):
+        async with connected(port) as channel:
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            await stub.GetModel(model_service_pb2.GetModelRequest())
+            call = asyncio.ensure_future(stub.GetModel(model_service_pb2.GetModelRequest(id="slow")))
+            await asyncio.sleep(0)
+            await stub.GetModel(model_service_pb2.GetModelRequest())  # has gone out after the slow one
+            process.send_signal(signal.SIGTERM)
+            assert await call == model_service_pb2.GetModelResponse()
+        assert process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_a_port_in_use_is_one_sentence_and_names_the_setting(program: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        process = start(program, "--port", str(holder.getsockname()[1]))
+        _, output = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 1
+    assert "SEMSEARCH_GATEWAY_PORT" in output
+    assert "Traceback" not in output
+
+
+def test_a_domain_error_at_the_start_is_one_sentence(program: Path) -> None:
+    process = start(program, "--port", "0", "--fail")
+    _, output = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, output) == (1, "There is no model to start with.\n")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("SEMSEARCH_GATEWAY_PORT", "many", "SEMSEARCH_GATEWAY_PORT"),
+        ("SEMSEARCH_GATEWAY_PROT", "1", "Did you mean SEMSEARCH_GATEWAY_PORT?"),
+        ("SEMSEARCH_LOG_LEVEL", "loud", "SEMSEARCH_LOG_LEVEL"),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_a_sentence(program: Path, variable: str, text: str, said: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, program], env={**os.environ, variable: text}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
