@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 
 from semsearch.index.v1 import index_service_pb2, index_service_pb2_grpc
+from threadpoolctl import threadpool_limits
 
 from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
@@ -40,6 +41,9 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
                 return ExactEngine()
 
     with ExitStack() as stack:
+        # The threads of a product wait for each other: with another process on one of two cores, 28,000 × 300 took 8.0 ms
+        # on two threads and 2.4 ms on one (idle: 1.0 and 2.0).
+        stack.enter_context(threadpool_limits(settings.blas_threads, user_api="blas"))
         threads = stack.enter_context(ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call"))
 
         def open_all() -> tuple[Catalog, bytes]:

@@ -4,7 +4,8 @@
 2. SQLite opens the store and replays its log. If it cannot, the index is damaged: nothing else is touched.
 3. The manifest is read. Missing, damaged or of another store: no segment counts.
 4. The files of each segment are held against the manifest. A segment that differs in one byte does not count.
-5. The manifest is written again if it named what does not count; folders that it does not name are removed.
+5. The manifest is written again if it named what does not count, and the first time an index is opened: from then on
+   one that is missing was lost. Folders that it does not name are removed.
 6. Rows that no segment holds are loaded from the store as live rows, so that every search is right from the first one
    on. Rows of segments that the store has no more are masked.
 
@@ -21,7 +22,7 @@ import structlog
 
 from index_service.durable_files import remove_folder, remove_leftovers, storage_errors
 from index_service.engines.contract import Engine
-from index_service.manifest import Manifest, SegmentRecord, UnusableManifest
+from index_service.manifest import MANIFEST_FILE, Manifest, SegmentRecord, UnusableManifest
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER, open_segment
 from index_service.snapshot import LiveRows, Segment, Snapshot
@@ -60,7 +61,7 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
                 sound.append(record)
         for repair in repairs:
             log.warning("damage found", folder=str(folder), problem=repair)
-        if repairs:
+        if repairs or not (folder / MANIFEST_FILE).exists():
             manifest = Manifest(store.uid, tuple(sound))
             manifest.write(folder)
         named = {record.name for record in manifest.segments}

@@ -3,8 +3,6 @@
 The event loop only moves messages: whatever touches SQLite, vectors or large messages runs on the call threads.
 """
 
-# ruff: noqa: N802 — gRPC's methods have the names of the RPCs
-
 from __future__ import annotations
 
 import asyncio

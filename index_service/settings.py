@@ -27,4 +27,7 @@ class IndexSettings(ServiceSettings):
     )
     annoy_trees: int = Field(50, ge=1, le=1_000, description="Trees in a new Annoy forest.")
     build_threads: int = Field(1, ge=-1, le=256, description="Threads that build a forest; -1 takes all cores.")
+    blas_threads: int = Field(
+        1, ge=1, le=256, description="Threads of one matrix product; searches already run beside each other."
+    )
     call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are worked on at the same time.")

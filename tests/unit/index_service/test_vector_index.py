@@ -1,0 +1,178 @@
+"""Any sequence of operations, held against a dictionary and NumPy."""
+
+import itertools
+import json
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from index_service.attributes import AttributePath, to_json
+from index_service.catalog import Catalog, open_catalog
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.errors import ItemNotFound
+from index_service.filters import Filter, OneOf
+from index_service.merging import Thresholds
+from index_service.vector_index import Neighbor, VectorIndex
+from index_service.vectors import unit
+from index_service.writes import Delete, NewItem, Upsert
+from tests.unit.index_service.engines_in_process import engine_of
+
+# Small enough that segments come, fill with dead rows and go within a few steps.
+THRESHOLDS = Thresholds(full_scan_threshold=8, deleted_threshold=0.2, vacuum_min_vector_number=4)
+COLOUR = AttributePath.parse("colour")
+
+IDS = st.sampled_from([f"id-{number}" for number in range(12)])
+# The 24 corners of the 24-cell: their unit vectors and products are exact in binary, and equal distances are common.
+CORNERS = [tuple(sign * (axis == other) for other in range(4)) for axis in range(4) for sign in (2, -2)]
+CORNERS += list(itertools.product((1, -1), repeat=4))
+DIRECTIONS = st.sampled_from(CORNERS)
+COLOURS = st.sampled_from(["red", "green"])
+
+
+@dataclass
+class Expected:
+    direction: tuple[int, ...]
+    colour: str
+    age: int
+
+
+class IndexMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.stack = ExitStack()
+        self.expected: dict[str, Expected] = {}
+        self.clock = 0
+
+    @initialize(engine=st.sampled_from(EngineKind))
+    def create(self, engine: EngineKind) -> None:
+        self.catalog: Catalog = self.stack.enter_context(open_catalog(self.folder, engine_of, THRESHOLDS))
+        definition = IndexDefinition("items", 4, "model", engine=engine, indexed_attributes=(COLOUR,))
+        self.index: VectorIndex = self.catalog.create(definition)
+
+    @rule(batch=st.lists(st.tuples(IDS, DIRECTIONS, COLOURS), min_size=1, max_size=8))
+    def upsert(self, batch: list[tuple[str, tuple[int, ...], str]]) -> None:
+        vectors = unit(np.array([direction for _, direction, _ in batch], dtype=np.float32))
+        items = tuple(
+            NewItem(item_id, to_json({"colour": colour}), vector)
+            for (item_id, _, colour), vector in zip(batch, vectors, strict=True)
+        )
+        assert self.index.upsert(Upsert(items)).result().count == len(batch)
+        order = list(dict.fromkeys(item_id for item_id, _, _ in batch))
+        for item_id, direction, colour in batch:
+            # A batch gives rows in the order in which its ids first appear.
+            self.expected[item_id] = Expected(direction, colour, self.clock + order.index(item_id))
+        self.clock += len(order)
+
+    @rule(item_id=IDS, colour=COLOURS)
+    def change_attributes(self, item_id: str, colour: str) -> None:
+        write = Upsert((NewItem(item_id, to_json({"colour": colour}), None),))
+        if item_id in self.expected:
+            assert self.index.upsert(write).result().count == 1
+            self.expected[item_id].colour = colour
+        else:
+            with pytest.raises(ItemNotFound):
+                self.index.upsert(write).result()
+
+    @rule(ids=st.lists(IDS, min_size=1, max_size=6))
+    def delete(self, ids: list[str]) -> None:
+        written = self.index.delete(Delete(tuple(ids))).result()
+        known = {item_id for item_id in ids if item_id in self.expected}
+        assert written.count == len(known)
+        assert set(written.unknown_ids) == set(ids) - known
+        for item_id in known:
+            del self.expected[item_id]
+
+    @rule(direction=DIRECTIONS, k=st.integers(1, 15), colour=st.none() | COLOURS, exact=st.booleans())
+    def search_by_vector(self, direction: tuple[int, ...], k: int, colour: str | None, exact: bool) -> None:
+        query = unit(np.array([direction], dtype=np.float32))[0]
+        answer = self.index.search([query], k, condition(colour), attributes=True, exact=exact)
+        self.check(answer.neighbors[0], direction, k, colour, without=None)
+
+    @rule(item_id=IDS, k=st.integers(1, 15), colour=st.none() | COLOURS)
+    def search_by_item(self, item_id: str, k: int, colour: str | None) -> None:
+        if item_id not in self.expected:
+            with pytest.raises(ItemNotFound):
+                self.index.search([item_id], k, condition(colour), attributes=False, exact=False)
+            return
+        answer = self.index.search([item_id], k, condition(colour), attributes=True, exact=False)
+        self.check(answer.neighbors[0], self.expected[item_id].direction, k, colour, without=item_id)
+
+    @rule()
+    def optimize(self) -> None:
+        self.index.optimize(lambda _done, _total: None).result()
+        stats = self.index.stats()
+        assert (stats.deleted_row_count, stats.live_row_count) == (0, 0)
+        assert stats.segment_count == (1 if self.expected else 0)
+
+    @rule()
+    def reopen(self) -> None:
+        self.stack.close()
+        self.catalog = self.stack.enter_context(open_catalog(self.folder, engine_of, THRESHOLDS))
+        self.index = self.catalog.get("items")
+        assert self.index.stats().repairs == ()
+
+    @rule(page=st.integers(1, 5), colour=st.none() | COLOURS)
+    def list_in_pages(self, page: int, colour: str | None) -> None:
+        listed: list[str] = []
+        after = 0
+        while found := self.index.page(after, page, condition(colour) or Filter(), vectors=False):
+            listed.extend(item.id for item in found)
+            after = found[-1].sequence
+        assert listed == [item_id for item_id, item in self.expected.items() if colour in (None, item.colour)]
+
+    @invariant()
+    def holds_what_was_written(self) -> None:
+        if not hasattr(self, "index"):
+            return
+        assert self.index.stats().item_count == len(self.expected)
+        found = self.index.items([f"id-{number}" for number in range(12)], vectors=True)
+        assert {item_id: json.loads(item.attributes or "")["colour"] for item_id, item in found.items()} == {
+            item_id: item.colour for item_id, item in self.expected.items()
+        }
+        for item_id, item in found.items():
+            direction = np.array(self.expected[item_id].direction)
+            np.testing.assert_allclose(item.vector, direction / np.linalg.norm(direction), rtol=1e-6)
+
+    def check(
+        self,
+        neighbors: tuple[Neighbor, ...],
+        direction: tuple[int, ...],
+        k: int,
+        colour: str | None,
+        without: str | None,
+    ) -> None:
+        query = np.array(direction) / np.linalg.norm(direction)
+        ranked = []
+        for item_id, item in self.expected.items():
+            if item_id != without and colour in (None, item.colour):
+                vector = np.array(item.direction) / np.linalg.norm(item.direction)
+                ranked.append((np.float32(np.linalg.norm(query - vector)), item.age, item_id, item.colour))
+        assert [(each.distance, each.id, json.loads(each.attributes or "")["colour"]) for each in neighbors] == [
+            (distance, item_id, shade) for distance, _, item_id, shade in sorted(ranked)[:k]
+        ]
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+
+def condition(colour: str | None) -> Filter | None:
+    return None if colour is None else Filter(must=(OneOf(COLOUR, (colour,)),))
+
+
+IndexMachine.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # Each example opens files and syncs them: shrinking would take minutes.
+    phases=[phase for phase in Phase if phase is not Phase.shrink],
+)
+TestAnySequenceOfOperations = IndexMachine.TestCase

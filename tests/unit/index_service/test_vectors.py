@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from index_service.vectors import NoDirection, distances, nearest, unit
+
+
+def random_units(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
+    return unit(np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_vector_with_a_number_that_is_none_has_no_direction(bad: float) -> None:
+    vectors = np.ones((3, 4), dtype=np.float32)
+    vectors[1, 2] = bad
+    with pytest.raises(NoDirection) as caught:
+        unit(vectors)
+    assert caught.value.row == 1
+
+
+def test_a_zero_vector_has_no_direction() -> None:
+    with pytest.raises(NoDirection, match="zero"):
+        unit(np.zeros((1, 4), dtype=np.float32))
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-30, 1.0, 3e38])
+def test_a_vector_of_any_length_keeps_its_direction(scale: float) -> None:
+    vector = np.zeros((1, 4), dtype=np.float32)
+    vector[0, 1] = scale
+    np.testing.assert_array_equal(unit(vector), [[0, 1, 0, 0]])
+
+
+def test_distance_is_zero_to_itself_and_two_to_the_opposite() -> None:
+    rows = random_units(0, 50, 300)
+    for row in rows:
+        assert distances(row, row[None, :]) == [0.0]
+        assert distances(row, -row[None, :]) == [np.float32(2.0)]
+
+
+@given(seed=st.integers(0, 2**32 - 1), dimension=st.integers(1, 64))
+def test_distance_is_that_of_the_cosine(seed: int, dimension: int) -> None:
+    query, *rest = random_units(seed, 9, dimension).astype(np.float64)
+    cosines = np.clip(np.stack(rest) @ query, -1, 1)
+    found = distances(query.astype(np.float32), np.stack(rest).astype(np.float32))
+    assert not np.isnan(found).any()
+    np.testing.assert_allclose(found, np.sqrt(2 - 2 * cosines), atol=1e-3)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(1, 60),
+    k=st.integers(1, 70),
+    share=st.sampled_from([0.05, 0.2, 0.5, 1.0]),
+    copies=st.booleans(),
+)
+def test_every_row_up_to_the_kth_distance_is_proposed(
+    seed: int, count: int, k: int, share: float, copies: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    rows = random_units(seed, count, 8)
+    if copies:
+        rows = rows[generator.integers(0, max(1, count // 4), count)]
+    counting = generator.random(count) < share
+    queries = random_units(seed + 1, 3, 8)
+    for query, found in zip(queries, nearest(queries, k, rows, counting), strict=True):
+        exact = np.where(counting, distances(query, rows), np.inf)
+        kth = np.sort(exact)[min(k, count) - 1]
+        must = np.flatnonzero(counting & (exact <= kth))
+        assert counting[found].all()
+        assert set(must.tolist()) <= set(found.tolist())
