@@ -74,9 +74,13 @@ class Acknowledgement:
 
 @dataclass(frozen=True)
 class _Embedded:
-    """The vectors and the like of a batch's new entries, by identity, and the model that made them."""
+    """What became of a batch's new entries, and the model that made their vectors.
+
+    `failure`: why there are none; it is raised when the batches before this one are stored.
+    """
 
     model_id: str = ""
+    failure: GatewayError | TimeoutError | None = None
     results: dict[Entry, ImageEmbedding | GatewayError] = field(default_factory=dict)
 
 
@@ -121,7 +125,7 @@ class ImageIngest:
             await work
         finally:
             work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, GatewayError):
+            with contextlib.suppress(asyncio.CancelledError, GatewayError, TimeoutError):
                 await work
 
     async def _work(
@@ -206,13 +210,15 @@ class ImageIngest:
             except Overloaded as error:
                 results: dict[Entry, ImageEmbedding | GatewayError] = dict.fromkeys(waiting, error)
                 model_id = embedded.model_id
+            except (GatewayError, TimeoutError) as failure:
+                return _Embedded(failure=failure)
             else:
                 results = dict(zip(waiting, answer.results, strict=True))
                 model_id = answer.model_id
             if embedded.results and model_id != embedded.model_id:  # the model was switched between two tries
                 embedded, waiting = _Embedded(), list(entries)
                 continue
-            embedded = _Embedded(model_id, {**embedded.results, **results})
+            embedded = _Embedded(model_id, results={**embedded.results, **results})
             refused = {entry: result for entry, result in results.items() if isinstance(result, Overloaded)}
             delay = max((error.refusal.retry_after_seconds or 1.0 for error in refused.values()), default=0.0)
             if clock() + delay > give_up:
@@ -233,6 +239,8 @@ class ImageIngest:
         while (batch := await planned.get()) is not None:
             steps, embedding = batch
             embedded = await embedding
+            if embedded.failure is not None:
+                raise embedded.failure
             results = await self._write(collection, steps, embedded)
             planner.finish(steps)
             await answers.put(Acknowledgement(tuple(results), steps[-1].upload.sequence))

@@ -1,0 +1,323 @@
+"""A gateway process over an index process and an embedder of colours, on real sockets."""
+# ruff: noqa: N802 — methods are named as the proto names them
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import grpc.aio
+import pytest
+import pytest_asyncio
+from google.protobuf import struct_pb2
+from google.rpc import status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from semsearch.bundle.v1 import manifest_pb2
+from semsearch.embedder.v1 import embedder_service_pb2 as pb
+from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
+from semsearch.v1 import (
+    gallery_service_pb2,
+    gallery_service_pb2_grpc,
+    model_service_pb2_grpc,
+    query_pb2,
+    search_service_pb2_grpc,
+)
+
+from gateway.embedding import (
+    Crop,
+    ImageInput,
+    Logistic,
+    Model,
+    RefusedText,
+    Term,
+    TextEmbedding,
+    TextQuery,
+    UnknownWord,
+)
+from gateway.errors import Refused
+from gateway.statuses import ERRORS
+from serving.errors import from_status, to_status
+from serving.interceptors import CallInterceptor
+from tests.unit.gateway.doubles import ColorEmbedder
+
+START_SECONDS = 60.0
+CALL_SECONDS = 20.0
+SERVICES = ("semsearch.v1.SearchService", "semsearch.v1.GalleryService", "semsearch.v1.ModelService")
+
+
+class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
+    """EmbedderService over a `ColorEmbedder`. Words are sent while `words_may_flow` is set."""
+
+    def __init__(self, embedder: ColorEmbedder) -> None:
+        self.embedder = embedder
+        self.words_may_flow = asyncio.Event()
+        self.words_may_flow.set()
+        self.deadlines: list[float] = []
+
+    async def EmbedText(self, request: pb.EmbedTextRequest, context: object) -> pb.EmbedTextResponse:
+        self.deadlines.append(context.time_remaining())  # type: ignore[attr-defined]
+        queries = [
+            TextQuery(query.raw, tuple(Term(term.text, term.weight) for term in query.terms))
+            for query in request.queries
+        ]
+        answer = await self.embedder.embed_texts(queries)
+        return pb.EmbedTextResponse(model_id=answer.model_id, embeddings=[_text(each) for each in answer.results])
+
+    async def EmbedImages(self, request: pb.EmbedImagesRequest, context: object) -> pb.EmbedImagesResponse:
+        images = [
+            ImageInput(
+                each.content,
+                Crop(each.crop.left, each.crop.top, each.crop.right, each.crop.bottom)
+                if each.HasField("crop")
+                else None,
+                each.thumbnail_edge,
+            )
+            for each in request.images
+        ]
+        answer = await self.embedder.embed_images(images)
+        return pb.EmbedImagesResponse(
+            model_id=answer.model_id,
+            embeddings=[
+                pb.ImageEmbedding(status=to_status(each, ERRORS))
+                if isinstance(each, Refused)
+                else pb.ImageEmbedding(
+                    vector=each.vector.tolist(),
+                    width=each.width,
+                    height=each.height,
+                    media_type=each.media_type,
+                    thumbnail=each.thumbnail,
+                )
+                for each in answer.results
+            ],
+        )
+
+    async def StreamWords(
+        self, request: pb.StreamWordsRequest, context: object
+    ) -> AsyncIterator[pb.StreamWordsResponse]:
+        async for batch in self.embedder.stream_words(request.skip):
+            yield pb.StreamWordsResponse(
+                model_id=batch.model_id,
+                words=[
+                    pb.Word(text=word.text, vector=word.vector.tolist(), rank=word.rank, taggable=word.taggable)
+                    for word in batch.words
+                ],
+            )
+            await self.words_may_flow.wait()
+
+    async def GetModel(self, request: pb.GetModelRequest, context: object) -> pb.GetModelResponse:
+        model, limits = await self.embedder.get_model(request.id)
+        return pb.GetModelResponse(
+            model=_model(model),
+            limits=pb.Limits(
+                max_queries=limits.max_queries, max_images=limits.max_images, max_image_bytes=limits.max_image_bytes
+            ),
+        )
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: object) -> pb.ListModelsResponse:
+        return pb.ListModelsResponse(models=[_model(model) for model in await self.embedder.list_models()])
+
+
+def _text(result: TextEmbedding | RefusedText) -> pb.TextEmbedding:
+    unknown = [_unknown(word) for word in result.unknown_words]
+    if isinstance(result, RefusedText):
+        return pb.TextEmbedding(status=to_status(result.error, ERRORS), unknown_words=unknown)
+    return pb.TextEmbedding(
+        vector=result.vector.tolist(),
+        understood_terms=[pb.UnderstoodTerm(text=word, words=[word], weight=1.0) for word in result.words],
+        unknown_words=unknown,
+    )
+
+
+def _unknown(word: UnknownWord) -> query_pb2.UnknownWord:
+    return query_pb2.UnknownWord(word=word.word, suggestions=word.suggestions)
+
+
+def _model(model: Model) -> pb.Model:
+    def logistic(curve: Logistic) -> manifest_pb2.Logistic:
+        return manifest_pb2.Logistic(slope=curve.slope, offset=curve.offset)
+
+    calibration = model.calibration
+    return pb.Model(
+        id=model.id,
+        display_name=model.display_name,
+        dimension=model.dimension,
+        input_size=model.input_size,
+        word_count=model.word_count,
+        calibration=manifest_pb2.Calibration(
+            text_to_image=logistic(calibration.text_to_image),
+            tags=logistic(calibration.tags),
+            image_to_image=logistic(calibration.image_to_image),
+            default_min_relevance=calibration.default_min_relevance,
+            default_min_tag_relevance=calibration.default_min_tag_relevance,
+        ),
+        metrics=model.metrics,
+        active=model.active,
+    )
+
+
+@asynccontextmanager
+async def color_embedder(port: int = 0) -> AsyncIterator[tuple[ColorEmbedderServicer, int]]:
+    """Serves an embedder of colours; yields the servicer and its port."""
+    server = grpc.aio.server(interceptors=[CallInterceptor(ERRORS)])
+    servicer = ColorEmbedderServicer(ColorEmbedder())
+    pb_grpc.add_EmbedderServiceServicer_to_server(servicer, server)
+    healths = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healths, server)
+    await healths.set("semsearch.embedder.v1.EmbedderService", health_pb2.HealthCheckResponse.SERVING)
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    try:
+        yield servicer, port
+    finally:
+        servicer.words_may_flow.set()
+        await server.stop(None)
+
+
+class Service:
+    """A running service process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+        self.process = process
+        self.address = address
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+
+@asynccontextmanager
+async def service(module: str, *flags: str) -> AsyncIterator[Service]:
+    """Runs `python -m <module>` until it is ready; stops it at the end."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SEMSEARCH_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, "--metrics-port=-1", "--log-format=json", *flags,
+        stderr=asyncio.subprocess.PIPE, env=environment,
+    )  # fmt: skip
+    assert process.stderr is not None
+    lines: list[str] = []
+    address = ""
+    async with asyncio.timeout(START_SECONDS):
+        while not address:
+            line = (await process.stderr.readline()).decode()
+            assert line, f"{module} ended:\n{''.join(lines)}"
+            lines.append(line)
+            if line.startswith("{") and (event := json.loads(line))["event"] == "ready":
+                address = event["address"]
+    draining = asyncio.create_task(process.stderr.read())
+    try:
+        yield Service(process, address)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(START_SECONDS):
+            await process.wait()
+            await draining
+
+
+class Stack:
+    """A client's view of a gateway."""
+
+    def __init__(self, channel: grpc.aio.Channel, embedder: ColorEmbedderServicer, data: Path) -> None:
+        self.channel = channel
+        self.embedder = embedder
+        self.data = data
+        self._numbers = itertools.count()
+        self.search = search_service_pb2_grpc.SearchServiceStub(channel)
+        self.gallery = gallery_service_pb2_grpc.GalleryServiceStub(channel)
+        self.models = model_service_pb2_grpc.ModelServiceStub(channel)
+        self.health = health_pb2_grpc.HealthStub(channel)
+
+    async def index(
+        self, collection: str, images: Sequence[gallery_service_pb2.ImageUpload]
+    ) -> list[gallery_service_pb2.IndexImagesResult]:
+        """Adds images and returns the results."""
+
+        async def requests() -> AsyncIterator[gallery_service_pb2.IndexImagesRequest]:
+            yield gallery_service_pb2.IndexImagesRequest(
+                config=gallery_service_pb2.IndexImagesConfig(collection=collection)
+            )
+            for image in images:
+                yield gallery_service_pb2.IndexImagesRequest(image=image)
+
+        stream = self.gallery.IndexImages(requests(), timeout=CALL_SECONDS)
+        return [result async for response in stream for result in response.results]
+
+    async def new_collection(self) -> str:
+        """Creates an empty collection and returns its id."""
+        name = f"c{next(self._numbers)}"
+        await self.gallery.CreateCollection(gallery_service_pb2.CreateCollectionRequest(collection_id=name))
+        return name
+
+    async def wait_until_serving(self, name: str) -> None:
+        """Waits until the gateway says that a service can do its work."""
+        await wait_for_health(self.channel, name, health_pb2.HealthCheckResponse.SERVING)
+
+
+async def wait_for_health(
+    channel: grpc.aio.Channel, name: str, wanted: health_pb2.HealthCheckResponse.ServingStatus.ValueType
+) -> None:
+    async with asyncio.timeout(START_SECONDS):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=name))
+        async for response in watch:
+            if response.status == wanted:
+                watch.cancel()
+                return
+
+
+def image(
+    sequence: int, content: bytes, name: str = "", attributes: dict[str, object] | None = None
+) -> gallery_service_pb2.ImageUpload:
+    upload = gallery_service_pb2.ImageUpload(sequence=sequence, content=content, id=name)
+    if attributes is not None:
+        upload.attributes.CopyFrom(struct(attributes))
+    return upload
+
+
+def struct(attributes: dict[str, object]) -> struct_pb2.Struct:
+    message = struct_pb2.Struct()
+    message.update(attributes)
+    return message
+
+
+def reason(error: grpc.RpcError) -> str:
+    """Returns the ErrorInfo reason of a failed call."""
+    status = rpc_status.from_call(error)
+    assert status is not None, error
+    return from_status(status_pb2.Status.FromString(status.SerializeToString()))[0]
+
+
+@asynccontextmanager
+async def running_stack(data: Path) -> AsyncIterator[Stack]:
+    async with AsyncExitStack() as exits:
+        embedder, embedder_port = await exits.enter_async_context(color_embedder())
+        index = await exits.enter_async_context(service("index_service", "--port=0", f"--data={data}"))
+        gateway = await exits.enter_async_context(
+            service(
+                "gateway",
+                "--port=0",
+                f"--data={data}",
+                f"--embedder=127.0.0.1:{embedder_port}",
+                f"--index={index.address}",
+            )
+        )
+        channel = await exits.enter_async_context(grpc.aio.insecure_channel(gateway.address))
+        stack = Stack(channel, embedder, data)
+        await stack.wait_until_serving("")
+        yield stack
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """One gateway for the tests of a module: starting three services takes a second or two. Each test has collections
+    of its own.
+    """
+    async with running_stack(tmp_path_factory.mktemp("data")) as running:
+        yield running

@@ -1,0 +1,229 @@
+"""Keeping images through a gateway, an index and sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from google.protobuf import field_mask_pb2
+from PIL import Image
+from semsearch.v1 import gallery_service_pb2 as gallery
+from semsearch.v1 import image_pb2
+
+from tests.services.gateway_stack import CALL_SECONDS, Stack, image, reason, stack, struct
+from tests.unit.gateway.doubles import MODEL, overloaded, picture, sha256
+
+__all__ = ["stack"]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RED = picture("red")
+
+
+async def listed(stack: Stack, collection: str, page_size: int = 0) -> list[image_pb2.Image]:
+    request = gallery.ListImagesRequest(collection=collection, page_size=page_size)
+    images: list[image_pb2.Image] = []
+    while True:
+        page = await stack.gallery.ListImages(request)
+        images += list(page.images)
+        if not page.next_page_token:
+            return images
+        request.page_token = page.next_page_token
+
+
+async def download(stack: Stack, request: gallery.DownloadImageRequest) -> tuple[str, int, bytes]:
+    chunks = [chunk async for chunk in stack.gallery.DownloadImage(request, timeout=CALL_SECONDS)]
+    return chunks[0].media_type, chunks[0].size_bytes, b"".join(chunk.chunk for chunk in chunks)
+
+
+async def test_indexing_twice_changes_nothing(stack: Stack) -> None:
+    name = await stack.new_collection()
+    images = [image(n, picture("blue", seed=n), f"id-{n}" if n % 2 else "", {"n": n}) for n in range(40)]
+    first = await stack.index(name, images)
+    assert [result.sequence for result in first] == list(range(40))
+    before = await listed(stack, name)
+    assert [each.attributes["n"] for each in before] == list(range(40)), "oldest first"
+
+    embedded = stack.embedder.embedder.embedded_images
+    second = await stack.index(name, images)
+
+    assert [result.id for result in second] == [result.id for result in first]
+    assert not any(result.HasField("status") for result in second)
+    assert [bool(result.duplicate_of) for result in second] == [n % 2 == 0 for n in range(40)]
+    assert await listed(stack, name, page_size=7) == before
+    assert stack.embedder.embedder.embedded_images == embedded
+
+
+async def test_every_answer_names_the_last_durable_sequence(stack: Stack) -> None:
+    name = await stack.new_collection()
+
+    async def requests() -> AsyncIterator[gallery.IndexImagesRequest]:
+        yield gallery.IndexImagesRequest(config=gallery.IndexImagesConfig(collection=name))
+        for n in range(50):
+            yield gallery.IndexImagesRequest(image=image(10 * n, picture("green", seed=n)))
+
+    durable = -1
+    async for response in stack.gallery.IndexImages(requests(), timeout=CALL_SECONDS):
+        assert response.durable_sequence > durable
+        durable = response.durable_sequence
+        assert [result.sequence for result in response.results][-1] == durable
+        found = await stack.gallery.GetImage(gallery.GetImageRequest(id=response.results[-1].id, collection=name))
+        assert found.image.sha256 == response.results[-1].id
+    assert durable == 490
+
+
+async def test_what_was_acknowledged_before_a_cancellation_is_kept(stack: Stack) -> None:
+    name = await stack.new_collection()
+    go_on = asyncio.Event()
+
+    async def requests() -> AsyncIterator[gallery.IndexImagesRequest]:
+        yield gallery.IndexImagesRequest(config=gallery.IndexImagesConfig(collection=name))
+        for n in range(3):
+            yield gallery.IndexImagesRequest(image=image(n, picture("green", seed=n)))
+        await go_on.wait()
+
+    stream = stack.gallery.IndexImages(requests(), timeout=CALL_SECONDS)
+    acknowledged: set[str] = set()
+    async for response in stream:
+        acknowledged |= {result.id for result in response.results}
+        if response.durable_sequence == 2:
+            break
+    stream.cancel()
+    go_on.set()
+    assert acknowledged == {each.id for each in await listed(stack, name)}
+    assert len(acknowledged) == 3
+
+
+async def test_a_full_embedder_is_waited_for(stack: Stack) -> None:
+    refusals = iter([overloaded(0.01)] * 3)
+
+    def refuse() -> None:
+        if error := next(refusals, None):
+            raise error
+
+    name = await stack.new_collection()
+    stack.embedder.embedder.before_images = refuse
+    try:
+        [result] = await stack.index(name, [image(1, RED)])
+    finally:
+        stack.embedder.embedder.before_images = lambda: None
+    assert result.id == sha256(RED)
+    assert next(refusals, None) is None
+
+
+async def test_the_default_collection_is_there_and_is_emptied_when_it_is_deleted(stack: Stack) -> None:
+    await stack.index("", [image(1, RED), image(2, picture("blue"))])
+    get = gallery.GetCollectionRequest(collection_id="gallery")
+    before = (await stack.gallery.GetCollection(get)).collection
+    assert (before.image_count, before.model_id, before.display_name) == (2, MODEL.id, "Gallery")
+    delete = gallery.DeleteCollectionRequest(collection_id="gallery")
+    assert (await stack.gallery.DeleteCollection(delete)).deleted_image_count == 2
+    after = (await stack.gallery.GetCollection(get)).collection
+    assert (after.image_count, after.create_time) == (0, before.create_time)
+    assert await listed(stack, "") == []
+
+
+async def test_a_collection_lives_from_its_creation_to_its_deletion(stack: Stack) -> None:
+    created = (
+        await stack.gallery.CreateCollection(
+            gallery.CreateCollectionRequest(collection_id="zoo", display_name="The zoo")
+        )
+    ).collection
+    assert (created.id, created.display_name, created.image_count) == ("zoo", "The zoo", 0)
+    await stack.index("zoo", [image(1, RED)])
+    request = gallery.ListCollectionsRequest(page_size=1)
+    ids: list[str] = []
+    while True:
+        page = await stack.gallery.ListCollections(request)
+        ids += [each.id for each in page.collections]
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert ids == sorted(ids)
+    assert {"gallery", "zoo"} <= set(ids)
+    deleted = await stack.gallery.DeleteCollection(gallery.DeleteCollectionRequest(collection_id="zoo"))
+    assert deleted.deleted_image_count == 1
+    with pytest.raises(grpc.RpcError) as caught:
+        await stack.gallery.GetCollection(gallery.GetCollectionRequest(collection_id="zoo"))
+    assert reason(caught.value) == "COLLECTION_NOT_FOUND"
+
+
+async def test_attributes_change_as_the_mask_says(stack: Stack) -> None:
+    name = await stack.new_collection()
+    await stack.index(name, [image(1, RED, "a", {"album": "x", "n": 1})])
+    before = (await stack.gallery.GetImage(gallery.GetImageRequest(id="a", collection=name))).image
+
+    async def update(attributes: dict[str, object], *paths: str) -> dict[str, object]:
+        request = gallery.UpdateImageRequest(
+            image=image_pb2.Image(id="a", collection=name, attributes=struct(attributes)),
+            update_mask=field_mask_pb2.FieldMask(paths=paths),
+        )
+        await stack.gallery.UpdateImage(request)
+        now = (await stack.gallery.GetImage(gallery.GetImageRequest(id="a", collection=name))).image
+        attributes = dict(now.attributes.items())
+        now.attributes.CopyFrom(before.attributes)
+        assert now == before, "nothing else changes"
+        return attributes
+
+    assert await update({"n": 2, "album": "y"}, "attributes.n") == {"album": "x", "n": 2}
+    assert await update({"new": True}, "attributes.new", "attributes.n") == {"album": "x", "new": True}
+    assert await update({"only": "this"}) == {"only": "this"}
+    assert await update({}, "attributes") == {}
+
+
+async def test_deleted_images_are_gone_and_unknown_ones_are_named(stack: Stack) -> None:
+    name = await stack.new_collection()
+    await stack.index(name, [image(1, RED, "a"), image(2, picture("blue"), "b")])
+    deleted = await stack.gallery.DeleteImages(gallery.DeleteImagesRequest(ids=["a", "nothing"], collection=name))
+    assert (deleted.deleted_count, list(deleted.unknown_ids)) == (1, ["nothing"])
+    assert [each.id for each in await listed(stack, name)] == ["b"]
+    [again] = await stack.index(name, [image(1, RED, "c")])
+    assert (again.id, again.duplicate_of) == ("c", "")
+
+
+async def test_the_original_comes_back_byte_for_byte_in_chunks(stack: Stack) -> None:
+    noise = Image.effect_noise((1000, 700), 90)
+    file = io.BytesIO()
+    noise.save(file, "PNG")
+    content = file.getvalue()
+    assert len(content) > 2 * 256 * 2**10
+    name = await stack.new_collection()
+    [result] = await stack.index(name, [image(1, content)])
+    request = gallery.DownloadImageRequest(id=result.id, collection=name)
+    assert await download(stack, request) == ("image/png", len(content), content)
+
+
+async def test_the_thumbnail_is_a_small_webp(stack: Stack) -> None:
+    name = await stack.new_collection()
+    await stack.index(name, [image(1, picture("red", size=(900, 600)), "big")])
+    request = gallery.DownloadImageRequest(id="big", collection=name, rendition=gallery.RENDITION_THUMBNAIL)
+    media_type, size, content = await download(stack, request)
+    assert (media_type, size) == ("image/webp", len(content))
+    opened = Image.open(io.BytesIO(content))
+    assert (opened.format, opened.size) == ("WEBP", (320, 213))
+
+
+@pytest.mark.parametrize("rendition", [gallery.RENDITION_ORIGINAL, gallery.RENDITION_THUMBNAIL])
+@pytest.mark.parametrize("damage", ["missing", "flipped bit"])
+async def test_a_missing_or_damaged_file_is_told_and_the_image_is_still_known(
+    stack: Stack,
+    rendition: gallery.Rendition.ValueType,
+    damage: str,
+) -> None:
+    content = picture("purple", seed=rendition * 10 + len(damage))
+    name = await stack.new_collection()
+    [result] = await stack.index(name, [image(1, content)])
+    for path in (stack.data / "images" / result.id[:2] / result.id[2:]).iterdir():
+        if damage == "missing":
+            path.unlink()
+        else:
+            damaged = bytearray(path.read_bytes())
+            damaged[len(damaged) // 2] ^= 1
+            path.write_bytes(damaged)
+    with pytest.raises(grpc.RpcError) as caught:
+        await download(stack, gallery.DownloadImageRequest(id=result.id, collection=name, rendition=rendition))
+    assert caught.value.code() == grpc.StatusCode.DATA_LOSS
+    assert reason(caught.value) == "BLOB_MISSING"
+    assert (await stack.gallery.GetImage(gallery.GetImageRequest(id=result.id, collection=name))).image.id == result.id

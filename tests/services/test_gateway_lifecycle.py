@@ -1,0 +1,176 @@
+"""Start, health and stop of the gateway beside services that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2
+from grpc_status import rpc_status
+from semsearch.v1 import gallery_service_pb2 as gallery
+from semsearch.v1 import search_service_pb2 as search
+
+from tests.services.gateway_stack import (
+    SERVICES,
+    Stack,
+    color_embedder,
+    image,
+    reason,
+    service,
+    wait_for_health,
+)
+from tests.unit.gateway.doubles import COLORS, picture
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def flags(data: Path, embedder_port: int, index_port: int) -> list[str]:
+    return ["--port=0", f"--data={data}", f"--embedder=127.0.0.1:{embedder_port}", f"--index=127.0.0.1:{index_port}"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_the_gateway_starts_alone_and_serves_when_the_others_come(tmp_path: Path) -> None:
+    embedder_port, index_port = free_port(), free_port()
+    async with (
+        service("gateway", *flags(tmp_path, embedder_port, index_port)) as gateway,
+        grpc.aio.insecure_channel(gateway.address) as channel,
+    ):
+        stack = Stack(channel, None, tmp_path)  # type: ignore[arg-type]
+        for name in ("", *SERVICES):
+            response = await stack.health.Check(health_pb2.HealthCheckRequest(service=name))
+            assert response.status == NOT_SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            await stack.search.SearchByText(search.SearchByTextRequest(query="red"))
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert reason(caught.value) == "DEPENDENCY_UNAVAILABLE"
+
+        async with (
+            color_embedder(embedder_port),
+            service("index_service", f"--port={index_port}", f"--data={tmp_path}"),
+        ):
+            for name in ("", *SERVICES):
+                await wait_for_health(channel, name, SERVING)
+            [result] = await stack.index("", [image(1, picture("red"))])
+            found = await stack.search.SearchByText(search.SearchByTextRequest(query="red"))
+            assert found.matches[0].image.id == result.id
+        await wait_for_health(channel, "", NOT_SERVING)
+
+
+async def test_while_the_words_are_filled_images_are_found_and_words_say_when_to_come_back(tmp_path: Path) -> None:
+    async with color_embedder() as (embedder, embedder_port):
+        embedder.words_may_flow.clear()
+        async with (
+            service("index_service", "--port=0", f"--data={tmp_path}") as index,
+            service("gateway", *flags(tmp_path, embedder_port, index.port)) as gateway,
+            grpc.aio.insecure_channel(gateway.address) as channel,
+        ):
+            stack = Stack(channel, embedder, tmp_path)
+            await stack.wait_until_serving("semsearch.v1.GalleryService")
+            await stack.index("", [image(1, picture("red"), "red")])
+            found = await stack.search.SearchByText(search.SearchByTextRequest(query="red"))
+            assert [match.image.id for match in found.matches] == ["red"]
+            for call in (
+                stack.search.SimilarWords(search.SimilarWordsRequest(query="red")),
+                stack.search.TagImage(search.TagImageRequest(content=picture("red"))),
+            ):
+                with pytest.raises(grpc.RpcError) as caught:
+                    await call
+                assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+                details = rpc_status.from_call(caught.value).details
+                assert any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in details)
+            labels = await stack.search.TagImage(search.TagImageRequest(content=picture("red"), labels=["red", "blue"]))
+            assert labels.tags[0].word == "red"
+            response = await stack.health.Check(health_pb2.HealthCheckRequest(service="semsearch.v1.SearchService"))
+            assert response.status == NOT_SERVING
+
+            embedder.words_may_flow.set()
+            await stack.wait_until_serving("")
+            similar = await stack.search.SimilarWords(search.SimilarWordsRequest(query="red"))
+            assert similar.words[0].word == "crimson"
+
+
+async def test_a_gateway_killed_while_it_fills_the_words_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with (
+        color_embedder() as (embedder, embedder_port),
+        service("index_service", "--port=0", f"--data={tmp_path}") as index,
+    ):
+        embedder.words_may_flow.clear()
+        async with service("gateway", *flags(tmp_path, embedder_port, index.port)) as first:
+            async with grpc.aio.insecure_channel(first.address) as channel:
+                await wait_for_health(channel, "semsearch.v1.GalleryService", SERVING)
+            async with asyncio.timeout(10):
+                while embedder.embedder.words_sent < 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            first.process.send_signal(signal.SIGKILL)
+            await first.process.wait()
+        embedder.words_may_flow.set()
+        async with (
+            service("gateway", *flags(tmp_path, embedder_port, index.port)) as second,
+            grpc.aio.insecure_channel(second.address) as channel,
+        ):
+            stack = Stack(channel, embedder, tmp_path)
+            await stack.wait_until_serving("")
+            request = search.SimilarWordsRequest(query="red", page_size=100)
+            words = {word.word for word in (await stack.search.SimilarWords(request)).words}
+        assert words == set(COLORS) - {"red", "sky/blue"}
+
+
+async def test_acknowledged_images_and_page_tokens_outlive_the_gateway(tmp_path: Path) -> None:
+    async with (
+        color_embedder() as (embedder, embedder_port),
+        service("index_service", "--port=0", f"--data={tmp_path}") as index,
+    ):
+        tokens = []
+        for start in range(2):
+            async with (
+                service("gateway", *flags(tmp_path, embedder_port, index.port)) as gateway,
+                grpc.aio.insecure_channel(gateway.address) as channel,
+            ):
+                stack = Stack(channel, embedder, tmp_path)
+                await stack.wait_until_serving("")
+                if start == 0:
+                    await stack.index("", [image(n, picture("red", seed=n)) for n in range(3)])
+                request = gallery.ListImagesRequest(page_size=2, page_token=tokens[0] if tokens else "")
+                page = await stack.gallery.ListImages(request)
+                tokens.append(page.next_page_token)
+                assert len(page.images) == 2 - start
+        assert tokens[1] == ""
+
+
+async def test_a_stop_ends_in_time_and_with_status_0(tmp_path: Path) -> None:
+    async with (
+        color_embedder() as (_, embedder_port),
+        service("index_service", "--port=0", f"--data={tmp_path}") as index,
+        service("gateway", *flags(tmp_path, embedder_port, index.port)) as gateway,
+    ):
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            await wait_for_health(channel, "", SERVING)
+        gateway.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            assert await gateway.process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"), [("--embedder=", "SEMSEARCH_GATEWAY_EMBEDDER"), ("--port=abc", "SEMSEARCH_GATEWAY_PORT")]
+)
+async def test_a_bad_setting_is_told_in_a_sentence(tmp_path: Path, flag: str, told: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", f"--data={tmp_path}", flag, stderr=asyncio.subprocess.PIPE
+    )
+    _, stderr = await process.communicate()
+    assert process.returncode == 2
+    assert told in stderr.decode()
+    assert "Traceback" not in stderr.decode()
