@@ -41,8 +41,8 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
                 return ExactEngine()
 
     with ExitStack() as stack:
-        # The threads of a product wait for each other: with another process on one of two cores, 28,000 × 300 took 8.0 ms
-        # on two threads and 2.4 ms on one (idle: 1.0 and 2.0).
+        # The threads of a product wait for each other: beside another busy process on two cores, 28,000 × 300 took
+        # 8.0 ms on two threads and 2.4 ms on one (idle: 1.0 and 2.0).
         stack.enter_context(threadpool_limits(settings.blas_threads, user_api="blas"))
         threads = stack.enter_context(ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call"))
 

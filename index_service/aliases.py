@@ -46,6 +46,15 @@ class Aliases:
             raise self._damage
         return self._names.get(alias)
 
+    def check_complete(self) -> None:
+        """Checks that these are all aliases.
+
+        Raises:
+            StoreDamaged: what the file said is lost, and no alias has been set since.
+        """
+        if self._damage is not None:
+            raise self._damage
+
     def of(self, index: str) -> tuple[str, ...]:
         """Returns the aliases that name an index, sorted."""
         return tuple(sorted(alias for alias, name in self._names.items() if name == index))
@@ -72,6 +81,7 @@ class Aliases:
                 json.dumps({"format_version": FORMAT_VERSION, "aliases": names, "checksum": _checksum(names)}).encode(),
             )
         self._names = names
+        self._damage = None
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -110,11 +110,13 @@ class Catalog:
         Raises:
             IndexNotFound: there is none of that name.
             IndexInUse: an alias names it.
+            StoreDamaged: what aliases there are is lost.
         """
         with self._lock:
             index = self._indexes.get(name)
             if index is None:
                 raise IndexNotFound(name)
+            self._aliases.check_complete()
             if aliases := self._aliases.of(name):
                 raise IndexInUse(name, aliases)
             count = 0

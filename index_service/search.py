@@ -47,7 +47,7 @@ def search(
         if not counting.any():
             continue
         searcher = ExactSearcher(part.vectors) if exact or among is not None else part.searcher
-        compared_all = compared_all and searcher.compares_all(wanted)
+        compared_all = compared_all and searcher.compares_all(wanted, counting)
         for number, positions in enumerate(searcher.nearest(queries, wanted, counting)):
             rows[number].append(part.rows[positions])
             found[number].append(distances(queries[number], part.vectors[positions]))

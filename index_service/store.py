@@ -64,8 +64,10 @@ class Store:
         path = folder / STORE_FILE
         if not path.is_file():
             raise StoreDamaged(path, "there is no such file")
-        writer = _connect(path)
+        writer = sqlite3.connect(_uri(path), uri=True, isolation_level=None, check_same_thread=False)
         try:
+            writer.execute("PRAGMA synchronous = FULL")
+            _check_size(writer, path)
             meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
             version = int(meta["format_version"])
             if version > FORMAT_VERSION:
@@ -95,7 +97,7 @@ class Store:
             try:
                 connection = self._idle.get_nowait()
             except queue.Empty:
-                connection = _connect(self.path)
+                connection = sqlite3.connect(_uri(self.path), uri=True, isolation_level=None, check_same_thread=False)
                 connection.execute("PRAGMA query_only = 1")
             try:
                 connection.execute("BEGIN")
@@ -160,9 +162,15 @@ def create(folder: Path, definition: IndexDefinition) -> None:
         publish(temporary, folder)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
+def _check_size(writer: sqlite3.Connection, path: Path) -> None:
+    """Folds the log into the database and checks that its file is whole; SQLite reads what is cut off as zeros."""
+    writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    ((pages,),) = writer.execute("PRAGMA page_count").fetchall()
+    ((page_bytes,),) = writer.execute("PRAGMA page_size").fetchall()
+    if (size := path.stat().st_size) != pages * page_bytes:
+        raise StoreDamaged(path, f"it has {size} bytes instead of {pages * page_bytes}")
+
+
+def _uri(path: Path) -> str:
+    """Returns the address that opens a database which exists."""
+    return f"{path.absolute().as_uri()}?mode=rw"

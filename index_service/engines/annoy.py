@@ -49,17 +49,22 @@ class AnnoySearcher:
     vectors: Vectors
     forest: AnnoyIndex
 
-    def compares_all(self, k: int) -> bool:
+    def compares_all(self, k: int, counting: Mask) -> bool:
         """See `Searcher`: where that costs no more."""
-        return search_k(k) >= _SCAN_SHARE * len(self.vectors)
+        return self._nodes(k, counting) >= _SCAN_SHARE * len(self.vectors)
 
     def nearest(self, queries: Vectors, k: int, counting: Mask) -> Sequence[Positions]:
         """See `Searcher`."""
-        if self.compares_all(k):
+        if self.compares_all(k, counting):
             return nearest(queries, k, self.vectors, counting)
-        nodes = search_k(k)
+        nodes = self._nodes(k, counting)
         count = int(np.count_nonzero(counting))
         return [self._candidates(query, k, nodes, counting, count) for query in queries]
+
+    def _nodes(self, k: int, counting: Mask) -> int:
+        """Returns how many nodes to look at: where a tenth of the rows counts, one must look ten times as deep."""
+        count = max(1, int(np.count_nonzero(counting)))
+        return search_k(k * len(counting) // count)
 
     def _candidates(self, query: Vectors, k: int, nodes: int, counting: Mask, count: int) -> Positions:
         wanted = min(nodes, k + len(counting) - count + _SPARE)

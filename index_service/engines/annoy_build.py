@@ -40,7 +40,8 @@ def build_forest(vectors_file: Path, forest_file: Path, trees: int, threads: int
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
+        pass
     os._exit(1)
 
 
@@ -55,7 +56,6 @@ def main() -> None:
     os.nice(_NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     build_forest(Path(vectors_file), Path(forest_file), int(trees), int(threads), _report)
-    os._exit(0)  # the thread is blocked in a read that the interpreter would wait for
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ Progress = Callable[[int], None]
 class Searcher(Protocol):
     """The rows of an open segment, searchable."""
 
-    def compares_all(self, k: int) -> bool:
-        """Tells whether a search for `k` compares every row that counts."""
+    def compares_all(self, k: int, counting: Mask) -> bool:
+        """Tells whether `nearest` with these arguments compares every row that counts."""
         ...
 
     def nearest(self, queries: Vectors, k: int, counting: Mask) -> Sequence[Positions]:

@@ -16,9 +16,9 @@ class ExactSearcher:
 
     vectors: Vectors
 
-    def compares_all(self, k: int) -> bool:
+    def compares_all(self, k: int, counting: Mask) -> bool:
         """Always."""
-        del k
+        del k, counting
         return True
 
     def nearest(self, queries: Vectors, k: int, counting: Mask) -> Sequence[Positions]:

@@ -1,4 +1,4 @@
-"""Engines for tests: Annoy builds in the test's own process, where starting another for each forest would take longer."""
+"""Engines for tests: Annoy builds in the test's own process, because starting another for each forest takes longer."""
 
 from pathlib import Path
 

@@ -1,0 +1,91 @@
+"""Writers, readers and searches at the same time, and a disk that is full."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.errors import StorageFull
+from index_service.writes import NewItem, Upsert
+from tests.unit.index_service.conftest import OpenCatalog, fill, found_ids, random_units
+
+DEADLINE = 20.0
+
+
+def definition(name: str) -> IndexDefinition:
+    return IndexDefinition(name, 4, "model", engine=EngineKind.EXACT)
+
+
+def test_writers_share_commits_and_each_reads_its_own_writes(open_data: OpenCatalog) -> None:
+    index = open_data().create(definition("one"))
+    vectors = random_units(0, 400, 4)
+
+    def write_and_read(number: int) -> bool:
+        item = NewItem(str(number), "{}", vectors[number])
+        index.upsert(Upsert((item,))).result(DEADLINE)
+        return found_ids(index, vectors[number], 1) == [str(number)] and str(number) in index.items(
+            [str(number)], vectors=False
+        )
+
+    with ThreadPoolExecutor(16) as threads:
+        assert all(threads.map(write_and_read, range(len(vectors))))
+    with index._store.read() as reader:
+        # 400 writes of 16 threads: were each a transaction of its own, there would be 400.
+        assert reader.version() < 400
+    assert index.stats().item_count == 400
+
+
+def test_searches_see_a_replaced_item_once_whatever_is_written_meanwhile(open_data: OpenCatalog) -> None:
+    index = open_data().create(definition("one"))
+    vectors = fill(index, 20)
+    stop = threading.Event()
+
+    def rewrite() -> int:
+        turns = 0
+        while not stop.is_set():
+            moved = random_units(turns, 20, 4)
+            items = tuple(NewItem(str(number), "{}", vector) for number, vector in enumerate(moved))
+            index.upsert(Upsert(items)).result(DEADLINE)
+            turns += 1
+        return turns
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(rewrite)
+        try:
+            for turn in range(300):
+                found = found_ids(index, vectors[turn % 20], 50)
+                assert sorted(found, key=int) == [str(number) for number in range(20)]
+        finally:
+            stop.set()
+        assert writing.result(DEADLINE) > 10
+
+
+def test_a_full_disk_refuses_the_write_and_keeps_what_was_acknowledged(
+    open_data: OpenCatalog, data_folder: Path
+) -> None:
+    index = open_data().create(definition("one"))
+    vectors = fill(index, 10)
+    ((pages,),) = index._store.writer.execute("PRAGMA page_count").fetchall()
+    # SQLite answers a database that may not grow as it does a disk that cannot: SQLITE_FULL.
+    index._store.writer.execute(f"PRAGMA max_page_count = {pages}")
+    big = Upsert(tuple(NewItem(f"new{number}", "{}", vector) for number, vector in enumerate(random_units(1, 5000, 4))))
+    with pytest.raises(StorageFull, match="Nothing that was acknowledged is lost"):
+        index.upsert(big).result(DEADLINE)
+    assert index.stats().item_count == 10
+    assert found_ids(index, vectors[4], 1) == ["4"]
+    index._store.writer.execute("PRAGMA max_page_count = 1000000")
+    assert index.upsert(big).result(DEADLINE).count == 5000
+    assert open_data().get("one").stats().item_count == 5010
+
+
+def test_live_rows_grow_without_disturbing_older_snapshots(open_data: OpenCatalog) -> None:
+    index = open_data().create(definition("one"))
+    snapshots = []
+    for turn in range(40):
+        fill(index, 37, seed=turn, first=37 * turn)
+        snapshots.append((index._published.newest, index._published.newest.live.vectors.copy()))
+    for turn, (snapshot, vectors) in enumerate(snapshots):
+        assert len(snapshot.live.rows) == 37 * (turn + 1)
+        np.testing.assert_array_equal(snapshot.live.vectors, vectors)

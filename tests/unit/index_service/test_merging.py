@@ -1,0 +1,171 @@
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index_service.catalog import open_catalog
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.engines.contract import Progress
+from index_service.engines.exact import ExactEngine, ExactSearcher
+from index_service.errors import BuildFailed, StorageFull
+from index_service.merging import Thresholds, plan, plan_all
+from index_service.segments import SEGMENTS_FOLDER
+from index_service.snapshot import LiveRows, Segment, Snapshot
+from index_service.writes import Delete, NewItem, Upsert
+from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids, random_units
+
+DEADLINE = 20.0
+QDRANT = Thresholds()
+
+
+def snapshot(live: int, *segments: tuple[int, int]) -> Snapshot:
+    """Returns a snapshot with so many live rows, and for each segment so many rows, of which so many are dead."""
+    parts = []
+    for number, (rows, dead) in enumerate(segments):
+        vectors = np.zeros((rows, 1), dtype=np.float32)
+        numbers = np.arange(rows) + 10**6 * number
+        parts.append(Segment(numbers, vectors, np.arange(rows) >= dead, ExactSearcher(vectors), name=str(number)))
+    rows = np.arange(live) + 10**9
+    empty = LiveRows.of(rows, np.zeros((live, 1), dtype=np.float32), np.ones(live, dtype=np.bool_))
+    return Snapshot(1, tuple(parts), empty)
+
+
+def folded(state: Snapshot) -> set[str] | None:
+    chosen = plan(state, QDRANT)
+    return None if chosen is None else {segment.name for segment in chosen.segments}
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (snapshot(0), None),
+        (snapshot(9_999, (50_000, 9_999)), None),
+        (snapshot(10_000), set()),
+        (snapshot(10_000, (50_000, 0)), set()),
+        (snapshot(10_000, (50_000, 0), (9_000, 0)), {"1"}),
+        (snapshot(10_000, (18_000, 0), (9_000, 0)), {"0", "1"}),
+        (snapshot(0, (50_000, 10_000)), {"0"}),
+        (snapshot(0, (50_000, 10_000), (80_000, 0)), {"0"}),
+        (snapshot(0, (999, 999)), None),
+        (snapshot(0, (1_000, 200)), {"0"}),
+    ],
+)
+def test_what_is_due_follows_the_thresholds(state: Snapshot, expected: set[str] | None) -> None:
+    assert folded(state) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "due"),
+    [
+        (snapshot(0), False),
+        (snapshot(0, (10, 0)), False),
+        (snapshot(1, (10, 0)), True),
+        (snapshot(0, (10, 1)), True),
+        (snapshot(0, (10, 0), (10, 0)), True),
+    ],
+)
+def test_folding_everything_leaves_one_clean_segment(state: Snapshot, due: bool) -> None:
+    assert (plan_all(state) is not None) == due
+
+
+class PausedEngine(ExactEngine):
+    """Holds its build until it is let go, and calls `during` then."""
+
+    def __init__(self, during: Callable[[], None]) -> None:
+        self.during = during
+        self.building = threading.Event()
+
+    def build(self, vectors_file: Path, folder: Path, progress: Progress) -> tuple[str, ...]:
+        self.building.set()
+        self.during()
+        return super().build(vectors_file, folder, progress)
+
+
+def test_writes_and_searches_go_on_during_a_merge_and_are_not_lost(data_folder: Path, stack: ExitStack) -> None:
+    go_on = threading.Event()
+    engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
+    index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
+    vectors = fill(index, 20)
+    merge = index.optimize(lambda _done, _total: None)
+    assert engine.building.wait(DEADLINE)
+
+    index.delete(Delete(("0", "1"))).result(DEADLINE)
+    moved = random_units(9, 2, 4)
+    index.upsert(Upsert((NewItem("2", "{}", moved[0]), NewItem("new", "{}", moved[1])))).result(DEADLINE)
+    during = [found_ids(index, query, 30) for query in vectors]
+    go_on.set()
+    merge.result(DEADLINE)
+
+    assert [found_ids(index, query, 30) for query in vectors] == during
+    assert found_ids(index, moved[0], 1) == ["2"]
+    stats = index.stats()
+    assert (stats.segment_row_count, stats.deleted_row_count, stats.live_row_count) == (20, 3, 2)
+    stack.close()
+    index = stack.enter_context(open_catalog(data_folder, lambda _: ExactEngine(), NEVER)).get("items")
+    assert [found_ids(index, query, 30) for query in vectors] == during
+    assert index.stats().repairs == ()
+
+
+def test_a_merge_that_fails_changes_nothing(data_folder: Path, stack: ExitStack) -> None:
+    def fail() -> None:
+        raise BuildFailed("no")
+
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: PausedEngine(fail), NEVER))
+    index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
+    vectors = fill(index, 20)
+    with pytest.raises(BuildFailed):
+        index.optimize(lambda _done, _total: None).result(DEADLINE)
+    assert found_ids(index, vectors[3], 1) == ["3"]
+    assert index.stats().live_row_count == 20
+    assert list((data_folder / "items" / SEGMENTS_FOLDER).iterdir()) == []
+
+
+def test_a_full_disk_fails_the_merge_with_a_sentence(data_folder: Path, stack: ExitStack) -> None:
+    def fill_disk() -> None:
+        raise OSError(28, "No space left on device")
+
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: PausedEngine(fill_disk), NEVER))
+    index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
+    fill(index, 20)
+    with pytest.raises(StorageFull, match="Nothing that was acknowledged is lost"):
+        index.optimize(lambda _done, _total: None).result(DEADLINE)
+
+
+def test_a_merge_that_outlives_its_index_does_not_commit(data_folder: Path, stack: ExitStack) -> None:
+    go_on = threading.Event()
+    engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
+    index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
+    fill(index, 20)
+    merge = index.optimize(lambda _done, _total: None)
+    assert engine.building.wait(DEADLINE)
+    assert catalog.delete("items") == 20
+    go_on.set()
+    with pytest.raises((BuildFailed, OSError)):
+        merge.result(DEADLINE)
+    assert not (data_folder / "items").exists()
+
+
+def test_progress_ends_with_all_rows(open_data: OpenCatalog) -> None:
+    index = open_data().create(IndexDefinition("items", 4, "model"))
+    fill(index, 2_500)
+    told: list[tuple[int, int]] = []
+    index.optimize(lambda done, total: told.append((done, total))).result(DEADLINE)
+    assert told[0] == (0, 2_500)
+    assert told[-1] == (2_500, 2_500)
+    assert told == sorted(told)
+
+
+def test_a_background_merge_starts_by_itself(data_folder: Path, stack: ExitStack) -> None:
+    merged = threading.Event()
+    thresholds = Thresholds(full_scan_threshold=10)
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: PausedEngine(merged.set), thresholds))
+    index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
+    fill(index, 9)
+    assert not merged.is_set()
+    fill(index, 1, first=9)
+    assert merged.wait(DEADLINE)

@@ -1,0 +1,171 @@
+"""Whatever state the files are in: the service opens, answers are right, and it says what it repaired."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from index_service.catalog import Catalog
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.durable_files import temporary_beside
+from index_service.errors import StoreDamaged, StoreTooNew
+from index_service.manifest import MANIFEST_FILE
+from index_service.segments import SEGMENTS_FOLDER
+from index_service.store import STORE_FILE
+from index_service.vector_index import VectorIndex
+from index_service.writes import Delete
+from tests.unit.index_service.conftest import OpenCatalog, fill, found_ids
+
+DEADLINE = 20.0
+ROWS = 200
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+DAMAGES = pytest.mark.parametrize("damage", [flip, truncate, empty, Path.unlink])
+
+
+def with_segment(catalog: Catalog) -> tuple[VectorIndex, NDArray[np.float32]]:
+    index = catalog.create(IndexDefinition("items", 8, "model", engine=EngineKind.ANNOY))
+    vectors = fill(index, ROWS)
+    index.optimize(lambda _done, _total: None).result(DEADLINE)
+    index.delete(Delete(("7", "8"))).result(DEADLINE)
+    return index, vectors
+
+
+def answers(index: VectorIndex, vectors: NDArray[np.float32]) -> list[list[str]]:
+    return [found_ids(index, query, 5) for query in vectors[::10]]
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "forest.ann"])
+@DAMAGES
+def test_a_damaged_segment_is_rebuilt_and_answers_stay_right(
+    open_data: OpenCatalog, data_folder: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    index, vectors = with_segment(open_data())
+    expected = answers(index, vectors)
+    open_data().close()
+    (segment,) = (data_folder / "items" / SEGMENTS_FOLDER).iterdir()
+    damage(segment / name)
+
+    index = open_data().get("items")
+    assert answers(index, vectors) == expected
+    (repair,) = index.stats().repairs
+    assert name in repair
+    assert segment.name in repair
+    index.optimize(lambda _done, _total: None).result(DEADLINE)
+    assert answers(index, vectors) == expected
+    assert index.stats().segment_row_count == ROWS - 2
+
+    index = open_data().get("items")
+    assert index.stats().repairs == ()
+    assert index.stats().segment_row_count == ROWS - 2
+    assert answers(index, vectors) == expected
+
+
+@DAMAGES
+def test_a_damaged_manifest_costs_a_rebuild_and_no_item(
+    open_data: OpenCatalog, data_folder: Path, damage: Callable[[Path], None]
+) -> None:
+    index, vectors = with_segment(open_data())
+    expected = answers(index, vectors)
+    open_data().close()
+    damage(data_folder / "items" / MANIFEST_FILE)
+    index = open_data().get("items")
+    assert answers(index, vectors) == expected
+    assert "manifest" in index.stats().repairs[0]
+
+
+def test_a_manifest_of_another_store_is_not_believed(open_data: OpenCatalog, data_folder: Path) -> None:
+    catalog = open_data()
+    _, vectors = with_segment(catalog)
+    other = catalog.create(IndexDefinition("other", 8, "model", engine=EngineKind.ANNOY))
+    fill(other, ROWS, seed=5)
+    other.optimize(lambda _done, _total: None).result(DEADLINE)
+    expected = answers(catalog.get("items"), vectors)
+    catalog.close()
+    for name in (MANIFEST_FILE, SEGMENTS_FOLDER):
+        target = data_folder / "items" / name
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+        (data_folder / "other" / name).rename(target)
+    index = open_data().get("items")
+    assert "another store" in index.stats().repairs[0]
+    assert answers(index, vectors) == expected
+
+
+def test_what_a_stopped_process_left_half_written_is_removed(open_data: OpenCatalog, data_folder: Path) -> None:
+    with_segment(open_data())
+    open_data().close()
+    segments = data_folder / "items" / SEGMENTS_FOLDER
+    (named,) = segments.iterdir()
+    leftovers = [
+        temporary_beside(data_folder / "half-created"),
+        temporary_beside(segments / "segment-half-built"),
+        segments / "segment-never-named",
+    ]
+    for folder in leftovers:
+        folder.mkdir()
+        (folder / "vectors.npy").write_bytes(b"half")
+    index = open_data().get("items")
+    assert index.stats().repairs == ()
+    assert list(segments.iterdir()) == [named]
+    assert not any(folder.exists() for folder in leftovers)
+
+
+@DAMAGES
+def test_a_damaged_store_is_told_and_other_indexes_work(
+    open_data: OpenCatalog, data_folder: Path, damage: Callable[[Path], None]
+) -> None:
+    catalog = open_data()
+    with_segment(catalog)
+    healthy = catalog.create(IndexDefinition("healthy", 8, "model", engine=EngineKind.EXACT))
+    vectors = fill(healthy, 10)
+    catalog.close()
+    store = data_folder / "items" / STORE_FILE
+    if damage is flip:
+        store.write_bytes(b"x" * 100 + store.read_bytes()[100:])
+    else:
+        damage(store)
+    catalog = open_data()
+    assert found_ids(catalog.get("healthy"), vectors[2], 1) == ["2"]
+    with pytest.raises(StoreDamaged, match=STORE_FILE):
+        catalog.get("items")
+    assert catalog.delete("items") == 0
+    assert not (data_folder / "items").exists()
+
+
+def test_a_store_of_a_newer_version_is_refused_with_a_sentence(open_data: OpenCatalog, data_folder: Path) -> None:
+    with_segment(open_data())
+    open_data().close()
+    with sqlite3.connect(data_folder / "items" / STORE_FILE) as connection:
+        connection.execute("UPDATE meta SET value = 99 WHERE key = 'format_version'")
+    connection.close()
+    with pytest.raises(StoreTooNew, match="version 99"):
+        open_data().get("items")
+
+
+def test_a_manifest_of_a_newer_version_is_not_used(open_data: OpenCatalog, data_folder: Path) -> None:
+    _, vectors = with_segment(open_data())
+    open_data().close()
+    path = data_folder / "items" / MANIFEST_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99}))
+    index = open_data().get("items")
+    assert "newer" in index.stats().repairs[0]
+    assert found_ids(index, vectors[3], 1) == ["3"]
