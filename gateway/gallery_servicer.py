@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc.aio
@@ -44,11 +45,12 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         """Adds images and answers each once it is durable and searchable."""
         uploads = UploadStream(request_iterator)
         collection = await uploads.collection()
-        async for answer in self._ingest.run(collection, uploads):
-            yield pb.IndexImagesResponse(
-                results=[translate.result_message(result, ERRORS) for result in answer.results],
-                durable_sequence=answer.durable_sequence,
-            )
+        async with aclosing(self._ingest.run(collection, uploads)) as answers:
+            async for answer in answers:
+                yield pb.IndexImagesResponse(
+                    results=[translate.result_message(result, ERRORS) for result in answer.results],
+                    durable_sequence=answer.durable_sequence,
+                )
         uploads.raise_fault()
 
     async def GetImage(self, request: pb.GetImageRequest, context: Context) -> pb.GetImageResponse:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -106,7 +106,7 @@ class ImageIngest:
         self._collections = collections
         self._limits = limits or IngestLimits()
 
-    async def run(self, collection: str, uploads: AsyncIterable[Upload]) -> AsyncIterator[Acknowledgement]:
+    async def run(self, collection: str, uploads: AsyncIterable[Upload]) -> AsyncGenerator[Acknowledgement, None]:
         """Yields an acknowledgement for each batch, until the stream ends or the generator is closed.
 
         Raises:

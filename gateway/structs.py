@@ -1,12 +1,13 @@
 """google.protobuf.Struct ↔ JSON values.
 
-Written out because a page of search results converts hundreds of values, and json_format takes several times as long.
+Reading is written out because each match of a search is read once: the attributes of an image take 13 µs,
+json_format.MessageToDict takes 22 µs and makes integers of whole numbers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from typing import cast
 
 from google.protobuf import struct_pb2
 
@@ -44,35 +45,12 @@ def value_to_json(value: struct_pb2.Value) -> JsonValue:
 def to_struct(attributes: Attributes) -> struct_pb2.Struct:
     """Returns attributes as a Struct."""
     struct = struct_pb2.Struct()
-    _fill(struct, attributes)
+    struct.update(cast("dict[str, None]", attributes))  # the stubs know of no nested values
     return struct
 
 
 def to_value(value: JsonValue) -> struct_pb2.Value:
     """Returns a JSON value as a Value."""
-    message = struct_pb2.Value()
-    _set(message, value)
-    return message
-
-
-def _fill(struct: struct_pb2.Struct, attributes: Mapping[str, JsonValue]) -> None:
-    for name, value in attributes.items():
-        _set(struct.fields[name], value)
-
-
-def _set(message: struct_pb2.Value, value: JsonValue) -> None:
-    if value is None:
-        message.null_value = struct_pb2.NULL_VALUE
-    elif isinstance(value, bool):
-        message.bool_value = value
-    elif isinstance(value, str):
-        message.string_value = value
-    elif isinstance(value, Mapping):
-        message.struct_value.SetInParent()
-        _fill(message.struct_value, value)
-    elif isinstance(value, list):
-        message.list_value.SetInParent()
-        for each in value:
-            _set(message.list_value.values.add(), each)
-    else:
-        message.number_value = value
+    values = struct_pb2.ListValue()
+    values.append(cast("None", value))
+    return values.values[0]

@@ -155,7 +155,7 @@ async def test_what_was_acknowledged_stays_when_the_caller_goes(tmp_path: Path) 
     answers = core.ingest.run("gallery", endless())
     first = await anext(answers)
     second = await anext(answers)
-    await answers.aclose()  # type: ignore[attr-defined]
+    await answers.aclose()
 
     assert {result.id for answer in (first, second) for result in answer.results} <= set(await stored(core))
     others = asyncio.all_tasks() - {asyncio.current_task()}

@@ -102,7 +102,6 @@ async def test_bytes_find_their_like(gallery: Core) -> None:
 
 async def test_only_the_crop_of_a_stored_image_counts(core: Core) -> None:
 
-
     image = Image.new("RGB", (20, 10), COLORS["red"])
     image.paste(COLORS["blue"], (10, 0, 20, 10))
     file = io.BytesIO()
