@@ -45,12 +45,12 @@ def value_to_json(value: struct_pb2.Value) -> JsonValue:
 def to_struct(attributes: Attributes) -> struct_pb2.Struct:
     """Returns attributes as a Struct."""
     struct = struct_pb2.Struct()
-    struct.update(cast("dict[str, None]", attributes))  # the stubs know of no nested values
+    struct.update(attributes)
     return struct
 
 
 def to_value(value: JsonValue) -> struct_pb2.Value:
     """Returns a JSON value as a Value."""
     values = struct_pb2.ListValue()
-    values.append(cast("None", value))
+    values.append(cast("None", value))  # the stubs know of no nested values
     return values.values[0]
