@@ -17,7 +17,8 @@ Scalar: TypeAlias = str | int | float | bool | None
 JsonValue: TypeAlias = "Scalar | list[JsonValue] | dict[str, JsonValue]"
 
 MAX_PATH_CHARACTERS = 256
-MAX_DEPTH = 32
+# Protobuf itself reads at most 100 messages within each other, three for each of these.
+MAX_DEPTH = 16
 # Beyond it a double no longer tells neighbouring integers apart, and SQLite's integers end at 2⁶³.
 _LARGEST_INTEGER = 2.0**53
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -63,7 +63,7 @@ def test_searches_see_a_replaced_item_once_whatever_is_written_meanwhile(open_da
 
 
 def test_a_full_disk_refuses_the_write_and_keeps_what_was_acknowledged(
-    open_data: OpenCatalog, data_folder: Path
+    open_data: OpenCatalog,
 ) -> None:
     index = open_data().create(definition("one"))
     vectors = fill(index, 10)

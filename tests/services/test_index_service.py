@@ -1,0 +1,277 @@
+"""Every RPC of the index service, over real gRPC to a real process."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.json_format import MessageToDict, ParseDict
+from semsearch.index.v1 import index_service_pb2 as pb
+from semsearch.v1 import query_pb2
+
+from tests.services.index_process import IndexProcess, index_process, item, query
+
+X, Y, Z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+
+
+# One process for the module, since starting it takes a second; every test has an index of its own.
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexProcess]:
+    with index_process(tmp_path_factory.mktemp("data")) as running:
+        yield running
+        assert running.stop() == 0
+
+
+@pytest.fixture
+def index(service: IndexProcess, request: pytest.FixtureRequest) -> str:
+    name = request.node.name.split("[")[0]
+    service.stub.CreateIndex(
+        pb.CreateIndexRequest(
+            index=pb.Index(name=name, dimension=3, model_id="m", engine=pb.ENGINE_EXACT, indexed_attributes=["kind"])
+        )
+    )
+    return name
+
+
+def upsert(service: IndexProcess, index: str, *items: pb.Item) -> int:
+    request = pb.UpsertItemsRequest(index=index, model_id="m", items=items)
+    return service.stub.UpsertItems(iter([request])).upserted_count
+
+
+def ids(response: pb.SearchResponse) -> list[list[str]]:
+    return [[neighbor.id for neighbor in result.neighbors] for result in response.results]
+
+
+def test_an_index_is_created_as_described(service: IndexProcess) -> None:
+    wanted = pb.Index(
+        name="described",
+        dimension=300,
+        model_id="starter@sha256:0",
+        indexed_attributes=["image.sha256"],
+        labels={"a": "b"},
+    )
+    created = service.stub.CreateIndex(pb.CreateIndexRequest(index=wanted)).index
+    assert created.engine == pb.ENGINE_ANNOY
+    assert created.recall_target == pytest.approx(0.95)
+    assert created.create_time.seconds > 1_600_000_000
+    assert created.stats.disk_bytes > 0
+    assert (created.name, created.dimension, created.model_id) == ("described", 300, "starter@sha256:0")
+    assert (list(created.indexed_attributes), dict(created.labels)) == (["image.sha256"], {"a": "b"})
+    got = service.stub.GetIndex(pb.GetIndexRequest(name="described")).index
+    for message in (created, got):
+        message.stats.Clear()  # files come and go
+    assert got == created
+
+
+def test_indexes_are_listed_in_pages(service: IndexProcess) -> None:
+    for number in range(5):
+        service.stub.CreateIndex(
+            pb.CreateIndexRequest(index=pb.Index(name=f"paged-{number}", dimension=1, model_id="m"))
+        )
+    names, token = [], ""
+    while True:
+        page = service.stub.ListIndexes(pb.ListIndexesRequest(page_size=2, page_token=token))
+        assert len(page.indexes) <= 2
+        names.extend(index.name for index in page.indexes)
+        token = page.next_page_token
+        if not token:
+            break
+    assert names == sorted(names)
+    assert [name for name in names if name.startswith("paged-")] == [f"paged-{number}" for number in range(5)]
+
+
+def test_written_items_are_found_at_once(service: IndexProcess, index: str) -> None:
+    assert upsert(service, index, item("x", X), item("y", Y), item("xy", [3.0, 3.0, 0.0])) == 3
+    response = service.stub.Search(
+        pb.SearchRequest(index=index, k=3, model_id="m", queries=[query([5, 0, 0]), query(Z)])
+    )
+    assert ids(response) == [["x", "xy", "y"], ["x", "y", "xy"]]
+    assert [neighbor.distance for neighbor in response.results[0].neighbors] == pytest.approx(
+        [0.0, math.sqrt(2 - math.sqrt(2)), math.sqrt(2)], abs=1e-6
+    )
+    assert response.exact
+
+
+def test_a_stream_of_messages_is_written_in_order(service: IndexProcess, index: str) -> None:
+    messages = [
+        pb.UpsertItemsRequest(index=index if not number else "", model_id="m" if not number else "", items=[each])
+        for number, each in enumerate([item(f"i{number}", X, turn=number) for number in range(30)] + [item("i0", Y)])
+    ]
+    assert service.stub.UpsertItems(iter(messages)).upserted_count == 31
+    listed = service.stub.ListItems(pb.ListItemsRequest(index=index)).items
+    assert [each.id for each in listed] == [f"i{number}" for number in range(30)]
+    assert not listed[0].attributes.fields
+    assert service.stub.GetIndex(pb.GetIndexRequest(name=index)).index.item_count == 30
+
+
+def test_attributes_come_back_as_they_were_sent(service: IndexProcess, index: str) -> None:
+    attributes = {
+        "text": 'quo"te \\ \x00 ü 🐟',
+        "number": 0.1,
+        "count": 3,
+        "big": 1e300,
+        "yes": True,
+        "nothing": None,
+        "list": [1, "a", [False], {}],
+        "camera": {"model": "X", "lens": {"f": 2.8}},
+    }
+    sent = pb.Item(id="a", vector=[3, 4, 0])
+    ParseDict(attributes, sent.attributes)
+    upsert(service, index, sent)
+    (got,) = service.stub.GetItems(pb.GetItemsRequest(index=index, ids=["a"], include_vectors=True)).items
+    assert got.attributes == sent.attributes
+    assert list(got.vector) == pytest.approx([0.6, 0.8, 0.0])
+    masked = service.stub.Search(
+        pb.SearchRequest(
+            index=index,
+            k=1,
+            queries=[query(X)],
+            model_id="m",
+            attributes_mask=FieldMask(paths=["camera.lens", "count", "missing"]),
+        )
+    )
+    assert MessageToDict(masked.results[0].neighbors[0].attributes) == {"camera": {"lens": {"f": 2.8}}, "count": 3}
+    bare = service.stub.Search(
+        pb.SearchRequest(index=index, k=1, queries=[query(X)], model_id="m", attributes_mask=FieldMask(paths=["-"]))
+    )
+    assert not bare.results[0].neighbors[0].HasField("attributes")
+
+
+def test_an_item_without_a_vector_changes_attributes_only(service: IndexProcess, index: str) -> None:
+    upsert(service, index, item("a", X, kind="old"))
+    assert upsert(service, index, item("a", [], kind="new")) == 1
+    (got,) = service.stub.GetItems(pb.GetItemsRequest(index=index, ids=["a"], include_vectors=True)).items
+    assert MessageToDict(got.attributes) == {"kind": "new"}
+    assert list(got.vector) == X
+
+
+def test_a_stored_item_is_not_its_own_neighbour(service: IndexProcess, index: str) -> None:
+    upsert(service, index, item("a", X), item("twin", X), item("far", Y))
+    request = pb.SearchRequest(index=index, k=2, queries=[pb.SearchQuery(item_id="a"), query(X)], model_id="m")
+    assert ids(service.stub.Search(request)) == [["twin", "far"], ["a", "twin"]]
+
+
+def test_queries_by_item_need_no_model(service: IndexProcess, index: str) -> None:
+    upsert(service, index, item("a", X), item("b", Y))
+    request = pb.SearchRequest(index=index, k=1, queries=[pb.SearchQuery(item_id="a")])
+    assert ids(service.stub.Search(request)) == [["b"]]
+
+
+def test_filters_decide_what_is_found_and_listed(service: IndexProcess, index: str) -> None:
+    upsert(
+        service,
+        index,
+        item("fish", X, kind="fish", tags=["red", "small"], size=2),
+        item("boat", Y, kind="boat", tags=["red"], size=12.5),
+        item("bare", Z),
+    )
+
+    def passing(filter_: dict[str, object]) -> list[str]:
+        message = ParseDict(filter_, query_pb2.Filter())
+        listed = [each.id for each in service.stub.ListItems(pb.ListItemsRequest(index=index, filter=message)).items]
+        request = pb.SearchRequest(index=index, k=10, model_id="m", queries=[query([1, 0.5, 0.1])], filter=message)
+        response = service.stub.Search(request)
+        assert response.exact
+        assert sorted(ids(response)[0]) == sorted(listed)
+        return listed
+
+    assert passing({"must": [{"field": "kind", "equals": "fish"}]}) == ["fish"]
+    assert passing({"must": [{"field": "tags", "equals": "red"}]}) == ["fish", "boat"]
+    assert passing({"must": [{"field": "kind", "any_of": ["fish", "boat"]}]}) == ["fish", "boat"]
+    assert passing({"must": [{"field": "size", "range": {"gt": 2, "lte": 12.5}}]}) == ["boat"]
+    assert passing({"must": [{"field": "kind", "exists": False}]}) == ["bare"]
+    assert passing({"must_not": [{"field": "tags", "equals": "small"}]}) == ["boat", "bare"]
+    assert passing(
+        {
+            "should": [
+                {"field": "size", "range": {"lt": 3}},
+                {"nested": {"must_not": [{"field": "kind", "exists": True}]}},
+            ]
+        }
+    ) == ["fish", "bare"]
+    assert passing({}) == ["fish", "boat", "bare"]
+
+
+def test_items_are_listed_in_the_order_of_first_addition_in_pages(service: IndexProcess, index: str) -> None:
+    upsert(service, index, *(item(f"i{number}", X, even=number % 2 == 0) for number in range(10)))
+    upsert(service, index, item("i3", Y), item("last", Y))
+    listed, token = [], ""
+    while True:
+        request = pb.ListItemsRequest(index=index, page_size=4, page_token=token, include_vectors=True)
+        page = service.stub.ListItems(request)
+        listed.extend((each.id, list(each.vector)) for each in page.items)
+        if listed[-1][0] == "i3":  # what comes and goes elsewhere neither repeats nor skips
+            service.stub.DeleteItems(pb.DeleteItemsRequest(index=index, ids=["i0"]))
+        token = page.next_page_token
+        if not token:
+            break
+    assert [item_id for item_id, _ in listed] == [*(f"i{number}" for number in range(10)), "last"]
+    assert dict(listed)["i3"] == Y
+
+
+def test_deleted_items_are_gone_and_unknown_ones_named(service: IndexProcess, index: str) -> None:
+    upsert(service, index, item("a", X), item("b", Y))
+    response = service.stub.DeleteItems(pb.DeleteItemsRequest(index=index, ids=["a", "nothing", "a"]))
+    assert (response.deleted_count, list(response.unknown_ids)) == (1, ["nothing"])
+    got = service.stub.GetItems(pb.GetItemsRequest(index=index, ids=["a", "b"]))
+    assert ([each.id for each in got.items], list(got.unknown_ids)) == (["b"], ["a"])
+    assert ids(service.stub.Search(pb.SearchRequest(index=index, k=5, model_id="m", queries=[query(X)]))) == [["b"]]
+
+
+def test_optimizing_tells_its_progress_and_ends_with_one_segment(service: IndexProcess) -> None:
+    service.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="optimized", dimension=8, model_id="m")))
+    vectors = np.random.default_rng(0).normal(size=(1_500, 8)).astype(np.float32)
+    upsert(service, "optimized", *(item(str(number), row.tolist()) for number, row in enumerate(vectors)))
+    service.stub.DeleteItems(pb.DeleteItemsRequest(index="optimized", ids=["0", "1"]))
+    steps = list(service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name="optimized")))
+    assert all(step.total_row_count == 1_498 and not step.HasField("index") for step in steps[:-1])
+    last = steps[-1]
+    assert last.done_row_count == 1_498
+    stats = last.index.stats
+    assert (stats.segment_count, stats.segment_row_count, stats.live_row_count, stats.deleted_row_count) == (
+        1,
+        1_498,
+        0,
+        0,
+    )
+    request = pb.SearchRequest(
+        index="optimized", k=1, model_id="m", queries=[query(row.tolist()) for row in vectors[2:30]]
+    )
+    assert ids(service.stub.Search(request)) == [[str(number)] for number in range(2, 30)]
+    (again,) = list(service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name="optimized")))[-1:]
+    assert again.index.stats == stats
+
+
+def test_an_alias_is_used_wherever_a_name_is(service: IndexProcess, index: str) -> None:
+    upsert(service, index, item("a", X))
+    assert service.stub.SetAlias(pb.SetAliasRequest(alias="alias", index=index)).previous_index == ""
+    assert service.stub.SetAlias(pb.SetAliasRequest(alias="alias", index=index)).previous_index == index
+    assert upsert(service, "alias", item("b", Y)) == 1
+    described = service.stub.GetIndex(pb.GetIndexRequest(name="alias")).index
+    assert (described.name, list(described.aliases), described.item_count) == (index, ["alias"], 2)
+    assert [each.id for each in service.stub.ListItems(pb.ListItemsRequest(index="alias")).items] == ["a", "b"]
+    assert service.stub.DeleteAlias(pb.DeleteAliasRequest(alias="alias")).previous_index == index
+    assert service.stub.DeleteIndex(pb.DeleteIndexRequest(name=index)).deleted_item_count == 2
+
+
+def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(300, 8)).astype(np.float32)
+    search = pb.SearchRequest(index="kept", k=20, model_id="m", queries=[query(row.tolist()) for row in vectors[:20]])
+    with index_process(tmp_path) as first:
+        first.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="kept", dimension=8, model_id="m")))
+        upsert(first, "kept", *(item(str(number), row.tolist(), n=number) for number, row in enumerate(vectors)))
+        list(first.stub.OptimizeIndex(pb.OptimizeIndexRequest(name="kept")))
+        upsert(first, "kept", *(item(f"live{number}", row.tolist()) for number, row in enumerate(-vectors[:50])))
+        first.stub.DeleteItems(pb.DeleteItemsRequest(index="kept", ids=["3", "live4"]))
+        first.stub.SetAlias(pb.SetAliasRequest(alias="current", index="kept"))
+        expected = first.stub.Search(search)
+        token = first.stub.ListItems(pb.ListItemsRequest(index="current", page_size=10)).next_page_token
+        assert first.stop() == 0
+    with index_process(tmp_path) as second:
+        assert second.stub.Search(search) == expected
+        page = second.stub.ListItems(pb.ListItemsRequest(index="current", page_size=3, page_token=token))
+        assert [each.id for each in page.items] == ["11", "12", "13"]  # 3 is deleted
+        assert second.stop() == 0
