@@ -18,6 +18,21 @@ def definition(name: str) -> IndexDefinition:
     return IndexDefinition(name, 4, "model", engine=EngineKind.EXACT)
 
 
+def test_items_of_one_message_are_written_one_after_the_other(open_data: OpenCatalog) -> None:
+    index = open_data().create(definition("one"))
+    first, second = random_units(0, 2, 4)
+    items = (
+        NewItem("a", '{"turn":1}', first),
+        NewItem("b", '{"turn":2}', first),
+        NewItem("a", '{"turn":3}', second),
+        NewItem("a", '{"turn":4}', None),
+    )
+    assert index.upsert(Upsert(items)).result(DEADLINE).count == 4
+    kept = index.items(["a", "b"], vectors=True)
+    assert (kept["a"].attributes, kept["b"].attributes) == ('{"turn":4}', '{"turn":2}')
+    np.testing.assert_array_equal(kept["a"].vector, second)
+
+
 def test_writers_share_commits_and_each_reads_its_own_writes(open_data: OpenCatalog) -> None:
     index = open_data().create(definition("one"))
     vectors = random_units(0, 400, 4)

@@ -93,6 +93,19 @@ def test_the_forest_is_used_where_it_pays_and_not_where_a_scan_is_as_fast(
     assert searcher.compares_all(1_000, everything)
 
 
+def test_a_forest_that_proposes_only_dead_rows_falls_back_on_a_scan(tmp_path: Path) -> None:
+    generator = np.random.default_rng(4)
+    dead = np.eye(1, 8) + 1e-4 * generator.normal(size=(12_000, 8))
+    alive = -np.eye(1, 8) + 0.3 * generator.normal(size=(18_000, 8))
+    rows = unit(np.concatenate([dead, alive]).astype(np.float32))
+    counting = np.arange(len(rows)) >= len(dead)
+    searcher = built(InProcessAnnoyEngine(trees=5), rows, tmp_path)
+    assert not searcher.compares_all(10, counting)
+    (found,) = searcher.nearest(rows[:1], 10, counting)
+    assert len(found) >= 10
+    assert counting[found].all()
+
+
 def test_a_forest_is_built_in_a_process_of_its_own_and_tells_its_progress(tmp_path: Path) -> None:
     rows = unit(np.random.default_rng(3).normal(size=(2_500, 8)).astype(np.float32))
     np.save(tmp_path / "vectors.npy", rows)

@@ -14,6 +14,7 @@ from index_service.errors import BuildFailed, StorageFull
 from index_service.merging import Thresholds, plan, plan_all
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.snapshot import LiveRows, Segment, Snapshot
+from index_service.vectors import Vectors
 from index_service.writes import Delete, NewItem, Upsert
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids, random_units
 
@@ -72,16 +73,21 @@ def test_folding_everything_leaves_one_clean_segment(state: Snapshot, due: bool)
 
 
 class PausedEngine(ExactEngine):
-    """Holds its build until it is let go, and calls `during` then."""
+    """Calls `during` in the middle of a build, and `after` when it opens what it built."""
 
-    def __init__(self, during: Callable[[], None]) -> None:
+    def __init__(self, during: Callable[[], None] = lambda: None, after: Callable[[], None] = lambda: None) -> None:
         self.during = during
+        self.after = after
         self.building = threading.Event()
 
     def build(self, vectors_file: Path, folder: Path, progress: Progress) -> tuple[str, ...]:
         self.building.set()
         self.during()
         return super().build(vectors_file, folder, progress)
+
+    def open(self, vectors: Vectors, folder: Path) -> ExactSearcher:
+        self.after()
+        return super().open(vectors, folder)
 
 
 def test_writes_and_searches_go_on_during_a_merge_and_are_not_lost(data_folder: Path, stack: ExitStack) -> None:
@@ -135,19 +141,30 @@ def test_a_full_disk_fails_the_merge_with_a_sentence(data_folder: Path, stack: E
         index.optimize(lambda _done, _total: None).result(DEADLINE)
 
 
-def test_a_merge_that_outlives_its_index_does_not_commit(data_folder: Path, stack: ExitStack) -> None:
-    go_on = threading.Event()
-    engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
-    catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
-    index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
+@pytest.mark.parametrize("moment", ["during", "after"])
+def test_a_merge_that_outlives_its_index_does_not_touch_the_next_of_that_name(
+    data_folder: Path, stack: ExitStack, moment: str
+) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def pause() -> None:
+        reached.set()
+        assert go_on.wait(DEADLINE)
+
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: PausedEngine(**{moment: pause}), NEVER))
+    definition = IndexDefinition("items", 4, "model", engine=EngineKind.EXACT)
+    index = catalog.create(definition)
     fill(index, 20)
     merge = index.optimize(lambda _done, _total: None)
-    assert engine.building.wait(DEADLINE)
+    assert reached.wait(DEADLINE)
     assert catalog.delete("items") == 20
+    fill(catalog.create(definition), 3)
     go_on.set()
     with pytest.raises((BuildFailed, OSError)):
         merge.result(DEADLINE)
-    assert not (data_folder / "items").exists()
+    stack.close()
+    kept = stack.enter_context(open_catalog(data_folder, lambda _: ExactEngine(), NEVER)).get("items").stats()
+    assert (kept.item_count, kept.repairs) == (3, ())
 
 
 def test_progress_ends_with_all_rows(open_data: OpenCatalog) -> None:
