@@ -23,7 +23,14 @@ from index_service.aliases import Aliases
 from index_service.definition import NAME_PATTERN, IndexDefinition
 from index_service.durable_files import remove_folder, remove_leftovers, storage_errors
 from index_service.engines.contract import Engine
-from index_service.errors import DataFolderInUse, IndexExists, IndexInUse, IndexNotFound, IndexServiceError
+from index_service.errors import (
+    DataFolderInUse,
+    IndexExists,
+    IndexInUse,
+    IndexNotFound,
+    IndexServiceError,
+    StoreDamaged,
+)
 from index_service.merging import Thresholds
 from index_service.store import create
 from index_service.vector_index import VectorIndex
@@ -77,8 +84,10 @@ class Catalog:
             if self._aliases.get(name) is not None:
                 raise IndexExists(name, "alias")
             create(folder, replace(definition, created_microseconds=time.time_ns() // 1_000))
-            self._indexes[name] = index = self._open_sound(folder)
-            return index
+            self._indexes[name] = index = self._open(folder)
+        if isinstance(index, DamagedIndex):
+            raise index.problem
+        return index
 
     def get(self, name: str) -> VectorIndex:
         """Returns an index by its name or an alias.
@@ -164,14 +173,15 @@ class Catalog:
             self._merges.shutdown(cancel_futures=True)
 
     def _open(self, folder: Path) -> VectorIndex | DamagedIndex:
+        problem: IndexServiceError
         try:
-            return self._open_sound(folder)
+            return VectorIndex(folder, self._engine, self._thresholds, self._merges)
         except IndexServiceError as error:
-            log.warning("index cannot be opened", index=folder.name, problem=str(error))
-            return DamagedIndex(folder.name, error)
-
-    def _open_sound(self, folder: Path) -> VectorIndex:
-        return VectorIndex(folder, self._engine, self._thresholds, self._merges)
+            problem = error
+        except OSError as error:  # a disk that cannot be read: one index must not keep the others from being served
+            problem = StoreDamaged(folder, str(error))
+        log.warning("index cannot be opened", index=folder.name, problem=str(problem))
+        return DamagedIndex(folder.name, problem)
 
 
 @contextmanager

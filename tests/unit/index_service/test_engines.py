@@ -1,5 +1,7 @@
 """One suite that every engine passes; `exact` is the oracle."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +153,15 @@ def test_stopping_ends_a_build_that_is_under_way(tmp_path: Path) -> None:
 
     with pytest.raises(BuildFailed, match="status -9"):
         engine.build(tmp_path / "vectors.npy", tmp_path, stop_when_filled)
+
+
+def test_a_build_ends_with_the_process_that_wanted_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "vectors.npy", np.ones((1_000, 8), dtype=np.float32))
+    module = [sys.executable, "-m", "index_service.engines.annoy_build"]
+    arguments = [str(tmp_path / "vectors.npy"), str(tmp_path / "forest.ann"), "1000000", "1"]  # would take hours
+    with subprocess.Popen([*module, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as build:
+        assert build.stdin is not None
+        assert build.stdout is not None
+        assert build.stdout.readline() == b"1000\n"
+        build.stdin.close()  # as the system does for a parent that is killed
+        assert build.wait(30) == 1

@@ -169,3 +169,19 @@ def test_a_manifest_of_a_newer_version_is_not_used(open_data: OpenCatalog, data_
     index = open_data().get("items")
     assert "newer" in index.stats().repairs[0]
     assert found_ids(index, vectors[3], 1) == ["3"]
+
+
+def test_a_disk_that_cannot_be_read_keeps_no_other_index_from_being_served(
+    open_data: OpenCatalog, data_folder: Path
+) -> None:
+    catalog = open_data()
+    with_segment(catalog)
+    fill(catalog.create(IndexDefinition("healthy", 8, "model", engine=EngineKind.EXACT)), 10)
+    catalog.close()
+    manifest = data_folder / "items" / MANIFEST_FILE
+    manifest.unlink()
+    manifest.mkdir()  # reading it is an OSError, also for root
+    catalog = open_data()
+    assert catalog.get("healthy").stats().item_count == 10
+    with pytest.raises(StoreDamaged, match="items"):
+        catalog.get("items")

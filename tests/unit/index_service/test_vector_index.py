@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -161,6 +162,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.stack.close()
+        shutil.rmtree(self.folder)
 
 
 def condition(colour: str | None) -> Filter | None:
