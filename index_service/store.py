@@ -22,14 +22,14 @@ from pathlib import Path
 
 from index_service.definition import IndexDefinition
 from index_service.durable_files import publish, storage_error, storage_errors, sync, temporary_beside
-from index_service.errors import IndexNotFound, InvalidAttributePath, StoreDamaged, StoreTooNew
+from index_service.errors import IndexNotFound, InvalidAttributePath, SqliteTooOld, StoreDamaged, StoreTooNew
 from index_service.filters import index_statements
 from index_service.reads import StoreReader
 
 FORMAT_VERSION = 1
 STORE_FILE = "store.sqlite"
-# `attributes -> path` came with SQLite 3.38 (February 2022).
-OLDEST_SQLITE = (3, 38)
+# `attributes -> path` came with it (February 2022).
+OLDEST_SQLITE = (3, 38, 0)
 
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
@@ -40,6 +40,16 @@ _SCHEMA = (
 )
 # A vector of 300 numbers fills a page of 4 KB to 88 %, one of 16 KB to 96 %.
 _PAGE_BYTES = 16_384
+
+
+def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Checks that Python's SQLite can run what the stores need.
+
+    Raises:
+        SqliteTooOld: it cannot.
+    """
+    if version < OLDEST_SQLITE:
+        raise SqliteTooOld(version, OLDEST_SQLITE)
 
 
 class Store:
