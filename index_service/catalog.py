@@ -32,7 +32,7 @@ from index_service.errors import (
     StoreDamaged,
 )
 from index_service.merging import Thresholds
-from index_service.store import create
+from index_service.store import check_sqlite, create
 from index_service.vector_index import VectorIndex
 
 LOCK_FILE = ".lock"
@@ -190,8 +190,10 @@ def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) ->
 
     Raises:
         DataFolderInUse: another process has them open.
+        SqliteTooOld: this Python cannot read them.
         StorageFull: the folder cannot be written.
     """
+    check_sqlite()
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK_FILE).open("w")

@@ -15,6 +15,7 @@ IndexServiceError
 ├── BuildFailed              an engine could not build a segment
 ├── StorageFull              the disk is full, or the data folder cannot be written
 ├── DataFolderInUse          another process serves the data folder
+├── SqliteTooOld             Python was built with a SQLite that lacks what the stores need
 └── StoreDamaged             a file of the truth cannot be read
     └── StoreTooNew          it was written by a newer version
 """
@@ -153,6 +154,14 @@ class DataFolderInUse(IndexServiceError):
             f"Another index service is running on {folder}. Stop it first, or set SEMSEARCH_DATA to another folder."
         )
         self.folder = folder
+
+
+class SqliteTooOld(IndexServiceError):
+    """Python's SQLite lacks what the stores need."""
+
+    def __init__(self, version: tuple[int, ...], oldest: tuple[int, ...]) -> None:
+        found, needed = (".".join(map(str, numbers)) for numbers in (version, oldest))
+        super().__init__(f"This Python has SQLite {found}; {needed} or newer is needed. Use a newer Python or system.")
 
 
 class StoreDamaged(IndexServiceError):

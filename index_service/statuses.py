@@ -69,8 +69,11 @@ ERRORS: ErrorTable = {
     ),
     errors.BuildFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
-    # Only at the start, where its sentence is printed and the process ends.
+    # Only at the start, where the sentence is printed and the process ends.
     errors.DataFolderInUse: lambda _: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
+    ),
+    errors.SqliteTooOld: lambda _: ErrorStatus(
         StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
     ),
     errors.StoreDamaged: lambda error: ErrorStatus(
