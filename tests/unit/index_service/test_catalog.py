@@ -14,8 +14,10 @@ from index_service.errors import (
     IndexExists,
     IndexInUse,
     IndexNotFound,
+    SqliteTooOld,
     StoreDamaged,
 )
+from index_service.store import check_sqlite
 from index_service.vector_index import VectorIndex
 from index_service.writes import Delete
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids, random_units
@@ -175,3 +177,9 @@ def test_a_folder_that_is_no_index_is_left_alone(data_folder: Path, stack: ExitS
     catalog = stack.enter_context(open_catalog(data_folder, engine_of, NEVER))
     assert catalog.page("", 10) == []
     assert (data_folder / "lost+found").is_dir()
+
+
+def test_a_sqlite_that_is_too_old_is_told_at_the_start() -> None:
+    check_sqlite((3, 38, 0))
+    with pytest.raises(SqliteTooOld, match=r"3\.37\.2"):
+        check_sqlite((3, 37, 2))
