@@ -1,0 +1,85 @@
+"""What can go wrong, as exceptions.
+
+    SemsearchError
+    ├── ServerUnreachable   nothing answers at the address
+    ├── ServerNotReady      the server answers, but a part of it is not up yet; try again
+    ├── Overloaded          the server has too much to do, or its disk is full
+    ├── TimedOut            no answer in time
+    ├── InvalidRequest      something in the request is wrong: a field, the query, the image, the page token
+    ├── NotFound            no image, collection or model of that id
+    ├── AlreadyExists       a collection of that id exists
+    ├── WrongState          right request, wrong moment: for example a collection made with another model
+    └── ServerFailed        the server's own fault, or damage on its disk
+
+Each has `reason`, a name of `semsearch.v1.ErrorReason` without its prefix ("" where the server sent none), and `hint`,
+one sentence about what to do ("" where the message says it all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class ErrorDetails:
+    """What the server told beside the message.
+
+    `fields`: what is wrong with which field of the request. `retry_after_seconds`: None where it did not say.
+    """
+
+    reason: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    fields: tuple[tuple[str, str], ...] = ()
+    retry_after_seconds: float | None = None
+
+
+class SemsearchError(Exception):
+    """Something went wrong; the message says what, `hint` what to do."""
+
+    def __init__(self, message: str, details: ErrorDetails | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details or ErrorDetails()
+        self.hint = hint
+
+    @property
+    def reason(self) -> str:
+        """The server's reason, for example "EMPTY_QUERY"; "" where it gave none."""
+        return self.details.reason
+
+
+class ServerUnreachable(SemsearchError):
+    """Nothing answers at the address."""
+
+
+class ServerNotReady(SemsearchError):
+    """The server answers, but a part of it does not yet."""
+
+
+class Overloaded(SemsearchError):
+    """The server has too much to do, or its disk is full."""
+
+
+class TimedOut(SemsearchError):
+    """There was no answer in time."""
+
+
+class InvalidRequest(SemsearchError):
+    """Something in the request is wrong."""
+
+
+class NotFound(SemsearchError):
+    """There is no image, collection or model of that id."""
+
+
+class AlreadyExists(SemsearchError):
+    """A collection of that id exists."""
+
+
+class WrongState(SemsearchError):
+    """The request is right, but not now."""
+
+
+class ServerFailed(SemsearchError):
+    """The server's own fault, or damage on its disk."""

@@ -1,0 +1,141 @@
+"""What the calls return: frozen values, free of gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from client.errors import SemsearchError
+
+JsonValue: TypeAlias = "bool | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+Attributes: TypeAlias = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A stored image. `sha256` is lower-case hex of the original bytes; `width` and `height` are pixels as shown."""
+
+    id: str
+    collection: str
+    attributes: Attributes
+    sha256: str
+    media_type: str
+    size_bytes: int
+    width: int
+    height: int
+    create_time: datetime
+
+
+@dataclass(frozen=True)
+class ImageMatch:
+    """An image that was found.
+
+    `distance` is √(2 − 2·cos), 0…2; `similarity` the cosine, −1…1; `relevance` calibrated, 0…1.
+    """
+
+    image: Image
+    distance: float
+    similarity: float
+    relevance: float
+
+
+@dataclass(frozen=True)
+class UnknownWord:
+    """A word of a query that did not count, and words of the vocabulary that look like it, best first."""
+
+    word: str
+    suggestions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImageMatches:
+    """A page of matches, nearest first; `next_page_token` is "" on the last one."""
+
+    matches: tuple[ImageMatch, ...]
+    unknown_words: tuple[UnknownWord, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A word for an image; the numbers are those of `ImageMatch`."""
+
+    word: str
+    distance: float
+    similarity: float
+    relevance: float
+
+
+@dataclass(frozen=True)
+class Tags:
+    """The words for an image, most relevant first."""
+
+    tags: tuple[Tag, ...]
+    unknown_words: tuple[UnknownWord, ...] = ()
+
+
+@dataclass(frozen=True)
+class WordMatch:
+    """A word that was found."""
+
+    word: str
+    distance: float
+    similarity: float
+
+
+@dataclass(frozen=True)
+class WordMatches:
+    """A page of words, nearest first; `next_page_token` is "" on the last one."""
+
+    words: tuple[WordMatch, ...]
+    unknown_words: tuple[UnknownWord, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True)
+class UploadResult:
+    """What became of the upload of that number, counted from 0.
+
+    Where `error` is None the image is durable and searchable under `id`; `duplicate_of` is set where the collection had
+    its bytes before.
+    """
+
+    number: int
+    id: str
+    duplicate_of: str = ""
+    error: SemsearchError | None = None
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """How many images were deleted, and the ids that the collection did not have."""
+
+    deleted_count: int
+    unknown_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A named set of images that is searched together."""
+
+    id: str
+    display_name: str
+    image_count: int
+    model_id: str
+    create_time: datetime
+
+
+@dataclass(frozen=True)
+class Model:
+    """A joint space of words and images."""
+
+    id: str
+    display_name: str
+    dimension: int
+    input_size: int
+    word_count: int
+    active: bool
+    default_min_relevance: float
+    metrics: Mapping[str, float]

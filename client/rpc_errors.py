@@ -1,0 +1,80 @@
+"""From gRPC statuses with google.rpc details (AIP-193) to the exceptions of `errors.py`."""
+
+from __future__ import annotations
+
+import grpc
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from client.errors import (
+    AlreadyExists,
+    ErrorDetails,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    SemsearchError,
+    ServerFailed,
+    ServerNotReady,
+    ServerUnreachable,
+    TimedOut,
+    WrongState,
+)
+
+_DOMAIN = "semsearch"
+_CLASSES: dict[str, type[SemsearchError]] = {
+    "UNAVAILABLE": ServerNotReady,
+    "RESOURCE_EXHAUSTED": Overloaded,
+    "DEADLINE_EXCEEDED": TimedOut,
+    "INVALID_ARGUMENT": InvalidRequest,
+    "OUT_OF_RANGE": InvalidRequest,
+    "NOT_FOUND": NotFound,
+    "ALREADY_EXISTS": AlreadyExists,
+    "FAILED_PRECONDITION": WrongState,
+}
+_HINTS = {
+    "EMPTY_QUERY": "Name at least one thing to look for.",
+    "UNKNOWN_WORDS": "Try another word for it.",
+    "OVERLOADED": "Try again in a moment.",
+    "DEPENDENCY_UNAVAILABLE": "Try again in a moment.",
+    "STORAGE_FULL": "Make room on the server's disk, then try again.",
+    "MODEL_MISMATCH": "Index the images into a new collection, or start the model that made this one.",
+}
+
+
+def from_rpc_error(error: grpc.RpcError, server: str) -> SemsearchError:
+    """Translates the error of a call to `server`."""
+    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    if status is not None:
+        return from_status(status)
+    code = error.code().name if isinstance(error, grpc.Call) else "UNKNOWN"
+    told = error.details() if isinstance(error, grpc.Call) else str(error)
+    if code == "UNAVAILABLE":
+        return ServerUnreachable(
+            f"No semsearch answers at {server}.",
+            hint="Start one with `make run-all`, or name another with --server or SEMSEARCH_CLIENT_SERVER.",
+        )
+    if code == "DEADLINE_EXCEEDED":
+        return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")
+    if code == "UNIMPLEMENTED":
+        return ServerFailed(f"What answers at {server} is not a semsearch gateway, or one of another version.")
+    return _CLASSES.get(code, ServerFailed)(f"{server} answered {code}: {told}")
+
+
+def from_status(status: status_pb2.Status) -> SemsearchError:
+    """Translates the status of a call, or that of one item in a response."""
+    reason, metadata, fields, retry = "", {}, [], None
+    for detail in status.details:
+        info, bad, again = (
+            error_details_pb2.ErrorInfo(),
+            error_details_pb2.BadRequest(),
+            error_details_pb2.RetryInfo(),
+        )
+        if detail.Unpack(info) and info.domain == _DOMAIN:
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(bad):
+            fields += [(violation.field, violation.description) for violation in bad.field_violations]
+        elif detail.Unpack(again):
+            retry = again.retry_delay.ToTimedelta().total_seconds()
+    code = code_pb2.Code.Name(status.code)
+    details = ErrorDetails(reason, metadata, tuple(fields), retry)
+    return _CLASSES.get(code, ServerFailed)(status.message or code, details, _HINTS.get(reason, ""))

@@ -1,0 +1,94 @@
+"""One stream of IndexImages: sends uploads as fast as they are answered.
+
+Invariants:
+- At most `MAX_IMAGES` images and `MAX_BYTES` bytes are sent and not answered (one larger image may be alone).
+- Uploads are read from the caller's iterable only when there is room, in gRPC's own thread.
+- An exception of the caller's iterable ends the stream after what was sent has been answered, and is raised then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from semsearch.v1 import gallery_service_pb2 as pb
+
+from client.results import Attributes
+
+MAX_IMAGES = 64
+MAX_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An image to add; `id` "" means the SHA-256 of the bytes."""
+
+    content: bytes
+    id: str = ""
+    attributes: Attributes = field(default_factory=dict)
+
+
+class UploadStream:
+    """The requests of a stream, held back until there is room; iterate over it once."""
+
+    def __init__(self, uploads: Iterable[Upload], collection: str) -> None:
+        self._uploads = uploads
+        self._collection = collection
+        self._changed = threading.Condition()
+        self._sizes: dict[int, int] = {}
+        self._closed = False
+        self._fault: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pb.IndexImagesRequest]:
+        """Yields the configuration, then the uploads, numbered from 0."""
+        yield pb.IndexImagesRequest(config=pb.IndexImagesConfig(collection=self._collection))
+        uploads = enumerate(self._uploads)
+        while (request := self._next(uploads)) is not None:
+            yield request
+
+    def answered(self, number: int) -> None:
+        """Makes room: the upload of that number was answered."""
+        with self._changed:
+            self._sizes.pop(number, None)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Ends the requests, also while one waits for room."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def raise_fault(self) -> None:
+        """Raises what the caller's iterable raised, if it did."""
+        if self._fault is not None:
+            raise self._fault
+
+    def _next(self, uploads: Iterator[tuple[int, Upload]]) -> pb.IndexImagesRequest | None:
+        try:
+            number, upload = next(uploads)
+        except StopIteration:
+            return None
+        except BaseException as fault:  # noqa: BLE001 — handed to the caller's thread, which raises it
+            self._fault = fault
+            return None
+        if not self._enter(number, len(upload.content)):
+            return None
+        image = pb.ImageUpload(sequence=number, content=upload.content, id=upload.id)
+        attributes: dict[str, Any] = dict(upload.attributes)
+        image.attributes.update(attributes)
+        return pb.IndexImagesRequest(image=image)
+
+    def _enter(self, number: int, size: int) -> bool:
+        """Waits for room and takes it; False where the stream was closed meanwhile."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    self._closed
+                    or not self._sizes
+                    or (len(self._sizes) < MAX_IMAGES and sum(self._sizes.values()) + size <= MAX_BYTES)
+                )
+            )
+            self._sizes[number] = size
+            return not self._closed
