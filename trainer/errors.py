@@ -8,6 +8,7 @@ TrainerError
 ├── RunMismatch             a run's folder holds a run with other settings
 ├── TrainingPackageMissing  a package that only training needs is not installed
 ├── TrainingSetUnusable     a training set has no images, or a class has no vector
+├── WordSpaceMissing        there is no vocabulary where one should be
 └── WordVectorsMalformed    a file of word vectors has a line that is not a word and its numbers
 """
 
@@ -20,6 +21,7 @@ __all__ = [
     "TrainerError",
     "TrainingPackageMissing",
     "TrainingSetUnusable",
+    "WordSpaceMissing",
     "WordVectorsMalformed",
 ]
 
@@ -54,6 +56,10 @@ class TrainingPackageMissing(TrainerError):
 
 class TrainingSetUnusable(TrainerError):
     """A training set has no images, or a class has no vector."""
+
+
+class WordSpaceMissing(TrainerError):
+    """There is no vocabulary where one should be."""
 
 
 class WordVectorsMalformed(TrainerError):

@@ -29,7 +29,7 @@ from trainer.label_space import LabelSpace, unit_rows
 from trainer.runs import Run
 from trainer.settings import HeadSettings, LossSettings
 
-__all__ = ["Loss", "build_head", "fit_head", "load_head", "make_loss", "project", "save_head"]
+__all__ = ["Loss", "build_head", "fit_head", "load_network", "make_loss", "project", "save_head"]
 
 Loss = Callable[[Any, Any], Any]
 """(labels (n,), head outputs (n, dimension)) → losses (n,)."""
@@ -195,6 +195,6 @@ def save_head(head: Any, path: Path) -> None:
     stripped.save(path)
 
 
-def load_head(path: Path) -> Any:
-    """Read a head that ``save_head`` wrote."""
+def load_network(path: Path) -> Any:
+    """Read a .keras file: a head that ``save_head`` wrote, or a backbone."""
     return keras.models.load_model(path, compile=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.errors import WordVectorsMalformed
+from trainer.errors import WordSpaceMissing, WordVectorsMalformed
 
 __all__ = ["WordSpace", "convert_glove", "read_word_space"]
 
@@ -94,11 +94,15 @@ def read_word_space(folder: Path) -> WordSpace:
     """Read ``words.txt`` and ``words.npy``; the vectors are memory-mapped.
 
     Raises:
+        WordSpaceMissing: the files are not there.
         WordVectorsMalformed: there are not as many words as vectors.
     """
     # Not splitlines(): GloVe's words hold characters such as U+0085 that it would take for ends of lines.
-    words = tuple((folder / "words.txt").read_bytes().decode().removesuffix("\n").split("\n"))
-    vectors = np.load(folder / "words.npy", mmap_mode="r")
+    try:
+        words = tuple((folder / "words.txt").read_bytes().decode().removesuffix("\n").split("\n"))
+        vectors = np.load(folder / "words.npy", mmap_mode="r")
+    except FileNotFoundError as error:
+        raise WordSpaceMissing(f"{error.filename} is not there. Make a word space: python -m trainer words") from error
     if len(words) != len(vectors):
         raise WordVectorsMalformed(
             f"{folder} has {len(words)} words and {len(vectors)} vectors. Make the word space again."

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trainer.half_precision import halve_weights
-from trainer.head import build_head, load_head, project, save_head
+from trainer.head import build_head, load_network, project, save_head
 from trainer.settings import HeadSettings
 
 
@@ -20,7 +20,7 @@ def test_a_halved_file_loads_with_plain_keras_and_gives_nearly_the_same_vectors(
     before = project(head, features)
     halve_weights(tmp_path / "head.keras")
     assert (tmp_path / "head.keras").stat().st_size < 0.55 * size
-    halved = load_head(tmp_path / "head.keras")
+    halved = load_network(tmp_path / "head.keras")
     assert {weight.dtype for weight in halved.weights} == {"float32"}
     np.testing.assert_allclose(project(halved, features), before, atol=1e-3)
 

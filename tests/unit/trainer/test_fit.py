@@ -10,7 +10,7 @@ import pytest
 
 from trainer.errors import RunMismatch, TrainingSetUnusable
 from trainer.features import FeatureSet
-from trainer.head import fit_head, load_head, project, save_head
+from trainer.head import fit_head, load_network, project, save_head
 from trainer.label_space import LabelSpace, unit_rows
 from trainer.runs import Run
 from trainer.settings import HeadSettings, LossSettings
@@ -89,7 +89,7 @@ def test_a_saved_head_gives_the_same_vectors(tmp_path: Path, data: FeatureSet, s
     save_head(head, tmp_path / "head.keras")
     features = data.take(np.arange(20))
     np.testing.assert_allclose(
-        project(load_head(tmp_path / "head.keras"), features), project(head, features), atol=1e-6
+        project(load_network(tmp_path / "head.keras"), features), project(head, features), atol=1e-6
     )
 
 

@@ -1,0 +1,101 @@
+"""The command line, from outside: files in, files and sentences out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trainer.class_words import ClassWords, write_class_words
+from trainer.cli import app
+from trainer.feature_cache import CacheSpec, FeatureCache
+from trainer.feature_files import read_feature_set, write_feature_set
+from trainer.features import FeatureSet
+from trainer.head import load_network, project
+from trainer.words import read_word_space
+
+WORDS = ("the", "poodle", "dog", "car", "vehicle", "said")
+CLASSES = (ClassWords("n1", "poodle", ("dog",)), ClassWords("n2", "car", ("vehicle",)))
+
+
+@pytest.fixture
+def glove(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=8))}\n" for word in WORDS)
+    path = tmp_path / "glove.txt"
+    path.write_text("".join(lines))
+    return path
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """Forty images in two clusters, as `features` leaves them."""
+    random = np.random.default_rng(1)
+    labels = np.arange(40) % 2
+    values = random.normal(size=(2, 5))[labels][:, None] + 0.1 * random.normal(size=(40, 2, 5))
+    keys = [hashlib.sha256(bytes([number])).digest() for number in range(40)]
+    with FeatureCache(tmp_path / "features", CacheSpec("test", ("plain", "mirrored"), 5)) as cache:
+        cache.append(keys, values)
+        data = FeatureSet(cache.memory_map(), cache.rows_of(keys), labels, ("n1", "n2"))
+    write_feature_set(tmp_path / "features" / "train.npz", data)
+    return tmp_path / "features" / "train.npz"
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_words_makes_a_vocabulary(tmp_path: Path, glove: Path) -> None:
+    code, out, _ = run("words", glove, "--out", tmp_path / "words", "--limit", 4)
+    assert (code, read_word_space(tmp_path / "words").words) == (0, WORDS[:4])
+    assert "4 words" in out
+
+
+def test_words_names_a_malformed_line_and_exits_1(tmp_path: Path, glove: Path) -> None:
+    glove.write_text("dog 1 2\ncat 1\n")
+    code, _, error = run("words", glove, "--out", tmp_path / "words")
+    assert code == 1
+    assert "line 2" in error
+    assert "Traceback" not in error
+
+
+def test_fit_trains_a_head_that_puts_images_on_their_words(tmp_path: Path, glove: Path, features: Path) -> None:
+    run("words", glove, "--out", tmp_path / "words")
+    write_class_words(tmp_path / "labels.json", CLASSES)
+    arguments = ("--words", tmp_path / "words", "--labels", tmp_path / "labels.json", "--run", tmp_path / "run")
+    code, _, error = run(
+        "fit", "--features", features, *arguments, "--epochs", 60, "--batch-size", 8, "--learning-rate", 0.02
+    )
+    assert code == 0, error
+    data, space = read_feature_set(features), read_word_space(tmp_path / "words")
+    vectors = project(load_network(tmp_path / "run" / "head.keras"), data.take(np.arange(40)))
+    own = space.vectors[[WORDS.index("poodle"), WORDS.index("car")]].astype(np.float32)
+    assert np.mean(np.argmax(vectors @ own.T, axis=1) == data.labels) == 1
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["epochs"] == 60
+
+
+def test_fit_names_a_class_whose_word_is_not_in_the_vocabulary(tmp_path: Path, glove: Path, features: Path) -> None:
+    run("words", glove, "--out", tmp_path / "words")
+    code, _, error = run("fit", "--features", features, "--words", tmp_path / "words", "--run", tmp_path / "run")
+    assert code == 1
+    assert "no vector for 'n1', 'n2'" in error
+
+
+@pytest.mark.parametrize("missing", ["features", "words"])
+def test_fit_says_what_is_missing(tmp_path: Path, glove: Path, features: Path, missing: str) -> None:
+    run("words", glove, "--out", tmp_path / "words")
+    places = {"features": features, "words": tmp_path / "words"} | {missing: tmp_path / "nowhere"}
+    code, _, error = run("fit", "--features", places["features"], "--words", places["words"], "--run", tmp_path / "run")
+    assert code == 1
+    assert f"python -m trainer {missing}" in error
+
+
+def test_an_option_out_of_range_exits_2(tmp_path: Path) -> None:
+    code, _, error = run("fit", "--features", tmp_path, "--words", tmp_path, "--run", tmp_path, "--epochs", 0)
+    assert code == 2
+    assert "--epochs" in error

@@ -1,0 +1,127 @@
+"""The command line: ``python -m trainer words | fit``.
+
+Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
+Results are tables for people; ``--json`` writes them for machines. Heavy imports wait until a command needs them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+from rich.console import Console
+
+from trainer.class_words import ClassWords
+from trainer.errors import TrainerError, TrainingSetUnusable
+from trainer.progress import progress_bar
+from trainer.settings import HeadSettings, LossKind, LossSettings
+
+__all__ = ["app", "main"]
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="trainer",
+    help="Makes model bundles: word vectors, labelled images and a pretrained backbone in, one joint space out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+Labels = Annotated[Path | None, typer.Option(help="JSON with each class's words; without it folders name them.")]
+Words = Annotated[Path, typer.Option(help="Folder with words.txt and words.npy.")]
+
+
+def _one_sentence(command: Callable[P, None]) -> Callable[P, None]:
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except TrainerError as error:
+            print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
+            raise typer.Exit(1) from error
+
+    return guarded
+
+
+@app.command()
+@_one_sentence
+def words(
+    source: Annotated[Path, typer.Argument(help="Word vectors in GloVe's text format.", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder for words.txt and words.npy.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Keep only the first, most frequent words.")] = None,
+) -> None:
+    """Convert word vectors into a vocabulary."""
+    from trainer.words import convert_glove
+
+    count = convert_glove(source, out, limit)
+    console.print(f"{count:,} words in {out}")
+
+
+@app.command()
+@_one_sentence
+def fit(
+    features: Annotated[Path, typer.Option(help="Feature set (.npz) that `features` made.")],
+    words: Words,
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")],
+    labels: Labels = None,
+    loss: Annotated[LossKind, typer.Option(help="What to minimise.")] = "joint",
+    hidden: Annotated[list[int] | None, typer.Option(min=1, help="Width of a hidden layer; may be repeated.")] = None,
+    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = 0.0,
+    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    batch_size: Annotated[int, typer.Option(min=1)] = 256,
+    learning_rate: Annotated[float, typer.Option(min=1e-9)] = 1e-3,
+    nearest_kinds: Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")] = 2,
+    foreign_words: Annotated[int, typer.Option(min=0, help="Words of no class in the joint loss.")] = 2_000,
+    seed: int = 0,
+) -> None:
+    """Train the head that maps features into the space of the words."""
+    from trainer.class_words import Vocabulary, class_words_of_names, read_class_words
+    from trainer.feature_files import read_feature_set
+    from trainer.head import fit_head, save_head
+    from trainer.label_targets import label_space_of
+    from trainer.runs import Run
+    from trainer.words import read_word_space
+
+    vocabulary = Vocabulary(read_word_space(words))
+    data = read_feature_set(features)
+    classes = class_words_of_names(data.names) if labels is None else read_class_words(labels)
+    space = label_space_of(_in_order(classes, data.names), vocabulary, nearest_kinds, foreign_words, seed)
+    settings = HeadSettings(
+        hidden=tuple(hidden or ()),
+        dimension=space.dimension,
+        dropout=dropout,
+        loss=LossSettings(loss),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    with progress_bar(console) as progress:
+        task = progress.add_task("head", total=epochs, note="")
+
+        def show(epoch: int, figures: Mapping[str, float]) -> None:
+            note = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            progress.update(task, completed=epoch, note=note)
+
+        head = fit_head(Run(run, settings), data, space, settings, show)
+    save_head(head, run / "head.keras")
+    console.print(f"head in {run / 'head.keras'}")
+
+
+def _in_order(classes: Sequence[ClassWords], names: Sequence[str]) -> tuple[ClassWords, ...]:
+    by_name = {each.name: each for each in classes}
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        raise TrainingSetUnusable(f"The file of labels tells nothing of {', '.join(missing[:5])}. Add these classes.")
+    return tuple(by_name[name] for name in names)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

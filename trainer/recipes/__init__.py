@@ -1,0 +1,1 @@
+"""Ready-made ways from labelled images and word vectors to a bundle."""
