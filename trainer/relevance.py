@@ -4,7 +4,7 @@ Contract: the images are halved by a seed; curves and thresholds come from one h
 Right and wrong pairs weigh the same (see ``calibration``). The pairs:
 
     text → image    a class's word or kind with each image; right if the image shows it
-    tags            an image with its own words, and with the wrong words among the ten nearest to it
+    tags            an image with each of the ten words nearest to it; right if the word is its class's or a kind
     image → image   two images; right if they show the same class
 
 An unanswerable query is a taggable word far from every word of the classes: a thing that no image shows. It comes
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from trainer.calibration import LogisticCurve, Threshold, choose_threshold, fit_logistic, measure_threshold
 from trainer.class_words import Vocabulary
+from trainer.errors import EvaluationImpossible
 from trainer.evaluate import Truth
 from trainer.ranking import top
 
@@ -58,6 +59,11 @@ class _Pairs:
     wrong: Floats
 
     def fit(self) -> LogisticCurve:
+        if not len(self.right) or not len(self.wrong):
+            raise EvaluationImpossible(
+                "Relevance is fitted on right and on wrong pairs, and these images give only one of the two. "
+                "Use more images of more classes."
+            )
         return fit_logistic(self.right, self.wrong)
 
 
@@ -65,6 +71,9 @@ def fit_relevance(truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.boo
     """Fit on one half of the images, report on the other.
 
     ``taggable``: (words), which words may be tags. The images must show every class a few times.
+
+    Raises:
+        EvaluationImpossible: there are no right or no wrong pairs of a sort.
     """
     random = np.random.default_rng(seed)
     halves = np.array_split(random.permutation(len(truth.labels)), 2)
@@ -98,14 +107,15 @@ def _text_pairs(truth: Truth, vocabulary: Vocabulary, random: np.random.Generato
 
 def _tag_pairs(truth: Truth, vocabulary: Vocabulary, tags: tuple[str, ...]) -> _Pairs:
     number_of = {tag: number for number, tag in enumerate(tags)}
-    own = [{number_of[word] for word in each.words if word in number_of} for each in truth.classes]
-    similarity = truth.vectors[:_IMAGES_FOR_TAGS] @ vocabulary.vectors(tags).T
-    right: list[float] = []
-    wrong: list[float] = []
-    for scores, label, nearest in zip(similarity, truth.labels, top(similarity, _FIRST_PAGE), strict=False):
-        right.extend(scores[sorted(own[label])])
-        wrong.extend(scores[[tag for tag in nearest if tag not in own[label]]])
-    return _Pairs(np.array(right, dtype=np.float32), np.array(wrong, dtype=np.float32))
+    own = np.zeros((len(truth.classes), len(tags)), dtype=np.bool_)
+    for row, each in enumerate(truth.classes):
+        own[row, [number_of[word] for word in each.words if word in number_of]] = True
+    images = slice(_IMAGES_FOR_TAGS)
+    similarity = truth.vectors[images] @ vocabulary.vectors(tags).T
+    nearest = top(similarity, _FIRST_PAGE)
+    shown = np.take_along_axis(similarity, nearest, axis=1)
+    right = np.take_along_axis(own[truth.labels[images]], nearest, axis=1)
+    return _Pairs(shown[right], shown[~right])
 
 
 def _image_pairs(truth: Truth, random: np.random.Generator) -> _Pairs:

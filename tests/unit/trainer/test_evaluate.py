@@ -118,3 +118,9 @@ def test_thresholds_empty_foreign_queries_and_keep_right_images() -> None:
     for curve in (relevance.text_to_image, relevance.tag, relevance.image_to_image):
         assert curve.slope > 0
         assert float(curve(np.array(0.95))) > 0.5 > float(curve(np.array(0.0)))
+
+
+def test_relevance_is_not_fitted_where_no_word_near_an_image_is_right() -> None:
+    foreign_only = np.array([word == "the" for word in WORDS])
+    with pytest.raises(EvaluationImpossible, match="only one of the two"):
+        fit_relevance(perfect(), VOCABULARY, foreign_only)
