@@ -19,8 +19,8 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-
 from semsearch.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
+
 from serving import tracing
 from serving.channels import open_channel
 from serving.errors import from_status, reason_name, retry_delay_seconds

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from semsearch.v1 import search_service_pb2 as pb
+
 from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import PageTokens, load_key, page_size
 
