@@ -31,6 +31,9 @@ from trainer.settings import HeadSettings, LossSettings
 
 __all__ = ["Loss", "build_head", "fit_head", "load_network", "make_loss", "project", "save_head"]
 
+_EPSILON = 1e-12
+_STATISTICS_FROM = 20_000
+
 Loss = Callable[[Any, Any], Any]
 """(labels (n,), head outputs (n, dimension)) → losses (n,)."""
 
@@ -38,7 +41,11 @@ Loss = Callable[[Any, Any], Any]
 def build_head(settings: HeadSettings, features: int) -> Any:
     """An untrained head: standardised features, hidden layers with dropout, a linear layer into the space."""
     inputs = x = keras.Input((features,), name="features")
-    x = keras.layers.BatchNormalization(center=False, scale=False, name="standardise")(x)
+    # Frozen, so that it only applies statistics: those of the training set, which `fit_head` computes once. Moving
+    # averages would lag behind in a training of few steps.
+    x = keras.layers.BatchNormalization(
+        center=False, scale=False, epsilon=_EPSILON, trainable=False, name="standardise"
+    )(x)
     for number, width in enumerate(settings.hidden, start=1):
         x = _dense(width, settings.seed + number, settings.activation, f"hidden_{number}")(x)
         x = keras.layers.Dropout(settings.dropout, seed=settings.seed + number)(x)
@@ -114,6 +121,7 @@ def fit_head(
     optimiser.exclude_from_weight_decay(var_names=["bias"])
     head.compile(optimiser, loss=make_loss(settings.loss, space))
     optimiser.build(head.trainable_variables)
+    _standardise(head, data, split.train)
     done = _restore(head, run.folder)
     for epoch in range(done + 1, settings.epochs + 1):
         head.reset_metrics()
@@ -133,6 +141,15 @@ def _split(images: int, settings: HeadSettings) -> _Split:
     order = np.random.default_rng(settings.seed).permutation(images)
     held_out = int(images * settings.held_out)
     return _Split(train=np.sort(order[held_out:]), held_out=np.sort(order[:held_out]))
+
+
+def _standardise(head: Any, data: FeatureSet, images: NDArray[np.int64]) -> None:
+    features = data.take(images[:: -(-len(images) // _STATISTICS_FROM)])
+    variance = features.var(axis=0)
+    layer = head.get_layer("standardise")
+    layer.moving_mean.assign(features.mean(axis=0))
+    # A feature that hardly varies here stays small elsewhere too: no variance counts as less than 1 % of the mean one.
+    layer.moving_variance.assign(np.maximum(variance, 0.01 * variance.mean()))
 
 
 def _batches(
