@@ -1,0 +1,200 @@
+"""Nouns of WordNet 3.0: their senses, kinds, definitions and how often each part of speech occurs.
+
+Contract: everything is read once into immutable values; a sense is named by its *wnid* (``n02085620``: "n" and the
+eight-digit offset in ``data.noun``), which is how ImageNet names its classes. Words are asked for in lower case with
+spaces; lemmas are given back as WordNet spells them ("Chihuahua", "golden retriever").
+
+The files are Debian's ``wordnet-base``, format wndb(5WN) and cntlist(5WN). NLTK's reader is not used: it also wants
+``lexnames`` and ``index.sense``, which that package leaves out.
+
+Source: Fellbaum (ed.), WordNet: An Electronic Lexical Database, 1998. Needed to make the starter, never to run it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from trainer.starter.errors import WordNetMissing
+
+__all__ = ["DEFAULT_FOLDER", "Category", "Sense", "WordNet", "noun_bases"]
+
+DEFAULT_FOLDER = Path("/usr/share/wordnet")
+
+_NOUN = 1  # the part of speech in a sense key: 1 noun, 2 verb, 3 adjective, 4 adverb, 5 adjective satellite
+
+# Rules of detachment for nouns, morphy(7WN).
+_NOUN_ENDINGS = (
+    ("s", ""),
+    ("ses", "s"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ies", "y"),
+)
+
+
+class Category(IntEnum):
+    """The lexicographer files of nouns that hold things to be seen, lexnames(5WN)."""
+
+    TOP = 3
+    ANIMAL = 5
+    ARTIFACT = 6
+    BODY = 8
+    FOOD = 13
+    NATURAL_OBJECT = 17
+    PERSON = 18
+    PHENOMENON = 19
+    PLANT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """One meaning of a noun (a synset).
+
+    ``category`` is the number of its lexicographer file; ``hypernyms`` are the wnids of the kinds it belongs to,
+    empty for a named instance (Paris, Einstein), which is of no kind but of one example.
+    """
+
+    wnid: str
+    category: int
+    lemmas: tuple[str, ...]
+    hypernyms: tuple[str, ...]
+    is_instance: bool
+    definition: str
+
+
+class WordNet:
+    """The nouns, by sense and by word."""
+
+    def __init__(
+        self,
+        senses: Mapping[str, Sense],
+        senses_of_word: Mapping[str, tuple[str, ...]],
+        uses: Mapping[str, Mapping[int, int]],
+        irregular: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self._senses = senses
+        self._senses_of_word = senses_of_word
+        self._uses = uses
+        self._irregular = irregular
+
+    @classmethod
+    def read(cls, folder: Path = DEFAULT_FOLDER) -> WordNet:
+        """Read ``data.noun``, ``index.noun``, ``cntlist.rev`` and ``noun.exc`` (about a second).
+
+        Raises:
+            WordNetMissing: a file is not there.
+        """
+        try:
+            senses = {sense.wnid: sense for sense in map(_sense, _records(folder / "data.noun"))}
+            index = dict(map(_index_entry, _records(folder / "index.noun")))
+            uses = _uses(_records(folder / "cntlist.rev"))
+            irregular = {form: tuple(bases) for form, *bases in map(str.split, _records(folder / "noun.exc"))}
+        except FileNotFoundError as error:
+            raise WordNetMissing(
+                f"WordNet's file {error.filename} is not there, so the kinds of things are unknown. "
+                "Install the Debian package wordnet-base, or name the folder that holds data.noun."
+            ) from error
+        return cls(senses, index, uses, irregular)
+
+    def sense(self, wnid: str) -> Sense:
+        """The sense of a wnid. Raises KeyError if WordNet 3.0 has none."""
+        return self._senses[wnid]
+
+    def senses(self, word: str) -> tuple[Sense, ...]:
+        """The noun senses of a word as it is written, most used first; empty if WordNet has no such noun."""
+        return tuple(self._senses[wnid] for wnid in self._senses_of_word.get(_key(word), ()))
+
+    def base_forms(self, word: str) -> tuple[str, ...]:
+        """Nouns of WordNet that the word is a form of, itself first: "magpies" → ("magpie",)."""
+        candidates = (_key(word), *self._irregular.get(_key(word), ()), *noun_bases(_key(word)))
+        known = dict.fromkeys(base for base in candidates if base in self._senses_of_word)
+        return tuple(base.replace("_", " ") for base in known)
+
+    def is_mostly_noun(self, word: str) -> bool:
+        """Whether the tagged texts behind WordNet use the word as a noun at least as often as otherwise."""
+        uses = self._uses.get(_key(word), {})
+        return 2 * uses.get(_NOUN, 0) >= sum(uses.values())
+
+    def ancestors(self, sense: Sense) -> Iterator[tuple[int, Sense]]:
+        """Every kind that a sense belongs to, with its distance (1 is the nearest), breadth first, each once."""
+        seen = {sense.wnid}
+        level = [sense]
+        distance = 0
+        while level:
+            distance += 1
+            parents = dict.fromkeys(wnid for child in level for wnid in child.hypernyms if wnid not in seen)
+            seen.update(parents)
+            level = [self._senses[wnid] for wnid in parents]
+            for parent in level:
+                yield distance, parent
+
+    def sense_with_lemmas(self, lemmas: Sequence[str]) -> Sense | None:
+        """The first sense of the first lemma that has all the lemmas: how lists of ImageNet's classes name one."""
+        wanted = {lemma.casefold() for lemma in lemmas}
+        for sense in self.senses(lemmas[0]):
+            if wanted <= {lemma.casefold() for lemma in sense.lemmas}:
+                return sense
+        return None
+
+    def is_scientific_name(self, lemma: str) -> bool:
+        """Whether a lemma is a species by its scientific name ("Carassius auratus"): its first word is a genus."""
+        genus, _, species = lemma.partition(" ")
+        return bool(species) and genus[:1].isupper() and _key(f"genus {genus}") in self._senses_of_word
+
+
+def noun_bases(word: str) -> Iterator[str]:
+    """What a regular plural may be the plural of, right or wrong: "boxes" → "boxe", "box"."""
+    for ending, replacement in _NOUN_ENDINGS:
+        if word.endswith(ending) and len(word) > len(ending) + 1:
+            yield word.removesuffix(ending) + replacement
+
+
+def _key(word: str) -> str:
+    return word.lower().replace(" ", "_")
+
+
+def _records(path: Path) -> Iterator[str]:
+    with path.open(encoding="latin-1") as lines:
+        # The licence at the top of each file is indented; records are not.
+        yield from (line for line in lines if line.strip() and not line.startswith("  "))
+
+
+def _sense(record: str) -> Sense:
+    fields, _, gloss = record.partition("|")
+    offset, category, _, lemma_count, *rest = fields.split()
+    lemma_fields = 2 * int(lemma_count, 16)
+    lemmas = tuple(lemma.replace("_", " ") for lemma in rest[:lemma_fields:2])
+    pointers = rest[lemma_fields + 1 :]
+    kinds = list(zip(pointers[::4], pointers[1::4], strict=False))
+    # Examples of use follow the definition, in quotation marks.
+    definition = gloss.partition('; "')[0].strip()
+    return Sense(
+        wnid=f"n{offset}",
+        category=int(category),
+        lemmas=lemmas,
+        hypernyms=tuple(f"n{target}" for symbol, target in kinds if symbol == "@"),
+        is_instance=any(symbol == "@i" for symbol, _ in kinds),
+        definition=definition,
+    )
+
+
+def _index_entry(record: str) -> tuple[str, tuple[str, ...]]:
+    # lemma pos senses pointers [symbols …] senses tagged offsets…
+    lemma, _, sense_count, *rest = record.split()
+    return lemma, tuple(f"n{offset}" for offset in rest[-int(sense_count) :])
+
+
+def _uses(records: Iterator[str]) -> dict[str, dict[int, int]]:
+    uses: defaultdict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for record in records:
+        key, _, count = record.split()
+        lemma, _, location = key.partition("%")
+        uses[lemma][int(location.partition(":")[0])] += int(count)
+    return {lemma: dict(counts) for lemma, counts in uses.items()}
