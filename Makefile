@@ -1,0 +1,85 @@
+# Every action of a developer is a target here; CI calls nothing else. `make help` lists them.
+# Variables: PYTHON (the Python that makes the environment), VENV (where it lies).
+
+PYTHON ?= python3
+VENV ?= .venv
+GRPCURL_VERSION := v1.9.3
+UV_VERSION := 0.13.9
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := $(VENV)/bin
+PROTOS := $(shell find protos -name '*.proto')
+# Stamp files: what they stand for is done again only when something it was made from has changed, so that a second
+# run needs no network.
+DEPENDENCIES := $(VENV)/.dependencies-installed
+INSTALLED := $(VENV)/.semsearch-installed
+STUBS := generated/protos.binpb
+
+.PHONY: help setup protos run-all test lint types format bench starter grpcurl lock clean
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make the environment: .venv, the locked dependencies, the generated code, the semsearch command
+
+$(DEPENDENCIES): requirements.lock
+	@sh scripts/check_machine.sh '$(PYTHON)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing the dependencies into $(VENV); the first time takes some minutes ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(STUBS): $(PROTOS) protos/generate.py $(DEPENDENCIES)
+	@rm -rf generated
+	@$(BIN)/python protos/generate.py generated
+	@touch $@
+
+$(INSTALLED): pyproject.toml $(STUBS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+protos: $(STUBS) ## Generate Python code and type stubs from protos/ into generated/
+
+run-all: setup ## Start everything, fill the gallery the first time, print what to try; Ctrl-C stops it
+	@exec $(BIN)/python -m launcher
+
+test: setup ## Run all tests; the slowest are listed at the end
+	@$(BIN)/python -m pytest
+
+lint: setup ## Check style, formatting, which package may import which, and the protos
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/buf lint $(STUBS) --config protos/buf.yaml
+
+types: setup ## Check the types of everything but the tests (mypy --strict)
+	$(BIN)/mypy
+
+format: setup ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure latency and throughput beside a bare gRPC server; about two minutes
+	@$(BIN)/python -m benchmarks
+
+starter: setup ## Make starter/ again from the training data; hours on a CPU
+	@$(BIN)/python -m trainer starter
+
+grpcurl: .tools/bin/grpcurl ## Build grpcurl, the command-line gRPC client, into .tools/bin (needs Go)
+
+.tools/bin/grpcurl:
+	@command -v go >/dev/null || { echo 'grpcurl is built with Go, and there is no `go` on the PATH: install Go (https://go.dev/dl) or grpcurl itself.' >&2; exit 1; }
+	@echo 'Building grpcurl $(GRPCURL_VERSION) ...'
+	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+
+lock: ## Choose the dependencies' versions anew and write requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+
+clean: ## Remove what was built: environment, generated code, tools, caches; var/ and runs/ stay
+	rm -rf $(VENV) generated .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

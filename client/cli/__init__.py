@@ -1,0 +1,38 @@
+"""The `semsearch` command. Exit status: 0 done, 1 something failed, 2 wrong usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from client.cli import gallery, index, options, queries
+from client.cli.output import Output
+from client.errors import SemsearchError
+
+app = typer.Typer(
+    name="semsearch",
+    help="Search and tag images by meaning. Every command takes --server and --json.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("index")(index.index)
+app.command("search", cls=options.QueryCommand)(queries.search)
+app.command("tag")(queries.tag)
+app.command("words", cls=options.QueryCommand)(queries.similar_words)
+app.command("list")(gallery.list_images)
+app.command("delete")(gallery.delete)
+app.command("models")(gallery.models)
+
+
+def main() -> None:
+    """Runs the command; an error of the server is a sentence on stderr."""
+    try:
+        app()
+    except SemsearchError as error:
+        Output("--json" in sys.argv).fail(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,88 @@
+"""`semsearch list`, `delete` and `models`."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated
+
+import typer
+
+from client.cli import options
+from client.cli.output import Output, attributes_of, place_of
+from client.semsearch_client import DEFAULT_COLLECTION, DEFAULT_SERVER, SemsearchClient
+
+# The server's bound on one call.
+_IDS_A_CALL = 1_000
+
+
+def list_images(
+    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help="How many at most; default: all.")] = None,
+    filters: options.Filters = None,
+    collection: options.Collection = DEFAULT_COLLECTION,
+    server: options.Server = DEFAULT_SERVER,
+    as_json: options.Json = False,
+) -> None:
+    """List the images of a collection, oldest first; with --json one a line."""
+    output = Output(as_json)
+    with SemsearchClient(server) as client:
+        images = itertools.islice(client.list_images(collection=collection, equal=options.equal_of(filters)), count)
+        if as_json:
+            for image in images:
+                output.line(image)
+            return
+        rows = [
+            [place_of(image), f"{image.width}×{image.height}", f"{image.size_bytes:,}", attributes_of(image), image.id]
+            for image in images
+        ]
+    if rows:
+        output.table(["image", "size ", "bytes ", "attributes", "id"], rows)
+    output.say(f"{len(rows):,} image{'' if len(rows) == 1 else 's'}.")
+
+
+def delete(
+    ids: Annotated[list[str], typer.Argument(help="The images' ids.")],
+    collection: options.Collection = DEFAULT_COLLECTION,
+    server: options.Server = DEFAULT_SERVER,
+    as_json: options.Json = False,
+) -> None:
+    """Delete images by their ids."""
+    output = Output(as_json)
+    deleted = 0
+    unknown: list[str] = []
+    with SemsearchClient(server) as client:
+        for start in range(0, len(ids), _IDS_A_CALL):
+            result = client.delete_images(ids[start : start + _IDS_A_CALL], collection=collection)
+            deleted += result.deleted_count
+            unknown += result.unknown_ids
+    if as_json:
+        output.document({"deleted_count": deleted, "unknown_ids": unknown})
+    else:
+        for image_id in unknown:
+            output.say(f"There is no image {image_id}.")
+        output.say(f"{deleted:,} deleted.")
+    if unknown:
+        raise typer.Exit(1)
+
+
+def models(server: options.Server = DEFAULT_SERVER, as_json: options.Json = False) -> None:
+    """List the models that can be served."""
+    output = Output(as_json)
+    with SemsearchClient(server) as client:
+        found = list(client.list_models())
+    if as_json:
+        output.document(found)
+        return
+    output.table(
+        ["active", "id", "words ", "dimension ", "input ", "evaluation"],
+        [
+            [
+                "yes" if model.active else "",
+                model.id,
+                f"{model.word_count:,}",
+                str(model.dimension),
+                f"{model.input_size} px",
+                " ".join(f"{name}={value:.3g}" for name, value in sorted(model.metrics.items())),
+            ]
+            for model in found
+        ],
+    )

@@ -1,0 +1,95 @@
+"""Options that several commands have, and what words on a command line mean."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from client.results import JsonValue
+from client.search import Term
+
+Server = Annotated[
+    str, typer.Option(envvar="SEMSEARCH_CLIENT_SERVER", help="Address of the gateway.", metavar="HOST:PORT")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection.", show_default=True)]
+MinRelevance = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Leave out what is less relevant; 0 keeps everything. Default: the model's own."),
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option("--filter", "-f", metavar="KEY=VALUE", help="Only images with this attribute; may be repeated."),
+]
+
+# The shell has taken away the quotes of `-"sports car"`, so a word to steer away from may hold spaces.
+_NEGATIVE_WORD = re.compile(r"-(?!n\d+$)[^\W\d]\w.*", re.DOTALL)
+_SHIELD = "\N{MINUS SIGN}"
+
+
+class QueryCommand(TyperCommand):
+    """A command whose arguments are a query: `-dog` is a word to steer away from, and no bundle of options.
+
+    Words of one letter would be taken for options still; `-- -x` passes them.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Hides the minus of such words from click; `query_of` and `terms_of` put it back."""
+        return super().parse_args(
+            ctx, [_SHIELD + word[1:] if _NEGATIVE_WORD.fullmatch(word) else word for word in args]
+        )
+
+
+def _unshielded(words: Sequence[str]) -> list[str]:
+    return ["-" + word[1:] if word.startswith(_SHIELD) else word for word in words]
+
+
+def query_of(words: Sequence[str]) -> str:
+    """Returns the words of a command line as a query.
+
+    One argument is a query as it stands; of several, one with a space in it was quoted and is a phrase.
+    """
+    arguments = _unshielded(words)
+    if len(arguments) == 1:
+        return arguments[0]
+    return " ".join(re.sub(r'^(-?)([^"]*\s[^"]*?)((?:\^[\d.]+)?)$', r'\1"\2"\3', word) for word in arguments)
+
+
+def terms_of(words: Sequence[str]) -> list[Term]:
+    """Returns the words of a command line as terms: `-dog` weighs −1, `beach^0.5` a half."""
+    terms = []
+    for word in _unshielded(words):
+        text, _, weight = word.partition("^")
+        try:
+            size = float(weight) if weight else 1.0
+        except ValueError:
+            raise typer.BadParameter(f"{word!r}: what follows ^ must be a number.") from None
+        terms.append(Term(text.removeprefix("-"), -size if text.startswith("-") else size))
+    return terms
+
+
+def equal_of(filters: Sequence[str] | None) -> dict[str, list[JsonValue]]:
+    """Returns `KEY=VALUE` options as the values that each attribute may have.
+
+    A value that reads as a number, a truth value or null stands for that and for its text; the same key twice accepts
+    both values.
+    """
+    equal: dict[str, list[JsonValue]] = {}
+    for each in filters or ():
+        key, equals, text = each.partition("=")
+        if not key or not equals:
+            raise typer.BadParameter(f"{each!r}: write KEY=VALUE.", param_hint="--filter")
+        values = equal.setdefault(key, [])
+        values.append(text)
+        try:
+            value: Any = json.loads(text)
+        except ValueError:
+            continue
+        if value is None or isinstance(value, bool | int | float):
+            values.append(value)
+    return equal

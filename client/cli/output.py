@@ -1,0 +1,94 @@
+"""What the command prints: tables for people, JSON for machines; everything that is no result goes to stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from client.errors import SemsearchError
+from client.results import Image, UnknownWord
+
+# Attributes that say where a file was: its path is shown, the rest repeats it.
+_PLACE = frozenset({"path", "name", "folder", "modified"})
+
+
+class Output:
+    """Where a command's results and messages go."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.results = Console(highlight=False, soft_wrap=as_json)
+        self.messages = Console(stderr=True, highlight=False)
+
+    def document(self, value: object) -> None:
+        """Prints a result as one JSON document, over several lines."""
+        self.results.file.write(json.dumps(value, default=_plain, indent=2, ensure_ascii=False) + "\n")
+
+    def line(self, value: object) -> None:
+        """Prints a result as one line of JSON."""
+        self.results.file.write(json.dumps(value, default=_plain, ensure_ascii=False) + "\n")
+        self.results.file.flush()
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Prints a table; columns whose name ends in a space are numbers, set flush right."""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in columns:
+            table.add_column(name.rstrip(), justify="right" if name.endswith(" ") else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self.results.print(table)
+
+    def say(self, sentence: str) -> None:
+        """Tells people something that is no result."""
+        self.messages.print(Text(sentence))
+
+    def fail(self, error: SemsearchError) -> None:
+        """Tells what went wrong and what to do."""
+        if self.as_json:
+            told = {"reason": error.reason, "message": error.message, "hint": error.hint}
+            self.messages.file.write(json.dumps({"error": told}, ensure_ascii=False) + "\n")
+        else:
+            self.say(f"{error.message} {error.hint}".rstrip())
+
+    def unknown_words(self, words: Iterable[UnknownWord]) -> None:
+        """Names words that did not count, and what they may have meant."""
+        for each in words:
+            meant = f" Did you mean {' or '.join(each.suggestions[:3])}?" if each.suggestions else ""
+            self.say(f'The word "{each.word}" is not known and did not count.{meant}')
+
+
+def place_of(image: Image) -> str:
+    """Returns where an image came from, or else its id."""
+    path = image.attributes.get("path")
+    return path if isinstance(path, str) else image.id
+
+
+def attributes_of(image: Image) -> str:
+    """Returns an image's attributes on one line, less those of its place."""
+    own = {key: value for key, value in image.attributes.items() if key not in _PLACE}
+    return " ".join(f"{key}={_short(value)}" for key, value in own.items())
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, enum.Enum):
+        return value.value
+    raise TypeError(type(value))
