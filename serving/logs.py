@@ -21,7 +21,11 @@ def configure(settings: ServiceSettings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if for_people else [structlog.processors.dict_tracebacks]),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                # The default shows the values of local variables, and with them what callers sent.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
             if for_people
             else structlog.processors.JSONRenderer(),
         ],

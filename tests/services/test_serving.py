@@ -163,7 +163,7 @@ async def test_an_internal_error_is_logged_once_under_the_callers_trace_id(progr
         process.terminate()
         _, log = process.communicate(timeout=DEADLINE_SECONDS)
     assert trace_id in str(raised.value.details())
-    assert log.count("secret detail") == 1
+    assert log.count("RuntimeError: secret detail") == 1
     assert trace_id in log
 
 
