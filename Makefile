@@ -19,7 +19,7 @@ DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
 STUBS := generated/protos.binpb
 
-.PHONY: help setup protos run-all test lint types format bench starter grpcurl lock clean
+.PHONY: help setup protos test lint types format grpcurl lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,9 +44,6 @@ $(INSTALLED): pyproject.toml $(STUBS)
 
 protos: $(STUBS) ## Generate Python code and type stubs from protos/ into generated/
 
-run-all: setup ## Start everything, fill the gallery the first time, print what to try; Ctrl-C stops it
-	@exec $(BIN)/python -m launcher
-
 test: setup ## Run all tests; the slowest are listed at the end
 	@$(BIN)/python -m pytest
 
@@ -62,12 +59,6 @@ types: setup ## Check the types of everything but the tests (mypy --strict)
 format: setup ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-
-bench: setup ## Measure latency and throughput beside a bare gRPC server; about two minutes
-	@$(BIN)/python -m benchmarks
-
-starter: setup ## Make starter/ again from the training data; hours on a CPU
-	@$(BIN)/python -m trainer starter
 
 grpcurl: .tools/bin/grpcurl ## Build grpcurl, the command-line gRPC client, into .tools/bin (needs Go)
 
