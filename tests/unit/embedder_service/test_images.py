@@ -109,7 +109,13 @@ def test_too_many_bytes_are_refused() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_random_bytes_are_no_image(content: bytes) -> None:
+def test_random_bytes_are_refused(content: bytes) -> None:
+    with pytest.raises(ImageError):
+        decode(content, size=8)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"%PDF-1.7", b"<svg/>", b"BM", bytes(1000)])
+def test_what_does_not_begin_as_an_image_is_none(content: bytes) -> None:
     with pytest.raises(NotAnImage):
         decode(content, size=8)
 
