@@ -10,11 +10,33 @@ EmbedderError
 
 from __future__ import annotations
 
-__all__ = ["DamagedImage", "EmbedderError", "ImageError", "ImageTooLarge", "InvalidCrop", "NotAnImage"]
+__all__ = [
+    "BundleDamaged",
+    "BundleError",
+    "BundleTooNew",
+    "DamagedImage",
+    "EmbedderError",
+    "ImageError",
+    "ImageTooLarge",
+    "InvalidCrop",
+    "NotAnImage",
+]
 
 
 class EmbedderError(Exception):
     """What the embedder was given does not fit; the message says what to do."""
+
+
+class BundleError(EmbedderError):
+    """A model bundle cannot be served."""
+
+
+class BundleDamaged(BundleError):
+    """The bundle's files do not match its manifest or its self-test."""
+
+
+class BundleTooNew(BundleError):
+    """The bundle was written in a newer format than this version reads."""
 
 
 class ImageError(EmbedderError):

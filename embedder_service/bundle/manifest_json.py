@@ -1,0 +1,117 @@
+"""The manifest as ProtoJSON of `semsearch.bundle.v1.Manifest`: the only file that knows both."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from google.protobuf import json_format
+from semsearch.bundle.v1 import manifest_pb2 as pb
+
+from embedder_service.bundle.manifest import FORMAT_VERSION, Calibration, File, License, Logistic, Manifest
+from embedder_service.errors import BundleDamaged, BundleTooNew
+from embedder_service.images import Resize
+
+__all__ = ["BACKBONE", "HEAD", "TAGGABLE", "VECTORS", "WORDS", "read_manifest", "to_calibration", "write_manifest"]
+
+BACKBONE, HEAD = "backbone.keras", "head.keras"
+WORDS, VECTORS, TAGGABLE = "words.txt", "words.npy", "taggable.npy"
+_RESIZE = {pb.RESIZE_MODE_CENTER_CROP: Resize.CENTER_CROP, pb.RESIZE_MODE_SQUASH: Resize.SQUASH}
+_RESIZE_MODE = {resize: mode for mode, resize in _RESIZE.items()}
+
+
+def write_manifest(manifest: Manifest) -> str:
+    """Returns the text of manifest.json."""
+    message = pb.Manifest(
+        format_version=FORMAT_VERSION,
+        id=manifest.id,
+        display_name=manifest.display_name,
+        dimension=manifest.dimension,
+        backbone=pb.Backbone(
+            keras_file=BACKBONE,
+            input_size=manifest.input_size,
+            resize_mode=_RESIZE_MODE[manifest.resize],
+            preprocessing=pb.PREPROCESSING_NONE,
+            feature_dimension=manifest.feature_dimension,
+        ),
+        head=pb.Head(keras_file=HEAD),
+        words=pb.Words(count=manifest.word_count, words_file=WORDS, vectors_file=VECTORS, taggable_file=TAGGABLE),
+        calibration=to_calibration(manifest.calibration),
+        metrics=manifest.metrics,
+        licenses=[pb.License(subject=each.subject, spdx=each.spdx, source=each.source) for each in manifest.licenses],
+        files=[pb.File(name=each.name, size_bytes=each.size, sha256=each.sha256) for each in manifest.files],
+        command=manifest.command,
+    )
+    message.create_time.FromDatetime(manifest.create_time)
+    return json_format.MessageToJson(message, ensure_ascii=False) + "\n"
+
+
+def read_manifest(text: str) -> Manifest:
+    """Returns what the text of a manifest.json says.
+
+    Raises:
+        BundleTooNew: it was written in a newer format.
+        BundleDamaged: it is no manifest, or not one of a bundle that this version serves.
+    """
+    try:
+        # A newer format may have fields that are unknown here; its version tells, so they are read over.
+        message = json_format.Parse(text, pb.Manifest(), ignore_unknown_fields=True)
+    except json_format.ParseError as error:
+        raise BundleDamaged(f"manifest.json is no manifest: {error}. Fetch the bundle again.") from error
+    if message.format_version > FORMAT_VERSION:
+        raise BundleTooNew(
+            f"The bundle {message.id} is of format {message.format_version}, and this version of semsearch reads up to "
+            f"{FORMAT_VERSION}. Install a newer semsearch, or choose another bundle."
+        )
+    backbone = message.backbone
+    if (
+        message.format_version < 1
+        or backbone.keras_file != BACKBONE
+        or message.head.keras_file != HEAD
+        or backbone.resize_mode not in _RESIZE
+        or backbone.preprocessing != pb.PREPROCESSING_NONE
+    ):
+        raise BundleDamaged(
+            "manifest.json does not describe a bundle that this version serves: it wants a network in "
+            f"{BACKBONE} and {HEAD} that begins with uint8 pixels. Make the bundle again with the trainer."
+        )
+    calibration = message.calibration
+    return Manifest(
+        id=message.id,
+        display_name=message.display_name,
+        input_size=backbone.input_size,
+        resize=_RESIZE[backbone.resize_mode],
+        feature_dimension=backbone.feature_dimension,
+        word_count=message.words.count,
+        calibration=Calibration(
+            _logistic(calibration.text_to_image),
+            _logistic(calibration.tags),
+            _logistic(calibration.image_to_image),
+            calibration.default_min_relevance,
+            calibration.default_min_tag_relevance,
+        ),
+        files=tuple(File(each.name, each.size_bytes, each.sha256) for each in message.files),
+        create_time=message.create_time.ToDatetime(UTC),
+        command=message.command,
+        dimension=message.dimension,
+        licenses=tuple(License(each.subject, each.spdx, each.source) for each in message.licenses),
+        metrics=dict(message.metrics),
+    )
+
+
+def to_calibration(calibration: Calibration) -> pb.Calibration:
+    """Returns the calibration as a message."""
+    return pb.Calibration(
+        text_to_image=_curve(calibration.text_to_image),
+        tags=_curve(calibration.tags),
+        image_to_image=_curve(calibration.image_to_image),
+        default_min_relevance=calibration.min_relevance,
+        default_min_tag_relevance=calibration.min_tag_relevance,
+    )
+
+
+def _curve(logistic: Logistic) -> pb.Logistic:
+    return pb.Logistic(slope=logistic.slope, offset=logistic.offset)
+
+
+def _logistic(curve: pb.Logistic) -> Logistic:
+    return Logistic(curve.slope, curve.offset)

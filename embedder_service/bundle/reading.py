@@ -1,0 +1,114 @@
+"""Opens a bundle, with every check: format, sizes, checksums, shapes, and the vectors that its self-test must give.
+
+A bundle that opens is whole and gives, to 1e-3, the vectors that it gave where it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder_service.bundle.manifest import File, Manifest
+from embedder_service.bundle.manifest_json import BACKBONE, HEAD, TAGGABLE, VECTORS, WORDS, read_manifest
+from embedder_service.errors import BundleDamaged
+from embedder_service.network import Network
+
+__all__ = ["MANIFEST", "SELF_TEST", "TOLERANCE", "Bundle", "WordTable", "open_bundle", "peek"]
+
+MANIFEST = "manifest.json"
+SELF_TEST = "selftest.npz"
+TOLERANCE = 1e-3
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError)
+
+
+@dataclass(frozen=True)
+class WordTable:
+    """The vocabulary, most frequent first: words, float16 (n, 300) unit rows (memory-mapped), and which name things."""
+
+    words: tuple[str, ...]
+    vectors: NDArray[np.float16]
+    taggable: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle."""
+
+    manifest: Manifest
+    words: WordTable
+    network: Network
+
+
+def peek(folder: Path) -> Manifest:
+    """Reads the manifest only.
+
+    Raises:
+        BundleDamaged: there is none, or it cannot be read.
+        BundleTooNew: it is of a newer format.
+    """
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleDamaged(
+            f"There is no readable {MANIFEST} in {folder}: it is no bundle. Name the folder of one, or fetch it again."
+        ) from error
+    return read_manifest(text)
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Opens the bundle in a folder.
+
+    Raises:
+        BundleDamaged: a file is missing, changed or unreadable, or the self-test gives other vectors.
+        BundleTooNew: it is of a newer format.
+    """
+    manifest = peek(folder)
+    for file in manifest.files:
+        _check(folder, file)
+    try:
+        words = _words(folder, manifest)
+        network = Network(folder / BACKBONE, folder / HEAD, input_size=manifest.input_size)
+        _self_test(folder / SELF_TEST, words, network)
+    except _UNREADABLE as error:
+        raise BundleDamaged(f"The bundle {manifest.id} cannot be read: {error}. Fetch it again.") from error
+    return Bundle(manifest, words, network)
+
+
+def _check(folder: Path, file: File) -> None:
+    path = folder / file.name
+    if path.name != file.name:
+        raise BundleDamaged(f"The manifest names a file outside of the bundle: {file.name}. Fetch the bundle again.")
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleDamaged(f"{file.name} of the bundle is missing or unreadable. Fetch the bundle again.") from error
+    if digest != file.sha256:
+        raise BundleDamaged(f"{file.name} of the bundle was changed or damaged: its checksum differs. Fetch it again.")
+
+
+def _words(folder: Path, manifest: Manifest) -> WordTable:
+    words = tuple((folder / WORDS).read_text(encoding="utf-8").splitlines())
+    vectors: NDArray[np.float16] = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    taggable: NDArray[np.bool_] = np.load(folder / TAGGABLE, allow_pickle=False)
+    shapes = (len(words), *vectors.shape, *taggable.shape)
+    if shapes != (manifest.word_count, manifest.word_count, manifest.dimension, manifest.word_count):
+        raise BundleDamaged(f"The words of the bundle {manifest.id} and their vectors do not match: {shapes}.")
+    return WordTable(words, vectors, taggable)
+
+
+def _self_test(file: Path, words: WordTable, network: Network) -> None:
+    with np.load(file, allow_pickle=False) as test:
+        difference = np.abs(network(test["pixels"]) - test["pixel_vectors"]).max()
+        rows = {word: row for row, word in enumerate(words.words)}
+        chosen = words.vectors[[rows[word] for word in test["words"].tolist()]]
+        difference = max(difference, np.abs(chosen.astype(np.float32) - test["word_vectors"]).max())
+    if not difference <= TOLERANCE:
+        raise BundleDamaged(
+            f"The bundle's self-test gives other vectors than where it was made (by {difference:.2g}, {TOLERANCE} is "
+            "allowed). Fetch it again; if that does not help, this machine's TensorFlow computes differently."
+        )

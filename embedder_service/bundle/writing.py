@@ -1,0 +1,99 @@
+"""Writes a bundle. The commit point is one rename: a bundle is there whole, or not at all.
+
+1. All files are written into a temporary folder beside the target, and fsynced.
+2. Their checksums make the id; the manifest is written last, and fsynced.
+3. The folder is opened as the embedder would open it: what does not pass is not kept.
+4. The folder is renamed to its place, and the parent is fsynced.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder_service.bundle.manifest import File, Manifest, bundle_id
+from embedder_service.bundle.manifest_json import BACKBONE, HEAD, TAGGABLE, VECTORS, WORDS, write_manifest
+from embedder_service.bundle.reading import MANIFEST, SELF_TEST, WordTable, open_bundle
+from embedder_service.network import Network
+
+__all__ = ["BundleContent", "write_bundle"]
+
+SELF_TEST_WORDS = 16
+
+
+@dataclass(frozen=True)
+class BundleContent:
+    """Two .keras files, the words, and a few pictures, uint8 (n, size, size, 3), for the self-test."""
+
+    backbone: Path
+    head: Path
+    words: WordTable
+    test_pixels: NDArray[np.uint8]
+
+
+def write_bundle(name: str, content: BundleContent, manifest: Manifest, target: Path) -> Manifest:
+    """Writes the bundle at `target`, which must not exist, and returns its manifest with id and files filled in.
+
+    Raises:
+        FileExistsError: there is something at the target; a bundle is never changed.
+        BundleDamaged: what was given does not open as a bundle.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target} exists, and a bundle is never changed. Remove it, or write to another place.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        _write_files(folder, content, manifest)
+        files = tuple(_describe(path) for path in sorted(folder.iterdir()))
+        complete = dataclasses.replace(
+            manifest, id=bundle_id(name, files), files=files, word_count=len(content.words.words)
+        )
+        (folder / MANIFEST).write_text(write_manifest(complete), encoding="utf-8")
+        folder.chmod(0o755)
+        for path in (*folder.iterdir(), folder):
+            _sync(path)
+        open_bundle(folder)
+        folder.rename(target)
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return complete
+
+
+def _write_files(folder: Path, content: BundleContent, manifest: Manifest) -> None:
+    shutil.copyfile(content.backbone, folder / BACKBONE)
+    shutil.copyfile(content.head, folder / HEAD)
+    words = content.words
+    (folder / WORDS).write_text("".join(f"{word}\n" for word in words.words), encoding="utf-8")
+    np.save(folder / VECTORS, words.vectors.astype(np.float16))
+    np.save(folder / TAGGABLE, words.taggable)
+    network = Network(folder / BACKBONE, folder / HEAD, input_size=manifest.input_size)
+    rows = np.linspace(0, len(words.words) - 1, min(SELF_TEST_WORDS, len(words.words))).astype(int)
+    np.savez(
+        folder / SELF_TEST,
+        pixels=content.test_pixels,
+        pixel_vectors=network(content.test_pixels),
+        words=np.array([words.words[row] for row in rows]),
+        word_vectors=words.vectors[rows].astype(np.float32),
+    )
+
+
+def _describe(path: Path) -> File:
+    with path.open("rb") as stream:
+        return File(path.name, path.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
