@@ -10,16 +10,24 @@ EmbedderError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 __all__ = [
     "BundleDamaged",
     "BundleError",
     "BundleTooNew",
+    "CancelledTerms",
     "DamagedImage",
     "EmbedderError",
+    "EmptyQuery",
     "ImageError",
     "ImageTooLarge",
     "InvalidCrop",
+    "InvalidWeight",
     "NotAnImage",
+    "QueryError",
+    "QueryTooLong",
+    "UnknownWords",
 ]
 
 
@@ -61,3 +69,42 @@ class ImageTooLarge(ImageError):
 
 class InvalidCrop(ImageError):
     """The crop box is empty or outside the image."""
+
+
+class QueryError(EmbedderError):
+    """A query gives no vector."""
+
+
+class EmptyQuery(QueryError):
+    """There is no word in it."""
+
+    def __init__(self) -> None:
+        super().__init__("The query has no word in it. Say what to look for, for example: dog.")
+
+
+class UnknownWords(QueryError):
+    """The vocabulary has none of its words; `suggestions` are those nearest to each."""
+
+    def __init__(self, suggestions: Mapping[str, tuple[str, ...]]) -> None:
+        words = ", ".join(suggestions)
+        near = ", ".join(word for each in suggestions.values() for word in each)
+        super().__init__(f"No word of the query is known: {words}." + (f" Did you mean {near}?" if near else ""))
+        self.suggestions = suggestions
+
+
+class CancelledTerms(QueryError):
+    """Its terms cancel each other out."""
+
+    def __init__(self) -> None:
+        super().__init__("The terms of the query cancel each other out. Change a word or a weight.")
+
+
+class QueryTooLong(QueryError):
+    """More characters or terms than allowed."""
+
+
+class InvalidWeight(QueryError):
+    """A weight is zero, or no number."""
+
+    def __init__(self, text: str, weight: float) -> None:
+        super().__init__(f"The weight of {text!r} is {weight}: it must be a number other than zero.")

@@ -1,0 +1,63 @@
+"""Finds words as people write them in the vocabulary of a bundle, and suggests words for those that are not there.
+
+Tried in turn: as written in lower case; without accents; hyphens as spaces, joined, and the reverse; without a
+possessive 's; as a singular. Case never matters.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from rapidfuzz import process
+from rapidfuzz.distance import DamerauLevenshtein
+
+from embedder_service.bundle.reading import WordTable
+
+__all__ = ["Vocabulary"]
+
+SUGGESTIONS = 3
+# Regular plurals of English and what makes a singular of them; the vocabulary itself says whether it is a word.
+_PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""), ("men", "man"))
+
+
+class Vocabulary:
+    """Rows of words in a word table."""
+
+    def __init__(self, table: WordTable) -> None:
+        self.table = table
+        self._rows = {word: row for row, word in reversed(list(enumerate(table.words)))}
+        self.longest_phrase = max((word.count(" ") + 1 for word in table.words), default=1)
+
+    def find(self, text: str) -> int | None:
+        """Returns the row of a word or phrase, or None."""
+        for form in _forms(unicodedata.normalize("NFKC", text).casefold().strip(" .!?:'’")):
+            row = self._rows.get(form)
+            if row is not None:
+                return row
+        return None
+
+    def suggest(self, text: str) -> tuple[str, ...]:
+        """Returns up to three words a few typing errors away, nearest first; of equals the more frequent first."""
+        word = text.casefold()
+        errors = 1 if len(word) < 5 else 2
+        found = process.extract(
+            word, self.table.words, scorer=DamerauLevenshtein.distance, score_cutoff=errors, limit=SUGGESTIONS
+        )
+        return tuple(str(match[0]) for match in found)
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Yields the forms in which a word may stand in the vocabulary, the likeliest first."""
+    plain = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
+    for form in dict.fromkeys((text, plain)):
+        possessive = form.removesuffix("'s").removesuffix("’s")
+        for word in dict.fromkeys((form, possessive)):
+            for spelling in dict.fromkeys(
+                (word, word.replace("-", " "), word.replace("-", ""), word.replace(" ", "-"))
+            ):
+                yield spelling
+                for plural, singular in _PLURALS:
+                    if spelling.endswith(plural) and len(spelling) > len(plural) + 2:
+                        yield spelling.removesuffix(plural) + singular
+            yield word.replace(" ", "")
