@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer.datasets import read_images
+from trainer.errors import TrainingSetUnusable
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render_many
 
@@ -54,11 +55,18 @@ def validation_pictures(photos: Path, cache: Path) -> Pictures:
 def _cached(file: Path, photos: Path, shards: list[Path], first_seed: int, scenes: int) -> Pictures:
     if not file.exists():
         position = {name: index for index, name in enumerate(class_names(photos))}
-        pixels, labels = [], []
+        pixels, labels, unreadable = [], [], []
         for image in read_images(shards):
-            with Image.open(io.BytesIO(image.content)) as picture:
-                pixels.append(np.asarray(picture.convert("RGB").resize((EDGE, EDGE), Image.Resampling.LANCZOS)))
+            try:
+                pixels.append(_decoded(image.content))
+            except OSError:
+                unreadable.append(image.key)
+                continue
             labels.append(position[image.label])
+        if unreadable:
+            raise TrainingSetUnusable(
+                f"{len(unreadable)} photos cannot be read ({', '.join(unreadable[:5])}). Mend or remove them."
+            )
         for scene, label in render_many(first_seed, scenes, EDGE):
             pixels.append(np.asarray(scene))
             labels.append(len(position) - len(SCENE_CLASSES) + label)
@@ -68,3 +76,8 @@ def _cached(file: Path, photos: Path, shards: list[Path], first_seed: int, scene
         temporary.replace(file)
     with np.load(file) as stored:
         return Pictures(stored["pixels"], stored["labels"])
+
+
+def _decoded(content: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGB").resize((EDGE, EDGE), Image.Resampling.LANCZOS))

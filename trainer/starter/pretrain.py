@@ -1,8 +1,8 @@
 """Trains the starter's backbone as a classifier: `pretrain` writes `backbone.keras`, and goes on where it stopped.
 
 Progressive resizing: early epochs see small crops, late ones large ones, and 64 pixels serve (the network is
-convolutional; Touvron et al. 2019 explain why larger is better at test time). SGD with Nesterov momentum and a
-one-cycle rate, label smoothing, and a moving average of the weights, which is what is kept.
+convolutional; Touvron et al. 2019 explain why larger is better at test time). One cycle of the learning rate (Smith
+2018), and a moving average of the weights, which is what is kept.
 
 After each epoch everything that the next one needs is on disk, renamed into place; an epoch's pictures, crops and order
 come from its own seed, so that a run that was interrupted ends as one that was not.
@@ -10,15 +10,10 @@ come from its own seed, so that a run that was interrupted ends as one that was 
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # 1.3 to 2 times as fast here; must be set before the import
 
 import keras
 import numpy as np
@@ -27,57 +22,106 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.backbones.residual import residual_network
+from trainer.runs import Run
+from trainer.starter.classifier import Batch, Classifier, ClassifierSettings
 from trainer.starter.pixels import Pictures, class_names, training_pictures, validation_pictures
+from trainer.starter.scene_catalog import SCENE_CLASSES
 
-__all__ = ["PretrainSettings", "pretrain"]
+__all__ = ["Figures", "PretrainSettings", "figures_of", "pretrain", "train_backbone"]
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """Epochs by the edge of their crops in pixels, and the constants of the optimiser."""
+    """What is trained on in which order, and the constants of the training.
 
-    crops: tuple[int, ...] = (32, 32, 32, 32, 32, 40, 40, 48)
-    batch: int = 128
+    ``crops``: the edge of each epoch's crops in pixels. ``peak_rate``: the learning rate when a fifth is done.
+    """
+
+    crops: tuple[int, ...] = (32, 32, 32, 32, 32, 40, 40, 48, 48, 56, 56)
     peak_rate: float = 0.2
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
-    average: float = 0.998
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    batch: int = 128
     seed: int = 7
 
+    def rate(self, epochs: float) -> float:
+        """The learning rate when so many epochs are done: up for a fifth of them, then down to next to nothing."""
+        share = min(epochs / len(self.crops), 1.0)
+        return self.peak_rate * (share / 0.2 if share < 0.2 else (1 - share) / 0.8) + 1e-4
 
-def pretrain(photos: Path, run: Path, settings: PretrainSettings) -> Path:
-    """Trains, or goes on with the training, and returns the path of the backbone."""
-    target = run / "backbone.keras"
-    if target.exists():
-        return target
-    training = training_pictures(photos, run / "pictures")
-    validation = validation_pictures(photos, run / "pictures")
-    keras.utils.set_random_seed(settings.seed)
-    backbone = residual_network()
-    scores = keras.layers.Dense(len(class_names(photos)), name="scores")(keras.layers.Dropout(0.1)(backbone.output))
-    steps = len(settings.crops) * (len(training.labels) // settings.batch)
-    trainee = _Trainee(keras.Model(backbone.input, scores), steps, settings)
-    first = trainee.restore(run / "checkpoint.npz")
-    for epoch in range(first, len(settings.crops)):
-        started = time.monotonic()
-        loss = trainee.epoch(_batches(training, settings, epoch))
-        trainee.save(run / "checkpoint.npz", epoch + 1)
-        with trainee.averaged() as model:
-            hits = _hits(model, validation)
-        line = {"epoch": epoch + 1, "of": len(settings.crops), "crop": settings.crops[epoch], "loss": round(loss, 4)}
-        line |= {"hit@1": round(hits[0], 4), "hit@5": round(hits[1], 4), "seconds": round(time.monotonic() - started)}
-        log.info("epoch", **line)
-        with (run / "pretrain.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-    with trainee.averaged():
-        backbone.save(run / "partial.keras")
-    (run / "partial.keras").replace(target)
+
+@dataclass(frozen=True)
+class Figures:
+    """How often the right class is the first, or among the first five, of all classes: shares from 0 to 1."""
+
+    photos_at_1: float
+    photos_at_5: float
+    scenes_at_1: float
+
+
+def pretrain(photos: Path, folder: Path, settings: PretrainSettings) -> Path:
+    """Trains on the photos and on rendered scenes, or goes on with it, and returns the path of the backbone.
+
+    Raises:
+        RunMismatch: the folder holds a training with other settings.
+        TrainingSetUnusable: the photos are not there.
+    """
+    target = folder / "backbone.keras"
+    if not target.exists():
+        pictures = folder / "pictures"
+        training, validation = training_pictures(photos, pictures), validation_pictures(photos, pictures)
+        train_backbone(training, validation, len(class_names(photos)), folder, settings)
     return target
 
 
-def _batches(pictures: Pictures, settings: PretrainSettings, epoch: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+def train_backbone(
+    training: Pictures, validation: Pictures, classes: int, folder: Path, settings: PretrainSettings
+) -> keras.Model:
+    """Trains a fresh network, or goes on from the folder's checkpoint; returns and saves it as `backbone.keras`.
+
+    The network gives features; the layer of scores over them is dropped.
+    """
+    run = Run(folder, settings)
+    checkpoint = folder / "checkpoint.npz"
+    keras.utils.set_random_seed(settings.seed)
+    backbone = residual_network()
+    scores = keras.layers.Dense(classes, name="scores")(backbone.output)
+    classifier = Classifier(keras.Model(backbone.input, scores), settings.classifier)
+    steps_an_epoch = len(training.labels) // settings.batch
+    for epoch in range(classifier.restore(checkpoint), len(settings.crops)):
+        started = time.monotonic()
+        pace = _Pace(steps_an_epoch * len(settings.crops), classifier.steps)
+        loss = classifier.train(
+            _batches(training, settings, epoch), lambda steps: settings.rate(steps / steps_an_epoch), pace
+        )
+        with classifier.averaged() as network:
+            figures = figures_of(network, validation)
+        seconds = time.monotonic() - started
+        line = {"crop": settings.crops[epoch], "loss": loss, **asdict(figures), "seconds": round(seconds)}
+        run.record(epoch + 1, line)  # before the checkpoint: an epoch that is done again is told again
+        classifier.save(checkpoint, epoch + 1)
+        log.info("epoch", epoch=epoch + 1, of=len(settings.crops), **line)
+    with classifier.averaged():
+        written = folder / "partial.keras"
+        backbone.save(written)
+        written.replace(folder / "backbone.keras")
+    return keras.models.load_model(folder / "backbone.keras", compile=False)
+
+
+def figures_of(network: keras.Model, pictures: Pictures) -> Figures:
+    """Measures a classifier at the size that the pictures have; the last classes are those of the scenes."""
+    scores = network.predict(pictures.pixels, batch_size=256, verbose=0)
+    hits = np.argsort(-scores, axis=1)[:, :5] == pictures.labels[:, np.newaxis]
+    drawn = pictures.labels >= scores.shape[1] - len(SCENE_CLASSES)
+    return Figures(
+        photos_at_1=float(hits[~drawn, 0].mean()),
+        photos_at_5=float(hits[~drawn].any(axis=1).mean()),
+        scenes_at_1=float(hits[drawn, 0].mean()),
+    )
+
+
+def _batches(pictures: Pictures, settings: PretrainSettings, epoch: int) -> Iterator[Batch]:
     """Yields an epoch's batches: random crops of 35 to 100 % of the area, half of them mirrored."""
     rng = np.random.default_rng((settings.seed, epoch))
     order = rng.permutation(len(pictures.labels))
@@ -85,7 +129,7 @@ def _batches(pictures: Pictures, settings: PretrainSettings, epoch: int) -> Iter
     for start in range(0, len(order) - settings.batch + 1, settings.batch):
         chosen = order[start : start + settings.batch]
         yield (
-            _augment(tf.constant(pictures.pixels[chosen]), tf.constant(_boxes(rng, len(chosen))), edge),
+            _crop(tf.constant(pictures.pixels[chosen]), tf.constant(_boxes(rng, len(chosen))), edge),
             tf.constant(pictures.labels[chosen]),
         )
 
@@ -101,129 +145,31 @@ def _boxes(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
 
 
 @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-def _augment(pixels: tf.Tensor, boxes: tf.Tensor, edge: int) -> tf.Tensor:
+def _crop(pixels: tf.Tensor, boxes: tf.Tensor, edge: int) -> tf.Tensor:
     floats = tf.cast(pixels, tf.float32)
     return tf.image.crop_and_resize(floats, boxes, tf.range(tf.shape(boxes)[0]), (edge, edge))
 
 
-class _Trainee:
-    """A classifier with its optimiser's state and the moving average of its weights."""
+class _Pace:
+    """Logs the mean loss and the time of a step every hundred steps."""
 
-    def __init__(self, model: keras.Model, steps: int, settings: PretrainSettings) -> None:
-        self._model = model
-        self._settings = settings
-        self._steps = steps
-        self._loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing)
-        self._optimizer = keras.optimizers.SGD(0.0, momentum=0.9, nesterov=True)
-        self._optimizer.build(model.trainable_variables)
-        self._average = [variable.numpy() for variable in model.weights]
-        self._step_function = tf.function(self._step, reduce_retracing=True)
-        self._done = 0
+    def __init__(self, of: int, first: int) -> None:
+        self._of = of
+        self._first = first
+        self._started = time.monotonic()
+        self._losses: list[float] = []
 
-    def epoch(self, batches: Iterator[tuple[tf.Tensor, tf.Tensor]]) -> float:
-        """Trains on the batches and returns their mean loss."""
-        losses = []
-        started, first = time.monotonic(), self._done
-        for pixels, labels in batches:
-            self._optimizer.learning_rate.assign(self._rate())
-            losses.append(float(self._step_function(pixels, labels)))
-            self._done += 1
-            if self._done % 10 == 0:
-                self._blend(self._settings.average**10)
-            if self._done % 100 == 0:
-                pace = (time.monotonic() - started) / (self._done - first)
-                log.info(
-                    "step",
-                    step=self._done,
-                    of=self._steps,
-                    loss=round(float(np.mean(losses[-100:])), 3),
-                    ms=round(1000 * pace),
-                )
-        return float(np.mean(losses))
-
-    def averaged(self) -> _Swapped:
-        """Puts the averaged weights into the model for the length of a `with`."""
-        return _Swapped(self._model, self._average)
-
-    def save(self, path: Path, epochs: int) -> None:
-        """Writes everything that the next epoch needs."""
-        arrays: dict[str, Any] = {"epochs": epochs, "done": self._done}
-        for name, values in (
-            ("weight", [each.numpy() for each in self._model.weights]),
-            ("optimizer", [each.numpy() for each in self._optimizer.variables]),
-            ("average", self._average),
-        ):
-            arrays |= {f"{name}{index}": value for index, value in enumerate(values)}
-        temporary = path.with_suffix(".partial.npz")
-        np.savez(temporary, **arrays)
-        temporary.replace(path)
-
-    def restore(self, path: Path) -> int:
-        """Takes up a checkpoint if there is one, and returns how many epochs are done."""
-        if not path.exists():
-            return 0
-        with np.load(path) as stored:
-            for index, variable in enumerate(self._model.weights):
-                variable.assign(stored[f"weight{index}"])
-            for index, variable in enumerate(self._optimizer.variables):
-                variable.assign(stored[f"optimizer{index}"])
-            self._average = [stored[f"average{index}"] for index in range(len(self._average))]
-            self._done = int(stored["done"])
-            return int(stored["epochs"])
-
-    def _rate(self) -> float:
-        """One cycle (Smith 2018): up for a fifth of the steps, then down to nothing."""
-        share = self._done / self._steps
-        return self._settings.peak_rate * (share / 0.2 if share < 0.2 else max(1 - share, 0) / 0.8) + 1e-4
-
-    def _blend(self, keep: float) -> None:
-        for index, variable in enumerate(self._model.weights):
-            self._average[index] = keep * self._average[index] + (1 - keep) * variable.numpy()
-
-    def _step(self, pixels: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            scores = self._model(pixels, training=True)
-            loss = self._loss(tf.one_hot(labels, scores.shape[-1]), scores)
-        variables = self._model.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        decayed = [
-            gradient + self._settings.weight_decay * variable if len(variable.shape) > 1 else gradient
-            for gradient, variable in zip(gradients, variables, strict=True)
-        ]
-        self._optimizer.apply_gradients(zip(decayed, variables, strict=True))
-        return loss
-
-
-class _Swapped:
-    """The model with other weights, for the length of a `with`."""
-
-    def __init__(self, model: keras.Model, weights: list[NDArray[np.float32]]) -> None:
-        self._model = model
-        self._weights = weights
-
-    def __enter__(self) -> keras.Model:
-        self._own = [variable.numpy() for variable in self._model.weights]
-        self._assign(self._weights)
-        return self._model
-
-    def __exit__(self, *_: object) -> None:
-        self._assign(self._own)
-
-    def _assign(self, weights: list[NDArray[np.float32]]) -> None:
-        for variable, value in zip(self._model.weights, weights, strict=True):
-            variable.assign(value)
-
-
-def _hits(model: keras.Model, pictures: Pictures) -> tuple[float, float]:
-    """Returns hit@1 and hit@5 of the photos among all classes, at the size that serves."""
-    photos = pictures.labels < pictures.labels.max() - 19
-    scores = model.predict(pictures.pixels[photos], batch_size=256, verbose=0)
-    ranks = np.argsort(-scores, axis=1)[:, :5] == pictures.labels[photos][:, None]
-    return float(ranks[:, 0].mean()), float(ranks.any(axis=1).mean())
+    def __call__(self, steps: int, loss: float) -> None:
+        self._losses.append(loss)
+        if steps % 100 == 0:
+            pace = 1000 * (time.monotonic() - self._started) / (steps - self._first)
+            log.info(
+                "step", step=steps, of=self._of, loss=round(float(np.mean(self._losses[-100:])), 3), ms=round(pace)
+            )
 
 
 def main() -> None:
-    """`python -m trainer.starter.pretrain PHOTOS RUN`."""
+    """`python -m trainer.starter.pretrain PHOTOS FOLDER`."""
     import sys
 
     pretrain(Path(sys.argv[1]), Path(sys.argv[2]), PretrainSettings())
