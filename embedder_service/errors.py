@@ -1,11 +1,22 @@
 """Errors of the embedder.
 
 EmbedderError
-└── ImageError          what was sent cannot be embedded
-    ├── NotAnImage      the bytes are not an image of a known format
-    ├── DamagedImage    the bytes begin as an image, but are cut off or damaged
-    ├── ImageTooLarge   more bytes, pixels or frames than allowed
-    └── InvalidCrop     the crop box is empty or outside the image
+├── BundleError         a model bundle cannot be served
+│   ├── BundleDamaged   its files do not match its manifest or its self-test
+│   └── BundleTooNew    it was written in a newer format than this version reads
+├── ModelNotFound       there is no bundle of that id
+├── Overloaded          too many images wait for the model
+├── ImageError          what was sent cannot be embedded
+│   ├── NotAnImage      the bytes are not an image of a known format
+│   ├── DamagedImage    the bytes begin as an image, but are cut off or damaged
+│   ├── ImageTooLarge   more bytes, pixels or frames than allowed
+│   └── InvalidCrop     the crop box is empty or outside the image
+└── QueryError          a query gives no vector
+    ├── EmptyQuery      there is no word in it
+    ├── UnknownWords    the vocabulary has none of its words
+    ├── CancelledTerms  its terms cancel each other out
+    ├── QueryTooLong    more characters or terms than allowed
+    └── InvalidWeight   a weight is zero, or no number
 """
 
 from __future__ import annotations
@@ -24,7 +35,9 @@ __all__ = [
     "ImageTooLarge",
     "InvalidCrop",
     "InvalidWeight",
+    "ModelNotFound",
     "NotAnImage",
+    "Overloaded",
     "QueryError",
     "QueryTooLong",
     "UnknownWords",
@@ -45,6 +58,22 @@ class BundleDamaged(BundleError):
 
 class BundleTooNew(BundleError):
     """The bundle was written in a newer format than this version reads."""
+
+
+class ModelNotFound(EmbedderError):
+    """There is no bundle of that id."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"There is no model {model_id!r}. ListModels tells which there are.")
+        self.model_id = model_id
+
+
+class Overloaded(EmbedderError):
+    """So many images wait for the model that a call's images do not fit; `queued` is how many."""
+
+    def __init__(self, queued: int) -> None:
+        super().__init__(f"{queued:,} images wait for the model already. Try again in a moment, or send fewer at once.")
+        self.queued = queued
 
 
 class ImageError(EmbedderError):

@@ -1,0 +1,110 @@
+"""Batches images for the model without timers, as text-embeddings-inference does.
+
+Contract: whatever waits when the model becomes free is the next batch, up to a limit; an entry whose caller has gone is
+dropped. One thread runs the model. What fails in the model is raised in every caller of that batch. How much may wait
+is bounded where images are admitted (see `image_embedding`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import Counter, Histogram
+
+__all__ = ["Batched", "Batcher", "open_batcher"]
+
+_SIZE = Histogram("semsearch_embedder_batch_images", "Images the model took at once.", buckets=(1, 2, 4, 8, 16, 32, 64))
+_DROPPED = Counter("semsearch_embedder_dropped_images", "Images whose caller had gone before the model was free.")
+
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Batched:
+    """A vector, float32 (dimension), and how many seconds it waited and the model took."""
+
+    vector: NDArray[np.float32]
+    queue_seconds: float
+    model_seconds: float
+
+
+@dataclass(frozen=True)
+class _Entry:
+    pixels: NDArray[np.uint8]
+    arrived: float
+    result: asyncio.Future[Batched]
+
+
+class Batcher:
+    """The queue in front of a model; `open_batcher` makes one that runs."""
+
+    def __init__(self, model: Run, max_batch: int, thread: ThreadPoolExecutor) -> None:
+        self._model = model
+        self._max_batch = max_batch
+        self._thread = thread
+        self._waiting: deque[_Entry] = deque()
+        self._arrived = asyncio.Event()
+
+    async def embed(self, pixels: NDArray[np.uint8]) -> Batched:
+        """Returns the vector of one picture, uint8 (size, size, 3)."""
+        entry = _Entry(pixels, perf_counter(), asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        self._arrived.set()
+        return await entry.result
+
+    async def run(self) -> None:
+        """Runs batches until it is cancelled."""
+        while True:
+            await self._arrived.wait()
+            batch = self._next_batch()
+            if batch:
+                await self._run_batch(batch)
+            else:
+                self._arrived.clear()
+
+    def _next_batch(self) -> list[_Entry]:
+        batch: list[_Entry] = []
+        while self._waiting and len(batch) < self._max_batch:
+            entry = self._waiting.popleft()
+            if entry.result.done():
+                _DROPPED.inc()
+            else:
+                batch.append(entry)
+        return batch
+
+    async def _run_batch(self, batch: list[_Entry]) -> None:
+        _SIZE.observe(len(batch))
+        began = perf_counter()
+        run = asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: self._model(np.stack([entry.pixels for entry in batch]))
+        )
+        await asyncio.wait([run])
+        error, seconds = run.exception(), perf_counter() - began
+        for place, entry in enumerate(batch):
+            if entry.result.done():
+                continue
+            if error is not None:
+                entry.result.set_exception(error)
+            else:
+                entry.result.set_result(Batched(run.result()[place], began - entry.arrived, seconds))
+
+
+@asynccontextmanager
+async def open_batcher(model: Run, max_batch: int) -> AsyncIterator[Batcher]:
+    """Runs a batcher in the background for the length of a `with`."""
+    with ThreadPoolExecutor(1, thread_name_prefix="model") as thread:
+        batcher = Batcher(model, max_batch, thread)
+        running = asyncio.create_task(batcher.run())
+        try:
+            yield batcher
+        finally:
+            running.cancel()
+            await asyncio.wait([running])

@@ -1,0 +1,132 @@
+"""Images → vectors: admits, decodes off the event loop, and hands squares of pixels to the batcher.
+
+Contract: at most `max_images` images are anywhere between arrival and vector; a call that would bring more is refused
+whole, before any of its images is touched. What is wrong with one image is that image's answer and no other's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import Counter, Gauge
+
+from embedder_service.batching import Batcher
+from embedder_service.errors import ImageError, Overloaded
+from embedder_service.images import CropBox, DecodedImage, ImageLimits, Resize, decode
+
+__all__ = ["ImageEmbedder", "ImageInput", "ImageVector", "Preprocessing", "Timings"]
+
+_QUEUED = Gauge("semsearch_embedder_queued_images", "Images between arrival and vector.")
+_IMAGES = Counter("semsearch_embedder_images", "Images that were answered.", ["outcome"])
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """An image's bytes, the part of it that counts, and the longest edge of its thumbnail in pixels; 0 is none."""
+
+    content: bytes
+    crop: CropBox | None = None
+    thumbnail_edge: int = 0
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a model wants its pictures, and what is refused."""
+
+    size: int
+    resize: Resize
+    limits: ImageLimits
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds: reading and resizing; waiting for a thread that decodes, and for the model; the model itself."""
+
+    decode: float = 0.0
+    queue: float = 0.0
+    model: float = 0.0
+
+
+@dataclass(frozen=True)
+class ImageVector:
+    """float32 (dimension) of unit length, and what was learned about the image on the way."""
+
+    vector: NDArray[np.float32]
+    width: int
+    height: int
+    media_type: str
+    thumbnail: bytes
+    timings: Timings
+
+
+class ImageEmbedder:
+    """Embeds images with one model."""
+
+    def __init__(self, batcher: Batcher, preprocessing: Preprocessing, decoders: Executor, max_images: int) -> None:
+        self._batcher = batcher
+        self._preprocessing = preprocessing
+        self._decoders = decoders
+        self._max_images = max_images
+        self._admitted = 0
+
+    async def embed(self, images: Sequence[ImageInput]) -> list[ImageVector | ImageError]:
+        """Returns a vector for each image, or what is wrong with it.
+
+        Raises:
+            Overloaded: so many images wait that these do not fit.
+        """
+        with self._admit(len(images)):
+            return await asyncio.gather(*(self._embed(image) for image in images))
+
+    @contextmanager
+    def _admit(self, count: int) -> Iterator[None]:
+        if self._admitted + count > self._max_images:
+            _IMAGES.labels("overloaded").inc(count)
+            raise Overloaded(self._admitted)
+        self._admitted += count
+        _QUEUED.inc(count)
+        try:
+            yield
+        finally:
+            self._admitted -= count
+            _QUEUED.dec(count)
+
+    async def _embed(self, image: ImageInput) -> ImageVector | ImageError:
+        arrived = perf_counter()
+        try:
+            decoded, began, ended = await asyncio.get_running_loop().run_in_executor(
+                self._decoders, _decode, image, self._preprocessing
+            )
+        except ImageError as error:
+            _IMAGES.labels("refused").inc()
+            return error
+        batched = await self._batcher.embed(decoded.pixels)
+        _IMAGES.labels("embedded").inc()
+        return ImageVector(
+            batched.vector,
+            decoded.width,
+            decoded.height,
+            decoded.media_type,
+            decoded.thumbnail,
+            Timings(ended - began, began - arrived + batched.queue_seconds, batched.model_seconds),
+        )
+
+
+def _decode(image: ImageInput, how: Preprocessing) -> tuple[DecodedImage, float, float]:
+    began = perf_counter()
+    decoded = decode(
+        image.content,
+        size=how.size,
+        resize=how.resize,
+        crop=image.crop,
+        thumbnail_edge=image.thumbnail_edge,
+        limits=how.limits,
+    )
+    return decoded, began, perf_counter()

@@ -1,0 +1,33 @@
+"""Settings of the embedder service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from serving.settings import ServiceSettings
+
+__all__ = ["EmbedderSettings"]
+
+
+class EmbedderSettings(ServiceSettings):
+    """What can be set."""
+
+    service: ClassVar[str] = "embedder"
+
+    port: int = Field(50052, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
+    metrics_port: int = Field(9052, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
+    default_bundle: Path = Field(
+        Path("starter/bundle"), description="Folder of the bundle that serves where none was made active."
+    )
+    max_image_bytes: int = Field(32 * 2**20, ge=1, description="Bytes an image may have.")
+    max_image_pixels: int = Field(100_000_000, ge=1, description="Pixels an image may have.")
+    max_image_frames: int = Field(10_000, ge=1, description="Frames an animation may have.")
+    max_queued_images: int = Field(
+        1_024, ge=256, le=2**31 - 1, description="Images that may be between arrival and vector; more are refused."
+    )
+    max_batch_images: int = Field(32, ge=1, le=256, description="Images that the model takes at once.")
+    decode_threads: int = Field(2, ge=1, le=256, description="Images that are decoded at the same time.")
+    call_threads: int = Field(4, ge=1, le=256, description="Calls about words that are worked on at the same time.")

@@ -1,0 +1,50 @@
+"""The error table: what each error of the domain becomes on the wire."""
+
+from __future__ import annotations
+
+import json
+
+from grpc import StatusCode
+from semsearch.v1 import error_reason_pb2 as reasons
+
+from embedder_service import errors
+from serving.errors import ErrorStatus, ErrorTable, Resource
+
+__all__ = ["ERRORS"]
+
+_RETRY_SECONDS = 1.0
+
+
+def _invalid(reason: reasons.ErrorReason.ValueType, **metadata: str) -> ErrorStatus:
+    return ErrorStatus(StatusCode.INVALID_ARGUMENT, reason, metadata=metadata)
+
+
+def _unknown_words(error: errors.UnknownWords) -> ErrorStatus:
+    near = {word: list(each) for word, each in error.suggestions.items()}
+    return _invalid(reasons.ERROR_REASON_UNKNOWN_WORDS, suggestions=json.dumps(near, ensure_ascii=False))
+
+
+ERRORS: ErrorTable = {
+    errors.BundleDamaged: lambda _: ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_BUNDLE_DAMAGED),
+    errors.BundleTooNew: lambda _: ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_BUNDLE_TOO_NEW),
+    errors.ModelNotFound: lambda error: ErrorStatus(
+        StatusCode.NOT_FOUND,
+        reasons.ERROR_REASON_MODEL_NOT_FOUND,
+        resource=Resource("semsearch.embedder.v1.Model", error.model_id),
+    ),
+    errors.Overloaded: lambda error: ErrorStatus(
+        StatusCode.RESOURCE_EXHAUSTED,
+        reasons.ERROR_REASON_OVERLOADED,
+        retry_after_seconds=_RETRY_SECONDS,
+        metadata={"queued": str(error.queued)},
+    ),
+    errors.NotAnImage: lambda _: _invalid(reasons.ERROR_REASON_NOT_AN_IMAGE),
+    errors.DamagedImage: lambda _: _invalid(reasons.ERROR_REASON_DAMAGED_IMAGE),
+    errors.ImageTooLarge: lambda error: _invalid(reasons.ERROR_REASON_IMAGE_TOO_LARGE, limit=str(error.limit)),
+    errors.InvalidCrop: lambda _: _invalid(reasons.ERROR_REASON_INVALID_CROP),
+    errors.EmptyQuery: lambda _: _invalid(reasons.ERROR_REASON_EMPTY_QUERY),
+    errors.UnknownWords: _unknown_words,
+    errors.CancelledTerms: lambda _: _invalid(reasons.ERROR_REASON_CANCELLED_TERMS),
+    errors.QueryTooLong: lambda _: _invalid(reasons.ERROR_REASON_QUERY_TOO_LONG),
+    errors.InvalidWeight: lambda _: _invalid(reasons.ERROR_REASON_INVALID_FIELD),
+}

@@ -1,0 +1,168 @@
+"""Messages ↔ domain. With the servicer, the only file of this service besides the manifest's that sees messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from google.protobuf import duration_pb2
+from numpy.typing import NDArray
+from semsearch.embedder.v1 import embedder_service_pb2 as pb
+from semsearch.v1 import query_pb2
+
+from embedder_service.bundle.manifest import Manifest
+from embedder_service.bundle.manifest_json import to_calibration
+from embedder_service.bundle.reading import WordTable
+from embedder_service.errors import EmbedderError, InvalidCrop, QueryError, UnknownWords
+from embedder_service.image_embedding import ImageInput, ImageVector, Timings
+from embedder_service.images import CropBox
+from embedder_service.settings import EmbedderSettings
+from embedder_service.statuses import ERRORS
+from embedder_service.text.embedding import TextVector, UnknownWord
+from embedder_service.text.query import Term, check_terms, parse
+from serving.errors import InvalidField, to_status
+
+__all__ = [
+    "MAX_IMAGES",
+    "MAX_QUERIES",
+    "check_count",
+    "from_image",
+    "from_manifest",
+    "from_text",
+    "from_timings",
+    "from_words",
+    "limits",
+    "to_image",
+    "to_terms",
+]
+
+MAX_QUERIES = 1_000
+MAX_IMAGES = 256
+MAX_THUMBNAIL_EDGE = 4_096
+
+
+def check_count(count: int, most: int, field: str) -> None:
+    """Raises InvalidField where a batch is empty or too large."""
+    if not 1 <= count <= most:
+        raise InvalidField(field, f"must have 1 to {most:,} entries; it has {count:,}.")
+
+
+def to_terms(query: pb.TextQuery) -> tuple[Term, ...]:
+    """Returns the terms of a query.
+
+    Raises:
+        InvalidField: it has both forms.
+        QueryError: see `parse` and `check_terms`.
+    """
+    if query.raw and query.terms:
+        raise InvalidField("queries", "a query has either `raw` or `terms`, not both.")
+    if query.raw:
+        return parse(query.raw)
+    return check_terms([_term(term) for term in query.terms])
+
+
+def _term(term: query_pb2.Term) -> Term:
+    return Term(" ".join(term.text.split()), term.weight if term.HasField("weight") else 1.0)
+
+
+def from_text(result: TextVector | QueryError) -> pb.TextEmbedding:
+    """Returns a query's vector, or why it has none."""
+    if isinstance(result, QueryError):
+        suggestions = result.suggestions if isinstance(result, UnknownWords) else {}
+        unknown = [_unknown(UnknownWord(word, near)) for word, near in suggestions.items()]
+        return pb.TextEmbedding(status=to_status(result, ERRORS), unknown_words=unknown)
+    return pb.TextEmbedding(
+        vector=result.vector.tolist(),
+        understood_terms=[
+            pb.UnderstoodTerm(text=term.text, words=term.words, weight=term.weight) for term in result.understood
+        ],
+        unknown_words=[_unknown(word) for word in result.unknown],
+    )
+
+
+def _unknown(word: UnknownWord) -> query_pb2.UnknownWord:
+    return query_pb2.UnknownWord(word=word.word, suggestions=word.suggestions)
+
+
+def to_image(image: pb.ImageInput) -> ImageInput | InvalidCrop:
+    """Returns an image to embed, or what is wrong with its crop box.
+
+    Raises:
+        InvalidField: the thumbnail's edge is out of range.
+    """
+    if not 0 <= image.thumbnail_edge <= MAX_THUMBNAIL_EDGE:
+        raise InvalidField("thumbnail_edge", f"must be 0 to {MAX_THUMBNAIL_EDGE:,}; it is {image.thumbnail_edge}.")
+    crop = None
+    if image.HasField("crop"):
+        try:
+            crop = CropBox(image.crop.left, image.crop.top, image.crop.right, image.crop.bottom)
+        except InvalidCrop as error:
+            return error
+    return ImageInput(image.content, crop, image.thumbnail_edge)
+
+
+def from_image(result: ImageVector | EmbedderError) -> pb.ImageEmbedding:
+    """Returns an image's vector, or why it has none."""
+    if isinstance(result, EmbedderError):
+        return pb.ImageEmbedding(status=to_status(result, ERRORS))
+    return pb.ImageEmbedding(
+        vector=result.vector.tolist(),
+        width=result.width,
+        height=result.height,
+        media_type=result.media_type,
+        thumbnail=result.thumbnail,
+    )
+
+
+def from_timings(timings: Sequence[Timings]) -> pb.Timings:
+    """Returns the longest of each."""
+    return pb.Timings(
+        decode=_duration(max((each.decode for each in timings), default=0.0)),
+        queue=_duration(max((each.queue for each in timings), default=0.0)),
+        model=_duration(max((each.model for each in timings), default=0.0)),
+    )
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromNanoseconds(int(seconds * 1e9))
+    return duration
+
+
+def from_words(table: WordTable, first: int, count: int) -> list[pb.Word]:
+    """Returns the next words of the vocabulary, at most `count`, their vectors scaled to length 1."""
+    rows: NDArray[np.float32] = table.vectors[first : first + count].astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    vectors = rows.tolist()  # encoding from a list takes a quarter of the time that an array takes
+    return [
+        pb.Word(
+            text=table.words[first + place], vector=vector, rank=first + place, taggable=table.taggable[first + place]
+        )
+        for place, vector in enumerate(vectors)
+    ]
+
+
+def from_manifest(manifest: Manifest, active_id: str) -> pb.Model:
+    """Returns a model's description."""
+    return pb.Model(
+        id=manifest.id,
+        display_name=manifest.display_name,
+        dimension=manifest.dimension,
+        input_size=manifest.input_size,
+        word_count=manifest.word_count,
+        calibration=to_calibration(manifest.calibration),
+        metrics=manifest.metrics,
+        active=manifest.id == active_id,
+    )
+
+
+def limits(settings: EmbedderSettings) -> pb.Limits:
+    """Returns what one call may carry."""
+    return pb.Limits(
+        max_queries=MAX_QUERIES,
+        max_images=MAX_IMAGES,
+        max_image_bytes=settings.max_image_bytes,
+        max_image_pixels=settings.max_image_pixels,
+        max_queued_images=settings.max_queued_images,
+        max_batch_images=settings.max_batch_images,
+    )
