@@ -20,6 +20,8 @@ __all__ = ["TextVector", "UnderstoodTerm", "UnknownWord", "embed_terms"]
 
 # Opposites leave a rest of rounding errors; below this length there is no direction in it.
 SHORTEST = 1e-3
+# Each unknown word costs a search of the whole vocabulary; who has mistyped more than this pasted a text.
+SUGGESTED_FOR = 5
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary) -> TextVector:
     unknown: list[UnknownWord] = []
     for term in _phrases(terms, vocabulary):
         rows, missing = _rows(term.text, vocabulary)
-        unknown += [UnknownWord(word, vocabulary.suggest(word)) for word in missing]
+        for word in missing:
+            near = vocabulary.suggest(word) if len(unknown) < SUGGESTED_FOR else ()
+            unknown.append(UnknownWord(word, near))
         if rows:
             total += term.weight * _unit(vocabulary.table.vectors[rows].astype(np.float32).sum(axis=0))
             words = tuple(vocabulary.table.words[row] for row in rows)

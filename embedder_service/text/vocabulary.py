@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from rapidfuzz import process
 from rapidfuzz.distance import DamerauLevenshtein
@@ -17,6 +18,7 @@ from embedder_service.bundle.reading import WordTable
 __all__ = ["Vocabulary"]
 
 SUGGESTIONS = 3
+_REMEMBERED = 4_096  # words; a search among 31,000 takes 10 ms
 # Regular plurals of English and what makes a singular of them; the vocabulary itself says whether it is a word.
 _PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""), ("men", "man"))
 
@@ -28,6 +30,7 @@ class Vocabulary:
         self.table = table
         self._rows = {word: row for row, word in reversed(list(enumerate(table.words)))}
         self.longest_phrase = max((word.count(" ") + 1 for word in table.words), default=1)
+        self.suggest = lru_cache(_REMEMBERED)(self._suggest)
 
     def find(self, text: str) -> int | None:
         """Returns the row of a word or phrase, or None."""
@@ -37,7 +40,7 @@ class Vocabulary:
                 return row
         return None
 
-    def suggest(self, text: str) -> tuple[str, ...]:
+    def _suggest(self, text: str) -> tuple[str, ...]:
         """Returns up to three words a few typing errors away, nearest first; of equals the more frequent first."""
         word = text.casefold()
         errors = 1 if len(word) < 5 else 2

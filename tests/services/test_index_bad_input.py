@@ -13,7 +13,8 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 from semsearch.v1 import query_pb2
 
-from tests.services.index_process import IndexProcess, Refusal, index_process, item, query
+from tests.services.index_process import IndexProcess, index_process, item, query
+from tests.services.service_process import Refusal
 
 X = [1.0, 0.0, 0.0]
 Stub = pb_grpc.IndexServiceStub

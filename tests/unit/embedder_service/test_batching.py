@@ -1,0 +1,115 @@
+"""Batches, driven by a model that waits until it is let go, so that nothing here depends on time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from embedder_service.batching import Batched, Batcher, open_batcher
+
+DEADLINE = 10.0
+
+
+class HeldModel:
+    """Gives each picture its first pixel; holds a batch until `let_go`, and tells of each batch."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.started = threading.Semaphore(0)
+        self._gate = threading.Semaphore(0)
+        self.failure: Exception | None = None
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batches.append(pixels[:, 0, 0, 0].tolist())
+        self.started.release()
+        assert self._gate.acquire(timeout=DEADLINE)
+        if self.failure:
+            raise self.failure
+        return pixels[:, 0, 0, :1].astype(np.float32)
+
+    def let_go(self, batches: int = 1) -> None:
+        self._gate.release(batches)
+
+    async def wait_for_start(self) -> None:
+        assert await asyncio.to_thread(self.started.acquire, timeout=DEADLINE)
+
+
+def picture(number: int) -> NDArray[np.uint8]:
+    return np.full((2, 2, 3), number, np.uint8)
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def start(batcher: Batcher, *numbers: int) -> list[asyncio.Task[Batched]]:
+    return [asyncio.create_task(batcher.embed(picture(number))) for number in numbers]
+
+
+async def finish(tasks: list[asyncio.Task[Batched]]) -> list[float]:
+    done: Awaitable[list[Batched]] = asyncio.gather(*tasks)
+    return [float(each.vector[0]) for each in await asyncio.wait_for(done, DEADLINE)]
+
+
+async def test_what_waits_when_the_model_becomes_free_is_the_next_batch() -> None:
+    model = HeldModel()
+    async with open_batcher(model, max_batch=4) as batcher:
+        first = start(batcher, 1)
+        await model.wait_for_start()
+        rest = start(batcher, 2, 3, 4, 5, 6)
+        await turns()
+        model.let_go(3)
+        assert await finish(first + rest) == [1, 2, 3, 4, 5, 6]
+    assert model.batches == [[1], [2, 3, 4, 5], [6]]
+
+
+async def test_an_image_whose_caller_has_gone_is_dropped() -> None:
+    model = HeldModel()
+    async with open_batcher(model, max_batch=4) as batcher:
+        first = start(batcher, 1)
+        await model.wait_for_start()
+        gone, stays = start(batcher, 2, 3)
+        await turns()
+        gone.cancel()
+        model.let_go(2)
+        assert await finish([*first, stays]) == [1, 3]
+    assert model.batches == [[1], [3]]
+
+
+async def test_a_caller_that_goes_while_the_model_works_disturbs_nobody() -> None:
+    model = HeldModel()
+    async with open_batcher(model, max_batch=4) as batcher:
+        gone, stays = start(batcher, 1, 2)
+        await model.wait_for_start()
+        gone.cancel()
+        model.let_go()
+        assert await finish([stays]) == [2]
+
+
+async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
+    model = HeldModel()
+    async with open_batcher(model, max_batch=4) as batcher:
+        model.failure = RuntimeError("out of memory")
+        failing = start(batcher, 1, 2)
+        model.let_go()
+        for task in failing:
+            with pytest.raises(RuntimeError, match="out of memory"):
+                await asyncio.wait_for(task, DEADLINE)
+        model.failure = None
+        model.let_go()
+        assert await finish(start(batcher, 3)) == [3]
+
+
+async def test_time_in_the_queue_and_in_the_model_is_told() -> None:
+    model = HeldModel()
+    async with open_batcher(model, max_batch=1) as batcher:
+        tasks = start(batcher, 1, 2)
+        model.let_go(2)
+        first, second = await asyncio.wait_for(asyncio.gather(*tasks), DEADLINE)
+    assert second.queue_seconds >= first.model_seconds > 0

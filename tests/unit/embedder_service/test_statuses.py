@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from embedder_service import errors
+from embedder_service.statuses import ERRORS
+from serving.errors import ErrorStatus, from_status, is_expected, retry_delay_seconds, to_status
+
+GROUPS = {errors.BundleError, errors.ImageError, errors.QueryError}
+EXAMPLES = [
+    errors.BundleDamaged("damaged"),
+    errors.BundleTooNew("new"),
+    errors.ModelNotFound("m"),
+    errors.Overloaded(7),
+    errors.NotAnImage("no"),
+    errors.DamagedImage("cut"),
+    errors.ImageTooLarge("pixels", 2, 1),
+    errors.InvalidCrop("empty"),
+    errors.EmptyQuery(),
+    errors.UnknownWords({"dgo": ("dog",)}),
+    errors.CancelledTerms(),
+    errors.QueryTooLong("long"),
+    errors.InvalidWeight("dog", 0.0),
+]
+
+
+def subclasses(base: type[errors.EmbedderError]) -> Iterator[type[errors.EmbedderError]]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from subclasses(cls)
+
+
+def test_every_error_is_drawn_in_the_tree_and_has_an_example_here() -> None:
+    tree = errors.__doc__ or ""
+    for cls in subclasses(errors.EmbedderError):
+        assert f" {cls.__name__} " in tree
+    assert {type(each) for each in EXAMPLES} == set(subclasses(errors.EmbedderError)) - GROUPS
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_every_error_has_a_status_with_a_reason_and_its_own_sentence(error: errors.EmbedderError) -> None:
+    assert is_expected(error, ERRORS)
+    described = ERRORS[type(error)](error)
+    assert isinstance(described, ErrorStatus)
+    assert described.code not in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+    status = to_status(error, ERRORS)
+    assert status.message == str(error)
+    assert from_status(status)[0]
+
+
+def test_a_full_queue_says_when_to_come_again_and_unknown_words_what_was_meant() -> None:
+    assert retry_delay_seconds(to_status(errors.Overloaded(7), ERRORS)) == 1.0
+    _, metadata = from_status(to_status(errors.UnknownWords({"dgo": ("dog",)}), ERRORS))
+    assert metadata["suggestions"] == '{"dgo": ["dog"]}'
