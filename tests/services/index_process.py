@@ -24,9 +24,7 @@ def index_process(data: Path, *flags: str) -> Iterator[IndexProcess]:
     """Starts the service on a data folder and waits until it is ready; ends it if it still runs."""
     with (
         service_process("index_service", data, *flags) as service,
-        grpc.insecure_channel(
-            service.address, options=[("grpc.max_receive_message_length", 64 * 2**20)]
-        ) as channel,
+        grpc.insecure_channel(service.address, options=[("grpc.max_receive_message_length", 64 * 2**20)]) as channel,
     ):
         yield IndexProcess(service.process, service.address, service.lines, pb_grpc.IndexServiceStub(channel))
 

@@ -126,7 +126,12 @@ def test_a_stop_during_a_build_is_quick_and_the_build_is_made_up_for(tmp_path: P
 def test_a_second_process_on_the_data_folder_is_refused_with_one_sentence(tmp_path: Path) -> None:
     with index_process(tmp_path) as first:
         second = subprocess.run(
-            command("index_service"), env=environment(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=False
+            command("index_service"),
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
         )
         assert second.returncode == 1
         sentence = second.stderr.strip().splitlines()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable
 
 import numpy as np
@@ -11,32 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from embedder_service.batching import Batched, Batcher, open_batcher
-
-DEADLINE = 10.0
-
-
-class HeldModel:
-    """Gives each picture its first pixel; holds a batch until `let_go`, and tells of each batch."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self.started = threading.Semaphore(0)
-        self._gate = threading.Semaphore(0)
-        self.failure: Exception | None = None
-
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.batches.append(pixels[:, 0, 0, 0].tolist())
-        self.started.release()
-        assert self._gate.acquire(timeout=DEADLINE)
-        if self.failure:
-            raise self.failure
-        return pixels[:, 0, 0, :1].astype(np.float32)
-
-    def let_go(self, batches: int = 1) -> None:
-        self._gate.release(batches)
-
-    async def wait_for_start(self) -> None:
-        assert await asyncio.to_thread(self.started.acquire, timeout=DEADLINE)
+from tests.unit.embedder_service.held_model import DEADLINE, HeldModel
 
 
 def picture(number: int) -> NDArray[np.uint8]:

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedder_service.batching import open_batcher
+from embedder_service.errors import NotAnImage, Overloaded
+from embedder_service.image_embedding import ImageEmbedder, ImageInput, ImageVector, Preprocessing
+from embedder_service.images import ImageLimits, Resize
+from tests.unit.embedder_service.held_model import DEADLINE, HeldModel
+
+HOW = Preprocessing(4, Resize.CENTER_CROP, ImageLimits())
+
+
+def gray(level: int) -> ImageInput:
+    file = io.BytesIO()
+    Image.new("L", (8, 8), level).save(file, "PNG")
+    return ImageInput(file.getvalue())
+
+
+async def test_a_call_that_does_not_fit_is_refused_whole_and_fits_when_there_is_room() -> None:
+    model = HeldModel()
+    with ThreadPoolExecutor(1) as decoders:
+        async with open_batcher(model, max_batch=8) as batcher:
+            images = ImageEmbedder(batcher, HOW, decoders, max_images=3)
+            first = asyncio.create_task(images.embed([gray(1), gray(2)]))
+            await model.wait_for_start()
+            with pytest.raises(Overloaded) as raised:
+                await images.embed([gray(3), gray(4)])
+            assert raised.value.queued == 2
+            model.let_go(10)
+            assert len(await asyncio.wait_for(first, DEADLINE)) == 2
+            assert len(await asyncio.wait_for(images.embed([gray(3), gray(4), gray(5)]), DEADLINE)) == 3
+
+
+async def test_a_caller_that_goes_gives_its_room_back() -> None:
+    model = HeldModel()
+    with ThreadPoolExecutor(1) as decoders:
+        async with open_batcher(model, max_batch=8) as batcher:
+            images = ImageEmbedder(batcher, HOW, decoders, max_images=1)
+            gone = asyncio.create_task(images.embed([gray(1)]))
+            await model.wait_for_start()
+            gone.cancel()
+            await asyncio.wait([gone])
+            model.let_go(10)
+            [result] = await asyncio.wait_for(images.embed([gray(2)]), DEADLINE)
+    assert isinstance(result, ImageVector)
+
+
+async def test_answers_are_in_the_order_of_the_images_with_errors_in_their_places() -> None:
+    model = HeldModel()
+    model.let_go(10)
+    with ThreadPoolExecutor(2) as decoders:
+        async with open_batcher(model, max_batch=2) as batcher:
+            images = ImageEmbedder(batcher, HOW, decoders, max_images=9)
+            answers = await asyncio.wait_for(images.embed([gray(1), ImageInput(b"no"), gray(3)]), DEADLINE)
+    assert [type(answer) for answer in answers] == [ImageVector, NotAnImage, ImageVector]
+    assert [float(answer.vector[0]) for answer in answers if isinstance(answer, ImageVector)] == [1, 3]
+    assert np.all([answer.timings.decode > 0 for answer in answers if isinstance(answer, ImageVector)])
