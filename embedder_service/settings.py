@@ -1,4 +1,4 @@
-"""Settings of the embedder service."""
+"""Settings of the embedder service; `python -m embedder_service.settings` prints them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from serving.settings import ServiceSettings
+from serving.settings import ServiceSettings, print_settings
 
 __all__ = ["EmbedderSettings"]
 
@@ -31,3 +31,7 @@ class EmbedderSettings(ServiceSettings):
     max_batch_images: int = Field(32, ge=1, le=256, description="Images that the model takes at once.")
     decode_threads: int = Field(2, ge=1, le=256, description="Images that are decoded at the same time.")
     call_threads: int = Field(4, ge=1, le=256, description="Calls about words that are worked on at the same time.")
+
+
+if __name__ == "__main__":
+    print_settings(EmbedderSettings)

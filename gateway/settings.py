@@ -1,4 +1,4 @@
-"""Settings of the gateway process."""
+"""Settings of the gateway process; `python -m gateway.settings` prints them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from serving.settings import ServiceSettings
+from serving.settings import ServiceSettings, print_settings
 
 
 class GatewaySettings(ServiceSettings):
@@ -22,3 +22,7 @@ class GatewaySettings(ServiceSettings):
         description="Address of the embedder: host:port, or dns:///name:port for several replicas.",
     )
     index: str = Field("127.0.0.1:50053", min_length=1, description="Address of the index.")
+
+
+if __name__ == "__main__":
+    print_settings(GatewaySettings)

@@ -1,4 +1,4 @@
-"""Settings of the index service."""
+"""Settings of the index service; `python -m index_service.settings` prints them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from serving.settings import ServiceSettings
+from serving.settings import ServiceSettings, print_settings
 
 
 class IndexSettings(ServiceSettings):
@@ -31,3 +31,7 @@ class IndexSettings(ServiceSettings):
         1, ge=1, le=256, description="Threads of one matrix product; searches already run beside each other."
     )
     call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are worked on at the same time.")
+
+
+if __name__ == "__main__":
+    print_settings(IndexSettings)

@@ -121,6 +121,15 @@ def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
         _stop(f"A setting cannot be read: {error}.")
 
 
+def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None) -> None:
+    """Prints the settings that a service would start with, as one line of JSON by field; stops as `load_settings` does.
+
+    A service's settings module calls it where it is run (`python -m index_service.settings`): who starts or deploys a
+    service learns its ports and folders without starting it.
+    """
+    print(load_settings(cls, argv).model_dump_json())  # noqa: T201 — it is the output
+
+
 def _unknown_variable(cls: type[ServiceSettings]) -> str | None:
     """Returns a sentence about the first variable that claims to be ours and is not, or None."""
     known = {cls.variable(field) for field in cls.model_fields}

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from client.cli import options
 from client.cli.output import Output
 from client.errors import AlreadyExists, NotFound, SemsearchError
 from client.folder import LocalFile, scan
 from client.folder_index import FileResult, FolderIndex, Outcome, unreadable_result
+from client.progress import progress_bar
 from client.semsearch_client import DEFAULT_COLLECTION, DEFAULT_SERVER, SemsearchClient
 
 
@@ -68,7 +67,7 @@ class _Run:
         for entry in unreadable:
             self._count(unreadable_result(entry))
         new: list[LocalFile] = []
-        with _progress(self._output) as progress:
+        with progress_bar(self._output.messages, disable=self._output.as_json) as progress:
             comparing = progress.add_task("comparing", total=len(files))
             for file, result in index.find_new(files):
                 progress.advance(comparing)
@@ -117,25 +116,3 @@ def _ensure_collection(client: SemsearchClient, collection: str, output: Output)
         except AlreadyExists:
             return  # somebody else was faster
         output.say(f"Created the collection {collection}.")
-
-
-class _Rate(ProgressColumn):
-    """How many a second."""
-
-    def render(self, task: Task) -> Text:
-        """Renders the rate of the last seconds."""
-        return Text(f"{task.speed:.0f}/s" if task.speed else "")
-
-
-def _progress(output: Output) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=output.messages,
-        transient=True,
-        # Where nobody watches, the bar would only fill a log.
-        disable=output.as_json or not output.messages.is_terminal,
-    )

@@ -1,0 +1,29 @@
+"""The progress bar of work that is counted."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+def progress_bar(console: Console, *, disable: bool = False) -> Progress:
+    """Returns a bar that vanishes when it is done; where nobody watches there is none, it would only fill a log."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=disable or not console.is_terminal,
+    )
+
+
+class _Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """Renders the rate of the last seconds."""
+        return Text(f"{task.speed:.0f}/s" if task.speed else "")
