@@ -19,7 +19,7 @@ DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
 STUBS := generated/protos.binpb
 
-.PHONY: help setup protos test lint types format grpcurl lock clean
+.PHONY: help setup run-all protos test lint types format grpcurl lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ $(STUBS): $(PROTOS) protos/generate.py $(DEPENDENCIES)
 $(INSTALLED): pyproject.toml $(STUBS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+run-all: setup ## Start the three services, fill the gallery the first time, and show first queries; Ctrl-C stops all
+	@$(BIN)/python -m launcher
 
 protos: $(STUBS) ## Generate Python code and type stubs from protos/ into generated/
 

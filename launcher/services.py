@@ -1,0 +1,118 @@
+"""The services that the Procfile lists, and the settings that each would start with.
+
+A line of the Procfile is a shell command that has `-m PACKAGE` in it. Its settings come from the same command with
+`-m PACKAGE.settings`, so they are what the service itself reads from the environment and its flags, and a bad one is
+told in the service's own words. No package of a service is imported (the embedder's would bring TensorFlow: 7.5 s).
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+from honcho.environ import parse_procfile
+from pydantic import BaseModel, ConfigDict
+
+from launcher.errors import BadProcfile, BadSetting
+from serving.settings import PREFIX
+
+GATEWAY = "gateway"
+_MODULE = re.compile(r"(\s-m\s+[A-Za-z_]\w*)(?=\s|$)")
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: S104 — recognised, not bound
+
+
+class _Settings(BaseModel):
+    """The settings that every service has and the launcher needs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    host: str
+    port: int
+    metrics_port: int
+    data: Path
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service to start: the name and the shell command of its line in the Procfile, and where it will listen.
+
+    `port` is that of gRPC; `metrics_port` is -1 where metrics are off. `data` is the folder of what must survive.
+    """
+
+    name: str
+    command: str
+    host: str
+    port: int
+    metrics_port: int
+    data: Path
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches it: "127.0.0.1:50051", also if it listens on every address."""
+        return f"{_EVERYWHERE.get(self.host, self.host)}:{self.port}"
+
+    @property
+    def metrics_url(self) -> str | None:
+        """The page of its metrics, or None where there is none or its port is not known before it starts."""
+        return (
+            f"http://{self.address.rpartition(':')[0]}:{self.metrics_port}/metrics" if self.metrics_port > 0 else None
+        )
+
+    def variable(self, field: str) -> str:
+        """Returns the environment variable of a setting of its own."""
+        return variable(self.name, field)
+
+
+def variable(service: str, field: str) -> str:
+    """Returns the environment variable of a service's own setting: `SEMSEARCH_INDEX_PORT`."""
+    return f"{PREFIX}{service.upper()}_{field.upper()}"
+
+
+def read_services(procfile: Path, environment: Mapping[str, str]) -> list[Service]:
+    """Returns the services of a Procfile in its order, as they would start in `environment`.
+
+    Raises:
+        BadProcfile: it cannot be read, lists no gateway, or has a line that starts no Python module.
+        BadSetting: a service refuses its settings; the first one that does is told.
+    """
+    try:
+        commands: dict[str, str] = parse_procfile(procfile.read_text(encoding="utf-8")).processes
+    except OSError as error:
+        raise BadProcfile(
+            procfile, f"cannot be read ({error.strerror}): run this in the repository's root, or say --procfile"
+        ) from error
+    if GATEWAY not in commands:
+        raise BadProcfile(procfile, f"has no line `{GATEWAY}: ...`, which everything else is reached through")
+    for name, command in commands.items():
+        if not _MODULE.search(command):
+            raise BadProcfile(procfile, f"has a line `{name}` that starts no service with `python -m PACKAGE`")
+    with ThreadPoolExecutor(len(commands)) as asked:
+        return list(asked.map(_ask, commands.keys(), commands.values(), repeat(environment)))
+
+
+def with_backends(environment: Mapping[str, str], services: list[Service]) -> dict[str, str]:
+    """Tells the gateway where the others listen, so that a port is set in one place; what is set already stays."""
+    addresses = {variable(GATEWAY, service.name): service.address for service in services if service.name != GATEWAY}
+    return {**environment, **{name: address for name, address in addresses.items() if not environment.get(name)}}
+
+
+def _ask(name: str, command: str, environment: Mapping[str, str]) -> Service:
+    # A Procfile's lines are shell commands, and honcho starts them as such.
+    answer = subprocess.run(  # noqa: S602
+        _MODULE.sub(r"\1.settings", command),
+        shell=True,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode != 0:
+        raise BadSetting(answer.stderr.strip() or f"The {name} does not say its settings: `{command}` cannot be run.")
+    settings = _Settings.model_validate_json(answer.stdout)
+    return Service(name, command, settings.host, settings.port, settings.metrics_port, settings.data)

@@ -1,0 +1,114 @@
+"""Fills the default collection with the gallery that ships, the first time.
+
+How far it came stands in the file `launcher/gallery` of the data folder:
+
+    (no file)  not begun: it is filled if the collection is empty, else it holds somebody's own images and is left alone
+    filling    begun: the next start goes on, what is there is not sent again
+    done       nothing to do any more, also where images were deleted since
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from client.errors import SemsearchError
+from client.folder import LocalFile, scan
+from client.folder_index import AttributesOf, FileResult, FolderIndex, Outcome
+from client.progress import progress_bar
+from client.semsearch_client import DEFAULT_COLLECTION, SemsearchClient
+
+TRUTH = "truth.jsonl"
+_SHOWN = ("label", "setting")
+
+
+class FillState(enum.Enum):
+    """How far the filling came."""
+
+    NOT_BEGUN = ""
+    FILLING = "filling"
+    DONE = "done"
+
+
+class StarterGallery:
+    """The gallery that ships in `folder`, to be brought into the collection behind `server`."""
+
+    def __init__(self, folder: Path, data: Path, console: Console) -> None:
+        self._folder = folder
+        self._marker = data / "launcher" / "gallery"
+        self._console = console
+
+    @property
+    def state(self) -> FillState:
+        """Returns how far it came."""
+        try:
+            return FillState(self._marker.read_text(encoding="utf-8").strip())
+        except FileNotFoundError:
+            return FillState.NOT_BEGUN
+
+    def fill(self, server: str) -> None:
+        """Fills the collection if that is still to be done; says what happened, and what failed.
+
+        Nothing that was added is lost where this is interrupted or fails: the next start goes on.
+        """
+        if self.state is FillState.DONE or not self._folder.is_dir():
+            return
+        try:
+            with SemsearchClient(server) as client:
+                if self.state is FillState.NOT_BEGUN and client.get_collection(DEFAULT_COLLECTION).image_count:
+                    self._set(FillState.DONE)
+                    return
+                self._set(FillState.FILLING)
+                results = self._send(FolderIndex(client, attributes_of=_truth(self._folder)))
+        except SemsearchError as error:
+            self._console.print(f"The gallery is not filled yet; the next start goes on. {error.message} {error.hint}")
+            return
+        if failed := [each for each in results if each.outcome is Outcome.FAILED]:
+            self._console.print(f"{len(failed)} images of the gallery could not be added; the next start tries again.")
+            self._console.print(f"The first is {failed[0].path}: {failed[0].problem}")
+        else:
+            self._set(FillState.DONE)
+
+    def _send(self, index: FolderIndex) -> list[FileResult]:
+        files, _ = scan(self._folder)
+        started = time.monotonic()
+        self._console.print(f"Filling the gallery with the {len(files)} images of {self._folder} ...")
+        with progress_bar(self._console) as progress:
+            bar = progress.add_task("filling the gallery", total=len(files))
+            results: list[FileResult] = []
+            new: list[LocalFile] = []
+            for file, result in index.find_new(files):
+                if result is None:
+                    new.append(file)
+                else:
+                    results.append(result)
+                    progress.advance(bar)
+            for result in index.send(new):
+                results.append(result)
+                progress.advance(bar)
+        counts = Counter(result.outcome for result in results)
+        there = counts[Outcome.UNCHANGED] + counts[Outcome.DUPLICATE]
+        self._console.print(
+            f"{counts[Outcome.ADDED]} images added in {time.monotonic() - started:.1f} s"
+            + (f", {there} were there." if there else ".")
+        )
+        return results
+
+    def _set(self, state: FillState) -> None:
+        self._marker.parent.mkdir(parents=True, exist_ok=True)
+        new = self._marker.with_suffix(".new")
+        new.write_text(state.value, encoding="utf-8")
+        new.replace(self._marker)
+
+
+def _truth(folder: Path) -> AttributesOf:
+    """Returns what gives each image its label and setting, as the gallery's own list tells them."""
+    file = folder / TRUTH
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    known = {entry["file"]: {name: entry[name] for name in _SHOWN} for entry in map(json.loads, lines)}
+    return lambda image: known.get(image.relative, {})

@@ -1,0 +1,127 @@
+"""Runs the services as processes, shows their output, and ends them all.
+
+Invariants:
+- Each service leads a session and process group of its own, so a Ctrl-C reaches the launcher alone, which stops them in
+  order, and nothing that a service starts outlives it.
+- Once `stop` has returned there is no process left, at most 5 s after it was called.
+- Where the launcher is killed before it can call `stop`, the watchdog ends the services.
+
+The processes are honcho's `Process`, each run by a thread. honcho's `Manager` around them does not fit: it waits 5 s
+after the first process has ended before it kills the others, and for ever if none ends; a signal before all have
+started raises KeyError in its handler and leaves those that have; and its forks do not go with gRPC in one process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from honcho.printer import Message
+from honcho.process import Process
+from rich.console import Console
+from rich.text import Text
+
+from launcher.errors import ServiceStopped
+from launcher.process_groups import end_groups
+from launcher.services import Service
+
+_COLORS = ("cyan", "yellow", "green", "magenta", "blue")
+_KILLED_SECONDS = 0.5
+
+
+class Supervisor:
+    """Starts services and stops them all, once. `name_width` is that of the longest name, for the output's margin."""
+
+    def __init__(self, console: Console, name_width: int) -> None:
+        self._console = console
+        self._name_width = name_width
+        self._running: list[_Running] = []
+        self._one_ended = threading.Event()
+        self._watchdog: subprocess.Popen[str] | None = None
+
+    def start(self, services: Sequence[Service], environment: Mapping[str, str]) -> None:
+        """Starts some beside those that run; `stop` has to be called also where this is interrupted."""
+        if self._watchdog is None:
+            self._watchdog = subprocess.Popen(
+                [sys.executable, "-m", "launcher.watchdog"], stdin=subprocess.PIPE, text=True, start_new_session=True
+            )
+        for service in services:
+            prefix = Text(f"{service.name:{self._name_width}} | ", style=_COLORS[len(self._running) % len(_COLORS)])
+            running = _Running(service.name, prefix, self._console, self._watch, self._one_ended)
+            process = Process(service.command, name=service.name, env=dict(environment))
+            threading.Thread(target=running.run, args=[process], name=service.name, daemon=True).start()
+            self._running.append(running)
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Waits `seconds`, or for ever.
+
+        Raises:
+            ServiceStopped: a service ends by itself, or has done so.
+        """
+        if self._one_ended.wait(seconds):
+            ended = next(each for each in self._running if each.ended.is_set())
+            raise ServiceStopped(ended.name, ended.returncode, ended.last_line)
+
+    def stop(self) -> None:
+        """Ends all services and returns when their last words are shown."""
+        for each in self._running:
+            each.started.wait()
+        end_groups([each.pid for each in self._running if each.pid is not None])
+        for each in self._running:
+            each.ended.wait(_KILLED_SECONDS)
+        if self._watchdog is not None and self._watchdog.stdin is not None:
+            self._watchdog.stdin.close()
+            self._watchdog.wait()
+
+    def _watch(self, pid: int) -> None:
+        if self._watchdog is not None and self._watchdog.stdin is not None:
+            self._watchdog.stdin.write(f"{pid}\n")
+            self._watchdog.stdin.flush()
+
+
+class _Running:
+    """A service that was started, and what is known of it; honcho puts its events here, from the thread of `run`."""
+
+    def __init__(
+        self,
+        name: str,
+        prefix: Text,
+        console: Console,
+        on_start: Callable[[int], None],
+        one_ended: threading.Event,
+    ) -> None:
+        self.name = name
+        self.started = threading.Event()
+        self.ended = threading.Event()
+        self.pid: int | None = None
+        self.returncode = 127  # what a shell says of a command that cannot be started
+        self.last_line = ""
+        self._prefix = prefix
+        self._console = console
+        self._on_start = on_start
+        self._one_ended = one_ended
+
+    def run(self, process: Process) -> None:
+        """Starts the process and follows it to its end."""
+        try:
+            process.run(self)
+        finally:
+            self.started.set()
+            self.ended.set()
+            self._one_ended.set()
+
+    def put(self, message: Message) -> None:
+        """Takes one of the events "start", "line" and "stop"."""
+        match message.type:
+            case "start":
+                self.pid = message.data["pid"]
+                self.started.set()
+                self._on_start(message.data["pid"])
+            case "line":
+                line = message.data.decode("utf-8", "replace").rstrip()
+                self.last_line = line or self.last_line
+                self._console.print(self._prefix + Text.from_ansi(line))
+            case "stop":
+                self.returncode = message.data["returncode"]
