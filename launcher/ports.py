@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -53,17 +54,15 @@ def check_ports(ports: Iterator[Port]) -> None:
 
 
 def _open(port: Port) -> socket.socket:
-    host = port.host.strip("[]")
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port.number, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise PortNotFree(
-            f"The {port.service} cannot listen on {port.host!r} ({error.strerror}): "
-            "set SEMSEARCH_HOST to an address of this machine."
-        ) from error
-    try:
+        family, _, _, _, address = socket.getaddrinfo(port.host.strip("[]"), port.number, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise PortNotFree(
+                f"The {port.service} cannot listen on {port.host}, which is no address of this machine: "
+                "set SEMSEARCH_HOST to one, or leave it out for 127.0.0.1."
+            ) from error
         raise PortNotFree(
             f"Port {port.number} on {port.host}, which the {port.service} needs for {port.purpose}, is in use or may "
             f"not be opened. Stop the program that has it (another semsearch?), or set {port.variable} to another port."

@@ -56,7 +56,10 @@ class StarterGallery:
 
         Nothing that was added is lost where this is interrupted or fails: the next start goes on.
         """
-        if self.state is FillState.DONE or not self._folder.is_dir():
+        if self.state is FillState.DONE:
+            return
+        if not self._folder.is_dir():
+            self._console.print(f"There is no folder {self._folder}, so the collection stays as it is.")
             return
         try:
             with SemsearchClient(server) as client:
@@ -65,6 +68,9 @@ class StarterGallery:
                     return
                 self._set(FillState.FILLING)
                 results = self._send(FolderIndex(client, attributes_of=_truth(self._folder)))
+        except KeyboardInterrupt:
+            self._console.print("The gallery is not filled yet. What was added stays, and the next start goes on.")
+            raise
         except SemsearchError as error:
             self._console.print(f"The gallery is not filled yet; the next start goes on. {error.message} {error.hint}")
             return

@@ -48,7 +48,8 @@ class Supervisor:
                 [sys.executable, "-m", "launcher.watchdog"], stdin=subprocess.PIPE, text=True, start_new_session=True
             )
         for service in services:
-            prefix = Text(f"{service.name:{self._name_width}} | ", style=_COLORS[len(self._running) % len(_COLORS)])
+            color = _COLORS[len(self._running) % len(_COLORS)]
+            prefix = Text.assemble((f"{service.name:{self._name_width}} | ", color))
             running = _Running(service.name, prefix, self._console, self._watch, self._one_ended)
             process = Process(service.command, name=service.name, env=dict(environment))
             threading.Thread(target=running.run, args=[process], name=service.name, daemon=True).start()

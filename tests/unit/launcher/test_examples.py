@@ -1,0 +1,89 @@
+"""The first queries are lines that a shell takes as they are."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from launcher.examples import GRPCURL, Example, examples
+from launcher.services import Service
+from launcher.welcome import READY, welcome
+
+SERVER = "127.0.0.1:50051"
+REPOSITORY = Path(__file__).parents[3]
+# Tells what it was called with: the request from stdin where that is asked for, else from the flag.
+RECORDER = '#!/bin/sh\n[ "$3" = @ ] && cat || printf %s "$3"\nshift 3; echo; echo "$@"\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    grpcurl = tmp_path / GRPCURL
+    grpcurl.parent.mkdir(parents=True)
+    grpcurl.write_text(RECORDER, encoding="utf-8")
+    grpcurl.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(example: Example, folder: Path) -> tuple[dict[str, object], str, str]:
+    done = subprocess.run(["sh", "-c", example.line], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    request, called = done.stdout.splitlines()
+    server, method = called.split()
+    return json.loads(request), server, method
+
+
+def test_there_are_five_and_each_sends_json_to_a_method_of_its_own(root: Path) -> None:
+    gallery = root / "starter" / "gallery"
+    gallery.mkdir(parents=True)
+    for name in ("cat-00.webp", "boat-00.webp"):
+        (gallery / name).write_bytes(b"image")
+    calls = [run(example, root) for example in examples(SERVER, Path("starter/gallery"))]
+    assert {server for _, server, _ in calls} == {SERVER}
+    assert [method.rpartition("/")[2] for _, _, method in calls] == [
+        "SearchByText", "TagImage", "SimilarWords", "SearchByImage", "ListImages",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["gallery", "my 'own' $(pictures) \"%s\""])
+def test_an_images_bytes_arrive_whole_from_any_folder(root: Path, folder: str) -> None:
+    gallery = root / folder
+    gallery.mkdir()
+    content = bytes(range(256)) * 300
+    (gallery / "cat-00.webp").write_bytes(content)
+    request, _, _ = run(examples(SERVER, gallery)[1], root)
+    assert base64.b64decode(str(request["content"])) == content
+
+
+def test_the_images_that_are_sent_ship() -> None:
+    shipped = REPOSITORY / "starter" / "gallery"
+    named = [word for example in examples(SERVER, shipped) for word in example.line.split() if word.endswith(".webp")]
+    assert len(named) == 2
+    assert all(Path(name).is_file() for name in named)
+
+
+def test_the_grpcurl_that_make_builds_comes_before_one_on_the_path(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_path = root / "bin"
+    on_path.mkdir()
+    (root / GRPCURL).rename(on_path / "grpcurl")
+    monkeypatch.setenv("PATH", str(on_path), prepend=":")
+    assert examples(SERVER, root)[0].line.startswith("grpcurl ")
+    (on_path / "grpcurl").rename(root / GRPCURL)
+    assert examples(SERVER, root)[0].line.startswith(".tools/bin/grpcurl ")
+
+
+def test_the_welcome_shows_addresses_and_says_how_to_get_grpcurl(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    text = welcome([Service("gateway", "", "127.0.0.1", 50051, 9051, tmp_path)], tmp_path)
+    assert READY in text
+    assert SERVER in text
+    assert "http://127.0.0.1:9051/metrics" in text
+    assert "make grpcurl" in text
+    assert all(example.line in text.splitlines() for example in examples(SERVER, tmp_path))

@@ -1,0 +1,85 @@
+"""Whatever a service started is ended with it, also where nobody asks any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from launcher.process_groups import end_groups
+
+DEADLINE_SECONDS = 20.0
+Group = subprocess.Popen[str]
+Start = Callable[[str], Group]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    groups: list[Group] = []
+
+    def start(script: str) -> Group:
+        """Runs a script as the leader of a group; returns when it has said that it is ready."""
+        groups.append(subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True))
+        assert groups[-1].stdout is not None
+        assert groups[-1].stdout.readline() == "ready\n"
+        return groups[-1]
+
+    yield start
+    for group in groups:
+        end_groups([group.pid], 0)
+        group.communicate(timeout=DEADLINE_SECONDS)
+
+
+def has_ended(group: Group) -> bool:
+    """Whether no process of a group runs; its leader is reaped."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < end:
+        group.poll()
+        try:
+            os.killpg(group.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_group_is_ended_with_the_children_of_its_leader(start: Start) -> None:
+    group = start("sleep 600 & echo ready; wait")
+    end_groups([group.pid], 0.5)
+    assert has_ended(group)
+
+
+def test_what_ignores_sigterm_is_killed_after_the_grace_period(start: Start) -> None:
+    group = start("trap '' TERM; sleep 600 & echo ready; wait")
+    end_groups([group.pid], 0.2)
+    assert has_ended(group)
+    assert group.returncode == -9
+
+
+def test_what_ends_by_itself_is_not_killed(start: Start) -> None:
+    group = start("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done")
+    end_groups([group.pid], 0.5)
+    assert has_ended(group)
+    assert group.returncode == 7
+
+
+def test_a_group_that_is_gone_is_no_error(start: Start) -> None:
+    group = start("echo ready")
+    group.wait(DEADLINE_SECONDS)
+    end_groups([group.pid], DEADLINE_SECONDS)
+
+
+def test_the_watchdog_ends_the_groups_when_its_pipe_ends(start: Start) -> None:
+    group = start("echo ready; sleep 600")
+    subprocess.run(
+        [sys.executable, "-m", "launcher.watchdog"],
+        input=f"{group.pid}\n",
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=True,
+    )
+    assert has_ended(group)

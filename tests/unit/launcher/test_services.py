@@ -1,0 +1,94 @@
+"""What the Procfile lists, with the settings that the services themselves read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher.errors import BadProcfile, BadSetting
+from launcher.services import Service, read_services, with_backends
+
+PYTHON = sys.executable
+LINES = f"index: exec {PYTHON} -m index_service\ngateway: exec {PYTHON} -m gateway\n"
+
+
+def environment(**settings: str) -> dict[str, str]:
+    own = {name: text for name, text in os.environ.items() if not name.startswith("SEMSEARCH_")}
+    return {**own, **settings}
+
+
+@pytest.fixture
+def procfile(tmp_path: Path) -> Path:
+    file = tmp_path / "Procfile"
+    file.write_text(LINES, encoding="utf-8")
+    return file
+
+
+def service(name: str, host: str = "127.0.0.1", port: int = 1, metrics_port: int = -1) -> Service:
+    return Service(name, "", host, port, metrics_port, Path("var"))
+
+
+def test_services_come_in_the_procfiles_order_with_their_own_settings(procfile: Path) -> None:
+    index, gateway = read_services(procfile, environment(SEMSEARCH_INDEX_PORT="6000", SEMSEARCH_DATA="elsewhere"))
+    assert index == Service("index", f"exec {PYTHON} -m index_service", "127.0.0.1", 6000, 9053, Path("elsewhere"))
+    assert (gateway.name, gateway.port, gateway.metrics_port) == ("gateway", 50051, 9051)
+
+
+def test_flags_in_the_procfile_count(procfile: Path) -> None:
+    procfile.write_text(LINES.replace("index_service", "index_service --port=6001 --host '0.0.0.0'"), encoding="utf-8")
+    index = read_services(procfile, environment(SEMSEARCH_INDEX_PORT="6000"))[0]
+    assert (index.port, index.host, index.address) == (6001, "0.0.0.0", "127.0.0.1:6001")
+
+
+def test_a_bad_setting_is_told_once_in_the_services_own_words(procfile: Path) -> None:
+    with pytest.raises(BadSetting) as refused:
+        read_services(procfile, environment(SEMSEARCH_DATTA="x"))
+    assert str(refused.value) == "There is no setting SEMSEARCH_DATTA. Did you mean SEMSEARCH_DATA? `--help` lists all."
+    assert refused.value.exit_status == 2
+
+
+def test_a_setting_of_one_service_alone_is_found_too(procfile: Path) -> None:
+    with pytest.raises(BadSetting, match="SEMSEARCH_GATEWAY_METRICS_PORT"):
+        read_services(procfile, environment(SEMSEARCH_GATEWAY_METRICS_PORT="many"))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"index: exec {PYTHON} -m index_service\n", "gateway"),
+        (LINES + "web: exec nginx\n", "web"),
+        ("", "gateway"),
+    ],
+)
+def test_a_procfile_that_cannot_do_is_refused(procfile: Path, text: str, problem: str) -> None:
+    procfile.write_text(text, encoding="utf-8")
+    with pytest.raises(BadProcfile, match=problem):
+        read_services(procfile, environment())
+
+
+def test_a_missing_procfile_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(BadProcfile, match="repository's root"):
+        read_services(tmp_path / "Procfile", environment())
+
+
+def test_the_gateway_learns_where_the_others_listen() -> None:
+    told = with_backends({"PATH": "/bin"}, [service("index", port=6000), service("gateway")])
+    assert told == {"PATH": "/bin", "SEMSEARCH_GATEWAY_INDEX": "127.0.0.1:6000"}
+
+
+def test_an_address_that_is_set_stays_and_an_empty_one_does_not() -> None:
+    services = [service("index", port=6000), service("embedder", port=6001), service("gateway")]
+    told = with_backends({"SEMSEARCH_GATEWAY_INDEX": "dns:///index:1", "SEMSEARCH_GATEWAY_EMBEDDER": ""}, services)
+    assert told["SEMSEARCH_GATEWAY_INDEX"] == "dns:///index:1"
+    assert told["SEMSEARCH_GATEWAY_EMBEDDER"] == "127.0.0.1:6001"
+
+
+@pytest.mark.parametrize(
+    ("host", "metrics_port", "url"),
+    [("0.0.0.0", 9053, "http://127.0.0.1:9053/metrics"), ("::", 9053, "http://[::1]:9053/metrics"), ("::", -1, None)],
+)
+def test_a_service_on_every_address_is_reached_on_this_machine(host: str, metrics_port: int, url: str | None) -> None:
+    assert service("index", host, 1, metrics_port).metrics_url == url

@@ -1,0 +1,45 @@
+"""The gallery is filled once: where nothing is to be done the server is not even called."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from launcher.starter_gallery import FillState, StarterGallery
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture
+def output() -> io.StringIO:
+    return io.StringIO()
+
+
+def gallery(tmp_path: Path, output: io.StringIO) -> StarterGallery:
+    return StarterGallery(tmp_path / "gallery", tmp_path / "var", Console(file=output, soft_wrap=True))
+
+
+def test_a_gallery_that_is_done_is_left_alone(tmp_path: Path, output: io.StringIO) -> None:
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "var" / "launcher").mkdir(parents=True)
+    (tmp_path / "var" / "launcher" / "gallery").write_text("done", encoding="utf-8")
+    gallery(tmp_path, output).fill(NOBODY)
+    assert output.getvalue() == ""
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path, output: io.StringIO) -> None:
+    starter = gallery(tmp_path, output)
+    starter.fill(NOBODY)
+    assert str(tmp_path / "gallery") in output.getvalue()
+    assert starter.state is FillState.NOT_BEGUN
+
+
+def test_a_server_that_fails_is_told_and_the_next_start_tries_again(tmp_path: Path, output: io.StringIO) -> None:
+    (tmp_path / "gallery").mkdir()
+    starter = gallery(tmp_path, output)
+    starter.fill(NOBODY)
+    assert "next start" in output.getvalue()
+    assert starter.state is FillState.NOT_BEGUN
