@@ -1,0 +1,157 @@
+"""`make run-all`'s program with the real services: starts, first queries, ends, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.examples import GRPCURL, examples
+from tests.bundles import write_test_bundle
+from tests.end_to_end.launcher_process import (
+    READY,
+    REPOSITORY,
+    STOP_SECONDS,
+    Launcher,
+    assert_all_gone,
+    launcher,
+    run_launcher,
+    settings,
+)
+
+STARTER = REPOSITORY / "starter" / "gallery"
+FILLING = "Filling the gallery"
+CALL_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_test_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty of the gallery's images, with their truth."""
+    folder = tmp_path_factory.mktemp("gallery")
+    for file in STARTER.glob("*-00.webp"):
+        shutil.copy(file, folder)
+    shutil.copy(STARTER / "truth.jsonl", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, bundle: Path, gallery: Path) -> Iterator[tuple[Launcher, str]]:
+    """A launcher that is ready, and the gateway's address."""
+    own = settings(tmp_path_factory.mktemp("var"), bundle)
+    with launcher(own, gallery) as started:
+        started.wait_for(READY)
+        yield started, f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"
+
+
+@pytest.fixture
+def own(tmp_path: Path, bundle: Path) -> dict[str, str]:
+    return settings(tmp_path / "var", bundle)
+
+
+@pytest.mark.parametrize(
+    ("number", "answer", "count"),
+    [(0, "matches", 3), (1, "tags", 5), (2, "words", 5), (3, "matches", 3), (4, "images", 3)],
+)
+def test_each_query_that_is_shown_works_as_it_is_printed(
+    running: tuple[Launcher, str], gallery: Path, number: int, answer: str, count: int
+) -> None:
+    if not (REPOSITORY / GRPCURL).exists() and shutil.which("grpcurl") is None:
+        message = "There is no grpcurl: `make grpcurl` builds it."
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    started, server = running
+    titles = [example.title for example in examples(server, gallery)]
+    line = started.lines[started.lines.index(f"# {titles[number]}") + 1]
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, timeout=CALL_SECONDS, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)[answer]) == count
+
+
+def test_the_first_start_fills_the_gallery_with_images_and_their_truth(
+    running: tuple[Launcher, str], gallery: Path
+) -> None:
+    started, server = running
+    assert any(line.startswith("20 images added") for line in started.lines)
+    listed = subprocess.run(
+        [Path(sys.executable).parent / "semsearch", "list", "--json", "--server", server],
+        capture_output=True, text=True, timeout=CALL_SECONDS, check=True,
+    )  # fmt: skip
+    images = [json.loads(line)["attributes"] for line in listed.stdout.splitlines()]
+    truth = [json.loads(line) for line in (gallery / "truth.jsonl").read_text().splitlines()]
+    expected = {each["file"]: (each["label"], each["setting"]) for each in truth if each["file"].endswith("-00.webp")}
+    assert {image["path"]: (image["label"], image["setting"]) for image in images} == expected
+
+
+def test_a_filling_that_was_broken_off_leaves_no_process_and_goes_on_at_the_next_start(own: dict[str, str]) -> None:
+    with launcher(own, STARTER) as started:
+        started.wait_for(FILLING)
+        processes = started.descendants()
+        assert len(processes) >= 4  # the services, and what looks after them
+        assert started.stop(signal.SIGINT) == 130
+        assert_all_gone(processes, own)
+    with launcher(own, STARTER) as started:
+        started.wait_for(READY)
+        added = next(line for line in started.lines if "images added" in line)
+        there = int(added.partition(", ")[2].split()[0]) if "were there" in added else 0
+        assert int(added.split()[0]) + there == len(list(STARTER.glob("*.webp")))
+
+
+def test_a_second_start_fills_nothing_and_a_killed_launcher_leaves_no_process(
+    own: dict[str, str], gallery: Path
+) -> None:
+    with launcher(own, gallery) as started:
+        started.wait_for(READY)
+        assert FILLING in started.text
+        processes = started.descendants()
+        assert started.stop(signal.SIGTERM) == 143
+        assert_all_gone(processes, own)
+    with launcher(own, gallery) as started:
+        started.wait_for(READY)
+        assert FILLING not in started.text
+        processes = started.descendants()
+        started.stop(signal.SIGKILL)
+        assert_all_gone(processes, own, STOP_SECONDS)
+
+
+def test_a_service_that_cannot_start_is_named_and_nothing_is_left(own: dict[str, str], gallery: Path) -> None:
+    done = run_launcher({**own, "SEMSEARCH_EMBEDDER_DEFAULT_BUNDLE": "/no/such/bundle"}, gallery)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The embedder ended with status 1")
+    assert "/no/such/bundle" in done.stderr
+    assert_all_gone([], own)
+
+
+@pytest.mark.parametrize("setting", ["SEMSEARCH_GATEWAY_PORT", "SEMSEARCH_INDEX_METRICS_PORT"])
+def test_a_port_in_use_is_one_sentence_and_nothing_starts(own: dict[str, str], gallery: Path, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", int(own[setting]))):
+        done = run_launcher(own, gallery)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Port {own[setting]} ")
+    assert setting in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"), [("SEMSEARCH_LOG_LEVEL", "loud"), ("SEMSEARCH_EMBEDDER_PROT", "1"), ("SEMSEARCH_DATTA", "x")]
+)
+def test_a_bad_setting_is_one_sentence_and_nothing_starts(
+    own: dict[str, str], gallery: Path, setting: str, text: str
+) -> None:
+    done = run_launcher({**own, setting: text}, gallery)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert setting in done.stderr
+    assert done.stderr.count("\n") == 1
