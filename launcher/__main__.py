@@ -1,87 +1,26 @@
 """Runs the suite until Ctrl-C: `python -m launcher`.
 
-Settings and ports are checked, then the services are started, awaited, the gallery is filled the first time, and the
-first queries are shown. Exit status: 1 a port is taken or a service stopped, 2 a bad setting, 130 Ctrl-C, 143 SIGTERM.
+Exit status: 1 a port is taken or a service stopped, 2 a bad setting, 130 Ctrl-C, 143 SIGTERM.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from rich.console import Console
-
-from launcher.errors import LauncherError
-from launcher.interrupts import Interrupted, ignore_signals, raise_on_signals
-from launcher.ports import check_ports, ports_of
-from launcher.readiness import wait_until_serving
-from launcher.services import GATEWAY, read_services, with_backends
-from launcher.starter_gallery import StarterGallery
-from launcher.supervisor import Supervisor
-from launcher.welcome import welcome
+from launcher.interrupts import Interrupted, raise_on_signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the suite and returns the exit status."""
-    arguments = _parser().parse_args(argv)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     raise_on_signals()
     try:
-        _run(arguments, console)
-    except LauncherError as error:
-        Console(stderr=True, highlight=False, markup=False).print(str(error), soft_wrap=True)
-        return error.exit_status
+        # Here, because gRPC and pydantic take 0.4 s to import, and a Ctrl-C meanwhile should show no traceback.
+        from launcher.suite import run
+
+        return run(argv)
     except Interrupted as interrupt:
         return interrupt.exit_status
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m launcher", description="Runs the services of the Procfile until Ctrl-C."
-    )
-    parser.add_argument("--procfile", type=Path, default=Path("Procfile"), help="what to start (%(default)s)")
-    parser.add_argument(
-        "--gallery", type=Path, default=Path("starter/gallery"), help="images to begin with (%(default)s)"
-    )
-    parser.add_argument(
-        "--ready-seconds", type=float, default=180, help="how long the start may take (%(default)s)", metavar="SECONDS"
-    )
-    return parser
-
-
-def _run(arguments: argparse.Namespace, console: Console) -> None:
-    environment = _environment()
-    services = read_services(arguments.procfile, environment)
-    check_ports(ports_of(services))
-    gateway = next(service for service in services if service.name == GATEWAY)
-    gallery = StarterGallery(arguments.gallery, gateway.data, console)
-    supervisor = Supervisor(console, max(len(service.name) for service in services))
-    try:
-        console.print(f"Starting {', '.join(service.name for service in services)} ...")
-        deadline = time.monotonic() + arguments.ready_seconds
-        # The gateway could wait for the others by itself, but would fill the log with warnings until they are up.
-        for group in ([each for each in services if each is not gateway], [gateway]):
-            supervisor.start(group, with_backends(environment, services))
-            wait_until_serving(group, supervisor, deadline)
-        gallery.fill(gateway.address)
-        supervisor.wait(0)
-        console.print(welcome(services, arguments.gallery))
-        supervisor.wait()
-    finally:
-        ignore_signals()
-        console.print("Stopping ...")
-        supervisor.stop()
-
-
-def _environment() -> dict[str, str]:
-    """Returns the environment of the services: `python` is the one that runs this, and what they log shows at once."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 def raise_on_signals() -> None:
-    """Makes SIGINT, SIGTERM and SIGHUP raise `Interrupted`."""
+    """Makes the first SIGINT, SIGTERM or SIGHUP raise `Interrupted`; further ones are ignored, as the end has begun."""
     for number in _ENDING:
-        signal.signal(number, _interrupt)
+        # nohup has SIGHUP ignored, and means it.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def ignore_signals() -> None:
@@ -29,4 +31,5 @@ def ignore_signals() -> None:
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
+    ignore_signals()
     raise Interrupted(number)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
 from honcho.printer import Message
 from honcho.process import Process
@@ -28,7 +29,9 @@ from launcher.process_groups import end_groups
 from launcher.services import Service
 
 _COLORS = ("cyan", "yellow", "green", "magenta", "blue")
-_KILLED_SECONDS = 0.5
+# How long a process that was asked for may take to exist, and one that was killed to be gone: milliseconds, in fact.
+_STARTED_SECONDS = 2.0
+_KILLED_SECONDS = 0.2
 
 
 class Supervisor:
@@ -52,29 +55,36 @@ class Supervisor:
             prefix = Text.assemble((f"{service.name:{self._name_width}} | ", color))
             running = _Running(service.name, prefix, self._console, self._watch, self._one_ended)
             process = Process(service.command, name=service.name, env=dict(environment))
-            threading.Thread(target=running.run, args=[process], name=service.name, daemon=True).start()
+            # Known before it starts, so that an interruption here leaves none that `stop` has not heard of.
             self._running.append(running)
+            threading.Thread(target=running.run, args=[process], name=service.name, daemon=True).start()
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Waits `seconds`, or for ever.
+    def wait(self, seconds: float) -> None:
+        """Waits for some seconds.
 
         Raises:
             ServiceStopped: a service ends by itself, or has done so.
         """
         if self._one_ended.wait(seconds):
-            ended = next(each for each in self._running if each.ended.is_set())
-            raise ServiceStopped(ended.name, ended.returncode, ended.last_line)
+            self.wait_for_end()
+
+    def wait_for_end(self) -> NoReturn:
+        """Waits until a service ends by itself, and raises `ServiceStopped`."""
+        self._one_ended.wait()
+        ended = next(each for each in self._running if each.ended.is_set())
+        raise ServiceStopped(ended.name, ended.returncode, ended.last_line)
 
     def stop(self) -> None:
         """Ends all services and returns when their last words are shown."""
         for each in self._running:
-            each.started.wait()
+            each.started.wait(_STARTED_SECONDS)
         end_groups([each.pid for each in self._running if each.pid is not None])
         for each in self._running:
-            each.ended.wait(_KILLED_SECONDS)
-        if self._watchdog is not None and self._watchdog.stdin is not None:
-            self._watchdog.stdin.close()
-            self._watchdog.wait()
+            if each.pid is not None:
+                each.ended.wait(_KILLED_SECONDS)
+        if self._watchdog is not None:
+            self._watchdog.kill()
+            self._watchdog.communicate()
 
     def _watch(self, pid: int) -> None:
         if self._watchdog is not None and self._watchdog.stdin is not None:

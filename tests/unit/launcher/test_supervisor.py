@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def test_the_last_words_at_a_stop_are_shown(supervisor: Supervisor, output: io.S
     ready.read_bytes()  # returns once the script has its trap
     supervisor.stop()
     assert "index   | goodbye\n" in output.getvalue()
+
+
+def test_a_service_that_hangs_is_gone_within_five_seconds(supervisor: Supervisor, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    os.mkfifo(ready)
+    script = f"trap '' TERM; echo $$ > {ready}; while :; do sleep 0.05; done"
+    supervisor.start([service("index", script), service("gateway", "exec sleep 600")], os.environ)
+    pid = int(ready.read_text())
+    started = time.monotonic()
+    supervisor.stop()
+    assert time.monotonic() - started < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_stop_before_anything_was_started_does_nothing(supervisor: Supervisor) -> None:
