@@ -1,8 +1,8 @@
 """Trains the starter's backbone as a classifier: `pretrain` writes `backbone.keras`, and goes on where it stopped.
 
 Progressive resizing: early epochs see small crops, late ones large ones, and 64 pixels serve (the network is
-convolutional; Touvron et al. 2019 explain why larger is better at test time). One cycle of the learning rate (Smith
-2018), and a moving average of the weights, which is what is kept.
+convolutional; Touvron et al. 2019 explain why larger is better at test time). A rate that rises and falls once a cycle
+(Smith 2018; restarts: Loshchilov and Hutter 2017), and a moving average of the weights, which is what is kept.
 
 After each epoch everything that the next one needs is on disk, renamed into place; an epoch's pictures, crops and order
 come from its own seed, so that a run that was interrupted ends as one that was not.
@@ -30,28 +30,44 @@ from trainer.starter.classifier import Batch, Classifier, ClassifierSettings
 from trainer.starter.pixels import Pictures, class_names, training_pictures, validation_pictures
 from trainer.starter.scene_catalog import SCENE_CLASSES
 
-__all__ = ["Figures", "PretrainSettings", "figures_of", "pretrain", "train_backbone"]
+__all__ = ["Cycle", "Figures", "PretrainSettings", "figures_of", "pretrain", "train_backbone"]
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
+class Cycle:
+    """Epochs by the edge of their crops in pixels, and the learning rate when a fifth of them is done."""
+
+    crops: tuple[int, ...]
+    peak_rate: float
+
+
+@dataclass(frozen=True)
 class PretrainSettings:
-    """What is trained on in which order, and the constants of the training.
+    """What is trained on in which order, and the constants of the training."""
 
-    ``crops``: the edge of each epoch's crops in pixels. ``peak_rate``: the learning rate when a fifth is done.
-    """
-
-    crops: tuple[int, ...] = (32, 32, 32, 32, 32, 40, 40, 48, 48, 56, 56)
-    peak_rate: float = 0.2
+    cycles: tuple[Cycle, ...] = (
+        Cycle((32, 32, 32, 32, 32, 40, 40, 48, 48, 56, 56), peak_rate=0.2),
+        Cycle((56, 56, 56), peak_rate=0.05),
+    )
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     batch: int = 128
     seed: int = 7
 
+    @property
+    def crops(self) -> tuple[int, ...]:
+        """The edge of each epoch's crops."""
+        return tuple(edge for cycle in self.cycles for edge in cycle.crops)
+
     def rate(self, epochs: float) -> float:
-        """The learning rate when so many epochs are done: up for a fifth of them, then down to next to nothing."""
-        share = min(epochs / len(self.crops), 1.0)
-        return self.peak_rate * (share / 0.2 if share < 0.2 else (1 - share) / 0.8) + 1e-4
+        """The learning rate when so many epochs are done: up for a fifth of a cycle, then down to next to nothing."""
+        for cycle in self.cycles:
+            if epochs < len(cycle.crops):
+                share = epochs / len(cycle.crops)
+                return cycle.peak_rate * (share / 0.2 if share < 0.2 else (1 - share) / 0.8) + 1e-4
+            epochs -= len(cycle.crops)
+        return 1e-4
 
 
 @dataclass(frozen=True)

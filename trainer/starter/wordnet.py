@@ -13,7 +13,7 @@ Source: Fellbaum (ed.), WordNet: An Electronic Lexical Database, 1998. Needed to
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -106,6 +106,10 @@ class WordNet:
     def sense(self, wnid: str) -> Sense:
         """The sense of a wnid. Raises KeyError if WordNet 3.0 has none."""
         return self._senses[wnid]
+
+    def all_senses(self) -> Iterable[Sense]:
+        """Every sense of every noun."""
+        return self._senses.values()
 
     def senses(self, word: str) -> tuple[Sense, ...]:
         """The noun senses of a word as it is written, most used first; empty if WordNet has no such noun."""

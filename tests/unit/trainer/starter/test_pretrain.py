@@ -15,12 +15,11 @@ from trainer.errors import RunMismatch
 from trainer.starter import pretrain as module
 from trainer.starter.classifier import Classifier, ClassifierSettings
 from trainer.starter.pixels import Pictures
-from trainer.starter.pretrain import PretrainSettings, train_backbone
+from trainer.starter.pretrain import Cycle, PretrainSettings, train_backbone
 
 CLASSES = 22  # two of photos, twenty of scenes
 SETTINGS = PretrainSettings(
-    crops=(32, 32, 40),
-    peak_rate=0.05,
+    cycles=(Cycle((32, 32), peak_rate=0.05), Cycle((40,), peak_rate=0.02)),
     classifier=ClassifierSettings(average=0.9),
     batch=8,
 )
@@ -113,11 +112,12 @@ def test_an_epochs_batches_are_its_own_and_the_same_again() -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-def test_the_rate_rises_to_its_peak_once_and_falls_to_next_to_nothing() -> None:
-    settings = PretrainSettings(crops=(32,) * 10, peak_rate=0.2)
-    rates = [settings.rate(step / 100) for step in range(1100)]
+def test_the_rate_rises_to_its_peak_and_falls_once_a_cycle() -> None:
+    settings = PretrainSettings(cycles=(Cycle((32,) * 10, 0.2), Cycle((48,) * 5, 0.1)))
+    rates = [settings.rate(step / 100) for step in range(1600)]
     assert rates[200] == pytest.approx(0.2, abs=1e-3)
-    assert rates[0] < 1e-3
-    assert rates[1000:] == [pytest.approx(1e-4)] * 100
-    assert (np.diff(rates[:200]) > 0).all()
-    assert (np.diff(rates[200:1000]) < 0).all()
+    assert rates[1100] == pytest.approx(0.1, abs=1e-3)
+    assert rates[999] < 1e-3
+    assert rates[1500] == pytest.approx(1e-4)
+    turns = np.sign(np.diff(rates[:1500]))
+    assert list(turns[:-1][turns[1:] != turns[:-1]]) == [1, -1, 1]
