@@ -37,6 +37,7 @@ class Network:
         def embed(pixels: tf.Tensor) -> tf.Tensor:
             return tf.math.l2_normalize(second(first(pixels, training=False), training=False), axis=1)
 
+        self.feature_dimension = int(first.output_shape[-1])
         signature = tf.TensorSpec((None, input_size, input_size, 3), tf.uint8)
         self._embed = tf.function(embed, input_signature=[signature]).get_concrete_function()
 

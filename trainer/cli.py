@@ -1,4 +1,4 @@
-"""The command line: ``python -m trainer words | fit``.
+"""The command line: ``python -m trainer words | features | fit | evaluate | export | starter``.
 
 Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
 Results are tables for people; ``--json`` writes them for machines. Heavy imports wait until a command needs them.
@@ -35,6 +35,8 @@ console = Console()
 
 Labels = Annotated[Path | None, typer.Option(help="JSON with each class's words; without it folders name them.")]
 Words = Annotated[Path, typer.Option(help="Folder with words.txt and words.npy.")]
+Images = Annotated[list[Path], typer.Argument(help="A folder per class, tar files of such, or JSONL with paths.")]
+NearestKinds = Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")]
 
 
 def _one_sentence(command: Callable[P, None]) -> Callable[P, None]:
@@ -76,7 +78,7 @@ def fit(
     epochs: Annotated[int, typer.Option(min=1)] = 20,
     batch_size: Annotated[int, typer.Option(min=1)] = 256,
     learning_rate: Annotated[float, typer.Option(min=1e-9)] = 1e-3,
-    nearest_kinds: Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")] = 2,
+    nearest_kinds: NearestKinds = 2,
     foreign_words: Annotated[int, typer.Option(min=0, help="Words of no class in the joint loss.")] = 2_000,
     seed: int = 0,
 ) -> None:
@@ -112,6 +114,109 @@ def fit(
         head = fit_head(Run(run, settings), data, space, settings, show)
     save_head(head, run / "head.keras")
     console.print(f"head in {run / 'head.keras'}")
+
+
+@app.command()
+@_one_sentence
+def features(
+    images: Images,
+    backbone: Annotated[Path, typer.Option(help="Backbone as .keras file: uint8 pixels in, features out.")],
+    out: Annotated[Path, typer.Option(help="Folder of the feature cache; what is in it is not computed again.")],
+    input_size: Annotated[int, typer.Option(min=8, help="Edge of the squares that the backbone sees, in pixels.")],
+    name: Annotated[str, typer.Option(help="Name of the feature set in the folder.")] = "training",
+) -> None:
+    """Run the backbone once over labelled images."""
+    from trainer.datasets import read_images
+    from trainer.extractors import keras_extractor
+    from trainer.feature_cache import CacheSpec, FeatureCache
+    from trainer.feature_files import write_feature_set
+    from trainer.features import VIEWS, LabelledImage, Undecodable, compute_features
+
+    extractor = keras_extractor(backbone, input_size)
+    spec = CacheSpec(extractor.name, tuple(VIEWS), extractor.dimension)
+    unreadable: list[str] = []
+
+    def refuse(image: LabelledImage, error: Undecodable) -> None:
+        unreadable.append(f"{error}")
+
+    names = tuple(sorted({image.label for image in read_images(images)}))
+    with FeatureCache(out, spec) as cache, progress_bar(console) as progress:
+        seen = progress.track(read_images(images), description="images", total=None)
+        computed = compute_features(seen, names, extractor, cache, on_undecodable=refuse)
+        write_feature_set(out / f"{name}.npz", computed)
+    console.print(f"{len(computed):,} images of {len(names)} classes in {out / f'{name}.npz'}")
+    if unreadable:
+        console.print(f"{len(unreadable):,} images were left out, the first because: {unreadable[0]}")
+
+
+@app.command()
+@_one_sentence
+def evaluate(
+    images: Images,
+    bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("starter/bundle"),
+    labels: Labels = None,
+    nearest_kinds: NearestKinds = 2,
+    json_output: Annotated[bool, typer.Option("--json", help="Write JSON for machines.")] = False,
+) -> None:
+    """Measure a bundle, as it serves, on labelled images."""
+    from embedder_service.bundle.reading import open_bundle
+    from trainer.bundle_evaluation import embed_truth, vocabulary_of
+    from trainer.class_words import class_words_of_names, read_class_words
+    from trainer.datasets import read_images
+    from trainer.evaluate import evaluate as measure
+    from trainer.evaluation_report import as_json, print_report
+
+    opened = open_bundle(bundle)
+    names = dict.fromkeys(image.label for image in read_images(images)) if labels is None else {}
+    classes = class_words_of_names(names) if labels is None else read_class_words(labels)
+    with progress_bar(Console(stderr=True)) as progress:
+        task = progress.add_task("images", total=None, note="")
+        embedded = embed_truth(opened, read_images(images), classes, lambda: progress.advance(task))
+    evaluation = measure(embedded.truth, vocabulary_of(opened.words), opened.words.taggable, nearest_kinds)
+    if json_output:
+        print(as_json(opened.manifest.id, evaluation, embedded.unreadable))  # noqa: T201
+    else:
+        print_report(console, opened.manifest.id, evaluation, embedded.unreadable)
+
+
+@app.command()
+@_one_sentence
+def export(
+    images: Annotated[list[Path], typer.Option(help="Labelled images that no training saw, for curves and figures.")],
+    backbone: Annotated[Path, typer.Option(help="Backbone as .keras file.", exists=True)],
+    head: Annotated[Path, typer.Option(help="Head as .keras file.", exists=True)],
+    words: Words,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle; it must not exist.")],
+    input_size: Annotated[int, typer.Option(min=8, help="Edge of the squares that the backbone sees, in pixels.")],
+    name: Annotated[str, typer.Option(help="Name of the bundle: lower-case letters, digits, '.', '_', '-'.")] = "own",
+    title: Annotated[str, typer.Option(help="What people see of it.")] = "Own model",
+    labels: Labels = None,
+    nearest_kinds: NearestKinds = 2,
+) -> None:
+    """Measure a head and write everything as a bundle that the embedder serves."""
+    from trainer.class_words import class_words_of_names, read_class_words
+    from trainer.datasets import read_images
+    from trainer.export import Description, export_measured
+
+    known = dict.fromkeys(image.label for image in read_images(images)) if labels is None else {}
+    classes = class_words_of_names(known) if labels is None else read_class_words(labels)
+    description = Description(name, title, "python -m trainer export", (), input_size)
+    manifest = export_measured(out, backbone, head, words, read_images(images), classes, nearest_kinds, description)
+    console.print(f"{manifest.id} in {out}")
+
+
+@app.command()
+@_one_sentence
+def starter(
+    photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/starter"),
+    bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("starter/bundle"),
+    gallery: Annotated[Path, typer.Option(help="Folder of the rendered gallery.")] = Path("starter/gallery"),
+) -> None:
+    """Make the bundle and the gallery that ship, from photos, a sentence model and WordNet (hours)."""
+    from trainer.starter.recipe import make_starter
+
+    make_starter(photos, run, bundle, gallery, console)
 
 
 def _in_order(classes: Sequence[ClassWords], names: Sequence[str]) -> tuple[ClassWords, ...]:

@@ -1,11 +1,13 @@
-"""Labelled image sets: a folder per class, or tar shards of such folders.
+"""Labelled image sets: a folder per class, tar shards of such folders, or a JSONL file of paths and labels.
 
-Contract: an image's label is the name of its folder. Order is that of the sorted names, so that it is the same on every
-machine. Nothing is decoded here: an image that cannot be read is found, and told, by whoever decodes it.
+Contract: an image's label is the name of its folder, or what its line says. Order is that of the sorted names or of the
+lines, so that it is the same on every machine. Nothing is decoded here: an image that cannot be read is found, and
+told, by whoever decodes it.
 """
 
 from __future__ import annotations
 
+import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from trainer.errors import TrainingSetUnusable
 
-__all__ = ["SUFFIXES", "LabelledFile", "read_folder", "read_images", "read_tar"]
+__all__ = ["SUFFIXES", "LabelledFile", "read_folder", "read_images", "read_jsonl", "read_tar"]
 
 SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -35,13 +37,37 @@ def read_images(sources: Sequence[Path]) -> Iterator[LabelledFile]:
     """
     for source in sources:
         if not source.exists():
-            raise TrainingSetUnusable(f"There is no {source}. Give a folder with a folder per class, or a tar of such.")
+            raise TrainingSetUnusable(
+                f"There is no {source}. Give a folder with a folder per class, a tar of such, or a JSONL file."
+            )
         found = False
-        for image in read_folder(source) if source.is_dir() else read_tar(source):
+        for image in _read(source):
             found = True
             yield image
         if not found:
             raise TrainingSetUnusable(f"{source} has no image in a folder that names its class, such as cat/1.jpg.")
+
+
+def _read(source: Path) -> Iterator[LabelledFile]:
+    if source.is_dir():
+        return read_folder(source)
+    return read_jsonl(source) if source.suffix == ".jsonl" else read_tar(source)
+
+
+def read_jsonl(path: Path) -> Iterator[LabelledFile]:
+    """Yields the images that lines such as `{"file": "a.jpg", "label": "cat"}` name, from the folder of the file.
+
+    Raises:
+        TrainingSetUnusable: a line is something else, or its file is not there.
+    """
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            yield LabelledFile(entry["file"], (path.parent / entry["file"]).read_bytes(), str(entry["label"]))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise TrainingSetUnusable(
+                f'{path}, line {number} names no image ({error}). It should be {{"file": …, "label": …}}.'
+            ) from error
 
 
 def read_folder(folder: Path) -> Iterator[LabelledFile]:

@@ -1,0 +1,162 @@
+"""From what a run made to a bundle: words, networks, curves, figures, and what it was made from.
+
+Contract: curves and figures come from the images given, which no training may have seen, through the network that will
+serve; the bundle is opened and self-tested before it takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder_service.bundle.manifest import Calibration, License, Logistic, Manifest
+from embedder_service.bundle.reading import WordTable
+from embedder_service.bundle.writing import BundleContent, write_bundle
+from embedder_service.errors import ImageError
+from embedder_service.images import Resize, decode
+from embedder_service.network import Network
+from trainer.bundle_evaluation import vocabulary_of
+from trainer.calibration import LogisticCurve
+from trainer.class_words import ClassWords
+from trainer.datasets import LabelledFile
+from trainer.errors import TrainingSetUnusable, WordSpaceMissing
+from trainer.evaluate import Truth, evaluate
+from trainer.relevance import Relevance, fit_relevance
+from trainer.words import read_word_space
+
+__all__ = ["Description", "Measured", "calibration_of", "export_bundle", "export_measured", "read_word_table"]
+
+_BATCH = 64
+_TESTED = 8
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a manifest tells besides what is measured: names, provenance, and how pictures become squares."""
+
+    name: str
+    display_name: str
+    command: str
+    licenses: tuple[License, ...]
+    input_size: int
+    resize: Resize = Resize.CENTER_CROP
+
+
+def read_word_table(folder: Path) -> WordTable:
+    """Reads words.txt, words.npy and taggable.npy; without the last, every word may be a tag.
+
+    Raises:
+        WordSpaceMissing: a file is not there, or they do not match.
+    """
+    space = read_word_space(folder)
+    file = folder / "taggable.npy"
+    taggable = np.load(file) if file.exists() else np.ones(len(space.words), dtype=np.bool_)
+    if len(taggable) != len(space.words):
+        raise WordSpaceMissing(f"{file} is about {len(taggable)} words, and words.txt has {len(space.words)}.")
+    return WordTable(space.words, space.vectors, taggable)
+
+
+def calibration_of(relevance: Relevance) -> Calibration:
+    """A bundle's curves and thresholds."""
+    return Calibration(
+        _logistic(relevance.text_to_image),
+        _logistic(relevance.tag),
+        _logistic(relevance.image_to_image),
+        relevance.searches.min_relevance,
+        relevance.tags.min_relevance,
+    )
+
+
+def export_measured(
+    target: Path,
+    backbone: Path,
+    head: Path,
+    words: Path,
+    images: Iterable[LabelledFile],
+    classes: Sequence[ClassWords],
+    nearest_kinds: int,
+    description: Description,
+) -> Manifest:
+    """Decodes the images as the embedder would, measures, and writes the bundle.
+
+    Raises:
+        TrainingSetUnusable: an image cannot be read, or has a class that is not among ``classes``.
+        FileExistsError: there is something at the target.
+    """
+    position = {each.name: number for number, each in enumerate(classes)}
+    pixels, labels = [], []
+    for image in images:
+        try:
+            pixels.append(decode(image.content, size=description.input_size, resize=description.resize).pixels)
+            labels.append(position[image.label])
+        except (ImageError, KeyError) as error:
+            raise TrainingSetUnusable(f"{image.key} cannot be measured: {error}") from error
+    seen = Measured(np.stack(pixels), np.array(labels, dtype=np.int64), tuple(classes))
+    return export_bundle(target, backbone, head, read_word_table(words), seen, nearest_kinds, description)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n) labels into ``classes``."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[ClassWords, ...]
+
+
+def export_bundle(
+    target: Path,
+    backbone: Path,
+    head: Path,
+    words: WordTable,
+    measured: Measured,
+    nearest_kinds: int,
+    description: Description,
+) -> Manifest:
+    """Measures and writes the bundle; a few of the pictures become its self-test.
+
+    Raises:
+        FileExistsError: there is something at the target.
+        BundleDamaged: what was given does not open as a bundle.
+    """
+    network = Network(backbone, head, input_size=description.input_size)
+    pixels = measured.pixels
+    vectors = np.concatenate([network(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)])
+    truth = Truth(vectors, measured.labels, measured.classes)
+    vocabulary = vocabulary_of(words)
+    relevance = fit_relevance(truth, vocabulary, words.taggable)
+    evaluation = evaluate(truth, vocabulary, words.taggable, nearest_kinds)
+    manifest = Manifest(
+        id="",
+        display_name=description.display_name,
+        input_size=description.input_size,
+        resize=description.resize,
+        feature_dimension=network.feature_dimension,
+        word_count=len(words.words),
+        calibration=calibration_of(relevance),
+        files=(),
+        create_time=datetime.now(UTC),
+        command=description.command,
+        licenses=description.licenses,
+        metrics={**evaluation.metrics(), **_effects(relevance)},
+    )
+    tested = pixels[:: max(1, len(pixels) // _TESTED)][:_TESTED]
+    return write_bundle(description.name, BundleContent(backbone, head, words, tested), manifest, target)
+
+
+def _effects(relevance: Relevance) -> dict[str, float]:
+    return {
+        "unanswerable_empty": relevance.searches.empty,
+        "right_images_kept": relevance.searches.kept,
+        "wrong_tags_left_out": relevance.tags.empty,
+        "right_tags_kept": relevance.tags.kept,
+    }
+
+
+def _logistic(curve: LogisticCurve) -> Logistic:
+    return Logistic(curve.slope, curve.offset)
