@@ -15,10 +15,12 @@ from typing import Annotated, ParamSpec
 import typer
 from rich.console import Console
 
+from embedder_service.errors import EmbedderError
 from trainer.class_words import ClassWords
 from trainer.errors import TrainerError, TrainingSetUnusable
 from trainer.progress import progress_bar
 from trainer.settings import HeadSettings, LossKind, LossSettings
+from trainer.starter.errors import StarterError
 
 __all__ = ["app", "main"]
 
@@ -44,7 +46,7 @@ def _one_sentence(command: Callable[P, None]) -> Callable[P, None]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except TrainerError as error:
+        except (TrainerError, StarterError, EmbedderError, FileExistsError) as error:
             print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
             raise typer.Exit(1) from error
 
@@ -141,7 +143,8 @@ def features(
 
     names = tuple(sorted({image.label for image in read_images(images)}))
     with FeatureCache(out, spec) as cache, progress_bar(console) as progress:
-        seen = progress.track(read_images(images), description="images", total=None)
+        task = progress.add_task("images", total=None, note="")
+        seen = (progress.advance(task) or image for image in read_images(images))
         computed = compute_features(seen, names, extractor, cache, on_undecodable=refuse)
         write_feature_set(out / f"{name}.npz", computed)
     console.print(f"{len(computed):,} images of {len(names)} classes in {out / f'{name}.npz'}")

@@ -74,3 +74,14 @@ def test_a_source_without_images_is_refused_by_name(tmp_path: Path, name: str) -
     (tmp_path / "text.tar").write_text("not a tar")
     with pytest.raises(TrainingSetUnusable, match=name):
         list(read_images([tmp_path / name]))
+
+
+def test_a_jsonl_names_images_beside_it_and_a_bad_line_is_told_by_number(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"a")
+    file = tmp_path / "truth.jsonl"
+    file.write_text('{"file": "a.png", "label": "cat", "seed": 1}\n')
+    assert [(each.key, each.label, each.content) for each in read_images([file])] == [("a.png", "cat", b"a")]
+    for bad in ("rubbish", "[]", '{"file": "a.png"}', '{"file": "none.png", "label": "cat"}'):
+        file.write_text('{"file": "a.png", "label": "cat"}\n' + bad + "\n")
+        with pytest.raises(TrainingSetUnusable, match="line 2"):
+            list(read_images([file]))
