@@ -1,0 +1,122 @@
+"""The suite with the model and the gallery that ship, from the `semsearch` command's side."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.launcher_process import READY, REPOSITORY, Launcher, launcher, settings
+
+GALLERY = REPOSITORY / "starter" / "gallery"
+BUNDLE = REPOSITORY / "starter" / "bundle"
+PHOTOS = Path(os.environ.get("SEMSEARCH_SHARED_DATA", REPOSITORY.parent / "shared" / "data")) / "photos"
+CALL_SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    own = settings(tmp_path_factory.mktemp("var"), BUNDLE)
+    with launcher(own, GALLERY) as started:
+        started.wait_for(READY)
+        yield f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"
+
+
+def semsearch(server: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "semsearch", *map(str, arguments), "--server", server],
+        capture_output=True, text=True, timeout=CALL_SECONDS, check=check,
+    )  # fmt: skip
+
+
+def found(server: str, *query: str) -> list[str]:
+    """The labels of the first ten images of the gallery for a query."""
+    lines = semsearch(server, "search", "--json", "-n", 10, *query).stdout.splitlines()
+    return [json.loads(line)["image"]["attributes"].get("label", "") for line in lines]
+
+
+@pytest.mark.parametrize("word", ["boat", "cat", "banana", "elephant", "clock", "guitar"])
+def test_a_word_finds_its_pictures_before_any_other(server: str, word: str) -> None:
+    assert Counter(found(server, word))[word] >= 8
+
+
+def test_a_word_that_is_no_label_finds_its_kind(server: str) -> None:
+    assert set(found(server, "fruit")) <= {"apple", "banana"}
+
+
+def test_a_picture_finds_its_like_and_is_tagged_with_its_word(server: str) -> None:
+    image = GALLERY / "elephant-03.webp"
+    lines = semsearch(server, "search", "--json", "-n", 10, "--image", image).stdout.splitlines()
+    labels = [json.loads(line)["image"]["attributes"]["label"] for line in lines]
+    assert Counter(labels)["elephant"] >= 8
+    tags = [json.loads(line)["word"] for line in semsearch(server, "tag", "--json", image).stdout.splitlines()]
+    assert "elephant" in tags
+
+
+def test_words_find_their_neighbours_and_a_typing_error_is_told(server: str) -> None:
+    words = [json.loads(line)["word"] for line in semsearch(server, "words", "--json", "dog").stdout.splitlines()]
+    assert "puppy" in words
+    wrong = semsearch(server, "search", "elefantt", check=False)
+    assert wrong.returncode != 0
+    assert "elefantt" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_photos_are_indexed_once_with_what_could_not_be_read(server: str, tmp_path: Path) -> None:
+    if not PHOTOS.exists():
+        pytest.skip(f"There are no photos in {PHOTOS}.")
+    (tmp_path / "photos").symlink_to(PHOTOS)
+    first = semsearch(server, "index", tmp_path / "photos", "--collection", "photos", "--json", check=False)
+    outcomes = Counter(json.loads(line)["outcome"] for line in first.stdout.splitlines() if '"outcome"' in line)
+    assert outcomes["added"] >= 250
+    again = semsearch(server, "index", tmp_path / "photos", "--collection", "photos", "--json", check=False)
+    outcomes = Counter(json.loads(line)["outcome"] for line in again.stdout.splitlines() if '"outcome"' in line)
+    assert outcomes["added"] == 0
+
+
+def test_an_index_killed_during_ingest_keeps_every_image_that_was_answered(tmp_path: Path) -> None:
+    own = settings(tmp_path / "var", BUNDLE)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "truth.jsonl").touch()
+    arguments = ["index", GALLERY, "--json", "--server", f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"]
+    answered: set[str] = set()
+    with launcher(own, empty) as started:
+        started.wait_for(READY)
+        with subprocess.Popen(
+            [Path(sys.executable).parent / "semsearch", *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        ) as sending:  # fmt: skip
+            assert sending.stdout is not None
+            for line in sending.stdout:
+                result = json.loads(line)
+                if result.get("outcome") == "added":
+                    answered.add(result["id"])
+                if len(answered) == 100:
+                    os.kill(_pid_of("index_service", started), signal.SIGKILL)
+        started.process.wait(CALL_SECONDS)  # a suite without its index stops
+    assert len(answered) < len(list(GALLERY.glob("*.webp")))
+    with launcher(own, empty) as started:
+        started.wait_for(READY)
+        server = f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"
+        listed = {json.loads(line)["id"] for line in semsearch(server, "list", "--json").stdout.splitlines()}
+        assert answered <= listed
+        semsearch(server, "index", GALLERY)
+        assert len(semsearch(server, "list", "--json").stdout.splitlines()) == len(list(GALLERY.glob("*.webp")))
+
+
+def _pid_of(module: str, started: Launcher) -> int:
+    rows = subprocess.run(["ps", "-A", "-o", "pid=,command="], capture_output=True, text=True, check=True).stdout
+    own = started.descendants()
+    for row in rows.splitlines():
+        pid, _, line = row.strip().partition(" ")
+        if int(pid) in own and f"-m {module}" in line and "sh -c" not in line:
+            return int(pid)
+    raise AssertionError(rows)
