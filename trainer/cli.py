@@ -7,7 +7,7 @@ Results are tables for people; ``--json`` writes them for machines. Heavy import
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, ParamSpec
@@ -128,7 +128,7 @@ def features(
     name: Annotated[str, typer.Option(help="Name of the feature set in the folder.")] = "training",
 ) -> None:
     """Run the backbone once over labelled images."""
-    from trainer.datasets import read_images
+    from trainer.datasets import LabelledFile, read_images
     from trainer.extractors import keras_extractor
     from trainer.feature_cache import CacheSpec, FeatureCache
     from trainer.feature_files import write_feature_set
@@ -144,8 +144,13 @@ def features(
     names = tuple(sorted({image.label for image in read_images(images)}))
     with FeatureCache(out, spec) as cache, progress_bar(console) as progress:
         task = progress.add_task("images", total=None, note="")
-        seen = (progress.advance(task) or image for image in read_images(images))
-        computed = compute_features(seen, names, extractor, cache, on_undecodable=refuse)
+
+        def seen() -> Iterator[LabelledFile]:
+            for image in read_images(images):
+                yield image
+                progress.advance(task)
+
+        computed = compute_features(seen(), names, extractor, cache, on_undecodable=refuse)
         write_feature_set(out / f"{name}.npz", computed)
     console.print(f"{len(computed):,} images of {len(names)} classes in {out / f'{name}.npz'}")
     if unreadable:
