@@ -19,7 +19,7 @@ DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
 STUBS := generated/protos.binpb
 
-.PHONY: help setup run-all protos test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench starter protos test lint types format grpcurl lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ $(INSTALLED): pyproject.toml $(STUBS)
 
 run-all: setup ## Start the three services, fill the gallery the first time, and show first queries; Ctrl-C stops all
 	@$(BIN)/python -m launcher
+
+bench: setup ## Measure searches and tags of the suite that `make run-all` started, beside gRPC alone
+	@$(BIN)/python -m benchmarks
+
+starter: setup ## Make the model and the gallery that ship anew (hours; needs trainer/starter/requirements.lock): PHOTOS=folder
+	@$(BIN)/python -m trainer starter '$(PHOTOS)'
 
 protos: $(STUBS) ## Generate Python code and type stubs from protos/ into generated/
 

@@ -1,0 +1,1 @@
+"""Measurements, side by side in one run, since the machines they run on are shared."""
