@@ -1,69 +1,129 @@
 """The starter's vocabulary: what people type, most frequent first, and which of it may be a tag.
 
 Contract: lower case, each entry once; all words of the classes are in it, then the commonest English words, then the
-commonest two-word nouns of WordNet. Frequencies are wordfreq's (Speer 2022), whose estimate for a phrase is made from
-its words. An entry may be a tag if it is a noun, in the singular, whose first meaning is an animal, a plant, an
-artefact, food or a natural object; words that WordNet's definitions call rude are left out, and so are people: a model
-of this size should not say what somebody is.
+commonest two-word nouns of WordNet. Frequencies are wordfreq's (Speer 2022). Its estimate for a phrase is made from
+its words' alone, and would put "air well" before "swimming pool"; so phrases are chosen by how often WordNet's tagged
+texts use them, and only placed by that estimate. A plural is left out where the text pipeline finds its singular,
+which makes room for rarer words.
+
+An entry may be a tag if it is a noun, in the singular, whose first meaning is an animal, a plant, an artefact, food or
+a natural object, and not one as general as "structure"; words that WordNet's definitions call rude are left out, and so
+are people: a model of this size should not say what somebody is. Phrases are for searching; of them only those of the
+classes are tags.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder_service.bundle.reading import WordTable
+from embedder_service.text.vocabulary import Vocabulary
 from trainer.class_words import ClassWords
 from trainer.starter.label_words import Zipf
-from trainer.starter.wordnet import Category, WordNet
+from trainer.starter.wordnet import Category, Sense, WordNet
 
-__all__ = ["PHRASES", "WORDS", "taggable", "vocabulary"]
+__all__ = ["ENTRIES", "WORDS", "taggable", "vocabulary"]
 
 WORDS = 30_000
-PHRASES = 300  # so that, with 300 numbers of two bytes each, all stay under 18.5 MB
+ENTRIES = 30_800  # so that, with 300 numbers of two bytes each, all stay under 18.5 MB
 
 _WORD = re.compile(r"[a-z]{2,}|a|i")
 _PHRASE = re.compile(r"[a-z]+ [a-z]+")
+_VOWEL = re.compile(r"[aeiouy]")
+_ABBREVIATION = 4.0  # Zipf that words of two letters or without a vowel must have: "tv" and "dvd", not "jb" and "smh"
+_ANOTHER_WORD = 0.7  # a plural more frequent than its singular by this is not (only) its plural: "has" and "ha"
+_EVERYWHERE = 5.8  # from this on, a noun is another word or says too little for a tag: "can", "world"; "house" has 5.7
 _RUDE = re.compile(r"\b(obscene|slang|offensive|disparaging|derogatory|vulgar|ethnic slur|sexual)")
 _SEEN = frozenset({Category.ANIMAL, Category.ARTIFACT, Category.FOOD, Category.NATURAL_OBJECT, Category.PLANT})
+_ARTIFACTS_FROM_DEPTH = 6  # "container", "building"; above it are "structure" and "covering"
 
 
 def vocabulary(
-    labels: Iterable[ClassWords], frequent: Iterable[str], wordnet: WordNet, zipf: Zipf, words: int = WORDS
+    labels: Iterable[ClassWords],
+    frequent: Iterable[str],
+    wordnet: WordNet,
+    zipf: Zipf,
+    words: int = WORDS,
+    entries: int = ENTRIES,
 ) -> tuple[str, ...]:
     """The entries, most frequent first; equally frequent ones by the alphabet.
 
-    ``frequent``: words by frequency, as many as it takes. ``words``: entries besides the phrases of WordNet.
+    ``frequent``: words by frequency, as many as it takes. ``words``: how many single words; ``entries``: how many
+    with phrases, at most.
     """
-    chosen = dict.fromkeys(word for each in labels for word in each.words)
-    for word in frequent:
+    own = dict.fromkeys(word for each in labels for word in each.words)
+    pool = list(islice((word for word in frequent if _is_word(word, zipf)), 2 * words))
+    plurals = _plurals(pool, wordnet, zipf)
+    chosen = dict.fromkeys(word for word in own if _WORD.fullmatch(word))
+    for word in pool:
         if len(chosen) >= words:
             break
-        if _WORD.fullmatch(word):
+        if word not in plurals:
             chosen[word] = None
-    pairs = {
-        lemma
-        for sense in wordnet.all_senses()
-        if sense.category in _SEEN
-        for lemma in sense.lemmas
-        if _PHRASE.fullmatch(lemma) and all(word in chosen for word in lemma.split()) and lemma not in chosen
-    }
-    phrases = sorted(pairs, key=lambda pair: (-zipf(pair), pair))[:PHRASES]
+    phrases = dict.fromkeys(word for word in own if word not in chosen)
+    for phrase in _attested_phrases(wordnet, zipf):
+        if len(chosen) + len(phrases) >= entries:
+            break
+        if all(word in chosen for word in phrase.split()):
+            phrases[phrase] = None
     return tuple(sorted((*chosen, *phrases), key=lambda word: (-zipf(word), word)))
 
 
-def taggable(words: Sequence[str], labels: Iterable[ClassWords], wordnet: WordNet) -> NDArray[np.bool_]:
+def taggable(words: Sequence[str], labels: Iterable[ClassWords], wordnet: WordNet, zipf: Zipf) -> NDArray[np.bool_]:
     """Which entries may be tags; the words of the classes always may."""
     own = {word for each in labels for word in each.words}
-    return np.array([word in own or _names_a_thing(word, wordnet) for word in words], dtype=np.bool_)
+    return np.array(
+        [
+            word in own or (" " not in word and zipf(word) < _EVERYWHERE and _names_a_thing(word, wordnet))
+            for word in words
+        ],
+        dtype=np.bool_,
+    )
+
+
+def _is_word(word: str, zipf: Zipf) -> bool:
+    return bool(_WORD.fullmatch(word) and ((len(word) > 2 and _VOWEL.search(word)) or zipf(word) >= _ABBREVIATION))
+
+
+def _plurals(words: Sequence[str], wordnet: WordNet, zipf: Zipf) -> set[str]:
+    """The words that the text pipeline, not finding them, takes for the plural of a word that is there."""
+    singular_of = {}
+    known = set(words)
+    for word in words:
+        singular = next(iter(wordnet.base_forms(word)), word)
+        if singular != word and singular in known and zipf(word) - zipf(singular) < _ANOTHER_WORD:
+            singular_of[word] = singular
+    rest = tuple(word for word in words if word not in singular_of)
+    table = WordTable(rest, np.zeros((len(rest), 1), np.float16), np.zeros(len(rest), np.bool_))
+    pipeline = Vocabulary(table)
+    found = {word: pipeline.find(word) for word in singular_of}
+    return {word for word, row in found.items() if row is not None and rest[row] == singular_of[word]}
+
+
+def _attested_phrases(wordnet: WordNet, zipf: Zipf) -> Iterator[str]:
+    """Two-word names of things that the tagged texts use, the most used first."""
+    uses = {
+        lemma: wordnet.uses_as_noun(lemma)
+        for sense in wordnet.all_senses()
+        for lemma in sense.lemmas
+        if _PHRASE.fullmatch(lemma) and _names_a_thing(lemma, wordnet)
+    }
+    yield from sorted((phrase for phrase in uses if uses[phrase]), key=lambda each: (-uses[each], -zipf(each), each))
 
 
 def _names_a_thing(word: str, wordnet: WordNet) -> bool:
     senses = wordnet.senses(word)
-    if not senses or len(word) < 3 or wordnet.base_forms(word)[0] != word or not wordnet.is_mostly_noun(word):
+    if not senses or len(word) < 3 or wordnet.base_forms(word) != (word,) or not wordnet.is_mostly_noun(word):
         return False
-    first = senses[0]
-    singular = not any(base != word for base in wordnet.base_forms(word))
-    return singular and first.category in _SEEN and not first.is_instance and not _RUDE.search(first.definition)
+    return _is_seen(senses[0], wordnet) and not _RUDE.search(senses[0].definition)
+
+
+def _is_seen(sense: Sense, wordnet: WordNet) -> bool:
+    if sense.is_instance or sense.category not in _SEEN:
+        return False
+    return sense.category != Category.ARTIFACT or wordnet.depth(sense) >= _ARTIFACTS_FROM_DEPTH

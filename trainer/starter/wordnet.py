@@ -126,6 +126,14 @@ class WordNet:
         uses = self._uses.get(_key(word), {})
         return 2 * uses.get(_NOUN, 0) >= sum(uses.values())
 
+    def uses_as_noun(self, word: str) -> int:
+        """How often the tagged texts behind WordNet use a word or phrase as a noun."""
+        return self._uses.get(_key(word), {}).get(_NOUN, 0)
+
+    def depth(self, sense: Sense) -> int:
+        """How many kinds a sense is below the top, by the longest way: "entity" 0, "artifact" 4, "vehicle" 7."""
+        return max((1 + self.depth(self._senses[wnid]) for wnid in sense.hypernyms), default=0)
+
     def ancestors(self, sense: Sense) -> Iterator[tuple[int, Sense]]:
         """Every kind that a sense belongs to, with its distance (1 is the nearest), breadth first, each once."""
         seen = {sense.wnid}
