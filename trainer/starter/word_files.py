@@ -64,7 +64,7 @@ def load_sources() -> Sources:
         from trainer.starter.sentence_model import SentenceModel, packaged_model_folder
     except ModuleNotFoundError as error:
         raise PackagesMissing(
-            f"{error.name} is not installed, so words cannot be made. "
+            f"{str(error.name).partition('.')[0]} is not installed, so words cannot be made. "
             "Install what only making the starter needs: pip install -r trainer/starter/requirements.lock"
         ) from error
 

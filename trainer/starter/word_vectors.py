@@ -20,6 +20,10 @@ from trainer.starter.wordnet import WordNet
 __all__ = ["Reduced", "definitions", "mend", "reduce"]
 
 DIMENSION = 300
+# Of the ten nearest tags of 441 mended nouns, the share that are of a common kind in WordNet (seven or more below the
+# top) is 0.17 without definitions, and 0.25, 0.32, 0.37 and 0.39 with the weights 0.5, 1, 2 and 4; for nouns of one
+# piece it is 0.26 to 0.28. Before: "tench" near "tennyson", "magpie" near "mag"; with 2: near "goldfish", near "crow".
+# Few hubs either way: the skew of 10-occurrence is 1.22 and 1.26. 300 dimensions keep 98.0 % of the variance.
 _DEFINITION_WEIGHT = 2.0
 
 Vectors = NDArray[np.float32]

@@ -1,9 +1,13 @@
-"""A WordNet of a few dozen nouns, shaped like the real one, for tests that run without it."""
+"""A WordNet of a few dozen nouns, shaped like the real one, for tests that run without it.
+
+The scenes' words that are not in the list are containers, so that every class of the catalogue has its synset.
+"""
 
 from __future__ import annotations
 
 import pytest
 
+from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.wordnet import Category, Sense, WordNet
 
 # Lemmas, category, the first lemma of the kind it belongs to, and a definition where one is looked at.
@@ -62,4 +66,10 @@ def wordnet() -> WordNet:
         )  # fmt: skip
         for name in names:
             senses_of_word[name.lower().replace(" ", "_")] = (wnid(names[0]),)
+    for number, scene in enumerate(SCENE_CLASSES):
+        lemma, _, last = scene.synset.split(".")
+        for place in range(len(senses_of_word.get(lemma, ())), int(last)):
+            other = Sense(f"n9{number:03}{place:04}", Category.ARTIFACT, (lemma,), (wnid("container"),), False, "")
+            senses[other.wnid] = other
+            senses_of_word[lemma] = (*senses_of_word.get(lemma, ()), other.wnid)
     return WordNet(senses, senses_of_word, USES, {})
