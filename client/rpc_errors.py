@@ -55,6 +55,8 @@ def from_rpc_error(error: grpc.RpcError, server: str) -> SemsearchError:
         )
     if code == "DEADLINE_EXCEEDED":
         return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")
+    if code == "RESOURCE_EXHAUSTED" and "larger than max" in (told or ""):  # gRPC's own words, on either side
+        return InvalidRequest(f"The request has more bytes than {server} takes in one message.")
     if code == "UNIMPLEMENTED":
         return ServerFailed(f"What answers at {server} is not a semsearch gateway, or one of another version.")
     return _CLASSES.get(code, ServerFailed)(f"{server} answered {code}: {told}")

@@ -19,6 +19,7 @@ from client.results import Image, UnknownWord
 
 # Attributes that say where a file was: its path is shown, the rest repeats it.
 _PLACE = frozenset({"path", "name", "folder", "modified"})
+_UNBOUNDED = 1_000_000
 
 
 class Output:
@@ -26,8 +27,10 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self.results = Console(highlight=False, soft_wrap=as_json)
+        self.results = Console(highlight=False)
         self.messages = Console(stderr=True, highlight=False)
+        if not self.results.is_terminal:  # a file or another program has lines of any length
+            self.results.width = _UNBOUNDED
 
     def document(self, value: object) -> None:
         """Prints a result as one JSON document, over several lines."""
@@ -39,17 +42,24 @@ class Output:
         self.results.file.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Prints a table; columns whose name ends in a space are numbers, set flush right."""
+        """Prints a table; columns whose name ends in a space are numbers, set flush right.
+
+        An id that a terminal has no room for is cut short, and is whole in a pipe and in JSON.
+        """
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in columns:
-            table.add_column(name.rstrip(), justify="right" if name.endswith(" ") else "left", overflow="fold")
+            table.add_column(
+                name.rstrip(),
+                justify="right" if name.endswith(" ") else "left",
+                overflow="ellipsis" if name == "id" else "fold",
+            )
         for row in rows:
             table.add_row(*map(Text, row))
         self.results.print(table)
 
     def say(self, sentence: str) -> None:
-        """Tells people something that is no result."""
-        self.messages.print(Text(sentence))
+        """Tells people something that is no result, on one line: a terminal breaks it, and a log should not."""
+        self.messages.print(Text(sentence), soft_wrap=True)
 
     def fail(self, error: SemsearchError) -> None:
         """Tells what went wrong and what to do."""

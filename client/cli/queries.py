@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -115,10 +117,12 @@ def tag(
     with SemsearchClient(server) as client:
         for file in files:
             try:
-                tags = client.tag_image(read(file), labels=choice, max_tags=count, min_relevance=min_relevance)
+                content = read(file)
+                with _about(file):
+                    tags = client.tag_image(content, labels=choice, max_tags=count, min_relevance=min_relevance)
             except InvalidRequest as error:
                 refused = True
-                output.fail(InvalidRequest(f"{file}: {error.message}", error.details, error.hint))
+                output.fail(error)
                 continue
             if not results:
                 output.unknown_words(tags.unknown_words)
@@ -130,6 +134,15 @@ def tag(
         _show_tags(output, results)
     if refused:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _about(file: Path) -> Iterator[None]:
+    """Names the file in what the server says about its bytes."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{file}: {error.message}", error.details, error.hint) from error
 
 
 def _show_tags(output: Output, results: list[tuple[Path, Tags]]) -> None:

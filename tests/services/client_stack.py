@@ -1,0 +1,115 @@
+"""A gateway over an index and an embedder of colours, for clients that block; and the `semsearch` command."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import grpc.aio
+import structlog.testing
+from grpc_health.v1 import health_pb2
+
+from client.cli import main
+from tests.services.gateway_stack import START_SECONDS, Service, color_embedder, service, wait_for_health
+from tests.unit.gateway.doubles import ColorEmbedder
+
+COMMAND_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ClientStack:
+    """`server` is the gateway's address; `embedder` is the double, which works in another thread."""
+
+    server: str
+    embedder: ColorEmbedder
+    gateway: Service
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def semsearch(server: str, *arguments: object) -> Done:
+    """Runs the command against a gateway, in this process: starting another takes half a second each time."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, {"SEMSEARCH_CLIENT_SERVER": server}),
+        mock.patch.object(sys, "argv", ["semsearch", *map(str, arguments)]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            return Done(end.code if isinstance(end.code, int) else 0, out.getvalue(), err.getvalue())
+    raise AssertionError("the command did not end the process")
+
+
+@contextmanager
+def semsearch_process(server: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Starts the installed command, with pipes for what it prints; kills it if it still runs."""
+    with subprocess.Popen(
+        [Path(sys.executable).parent / "semsearch", *map(str, arguments)],
+        env={**os.environ, "SEMSEARCH_CLIENT_SERVER": server},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def client_stack(data: Path) -> Iterator[ClientStack]:
+    """Starts the services on a data folder, in an event loop and a thread of their own; ends them."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    services = _services(data)
+    try:
+        # The double would log to the standard output that a command is given.
+        with structlog.testing.capture_logs():
+            yield asyncio.run_coroutine_threadsafe(anext(services), loop).result(3 * START_SECONDS)
+    finally:
+        asyncio.run_coroutine_threadsafe(services.aclose(), loop).result(3 * START_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _services(data: Path) -> AsyncGenerator[ClientStack, None]:
+    async with AsyncExitStack() as exits:
+        embedder, port = await exits.enter_async_context(color_embedder())
+        index = await exits.enter_async_context(service("index_service", "--port=0", f"--data={data}"))
+        gateway = await exits.enter_async_context(
+            service(
+                "gateway", "--port=0", f"--data={data}", f"--embedder=127.0.0.1:{port}", f"--index={index.address}"
+            )
+        )  # fmt: skip
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            await wait_for_health(channel, "", health_pb2.HealthCheckResponse.SERVING)
+        yield ClientStack(gateway.address, embedder.embedder, gateway)
