@@ -43,6 +43,8 @@ NOUNS: tuple[tuple[str, int, str | None, str], ...] = (
     ("run", 4, "entity", ""),
     ("sea", 17, "object", ""),
     ("Paris", 15, "object", ""),
+    ("doe", 5, "chordate", ""),
+    ("Carassius gibelio,gibel carp", 5, "fish", ""),
 )
 USES = {"run": {1: 1, 2: 9}, "sports_car": {1: 3}, "air_well": {}, "dog": {1: 5}}
 

@@ -12,8 +12,8 @@ from trainer.starter.vocabulary import ENTRIES, WORDS, taggable, vocabulary
 from trainer.starter.wordnet import WordNet
 
 FREQUENT = (
-    "the", "a", "has", "ha", "dogs", "dog", "car", "cars", "auto", "sports", "well", "air", "sea", "fish", "bird",
-    "can't", "2024", "x", "zq", "vfl", "tv", "bucket", "magpies", "magpie", "idea", "run", "lawyer", "structure",
+    "the", "a", "does", "dogs", "dog", "car", "cars", "auto", "sports", "well", "air", "sea", "fish", "bird",
+    "can't", "2024", "x", "zq", "vfl", "tv", "bucket", "magpies", "magpie", "idea", "run", "lawyer", "structure", "doe",
 )  # fmt: skip
 LABELS = (ClassWords("n1", "goldfish", ("fish",)), ClassWords("n2", "sports car", ("car", "vehicle")))
 
@@ -34,7 +34,7 @@ def test_every_word_of_the_classes_is_in_however_rare(wordnet: WordNet) -> None:
 
 def test_the_most_frequent_come_first_and_each_once(wordnet: WordNet) -> None:
     words = made(wordnet)
-    assert words[:3] == ("the", "a", "has")
+    assert words[:3] == ("the", "a", "does")
     assert list(words) == sorted(words, key=lambda word: (-zipf(word), word))
     assert len(set(words)) == len(words)
 
@@ -67,7 +67,7 @@ def test_a_plural_is_left_out_where_queries_find_its_singular(wordnet: WordNet) 
 
 
 def test_a_word_that_only_looks_like_a_plural_stays(wordnet: WordNet) -> None:
-    assert {"has", "ha"} <= set(made(wordnet))
+    assert {"does", "doe"} <= set(made(wordnet))  # far more frequent than what it would be the plural of
 
 
 def test_a_phrase_that_the_tagged_texts_never_use_stays_out(wordnet: WordNet) -> None:

@@ -70,8 +70,11 @@ def test_the_same_words_give_the_same_bytes() -> None:
     assert reduce(words_in_space(), 6).vectors.tobytes() == reduce(words_in_space(), 6).vectors.tobytes()
 
 
-def test_a_turned_axis_does_not_turn_the_result() -> None:
-    vectors = words_in_space()
-    assert reduce(vectors[::-1].copy(), 6).vectors[::-1].astype(np.float32) == pytest.approx(
-        reduce(vectors, 6).vectors.astype(np.float32), abs=2e-3
-    )
+def test_an_axis_points_where_its_greatest_part_is_positive() -> None:
+    axes, _ = np.linalg.qr(np.random.default_rng(5).normal(size=(12, 12)))
+    lengths = np.arange(24, 12, -1.0)  # different variances, so that the order of the axes is known
+    vectors = np.concatenate([axes.T * lengths[:, None], -axes.T * lengths[:, None]]).astype(np.float32)
+    reduced = reduce(vectors, 12).vectors[:12].astype(np.float32)
+    greatest = axes[np.abs(axes).argmax(axis=0), np.arange(12)]
+    assert {-1.0, 1.0} == set(np.sign(greatest))
+    assert reduced == pytest.approx(np.diag(np.sign(greatest)), abs=2e-3)
