@@ -38,8 +38,11 @@ def semsearch(server: str, *arguments: object, check: bool = True) -> subprocess
 
 def found(server: str, *query: str) -> list[str]:
     """The labels of the first ten images of the gallery for a query."""
-    lines = semsearch(server, "search", "--json", "-n", 10, *query).stdout.splitlines()
-    return [json.loads(line)["image"]["attributes"].get("label", "") for line in lines]
+    return labels(semsearch(server, "search", "--json", "-n", 10, *query))
+
+
+def labels(search: subprocess.CompletedProcess[str]) -> list[str]:
+    return [match["image"]["attributes"]["label"] for match in json.loads(search.stdout)["matches"]]
 
 
 @pytest.mark.parametrize("word", ["boat", "cat", "banana", "elephant", "clock", "guitar"])
@@ -53,16 +56,15 @@ def test_a_word_that_is_no_label_finds_its_kind(server: str) -> None:
 
 def test_a_picture_finds_its_like_and_is_tagged_with_its_word(server: str) -> None:
     image = GALLERY / "elephant-03.webp"
-    lines = semsearch(server, "search", "--json", "-n", 10, "--image", image).stdout.splitlines()
-    labels = [json.loads(line)["image"]["attributes"]["label"] for line in lines]
-    assert Counter(labels)["elephant"] >= 8
-    tags = [json.loads(line)["word"] for line in semsearch(server, "tag", "--json", image).stdout.splitlines()]
-    assert "elephant" in tags
+    found = labels(semsearch(server, "search", "--json", "-n", 10, "--image", image))
+    assert Counter(found)["elephant"] >= 8
+    tags = json.loads(semsearch(server, "tag", "--json", image).stdout)["tags"]
+    assert "elephant" in [tag["word"] for tag in tags]
 
 
 def test_words_find_their_neighbours_and_a_typing_error_is_told(server: str) -> None:
-    words = [json.loads(line)["word"] for line in semsearch(server, "words", "--json", "dog").stdout.splitlines()]
-    assert "puppy" in words
+    words = json.loads(semsearch(server, "words", "--json", "dog").stdout)["words"]
+    assert "puppy" in [match["word"] for match in words]
     wrong = semsearch(server, "search", "elefantt", check=False)
     assert wrong.returncode != 0
     assert "elefantt" in wrong.stderr
