@@ -33,8 +33,9 @@ class Connection:
         options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            # A server that went away without a word is noticed while a stream is silent.
-            ("grpc.keepalive_time_ms", 30_000),
+            # A server that went away without a word is noticed while a stream is silent. gRPC's servers allow a ping
+            # in 5 minutes and end the connection of who pings more often ("too_many_pings", after 3 of them).
+            ("grpc.keepalive_time_ms", 330_000),
             ("grpc.keepalive_timeout_ms", 10_000),
         ]
         self.channel = grpc.insecure_channel(server, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +54,9 @@ def scan(folder: Path) -> tuple[list[LocalFile], list[Unreadable]]:
                 status = path.stat()
             except OSError as error:
                 report(error)
+                continue
+            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
+                unreadable.append(Unreadable(_relative(path, folder), "Not a regular file"))
                 continue
             modified = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
             files.append(LocalFile(path, _relative(path, folder), status.st_size, modified))

@@ -1,0 +1,233 @@
+"""`semsearch index` against a gateway over sockets: what is added, what is left alone, what is told, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
+from tests.unit.gateway.doubles import overloaded, picture, sha256
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientStack]:
+    with client_stack(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Seven images in three folders, beside what is none."""
+    for n, name in enumerate(["a.png", "B.PNG", "sub/c.png", "sub/d.jpg", "sub/deep er/e.png", "é.png", "sub/g.png"]):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture("red", seed=100 + n))
+    (tmp_path / "photos" / "notes.txt").write_text("not sent")
+    (tmp_path / "photos" / ".hidden.png").write_bytes(picture("blue"))
+    (tmp_path / "photos" / ".thumbnails").mkdir()
+    (tmp_path / "photos" / ".thumbnails" / "t.png").write_bytes(picture("blue"))
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def collection(request: pytest.FixtureRequest) -> str:
+    """A collection that no other test uses; it is not there yet."""
+    return "c" + sha256(request.node.nodeid.encode())[:20]
+
+
+def paths(stack: ClientStack, collection: str) -> list[str]:
+    return sorted(
+        line["attributes"]["path"] for line in semsearch(stack.server, "list", "--json", "-c", collection).lines
+    )
+
+
+def test_a_folder_is_added_with_all_below_it(stack: ClientStack, folder: Path, collection: str) -> None:
+    done = semsearch(stack.server, "index", folder, "-c", collection)
+    assert (done.status, done.out) == (0, "")
+    created, summary = done.err.splitlines()
+    assert created == f"Created the collection {collection}."
+    assert summary.startswith("7 added in ")
+    assert summary.endswith(" images/s).")
+    assert paths(stack, collection) == [
+        "B.PNG", "a.png", "sub/c.png", "sub/d.jpg", "sub/deep er/e.png", "sub/g.png", "é.png",
+    ]  # fmt: skip
+    deep = next(
+        line["attributes"]
+        for line in semsearch(stack.server, "list", "--json", "-c", collection).lines
+        if line["attributes"]["name"] == "e.png"
+    )
+    assert (deep["path"], deep["folder"]) == ("sub/deep er/e.png", "sub/deep er")
+    assert deep["modified"].endswith("+00:00")
+
+
+def test_a_second_run_sends_nothing(stack: ClientStack, folder: Path, collection: str) -> None:
+    semsearch(stack.server, "index", folder, "-c", collection)
+    before = stack.embedder.embedded_images
+    again = semsearch(stack.server, "index", folder, "-c", collection)
+    assert (again.status, again.err) == (0, "0 added, 7 already there.\n")
+    (folder / "a.png").touch()
+    (folder / "a.png").rename(folder / "renamed.png")
+    moved = semsearch(stack.server, "index", folder, "-c", collection)
+    assert moved.err == "0 added, 7 already there.\n"
+    assert stack.embedder.embedded_images == before
+
+
+def test_only_what_is_new_or_changed_is_sent(stack: ClientStack, folder: Path, collection: str) -> None:
+    semsearch(stack.server, "index", folder, "-c", collection)
+    (folder / "new.png").write_bytes(picture("green", seed=7))
+    (folder / "a.png").write_bytes(picture("green", seed=8))
+    (folder / "twin.png").write_bytes(picture("green", seed=7))
+    done = semsearch(stack.server, "index", folder, "-c", collection, "--json")
+    *results, summary = done.lines
+    assert {each["path"]: each["outcome"] for each in results if each["outcome"] != "unchanged"} == {
+        "new.png": "added",
+        "a.png": "added",
+        "twin.png": "duplicate",
+    }
+    assert summary == {"summary": {"added": 2, "unchanged": 6, "duplicate": 1, "failed": 0}}
+    again = semsearch(stack.server, "index", folder, "-c", collection)
+    assert again.err == "0 added, 9 already there.\n"
+
+
+def test_each_file_that_cannot_be_indexed_is_named_with_the_reason_and_the_others_are_added(
+    stack: ClientStack, folder: Path, collection: str
+) -> None:
+    (folder / "1-text.png").write_text("no image")
+    (folder / "2-cut.jpg").write_bytes(picture("blue", seed=1)[:60])
+    (folder / "3-dangling.png").symlink_to(folder / "nothing")
+    (folder / "4-empty.webp").touch()
+    os.mkfifo(folder / "5-pipe.png")
+    (folder / "6-device.png").symlink_to("/dev/zero")
+    with (folder / "7-huge.tiff").open("wb") as huge:
+        huge.truncate(70 * 2**20)
+    done = semsearch(stack.server, "index", folder, "-c", collection)
+    _, *told, summary = done.err.splitlines()
+    assert sorted(told) == [
+        "1-text.png: The bytes are not an image. (NOT_AN_IMAGE)",
+        "2-cut.jpg: The image is cut off. (DAMAGED_IMAGE)",
+        "3-dangling.png: No such file or directory (UNREADABLE)",
+        "4-empty.webp: The bytes are not an image. (NOT_AN_IMAGE)",
+        "5-pipe.png: Not a regular file (UNREADABLE)",
+        "6-device.png: Not a regular file (UNREADABLE)",
+        "7-huge.tiff: has 73,400,320 bytes, and an image may have 66,060,288 (IMAGE_TOO_LARGE)",
+    ]
+    assert summary.startswith("7 added in ")
+    assert summary.endswith(", 7 failed.")
+    assert done.status == 1
+    machine = semsearch(stack.server, "index", folder, "-c", collection, "--json")
+    failed = {each["path"]: each["reason"] for each in machine.lines[:-1] if each["outcome"] == "failed"}
+    assert failed["1-text.png"] == "NOT_AN_IMAGE"
+    assert len(failed) == 7
+    assert machine.lines[-1]["summary"] == {"added": 0, "unchanged": 7, "duplicate": 0, "failed": 7}
+
+
+def test_a_folder_of_nothing_but_bad_files_ends_and_tells_them(
+    stack: ClientStack, tmp_path: Path, collection: str
+) -> None:
+    with (tmp_path / "huge.png").open("wb") as huge:
+        huge.truncate(70 * 2**20)
+    done = semsearch(stack.server, "index", tmp_path, "-c", collection)
+    assert done.status == 1
+    assert done.err.endswith("0 added, 1 failed.\n")
+
+
+def test_an_empty_folder_is_no_failure(stack: ClientStack, tmp_path: Path) -> None:
+    done = semsearch(stack.server, "index", tmp_path)
+    assert (done.status, done.out, done.err) == (0, "", "0 added.\n")
+
+
+def test_a_name_that_is_no_unicode_and_a_time_out_of_range_are_no_hindrance(
+    stack: ClientStack, tmp_path: Path, collection: str
+) -> None:
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff.png")).write_bytes(picture("blue", seed=1))
+    (tmp_path / "old.png").write_bytes(picture("blue", seed=2))
+    os.utime(tmp_path / "old.png", (-(2**31), -(2**31)))
+    done = semsearch(stack.server, "index", tmp_path, "-c", collection)
+    assert done.status == 0
+    assert paths(stack, collection) == ["old.png", "\N{REPLACEMENT CHARACTER}.png"]
+    assert semsearch(stack.server, "index", tmp_path, "-c", collection).err == "0 added, 2 already there.\n"
+
+
+@pytest.fixture
+def embeds_only(stack: ClientStack) -> Iterator[Callable[[int], None]]:
+    """Lets the embedder take so many images and refuse all others for the time being; lifted after the test."""
+    embedder = stack.embedder
+
+    def limit(images: int) -> None:
+        last = embedder.embedded_images + images
+
+        def refuse() -> None:
+            if embedder.embedded_images >= last:
+                raise overloaded(0.02)
+
+        embedder.before_images = refuse
+
+    yield limit
+    embedder.before_images = lambda: None
+
+
+def many(folder: Path, count: int) -> Path:
+    for n in range(count):
+        (folder / f"{n:03}.png").write_bytes(picture("orange", seed=1_000 + n))
+    return folder
+
+
+def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
+    stack: ClientStack, tmp_path: Path, collection: str, embeds_only: Callable[[int], None]
+) -> None:
+    many(tmp_path, 100)
+    embeds_only(30)
+    acknowledged: list[str] = []
+    with semsearch_process(stack.server, "index", tmp_path, "--json", "-c", collection) as indexing:
+        assert indexing.stdout is not None
+        assert indexing.stderr is not None
+        while len(acknowledged) < 20:
+            acknowledged.append(json.loads(indexing.stdout.readline())["path"])
+        indexing.send_signal(signal.SIGINT)
+        acknowledged += [json.loads(line)["path"] for line in indexing.stdout]
+        told = indexing.stderr.read()
+        assert indexing.wait(COMMAND_SECONDS) == 130
+    stack.embedder.before_images = lambda: None
+    assert set(acknowledged) <= set(paths(stack, collection))
+    assert "Traceback" not in told
+    assert told.splitlines()[-1].endswith(
+        f"What was added stays; go on with: semsearch index {tmp_path} --collection {collection}"
+    )
+
+    *results, summary = semsearch(stack.server, "index", tmp_path, "--json", "-c", collection).lines
+    assert summary["summary"]["added"] + summary["summary"]["unchanged"] + summary["summary"]["duplicate"] == 100
+    assert not set(acknowledged) & {each["path"] for each in results if each["outcome"] == "added"}
+    assert paths(stack, collection) == [f"{n:03}.png" for n in range(100)]
+
+
+def test_a_gateway_that_dies_is_told_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    many(photos, 100)
+    with client_stack(tmp_path / "data") as stack:
+        embedder = stack.embedder
+
+        def refuse() -> None:
+            if embedder.embedded_images >= 30:
+                raise overloaded(0.02)
+
+        embedder.before_images = refuse
+        with semsearch_process(stack.server, "index", photos, "--json") as indexing:
+            assert indexing.stdout is not None
+            assert indexing.stderr is not None
+            acknowledged = [json.loads(indexing.stdout.readline())["path"] for _ in range(20)]
+            stack.gateway.process.kill()
+            acknowledged += [json.loads(line)["path"] for line in indexing.stdout]
+            told = indexing.stderr.read().splitlines()
+            assert indexing.wait(COMMAND_SECONDS) == 1
+        assert told[-2].endswith(f"go on with: semsearch index {photos} --collection gallery")
+        assert json.loads(told[-1])["error"]["message"] == f"No semsearch answers at {stack.server}."
+    with client_stack(tmp_path / "data") as stack:
+        assert set(acknowledged) <= set(paths(stack, "gallery"))
+        assert semsearch(stack.server, "index", photos).status == 0
+        assert paths(stack, "gallery") == [f"{n:03}.png" for n in range(100)]
