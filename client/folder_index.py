@@ -16,14 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from client.connection import MAX_MESSAGE_BYTES
 from client.folder import LocalFile, Unreadable
 from client.results import Attributes, UploadResult
 from client.semsearch_client import SemsearchClient
-from client.upload_stream import Upload
-
-# The rest of a message is for the attributes.
-MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**20
+from client.upload_stream import MAX_IMAGE_BYTES, Upload
 
 
 class Outcome(enum.Enum):

@@ -3,7 +3,8 @@
 Invariants:
 - At most `MAX_IMAGES` images and `MAX_BYTES` bytes are sent and not answered (one larger image may be alone).
 - Uploads are read from the caller's iterable only when there is room, in gRPC's own thread.
-- An exception of the caller's iterable ends the stream after what was sent has been answered, and is raised then.
+- An exception of the caller's iterable, or an upload that cannot be sent at all, ends the stream after what was sent
+  has been answered, and is raised then.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from typing import Any
 
 from semsearch.v1 import gallery_service_pb2 as pb
 
+from client.connection import MAX_MESSAGE_BYTES
+from client.errors import InvalidRequest
 from client.results import Attributes
 
 MAX_IMAGES = 64
 MAX_BYTES = 32 * 2**20
+# The rest of a message is for the attributes.
+MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**20
 
 
 @dataclass(frozen=True)
@@ -68,17 +73,13 @@ class UploadStream:
     def _next(self, uploads: Iterator[tuple[int, Upload]]) -> pb.IndexImagesRequest | None:
         try:
             number, upload = next(uploads)
+            request = _request(number, upload)
         except StopIteration:
             return None
         except BaseException as fault:  # noqa: BLE001 — handed to the caller's thread, which raises it
             self._fault = fault
             return None
-        if not self._enter(number, len(upload.content)):
-            return None
-        image = pb.ImageUpload(sequence=number, content=upload.content, id=upload.id)
-        attributes: dict[str, Any] = dict(upload.attributes)
-        image.attributes.update(attributes)
-        return pb.IndexImagesRequest(image=image)
+        return request if self._enter(number, len(upload.content)) else None
 
     def _enter(self, number: int, size: int) -> bool:
         """Waits for room and takes it; False where the stream was closed meanwhile."""
@@ -92,3 +93,17 @@ class UploadStream:
             )
             self._sizes[number] = size
             return not self._closed
+
+
+def _request(number: int, upload: Upload) -> pb.IndexImagesRequest:
+    if len(upload.content) > MAX_IMAGE_BYTES:
+        raise InvalidRequest(
+            f"Upload {number} has {len(upload.content):,} bytes, and an image may have {MAX_IMAGE_BYTES:,}."
+        )
+    image = pb.ImageUpload(sequence=number, content=upload.content, id=upload.id)
+    attributes: dict[str, Any] = dict(upload.attributes)
+    try:
+        image.attributes.update(attributes)
+    except ValueError as error:
+        raise InvalidRequest(f"Upload {number} has attributes that are no JSON: {error}") from error
+    return pb.IndexImagesRequest(image=image)

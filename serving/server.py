@@ -60,6 +60,9 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
+            # gRPC's own bound, a ping in 5 minutes, ends the connection of who looks after a silent stream more often:
+            # the gateway's health watches (30 s) were broken off after 120 s.
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             # Two processes on one port would share its calls between them, each with half of the data.
             ("grpc.so_reuseport", 0),
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -68,7 +69,9 @@ def terms_of(words: Sequence[str]) -> list[Term]:
         try:
             size = float(weight) if weight else 1.0
         except ValueError:
-            raise typer.BadParameter(f"{word!r}: what follows ^ must be a number.") from None
+            size = math.nan
+        if not math.isfinite(size):
+            raise typer.BadParameter(f"{word!r}: what follows ^ must be a number.")
         terms.append(Term(text.removeprefix("-"), -size if text.startswith("-") else size))
     return terms
 
@@ -86,10 +89,16 @@ def equal_of(filters: Sequence[str] | None) -> dict[str, list[JsonValue]]:
             raise typer.BadParameter(f"{each!r}: write KEY=VALUE.", param_hint="--filter")
         values = equal.setdefault(key, [])
         values.append(text)
-        try:
-            value: Any = json.loads(text)
-        except ValueError:
-            continue
-        if value is None or isinstance(value, bool | int | float):
-            values.append(value)
+        values += _scalar(text)
     return equal
+
+
+def _scalar(text: str) -> list[JsonValue]:
+    """Returns the number, truth value or null that a text reads as, or nothing."""
+    try:
+        value: Any = json.loads(text)
+        if value is None or isinstance(value, bool) or (isinstance(value, int | float) and math.isfinite(value)):
+            return [value]
+    except (ValueError, OverflowError):  # no JSON; an integer that no double holds, which is what messages carry
+        pass
+    return []

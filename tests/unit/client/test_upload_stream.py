@@ -1,0 +1,130 @@
+"""What one stream of uploads holds back, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from semsearch.v1 import gallery_service_pb2 as pb
+
+from client.errors import InvalidRequest
+from client.upload_stream import MAX_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, Upload, UploadStream
+
+WAIT_SECONDS = 20.0
+
+
+class Sending:
+    """Sends the requests of a stream in a thread, as gRPC does."""
+
+    def __init__(self, stream: UploadStream) -> None:
+        self.sent: list[pb.IndexImagesRequest] = []
+        self._stream = stream
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait_until_sent(self, images: int) -> None:
+        """Waits until the configuration and so many images were sent."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.sent) == 1 + images, WAIT_SECONDS)
+
+    def wait_until_ended(self) -> None:
+        self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        for request in self._stream:
+            with self._changed:
+                self.sent.append(request)
+                self._changed.notify_all()
+
+
+class Counted:
+    """Uploads without end; `read` tells how many were taken."""
+
+    def __init__(self, size: int) -> None:
+        self.read = 0
+        self._size = size
+        self._changed = threading.Condition()
+
+    def __iter__(self) -> Iterator[Upload]:
+        while True:
+            with self._changed:
+                self.read += 1
+                self._changed.notify_all()
+            yield Upload(bytes(self._size))
+
+    def wait_until_read(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.read == count, WAIT_SECONDS)
+
+
+def test_the_configuration_comes_first_and_uploads_are_numbered() -> None:
+    uploads = [Upload(b"a", "x", {"n": 1, "tags": ["p", True, None]}), Upload(b"b")]
+    first, second, third = UploadStream(uploads, "zoo")
+    assert first == pb.IndexImagesRequest(config=pb.IndexImagesConfig(collection="zoo"))
+    assert (second.image.sequence, second.image.content, second.image.id) == (0, b"a", "x")
+    assert dict(second.image.attributes)["n"] == 1
+    assert list(second.image.attributes["tags"]) == ["p", True, None]
+    assert (third.image.sequence, third.image.id, dict(third.image.attributes)) == (1, "", {})
+
+
+@pytest.mark.parametrize(("size", "room"), [(1, MAX_IMAGES), (MAX_BYTES // 4, 4), (MAX_BYTES, 1), (MAX_BYTES + 1, 1)])
+def test_no_more_is_sent_and_read_than_there_is_room_for(size: int, room: int) -> None:
+    uploads = Counted(size)
+    stream = UploadStream(uploads, "")
+    sending = Sending(stream)
+    for answered in range(3):
+        sending.wait_until_sent(room + answered)
+        uploads.wait_until_read(room + answered + 1)  # the one that waits for room
+        stream.answered(answered)
+    sending.wait_until_sent(room + 3)
+    stream.close()
+    sending.wait_until_ended()
+    assert len(sending.sent) == 1 + room + 3
+    assert uploads.read == room + 4
+
+
+def test_a_closed_stream_takes_no_further_upload() -> None:
+    stream = UploadStream(Counted(1), "")
+    requests = iter(stream)
+    next(requests)
+    next(requests)
+    stream.close()
+    assert next(requests, None) is None
+    stream.raise_fault()
+
+
+class OutOfPaper(Exception):
+    pass
+
+
+def test_what_the_callers_iterable_raises_is_raised_after_what_was_sent() -> None:
+    def uploads() -> Iterator[Upload]:
+        yield Upload(b"a")
+        raise OutOfPaper
+
+    stream = UploadStream(uploads(), "")
+    assert len(list(stream)) == 2
+    with pytest.raises(OutOfPaper):
+        stream.raise_fault()
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "said"),
+    [
+        (Upload(bytes(MAX_IMAGE_BYTES + 1)), InvalidRequest, "66,060,289 bytes"),
+        (Upload(b"a", attributes={"when": object()}), InvalidRequest, "attributes"),  # type: ignore[dict-item]
+        (Upload(b"a", attributes={"name": "\ud800"}), InvalidRequest, "attributes"),
+    ],
+    ids=["too large", "not JSON", "not Unicode"],
+)
+def test_an_upload_that_cannot_be_sent_ends_the_stream_with_its_number(
+    bad: Upload, error: type[Exception], said: str
+) -> None:
+    stream = UploadStream([Upload(b"a"), bad, Upload(b"c")], "")
+    assert len(list(stream)) == 2
+    with pytest.raises(error, match=said) as caught:
+        stream.raise_fault()
+    assert "Upload 1" in str(caught.value)
