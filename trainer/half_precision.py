@@ -47,7 +47,7 @@ def _rewritten(name: str, content: bytes) -> bytes:
 
 def _halved(content: bytes) -> bytes:
     result = io.BytesIO()
-    with h5py.File(io.BytesIO(content), "r") as source, h5py.File(result, "w", track_order=True) as target:
+    with h5py.File(io.BytesIO(content), "r") as source, h5py.File(result, "w") as target:
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Dataset):
