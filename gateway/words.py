@@ -93,7 +93,15 @@ class WordsIndex:
 
     async def _add_words(self, name: str, model: Model) -> None:
         with suppress(IndexExists):
-            await self._index.create(NewIndex(name, model.dimension, model.id, labels={"display_name": "Words"}))
+            await self._index.create(
+                NewIndex(
+                    name,
+                    model.dimension,
+                    model.id,
+                    labels={"display_name": "Words"},
+                    indexed_attributes=("taggable",),  # every tag is a search among them
+                )
+            )
         skip = (await self._index.get(name)).item_count
         log.info("filling the words index", index=name, words=model.word_count, already=skip)
         async for batch in self._embedder.stream_words(skip):

@@ -44,6 +44,7 @@ async def test_the_vocabulary_is_filled_once(core: Core) -> None:
     assert core.index.optimized == [NAME]
     assert set(core.index.indexes[NAME].items) == {word for word in COLORS if "/" not in word}
     assert core.index.indexes[NAME].items["green"].attributes == {"rank": 1.0, "taggable": True}
+    assert "taggable" in core.index.indexes[NAME].definition.indexed_attributes
 
 
 async def test_words_are_not_searched_before_all_are_there(core: Core) -> None:
