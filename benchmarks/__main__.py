@@ -31,6 +31,7 @@ from benchmarks.load import Call, Latencies, measure
 
 PAYLOAD = bytes(1_000)  # about a query's answer
 WORDS = ("dog", "boat", "fruit", "car", "cat sofa", "red flower", "vehicle -bus", "bird")
+IMAGES = 50
 CLIENTS = (1, 16)
 Results = dict[tuple[str, int], Latencies]
 
@@ -48,7 +49,8 @@ async def calls_to(server: str) -> AsyncIterator[Mapping[str, Call]]:
         ):
             search = search_service_pb2_grpc.SearchServiceStub(suite)
             gallery = gallery_service_pb2_grpc.GalleryServiceStub(suite)
-            page = await gallery.ListImages(gallery_service_pb2.ListImagesRequest(page_size=50), timeout=10)
+            page = await gallery.ListImages(gallery_service_pb2.ListImagesRequest(page_size=IMAGES), timeout=10)
+            files = cycle([await _download(gallery, image.id) for image in page.images])
             ids, words = cycle(image.id for image in page.images), cycle(WORDS)
             echo_once: Any = echo.unary_unary(ONCE)  # bytes in, bytes out: without serialisers the stubs know no type
             echo_twice: Any = two_hop.unary_unary(TWO_HOP)
@@ -58,7 +60,8 @@ async def calls_to(server: str) -> AsyncIterator[Mapping[str, Call]]:
                 "SearchByText": lambda: search.SearchByText(
                     search_service_pb2.SearchByTextRequest(query=next(words), page_size=10)
                 ),
-                "TagImage": lambda: search.TagImage(search_service_pb2.TagImageRequest(image_id=next(ids))),
+                "TagImage": lambda: search.TagImage(search_service_pb2.TagImageRequest(content=next(files))),
+                "TagImage, stored": lambda: search.TagImage(search_service_pb2.TagImageRequest(image_id=next(ids))),
             }
     finally:
         for process in (once, twice):
@@ -112,6 +115,11 @@ def main(
     Console().print(table)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+async def _download(gallery: gallery_service_pb2_grpc.GalleryServiceAsyncStub, image_id: str) -> bytes:
+    parts = gallery.DownloadImage(gallery_service_pb2.DownloadImageRequest(id=image_id), timeout=10)
+    return b"".join([part.chunk async for part in parts])
 
 
 def _start(*arguments: str) -> tuple[subprocess.Popen[str], int]:

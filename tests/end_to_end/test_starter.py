@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,30 @@ def test_photos_are_indexed_once_with_what_could_not_be_read(server: str, tmp_pa
     again = semsearch(server, "index", tmp_path / "photos", "--collection", "photos", "--json", check=False)
     outcomes = Counter(json.loads(line)["outcome"] for line in again.stdout.splitlines() if '"outcome"' in line)
     assert outcomes["added"] == 0
+
+
+def test_latencies_are_measured_beside_those_of_grpc_alone(server: str, tmp_path: Path) -> None:
+    out = tmp_path / "results" / "latency.json"
+    bench(server, "--seconds", "0.05", "--rounds", "1", "--out", str(out)).check_returncode()
+    rows = json.loads(out.read_text())
+    calls = ("bare echo", "bare two-hop", "SearchByText", "TagImage", "TagImage, stored")
+    assert {(row["call"], row["clients"]) for row in rows} == set(product(calls, (1, 16)))
+    for row in rows:
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert row["calls_per_second"] > 0
+
+
+def test_a_bench_without_a_suite_is_told_in_one_sentence(tmp_path: Path) -> None:
+    done = bench("127.0.0.1:1", "--out", str(tmp_path / "latency.json"))
+    assert done.returncode == 1
+    assert done.stderr == "The gateway at 127.0.0.1:1 does not answer (UNAVAILABLE). `make run-all` first.\n"
+
+
+def bench(server: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--server", server, *arguments],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=CALL_SECONDS, check=False,
+    )  # fmt: skip
 
 
 def test_an_index_killed_during_ingest_keeps_every_image_that_was_answered(tmp_path: Path) -> None:
