@@ -18,11 +18,12 @@ PROTOS := $(shell find protos -name '*.proto')
 DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
 STUBS := generated/protos.binpb
+STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 
-.PHONY: help setup run-all bench starter protos test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench starter-setup starter protos test lint types format grpcurl lock clean
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make the environment: .venv, the locked dependencies, the generated code, the semsearch command
 
@@ -48,7 +49,14 @@ run-all: setup ## Start the three services, fill the gallery the first time, and
 bench: setup ## Measure searches and tags of the suite that `make run-all` started, beside gRPC alone
 	@$(BIN)/python -m benchmarks
 
-starter: setup ## Make the model and the gallery that ship anew (hours; needs trainer/starter/requirements.lock): PHOTOS=folder
+starter-setup: $(STARTER_DEPENDENCIES) ## Install what only making the starter needs
+
+# Without dependencies: the lock is complete, and leaves out what overrides.txt says.
+$(STARTER_DEPENDENCIES): trainer/starter/requirements.lock $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+starter: starter-setup ## Make the model and the gallery that ship anew (hours): PHOTOS=folder
 	@$(BIN)/python -m trainer starter '$(PHOTOS)'
 
 protos: $(STUBS) ## Generate Python code and type stubs from protos/ into generated/
@@ -80,6 +88,8 @@ lock: ## Choose the dependencies' versions anew and write requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+	@cd trainer/starter && '$(abspath $(BIN))/uv' pip compile requirements.in --override overrides.txt --quiet --upgrade \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 
 clean: ## Remove what was built: environment, generated code, tools, caches; var/ and runs/ stay
 	rm -rf $(VENV) generated .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

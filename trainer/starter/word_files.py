@@ -65,7 +65,7 @@ def load_sources() -> Sources:
     except ModuleNotFoundError as error:
         raise PackagesMissing(
             f"{str(error.name).partition('.')[0]} is not installed, so words cannot be made. "
-            "Install what only making the starter needs: pip install -r trainer/starter/requirements.lock"
+            "Install what only making the starter needs: make starter-setup"
         ) from error
 
     @cache

@@ -151,8 +151,6 @@ def test_a_package_that_is_not_installed_is_named_with_what_to_do(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "trainer.starter.sentence_model", raising=False)
-    with pytest.raises(
-        PackagesMissing, match=rf"^{package} .*pip install -r trainer/starter/requirements.lock"
-    ) as told:
+    with pytest.raises(PackagesMissing, match=rf"^{package} .*make starter-setup") as told:
         load_sources()
     assert isinstance(told.value, StarterError)
