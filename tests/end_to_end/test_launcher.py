@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -26,6 +25,7 @@ from tests.end_to_end.launcher_process import (
     run_launcher,
     settings,
 )
+from tests.needs import need
 
 STARTER = REPOSITORY / "starter" / "gallery"
 FILLING = "Filling the gallery"
@@ -68,9 +68,8 @@ def own(tmp_path: Path, bundle: Path) -> dict[str, str]:
 def test_each_query_that_is_shown_works_as_it_is_printed(
     running: tuple[Launcher, str], gallery: Path, number: int, answer: str, count: int
 ) -> None:
-    if not (REPOSITORY / GRPCURL).exists() and shutil.which("grpcurl") is None:
-        message = "There is no grpcurl: `make grpcurl` builds it."
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    built = (REPOSITORY / GRPCURL).exists() or shutil.which("grpcurl") is not None
+    need(built, "There is no grpcurl: `make grpcurl` builds it.")
     started, server = running
     titles = [example.title for example in examples(server, gallery)]
     line = started.lines[started.lines.index(f"# {titles[number]}") + 1]

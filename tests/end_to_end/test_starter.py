@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.launcher_process import READY, REPOSITORY, Launcher, launcher, settings
+from tests.needs import need
 
 GALLERY = REPOSITORY / "starter" / "gallery"
 BUNDLE = REPOSITORY / "starter" / "bundle"
@@ -73,8 +74,7 @@ def test_words_find_their_neighbours_and_a_typing_error_is_told(server: str) -> 
 
 
 def test_photos_are_indexed_once_with_what_could_not_be_read(server: str, tmp_path: Path) -> None:
-    if not PHOTOS.exists():
-        pytest.skip(f"There are no photos in {PHOTOS}.")
+    need(PHOTOS.exists(), f"There are no photos in {PHOTOS}.")
     (tmp_path / "photos").symlink_to(PHOTOS)
     first = semsearch(server, "index", tmp_path / "photos", "--collection", "photos", "--json", check=False)
     outcomes = Counter(json.loads(line)["outcome"] for line in first.stdout.splitlines() if '"outcome"' in line)

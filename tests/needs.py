@@ -1,0 +1,13 @@
+"""What a test needs and a machine may lack: then it is skipped, and says so; in CI nothing may be lacking."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def need(there: bool, otherwise: str) -> None:
+    """Goes on if it is there; ``otherwise`` says what is missing, and what to do about it."""
+    if not there:
+        pytest.fail(otherwise) if os.environ.get("CI") == "true" else pytest.skip(otherwise)
