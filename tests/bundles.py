@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from embedder_service.bundle.manifest import DIMENSION, Calibration, Logistic, Manifest
 from embedder_service.bundle.reading import WordTable
@@ -22,8 +23,11 @@ WORDS = (
 UNSEEN = frozenset({"the", "and", "said", "red"})
 
 
-def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test") -> Path:
-    """Writes a bundle to `parent / name` and returns its folder. Another seed gives another model."""
+def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite: bool = False) -> Path:
+    """Writes a bundle to `parent / name` and returns its folder. Another seed gives another model, with other words.
+
+    With `tflite` the same network is kept as a .tflite file, which takes some seconds to make.
+    """
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(len(WORDS), DIMENSION))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -34,7 +38,12 @@ def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test") -> Pat
     width = features.shape[-1]
     with tempfile.TemporaryDirectory() as folder:
         backbone, head = Path(folder) / "backbone.keras", Path(folder) / "head.keras"
-        keras.Model(pixels, features).save(backbone)
+        network = keras.Model(pixels, features)
+        if tflite:
+            backbone = backbone.with_suffix(".tflite")
+            backbone.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+        else:
+            network.save(backbone)
         keras.Sequential([keras.Input((width,)), keras.layers.Dense(DIMENSION)]).save(head)
         write_bundle(
             name,
