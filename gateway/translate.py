@@ -12,11 +12,12 @@ from google.protobuf import field_mask_pb2, struct_pb2, timestamp_pb2
 from semsearch.v1 import gallery_service_pb2, image_pb2, model_service_pb2, query_pb2, search_service_pb2
 
 from gateway.blobs import Rendition
+from gateway.collection_names import DEFAULT_COLLECTION, require_collection_id
 from gateway.embedding import Crop, Model, Term, TextQuery, UnknownWord
 from gateway.errors import InvalidFilter
 from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
 from gateway.gallery import AttributesChange
-from gateway.image_collections import DEFAULT_COLLECTION, Collection, require_collection_id
+from gateway.image_collections import Collection
 from gateway.images import StoredImage, require_image_id
 from gateway.ingest import UploadResult
 from gateway.search import ImageMatch, ImageSource

@@ -19,6 +19,7 @@ from semsearch.v1 import (
 )
 
 from gateway.blobs import FolderBlobStore
+from gateway.collection_writes import CollectionWrites
 from gateway.dependency_health import follow_health
 from gateway.embedder_client import EmbedderClient
 from gateway.errors import GatewayError
@@ -29,6 +30,7 @@ from gateway.index_client import IndexClient
 from gateway.ingest import ImageIngest
 from gateway.model_servicer import ModelServicer
 from gateway.models import ModelCatalog
+from gateway.placements import Placements
 from gateway.readiness import Need, Readiness
 from gateway.search import QueryVectors, Search
 from gateway.search_servicer import SearchServicer
@@ -64,13 +66,15 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
         embedder = EmbedderClient(embedder_channel)
         index = IndexClient(index_channel)
         models = ModelCatalog(embedder)
-        collections = ImageCollections(index, blobs, models)
-        gallery = Gallery(index, blobs, collections)
+        placements = Placements(index)
+        writes = CollectionWrites()
+        collections = ImageCollections(index, blobs, models, placements, writes)
+        gallery = Gallery(index, blobs, placements, writes)
         words = WordsIndex(embedder, index, models, readiness)
         vectors = QueryVectors(embedder, models, gallery)
-        search = Search(vectors, index, models, words)
-        ingest = ImageIngest(embedder, index, blobs, models, collections)
-        searches = SearchServicer(search, Tagging(vectors, models, words), tokens)
+        search = Search(vectors, index, models, placements, words)
+        ingest = ImageIngest(embedder, index, blobs, models, placements, writes)
+        searches = SearchServicer(search, Tagging(vectors, models, placements, words), tokens)
         galleries = GalleryServicer(gallery, ingest, collections, tokens)
         models_servicer = ModelServicer(embedder, tokens)
 
@@ -82,7 +86,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                     follow_health(index_channel, _INDEX, Need.INDEX, readiness),
                     _prepare_gallery(collections, readiness),
                     words.keep_filled(),
-                    Sweeper(index, blobs, collections).keep_sweeping(),
+                    Sweeper(index, blobs, collections, placements).keep_sweeping(),
                 )
             ]
             yield [

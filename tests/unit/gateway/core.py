@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.blobs import FolderBlobStore
+from gateway.collection_names import DEFAULT_COLLECTION
+from gateway.collection_writes import CollectionWrites
 from gateway.gallery import Gallery
-from gateway.image_collections import DEFAULT_COLLECTION, ImageCollections
+from gateway.image_collections import ImageCollections
 from gateway.ingest import Acknowledgement, ImageIngest, IngestLimits, UploadResult
 from gateway.ingest_plan import Upload
 from gateway.models import ModelCatalog
+from gateway.placements import Placements
 from gateway.readiness import Readiness
 from gateway.search import QueryVectors, Search
 from gateway.tagging import Tagging
@@ -27,6 +30,8 @@ class Core:
     index: MemoryIndex
     blobs: FolderBlobStore
     models: ModelCatalog
+    placements: Placements
+    writes: CollectionWrites
     collections: ImageCollections
     gallery: Gallery
     ingest: ImageIngest
@@ -59,11 +64,19 @@ def upload(sequence: int, content: bytes, id: str = "", attributes: Attributes |
     return Upload(sequence, content, id, attributes)
 
 
-async def open_core(root: Path, limits: IngestLimits | None = None) -> Core:
-    embedder, index, blobs = ColorEmbedder(), MemoryIndex(), FolderBlobStore(root)
+async def open_core(
+    root: Path,
+    limits: IngestLimits | None = None,
+    embedder: ColorEmbedder | None = None,
+    index: MemoryIndex | None = None,
+) -> Core:
+    """Another core over the same doubles and folder is the gateway after a restart."""
+    embedder, index, blobs = embedder or ColorEmbedder(), index or MemoryIndex(), FolderBlobStore(root)
     models = ModelCatalog(embedder)
-    collections = ImageCollections(index, blobs, models)
-    gallery = Gallery(index, blobs, collections)
+    placements = Placements(index)
+    writes = CollectionWrites()
+    collections = ImageCollections(index, blobs, models, placements, writes)
+    gallery = Gallery(index, blobs, placements, writes)
     readiness = Readiness()
     words = WordsIndex(embedder, index, models, readiness)
     vectors = QueryVectors(embedder, models, gallery)
@@ -72,13 +85,15 @@ async def open_core(root: Path, limits: IngestLimits | None = None) -> Core:
         index=index,
         blobs=blobs,
         models=models,
+        placements=placements,
+        writes=writes,
         collections=collections,
         gallery=gallery,
-        ingest=ImageIngest(embedder, index, blobs, models, collections, limits),
+        ingest=ImageIngest(embedder, index, blobs, models, placements, writes, limits),
         words=words,
         readiness=readiness,
-        search=Search(vectors, index, models, words),
-        tagging=Tagging(vectors, models, words),
+        search=Search(vectors, index, models, placements, words),
+        tagging=Tagging(vectors, models, placements, words),
     )
     await collections.ensure_default()
     return core
