@@ -121,13 +121,13 @@ class DownloadFailed(PullError):
 
 
 class DownloadWrong(PullError):
-    """What was fetched is another file than the recipe names. It was removed."""
+    """What was fetched is another file than the recipe names. Nothing of it is kept."""
 
     def __init__(self, file: str, place: str, why: str) -> None:
         super().__init__(
-            f"What {place} gives is not the {file} that the recipe names: {why}. It was removed. Try again; if it stays "
-            "so, the file was changed there or on the way: set SEMSEARCH_EMBEDDER_MODEL_MIRROR to a folder or a URL "
-            "that has the right one."
+            f"What {place} gives is not the {file} that the recipe names: {why}. Nothing of it is kept. Try again; "
+            "if it stays so, the file was changed there or on the way: set SEMSEARCH_EMBEDDER_MODEL_MIRROR to a folder "
+            "or a URL that has the right one."
         )
         self.place = place
 

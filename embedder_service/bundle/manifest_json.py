@@ -78,9 +78,8 @@ def read_manifest(text: str) -> Manifest:
         or backbone.preprocessing != pb.PREPROCESSING_NONE
     ):
         raise BundleDamaged(
-            "manifest.json does not describe a bundle that this version serves: it wants a network in "
-            f"{KERAS_BACKBONE} or {TFLITE_BACKBONE} and {HEAD} that begins with uint8 pixels. Make the bundle again with "
-            "the trainer."
+            f"manifest.json does not describe a bundle that this version serves: it wants {KERAS_BACKBONE} or "
+            f"{TFLITE_BACKBONE}, which begins with uint8 pixels, and {HEAD}. Make the bundle again with the trainer."
         )
     calibration = message.calibration
     return Manifest(
@@ -109,16 +108,18 @@ def read_manifest(text: str) -> Manifest:
 
 
 def _backbone(manifest: Manifest) -> pb.Backbone:
-    tflite = manifest.backbone == TFLITE_BACKBONE
-    return pb.Backbone(
-        keras_file=None if tflite else manifest.backbone,
-        tflite_file=manifest.backbone if tflite else None,
+    backbone = pb.Backbone(
         input_size=manifest.input_size,
         resize_mode=_RESIZE_MODE[manifest.resize],
         preprocessing=pb.PREPROCESSING_NONE,
         feature_layer=manifest.feature_layer,
         feature_dimension=manifest.feature_dimension,
     )
+    if manifest.backbone == TFLITE_BACKBONE:
+        backbone.tflite_file = manifest.backbone
+    else:
+        backbone.keras_file = manifest.backbone
+    return backbone
 
 
 def to_calibration(calibration: Calibration) -> pb.Calibration:
