@@ -37,17 +37,16 @@ class Network:
             OSError, ValueError, TypeError, KeyError, RuntimeError: they cannot be read, or do not fit together.
         """
         last = keras.models.load_model(head, compile=False)
+        self._features: TfliteBackbone | None = None
         if backbone.suffix == TFLITE:
-            features = TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer)
-            self._features = features
-            self.feature_dimension = features.feature_dimension
+            self._features = TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer)
+            self.feature_dimension = self._features.feature_dimension
             signature = tf.TensorSpec((None, self.feature_dimension), tf.float32)
 
             def embed(inputs: tf.Tensor) -> tf.Tensor:
                 return tf.math.l2_normalize(last(inputs, training=False), axis=1)
         else:
             first = keras.models.load_model(backbone, compile=False)
-            self._features = None
             self.feature_dimension = int(first.output_shape[-1])
             signature = tf.TensorSpec((None, input_size, input_size, 3), tf.uint8)
 
