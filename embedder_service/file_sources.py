@@ -18,7 +18,7 @@ import requests
 
 __all__ = ["Broken", "OpenedFile", "OtherFile", "file_name", "open_file", "place_of"]
 
-_CHUNK = 1 << 16
+_PIECE = 8_192  # of one that breaks off nothing is kept
 _TIMEOUTS = (10.0, 20.0)  # seconds: to connect, and between two pieces
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _MAY_PASS = {408, 425, 429, 500, 502, 503, 504}
@@ -91,7 +91,7 @@ def _open_path(path: Path, size: int, start: int) -> Iterator[OpenedFile]:
     with file:
         _check_size(path.stat().st_size, size)
         file.seek(start)
-        yield OpenedFile(start, iter(lambda: file.read(_CHUNK), b""))
+        yield OpenedFile(start, iter(lambda: file.read(_PIECE), b""))
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def _open_url(url: str, size: int, start: int, etag: str) -> Iterator[OpenedFile
         length = response.headers.get("Content-Length", "")
         if length.isdigit():
             _check_size(start + int(length), size)
-        yield OpenedFile(start, response.iter_content(_CHUNK), "" if tag.startswith("W/") else tag)
+        yield OpenedFile(start, response.iter_content(_PIECE), "" if tag.startswith("W/") else tag)
 
 
 def _check_size(found: int, wanted: int) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from embedder_service.bundle.manifest import DIMENSION, Calibration, Logistic, Manifest
 from embedder_service.bundle.reading import WordTable
+from embedder_service.bundle.recipe_writing import write_recipe
 from embedder_service.bundle.writing import BundleContent, write_bundle
 from embedder_service.images import Resize
 
@@ -67,3 +68,9 @@ def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite
             parent / name,
         )
     return parent / name
+
+
+def write_test_recipe(recipes: Path, bundle: Path, url: str, *, name: str = "small") -> Path:
+    """Writes a recipe to `recipes / name` that fetches the bundle's head from `url`, and returns its folder."""
+    write_recipe(bundle, recipes / name, {"head.keras": url}, words_from="test@sha256:0")
+    return recipes / name
