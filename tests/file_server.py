@@ -43,7 +43,7 @@ def file_server(content: bytes) -> Iterator[FileServer]:
         def do_GET(self) -> None:
             _answer(self, served)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Says nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
