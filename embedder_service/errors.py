@@ -75,8 +75,8 @@ class BundleTooNew(BundleError):
 class ModelNotFound(EmbedderError):
     """There is no bundle of that id."""
 
-    def __init__(self, model_id: str) -> None:
-        super().__init__(f"There is no model {model_id!r}. ListModels tells which there are.")
+    def __init__(self, model_id: str, what_to_do: str = "ListModels tells which there are.") -> None:
+        super().__init__(f"There is no model {model_id!r}. {what_to_do}")
         self.model_id = model_id
 
 

@@ -23,8 +23,8 @@ from typing import NamedTuple, TypeVar
 import structlog
 from prometheus_client import Gauge
 
-from embedder_service.errors import EmbedderError
-from embedder_service.models import ModelFolder
+from embedder_service.errors import EmbedderError, ModelNotFound
+from embedder_service.models import ACTIVE, ModelFolder
 from embedder_service.served_model import Opener, ServedModel
 
 __all__ = ["LoadedModels", "open_models"]
@@ -129,7 +129,7 @@ class LoadedModels:
         await asyncio.gather(*self._closes)
 
     def _serve(self, model: ServedModel) -> None:
-        if model.id != self.active_id:
+        if self.active_id not in ("", model.id):
             log.info("another model serves", model_id=model.id, before=self.active_id)
         self.active_id = model.id
 
@@ -186,7 +186,12 @@ async def open_models(folder: ModelFolder, opener: Opener, threads: Executor) ->
     """
     models = LoadedModels(folder, opener, threads)
     try:
-        await models.follow_choice()
+        try:
+            await models.follow_choice()
+        except ModelNotFound as error:
+            file = folder.models / ACTIVE
+            what_to_do = f"{file} names it: put it back, or remove that file, and the default model serves."
+            raise ModelNotFound(error.model_id, what_to_do) from error
         watch = asyncio.create_task(models.watch_choice())
         try:
             yield models

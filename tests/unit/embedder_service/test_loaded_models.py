@@ -226,3 +226,10 @@ async def test_a_file_that_is_still_being_written_changes_nothing(loaded: Loaded
     loaded.file.write_text("")
     await loaded.models.follow_choice()
     assert await used(loaded) == "a"
+
+
+async def test_a_choice_that_is_gone_at_the_start_is_told_with_its_file(bundles: Path, tmp_path: Path) -> None:
+    (tmp_path / "active").write_text("gone@sha256:000000000000")
+    with ThreadPoolExecutor(1) as threads, pytest.raises(ModelNotFound, match=r"gone@.*active names it: put it back"):
+        async with open_models(ModelFolder(tmp_path, bundles / "a"), Openings(), threads):
+            pass
