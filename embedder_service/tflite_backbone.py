@@ -1,9 +1,11 @@
 """Backbones in .tflite files: the one module of the embedder that knows LiteRT.
 
-Contract: uint8 (n, size, size, 3) RGB → float32 (n, d), quantised features as the numbers that they stand for. The file
-takes one image at a time, so a batch is a loop, and the threads work within an image: on MobileNetV2 (int8, 224 px) and
-2 cores, 14.4 ms an image with one thread and 7.3 with two; two interpreters beside each other took 12. A call may come
-from any one thread at a time.
+Contract: uint8 (n, size, size, 3) RGB → float32 (n, d), quantised features as the numbers that they stand for. A call
+may come from any one thread at a time.
+
+The file takes one image at a time, so a batch is a loop, and the threads work within an image: MobileNetV2 (int8,
+224 px) took 14.4 ms an image with one thread and 7.3 with two on 2 cores. Interpreters beside each other would leave
+an image that comes alone as slow as before.
 """
 
 from __future__ import annotations
