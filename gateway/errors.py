@@ -13,6 +13,7 @@ GatewayError
 ├── UnknownModel             no model has that name
 ├── AmbiguousModel           several models have that name
 ├── SwitchUnderWay           another model is being switched to
+├── SwitchNotStored          which model is switched to cannot be written into the data folder
 ├── ImageNotFound
 ├── BlobMissing              the image is known, its file is missing or damaged
 ├── StorageFull              the data folder cannot be written
@@ -144,6 +145,16 @@ class SwitchUnderWay(GatewayError):
             "changed. Activate that model to see how far it is, and the other one when it is done."
         )
         self.target = target
+
+
+class SwitchNotStored(GatewayError):
+    """Which model is switched to cannot be written into the data folder."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The switch to another model cannot be noted in the data folder: {problem}. Nothing is lost, and searches "
+            "go on. Free space or mend the permissions of the data folder, then activate the model again."
+        )
 
 
 class ImageNotFound(GatewayError):

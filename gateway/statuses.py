@@ -67,6 +67,9 @@ ERRORS: ErrorTable = {
     errors.SwitchUnderWay: lambda e: _about_model(
         grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_SWITCH_UNDER_WAY, e.target
     ),
+    errors.SwitchNotStored: lambda _: ErrorStatus(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL
+    ),
     errors.ImageNotFound: lambda e: ErrorStatus(
         grpc.StatusCode.NOT_FOUND,
         reasons.ERROR_REASON_IMAGE_NOT_FOUND,

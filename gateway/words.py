@@ -54,7 +54,7 @@ class WordsIndex:
             self._more.clear()
             try:
                 serving = await self._models.serving()
-                filled = await self._is_filled(serving.id)
+                filled = await self.is_filled(serving.id)
                 await self._readiness.set(Need.WORDS, filled)
                 if not filled:
                     await self.fill(serving)
@@ -88,7 +88,7 @@ class WordsIndex:
     async def fill(self, model: Model) -> None:
         """Fills the index of a model, if it is not filled."""
         async with self._filling:
-            if not await self._is_filled(model.id):
+            if not await self.is_filled(model.id):
                 await self._add_words(_name_of(model.id), model)
                 await self._index.set_alias(_alias_of(model.id), _name_of(model.id))
 
@@ -112,7 +112,8 @@ class WordsIndex:
                     log.info("removed the words of a model that is not in use", index=info.name)
         self._more.set()
 
-    async def _is_filled(self, model_id: str) -> bool:
+    async def is_filled(self, model_id: str) -> bool:
+        """Tells whether the words of a model can be searched."""
         with suppress(IndexNotFound):
             await self._index.get(_alias_of(model_id))
             return True

@@ -9,15 +9,19 @@ from pathlib import Path
 
 from gateway.blobs import FolderBlobStore
 from gateway.collection_names import DEFAULT_COLLECTION
+from gateway.collection_switch import CollectionSwitch
 from gateway.collection_writes import CollectionWrites
 from gateway.gallery import Gallery
 from gateway.image_collections import ImageCollections
+from gateway.index_copy import CopyLimits
 from gateway.ingest import Acknowledgement, ImageIngest, IngestLimits, UploadResult
 from gateway.ingest_plan import Upload
+from gateway.model_switch import ModelSwitch
 from gateway.models import ModelCatalog
 from gateway.placements import Placements
 from gateway.readiness import Readiness
 from gateway.search import QueryVectors, Search
+from gateway.switch_state import SwitchState
 from gateway.tagging import Tagging
 from gateway.vector_index import Attributes
 from gateway.words import WordsIndex
@@ -39,6 +43,7 @@ class Core:
     readiness: Readiness
     search: Search
     tagging: Tagging
+    switch: ModelSwitch
 
     async def add(self, *uploads: Upload, collection: str = DEFAULT_COLLECTION) -> list[UploadResult]:
         answers = [answer async for answer in self.ingest.run(collection, stream(uploads))]
@@ -94,6 +99,13 @@ async def open_core(
         readiness=readiness,
         search=Search(vectors, index, models, placements, words),
         tagging=Tagging(vectors, models, placements, words),
+        switch=ModelSwitch(
+            embedder,
+            collections,
+            words,
+            CollectionSwitch(embedder, index, blobs, placements, writes, CopyLimits(page_images=3, batch_images=2)),
+            SwitchState(root.parent / "gateway" / "model_switch"),
+        ),
     )
     await collections.ensure_default()
     return core

@@ -33,6 +33,7 @@ EXAMPLES: list[GatewayError] = [
     errors.UnknownModel("m"),
     errors.AmbiguousModel("m", ["m@sha256:0", "m@sha256:1"]),
     errors.SwitchUnderWay("m"),
+    errors.SwitchNotStored("full"),
     errors.ImageNotFound("c", "i"),
     errors.BlobMissing("00", "is missing"),
     errors.StorageFull("full"),
