@@ -180,16 +180,21 @@ class Trial:
         assert set(index.indexes) == {*index.aliases.values()}, "nothing is left behind"
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of files for all trials: files are named by what is in them, and writing each anew takes longest."""
+    return tmp_path_factory.mktemp("files")
+
+
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS)
 def test_writes_at_any_moment_of_a_switch_are_kept(
-    tmp_path_factory: pytest.TempPathFactory, steps: Sequence[tuple[int, Any]]
+    tmp_path_factory: pytest.TempPathFactory, files: Path, steps: Sequence[tuple[int, Any]]
 ) -> None:
     async def run() -> None:
-        root = tmp_path_factory.mktemp("data")
-        core = await open_core(root / "images")
+        core = await open_core(files / "images")
         await core.words.fill(MODEL)
-        trial = Trial(core, root / "state")
+        trial = Trial(core, tmp_path_factory.mktemp("gateway") / "model_switch")
         for name, *arguments in BEFORE:
             await getattr(trial, f"_{name}")(*arguments)
         trial.begin()
