@@ -217,6 +217,7 @@ def export(
 @_one_sentence
 def starter(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
+    teacher: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite, to distil from.", exists=True)],
     run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/starter"),
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("starter/bundle"),
     gallery: Annotated[Path, typer.Option(help="Folder of the rendered gallery.")] = Path("starter/gallery"),
@@ -224,7 +225,7 @@ def starter(
     """Make the bundle and the gallery that ship, from photos, a sentence model and WordNet (hours)."""
     from trainer.starter.recipe import make_starter
 
-    make_starter(photos, run, bundle, gallery, console)
+    make_starter(photos, teacher, run, bundle, gallery, console)
 
 
 @app.command("mobilenet-v2")
