@@ -360,6 +360,9 @@ async def test_a_switch_that_crashes_at_any_call_leaves_searches_right_and_is_fi
     crashes = 0
     for number in range(10_000):
         root = tmp_path / str(number)
+        root.mkdir()
+        # One folder of files for all: writing them anew each time would take longest.
+        (root / "images").symlink_to(tmp_path)
         embedder, index, _ = await _filled(root)
         if not await _switch_until(root, embedder, index, CrashPoint(number, after=after)):
             break
