@@ -232,7 +232,7 @@ def test_another_server_at_the_address_is_told(stack: ClientStack) -> None:
         (["search", " "], "word", "EMPTY_QUERY"),
         (["search", "quux"], "known", "UNKNOWN_WORDS"),
         (["index", ".", "-c", "No/Such Name"], "No/Such Name", "INVALID_ID"),
-        (["model", "pull", "nothing"], "nothing", "MODEL_NOT_FOUND"),
+        (["model", "pull", "nothing"], "nothing", "RECIPE_NOT_FOUND"),
         (["model", "activate", "nothing"], "nothing", "MODEL_NOT_FOUND"),
         (["model", "activate", ""], "empty", "INVALID_FIELD"),
     ],

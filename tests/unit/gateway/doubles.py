@@ -152,7 +152,7 @@ class ColorEmbedder:
 
     async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
         if recipe not in self.pulls:
-            raise Refused(Refusal(f"There is no recipe {recipe}.", 5, "MODEL_NOT_FOUND"))
+            raise Refused(Refusal(f"There is no recipe {recipe}.", 5, "RECIPE_NOT_FOUND"))
         for progress in self.pulls[recipe]:
             if progress.model:
                 self.models[progress.model.id] = progress.model
