@@ -15,6 +15,8 @@ Invariants:
 - A batch is whatever waits when the stage before is free; nothing waits for a timer.
 - One bad image is answered with its error and ends nothing. What ends the stream leaves acknowledged images as they
   are.
+- An image is embedded with its collection's model. Where the collection gets another one before the item is stored, the
+  index refuses the vector, and the image is embedded anew.
 """
 
 from __future__ import annotations
