@@ -109,8 +109,9 @@ class IndexCopy:
             gone = set(chunk) - {item.id for item in items}
             self._failed -= gone
             await self._remove(sorted(gone))
-            ordered = sorted(items, key=lambda item: str(_image(item)["create_time"]))
-            await self._bring(ordered, await self._known(ordered), patience)
+            if items:
+                ordered = sorted(items, key=lambda item: str(_image(item)["create_time"]))
+                await self._bring(ordered, await self._known(ordered), patience)
 
     async def _bring(self, items: Sequence[Item], known: dict[str, Item], patience: float) -> None:
         """Copies a page of items; `known` is what the target has of them."""
@@ -189,8 +190,6 @@ class IndexCopy:
             self._tally.done -= len(ids) - len(unknown)
 
     async def _known(self, items: Sequence[Item]) -> dict[str, Item]:
-        if not items:
-            return {}
         found = await self._index.get_items(self._route.target, [item.id for item in items])
         return {item.id: item for item in found}
 
@@ -198,7 +197,8 @@ class IndexCopy:
         token = ""
         while True:
             items, token = await self._index.list_items(name, page_size=self._limits.page_images, page_token=token)
-            yield items
+            if items:
+                yield items
             if not token:
                 return
 

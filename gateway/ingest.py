@@ -15,6 +15,8 @@ Invariants:
 - A batch is whatever waits when the stage before is free; nothing waits for a timer.
 - One bad image is answered with its error and ends nothing. What ends the stream leaves acknowledged images as they
   are.
+- An image is embedded with its collection's model. Where the collection gets another one before the item is stored, the
+  index refuses the vector, and the image is embedded anew.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from gateway.embedding import Embedder, ImageEmbedding, ImageInput, Vector
 from gateway.errors import CollectionOfOtherModel, GatewayError
 from gateway.images import StoredImage, require_image_id
 from gateway.ingest_plan import Entry, IngestPlanner, Step, Upload
+from gateway.ingest_results import Acknowledgement, UploadResult, result_of
 from gateway.ingest_window import IngestWindow
 from gateway.models import ModelCatalog
 from gateway.placements import Placement, Placements
@@ -55,24 +58,6 @@ class IngestLimits:
     batch_images: int = 16
     batch_bytes: int = 16 * 2**20
     overload_seconds: float = 60.0
-
-
-@dataclass(frozen=True)
-class UploadResult:
-    """What became of an upload; `error` says why it was refused, `duplicate_of` names the image that was there."""
-
-    sequence: int
-    id: str
-    error: Exception | None = None
-    duplicate_of: str = ""
-
-
-@dataclass(frozen=True)
-class Acknowledgement:
-    """Results of some uploads; all up to and including `durable_sequence` have been answered, here or before."""
-
-    results: tuple[UploadResult, ...]
-    durable_sequence: int
 
 
 @dataclass(frozen=True)
@@ -282,7 +267,7 @@ class ImageIngest:
         images: dict[str, StoredImage] = {}
         results = []
         for step in steps:
-            results.append(_result(step))
+            results.append(result_of(step))
             entry_of_step = step.entry
             if entry_of_step is None or entry_of_step.image is None:
                 continue
@@ -294,14 +279,6 @@ class ImageIngest:
         added = [entry for entry in embedded.results if entry.image]
         replaced = [old.sha256 for entry in added if (old := entry.replaces) and old.sha256 != entry.sha256]
         return results, items, replaced
-
-
-def _result(step: Step) -> UploadResult:
-    entry = step.entry
-    error = step.error or (entry.error if entry else None)
-    if error is not None or entry is None:
-        return UploadResult(step.upload.sequence, "", error)
-    return UploadResult(step.upload.sequence, entry.id, duplicate_of=entry.id if step.duplicate else "")
 
 
 def _sha256(content: bytes) -> str:

@@ -19,7 +19,7 @@ from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
 from gateway.gallery import AttributesChange
 from gateway.image_collections import Collection
 from gateway.images import StoredImage, require_image_id
-from gateway.ingest import UploadResult
+from gateway.ingest_results import UploadResult
 from gateway.search import ImageMatch, ImageSource
 from gateway.structs import to_json, to_struct, to_value, value_to_json
 from gateway.switch_run import SwitchProgress

@@ -14,8 +14,9 @@ from gateway.collection_writes import CollectionWrites
 from gateway.gallery import Gallery
 from gateway.image_collections import ImageCollections
 from gateway.index_copy import CopyLimits
-from gateway.ingest import Acknowledgement, ImageIngest, IngestLimits, UploadResult
+from gateway.ingest import ImageIngest, IngestLimits
 from gateway.ingest_plan import Upload
+from gateway.ingest_results import Acknowledgement, UploadResult
 from gateway.model_switch import ModelSwitch
 from gateway.models import ModelCatalog
 from gateway.placements import Placements

@@ -45,7 +45,7 @@ from gateway.errors import (
     UnknownWords,
 )
 from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
-from gateway.vector_index import Attributes, IndexInfo, Item, Neighbor, NewIndex
+from gateway.vector_index import MAX_ITEMS_A_CALL, Attributes, IndexInfo, Item, Neighbor, NewIndex
 
 COLORS: Mapping[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
@@ -152,7 +152,7 @@ class ColorEmbedder:
 
     async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
         if recipe not in self.pulls:
-            raise Refused(Refusal(f"There is no recipe {recipe}.", 5, "MODEL_NOT_FOUND"))
+            raise Refused(Refusal(f"There is no recipe {recipe}.", 5, "RECIPE_NOT_FOUND"))
         for progress in self.pulls[recipe]:
             if progress.model:
                 self.models[progress.model.id] = progress.model
@@ -253,6 +253,7 @@ class MemoryIndex:
         index = self._index(name)
         if model_id != index.definition.model_id:
             raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
+        assert 1 <= len(items) <= MAX_ITEMS_A_CALL
         assert len({item.id for item in items}) == len(items), "an id twice in one message"
         for item in items:
             assert "/" not in item.id
@@ -261,10 +262,12 @@ class MemoryIndex:
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
         items = self._index(name).items
+        assert 1 <= len(ids) <= MAX_ITEMS_A_CALL
         return [item_id for item_id in ids if items.pop(item_id, None) is None]
 
     async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
         items = self._index(name).items
+        assert 1 <= len(ids) <= MAX_ITEMS_A_CALL
         return [
             items[item_id] if vectors else replace(items[item_id], vector=None) for item_id in ids if item_id in items
         ]

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 import gateway.model_switch
-from gateway.embedding import TextQuery
 from gateway.errors import (
     AmbiguousModel,
     DependencyUnavailable,
@@ -19,28 +16,23 @@ from gateway.errors import (
     SwitchUnderWay,
     UnknownModel,
 )
-from gateway.gallery import AttributesChange
 from gateway.image_collections import ORPHAN_AGE
 from gateway.ingest_plan import Upload
-from gateway.search import ImageSource, Page, Scope
 from gateway.switch_run import SwitchProgress
-from tests.unit.gateway.core import Core, open_core, until, upload
-from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, ColorEmbedder, MemoryIndex, picture, sha256
-from tests.unit.gateway.faulty import Crash, CrashPoint
+from tests.unit.gateway.core import Core, until, upload
+from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, picture, sha256
+from tests.unit.gateway.switching import (
+    NAMES,
+    activate,
+    answers_rightly,
+    images,
+    is_switched,
+    settled,
+    switching,
+    vectors_are_of,
+)
 
-NAMES = ["red", "green", "blue", "yellow", "purple", "orange", "crimson"]
 THIRD_MODEL = replace(MODEL, id="another@sha256:cccccccccccc")
-Images = Mapping[str, tuple[str, object]]
-
-
-@asynccontextmanager
-async def switching(core: Core) -> AsyncIterator[None]:
-    task = asyncio.create_task(core.switch.keep_switching())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)
@@ -55,56 +47,6 @@ async def gallery(core: Core) -> Core:
     await core.add(*(upload(n, picture(name), name, {"n": float(n)}) for n, name in enumerate(NAMES)))
     await core.add(upload(1, picture("red"), "red"), collection="other")
     return core
-
-
-async def activate(core: Core, name: str = OTHER_MODEL.id) -> list[SwitchProgress]:
-    async with asyncio.timeout(10):
-        return [progress async for progress in core.switch.activate(name)]
-
-
-async def settled(core: Core) -> None:
-    """Waits until no switch is under way."""
-    await until(lambda: not core.switch._state.read())
-
-
-async def images(core: Core, collection: str = "gallery") -> dict[str, tuple[str, object]]:
-    """What a collection has, in its order, by what callers see."""
-    found, _ = await core.gallery.list_page(collection, 1000, "", None)
-    return {image.id: (image.sha256, image.attributes.get("n")) for image in found}
-
-
-def vectors_are_of(core: Core, collection: str, model_id: str) -> bool:
-    index = core.index.indexes[core.index.aliases[f"images-{collection}"]]
-    expected = {sha256(picture(name)): core.embedder.vector(COLORS[name], model_id) for name in NAMES}
-    return index.definition.model_id == model_id and all(
-        item.vector == pytest.approx(expected[item.attributes["image"]["sha256"]], abs=0.05)  # type: ignore[index, call-overload]
-        for item in index.items.values()
-    )
-
-
-def is_switched(core: Core, *collections: str) -> None:
-    """Everything is of the new model, and nothing else is left."""
-    assert core.embedder.model.id == OTHER_MODEL.id
-    aliases = {f"images-{each}" for each in collections}
-    assert set(core.index.aliases) == {*aliases, "words", "words.ba9876543210"}
-    assert set(core.index.indexes) == {*(core.index.aliases[each] for each in aliases), "words-ba9876543210"}
-    assert core.index.aliases["words"] == core.index.aliases["words.ba9876543210"] == "words-ba9876543210"
-    for each in collections:
-        assert vectors_are_of(core, each, OTHER_MODEL.id)
-    assert not core.switch._state.read()
-
-
-async def answers_rightly(core: Core) -> None:
-    """Searches and tags find what they should, whichever models the collections are of."""
-    found = await core.search.by_text(TextQuery("red"), "query", Scope("gallery"), Page(0, 20))
-    assert found.matches[0].image.id == "red"
-    found = await core.search.by_image(ImageSource(image_id="yellow"), (), Scope("gallery"), Page(0, 20))
-    assert found.matches[0].image.id == "orange"
-    for source in (ImageSource(image_id="red"), ImageSource(content=picture("red"))):
-        tags = await core.tagging.tag(source, "gallery", 1, None)
-        assert [tag.word for tag in tags.tags] == ["red"]
-    similar = await core.search.similar_words(TextQuery("red"), "query", Page(0, 1))
-    assert [word.word for word in similar.words] == ["crimson"]
 
 
 async def test_every_collection_gets_the_models_vectors_and_keeps_everything_else(gallery: Core) -> None:
@@ -328,57 +270,3 @@ async def test_what_a_switch_fills_is_not_swept(gallery: Core) -> None:
     await asyncio.gather(*sweeps)
     is_switched(gallery, "gallery", "other")
     assert list(await images(gallery)) == NAMES
-
-
-async def _filled(root: Path) -> tuple[ColorEmbedder, MemoryIndex, Core]:
-    core = await open_core(root / "images")
-    await core.words.fill(MODEL)
-    await core.collections.create("other", "")
-    await core.add(*(upload(n, picture(name), name, {"n": float(n)}) for n, name in enumerate(NAMES)))
-    await core.add(upload(1, picture("red"), "red"), collection="other")
-    return core.embedder, core.index, core
-
-
-async def _switch_until(root: Path, embedder: ColorEmbedder, index: MemoryIndex, point: CrashPoint) -> bool:
-    """Runs a gateway that is asked to switch; tells whether it crashed."""
-    crashing = await open_core(root / "images", embedder=point.wrap(embedder), index=point.wrap(index))
-    point.armed = True
-    background = asyncio.create_task(crashing.switch.keep_switching())
-    asking = asyncio.create_task(activate(crashing))
-    await asyncio.wait({background, asking}, return_when=asyncio.FIRST_COMPLETED)
-    crashed = background.done() or isinstance(asking.exception() if asking.done() else None, Crash)
-    for task in (background, asking):
-        task.cancel()
-    await asyncio.gather(background, asking, return_exceptions=True)
-    return crashed
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_switch_that_crashes_at_any_call_leaves_searches_right_and_is_finished_by_the_next_start(
-    tmp_path: Path, after: bool
-) -> None:
-    crashes = 0
-    for number in range(10_000):
-        root = tmp_path / str(number)
-        embedder, index, _ = await _filled(root)
-        if not await _switch_until(root, embedder, index, CrashPoint(number, after=after)):
-            break
-        crashes += 1
-        restarted = await open_core(root / "images", embedder=embedder, index=index)
-        await answers_rightly(restarted)
-        # Writes between a crash and the end of the switch: what was copied already is out of date.
-        await restarted.gallery.delete("gallery", ["green"])
-        await restarted.gallery.update("gallery", "blue", {"n": 9.0}, AttributesChange())
-        await restarted.add(upload(1, picture("green"), "purple", {"n": 8.0}))
-        expected = await images(restarted)
-        async with switching(restarted):
-            await settled(restarted)
-            await activate(restarted)
-        for each in index.indexes.values():
-            each.create_time -= ORPHAN_AGE
-        await restarted.collections.sweep()  # the old index of a collection, where the crash came before it was removed
-        is_switched(restarted, "gallery", "other")
-        assert await images(restarted) == expected
-        assert (len(expected), expected["blue"][1], expected["purple"]) == (6, 9.0, (sha256(picture("green")), 8.0))
-        await answers_rightly(restarted)
-    assert crashes > 40
