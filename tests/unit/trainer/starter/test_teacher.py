@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from trainer.features import FeatureSet
+from trainer.starter import teacher
 from trainer.starter.teacher import held_out_probabilities
 
-CLASSES, EACH = 3, 800
+CLASSES, EACH = 3, 400
+
+
+@pytest.fixture(autouse=True)
+def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "BATCH", 16)
 
 
 def features(labels: NDArray[np.int64]) -> FeatureSet:
