@@ -8,7 +8,7 @@
     ├── InvalidRequest      something in the request is wrong: a field, the query, the image, the page token
     ├── NotFound            no image, collection or model of that id
     ├── AlreadyExists       a collection of that id exists
-    ├── WrongState          right request, wrong moment: for example a collection made with another model
+    ├── WrongState          right request, wrong moment: for example another model is being switched to
     └── ServerFailed        the server's own fault, or damage on its disk
 
 Each has `reason`, a name of `semsearch.v1.ErrorReason` without its prefix ("" where the server sent none), and `hint`,

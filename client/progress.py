@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 
-def progress_bar(console: Console, *, disable: bool = False) -> Progress:
+def progress_bar(console: Console, *, of_bytes: bool = False, disable: bool = False) -> Progress:
     """Returns a bar that vanishes when it is done; where nobody watches there is none, it would only fill a log."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
+        *((DownloadColumn(), TransferSpeedColumn()) if of_bytes else (MofNCompleteColumn(), _Rate())),
         TimeRemainingColumn(),
         console=console,
         transient=True,

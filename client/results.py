@@ -139,3 +139,22 @@ class Model:
     active: bool
     default_min_relevance: float
     metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class PullProgress:
+    """How many bytes of a model's files are here; `model` is None until it is made."""
+
+    bytes_done: int
+    bytes_total: int
+    model: Model | None = None
+
+
+@dataclass(frozen=True)
+class SwitchProgress:
+    """How many images the new model has embedded, and how many it cannot; `model` is None until it serves."""
+
+    images_done: int
+    images_total: int
+    images_failed: int
+    model: Model | None = None

@@ -37,7 +37,6 @@ _HINTS = {
     "OVERLOADED": "Try again in a moment.",
     "DEPENDENCY_UNAVAILABLE": "Try again in a moment.",
     "STORAGE_FULL": "Make room on the server's disk, then try again.",
-    "MODEL_MISMATCH": "Index the images into a new collection, or start the model that made this one.",
 }
 
 

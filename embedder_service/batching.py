@@ -99,12 +99,13 @@ class Batcher:
 
 @asynccontextmanager
 async def open_batcher(model: Run, max_batch: int) -> AsyncIterator[Batcher]:
-    """Runs a batcher in the background for the length of a `with`."""
-    with ThreadPoolExecutor(1, thread_name_prefix="model") as thread:
-        batcher = Batcher(model, max_batch, thread)
-        running = asyncio.create_task(batcher.run())
-        try:
-            yield batcher
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
+    """Runs a batcher in the background for the length of a `with`; its end waits for the batch that the model is at."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+    batcher = Batcher(model, max_batch, thread)
+    running = asyncio.create_task(batcher.run())
+    try:
+        yield batcher
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await asyncio.to_thread(thread.shutdown)  # a model is closed while others serve on this event loop

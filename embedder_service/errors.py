@@ -5,6 +5,12 @@ EmbedderError
 │   ├── BundleDamaged   its files do not match its manifest or its self-test
 │   └── BundleTooNew    it was written in a newer format than this version reads
 ├── ModelNotFound       there is no bundle of that id
+├── StorageFull         the disk is full, or the data folder cannot be written
+├── PullError           a model cannot be made from its recipe
+│   ├── RecipeNotFound  there is no recipe of that name
+│   ├── RecipeUnusable  the recipe cannot be read, or a file that it counts on is not here
+│   ├── DownloadFailed  a file could not be fetched
+│   └── DownloadWrong   what was fetched is another file than the recipe names
 ├── Overloaded          too many images wait for the model
 ├── ImageError          what was sent cannot be embedded
 │   ├── NotAnImage      the bytes are not an image of a known format
@@ -21,7 +27,7 @@ EmbedderError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 __all__ = [
     "BundleDamaged",
@@ -29,6 +35,8 @@ __all__ = [
     "BundleTooNew",
     "CancelledTerms",
     "DamagedImage",
+    "DownloadFailed",
+    "DownloadWrong",
     "EmbedderError",
     "EmptyQuery",
     "ImageError",
@@ -38,8 +46,12 @@ __all__ = [
     "ModelNotFound",
     "NotAnImage",
     "Overloaded",
+    "PullError",
     "QueryError",
     "QueryTooLong",
+    "RecipeNotFound",
+    "RecipeUnusable",
+    "StorageFull",
     "UnknownWords",
 ]
 
@@ -63,9 +75,61 @@ class BundleTooNew(BundleError):
 class ModelNotFound(EmbedderError):
     """There is no bundle of that id."""
 
-    def __init__(self, model_id: str) -> None:
-        super().__init__(f"There is no model {model_id!r}. ListModels tells which there are.")
+    def __init__(self, model_id: str, what_to_do: str = "ListModels tells which there are.") -> None:
+        super().__init__(f"There is no model {model_id!r}. {what_to_do}")
         self.model_id = model_id
+
+
+class StorageFull(EmbedderError):
+    """The disk is full, or the data folder cannot be written."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} Make room or allow writing there, then try again. Nothing is lost.")
+
+
+class PullError(EmbedderError):
+    """A model cannot be made from its recipe."""
+
+
+class RecipeNotFound(PullError):
+    """There is no recipe of that name; `names` are those there are."""
+
+    def __init__(self, recipe: str, names: Sequence[str]) -> None:
+        there = (
+            f"There are: {', '.join(names)}."
+            if names
+            else "There is none; SEMSEARCH_EMBEDDER_RECIPES names their folder."
+        )
+        super().__init__(f"There is no recipe {recipe!r}. {there}")
+        self.recipe = recipe
+
+
+class RecipeUnusable(PullError):
+    """The recipe cannot be read, or a file that it counts on is not here."""
+
+
+class DownloadFailed(PullError):
+    """A file could not be fetched. What came of it is kept."""
+
+    def __init__(self, file: str, place: str, why: str) -> None:
+        super().__init__(
+            f"{file} could not be fetched from {place}: {why}. Try again: it goes on where it stopped. Where this "
+            f"machine cannot reach that place, put the file into a folder under the name {file} and set "
+            "SEMSEARCH_EMBEDDER_MODEL_MIRROR to that folder, or to the URL of a server that has it."
+        )
+        self.place = place
+
+
+class DownloadWrong(PullError):
+    """What was fetched is another file than the recipe names. Nothing of it is kept."""
+
+    def __init__(self, file: str, place: str, why: str) -> None:
+        super().__init__(
+            f"What {place} gives is not the {file} that the recipe names: {why}. Nothing of it is kept. Try again; "
+            "if it stays so, the file was changed there or on the way: set SEMSEARCH_EMBEDDER_MODEL_MIRROR to a folder "
+            "or a URL that has the right one."
+        )
+        self.place = place
 
 
 class Overloaded(EmbedderError):

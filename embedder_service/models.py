@@ -2,7 +2,8 @@
 
 Contract: bundles lie in folders of `SEMSEARCH_DATA/models`, beside the default one that ships. The file
 `models/active` holds the id of the one that serves; without it the default one does. A bundle that cannot be read is
-left out of the list and told in the log, so that one damaged download hides no other.
+left out of the list and told in the log, so that one damaged download hides no other. Folders whose names begin with a
+dot are work in progress.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import structlog
 
 from embedder_service.bundle.manifest import Manifest
 from embedder_service.bundle.reading import MANIFEST, peek
+from embedder_service.durable_files import storage_errors, write_file
 from embedder_service.errors import BundleError, ModelNotFound
 
 __all__ = ["ACTIVE", "ModelFolder"]
@@ -36,19 +38,52 @@ class ModelFolder:
 
         Raises:
             ModelNotFound: `models/active` names a bundle that is not there.
+            BundleError: there is no `models/active`, and the default bundle cannot be read.
         """
-        file = self.models / ACTIVE
-        if not file.exists():
-            return self.default
-        wanted = file.read_text(encoding="utf-8").strip()
-        for folder, manifest in self._bundles():
-            if manifest.id == wanted:
+        return self.folder(self.active_id())
+
+    def active_id(self) -> str:
+        """Returns the id of the bundle that should serve; it need not be there.
+
+        Raises:
+            BundleError: there is no `models/active`, and the default bundle cannot be read.
+        """
+        try:
+            return (self.models / ACTIVE).read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return peek(self.default).id
+
+    def choice(self) -> tuple[int, ...] | None:
+        """Returns what differs whenever `models/active` was written, and None where it is not there."""
+        try:
+            status = (self.models / ACTIVE).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino, status.st_size
+
+    def set_active(self, model_id: str) -> None:
+        """Makes a bundle the one that should serve, now and after a restart.
+
+        Raises:
+            StorageFull: the file cannot be written.
+        """
+        with storage_errors(self.models / ACTIVE):
+            write_file(self.models / ACTIVE, f"{model_id}\n")
+
+    def folder(self, model_id: str) -> Path:
+        """Returns the folder of a bundle.
+
+        Raises:
+            ModelNotFound: there is none of that id.
+        """
+        for folder, manifest in self.bundles():
+            if manifest.id == model_id:
                 return folder
-        raise ModelNotFound(wanted)
+        raise ModelNotFound(model_id)
 
     def manifests(self) -> list[Manifest]:
         """Returns the manifest of every bundle that can be read, by id."""
-        found = {manifest.id: manifest for _, manifest in self._bundles()}
+        found = {manifest.id: manifest for _, manifest in self.bundles()}
         return [found[model_id] for model_id in sorted(found)]
 
     def manifest(self, model_id: str) -> Manifest:
@@ -57,12 +92,13 @@ class ModelFolder:
         Raises:
             ModelNotFound: there is none of that id.
         """
-        for _, manifest in self._bundles():
+        for _, manifest in self.bundles():
             if manifest.id == model_id:
                 return manifest
         raise ModelNotFound(model_id)
 
-    def _bundles(self) -> Iterator[tuple[Path, Manifest]]:
+    def bundles(self) -> Iterator[tuple[Path, Manifest]]:
+        """Yields the folder and the manifest of every bundle that can be read, the default one first."""
         kept = sorted(self.models.glob(f"[!.]*/{MANIFEST}"))
         for file in (self.default / MANIFEST, *kept):
             try:

@@ -15,10 +15,12 @@ from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
 
 from embedder_service import translate
-from embedder_service.bundle.reading import Bundle
-from embedder_service.errors import ImageError, Overloaded, QueryError
+from embedder_service.bundle.manifest import Manifest
+from embedder_service.errors import EmbedderError, ImageError, QueryError
 from embedder_service.image_embedding import ImageEmbedder, ImageInput, ImageVector
+from embedder_service.loaded_models import LoadedModels
 from embedder_service.models import ModelFolder
+from embedder_service.pulling import Pulls
 from embedder_service.text.embedding import TextVector, embed_terms
 from embedder_service.text.vocabulary import Vocabulary
 from serving.errors import InvalidField
@@ -33,36 +35,37 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
-    """Serves one model."""
+    """Serves the model that is active, and any other that a call names."""
 
     def __init__(
-        self, bundle: Bundle, images: ImageEmbedder, models: ModelFolder, limits: pb.Limits, threads: Executor
+        self, models: LoadedModels, folder: ModelFolder, pulls: Pulls, limits: pb.Limits, threads: Executor
     ) -> None:
-        self._bundle = bundle
-        self._id = bundle.manifest.id
-        self._vocabulary = Vocabulary(bundle.words)
-        self._images = images
         self._models = models
+        self._folder = folder
+        self._pulls = pulls
         self._limits = limits
         self._threads = threads
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: Context) -> pb.EmbedTextResponse:
         """Turns queries into vectors."""
         translate.check_count(len(request.queries), self._limits.max_queries, "queries")
+        async with self._models.use(request.model_id) as model:
 
-        def embed() -> list[pb.TextEmbedding]:
-            return [translate.from_text(_embed_text(query, self._vocabulary)) for query in request.queries]
+            def embed() -> list[pb.TextEmbedding]:
+                return [translate.from_text(_embed_text(query, model.vocabulary)) for query in request.queries]
 
-        return pb.EmbedTextResponse(embeddings=await self._on_thread(embed), model_id=self._id)
+            return pb.EmbedTextResponse(embeddings=await self._on_thread(embed), model_id=model.id)
 
     async def EmbedImages(self, request: pb.EmbedImagesRequest, context: Context) -> pb.EmbedImagesResponse:
         """Turns images into vectors."""
         translate.check_count(len(request.images), self._limits.max_images, "images")
-        results = await self._embed_images([translate.to_image(image) for image in request.images])
+        inputs = [translate.to_image(image) for image in request.images]
+        async with self._models.use(request.model_id) as model:
+            results = await _embed_images(inputs, model.images)
         timings = [result.timings for result in results if isinstance(result, ImageVector)]
         return pb.EmbedImagesResponse(
             embeddings=[translate.from_image(result) for result in results],
-            model_id=self._id,
+            model_id=model.id,
             timings=translate.from_timings(timings),
         )
 
@@ -95,43 +98,65 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         """Sends the vocabulary."""
         if request.skip < 0:
             raise InvalidField("skip", f"must not be negative; it is {request.skip}.")
-        table = self._bundle.words
+        async with self._models.use(request.model_id) as model:
 
-        def words(first: int) -> pb.StreamWordsResponse:
-            return pb.StreamWordsResponse(model_id=self._id, words=translate.from_words(table, first, _WORDS))
+            def words(first: int) -> pb.StreamWordsResponse:
+                return pb.StreamWordsResponse(model_id=model.id, words=translate.from_words(model.words, first, _WORDS))
 
-        for first in range(request.skip, len(table.words), _WORDS):
-            yield await self._on_thread(lambda first=first: words(first))  # type: ignore[misc]
+            for first in range(request.skip, len(model.words.words), _WORDS):
+                yield await self._on_thread(lambda first=first: words(first))  # type: ignore[misc]
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
         """Describes a model."""
-        manifest = self._bundle.manifest
-        if request.id not in ("", self._id):
-            manifest = await self._on_thread(lambda: self._models.manifest(request.id))
-        return pb.GetModelResponse(model=translate.from_manifest(manifest, self._id), limits=self._limits)
+        loaded = self._models.loaded(request.id)
+        manifest = loaded.manifest if loaded else await self._on_thread(lambda: self._folder.manifest(request.id))
+        return pb.GetModelResponse(model=self._described(manifest), limits=self._limits)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         """Lists the models."""
-        manifests = await self._on_thread(self._models.manifests)
-        return pb.ListModelsResponse(models=[translate.from_manifest(each, self._id) for each in manifests])
+        manifests = await self._on_thread(self._folder.manifests)
+        return pb.ListModelsResponse(models=[self._described(manifest) for manifest in manifests])
 
-    async def _embed_images(self, images: Sequence[ImageInput | ImageError]) -> list[ImageVector | ImageError]:
-        """Embeds the images that can be, and puts what is wrong with the others in their places."""
-        embedded = iter(await self._images.embed([image for image in images if isinstance(image, ImageInput)]))
-        return [next(embedded) if isinstance(image, ImageInput) else image for image in images]
+    async def PullModel(self, request: pb.PullModelRequest, context: Context) -> AsyncIterator[pb.PullModelResponse]:
+        """Makes a model from a recipe."""
+        async for progress in self._pulls.pull(request.recipe):
+            model = self._described(progress.made) if progress.made else None
+            yield pb.PullModelResponse(bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, model=model)
+
+    async def ActivateModel(self, request: pb.ActivateModelRequest, context: Context) -> pb.ActivateModelResponse:
+        """Makes a model the one that serves."""
+        if not request.id:
+            raise InvalidField("id", "must be the id of a model. ListModels tells which there are.")
+        model = await self._models.activate(request.id)
+        return pb.ActivateModelResponse(model=self._described(model.manifest))
 
     async def _answer(self, request: pb.StreamEmbedImagesRequest) -> pb.StreamEmbedImagesResponse:
-        result: ImageVector | ImageError | Overloaded
+        image = translate.to_image(request.image)
+        result: ImageVector | EmbedderError
+        model_id = request.model_id
         try:
-            [result] = await self._embed_images([translate.to_image(request.image)])
-        except Overloaded as error:
+            async with self._models.use(model_id) as model:
+                model_id = model.id
+                [result] = await _embed_images([image], model.images)
+        except EmbedderError as error:
             result = error
         return pb.StreamEmbedImagesResponse(
-            sequence=request.sequence, embedding=translate.from_image(result), model_id=self._id
+            sequence=request.sequence, embedding=translate.from_image(result), model_id=model_id
         )
+
+    def _described(self, manifest: Manifest) -> pb.Model:
+        return translate.from_manifest(manifest, self._models.active_id)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+async def _embed_images(
+    images: Sequence[ImageInput | ImageError], embedder: ImageEmbedder
+) -> list[ImageVector | ImageError]:
+    """Embeds the images that can be, and puts what is wrong with the others in their places."""
+    embedded = iter(await embedder.embed([image for image in images if isinstance(image, ImageInput)]))
+    return [next(embedded) if isinstance(image, ImageInput) else image for image in images]
 
 
 def _embed_text(query: pb.TextQuery, vocabulary: Vocabulary) -> TextVector | QueryError:

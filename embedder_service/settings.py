@@ -22,6 +22,13 @@ class EmbedderSettings(ServiceSettings):
     default_bundle: Path = Field(
         Path("starter/bundle"), description="Folder of the bundle that serves where none was made active."
     )
+    recipes: Path = Field(
+        Path("starter/recipes"), description="Folder of the recipes from which models are made that do not ship."
+    )
+    model_mirror: str = Field(
+        "",
+        description="Folder or URL where files of recipes are looked for by name; empty means where the recipe says.",
+    )
     max_image_bytes: int = Field(32 * 2**20, ge=1, description="Bytes an image may have.")
     max_image_pixels: int = Field(100_000_000, ge=1, description="Pixels an image may have.")
     max_image_frames: int = Field(10_000, ge=1, description="Frames an animation may have.")

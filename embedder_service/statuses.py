@@ -13,6 +13,7 @@ from serving.errors import ErrorStatus, ErrorTable, Resource
 __all__ = ["ERRORS"]
 
 _RETRY_SECONDS = 1.0
+_FETCH_AGAIN_SECONDS = 5.0
 
 
 def _invalid(reason: reasons.ErrorReason.ValueType, **metadata: str) -> ErrorStatus:
@@ -31,6 +32,22 @@ ERRORS: ErrorTable = {
         StatusCode.NOT_FOUND,
         reasons.ERROR_REASON_MODEL_NOT_FOUND,
         resource=Resource("semsearch.embedder.v1.Model", error.model_id),
+    ),
+    errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
+    errors.RecipeNotFound: lambda error: ErrorStatus(
+        StatusCode.NOT_FOUND,
+        reasons.ERROR_REASON_RECIPE_NOT_FOUND,
+        resource=Resource("semsearch.bundle.v1.Recipe", error.recipe),
+    ),
+    errors.RecipeUnusable: lambda _: ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_RECIPE_UNUSABLE),
+    errors.DownloadFailed: lambda error: ErrorStatus(
+        StatusCode.UNAVAILABLE,
+        reasons.ERROR_REASON_DOWNLOAD_FAILED,
+        retry_after_seconds=_FETCH_AGAIN_SECONDS,
+        metadata={"place": error.place},
+    ),
+    errors.DownloadWrong: lambda error: ErrorStatus(
+        StatusCode.DATA_LOSS, reasons.ERROR_REASON_DOWNLOAD_WRONG, metadata={"place": error.place}
     ),
     errors.Overloaded: lambda error: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import grpc.aio
 import numpy as np
@@ -19,6 +19,7 @@ from gateway.embedding import (
     Limits,
     Logistic,
     Model,
+    PullProgress,
     RefusedText,
     TextEmbedding,
     TextEmbeddings,
@@ -34,6 +35,10 @@ from gateway.rpc_errors import calls_to, refused
 _SERVICE = "embedder"
 # The whole vocabulary, at the pace at which the index writes it.
 _STREAM_WORDS_SECONDS = 1_800.0
+# Hundreds of megabytes over a slow line.
+_PULL_SECONDS = 24 * 3_600.0
+# A model that is not loaded is loaded and tested first.
+_LOAD_SECONDS = 600.0
 
 
 class EmbedderClient:
@@ -42,30 +47,31 @@ class EmbedderClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: pb_grpc.EmbedderServiceAsyncStub = pb_grpc.EmbedderServiceStub(channel)
 
-    async def embed_texts(self, queries: Sequence[TextQuery]) -> TextEmbeddings:
+    async def embed_texts(self, queries: Sequence[TextQuery], model_id: str = "") -> TextEmbeddings:
         """Embeds 1 to `Limits.max_queries` queries."""
-        request = pb.EmbedTextRequest(queries=[_query(query) for query in queries])
+        request = pb.EmbedTextRequest(queries=[_query(query) for query in queries], model_id=model_id)
         with calls_to(_SERVICE):
             response = await self._stub.EmbedText(request)
         return TextEmbeddings(response.model_id, tuple(_text(each) for each in response.embeddings))
 
-    async def embed_images(self, images: Sequence[ImageInput]) -> ImageEmbeddings:
+    async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
         """Embeds 1 to `Limits.max_images` images."""
-        request = pb.EmbedImagesRequest(images=[_image_input(image) for image in images])
+        request = pb.EmbedImagesRequest(images=[_image_input(image) for image in images], model_id=model_id)
         with calls_to(_SERVICE):
             response = await self._stub.EmbedImages(request)
         return ImageEmbeddings(response.model_id, tuple(_image(each) for each in response.embeddings))
 
-    async def stream_words(self, skip: int) -> AsyncIterator[Words]:
+    async def stream_words(self, skip: int, model_id: str = "") -> AsyncIterator[Words]:
         """Yields the vocabulary after its first `skip` words."""
+        request = pb.StreamWordsRequest(skip=skip, model_id=model_id)
         with calls_to(_SERVICE):
-            stream = self._stub.StreamWords(pb.StreamWordsRequest(skip=skip), timeout=_STREAM_WORDS_SECONDS)
+            stream = self._stub.StreamWords(request, timeout=_STREAM_WORDS_SECONDS)
             async for response in stream:
                 words = (Word(each.text, _vector(each.vector), each.rank, each.taggable) for each in response.words)
                 yield Words(response.model_id, tuple(words))
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
-        """Returns a model; the empty id is the one that serves now."""
+        """Returns a model."""
         with calls_to(_SERVICE):
             response = await self._stub.GetModel(pb.GetModelRequest(id=model_id))
         limits = response.limits
@@ -76,6 +82,23 @@ class EmbedderClient:
         with calls_to(_SERVICE):
             response = await self._stub.ListModels(pb.ListModelsRequest())
         return [_model(each) for each in response.models]
+
+    async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
+        """Makes a model from a recipe that ships, and tells how far it is; close it to leave."""
+        stream = self._stub.PullModel(pb.PullModelRequest(recipe=recipe), timeout=_PULL_SECONDS)
+        try:
+            with calls_to(_SERVICE):
+                async for response in stream:
+                    model = _model(response.model) if response.HasField("model") else None
+                    yield PullProgress(response.bytes_done, response.bytes_total, model)
+        finally:
+            stream.cancel()
+
+    async def activate_model(self, model_id: str) -> Model:
+        """Makes a model the one that serves where a call names none, and returns it."""
+        with calls_to(_SERVICE):
+            response = await self._stub.ActivateModel(pb.ActivateModelRequest(id=model_id), timeout=_LOAD_SECONDS)
+        return _model(response.model)
 
 
 def _query(query: TextQuery) -> pb.TextQuery:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -141,7 +141,12 @@ class Model:
     @property
     def short_hash(self) -> str:
         """Returns the digest part of the id, by which indexes of the model are named."""
-        return self.id.rpartition(":")[2]
+        return short_hash(self.id)
+
+
+def short_hash(model_id: str) -> str:
+    """Returns the digest part of a model's id, by which its indexes are named."""
+    return model_id.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -171,24 +176,40 @@ class Words:
     words: tuple[Word, ...]
 
 
-class Embedder(Protocol):
-    """Turns words and images into vectors.
+@dataclass(frozen=True)
+class PullProgress:
+    """How much of a recipe's files is there; `model` is what was made of them, None until all is done."""
 
-    Every method raises `DependencyUnavailable` where the embedder does not answer, `Refused` (or a subclass) where it
-    refuses the whole call, and `TimeoutError` where the deadline passed.
+    bytes_done: int
+    bytes_total: int
+    model: Model | None = None
+
+
+class Embedder(Protocol):
+    """Turns words and images into vectors, with the model of an id; the empty id is the one that serves now.
+
+    Every method raises `ModelNotFound` where there is no model of that id, `DependencyUnavailable` where the embedder
+    does not answer, `Refused` (or another subclass) where it refuses the whole call, and `TimeoutError` where the
+    deadline passed.
     """
 
-    async def embed_texts(self, queries: Sequence[TextQuery]) -> TextEmbeddings:
+    async def embed_texts(self, queries: Sequence[TextQuery], model_id: str = "") -> TextEmbeddings:
         """Embeds 1 to `Limits.max_queries` queries."""
 
-    async def embed_images(self, images: Sequence[ImageInput]) -> ImageEmbeddings:
+    async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
         """Embeds 1 to `Limits.max_images` images."""
 
-    def stream_words(self, skip: int) -> AsyncIterator[Words]:
+    def stream_words(self, skip: int, model_id: str = "") -> AsyncIterator[Words]:
         """Yields the vocabulary after its first `skip` words."""
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
-        """Returns a model; the empty id is the one that serves now."""
+        """Returns a model."""
 
     async def list_models(self) -> Sequence[Model]:
         """Returns the models that could be served."""
+
+    def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
+        """Makes a model from a recipe that ships, and tells how far it is; close it to leave."""
+
+    async def activate_model(self, model_id: str) -> Model:
+        """Makes a model the one that serves where a call names none, and returns it."""

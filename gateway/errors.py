@@ -8,7 +8,12 @@ GatewayError
 ├── StreamConfigError        a stream's configuration is missing, or comes twice
 ├── CollectionNotFound
 ├── CollectionExists
-├── CollectionOfOtherModel   the collection's vectors were made by another model than the one that serves
+├── CollectionOfOtherModel   the collection's vectors were made by another model than the query's
+├── ListingOutOfDate         the collection has another index by now, without the image that a page ended with
+├── UnknownModel             no model has that name
+├── AmbiguousModel           several models have that name
+├── SwitchUnderWay           another model is being switched to
+├── SwitchNotStored          which model is switched to cannot be written into the data folder
 ├── ImageNotFound
 ├── BlobMissing              the image is known, its file is missing or damaged
 ├── StorageFull              the data folder cannot be written
@@ -18,6 +23,7 @@ GatewayError
     ├── Overloaded
     ├── UnknownWords
     ├── InvalidCrop
+    ├── ModelNotFound
     ├── IndexNotFound
     ├── IndexExists
     └── ModelMismatch
@@ -25,7 +31,7 @@ GatewayError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -99,10 +105,56 @@ class CollectionOfOtherModel(GatewayError):
 
     def __init__(self, collection: str) -> None:
         super().__init__(
-            f'The images of the collection "{collection}" were indexed with another model than the one that serves '
-            "now, so that they cannot be compared. Serve the model that GetCollection names, or index the images again."
+            f'The images of the collection "{collection}" were switched to another model while the query was worked '
+            "on, so that they cannot be compared. Try again."
         )
         self.collection = collection
+
+
+class ListingOutOfDate(GatewayError):
+    """The collection was switched to another index, which does not have the image that the last page ended with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The collection was switched to another model or emptied since the last page, and the image that it ended "
+            "with is there no more. Start again without the token."
+        )
+
+
+class UnknownModel(GatewayError):
+    """No model has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no model {name!r}. ListModels tells which there are; PullModel fetches others.")
+        self.name = name
+
+
+class AmbiguousModel(GatewayError):
+    """Several models have that name."""
+
+    def __init__(self, name: str, ids: Sequence[str]) -> None:
+        super().__init__(f"Several models are called {name!r}. Name one by its whole id: {', '.join(ids)}.")
+
+
+class SwitchUnderWay(GatewayError):
+    """Another model is being switched to."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            f"The images are being switched to the model {target}, and one switch is made at a time. Nothing was "
+            "changed. Activate that model to see how far it is, and the other one when it is done."
+        )
+        self.target = target
+
+
+class SwitchNotStored(GatewayError):
+    """Which model is switched to cannot be written into the data folder."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The switch to another model cannot be noted in the data folder: {problem}. Nothing is lost, and searches "
+            "go on. Free space or mend the permissions of the data folder, then activate the model again."
+        )
 
 
 class ImageNotFound(GatewayError):
@@ -204,6 +256,10 @@ class UnknownWords(Refused):
 
 class InvalidCrop(Refused):
     """The crop box is empty or outside the image."""
+
+
+class ModelNotFound(Refused):
+    """No model of that id."""
 
 
 class IndexNotFound(Refused):

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.blobs import BlobStore, Rendition
+from gateway.collection_names import alias_of, errors_of
+from gateway.collection_writes import CollectionWrites
 from gateway.embedding import Vector
 from gateway.errors import ImageNotFound
 from gateway.filters import Filter, JsonValue, in_store
-from gateway.image_collections import ImageCollections, alias_of, errors_of
 from gateway.images import StoredImage
+from gateway.listing import Listing
+from gateway.placements import Placement, Placements
 from gateway.vector_index import Attributes, Item, VectorIndex
 
 THUMBNAIL_MEDIA_TYPE = "image/webp"
@@ -45,37 +48,38 @@ class AttributesChange:
 class Gallery:
     """Reads and changes stored images."""
 
-    def __init__(self, index: VectorIndex, blobs: BlobStore, collections: ImageCollections) -> None:
+    def __init__(self, index: VectorIndex, blobs: BlobStore, placements: Placements, writes: CollectionWrites) -> None:
         self._index = index
         self._blobs = blobs
-        self._collections = collections
+        self._placements = placements
+        self._writes = writes
         # Two changes of one image, each of another attribute, must not undo each other: one at a time.
         self._changing = asyncio.Lock()
 
     async def get(self, collection: str, image_id: str) -> StoredImage:
         """Returns an image; raises `ImageNotFound`, `CollectionNotFound`."""
-        return StoredImage.from_item(collection, await self._item(collection, image_id))
+        item = await self._placements.using(collection, lambda placement: self._item(collection, placement, image_id))
+        return StoredImage.from_item(collection, item)
 
-    async def vector(self, collection: str, image_id: str) -> tuple[str, Vector]:
-        """Returns the model that made an image's vector, and the vector."""
-        info, item = await asyncio.gather(
-            self._collections.get(collection), self._item(collection, image_id, vectors=True)
-        )
+    async def vector(self, collection: str, placement: Placement, image_id: str) -> Vector:
+        """Returns an image's vector, which the placement's model made."""
+        item = await self._item(collection, placement, image_id, vectors=True)
         assert item.vector is not None  # noqa: S101 — it was asked for
-        return info.model_id, item.vector
+        return item.vector
 
     async def list_page(
         self, collection: str, page_size: int, page_token: str, filter_: Filter | None
     ) -> tuple[Sequence[StoredImage], str]:
-        """Returns a page of images, oldest first, and the index's token of the next one or ""."""
-        with errors_of(collection):
-            items, token = await self._index.list_items(
-                alias_of(collection),
-                page_size=page_size,
-                page_token=page_token,
-                filter_=in_store(filter_) if filter_ else None,
-            )
-        return [StoredImage.from_item(collection, item) for item in items], token
+        """Returns a page of images, oldest first, and the token of the next one or ""; raises `ListingOutOfDate`."""
+        in_index = in_store(filter_) if filter_ else None
+
+        async def read(placement: Placement) -> tuple[Sequence[StoredImage], str]:
+            with errors_of(collection):
+                listing = Listing(self._index, placement.index, in_index)
+                items, token = await listing.page(page_size, page_token)
+            return [StoredImage.from_item(collection, item) for item in items], token
+
+        return await self._placements.using(collection, read)
 
     async def delete(self, collection: str, image_ids: Sequence[str]) -> tuple[int, Sequence[str]]:
         """Deletes images; returns how many there were, and the ids that there were none of.
@@ -83,23 +87,28 @@ class Gallery:
         Their files stay until the sweeper finds that no collection has them (`sweeper.py`).
         """
         ids = list(dict.fromkeys(image_ids))
-        with errors_of(collection):
-            items = await self._index.get_items(alias_of(collection), ids)
-            await self._blobs.release([StoredImage.from_item(collection, item).sha256 for item in items])
-            unknown = await self._index.delete_items(alias_of(collection), ids)
+        async with self._writes.writing(collection, ids):
+            with errors_of(collection):
+                items = await self._index.get_items(alias_of(collection), ids)
+                await self._blobs.release([StoredImage.from_item(collection, item).sha256 for item in items])
+                unknown = await self._index.delete_items(alias_of(collection), ids)
         return len(ids) - len(unknown), unknown
 
     async def update(
         self, collection: str, image_id: str, attributes: Attributes, change: AttributesChange
     ) -> StoredImage:
         """Changes an image's attributes and returns it as it is then."""
-        async with self._changing:
-            info = await self._collections.get(collection)
-            image = await self.get(collection, image_id)
+
+        async def write(placement: Placement) -> StoredImage:
+            image = StoredImage.from_item(collection, await self._item(collection, placement, image_id))
             image = replace(image, attributes=change.apply(image.attributes, attributes))
+            items = [Item(image_id, image.item_attributes())]
             with errors_of(collection):
-                await self._index.upsert(alias_of(collection), info.model_id, [Item(image_id, image.item_attributes())])
+                await self._index.upsert(alias_of(collection), placement.model_id, items)
             return image
+
+        async with self._writes.writing(collection, [image_id]), self._changing:
+            return await self._placements.using(collection, write)
 
     async def original(self, collection: str, image_id: str) -> bytes:
         """Returns an image's bytes; raises `BlobMissing`."""
@@ -111,9 +120,9 @@ class Gallery:
         content = await self._blobs.read(image.sha256, rendition)
         return Download(image.media_type if rendition is Rendition.ORIGINAL else THUMBNAIL_MEDIA_TYPE, content)
 
-    async def _item(self, collection: str, image_id: str, *, vectors: bool = False) -> Item:
+    async def _item(self, collection: str, placement: Placement, image_id: str, *, vectors: bool = False) -> Item:
         with errors_of(collection):
-            items = await self._index.get_items(alias_of(collection), [image_id], vectors=vectors)
+            items = await self._index.get_items(placement.index, [image_id], vectors=vectors)
         if not items:
             raise ImageNotFound(collection, image_id)
         return items[0]

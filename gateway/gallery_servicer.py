@@ -11,8 +11,9 @@ from semsearch.v1 import gallery_service_pb2 as pb
 from semsearch.v1 import gallery_service_pb2_grpc as pb_grpc
 
 from gateway import translate
+from gateway.collection_names import require_collection_id
 from gateway.gallery import Gallery
-from gateway.image_collections import MAX_DISPLAY_NAME_CHARACTERS, ImageCollections, require_collection_id
+from gateway.image_collections import MAX_DISPLAY_NAME_CHARACTERS, ImageCollections
 from gateway.images import require_image_id
 from gateway.ingest import ImageIngest
 from gateway.statuses import ERRORS

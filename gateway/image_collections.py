@@ -2,8 +2,9 @@
 
 The collection `c` is the alias `images-c` of an index `images-c.<model's hash>.<random>`. Ids have no dots, so that no
 alias can be mistaken for an index. The alias is the collection: setting it creates the collection, moving it swaps the
-contents, removing it deletes the collection, each at once for everyone. An index of ours without an alias is what a
-crash between two steps left; `sweep` removes it.
+contents, removing it deletes the collection, each at once for everyone. An index of ours without an alias is one that a
+switch to another model fills (`collection_switch.py`; it is labelled so), or what a crash between two steps left;
+`sweep` removes the latter.
 
 Collections are created and deleted one at a time in a process. Where two processes create the same one at once, the
 second finds the first's index under the alias and puts it back.
@@ -12,36 +13,28 @@ second finds the first's index under the alias and puts it back.
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from gateway.blobs import BlobStore
+from gateway.collection_names import ALIAS_PREFIX, DEFAULT_COLLECTION, alias_of, errors_of
+from gateway.collection_writes import CollectionWrites
 from gateway.embedding import Model
-from gateway.errors import (
-    CollectionExists,
-    CollectionNotFound,
-    CollectionOfOtherModel,
-    IndexNotFound,
-    InvalidId,
-    ModelMismatch,
-    Refused,
-)
+from gateway.errors import CollectionExists, CollectionNotFound, Refused
 from gateway.images import StoredImage, rfc3339
 from gateway.models import ModelCatalog
+from gateway.placements import Placements
 from gateway.vector_index import IndexInfo, NewIndex, VectorIndex
 
-DEFAULT_COLLECTION = "gallery"
 MAX_DISPLAY_NAME_CHARACTERS = 200
 ORPHAN_AGE = timedelta(hours=1)
-_ALIAS_PREFIX = "images-"
+# On an index that was made to take a collection over from another one.
+SWITCH_LABEL = "switch"
 _PAGE = 1_000
-_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 log = structlog.get_logger(__name__)
 
@@ -57,41 +50,33 @@ class Collection:
     create_time: datetime
 
 
-def require_collection_id(collection: str, field: str) -> str:
-    """Returns a collection's id if it is one that can exist; raises `InvalidId`."""
-    if not _ID.fullmatch(collection):
-        shown = collection if len(collection) <= 80 else f"{collection[:80]}…"
-        raise InvalidId(
-            field,
-            "a collection's id has 1 to 63 lower-case letters, digits and hyphens and begins with a letter; "
-            f"it was {shown!r}.",
-        )
-    return collection
-
-
-def alias_of(collection: str) -> str:
-    """Returns the name under which the index service knows a collection."""
-    return _ALIAS_PREFIX + collection
-
-
-@contextmanager
-def errors_of(collection: str) -> Iterator[None]:
-    """Says "collection" where the index service says "index"."""
-    try:
-        yield
-    except IndexNotFound as error:
-        raise CollectionNotFound(collection) from error
-    except ModelMismatch as error:
-        raise CollectionOfOtherModel(collection) from error
+def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIndex:
+    """Returns an index for a collection's images, of a name that no other has."""
+    return NewIndex(
+        name=f"{alias_of(collection)}.{model.short_hash}.{secrets.token_hex(4)}",
+        dimension=model.dimension,
+        model_id=model.id,
+        indexed_attributes=("image.sha256",),
+        labels={**labels, "collection": collection},
+    )
 
 
 class ImageCollections:
     """Creates, describes and deletes collections."""
 
-    def __init__(self, index: VectorIndex, blobs: BlobStore, models: ModelCatalog) -> None:
+    def __init__(
+        self,
+        index: VectorIndex,
+        blobs: BlobStore,
+        models: ModelCatalog,
+        placements: Placements,
+        writes: CollectionWrites,
+    ) -> None:
         self._index = index
         self._blobs = blobs
         self._models = models
+        self._placements = placements
+        self._writes = writes
         self._lock = asyncio.Lock()
 
     async def get(self, collection: str) -> Collection:
@@ -102,13 +87,18 @@ class ImageCollections:
         """Returns all collections, by id."""
         return sorted(
             (
-                _describe(alias.removeprefix(_ALIAS_PREFIX), info)
+                _describe(alias.removeprefix(ALIAS_PREFIX), info)
                 for info in await self._index.list_all()
                 for alias in info.aliases
-                if alias.startswith(_ALIAS_PREFIX)
+                if alias.startswith(ALIAS_PREFIX)
             ),
             key=lambda each: each.id,
         )
+
+    async def settled(self) -> Sequence[Collection]:
+        """Returns all collections, by id, at a moment when none is being created or deleted."""
+        async with self._lock:
+            return await self.list_all()
 
     async def create(self, collection: str, display_name: str) -> Collection:
         """Creates a collection for the model that serves now; raises `CollectionExists`."""
@@ -120,7 +110,7 @@ class ImageCollections:
             else:
                 raise CollectionExists(collection)
             labels = {"display_name": display_name or collection, "create_time": rfc3339(datetime.now(UTC))}
-            fresh = await self._create_index(collection, await self._models.serving(), labels)
+            fresh = await self._index.create(new_index(collection, await self._models.serving(), labels))
             if previous := await self._index.set_alias(alias_of(collection), fresh.name):
                 await self._index.set_alias(alias_of(collection), previous)
                 await self._index.delete(fresh.name)
@@ -132,14 +122,16 @@ class ImageCollections:
 
         An image that is being added meanwhile goes with the rest, even if it was acknowledged.
         """
-        async with self._lock:
+        async with self._lock, self._writes.held(collection):
             info = await self._index_of(collection)
             await self._release(info.name)
             if collection == DEFAULT_COLLECTION:
-                fresh = await self._create_index(collection, await self._models.serving(), info.labels)
+                labels = {name: text for name, text in info.labels.items() if name != SWITCH_LABEL}
+                fresh = await self._index.create(new_index(collection, await self._models.serving(), labels))
                 await self._index.set_alias(alias_of(collection), fresh.name)
             else:
                 await self._index.delete_alias(alias_of(collection))
+            self._placements.forget(collection)
             return await self._index.delete(info.name)
 
     async def ensure_default(self) -> None:
@@ -154,8 +146,8 @@ class ImageCollections:
         """Removes indexes of collections that no alias has named for `ORPHAN_AGE`: another process may be at work."""
         latest = datetime.now(UTC) - ORPHAN_AGE
         for info in await self._index.list_all():
-            ours = info.name.startswith(_ALIAS_PREFIX) and "collection" in info.labels
-            if ours and not info.aliases and info.create_time < latest:
+            ours = info.name.startswith(ALIAS_PREFIX) and "collection" in info.labels
+            if ours and not info.aliases and info.create_time < latest and SWITCH_LABEL not in info.labels:
                 try:
                     await self._index.delete(info.name)
                 except Refused:  # an alias has named it since, or it has gone
@@ -173,17 +165,6 @@ class ImageCollections:
     async def _index_of(self, collection: str) -> IndexInfo:
         with errors_of(collection):
             return await self._index.get(alias_of(collection))
-
-    async def _create_index(self, collection: str, model: Model, labels: Mapping[str, str]) -> IndexInfo:
-        return await self._index.create(
-            NewIndex(
-                name=f"{alias_of(collection)}.{model.short_hash}.{secrets.token_hex(4)}",
-                dimension=model.dimension,
-                model_id=model.id,
-                indexed_attributes=("image.sha256",),
-                labels={**labels, "collection": collection},
-            )
-        )
 
 
 def _describe(collection: str, info: IndexInfo) -> Collection:

@@ -15,6 +15,8 @@ Invariants:
 - A batch is whatever waits when the stage before is free; nothing waits for a timer.
 - One bad image is answered with its error and ends nothing. What ends the stream leaves acknowledged images as they
   are.
+- An image is embedded with its collection's model. Where the collection gets another one before the item is stored, the
+  index refuses the vector, and the image is embedded anew.
 """
 
 from __future__ import annotations
@@ -22,18 +24,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from gateway.blobs import BlobStore
+from gateway.bulk_embedding import Result, embed_patiently
+from gateway.collection_names import alias_of, errors_of
+from gateway.collection_writes import CollectionWrites
 from gateway.embedding import Embedder, ImageEmbedding, ImageInput, Vector
-from gateway.errors import CollectionOfOtherModel, GatewayError, Overloaded
-from gateway.image_collections import ImageCollections, alias_of, errors_of
+from gateway.errors import CollectionOfOtherModel, GatewayError
 from gateway.images import StoredImage, require_image_id
 from gateway.ingest_plan import Entry, IngestPlanner, Step, Upload
+from gateway.ingest_results import Acknowledgement, UploadResult, result_of
 from gateway.ingest_window import IngestWindow
 from gateway.models import ModelCatalog
+from gateway.placements import Placement, Placements
 from gateway.vector_index import Item, VectorIndex
 
 THUMBNAIL_EDGE = 320
@@ -55,33 +61,15 @@ class IngestLimits:
 
 
 @dataclass(frozen=True)
-class UploadResult:
-    """What became of an upload; `error` says why it was refused, `duplicate_of` names the image that was there."""
-
-    sequence: int
-    id: str
-    error: Exception | None = None
-    duplicate_of: str = ""
-
-
-@dataclass(frozen=True)
-class Acknowledgement:
-    """Results of some uploads; all up to and including `durable_sequence` have been answered, here or before."""
-
-    results: tuple[UploadResult, ...]
-    durable_sequence: int
-
-
-@dataclass(frozen=True)
 class _Embedded:
-    """What became of a batch's new entries, and the model that made their vectors.
+    """What became of a batch's new entries, and the model that made their vectors: that of the collection.
 
     `failure`: why there are none; it is raised when the batches before this one are stored.
     """
 
     model_id: str = ""
     failure: GatewayError | TimeoutError | None = None
-    results: dict[Entry, ImageEmbedding | GatewayError] = field(default_factory=dict)
+    results: Mapping[Entry, Result] = field(default_factory=dict)
 
 
 _Batch = tuple[Sequence[Step], "asyncio.Task[_Embedded]"]
@@ -96,14 +84,16 @@ class ImageIngest:
         index: VectorIndex,
         blobs: BlobStore,
         models: ModelCatalog,
-        collections: ImageCollections,
+        placements: Placements,
+        writes: CollectionWrites,
         limits: IngestLimits | None = None,
     ) -> None:
         self._embedder = embedder
         self._index = index
         self._blobs = blobs
         self._models = models
-        self._collections = collections
+        self._placements = placements
+        self._writes = writes
         self._limits = limits or IngestLimits()
 
     async def run(self, collection: str, uploads: AsyncIterable[Upload]) -> AsyncGenerator[Acknowledgement, None]:
@@ -111,12 +101,10 @@ class ImageIngest:
 
         Raises:
             CollectionNotFound: there is no such collection, or it was deleted meanwhile.
-            CollectionOfOtherModel: its images were indexed with another model.
             StorageFull: the data folder cannot be written.
         """
-        info = await self._collections.get(collection)
-        if info.model_id != (await self._models.serving()).id:
-            raise CollectionOfOtherModel(collection)
+        self._placements.forget(collection)
+        await self._placements.of(collection)
         answers: asyncio.Queue[Acknowledgement | None] = asyncio.Queue(maxsize=1)
         work = asyncio.create_task(self._work(collection, uploads, answers))
         try:
@@ -132,14 +120,14 @@ class ImageIngest:
         self, collection: str, uploads: AsyncIterable[Upload], answers: asyncio.Queue[Acknowledgement | None]
     ) -> None:
         window = IngestWindow(self._limits.window_images, self._limits.window_bytes)
-        planner = IngestPlanner(self._index, self._blobs, collection)
+        planner = IngestPlanner(self._index, self._blobs, self._placements, collection)
         # The window bounds the first queue; in the second, one batch waits while one is stored and one is planned.
         arrived: asyncio.Queue[Upload | None] = asyncio.Queue()
         planned: asyncio.Queue[_Batch | None] = asyncio.Queue(maxsize=1)
         try:
             async with asyncio.TaskGroup() as stages:
                 stages.create_task(self._read(uploads, window, arrived))
-                stages.create_task(self._plan(planner, arrived, planned, stages))
+                stages.create_task(self._plan(collection, planner, arrived, planned, stages))
                 stages.create_task(self._store(collection, planner, planned, window, answers))
         except BaseExceptionGroup as group:
             await answers.put(None)
@@ -167,6 +155,7 @@ class ImageIngest:
 
     async def _plan(
         self,
+        collection: str,
         planner: IngestPlanner,
         arrived: asyncio.Queue[Upload | None],
         planned: asyncio.Queue[_Batch | None],
@@ -179,7 +168,7 @@ class ImageIngest:
                 steps, waiting = await planner.plan(waiting)
                 if steps:
                     entries = [step.entry for step in steps if step.adds and step.entry]
-                    await planned.put((steps, stages.create_task(self._embed(entries))))
+                    await planned.put((steps, stages.create_task(self._embed(collection, entries))))
                 if waiting:
                     await planner.settled()
         await planned.put(None)
@@ -197,36 +186,19 @@ class ImageIngest:
             upload = arrived.get_nowait()
         return batch, False
 
-    async def _embed(self, entries: Sequence[Entry]) -> _Embedded:
-        """Embeds new images; where the embedder is full, waits as long as it asks and tries again."""
-        clock = asyncio.get_running_loop().time
-        give_up = clock() + self._limits.overload_seconds
-        embedded = _Embedded()
-        waiting = list(entries)
-        while waiting:
-            inputs = [ImageInput(entry.content or b"", thumbnail_edge=THUMBNAIL_EDGE) for entry in waiting]
-            try:
-                answer = await self._embedder.embed_images(inputs)
-            except Overloaded as error:
-                results: dict[Entry, ImageEmbedding | GatewayError] = dict.fromkeys(waiting, error)
-                model_id = embedded.model_id
-            except (GatewayError, TimeoutError) as failure:
-                return _Embedded(failure=failure)
-            else:
-                results = dict(zip(waiting, answer.results, strict=True))
-                model_id = answer.model_id
-            if embedded.results and model_id != embedded.model_id:  # the model was switched between two tries
-                embedded, waiting = _Embedded(), list(entries)
-                continue
-            embedded = _Embedded(model_id, results={**embedded.results, **results})
-            refused = {entry: result for entry, result in results.items() if isinstance(result, Overloaded)}
-            delay = max((error.refusal.retry_after_seconds or 1.0 for error in refused.values()), default=0.0)
-            if clock() + delay > give_up:
-                break
-            waiting = list(refused)
-            if waiting:
-                await asyncio.sleep(delay)
-        return embedded
+    async def _embed(self, collection: str, entries: Sequence[Entry]) -> _Embedded:
+        """Embeds new images with the collection's model."""
+        inputs = [ImageInput(entry.content or b"", thumbnail_edge=THUMBNAIL_EDGE) for entry in entries]
+
+        async def embed(placement: Placement) -> _Embedded:
+            patience = self._limits.overload_seconds
+            results = await embed_patiently(self._embedder, inputs, placement.model_id, patience)
+            return _Embedded(placement.model_id, results=dict(zip(entries, results, strict=True)))
+
+        try:
+            return await self._placements.using(collection, embed)
+        except (GatewayError, TimeoutError) as failure:
+            return _Embedded(failure=failure)
 
     async def _store(
         self,
@@ -238,18 +210,43 @@ class ImageIngest:
     ) -> None:
         while (batch := await planned.get()) is not None:
             steps, embedding = batch
-            embedded = await embedding
-            if embedded.failure is not None:
-                raise embedded.failure
-            results = await self._write(collection, steps, embedded)
+            results = await self._write(collection, steps, await embedding)
             planner.finish(steps)
             await answers.put(Acknowledgement(tuple(results), steps[-1].upload.sequence))
             await window.leave(len(steps), sum(len(step.upload.content) for step in steps))
 
     async def _write(self, collection: str, steps: Sequence[Step], embedded: _Embedded) -> list[UploadResult]:
+        """Stores a batch; where the collection was switched to another model meanwhile, embeds it anew first."""
+        while True:
+            if embedded.failure is not None:
+                raise embedded.failure
+            results, items, replaced = await self._put(collection, steps, embedded)
+            if not items:
+                return results
+            try:
+                async with self._writes.writing(collection, [item.id for item in items]):
+                    await self._blobs.release(replaced)
+                    with errors_of(collection):
+                        await self._index.upsert(alias_of(collection), embedded.model_id, items)
+            except CollectionOfOtherModel:
+                self._placements.forget(collection)
+                if (await self._placements.of(collection)).model_id == embedded.model_id:
+                    raise
+                embedded = await self._embed(collection, list(embedded.results))
+            else:
+                return results
+
+    async def _put(
+        self, collection: str, steps: Sequence[Step], embedded: _Embedded
+    ) -> tuple[list[UploadResult], list[Item], list[str]]:
+        """Puts a batch's new images into the blob store.
+
+        Returns the uploads' results, the items to write, and the SHA-256 of images that they replace.
+        """
         vectors: dict[str, Vector] = {}
         for entry, result in embedded.results.items():
-            if isinstance(result, GatewayError):
+            entry.image, entry.error = None, None
+            if not isinstance(result, ImageEmbedding):
                 entry.error = result
                 continue
             assert entry.content is not None  # noqa: S101 — what is embedded has bytes
@@ -270,7 +267,7 @@ class ImageIngest:
         images: dict[str, StoredImage] = {}
         results = []
         for step in steps:
-            results.append(_result(step))
+            results.append(result_of(step))
             entry_of_step = step.entry
             if entry_of_step is None or entry_of_step.image is None:
                 continue
@@ -278,23 +275,10 @@ class ImageIngest:
                 entry_of_step.image = replace(entry_of_step.image, attributes=step.attributes)
             if step.adds or step.attributes is not None:
                 images[entry_of_step.id] = entry_of_step.image
-        if images:
-            items = [Item(image.id, image.item_attributes(), vectors.get(image.id)) for image in images.values()]
-            model_id = embedded.model_id or (await self._models.serving()).id
-            await self._blobs.release(
-                [old.sha256 for entry in embedded.results if (old := entry.replaces) and old.sha256 != entry.sha256]
-            )
-            with errors_of(collection):
-                await self._index.upsert(alias_of(collection), model_id, items)
-        return results
-
-
-def _result(step: Step) -> UploadResult:
-    entry = step.entry
-    error = step.error or (entry.error if entry else None)
-    if error is not None or entry is None:
-        return UploadResult(step.upload.sequence, "", error)
-    return UploadResult(step.upload.sequence, entry.id, duplicate_of=entry.id if step.duplicate else "")
+        items = [Item(image.id, image.item_attributes(), vectors.get(image.id)) for image in images.values()]
+        added = [entry for entry in embedded.results if entry.image]
+        replaced = [old.sha256 for entry in added if (old := entry.replaces) and old.sha256 != entry.sha256]
+        return results, items, replaced
 
 
 def _sha256(content: bytes) -> str:

@@ -18,9 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.blobs import BlobStore
+from gateway.collection_names import errors_of
 from gateway.filters import AnyOf, Condition, Filter
-from gateway.image_collections import alias_of, errors_of
 from gateway.images import StoredImage
+from gateway.placements import Placements
 from gateway.vector_index import Attributes, VectorIndex
 
 _LOOKUP_PAGE = 1_000
@@ -77,9 +78,10 @@ class Step:
 class IngestPlanner:
     """Plans the images of one stream, batch by batch, in the stream's order."""
 
-    def __init__(self, index: VectorIndex, blobs: BlobStore, collection: str) -> None:
+    def __init__(self, index: VectorIndex, blobs: BlobStore, placements: Placements, collection: str) -> None:
         self._index = index
         self._blobs = blobs
+        self._placements = placements
         self._collection = collection
         self._on_their_way: list[Entry] = []
         self._settled = asyncio.Event()
@@ -122,8 +124,12 @@ class IngestPlanner:
         if not uploads:
             return {}, {}
         contents = {upload.sha256: upload.content for upload in uploads}
-        same_bytes, same_ids = await asyncio.gather(
-            self._with_bytes(list(contents)), self._with_ids(list({each.id or each.sha256 for each in uploads}))
+        ids = list({each.id or each.sha256 for each in uploads})
+        same_bytes, same_ids = await self._placements.using(
+            self._collection,
+            lambda placement: asyncio.gather(
+                self._with_bytes(placement.index, list(contents)), self._with_ids(placement.index, ids)
+            ),
         )
         there = await asyncio.gather(*(self._blobs.holds(image.sha256, image.size_bytes) for image in same_bytes))
         by_sha: dict[str, list[Entry]] = {}
@@ -136,22 +142,22 @@ class IngestPlanner:
             by_sha.setdefault(image.sha256, []).append(entry)
         return by_sha, {image.id: image for image in same_ids}
 
-    async def _with_bytes(self, sha256s: list[str]) -> list[StoredImage]:
+    async def _with_bytes(self, index: str, sha256s: list[str]) -> list[StoredImage]:
         test = Filter(must=(Condition("image.sha256", AnyOf(tuple(sha256s))),))
         found: list[StoredImage] = []
         token = ""
         while True:
             with errors_of(self._collection):
                 items, token = await self._index.list_items(
-                    alias_of(self._collection), page_size=_LOOKUP_PAGE, page_token=token, filter_=test
+                    index, page_size=_LOOKUP_PAGE, page_token=token, filter_=test
                 )
             found += [StoredImage.from_item(self._collection, item) for item in items]
             if not token:
                 return found
 
-    async def _with_ids(self, ids: list[str]) -> list[StoredImage]:
+    async def _with_ids(self, index: str, ids: list[str]) -> list[StoredImage]:
         with errors_of(self._collection):
-            items = await self._index.get_items(alias_of(self._collection), ids)
+            items = await self._index.get_items(index, ids)
         return [StoredImage.from_item(self._collection, item) for item in items]
 
 

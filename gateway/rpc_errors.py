@@ -21,6 +21,7 @@ _BY_REASON: dict[str, type[Refused]] = {
     "OVERLOADED": errors.Overloaded,
     "UNKNOWN_WORDS": errors.UnknownWords,
     "INVALID_CROP": errors.InvalidCrop,
+    "MODEL_NOT_FOUND": errors.ModelNotFound,
     "INDEX_NOT_FOUND": errors.IndexNotFound,
     "INDEX_EXISTS": errors.IndexExists,
     "MODEL_MISMATCH": errors.ModelMismatch,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.collection_names import alias_of, errors_of
 from gateway.embedding import (
     Crop,
     Embedder,
@@ -22,12 +23,12 @@ from gateway.embedding import (
     UnknownWord,
     Vector,
 )
-from gateway.errors import CancelledTerms, InvalidCrop, UnknownWords
+from gateway.errors import CancelledTerms, InvalidCrop, UnknownWords, WordsNotReady
 from gateway.filters import Filter, in_store
 from gateway.gallery import Gallery
-from gateway.image_collections import alias_of, errors_of
 from gateway.images import StoredImage
 from gateway.models import ModelCatalog
+from gateway.placements import Placement, Placements
 from gateway.vector_index import MAX_NEIGHBORS, Neighbor, VectorIndex
 from gateway.words import WordsIndex
 
@@ -111,21 +112,21 @@ class QueryVectors:
         self._models = models
         self._gallery = gallery
 
-    async def of_text(self, query: TextQuery, field: str) -> tuple[str, TextEmbedding]:
+    async def of_text(self, query: TextQuery, field: str, model_id: str = "") -> tuple[str, TextEmbedding]:
         """Returns the model's id and the embedding of a query; raises `Refused` about the caller's field."""
-        answer = await self._embedder.embed_texts([query])
+        answer = await self._embedder.embed_texts([query], model_id)
         result = answer.results[0]
         if isinstance(result, RefusedText):
             raise result.error.at(field)
         return answer.model_id, result
 
-    async def of_each(self, queries: Sequence[TextQuery], field: str) -> TextEmbeddings:
+    async def of_each(self, queries: Sequence[TextQuery], field: str, model_id: str) -> TextEmbeddings:
         """Returns the embeddings of several queries; those of which no word is known stay `RefusedText`.
 
         Raises:
             Refused: another reason refuses one of them, or none of all has a word that is known.
         """
-        answer = await self._embedder.embed_texts(queries)
+        answer = await self._embedder.embed_texts(queries, model_id)
         refused = [result for result in answer.results if isinstance(result, RefusedText)]
         for number, result in enumerate(answer.results):
             if isinstance(result, RefusedText) and not isinstance(result.error, UnknownWords):
@@ -134,16 +135,22 @@ class QueryVectors:
             raise refused[0].error.at(field)
         return answer
 
-    async def of_image(self, source: ImageSource, collection: str) -> tuple[str, Vector]:
-        """Returns the model's id and the vector of an image; that of a stored, whole image is looked up."""
+    async def of_image(self, source: ImageSource, collection: str, placement: Placement) -> Vector:
+        """Returns an image's vector by the placement's model; that of a stored, whole image is looked up."""
         if source.image_id is not None and source.crop is None:
-            (model_id, vector) = await self._gallery.vector(collection, source.image_id)
-            return model_id, vector
+            return await self._gallery.vector(collection, placement, source.image_id)
         if source.image_id is not None:
             content = await self._gallery.original(collection, source.image_id)
-        else:
-            content = await self._models.require_size(source.content or b"")
-        answer = await self._embedder.embed_images([ImageInput(content, source.crop)])
+            return (await self._embed(content, source.crop, placement.model_id))[1]
+        return (await self.of_content(source, placement.model_id))[1]
+
+    async def of_content(self, source: ImageSource, model_id: str = "") -> tuple[str, Vector]:
+        """Returns the model's id and the vector of an image that came as bytes."""
+        content = await self._models.require_size(source.content or b"")
+        return await self._embed(content, source.crop, model_id)
+
+    async def _embed(self, content: bytes, crop: Crop | None, model_id: str) -> tuple[str, Vector]:
+        answer = await self._embedder.embed_images([ImageInput(content, crop)], model_id)
         result = answer.results[0]
         if not isinstance(result, ImageEmbedding):
             raise result.at("crop" if isinstance(result, InvalidCrop) else "content")
@@ -151,23 +158,35 @@ class QueryVectors:
 
 
 class Search:
-    """Finds images and words."""
+    """Finds images, with the model of their collection, and words, with the model that serves."""
 
-    def __init__(self, vectors: QueryVectors, index: VectorIndex, models: ModelCatalog, words: WordsIndex) -> None:
+    def __init__(
+        self,
+        vectors: QueryVectors,
+        index: VectorIndex,
+        models: ModelCatalog,
+        placements: Placements,
+        words: WordsIndex,
+    ) -> None:
         self._vectors = vectors
         self._index = index
         self._models = models
+        self._placements = placements
         self._words = words
 
     async def by_text(self, query: TextQuery, field: str, scope: Scope, page: Page) -> ImageMatches:
         """Finds the images nearest to words; by default those that the model calls relevant."""
-        model_id, text = await self._vectors.of_text(query, field)
-        calibration = (await self._models.describe(model_id)).calibration
-        threshold = calibration.default_min_relevance if scope.min_relevance is None else scope.min_relevance
-        matches, next_offset = await self._images(
-            scope, page, text.vector, model_id, calibration.text_to_image, threshold
-        )
-        return ImageMatches(matches, next_offset, text.unknown_words)
+
+        async def find(placement: Placement) -> ImageMatches:
+            model_id, text = await self._vectors.of_text(query, field, placement.model_id)
+            calibration = (await self._models.describe(model_id)).calibration
+            threshold = calibration.default_min_relevance if scope.min_relevance is None else scope.min_relevance
+            matches, next_offset = await self._images(
+                scope, page, text.vector, model_id, calibration.text_to_image, threshold
+            )
+            return ImageMatches(matches, next_offset, text.unknown_words)
+
+        return await self._placements.using(scope.collection, find)
 
     async def by_image(self, source: ImageSource, terms: Sequence[Term], scope: Scope, page: Page) -> ImageMatches:
         """Finds the images nearest to an image, or to an image and words; by default all of them.
@@ -175,27 +194,39 @@ class Search:
         The query is normalised(image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as the
         image. A stored image is left out of its own matches.
         """
-        if terms:
-            each = [TextQuery(terms=(Term(term.text),)) for term in terms]
-            (model_id, vector), texts = await asyncio.gather(
-                self._vectors.of_image(source, scope.collection), self._vectors.of_each(each, "terms")
+        each = [TextQuery(terms=(Term(term.text),)) for term in terms]
+
+        async def find(placement: Placement) -> ImageMatches:
+            model_id = placement.model_id
+            looking = self._vectors.of_image(source, scope.collection, placement)
+            unknown: tuple[UnknownWord, ...] = ()
+            if terms:
+                vector, texts = await asyncio.gather(looking, self._vectors.of_each(each, "terms", model_id))
+                vector = _combine(vector, terms, texts)
+                unknown = tuple(word for result in texts.results for word in result.unknown_words)
+            else:
+                vector = await looking
+            curve = (await self._models.describe(model_id)).calibration.image_to_image
+            matches, next_offset = await self._images(
+                scope, page, vector, model_id, curve, scope.min_relevance or 0.0, left_out=source.image_id
             )
-            # A stored image's model is checked by the index: it refuses vectors of another model than its own.
-            model_id = texts.model_id
-            vector = _combine(vector, terms, texts)
-            unknown = tuple(word for result in texts.results for word in result.unknown_words)
-        else:
-            model_id, vector = await self._vectors.of_image(source, scope.collection)
-            unknown = ()
-        curve = (await self._models.describe(model_id)).calibration.image_to_image
-        matches, next_offset = await self._images(
-            scope, page, vector, model_id, curve, scope.min_relevance or 0.0, left_out=source.image_id
-        )
-        return ImageMatches(matches, next_offset, unknown)
+            return ImageMatches(matches, next_offset, unknown)
+
+        return await self._placements.using(scope.collection, find)
 
     async def similar_words(self, query: TextQuery, field: str, page: Page) -> WordMatches:
         """Finds the words nearest to words, without those of the query."""
         model_id, text = await self._vectors.of_text(query, field)
+        try:
+            return await self._similar(text, model_id, page)
+        except WordsNotReady:
+            # Another model may serve by now, and the words of the one before have been dropped.
+            newer, text = await self._vectors.of_text(query, field)
+            if newer == model_id:
+                raise
+        return await self._similar(text, newer, page)
+
+    async def _similar(self, text: TextEmbedding, model_id: str, page: Page) -> WordMatches:
         own = set(text.words)
         found = await self._words.nearest(
             text.vector, min(page.end + 1 + len(own), MAX_NEIGHBORS), model_id, taggable=False

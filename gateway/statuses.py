@@ -38,6 +38,10 @@ def _about_collection(code: grpc.StatusCode, reason: reasons.ErrorReason.ValueTy
     return ErrorStatus(code, reason, resource=Resource("semsearch.v1.Collection", collection))
 
 
+def _about_model(code: grpc.StatusCode, reason: reasons.ErrorReason.ValueType, model: str) -> ErrorStatus:
+    return ErrorStatus(code, reason, resource=Resource("semsearch.v1.Model", model))
+
+
 ERRORS: ErrorTable = {
     errors.InvalidId: lambda e: _invalid(reasons.ERROR_REASON_INVALID_ID, e.field, e.problem),
     errors.InvalidFilter: lambda e: _invalid(reasons.ERROR_REASON_INVALID_FILTER, e.field, e.problem),
@@ -54,6 +58,17 @@ ERRORS: ErrorTable = {
     ),
     errors.CollectionOfOtherModel: lambda e: _about_collection(
         grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_MISMATCH, e.collection
+    ),
+    errors.ListingOutOfDate: lambda e: _invalid(reasons.ERROR_REASON_INVALID_PAGE_TOKEN, "page_token", str(e)),
+    errors.UnknownModel: lambda e: _about_model(
+        grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_MODEL_NOT_FOUND, e.name
+    ),
+    errors.AmbiguousModel: lambda e: _invalid(reasons.ERROR_REASON_INVALID_FIELD, "id", str(e)),
+    errors.SwitchUnderWay: lambda e: _about_model(
+        grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_SWITCH_UNDER_WAY, e.target
+    ),
+    errors.SwitchNotStored: lambda _: ErrorStatus(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL
     ),
     errors.ImageNotFound: lambda e: ErrorStatus(
         grpc.StatusCode.NOT_FOUND,

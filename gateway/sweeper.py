@@ -11,20 +11,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
 from gateway.blobs import BlobStore
+from gateway.collection_names import errors_of
 from gateway.errors import CollectionNotFound, GatewayError
 from gateway.filters import AnyOf, Condition, Filter
-from gateway.image_collections import ImageCollections, alias_of, errors_of
+from gateway.image_collections import ImageCollections
 from gateway.images import StoredImage
+from gateway.placements import Placement, Placements
 from gateway.vector_index import VectorIndex
 
 GRACE_SECONDS = 3_600.0
 _INTERVAL_SECONDS = 3_600.0
 _RETRY_SECONDS = 60.0
 _BATCH = 500
+_PAGE = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -32,10 +36,13 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """Removes what nothing names."""
 
-    def __init__(self, index: VectorIndex, blobs: BlobStore, collections: ImageCollections) -> None:
+    def __init__(
+        self, index: VectorIndex, blobs: BlobStore, collections: ImageCollections, placements: Placements
+    ) -> None:
         self._index = index
         self._blobs = blobs
         self._collections = collections
+        self._placements = placements
 
     async def keep_sweeping(self) -> None:
         """Sweeps at once and then every hour; runs until it is cancelled."""
@@ -71,16 +78,19 @@ class Sweeper:
         test = Filter(must=(Condition("image.sha256", AnyOf(tuple(sha256s))),))
         named: set[str] = set()
         for collection in await self._collections.list_all():
-            token = ""
-            while True:
-                try:
-                    with errors_of(collection.id):
-                        items, token = await self._index.list_items(
-                            alias_of(collection.id), page_size=1_000, page_token=token, filter_=test
-                        )
-                except CollectionNotFound:  # deleted meanwhile, with all it named
-                    break
-                named.update(StoredImage.from_item(collection.id, item).sha256 for item in items)
-                if not token:
-                    break
+            name = collection.id
+            with suppress(CollectionNotFound):  # deleted meanwhile, with all it named
+                named |= await self._placements.using(name, lambda place, name=name: self._in(name, place, test))  # type: ignore[misc]
         return named
+
+    async def _in(self, collection: str, placement: Placement, test: Filter) -> set[str]:
+        found: set[str] = set()
+        token = ""
+        while True:
+            with errors_of(collection):
+                items, token = await self._index.list_items(
+                    placement.index, page_size=_PAGE, page_token=token, filter_=test
+                )
+            found.update(StoredImage.from_item(collection, item).sha256 for item in items)
+            if not token:
+                return found

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.embedding import Term, TextEmbedding, TextQuery, UnknownWord
-from gateway.errors import CollectionOfOtherModel, WordsNotReady
+from gateway.embedding import Term, TextEmbedding, TextEmbeddings, TextQuery, UnknownWord, Vector
+from gateway.errors import WordsNotReady
 from gateway.models import ModelCatalog
+from gateway.placements import Placement, Placements
 from gateway.search import ImageSource, QueryVectors
 from gateway.words import WordsIndex
 
@@ -36,13 +37,16 @@ class Tags:
 class Tagging:
     """Names images with the whole vocabulary, or with a caller's labels.
 
+    A stored image is named by the words of its collection's model, bytes by those of the model that serves.
+
     Relevance is the model's curve for tags in both cases: it says how likely the word fits the image, whatever the
     other labels are. (A softmax over the labels was rejected: it calls the best of three wrong labels right.)
     """
 
-    def __init__(self, vectors: QueryVectors, models: ModelCatalog, words: WordsIndex) -> None:
+    def __init__(self, vectors: QueryVectors, models: ModelCatalog, placements: Placements, words: WordsIndex) -> None:
         self._vectors = vectors
         self._models = models
+        self._placements = placements
         self._words = words
 
     async def tag(self, source: ImageSource, collection: str, max_tags: int, min_relevance: float | None) -> Tags:
@@ -51,14 +55,17 @@ class Tagging:
         Raises:
             WordsNotReady: the words index is not filled yet.
         """
-        model_id, vector = await self._vectors.of_image(source, collection)
-        model = await self._models.describe(model_id)
+        model_id, vector = await self._vector(source, collection)
         try:
             found = await self._words.nearest(vector, max_tags, model_id, taggable=True)
         except WordsNotReady:
-            if source.image_id is not None and model_id != (await self._models.serving()).id:
-                raise CollectionOfOtherModel(collection) from None
-            raise
+            # Another model may be the image's by now, and the words of the one before have been dropped.
+            self._placements.forget(collection)
+            newer, vector = await self._vector(source, collection)
+            if newer == model_id:
+                raise
+            model_id, found = newer, await self._words.nearest(vector, max_tags, newer, taggable=True)
+        model = await self._models.describe(model_id)
         curve = model.calibration.tags
         threshold = model.calibration.default_min_tag_relevance if min_relevance is None else min_relevance
         tags = (Tag(each.id, each.distance, each.similarity, curve.relevance(each.similarity)) for each in found)
@@ -69,13 +76,8 @@ class Tagging:
     ) -> Tags:
         """Ranks the caller's labels by their nearness to the image; labels that are not understood are named apart."""
         labels = list(dict.fromkeys(labels))
-        (model_id, vector), texts = await asyncio.gather(
-            self._vectors.of_image(source, collection),
-            self._vectors.of_each([TextQuery(terms=(Term(label),)) for label in labels], "labels"),
-        )
-        if model_id != texts.model_id:
-            raise CollectionOfOtherModel(collection)
-        curve = (await self._models.describe(model_id)).calibration.tags
+        vector, texts = await self._both(source, collection, [TextQuery(terms=(Term(label),)) for label in labels])
+        curve = (await self._models.describe(texts.model_id)).calibration.tags
         tags = []
         for label, result in zip(labels, texts.results, strict=True):
             if isinstance(result, TextEmbedding):
@@ -85,3 +87,33 @@ class Tagging:
         tags.sort(key=lambda tag: -tag.similarity)
         unknown = tuple(word for result in texts.results for word in result.unknown_words)
         return Tags(tuple(tag for tag in tags if tag.relevance >= min_relevance)[:max_tags], unknown)
+
+    async def _vector(self, source: ImageSource, collection: str) -> tuple[str, Vector]:
+        """Returns an image's model and its vector."""
+        if source.image_id is None:
+            return await self._vectors.of_content(source)
+
+        async def look(placement: Placement) -> tuple[str, Vector]:
+            return placement.model_id, await self._vectors.of_image(source, collection, placement)
+
+        return await self._placements.using(collection, look)
+
+    async def _both(
+        self, source: ImageSource, collection: str, labels: Sequence[TextQuery]
+    ) -> tuple[Vector, TextEmbeddings]:
+        """Returns the vectors of an image and of labels, of one model."""
+        if source.image_id is None:
+            (model_id, vector), texts = await asyncio.gather(
+                self._vectors.of_content(source), self._vectors.of_each(labels, "labels", "")
+            )
+            if model_id != texts.model_id:  # another model serves since a moment
+                _, vector = await self._vectors.of_content(source, texts.model_id)
+            return vector, texts
+
+        async def look(placement: Placement) -> tuple[Vector, TextEmbeddings]:
+            return await asyncio.gather(
+                self._vectors.of_image(source, collection, placement),
+                self._vectors.of_each(labels, "labels", placement.model_id),
+            )
+
+        return await self._placements.using(collection, look)

@@ -12,15 +12,17 @@ from google.protobuf import field_mask_pb2, struct_pb2, timestamp_pb2
 from semsearch.v1 import gallery_service_pb2, image_pb2, model_service_pb2, query_pb2, search_service_pb2
 
 from gateway.blobs import Rendition
-from gateway.embedding import Crop, Model, Term, TextQuery, UnknownWord
+from gateway.collection_names import DEFAULT_COLLECTION, require_collection_id
+from gateway.embedding import Crop, Model, PullProgress, Term, TextQuery, UnknownWord
 from gateway.errors import InvalidFilter
 from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
 from gateway.gallery import AttributesChange
-from gateway.image_collections import DEFAULT_COLLECTION, Collection, require_collection_id
+from gateway.image_collections import Collection
 from gateway.images import StoredImage, require_image_id
-from gateway.ingest import UploadResult
+from gateway.ingest_results import UploadResult
 from gateway.search import ImageMatch, ImageSource
 from gateway.structs import to_json, to_struct, to_value, value_to_json
+from gateway.switch_run import SwitchProgress
 from gateway.vector_index import Attributes
 from serving.errors import ErrorTable, InvalidField, to_status
 
@@ -231,6 +233,25 @@ def model_message(model: Model) -> model_service_pb2.Model:
         active=model.active,
         default_min_relevance=model.calibration.default_min_relevance,
         metrics=model.metrics,
+    )
+
+
+def pull_message(progress: PullProgress) -> model_service_pb2.PullModelResponse:
+    """Returns the message of how far a pull is."""
+    return model_service_pb2.PullModelResponse(
+        bytes_done=progress.bytes_done,
+        bytes_total=progress.bytes_total,
+        model=model_message(progress.model) if progress.model else None,
+    )
+
+
+def switch_message(progress: SwitchProgress) -> model_service_pb2.ActivateModelResponse:
+    """Returns the message of how far a switch is."""
+    return model_service_pb2.ActivateModelResponse(
+        images_done=progress.images_done,
+        images_total=progress.images_total,
+        images_failed=progress.images_failed,
+        model=model_message(progress.model) if progress.model else None,
     )
 
 

@@ -19,6 +19,8 @@ from semsearch.v1 import (
 )
 
 from gateway.blobs import FolderBlobStore
+from gateway.collection_switch import CollectionSwitch
+from gateway.collection_writes import CollectionWrites
 from gateway.dependency_health import follow_health
 from gateway.embedder_client import EmbedderClient
 from gateway.errors import GatewayError
@@ -28,12 +30,15 @@ from gateway.image_collections import ImageCollections
 from gateway.index_client import IndexClient
 from gateway.ingest import ImageIngest
 from gateway.model_servicer import ModelServicer
+from gateway.model_switch import ModelSwitch
 from gateway.models import ModelCatalog
+from gateway.placements import Placements
 from gateway.readiness import Need, Readiness
 from gateway.search import QueryVectors, Search
 from gateway.search_servicer import SearchServicer
 from gateway.settings import GatewaySettings
 from gateway.sweeper import Sweeper
+from gateway.switch_state import SwitchState
 from gateway.tagging import Tagging
 from gateway.words import WordsIndex
 from serving.channels import open_channel
@@ -64,15 +69,24 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
         embedder = EmbedderClient(embedder_channel)
         index = IndexClient(index_channel)
         models = ModelCatalog(embedder)
-        collections = ImageCollections(index, blobs, models)
-        gallery = Gallery(index, blobs, collections)
+        placements = Placements(index)
+        writes = CollectionWrites()
+        collections = ImageCollections(index, blobs, models, placements, writes)
+        gallery = Gallery(index, blobs, placements, writes)
         words = WordsIndex(embedder, index, models, readiness)
         vectors = QueryVectors(embedder, models, gallery)
-        search = Search(vectors, index, models, words)
-        ingest = ImageIngest(embedder, index, blobs, models, collections)
-        searches = SearchServicer(search, Tagging(vectors, models, words), tokens)
+        search = Search(vectors, index, models, placements, words)
+        ingest = ImageIngest(embedder, index, blobs, models, placements, writes)
+        searches = SearchServicer(search, Tagging(vectors, models, placements, words), tokens)
         galleries = GalleryServicer(gallery, ingest, collections, tokens)
-        models_servicer = ModelServicer(embedder, tokens)
+        switch = ModelSwitch(
+            embedder,
+            collections,
+            words,
+            CollectionSwitch(embedder, index, blobs, placements, writes),
+            SwitchState(settings.data / "gateway" / "model_switch"),
+        )
+        models_servicer = ModelServicer(embedder, switch, tokens)
 
         async with asyncio.TaskGroup() as background:
             tasks = [
@@ -82,7 +96,8 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                     follow_health(index_channel, _INDEX, Need.INDEX, readiness),
                     _prepare_gallery(collections, readiness),
                     words.keep_filled(),
-                    Sweeper(index, blobs, collections).keep_sweeping(),
+                    switch.keep_switching(),
+                    Sweeper(index, blobs, collections, placements).keep_sweeping(),
                 )
             ]
             yield [

@@ -1,11 +1,13 @@
-"""The words index: the vocabulary of the model that serves, filled by the gateway, once for each model.
+"""The words indexes: the vocabulary of each model in use, filled by the gateway, once for each model.
 
 1. The index `words-<model's hash>` is created; it may be there from a run that broke off.
 2. Words are added in the order of their rank, message by message, each on disk before the next. As many items as the
    index has, so many words at least are in it: that is where a broken run goes on. (It is not an exact place, because
-   a few words are left out, see 4; adding a word again changes nothing.)
-3. The alias `words` is set: the commit point. From here on words are searched.
-4. The index is folded into segments, and that of the model before is deleted.
+   a few words are left out, see below; adding a word again changes nothing.)
+3. The alias `words.<model's hash>` is set: the commit point. From here on the model's words are searched.
+4. The index is folded into segments.
+
+The alias `words` names those of the model that serves, for people who look.
 
 An item's id is the word itself, its attributes are `rank` and `taggable`. Words with a slash or a control character
 ("24/7") cannot be ids and are left out.
@@ -15,13 +17,13 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import structlog
 
-from gateway.embedding import Embedder, Model, Vector, Word
-from gateway.errors import GatewayError, IndexExists, IndexNotFound, WordsNotReady
+from gateway.embedding import Embedder, Model, Vector, Word, short_hash
+from gateway.errors import GatewayError, IndexExists, IndexNotFound, Refused, WordsNotReady
 from gateway.filters import Condition, Equals, Filter
 from gateway.models import ModelCatalog
 from gateway.readiness import Need, Readiness
@@ -35,27 +37,37 @@ log = structlog.get_logger(__name__)
 
 
 class WordsIndex:
-    """Fills and searches the words index."""
+    """Fills and searches the words indexes."""
 
     def __init__(self, embedder: Embedder, index: VectorIndex, models: ModelCatalog, readiness: Readiness) -> None:
         self._embedder = embedder
         self._index = index
         self._models = models
-        self._model_id = ""
-        self._wanted = asyncio.Event()
         self._readiness = readiness
+        self._filling = asyncio.Lock()
+        self._wanted: set[str] = set()
+        self._more = asyncio.Event()
 
     async def keep_filled(self) -> None:
-        """Fills the index, and again when another model serves; runs until it is cancelled."""
+        """Fills the index of the model that serves, and of each that is asked for; runs until it is cancelled."""
         while True:
-            self._wanted.clear()
+            self._more.clear()
             try:
-                await self._fill()
+                serving = await self._models.serving()
+                filled = await self.is_filled(serving.id)
+                await self._readiness.set(Need.WORDS, filled)
+                if not filled:
+                    await self.fill(serving)
+                    await self._readiness.set(Need.WORDS, True)
+                    await self.fold(serving)
+                await self.activate(serving)
+                while self._wanted:
+                    await self._fill_wanted(next(iter(self._wanted)))
             except (GatewayError, TimeoutError) as error:
                 log.warning("filling the words index broke off, it goes on in a moment", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            await self._wanted.wait()
+            await self._more.wait()
 
     async def nearest(self, vector: Vector, k: int, model_id: str, *, taggable: bool) -> Sequence[Neighbor]:
         """Returns the k words nearest to a vector that `model_id` made, without attributes.
@@ -63,33 +75,62 @@ class WordsIndex:
         Raises:
             WordsNotReady: the index is not filled with that model's words yet.
         """
-        if self._model_id != model_id:
-            self._wanted.set()  # another model may serve than the one whose words these are: look
-            raise WordsNotReady
-        return await self._index.search(
-            ALIAS, vector, k, model_id, filter_=_TAGGABLE if taggable else None, attributes=False
-        )
+        alias = _alias_of(model_id)
+        try:
+            return await self._index.search(
+                alias, vector, k, model_id, filter_=_TAGGABLE if taggable else None, attributes=False
+            )
+        except IndexNotFound as error:
+            self._wanted.add(model_id)
+            self._more.set()
+            raise WordsNotReady from error
 
-    async def _fill(self) -> None:
-        model = await self._models.serving()
-        if model.id != self._model_id:
-            await self._readiness.set(Need.WORDS, False)
-        name = f"{ALIAS}-{model.short_hash}"
-        current = await self._current()
-        if current != name:
-            await self._add_words(name, model)
-            await self._index.set_alias(ALIAS, name)
-        self._model_id = model.id
-        await self._readiness.set(Need.WORDS, True)
-        if current != name:
-            await self._index.optimize(name)
-            if current:
-                await self._index.delete(current)
+    async def fill(self, model: Model) -> None:
+        """Fills the index of a model, if it is not filled."""
+        async with self._filling:
+            if not await self.is_filled(model.id):
+                await self._add_words(_name_of(model.id), model)
+                await self._index.set_alias(_alias_of(model.id), _name_of(model.id))
 
-    async def _current(self) -> str:
+    async def fold(self, model: Model) -> None:
+        """Folds the index of a model, which is filled, into segments."""
+        await self._index.optimize(_name_of(model.id))
+
+    async def activate(self, model: Model) -> None:
+        """Lets the alias `words` name the index of a model, which is filled."""
+        await self._index.set_alias(ALIAS, _name_of(model.id))
+
+    async def drop_all_but(self, model_ids: Iterable[str]) -> None:
+        """Removes the indexes of all other models, none of which may be in use."""
+        kept = {_name_of(model_id) for model_id in model_ids}
+        async with self._filling:
+            for info in await self._index.list_all():
+                if info.name.startswith(f"{ALIAS}-") and info.name not in kept:
+                    for alias in info.aliases:
+                        await self._index.delete_alias(alias)
+                    await self._index.delete(info.name)
+                    log.info("removed the words of a model that is not in use", index=info.name)
+        self._more.set()
+
+    async def is_filled(self, model_id: str) -> bool:
+        """Tells whether the words of a model can be searched."""
         with suppress(IndexNotFound):
-            return (await self._index.get(ALIAS)).name
-        return ""
+            await self._index.get(_alias_of(model_id))
+            return True
+        return False
+
+    async def _fill_wanted(self, model_id: str) -> None:
+        """Fills the index of a model, if there are images of it: it may be one that went out of use meanwhile."""
+        try:
+            infos = await self._index.list_all()
+            if any(each.model_id == model_id and not each.name.startswith(f"{ALIAS}-") for each in infos):
+                model = await self._models.describe(model_id)
+                await self.fill(model)
+                await self.fold(model)
+        except Refused as error:
+            # A model that is gone, or damaged, must not keep the others' words from being filled.
+            log.warning("the words of a model cannot be had", model=model_id, error=str(error))
+        self._wanted.discard(model_id)
 
     async def _add_words(self, name: str, model: Model) -> None:
         with suppress(IndexExists):
@@ -104,10 +145,18 @@ class WordsIndex:
             )
         skip = (await self._index.get(name)).item_count
         log.info("filling the words index", index=name, words=model.word_count, already=skip)
-        async for batch in self._embedder.stream_words(skip):
+        async for batch in self._embedder.stream_words(skip, model.id):
             if items := [_item(word) for word in batch.words if _can_be_id(word.text)]:
                 await self._index.upsert(name, batch.model_id, items)
         log.info("filled the words index", index=name)
+
+
+def _name_of(model_id: str) -> str:
+    return f"{ALIAS}-{short_hash(model_id)}"
+
+
+def _alias_of(model_id: str) -> str:
+    return f"{ALIAS}.{short_hash(model_id)}"
 
 
 def _item(word: Word) -> Item:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from embedder_service.bundle.manifest import DIMENSION, Calibration, Logistic, Manifest
 from embedder_service.bundle.reading import WordTable
+from embedder_service.bundle.recipe_writing import write_recipe
 from embedder_service.bundle.writing import BundleContent, write_bundle
 from embedder_service.images import Resize
 
@@ -22,8 +24,11 @@ WORDS = (
 UNSEEN = frozenset({"the", "and", "said", "red"})
 
 
-def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test") -> Path:
-    """Writes a bundle to `parent / name` and returns its folder. Another seed gives another model."""
+def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite: bool = False) -> Path:
+    """Writes a bundle to `parent / name` and returns its folder. Another seed gives another model, with other words.
+
+    With `tflite` the same network is kept as a .tflite file, which takes some seconds to make.
+    """
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(len(WORDS), DIMENSION))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -34,7 +39,12 @@ def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test") -> Pat
     width = features.shape[-1]
     with tempfile.TemporaryDirectory() as folder:
         backbone, head = Path(folder) / "backbone.keras", Path(folder) / "head.keras"
-        keras.Model(pixels, features).save(backbone)
+        network = keras.Model(pixels, features)
+        if tflite:
+            backbone = backbone.with_suffix(".tflite")
+            backbone.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+        else:
+            network.save(backbone)
         keras.Sequential([keras.Input((width,)), keras.layers.Dense(DIMENSION)]).save(head)
         write_bundle(
             name,
@@ -58,3 +68,9 @@ def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test") -> Pat
             parent / name,
         )
     return parent / name
+
+
+def write_test_recipe(recipes: Path, bundle: Path, url: str, *, name: str = "small") -> Path:
+    """Writes a recipe to `recipes / name` that fetches the bundle's head from `url`, and returns its folder."""
+    write_recipe(bundle, recipes / name, {"head.keras": url}, words_from="test@sha256:0")
+    return recipes / name

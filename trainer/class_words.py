@@ -74,7 +74,7 @@ class Vocabulary:
         self._vectors = space.vectors
         self.words = space.words
 
-    def __contains__(self, word: str) -> bool:
+    def __contains__(self, word: object) -> bool:
         return word in self._row_of_word
 
     def vectors(self, words: Sequence[str]) -> NDArray[np.float32]:

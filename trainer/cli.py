@@ -1,4 +1,4 @@
-"""The command line: ``python -m trainer words | features | fit | evaluate | export | starter``.
+"""The command line: ``python -m trainer words | features | fit | evaluate | export | starter | …``.
 
 Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
 Results are tables for people; ``--json`` writes them for machines. Heavy imports wait until a command needs them.
@@ -217,6 +217,7 @@ def export(
 @_one_sentence
 def starter(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
+    teacher: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite, to distil from.", exists=True)],
     run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/starter"),
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("starter/bundle"),
     gallery: Annotated[Path, typer.Option(help="Folder of the rendered gallery.")] = Path("starter/gallery"),
@@ -224,7 +225,28 @@ def starter(
     """Make the bundle and the gallery that ship, from photos, a sentence model and WordNet (hours)."""
     from trainer.starter.recipe import make_starter
 
-    make_starter(photos, run, bundle, gallery, console)
+    make_starter(photos, teacher, run, bundle, gallery, console)
+
+
+@app.command("mobilenet-v2")
+@_one_sentence
+def mobilenet_v2(
+    photos: Annotated[Path, typer.Argument(help="Folder with classes.json and val.tar.", exists=True)],
+    backbone: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite.", exists=True)],
+    class_names: Annotated[Path, typer.Option(help="Names of the network's classes, a line each.", exists=True)],
+    words_of: Annotated[Path, typer.Option(help="Bundle whose words are used.")] = Path("starter/bundle"),
+    labels: Annotated[Path, typer.Option(help="JSON with the words of the photos' classes.")] = Path(
+        "starter/labels.json"
+    ),
+    out: Annotated[Path, typer.Option(help="The recipe's folder.")] = Path("starter/recipes/mobilenet-v2"),
+) -> None:
+    """Make the recipe that puts a pretrained network into the space of a bundle's words."""
+    from trainer.recipes.mobilenet_v2 import make_recipe
+
+    with progress_bar(Console(stderr=True)) as progress:
+        task = progress.add_task("photos", total=None, note="")
+        made = make_recipe(backbone, class_names, photos, words_of, labels, out, lambda: progress.advance(task))
+    console.print(f"{made.model_id} in {out}")
 
 
 def _in_order(classes: Sequence[ClassWords], names: Sequence[str]) -> tuple[ClassWords, ...]:

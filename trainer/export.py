@@ -27,17 +27,17 @@ from trainer.datasets import LabelledFile
 from trainer.errors import TrainingSetUnusable, WordSpaceMissing
 from trainer.evaluate import Truth, evaluate
 from trainer.relevance import Relevance, fit_relevance
+from trainer.self_test import self_test_pictures
 from trainer.words import read_word_space
 
 __all__ = ["Description", "Measured", "calibration_of", "export_bundle", "export_measured", "read_word_table"]
 
 _BATCH = 64
-_TESTED = 8
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a manifest tells besides what is measured: names, provenance, and how pictures become squares."""
+    """What a manifest tells besides what is measured: names, provenance, and how pictures become features."""
 
     name: str
     display_name: str
@@ -45,6 +45,7 @@ class Description:
     licenses: tuple[License, ...]
     input_size: int
     resize: Resize = Resize.CENTER_CROP
+    feature_layer: str = ""
 
 
 def read_word_table(folder: Path) -> WordTable:
@@ -102,11 +103,15 @@ def export_measured(
 
 @dataclass(frozen=True)
 class Measured:
-    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n) labels into ``classes``."""
+    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n) labels into ``classes``.
+
+    ``typical`` (n): the images that the curves are fitted on; None means all.
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[ClassWords, ...]
+    typical: NDArray[np.bool_] | None = None
 
 
 def export_bundle(
@@ -118,18 +123,20 @@ def export_bundle(
     nearest_kinds: int,
     description: Description,
 ) -> Manifest:
-    """Measures and writes the bundle; a few of the pictures become its self-test.
+    """Measures and writes the bundle.
 
     Raises:
         FileExistsError: there is something at the target.
         BundleDamaged: what was given does not open as a bundle.
     """
-    network = Network(backbone, head, input_size=description.input_size)
+    network = Network(backbone, head, input_size=description.input_size, feature_layer=description.feature_layer)
     pixels = measured.pixels
     vectors = np.concatenate([network(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)])
     truth = Truth(vectors, measured.labels, measured.classes)
     vocabulary = vocabulary_of(words)
-    relevance = fit_relevance(truth, vocabulary, words.taggable)
+    typical = slice(None) if measured.typical is None else measured.typical
+    fitted = Truth(vectors[typical], measured.labels[typical], measured.classes)
+    relevance = fit_relevance(fitted, vocabulary, words.taggable)
     evaluation = evaluate(truth, vocabulary, words.taggable, nearest_kinds)
     manifest = Manifest(
         id="",
@@ -137,6 +144,7 @@ def export_bundle(
         input_size=description.input_size,
         resize=description.resize,
         feature_dimension=network.feature_dimension,
+        feature_layer=description.feature_layer,
         word_count=len(words.words),
         calibration=calibration_of(relevance),
         files=(),
@@ -145,8 +153,8 @@ def export_bundle(
         licenses=description.licenses,
         metrics={**evaluation.metrics(), **_effects(relevance)},
     )
-    tested = pixels[:: max(1, len(pixels) // _TESTED)][:_TESTED]
-    return write_bundle(description.name, BundleContent(backbone, head, words, tested), manifest, target)
+    content = BundleContent(backbone, head, words, self_test_pictures(description.input_size))
+    return write_bundle(description.name, content, manifest, target)
 
 
 def _effects(relevance: Relevance) -> dict[str, float]:

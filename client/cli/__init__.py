@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from client.cli import gallery, index, options, queries
+from client.cli import gallery, index, model, options, queries
 from client.cli.output import Output
 from client.errors import SemsearchError
 
@@ -24,7 +24,7 @@ app.command("tag")(queries.tag)
 app.command("words", cls=options.QueryCommand)(queries.similar_words)
 app.command("list")(gallery.list_images)
 app.command("delete")(gallery.delete)
-app.command("models")(gallery.models)
+app.add_typer(model.app, name="model")
 
 
 def main() -> None:

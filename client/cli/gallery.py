@@ -1,4 +1,4 @@
-"""`semsearch list`, `delete` and `models`."""
+"""`semsearch list` and `delete`."""
 
 from __future__ import annotations
 
@@ -62,27 +62,3 @@ def delete(
         output.say(f"{deleted:,} deleted.")
     if unknown:
         raise typer.Exit(1)
-
-
-def models(server: options.Server = DEFAULT_SERVER, as_json: options.Json = False) -> None:
-    """List the models that can be served."""
-    output = Output(as_json)
-    with SemsearchClient(server) as client:
-        found = list(client.list_models())
-    if as_json:
-        output.document(found)
-        return
-    output.table(
-        ["active", "id", "words ", "dimension ", "input ", "evaluation"],
-        [
-            [
-                "yes" if model.active else "",
-                model.id,
-                f"{model.word_count:,}",
-                str(model.dimension),
-                f"{model.input_size} px",
-                " ".join(f"{name}={value:.3g}" for name, value in sorted(model.metrics.items())),
-            ]
-            for model in found
-        ],
-    )

@@ -72,6 +72,8 @@ class Manifest:
     calibration: Calibration
     files: tuple[File, ...]
     create_time: datetime
+    backbone: str = "backbone.keras"  # or backbone.tflite
+    feature_layer: str = ""  # tensor of a .tflite backbone that holds the features; empty means its output
     command: str = ""
     dimension: int = DIMENSION
     licenses: tuple[License, ...] = ()

@@ -11,9 +11,19 @@ from embedder_service.bundle.manifest import FORMAT_VERSION, Calibration, File, 
 from embedder_service.errors import BundleDamaged, BundleTooNew
 from embedder_service.images import Resize
 
-__all__ = ["BACKBONE", "HEAD", "TAGGABLE", "VECTORS", "WORDS", "read_manifest", "to_calibration", "write_manifest"]
+__all__ = [
+    "HEAD",
+    "KERAS_BACKBONE",
+    "TAGGABLE",
+    "TFLITE_BACKBONE",
+    "VECTORS",
+    "WORDS",
+    "read_manifest",
+    "to_calibration",
+    "write_manifest",
+]
 
-BACKBONE, HEAD = "backbone.keras", "head.keras"
+KERAS_BACKBONE, TFLITE_BACKBONE, HEAD = "backbone.keras", "backbone.tflite", "head.keras"
 WORDS, VECTORS, TAGGABLE = "words.txt", "words.npy", "taggable.npy"
 _RESIZE = {pb.RESIZE_MODE_CENTER_CROP: Resize.CENTER_CROP, pb.RESIZE_MODE_SQUASH: Resize.SQUASH}
 _RESIZE_MODE = {resize: mode for mode, resize in _RESIZE.items()}
@@ -26,13 +36,7 @@ def write_manifest(manifest: Manifest) -> str:
         id=manifest.id,
         display_name=manifest.display_name,
         dimension=manifest.dimension,
-        backbone=pb.Backbone(
-            keras_file=BACKBONE,
-            input_size=manifest.input_size,
-            resize_mode=_RESIZE_MODE[manifest.resize],
-            preprocessing=pb.PREPROCESSING_NONE,
-            feature_dimension=manifest.feature_dimension,
-        ),
+        backbone=_backbone(manifest),
         head=pb.Head(keras_file=HEAD),
         words=pb.Words(count=manifest.word_count, words_file=WORDS, vectors_file=VECTORS, taggable_file=TAGGABLE),
         calibration=to_calibration(manifest.calibration),
@@ -63,16 +67,19 @@ def read_manifest(text: str) -> Manifest:
             f"{FORMAT_VERSION}. Install a newer semsearch, or choose another bundle."
         )
     backbone = message.backbone
+    file = backbone.keras_file or backbone.tflite_file
     if (
         message.format_version < 1
-        or backbone.keras_file != BACKBONE
+        or (backbone.WhichOneof("source"), file)
+        not in {("keras_file", KERAS_BACKBONE), ("tflite_file", TFLITE_BACKBONE)}
+        or (backbone.feature_layer and file == KERAS_BACKBONE)
         or message.head.keras_file != HEAD
         or backbone.resize_mode not in _RESIZE
         or backbone.preprocessing != pb.PREPROCESSING_NONE
     ):
         raise BundleDamaged(
-            "manifest.json does not describe a bundle that this version serves: it wants a network in "
-            f"{BACKBONE} and {HEAD} that begins with uint8 pixels. Make the bundle again with the trainer."
+            f"manifest.json does not describe a bundle that this version serves: it wants {KERAS_BACKBONE} or "
+            f"{TFLITE_BACKBONE}, which begins with uint8 pixels, and {HEAD}. Make the bundle again with the trainer."
         )
     calibration = message.calibration
     return Manifest(
@@ -91,11 +98,28 @@ def read_manifest(text: str) -> Manifest:
         ),
         files=tuple(File(each.name, each.size_bytes, each.sha256) for each in message.files),
         create_time=message.create_time.ToDatetime(UTC),
+        backbone=file,
+        feature_layer=backbone.feature_layer,
         command=message.command,
         dimension=message.dimension,
         licenses=tuple(License(each.subject, each.spdx, each.source) for each in message.licenses),
         metrics=dict(message.metrics),
     )
+
+
+def _backbone(manifest: Manifest) -> pb.Backbone:
+    backbone = pb.Backbone(
+        input_size=manifest.input_size,
+        resize_mode=_RESIZE_MODE[manifest.resize],
+        preprocessing=pb.PREPROCESSING_NONE,
+        feature_layer=manifest.feature_layer,
+        feature_dimension=manifest.feature_dimension,
+    )
+    if manifest.backbone == TFLITE_BACKBONE:
+        backbone.tflite_file = manifest.backbone
+    else:
+        backbone.keras_file = manifest.backbone
+    return backbone
 
 
 def to_calibration(calibration: Calibration) -> pb.Calibration:

@@ -1,11 +1,12 @@
 """Opens a bundle, with every check: format, sizes, checksums, shapes, and the vectors that its self-test must give.
 
-A bundle that opens is whole and gives, to 1e-3, the vectors that it gave where it was made.
+A bundle that opens is whole and gives, to 1e-3, the vectors that it gave where it was made. With a .tflite backbone it
+is 0.05: processors round the sums of an int8 network differently (two sets of LiteRT's kernels gave vectors of
+MobileNetV2 up to 0.018 apart), and what is wrong altogether is further off.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder_service.bundle.manifest import File, Manifest
-from embedder_service.bundle.manifest_json import BACKBONE, HEAD, TAGGABLE, VECTORS, WORDS, read_manifest
+from embedder_service.bundle.manifest_json import HEAD, TAGGABLE, TFLITE_BACKBONE, VECTORS, WORDS, read_manifest
+from embedder_service.durable_files import sha256
 from embedder_service.errors import BundleDamaged
 from embedder_service.network import Network
 
-__all__ = ["MANIFEST", "SELF_TEST", "TOLERANCE", "Bundle", "WordTable", "open_bundle", "peek"]
+__all__ = ["MANIFEST", "SELF_TEST", "TOLERANCE", "Bundle", "WordTable", "check_files", "open_bundle", "peek"]
 
 MANIFEST = "manifest.json"
 SELF_TEST = "selftest.npz"
 TOLERANCE = 1e-3
-_UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError)
+TFLITE_TOLERANCE = 0.05
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,30 @@ def open_bundle(folder: Path) -> Bundle:
         BundleTooNew: it is of a newer format.
     """
     manifest = peek(folder)
-    for file in manifest.files:
-        _check(folder, file)
+    check_files(folder, manifest)
     try:
         words = _words(folder, manifest)
-        network = Network(folder / BACKBONE, folder / HEAD, input_size=manifest.input_size)
-        _self_test(folder / SELF_TEST, words, network)
+        network = Network(
+            folder / manifest.backbone,
+            folder / HEAD,
+            input_size=manifest.input_size,
+            feature_layer=manifest.feature_layer,
+        )
+        tolerance = TFLITE_TOLERANCE if manifest.backbone == TFLITE_BACKBONE else TOLERANCE
+        _self_test(folder / SELF_TEST, words, network, tolerance)
     except _UNREADABLE as error:
         raise BundleDamaged(f"The bundle {manifest.id} cannot be read: {error}. Fetch it again.") from error
     return Bundle(manifest, words, network)
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Checks every file of a bundle against its checksum.
+
+    Raises:
+        BundleDamaged: a file is missing, changed or unreadable.
+    """
+    for file in manifest.files:
+        _check(folder, file)
 
 
 def _check(folder: Path, file: File) -> None:
@@ -83,8 +101,7 @@ def _check(folder: Path, file: File) -> None:
     if path.name != file.name:
         raise BundleDamaged(f"The manifest names a file outside of the bundle: {file.name}. Fetch the bundle again.")
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = sha256(path)
     except OSError as error:
         raise BundleDamaged(f"{file.name} of the bundle is missing or unreadable. Fetch the bundle again.") from error
     if digest != file.sha256:
@@ -101,14 +118,15 @@ def _words(folder: Path, manifest: Manifest) -> WordTable:
     return WordTable(words, vectors, taggable)
 
 
-def _self_test(file: Path, words: WordTable, network: Network) -> None:
+def _self_test(file: Path, words: WordTable, network: Network, tolerance: float) -> None:
     with np.load(file, allow_pickle=False) as test:
-        difference = np.abs(network(test["pixels"]) - test["pixel_vectors"]).max()
+        pictures = float(np.abs(network(test["pixels"]) - test["pixel_vectors"]).max())
         rows = {word: row for row, word in enumerate(words.words)}
         chosen = words.vectors[[rows[word] for word in test["words"].tolist()]]
-        difference = max(difference, np.abs(chosen.astype(np.float32) - test["word_vectors"]).max())
-    if not difference <= TOLERANCE:
-        raise BundleDamaged(
-            f"The bundle's self-test gives other vectors than where it was made (by {difference:.2g}, {TOLERANCE} is "
-            "allowed). Fetch it again; if that does not help, this machine's TensorFlow computes differently."
-        )
+        vocabulary = float(np.abs(chosen.astype(np.float32) - test["word_vectors"]).max())
+    for found, allowed in ((pictures, tolerance), (vocabulary, TOLERANCE)):
+        if not found <= allowed:
+            raise BundleDamaged(
+                f"The bundle's self-test gives other vectors than where it was made (by {found:.2g}, {allowed} is "
+                "allowed). Fetch it again; if that does not help, this machine's TensorFlow computes differently."
+            )

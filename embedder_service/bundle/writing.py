@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -20,9 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder_service.bundle.manifest import File, Manifest, bundle_id
-from embedder_service.bundle.manifest_json import BACKBONE, HEAD, TAGGABLE, VECTORS, WORDS, write_manifest
+from embedder_service.bundle.manifest_json import (
+    HEAD,
+    KERAS_BACKBONE,
+    TAGGABLE,
+    TFLITE_BACKBONE,
+    VECTORS,
+    WORDS,
+    write_manifest,
+)
 from embedder_service.bundle.reading import MANIFEST, SELF_TEST, WordTable, open_bundle
-from embedder_service.network import Network
+from embedder_service.durable_files import publish, sha256, sync
+from embedder_service.network import TFLITE, Network
 
 __all__ = ["BundleContent", "write_bundle"]
 
@@ -31,7 +38,10 @@ SELF_TEST_WORDS = 16
 
 @dataclass(frozen=True)
 class BundleContent:
-    """Two .keras files, the words, and a few pictures, uint8 (n, size, size, 3), for the self-test."""
+    """What a bundle is made of, and a few pictures, uint8 (n, size, size, 3), for its self-test.
+
+    The backbone is a .keras or a .tflite file, the head a .keras file.
+    """
 
     backbone: Path
     head: Path
@@ -42,6 +52,8 @@ class BundleContent:
 def write_bundle(name: str, content: BundleContent, manifest: Manifest, target: Path) -> Manifest:
     """Writes the bundle at `target`, which must not exist, and returns its manifest with id and files filled in.
 
+    `manifest.feature_layer` is taken as it is; which kind of backbone it has, the content says.
+
     Raises:
         FileExistsError: there is something at the target; a bundle is never changed.
         BundleDamaged: what was given does not open as a bundle.
@@ -50,6 +62,8 @@ def write_bundle(name: str, content: BundleContent, manifest: Manifest, target: 
         raise FileExistsError(f"{target} exists, and a bundle is never changed. Remove it, or write to another place.")
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    backbone = TFLITE_BACKBONE if content.backbone.suffix == TFLITE else KERAS_BACKBONE
+    manifest = dataclasses.replace(manifest, backbone=backbone)
     try:
         _write_files(folder, content, manifest)
         files = tuple(_describe(path) for path in sorted(folder.iterdir()))
@@ -59,23 +73,27 @@ def write_bundle(name: str, content: BundleContent, manifest: Manifest, target: 
         (folder / MANIFEST).write_text(write_manifest(complete), encoding="utf-8")
         folder.chmod(0o755)
         for path in (*folder.iterdir(), folder):
-            _sync(path)
+            sync(path)
         open_bundle(folder)
-        folder.rename(target)
-        _sync(target.parent)
+        publish(folder, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return complete
 
 
 def _write_files(folder: Path, content: BundleContent, manifest: Manifest) -> None:
-    shutil.copyfile(content.backbone, folder / BACKBONE)
+    shutil.copyfile(content.backbone, folder / manifest.backbone)
     shutil.copyfile(content.head, folder / HEAD)
     words = content.words
     (folder / WORDS).write_text("".join(f"{word}\n" for word in words.words), encoding="utf-8")
     np.save(folder / VECTORS, words.vectors.astype(np.float16))
     np.save(folder / TAGGABLE, words.taggable)
-    network = Network(folder / BACKBONE, folder / HEAD, input_size=manifest.input_size)
+    network = Network(
+        folder / manifest.backbone,
+        folder / HEAD,
+        input_size=manifest.input_size,
+        feature_layer=manifest.feature_layer,
+    )
     rows = np.linspace(0, len(words.words) - 1, min(SELF_TEST_WORDS, len(words.words))).astype(int)
     np.savez(
         folder / SELF_TEST,
@@ -87,13 +105,4 @@ def _write_files(folder: Path, content: BundleContent, manifest: Manifest) -> No
 
 
 def _describe(path: Path) -> File:
-    with path.open("rb") as stream:
-        return File(path.name, path.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return File(path.name, path.stat().st_size, sha256(path))

@@ -68,7 +68,7 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
             TextQuery(query.raw, tuple(Term(term.text, term.weight) for term in query.terms))
             for query in request.queries
         ]
-        answer = await self.embedder.embed_texts(queries)
+        answer = await self.embedder.embed_texts(queries, request.model_id)
         return pb.EmbedTextResponse(model_id=answer.model_id, embeddings=[_text(each) for each in answer.results])
 
     async def EmbedImages(self, request: pb.EmbedImagesRequest, context: object) -> pb.EmbedImagesResponse:
@@ -82,7 +82,7 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
             )
             for each in request.images
         ]
-        answer = await self.embedder.embed_images(images)
+        answer = await self.embedder.embed_images(images, request.model_id)
         return pb.EmbedImagesResponse(
             model_id=answer.model_id,
             embeddings=[
@@ -102,7 +102,7 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
     async def StreamWords(
         self, request: pb.StreamWordsRequest, context: object
     ) -> AsyncIterator[pb.StreamWordsResponse]:
-        async for batch in self.embedder.stream_words(request.skip):
+        async for batch in self.embedder.stream_words(request.skip, request.model_id):
             yield pb.StreamWordsResponse(
                 model_id=batch.model_id,
                 words=[
@@ -123,6 +123,14 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
 
     async def ListModels(self, request: pb.ListModelsRequest, context: object) -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=[_model(model) for model in await self.embedder.list_models()])
+
+    async def PullModel(self, request: pb.PullModelRequest, context: object) -> AsyncIterator[pb.PullModelResponse]:
+        async for progress in self.embedder.pull_model(request.recipe):
+            model = _model(progress.model) if progress.model else None
+            yield pb.PullModelResponse(bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, model=model)
+
+    async def ActivateModel(self, request: pb.ActivateModelRequest, context: object) -> pb.ActivateModelResponse:
+        return pb.ActivateModelResponse(model=_model(await self.embedder.activate_model(request.id)))
 
 
 def _text(result: TextEmbedding | RefusedText) -> pb.TextEmbedding:

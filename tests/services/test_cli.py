@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
-from tests.unit.gateway.doubles import COLORS, MODEL, picture, sha256
+from tests.unit.gateway.doubles import picture, sha256
 
 HEX = 64
 
@@ -183,21 +183,20 @@ def test_deleted_images_are_gone_and_unknown_ids_are_named(stack: ClientStack, t
     assert (again.status, again.document) == (1, {"deleted_count": 0, "unknown_ids": [name]})
 
 
-def test_models_are_listed_with_their_evaluation(server: str) -> None:
-    table = semsearch(server, "models").out
-    assert f"yes      {MODEL.id} " in table
-    assert "hit_at_1=0.5" in table
-    documents = semsearch(server, "models", "--json").document
-    assert [(each["id"], each["active"], each["word_count"]) for each in documents] == [
-        ("another@sha256:ba9876543210", False, len(COLORS)),
-        (MODEL.id, True, len(COLORS)),
-    ]
-
-
 @pytest.mark.parametrize(
     "arguments",
-    [["search", "red"], ["tag", "{red}"], ["words", "red"], ["list"], ["delete", "x"], ["models"], ["index", "{dir}"]],
-    ids=lambda arguments: arguments[0],
+    [
+        ["search", "red"],
+        ["tag", "{red}"],
+        ["words", "red"],
+        ["list"],
+        ["delete", "x"],
+        ["model", "list"],
+        ["model", "pull", "x"],
+        ["model", "activate", "x"],
+        ["index", "{dir}"],
+    ],
+    ids=" ".join,
 )
 def test_a_stopped_server_is_one_sentence_that_says_what_to_do(
     closed_port: str, red: Path, arguments: list[str]
@@ -233,6 +232,9 @@ def test_another_server_at_the_address_is_told(stack: ClientStack) -> None:
         (["search", " "], "word", "EMPTY_QUERY"),
         (["search", "quux"], "known", "UNKNOWN_WORDS"),
         (["index", ".", "-c", "No/Such Name"], "No/Such Name", "INVALID_ID"),
+        (["model", "pull", "nothing"], "nothing", "RECIPE_NOT_FOUND"),
+        (["model", "activate", "nothing"], "nothing", "MODEL_NOT_FOUND"),
+        (["model", "activate", ""], "empty", "INVALID_FIELD"),
     ],
 )
 def test_what_the_server_refuses_is_said_in_its_own_words(
@@ -261,6 +263,8 @@ def test_what_the_server_refuses_is_said_in_its_own_words(
         ["tag"],
         ["index", "/no/such/folder"],
         ["index", __file__],
+        ["model", "pull"],
+        ["models"],
         ["paint"],
     ],
     ids=" ".join,

@@ -154,6 +154,12 @@ CASES = [
     Case("models, page size −1", model_service_pb2.ListModelsRequest(page_size=-1), INVALID, "INVALID_FIELD", "page_size"),
     Case("unknown model", model_service_pb2.GetModelRequest(id="nothing"), NOT_FOUND, "MODEL_NOT_FOUND"),
     Case("model id of 10 kB", model_service_pb2.GetModelRequest(id="x" * 10_000), INVALID, "INVALID_FIELD", "id"),
+    Case("pull nothing", model_service_pb2.PullModelRequest(), INVALID, "INVALID_FIELD", "recipe"),
+    Case("pull a recipe of 10 kB", model_service_pb2.PullModelRequest(recipe="x" * 10_000), INVALID, "INVALID_FIELD", "recipe"),
+    Case("pull the unknown", model_service_pb2.PullModelRequest(recipe="nothing"), NOT_FOUND, "RECIPE_NOT_FOUND"),
+    Case("activate nothing", model_service_pb2.ActivateModelRequest(), INVALID, "INVALID_FIELD", "id"),
+    Case("activate the unknown", model_service_pb2.ActivateModelRequest(id="nothing"), NOT_FOUND, "MODEL_NOT_FOUND"),
+    Case("activate an unknown id", model_service_pb2.ActivateModelRequest(id="a@sha256:0"), NOT_FOUND, "MODEL_NOT_FOUND"),
 ]  # fmt: skip
 
 
@@ -173,7 +179,7 @@ async def test_bad_input_gets_a_code_a_reason_and_the_field(stack: Stack, case: 
     assert fields == ([case.field] if case.field else [])
     assert len(status.message) > 10
     assert status.message[-1] == "."
-    if case.code == NOT_FOUND and case.reason != "MODEL_NOT_FOUND":
+    if case.code == NOT_FOUND and case.reason not in ("MODEL_NOT_FOUND", "RECIPE_NOT_FOUND"):
         assert any(detail.Is(error_details_pb2.ResourceInfo.DESCRIPTOR) for detail in status.details)
 
 

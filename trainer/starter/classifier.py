@@ -33,18 +33,17 @@ class ClassifierSettings:
     """
 
     weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
     momentum: float = 0.9
     average: float = 0.998
 
 
 class Classifier:
-    """A network from pixels to scores (n, classes), trained by SGD with Nesterov momentum on smoothed cross-entropy."""
+    """A network from pixels to scores (n, classes), trained by SGD with Nesterov momentum on cross-entropy."""
 
     def __init__(self, network: keras.Model, settings: ClassifierSettings) -> None:
         self._network = network
         self._settings = settings
-        self._loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing)
+        self._loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         self._optimizer = keras.optimizers.SGD(0.0, momentum=settings.momentum, nesterov=True)
         self._optimizer.build(network.trainable_variables)
         self._average = _values(network.weights)
@@ -57,14 +56,16 @@ class Classifier:
         rate: Callable[[int], float],
         on_step: Callable[[int, float], None] = lambda steps, loss: None,
     ) -> float:
-        """Trains on batches of pixels (n, s, s, 3) and labels (n), and returns their mean loss.
+        """Trains on batches of pixels (n, s, s, 3) and targets (n, classes), and returns their mean loss.
+
+        Targets are probabilities, float32, each row summing to 1.
 
         ``rate`` gives the learning rate when so many steps are done; ``on_step`` hears the steps done and the loss.
         """
         losses = []
-        for pixels, labels in batches:
+        for pixels, targets in batches:
             self._optimizer.learning_rate.assign(rate(self.steps))
-            losses.append(float(self._step_function(pixels, labels)))
+            losses.append(float(self._step_function(pixels, targets)))
             self.steps += 1
             if self.steps % _BLEND_EVERY == 0:
                 self._blend(self._settings.average**_BLEND_EVERY)
@@ -115,10 +116,10 @@ class Classifier:
         for place, value in enumerate(_values(self._network.weights)):
             self._average[place] = (keep * self._average[place] + (1 - keep) * value).astype(value.dtype)
 
-    def _step(self, pixels: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def _step(self, pixels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             scores = self._network(pixels, training=True)
-            loss = self._loss(tf.one_hot(labels, scores.shape[-1]), scores)
+            loss = self._loss(targets, scores)
         variables = self._network.trainable_variables
         gradients = tape.gradient(loss, variables)
         decayed = [

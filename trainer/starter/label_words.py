@@ -17,7 +17,7 @@ from trainer.starter.errors import UnknownLabel
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.wordnet import Sense, WordNet
 
-__all__ = ["Zipf", "label_words"]
+__all__ = ["NO_PICTURE", "Zipf", "label_words"]
 
 Zipf = Callable[[str], float]
 """How common a word or phrase is: the base-10 logarithm of its occurrences in 10⁹ words (van Heuven et al. 2014)."""
@@ -70,7 +70,7 @@ _KINDS_TOO = {
 # Kinds of two words that people do type.
 _PHRASES = frozenset({"big cat", "musical instrument", "sports equipment"})
 # Kinds that name no picture, and words whose first meaning in WordNet is not the first today.
-_NO_PICTURE = frozenset(
+NO_PICTURE = frozenset(
     """
     arthropod artifact artefact animate being beast bracket brute chordate commodity connector covering creature device
     entity fabric facility fluid fixture geosphere goods hose housing implement instrumentation instrumentality
@@ -121,7 +121,7 @@ def _is_kind(lemma: str, kind: Sense, wordnet: WordNet, zipf: Zipf) -> bool:
         return True
     return (
         lemma.isalpha()
-        and lemma.lower() not in _NO_PICTURE
+        and lemma.lower() not in NO_PICTURE
         and zipf(lemma) >= _COMMON_KIND
         and _is_first_sense(lemma, kind, wordnet)
         and wordnet.is_mostly_noun(lemma)

@@ -29,8 +29,9 @@ from trainer.runs import Run
 from trainer.starter.classifier import Batch, Classifier, ClassifierSettings
 from trainer.starter.pixels import Pictures, class_names, training_pictures, validation_pictures
 from trainer.starter.scene_catalog import SCENE_CLASSES
+from trainer.starter.targets import Targets
 
-__all__ = ["Cycle", "Figures", "PretrainSettings", "figures_of", "pretrain", "train_backbone"]
+__all__ = ["Beginning", "Cycle", "Figures", "PretrainSettings", "figures_of", "pretrain", "train_backbone"]
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +46,17 @@ class Cycle:
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """What is trained on in which order, and the constants of the training."""
+    """What is trained on in which order, and the constants of the training.
+
+    ``teacher_share``: how much of a target is what a teacher says; the rest is the label.
+    """
 
     cycles: tuple[Cycle, ...] = (
         Cycle((32, 32, 32, 32, 32, 40, 40, 48, 48, 56, 56), peak_rate=0.2),
         Cycle((56, 56, 56), peak_rate=0.05),
     )
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    teacher_share: float = 0.0
     batch: int = 128
     seed: int = 7
 
@@ -71,6 +76,14 @@ class PretrainSettings:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """A backbone to go on from, and what a teacher says of the training pictures: probabilities (n, classes)."""
+
+    backbone: Path
+    teacher: NDArray[np.float16]
+
+
+@dataclass(frozen=True)
 class Figures:
     """How often the right class is the first, or among the first five, of all classes: shares from 0 to 1."""
 
@@ -79,8 +92,12 @@ class Figures:
     scenes_at_1: float
 
 
-def pretrain(photos: Path, folder: Path, settings: PretrainSettings) -> Path:
+def pretrain(
+    photos: Path, pictures: Path, folder: Path, settings: PretrainSettings, beginning: Beginning | None = None
+) -> Path:
     """Trains on the photos and on rendered scenes, or goes on with it, and returns the path of the backbone.
+
+    ``pictures``: folder in which the decoded pictures are kept.
 
     Raises:
         RunMismatch: the folder holds a training with other settings.
@@ -88,23 +105,29 @@ def pretrain(photos: Path, folder: Path, settings: PretrainSettings) -> Path:
     """
     target = folder / "backbone.keras"
     if not target.exists():
-        pictures = folder / "pictures"
         training, validation = training_pictures(photos, pictures), validation_pictures(photos, pictures)
-        train_backbone(training, validation, len(class_names(photos)), folder, settings)
+        train_backbone(training, validation, len(class_names(photos)), folder, settings, beginning)
     return target
 
 
 def train_backbone(
-    training: Pictures, validation: Pictures, classes: int, folder: Path, settings: PretrainSettings
+    training: Pictures,
+    validation: Pictures,
+    classes: int,
+    folder: Path,
+    settings: PretrainSettings,
+    beginning: Beginning | None = None,
 ) -> keras.Model:
-    """Trains a fresh network, or goes on from the folder's checkpoint; returns and saves it as `backbone.keras`.
+    """Trains a network, or goes on from the folder's checkpoint; returns and saves it as `backbone.keras`.
 
-    The network gives features; the layer of scores over them is dropped.
+    The network gives features; the layer of scores over them is dropped. Without a ``beginning`` its weights are fresh
+    and it learns from labels alone.
     """
     run = Run(folder, settings)
     checkpoint = folder / "checkpoint.npz"
     keras.utils.set_random_seed(settings.seed)
-    backbone = residual_network()
+    backbone = keras.models.load_model(beginning.backbone, compile=False) if beginning else residual_network()
+    targets = Targets(training.labels, classes, beginning.teacher if beginning else None, settings.teacher_share)
     scores = keras.layers.Dense(classes, name="scores")(backbone.output)
     classifier = Classifier(keras.Model(backbone.input, scores), settings.classifier)
     steps_an_epoch = len(training.labels) // settings.batch
@@ -112,7 +135,9 @@ def train_backbone(
         started = time.monotonic()
         pace = _Pace(steps_an_epoch * len(settings.crops), classifier.steps)
         loss = classifier.train(
-            _batches(training, settings, epoch), lambda steps: settings.rate(steps / steps_an_epoch), pace
+            _batches(training.pixels, targets, settings, epoch),
+            lambda steps: settings.rate(steps / steps_an_epoch),
+            pace,
         )
         with classifier.averaged() as network:
             figures = figures_of(network, validation)
@@ -140,16 +165,16 @@ def figures_of(network: keras.Model, pictures: Pictures) -> Figures:
     )
 
 
-def _batches(pictures: Pictures, settings: PretrainSettings, epoch: int) -> Iterator[Batch]:
+def _batches(pixels: NDArray[np.uint8], targets: Targets, settings: PretrainSettings, epoch: int) -> Iterator[Batch]:
     """Yields an epoch's batches: random crops of 35 to 100 % of the area, half of them mirrored."""
     rng = np.random.default_rng((settings.seed, epoch))
-    order = rng.permutation(len(pictures.labels))
+    order = rng.permutation(len(pixels))
     edge = settings.crops[epoch]
     for start in range(0, len(order) - settings.batch + 1, settings.batch):
         chosen = order[start : start + settings.batch]
         yield (
-            _crop(tf.constant(pictures.pixels[chosen]), tf.constant(_boxes(rng, len(chosen))), edge),
-            tf.constant(pictures.labels[chosen]),
+            _crop(tf.constant(pixels[chosen]), tf.constant(_boxes(rng, len(chosen))), edge),
+            tf.constant(targets.of(chosen)),
         )
 
 
@@ -185,14 +210,3 @@ class _Pace:
             log.info(
                 "step", step=steps, of=self._of, loss=round(float(np.mean(self._losses[-100:])), 3), ms=round(pace)
             )
-
-
-def main() -> None:
-    """`python -m trainer.starter.pretrain PHOTOS FOLDER`."""
-    import sys
-
-    pretrain(Path(sys.argv[1]), Path(sys.argv[2]), PretrainSettings())
-
-
-if __name__ == "__main__":
-    main()

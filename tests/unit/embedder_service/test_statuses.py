@@ -9,11 +9,16 @@ from embedder_service import errors
 from embedder_service.statuses import ERRORS
 from serving.errors import ErrorStatus, from_status, is_expected, retry_delay_seconds, to_status
 
-GROUPS = {errors.BundleError, errors.ImageError, errors.QueryError}
+GROUPS = {errors.BundleError, errors.ImageError, errors.PullError, errors.QueryError}
 EXAMPLES = [
     errors.BundleDamaged("damaged"),
     errors.BundleTooNew("new"),
     errors.ModelNotFound("m"),
+    errors.StorageFull("models cannot be written."),
+    errors.RecipeNotFound("r", ["mobilenet-v2"]),
+    errors.RecipeUnusable("no"),
+    errors.DownloadFailed("f", "http://localhost", "it does not answer"),
+    errors.DownloadWrong("f", "http://localhost", "it is longer"),
     errors.Overloaded(7),
     errors.NotAnImage("no"),
     errors.DamagedImage("cut"),
@@ -49,6 +54,12 @@ def test_every_error_has_a_status_with_a_reason_and_its_own_sentence(error: erro
     status = to_status(error, ERRORS)
     assert status.message == str(error)
     assert from_status(status)[0]
+
+
+def test_a_file_that_could_not_be_fetched_says_when_to_try_again_and_how_to_do_without_the_network() -> None:
+    error = errors.DownloadFailed("backbone", "http://localhost", "it does not answer")
+    assert (retry_delay_seconds(to_status(error, ERRORS)) or 0) > 0
+    assert "SEMSEARCH_EMBEDDER_MODEL_MIRROR" in str(error)
 
 
 def test_a_full_queue_says_when_to_come_again_and_unknown_words_what_was_meant() -> None:

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.blobs import FolderBlobStore
+from gateway.collection_names import DEFAULT_COLLECTION
+from gateway.collection_switch import CollectionSwitch
+from gateway.collection_writes import CollectionWrites
 from gateway.gallery import Gallery
-from gateway.image_collections import DEFAULT_COLLECTION, ImageCollections
-from gateway.ingest import Acknowledgement, ImageIngest, IngestLimits, UploadResult
+from gateway.image_collections import ImageCollections
+from gateway.index_copy import CopyLimits
+from gateway.ingest import ImageIngest, IngestLimits
 from gateway.ingest_plan import Upload
+from gateway.ingest_results import Acknowledgement, UploadResult
+from gateway.model_switch import ModelSwitch
 from gateway.models import ModelCatalog
+from gateway.placements import Placements
 from gateway.readiness import Readiness
 from gateway.search import QueryVectors, Search
+from gateway.switch_state import SwitchState
 from gateway.tagging import Tagging
 from gateway.vector_index import Attributes
 from gateway.words import WordsIndex
@@ -27,6 +35,8 @@ class Core:
     index: MemoryIndex
     blobs: FolderBlobStore
     models: ModelCatalog
+    placements: Placements
+    writes: CollectionWrites
     collections: ImageCollections
     gallery: Gallery
     ingest: ImageIngest
@@ -34,6 +44,7 @@ class Core:
     readiness: Readiness
     search: Search
     tagging: Tagging
+    switch: ModelSwitch
 
     async def add(self, *uploads: Upload, collection: str = DEFAULT_COLLECTION) -> list[UploadResult]:
         answers = [answer async for answer in self.ingest.run(collection, stream(uploads))]
@@ -59,11 +70,19 @@ def upload(sequence: int, content: bytes, id: str = "", attributes: Attributes |
     return Upload(sequence, content, id, attributes)
 
 
-async def open_core(root: Path, limits: IngestLimits | None = None) -> Core:
-    embedder, index, blobs = ColorEmbedder(), MemoryIndex(), FolderBlobStore(root)
+async def open_core(
+    root: Path,
+    limits: IngestLimits | None = None,
+    embedder: ColorEmbedder | None = None,
+    index: MemoryIndex | None = None,
+) -> Core:
+    """Another core over the same doubles and folder is the gateway after a restart."""
+    embedder, index, blobs = embedder or ColorEmbedder(), index or MemoryIndex(), FolderBlobStore(root)
     models = ModelCatalog(embedder)
-    collections = ImageCollections(index, blobs, models)
-    gallery = Gallery(index, blobs, collections)
+    placements = Placements(index)
+    writes = CollectionWrites()
+    collections = ImageCollections(index, blobs, models, placements, writes)
+    gallery = Gallery(index, blobs, placements, writes)
     readiness = Readiness()
     words = WordsIndex(embedder, index, models, readiness)
     vectors = QueryVectors(embedder, models, gallery)
@@ -72,13 +91,22 @@ async def open_core(root: Path, limits: IngestLimits | None = None) -> Core:
         index=index,
         blobs=blobs,
         models=models,
+        placements=placements,
+        writes=writes,
         collections=collections,
         gallery=gallery,
-        ingest=ImageIngest(embedder, index, blobs, models, collections, limits),
+        ingest=ImageIngest(embedder, index, blobs, models, placements, writes, limits),
         words=words,
         readiness=readiness,
-        search=Search(vectors, index, models, words),
-        tagging=Tagging(vectors, models, words),
+        search=Search(vectors, index, models, placements, words),
+        tagging=Tagging(vectors, models, placements, words),
+        switch=ModelSwitch(
+            embedder,
+            collections,
+            words,
+            CollectionSwitch(embedder, index, blobs, placements, writes, CopyLimits(page_images=3, batch_images=2)),
+            SwitchState(root.parent / "gateway" / "model_switch"),
+        ),
     )
     await collections.ensure_default()
     return core

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -23,6 +23,7 @@ from gateway.embedding import (
     Limits,
     Logistic,
     Model,
+    PullProgress,
     RefusedText,
     TextEmbedding,
     TextEmbeddings,
@@ -37,13 +38,14 @@ from gateway.errors import (
     IndexNotFound,
     InvalidCrop,
     ModelMismatch,
+    ModelNotFound,
     Overloaded,
     Refusal,
     Refused,
     UnknownWords,
 )
 from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
-from gateway.vector_index import Attributes, IndexInfo, Item, Neighbor, NewIndex
+from gateway.vector_index import MAX_ITEMS_A_CALL, Attributes, IndexInfo, Item, Neighbor, NewIndex
 
 COLORS: Mapping[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
@@ -73,6 +75,7 @@ MODEL = Model(
     metrics={"hit_at_1": 0.5},
     active=True,
 )
+OTHER_MODEL = replace(MODEL, id="another@sha256:ba9876543210", active=False)
 
 
 def color_vector(color: Sequence[float]) -> Vector:
@@ -98,39 +101,73 @@ class ColorEmbedder:
     """An `Embedder`. `before_images` is called before images are embedded, and may raise."""
 
     def __init__(self, model: Model = MODEL) -> None:
+        self.models = {model.id: model}
         self.model = model
+        self.models[OTHER_MODEL.id] = OTHER_MODEL
         self.limits = Limits(max_queries=1_000, max_images=256, max_image_bytes=2**20)
         self.before_images: Callable[[], None] = lambda: None
         self.embedded_images = 0
         self.words_sent = 0
         self.break_words_after: int | None = None
+        self.pulls: Mapping[str, Sequence[PullProgress]] = {}
 
-    async def embed_texts(self, queries: Sequence[TextQuery]) -> TextEmbeddings:
-        return TextEmbeddings(self.model.id, tuple(self._text(query) for query in queries))
+    @property
+    def model(self) -> Model:
+        """The model that serves."""
+        return self._serving
 
-    async def embed_images(self, images: Sequence[ImageInput]) -> ImageEmbeddings:
+    @model.setter
+    def model(self, model: Model) -> None:
+        self.models[model.id] = self._serving = model
+
+    def vector(self, color: Sequence[float], model_id: str) -> Vector:
+        """A colour's place in a model's space: each model turns the axes, so that vectors of two never agree."""
+        return np.roll(color_vector(color), list(self.models).index(model_id))
+
+    async def embed_texts(self, queries: Sequence[TextQuery], model_id: str = "") -> TextEmbeddings:
+        model = self._find(model_id)
+        return TextEmbeddings(model.id, tuple(self._text(query, model.id) for query in queries))
+
+    async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
+        model = self._find(model_id)
         self.before_images()
         self.embedded_images += len(images)
-        return ImageEmbeddings(self.model.id, tuple(self._image(image) for image in images))
+        return ImageEmbeddings(model.id, tuple(self._image(image, model.id) for image in images))
 
-    async def stream_words(self, skip: int) -> AsyncIterator[Words]:
+    async def stream_words(self, skip: int, model_id: str = "") -> AsyncIterator[Words]:
+        model = self._find(model_id)
         for rank, (text, color) in enumerate(COLORS.items()):
             if rank < skip:
                 continue
             if self.break_words_after is not None and rank >= self.break_words_after:
                 raise Refused(refusal("INTERNAL", "the stream broke off"))
             self.words_sent += 1
-            yield Words(self.model.id, (Word(text, color_vector(color), rank, text not in UNTAGGABLE),))
+            yield Words(model.id, (Word(text, self.vector(color, model.id), rank, text not in UNTAGGABLE),))
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
-        if model_id not in ("", self.model.id):
-            raise Refused(Refusal(f"There is no model {model_id}.", 5, "MODEL_NOT_FOUND"))
-        return self.model, self.limits
+        return replace(self._find(model_id), active=model_id in ("", self.model.id)), self.limits
 
     async def list_models(self) -> Sequence[Model]:
-        return [self.model, replace(self.model, id="another@sha256:ba9876543210", active=False)]
+        return [replace(model, active=model.id == self.model.id) for model in self.models.values()]
 
-    def _text(self, query: TextQuery) -> TextEmbedding | RefusedText:
+    async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
+        if recipe not in self.pulls:
+            raise Refused(Refusal(f"There is no recipe {recipe}.", 5, "RECIPE_NOT_FOUND"))
+        for progress in self.pulls[recipe]:
+            if progress.model:
+                self.models[progress.model.id] = progress.model
+            yield progress
+
+    async def activate_model(self, model_id: str) -> Model:
+        self.model = self._find(model_id)
+        return replace(self.model, active=True)
+
+    def _find(self, model_id: str) -> Model:
+        if model_id and model_id not in self.models:
+            raise ModelNotFound(Refusal(f"There is no model {model_id}.", 5, "MODEL_NOT_FOUND"))
+        return self.models[model_id or self.model.id]
+
+    def _text(self, query: TextQuery, model_id: str) -> TextEmbedding | RefusedText:
         terms = [(term.text.lower(), term.weight) for term in query.terms] or [
             (word.lstrip("-"), -1.0 if word.startswith("-") else 1.0)
             for word in re.findall(r"-?[\w/]+", query.raw.lower())
@@ -141,11 +178,11 @@ class ColorEmbedder:
             return RefusedText(Refused(refusal("EMPTY_QUERY", "The query has no word in it.")))
         if not known:
             return RefusedText(UnknownWords(refusal("UNKNOWN_WORDS", "No word is known.")), unknown)
-        total = sum(weight * color_vector(COLORS[word]) for word, weight in known)
+        total = sum(weight * self.vector(COLORS[word], model_id) for word, weight in known)
         vector = np.asarray(total / np.linalg.norm(total), dtype=np.float32)
         return TextEmbedding(vector, tuple(word for word, _ in known), unknown)
 
-    def _image(self, image: ImageInput) -> ImageEmbedding | Refused:
+    def _image(self, image: ImageInput, model_id: str) -> ImageEmbedding | Refused:
         try:
             opened = Image.open(io.BytesIO(image.content))
             pixels = opened.convert("RGB")
@@ -165,7 +202,8 @@ class ColorEmbedder:
             small.save(thumbnail, "WEBP")
         mean = np.asarray(pixels, dtype=np.float64).reshape(-1, 3).mean(axis=0)
         media_type = Image.MIME[opened.format or "PNG"]
-        return ImageEmbedding(color_vector(mean), pixels.width, pixels.height, media_type, thumbnail.getvalue())
+        vector = self.vector(mean, model_id)
+        return ImageEmbedding(vector, pixels.width, pixels.height, media_type, thumbnail.getvalue())
 
 
 @dataclass
@@ -182,6 +220,7 @@ class MemoryIndex:
         self.indexes: dict[str, _Index] = {}
         self.aliases: dict[str, str] = {}
         self.optimized: list[str] = []
+        self.descriptions = 0
         self.before_upsert: Callable[[], None] = lambda: None
 
     async def create(self, index: NewIndex) -> IndexInfo:
@@ -191,6 +230,7 @@ class MemoryIndex:
         return await self.get(index.name)
 
     async def get(self, name: str) -> IndexInfo:
+        self.descriptions += 1
         index = self._index(name)
         definition = index.definition
         aliases = tuple(alias for alias, target in self.aliases.items() if target == definition.name)
@@ -213,6 +253,7 @@ class MemoryIndex:
         index = self._index(name)
         if model_id != index.definition.model_id:
             raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
+        assert 1 <= len(items) <= MAX_ITEMS_A_CALL
         assert len({item.id for item in items}) == len(items), "an id twice in one message"
         for item in items:
             assert "/" not in item.id
@@ -221,10 +262,12 @@ class MemoryIndex:
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
         items = self._index(name).items
+        assert 1 <= len(ids) <= MAX_ITEMS_A_CALL
         return [item_id for item_id in ids if items.pop(item_id, None) is None]
 
     async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
         items = self._index(name).items
+        assert 1 <= len(ids) <= MAX_ITEMS_A_CALL
         return [
             items[item_id] if vectors else replace(items[item_id], vector=None) for item_id in ids if item_id in items
         ]
@@ -270,7 +313,15 @@ class MemoryIndex:
         return previous
 
     async def delete_alias(self, alias: str) -> str:
+        if alias not in self.aliases:
+            raise IndexNotFound(refusal("INDEX_NOT_FOUND", f"There is no alias {alias}."))
         return self.aliases.pop(alias)
+
+    def move(self, alias: str, index: NewIndex) -> None:
+        """Lets an alias name a new index and drops the one it named, as another process does, in no time."""
+        self.indexes[index.name] = _Index(index)
+        del self.indexes[self.aliases[alias]]
+        self.aliases[alias] = index.name
 
     def _index(self, name: str) -> _Index:
         name = self.aliases.get(name, name)

@@ -111,7 +111,7 @@ async def test_the_file_of_a_deleted_image_goes_when_it_is_swept(core: Core, tmp
     await core.gallery.delete("gallery", ["a"])
     await make_old(core)
 
-    assert await Sweeper(core.index, core.blobs, core.collections).sweep(FAR_FUTURE) == 1
+    assert await Sweeper(core.index, core.blobs, core.collections, core.placements).sweep(FAR_FUTURE) == 1
 
     with pytest.raises(BlobMissing):
         await core.blobs.read(sha256(RED), Rendition.ORIGINAL)
@@ -125,7 +125,7 @@ async def test_a_file_that_another_collection_names_stays(core: Core) -> None:
     await core.gallery.delete("gallery", ["a"])
     await make_old(core)
 
-    assert await Sweeper(core.index, core.blobs, core.collections).sweep(FAR_FUTURE) == 0
+    assert await Sweeper(core.index, core.blobs, core.collections, core.placements).sweep(FAR_FUTURE) == 0
 
     assert await core.gallery.original("other", "a") == RED
 
@@ -134,7 +134,7 @@ async def test_a_deleted_image_that_was_added_again_keeps_its_file(core: Core) -
     await core.add(upload(1, RED, "a"))
     await core.gallery.delete("gallery", ["a"])
     await core.add(upload(1, RED, "b"))
-    await Sweeper(core.index, core.blobs, core.collections).sweep(FAR_FUTURE)
+    await Sweeper(core.index, core.blobs, core.collections, core.placements).sweep(FAR_FUTURE)
     assert await core.gallery.original("gallery", "b") == RED
 
 
@@ -145,7 +145,7 @@ async def test_the_files_of_replaced_images_and_deleted_collections_go_too(core:
     await core.add(upload(1, picture("green")), collection="other")
     await core.collections.delete("other")
     await make_old(core)
-    assert await Sweeper(core.index, core.blobs, core.collections).sweep(FAR_FUTURE) == 2
+    assert await Sweeper(core.index, core.blobs, core.collections, core.placements).sweep(FAR_FUTURE) == 2
     assert await core.gallery.original("gallery", "a") == BLUE
 
 
@@ -154,5 +154,5 @@ async def test_an_empty_index_beside_a_full_folder_destroys_nothing(core: Core) 
     await make_old(core)
     core.index.indexes.clear()
     core.index.aliases.clear()
-    assert await Sweeper(core.index, core.blobs, core.collections).sweep(FAR_FUTURE) == 0
+    assert await Sweeper(core.index, core.blobs, core.collections, core.placements).sweep(FAR_FUTURE) == 0
     assert await core.blobs.read(sha256(RED), Rendition.ORIGINAL) == RED

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.collection_names import require_collection_id
 from gateway.errors import CollectionExists, CollectionNotFound, InvalidId
-from gateway.image_collections import ORPHAN_AGE, require_collection_id
+from gateway.image_collections import ORPHAN_AGE
 from gateway.vector_index import NewIndex
 from tests.unit.gateway.core import Core, upload
 from tests.unit.gateway.doubles import MODEL, picture

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from gateway.blobs import Rendition
 from gateway.errors import (
     BlobMissing,
     CollectionNotFound,
-    CollectionOfOtherModel,
     DependencyUnavailable,
     ImageTooLarge,
     InvalidId,
@@ -23,8 +21,9 @@ from gateway.errors import (
 )
 from gateway.ingest import IngestLimits
 from gateway.ingest_plan import Upload
+from gateway.vector_index import NewIndex
 from tests.unit.gateway.core import Core, open_core, stream, upload
-from tests.unit.gateway.doubles import overloaded, picture, sha256
+from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, overloaded, picture, sha256
 
 RED, BLUE, GREEN = picture("red"), picture("blue"), picture("green")
 
@@ -261,10 +260,33 @@ async def test_an_unknown_collection_is_refused_before_anything_is_read(core: Co
         await core.add(upload(1, RED), collection="nowhere")
 
 
-async def test_a_collection_of_another_model_is_refused(core: Core) -> None:
-    core.embedder.model = replace(core.embedder.model, id="toy@sha256:ffffffffffff")
-    with pytest.raises(CollectionOfOtherModel):
-        await core.add(upload(1, RED))
+async def test_images_are_embedded_with_the_model_of_their_collection_whichever_serves(core: Core) -> None:
+    core.embedder.model = OTHER_MODEL
+    await core.collections.create("newer", "")
+    for collection, model in (("gallery", MODEL), ("newer", OTHER_MODEL)):
+        [result] = await core.add(upload(1, RED, "red"), collection=collection)
+        assert result.error is None
+        index = core.index.indexes[core.index.aliases[f"images-{collection}"]]
+        assert index.definition.model_id == model.id
+        assert index.items["red"].vector == pytest.approx(core.embedder.vector((255, 0, 0), model.id), abs=0.02)
+
+
+async def test_a_collection_that_gets_another_model_between_embedding_and_storing_is_embedded_anew(
+    core: Core,
+) -> None:
+    """As where another process switched it."""
+
+    def switch() -> None:
+        core.index.before_upsert = lambda: None
+        core.index.move("images-gallery", NewIndex("images-gallery.other", MODEL.dimension, OTHER_MODEL.id))
+
+    core.index.before_upsert = switch
+    [result] = await core.add(upload(1, RED, "red", {"n": 1.0}))
+    assert result.error is None
+    item = core.index.indexes["images-gallery.other"].items["red"]
+    assert item.attributes["user"] == {"n": 1.0}
+    assert item.vector == pytest.approx(core.embedder.vector((255, 0, 0), OTHER_MODEL.id), abs=0.02)
+    assert core.embedder.embedded_images == 2
 
 
 class SequentialGallery:

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gateway.embedding import Crop, Logistic, Term, TextQuery
-from gateway.errors import CancelledTerms, CollectionNotFound, CollectionOfOtherModel, InvalidCrop, UnknownWords
+from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, UnknownWords, WordsNotReady
 from gateway.filters import Condition, Equals, Filter
+from gateway.placements import Placement
 from gateway.search import ImageMatches, ImageSource, Page, Scope
+from gateway.vector_index import NewIndex
 from tests.unit.gateway.core import Core, until, upload
-from tests.unit.gateway.doubles import COLORS, MODEL, picture
+from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, picture
 
 NAMES = ["red", "green", "blue", "yellow", "purple", "orange"]
 EVERYTHING = Scope("gallery", min_relevance=0.0)
@@ -137,12 +139,33 @@ async def test_an_image_and_words_that_cancel_each_other_are_refused(core: Core)
         await core.search.by_image(ImageSource(image_id="red"), (Term("red", -1.0),), Scope("gallery"), FIRST)
 
 
-async def test_a_collection_of_another_model_says_so(gallery: Core) -> None:
-    gallery.embedder.model = replace(MODEL, id="new@sha256:ffffffffffff")
-    with pytest.raises(CollectionOfOtherModel):
-        await gallery.search.by_text(TextQuery("red"), "query", Scope("gallery"), FIRST)
+async def test_a_collection_is_searched_with_its_own_model_whichever_serves(gallery: Core) -> None:
+    gallery.embedder.model = OTHER_MODEL
+    assert ids(await gallery.search.by_text(TextQuery("red"), "query", Scope("gallery"), FIRST)) == ["red"]
+    red = ImageSource(content=picture((250, 5, 5)))
+    assert ids(await gallery.search.by_image(red, (), Scope("gallery"), FIRST))[0] == "red"
+    assert ids(await gallery.search.by_image(red, (Term("green"),), Scope("gallery"), FIRST))[0] == "yellow"
     with pytest.raises(CollectionNotFound):
         await gallery.search.by_text(TextQuery("red"), "query", Scope("nowhere"), FIRST)
+
+
+async def test_a_search_goes_on_with_the_new_model_where_another_process_switched_the_collection(gallery: Core) -> None:
+    red = ImageSource(image_id="red")
+    assert ids(await gallery.search.by_image(red, (), EVERYTHING, FIRST))[0] == "orange"
+    old = gallery.index.indexes[gallery.index.aliases["images-gallery"]].items.values()
+    gallery.index.move("images-gallery", NewIndex("images-gallery.other", MODEL.dimension, OTHER_MODEL.id))
+    items = [replace(each, vector=np.roll(each.vector, 1)) for each in old if each.vector is not None]
+    await gallery.index.upsert("images-gallery", OTHER_MODEL.id, items)
+    assert ids(await gallery.search.by_text(TextQuery("red"), "query", Scope("gallery"), FIRST)) == ["red"]
+    gallery.placements._known["gallery"] = Placement("gone", MODEL.id)
+    assert ids(await gallery.search.by_image(red, (Term("yellow"),), EVERYTHING, FIRST))[0] == "orange"
+
+
+async def test_a_search_is_two_calls_to_other_services(gallery: Core) -> None:
+    await gallery.search.by_text(TextQuery("red"), "query", Scope("gallery"), FIRST)
+    before = gallery.index.descriptions
+    await gallery.search.by_text(TextQuery("blue"), "query", Scope("gallery"), FIRST)
+    assert gallery.index.descriptions == before, "where the collection lies is remembered"
 
 
 async def test_similar_words_leave_out_those_of_the_query(tagging: Core) -> None:
@@ -183,10 +206,21 @@ async def test_labels_are_ranked_and_those_not_understood_are_named(gallery: Cor
         await gallery.tagging.choose(ImageSource(image_id="red"), "gallery", ["qwertz", "qwerty"], 1, 0.0)
 
 
-async def test_a_stored_image_of_another_model_cannot_be_tagged(tagging: Core) -> None:
-    tagging.embedder.model = replace(MODEL, id="new@sha256:ffffffffffff")
-    with pytest.raises(CollectionOfOtherModel):
-        await tagging.tagging.choose(ImageSource(image_id="red"), "gallery", ["red"], 1, 0.0)
+async def test_a_stored_image_is_tagged_by_its_collections_model_and_bytes_by_the_one_that_serves(
+    tagging: Core,
+) -> None:
+    tagging.embedder.model = OTHER_MODEL
+    labels = ["blue", "orange", "red"]
+    for source in (ImageSource(image_id="red"), ImageSource(content=picture("red"))):
+        found = await tagging.tagging.choose(source, "gallery", labels, 10, 0.0)
+        assert [tag.word for tag in found.tags] == ["red", "orange", "blue"]
+    stored = await tagging.tagging.tag(ImageSource(image_id="red"), "gallery", 1, None)
+    assert [tag.word for tag in stored.tags] == ["red"]
+    with pytest.raises(WordsNotReady):
+        await tagging.tagging.tag(ImageSource(content=picture("red")), "gallery", 1, None)
+    await until(lambda: len(tagging.index.optimized) == 2)
+    by_bytes = await tagging.tagging.tag(ImageSource(content=picture("red")), "gallery", 1, None)
+    assert [tag.word for tag in by_bytes.tags] == ["red"]
 
 
 @given(slope=st.floats(0.1, 1000), offset=st.floats(-1000, 1000), similarities=st.lists(st.floats(-1, 1), min_size=2))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -11,7 +10,7 @@ import gateway.words
 from gateway.errors import WordsNotReady
 from gateway.readiness import Need
 from tests.unit.gateway.core import Core, until
-from tests.unit.gateway.doubles import COLORS, MODEL, color_vector
+from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, color_vector
 
 NAME = "words-0123456789ab"
 
@@ -61,23 +60,51 @@ async def test_a_fill_that_broke_off_goes_on_where_it_was(core: Core, monkeypatc
     core.embedder.break_words_after = 4
     async with filling(core):
         await until(lambda: core.embedder.words_sent == 4)
-        assert "words" not in core.index.aliases, "the alias is the commit point"
+        assert "words.0123456789ab" not in core.index.aliases, "the alias is the commit point"
         core.embedder.break_words_after = None
         await ready(core)
     assert core.embedder.words_sent == len(COLORS), "no word was sent twice"
     assert len(core.index.indexes[NAME].items) == len(COLORS) - 1
 
 
-async def test_another_model_gets_its_own_words_and_the_old_ones_go(core: Core) -> None:
+async def test_another_model_gets_its_own_words_beside_those_of_the_first(core: Core) -> None:
+    red = COLORS["red"]
     async with filling(core):
         await ready(core)
-        core.embedder.model = replace(MODEL, id="toy@sha256:cdef00000000")
+        core.embedder.model = OTHER_MODEL
         with pytest.raises(WordsNotReady):
-            await core.words.nearest(color_vector(COLORS["red"]), 1, "toy@sha256:cdef00000000", taggable=False)
-        await until(lambda: NAME not in core.index.indexes)
-        [nearest] = await core.words.nearest(color_vector(COLORS["red"]), 1, "toy@sha256:cdef00000000", taggable=False)
-    assert nearest.id == "red"
-    assert core.index.aliases["words"] == "words-cdef00000000"
+            await core.words.nearest(core.embedder.vector(red, OTHER_MODEL.id), 1, OTHER_MODEL.id, taggable=False)
+        await until(lambda: core.index.aliases["words"] == "words-ba9876543210")
+        for model in (MODEL, OTHER_MODEL):
+            [nearest] = await core.words.nearest(core.embedder.vector(red, model.id), 1, model.id, taggable=False)
+            assert nearest.id == "red"
+
+
+async def test_words_of_images_whose_model_does_not_serve_are_filled_when_they_are_asked_for(core: Core) -> None:
+    core.embedder.model = OTHER_MODEL
+    vector = core.embedder.vector(COLORS["red"], MODEL.id)
+    async with filling(core):
+        await ready(core)
+        with pytest.raises(WordsNotReady):
+            await core.words.nearest(vector, 1, MODEL.id, taggable=False)
+        await until(lambda: "words.0123456789ab" in core.index.aliases)
+        [nearest] = await core.words.nearest(vector, 1, MODEL.id, taggable=False)
+        assert nearest.id == "red"
+        assert core.index.aliases["words"] == "words-ba9876543210"
+
+
+async def test_words_of_a_model_that_went_out_of_use_go_and_do_not_come_back(core: Core) -> None:
+    async with filling(core):
+        await ready(core)
+        core.embedder.model = OTHER_MODEL
+        await core.collections.delete("gallery")  # the new one is of the model that serves
+        await core.words.fill(OTHER_MODEL)
+        await core.words.drop_all_but([OTHER_MODEL.id])
+        with pytest.raises(WordsNotReady):
+            await core.words.nearest(color_vector(COLORS["red"]), 1, MODEL.id, taggable=False)
+        await until(lambda: not core.words._wanted)
+        assert {name for name in core.index.indexes if name.startswith("words")} == {"words-ba9876543210"}
+        assert set(core.index.aliases) == {"words", "words.ba9876543210", "images-gallery"}
 
 
 async def test_only_words_that_can_be_seen_are_tags(core: Core) -> None:

@@ -16,6 +16,7 @@ from trainer.starter import pretrain as module
 from trainer.starter.classifier import Classifier, ClassifierSettings
 from trainer.starter.pixels import Pictures
 from trainer.starter.pretrain import Cycle, PretrainSettings, train_backbone
+from trainer.starter.targets import Targets
 
 CLASSES = 22  # two of photos, twenty of scenes
 SETTINGS = PretrainSettings(
@@ -35,6 +36,7 @@ def pictures(count: int, seed: int) -> Pictures:
 
 
 TRAINING, VALIDATION = pictures(88, 1), pictures(44, 2)
+TARGETS = Targets(TRAINING.labels, CLASSES)
 
 
 def train(folder: Path, settings: PretrainSettings = SETTINGS) -> keras.Model:
@@ -44,8 +46,8 @@ def train(folder: Path, settings: PretrainSettings = SETTINGS) -> keras.Model:
 def dies_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: Callable[..., Any] = module._batches
 
-    def interrupted(pictures: Pictures, settings: PretrainSettings, number: int) -> Any:
-        for place, batch in enumerate(batches(pictures, settings, number)):
+    def interrupted(pixels: Any, targets: Targets, settings: PretrainSettings, number: int) -> Any:
+        for place, batch in enumerate(batches(pixels, targets, settings, number)):
             if number == epoch and place == 5:
                 raise KeyboardInterrupt
             yield batch
@@ -86,7 +88,7 @@ def test_training_lowers_the_loss() -> None:
     inputs = keras.Input((None, None, 3), dtype="uint8")
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(inputs))
     classifier = Classifier(keras.Model(inputs, keras.layers.Dense(CLASSES)(pooled)), ClassifierSettings())
-    batches = [batch for epoch in range(3) for batch in module._batches(TRAINING, SETTINGS, epoch)]
+    batches = [batch for epoch in range(3) for batch in module._batches(TRAINING.pixels, TARGETS, SETTINGS, epoch)]
     losses: list[float] = []
     classifier.train(batches * 5, lambda steps: 0.5, lambda steps, loss: losses.append(loss))
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.5
@@ -104,7 +106,7 @@ def test_boxes_lie_in_the_picture_cover_the_area_promised_and_half_are_mirrored(
 
 def test_an_epochs_batches_are_its_own_and_the_same_again() -> None:
     def seen(epoch: int) -> list[np.ndarray[Any, Any]]:
-        return [pixels.numpy() for pixels, _ in module._batches(TRAINING, SETTINGS, epoch)]
+        return [pixels.numpy() for pixels, _ in module._batches(TRAINING.pixels, TARGETS, SETTINGS, epoch)]
 
     first, again, other = seen(0), seen(0), seen(1)
     assert first[0].shape == (8, 32, 32, 3)

@@ -1,0 +1,112 @@
+"""`semsearch model list`, `pull` and `activate`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from client.cli import options
+from client.cli.output import Output
+from client.errors import ServerNotReady, ServerUnreachable, TimedOut
+from client.progress import progress_bar
+from client.results import Model, PullProgress, SwitchProgress
+from client.semsearch_client import DEFAULT_SERVER, SemsearchClient
+
+app = typer.Typer(
+    help="List models, fetch others, and switch to one.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+ProgressJson = Annotated[bool, typer.Option("--json", help="Print a line of JSON at each step.")]
+
+
+@app.command("list")
+def list_models(server: options.Server = DEFAULT_SERVER, as_json: options.Json = False) -> None:
+    """List the models that can be served."""
+    output = Output(as_json)
+    with SemsearchClient(server) as client:
+        found = list(client.list_models())
+    if as_json:
+        output.document(found)
+        return
+    output.table(
+        ["active", "id", "words ", "dimension ", "input ", "evaluation"],
+        [
+            [
+                "yes" if model.active else "",
+                model.id,
+                f"{model.word_count:,}",
+                str(model.dimension),
+                f"{model.input_size} px",
+                " ".join(f"{name}={value:.3g}" for name, value in sorted(model.metrics.items())),
+            ]
+            for model in found
+        ],
+    )
+
+
+@app.command()
+def pull(
+    recipe: Annotated[str, typer.Argument(help="Name of the recipe, for example mobilenet-v2.", metavar="NAME")],
+    server: options.Server = DEFAULT_SERVER,
+    as_json: ProgressJson = False,
+) -> None:
+    """Fetch what a recipe names and make a model of it. A pull that was broken off goes on where it was."""
+    output = Output(as_json)
+    again = shlex.join(["semsearch", "model", "pull", recipe])
+    last = PullProgress(0, 0)
+    try:
+        with (
+            SemsearchClient(server) as client,
+            progress_bar(output.messages, of_bytes=True, disable=as_json) as progress,
+        ):
+            task = progress.add_task(f"pulling {recipe}", total=None)
+            for last in client.pull_model(recipe):
+                if as_json:
+                    output.line(last)
+                progress.update(task, completed=last.bytes_done, total=last.bytes_total)
+    except KeyboardInterrupt:
+        output.say(f"Broken off; what was fetched stays. Go on with: {again}")
+        raise typer.Exit(130) from None
+    if last.model and not as_json:
+        use = shlex.join(["semsearch", "model", "activate", last.model.id])
+        output.say(f"{last.model.id} is here. Switch to it with: {use}")
+
+
+@app.command()
+def activate(
+    model_id: Annotated[str, typer.Argument(help="The model's id, or its part before @.", metavar="ID")],
+    server: options.Server = DEFAULT_SERVER,
+    as_json: ProgressJson = False,
+) -> None:
+    """Switch to a model. All images are embedded anew; searches and uploads go on meanwhile."""
+    output = Output(as_json)
+    again = shlex.join(["semsearch", "model", "activate", model_id])
+    last: SwitchProgress | None = None
+    try:
+        with SemsearchClient(server) as client, progress_bar(output.messages, disable=as_json) as progress:
+            task = progress.add_task("embedding", total=None)
+            for last in client.activate_model(model_id):
+                if as_json:
+                    output.line(last)
+                progress.update(task, completed=last.images_done + last.images_failed, total=last.images_total)
+    except KeyboardInterrupt:
+        if last is not None:
+            output.say(f"The switch goes on in the server. See how far it is with: {again}")
+        raise typer.Exit(130) from None
+    except (ServerUnreachable, ServerNotReady, TimedOut):
+        if last is not None:
+            output.say(f"The switch goes on when the server does. See how far it is with: {again}")
+        raise
+    if last and last.model and not as_json:
+        output.say(_switched(last, last.model))
+
+
+def _switched(last: SwitchProgress, model: Model) -> str:
+    """Returns how a switch ended, as sentences."""
+    sentence = f"{model.id} serves now, with {last.images_done:,} image{'' if last.images_done == 1 else 's'}."
+    if last.images_failed:
+        sentence += f" {last.images_failed:,} could not be embedded and were left out; the server's log names them."
+    return sentence

@@ -1,0 +1,62 @@
+"""Makes a bundle of what ships with its recipe, what was fetched, and what another bundle has.
+
+The commit point is one rename: the model is there whole, with every check passed, or not at all.
+
+1. Every file of the manifest is put into a temporary folder: a copy of what ships, a link to what does not change.
+2. The manifest is put beside them, and all is synced.
+3. The folder is opened as the embedder would open it: checksums, shapes, self-test.
+4. It is renamed to its place, and the parent is synced.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from embedder_service.bundle.manifest import File, Manifest
+from embedder_service.bundle.reading import MANIFEST, open_bundle
+from embedder_service.durable_files import link_or_copy, publish, sha256, sync
+from embedder_service.errors import RecipeUnusable
+from embedder_service.recipes import OpenedRecipe
+
+__all__ = ["assemble"]
+
+Bundles = Iterable[tuple[Path, Manifest]]
+
+
+def assemble(opened: OpenedRecipe, fetched: Mapping[str, Path], bundles: Bundles, folder: Path, target: Path) -> None:
+    """Makes the bundle in `folder`, which is made anew, and renames it to `target`, which must not exist.
+
+    Raises:
+        RecipeUnusable: a file that neither ships nor is fetched is in none of the bundles.
+        BundleDamaged: the files do not make a bundle that opens.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in opened.shipped:
+        shutil.copyfile(opened.folder / file.name, folder / file.name)
+    for name, path in fetched.items():
+        link_or_copy(path, folder / name)
+    at_hand = list(bundles)
+    for file in opened.shared:
+        link_or_copy(_find(file, at_hand, opened), folder / file.name)
+    shutil.copyfile(opened.folder / MANIFEST, folder / MANIFEST)
+    for path in (*folder.iterdir(), folder):
+        sync(path)
+    open_bundle(folder)
+    publish(folder, target)
+
+
+def _find(file: File, bundles: Bundles, opened: OpenedRecipe) -> Path:
+    """Returns the undamaged file of a bundle that has that checksum."""
+    for folder, manifest in bundles:
+        for each in manifest.files:
+            path = folder / each.name
+            if each.sha256 == file.sha256 and path.exists() and sha256(path) == file.sha256:
+                return path
+    other = opened.recipe.words_from or "the bundle whose words it was made with"
+    raise RecipeUnusable(
+        f"The recipe {opened.recipe.name!r} takes {file.name} from another bundle, and none here has that file. Put "
+        f"{other} into the folder of the models, then try again."
+    )

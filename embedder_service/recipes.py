@@ -1,0 +1,86 @@
+"""The recipes that ship: folders that say how a bundle is made from files that are fetched.
+
+Contract: a recipe that opens fits its manifest: each file of the bundle is one that ships, one that is fetched, with
+the same size and checksum in both, or one that another bundle must have.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedder_service.bundle.manifest import File, Manifest
+from embedder_service.bundle.reading import MANIFEST, peek
+from embedder_service.bundle.recipe import Recipe
+from embedder_service.bundle.recipe_json import read_recipe
+from embedder_service.bundle.recipe_writing import RECIPE
+from embedder_service.errors import BundleError, RecipeNotFound, RecipeUnusable
+
+__all__ = ["OpenedRecipe", "RecipeFolder"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class OpenedRecipe:
+    """A recipe, the manifest of the bundle that it makes, and where each of the bundle's files comes from."""
+
+    recipe: Recipe
+    manifest: Manifest
+    folder: Path
+
+    @property
+    def shipped(self) -> tuple[File, ...]:
+        """The files that lie in the recipe's folder."""
+        return tuple(file for file in self.manifest.files if (self.folder / file.name).exists())
+
+    @property
+    def shared(self) -> tuple[File, ...]:
+        """The files that another bundle must have."""
+        ours = {file.name for file in self.shipped} | {file.name for file in self.recipe.fetched}
+        return tuple(file for file in self.manifest.files if file.name not in ours)
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is fetched."""
+        return sum(file.size for file in self.recipe.fetched)
+
+
+@dataclass(frozen=True)
+class RecipeFolder:
+    """The folder of the recipes."""
+
+    recipes: Path
+
+    def names(self) -> list[str]:
+        """Returns the names of the recipes there are."""
+        return sorted(file.parent.name for file in self.recipes.glob(f"[!.]*/{RECIPE}"))
+
+    def open(self, name: str) -> OpenedRecipe:
+        """Returns a recipe.
+
+        Raises:
+            RecipeNotFound: there is none of that name.
+            RecipeUnusable: it cannot be read, or does not fit its manifest.
+        """
+        names = self.names()
+        if name not in names:
+            raise RecipeNotFound(name, names)
+        folder = self.recipes / name
+        try:
+            recipe = read_recipe((folder / RECIPE).read_text(encoding="utf-8"))
+            manifest = peek(folder)
+        except (OSError, UnicodeDecodeError, BundleError, RecipeUnusable) as error:
+            raise RecipeUnusable(f"The recipe {name!r} in {folder} cannot be used: {error}") from error
+        files = {(file.name, file.size, file.sha256) for file in manifest.files}
+        fits = (
+            (recipe.name, recipe.model_id) == (name, manifest.id)
+            and all((file.name, file.size, file.sha256) in files for file in recipe.fetched)
+            and all(file.name == Path(file.name).name and _SHA256.fullmatch(file.sha256) for file in manifest.files)
+        )
+        if not fits:
+            raise RecipeUnusable(
+                f"The {RECIPE} in {folder} does not fit the {MANIFEST} beside it: name, id, or a file. Get it again."
+            )
+        return OpenedRecipe(recipe, manifest, folder)

@@ -1,0 +1,66 @@
+"""A model that is ready to serve: its bundle, its vocabulary, and a queue of its own in front of its network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedder_service.batching import open_batcher
+from embedder_service.bundle.manifest import Manifest
+from embedder_service.bundle.reading import Bundle, WordTable, open_bundle
+from embedder_service.image_embedding import ImageEmbedder, Preprocessing
+from embedder_service.images import ImageLimits
+from embedder_service.text.vocabulary import Vocabulary
+
+__all__ = ["Opener", "ServedModel", "model_opener"]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What calls use of a model."""
+
+    manifest: Manifest
+    vocabulary: Vocabulary
+    images: ImageEmbedder
+
+    @property
+    def id(self) -> str:
+        """The model's id."""
+        return self.manifest.id
+
+    @property
+    def words(self) -> WordTable:
+        """Its words with their vectors."""
+        return self.vocabulary.table
+
+
+Opener = Callable[[Path], AbstractAsyncContextManager[ServedModel]]
+
+
+def model_opener(
+    loader: Executor, decoders: Executor, limits: ImageLimits, max_queued_images: int, max_batch_images: int
+) -> Opener:
+    """Returns what opens the bundle of a folder, with every check, on `loader`, and closes it at the end of a `with`.
+
+    It raises what `open_bundle` does. Up to `max_queued_images` may wait for each model.
+    """
+
+    @asynccontextmanager
+    async def open_model(folder: Path) -> AsyncIterator[ServedModel]:
+        bundle, vocabulary = await asyncio.get_running_loop().run_in_executor(loader, _load, folder)
+        manifest = bundle.manifest
+        preprocessing = Preprocessing(manifest.input_size, manifest.resize, limits)
+        async with open_batcher(bundle.network, max_batch_images) as batcher:
+            images = ImageEmbedder(batcher, preprocessing, decoders, max_queued_images)
+            yield ServedModel(manifest, vocabulary, images)
+
+    return open_model
+
+
+def _load(folder: Path) -> tuple[Bundle, Vocabulary]:
+    bundle = open_bundle(folder)
+    return bundle, Vocabulary(bundle.words)

@@ -1,0 +1,73 @@
+"""Backbones in .tflite files: the one module of the embedder that knows LiteRT.
+
+Contract: uint8 (n, size, size, 3) RGB → float32 (n, d), quantised features as the numbers that they stand for. A call
+may come from any one thread at a time.
+
+The file takes one image at a time, so a batch is a loop, and the threads work within an image: MobileNetV2 (int8,
+224 px) took 14.4 ms an image with one thread and 7.3 with two on 2 cores. Interpreters beside each other would leave
+an image that comes alone as slow as before.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+__all__ = ["TfliteBackbone"]
+
+_MOST_THREADS = 4  # more wait for each other: an image is little work
+
+
+class TfliteBackbone:
+    """A network that gives features; `feature_layer` names the tensor that they are, "" the network's output."""
+
+    def __init__(self, file: Path, *, input_size: int, feature_layer: str = "") -> None:
+        """Reads the file.
+
+        Raises:
+            OSError, ValueError, RuntimeError: LiteRT cannot read it, it does not take uint8 pixels of that size, or it
+                has no such tensor.
+        """
+        content = _with_output(file.read_bytes(), feature_layer) if feature_layer else file.read_bytes()
+        self._interpreter = Interpreter(model_content=content, num_threads=min(os.cpu_count() or 1, _MOST_THREADS))
+        self._interpreter.allocate_tensors()
+        [taken] = self._interpreter.get_input_details()
+        if taken["dtype"] is not np.uint8 or taken["shape"].tolist() != [1, input_size, input_size, 3]:
+            raise ValueError(
+                f"{file.name} takes {taken['dtype'].__name__} {taken['shape'].tolist()}, "
+                f"not uint8 pixels {[1, input_size, input_size, 3]}"
+            )
+        given = self._interpreter.get_output_details()[0]
+        self._input, self._output = taken["index"], given["index"]
+        scale, self._zero_point = given["quantization"]
+        self._scale = np.float32(scale or 1)  # 0 says that the tensor is not quantised
+        self.feature_dimension = int(np.prod(given["shape"]))
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Returns the features of a batch."""
+        features = np.empty((len(pixels), self.feature_dimension), np.float32)
+        for place in range(len(pixels)):
+            self._interpreter.set_tensor(self._input, pixels[place : place + 1])
+            self._interpreter.invoke()
+            features[place] = self._interpreter.get_tensor(self._output).ravel()
+        return (features - np.float32(self._zero_point)) * self._scale
+
+
+def _with_output(content: bytes, tensor: str) -> bytes:
+    """Returns a model whose first output is one of its tensors.
+
+    An inner tensor can be read after a run, but is only promised to be there if it is an output: its memory may serve
+    a later one, or a delegate may leave it out.
+    """
+    changed = bytearray(content)
+    graph = schema.Model.GetRootAs(changed, 0).Subgraphs(0)
+    names = [graph.Tensors(index).Name() for index in range(graph.TensorsLength())]
+    if tensor.encode() not in names:
+        raise ValueError(f"it has no tensor {tensor!r}")
+    graph.OutputsAsNumpy()[0] = names.index(tensor.encode())
+    return bytes(changed)

@@ -1,0 +1,41 @@
+"""What collections are called: by callers, and by the index service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.errors import CollectionNotFound, CollectionOfOtherModel, IndexNotFound, InvalidId, ModelMismatch
+
+DEFAULT_COLLECTION = "gallery"
+ALIAS_PREFIX = "images-"
+_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+
+def require_collection_id(collection: str, field: str) -> str:
+    """Returns a collection's id if it is one that can exist; raises `InvalidId`."""
+    if not _ID.fullmatch(collection):
+        shown = collection if len(collection) <= 80 else f"{collection[:80]}…"
+        raise InvalidId(
+            field,
+            "a collection's id has 1 to 63 lower-case letters, digits and hyphens and begins with a letter; "
+            f"it was {shown!r}.",
+        )
+    return collection
+
+
+def alias_of(collection: str) -> str:
+    """Returns the name under which the index service knows a collection."""
+    return ALIAS_PREFIX + collection
+
+
+@contextmanager
+def errors_of(collection: str) -> Iterator[None]:
+    """Says "collection" where the index service says "index"."""
+    try:
+        yield
+    except IndexNotFound as error:
+        raise CollectionNotFound(collection) from error
+    except ModelMismatch as error:
+        raise CollectionOfOtherModel(collection) from error

@@ -1,0 +1,183 @@
+"""A recipe becomes a model: whole or not at all, once, and from what is there already."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from embedder_service import downloads, pulling
+from embedder_service.bundle.reading import open_bundle, peek
+from embedder_service.errors import DownloadFailed, DownloadWrong, RecipeNotFound, RecipeUnusable, StorageFull
+from embedder_service.models import ModelFolder
+from embedder_service.pulling import Progress, Pulls
+from embedder_service.recipes import RecipeFolder
+from tests.bundles import write_test_bundle, write_test_recipe
+from tests.file_server import FileServer, file_server
+
+DEADLINE = 60.0
+
+
+class Place(NamedTuple):
+    """A data folder with a recipe whose file a server has, and a bundle with the same words."""
+
+    pulls: Pulls
+    models: Path
+    recipe: Path
+    server: FileServer
+    target: Path
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bundles take seconds to make and no test changes them; both have the words of their seed."""
+    folder = tmp_path_factory.mktemp("bundles")
+    write_test_bundle(folder, name="default")
+    write_test_bundle(folder, name="made")
+    return folder
+
+
+@pytest.fixture
+def place(bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setattr(downloads, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(pulling, "REPORT_SECONDS", 0.01)
+    models = tmp_path / "models"
+    made = bundles / "made"
+    with file_server((made / "head.keras").read_bytes()) as server, ThreadPoolExecutor(2) as threads:
+        recipe = write_test_recipe(tmp_path / "recipes", made, server.url)
+        pulls = Pulls(RecipeFolder(recipe.parent), ModelFolder(models, bundles / "default"), "", threads)
+        target = models / peek(made).id.replace("@sha256:", "-")
+        yield Place(pulls, models, recipe, server, target)
+
+
+async def pull(place: Place, recipe: str = "small") -> list[Progress]:
+    async with asyncio.timeout(DEADLINE):
+        return [progress async for progress in place.pulls.pull(recipe)]
+
+
+def left_over(place: Place) -> list[str]:
+    return sorted(path.name for path in place.models.iterdir() if path not in (place.target, place.models / "active"))
+
+
+async def test_a_recipe_becomes_a_bundle_that_opens(place: Place, bundles: Path) -> None:
+    *_, last = await pull(place)
+    size = len(place.server.content)
+    assert last == Progress(size, size, peek(bundles / "made"))
+    assert open_bundle(place.target).manifest == last.made
+    assert left_over(place) == [".pull-small.lock"]
+    words = (bundles / "default" / "words.npy").stat()
+    assert (place.target / "words.npy").stat().st_ino == words.st_ino
+
+
+async def test_a_model_that_is_there_is_not_made_again(place: Place) -> None:
+    await pull(place)
+    [progress] = await pull(place)
+    assert progress.made
+    assert len(place.server.asked) == 1
+
+
+async def test_a_model_that_was_damaged_is_made_anew(place: Place) -> None:
+    await pull(place)
+    (place.target / "backbone.keras").write_bytes(b"damaged")
+    await pull(place)
+    assert open_bundle(place.target)
+    (place.target / "manifest.json").unlink()
+    await pull(place)
+    assert open_bundle(place.target)
+
+
+async def test_progress_grows_from_what_is_there_and_ends_with_the_model(place: Place) -> None:
+    place.server.breaks = [16_384, 0, 0]
+    with pytest.raises(DownloadFailed):
+        await pull(place)
+    place.server.hold_after = 8_192
+    steps = []
+    async for progress in place.pulls.pull("small"):
+        steps.append(progress)
+        place.server.let_go.set()
+    assert all(step.bytes_done >= 16_384 for step in steps)
+    assert [step.bytes_done for step in steps] == sorted(step.bytes_done for step in steps)
+    assert [step.made is not None for step in steps] == [False] * (len(steps) - 1) + [True]
+    assert place.server.asked[-1][0] == "bytes=16384-"
+
+
+async def test_who_asks_second_joins(place: Place) -> None:
+    place.server.hold_after = 100
+    first, second = asyncio.create_task(pull(place)), asyncio.create_task(pull(place))
+    assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
+    place.server.let_go.set()
+    assert (await first)[-1] == (await second)[-1]
+    assert len(place.server.asked) == 1
+
+
+async def test_a_pull_that_one_of_two_leaves_goes_on(place: Place) -> None:
+    place.server.hold_after = 100
+    leaves, stays = asyncio.create_task(pull(place)), asyncio.create_task(pull(place))
+    assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
+    leaves.cancel()
+    await asyncio.wait([leaves])
+    place.server.let_go.set()
+    assert (await stays)[-1].made
+    assert len(place.server.asked) == 1
+
+
+async def test_a_pull_that_everybody_leaves_stops_and_the_next_goes_on(place: Place) -> None:
+    place.server.hold_after = 16_384
+    leaves = asyncio.create_task(pull(place))
+    assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
+    leaves.cancel()
+    await asyncio.wait([leaves])
+    comes = asyncio.create_task(pull(place))
+    place.server.let_go.set()
+    place.server.hold_after = None
+    assert (await comes)[-1].made
+    assert len(place.server.asked) == 2
+    assert place.server.asked[1][0]
+
+
+async def test_a_wrong_file_leaves_no_model_and_a_right_one_makes_it(place: Place) -> None:
+    right = place.server.content
+    place.server.content = os.urandom(len(right))
+    with pytest.raises(DownloadWrong):
+        await pull(place)
+    assert not place.target.exists()
+    place.server.content = right
+    assert (await pull(place))[-1].made
+
+
+async def test_words_that_no_bundle_has_are_named_with_the_bundle_that_has_them(place: Place, bundles: Path) -> None:
+    manifest = json.loads((place.recipe / "manifest.json").read_text())
+    for file in manifest["files"]:
+        if file["name"] == "words.npy":
+            file["sha256"] = "0" * 64
+    (place.recipe / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RecipeUnusable, match=r"words\.npy.*test@sha256:0"):
+        await pull(place)
+
+
+async def test_damaged_words_are_passed_over_for_those_of_another_bundle(place: Place, bundles: Path) -> None:
+    shutil.copytree(bundles / "default", place.models / "copy")
+    (place.models / "copy" / "words.npy").write_bytes(b"damaged")
+    assert (await pull(place))[-1].made
+
+
+async def test_a_disk_without_room_is_told_before_anything_is_fetched(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulling, "_RESERVE_BYTES", 2**60)
+    with pytest.raises(StorageFull, match="more bytes"):
+        await pull(place)
+    assert not place.server.asked
+
+
+async def test_an_unknown_recipe_is_told_to_each_who_asks(place: Place) -> None:
+    for _ in range(2):
+        with pytest.raises(RecipeNotFound):
+            await pull(place, "large")

@@ -1,0 +1,109 @@
+"""A .tflite backbone gives the features that its tensor says, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from embedder_service.bundle.reading import open_bundle, peek
+from embedder_service.errors import BundleDamaged
+from embedder_service.images import decode
+from embedder_service.tflite_backbone import TfliteBackbone
+from tests.bundles import INPUT_SIZE, write_test_bundle
+
+SHARED = Path(os.environ.get("SEMSEARCH_SHARED_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
+MOBILENET = SHARED / "mobilenet_v2" / "mobilenet_v2_1.0_224_quant.tflite"
+LOGITS = "MobilenetV2/Logits/Squeeze1"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same network as .keras and as .tflite: converting it takes seconds, and no test changes it."""
+    parent = tmp_path_factory.mktemp("bundles")
+    write_test_bundle(parent, name="keras")
+    write_test_bundle(parent, name="tflite", tflite=True)
+    return parent
+
+
+@pytest.fixture(scope="module")
+def mobilenet() -> Path:
+    if not MOBILENET.exists():
+        message = f"There is no {MOBILENET}."
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    return MOBILENET
+
+
+def noise(count: int, size: int = INPUT_SIZE) -> NDArray[np.uint8]:
+    return np.random.default_rng(3).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+def test_the_same_network_in_both_kinds_of_file_gives_the_same_vectors(folder: Path) -> None:
+    keras_bundle, tflite_bundle = open_bundle(folder / "keras"), open_bundle(folder / "tflite")
+    assert (keras_bundle.manifest.backbone, tflite_bundle.manifest.backbone) == ("backbone.keras", "backbone.tflite")
+    for count in (1, 3, 5):
+        np.testing.assert_allclose(tflite_bundle.network(noise(count)), keras_bundle.network(noise(count)), atol=1e-5)
+
+
+def test_an_inner_tensor_gives_its_own_numbers(folder: Path) -> None:
+    network = keras.models.load_model(folder / "keras" / "backbone.keras", compile=False)
+    pooled = keras.Model(network.inputs[0], network.layers[-2].output)
+    file = folder / "tflite" / "backbone.tflite"
+    interpreter = Interpreter(model_path=str(file))
+    [name] = [each["name"] for each in interpreter.get_tensor_details() if each["name"].endswith("AvgPool")]
+    backbone = TfliteBackbone(file, input_size=INPUT_SIZE, feature_layer=name)
+    expected = pooled(noise(4)).numpy().reshape(4, -1)
+    assert backbone.feature_dimension == expected.shape[1]
+    np.testing.assert_allclose(backbone(noise(4)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('"inputSize": 32', '"inputSize": 48', "not uint8 pixels"),
+        ('"inputSize"', '"featureLayer": "nothing", "inputSize"', "no tensor 'nothing'"),
+        ('"tfliteFile": "backbone.tflite"', '"tfliteFile": "head.keras"', "does not describe a bundle"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_the_file_is_refused(
+    folder: Path, tmp_path: Path, old: str, new: str, why: str
+) -> None:
+    bundle = Path(shutil.copytree(folder / "tflite", tmp_path / "bundle"))
+    text = (bundle / "manifest.json").read_text()
+    assert old in text
+    (bundle / "manifest.json").write_text(text.replace(old, new))
+    with pytest.raises(BundleDamaged, match=why):
+        open_bundle(bundle)
+
+
+def test_a_file_that_is_no_network_is_told(tmp_path: Path) -> None:
+    (tmp_path / "backbone.tflite").write_bytes(b"TFL3" * 100)
+    with pytest.raises((ValueError, RuntimeError)):
+        TfliteBackbone(tmp_path / "backbone.tflite", input_size=INPUT_SIZE)
+
+
+def test_a_manifest_is_read_as_it_was_written(folder: Path) -> None:
+    manifest = peek(folder / "tflite")
+    assert (manifest.backbone, manifest.feature_layer) == ("backbone.tflite", "")
+    assert "backbone.tflite" in {file.name for file in manifest.files}
+
+
+def test_mobilenets_logits_are_what_its_own_output_was_made_from(mobilenet: Path) -> None:
+    logits = TfliteBackbone(mobilenet, input_size=224, feature_layer=LOGITS)(noise(3, 224))
+    assert logits.shape == (3, 1001)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = TfliteBackbone(mobilenet, input_size=224)(noise(3, 224))
+    np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), probabilities, atol=1 / 256)
+
+
+def test_mobilenet_knows_a_photo(mobilenet: Path) -> None:
+    pixels = decode((SHARED / "photos" / "n01443537_goldfish.jpg").read_bytes(), size=224).pixels
+    [logits] = TfliteBackbone(mobilenet, input_size=224, feature_layer=LOGITS)(pixels[np.newaxis])
+    labels = (mobilenet.parent / "imagenet_labels.txt").read_text().splitlines()
+    assert "goldfish" in labels[int(logits.argmax())]

@@ -1,0 +1,51 @@
+"""Vectors of classes: near to what fits, far from what does not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainer.class_words import Vocabulary
+from trainer.label_space import unit_rows
+from trainer.recipes.class_vectors import VectorSettings, class_vectors
+from trainer.recipes.imagenet_classes import FittingWords
+from trainer.words import WordSpace
+
+WORDS = tuple(f"word{number}" for number in range(60))
+VECTORS = unit_rows(np.random.default_rng(0).normal(size=(60, 12)))
+VOCABULARY = Vocabulary(WordSpace(WORDS, VECTORS))
+CLASSES = [
+    FittingWords(own=(WORDS[number],), kinds=(WORDS[30 + number % 3],), further=(WORDS[40 + number % 2],))
+    for number in range(12)
+]
+
+
+def made(classes: list[FittingWords], **changed: float) -> np.ndarray:
+    return class_vectors(classes, VOCABULARY, WORDS, VectorSettings(**changed))  # type: ignore[arg-type]
+
+
+def test_words_that_fit_are_nearer_than_the_mean_puts_them() -> None:
+    def right(vectors: np.ndarray) -> float:
+        nearest = np.argsort(-vectors @ VECTORS.T, axis=1)[:, :3]
+        pairs = [(each, place) for each, row in zip(CLASSES, nearest, strict=True) for place in row]
+        return float(np.mean([WORDS[place] in each.words for each, place in pairs]))
+
+    means = unit_rows(np.stack([VOCABULARY.vectors([*each.own, *each.kinds]).mean(axis=0) for each in CLASSES]))
+    assert right(made(CLASSES)) > right(means)
+
+
+def test_a_kind_tells_its_classes_from_the_others() -> None:
+    vectors = made(CLASSES)
+    for kind in range(3):
+        similarity = vectors @ VOCABULARY.vectors([WORDS[30 + kind]])[0]
+        assert set(np.argsort(-similarity)[:4]) == {kind, kind + 3, kind + 6, kind + 9}
+
+
+def test_vectors_are_of_length_one_and_the_same_again_and_zero_where_no_word_fits() -> None:
+    vectors = made([*CLASSES, FittingWords()], steps=20)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [*[1.0] * 12, 0.0], atol=1e-6)
+    np.testing.assert_allclose(made([*CLASSES, FittingWords()], steps=20), vectors, atol=1e-5)
+
+
+def test_without_steps_a_vector_is_the_mean_of_its_first_name_and_nearest_kind() -> None:
+    mean = unit_rows(VOCABULARY.vectors([WORDS[5], WORDS[32]]).mean(axis=0, keepdims=True))[0]
+    np.testing.assert_allclose(made(CLASSES, steps=0)[5], mean, atol=1e-6)

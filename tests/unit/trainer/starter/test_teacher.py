@@ -1,0 +1,44 @@
+"""What the teacher says: of each picture, a classifier that has not seen it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trainer.features import FeatureSet
+from trainer.starter import teacher
+from trainer.starter.teacher import held_out_probabilities
+
+CLASSES, EACH = 3, 400
+
+
+@pytest.fixture(autouse=True)
+def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "BATCH", 16)
+
+
+def features(labels: NDArray[np.int64]) -> FeatureSet:
+    """Noise around the class's own direction."""
+    noise = np.random.default_rng(1).normal(size=(len(labels), 1, 8)).astype(np.float32)
+    noise[np.arange(len(labels)), 0, labels] += 3
+    return FeatureSet(noise, np.arange(len(labels)), labels, tuple("abc"))
+
+
+def test_pictures_are_told_by_what_they_look_like() -> None:
+    labels = np.arange(CLASSES * EACH) % CLASSES
+    told = held_out_probabilities(features(labels))
+    assert told.shape == (len(labels), CLASSES)
+    assert told.dtype == np.float16
+    np.testing.assert_allclose(told.astype(np.float32).sum(axis=1), 1, atol=0.01)
+    assert np.mean(told.argmax(axis=1) == labels) > 0.6
+
+
+def test_a_picture_with_a_wrong_label_is_told_by_the_others_of_its_looks() -> None:
+    labels = np.arange(CLASSES * EACH) % CLASSES
+    seen = features(labels)
+    wrong = labels.copy()
+    wrong[:10] = (labels[:10] + 1) % CLASSES
+    told = held_out_probabilities(FeatureSet(seen.cache, seen.rows, wrong, seen.names))
+    rows = np.arange(10)
+    assert np.mean(told[rows, labels[:10]] > told[rows, wrong[:10]]) > 0.7
