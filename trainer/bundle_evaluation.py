@@ -13,7 +13,7 @@ from embedder_service.images import decode
 from trainer.class_words import ClassWords, Vocabulary
 from trainer.datasets import LabelledFile
 from trainer.errors import EvaluationImpossible
-from trainer.evaluate import Truth
+from trainer.evaluation.truth import Truth
 from trainer.words import WordSpace
 
 __all__ = ["Embedded", "embed_truth", "vocabulary_of"]

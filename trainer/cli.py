@@ -171,8 +171,8 @@ def evaluate(
     from trainer.bundle_evaluation import embed_truth, vocabulary_of
     from trainer.class_words import class_words_of_names, read_class_words
     from trainer.datasets import read_images
-    from trainer.evaluate import evaluate as measure
-    from trainer.evaluation_report import as_json, print_report
+    from trainer.evaluation.evaluate import evaluate as measure
+    from trainer.evaluation.report import as_json, print_report
 
     opened = open_bundle(bundle)
     names = dict.fromkeys(image.label for image in read_images(images)) if labels is None else {}

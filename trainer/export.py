@@ -21,12 +21,13 @@ from embedder_service.errors import ImageError
 from embedder_service.images import Resize, decode
 from embedder_service.network import Network
 from trainer.bundle_evaluation import vocabulary_of
-from trainer.calibration import LogisticCurve
 from trainer.class_words import ClassWords
 from trainer.datasets import LabelledFile
 from trainer.errors import TrainingSetUnusable, WordSpaceMissing
-from trainer.evaluate import Truth, evaluate
-from trainer.relevance import Relevance, fit_relevance
+from trainer.evaluation.calibration import LogisticCurve
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.relevance import Relevance, fit_relevance
+from trainer.evaluation.truth import Truth
 from trainer.words import read_word_space
 
 __all__ = ["Description", "Measured", "calibration_of", "export_bundle", "export_measured", "read_word_table"]

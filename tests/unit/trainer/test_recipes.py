@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer.class_words import ClassWords, Vocabulary
-from trainer.evaluate import Truth, evaluate
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.truth import Truth
 from trainer.feature_cache import CacheSpec, FeatureCache
 from trainer.features import Extractor, compute_features
 from trainer.head import fit_head, project

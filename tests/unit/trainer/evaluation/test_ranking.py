@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from trainer.calibration import choose_threshold, fit_logistic, measure_threshold
-from trainer.ranking import hit_at, precision_at, top
+from trainer.evaluation.calibration import choose_threshold, fit_logistic, measure_threshold
+from trainer.evaluation.ranking import hit_at, precision_at, top
 
 scores = arrays.arrays(np.float32, (5, 7), elements=st.integers(-3, 3).map(float))
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.calibration import LogisticCurve, Threshold, choose_threshold, fit_logistic, measure_threshold
 from trainer.class_words import Vocabulary
 from trainer.errors import EvaluationImpossible
-from trainer.evaluate import Truth
-from trainer.ranking import top
+from trainer.evaluation.calibration import LogisticCurve, Threshold, choose_threshold, fit_logistic, measure_threshold
+from trainer.evaluation.ranking import top
+from trainer.evaluation.truth import Truth
 
 __all__ = ["Relevance", "fit_relevance"]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from trainer.evaluate import Evaluation, QueryPrecision
+from trainer.evaluation.evaluate import Evaluation, QueryPrecision
 
 __all__ = ["as_json", "print_report"]
 

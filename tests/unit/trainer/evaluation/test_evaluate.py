@@ -10,9 +10,10 @@ import pytest
 
 from trainer.class_words import ClassWords, Vocabulary, class_words_of_names, read_class_words, write_class_words
 from trainer.errors import EvaluationImpossible, TrainingSetUnusable
-from trainer.evaluate import Truth, evaluate
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.relevance import fit_relevance
+from trainer.evaluation.truth import Truth
 from trainer.label_space import unit_rows
-from trainer.relevance import fit_relevance
 from trainer.words import WordSpace
 
 WORDS = ("the", "poodle", "terrier", "dog", "car", "truck", "vehicle")
