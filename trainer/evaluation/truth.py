@@ -27,6 +27,10 @@ class Truth:
         relevant: NDArray[np.bool_] = of_class[:, self.labels]
         return relevant
 
+    def take(self, images: NDArray[np.bool_]) -> Truth:
+        """Some of the images, of the same classes."""
+        return Truth(self.vectors[images], self.labels[images], self.classes)
+
     @property
     def shown(self) -> tuple[ClassWords, ...]:
         """The classes that at least one image shows."""
