@@ -26,6 +26,7 @@ from trainer.datasets import LabelledFile
 from trainer.errors import TrainingSetUnusable, WordSpaceMissing
 from trainer.evaluation.calibration import LogisticCurve
 from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.halves import image_halves
 from trainer.evaluation.relevance import Relevance, fit_relevance
 from trainer.evaluation.truth import Truth
 from trainer.words import read_word_space
@@ -130,7 +131,7 @@ def export_bundle(
     vectors = np.concatenate([network(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)])
     truth = Truth(vectors, measured.labels, measured.classes)
     vocabulary = vocabulary_of(words)
-    relevance = fit_relevance(truth, vocabulary, words.taggable)
+    relevance = fit_relevance(truth, vocabulary, words.taggable, image_halves(pixels))
     evaluation = evaluate(truth, vocabulary, words.taggable, nearest_kinds)
     manifest = Manifest(
         id="",
