@@ -31,7 +31,7 @@ _FIRST = 5
 
 @dataclass(frozen=True)
 class SearchBars:
-    """The shares above, 0…1, and of how many words and images."""
+    """The shares above, 0…1, and of how many words and images; ``empty`` is nan if no word is known to match none."""
 
     empty: float
     on_top: float
@@ -48,12 +48,11 @@ def search_bars(
     """The effect of a threshold on searches for every label and kind shown, and for foreign words.
 
     Raises:
-        EvaluationImpossible: there are no images or no foreign words.
+        EvaluationImpossible: there are no images.
     """
-    if not len(truth.labels) or not foreign:
+    if not len(truth.labels):
         raise EvaluationImpossible(
-            "The effect of thresholds is told on images and on words that did not choose them, and here are none. "
-            "Give more images, or use a larger vocabulary."
+            "The effect of thresholds is told on images that did not choose them, and here are none. Give more images."
         )
     words = (*truth.label_words, *truth.kind_words)
     similarity = vocabulary.vectors(words) @ truth.vectors.T
@@ -61,7 +60,7 @@ def search_bars(
     right = np.take_along_axis(truth.relevance(words), page, axis=1)
     stays = _reaches(curve, np.take_along_axis(similarity, page, axis=1), min_relevance) & right
     return SearchBars(
-        empty=float(np.mean(~_reaches(curve, nearest_similarity(truth, foreign, vocabulary), min_relevance))),
+        empty=_empty(nearest_similarity(truth, foreign, vocabulary), curve, min_relevance),
         on_top=float(stays[:, 0].mean()),
         in_five=float(stays[:, :_FIRST].any(axis=1).mean()),
         kept=float(stays.sum() / max(1, right.sum())),
@@ -69,6 +68,10 @@ def search_bars(
         answerable=len(words),
         images=len(truth.labels),
     )
+
+
+def _empty(nearest: NDArray[np.float32], curve: LogisticCurve, min_relevance: float) -> float:
+    return float(np.mean(~_reaches(curve, nearest, min_relevance))) if len(nearest) else float("nan")
 
 
 def tag_bars(pairs: Pairs, curve: LogisticCurve, min_relevance: float) -> tuple[float, float]:

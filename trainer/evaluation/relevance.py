@@ -161,6 +161,8 @@ def tag_pairs(truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_])
 
 def nearest_similarity(truth: Truth, words: Sequence[str], vocabulary: Vocabulary) -> Floats:
     """The similarity of the nearest image to each word: (words)."""
+    if not words:
+        return np.empty(0, np.float32)
     nearest: Floats = (vocabulary.vectors(words) @ truth.vectors.T).max(axis=1)
     return nearest
 

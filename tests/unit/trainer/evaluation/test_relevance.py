@@ -92,9 +92,12 @@ def test_search_bars_count_words_by_what_reaches_the_threshold() -> None:
     assert (always.empty, always.on_top, always.kept) == (0, 1, 1)
 
 
-def test_bars_want_foreign_words() -> None:
-    with pytest.raises(EvaluationImpossible, match="larger vocabulary"):
-        search_bars(perfect(), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
+def test_without_foreign_words_nothing_is_told_of_empty_answers_and_without_images_nothing_at_all() -> None:
+    bars = search_bars(perfect(), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
+    assert np.isnan(bars.empty)
+    assert bars.on_top == 1
+    with pytest.raises(EvaluationImpossible, match="Give more images"):
+        search_bars(perfect(0), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
 
 
 def test_tag_bars_are_shares_of_wrong_and_of_right_words() -> None:
