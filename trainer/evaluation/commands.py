@@ -5,6 +5,7 @@ Contract: as that of ``trainer.cli``, whose commands these become. Heavy imports
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +15,12 @@ from rich.console import Console
 from trainer.errors import TrainingPackageMissing
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
+from trainer.starter.wordnet import DEFAULT_FOLDER, WordNet
 
 if TYPE_CHECKING:
     from trainer.class_words import ClassWords
     from trainer.evaluation.comparison import Teacher
     from trainer.evaluation.report import Report
-    from trainer.starter.wordnet import WordNet
 
 __all__ = ["app"]
 
@@ -31,7 +32,6 @@ WordNetFolder = Annotated[Path, typer.Option("--wordnet", help="Folder of WordNe
 Json = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
 
 _BUNDLE = Path("starter/bundle")
-_WORDNET = Path("/usr/share/wordnet")
 
 
 @app.command()
@@ -62,7 +62,7 @@ def evaluate(
     word_pairs: Annotated[
         list[Path] | None, typer.Option(help="Graded pairs, word-word-number lines between tabs; may be repeated.")
     ] = None,
-    wordnet: WordNetFolder = _WORDNET,
+    wordnet: WordNetFolder = DEFAULT_FOLDER,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json, report.md and plots (needs the extra `report`).")
     ] = None,
@@ -121,7 +121,7 @@ def evaluate_photos(
         Path, typer.Argument(help="Folder of photos named by WordNet ids: n01443537_goldfish.jpg.", exists=True)
     ],
     bundle: Bundle = _BUNDLE,
-    wordnet: WordNetFolder = _WORDNET,
+    wordnet: WordNetFolder = DEFAULT_FOLDER,
     json_output: Json = False,
 ) -> None:
     """Measure a bundle's tags and searches on photos of any WordNet senses, right by lemma or hypernym."""
@@ -130,7 +130,6 @@ def evaluate_photos(
     from trainer.class_words import class_words_of_names
     from trainer.evaluation.photo_report import as_json, print_photos
     from trainer.evaluation.photos import measure_photos, read_photos, senses_of
-    from trainer.starter.wordnet import WordNet
 
     nouns = WordNet.read(wordnet)
     opened = open_bundle(bundle)
@@ -175,8 +174,6 @@ def _classes(images: list[Path], labels: Path | None) -> tuple[ClassWords, ...]:
 
 
 def _wordnet(folder: Path) -> WordNet | None:
-    from trainer.starter.wordnet import WordNet
-
     return WordNet.read(folder) if (folder / "data.noun").exists() else None
 
 
@@ -194,12 +191,10 @@ def _teacher(network: Path | None, labels: Path | None, images: int) -> Teacher 
 
 def _check_plots() -> None:
     """Before hours of measuring, not after."""
-    try:
-        import matplotlib as _  # noqa: F401
-    except ModuleNotFoundError as error:
+    if find_spec("matplotlib") is None:
         raise TrainingPackageMissing(
             "Matplotlib is not installed, so no plots can be drawn. Install it: pip install 'semsearch[report]'"
-        ) from error
+        )
 
 
 def _write(report: Report, folder: Path) -> None:
