@@ -1,11 +1,13 @@
-"""Measures a bundle as it serves: its own decoding, its own graph, its own words."""
+"""Embeds labelled images with a bundle as it serves: its own decoding, its own graph, its own words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedder_service.bundle.reading import Bundle, WordTable
 from embedder_service.errors import ImageError
@@ -13,20 +15,34 @@ from embedder_service.images import decode
 from trainer.class_words import ClassWords, Vocabulary
 from trainer.datasets import LabelledFile
 from trainer.errors import EvaluationImpossible
-from trainer.evaluate import Truth
+from trainer.evaluation.halves import image_halves
+from trainer.evaluation.truth import Truth
 from trainer.words import WordSpace
 
-__all__ = ["Embedded", "embed_truth", "vocabulary_of"]
+__all__ = ["Embedded", "digest_of", "embed_truth", "vocabulary_of"]
 
 _BATCH = 64
+
+Pixels = NDArray[np.uint8]
+Backbone = Callable[[Pixels], NDArray[np.float32]]
+"""Pictures (n, size, size, 3) → features (n, d)."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Images embedded by a bundle, and the keys of those that it could not read."""
+    """Images embedded by a bundle.
+
+    ``positions``: (n), each image's place among all that were given. ``for_fitting``: (n), which images curves are
+    fitted on, by ``image_halves``. ``features``: (n, d) of a backbone, or (n, 0) if none was given. ``unreadable``: the
+    keys of images that could not be read; ``trained_on``: how many were left out because training saw them.
+    """
 
     truth: Truth
-    unreadable: tuple[str, ...]
+    positions: NDArray[np.int64]
+    for_fitting: NDArray[np.bool_]
+    features: NDArray[np.float32]
+    unreadable: tuple[str, ...] = ()
+    trained_on: int = 0
 
 
 def vocabulary_of(words: WordTable) -> Vocabulary:
@@ -34,39 +50,76 @@ def vocabulary_of(words: WordTable) -> Vocabulary:
     return Vocabulary(WordSpace(words.words, words.vectors))
 
 
+def digest_of(image: LabelledFile) -> bytes:
+    """What tells whether two files are the same image: the SHA-256 of their bytes."""
+    return hashlib.sha256(image.content).digest()
+
+
 def embed_truth(
     bundle: Bundle,
     images: Iterable[LabelledFile],
     classes: Sequence[ClassWords],
     on_image: Callable[[], None] = lambda: None,
+    *,
+    backbone: Backbone | None = None,
+    trained_on: Collection[bytes] = frozenset(),
 ) -> Embedded:
     """Embeds labelled images; the classes of the result are those that at least one image shows.
+
+    ``backbone``: gives features of the same pictures. ``trained_on``: digests of images that training saw, which are
+    left out.
 
     Raises:
         EvaluationImpossible: an image has a class that is not among ``classes``, or none can be read.
     """
     by_name = {each.name: each for each in classes}
     manifest = bundle.manifest
-    vectors, names, pixels, unreadable = [], [], [], []
-    for image in images:
+    batches, names, positions, pixels, unreadable = _Batches(bundle, backbone), [], [], [], []
+    seen = 0
+    for position, image in enumerate(images):
         on_image()
         if image.label not in by_name:
             raise EvaluationImpossible(f"The image {image.key} is of {image.label!r}, which the labels do not have.")
+        if trained_on and digest_of(image) in trained_on:
+            seen += 1
+            continue
         try:
             pixels.append(decode(image.content, size=manifest.input_size, resize=manifest.resize).pixels)
         except ImageError:
             unreadable.append(image.key)
             continue
         names.append(image.label)
+        positions.append(position)
         if len(pixels) == _BATCH:
-            vectors.append(bundle.network(np.stack(pixels)))
+            batches.add(np.stack(pixels))
             pixels.clear()
     if pixels:
-        vectors.append(bundle.network(np.stack(pixels)))
-    if not vectors:
-        raise EvaluationImpossible("None of the images can be read. Check the folder or tar that was given.")
+        batches.add(np.stack(pixels))
+    if not names:
+        raise EvaluationImpossible(
+            f"None of the images can be measured: {len(unreadable)} cannot be read, and training saw {seen}. "
+            "Check the folder or tar that was given."
+        )
     shown = [name for name in by_name if name in set(names)]
-    position = {name: number for number, name in enumerate(shown)}
-    labels = np.array([position[name] for name in names], dtype=np.int64)
-    truth = Truth(np.concatenate(vectors), labels, tuple(by_name[name] for name in shown))
-    return Embedded(truth, tuple(unreadable))
+    number_of = {name: number for number, name in enumerate(shown)}
+    labels = np.array([number_of[name] for name in names], dtype=np.int64)
+    truth = Truth(np.concatenate(batches.vectors), labels, tuple(by_name[name] for name in shown))
+    features = np.concatenate(batches.features) if backbone else np.empty((len(labels), 0), np.float32)
+    halves, places = np.concatenate(batches.halves), np.array(positions, dtype=np.int64)
+    return Embedded(truth, places, halves, features, tuple(unreadable), seen)
+
+
+class _Batches:
+    """What is kept of each batch of pictures; the pictures themselves are not."""
+
+    def __init__(self, bundle: Bundle, backbone: Backbone | None) -> None:
+        self._bundle, self._backbone = bundle, backbone
+        self.vectors: list[NDArray[np.float32]] = []
+        self.features: list[NDArray[np.float32]] = []
+        self.halves: list[NDArray[np.bool_]] = []
+
+    def add(self, pixels: Pixels) -> None:
+        self.vectors.append(self._bundle.network(pixels))
+        self.halves.append(image_halves(pixels))
+        if self._backbone:
+            self.features.append(self._backbone(pixels))

@@ -1,4 +1,4 @@
-"""The command line: ``python -m trainer words | features | fit | evaluate | export | starter | …``.
+"""The command line: ``python -m trainer words | features | fit | export | starter | …``, and evaluation's commands.
 
 Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
 Results are tables for people; ``--json`` writes them for machines. Heavy imports wait until a command needs them.
@@ -6,25 +6,21 @@ Results are tables for people; ``--json`` writes them for machines. Heavy import
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import wraps
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from embedder_service.errors import EmbedderError
 from trainer.class_words import ClassWords
-from trainer.errors import TrainerError, TrainingSetUnusable
+from trainer.errors import TrainingSetUnusable
+from trainer.evaluation.commands import app as evaluation_commands
+from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 from trainer.settings import HeadSettings, LossKind, LossSettings
-from trainer.starter.errors import StarterError
 
 __all__ = ["app", "main"]
-
-P = ParamSpec("P")
 
 app = typer.Typer(
     name="trainer",
@@ -33,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(evaluation_commands)
 console = Console()
 
 Labels = Annotated[Path | None, typer.Option(help="JSON with each class's words; without it folders name them.")]
@@ -41,20 +38,8 @@ Images = Annotated[list[Path], typer.Argument(help="A folder per class, tar file
 NearestKinds = Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")]
 
 
-def _one_sentence(command: Callable[P, None]) -> Callable[P, None]:
-    @wraps(command)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except (TrainerError, StarterError, EmbedderError, FileExistsError) as error:
-            print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
-            raise typer.Exit(1) from error
-
-    return guarded
-
-
 @app.command()
-@_one_sentence
+@one_sentence
 def words(
     source: Annotated[Path, typer.Argument(help="Word vectors in GloVe's text format.", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder for words.txt and words.npy.")],
@@ -68,7 +53,7 @@ def words(
 
 
 @app.command()
-@_one_sentence
+@one_sentence
 def fit(
     features: Annotated[Path, typer.Option(help="Feature set (.npz) that `features` made.")],
     words: Words,
@@ -119,7 +104,7 @@ def fit(
 
 
 @app.command()
-@_one_sentence
+@one_sentence
 def features(
     images: Images,
     backbone: Annotated[Path, typer.Option(help="Backbone as .keras file: uint8 pixels in, features out.")],
@@ -158,37 +143,7 @@ def features(
 
 
 @app.command()
-@_one_sentence
-def evaluate(
-    images: Images,
-    bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("starter/bundle"),
-    labels: Labels = None,
-    nearest_kinds: NearestKinds = 2,
-    json_output: Annotated[bool, typer.Option("--json", help="Write JSON for machines.")] = False,
-) -> None:
-    """Measure a bundle, as it serves, on labelled images."""
-    from embedder_service.bundle.reading import open_bundle
-    from trainer.bundle_evaluation import embed_truth, vocabulary_of
-    from trainer.class_words import class_words_of_names, read_class_words
-    from trainer.datasets import read_images
-    from trainer.evaluate import evaluate as measure
-    from trainer.evaluation_report import as_json, print_report
-
-    opened = open_bundle(bundle)
-    names = dict.fromkeys(image.label for image in read_images(images)) if labels is None else {}
-    classes = class_words_of_names(names) if labels is None else read_class_words(labels)
-    with progress_bar(Console(stderr=True)) as progress:
-        task = progress.add_task("images", total=None, note="")
-        embedded = embed_truth(opened, read_images(images), classes, lambda: progress.advance(task))
-    evaluation = measure(embedded.truth, vocabulary_of(opened.words), opened.words.taggable, nearest_kinds)
-    if json_output:
-        print(as_json(opened.manifest.id, evaluation, embedded.unreadable))  # noqa: T201
-    else:
-        print_report(console, opened.manifest.id, evaluation, embedded.unreadable)
-
-
-@app.command()
-@_one_sentence
+@one_sentence
 def export(
     images: Annotated[list[Path], typer.Option(help="Labelled images that no training saw, for curves and figures.")],
     backbone: Annotated[Path, typer.Option(help="Backbone as .keras file.", exists=True)],
@@ -214,7 +169,7 @@ def export(
 
 
 @app.command()
-@_one_sentence
+@one_sentence
 def starter(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     teacher: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite, to distil from.", exists=True)],
@@ -229,7 +184,7 @@ def starter(
 
 
 @app.command("mobilenet-v2")
-@_one_sentence
+@one_sentence
 def mobilenet_v2(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json and val.tar.", exists=True)],
     backbone: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite.", exists=True)],

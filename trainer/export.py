@@ -21,12 +21,14 @@ from embedder_service.errors import ImageError
 from embedder_service.images import Resize, decode
 from embedder_service.network import Network
 from trainer.bundle_evaluation import vocabulary_of
-from trainer.calibration import LogisticCurve
 from trainer.class_words import ClassWords
 from trainer.datasets import LabelledFile
 from trainer.errors import TrainingSetUnusable, WordSpaceMissing
-from trainer.evaluate import Truth, evaluate
-from trainer.relevance import Relevance, fit_relevance
+from trainer.evaluation.calibration import LogisticCurve
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.halves import image_halves
+from trainer.evaluation.relevance import Relevance, fit_relevance
+from trainer.evaluation.truth import Truth
 from trainer.self_test import self_test_pictures
 from trainer.words import read_word_space
 
@@ -136,7 +138,7 @@ def export_bundle(
     vocabulary = vocabulary_of(words)
     typical = slice(None) if measured.typical is None else measured.typical
     fitted = Truth(vectors[typical], measured.labels[typical], measured.classes)
-    relevance = fit_relevance(fitted, vocabulary, words.taggable)
+    relevance = fit_relevance(fitted, vocabulary, words.taggable, image_halves(pixels[typical]))
     evaluation = evaluate(truth, vocabulary, words.taggable, nearest_kinds)
     manifest = Manifest(
         id="",

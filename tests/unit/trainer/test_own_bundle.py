@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -94,19 +95,79 @@ def test_the_bundle_opens_with_its_figures_in_the_manifest(folder: Path) -> None
 def test_evaluate_measures_the_bundle_as_it_serves_for_people_and_for_machines(folder: Path) -> None:
     arguments = ("evaluate", folder / "unseen", "--bundle", folder / "bundle", "--labels", folder / "labels.json")
     measured = json.loads(done(*arguments, "--json"))
-    assert measured["model"] == open_bundle(folder / "bundle").manifest.id
+    model = open_bundle(folder / "bundle").manifest.id
+    assert measured["model"] == model
     assert measured["metrics"]["hit@1"] == 1.0
-    assert measured["kind_queries"] == {"fruit": 1.0, "water": 1.0, "plant": 1.0}
+    kinds = measured["bundles"][model]["queries"]["kind"]
+    assert {query: each["precision@10"] for query, each in kinds.items()} == {"fruit": 1.0, "water": 1.0, "plant": 1.0}
     table = done(*arguments)
     assert "24 images of 3 classes" in table
     assert "1.000" in table
 
 
+def test_a_report_has_baselines_other_bundles_plots_and_a_card(folder: Path, tmp_path: Path) -> None:
+    write_class_words(tmp_path / "unseen.json", CLASSES[:2])
+    shutil.copytree(folder / "unseen", tmp_path / "images")
+    # One picture of the training is among those to be measured.
+    shutil.copy(folder / "training" / "red" / "0.png", tmp_path / "images" / "red" / "seen.png")
+    other = tmp_path / "other"
+    backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
+    labels = ("--labels", folder / "labels.json")
+    done(
+        "export", *backbone, "--head", folder / "run" / "head.keras", "--words", folder / "words", *labels,
+        "--images", folder / "unseen", "--out", other, "--name", "other",
+    )  # fmt: skip
+    done(
+        "evaluate", tmp_path / "images", "--bundle", folder / "bundle", *labels,
+        "--training", folder / "training", "--training-cap", 10, "--unseen", tmp_path / "unseen.json",
+        "--compare", other, "--wordnet", tmp_path / "nowhere", "--out", tmp_path / "report",
+    )  # fmt: skip
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["data"]["trained_on"] == 1
+    assert report["data"]["images"] == 24
+    assert report["data"]["training"] == 30
+    columns = {column["name"]: column["metrics"] for column in report["columns"]}
+    own, other_model = report["model"], open_bundle(other).manifest.id
+    assert list(columns) == [own, other_model, "chance", "softmax", "ConSE", "nearest class mean"]
+    assert columns[own]["hit@1"] == columns[other_model]["hit@1"] == 1
+    assert columns["softmax"]["hit@1"] == columns["nearest class mean"]["hit@1"] == 1
+    assert columns["chance"]["hit@1"] == pytest.approx(1 / 3)
+    assert columns[own]["unseen_hit@1"] == 1
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert f"| {own} | {other_model} | chance |" in page
+    for name in ("calibration.png", "hits.png", "similarities.png", "hubs.png"):
+        assert f"({name})" in page
+        with Image.open(tmp_path / "report" / name) as plot:
+            assert plot.width > 800
+
+    done("card", folder / "bundle", "--report", tmp_path / "report" / "report.json", "--out", tmp_path / "card.md")
+    assert (tmp_path / "card.md").read_text().startswith("# Colours\n")
+
+
+def test_a_card_is_of_the_bundle_that_was_evaluated(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"version": 1, "model": "other", "bundles": {}}')
+    code, _, error = run("card", folder / "bundle", "--report", tmp_path / "report.json", "--out", tmp_path / "card.md")
+    assert code == 1
+    assert "Evaluate this bundle first" in error
+    code, _, error = run("card", folder / "bundle", "--report", tmp_path / "absent.json", "--out", tmp_path / "card.md")
+    assert code == 1
+    assert "python -m trainer evaluate" in error
+
+
+def test_a_teacher_wants_names_for_its_outputs(folder: Path) -> None:
+    code, _, error = run(
+        "evaluate", folder / "unseen", "--bundle", folder / "bundle", "--teacher", folder / "net.tflite"
+    )
+    assert code == 2
+    assert "--teacher-labels" in error
+
+
 def test_evaluate_takes_a_jsonl_of_paths_and_labels(folder: Path) -> None:
-    lines = [json.dumps({"file": f"unseen/{name}/0.png", "label": name}) for name in CHANNELS]
+    files = [(name, number) for name in CHANNELS for number in range(4)]
+    lines = [json.dumps({"file": f"unseen/{name}/{number}.png", "label": name}) for name, number in files]
     (folder / "truth.jsonl").write_text("\n".join(lines) + "\n")
     arguments = ("--bundle", folder / "bundle", "--labels", folder / "labels.json", "--json")
-    assert json.loads(done("evaluate", folder / "truth.jsonl", *arguments))["metrics"]["images"] == 3
+    assert json.loads(done("evaluate", folder / "truth.jsonl", *arguments))["metrics"]["images"] == 12
 
 
 def test_a_bundle_is_never_written_over(folder: Path) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer.class_words import ClassWords, Vocabulary
-from trainer.evaluate import Truth, evaluate
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.truth import Truth
 from trainer.feature_cache import CacheSpec, FeatureCache
 from trainer.features import Extractor, compute_features
 from trainer.head import fit_head, project
@@ -78,4 +79,4 @@ def test_the_recipe_learns_from_fc2_features_to_word_vectors(tmp_path: Path, voc
     assert [layer.units for layer in head.layers if hasattr(layer, "units")] == [2000, 300]
     truth = Truth(project(head, data.take(np.arange(10))), data.labels, CLASSES)
     everything = np.ones(len(vocabulary.words), dtype=np.bool_)
-    assert evaluate(truth, vocabulary, everything, nearest_kinds=0).hits[1] == 1
+    assert evaluate(truth, vocabulary, everything, nearest_kinds=0).metrics()["hit@1"] == 1

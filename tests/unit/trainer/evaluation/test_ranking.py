@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from trainer.calibration import choose_threshold, fit_logistic, measure_threshold
-from trainer.ranking import hit_at, precision_at, top
+from trainer.evaluation.calibration import choose_threshold, fit_logistic, measure_threshold
+from trainer.evaluation.ranking import average_precision, hit_at, precision_at, top
 
 scores = arrays.arrays(np.float32, (5, 7), elements=st.integers(-3, 3).map(float))
 
@@ -85,3 +85,30 @@ def test_a_threshold_empties_the_share_of_unanswerable_queries_asked_for() -> No
     assert chosen.empty == pytest.approx(0.8, abs=0.011)
     assert chosen.kept == 0.5
     assert measure_threshold(0.0, right, best_wrong).empty == 0
+
+
+@given(st.integers(0, 2**32))
+def test_average_precision_is_the_mean_of_the_precisions_where_relevant_items_stand(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    similarity, relevant = random.integers(-3, 4, (5, 7)).astype(np.float32), random.random((5, 7)) < 0.4
+    relevant[:, 0] = True
+    for row, right, average in zip(similarity, relevant, average_precision(similarity, relevant), strict=True):
+        order = sorted(range(7), key=lambda place: (-row[place], place))
+        precisions = [
+            sum(right[other] for other in order[: rank + 1]) / (rank + 1)
+            for rank, place in enumerate(order)
+            if right[place]
+        ]
+        assert average == pytest.approx(np.mean(precisions))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 9))
+def test_the_first_k_are_those_of_a_stable_sort(seed: int, k: int) -> None:
+    similarity = np.random.default_rng(seed).integers(-3, 4, (5, 7)).astype(np.float32)
+    expected = [sorted(range(7), key=lambda place: (-row[place], place))[:k] for row in similarity]
+    assert top(similarity, k).tolist() == expected
+
+
+def test_average_precision_of_a_query_that_nothing_matches_is_refused() -> None:
+    with pytest.raises(ValueError, match="without any relevant"):
+        average_precision(np.zeros((1, 4)), np.zeros((1, 4), dtype=bool))

@@ -1,0 +1,104 @@
+"""A pretrained classifier as a baseline, with classifiers that can be told by looking."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.trainer.evaluation.made_up_space import CLASSES, VOCABULARY
+from tests.unit.trainer.evaluation.small_wordnet import WORDNET
+from trainer.class_words import ClassWords
+from trainer.datasets import LabelledFile
+from trainer.errors import BackboneUnusable, TrainingPackageMissing
+from trainer.evaluation.softmax import softmax
+from trainer.evaluation.teacher import output_labels, place_images, tflite_classifier
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+class RedOrBlue:
+    """Its second output is for red, its third for blue; the first is the background."""
+
+    input_size = 8
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        means = pixels.mean(axis=(1, 2))
+        return np.stack([np.full(len(pixels), 0.5), means[:, 0] / 510, means[:, 2] / 510], axis=1).astype(np.float32)
+
+
+def picture(color: tuple[int, int, int]) -> LabelledFile:
+    file = io.BytesIO()
+    Image.new("RGB", (20, 12), color).save(file, "PNG")
+    return LabelledFile("any.png", file.getvalue(), "any")
+
+
+def test_images_lie_on_the_vector_of_the_label_that_is_certain_and_unknown_outputs_do_not_count() -> None:
+    labels = output_labels(["background", "Poodle, Canis familiaris", "automobile, car"], (), VOCABULARY, 1)
+    assert labels == (None, ClassWords("poodle", "poodle"), ClassWords("car", "car"))
+    vectors = place_images(RedOrBlue(), [picture(RED), picture(BLUE)], labels, VOCABULARY, 1)
+    assert vectors == pytest.approx(VOCABULARY.vectors(["poodle", "car"]), abs=1e-3)
+
+
+def test_wordnet_gives_outputs_the_words_of_their_class_or_their_nearest_kinds() -> None:
+    classes = (ClassWords("n00000004", "truck", ("vehicle",)),)
+    labels = output_labels(["poodle, standard poodle", "car, motor vehicle", "galaxy"], classes, VOCABULARY, 1, WORDNET)
+    assert labels == (ClassWords("n00000001", "poodle", ("dog",)), classes[0], None)
+    assert labels[0] != CLASSES[0]
+
+
+class _Interpreter:
+    """Stands in for LiteRT's: outputs are the first two numbers of the picture, quantised with scale 1/4."""
+
+    zero = 0
+
+    def __init__(self, model_path: str, num_threads: int) -> None:
+        if not Path(model_path).exists():
+            raise ValueError("could not open")
+
+    def allocate_tensors(self) -> None:
+        pass
+
+    def get_input_details(self) -> list[dict[str, object]]:
+        return [{"index": 0, "shape": np.array([1, 2, 2, 3]), "quantization": (1.0, 0)}]
+
+    def get_output_details(self) -> list[dict[str, object]]:
+        return [{"index": 1, "shape": np.array([1, 2]), "quantization": (0.25, self.zero)}]
+
+    def set_tensor(self, index: int, value: np.ndarray) -> None:
+        self._seen = value[0, 0, 0, :2]
+
+    def invoke(self) -> None:
+        pass
+
+    def get_tensor(self, index: int) -> np.ndarray:
+        return self._seen[None]
+
+
+def test_a_tflite_classifier_gives_the_probabilities_that_its_quantised_outputs_stand_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", SimpleNamespace(Interpreter=_Interpreter))
+    (tmp_path / "net.tflite").write_bytes(b"")
+    classifier = tflite_classifier(tmp_path / "net.tflite")
+    assert classifier.input_size == 2
+    pictures = np.array([np.full((2, 2, 3), (1, 3, 0)), np.full((2, 2, 3), (4, 0, 0))], dtype=np.uint8)
+    assert classifier(pictures).tolist() == [[0.25, 0.75], [1, 0]]
+    # What does not sum to one are logits.
+    assert classifier(pictures * 4) == pytest.approx(softmax(np.array([[1, 3], [4, 0]], np.float32)))
+    with pytest.raises(BackboneUnusable, match="tflite classifier of uint8"):
+        tflite_classifier(tmp_path / "absent.tflite")
+
+
+def test_without_litert_a_teacher_is_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(TrainingPackageMissing, match="pip install ai-edge-litert"):
+        tflite_classifier(tmp_path / "net.tflite")

@@ -1,0 +1,139 @@
+"""What a space is compared with: chance, and what needs no head trained towards words.
+
+Contract: a baseline sees the same images as the bundle, through the same backbone, and is measured by the same code;
+what it has no answer to is left out, not counted as nothing.
+
+    chance               every order equally likely: expectations in closed form, nothing drawn
+    softmax              a classifier on the backbone's features; it knows classes only, so no searches, no tags
+    ConSE                the mean of the ten likeliest classes' label vectors, weighed by their probability
+                         (Norouzi et al. 2014, https://arxiv.org/abs/1312.5650); it lies in the space, so it does all
+    nearest class mean   the class whose training images' mean feature is nearest by angle (Mensink et al. 2013)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import lgamma
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.class_words import Vocabulary
+from trainer.evaluation.evaluate import HIERARCHICAL, HITS, TAGS, classification, evaluate, label_targets
+from trainer.evaluation.hierarchy import Hierarchy, nearest_classes
+from trainer.evaluation.ranking import top
+from trainer.evaluation.searches import FIRST_PAGE, Searches, image_precision
+from trainer.evaluation.softmax import fit_softmax
+from trainer.evaluation.tagging import right_tags, taggable_words
+from trainer.evaluation.truth import Truth
+from trainer.label_space import unit_rows
+
+__all__ = ["Features", "Ground", "chance", "conse", "conse_vectors", "feature_baselines"]
+
+CONSE_CLASSES = 10
+
+Floats = NDArray[np.float32]
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every column of a table is measured on. ``hierarchy`` is of ``truth.classes``; the rest as ``evaluate``."""
+
+    truth: Truth
+    vocabulary: Vocabulary
+    taggable: NDArray[np.bool_]
+    nearest_kinds: int
+    hierarchy: Hierarchy
+
+
+@dataclass(frozen=True)
+class Features:
+    """A backbone's features, (n, d), of the measured images, and of training images with their classes' numbers."""
+
+    measured: Floats
+    training: Floats
+    labels: NDArray[np.int64]
+
+
+def feature_baselines(ground: Ground, features: Features) -> dict[str, Metrics]:
+    """Softmax, ConSE and nearest class mean, by name. Classes that no training image shows are never their answer."""
+    truth = ground.truth
+    probabilities = fit_softmax(features.training, features.labels, len(truth.classes))(features.measured)
+    centre = features.training.mean(axis=0)
+    shown, numbers = np.unique(features.labels, return_inverse=True)
+    sums = np.zeros((len(shown), features.training.shape[1]), dtype=np.float32)
+    np.add.at(sums, numbers, features.training - centre)
+    nearness = np.full((len(truth.labels), len(truth.classes)), -np.inf, dtype=np.float32)
+    measured = unit_rows(features.measured - centre)
+    nearness[:, shown] = measured @ unit_rows(sums).T
+    same_class = {f"image_precision@{FIRST_PAGE}": image_precision(measured, truth.labels)}
+    return {
+        "softmax": classification(probabilities, truth.labels, ground.hierarchy),
+        "ConSE": conse(ground, probabilities),
+        "nearest class mean": classification(nearness, truth.labels, ground.hierarchy) | same_class,
+    }
+
+
+def conse(ground: Ground, probabilities: Floats) -> Metrics:
+    """The figures of images placed by their classes' probabilities, (n, classes)."""
+    targets = label_targets(ground.truth, ground.vocabulary, ground.nearest_kinds)
+    placed = replace(ground.truth, vectors=conse_vectors(probabilities, targets))
+    return evaluate(placed, ground.vocabulary, ground.taggable, ground.nearest_kinds, ground.hierarchy).metrics()
+
+
+def conse_vectors(probabilities: Floats, targets: Floats, classes: int = CONSE_CLASSES) -> Floats:
+    """The unit mean of the likeliest classes' vectors, (classes, dimension), weighed by probability."""
+    likeliest = top(probabilities, classes)
+    weights = np.take_along_axis(probabilities, likeliest, axis=1)
+    return unit_rows(np.einsum("nt,ntd->nd", weights, targets[likeliest]))
+
+
+def chance(ground: Ground, searches: Searches) -> Metrics:
+    """What figures come to if every order is equally likely. ``searches``: whose queries are asked."""
+    truth, count = ground.truth, len(ground.truth.classes)
+    images = len(truth.labels)
+    figures: Metrics = {f"hit@{k}": min(1.0, k / count) for k in HITS}
+    figures |= {f"word_hit@{k}": min(1.0, k / count) for k in HITS}
+    for k in HIERARCHICAL:
+        near = nearest_classes(ground.hierarchy.distances, k).sum(axis=1)
+        figures[f"hierarchical_precision@{k}"] = float(near[truth.labels].mean() / count)
+    for sort, queries in searches.queries.items():
+        relevant = np.array([query.relevant for query in queries])
+        figures[f"{sort}_precision@{FIRST_PAGE}"] = _precision(relevant, images)
+        figures[f"{sort}_map"] = float(np.mean([_average_precision(int(each), images) for each in relevant]))
+    same = np.bincount(truth.labels)[truth.labels] - 1
+    if same.any():
+        figures[f"image_precision@{FIRST_PAGE}"] = _precision(same[same > 0], images - 1)
+    tags = taggable_words(ground.vocabulary, ground.taggable)
+    right = right_tags(truth.classes, tags).sum(axis=1)
+    for k in TAGS:
+        found = np.array([1 - _none_of(int(each), len(tags), k) for each in right])
+        figures[f"tagged@{k}"] = float(found[truth.labels].mean())
+    return figures
+
+
+def _precision(relevant: NDArray[np.int64], images: int) -> float:
+    """Of queries with so many relevant images each, the mean share of the first ten that can be right."""
+    page = min(FIRST_PAGE, images)
+    return float(np.mean(page * relevant / images / np.minimum(relevant, FIRST_PAGE)))
+
+
+def _average_precision(relevant: int, images: int) -> float:
+    """The expected average precision: at rank k, one hit and (k − 1)(r − 1)/(n − 1) more before it."""
+    if images == 1:
+        return 1.0
+    harmonic = float(np.sum(1 / np.arange(1, images + 1)))
+    others = (relevant - 1) / (images - 1)
+    return (harmonic + others * (images - harmonic)) / images
+
+
+def _none_of(right: int, tags: int, drawn: int) -> float:
+    """The probability that none of some tags drawn is one of the right ones."""
+    if tags - right < drawn:
+        return 0.0 if right else 1.0
+    return float(np.exp(_log_choose(tags - right, drawn) - _log_choose(tags, drawn)))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

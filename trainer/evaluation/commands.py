@@ -1,0 +1,209 @@
+"""The commands ``python -m trainer evaluate | evaluate-photos | card``.
+
+Contract: as that of ``trainer.cli``, whose commands these become. Heavy imports wait until a command needs them.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from trainer.errors import TrainingPackageMissing
+from trainer.one_sentence import one_sentence
+from trainer.progress import progress_bar
+from trainer.starter.wordnet import DEFAULT_FOLDER, WordNet
+
+if TYPE_CHECKING:
+    from trainer.class_words import ClassWords
+    from trainer.evaluation.comparison import Teacher
+    from trainer.evaluation.report import Report
+
+__all__ = ["app"]
+
+app = typer.Typer()
+console = Console()
+
+Bundle = Annotated[Path, typer.Option(help="Folder of the bundle.")]
+WordNetFolder = Annotated[Path, typer.Option("--wordnet", help="Folder of WordNet's files; used if it is there.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
+
+_BUNDLE = Path("starter/bundle")
+
+
+@app.command()
+@one_sentence
+def evaluate(
+    images: Annotated[list[Path], typer.Argument(help="A folder per class, tar files of such, or JSONL with paths.")],
+    bundle: Bundle = _BUNDLE,
+    labels: Annotated[
+        Path | None, typer.Option(help="JSON with each class's words; without it folders name them.")
+    ] = None,
+    nearest_kinds: Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")] = 2,
+    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle beside it; may be repeated.")] = None,
+    training: Annotated[
+        list[Path] | None,
+        typer.Option(help="Images of the training, for baselines; none of them is measured. May be repeated."),
+    ] = None,
+    training_cap: Annotated[
+        int | None, typer.Option(min=1, help="Use only so many training images of each class.")
+    ] = None,
+    unseen: Annotated[
+        Path | None, typer.Option(help="JSON list of classes that the bundle was trained without: zero-shot figures.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="A pretrained .tflite classifier as a baseline; needs --teacher-labels.")
+    ] = None,
+    teacher_labels: Annotated[Path | None, typer.Option(help="Names of its outputs, a line each.")] = None,
+    teacher_images: Annotated[int, typer.Option(min=0, help="Run it on so many images; 0 is all.")] = 0,
+    word_pairs: Annotated[
+        list[Path] | None, typer.Option(help="Graded pairs, word-word-number lines between tabs; may be repeated.")
+    ] = None,
+    wordnet: WordNetFolder = DEFAULT_FOLDER,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.json, report.md and plots (needs the extra `report`).")
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """Measure a bundle, as it serves, on labelled images, beside baselines and other bundles."""
+    from trainer.evaluation.bundle_measures import Questions
+    from trainer.evaluation.comparison import Asked
+    from trainer.evaluation.comparison import compare as side_by_side
+    from trainer.evaluation.report import as_json
+    from trainer.evaluation.tables import print_report
+    from trainer.evaluation.word_pairs import OWN_PAIRS, read_word_pairs
+    from trainer.evaluation.zero_shot import read_unseen
+
+    if out is not None:
+        _check_plots()
+    lists = {"own list": OWN_PAIRS} | {path.stem: path for path in word_pairs or ()}
+    questions = Questions(
+        nearest_kinds,
+        _wordnet(wordnet),
+        {name: read_word_pairs(path) for name, path in lists.items()},
+        None if unseen is None else read_unseen(unseen),
+    )
+    with progress_bar(Console(stderr=True)) as progress:
+        tasks = {}
+
+        def tick(stage: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=None, note="")
+            progress.advance(tasks[stage])
+
+        report = side_by_side(
+            Asked(
+                bundles=tuple(dict.fromkeys((bundle, *(compare or ())))),
+                images=tuple(images),
+                classes=_classes(images, labels),
+                questions=questions,
+                training=tuple(training or ()),
+                per_class=training_cap,
+                teacher=_teacher(teacher, teacher_labels, teacher_images),
+                tick=tick,
+            )
+        )
+    if out is not None:
+        _write(report, out)
+    if json_output:
+        print(as_json(report))  # noqa: T201
+    else:
+        print_report(console, report)
+
+
+@app.command()
+@one_sentence
+def evaluate_photos(
+    photos: Annotated[
+        Path, typer.Argument(help="Folder of photos named by WordNet ids: n01443537_goldfish.jpg.", exists=True)
+    ],
+    bundle: Bundle = _BUNDLE,
+    wordnet: WordNetFolder = DEFAULT_FOLDER,
+    json_output: Json = False,
+) -> None:
+    """Measure a bundle's tags and searches on photos of any WordNet senses, right by lemma or hypernym."""
+    from embedder_service.bundle.reading import open_bundle
+    from trainer.bundle_evaluation import embed_truth, vocabulary_of
+    from trainer.class_words import class_words_of_names
+    from trainer.evaluation.photo_report import as_json, print_photos
+    from trainer.evaluation.photos import measure_photos, read_photos, senses_of
+
+    nouns = WordNet.read(wordnet)
+    opened = open_bundle(bundle)
+    names = dict.fromkeys(photo.label for photo in read_photos(photos))
+    with progress_bar(Console(stderr=True)) as progress:
+        task = progress.add_task("photos", total=None, note="")
+        truth = embed_truth(
+            opened, read_photos(photos), class_words_of_names(names), lambda: progress.advance(task)
+        ).truth
+    senses = senses_of([truth.classes[label].name for label in truth.labels], nouns)
+    figures = measure_photos(truth.vectors, senses, vocabulary_of(opened.words), opened.words.taggable, nouns)
+    if json_output:
+        print(as_json(opened.manifest.id, figures))  # noqa: T201
+    else:
+        print_photos(console, opened.manifest.id, figures)
+
+
+@app.command()
+@one_sentence
+def card(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    report: Annotated[Path, typer.Option(help="The report.json that `evaluate --out` wrote of it.")],
+    out: Annotated[Path, typer.Option(help="Markdown file to write.")],
+) -> None:
+    """Write a bundle's model card from its manifest and its evaluation."""
+    from embedder_service.bundle.reading import peek
+    from trainer.model_card import card_text, read_report
+
+    text = card_text(peek(bundle), read_report(report))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    console.print(f"card in {out}")
+
+
+def _classes(images: list[Path], labels: Path | None) -> tuple[ClassWords, ...]:
+    from trainer.class_words import class_words_of_names, read_class_words
+    from trainer.datasets import read_images
+
+    if labels is not None:
+        return read_class_words(labels)
+    return class_words_of_names(dict.fromkeys(image.label for image in read_images(images)))
+
+
+def _wordnet(folder: Path) -> WordNet | None:
+    return WordNet.read(folder) if (folder / "data.noun").exists() else None
+
+
+def _teacher(network: Path | None, labels: Path | None, images: int) -> Teacher | None:
+    from trainer.evaluation.comparison import Teacher
+    from trainer.evaluation.teacher import tflite_classifier
+
+    if network is None:
+        return None
+    if labels is None:
+        raise typer.BadParameter("a teacher's outputs have no names without --teacher-labels")
+    outputs = tuple(labels.read_text(encoding="utf-8").splitlines())
+    return Teacher(tflite_classifier(network), outputs, images)
+
+
+def _check_plots() -> None:
+    """Before hours of measuring, not after."""
+    if find_spec("matplotlib") is None:
+        raise TrainingPackageMissing(
+            "Matplotlib is not installed, so no plots can be drawn. Install it: pip install 'semsearch[report]'"
+        )
+
+
+def _write(report: Report, folder: Path) -> None:
+    from trainer.evaluation.plots import write_plots
+    from trainer.evaluation.report import as_json
+    from trainer.evaluation.tables import as_markdown
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(as_json(report) + "\n", encoding="utf-8")
+    plots = write_plots(report, folder)
+    pictures = "".join(f"\n![{path.stem}]({path.name})\n" for path in plots)
+    (folder / "report.md").write_text(as_markdown(report) + pictures, encoding="utf-8")

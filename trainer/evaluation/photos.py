@@ -1,0 +1,144 @@
+"""Photos of WordNet senses, one or a few of each: whether tags and searches by kind of things know what they show.
+
+Contract: photos lie in one folder and are named by their sense, ``n01443537_goldfish.jpg``. What is right comes from
+WordNet (see ``right_words``), not from the classes that a bundle was trained on, so that bundles of other classes can
+be measured by the same photos. A photo whose right words are all missing from the vocabulary counts as wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.class_words import Vocabulary
+from trainer.datasets import SUFFIXES, LabelledFile
+from trainer.errors import EvaluationImpossible
+from trainer.evaluation.ranking import precision_at
+from trainer.evaluation.right_words import kinds_of, lemmas_of, right_words
+from trainer.evaluation.searches import FIRST_PAGE
+from trainer.evaluation.tagging import nearest_tags, taggable_words
+from trainer.starter.wordnet import Sense, WordNet
+
+__all__ = ["PhotoFigures", "measure_photos", "read_photos", "senses_of"]
+
+_NAME = re.compile(r"(n\d{8})_.+")
+_FIRST = 5
+_SHOWN_BY = 5
+
+
+@dataclass(frozen=True)
+class PhotoFigures:
+    """Shares are 0…1.
+
+    ``tagged``: a right word among the first five of the whole vocabulary, ``tagged_taggable`` of the taggable words, as
+    served. ``lemma``: a lemma of the photo's own sense among the first ten, of the ``lemma_known`` photos for which
+    the vocabulary has one. ``kinds``: precision@10 of each kind that at least five photos are of. ``missed``: the first
+    tags of photos without a right one among them.
+    """
+
+    photos: int
+    tagged: float
+    tagged_taggable: float
+    lemma: float
+    lemma_known: int
+    kinds: dict[str, float]
+    missed: dict[str, tuple[str, ...]]
+
+    def metrics(self) -> dict[str, float]:
+        """The figures by name."""
+        found = {
+            "photos": float(self.photos),
+            f"photos_tagged@{_FIRST}": self.tagged,
+            f"photos_tagged_taggable@{_FIRST}": self.tagged_taggable,
+            f"photos_lemma@{FIRST_PAGE}": self.lemma,
+            "photos_lemma_known": float(self.lemma_known),
+            f"photos_kind_precision@{FIRST_PAGE}": float(np.mean(list(self.kinds.values()) or [np.nan])),
+            "photos_kind_queries": float(len(self.kinds)),
+        }
+        return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def read_photos(folder: Path) -> Iterator[LabelledFile]:
+    """Yields the photos of a flat folder, each labelled with the sense that its name begins with.
+
+    Raises:
+        EvaluationImpossible: it has none.
+    """
+    found = False
+    for path in sorted(folder.iterdir()):
+        name = _NAME.fullmatch(path.stem)
+        if name and path.suffix.lower() in SUFFIXES:
+            found = True
+            yield LabelledFile(path.name, path.read_bytes(), name[1])
+    if not found:
+        raise EvaluationImpossible(f"{folder} has no photo that is named by its sense, such as n01443537_goldfish.jpg.")
+
+
+def senses_of(names: Sequence[str], wordnet: WordNet) -> tuple[Sense, ...]:
+    """The senses that are named.
+
+    Raises:
+        EvaluationImpossible: WordNet has no such noun.
+    """
+    try:
+        return tuple(wordnet.sense(name) for name in names)
+    except KeyError as error:
+        raise EvaluationImpossible(f"WordNet 3.0 has no noun {error}. Are the photos named by its ids?") from error
+
+
+def measure_photos(
+    vectors: NDArray[np.float32],
+    senses: Sequence[Sense],
+    vocabulary: Vocabulary,
+    taggable: NDArray[np.bool_],
+    wordnet: WordNet,
+) -> PhotoFigures:
+    """Measure photos' unit vectors, (n, dimension), of n senses."""
+    right = [right_words(sense, wordnet) for sense in senses]
+    lemmas = [frozenset(word for word in lemmas_of(sense) if word in vocabulary) for sense in senses]
+    tags = _tags(vectors, vocabulary, vocabulary.words)
+    served = _tags(vectors, vocabulary, taggable_words(vocabulary, taggable))
+    known = [bool(own) for own in lemmas]
+    own_found = [bool(own & set(words)) for own, words in zip(lemmas, tags, strict=True) if own]
+    missed = {
+        sense.lemmas[0]: words[:_FIRST]
+        for sense, words, wanted in zip(senses, tags, right, strict=True)
+        if not wanted & set(words[:_FIRST])
+    }
+    return PhotoFigures(
+        photos=len(senses),
+        tagged=_share(tags, right),
+        tagged_taggable=_share(served, right),
+        lemma=float(np.mean(own_found)) if own_found else float("nan"),
+        lemma_known=sum(known),
+        kinds=_kind_queries(vectors, senses, vocabulary, wordnet),
+        missed=missed,
+    )
+
+
+def _tags(vectors: NDArray[np.float32], vocabulary: Vocabulary, words: Sequence[str]) -> list[tuple[str, ...]]:
+    found = nearest_tags(vectors, vocabulary.vectors(words), FIRST_PAGE)
+    return [tuple(words[place] for place in row) for nearest, _ in found for row in nearest]
+
+
+def _share(tags: Sequence[Sequence[str]], right: Sequence[frozenset[str]]) -> float:
+    return float(np.mean([bool(wanted & set(words[:_FIRST])) for words, wanted in zip(tags, right, strict=True)]))
+
+
+def _kind_queries(
+    vectors: NDArray[np.float32], senses: Sequence[Sense], vocabulary: Vocabulary, wordnet: WordNet
+) -> dict[str, float]:
+    kinds = [frozenset(kinds_of(sense, wordnet)) for sense in senses]
+    words = sorted({word for each in kinds for word in each if word in vocabulary})
+    shows = {word: np.array([word in each for each in kinds]) for word in words}
+    asked = [word for word in words if shows[word].sum() >= _SHOWN_BY]
+    if not asked:
+        return {}
+    relevant = np.stack([shows[word] for word in asked])
+    precision = precision_at(FIRST_PAGE, vocabulary.vectors(asked) @ vectors.T, relevant)
+    return dict(zip(asked, precision.tolist(), strict=True))

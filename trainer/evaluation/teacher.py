@@ -1,0 +1,135 @@
+"""A pretrained ImageNet classifier as a baseline: its likeliest labels' vectors, weighed by probability (ConSE).
+
+Contract: a classifier maps pictures, uint8 (n, size, size, 3), to probabilities, float32 (n, outputs); its file of
+labels has a line an output, names separated by commas. An output whose names the vocabulary does not have is
+never its answer. It may have been trained on the very photos that small pictures were made from, so its figures are
+what such a network reaches, not what it would on pictures that it never saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder_service.images import Resize, decode
+from trainer.class_words import ClassWords, Vocabulary
+from trainer.datasets import LabelledFile
+from trainer.errors import BackboneUnusable, TrainingPackageMissing
+from trainer.evaluation.baselines import conse_vectors
+from trainer.evaluation.right_words import label_of
+from trainer.evaluation.softmax import softmax
+from trainer.starter.wordnet import WordNet
+
+__all__ = ["Classifier", "output_labels", "place_images", "tflite_classifier"]
+
+_QUANTISED = 0.2
+_FLOOR = np.float32(1e-6)
+
+
+class Classifier(Protocol):
+    """A network that scores the labels it was trained on."""
+
+    @property
+    def input_size(self) -> int:
+        """Edge of the pictures in pixels."""
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The outputs' probabilities, (n, outputs), of pictures, uint8 (n, size, size, 3)."""
+
+
+class _TfliteClassifier:
+    def __init__(self, interpreter: Any) -> None:
+        interpreter.allocate_tensors()
+        self._interpreter = interpreter
+        (self._input,), (self._output,) = interpreter.get_input_details(), interpreter.get_output_details()
+        self.input_size = int(self._input["shape"][1])
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scale, zero = self._output["quantization"]
+        scores = []
+        for picture in pixels:
+            self._interpreter.set_tensor(self._input["index"], picture[None])
+            self._interpreter.invoke()
+            scores.append(self._interpreter.get_tensor(self._output["index"])[0].astype(np.float32))
+        outputs = np.float32(scale or 1) * (np.stack(scores) - np.float32(zero))
+        return outputs if _are_probabilities(outputs) else softmax(outputs)
+
+
+def _are_probabilities(outputs: NDArray[np.float32]) -> bool:
+    """Whether the network ends in a softmax: sums of outputs that are quantised come out at one only nearly."""
+    return bool(outputs.min() >= 0 and np.abs(outputs.sum(axis=1) - 1).max() < _QUANTISED)
+
+
+def tflite_classifier(path: Path) -> Classifier:
+    """A classifier in a .tflite file that takes uint8 pictures.
+
+    Raises:
+        TrainingPackageMissing: nothing that runs such files is installed.
+        BackboneUnusable: the file is none, or wants other input.
+    """
+    try:
+        interpreter = import_module("ai_edge_litert.interpreter").Interpreter
+    except ModuleNotFoundError as error:
+        raise TrainingPackageMissing(
+            "Nothing here runs .tflite files. Install what does: pip install ai-edge-litert"
+        ) from error
+    try:
+        classifier = _TfliteClassifier(interpreter(model_path=str(path), num_threads=2))
+        classifier(np.zeros((1, classifier.input_size, classifier.input_size, 3), np.uint8))
+    except (ValueError, RuntimeError) as error:
+        raise BackboneUnusable(f"{path} is no .tflite classifier of uint8 pictures: {error}") from error
+    return classifier
+
+
+def output_labels(
+    lines: Iterable[str],
+    classes: Sequence[ClassWords],
+    vocabulary: Vocabulary,
+    kinds: int,
+    wordnet: WordNet | None = None,
+) -> tuple[ClassWords | None, ...]:
+    """The label of each output; None where the vocabulary has no word for it.
+
+    An output that is one of the classes, by its sense in WordNet or by its name, has that class's words; any other has,
+    with WordNet, its own and its nearest kinds, and without, the first of its names that is known.
+    """
+    by_name = {each.name: each for each in classes}
+    by_word = {each.word: each for each in classes}
+    labels: list[ClassWords | None] = []
+    for line in lines:
+        names = [name.strip() for name in line.split(",")]
+        called = next((by_word[name.lower()] for name in names if name.lower() in by_word), None)
+        sense = wordnet.sense_with_lemmas(names) if wordnet else None
+        if wordnet and sense:
+            labels.append(by_name.get(sense.wnid) or called or label_of(sense, wordnet, vocabulary, kinds))
+        elif called:
+            labels.append(called)
+        else:
+            known = [name.lower() for name in names if name.lower() in vocabulary]
+            labels.append(ClassWords(known[0], known[0]) if known else None)
+    return tuple(labels)
+
+
+def place_images(
+    classifier: Classifier,
+    images: Iterable[LabelledFile],
+    labels: Sequence[ClassWords | None],
+    vocabulary: Vocabulary,
+    kinds: int,
+    on_image: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """The unit vectors (n, dimension) of images, which must be readable, by ConSE over the outputs with a label."""
+    known = [number for number, label in enumerate(labels) if label]
+    targets = np.stack([vocabulary.label_vector(label, kinds) for label in labels if label])
+    probabilities = []
+    for image in images:
+        on_image()
+        pixels = decode(image.content, size=classifier.input_size, resize=Resize.CENTER_CROP).pixels
+        # A floor for images whose probability lies all on outputs without a word: they are placed, wherever.
+        probabilities.append(classifier(pixels[None])[0, known] + _FLOOR)
+    return conse_vectors(np.stack(probabilities), targets)

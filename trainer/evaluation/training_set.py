@@ -1,0 +1,61 @@
+"""Training images as a bundle's backbone sees them: what baselines are fitted on, and what is never measured on.
+
+Contract: every image given counts as trained on, also where a cap keeps it from being computed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.bundle_evaluation import digest_of
+from trainer.datasets import LabelledFile
+from trainer.features import Extractor, Undecodable
+
+__all__ = ["TrainingSet", "read_training_set"]
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Features (n, d), the class name of each, and the digests of all images given."""
+
+    features: NDArray[np.float32]
+    names: tuple[str, ...]
+    digests: frozenset[bytes]
+
+
+def read_training_set(
+    images: Iterable[LabelledFile],
+    extractor: Extractor,
+    per_class: int | None = None,
+    on_image: Callable[[], None] = lambda: None,
+) -> TrainingSet:
+    """Run the backbone over training images, at most ``per_class`` of each class; what cannot be read is left out."""
+    counts: Counter[str] = Counter()
+    digests: set[bytes] = set()
+    names: list[str] = []
+    pixels: list[NDArray[np.uint8]] = []
+    features = [np.empty((0, extractor.dimension), np.float32)]
+    for image in images:
+        on_image()
+        digests.add(digest_of(image))
+        if per_class is not None and counts[image.label] >= per_class:
+            continue
+        try:
+            pixels.append(extractor.decode(image.content))
+        except Undecodable:
+            continue
+        counts[image.label] += 1
+        names.append(image.label)
+        if len(pixels) == _BATCH:
+            features.append(extractor.network(np.stack(pixels)))
+            pixels.clear()
+    if pixels:
+        features.append(extractor.network(np.stack(pixels)))
+    return TrainingSet(np.concatenate(features), tuple(names), frozenset(digests))
