@@ -98,8 +98,8 @@ def _details(manifest: Manifest) -> Iterator[str]:
 def _use(report: Content, manifest: Manifest) -> Iterator[str]:
     yield (
         "Searching and tagging one's own pictures by meaning: from words or a picture to pictures, from one to words. "
-        f"It was trained for the {report['data']['classes']} classes that it is measured on and the kinds they are of; "
-        "words near to those may find pictures too."
+        f"It is measured on {report['data']['classes']} classes and the kinds they are of; words near to those may "
+        "find pictures too, and what it was never measured on is not known."
     )
     yield ""
     yield (
@@ -129,7 +129,7 @@ def _metrics(report: Content) -> Iterator[str]:
 def _data(report: Content) -> Iterator[str]:
     data = report["data"]
     yield f"- {data['images']:,} images of {data['classes']} classes, from {', '.join(data['sources'])}"
-    yield f"- thresholds and calibration on the {data['reporting']:,} of them that no curve was fitted on"
+    yield f"- thresholds and calibration on the {data['reporting']:,} of them in the half that `export` leaves out"
     if data["trained_on"]:
         yield f"- {data['trained_on']:,} further images were left out because training saw them"
 

@@ -66,7 +66,7 @@ def _notes(report: Report) -> Iterator[str]:
     data = report.data
     yield f"{report.model}: {data.images:,} images of {data.classes} classes, from {', '.join(data.sources)}"
     yield f"hierarchy: {data.hierarchy}"
-    yield f"thresholds and calibration: on the {data.reporting:,} images that fit no curve; {data.foreign}"
+    yield f"thresholds and calibration: on the {data.reporting:,} images that `export` leaves out; {data.foreign}"
     if data.training:
         yield f"baselines: fitted on {data.training:,} training images"
     if data.trained_on:
