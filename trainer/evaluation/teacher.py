@@ -9,17 +9,17 @@ what such a network reaches, not what it would on pictures that it never saw.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedder_service.images import Resize, decode
+from embedder_service.tflite_backbone import TfliteBackbone
 from trainer.class_words import ClassWords, Vocabulary
 from trainer.datasets import LabelledFile
-from trainer.errors import BackboneUnusable, TrainingPackageMissing
+from trainer.errors import BackboneUnusable
 from trainer.evaluation.baselines import conse_vectors
 from trainer.evaluation.right_words import label_of
 from trainer.evaluation.softmax import softmax
@@ -43,20 +43,12 @@ class Classifier(Protocol):
 
 
 class _TfliteClassifier:
-    def __init__(self, interpreter: Any) -> None:
-        interpreter.allocate_tensors()
-        self._interpreter = interpreter
-        (self._input,), (self._output,) = interpreter.get_input_details(), interpreter.get_output_details()
-        self.input_size = int(self._input["shape"][1])
+    def __init__(self, network: TfliteBackbone, input_size: int) -> None:
+        self._network = network
+        self.input_size = input_size
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        scale, zero = self._output["quantization"]
-        scores = []
-        for picture in pixels:
-            self._interpreter.set_tensor(self._input["index"], picture[None])
-            self._interpreter.invoke()
-            scores.append(self._interpreter.get_tensor(self._output["index"])[0].astype(np.float32))
-        outputs = np.float32(scale or 1) * (np.stack(scores) - np.float32(zero))
+        outputs = self._network(pixels)
         return outputs if _are_probabilities(outputs) else softmax(outputs)
 
 
@@ -65,25 +57,16 @@ def _are_probabilities(outputs: NDArray[np.float32]) -> bool:
     return bool(outputs.min() >= 0 and np.abs(outputs.sum(axis=1) - 1).max() < _QUANTISED)
 
 
-def tflite_classifier(path: Path) -> Classifier:
+def tflite_classifier(path: Path, input_size: int = 224) -> Classifier:
     """A classifier in a .tflite file that takes uint8 pictures.
 
     Raises:
-        TrainingPackageMissing: nothing that runs such files is installed.
         BackboneUnusable: the file is none, or wants other input.
     """
     try:
-        interpreter = import_module("ai_edge_litert.interpreter").Interpreter
-    except ModuleNotFoundError as error:
-        raise TrainingPackageMissing(
-            "Nothing here runs .tflite files. Install what does: pip install ai-edge-litert"
-        ) from error
-    try:
-        classifier = _TfliteClassifier(interpreter(model_path=str(path), num_threads=2))
-        classifier(np.zeros((1, classifier.input_size, classifier.input_size, 3), np.uint8))
-    except (ValueError, RuntimeError) as error:
+        return _TfliteClassifier(TfliteBackbone(path, input_size=input_size), input_size)
+    except (OSError, ValueError, RuntimeError) as error:
         raise BackboneUnusable(f"{path} is no .tflite classifier of uint8 pictures: {error}") from error
-    return classifier
 
 
 def output_labels(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +13,8 @@ from tests.unit.trainer.evaluation.made_up_space import CLASSES, VOCABULARY
 from tests.unit.trainer.evaluation.small_wordnet import WORDNET
 from trainer.class_words import ClassWords
 from trainer.datasets import LabelledFile
-from trainer.errors import BackboneUnusable, TrainingPackageMissing
+from trainer.errors import BackboneUnusable
+from trainer.evaluation import teacher
 from trainer.evaluation.softmax import softmax
 from trainer.evaluation.teacher import output_labels, place_images, tflite_classifier
 
@@ -52,53 +51,32 @@ def test_wordnet_gives_outputs_the_words_of_their_class_or_their_nearest_kinds()
     assert labels[0] != CLASSES[0]
 
 
-class _Interpreter:
-    """Stands in for LiteRT's: outputs are the first two numbers of the picture, quantised with scale 1/4."""
+class _Network:
+    """Stands in for a network in a file: outputs are the first two numbers of the picture, in quarters."""
 
-    zero = 0
+    def __init__(self, file: Path, *, input_size: int) -> None:
+        self._size = input_size
 
-    def __init__(self, model_path: str, num_threads: int) -> None:
-        if not Path(model_path).exists():
-            raise ValueError("could not open")
-
-    def allocate_tensors(self) -> None:
-        pass
-
-    def get_input_details(self) -> list[dict[str, object]]:
-        return [{"index": 0, "shape": np.array([1, 2, 2, 3]), "quantization": (1.0, 0)}]
-
-    def get_output_details(self) -> list[dict[str, object]]:
-        return [{"index": 1, "shape": np.array([1, 2]), "quantization": (0.25, self.zero)}]
-
-    def set_tensor(self, index: int, value: np.ndarray) -> None:
-        self._seen = value[0, 0, 0, :2]
-
-    def invoke(self) -> None:
-        pass
-
-    def get_tensor(self, index: int) -> np.ndarray:
-        return self._seen[None]
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        outputs: np.ndarray = pixels[:, 0, 0, :2].astype(np.float32) / 4
+        return outputs
 
 
-def test_a_tflite_classifier_gives_the_probabilities_that_its_quantised_outputs_stand_for(
+def test_a_tflite_classifier_gives_probabilities_whether_its_outputs_are_these_or_logits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "ai_edge_litert", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", SimpleNamespace(Interpreter=_Interpreter))
-    (tmp_path / "net.tflite").write_bytes(b"")
-    classifier = tflite_classifier(tmp_path / "net.tflite")
+    monkeypatch.setattr(teacher, "TfliteBackbone", _Network)
+    classifier = tflite_classifier(tmp_path / "net.tflite", 2)
     assert classifier.input_size == 2
     pictures = np.array([np.full((2, 2, 3), (1, 3, 0)), np.full((2, 2, 3), (4, 0, 0))], dtype=np.uint8)
     assert classifier(pictures).tolist() == [[0.25, 0.75], [1, 0]]
-    # What does not sum to one are logits.
     assert classifier(pictures * 4) == pytest.approx(softmax(np.array([[1, 3], [4, 0]], np.float32)))
+
+
+@pytest.mark.parametrize("content", [None, b"no network"])
+def test_a_file_that_is_no_network_is_told(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "net.tflite"
+    if content is not None:
+        path.write_bytes(content)
     with pytest.raises(BackboneUnusable, match="tflite classifier of uint8"):
-        tflite_classifier(tmp_path / "absent.tflite")
-
-
-def test_without_litert_a_teacher_is_refused_with_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(TrainingPackageMissing, match="pip install ai-edge-litert"):
-        tflite_classifier(tmp_path / "net.tflite")
+        tflite_classifier(path)
