@@ -19,7 +19,9 @@ def print_photos(console: Console, model: str, figures: PhotoFigures) -> None:
     table = Table("", "share", title=f"{model}: {figures.photos} photos")
     table.add_row("right word among the first five of the whole vocabulary", f"{figures.tagged:.3f}")
     table.add_row("right word among the first five taggable words", f"{figures.tagged_taggable:.3f}")
-    table.add_row(f"own lemma among the first ten ({figures.lemma_known} photos)", f"{figures.lemma:.3f}")
+    known = f"({figures.lemma_known} photos)"
+    table.add_row(f"own lemma among the first ten of the whole vocabulary {known}", f"{figures.lemma:.3f}")
+    table.add_row(f"own lemma among the first ten taggable words {known}", f"{figures.lemma_taggable:.3f}")
     mean = figures.metrics().get("photos_kind_precision@10", float("nan"))
     table.add_row(f"precision@10 of searches by kind ({len(figures.kinds)} kinds)", f"{mean:.3f}")
     console.print(table)

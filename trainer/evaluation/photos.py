@@ -36,15 +36,16 @@ class PhotoFigures:
     """Shares are 0…1.
 
     ``tagged``: a right word among the first five of the whole vocabulary, ``tagged_taggable`` of the taggable words, as
-    served. ``lemma``: a lemma of the photo's own sense among the first ten, of the ``lemma_known`` photos for which
-    the vocabulary has one. ``kinds``: precision@10 of each kind that at least five photos are of. ``missed``: the first
-    tags of photos without a right one among them.
+    served. ``lemma`` and ``lemma_taggable``: a lemma of the photo's own sense among the first ten, of the
+    ``lemma_known`` photos for which the vocabulary has one. ``kinds``: precision@10 of each kind that at least five
+    photos are of. ``missed``: the first tags of photos without a right one among them.
     """
 
     photos: int
     tagged: float
     tagged_taggable: float
     lemma: float
+    lemma_taggable: float
     lemma_known: int
     kinds: dict[str, float]
     missed: dict[str, tuple[str, ...]]
@@ -56,6 +57,7 @@ class PhotoFigures:
             f"photos_tagged@{_FIRST}": self.tagged,
             f"photos_tagged_taggable@{_FIRST}": self.tagged_taggable,
             f"photos_lemma@{FIRST_PAGE}": self.lemma,
+            f"photos_lemma_taggable@{FIRST_PAGE}": self.lemma_taggable,
             "photos_lemma_known": float(self.lemma_known),
             f"photos_kind_precision@{FIRST_PAGE}": float(np.mean(list(self.kinds.values()) or [np.nan])),
             "photos_kind_queries": float(len(self.kinds)),
@@ -103,8 +105,6 @@ def measure_photos(
     lemmas = [frozenset(word for word in lemmas_of(sense) if word in vocabulary) for sense in senses]
     tags = _tags(vectors, vocabulary, vocabulary.words)
     served = _tags(vectors, vocabulary, taggable_words(vocabulary, taggable))
-    known = [bool(own) for own in lemmas]
-    own_found = [bool(own & set(words)) for own, words in zip(lemmas, tags, strict=True) if own]
     missed = {
         sense.lemmas[0]: words[:_FIRST]
         for sense, words, wanted in zip(senses, tags, right, strict=True)
@@ -114,8 +114,9 @@ def measure_photos(
         photos=len(senses),
         tagged=_share(tags, right),
         tagged_taggable=_share(served, right),
-        lemma=float(np.mean(own_found)) if own_found else float("nan"),
-        lemma_known=sum(known),
+        lemma=_own_found(tags, lemmas),
+        lemma_taggable=_own_found(served, lemmas),
+        lemma_known=sum(map(bool, lemmas)),
         kinds=_kind_queries(vectors, senses, vocabulary, wordnet),
         missed=missed,
     )
@@ -128,6 +129,11 @@ def _tags(vectors: NDArray[np.float32], vocabulary: Vocabulary, words: Sequence[
 
 def _share(tags: Sequence[Sequence[str]], right: Sequence[frozenset[str]]) -> float:
     return float(np.mean([bool(wanted & set(words[:_FIRST])) for words, wanted in zip(tags, right, strict=True)]))
+
+
+def _own_found(tags: Sequence[Sequence[str]], lemmas: Sequence[frozenset[str]]) -> float:
+    found = [bool(own & set(words)) for own, words in zip(lemmas, tags, strict=True) if own]
+    return float(np.mean(found)) if found else float("nan")
 
 
 def _kind_queries(
