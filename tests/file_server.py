@@ -83,12 +83,13 @@ def _answer(request: BaseHTTPRequestHandler, served: FileServer) -> None:
     if served.breaks:
         body = body[: served.breaks.pop(0)]
     try:
-        if served.hold_after is not None:
-            request.wfile.write(body[: served.hold_after])
+        first = served.hold_after  # read once: the test changes it as soon as it lets go
+        if first is not None:
+            request.wfile.write(body[:first])
             request.wfile.flush()
             served.held.set()
             assert served.let_go.wait(DEADLINE)
-            body = body[served.hold_after :]
+            body = body[first:]
         request.wfile.write(body)
     except (BrokenPipeError, ConnectionResetError):
         return  # who asked has gone
