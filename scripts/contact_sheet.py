@@ -17,7 +17,7 @@ from client.semsearch_client import DEFAULT_COLLECTION, DEFAULT_SERVER, Semsearc
 
 # Labels, a kind, words that are no label of any class, two words, a weight against, and what no picture shows.
 QUERIES = (
-    "boat", "elephant", "fruit", "vehicle", "kitten", "airplane sky", "vehicle -bus", "timepiece", "sea", "accountant",
+    "boat", "elephant", "fruit", "vehicle", "kitten", "airplane sky", "vehicle -bus", "red flower", "sea", "microscope",
 )  # fmt: skip
 COLUMNS = 8
 CELL, TITLE, LINE = 112, 190, 16
@@ -46,7 +46,7 @@ def main(
                     small = picture.convert("RGB").resize((CELL - 6, CELL - 6), Image.Resampling.LANCZOS)
                 sheet.paste(small, (left, top + 3))
                 draw.text((left + 2, top + CELL - 1), f"{match.relevance:.3f}", "#444444", figures)
-    sheet.save(out, optimize=True)
+    sheet.quantize(256).save(out, optimize=True)
 
 
 if __name__ == "__main__":

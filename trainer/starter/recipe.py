@@ -53,6 +53,7 @@ NEAREST_KINDS = 2
 FOREIGN_WORDS = 2_000
 HEAD = HeadSettings(hidden=(512,), dropout=0.3, loss=LossSettings("joint"), epochs=20)
 LICENSES = (
+    License("photos: Tiny ImageNet, 60,000 of its training set", "LicenseRef-research", "https://www.image-net.org"),
     License("word vectors: all-MiniLM-L6-v2", "Apache-2.0", "https://huggingface.co/sentence-transformers"),
     License("kinds and definitions: WordNet 3.0", "WordNet-3.0", "https://wordnet.princeton.edu"),
     License("scenes: Noto Color Emoji", "OFL-1.1", "https://github.com/googlefonts/noto-emoji"),
