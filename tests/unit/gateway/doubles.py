@@ -210,6 +210,8 @@ class ColorEmbedder:
 class _Index:
     definition: NewIndex
     items: dict[str, Item] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)  # each item's place in lists, never used again
+    last_sequence: int = 0
     create_time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -259,11 +261,16 @@ class MemoryIndex:
             assert "/" not in item.id
             vector = item.vector if item.vector is not None else index.items[item.id].vector
             index.items[item.id] = Item(item.id, item.attributes, vector)
+            if item.id not in index.sequences:
+                index.last_sequence += 1
+                index.sequences[item.id] = index.last_sequence
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
-        items = self._index(name).items
+        index = self._index(name)
         assert 1 <= len(ids) <= MAX_ITEMS_A_CALL
-        return [item_id for item_id in ids if items.pop(item_id, None) is None]
+        for item_id in ids:
+            index.sequences.pop(item_id, None)
+        return [item_id for item_id in ids if index.items.pop(item_id, None) is None]
 
     async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
         items = self._index(name).items
@@ -275,12 +282,15 @@ class MemoryIndex:
     async def list_items(
         self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
     ) -> tuple[Sequence[Item], str]:
+        # As the real one: what comes and goes between two pages makes the second neither repeat nor skip an item.
+        index, behind = self._index(name), int(page_token or 0)
         passing = [
-            item for item in self._index(name).items.values() if filter_ is None or passes(filter_, item.attributes)
+            item
+            for item in index.items.values()
+            if index.sequences[item.id] > behind and (filter_ is None or passes(filter_, item.attributes))
         ]
-        start = int(page_token or 0)
-        end = start + page_size
-        return passing[start:end], str(end) if len(passing) > end else ""
+        page = passing[:page_size]
+        return page, str(index.sequences[page[-1].id]) if len(passing) > page_size else ""
 
     async def search(
         self,
