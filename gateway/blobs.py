@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from gateway.durable_files import sync_folder, write_whole
 from gateway.errors import BlobMissing, StorageFull
 
 _CHECKSUM_DIGITS = 16
@@ -121,29 +122,12 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
     new_folders = [each for each in (folder, folder.parent, folder.parent.parent) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in missing.items():
-        temporary = folder / f".{name}.{secrets.token_hex(4)}"
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(folder / name)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(folder / name, content)
     os.utime(folder)
     if missing:
-        _sync_folder(folder)
+        sync_folder(folder)
     for each in new_folders:
-        _sync_folder(each.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(each.parent)
 
 
 def _has(path: Path, size: int) -> bool:
