@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+
+SHARED_DATA = Path(os.environ.get("SEMSEARCH_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def need(there: bool, otherwise: str) -> None:

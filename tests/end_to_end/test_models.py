@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.end_to_end.launcher_process import READY, REPOSITORY, launcher, settings
+from tests.end_to_end.semsearch_command import semsearch
 from tests.file_server import file_server
-from tests.needs import need
+from tests.needs import SHARED_DATA, need
 
 BUNDLE = REPOSITORY / "starter" / "bundle"
-DATA = Path(os.environ.get("SEMSEARCH_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
-BACKBONE = DATA / "mobilenet_v2" / "mobilenet_v2_1.0_224_quant.tflite"
-PHOTOS = DATA / "photos"
-CALL_SECONDS = 120.0
-
-
-def semsearch(server: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).parent / "semsearch", *map(str, arguments), "--json", "--server", server],
-        capture_output=True, text=True, timeout=CALL_SECONDS, check=check,
-    )  # fmt: skip
+BACKBONE = SHARED_DATA / "mobilenet_v2" / "mobilenet_v2_1.0_224_quant.tflite"
+PHOTOS = SHARED_DATA / "photos"
 
 
 def test_the_network_is_fetched_in_pieces_checked_and_switched_to(tmp_path: Path) -> None:
@@ -44,30 +33,30 @@ def test_the_network_is_fetched_in_pieces_checked_and_switched_to(tmp_path: Path
         address = f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"
         with launcher(own, gallery) as started:
             started.wait_for(READY)
-            semsearch(address, "index", photos)
+            semsearch(address, "index", photos, "--json")
 
             for content, length, told in (
                 (bytes(len(right)), None, hashlib.sha256(right).hexdigest()),
                 (right, len(right) + 1, f"{len(right) + 1:,} bytes"),
             ):
                 server.content, server.length = content, length
-                wrong = semsearch(address, "model", "pull", "mobilenet-v2", check=False)
+                wrong = semsearch(address, "model", "pull", "mobilenet-v2", "--json", check=False)
                 assert wrong.returncode == 1
                 assert json.loads(wrong.stderr)["error"]["reason"] == "DOWNLOAD_WRONG"
                 assert told in wrong.stderr
 
             server.length, server.breaks, server.asked = None, [1_000_000], []
-            pulled = semsearch(address, "model", "pull", "mobilenet-v2")
+            pulled = semsearch(address, "model", "pull", "mobilenet-v2", "--json")
             assert json.loads(pulled.stdout.splitlines()[-1])["model"]["id"].startswith("mobilenet-v2@sha256:")
             [first, second] = server.asked
             assert first[0] is None
             assert second[0] is not None
 
-            switched = semsearch(address, "model", "activate", "mobilenet-v2")
+            switched = semsearch(address, "model", "activate", "mobilenet-v2", "--json")
             last = json.loads(switched.stdout.splitlines()[-1])
             assert (last["images_done"], last["images_failed"]) == (len(list(photos.iterdir())), 0)
-            found = semsearch(address, "search", "animal", "--min-relevance", "0")
+            found = semsearch(address, "search", "animal", "--min-relevance", "0", "--json")
             assert len(json.loads(found.stdout)["matches"]) == 10
             [dog] = PHOTOS.glob("n02094258_*.jpg")
-            tags = json.loads(semsearch(address, "tag", dog).stdout)["tags"]
+            tags = json.loads(semsearch(address, "tag", dog, "--json").stdout)["tags"]
             assert {"terrier", "dog", "animal"} <= {tag["word"] for tag in tags}

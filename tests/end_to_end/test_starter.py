@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.launcher_process import READY, REPOSITORY, Launcher, launcher, settings
-from tests.needs import need
+from tests.end_to_end.semsearch_command import CALL_SECONDS, semsearch
+from tests.needs import SHARED_DATA, need
 
 GALLERY = REPOSITORY / "starter" / "gallery"
 BUNDLE = REPOSITORY / "starter" / "bundle"
-PHOTOS = Path(os.environ.get("SEMSEARCH_SHARED_DATA", REPOSITORY.parent / "shared" / "data")) / "photos"
-CALL_SECONDS = 120.0
+PHOTOS = SHARED_DATA / "photos"
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +29,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with launcher(own, GALLERY) as started:
         started.wait_for(READY)
         yield f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"
-
-
-def semsearch(server: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).parent / "semsearch", *map(str, arguments), "--server", server],
-        capture_output=True, text=True, timeout=CALL_SECONDS, check=check,
-    )  # fmt: skip
 
 
 def found(server: str, *query: str) -> list[str]:

@@ -87,7 +87,7 @@ def output_labels(
     for line in lines:
         names = [name.strip() for name in line.split(",")]
         called = next((by_word[name.lower()] for name in names if name.lower() in by_word), None)
-        sense = wordnet.sense_with_lemmas(names) if wordnet else None
+        sense = next(iter(wordnet.senses_with_lemmas(names)), None) if wordnet else None
         if wordnet and sense:
             labels.append(by_name.get(sense.wnid) or called or label_of(sense, wordnet, vocabulary, kinds))
         elif called:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.errors import TrainingSetUnusable
+from trainer.evaluation.right_words import LEVELS
 from trainer.starter.label_words import NO_PICTURE
 from trainer.starter.wordnet import Category, Sense, WordNet
 
 __all__ = ["FittingWords", "fitting_words", "read_senses"]
 
-_LEVELS = 5
 _GENERAL_ABOVE = 6  # "organism", "instrumentality" and "structure" are 5 below the top; "animal" and "vehicle" are more
 _SHALLOW = frozenset({Category.FOOD, Category.PLANT})
 
@@ -52,12 +52,7 @@ def read_senses(labels: Path, wordnet: WordNet) -> tuple[Sense | None, ...]:
         if line == "background":
             senses.append(None)
             continue
-        wanted = {lemma.strip().casefold() for lemma in line.split(",")}
-        candidates = [
-            sense
-            for sense in wordnet.senses(line.split(",")[0].strip())
-            if wanted <= {lemma.casefold() for lemma in sense.lemmas}
-        ]
+        candidates = wordnet.senses_with_lemmas([lemma.strip() for lemma in line.split(",")])
         later = [sense for sense in candidates if sense.wnid > latest]
         if not candidates:
             raise TrainingSetUnusable(f"{labels}: WordNet 3.0 has no noun that is called {line}.")
@@ -84,7 +79,7 @@ def fitting_words(sense: Sense, wordnet: WordNet, vocabulary: Container[str]) ->
         kinds |= dict.fromkeys(
             word for word in _known(meant, vocabulary) if word not in NO_PICTURE and wordnet.is_mostly_noun(word)
         )
-        if level <= _LEVELS:
+        if level <= LEVELS:
             further |= dict.fromkeys(_known((*kind.lemmas, *map(_last_word, kind.lemmas)), vocabulary))
     kinds = {word: None for word in kinds if word not in own}
     return FittingWords(own, tuple(kinds), tuple(word for word in further if word not in own and word not in kinds))

@@ -147,13 +147,12 @@ class WordNet:
             for parent in level:
                 yield distance, parent
 
-    def sense_with_lemmas(self, lemmas: Sequence[str]) -> Sense | None:
-        """The first sense of the first lemma that has all the lemmas: how lists of ImageNet's classes name one."""
+    def senses_with_lemmas(self, lemmas: Sequence[str]) -> tuple[Sense, ...]:
+        """The senses of the first lemma that have all the lemmas: how lists of ImageNet's classes name one."""
         wanted = {lemma.casefold() for lemma in lemmas}
-        for sense in self.senses(lemmas[0]):
-            if wanted <= {lemma.casefold() for lemma in sense.lemmas}:
-                return sense
-        return None
+        return tuple(
+            sense for sense in self.senses(lemmas[0]) if wanted <= {lemma.casefold() for lemma in sense.lemmas}
+        )
 
     def is_scientific_name(self, lemma: str) -> bool:
         """Whether a lemma is a species by its scientific name ("Carassius auratus"): its first word is a genus."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import struct
 import tracemalloc
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +16,9 @@ from PIL import Image
 
 from embedder_service.errors import DamagedImage, ImageError, ImageTooLarge, InvalidCrop, NotAnImage
 from embedder_service.images import CropBox, ImageLimits, Resize, decode
+from tests.needs import SHARED_DATA
 
-PHOTOS = Path(os.environ.get("SEMSEARCH_SHARED_DATA", Path(__file__).parents[3].parent / "shared" / "data")) / "photos"
+PHOTOS = SHARED_DATA / "photos"
 
 
 def halves(width: int = 64, height: int = 64) -> Image.Image:

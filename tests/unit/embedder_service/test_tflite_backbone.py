@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from embedder_service.errors import BundleDamaged
 from embedder_service.images import decode
 from embedder_service.tflite_backbone import TfliteBackbone
 from tests.bundles import INPUT_SIZE, write_test_bundle
+from tests.needs import SHARED_DATA, need
 
-SHARED = Path(os.environ.get("SEMSEARCH_SHARED_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-MOBILENET = SHARED / "mobilenet_v2" / "mobilenet_v2_1.0_224_quant.tflite"
+MOBILENET = SHARED_DATA / "mobilenet_v2" / "mobilenet_v2_1.0_224_quant.tflite"
 LOGITS = "MobilenetV2/Logits/Squeeze1"
 
 
@@ -34,9 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def mobilenet() -> Path:
-    if not MOBILENET.exists():
-        message = f"There is no {MOBILENET}."
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    need(MOBILENET.exists(), f"There is no {MOBILENET}.")
     return MOBILENET
 
 
@@ -103,7 +100,7 @@ def test_mobilenets_logits_are_what_its_own_output_was_made_from(mobilenet: Path
 
 
 def test_mobilenet_knows_a_photo(mobilenet: Path) -> None:
-    pixels = decode((SHARED / "photos" / "n01443537_goldfish.jpg").read_bytes(), size=224).pixels
+    pixels = decode((SHARED_DATA / "photos" / "n01443537_goldfish.jpg").read_bytes(), size=224).pixels
     [logits] = TfliteBackbone(mobilenet, input_size=224, feature_layer=LOGITS)(pixels[np.newaxis])
     labels = (mobilenet.parent / "imagenet_labels.txt").read_text().splitlines()
     assert "goldfish" in labels[int(logits.argmax())]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.needs import SHARED_DATA
 from trainer.class_words import ClassWords
 from trainer.starter.errors import UnknownLabel
 from trainer.starter.label_words import label_words
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.wordnet import DEFAULT_FOLDER, WordNet
 
-PHOTOS = Path(os.environ.get("SEMSEARCH_SHARED_DATA", Path(__file__).parents[5] / "shared" / "data")) / "tiny-imagenet"
+PHOTOS = SHARED_DATA / "tiny-imagenet"
 COMMON = {"animal", "fish", "bird", "car", "vehicle", "container", "bucket", "dog"}
 # As in conftest.py: the number of a noun's line.
 GOLDFISH, MAGPIE, SPORTS_CAR, BUCKET, LAWYER = "n00000021", "n00000024", "n00000013", "n00000008", "n00000027"
