@@ -183,6 +183,21 @@ def starter(
     make_starter(photos, teacher, run, bundle, gallery, console)
 
 
+@app.command()
+@one_sentence
+def starter_twin(
+    photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
+    unseen: Annotated[Path, typer.Option(help="JSON list of the classes to keep out of training.", exists=True)],
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/twin"),
+    bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("runs/twin/bundle"),
+) -> None:
+    """Make the starter's twin that never saw some classes, for `evaluate --unseen` (an hour)."""
+    from trainer.evaluation.zero_shot import read_unseen
+    from trainer.starter.recipe import make_twin
+
+    make_twin(photos, read_unseen(unseen), run, bundle, console)
+
+
 @app.command("mobilenet-v2")
 @one_sentence
 def mobilenet_v2(

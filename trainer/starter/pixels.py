@@ -1,6 +1,6 @@
 """The starter's training pictures as one array in memory: 64 × 64 photos of 200 classes and rendered scenes of 20.
 
-Labels 0…199 are the photos' classes by sorted name, 200…219 the scenes' in the order of the catalogue.
+Labels number the classes in use: the photos' by sorted name, then the scenes' in the order of the catalogue.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trainer.errors import TrainingSetUnusable
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render_many
 
-__all__ = ["EDGE", "Pictures", "class_names", "training_pictures", "validation_pictures"]
+__all__ = ["EDGE", "PictureSource", "Pictures"]
 
 EDGE = 64
 TRAINING_SCENES = 250
@@ -34,27 +34,58 @@ class Pictures:
     labels: NDArray[np.int64]
 
 
-def class_names(photos: Path) -> tuple[str, ...]:
-    """Returns the names of all classes: the WordNet ids of the photos', then the scenes' words."""
+@dataclass(frozen=True)
+class PictureSource:
+    """Where the pictures come from.
+
+    ``photos``: folder of classes.json, train-*.tar and val.tar. ``cache``: folder in which decoded and rendered
+    pictures are kept. ``without``: classes none of whose pictures is ever returned, nor their name.
+    """
+
+    photos: Path
+    cache: Path
+    without: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes in use: the WordNet ids of the photos', then the scenes' words."""
+        return tuple(name for name in _all_names(self.photos) if name not in self.without)
+
+    def training(self) -> Pictures:
+        """What is trained on.
+
+        Raises:
+            TrainingSetUnusable: photos cannot be read, or a class that is to be left out does not exist.
+        """
+        shards = sorted(self.photos.glob("train-*.tar"))
+        return self._in_use(
+            _cached(self.cache / "training.npz", self.photos, shards, VALIDATION_SEEDS, TRAINING_SCENES)
+        )
+
+    def validation(self) -> Pictures:
+        """What is measured on; raises as `training`."""
+        first = VALIDATION_SEEDS - VALIDATION_SCENES
+        shards = [self.photos / "val.tar"]
+        return self._in_use(_cached(self.cache / "validation.npz", self.photos, shards, first, VALIDATION_SCENES))
+
+    def _in_use(self, pictures: Pictures) -> Pictures:
+        if not self.without:
+            return pictures
+        names = _all_names(self.photos)
+        if unknown := sorted(self.without - set(names)):
+            raise TrainingSetUnusable(f"There are no classes {', '.join(unknown[:5])} to leave out. Check the names.")
+        used = np.array([number for number, name in enumerate(names) if name not in self.without])
+        chosen = np.isin(pictures.labels, used)
+        return Pictures(pictures.pixels[chosen], np.searchsorted(used, pictures.labels[chosen]))
+
+
+def _all_names(photos: Path) -> tuple[str, ...]:
     return (*sorted(json.loads((photos / "classes.json").read_text())), *(each.word for each in SCENE_CLASSES))
-
-
-def training_pictures(photos: Path, cache: Path) -> Pictures:
-    """Returns what is trained on; decoded and rendered once, then kept in `cache`."""
-    return _cached(
-        cache / "training.npz", photos, sorted(photos.glob("train-*.tar")), VALIDATION_SEEDS, TRAINING_SCENES
-    )
-
-
-def validation_pictures(photos: Path, cache: Path) -> Pictures:
-    """Returns what is measured on."""
-    first = VALIDATION_SEEDS - VALIDATION_SCENES
-    return _cached(cache / "validation.npz", photos, [photos / "val.tar"], first, VALIDATION_SCENES)
 
 
 def _cached(file: Path, photos: Path, shards: list[Path], first_seed: int, scenes: int) -> Pictures:
     if not file.exists():
-        position = {name: index for index, name in enumerate(class_names(photos))}
+        position = {name: index for index, name in enumerate(_all_names(photos))}
         pixels, labels, unreadable = [], [], []
         for image in read_images(shards):
             try:

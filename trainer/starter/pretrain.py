@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from trainer.backbones.residual import residual_network
 from trainer.runs import Run
 from trainer.starter.classifier import Batch, Classifier, ClassifierSettings
-from trainer.starter.pixels import Pictures, class_names, training_pictures, validation_pictures
+from trainer.starter.pixels import Pictures, PictureSource
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.targets import Targets
 
@@ -93,11 +93,9 @@ class Figures:
 
 
 def pretrain(
-    photos: Path, pictures: Path, folder: Path, settings: PretrainSettings, beginning: Beginning | None = None
+    source: PictureSource, folder: Path, settings: PretrainSettings, beginning: Beginning | None = None
 ) -> Path:
     """Trains on the photos and on rendered scenes, or goes on with it, and returns the path of the backbone.
-
-    ``pictures``: folder in which the decoded pictures are kept.
 
     Raises:
         RunMismatch: the folder holds a training with other settings.
@@ -105,8 +103,7 @@ def pretrain(
     """
     target = folder / "backbone.keras"
     if not target.exists():
-        training, validation = training_pictures(photos, pictures), validation_pictures(photos, pictures)
-        train_backbone(training, validation, len(class_names(photos)), folder, settings, beginning)
+        train_backbone(source.training(), source.validation(), len(source.names), folder, settings, beginning)
     return target
 
 

@@ -8,6 +8,9 @@
 6. The head is trained to land on the label vectors.
 7. Curves and figures are measured on pictures that no training saw, and all becomes a bundle.
 8. The classes' words are put beside it, and the gallery is rendered.
+
+The twin is a bundle made the same way without some classes, to measure what a search finds of what was never shown
+(zero-shot). No teacher takes part, for it knows those classes.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,18 +38,20 @@ from trainer.runs import Run
 from trainer.settings import HeadSettings, LossSettings
 from trainer.stages import Stage, run_stages
 from trainer.starter.picture_features import enlarged, picture_features
-from trainer.starter.pixels import class_names, training_pictures, validation_pictures
+from trainer.starter.pixels import PictureSource
 from trainer.starter.pretrain import Beginning, Cycle, PretrainSettings, pretrain
 from trainer.starter.scenes import write_gallery
 from trainer.starter.teacher import held_out_probabilities
 from trainer.starter.word_files import make_words
 
-__all__ = ["make_starter"]
+__all__ = ["make_starter", "make_twin"]
 
 # What was trained on crops sees whole pictures with smaller things in them; a larger picture makes up for that (Touvron
 # et al. 2019). The classifier's hit@1 on half of val.tar at 64, 72, 80, 96 pixels: 0.403, 0.432, 0.430, 0.392.
 SERVED_EDGE = 72
 DISTILLATION = PretrainSettings(cycles=(Cycle((40, 40, 40, 40, 48, 48, 48, 56), peak_rate=0.1),), teacher_share=0.7)
+# Shorter than the starter's, as the twin is only measured.
+TWIN = PretrainSettings(cycles=(Cycle((32, 32, 32, 32, 32, 40, 40, 40, 48, 48), peak_rate=0.2),))
 TEACHER_EDGE = 224
 TEACHER_LAYER = "MobilenetV2/Logits/AvgPool"
 NEAREST_KINDS = 2
@@ -60,17 +65,28 @@ LICENSES = (
     License("teacher: MobileNetV2 1.0 224, ImageNet, int8", "Apache-2.0", "https://github.com/tensorflow/models"),
     License("network weights", "Apache-2.0", "python -m trainer starter"),
 )
+STARTER = Description(
+    name="starter",
+    display_name="Starter: 200 kinds of things in photos, 20 in drawings, 30,000 words",
+    command="python -m trainer starter PHOTOS --teacher mobilenet_v2_1.0_224_quant.tflite",
+    licenses=LICENSES,
+    input_size=SERVED_EDGE,
+)
+TWIN_DESCRIPTION = replace(
+    STARTER,
+    name="starter-twin",
+    display_name="Starter's twin: some classes were kept out of all training",
+    command="python -m trainer starter-twin PHOTOS --unseen trainer/starter/unseen.json",
+    licenses=tuple(each for each in LICENSES if not each.subject.startswith("teacher")),
+)
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Where the run keeps what."""
+    """Where the run keeps what, and the pictures that it is made from."""
 
     run: Path
-
-    @property
-    def pictures(self) -> Path:
-        return self.run / "pictures"
+    source: PictureSource
 
     @property
     def trained(self) -> Path:
@@ -109,17 +125,14 @@ def make_starter(photos: Path, teacher: Path, run: Path, bundle: Path, gallery: 
     Raises:
         StarterError, TrainerError: something is not installed, or does not fit; the message says what to do.
     """
-    files = _Files(run)
+    files = _Files(run, PictureSource(photos, run / "pictures"))
     run_stages(
         (
-            Stage("training", files.trained, lambda: _train(photos, files)),
-            Stage("teacher", files.teacher, lambda: _ask_teacher(photos, teacher, files, console)),
-            Stage("distillation", files.distilled, lambda: _distil(photos, files)),
-            Stage("backbone", files.backbone, lambda: _make_backbone(files)),
-            Stage("words", files.words, lambda: _make_words(photos, files, console)),
-            Stage("features", files.features, lambda: _make_features(photos, files, console)),
-            Stage("head", files.head, lambda: _make_head(files, console)),
-            Stage("bundle", bundle, lambda: _make_bundle(photos, files, bundle)),
+            Stage("training", files.trained, lambda: _train(files, PretrainSettings())),
+            Stage("teacher", files.teacher, lambda: _ask_teacher(teacher, files, console)),
+            Stage("distillation", files.distilled, lambda: _distil(files)),
+            Stage("backbone", files.backbone, lambda: _make_backbone(files.distilled, files)),
+            *_from_backbone_to_bundle(files, bundle, STARTER, console),
             Stage("labels", bundle.with_name("labels.json"), lambda: _copy_labels(files, bundle)),
             Stage("gallery", gallery / "truth.jsonl", lambda: _make_gallery(gallery)),
         ),
@@ -127,43 +140,63 @@ def make_starter(photos: Path, teacher: Path, run: Path, bundle: Path, gallery: 
     )
 
 
-def _train(photos: Path, files: _Files) -> None:
-    pretrain(photos, files.pictures, files.trained.parent, PretrainSettings())
+def make_twin(photos: Path, without: frozenset[str], run: Path, bundle: Path, console: Console) -> None:
+    """Makes the twin of the starter that was never shown the classes ``without``; raises as `make_starter`."""
+    files = _Files(run, PictureSource(photos, run / "pictures", without))
+    run_stages(
+        (
+            Stage("training", files.trained, lambda: _train(files, TWIN)),
+            Stage("backbone", files.backbone, lambda: _make_backbone(files.trained, files)),
+            *_from_backbone_to_bundle(files, bundle, TWIN_DESCRIPTION, console),
+        ),
+        console,
+    )
 
 
-def _ask_teacher(photos: Path, teacher: Path, files: _Files, console: Console) -> None:
+def _from_backbone_to_bundle(
+    files: _Files, bundle: Path, description: Description, console: Console
+) -> tuple[Stage, ...]:
+    return (
+        Stage("words", files.words, lambda: _make_words(files, console)),
+        Stage("features", files.features, lambda: _make_features(files, console)),
+        Stage("head", files.head, lambda: _make_head(files, console)),
+        Stage("bundle", bundle, lambda: _make_bundle(files, bundle, description)),
+    )
+
+
+def _train(files: _Files, settings: PretrainSettings) -> None:
+    pretrain(files.source, files.trained.parent, settings)
+
+
+def _ask_teacher(teacher: Path, files: _Files, console: Console) -> None:
     extractor = tflite_extractor(teacher, TEACHER_EDGE, TEACHER_LAYER)
-    pictures = training_pictures(photos, files.pictures)
+    pictures, names = files.source.training(), files.source.names
     with _bar(console, "pictures seen by the teacher") as show:
-        seen = picture_features(
-            pictures, class_names(photos), extractor, TEACHER_EDGE, files.run / "teacher-features", show
-        )
+        seen = picture_features(pictures, names, extractor, TEACHER_EDGE, files.run / "teacher-features", show)
     written = files.teacher.with_name("teacher.partial.npy")
     np.save(written, held_out_probabilities(seen))
     written.replace(files.teacher)
 
 
-def _distil(photos: Path, files: _Files) -> None:
-    beginning = Beginning(files.trained, np.load(files.teacher))
-    pretrain(photos, files.pictures, files.distilled.parent, DISTILLATION, beginning)
+def _distil(files: _Files) -> None:
+    pretrain(files.source, files.distilled.parent, DISTILLATION, Beginning(files.trained, np.load(files.teacher)))
 
 
-def _make_backbone(files: _Files) -> None:
+def _make_backbone(trained: Path, files: _Files) -> None:
     files.backbone.parent.mkdir(exist_ok=True)
     halved = files.backbone.with_name("halved.keras")
-    shutil.copyfile(files.distilled, halved)
+    shutil.copyfile(trained, halved)
     halve_weights(halved)
     halved.replace(files.backbone)
 
 
-def _make_words(photos: Path, files: _Files, console: Console) -> None:
+def _make_words(files: _Files, console: Console) -> None:
     with _bar(console, "texts read") as show:
-        make_words(photos, files.words, show)
+        make_words(files.source.photos, files.words, show)
 
 
-def _make_features(photos: Path, files: _Files, console: Console) -> None:
-    names = class_names(photos)
-    pictures = training_pictures(photos, files.pictures)
+def _make_features(files: _Files, console: Console) -> None:
+    pictures, names = files.source.training(), files.source.names
     extractor = keras_extractor(files.backbone, SERVED_EDGE)
     with _bar(console, "pictures seen") as show:
         features = picture_features(pictures, names, extractor, SERVED_EDGE, files.features.parent, show)
@@ -185,24 +218,19 @@ def _make_head(files: _Files, console: Console) -> None:
     written.replace(files.head)
 
 
-def _make_bundle(photos: Path, files: _Files, bundle: Path) -> None:
-    pictures = validation_pictures(photos, files.pictures)
+def _make_bundle(files: _Files, bundle: Path, description: Description) -> None:
+    pictures = files.source.validation()
     by_name = {each.name: each for each in read_class_words(files.words / "labels.json")}
-    classes = tuple(by_name[name] for name in class_names(photos))
+    classes = tuple(by_name[name] for name in files.source.names)
+    pixels = np.stack([enlarged(picture, SERVED_EDGE) for picture in pictures.pixels])
     export_bundle(
         bundle,
         files.backbone,
         files.head,
         read_word_table(files.words),
-        Measured(np.stack([enlarged(pixels, SERVED_EDGE) for pixels in pictures.pixels]), pictures.labels, classes),
+        Measured(pixels, pictures.labels, classes),
         NEAREST_KINDS,
-        Description(
-            name="starter",
-            display_name="Starter: 200 kinds of things in photos, 20 in drawings, 30,000 words",
-            command="python -m trainer starter PHOTOS --teacher mobilenet_v2_1.0_224_quant.tflite",
-            licenses=LICENSES,
-            input_size=SERVED_EDGE,
-        ),
+        description,
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from trainer.errors import TrainingSetUnusable
 from trainer.starter import pixels
-from trainer.starter.pixels import class_names, training_pictures
+from trainer.starter.pixels import PictureSource
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import FONT
 
@@ -39,18 +39,41 @@ def test_photos_come_first_and_scenes_after_under_labels_of_their_own(
 ) -> None:
     monkeypatch.setattr(pixels, "TRAINING_SCENES", 1)
     folder = photos(tmp_path, {"n2/1.jpg": jpeg("red"), "n1/1.jpg": jpeg("blue")})
-    pictures = training_pictures(folder, tmp_path / "cache")
-    assert class_names(folder)[:2] == ("n1", "n2")
+    source = PictureSource(folder, tmp_path / "cache")
+    pictures = source.training()
+    assert source.names[:2] == ("n1", "n2")
     assert pictures.pixels.shape == (2 + len(SCENE_CLASSES), 64, 64, 3)
     assert pictures.labels.tolist() == [1, 0, *range(2, 2 + len(SCENE_CLASSES))]
     assert pictures.pixels[0].mean(axis=(0, 1)).round().tolist() == pytest.approx([254, 0, 0], abs=3)
     (folder / "train-00.tar").unlink()  # decoded and rendered once
-    assert training_pictures(folder, tmp_path / "cache").labels.tolist() == pictures.labels.tolist()
+    assert source.training().labels.tolist() == pictures.labels.tolist()
+
+
+@pytest.mark.skipif(not FONT.exists(), reason="the font of fonts-noto-color-emoji is not installed")
+def test_a_class_left_out_is_in_neither_names_nor_pictures_and_the_others_close_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels, "TRAINING_SCENES", 1)
+    folder = photos(tmp_path, {"n2/1.jpg": jpeg("red"), "n1/1.jpg": jpeg("blue")})
+    left_out = SCENE_CLASSES[3].word
+    source = PictureSource(folder, tmp_path / "cache", frozenset({"n1", left_out}))
+    pictures = source.training()
+    assert source.names == ("n2", *(each.word for each in SCENE_CLASSES if each.word != left_out))
+    assert pictures.labels.tolist() == list(range(len(source.names)))
+    assert pictures.pixels[0].mean(axis=(0, 1)).round().tolist() == pytest.approx([254, 0, 0], abs=3)
+
+
+@pytest.mark.skipif(not FONT.exists(), reason="the font of fonts-noto-color-emoji is not installed")
+def test_a_class_to_leave_out_that_does_not_exist_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pixels, "TRAINING_SCENES", 1)
+    folder = photos(tmp_path, {"n1/1.jpg": jpeg("blue")})
+    with pytest.raises(TrainingSetUnusable, match="no classes n9 to leave out"):
+        PictureSource(folder, tmp_path / "cache", frozenset({"n9"})).training()
 
 
 def test_photos_that_cannot_be_read_are_named_all(tmp_path: Path) -> None:
     whole = jpeg("red")
     folder = photos(tmp_path, {"n1/1.jpg": whole, "n1/text.jpg": b"not an image", "n2/cut.jpg": whole[:300]})
     with pytest.raises(TrainingSetUnusable, match=r"2 photos .*n1/text\.jpg.*n2/cut\.jpg"):
-        training_pictures(folder, tmp_path / "cache")
+        PictureSource(folder, tmp_path / "cache").training()
     assert not (tmp_path / "cache").exists()
