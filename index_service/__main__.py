@@ -16,6 +16,7 @@ from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.annoy import AnnoyEngine
 from index_service.engines.contract import Engine
 from index_service.engines.exact import ExactEngine
+from index_service.engines.hnsw import HnswEngine
 from index_service.merging import Thresholds
 from index_service.servicer import IndexServicer
 from index_service.settings import IndexSettings
@@ -36,7 +37,9 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
     def engine(definition: IndexDefinition) -> Engine:
         match definition.engine:
             case EngineKind.ANNOY:
-                return AnnoyEngine(settings.build_threads, settings.annoy_trees)
+                return AnnoyEngine(definition.recall_target, settings.build_threads, settings.annoy_trees)
+            case EngineKind.HNSW:
+                return HnswEngine(definition.recall_target, settings.build_threads)
             case EngineKind.EXACT:
                 return ExactEngine()
 

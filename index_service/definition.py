@@ -20,6 +20,7 @@ class EngineKind(StrEnum):
 
     ANNOY = "annoy"
     EXACT = "exact"
+    HNSW = "hnsw"
 
 
 @dataclass(frozen=True)

@@ -167,9 +167,10 @@ class SqliteTooOld(IndexServiceError):
 class StoreDamaged(IndexServiceError):
     """A file that holds the truth cannot be read."""
 
-    def __init__(self, path: Path, cause: str) -> None:
+    def __init__(self, path: Path, cause: str, sentence: str = "") -> None:
         super().__init__(
-            f"{path} is damaged or missing ({cause}). Other indexes are not affected. "
+            sentence
+            or f"{path} is damaged or missing ({cause}). Other indexes are not affected. "
             "Restore the file from a copy and restart, or delete the index and fill it again."
         )
         self.path = path
@@ -180,6 +181,7 @@ class StoreTooNew(StoreDamaged):
     """A file was written by a newer version of this program."""
 
     def __init__(self, path: Path, found: int, known: int) -> None:
+        cause = f"its format is version {found}, this program reads up to {known}"
         super().__init__(
-            path, f"its format is version {found}, this program reads up to {known}; run the newer program"
+            path, cause, f"{path} was written by a newer program: {cause}. Nothing was changed; run the newer program."
         )

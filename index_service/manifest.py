@@ -2,19 +2,25 @@
 
 Replaced as a whole; the rename is the commit point of a merge. What it does not name does not exist, and what it names
 is believed only if it is as it says. It holds no truth: without it, all segments are built again from the store.
+
+Hashing gigabytes would keep an index from opening for many seconds, so a file is known again by what the system says of
+it (size, inode, time of the last change), which every write to it changes; only where that differs, as in a copy, is it
+hashed before it is used. Damage that the disk does by itself changes none of these: the index hashes every file once
+in the background after opening.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from index_service.definition import EngineKind
 from index_service.durable_files import sha256, write_file
+from index_service.errors import StoreTooNew
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 
 
@@ -24,19 +30,30 @@ class UnusableManifest(Exception):
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file of a segment."""
+    """A file of a segment. ``inode`` and ``modified_ns`` are 0 where version 1 of the format did not keep them."""
 
     name: str
     size_bytes: int
     sha256: str
+    inode: int = 0
+    modified_ns: int = 0
 
     @classmethod
     def of(cls, path: Path) -> FileRecord:
         """Describes a file as it is."""
-        return cls(path.name, path.stat().st_size, sha256(path))
+        status = path.stat()
+        return cls(path.name, status.st_size, sha256(path), status.st_ino, status.st_mtime_ns)
+
+    def untouched(self, folder: Path) -> bool:
+        """Tells whether the system knows of no write to the file since it was described."""
+        try:
+            status = (folder / self.name).stat()
+        except FileNotFoundError:
+            return False
+        return (status.st_size, status.st_ino, status.st_mtime_ns) == (self.size_bytes, self.inode, self.modified_ns)
 
     def problem(self, folder: Path) -> str | None:
-        """Says what is wrong with the file in a folder; None if it is as recorded."""
+        """Says what is wrong with the file in a folder, by its content; None if it is as recorded."""
         path = folder / self.name
         if not path.is_file():
             return f"{self.name} is missing"
@@ -56,9 +73,21 @@ class SegmentRecord:
     row_count: int
     files: tuple[FileRecord, ...]
 
+    def untouched(self, folder: Path) -> bool:
+        """Tells whether the system knows of no write to the files since they were described."""
+        return all(file.untouched(folder) for file in self.files)
+
     def problem(self, folder: Path) -> str | None:
-        """Says what is wrong with the segment's files; None if they are as recorded."""
+        """Says what is wrong with the segment's files, by their content; None if they are as recorded."""
         return next((problem for file in self.files if (problem := file.problem(folder))), None)
+
+    def described_anew(self, folder: Path) -> SegmentRecord:
+        """The record of the same files, known by what the system says of them now."""
+        files = []
+        for file in self.files:
+            status = (folder / file.name).stat()
+            files.append(replace(file, inode=status.st_ino, modified_ns=status.st_mtime_ns))
+        return replace(self, files=tuple(files))
 
 
 @dataclass(frozen=True)
@@ -79,7 +108,8 @@ class Manifest:
         """Reads the manifest of an index's folder; None if there is none.
 
         Raises:
-            UnusableManifest: it is damaged, or of a newer version.
+            UnusableManifest: it is damaged.
+            StoreTooNew: a newer version wrote it.
         """
         path = folder / MANIFEST_FILE
         if not path.exists():
@@ -87,10 +117,10 @@ class Manifest:
         try:
             body = json.loads(path.read_bytes())
             checksum = body.pop("checksum")
-            if body["format_version"] > FORMAT_VERSION:
-                raise UnusableManifest(f"{path} is of a newer format, version {body['format_version']}")
             if checksum != _checksum(body):
                 raise UnusableManifest(f"{path} does not match its checksum")
+            if body["format_version"] > FORMAT_VERSION:
+                raise StoreTooNew(path, body["format_version"], FORMAT_VERSION)
             return cls(
                 body["store_uid"],
                 tuple(

@@ -2,10 +2,12 @@
 
 1. What lies under temporary names is removed.
 2. SQLite opens the store and replays its log. If it cannot, the index is damaged: nothing else is touched.
-3. The manifest is read. Missing, damaged or of another store: no segment counts.
-4. The files of each segment are held against the manifest. A segment that differs in one byte does not count.
-5. The manifest is written again if it named what does not count, and the first time an index is opened: from then on
-   one that is missing was lost. Folders that it does not name are removed.
+3. The manifest is read. Missing, damaged or of another store: no segment counts. One of a newer version: the index is
+   left alone, as 2 says.
+4. The files of each segment are held against the manifest, by their content unless the system knows of no write to them
+   (`manifest`). A segment that differs in one byte does not count, nor does one that an older version built.
+5. The manifest is written again if it is not as things are, and the first time an index is opened: from then on one
+   that is missing was lost. Folders that it does not name are removed.
 6. Rows that no segment holds are loaded from the store as live rows, so that every search is right from the first one
    on. Rows of segments that the store has no more are masked.
 
@@ -14,7 +16,8 @@ What 3 and 4 found is returned; the caller has it rebuilt in the background.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,7 @@ from index_service.durable_files import remove_folder, remove_leftovers, storage
 from index_service.engines.contract import Engine
 from index_service.manifest import MANIFEST_FILE, Manifest, SegmentRecord, UnusableManifest
 from index_service.reads import StoreReader
-from index_service.segments import SEGMENTS_FOLDER, open_segment
+from index_service.segments import SEGMENTS_FOLDER, UnusableSegment, open_segment
 from index_service.snapshot import LiveRows, Segment, Snapshot
 from index_service.store import Store
 
@@ -46,31 +49,49 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
     Raises:
         StorageFull: a repair could not be written.
         StoreDamaged: rows cannot be read.
+        StoreTooNew: a newer version wrote the manifest.
     """
     segments_folder = folder / SEGMENTS_FOLDER
     with storage_errors(folder):
         segments_folder.mkdir(exist_ok=True)
         remove_leftovers(folder)
         remove_leftovers(segments_folder)
-        manifest, repairs = _usable_manifest(folder, store.uid)
-        sound = []
-        for record in manifest.segments:
-            if problem := record.problem(segments_folder / record.name):
-                repairs.append(f"segment {record.name}: {problem}; its {record.row_count} rows are built again")
-            else:
-                sound.append(record)
+        found, repairs = _usable_manifest(folder, store.uid)
+        records, opened = [], []
+        for record in found.segments:
+            try:
+                known, segment = _open_sound(folder, record, engine)
+            except UnusableSegment as error:
+                repairs.append(f"segment {record.name}: {error}; its {record.row_count} rows are built again")
+                continue
+            records.append(known)
+            opened.append(segment)
         for repair in repairs:
             log.warning("damage found", folder=str(folder), problem=repair)
-        if repairs or not (folder / MANIFEST_FILE).exists():
-            manifest = Manifest(store.uid, tuple(sound))
+        manifest = Manifest(store.uid, tuple(records))
+        if manifest != found or not (folder / MANIFEST_FILE).exists():
             manifest.write(folder)
         named = {record.name for record in manifest.segments}
         for orphan in segments_folder.iterdir():
             if orphan.name not in named:
                 remove_folder(orphan)
     with store.read() as reader:
-        snapshot = _load(folder, reader, manifest.segments, engine)
+        snapshot = _load(reader, opened)
     return Recovered(manifest, snapshot, tuple(repairs))
+
+
+def _open_sound(folder: Path, record: SegmentRecord, engine: Engine) -> tuple[SegmentRecord, Segment]:
+    """Opens a segment if its files are as recorded; returns it with its record as the system knows the files now.
+
+    Raises:
+        UnusableSegment: they are not, or an older version wrote them.
+    """
+    files = folder / SEGMENTS_FOLDER / record.name
+    if record.untouched(files):
+        return record, open_segment(folder, record, engine)
+    if problem := record.problem(files):
+        raise UnusableSegment(problem)
+    return record.described_anew(files), open_segment(folder, record, engine)
 
 
 def _usable_manifest(folder: Path, store_uid: str) -> tuple[Manifest, list[str]]:
@@ -85,23 +106,14 @@ def _usable_manifest(folder: Path, store_uid: str) -> tuple[Manifest, list[str]]
     return manifest or Manifest(store_uid), []
 
 
-def _load(folder: Path, reader: StoreReader, records: tuple[SegmentRecord, ...], engine: Engine) -> Snapshot:
+def _load(reader: StoreReader, opened: Sequence[Segment]) -> Snapshot:
     version = reader.version()
     alive = reader.rows()
     in_segments = np.zeros(len(alive), dtype=np.bool_)
     segments: list[Segment] = []
-    for record in records:
-        opened = open_segment(folder, record, engine)
-        in_segments |= np.isin(alive, opened.rows, assume_unique=True)
-        segments.append(
-            Segment(
-                opened.rows,
-                opened.vectors,
-                np.isin(opened.rows, alive, assume_unique=True),
-                opened.searcher,
-                name=opened.name,
-            )
-        )
+    for segment in opened:
+        in_segments |= np.isin(alive, segment.rows, assume_unique=True)
+        segments.append(replace(segment, alive=np.isin(segment.rows, alive, assume_unique=True)))
     rows = alive[~in_segments]
     live = LiveRows.of(rows, reader.vectors(rows), np.ones(len(rows), dtype=np.bool_))
     return Snapshot(version, tuple(segments), live)

@@ -1,7 +1,7 @@
 """Searching a snapshot: each part proposes, one ranking decides.
 
 Neighbours are ordered by distance, then by row number: of equals, the older first. A search among chosen rows (a
-filter) is exact and therefore never short; an engine's own search may be approximate.
+filter) compares all of these and is therefore never short; an engine's own search may be approximate.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Hits:
 
 
 def search(
-    snapshot: Snapshot, queries: Vectors, k: int, without: Sequence[int | None], among: Rows | None, *, exact: bool
+    snapshot: Snapshot, queries: Vectors, k: int, without: Sequence[int | None], among: Rows | None, recall: float
 ) -> tuple[list[Hits], bool]:
     """Finds the `k` nearest rows of each query, fewer only where fewer count; tells whether all were compared.
 
@@ -36,7 +36,7 @@ def search(
         k: how many each query wants.
         without: for each query, a row to leave out.
         among: the only rows that count; None means all.
-        exact: compare all, whatever the engine.
+        recall: share of the true neighbours to aim at; 1 compares all, whatever the engine.
     """
     wanted = k if all(row is None for row in without) else k + 1
     compared_all = True
@@ -46,9 +46,10 @@ def search(
         counting = part.alive if among is None else part.alive & part.mask(among)
         if not counting.any():
             continue
-        searcher = ExactSearcher(part.vectors) if exact or among is not None else part.searcher
-        compared_all = compared_all and searcher.compares_all(wanted, counting)
-        for number, positions in enumerate(searcher.nearest(queries, wanted, counting)):
+        searcher = part.searcher if among is None else ExactSearcher(part.vectors)
+        part_found = searcher.nearest(queries, wanted, counting, recall)
+        compared_all = compared_all and part_found.compared_all
+        for number, positions in enumerate(part_found.positions):
             rows[number].append(part.rows[positions])
             found[number].append(distances(queries[number], part.vectors[positions]))
     return [

@@ -15,6 +15,7 @@ import numpy as np
 from index_service.definition import EngineKind
 from index_service.durable_files import discard, publish, sync, temporary_beside
 from index_service.engines.contract import Engine, Progress
+from index_service.engines.planning import UnusablePlan
 from index_service.manifest import FileRecord, SegmentRecord
 from index_service.snapshot import Part, Rows, Segment
 
@@ -22,6 +23,10 @@ SEGMENTS_FOLDER = "segments"
 _ROWS = "rows.npy"
 _VECTORS = "vectors.npy"
 _CHUNK = 1_024
+
+
+class UnusableSegment(Exception):
+    """A segment cannot be searched, and why; caught in recovery, which says so and rebuilds it."""
 
 
 def write_segment(
@@ -56,13 +61,20 @@ def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> S
         index_folder: the index's folder.
         record: the segment.
         engine: the one that built it.
+
+    Raises:
+        UnusableSegment: another version of the engine wrote its files.
     """
     folder = index_folder / SEGMENTS_FOLDER / record.name
     rows: Rows = np.load(folder / _ROWS)
     # A memmap's own class makes each slice cost microseconds.
     vectors = np.load(folder / _VECTORS, mmap_mode="r").view(np.ndarray)
     alive = np.ones(len(rows), dtype=np.bool_)
-    return Segment(rows, vectors, alive, engine.open(vectors, folder), name=record.name)
+    try:
+        searcher = engine.open(vectors, folder)
+    except UnusablePlan as error:
+        raise UnusableSegment(str(error)) from error
+    return Segment(rows, vectors, alive, searcher, name=record.name)
 
 
 def _write_rows(folder: Path, parts: Sequence[Part]) -> int:

@@ -167,7 +167,7 @@ def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
     if searches.has_vectors(request):
         index.check_model(request.model_id)
     terms = searches.to_terms(request, index.definition.dimension)
-    answer = index.search(terms.queries, terms.k, terms.condition, attributes=terms.paths != (), exact=terms.exact)
+    answer = index.search(terms.queries, terms.k, terms.condition, attributes=terms.paths != (), recall=terms.recall)
     return searches.from_answer(answer, terms.paths)
 
 

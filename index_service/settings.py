@@ -25,8 +25,8 @@ class IndexSettings(ServiceSettings):
     vacuum_min_vector_number: int = Field(
         1_000, ge=1, description="Segments of fewer rows are not merged for their deleted ones."
     )
-    annoy_trees: int = Field(50, ge=1, le=1_000, description="Trees in a new Annoy forest.")
-    build_threads: int = Field(1, ge=-1, le=256, description="Threads that build a forest; -1 takes all cores.")
+    annoy_trees: int = Field(30, ge=1, le=1_000, description="Trees in a new Annoy forest.")
+    build_threads: int = Field(1, ge=-1, le=256, description="Threads that build a segment; -1 takes all cores.")
     blas_threads: int = Field(
         1, ge=1, le=256, description="Threads of one matrix product; searches already run beside each other."
     )

@@ -17,7 +17,7 @@ import structlog
 
 from index_service.definition import IndexDefinition
 from index_service.durable_files import size_bytes
-from index_service.engines.contract import Engine
+from index_service.engines.contract import Engine, Tuned
 from index_service.errors import IndexNotFound, IndexServiceError, ItemNotFound, ModelMismatch
 from index_service.filters import Filter
 from index_service.group_commit import GroupCommit
@@ -51,8 +51,21 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class SegmentStats:
+    """A segment, and how it is searched at the index's recall target."""
+
+    row_count: int
+    deleted_row_count: int
+    tuned: Tuned
+
+
+@dataclass(frozen=True)
 class Stats:
-    """What an index consists of; `repairs` says what was found damaged since the service started."""
+    """What an index consists of.
+
+    ``repairs``: what was found damaged since the service started. ``recall``: the recall@10 that was measured, over
+    all items; those that are compared one and all count as found.
+    """
 
     item_count: int
     segment_count: int
@@ -61,6 +74,8 @@ class Stats:
     deleted_row_count: int
     disk_bytes: int
     repairs: tuple[str, ...]
+    recall: float
+    segments: tuple[SegmentStats, ...]
 
 
 class VectorIndex:
@@ -127,9 +142,17 @@ class VectorIndex:
             return reader.page(after, limit, condition, vectors=vectors)
 
     def search(
-        self, queries: Sequence[Vectors | str], k: int, condition: Filter | None, *, attributes: bool, exact: bool
+        self,
+        queries: Sequence[Vectors | str],
+        k: int,
+        condition: Filter | None,
+        *,
+        attributes: bool,
+        recall: float | None = None,
     ) -> Answer:
         """Finds the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
+
+        ``recall``: share of the true neighbours to aim at; None means the index's target, 1 compares all.
 
         Raises:
             ItemNotFound: an id that the index does not have.
@@ -138,7 +161,7 @@ class VectorIndex:
         with self._pin() as (reader, snapshot):
             vectors, without = self._targets(reader, queries)
             among = None if condition is None else reader.rows(condition)
-            hits, compared_all = search(snapshot, vectors, k, without, among, exact=exact)
+            hits, compared_all = search(snapshot, vectors, k, without, among, recall or self.definition.recall_target)
             rows = np.unique(np.concatenate([hit.rows for hit in hits]))
             items = reader.items_of(rows, attributes=attributes)
         neighbors = tuple(
@@ -157,14 +180,21 @@ class VectorIndex:
     def stats(self) -> Stats:
         """Returns what the index consists of now."""
         snapshot = self._published.newest
+        segments = tuple(
+            SegmentStats(len(part.rows), part.dead_count, part.searcher.tuned()) for part in snapshot.segments
+        )
+        found = sum(each.tuned.recall * (each.row_count - each.deleted_row_count) for each in segments)
+        count = snapshot.alive_count
         return Stats(
-            item_count=snapshot.alive_count,
+            item_count=count,
             segment_count=len(snapshot.segments),
             segment_row_count=sum(len(segment.rows) for segment in snapshot.segments),
             live_row_count=snapshot.live.alive_count,
             deleted_row_count=sum(segment.dead_count for segment in snapshot.segments),
             disk_bytes=size_bytes(self.folder),
             repairs=self._repairs,
+            recall=(found + snapshot.live.alive_count) / count if count else 1.0,
+            segments=segments,
         )
 
     def close(self) -> None:

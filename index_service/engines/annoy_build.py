@@ -1,62 +1,47 @@
-"""Builds an Annoy forest, in a process of its own: `python -m … VECTORS_FILE FOREST_FILE TREES THREADS`.
-
-A process, because filling a forest holds the GIL (other threads waited up to 20 ms while 30,000 rows were added),
-because a full disk kills whoever writes to the mapped file, and because a build can only be ended from outside. The
-number of rows that were added goes to standard output, one line each time. The process ends when its standard input
-does: with its parent.
-"""
+"""Builds an Annoy forest and measures its plan."""
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 from annoy import AnnoyIndex
 
+from index_service.engines.annoy import FIRST_SEARCH_K, FOREST, PROJECTION, Forest
+from index_service.engines.components import leading_components
 from index_service.engines.contract import Progress
+from index_service.engines.tuning import SEED, held_out_rows, make_plan
 
-# The same vectors give the same forest.
-SEED = 20_090_401
+__all__ = ["build_forest"]
+
 _CHUNK = 1_000
-_NICENESS = 5
 
 
-def build_forest(vectors_file: Path, forest_file: Path, trees: int, threads: int, progress: Progress) -> None:
-    """Builds a forest over float32 (n, dimension) in NumPy's format and writes it; item i is row i."""
-    vectors = np.load(vectors_file, mmap_mode="r")
-    forest = AnnoyIndex(vectors.shape[1], "angular")
+def build_forest(
+    vectors_file: Path, folder: Path, target: float, trees: float, threads: float, *, progress: Progress
+) -> None:
+    """Writes the files of a forest over float32 (n, dimension) in NumPy's format; item i is row i.
+
+    ``target``: the recall that the index aims at; the others as in Annoy.
+    """
+    vectors = np.load(vectors_file, mmap_mode="r").view(np.ndarray)
+    projection = leading_components(vectors, SEED)
+    components = vectors.shape[1] if projection is None else projection.shape[1]
+    if projection is not None:
+        np.save(folder / PROJECTION, projection)
+    held_out = held_out_rows(len(vectors))
+    left_out = set(held_out.tolist())
+    forest = AnnoyIndex(components, "angular")
     forest.set_seed(SEED)
-    forest.on_disk_build(str(forest_file))
+    forest.on_disk_build(str(folder / FOREST))
     for start in range(0, len(vectors), _CHUNK):
+        block = vectors[start : start + _CHUNK]
         # A list of floats is added five times as fast as an array.
-        for offset, vector in enumerate(vectors[start : start + _CHUNK].tolist()):
-            forest.add_item(start + offset, vector)
+        for position, vector in enumerate((block if projection is None else block @ projection).tolist(), start):
+            if position not in left_out:
+                forest.add_item(position, vector)
         progress(min(start + _CHUNK, len(vectors)))
-    forest.build(trees, n_jobs=threads)
+    forest.build(int(trees), n_jobs=int(threads))
     forest.unload()
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
-        pass
-    os._exit(1)
-
-
-def _report(rows: int) -> None:
-    sys.stdout.write(f"{rows}\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    """Reads the arguments and builds."""
-    vectors_file, forest_file, trees, threads = sys.argv[1:]
-    os.nice(_NICENESS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    build_forest(Path(vectors_file), Path(forest_file), int(trees), int(threads), _report)
-
-
-if __name__ == "__main__":
-    main()
+    opened = Forest.open(folder, vectors.shape[1])
+    make_plan(vectors, held_out, opened, FIRST_SEARCH_K, components, target).write(folder)

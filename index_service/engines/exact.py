@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index_service.engines.contract import Progress
-from index_service.vectors import Mask, Positions, Vectors, nearest
+from index_service.engines.contract import Found, Progress, Tuned
+from index_service.vectors import Mask, Vectors, nearest
 
 
 @dataclass(frozen=True)
 class ExactSearcher:
-    """Compares every row that counts, with one matrix product."""
+    """Compares every row that counts, all queries with one matrix product."""
 
     vectors: Vectors
 
-    def compares_all(self, k: int, counting: Mask) -> bool:
-        """Always."""
-        del k, counting
-        return True
-
-    def nearest(self, queries: Vectors, k: int, counting: Mask) -> Sequence[Positions]:
+    def nearest(self, queries: Vectors, k: int, counting: Mask, recall: float) -> Found:
         """See `Searcher`; finds every tie at the k-th place too."""
-        return nearest(queries, k, self.vectors, counting)
+        del recall
+        return Found(nearest(queries, k, self.vectors, counting), compared_all=True)
+
+    def tuned(self) -> Tuned:
+        """See `Searcher`."""
+        return Tuned(None, 1.0, 0, None, None, self.vectors.shape[1])
 
 
 class ExactEngine:

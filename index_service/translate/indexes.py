@@ -16,7 +16,7 @@ from index_service.definition import (
     IndexDefinition,
 )
 from index_service.errors import InvalidAttributePath
-from index_service.vector_index import Stats, VectorIndex
+from index_service.vector_index import SegmentStats, Stats, VectorIndex
 from serving.errors import InvalidField
 
 MAX_INDEXED_ATTRIBUTES = 16
@@ -27,8 +27,13 @@ _ENGINES = {
     pb.ENGINE_UNSPECIFIED: EngineKind.ANNOY,
     pb.ENGINE_ANNOY: EngineKind.ANNOY,
     pb.ENGINE_EXACT: EngineKind.EXACT,
+    pb.ENGINE_HNSW: EngineKind.HNSW,
 }
-_ENGINE_MESSAGES = {EngineKind.ANNOY: pb.ENGINE_ANNOY, EngineKind.EXACT: pb.ENGINE_EXACT}
+_ENGINE_MESSAGES = {
+    EngineKind.ANNOY: pb.ENGINE_ANNOY,
+    EngineKind.EXACT: pb.ENGINE_EXACT,
+    EngineKind.HNSW: pb.ENGINE_HNSW,
+}
 
 
 def to_definition(message: pb.Index) -> IndexDefinition:
@@ -117,6 +122,22 @@ def _stats(stats: Stats) -> pb.IndexStats:
         deleted_row_count=stats.deleted_row_count,
         disk_bytes=stats.disk_bytes,
         repairs=stats.repairs,
+        measured_recall=stats.recall,
+        segments=[_segment(segment) for segment in stats.segments],
+    )
+
+
+def _segment(segment: SegmentStats) -> pb.SegmentStats:
+    tuned = segment.tuned
+    return pb.SegmentStats(
+        row_count=segment.row_count,
+        deleted_row_count=segment.deleted_row_count,
+        effort=tuned.effort or 0,
+        measured_recall=tuned.recall,
+        sample_size=tuned.queries,
+        milliseconds=tuned.milliseconds or 0.0,
+        scan_milliseconds=tuned.scan_milliseconds or 0.0,
+        components=tuned.components,
     )
 
 

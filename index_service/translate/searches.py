@@ -25,13 +25,13 @@ _NOTHING = "-"
 
 @dataclass(frozen=True)
 class SearchTerms:
-    """A checked search; `paths` of attributes to return, None for all, empty for none."""
+    """A checked search; `paths` of attributes to return, None for all, empty for none; `recall` None: the index's."""
 
     queries: tuple[Vectors | str, ...]
     k: int
     condition: Filter | None
     paths: tuple[AttributePath, ...] | None
-    exact: bool
+    recall: float | None
 
 
 def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
@@ -46,8 +46,14 @@ def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
         raise InvalidField("k", f"must be 1 to {MAX_K:,}; it was {message.k}.")
     if message.k * len(message.queries) > MAX_NEIGHBORS:
         raise InvalidField("k", f"times the number of queries must be at most {MAX_NEIGHBORS:,}; ask in several calls.")
+    if not 0 <= message.recall <= 1:  # NaN is not either
+        raise InvalidField("recall", f"must be 0 to 1, 0 meaning the index's target; it was {message.recall:g}.")
     return SearchTerms(
-        _queries(message, dimension), message.k, to_filter(message.filter), _paths(message), message.exact
+        _queries(message, dimension),
+        message.k,
+        to_filter(message.filter),
+        _paths(message),
+        1.0 if message.exact else message.recall or None,
     )
 
 

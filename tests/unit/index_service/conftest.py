@@ -54,5 +54,5 @@ def fill(index: VectorIndex, count: int, seed: int = 0, first: int = 0) -> NDArr
 
 
 def found_ids(index: VectorIndex, query: NDArray[np.float32], k: int) -> list[str]:
-    answer = index.search([query], k, None, attributes=False, exact=False)
+    answer = index.search([query], k, None, attributes=False)
     return [neighbor.id for neighbor in answer.neighbors[0]]

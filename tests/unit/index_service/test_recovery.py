@@ -1,25 +1,27 @@
 """Whatever state the files are in: the service opens, answers are right, and it says what it repaired."""
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from index_service.catalog import Catalog
+from index_service import manifest
+from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.durable_files import temporary_beside
 from index_service.errors import StoreDamaged, StoreTooNew
-from index_service.manifest import MANIFEST_FILE
+from index_service.manifest import MANIFEST_FILE, Manifest
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.store import STORE_FILE
 from index_service.vector_index import VectorIndex
 from index_service.writes import Delete
-from tests.unit.index_service.conftest import OpenCatalog, fill, found_ids
+from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids
+from tests.unit.index_service.engines_in_process import engine_of
 
 DEADLINE = 20.0
 ROWS = 200
@@ -161,14 +163,38 @@ def test_a_store_of_a_newer_version_is_refused_with_a_sentence(open_data: OpenCa
         open_data().get("items")
 
 
-def test_a_manifest_of_a_newer_version_is_not_used(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_a_manifest_of_a_newer_version_is_refused_with_a_sentence_and_left_as_it_is(
+    open_data: OpenCatalog, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, vectors = with_segment(open_data())
     open_data().close()
     path = data_folder / "items" / MANIFEST_FILE
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99}))
-    index = open_data().get("items")
-    assert "newer" in index.stats().repairs[0]
-    assert found_ids(index, vectors[3], 1) == ["3"]
+    found = Manifest.read(path.parent)
+    assert found is not None
+    with monkeypatch.context() as newer:
+        newer.setattr(manifest, "FORMAT_VERSION", 99)
+        found.write(path.parent)
+    content = path.read_bytes()
+    with pytest.raises(StoreTooNew, match="version 99.*run the newer program"):
+        open_data().get("items")
+    assert path.read_bytes() == content
+    with monkeypatch.context() as newer:
+        newer.setattr(manifest, "FORMAT_VERSION", 99)
+        index = open_data().get("items")
+        assert (index.stats().repairs, found_ids(index, vectors[3], 1)) == ((), ["3"])
+
+
+def test_a_copy_of_a_data_folder_is_checked_by_content_and_needs_no_repair(
+    open_data: OpenCatalog, data_folder: Path, stack: ExitStack
+) -> None:
+    index, vectors = with_segment(open_data())
+    expected = answers(index, vectors)
+    open_data().close()
+    copy = data_folder.with_name("copy")
+    shutil.copytree(data_folder, copy)
+    index = stack.enter_context(open_catalog(copy, engine_of, NEVER)).get("items")
+    assert index.stats().repairs == ()
+    assert answers(index, vectors) == expected
 
 
 def test_a_disk_that_cannot_be_read_keeps_no_other_index_from_being_served(

@@ -94,16 +94,16 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(direction=DIRECTIONS, k=st.integers(1, 15), colour=st.none() | COLOURS, exact=st.booleans())
     def search_by_vector(self, direction: tuple[int, ...], k: int, colour: str | None, exact: bool) -> None:
         query = unit(np.array([direction], dtype=np.float32))[0]
-        answer = self.index.search([query], k, condition(colour), attributes=True, exact=exact)
+        answer = self.index.search([query], k, condition(colour), attributes=True, recall=1.0 if exact else None)
         self.check(answer.neighbors[0], direction, k, colour, without=None)
 
     @rule(item_id=IDS, k=st.integers(1, 15), colour=st.none() | COLOURS)
     def search_by_item(self, item_id: str, k: int, colour: str | None) -> None:
         if item_id not in self.expected:
             with pytest.raises(ItemNotFound):
-                self.index.search([item_id], k, condition(colour), attributes=False, exact=False)
+                self.index.search([item_id], k, condition(colour), attributes=False)
             return
-        answer = self.index.search([item_id], k, condition(colour), attributes=True, exact=False)
+        answer = self.index.search([item_id], k, condition(colour), attributes=True)
         self.check(answer.neighbors[0], self.expected[item_id].direction, k, colour, without=item_id)
 
     @rule()

@@ -1,0 +1,45 @@
+"""What builds an engine's files: `python -m index_service.engines.building ENGINE VECTORS FOLDER SETTING …`.
+
+The number of rows that were added goes to standard output, one line each time. The process ends when its standard input
+does: with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from index_service.engines.annoy_build import build_forest
+from index_service.engines.hnsw_build import build_graph
+
+_BUILDS: dict[str, Callable[..., None]] = {"annoy": build_forest, "hnsw": build_graph}
+_NICENESS = 5
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
+        pass
+    os._exit(1)
+
+
+def _report(rows: int) -> None:
+    sys.stdout.write(f"{rows}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Reads the arguments and builds."""
+    engine, vectors_file, folder, *settings = sys.argv[1:]
+    os.nice(_NICENESS)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with threadpool_limits(1, user_api="blas"):  # as the service searches, so that what is measured holds there
+        _BUILDS[engine](Path(vectors_file), Path(folder), *(float(setting) for setting in settings), progress=_report)
+
+
+if __name__ == "__main__":
+    main()

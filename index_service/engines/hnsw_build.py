@@ -1,0 +1,32 @@
+"""Builds a usearch graph and measures its plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from index_service.engines.contract import Progress
+from index_service.engines.hnsw import FIRST_EXPANSION, GRAPH, Graph, new_graph
+from index_service.engines.tuning import held_out_rows, make_plan
+
+__all__ = ["build_graph"]
+
+_CHUNK = 1_000
+
+
+def build_graph(vectors_file: Path, folder: Path, target: float, threads: float, *, progress: Progress) -> None:
+    """Writes the files of a graph over float32 (n, dimension) in NumPy's format; key i is row i.
+
+    ``target``: the recall that the index aims at; ``threads``: -1 takes all cores.
+    """
+    vectors = np.load(vectors_file, mmap_mode="r").view(np.ndarray)
+    held_out = held_out_rows(len(vectors))
+    graph = new_graph(vectors.shape[1])
+    for start in range(0, len(vectors), _CHUNK):
+        rows = np.setdiff1d(np.arange(start, min(start + _CHUNK, len(vectors))), held_out, assume_unique=True)
+        graph.add(rows, vectors[rows], threads=max(0, int(threads)))
+        progress(min(start + _CHUNK, len(vectors)))
+    graph.save(str(folder / GRAPH))
+    opened = Graph.open(folder, vectors.shape[1])
+    make_plan(vectors, held_out, opened, FIRST_EXPANSION, vectors.shape[1], target).write(folder)

@@ -1,0 +1,137 @@
+"""The plan of a segment: how hard to search for a recall that is asked for, and when to compare all rows instead.
+
+An approximate engine has one knob, its effort. After each build the recall at several efforts, and what they cost
+beside comparing all rows, are measured (`tuning`) and kept in `plan.json` with the engine's other files. Searches read
+off it; nothing is guessed while searching.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from index_service.engines.contract import Tuned
+
+__all__ = ["KS", "PLAN_FILE", "Plan", "Point", "UnusablePlan"]
+
+PLAN_FILE = "plan.json"
+FORMAT_VERSION = 1
+# How many neighbours the measured searches ask for; what is asked for between and beyond is interpolated.
+KS = (10, 100)
+# The sample is small: aim so far beyond the recall that is asked for, as a share of what is missing to 1.
+_SAFETY = 0.1
+
+
+class UnusablePlan(Exception):
+    """A plan cannot be read; its message says why."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What an effort gives, for each of `KS`: recall, and milliseconds of one query."""
+
+    effort: int
+    recalls: tuple[float, ...]
+    milliseconds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was measured of a segment.
+
+    ``points``: by effort, rising; recalls do not fall. ``scan_milliseconds``: of comparing all rows with one query;
+    ``batch_scan_milliseconds``: a query's share of comparing all rows with very many. ``held_out``: positions that the
+    engine's files leave out, so that queries were not among what they search; a search compares all of them.
+    ``recall``: recall@10 of ``queries`` further queries at the index's ``target``.
+    """
+
+    components: int
+    target: float
+    points: tuple[Point, ...] = ()
+    scan_milliseconds: float = 0.0
+    batch_scan_milliseconds: float = 0.0
+    held_out: tuple[int, ...] = ()
+    recall: float = 1.0
+    queries: int = 0
+
+    def effort(self, k: int, recall: float, queries: int = 1) -> int | None:
+        """Returns the least effort that reaches a recall of the `k` nearest; None if comparing all rows is as good."""
+        needed = self._needed(k, recall)
+        if needed is None:
+            return None
+        effort, milliseconds = needed
+        scan = self.batch_scan_milliseconds + (self.scan_milliseconds - self.batch_scan_milliseconds) / max(1, queries)
+        return effort if milliseconds < scan else None
+
+    def tuned(self) -> Tuned:
+        """Tells what the plan comes to at the target."""
+        needed, effort = self._needed(KS[0], self.target), self.effort(KS[0], self.target)
+        return Tuned(
+            effort,
+            1.0 if effort is None else self.recall,
+            0 if effort is None else self.queries,
+            None if needed is None else needed[1],
+            self.scan_milliseconds if self.points else None,
+            self.components,
+        )
+
+    def _needed(self, k: int, recall: float) -> tuple[int, float] | None:
+        """Returns the effort and its milliseconds; None where no effort that was measured reaches the recall."""
+        aim = recall + _SAFETY * (1 - recall)
+        near, far = self._least(0, aim), self._least(1, aim)
+        if near is None or k <= KS[0]:
+            return None if near is None else (math.ceil(near[0]), near[1])
+        if far is None:
+            return None
+        share = min(1.0, math.log(k / KS[0]) / math.log(KS[1] / KS[0]))
+        beyond = max(1.0, k / KS[1])
+        effort, milliseconds = (
+            low * (max(low, high) / low) ** share * beyond for low, high in zip(near, far, strict=True)
+        )
+        return math.ceil(effort), milliseconds
+
+    def _least(self, column: int, recall: float) -> tuple[float, float] | None:
+        """Interpolates effort and milliseconds between the points around a recall."""
+        before: Point | None = None
+        for point in self.points:
+            reached = point.recalls[column]
+            if reached >= recall:
+                if before is None or reached == before.recalls[column]:
+                    return float(point.effort), point.milliseconds[column]
+                share = (recall - before.recalls[column]) / (reached - before.recalls[column])
+                return (
+                    before.effort * (point.effort / before.effort) ** share,
+                    before.milliseconds[column]
+                    + share * max(0.0, point.milliseconds[column] - before.milliseconds[column]),
+                )
+            before = point
+        return None
+
+    def write(self, folder: Path) -> None:
+        """Writes the plan's file."""
+        content = {"format_version": FORMAT_VERSION, **asdict(self)}
+        (folder / PLAN_FILE).write_text(json.dumps(content), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Plan:
+        """Reads what `write` wrote.
+
+        Raises:
+            UnusablePlan: it is not there, or of another version.
+        """
+        try:
+            fields = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+            version = fields.pop("format_version")
+            if version != FORMAT_VERSION:
+                raise UnusablePlan(f"{PLAN_FILE} is of version {version} instead of {FORMAT_VERSION}")
+            points = tuple(
+                Point(each["effort"], tuple(each["recalls"]), tuple(each["milliseconds"]))
+                for each in fields.pop("points")
+            )
+            return cls(**{**fields, "points": points, "held_out": tuple(fields["held_out"])})
+        except FileNotFoundError as error:
+            raise UnusablePlan("an older version wrote it") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnusablePlan(f"{PLAN_FILE} cannot be read ({error})") from error

@@ -1,0 +1,128 @@
+"""Measures a freshly built segment and makes its plan, in the process that built it.
+
+The queries are rows that the engine's files leave out, and normalised means of two such rows: words, and several words
+averaged, are what an index is asked for, and both lie farther from its rows than its rows from each other. Half of them
+choose the effort, the other half tell the recall. The truth is the exact engine's. Times are of one thread, the engine
+and a scan taking turns, so that whatever else the machine does hits both; medians count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from index_service.engines.approximate import Proposer
+from index_service.engines.planning import KS, Plan, Point
+from index_service.vectors import Mask, Positions, Vectors, distances, nearest, unit
+
+__all__ = ["SEED", "held_out_rows", "make_plan"]
+
+# The same vectors give the same files.
+SEED = 20_090_401
+_HELD_OUT = 128
+_HELD_OUT_SHARE = 0.05
+_SCANS = 16
+_BATCH = 32
+# Beyond this many times a scan no effort is worth knowing, nor beyond this recall.
+_COSTLY = 2.0
+_ENOUGH = 0.998
+
+
+def held_out_rows(count: int) -> Positions:
+    """Returns the positions, rising, that the files of `count` rows leave out."""
+    size = min(_HELD_OUT, int(_HELD_OUT_SHARE * count))
+    return np.sort(np.random.default_rng(SEED).permutation(count)[:size]).astype(np.intp)
+
+
+def make_plan(
+    vectors: Vectors, held_out: Positions, proposer: Proposer, first_effort: int, components: int, target: float
+) -> Plan:
+    """Measures efforts from the first one on, each twice the one before, until recall or cost say that it is enough.
+
+    Args:
+        vectors: float32 (n, dimension), all rows of the segment.
+        held_out: positions that the proposer does not know.
+        proposer: what was built.
+        first_effort: the least effort worth measuring.
+        components: numbers in the vectors that the proposer keeps.
+        target: the recall that the index aims at.
+    """
+    plan = Plan(components, target, held_out=tuple(held_out.tolist()))
+    known = np.ones(len(vectors), dtype=np.bool_)
+    known[held_out] = False
+    if len(held_out) < 4 or np.count_nonzero(known) <= KS[-1]:
+        return plan
+    queries = _queries(vectors[held_out])
+    truth = [
+        _ranked(query, near, vectors)
+        for query, near in zip(queries, nearest(queries, KS[-1], vectors, known), strict=True)
+    ]
+    half = len(queries) // 2
+    scan, batch_scan = _scan_times(vectors, queries, known)
+    points: list[Point] = []
+    tried = first_effort
+    while tried < len(vectors):
+        points.append(_point(tried, proposer, vectors, queries[:half], truth[:half], points))
+        tried *= 2
+        if min(points[-1].recalls) >= _ENOUGH or points[-1].milliseconds[0] > _COSTLY * scan:
+            break
+    plan = replace(plan, points=tuple(points), scan_milliseconds=scan, batch_scan_milliseconds=batch_scan)
+    effort = plan.effort(KS[0], target)
+    if effort is None:
+        return plan
+    measured = _point(effort, proposer, vectors, queries[half:], truth[half:], ())
+    return replace(plan, recall=measured.recalls[0], queries=len(queries) - half)
+
+
+def _queries(rows: Vectors) -> Vectors:
+    """Returns rows and means of two rows, taking turns, so that each half has both."""
+    means = unit(rows + np.roll(rows, 1, axis=0))
+    return np.stack([rows, means], axis=1).reshape(-1, rows.shape[1])
+
+
+def _point(
+    effort: int,
+    proposer: Proposer,
+    vectors: Vectors,
+    queries: Vectors,
+    truth: Sequence[Positions],
+    before: Sequence[Point],
+) -> Point:
+    recalls, times = [], []
+    for column, k in enumerate(KS):
+        shares, milliseconds = [], []
+        for query, true in zip(queries, truth, strict=True):
+            started = time.perf_counter()
+            (proposed,) = proposer.propose(query[None, :], proposer.reranked(k, effort), effort)
+            found = _ranked(query, proposed, vectors)[:k]
+            milliseconds.append(_milliseconds_since(started))
+            shares.append(len(np.intersect1d(found, true[:k])) / k)
+        recalls.append(max(float(np.mean(shares)), before[-1].recalls[column] if before else 0.0))
+        times.append(float(np.median(milliseconds)))
+    return Point(effort, tuple(recalls), tuple(times))
+
+
+def _scan_times(vectors: Vectors, queries: Vectors, known: Mask) -> tuple[float, float]:
+    """Returns the milliseconds of comparing all rows with one query, and a query's share of comparing with many."""
+    times: dict[int, list[float]] = {1: [], _BATCH: []}
+    for size, count in ((1, _SCANS), (_BATCH, 3)):
+        for start in range(count):
+            asked = np.roll(queries, start, axis=0)[:size]
+            started = time.perf_counter()
+            for query, near in zip(asked, nearest(asked, KS[0], vectors, known), strict=True):
+                _ranked(query, near, vectors)
+            times[size].append(_milliseconds_since(started) / len(asked))
+    alone = float(np.median(times[1]))
+    return alone, min(alone, float(np.median(times[_BATCH])))
+
+
+def _ranked(query: Vectors, positions: Positions, vectors: Vectors) -> Positions:
+    ranked: Positions = positions[np.argsort(distances(query, vectors[positions]), kind="stable")]
+    return ranked
+
+
+def _milliseconds_since(started: float) -> float:
+    return 1_000 * (time.perf_counter() - started)
