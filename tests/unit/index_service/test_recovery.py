@@ -175,7 +175,7 @@ def test_a_manifest_of_a_newer_version_is_refused_with_a_sentence_and_left_as_it
         newer.setattr(manifest, "FORMAT_VERSION", 99)
         found.write(path.parent)
     content = path.read_bytes()
-    with pytest.raises(StoreTooNew, match="version 99.*run the newer program"):
+    with pytest.raises(StoreTooNew, match=r"version 99.*run the newer program"):
         open_data().get("items")
     assert path.read_bytes() == content
     with monkeypatch.context() as newer:
