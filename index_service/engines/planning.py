@@ -21,7 +21,7 @@ FORMAT_VERSION = 1
 # How many neighbours the measured searches ask for; what is asked for between and beyond is interpolated.
 KS = (10, 100)
 # The sample is small: aim so far beyond the recall that is asked for, as a share of what is missing to 1.
-_SAFETY = 0.1
+_SAFETY = 0.15
 
 
 class UnusablePlan(Exception):
