@@ -39,7 +39,8 @@ class SearchCalls(Connection):
     """The calls of SearchService.
 
     Wherever `min_relevance` is None, the server's own threshold holds; 0 keeps everything. `equal` maps an attribute
-    to the values that it may have. `page_size` 0 means the server's default, 20. Every method raises `SemsearchError`.
+    to the values that it may have. `page_size` 0 means the server's default, 20. A page token is good until the
+    collection is switched to another model, deleted or emptied. Every method raises `SemsearchError`.
     """
 
     def search_by_text(

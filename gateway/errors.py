@@ -10,6 +10,7 @@ GatewayError
 ├── CollectionExists
 ├── CollectionOfOtherModel   the collection's vectors were made by another model than the query's
 ├── ListingOutOfDate         the collection has another index by now, without the image that a page ended with
+├── SearchOutOfDate          the search was begun in another index than there is now
 ├── UnknownModel             no model has that name
 ├── AmbiguousModel           several models have that name
 ├── SwitchUnderWay           another model is being switched to
@@ -26,7 +27,8 @@ GatewayError
     ├── ModelNotFound
     ├── IndexNotFound
     ├── IndexExists
-    └── ModelMismatch
+    ├── ModelMismatch
+    └── PositionOutOfDate
 """
 
 from __future__ import annotations
@@ -118,6 +120,16 @@ class ListingOutOfDate(GatewayError):
         super().__init__(
             "The collection was switched to another model or emptied since the last page, and the image that it ended "
             "with is there no more. Start again without the token."
+        )
+
+
+class SearchOutOfDate(GatewayError):
+    """The search was begun in another index: another model's, or one that was emptied since."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Since the last page what is searched was switched to another model, emptied or made anew, so that the "
+            "search cannot go on where it ended. Start again without the token."
         )
 
 
@@ -272,3 +284,7 @@ class IndexExists(Refused):
 
 class ModelMismatch(Refused):
     """The vector was made by another model than the index's items."""
+
+
+class PositionOutOfDate(Refused):
+    """The index is another one than that which a search was begun in."""

@@ -16,7 +16,7 @@ from gateway.filters import Filter
 from gateway.rpc_errors import calls_to
 from gateway.structs import to_json, to_struct
 from gateway.translate import filter_to_message
-from gateway.vector_index import IndexInfo, Item, Neighbor, NewIndex
+from gateway.vector_index import IndexInfo, Item, Neighbor, NewIndex, Position
 
 _SERVICE = "index"
 _LIST_PAGE = 1_000
@@ -104,20 +104,25 @@ class IndexClient:
         *,
         filter_: Filter | None = None,
         attributes: bool = True,
+        after: Position | None = None,
     ) -> Sequence[Neighbor]:
-        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; raises `ModelMismatch`."""
+        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; see `VectorIndex.search`."""
         request = pb.SearchRequest(
             index=name,
             # From a list of Python floats a repeated field is filled four times as fast as from an array.
-            queries=[pb.SearchQuery(vector=pb.QueryVector(values=vector.tolist()))],
+            queries=[pb.SearchQuery(vector=pb.QueryVector(values=vector.tolist()), after=_after(after))],
             k=k,
             model_id=model_id,
             filter=filter_to_message(filter_),
             attributes_mask=None if attributes else field_mask_pb2.FieldMask(paths=["-"]),
+            index_uid=after.index_uid if after else "",
         )
         with calls_to(_SERVICE):
             response = await self._stub.Search(request)
-        return [Neighbor(each.id, each.distance, to_json(each.attributes)) for each in response.results[0].neighbors]
+        return [
+            Neighbor(each.id, to_json(each.attributes), Position(response.index_uid, each.distance, each.row, rank))
+            for rank, each in enumerate(response.results[0].neighbors, 1 + (after.rank if after else 0))
+        ]
 
     async def optimize(self, name: str) -> None:
         """Folds all rows into segments; takes as long as it takes."""
@@ -134,6 +139,12 @@ class IndexClient:
         """Removes an alias and returns the index it named."""
         with calls_to(_SERVICE):
             return (await self._stub.DeleteAlias(pb.DeleteAliasRequest(alias=alias))).previous_index
+
+
+def _after(position: Position | None) -> pb.Position | None:
+    if position is None:
+        return None
+    return pb.Position(distance=position.distance, row=position.row, rank=position.rank)
 
 
 def _info(index: pb.Index) -> IndexInfo:

@@ -25,6 +25,8 @@ _BY_REASON: dict[str, type[Refused]] = {
     "INDEX_NOT_FOUND": errors.IndexNotFound,
     "INDEX_EXISTS": errors.IndexExists,
     "MODEL_MISMATCH": errors.ModelMismatch,
+    # Of the index: the embedder has no pages.
+    "INVALID_PAGE_TOKEN": errors.PositionOutOfDate,
 }
 
 

@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
 from gateway.collection_names import alias_of, errors_of
-from gateway.embedding import (
-    Crop,
-    Embedder,
-    ImageEmbedding,
-    ImageInput,
-    Logistic,
-    RefusedText,
-    Term,
-    TextEmbedding,
-    TextEmbeddings,
-    TextQuery,
-    UnknownWord,
-    Vector,
-)
-from gateway.errors import CancelledTerms, InvalidCrop, UnknownWords, WordsNotReady
+from gateway.cursors import Cursor
+from gateway.embedding import Logistic, Term, TextEmbedding, TextQuery, UnknownWord, Vector
+from gateway.errors import PositionOutOfDate, SearchOutOfDate, WordsNotReady
 from gateway.filters import Filter, in_store
-from gateway.gallery import Gallery
 from gateway.images import StoredImage
 from gateway.models import ModelCatalog
 from gateway.placements import Placement, Placements
-from gateway.vector_index import MAX_NEIGHBORS, Neighbor, VectorIndex
+from gateway.query_vectors import ImageSource, QueryVectors
+from gateway.vector_index import Neighbor, VectorIndex
 from gateway.words import WordsIndex
-
-# Below this length what is left of an image less its words is rounding, not a direction.
-_NO_DIRECTION = 1e-4
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """An image to search with: its bytes, or the id of a stored one (the other is None); perhaps a part of it."""
-
-    content: bytes | None = None
-    image_id: str | None = None
-    crop: Crop | None = None
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which of the neighbours, by rank: `size` from `offset` on. No page reaches beyond `MAX_NEIGHBORS`."""
+    """Which of the neighbours: the first `size` behind a place, or the nearest of all."""
 
-    offset: int
     size: int
-
-    @property
-    def end(self) -> int:
-        """Returns the rank after the last."""
-        return self.offset + self.size
+    after: Cursor | None = None
 
 
 @dataclass(frozen=True)
@@ -88,77 +57,27 @@ class WordMatch:
 
 @dataclass(frozen=True)
 class ImageMatches:
-    """A page of matches, nearest first; `next_offset` is None on the last one."""
+    """A page of matches, nearest first; `next` is where the following one begins, None on the last."""
 
     matches: tuple[ImageMatch, ...]
-    next_offset: int | None
+    next: Cursor | None
     unknown_words: tuple[UnknownWord, ...]
 
 
 @dataclass(frozen=True)
 class WordMatches:
-    """A page of words, nearest first; `next_offset` is None on the last one."""
+    """A page of words, nearest first; `next` is where the following one begins, None on the last."""
 
     words: tuple[WordMatch, ...]
-    next_offset: int | None
+    next: Cursor | None
     unknown_words: tuple[UnknownWord, ...]
 
 
-class QueryVectors:
-    """Turns what a caller asks for into vectors."""
-
-    def __init__(self, embedder: Embedder, models: ModelCatalog, gallery: Gallery) -> None:
-        self._embedder = embedder
-        self._models = models
-        self._gallery = gallery
-
-    async def of_text(self, query: TextQuery, field: str, model_id: str = "") -> tuple[str, TextEmbedding]:
-        """Returns the model's id and the embedding of a query; raises `Refused` about the caller's field."""
-        answer = await self._embedder.embed_texts([query], model_id)
-        result = answer.results[0]
-        if isinstance(result, RefusedText):
-            raise result.error.at(field)
-        return answer.model_id, result
-
-    async def of_each(self, queries: Sequence[TextQuery], field: str, model_id: str) -> TextEmbeddings:
-        """Returns the embeddings of several queries; those of which no word is known stay `RefusedText`.
-
-        Raises:
-            Refused: another reason refuses one of them, or none of all has a word that is known.
-        """
-        answer = await self._embedder.embed_texts(queries, model_id)
-        refused = [result for result in answer.results if isinstance(result, RefusedText)]
-        for number, result in enumerate(answer.results):
-            if isinstance(result, RefusedText) and not isinstance(result.error, UnknownWords):
-                raise result.error.at(f"{field}[{number}]")
-        if len(refused) == len(queries):
-            raise refused[0].error.at(field)
-        return answer
-
-    async def of_image(self, source: ImageSource, collection: str, placement: Placement) -> Vector:
-        """Returns an image's vector by the placement's model; that of a stored, whole image is looked up."""
-        if source.image_id is not None and source.crop is None:
-            return await self._gallery.vector(collection, placement, source.image_id)
-        if source.image_id is not None:
-            content = await self._gallery.original(collection, source.image_id)
-            return (await self._embed(content, source.crop, placement.model_id))[1]
-        return (await self.of_content(source, placement.model_id))[1]
-
-    async def of_content(self, source: ImageSource, model_id: str = "") -> tuple[str, Vector]:
-        """Returns the model's id and the vector of an image that came as bytes."""
-        content = await self._models.require_size(source.content or b"")
-        return await self._embed(content, source.crop, model_id)
-
-    async def _embed(self, content: bytes, crop: Crop | None, model_id: str) -> tuple[str, Vector]:
-        answer = await self._embedder.embed_images([ImageInput(content, crop)], model_id)
-        result = answer.results[0]
-        if not isinstance(result, ImageEmbedding):
-            raise result.at("crop" if isinstance(result, InvalidCrop) else "content")
-        return answer.model_id, result.vector
-
-
 class Search:
-    """Finds images, with the model of their collection, and words, with the model that serves."""
+    """Finds images, with the model of their collection, and words, with the model that serves.
+
+    Every search raises `SearchOutOfDate` where its page begins in an index that is not searched any more.
+    """
 
     def __init__(
         self,
@@ -181,36 +100,27 @@ class Search:
             model_id, text = await self._vectors.of_text(query, field, placement.model_id)
             calibration = (await self._models.describe(model_id)).calibration
             threshold = calibration.default_min_relevance if scope.min_relevance is None else scope.min_relevance
-            matches, next_offset = await self._images(
-                scope, page, text.vector, model_id, calibration.text_to_image, threshold
-            )
-            return ImageMatches(matches, next_offset, text.unknown_words)
+            vector = page.after.vector if page.after else text.vector
+            matches, following = await self._images(scope, page, vector, model_id, calibration.text_to_image, threshold)
+            return ImageMatches(matches, following, text.unknown_words)
 
         return await self._placements.using(scope.collection, find)
 
     async def by_image(self, source: ImageSource, terms: Sequence[Term], scope: Scope, page: Page) -> ImageMatches:
         """Finds the images nearest to an image, or to an image and words; by default all of them.
 
-        The query is normalised(image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as the
-        image. A stored image is left out of its own matches.
+        A stored image is left out of its own matches.
         """
-        each = [TextQuery(terms=(Term(term.text),)) for term in terms]
 
         async def find(placement: Placement) -> ImageMatches:
-            model_id = placement.model_id
-            looking = self._vectors.of_image(source, scope.collection, placement)
-            unknown: tuple[UnknownWord, ...] = ()
-            if terms:
-                vector, texts = await asyncio.gather(looking, self._vectors.of_each(each, "terms", model_id))
-                vector = _combine(vector, terms, texts)
-                unknown = tuple(word for result in texts.results for word in result.unknown_words)
-            else:
-                vector = await looking
-            curve = (await self._models.describe(model_id)).calibration.image_to_image
-            matches, next_offset = await self._images(
-                scope, page, vector, model_id, curve, scope.min_relevance or 0.0, left_out=source.image_id
+            vector, unknown_words = await self._vectors.of_image_and_terms(
+                source, terms, scope.collection, placement, page.after.vector if page.after else None
             )
-            return ImageMatches(matches, next_offset, unknown)
+            curve = (await self._models.describe(placement.model_id)).calibration.image_to_image
+            matches, following = await self._images(
+                scope, page, vector, placement.model_id, curve, scope.min_relevance or 0.0, left_out=source.image_id
+            )
+            return ImageMatches(matches, following, unknown_words)
 
         return await self._placements.using(scope.collection, find)
 
@@ -227,13 +137,13 @@ class Search:
         return await self._similar(text, newer, page)
 
     async def _similar(self, text: TextEmbedding, model_id: str, page: Page) -> WordMatches:
+        vector, after = (page.after.vector, page.after.place) if page.after else (text.vector, None)
         own = set(text.words)
-        found = await self._words.nearest(
-            text.vector, min(page.end + 1 + len(own), MAX_NEIGHBORS), model_id, taggable=False
-        )
-        others = [each for each in found if each.id not in own]
-        words = tuple(WordMatch(each.id, each.distance, each.similarity) for each in others[page.offset : page.end])
-        return WordMatches(words, page.end if len(others) > page.end else None, text.unknown_words)
+        with _going_on():
+            found = await self._words.nearest(vector, page.size + 1 + len(own), model_id, taggable=False, after=after)
+        shown, following = _page_of([each for each in found if each.id not in own], page, vector)
+        words = tuple(WordMatch(each.id, each.distance, each.similarity) for each in shown)
+        return WordMatches(words, following, text.unknown_words)
 
     async def _images(
         self,
@@ -245,23 +155,19 @@ class Search:
         min_relevance: float,
         *,
         left_out: str | None = None,
-    ) -> tuple[tuple[ImageMatch, ...], int | None]:
+    ) -> tuple[tuple[ImageMatch, ...], Cursor | None]:
         """Returns a page of the images nearest to a vector, and where the next begins."""
-        name = alias_of(scope.collection)
-        k = min(page.end + 1 + (left_out is not None), MAX_NEIGHBORS)
-        filter_ = in_store(scope.filter) if scope.filter else None
-        # A page further down needs the attributes of its own matches only, not of all before it.
-        first_page = page.offset == 0
-        with errors_of(scope.collection):
-            neighbors = await self._index.search(name, vector, k, model_id, filter_=filter_, attributes=first_page)
-            relevant = [
-                each for each in neighbors if each.id != left_out and curve.relevance(each.similarity) >= min_relevance
-            ]
-            shown = relevant[page.offset : page.end]
-            found: dict[str, Neighbor] = {each.id: each for each in shown}
-            if not first_page and shown:
-                items = await self._index.get_items(name, list(found))
-                found = {item.id: Neighbor(item.id, found[item.id].distance, item.attributes) for item in items}
+        with errors_of(scope.collection), _going_on():
+            found = await self._index.search(
+                alias_of(scope.collection),
+                vector,
+                page.size + 1 + (left_out is not None),
+                model_id,
+                filter_=in_store(scope.filter) if scope.filter else None,
+                after=page.after.place if page.after else None,
+            )
+        relevant = [each for each in found if each.id != left_out and curve.relevance(each.similarity) >= min_relevance]
+        shown, following = _page_of(relevant, page, vector)
         matches = tuple(
             ImageMatch(
                 StoredImage.from_item(scope.collection, each),
@@ -269,18 +175,20 @@ class Search:
                 each.similarity,
                 curve.relevance(each.similarity),
             )
-            for each in found.values()
+            for each in shown
         )
-        return matches, page.end if len(relevant) > page.end else None
+        return matches, following
 
 
-def _combine(vector: Vector, terms: Sequence[Term], texts: TextEmbeddings) -> Vector:
-    """Returns normalised(image + Σ weight · term); terms that are not known do not count."""
-    total = vector.astype(np.float64)
-    for term, result in zip(terms, texts.results, strict=True):
-        if isinstance(result, TextEmbedding):
-            total = total + term.weight * result.vector
-    length = float(np.linalg.norm(total))
-    if not length > _NO_DIRECTION:
-        raise CancelledTerms
-    return (total / length).astype(np.float32)
+def _page_of(found: Sequence[Neighbor], page: Page, vector: Vector) -> tuple[Sequence[Neighbor], Cursor | None]:
+    """Returns what a page shows of the neighbours found, and where the next begins, if any is left for it."""
+    shown = found[: page.size]
+    return shown, Cursor(vector, shown[-1].place) if len(found) > page.size else None
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    try:
+        yield
+    except PositionOutOfDate as error:
+        raise SearchOutOfDate from error

@@ -10,10 +10,11 @@ from semsearch.v1 import search_service_pb2 as pb
 from semsearch.v1 import search_service_pb2_grpc as pb_grpc
 
 from gateway import translate
+from gateway.cursors import Cursor
 from gateway.embedding import TextQuery
 from gateway.search import Page, Scope, Search
 from gateway.tagging import Tagging
-from serving.errors import InvalidField
+from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import PageTokens, page_size
 
 DEFAULT_PAGE_SIZE = 20
@@ -40,7 +41,7 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         found = await self._search.by_text(query, field, _scope(request), page)
         return pb.SearchByTextResponse(
             matches=[translate.match_message(match) for match in found.matches],
-            next_page_token=self._next(found.next_offset, request),
+            next_page_token=self._next(found.next, request),
             unknown_words=translate.unknown_messages(found.unknown_words),
         )
 
@@ -52,7 +53,7 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         found = await self._search.by_image(source, terms, _scope(request), page)
         return pb.SearchByImageResponse(
             matches=[translate.match_message(match) for match in found.matches],
-            next_page_token=self._next(found.next_offset, request),
+            next_page_token=self._next(found.next, request),
             unknown_words=translate.unknown_messages(found.unknown_words),
         )
 
@@ -84,16 +85,20 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
             words=[
                 pb.WordMatch(word=each.word, distance=each.distance, similarity=each.similarity) for each in found.words
             ],
-            next_page_token=self._next(found.next_offset, request),
+            next_page_token=self._next(found.next, request),
             unknown_words=translate.unknown_messages(found.unknown_words),
         )
 
     def _page(self, request: Message, requested: int, token: str) -> Page:
         size = page_size(requested, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-        return Page(int(self._tokens.decode(token, request) or 0), size)
+        cursor = self._tokens.decode(token, request)
+        try:
+            return Page(size, None if cursor is None else Cursor.from_text(cursor))
+        except ValueError as error:  # a token of another kind of list, or of an earlier version
+            raise InvalidPageToken from error
 
-    def _next(self, offset: int | None, request: Message) -> str:
-        return "" if offset is None else self._tokens.encode(str(offset), request)
+    def _next(self, cursor: Cursor | None, request: Message) -> str:
+        return "" if cursor is None else self._tokens.encode(cursor.to_text(), request)
 
 
 def _scope(request: pb.SearchByTextRequest | pb.SearchByImageRequest) -> Scope:

@@ -60,6 +60,7 @@ ERRORS: ErrorTable = {
         grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_MISMATCH, e.collection
     ),
     errors.ListingOutOfDate: lambda e: _invalid(reasons.ERROR_REASON_INVALID_PAGE_TOKEN, "page_token", str(e)),
+    errors.SearchOutOfDate: lambda e: _invalid(reasons.ERROR_REASON_INVALID_PAGE_TOKEN, "page_token", str(e)),
     errors.UnknownModel: lambda e: _about_model(
         grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_MODEL_NOT_FOUND, e.name
     ),

@@ -12,7 +12,7 @@ from gateway.embedding import Term, TextEmbedding, TextEmbeddings, TextQuery, Un
 from gateway.errors import WordsNotReady
 from gateway.models import ModelCatalog
 from gateway.placements import Placement, Placements
-from gateway.search import ImageSource, QueryVectors
+from gateway.query_vectors import ImageSource, QueryVectors
 from gateway.words import WordsIndex
 
 

@@ -20,7 +20,8 @@ from gateway.gallery import AttributesChange
 from gateway.image_collections import Collection
 from gateway.images import StoredImage, require_image_id
 from gateway.ingest_results import UploadResult
-from gateway.search import ImageMatch, ImageSource
+from gateway.query_vectors import ImageSource
+from gateway.search import ImageMatch
 from gateway.structs import to_json, to_struct, to_value, value_to_json
 from gateway.switch_run import SwitchProgress
 from gateway.vector_index import Attributes

@@ -29,12 +29,31 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Position:
+    """A neighbour's place in the order of all, by distance, then by row, for as long as the index exists.
+
+    `index_uid` is what no other index has or had, `row` tells equals apart, `rank` is how many neighbours were returned
+    with it: how deep the index is to search.
+    """
+
+    index_uid: str
+    distance: float
+    row: int
+    rank: int
+
+
+@dataclass(frozen=True)
 class Neighbor:
     """An item that was found."""
 
     id: str
-    distance: float
     attributes: Attributes
+    place: Position
+
+    @property
+    def distance(self) -> float:
+        """Returns the angular distance to the query."""
+        return self.place.distance
 
     @property
     def similarity(self) -> float:
@@ -107,8 +126,13 @@ class VectorIndex(Protocol):
         *,
         filter_: Filter | None = None,
         attributes: bool = True,
+        after: Position | None = None,
     ) -> Sequence[Neighbor]:
-        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; raises `ModelMismatch`."""
+        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; raises `ModelMismatch`.
+
+        With `after`, these are the nearest behind a neighbour that a search for the same vector returned; raises
+        `PositionOutOfDate` where that was in another index.
+        """
 
     async def optimize(self, name: str) -> None:
         """Folds all rows into segments; takes as long as it takes."""

@@ -33,8 +33,9 @@ from gateway.model_servicer import ModelServicer
 from gateway.model_switch import ModelSwitch
 from gateway.models import ModelCatalog
 from gateway.placements import Placements
+from gateway.query_vectors import QueryVectors
 from gateway.readiness import Need, Readiness
-from gateway.search import QueryVectors, Search
+from gateway.search import Search
 from gateway.search_servicer import SearchServicer
 from gateway.settings import GatewaySettings
 from gateway.sweeper import Sweeper

@@ -27,7 +27,7 @@ from gateway.errors import GatewayError, IndexExists, IndexNotFound, Refused, Wo
 from gateway.filters import Condition, Equals, Filter
 from gateway.models import ModelCatalog
 from gateway.readiness import Need, Readiness
-from gateway.vector_index import Item, Neighbor, NewIndex, VectorIndex
+from gateway.vector_index import Item, Neighbor, NewIndex, Position, VectorIndex
 
 ALIAS = "words"
 _TAGGABLE = Filter(must=(Condition("taggable", Equals(True)),))
@@ -69,16 +69,25 @@ class WordsIndex:
                 continue
             await self._more.wait()
 
-    async def nearest(self, vector: Vector, k: int, model_id: str, *, taggable: bool) -> Sequence[Neighbor]:
-        """Returns the k words nearest to a vector that `model_id` made, without attributes.
+    async def nearest(
+        self, vector: Vector, k: int, model_id: str, *, taggable: bool, after: Position | None = None
+    ) -> Sequence[Neighbor]:
+        """Returns the k words nearest to a vector that `model_id` made, without attributes; behind `after`, if given.
 
         Raises:
             WordsNotReady: the index is not filled with that model's words yet.
+            PositionOutOfDate: `after` is of another index.
         """
         alias = _alias_of(model_id)
         try:
             return await self._index.search(
-                alias, vector, k, model_id, filter_=_TAGGABLE if taggable else None, attributes=False
+                alias,
+                vector,
+                k,
+                model_id,
+                filter_=_TAGGABLE if taggable else None,
+                attributes=False,
+                after=after,
             )
         except IndexNotFound as error:
             self._wanted.add(model_id)

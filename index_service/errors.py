@@ -9,6 +9,7 @@ IndexServiceError
 ├── InvalidVector            NaN, an infinity, or no direction
 ├── DimensionMismatch        a vector of another length than the index's
 ├── ModelMismatch            a vector of another model than the index's
+├── PositionOutOfDate        a search is to go on in another index than the one it was begun in
 ├── InvalidAttributePath     a path that no attribute can have
 ├── InvalidFilter            a filter that is malformed, too deep or too large
 ├── TooManyWrites            the queue in front of the store is full
@@ -104,6 +105,16 @@ class ModelMismatch(IndexServiceError):
         self.index = index
         self.expected = expected
         self.got = got
+
+
+class PositionOutOfDate(IndexServiceError):
+    """A search is to go on in another index than the one it was begun in."""
+
+    def __init__(self, index: str) -> None:
+        super().__init__(
+            f'The search was begun in another index than "{index}", so there is no place in this one to go on from. '
+            "Search again from the beginning."
+        )
 
 
 class InvalidAttributePath(IndexServiceError):

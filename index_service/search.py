@@ -53,12 +53,13 @@ def search(
             rows[number].append(part.rows[positions])
             found[number].append(distances(queries[number], part.vectors[positions]))
     return [
-        _rank(np.concatenate(rows[number]), np.concatenate(found[number]), k, without[number])
+        ranked(np.concatenate(rows[number]), np.concatenate(found[number]), k, without[number])
         for number in range(len(queries))
     ], compared_all
 
 
-def _rank(rows: Rows, found: NDArray[np.float32], k: int, left_out: int | None) -> Hits:
+def ranked(rows: Rows, found: NDArray[np.float32], k: int, left_out: int | None) -> Hits:
+    """Returns the `k` first of rows (n,) at distances (n,), without one."""
     order = np.lexsort((rows, found))
     if left_out is not None:
         order = order[rows[order] != left_out]

@@ -164,11 +164,20 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
 
 def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
+    if searches.goes_on(request):
+        index.check_uid(request.index_uid)
     if searches.has_vectors(request):
         index.check_model(request.model_id)
     terms = searches.to_terms(request, index.definition.dimension)
-    answer = index.search(terms.queries, terms.k, terms.condition, attributes=terms.paths != (), recall=terms.recall)
-    return searches.from_answer(answer, terms.paths)
+    answer = index.search(
+        terms.queries,
+        terms.k,
+        terms.condition,
+        attributes=terms.paths != (),
+        recall=terms.recall,
+        after=terms.after,
+    )
+    return searches.from_answer(answer, terms.paths, index.uid)
 
 
 def _get_items(index: VectorIndex, request: pb.GetItemsRequest) -> pb.GetItemsResponse:

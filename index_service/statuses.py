@@ -64,6 +64,11 @@ ERRORS: ErrorTable = {
     ),
     errors.DimensionMismatch: _dimension_mismatch,
     errors.ModelMismatch: _model_mismatch,
+    errors.PositionOutOfDate: lambda error: ErrorStatus(
+        StatusCode.INVALID_ARGUMENT,
+        reasons.ERROR_REASON_INVALID_PAGE_TOKEN,
+        fields=(FieldViolation("index_uid", str(error)),),
+    ),
     errors.TooManyWrites: lambda _: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
     ),

@@ -18,13 +18,13 @@ import structlog
 from index_service.definition import IndexDefinition
 from index_service.durable_files import size_bytes
 from index_service.engines.contract import Engine, Tuned
-from index_service.errors import IndexNotFound, IndexServiceError, ItemNotFound, ModelMismatch
+from index_service.errors import IndexNotFound, IndexServiceError, ItemNotFound, ModelMismatch, PositionOutOfDate
 from index_service.filters import Filter
 from index_service.group_commit import GroupCommit
 from index_service.merging import Merger, Progress, Thresholds
+from index_service.paging import Position, search_behind
 from index_service.reads import StoredItem, StoreReader
 from index_service.recovery import recover
-from index_service.search import search
 from index_service.snapshot import Published, Snapshot
 from index_service.store import Store
 from index_service.vectors import Vectors
@@ -39,6 +39,7 @@ class Neighbor:
 
     id: str
     distance: float
+    row: int
     attributes: str | None
 
 
@@ -116,6 +117,20 @@ class VectorIndex:
         if model_id != self.definition.model_id:
             raise ModelMismatch(self.definition.name, self.definition.model_id, model_id)
 
+    @property
+    def uid(self) -> str:
+        """What no other index has or had, not even one of the same name."""
+        return self._store.uid
+
+    def check_uid(self, uid: str) -> None:
+        """Checks that positions among an index's rows are positions here.
+
+        Raises:
+            PositionOutOfDate: that was another index.
+        """
+        if uid != self.uid:
+            raise PositionOutOfDate(self.definition.name)
+
     def upsert(self, write: Upsert) -> Future[Written]:
         """Writes items as a whole; the future is done when they are on disk and searchable.
 
@@ -149,10 +164,12 @@ class VectorIndex:
         *,
         attributes: bool,
         recall: float | None = None,
+        after: Sequence[Position | None] | None = None,
     ) -> Answer:
         """Finds the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
 
-        ``recall``: share of the true neighbours to aim at; None means the index's target, 1 compares all.
+        ``recall``: share of the true neighbours to aim at; None means the index's target, 1 compares all. ``after``:
+        where it has a position for a query, the nearest behind it are found.
 
         Raises:
             ItemNotFound: an id that the index does not have.
@@ -161,12 +178,14 @@ class VectorIndex:
         with self._pin() as (reader, snapshot):
             vectors, without = self._targets(reader, queries)
             among = None if condition is None else reader.rows(condition)
-            hits, compared_all = search(snapshot, vectors, k, without, among, recall or self.definition.recall_target)
+            aim = recall or self.definition.recall_target
+            after = after or [None] * len(queries)
+            hits, compared_all = search_behind(snapshot, vectors, k, without, after, among, aim)
             rows = np.unique(np.concatenate([hit.rows for hit in hits]))
             items = reader.items_of(rows, attributes=attributes)
         neighbors = tuple(
             tuple(
-                Neighbor(items[row].id, distance, items[row].attributes)
+                Neighbor(items[row].id, distance, row, items[row].attributes)
                 for row, distance in zip(hit.rows.tolist(), hit.distances.tolist(), strict=True)
             )
             for hit in hits

@@ -75,11 +75,44 @@ def nearest(queries: Vectors, k: int, rows: Vectors, counting: Mask) -> list[Pos
     return _largest_products(queries, k, rows, None if count == len(rows) else ~counting)
 
 
-def _largest_products(queries: Vectors, k: int, rows: Vectors, left_out: Mask | None) -> list[Positions]:
+def nearest_behind(query: Vectors, distance: float, k: int, rows: Vectors, counting: Mask) -> Positions:
+    """Finds positions that contain the `k` nearest of those rows that count and lie at a distance or beyond.
+
+    All of them are found, with every tie at both ends; a few nearer ones and a few more may be returned, so the caller
+    sifts and ranks them by `distances`. The order is that of the rows.
+
+    Args:
+        query: float32 (dimension,) of length 1.
+        distance: as `distances` computed it for this query.
+        k: how many are wanted.
+        rows: float32 (n, dimension).
+        counting: bool (n,).
+    """
+    count = int(np.count_nonzero(counting))
+    if count < _GATHER_SHARE * len(rows):
+        positions = np.flatnonzero(counting)
+        everything = np.ones(count, dtype=np.bool_)
+        return positions[nearest_behind(query, distance, k, rows[positions], everything)]
+    products = rows @ query
+    margin = _margin(rows.shape[1])
+    cosine = np.float32(1 - distance * distance / 2)
+    found = counting & (products <= cosine + margin)
+    surely_behind = products[found & (products < cosine - margin)]
+    if len(surely_behind) > k:
+        kth = np.partition(surely_behind, len(surely_behind) - k)[len(surely_behind) - k]
+        found &= products >= kth - margin
+    return np.flatnonzero(found)
+
+
+def _margin(dimension: int) -> np.float32:
+    """Returns by how much products in float32 may be off when two of them, or one and a distance, are compared."""
     # |computed − true product| ≤ dimension·ε for rows of length 1 (Higham, Accuracy and Stability, §3.1); twice,
-    # because both the k-th and the one held against it may be off; and again for rows that are of length 1 only to
-    # within ε.
-    margin = np.float32(4 * rows.shape[1] * np.finfo(np.float32).eps)
+    # because both of two may be off; and again for rows that are of length 1 only to within ε.
+    return np.float32(4 * dimension * np.finfo(np.float32).eps)
+
+
+def _largest_products(queries: Vectors, k: int, rows: Vectors, left_out: Mask | None) -> list[Positions]:
+    margin = _margin(rows.shape[1])
     found: list[Positions] = []
     chunk = max(1, _PRODUCT_CELLS // len(rows))
     for start in range(0, len(queries), chunk):

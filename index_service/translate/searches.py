@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from semsearch.index.v1 import index_service_pb2 as pb
@@ -9,11 +10,12 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from index_service.attributes import AttributePath
 from index_service.errors import InvalidAttributePath
 from index_service.filters import Filter
+from index_service.paging import Position
 from index_service.translate.filters import to_filter
 from index_service.translate.items import to_id, to_vectors
 from index_service.translate.structs import attributes_struct
 from index_service.vector_index import Answer, Neighbor
-from index_service.vectors import Vectors
+from index_service.vectors import MAX_DISTANCE, Vectors
 from serving.errors import InvalidField
 
 MAX_QUERIES = 1_000
@@ -25,9 +27,14 @@ _NOTHING = "-"
 
 @dataclass(frozen=True)
 class SearchTerms:
-    """A checked search; `paths` of attributes to return, None for all, empty for none; `recall` None: the index's."""
+    """A checked search.
+
+    ``after``: where each query goes on. ``paths``: attributes to return, None for all, empty for none. ``recall``: None
+    means the index's target.
+    """
 
     queries: tuple[Vectors | str, ...]
+    after: tuple[Position | None, ...]
     k: int
     condition: Filter | None
     paths: tuple[AttributePath, ...] | None
@@ -50,6 +57,7 @@ def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
         raise InvalidField("recall", f"must be 0 to 1, 0 meaning the index's target; it was {message.recall:g}.")
     return SearchTerms(
         _queries(message, dimension),
+        tuple(_position(query, number) for number, query in enumerate(message.queries)),
         message.k,
         to_filter(message.filter),
         _paths(message),
@@ -62,7 +70,12 @@ def has_vectors(message: pb.SearchRequest) -> bool:
     return any(query.HasField("vector") for query in message.queries)
 
 
-def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None) -> pb.SearchResponse:
+def goes_on(message: pb.SearchRequest) -> bool:
+    """Tells whether a query goes on where an earlier one ended."""
+    return any(query.HasField("after") for query in message.queries)
+
+
+def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None, index_uid: str) -> pb.SearchResponse:
     """Returns the neighbours, with the attributes that `paths` point to."""
     return pb.SearchResponse(
         results=[
@@ -70,15 +83,30 @@ def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None) -> pb.S
             for neighbors in answer.neighbors
         ],
         exact=answer.exact,
+        index_uid=index_uid,
     )
 
 
 def _neighbor(neighbor: Neighbor, paths: tuple[AttributePath, ...] | None) -> pb.Neighbor:
     if neighbor.attributes is None:
-        return pb.Neighbor(id=neighbor.id, distance=neighbor.distance)
+        return pb.Neighbor(id=neighbor.id, distance=neighbor.distance, row=neighbor.row)
     return pb.Neighbor(
-        id=neighbor.id, distance=neighbor.distance, attributes=attributes_struct(neighbor.attributes, paths)
+        id=neighbor.id,
+        distance=neighbor.distance,
+        attributes=attributes_struct(neighbor.attributes, paths),
+        row=neighbor.row,
     )
+
+
+def _position(query: pb.SearchQuery, number: int) -> Position | None:
+    if not query.HasField("after"):
+        return None
+    field, after = f"queries[{number}].after", query.after
+    if math.isnan(after.distance) or not 0 <= after.distance <= MAX_DISTANCE:
+        raise InvalidField(f"{field}.distance", f"must be 0 to {MAX_DISTANCE:g}; it was {after.distance:g}.")
+    if min(after.row, after.rank) < 0:
+        raise InvalidField(field, "has a negative row or rank.")
+    return Position(after.distance, after.row, after.rank)
 
 
 def _queries(message: pb.SearchRequest, dimension: int) -> tuple[Vectors | str, ...]:

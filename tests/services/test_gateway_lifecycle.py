@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
 from semsearch.v1 import gallery_service_pb2 as gallery
+from semsearch.v1 import model_service_pb2
 from semsearch.v1 import search_service_pb2 as search
 
 from tests.services.gateway_stack import (
@@ -26,7 +27,7 @@ from tests.services.gateway_stack import (
     service,
     wait_for_health,
 )
-from tests.unit.gateway.doubles import COLORS, picture
+from tests.unit.gateway.doubles import COLORS, OTHER_MODEL, picture
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -148,6 +149,44 @@ async def test_acknowledged_images_and_page_tokens_outlive_the_gateway(tmp_path:
                 tokens.append(page.next_page_token)
                 assert len(page.images) == 2 - start
         assert tokens[1] == ""
+
+
+async def test_a_search_goes_on_after_restarts_and_is_refused_after_a_switch_of_models(tmp_path: Path) -> None:
+    request = search.SearchByTextRequest(query="red", min_relevance=0, page_size=2)
+    similar = search.SimilarWordsRequest(query="red", page_size=2)
+    shown: list[str] = []
+    words: list[str] = []
+    async with color_embedder() as (embedder, embedder_port):
+        for _ in range(3):
+            async with (
+                service("index_service", "--port=0", f"--data={tmp_path}") as index,
+                service("gateway", *flags(tmp_path, embedder_port, index.port)) as gateway,
+                grpc.aio.insecure_channel(gateway.address) as channel,
+            ):
+                stack = Stack(channel, embedder, tmp_path)
+                await stack.wait_until_serving("")
+                if not shown:
+                    await stack.index("", [image(n, picture("red", seed=n), f"{n}") for n in range(6)])
+                page = await stack.search.SearchByText(request)
+                shown += [match.image.id for match in page.matches]
+                of_words = await stack.search.SimilarWords(similar)
+                words += [each.word for each in of_words.words]
+                if page.next_page_token:
+                    request.page_token, similar.page_token = page.next_page_token, of_words.next_page_token
+                    continue
+                activation = model_service_pb2.ActivateModelRequest(id=OTHER_MODEL.id)
+                async for _progress in stack.models.ActivateModel(activation):
+                    pass
+                await stack.wait_until_serving("")
+                for call in (stack.search.SearchByText(request), stack.search.SimilarWords(similar)):
+                    with pytest.raises(grpc.RpcError) as caught:
+                        await call
+                    assert reason(caught.value) == "INVALID_PAGE_TOKEN"
+                    assert "switched to another model" in (caught.value.details() or "")
+                request.page_token = ""
+                assert len((await stack.search.SearchByText(request)).matches) == 2
+    assert sorted(shown) == [f"{n}" for n in range(6)]
+    assert len(words) == len(set(words)) == 6
 
 
 async def test_a_stop_ends_in_time_and_with_status_0(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 
 import grpc
@@ -9,7 +10,7 @@ import pytest
 import pytest_asyncio
 from google.protobuf import struct_pb2
 from semsearch.v1 import gallery_service_pb2 as gallery
-from semsearch.v1 import model_service_pb2, query_pb2
+from semsearch.v1 import image_pb2, model_service_pb2, query_pb2
 from semsearch.v1 import search_service_pb2 as search
 
 from tests.services.gateway_stack import CALL_SECONDS, Stack, image, stack
@@ -80,6 +81,28 @@ async def test_pages_cover_every_match_exactly_once_in_order(stack: Stack, color
         request.page_token = page.next_page_token
     assert matches == list(whole.matches)
     assert len(matches) == len(NAMES)
+
+
+async def test_pages_do_not_move_with_what_comes_and_goes(stack: Stack) -> None:
+    name = await stack.new_collection()
+    # Of one colour, and so at one distance, but for the first byte of each.
+    await stack.index(name, [image(n, picture("red", seed=n), f"i-{n}") for n in range(30)])
+    request = search.SearchByTextRequest(query="red", collection=name, min_relevance=0, page_size=4)
+    shown: list[str] = []
+    for turn in itertools.count():
+        page = await stack.search.SearchByText(request)
+        shown += ids(page)
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+        gone = [shown[0], shown[-1]]
+        await stack.gallery.DeleteImages(gallery.DeleteImagesRequest(collection=name, ids=gone))
+        await stack.index(name, [image(turn, picture("red", seed=1_000 + turn), f"new-{turn}")])
+        change = gallery.UpdateImageRequest(image=image_pb2.Image(id=f"i-{turn}", collection=name))
+        if f"i-{turn}" not in shown:
+            await stack.gallery.UpdateImage(change)
+    assert len(shown) == len(set(shown))
+    assert set(shown) >= {f"i-{n}" for n in range(30)}
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,20 @@ def search(**fields: object) -> Call:
     return lambda stub: stub.Search(request)
 
 
+def behind(uid: str | None = None, **position: float) -> Call:
+    """A search behind a position, of the index that answers now unless another `uid` is given."""
+
+    def call(stub: Stub) -> object:
+        first = pb.SearchRequest(index="items", k=1, model_id="m", queries=[query(X)])
+        request = pb.SearchRequest()
+        request.CopyFrom(first)
+        request.index_uid = stub.Search(first).index_uid if uid is None else uid
+        request.queries[0].after.CopyFrom(pb.Position(**position))
+        return stub.Search(request)
+
+    return call
+
+
 def listed(**fields: object) -> Call:
     return lambda stub: stub.ListItems(pb.ListItemsRequest(**{"index": "items", **fields}))
 
@@ -246,6 +260,13 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
         "INVALID_PAGE_TOKEN",
         "page_token",
     ),
+    "distance nan": (behind(distance=math.nan), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
+    "distance negative": (behind(distance=-0.1), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
+    "distance above two": (behind(distance=2.1), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
+    "row negative": (behind(row=-1), INVALID, "INVALID_FIELD", "queries[0].after"),
+    "rank negative": (behind(rank=-1), INVALID, "INVALID_FIELD", "queries[0].after"),
+    "position of no index": (behind(uid=""), INVALID, "INVALID_PAGE_TOKEN", "index_uid"),
+    "position of another index": (behind(uid="0" * 32), INVALID, "INVALID_PAGE_TOKEN", "index_uid"),
     # filters
     "no test": (filtered({"must": [{"field": "a"}]}), INVALID, "INVALID_FILTER", "filter.must[0]"),
     "no field": (

@@ -1,9 +1,10 @@
 """Every RPC of the index service, over real gRPC to a real process."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -12,6 +13,7 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.v1 import query_pb2
 
 from tests.services.index_process import IndexProcess, index_process, item, query
+from tests.services.service_process import Refusal
 
 X, Y, Z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
 
@@ -137,6 +139,72 @@ def test_attributes_come_back_as_they_were_sent(service: IndexProcess, index: st
         pb.SearchRequest(index=index, k=1, queries=[query(X)], model_id="m", attributes_mask=FieldMask(paths=["-"]))
     )
     assert not bare.results[0].neighbors[0].HasField("attributes")
+
+
+def walk(
+    service: IndexProcess, request: pb.SearchRequest, between: Callable[[], object] = lambda: None
+) -> Iterator[pb.SearchResponse]:
+    """Yields page after page of a request of one query."""
+    request = pb.SearchRequest.FromString(request.SerializeToString())
+    while True:
+        response = service.stub.Search(request)
+        (result,) = response.results
+        if not result.neighbors:
+            return
+        yield response
+        last, rank = result.neighbors[-1], request.queries[0].after.rank + len(result.neighbors)
+        request.queries[0].after.CopyFrom(pb.Position(distance=last.distance, row=last.row, rank=rank))
+        request.index_uid = response.index_uid
+        between()
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_pages_show_each_item_once_equals_in_the_order_of_age(service: IndexProcess, index: str, k: int) -> None:
+    upsert(service, index, *(item(f"i{number:02}", (X, Y, [1.0, 1.0, 0.0])[number % 3]) for number in range(30)))
+    request = pb.SearchRequest(index=index, k=k, model_id="m", queries=[query([1.0, 0.2, 0.0])])
+    found = [each for page in walk(service, request) for each in ids(page)[0]]
+    assert found == [f"i{number:02}" for first in (0, 2, 1) for number in range(first, 30, 3)]
+    service.stub.DeleteIndex(pb.DeleteIndexRequest(name=index))
+
+
+def test_pages_do_not_move_with_what_comes_and_goes(service: IndexProcess, index: str) -> None:
+    upsert(service, index, *(item(f"i{number}", [1.0, number / 10, 0.0], kind="old") for number in range(12)))
+    request = pb.SearchRequest(index=index, k=3, model_id="m", queries=[query(X)])
+    pages = walk(service, request)
+    assert ids(next(pages)) == [["i0", "i1", "i2"]]
+    service.stub.DeleteItems(pb.DeleteItemsRequest(index=index, ids=["i0", "i2", "i4"]))
+    upsert(service, index, item("near", X), item("far", [1.0, 0.55, 0.0]), item("i5", [], kind="new"))
+    assert ids(next(pages)) == [["i3", "i5", "far"]]
+    upsert(service, index, item("i6", X), item("i1", [1.0, 0.75, 0.0]))  # from behind to before, and the other way
+    assert ids(next(pages)) == [["i7", "i1", "i8"]]
+
+
+def test_each_query_of_a_call_goes_on_from_its_own_place(service: IndexProcess, index: str) -> None:
+    upsert(service, index, item("x", X), item("y", Y), item("z", Z))
+    request = pb.SearchRequest(
+        index=index, k=1, model_id="m", queries=[query(X), query(Y), pb.SearchQuery(item_id="z")]
+    )
+    first = service.stub.Search(request)
+    request.index_uid = first.index_uid
+    for number in (1, 2):
+        (last,) = first.results[number].neighbors
+        request.queries[number].after.CopyFrom(pb.Position(distance=last.distance, row=last.row, rank=1))
+    assert ids(first) == [["x"], ["y"], ["x"]]
+    assert ids(service.stub.Search(request)) == [["x"], ["x"], ["y"]]
+
+
+def test_a_place_in_an_index_is_none_in_the_next_of_its_name(service: IndexProcess, index: str) -> None:
+    upsert(service, index, item("x", X), item("y", Y))
+    definition = service.stub.GetIndex(pb.GetIndexRequest(name=index)).index
+    request = pb.SearchRequest(index=index, k=1, model_id="m", queries=[query(X)])
+    pages = walk(service, request)
+    next(pages)
+    service.stub.DeleteIndex(pb.DeleteIndexRequest(name=index))
+    service.stub.CreateIndex(pb.CreateIndexRequest(index=definition))
+    upsert(service, index, item("x", X), item("y", Y))
+    with pytest.raises(grpc.RpcError) as caught:
+        next(pages)
+    assert Refusal.of(caught.value).reason == "INVALID_PAGE_TOKEN"
 
 
 def test_an_item_without_a_vector_changes_attributes_only(service: IndexProcess, index: str) -> None:
@@ -269,9 +337,14 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         first.stub.SetAlias(pb.SetAliasRequest(alias="current", index="kept"))
         expected = first.stub.Search(search)
         token = first.stub.ListItems(pb.ListItemsRequest(index="current", page_size=10)).next_page_token
+        behind = pb.SearchRequest(index="current", k=15, queries=search.queries[:1], model_id="m")
+        behind.index_uid = expected.index_uid
+        last = expected.results[0].neighbors[4]
+        behind.queries[0].after.CopyFrom(pb.Position(distance=last.distance, row=last.row, rank=5))
         assert first.stop() == 0
     with index_process(tmp_path) as second:
         assert second.stub.Search(search) == expected
+        assert list(second.stub.Search(behind).results[0].neighbors) == list(expected.results[0].neighbors[5:])
         page = second.stub.ListItems(pb.ListItemsRequest(index="current", page_size=3, page_token=token))
         assert [each.id for each in page.items] == ["11", "12", "13"]  # 3 is deleted
         assert second.stop() == 0

@@ -20,8 +20,9 @@ from gateway.ingest_results import Acknowledgement, UploadResult
 from gateway.model_switch import ModelSwitch
 from gateway.models import ModelCatalog
 from gateway.placements import Placements
+from gateway.query_vectors import QueryVectors
 from gateway.readiness import Readiness
-from gateway.search import QueryVectors, Search
+from gateway.search import Search
 from gateway.switch_state import SwitchState
 from gateway.tagging import Tagging
 from gateway.vector_index import Attributes

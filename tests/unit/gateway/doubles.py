@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -40,12 +41,22 @@ from gateway.errors import (
     ModelMismatch,
     ModelNotFound,
     Overloaded,
+    PositionOutOfDate,
     Refusal,
     Refused,
     UnknownWords,
 )
 from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
-from gateway.vector_index import MAX_ITEMS_A_CALL, Attributes, IndexInfo, Item, Neighbor, NewIndex
+from gateway.vector_index import (
+    MAX_ITEMS_A_CALL,
+    MAX_NEIGHBORS,
+    Attributes,
+    IndexInfo,
+    Item,
+    Neighbor,
+    NewIndex,
+    Position,
+)
 
 COLORS: Mapping[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
@@ -212,6 +223,9 @@ class _Index:
     items: dict[str, Item] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)  # each item's place in lists, never used again
     last_sequence: int = 0
+    rows: dict[str, int] = field(default_factory=dict)  # each item's place among equals, another with each vector
+    last_row: int = 0
+    uid: str = field(default_factory=lambda: secrets.token_hex(8))
     create_time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -260,6 +274,9 @@ class MemoryIndex:
         for item in items:
             assert "/" not in item.id
             vector = item.vector if item.vector is not None else index.items[item.id].vector
+            if item.vector is not None:
+                index.last_row += 1
+                index.rows[item.id] = index.last_row
             index.items[item.id] = Item(item.id, item.attributes, vector)
             if item.id not in index.sequences:
                 index.last_sequence += 1
@@ -301,17 +318,26 @@ class MemoryIndex:
         *,
         filter_: Filter | None = None,
         attributes: bool = True,
+        after: Position | None = None,
     ) -> Sequence[Neighbor]:
+        assert 1 <= k <= MAX_NEIGHBORS
         index = self._index(name)
+        if after and after.index_uid != index.uid:
+            raise PositionOutOfDate(refusal("INVALID_PAGE_TOKEN", "Another index."))
         if model_id != index.definition.model_id:
             raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
         found = []
         for item in index.items.values():
             if item.vector is not None and (filter_ is None or passes(filter_, item.attributes)):
                 cosine = float(np.clip(np.dot(item.vector, vector), -1, 1))
-                distance = float(np.sqrt(2 - 2 * cosine))
-                found.append(Neighbor(item.id, distance, item.attributes if attributes else {}))
-        return sorted(found, key=lambda each: each.distance)[:k]
+                place = float(np.sqrt(2 - 2 * cosine)), index.rows[item.id]
+                if after is None or place > (after.distance, after.row):
+                    found.append((place, item))
+        found.sort(key=lambda each: each[0])
+        return [
+            Neighbor(item.id, item.attributes if attributes else {}, Position(index.uid, *place, rank))
+            for rank, (place, item) in enumerate(found[:k], 1 + (after.rank if after else 0))
+        ]
 
     async def optimize(self, name: str) -> None:
         self.optimized.append(self._index(name).definition.name)

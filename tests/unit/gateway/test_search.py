@@ -16,14 +16,15 @@ from gateway.embedding import Crop, Logistic, Term, TextQuery
 from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, UnknownWords, WordsNotReady
 from gateway.filters import Condition, Equals, Filter
 from gateway.placements import Placement
-from gateway.search import ImageMatches, ImageSource, Page, Scope
+from gateway.query_vectors import ImageSource
+from gateway.search import ImageMatches, Page, Scope
 from gateway.vector_index import NewIndex
 from tests.unit.gateway.core import Core, until, upload
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, picture
 
 NAMES = ["red", "green", "blue", "yellow", "purple", "orange"]
 EVERYTHING = Scope("gallery", min_relevance=0.0)
-FIRST = Page(0, 20)
+FIRST = Page(20)
 
 
 @pytest.fixture
@@ -60,20 +61,7 @@ async def test_by_default_only_what_the_model_calls_relevant_is_found(gallery: C
     assert ids(found) == ["red"]
     nothing = await gallery.search.by_text(TextQuery("the"), "query", Scope("gallery", min_relevance=0.999), FIRST)
     assert nothing.matches == ()
-    assert nothing.next_offset is None
-
-
-@pytest.mark.parametrize("size", [1, 2, 4, 5, 6, 7])
-async def test_pages_cover_every_match_exactly_once(gallery: Core, size: int) -> None:
-    whole = await gallery.search.by_text(TextQuery("red"), "query", EVERYTHING, FIRST)
-    offset: int | None = 0
-    paged = []
-    while offset is not None:
-        page = await gallery.search.by_text(TextQuery("red"), "query", EVERYTHING, Page(offset, size))
-        assert 0 < len(page.matches) <= size
-        paged += list(page.matches)
-        offset = page.next_offset
-    assert paged == list(whole.matches)
+    assert nothing.next is None
 
 
 async def test_a_filter_is_about_the_callers_attributes(gallery: Core) -> None:
@@ -93,8 +81,6 @@ async def test_a_stored_image_is_left_out_of_its_own_matches(gallery: Core) -> N
     found = await gallery.search.by_image(ImageSource(image_id="red"), (), Scope("gallery"), FIRST)
     assert set(ids(found)) == set(NAMES) - {"red"}
     assert ids(found)[0] == "orange"
-    first = await gallery.search.by_image(ImageSource(image_id="red"), (), Scope("gallery"), Page(0, 5))
-    assert first.next_offset is None
 
 
 async def test_bytes_find_their_like(gallery: Core) -> None:
@@ -169,20 +155,9 @@ async def test_a_search_is_two_calls_to_other_services(gallery: Core) -> None:
 
 
 async def test_similar_words_leave_out_those_of_the_query(tagging: Core) -> None:
-    found = await tagging.search.similar_words(TextQuery("red orange"), "query", Page(0, 3))
+    found = await tagging.search.similar_words(TextQuery("red orange"), "query", Page(3))
     assert not {"red", "orange"} & {word.word for word in found.words}
     assert len(found.words) == 3
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-async def test_pages_of_similar_words_cover_every_word_exactly_once(tagging: Core, size: int) -> None:
-    offset: int | None = 0
-    words: list[str] = []
-    while offset is not None:
-        page = await tagging.search.similar_words(TextQuery("red -blue"), "query", Page(offset, size))
-        words += [word.word for word in page.words]
-        offset = page.next_offset
-    assert sorted(words) == sorted(word for word in COLORS if word not in {"red", "blue", "sky/blue"})
 
 
 async def test_tags_come_from_the_vocabulary_of_what_can_be_seen(tagging: Core) -> None:

@@ -30,6 +30,7 @@ EXAMPLES: list[GatewayError] = [
     errors.CollectionExists("c"),
     errors.CollectionOfOtherModel("c"),
     errors.ListingOutOfDate(),
+    errors.SearchOutOfDate(),
     errors.UnknownModel("m"),
     errors.AmbiguousModel("m", ["m@sha256:0", "m@sha256:1"]),
     errors.SwitchUnderWay("m"),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index_service.vectors import NoDirection, distances, nearest, unit
+from index_service.vectors import NoDirection, distances, nearest, nearest_behind, unit
 
 
 def random_units(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
@@ -46,6 +46,59 @@ def test_distance_is_that_of_the_cosine(seed: int, dimension: int) -> None:
     found = distances(query.astype(np.float32), np.stack(rest).astype(np.float32))
     assert not np.isnan(found).any()
     np.testing.assert_allclose(found, np.sqrt(2 - 2 * cosines), atol=1e-3)
+
+
+# Pages begin behind a distance, so it must come out the same to the last bit in every search.
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    dimension=st.integers(1, 70) | st.sampled_from([300, 301, 512, 4_096]),
+    count=st.integers(1, 40) | st.just(500),
+    picks=st.lists(st.integers(0, 39), min_size=1, max_size=60),
+    offset=st.integers(0, 3),
+)
+def test_a_distance_depends_on_nothing_but_the_two_vectors(
+    seed: int, dimension: int, count: int, picks: list[int], offset: int
+) -> None:
+    query, *_ = vectors = random_units(seed, count + 1, dimension)
+    rows = vectors[1:]
+    together = distances(query, rows)
+    chosen = np.array(picks) % count
+    np.testing.assert_array_equal(distances(query, rows[chosen]), together[chosen])
+    np.testing.assert_array_equal(np.concatenate([distances(query, row[None, :]) for row in rows]), together)
+    np.testing.assert_array_equal(distances(query, rows[::-1]), together[::-1])
+    # Elsewhere in memory, as rows of a mapped file or of a buffer are.
+    moved = np.empty(rows.size + offset, dtype=np.float32)[offset:].reshape(rows.shape)
+    moved[:] = rows
+    np.testing.assert_array_equal(distances(query.copy(), moved), together)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(1, 60),
+    k=st.integers(1, 70),
+    place=st.integers(0, 59),
+    share=st.sampled_from([0.05, 0.2, 0.5, 1.0]),
+    copies=st.booleans(),
+)
+def test_every_row_from_a_distance_up_to_the_kth_behind_it_is_proposed(
+    seed: int, count: int, k: int, place: int, share: float, copies: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    rows = random_units(seed, count, 8)
+    if copies:
+        rows = rows[generator.integers(0, max(1, count // 4), count)]
+    counting = generator.random(count) < share
+    (query,) = random_units(seed + 1, 1, 8)
+    exact = distances(query, rows)
+    after = float(exact[place % count])
+    found = nearest_behind(query, after, k, rows, counting)
+    behind = np.sort(exact[counting & (exact > after)])
+    last = behind[k - 1] if len(behind) >= k else np.inf
+    must = np.flatnonzero(counting & (exact >= after) & (exact <= last))
+    assert counting[found].all()
+    assert set(must.tolist()) <= set(found.tolist())
 
 
 @settings(deadline=None)
