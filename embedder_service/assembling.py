@@ -3,7 +3,7 @@
 The commit point is one rename: the model is there whole, with every check passed, or not at all.
 
 1. Every file of the manifest is put into a temporary folder: a copy of what ships, a link to what does not change.
-2. The manifest is put beside them, and all is synced.
+2. The manifest, and the model's card if there is one, are put beside them, and all is synced.
 3. The folder is opened as the embedder would open it: checksums, shapes, self-test.
 4. It is renamed to its place, and the parent is synced.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from embedder_service.bundle.manifest import File, Manifest
-from embedder_service.bundle.reading import MANIFEST, open_bundle
+from embedder_service.bundle.reading import CARD, MANIFEST, open_bundle
 from embedder_service.durable_files import link_or_copy, publish, sha256, sync
 from embedder_service.errors import RecipeUnusable
 from embedder_service.recipes import OpenedRecipe
@@ -42,6 +42,8 @@ def assemble(opened: OpenedRecipe, fetched: Mapping[str, Path], bundles: Bundles
     for file in opened.shared:
         link_or_copy(_find(file, at_hand, opened), folder / file.name)
     shutil.copyfile(opened.folder / MANIFEST, folder / MANIFEST)
+    if (opened.folder / CARD).exists():
+        shutil.copyfile(opened.folder / CARD, folder / CARD)
     for path in (*folder.iterdir(), folder):
         sync(path)
     open_bundle(folder)

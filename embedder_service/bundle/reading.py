@@ -19,9 +19,11 @@ from embedder_service.durable_files import sha256
 from embedder_service.errors import BundleDamaged
 from embedder_service.network import Network
 
-__all__ = ["MANIFEST", "SELF_TEST", "TOLERANCE", "Bundle", "WordTable", "check_files", "open_bundle", "peek"]
+__all__ = ["CARD", "MANIFEST", "SELF_TEST", "TOLERANCE", "Bundle", "WordTable", "check_files", "open_bundle", "peek"]
 
 MANIFEST = "manifest.json"
+# The model's card, for people: it tells the bundle's id and figures measured with it, so it is no part of either.
+CARD = "card.md"
 SELF_TEST = "selftest.npz"
 TOLERANCE = 1e-3
 TFLITE_TOLERANCE = 0.05

@@ -150,18 +150,19 @@ def evaluate_photos(
 @app.command()
 @one_sentence
 def card(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, or of the recipe that makes it.")],
     report: Annotated[Path, typer.Option(help="The report.json that `evaluate --out` wrote of it.")],
-    out: Annotated[Path, typer.Option(help="Markdown file to write.")],
+    out: Annotated[Path | None, typer.Option(help="Another Markdown file to write it to.")] = None,
 ) -> None:
-    """Write a bundle's model card from its manifest and its evaluation."""
-    from embedder_service.bundle.reading import peek
+    """Write a bundle's model card into it, from its manifest and its evaluation."""
+    from embedder_service.bundle.reading import CARD, peek
     from trainer.model_card import card_text, read_report
 
     text = card_text(peek(bundle), read_report(report))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
-    console.print(f"card in {out}")
+    for path in (bundle / CARD, *([out] if out else [])):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        console.print(f"card in {path}")
 
 
 def _classes(images: list[Path], labels: Path | None) -> tuple[ClassWords, ...]:

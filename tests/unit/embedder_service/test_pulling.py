@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from embedder_service import downloads, pulling
-from embedder_service.bundle.reading import open_bundle, peek
+from embedder_service.bundle.reading import CARD, open_bundle, peek
 from embedder_service.errors import DownloadFailed, DownloadWrong, RecipeNotFound, RecipeUnusable, StorageFull
 from embedder_service.models import ModelFolder
 from embedder_service.pulling import Progress, Pulls
@@ -74,6 +74,14 @@ async def test_a_recipe_becomes_a_bundle_that_opens(place: Place, bundles: Path)
     assert left_over(place) == [".pull-small.lock"]
     words = (bundles / "default" / "words.npy").stat()
     assert (place.target / "words.npy").stat().st_ino == words.st_ino
+
+
+async def test_the_models_card_comes_with_it_and_its_text_is_no_part_of_the_model(place: Place) -> None:
+    (place.recipe / CARD).write_text("# Small\n")
+    await pull(place)
+    assert (place.target / CARD).read_text() == "# Small\n"
+    (place.target / CARD).write_text("# Small, told better\n")
+    open_bundle(place.target)
 
 
 async def test_a_model_that_is_there_is_not_made_again(place: Place) -> None:

@@ -142,6 +142,7 @@ def test_a_report_has_baselines_other_bundles_plots_and_a_card(folder: Path, tmp
 
     done("card", folder / "bundle", "--report", tmp_path / "report" / "report.json", "--out", tmp_path / "card.md")
     assert (tmp_path / "card.md").read_text().startswith("# Colours\n")
+    assert (folder / "bundle" / "card.md").read_text() == (tmp_path / "card.md").read_text()
 
 
 def test_a_card_is_of_the_bundle_that_was_evaluated(folder: Path, tmp_path: Path) -> None:
