@@ -20,7 +20,7 @@ INSTALLED := $(VENV)/.semsearch-installed
 STUBS := generated/protos.binpb
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 
-.PHONY: help setup run-all bench starter-setup starter protos test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench bench-index starter-setup starter protos test lint types format grpcurl lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ run-all: setup ## Start the three services, fill the gallery the first time, and
 
 bench: setup ## Measure searches and tags of the suite that `make run-all` started, beside gRPC alone
 	@$(BIN)/python -m benchmarks
+
+bench-index: setup ## Measure vector indexes side by side, ours and others: SIZES=20000,200000
+	@$(BIN)/python -m benchmarks.index $(if $(SIZES),--sizes '$(SIZES)')
 
 starter-setup: $(STARTER_DEPENDENCIES) ## Install what only making the starter needs
 
