@@ -19,8 +19,9 @@ DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
 STUBS := generated/protos.binpb
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
+BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 
-.PHONY: help setup run-all bench starter-setup starter protos test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench bench-index bench-setup starter-setup starter protos test lint types format grpcurl lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,16 @@ run-all: setup ## Start the three services, fill the gallery the first time, and
 
 bench: setup ## Measure searches and tags of the suite that `make run-all` started, beside gRPC alone
 	@$(BIN)/python -m benchmarks
+
+bench-setup: $(BENCH_DEPENDENCIES) ## Install whom `make bench-index` measures the index against
+
+# Without dependencies, which are the project's own.
+$(BENCH_DEPENDENCIES): benchmarks/index/requirements.lock $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+bench-index: bench-setup ## Measure vector indexes side by side, ours and others: SIZES=20000,200000
+	@$(BIN)/python -m benchmarks.index $(if $(SIZES),--sizes '$(SIZES)')
 
 starter-setup: $(STARTER_DEPENDENCIES) ## Install what only making the starter needs
 
@@ -90,6 +101,9 @@ lock: ## Choose the dependencies' versions anew and write requirements.lock
 		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	@cd trainer/starter && '$(abspath $(BIN))/uv' pip compile requirements.in --override overrides.txt --quiet --upgrade \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+	@cd benchmarks/index && '$(abspath $(BIN))/uv' pip compile requirements.in --constraint ../../requirements.lock --quiet \
+		--upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		-o requirements.lock
 
 clean: ## Remove what was built: environment, generated code, tools, caches; var/ and runs/ stay
 	rm -rf $(VENV) generated .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""What others search with, one small class each; `contract` says what each does."""

@@ -1,0 +1,52 @@
+"""NumPy: one product with all rows, exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.index.truth import Positions
+
+__all__ = ["CONTENDER"]
+
+_FILE = "rows.npy"
+
+
+@dataclass(frozen=True)
+class _Scan:
+    rows: NDArray[np.float32]
+
+    def set_effort(self, effort: int) -> None:
+        """There is none."""
+
+    def nearest(self, query: NDArray[np.float32], k: int) -> Positions:
+        """See `Searcher`."""
+        cosines = self.rows @ query
+        best = np.argpartition(cosines, len(cosines) - k)[-k:]
+        found: Positions = best[np.argsort(-cosines[best])]
+        return found
+
+
+@dataclass(frozen=True)
+class BareNumpy:
+    """The rows' own file, memory-mapped."""
+
+    name: str = "numpy, exact"
+    parameters: str = "float32"
+    efforts: Sequence[int] = ()
+    default_effort: int | None = None
+
+    def build(self, rows_file: Path, folder: Path) -> None:
+        """Gives the file a second name."""
+        (folder / _FILE).hardlink_to(rows_file)
+
+    def open(self, rows_file: Path, folder: Path) -> _Scan:
+        """See `Contender`."""
+        return _Scan(np.load(folder / _FILE, mmap_mode="r").view(np.ndarray))
+
+
+CONTENDER = BareNumpy()

@@ -1,0 +1,29 @@
+"""Which contenders there are, and which of them this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+
+from benchmarks.index.contenders.contract import Contender
+
+__all__ = ["PACKAGES", "load"]
+
+# By the name that --only takes: the package that pip installs.
+PACKAGES = {"numpy": "numpy", "annoy": "annoy", "hnswlib": "hnswlib", "usearch": "usearch", "faiss": "faiss-cpu"}
+
+
+def load(names: Iterable[str]) -> tuple[list[Contender], Sequence[str]]:
+    """Returns the contenders of these names, and sentences about those whose package is missing."""
+    contenders: list[Contender] = []
+    missing = []
+    for name in names:
+        try:
+            module = import_module(f"benchmarks.index.contenders.bare_{name}")
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("benchmarks"):
+                raise
+            missing.append(f"{name} was left out, its package {PACKAGES[name]} is missing: make bench-setup")
+        else:
+            contenders.append(module.CONTENDER)
+    return contenders, missing

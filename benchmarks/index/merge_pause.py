@@ -1,0 +1,69 @@
+"""How long searches take while a merge folds all rows anew, beside how long they take without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from threading import Thread
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from semsearch.index.v1 import index_service_pb2 as pb
+
+from benchmarks.index.service import INDEX, cloned, search
+from benchmarks.index.service_process import RunningService, running
+from benchmarks.load import Latencies
+
+__all__ = ["MergePause", "measure"]
+
+
+@dataclass(frozen=True)
+class MergePause:
+    """Milliseconds within which 99 of 100 searches were answered, and how long the merge took."""
+
+    p99_without_ms: float
+    p99_during_ms: float
+    merge_s: float
+
+
+def measure(data: Path, queries: NDArray[np.float32], seconds: float) -> MergePause:
+    """Searches a copy of a data folder: before a merge of all its rows, during it, and after it.
+
+    Args:
+        data: of a service that is not running, with an index of one segment.
+        queries: float32 (m, dimension), asked one after the other by one client.
+        seconds: how long to search before, and how long after.
+    """
+    asked = cycle(queries)
+    with cloned(data) as clone, running(clone) as service:
+        _searches(service, asked.__next__, _for(1.0))
+        without = _searches(service, asked.__next__, _for(seconds))
+        # With one row deleted there is something to fold.
+        service.stub.DeleteItems(pb.DeleteItemsRequest(index=INDEX, ids=["0"]))
+        merge = Thread(target=lambda: list(service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name=INDEX))))
+        merge.start()
+        during = _searches(service, asked.__next__, merge.is_alive)
+        merge.join()
+        without += _searches(service, asked.__next__, _for(seconds))
+    return MergePause(without.quantile(0.99), during.quantile(0.99), during.seconds)
+
+
+def _for(seconds: float) -> Callable[[], bool]:
+    began = perf_counter()
+    return lambda: perf_counter() - began < seconds
+
+
+def _searches(
+    service: RunningService, next_query: Callable[[], NDArray[np.float32]], going_on: Callable[[], bool]
+) -> Latencies:
+    """Searches while it goes on, once at least."""
+    began = perf_counter()
+    taken: list[float] = []
+    while not taken or going_on():
+        sent = perf_counter()
+        search(service, next_query())
+        taken.append(1000 * (perf_counter() - sent))
+    return Latencies(tuple(taken), perf_counter() - began)

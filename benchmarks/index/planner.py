@@ -1,0 +1,46 @@
+"""This project's index in process: what the service does for a search, without gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.index.service import INDEX
+from benchmarks.index.truth import Positions
+from benchmarks.index.vectors import K
+from index_service.catalog import open_catalog
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.engines.annoy import AnnoyEngine
+from index_service.engines.contract import Engine
+from index_service.engines.exact import ExactEngine
+from index_service.engines.hnsw import HnswEngine
+from index_service.merging import Thresholds
+
+__all__ = ["opened"]
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[Callable[[NDArray[np.float32]], Positions]]:
+    """Opens the index in a data folder that no service holds, and yields what searches it."""
+    with open_catalog(data / "index", _engine_of, Thresholds()) as catalog:
+        index = catalog.get(INDEX)
+
+        def search(query: NDArray[np.float32]) -> Positions:
+            (neighbors,) = index.search([query], K, None, attributes=False).neighbors
+            return np.array([int(neighbor.id) for neighbor in neighbors], dtype=np.intp)
+
+        yield search
+
+
+def _engine_of(definition: IndexDefinition) -> Engine:
+    match definition.engine:
+        case EngineKind.ANNOY:
+            return AnnoyEngine(definition.recall_target)
+        case EngineKind.HNSW:
+            return HnswEngine(definition.recall_target)
+        case EngineKind.EXACT:
+            return ExactEngine()
