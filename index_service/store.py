@@ -40,6 +40,8 @@ _SCHEMA = (
 )
 # A vector of 300 numbers fills a page of 4 KB to 88 %, one of 16 KB to 96 %.
 _PAGE_BYTES = 16_384
+# The log keeps its greatest size otherwise, which a long reader during much writing makes as large as what was written.
+_JOURNAL_BYTES = 16 * 2**20
 
 
 def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
@@ -77,6 +79,7 @@ class Store:
         writer = sqlite3.connect(_uri(path), uri=True, isolation_level=None, check_same_thread=False)
         try:
             writer.execute("PRAGMA synchronous = FULL")
+            writer.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
             _check_size(writer, path)
             meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
             version = int(meta["format_version"])

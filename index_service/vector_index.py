@@ -25,6 +25,7 @@ from index_service.merging import Merger, Progress, Thresholds
 from index_service.paging import Position, search_behind
 from index_service.reads import StoredItem, StoreReader
 from index_service.recovery import recover
+from index_service.segments import SEGMENTS_FOLDER
 from index_service.snapshot import Published, Snapshot
 from index_service.store import Store
 from index_service.vectors import Vectors
@@ -74,6 +75,7 @@ class Stats:
     live_row_count: int
     deleted_row_count: int
     disk_bytes: int
+    segment_disk_bytes: int
     repairs: tuple[str, ...]
     recall: float
     segments: tuple[SegmentStats, ...]
@@ -211,6 +213,7 @@ class VectorIndex:
             live_row_count=snapshot.live.alive_count,
             deleted_row_count=sum(segment.dead_count for segment in snapshot.segments),
             disk_bytes=size_bytes(self.folder),
+            segment_disk_bytes=size_bytes(self.folder / SEGMENTS_FOLDER),
             repairs=self._repairs,
             recall=(found + snapshot.live.alive_count) / count if count else 1.0,
             segments=segments,

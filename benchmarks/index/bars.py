@@ -85,7 +85,8 @@ def _of_engine(size: Size, figures: EngineFigures, target: float) -> Iterator[Ba
         f"{engine} engine: p99 during a merge of all rows to p99 without",
         _ratio(figures.p99_during_ms, figures.p99_without_ms), 2.0, judged=size.rows == MERGE_ROWS,
     )  # fmt: skip
-    yield from at_most(f"{engine} engine: disk to raw vectors", figures.disk_to_raw, 2.2)
+    yield from at_most(f"{engine} engine: disk of the segments to raw vectors", figures.segments_to_raw, 2.2)
+    yield from at_most(f"{engine} engine: disk of store and segments to raw vectors", figures.disk_to_raw, 2.2)
     at_restart = size.rows == _RESTART_ROWS
     yield from at_most(
         f"{engine} engine: seconds from start to first answer", figures.restart_s, 3.0, judged=at_restart

@@ -152,6 +152,7 @@ def _figures(corpus: Corpus, engine: EngineKind, built: Built) -> EngineFigures:
         engine=engine.value,
         inserts_per_s=built.figures["inserts_per_s"],
         disk_to_raw=built.figures["disk_bytes"] / corpus.rows.nbytes,
+        segments_to_raw=built.figures["segment_bytes"] / corpus.rows.nbytes,
     )
 
 

@@ -32,6 +32,7 @@ class EngineFigures:
     engine: str
     inserts_per_s: float
     disk_to_raw: float
+    segments_to_raw: float
     restart_s: float | None = None
     own_mb_after_restart: float | None = None
     p99_without_ms: float | None = None

@@ -43,7 +43,7 @@ def filled(corpus: Corpus, engine: EngineKind, target: float, tell: Callable[[st
     """Returns a folder whose data folder (`data_of`) holds all rows, in one segment.
 
     Its figures: inserts_per_s, acknowledged and so on disk, while merges went on beside as the settings' defaults have
-    it; build_s, how long OptimizeIndex took after that; disk_bytes then.
+    it; build_s, how long OptimizeIndex took after that; disk_bytes then, and of these segment_bytes.
     """
 
     def make(folder: Path) -> dict[str, float]:
@@ -52,7 +52,8 @@ def filled(corpus: Corpus, engine: EngineKind, target: float, tell: Callable[[st
             figures = {"inserts_per_s": _fill(service, corpus.rows, engine, target, tell)}
         with running(data, *_FOR_BUILDING) as service:
             figures["build_s"] = _optimize(service, engine, tell)
-            return {**figures, "disk_bytes": disk_bytes(data / "index")}
+            segments = disk_bytes(data / "index" / INDEX / "segments")
+            return {**figures, "disk_bytes": disk_bytes(data / "index"), "segment_bytes": segments}
 
     return kept(corpus.folder, f"{engine} engine", f"{target} {_source_digest()}", make)
 

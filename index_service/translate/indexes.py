@@ -121,6 +121,7 @@ def _stats(stats: Stats) -> pb.IndexStats:
         live_row_count=stats.live_row_count,
         deleted_row_count=stats.deleted_row_count,
         disk_bytes=stats.disk_bytes,
+        segment_disk_bytes=stats.segment_disk_bytes,
         repairs=stats.repairs,
         measured_recall=stats.recall,
         segments=[_segment(segment) for segment in stats.segments],
