@@ -29,6 +29,7 @@ from index_service.errors import (
     IndexInUse,
     IndexNotFound,
     IndexServiceError,
+    StorageFull,
     StoreDamaged,
 )
 from index_service.merging import Thresholds
@@ -85,8 +86,9 @@ class Catalog:
                 raise IndexExists(name, "alias")
             create(folder, replace(definition, created_microseconds=time.time_ns() // 1_000))
             self._indexes[name] = index = self._open(folder)
-        if isinstance(index, DamagedIndex):
-            raise index.problem
+            if isinstance(index, DamagedIndex):
+                self._remove(name)  # nobody was told that it is there
+                raise index.problem
         return index
 
     def get(self, name: str) -> VectorIndex:
@@ -100,6 +102,8 @@ class Catalog:
         if index is None:
             raise IndexNotFound(name)
         if isinstance(index, DamagedIndex):
+            if isinstance(index.problem, StorageFull):
+                self._merges.submit(self._open_again, index)
             raise index.problem
         return index
 
@@ -132,9 +136,7 @@ class Catalog:
             if isinstance(index, VectorIndex):
                 index.close()
                 count = index.stats().item_count
-            with storage_errors(self._folder):
-                remove_folder(self._folder / name)
-            del self._indexes[name]
+            self._remove(name)
             return count
 
     def set_alias(self, alias: str, name: str) -> str | None:
@@ -170,7 +172,26 @@ class Catalog:
             for index in self._indexes.values():
                 if isinstance(index, VectorIndex):
                     index.close()
-            self._merges.shutdown(cancel_futures=True)
+            self._indexes.clear()
+        # Not under the lock, which `_open_again` waits for.
+        self._merges.shutdown(cancel_futures=True)
+
+    def _remove(self, name: str) -> None:
+        """Removes an index that is closed; where that is not possible, it is opened again."""
+        folder = self._folder / name
+        try:
+            with storage_errors(self._folder):
+                remove_folder(folder)
+        finally:
+            del self._indexes[name]
+            if folder.exists():
+                self._indexes[name] = self._open(folder)
+
+    def _open_again(self, damaged: DamagedIndex) -> None:
+        """Opens an index for which there was no room, so that who tries again finds it."""
+        with self._lock:
+            if self._indexes.get(damaged.name) is damaged:
+                self._indexes[damaged.name] = self._open(self._folder / damaged.name)
 
     def _open(self, folder: Path) -> VectorIndex | DamagedIndex:
         problem: IndexServiceError

@@ -20,9 +20,13 @@ from pathlib import Path
 from index_service.errors import StorageFull, StoreDamaged
 
 _TEMPORARY = ".tmp-"
+# As much as SQLite wants at once: its -shm grows by 32 KB.
+_PROBE_BYTES = 2**16
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 # The low byte of an extended SQLite code is the primary one.
 _SQLITE_CANNOT_WRITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+# What SQLite also says where a file that it needs beside the database cannot be made or grow.
+_SQLITE_PERHAPS_CANNOT_WRITE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 _SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -50,8 +54,22 @@ def storage_error(error: Exception, path: Path) -> StorageFull | StoreDamaged | 
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code in _SQLITE_CANNOT_WRITE:
         return StorageFull(path, str(error))
+    if code in _SQLITE_PERHAPS_CANNOT_WRITE and (refusal := _refusal(path)):
+        return StorageFull(path, refusal)
     if code in _SQLITE_DAMAGED:
         return StoreDamaged(path, str(error))
+    return None
+
+
+def _refusal(path: Path) -> str | None:
+    """Says why nothing can be written beside a file; None if something can."""
+    probe = temporary_beside(path)
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    except OSError as error:
+        return (error.strerror or "error") if error.errno in _CANNOT_WRITE else None
+    finally:
+        probe.unlink(missing_ok=True)
     return None
 
 
@@ -93,11 +111,11 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder: first its name, at once, then what is in it, at leisure."""
+    """Removes a folder: first its name, at once, then what is in it, as far as that is possible."""
     doomed = temporary_beside(path)
     path.rename(doomed)
     sync(path.parent)
-    shutil.rmtree(doomed)
+    discard(doomed)
 
 
 def discard(temporary: Path) -> None:

@@ -6,6 +6,7 @@ manifest names it. Vectors are memory-mapped; row numbers (8 bytes each) are hel
 
 from __future__ import annotations
 
+import io
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,7 +84,10 @@ def _write_rows(folder: Path, parts: Sequence[Part]) -> int:
     part_of = np.concatenate([np.full(part.alive_count, number) for number, part in enumerate(parts)])
     position = np.concatenate([np.flatnonzero(part.alive) for part in parts])
     order = np.argsort(rows)
-    np.save(folder / _ROWS, rows[order])
+    # Not saved to the file itself: NumPy does not say why a write failed.
+    content = io.BytesIO()
+    np.save(content, rows[order])
+    (folder / _ROWS).write_bytes(content.getvalue())
     dimension = parts[0].vectors.shape[1]
     # Written, not mapped: where the disk is full, a write fails with an error, a mapped page kills the process.
     with (folder / _VECTORS).open("wb") as file:
