@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from index_service.definition import IndexDefinition
-from index_service.durable_files import publish, storage_error, storage_errors, sync, temporary_beside
+from index_service.durable_files import discard, publish, storage_error, storage_errors, sync, temporary_beside
 from index_service.errors import IndexNotFound, InvalidAttributePath, SqliteTooOld, StoreDamaged, StoreTooNew
 from index_service.filters import index_statements
 from index_service.reads import StoreReader
@@ -139,37 +139,48 @@ def create(folder: Path, definition: IndexDefinition) -> None:
         StorageFull: it cannot be written.
     """
     temporary = temporary_beside(folder)
-    path = temporary / STORE_FILE
-    with storage_errors(folder):
-        temporary.mkdir(parents=True)
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN")
-            indexes = (
-                statement
-                for number, attribute in enumerate(definition.indexed_attributes)
-                for statement in index_statements(attribute, number)
-            )
-            for statement in (*_SCHEMA, *indexes):
-                connection.execute(statement)
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [
-                    ("format_version", FORMAT_VERSION),
-                    ("uid", secrets.token_hex(16)),
-                    ("definition", definition.to_json()),
-                    ("version", 0),
-                ],
-            )
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
-        sync(path)
-        sync(temporary)
-        publish(temporary, folder)
+    try:
+        with storage_errors(folder):
+            write_empty(temporary, definition)
+            sync(temporary / STORE_FILE)
+            sync(temporary)
+            publish(temporary, folder)
+    finally:
+        discard(temporary)
+
+
+def write_empty(folder: Path, definition: IndexDefinition) -> None:
+    """Makes a folder with an empty store, complete and closed, not synced.
+
+    Raises:
+        OSError, sqlite3.Error: it cannot be written.
+    """
+    folder.mkdir(parents=True)
+    connection = sqlite3.connect(folder / STORE_FILE, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN")
+        indexes = (
+            statement
+            for number, attribute in enumerate(definition.indexed_attributes)
+            for statement in index_statements(attribute, number)
+        )
+        for statement in (*_SCHEMA, *indexes):
+            connection.execute(statement)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [
+                ("format_version", FORMAT_VERSION),
+                ("uid", secrets.token_hex(16)),
+                ("definition", definition.to_json()),
+                ("version", 0),
+            ],
+        )
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
 
 
 def _check_size(writer: sqlite3.Connection, path: Path) -> None:
