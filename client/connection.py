@@ -1,4 +1,4 @@
-"""The channel to a gateway: every call has a deadline, and every error is one of `errors.py`."""
+"""The channel to a server: every call has a deadline, and every error is one of `errors.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import grpc
 
-from client.rpc_errors import from_rpc_error
+from client.rpc_errors import GATEWAY, Peer, from_rpc_error
 
 DEFAULT_SERVER = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -26,9 +26,16 @@ class _UnaryMethod(Protocol[Q, R]):
 class Connection:
     """A channel to one server, opened with the first call. Use it as a context manager, or close it."""
 
-    def __init__(self, server: str = DEFAULT_SERVER, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
-        """Names the server ("host:port") and how long a call may take."""
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        peer: Peer = GATEWAY,
+    ) -> None:
+        """Names the server ("host:port"), how long a call may take, and what the server is."""
         self.server = server
+        self._peer = peer
         self.timeout_seconds = timeout_seconds
         options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -65,4 +72,4 @@ class Connection:
         try:
             yield
         except grpc.RpcError as error:
-            raise from_rpc_error(error, self.server) from error
+            raise from_rpc_error(error, self.server, self._peer) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -40,7 +42,20 @@ _HINTS = {
 }
 
 
-def from_rpc_error(error: grpc.RpcError, server: str) -> SemsearchError:
+@dataclass(frozen=True)
+class Peer:
+    """What a connection is to, as sentences name it, and what names its address."""
+
+    name: str
+    kind: str
+    options: str
+
+
+GATEWAY = Peer("semsearch", "a semsearch gateway", "--server or SEMSEARCH_CLIENT_SERVER")
+INDEX_SERVICE = Peer("index service", "an index service", "--index-address or SEMSEARCH_CLIENT_INDEX_ADDRESS")
+
+
+def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer = GATEWAY) -> SemsearchError:
     """Translates the error of a call to `server`."""
     status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
     if status is not None:
@@ -49,15 +64,15 @@ def from_rpc_error(error: grpc.RpcError, server: str) -> SemsearchError:
     told = error.details() if isinstance(error, grpc.Call) else str(error)
     if code == "UNAVAILABLE":
         return ServerUnreachable(
-            f"No semsearch answers at {server}.",
-            hint="Start one with `make run-all`, or name another with --server or SEMSEARCH_CLIENT_SERVER.",
+            f"No {peer.name} answers at {server}.",
+            hint=f"Start one with `make run-all`, or name another with {peer.options}.",
         )
     if code == "DEADLINE_EXCEEDED":
         return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")
     if code == "RESOURCE_EXHAUSTED" and "larger than max" in (told or ""):  # gRPC's own words, on either side
         return InvalidRequest(f"The request has more bytes than {server} takes in one message.")
     if code == "UNIMPLEMENTED":
-        return ServerFailed(f"What answers at {server} is not a semsearch gateway, or one of another version.")
+        return ServerFailed(f"What answers at {server} is not {peer.kind}, or one of another version.")
     return _CLASSES.get(code, ServerFailed)(f"{server} answered {code}: {told}")
 
 

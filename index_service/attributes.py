@@ -74,6 +74,27 @@ def from_json(text: str) -> dict[str, JsonValue]:
     return attributes
 
 
+def is_canonical(text: str) -> bool:
+    """Tells whether a text is the canonical one of an object that is nested no deeper than `MAX_DEPTH`."""
+    try:
+        value = json.loads(text)
+        return isinstance(value, dict) and to_json(_canonical(value, 1)) == text
+    except (ValueError, OverflowError, RecursionError):
+        return False
+
+
+def _canonical(value: JsonValue, depth: int) -> JsonValue:
+    if isinstance(value, dict | list) and depth > MAX_DEPTH:
+        raise ValueError(value)
+    if isinstance(value, dict):
+        return {name: _canonical(each, depth + 1) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_canonical(each, depth + 1) for each in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return canonical_number(float(value))
+    return value
+
+
 def select(attributes: Mapping[str, JsonValue], paths: Iterable[AttributePath]) -> dict[str, JsonValue]:
     """Returns only what the paths point to, in the same nesting; a path that leads nowhere adds nothing."""
     selected: dict[str, JsonValue] = {}

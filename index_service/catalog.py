@@ -21,7 +21,7 @@ import structlog
 
 from index_service.aliases import Aliases
 from index_service.definition import NAME_PATTERN, IndexDefinition
-from index_service.durable_files import remove_folder, remove_leftovers, storage_errors
+from index_service.durable_files import publish, remove_folder, remove_leftovers, storage_errors, temporary_beside
 from index_service.engines.contract import Engine
 from index_service.errors import (
     DataFolderInUse,
@@ -32,6 +32,8 @@ from index_service.errors import (
     StorageFull,
     StoreDamaged,
 )
+from index_service.export_format import ExportHeader
+from index_service.importing import Import
 from index_service.merging import Thresholds
 from index_service.store import check_sqlite, create
 from index_service.vector_index import VectorIndex
@@ -77,19 +79,32 @@ class Catalog:
             StorageFull: it cannot be written.
         """
         with self._lock:
-            name = definition.name
-            folder = self._folder / name
-            # The file system may hold names for equal that differ in case.
-            if name in self._indexes or folder.exists():
-                raise IndexExists(name)
-            if self._aliases.get(name) is not None:
-                raise IndexExists(name, "alias")
-            create(folder, replace(definition, created_microseconds=time.time_ns() // 1_000))
-            self._indexes[name] = index = self._open(folder)
-            if isinstance(index, DamagedIndex):
-                self._remove(name)  # nobody was told that it is there
-                raise index.problem
-        return index
+            folder = self._free_folder(definition.name)
+            create(folder, _created_now(definition))
+            return self._opened_anew(folder)
+
+    def begin_import(self, name: str, header: ExportHeader) -> Import:
+        """Begins a new index that is to be filled with an export; the caller discards it in the end.
+
+        Raises:
+            IndexExists: the name is taken.
+        """
+        with self._lock:
+            folder = self._free_folder(name)
+        return Import(temporary_beside(folder), _created_now(replace(header.definition, name=name)), header)
+
+    def finish_import(self, filled: Import) -> VectorIndex:
+        """Gives a complete import its name: the commit point. It is on disk and searchable when this returns.
+
+        Raises:
+            IndexExists: the name was taken meanwhile.
+            StorageFull: it cannot be written.
+        """
+        with self._lock:
+            folder = self._free_folder(filled.definition.name)
+            with storage_errors(folder):
+                publish(filled.folder, folder)
+            return self._opened_anew(folder)
 
     def get(self, name: str) -> VectorIndex:
         """Returns an index by its name or an alias.
@@ -193,6 +208,22 @@ class Catalog:
             if self._indexes.get(damaged.name) is damaged:
                 self._indexes[damaged.name] = self._open(self._folder / damaged.name)
 
+    def _free_folder(self, name: str) -> Path:
+        folder = self._folder / name
+        # The file system may hold names for equal that differ in case.
+        if name in self._indexes or folder.exists():
+            raise IndexExists(name)
+        if self._aliases.get(name) is not None:
+            raise IndexExists(name, "alias")
+        return folder
+
+    def _opened_anew(self, folder: Path) -> VectorIndex:
+        self._indexes[folder.name] = index = self._open(folder)
+        if isinstance(index, DamagedIndex):
+            self._remove(folder.name)  # nobody was told that it is there
+            raise index.problem
+        return index
+
     def _open(self, folder: Path) -> VectorIndex | DamagedIndex:
         problem: IndexServiceError
         try:
@@ -203,6 +234,10 @@ class Catalog:
             problem = StoreDamaged(folder, str(error))
         log.warning("index cannot be opened", index=folder.name, problem=str(problem))
         return DamagedIndex(folder.name, problem)
+
+
+def _created_now(definition: IndexDefinition) -> IndexDefinition:
+    return replace(definition, created_microseconds=time.time_ns() // 1_000)
 
 
 @contextmanager

@@ -12,7 +12,10 @@ IndexServiceError
 ├── PositionOutOfDate        a search is to go on in another index than the one it was begun in
 ├── InvalidAttributePath     a path that no attribute can have
 ├── InvalidFilter            a filter that is malformed, too deep or too large
+├── InvalidExport            an export that is to be imported is cut off, altered, or none at all
+├── ExportTooNew             it was written by a newer version
 ├── TooManyWrites            the queue in front of the store is full
+├── TooManyOperations        so many exports, imports and checks run already
 ├── BuildFailed              an engine could not build a segment
 ├── StorageFull              the disk is full, or the data folder cannot be written
 ├── DataFolderInUse          another process serves the data folder
@@ -133,6 +136,37 @@ class InvalidFilter(IndexServiceError):
         super().__init__(f"{field} {description}")
         self.field = field
         self.description = description
+
+
+class InvalidExport(IndexServiceError):
+    """What is to be imported is not a whole export."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The export is damaged or cut off: {problem}. Nothing of it was kept; export the index again."
+        )
+
+
+class ExportTooNew(IndexServiceError):
+    """An export was written by a newer version of this program."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"The format of the export is version {found}, this program reads up to {known}. Nothing of it was kept; "
+            "import it with the newer program."
+        )
+        self.found = found
+        self.known = known
+
+
+class TooManyOperations(IndexServiceError):
+    """As many exports, imports and checks run as may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} exports, imports and checks are under way, and no more may run at once. "
+            "Try again when one is done."
+        )
 
 
 class TooManyWrites(IndexServiceError):

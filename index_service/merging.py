@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,10 +28,13 @@ from index_service.durable_files import remove_folder, storage_errors
 from index_service.engines.contract import Engine
 from index_service.errors import BuildFailed, IndexServiceError
 from index_service.manifest import Manifest
-from index_service.segments import SEGMENTS_FOLDER, open_segment, write_segment
+from index_service.reads import StoreReader
+from index_service.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
 from index_service.snapshot import Part, Published, Segment, Snapshot
 
 Progress = Callable[[int, int], None]
+# Yields a reading transaction of the store and the snapshot of the same version.
+Pin = Callable[[], AbstractContextManager[tuple[StoreReader, Snapshot]]]
 
 log = structlog.get_logger(__name__)
 
@@ -53,11 +57,12 @@ class Plan:
 
     before: Snapshot
     segments: tuple[Segment, ...]
+    stored: Part | None = None  # the same rows, read from the store: where the segments' own are not to be trusted
 
     @property
     def parts(self) -> Sequence[Part]:
         """What is folded."""
-        return (*self.segments, self.before.live)
+        return (*self.segments, self.before.live) if self.stored is None else (self.stored,)
 
     @property
     def row_count(self) -> int:
@@ -137,6 +142,16 @@ class Merger:
         """
         return self._executor.submit(self._fold_all, progress)
 
+    def rebuild(self, pin: Pin, progress: Progress) -> Future[None]:
+        """Writes everything into one segment from the store, whatever the old ones hold; else as `fold_all`."""
+        return self._executor.submit(self._rebuild, pin, progress)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest in use, which is the one on disk."""
+        with self._commit_lock:
+            return self._manifest
+
     def close(self) -> None:
         """Ends a merge that is under way; none commits any more."""
         with self._commit_lock:
@@ -149,6 +164,14 @@ class Merger:
         progress(0, total)
         if chosen is not None:
             self._merge(chosen, lambda done: progress(done, total))
+        progress(total, total)
+
+    def _rebuild(self, pin: Pin, progress: Progress) -> None:
+        with pin() as (reader, before):
+            stored = stored_part(reader)
+        total = len(stored.rows)
+        progress(0, total)
+        self._merge(Plan(before, before.segments, stored), lambda done: progress(done, total))
         progress(total, total)
 
     def _in_background(self, *, anyway: bool) -> None:

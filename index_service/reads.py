@@ -29,6 +29,17 @@ class StoredItem:
     vector: Vectors | None = None  # (dimension,)
 
 
+@dataclass(frozen=True)
+class StoredRow:
+    """A row as it lies in the store; nothing of it is checked."""
+
+    row: int
+    sequence: int
+    id: str
+    attributes: str  # canonical JSON
+    vector: bytes  # float32, little-endian; empty where the row has none
+
+
 class StoreReader:
     """A reading transaction of a store."""
 
@@ -51,6 +62,37 @@ class StoreReader:
         for table in ("items", "vectors"):
             self._connection.execute(f"SELECT * FROM {table} ORDER BY row LIMIT 1").fetchall()  # noqa: S608 — constants
             self._connection.execute(f"SELECT * FROM {table} ORDER BY row DESC LIMIT 1").fetchall()  # noqa: S608
+
+    def quick_check(self) -> list[str]:
+        """Lets SQLite look for damage in the whole file; returns what it says of the first ten places.
+
+        Raises:
+            sqlite3.Error: SQLite cannot make sense of the file.
+        """
+        self._connection.execute("PRAGMA shrink_memory")  # what it remembers of the file says nothing about the file
+        told = [str(text) for (text,) in self._connection.execute("PRAGMA quick_check(10)")]
+        return [] if told == ["ok"] else told
+
+    def count(self) -> int:
+        """Returns the number of items."""
+        ((count,),) = self._connection.execute("SELECT count(*) FROM items").fetchall()
+        return int(count)
+
+    def stray_vector_count(self) -> int:
+        """Returns how many vectors belong to no item."""
+        ((count,),) = self._connection.execute(
+            "SELECT count(*) FROM vectors WHERE row NOT IN (SELECT row FROM items)"
+        ).fetchall()
+        return int(count)
+
+    def stored_rows(self, after: int, limit: int) -> list[StoredRow]:
+        """Returns the next `limit` rows by number, from beyond `after`, as they are."""
+        cursor = self._connection.execute(
+            "SELECT items.row, sequence, id, attributes, ifnull(vector, x'') FROM items LEFT JOIN vectors"
+            " ON vectors.row = items.row WHERE items.row > ? ORDER BY items.row LIMIT ?",
+            (after, limit),
+        )
+        return [StoredRow(*columns) for columns in cursor]
 
     def rows(self, condition: Filter | None = None) -> NDArray[np.int64]:
         """Returns the row numbers of the items that pass, rising."""

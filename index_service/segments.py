@@ -16,8 +16,10 @@ import numpy as np
 from index_service.definition import EngineKind
 from index_service.durable_files import discard, publish, sync, temporary_beside
 from index_service.engines.contract import Engine, Progress
+from index_service.engines.exact import ExactSearcher
 from index_service.engines.planning import UnusablePlan
 from index_service.manifest import FileRecord, SegmentRecord
+from index_service.reads import StoreReader
 from index_service.snapshot import Part, Rows, Segment
 
 SEGMENTS_FOLDER = "segments"
@@ -53,6 +55,17 @@ def write_segment(
     finally:
         discard(temporary)
     return record
+
+
+def stored_part(reader: StoreReader) -> Part:
+    """Returns all rows of the store, with their vectors in memory.
+
+    Raises:
+        StoreDamaged: a row has no vector of the right size.
+    """
+    rows = reader.rows()
+    vectors = reader.vectors(rows)
+    return Part(rows, vectors, np.ones(len(rows), dtype=np.bool_), ExactSearcher(vectors))
 
 
 def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> Segment:

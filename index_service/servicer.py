@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,10 +17,13 @@ import grpc.aio
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 
+from index_service.call_threads import run_to_end, steps
 from index_service.catalog import Catalog, DamagedIndex
-from index_service.errors import ModelMismatch
+from index_service.checking import CheckProgress
+from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, TooManyOperations
 from index_service.filters import Filter
-from index_service.translate import indexes, items, searches
+from index_service.importing import Import
+from index_service.translate import checks, exports, indexes, items, searches
 from index_service.translate.filters import to_filter
 from index_service.vector_index import VectorIndex
 from index_service.writes import Written
@@ -30,6 +34,8 @@ DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 # Messages of one stream that may wait for their commit while the next is read and translated.
 _IN_FLIGHT = 4
+# Exports, imports and checks that may run at once: each reads or writes the whole of an index.
+_MAX_OPERATIONS = 4
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -42,6 +48,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         self._catalog = catalog
         self._threads = threads
         self._page_tokens = page_tokens
+        self._operations = 0
 
     async def CreateIndex(self, request: pb.CreateIndexRequest, context: Context) -> pb.CreateIndexResponse:
         """Creates an index."""
@@ -114,16 +121,16 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def OptimizeIndex(
         self, request: pb.OptimizeIndexRequest, context: Context
     ) -> AsyncIterator[pb.OptimizeIndexResponse]:
-        """Folds everything into one segment; it goes on where the caller leaves."""
+        """Folds everything into one segment, or writes it anew; it goes on where the caller leaves."""
         index = self._find(request.name, "name")
         loop = asyncio.get_running_loop()
-        steps: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
-        merge = index.optimize(lambda done, total: _tell(loop, steps, (done, total)))
-        merge.add_done_callback(lambda _: _tell(loop, steps, None))
+        progress: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
+        merge = index.optimize(lambda done, total: _tell(loop, progress, (done, total)), rebuild=request.rebuild)
+        merge.add_done_callback(lambda _: _tell(loop, progress, None))
         last = (0, 0)
-        while (step := await steps.get()) is not None:
+        while (step := await progress.get()) is not None:
             last = step
-            if steps.empty():  # a slow caller is told the newest figure, not each
+            if progress.empty():  # a slow caller is told the newest figure, not each
                 yield pb.OptimizeIndexResponse(done_row_count=last[0], total_row_count=last[1])
         await asyncio.wrap_future(merge)
         yield pb.OptimizeIndexResponse(
@@ -141,6 +148,78 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         """Removes an alias."""
         alias = indexes.required(request.alias, "alias")
         return pb.DeleteAliasResponse(previous_index=await self._on_thread(lambda: self._catalog.delete_alias(alias)))
+
+    async def ExportIndex(
+        self, request: pb.ExportIndexRequest, context: Context
+    ) -> AsyncIterator[pb.ExportIndexResponse]:
+        """Streams an index as it is at this moment."""
+        index = self._find(request.name, "name")
+        with self._operation():
+            async with aclosing(steps(self._threads, index.export())) as pieces:
+                async for piece in pieces:
+                    yield pb.ExportIndexResponse(piece=exports.from_piece(piece))
+
+    async def ImportIndex(
+        self, request_iterator: AsyncIterator[pb.ImportIndexRequest], context: Context
+    ) -> pb.ImportIndexResponse:
+        """Makes a new index of an export; nothing is left of it unless it was complete."""
+        first = await anext(request_iterator, None)
+        if first is None:
+            raise InvalidField("name", "is missing: the stream had no message.")
+        name = indexes.to_name(first.name, "name")
+        header = exports.to_header(first.piece)
+        with self._operation():
+            importing = await self._on_thread(lambda: self._catalog.begin_import(name, header))
+            try:
+                index = await self._fill(importing, header.definition.dimension, request_iterator)
+            finally:
+                await run_to_end(self._threads, importing.discard)
+        return pb.ImportIndexResponse(index=await self._describe(index))
+
+    async def CheckIndex(self, request: pb.CheckIndexRequest, context: Context) -> AsyncIterator[pb.CheckIndexResponse]:
+        """Looks for damage; one that kept the index from being opened is what a check is for, too."""
+        last = CheckProgress(0, 0)
+        try:
+            index = self._find(request.name, "name")
+        except StoreDamaged as error:
+            yield checks.from_step(checks.report_of(error), last)
+            return
+        with self._operation():
+            async with aclosing(steps(self._threads, index.check())) as found:
+                async for step in found:
+                    yield checks.from_step(step, last)
+                    last = step if isinstance(step, CheckProgress) else last
+
+    async def _fill(
+        self, importing: Import, dimension: int, messages: AsyncIterator[pb.ImportIndexRequest]
+    ) -> VectorIndex:
+        async for message in messages:
+            piece = message.piece
+            if piece.HasField("trailer"):
+                importing_ended = exports.to_trailer(piece.trailer)
+                break
+            await run_to_end(self._threads, partial(_add, importing, piece, dimension))
+        else:
+            raise InvalidExport("it ends without a trailer")
+        if await anext(messages, None) is not None:
+            raise InvalidExport("something follows its trailer")
+
+        def complete() -> VectorIndex:
+            importing.complete(importing_ended)
+            return self._catalog.finish_import(importing)
+
+        return await run_to_end(self._threads, complete)
+
+    @contextmanager
+    def _operation(self) -> Iterator[None]:
+        """Counts what runs for long."""
+        if self._operations >= _MAX_OPERATIONS:
+            raise TooManyOperations(_MAX_OPERATIONS)
+        self._operations += 1
+        try:
+            yield
+        finally:
+            self._operations -= 1
 
     def _find(self, name: str, field: str) -> VectorIndex:
         return self._catalog.get(indexes.required(name, field))
@@ -178,6 +257,10 @@ def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
         after=terms.after,
     )
     return searches.from_answer(answer, terms.paths, index.uid)
+
+
+def _add(importing: Import, piece: pb.ExportPiece, dimension: int) -> None:
+    importing.add(exports.to_rows(piece, dimension))
 
 
 def _get_items(index: VectorIndex, request: pb.GetItemsRequest) -> pb.GetItemsResponse:

@@ -69,6 +69,15 @@ ERRORS: ErrorTable = {
         reasons.ERROR_REASON_INVALID_PAGE_TOKEN,
         fields=(FieldViolation("index_uid", str(error)),),
     ),
+    errors.InvalidExport: lambda _: ErrorStatus(StatusCode.INVALID_ARGUMENT, reasons.ERROR_REASON_EXPORT_DAMAGED),
+    errors.ExportTooNew: lambda error: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION,
+        reasons.ERROR_REASON_EXPORT_TOO_NEW,
+        metadata={"version": str(error.found), "known_version": str(error.known)},
+    ),
+    errors.TooManyOperations: lambda _: ErrorStatus(
+        StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
+    ),
     errors.TooManyWrites: lambda _: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
     ),

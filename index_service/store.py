@@ -144,8 +144,7 @@ def create(folder: Path, definition: IndexDefinition) -> None:
     temporary = temporary_beside(folder)
     try:
         with storage_errors(folder):
-            temporary.mkdir(parents=True)
-            _write_empty(temporary / STORE_FILE, definition)
+            write_empty(temporary, definition)
             sync(temporary / STORE_FILE)
             sync(temporary)
             publish(temporary, folder)
@@ -153,9 +152,14 @@ def create(folder: Path, definition: IndexDefinition) -> None:
         discard(temporary)
 
 
-def _write_empty(path: Path, definition: IndexDefinition) -> None:
-    """Writes a database without items, complete and closed."""
-    connection = sqlite3.connect(path, isolation_level=None)
+def write_empty(folder: Path, definition: IndexDefinition) -> None:
+    """Makes a folder with an empty store, complete and closed, not synced.
+
+    Raises:
+        OSError, sqlite3.Error: it cannot be written.
+    """
+    folder.mkdir(parents=True)
+    connection = sqlite3.connect(folder / STORE_FILE, isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")

@@ -6,7 +6,7 @@ one version of everything (`_pin`); no read waits for a write or a merge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from index_service.checking import CheckStep, check
 from index_service.definition import IndexDefinition
 from index_service.durable_files import size_bytes
 from index_service.engines.contract import Engine, Tuned
 from index_service.errors import IndexNotFound, IndexServiceError, ItemNotFound, ModelMismatch, PositionOutOfDate
+from index_service.export_format import ExportPiece
+from index_service.exporting import export
 from index_service.filters import Filter
 from index_service.group_commit import GroupCommit
 from index_service.merging import Merger, Progress, Thresholds
@@ -194,9 +197,18 @@ class VectorIndex:
         )
         return Answer(neighbors, compared_all)
 
-    def optimize(self, progress: Progress) -> Future[None]:
-        """Folds everything into one segment; see `Merger.fold_all`."""
-        return self._merger.fold_all(progress)
+    def optimize(self, progress: Progress, *, rebuild: bool = False) -> Future[None]:
+        """Folds everything into one segment, or writes it anew; see `Merger.fold_all` and `Merger.rebuild`."""
+        return self._merger.rebuild(self._pin, progress) if rebuild else self._merger.fold_all(progress)
+
+    def export(self) -> Generator[ExportPiece, None, None]:
+        """Yields the pieces of an export of this moment; see `exporting`."""
+        return export(self._store)
+
+    def check(self) -> Generator[CheckStep, None, None]:
+        """Looks for damage in everything that is kept; see `checking`."""
+        with self._pin() as (reader, snapshot):
+            yield from check(self.folder, reader, snapshot, lambda: self._merger.manifest)
 
     def stats(self) -> Stats:
         """Returns what the index consists of now."""

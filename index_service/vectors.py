@@ -18,6 +18,8 @@ Mask: TypeAlias = NDArray[np.bool_]
 MAX_DISTANCE = 2.0
 # A product of this many float32 (64 MB) stays small beside the vectors it is made from.
 _PRODUCT_CELLS = 16 * 2**20
+# A component is rounded by at most 2⁻²⁴ of itself, so a length by no more.
+_LENGTH_TOLERANCE = 1e-6
 # Above this share of rows, multiplying all of them beats gathering those that count.
 _GATHER_SHARE = 0.25
 
@@ -44,6 +46,13 @@ def unit(vectors: NDArray[np.float32]) -> Vectors:
         raise NoDirection(row, "is all zero and has no direction." if zero else "has a NaN or an infinity.")
     shortened: Vectors = (wide / lengths[:, None]).astype(np.float32)
     return shortened
+
+
+def not_of_length_1(vectors: Vectors) -> Positions:
+    """Returns the positions of the rows (n, dimension) that `unit` cannot have made; NaN and infinity included."""
+    wide = vectors.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+    return np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))
 
 
 def distances(query: Vectors, rows: Vectors) -> NDArray[np.float32]:

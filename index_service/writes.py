@@ -16,6 +16,7 @@ import numpy as np
 
 from index_service.durable_files import storage_errors
 from index_service.errors import ItemNotFound
+from index_service.reads import StoredRow
 from index_service.snapshot import Changes
 from index_service.store import Store
 from index_service.vectors import Vectors
@@ -127,13 +128,19 @@ class StoreWriter:
         first = collected.next_row
         collected.next_row += len(placed)
         numbered = list(enumerate(placed, first))
-        self._connection.executemany(
-            "INSERT INTO items (row, sequence, id, attributes) VALUES (?, ?, ?, ?)",
-            [(row, known.get(item.id, (row, row))[1], item.id, item.attributes) for row, item in numbered],
-        )
-        self._connection.executemany(
-            "INSERT INTO vectors (row, vector) VALUES (?, ?)",
-            [(row, item.vector.astype("<f4").tobytes()) for row, item in numbered if item.vector is not None],
+        insert_rows(
+            self._connection,
+            [
+                StoredRow(
+                    row,
+                    known.get(item.id, (row, row))[1],
+                    item.id,
+                    item.attributes,
+                    item.vector.astype("<f4").tobytes(),
+                )
+                for row, item in numbered
+                if item.vector is not None
+            ],
         )
         collected.added.extend(row for row, _ in numbered)
         collected.vectors.extend(item.vector for item in placed if item.vector is not None)
@@ -156,6 +163,15 @@ class StoreWriter:
         self._connection.executemany("DELETE FROM items WHERE row = ?", numbers)
         self._connection.executemany("DELETE FROM vectors WHERE row = ?", numbers)
         collected.removed.extend(rows)
+
+
+def insert_rows(connection: sqlite3.Connection, rows: Sequence[StoredRow]) -> None:
+    """Inserts rows, within the transaction that is under way."""
+    connection.executemany(
+        "INSERT INTO items (row, sequence, id, attributes) VALUES (?, ?, ?, ?)",
+        [(row.row, row.sequence, row.id, row.attributes) for row in rows],
+    )
+    connection.executemany("INSERT INTO vectors (row, vector) VALUES (?, ?)", [(row.row, row.vector) for row in rows])
 
 
 def _merged(items: Sequence[NewItem]) -> list[NewItem]:

@@ -6,19 +6,19 @@ import sys
 
 import typer
 
-from client.cli import gallery, index, model, options, queries
+from client.cli import gallery, index_operations, model, options, queries
 from client.cli.output import Output
 from client.errors import SemsearchError
 
 app = typer.Typer(
     name="semsearch",
-    help="Search and tag images by meaning. Every command takes --server and --json.",
+    help="Search and tag images by meaning. Every command takes --json.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("index")(index.index)
+app.add_typer(index_operations.app, name="index")
 app.command("search", cls=options.QueryCommand)(queries.search)
 app.command("tag")(queries.tag)
 app.command("words", cls=options.QueryCommand)(queries.similar_words)

@@ -92,8 +92,18 @@ def required(name: str, field: str) -> str:
 
 def from_index(index: VectorIndex, aliases: tuple[str, ...]) -> pb.Index:
     """Describes an index."""
-    definition, stats = index.definition, index.stats()
-    message = pb.Index(
+    stats = index.stats()
+    message = from_definition(index.definition)
+    message.aliases.extend(aliases)
+    message.item_count = stats.item_count
+    message.stats.CopyFrom(_stats(stats))
+    message.create_time.FromMicroseconds(index.definition.created_microseconds)
+    return message
+
+
+def from_definition(definition: IndexDefinition) -> pb.Index:
+    """Returns an index as its creator defined it."""
+    return pb.Index(
         name=definition.name,
         dimension=definition.dimension,
         model_id=definition.model_id,
@@ -101,12 +111,7 @@ def from_index(index: VectorIndex, aliases: tuple[str, ...]) -> pb.Index:
         recall_target=definition.recall_target,
         indexed_attributes=[str(path) for path in definition.indexed_attributes],
         labels=definition.labels,
-        aliases=aliases,
-        item_count=stats.item_count,
-        stats=_stats(stats),
     )
-    message.create_time.FromMicroseconds(definition.created_microseconds)
-    return message
 
 
 def from_damaged(index: DamagedIndex, aliases: tuple[str, ...]) -> pb.Index:

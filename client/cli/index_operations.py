@@ -1,0 +1,209 @@
+"""`semsearch index list`, `check`, `rebuild`, `export` and `import`, beside `semsearch index DIR`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from semsearch.index.v1 import index_service_pb2 as pb
+from typer.core import TyperGroup
+
+from client import export_file
+from client.cli import index, options
+from client.cli.output import Output
+from client.index_operations import DEFAULT_INDEX_ADDRESS, CheckReport, IndexOperations, Progress
+from client.progress import progress_bar
+
+# Of the command that the group falls back on; no argument can be it, for arguments are looked up among the others.
+_FOLDER = "DIR"
+
+
+class FolderOrCommand(TyperGroup):
+    """A group of commands that takes what is none of them for the folder, or an option, of `semsearch index DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts the name of the folder's command before its arguments."""
+        commands = {*self.commands, *ctx.help_option_names} - {_FOLDER}
+        return super().parse_args(ctx, [_FOLDER, *args] if args and args[0] not in commands else args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Leaves that name out of what usage and errors say."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return ("" if name == _FOLDER else name), command, rest
+
+
+app = typer.Typer(
+    cls=FolderOrCommand,
+    help="Add the images of a folder: `semsearch index DIR` (`semsearch index DIR --help` has its options)."
+    " The commands are for who operates the index service, and talk to it directly; a folder that is called like one"
+    " of them is ./check.",
+    no_args_is_help=True,
+    subcommand_metavar="DIR | COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(_FOLDER, hidden=True)(index.index)
+
+Address = Annotated[
+    str,
+    typer.Option(
+        "--index-address",
+        envvar="SEMSEARCH_CLIENT_INDEX_ADDRESS",
+        help="Address of the index service.",
+        metavar="HOST:PORT",
+    ),
+]
+Name = Annotated[str, typer.Argument(help="The index's name, or an alias.", metavar="NAME")]
+
+
+@app.command("list")
+def list_indexes(address: Address = DEFAULT_INDEX_ADDRESS, as_json: options.Json = False) -> None:
+    """List the indexes, and what was repaired in them since the service started."""
+    output = Output(as_json)
+    with IndexOperations(address) as service:
+        found = list(service.list_indexes())
+    if as_json:
+        output.document(found)
+        return
+    if found:
+        output.table(
+            ["name", "aliases", "items ", "segments ", "bytes ", "model", "repairs"],
+            [
+                [
+                    each.name,
+                    " ".join(each.aliases),
+                    f"{each.item_count:,}",
+                    f"{each.segment_count:,}",
+                    f"{each.disk_bytes:,}",
+                    each.model_id,
+                    "; ".join(each.repairs),
+                ]
+                for each in found
+            ],
+        )
+    output.say(f"{len(found):,} index{'' if len(found) == 1 else 'es'}.")
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names or aliases of indexes; default: all.", metavar="NAME")
+    ] = None,
+    address: Address = DEFAULT_INDEX_ADDRESS,
+    as_json: options.Json = False,
+) -> None:
+    """Look for damage in all that indexes keep. Searches go on. Exit status 1 where there is any."""
+    output = Output(as_json)
+    with IndexOperations(address) as service:
+        chosen = names or [each.name for each in service.list_indexes()]
+        reports = [_checked(service, name, output) for name in chosen]
+    if as_json:
+        output.document(reports)
+    rows = [[report.name, damage.part, damage.problem] for report in reports for damage in report.damages]
+    if rows and not as_json:
+        output.table(["index", "part", "problem"], rows)
+    if not as_json:
+        for report in reports:
+            output.say(_verdict(report))
+    if rows:
+        raise typer.Exit(1)
+
+
+@app.command()
+def rebuild(
+    name: Name,
+    address: Address = DEFAULT_INDEX_ADDRESS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON at each step.")] = False,
+) -> None:
+    """Write all segments of an index anew from its store. Searches and writes go on."""
+    output = Output(as_json)
+    last = Progress(0, 0)
+    try:
+        with IndexOperations(address) as service, progress_bar(output.messages, disable=as_json) as progress:
+            task = progress.add_task("rebuilding", total=None)
+            for last in service.rebuild_index(name):
+                if as_json:
+                    output.line(last)
+                progress.update(task, completed=last.done, total=last.total)
+    except KeyboardInterrupt:
+        output.say("The rebuild goes on in the service.")
+        raise typer.Exit(130) from None
+    if not as_json:
+        output.say(f"{name} was rebuilt: {last.total:,} item{'' if last.total == 1 else 's'}.")
+
+
+@app.command("export")
+def export_index(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="The file to write; one that is there is replaced.", metavar="FILE")],
+    address: Address = DEFAULT_INDEX_ADDRESS,
+    as_json: options.Json = False,
+) -> None:
+    """Write an index, as it is at this moment, into a file. It is there when it is whole, or not at all."""
+    output = Output(as_json)
+    count = 0
+    with (
+        IndexOperations(address) as service,
+        export_file.new_file(file) as opened,
+        progress_bar(output.messages, disable=as_json) as progress,
+    ):
+        writer = export_file.ExportWriter(opened)
+        for piece in _shown(service.export_index(name), progress, f"exporting {name}"):
+            writer.write(piece)
+            count += len(piece.items.items)
+    size = file.stat().st_size
+    if as_json:
+        output.document({"name": name, "file": str(file), "item_count": count, "size_bytes": size})
+    else:
+        output.say(f"{file} has {count:,} item{'' if count == 1 else 's'} of {name}, {size:,} bytes.")
+
+
+@app.command("import")
+def import_index(
+    file: Annotated[Path, typer.Argument(help="A file that `export` wrote.", metavar="FILE")],
+    name: Annotated[str, typer.Argument(help="The new index's name.", metavar="NAME")],
+    address: Address = DEFAULT_INDEX_ADDRESS,
+    as_json: options.Json = False,
+) -> None:
+    """Make a new index of an exported one. Nothing is left of an import that fails or is broken off."""
+    output = Output(as_json)
+    with IndexOperations(address) as service, progress_bar(output.messages, disable=as_json) as progress:
+        made = service.import_index(name, _shown(export_file.read(file), progress, f"importing {name}"))
+    if as_json:
+        output.document(made)
+    else:
+        output.say(f"{made.name} has {made.item_count:,} item{'' if made.item_count == 1 else 's'} of {made.model_id}.")
+
+
+def _checked(service: IndexOperations, name: str, output: Output) -> CheckReport:
+    report = CheckReport(name, 0, 0, ())
+    with progress_bar(output.messages, disable=output.as_json) as progress:
+        task = progress.add_task(f"checking {name}", total=None)
+        for step in service.check_index(name):
+            if isinstance(step, CheckReport):
+                report = step
+            else:
+                progress.update(task, completed=step.done, total=step.total)
+    return report
+
+
+def _verdict(report: CheckReport) -> str:
+    """Returns what a check found as a sentence, and what to do."""
+    if not report.damages:
+        return f"{report.name}: {report.item_count:,} items and {report.segment_count:,} segments are sound."
+    sentence = f"{report.name}: damage was found in {', '.join(dict.fromkeys(each.part for each in report.damages))}."
+    if all(each.rebuild_repairs for each in report.damages):
+        return f"{sentence} Repair it with: {shlex.join(['semsearch', 'index', 'rebuild', report.name])}"
+    return f"{sentence} The store is the truth: restore it from a copy, or delete the index and fill it again."
+
+
+def _shown(pieces: Iterable[pb.ExportPiece], progress: Any, text: str) -> Iterator[pb.ExportPiece]:
+    """Yields pieces and shows how many of their items went by."""
+    task = progress.add_task(text, total=None)
+    for piece in pieces:
+        if piece.HasField("header"):
+            progress.update(task, total=piece.header.item_count)
+        yield piece
+        progress.advance(task, len(piece.items.items))

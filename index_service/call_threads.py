@@ -1,0 +1,33 @@
+"""Long work on the call threads whose caller may go away: what is under way there is waited for, then left.
+
+A thread cannot be interrupted. Where a call is cancelled, its task goes on only after the step at hand has ended, so
+that what is closed or removed next is not in use any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import Executor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def run_to_end(threads: Executor, work: Callable[[], T]) -> T:
+    """Runs `work` on a thread; where the call is cancelled meanwhile, says so only after it has ended."""
+    step = asyncio.get_running_loop().run_in_executor(threads, work)
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await asyncio.wait([step])
+        raise
+
+
+async def steps(threads: Executor, generator: Generator[T, None, None]) -> AsyncGenerator[T, None]:
+    """Yields what a generator does, each step on a thread; closes it in the end, also where the caller goes away."""
+    try:
+        while (step := await run_to_end(threads, lambda: next(generator, None))) is not None:
+            yield step
+    finally:
+        await run_to_end(threads, generator.close)

@@ -1,0 +1,180 @@
+"""Checks of an index: everything that it keeps, held against its checksums and against the store.
+
+The store is the truth and can only be checked against itself: SQLite's own check, a vector of length 1 and attributes
+in canonical JSON for each item. What is made from it, segments and rows in memory, must be the store's, to the bit. A
+check reads one version of everything, changes nothing, and no search or write waits for it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from index_service.attributes import is_canonical
+from index_service.manifest import Manifest, SegmentRecord, UnusableManifest
+from index_service.reads import StoredRow, StoreReader
+from index_service.segments import SEGMENTS_FOLDER
+from index_service.snapshot import Part, Rows, Segment, Snapshot
+from index_service.vectors import Mask, Vectors, not_of_length_1
+
+_PAGE_ROWS = 4_096
+STORE = "store"
+MANIFEST = "manifest"
+MEMORY = "rows in memory"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is not as it should be, and whether building all segments anew from the store repairs it."""
+
+    part: str
+    problem: str
+    rebuild_repairs: bool
+
+
+@dataclass(frozen=True)
+class CheckProgress:
+    """How many items were looked at, of how many."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found, and what was looked at."""
+
+    damages: tuple[Damage, ...]
+    item_count: int
+    segment_count: int
+
+
+CheckStep: TypeAlias = CheckProgress | CheckReport
+
+
+def check(
+    folder: Path, reader: StoreReader, snapshot: Snapshot, manifest: Callable[[], Manifest]
+) -> Generator[CheckStep, None, None]:
+    """Yields progress, and the report last.
+
+    Args:
+        folder: the index's folder.
+        reader: a reading transaction of its store.
+        snapshot: the rows of the same version.
+        manifest: returns the manifest in use, which a merge may replace at any time.
+    """
+    yield CheckProgress(0, snapshot.alive_count)
+    damages = list(_file_damages(folder, manifest))
+    unsound = {damage.part for damage in damages}
+    # What is missing of a mapped file cannot even be read: the process would be killed.
+    tally = _Tally([part for part in snapshot.parts if _name(part) not in unsound])
+    done = 0
+    try:
+        damages += [Damage(STORE, f"SQLite: {told}", False) for told in reader.quick_check()]
+        last = 0
+        while page := reader.stored_rows(last, _PAGE_ROWS):
+            last = page[-1].row
+            done += len(page)
+            tally.add(page, snapshot)
+            yield CheckProgress(done, max(done, snapshot.alive_count))
+        if strays := reader.stray_vector_count():
+            damages.append(Damage(STORE, f"{strays} vectors belong to no item", False))
+        damages += tally.damages(snapshot)
+    except sqlite3.Error as error:
+        damages.append(Damage(STORE, f"SQLite: {error}", False))
+    yield CheckReport(tuple(damages), done, len(snapshot.segments))
+
+
+@dataclass
+class _Tally:
+    """Counts what is wrong with items; of each kind of damage, the first one is named."""
+
+    compared: Sequence[Part]
+    _found: dict[tuple[str, str, bool], list[str]] = field(default_factory=dict)
+    _counts: dict[tuple[str, str, bool], int] = field(default_factory=dict)
+    _in_memory: int = 0
+
+    def add(self, page: Sequence[StoredRow], snapshot: Snapshot) -> None:
+        """Looks at rows of the store, and at what is made from them."""
+        dimension = snapshot.live.vectors.shape[1]
+        sized = [row for row in page if len(row.vector) == 4 * dimension]
+        ids = np.array([row.id for row in sized], dtype=object)
+        vectors = np.frombuffer(b"".join(row.vector for row in sized), dtype="<f4").reshape(-1, dimension)
+        self._count(STORE, "have no vector of the right size", [r.id for r in page if len(r.vector) != 4 * dimension])
+        self._count(STORE, "have a vector that is not of length 1", ids[not_of_length_1(vectors)])
+        self._count(
+            STORE, "have attributes that cannot be read", [r.id for r in page if not is_canonical(r.attributes)]
+        )
+        rows = np.array([row.row for row in sized], dtype=np.int64)
+        for part in self.compared:
+            here, same = _compare(part, rows, vectors)
+            self._count(_name(part), "have another vector than in the store", ids[here][~same], repairs=True)
+        every = np.array([row.row for row in page], dtype=np.int64)
+        held = np.zeros(len(every), dtype=np.bool_)
+        for part in snapshot.parts:
+            held |= np.isin(every, part.rows[part.alive], assume_unique=True)
+        self._in_memory += int(np.count_nonzero(held))
+        missing = [row.id for row, found in zip(page, held.tolist(), strict=True) if not found]
+        self._count(MEMORY, "are found by no search", missing, repairs=True)
+
+    def damages(self, snapshot: Snapshot) -> Iterator[Damage]:
+        """Returns what was found, once all rows of the store were looked at."""
+        for (part, problem, repairs), (first, *_) in self._found.items():
+            count = self._counts[part, problem, repairs]
+            yield Damage(part, f'{count} items {problem}, the first of them is "{first}"', repairs)
+        if strays := snapshot.alive_count - self._in_memory:
+            yield Damage(MEMORY, f"{strays} rows are searched that the store does not have", True)
+
+    def _count(self, part: str, problem: str, ids: Iterable[str], *, repairs: bool = False) -> None:
+        found = list(ids)
+        if found:
+            key = (part, problem, repairs)
+            self._counts[key] = self._counts.get(key, 0) + len(found)
+            self._found.setdefault(key, found[:1])
+
+
+def _compare(part: Part, rows: Rows, vectors: Vectors) -> tuple[Mask, Mask]:
+    """Marks which of `rows` (n,) lie in a part, and which of those have the same vector there as in `vectors`."""
+    if not len(part.rows):
+        return np.zeros(len(rows), dtype=np.bool_), np.empty(0, dtype=np.bool_)
+    at = np.minimum(np.searchsorted(part.rows, rows), len(part.rows) - 1)
+    here = part.rows[at] == rows
+    same: Mask = (part.vectors[at[here]].view(np.uint32) == vectors[here].view(np.uint32)).all(axis=1)
+    return here, same
+
+
+def _name(part: Part) -> str:
+    return part.name if isinstance(part, Segment) else MEMORY
+
+
+def _file_damages(folder: Path, manifest: Callable[[], Manifest]) -> Iterator[Damage]:
+    if problem := _manifest_problem(folder, manifest):
+        yield Damage(MANIFEST, problem, True)
+    for record in manifest().segments:
+        segment_problem = _segment_problem(folder, record)
+        # A merge that ends meanwhile removes the segments that it folded.
+        if segment_problem and record in manifest().segments:
+            yield Damage(record.name, segment_problem, True)
+
+
+def _manifest_problem(folder: Path, manifest: Callable[[], Manifest]) -> str | None:
+    before = manifest()
+    try:
+        found = Manifest.read(folder)
+    except (UnusableManifest, OSError) as error:
+        return str(error)
+    if found is None:
+        return "it is missing"
+    return None if found in (before, manifest()) else "it names other segments than those in use"
+
+
+def _segment_problem(folder: Path, record: SegmentRecord) -> str | None:
+    try:
+        return record.problem(folder / SEGMENTS_FOLDER / record.name)
+    except OSError as error:
+        return str(error)

@@ -1,0 +1,53 @@
+"""Exports: one reading transaction of the store from the first piece to the last, so that all are of one version.
+
+Writers do not wait for it. But what they write meanwhile stays in SQLite's log (WAL), which cannot begin anew while a
+transaction still reads an older state: the log grows by what is written during an export, and shrinks again with the
+next restart. Whoever is done with an export, or gives it up, must close the iterator; that ends the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+
+from index_service.errors import StoreDamaged
+from index_service.export_format import ExportDigest, ExportHeader, ExportPiece
+from index_service.reads import StoredRow
+from index_service.store import Store
+
+_PAGE_ROWS = 1_024
+_PIECE_BYTES = 2**20
+
+
+def export(store: Store) -> Generator[ExportPiece, None, None]:
+    """Yields the pieces of an export; rows in pieces of about 1 MiB.
+
+    Raises:
+        IndexNotFound: the store is closed.
+        StoreDamaged: rows cannot be read, or have no vector of the right size. There is no trailer then.
+    """
+    with store.read() as reader:
+        header = ExportHeader(store.definition, snapshot_version=reader.version(), item_count=reader.count())
+        digest = ExportDigest(header)
+        yield header
+        last = 0
+        while page := reader.stored_rows(last, _PAGE_ROWS):
+            last = page[-1].row
+            if any(len(row.vector) != 4 * store.definition.dimension for row in page):
+                raise StoreDamaged(store.path, "items have no vector of the right size")
+            for rows in _pieces(page):
+                digest.add(rows)
+                yield rows
+        yield digest.trailer()
+
+
+def _pieces(rows: Iterable[StoredRow]) -> Iterator[tuple[StoredRow, ...]]:
+    piece: list[StoredRow] = []
+    size = 0
+    for row in rows:
+        piece.append(row)
+        size += len(row.vector) + len(row.attributes.encode())
+        if size >= _PIECE_BYTES:
+            yield tuple(piece)
+            piece, size = [], 0
+    if piece:
+        yield tuple(piece)

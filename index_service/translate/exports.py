@@ -1,0 +1,94 @@
+"""Exports: pieces, and what is imported of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from semsearch.index.v1 import index_service_pb2 as pb
+
+from index_service.attributes import MAX_DEPTH, is_canonical
+from index_service.errors import DimensionMismatch, ExportTooNew, InvalidExport, InvalidVector
+from index_service.export_format import FORMAT_VERSION, ExportHeader, ExportPiece, ExportTrailer
+from index_service.reads import StoredRow
+from index_service.translate.indexes import from_definition, to_definition
+from index_service.translate.items import to_id
+from index_service.translate.structs import MAX_ATTRIBUTES_BYTES
+from index_service.vectors import not_of_length_1
+from serving.errors import InvalidField
+
+_FIELD = "piece.items.items"
+
+
+def from_piece(piece: ExportPiece) -> pb.ExportPiece:
+    """Returns a piece of an export."""
+    if isinstance(piece, ExportHeader):
+        header = pb.ExportHeader(
+            format_version=FORMAT_VERSION,
+            index=from_definition(piece.definition),
+            item_count=piece.item_count,
+            snapshot_version=piece.snapshot_version,
+        )
+        return pb.ExportPiece(header=header)
+    if isinstance(piece, ExportTrailer):
+        return pb.ExportPiece(trailer=pb.ExportTrailer(item_count=piece.item_count, sha256=piece.sha256))
+    items = [
+        pb.ExportedItem(id=row.id, row=row.row, sequence=row.sequence, vector=row.vector, attributes=row.attributes)
+        for row in piece
+    ]
+    return pb.ExportPiece(items=pb.ExportedItems(items=items))
+
+
+def to_header(piece: pb.ExportPiece) -> ExportHeader:
+    """Returns the header of an export.
+
+    Raises:
+        InvalidExport: it is none.
+        ExportTooNew: it is of a newer version.
+        InvalidField: its definition is malformed or out of range.
+    """
+    version = piece.header.format_version
+    if not piece.HasField("header") or version < 1:
+        raise InvalidExport("it does not begin with a header")
+    if version > FORMAT_VERSION:
+        raise ExportTooNew(version, FORMAT_VERSION)
+    return ExportHeader(to_definition(piece.header.index), piece.header.item_count, piece.header.snapshot_version)
+
+
+def to_rows(piece: pb.ExportPiece, dimension: int) -> tuple[StoredRow, ...]:
+    """Returns the rows of a piece.
+
+    Raises:
+        InvalidExport: it is a header.
+        InvalidId, DimensionMismatch, InvalidVector, InvalidField: an item breaks the rules.
+    """
+    if not piece.HasField("items"):
+        raise InvalidExport("a header follows another")
+    rows = tuple(
+        StoredRow(
+            item.row,
+            item.sequence,
+            to_id(item.id, f"{_FIELD}[{number}].id"),
+            _attributes(item.attributes, f"{_FIELD}[{number}].attributes"),
+            item.vector,
+        )
+        for number, item in enumerate(piece.items.items)
+    )
+    for number, row in enumerate(rows):
+        if len(row.vector) != 4 * dimension:
+            raise DimensionMismatch(f"{_FIELD}[{number}].vector", len(row.vector) // 4, dimension)
+    vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(-1, dimension)
+    for number in not_of_length_1(vectors)[:1].tolist():
+        raise InvalidVector(f"{_FIELD}[{number}].vector", "is not of length 1.")
+    return rows
+
+
+def to_trailer(trailer: pb.ExportTrailer) -> ExportTrailer:
+    """Returns a trailer."""
+    return ExportTrailer(trailer.item_count, trailer.sha256)
+
+
+def _attributes(text: str, field: str) -> str:
+    if len(text.encode()) > MAX_ATTRIBUTES_BYTES:
+        raise InvalidField(field, f"are more than {MAX_ATTRIBUTES_BYTES} bytes as JSON.")
+    if not is_canonical(text):
+        raise InvalidField(field, f"are not canonical JSON of an object, at most {MAX_DEPTH} levels deep.")
+    return text

@@ -1,0 +1,277 @@
+"""`semsearch index list|check|rebuild|export|import` against the real index service: what is told, written and left."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf import proto
+from semsearch.index.v1 import index_service_pb2 as pb
+
+from client.export_file import MAGIC
+from tests.services.client_stack import COMMAND_SECONDS, Done, semsearch, semsearch_process
+from tests.services.index_process import IndexProcess, index_process, item
+
+DIMENSION = 32
+ROWS = 3_000
+NOWHERE = "127.0.0.1:1"  # what needs no gateway must not ask for it
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def service(data: Path) -> Iterator[IndexProcess]:
+    with index_process(data, "--annoy-trees=3") as running:
+        running.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="items", dimension=DIMENSION, model_id="m")))
+        add(running, range(ROWS))
+        list(running.stub.OptimizeIndex(pb.OptimizeIndexRequest(name="items")))
+        running.stub.SetAlias(pb.SetAliasRequest(alias="current", index="items"))
+        yield running
+
+
+def add(service: IndexProcess, numbers: range, **attributes: object) -> None:
+    rows = np.random.default_rng(numbers.start).normal(size=(len(numbers), DIMENSION))
+    items = [item(str(n), row.tolist(), n=n, **attributes) for n, row in zip(numbers, rows, strict=True)]
+    service.stub.UpsertItems(iter([pb.UpsertItemsRequest(index="items", model_id="m", items=items)]))
+
+
+def operate(service: IndexProcess, *arguments: object) -> Done:
+    return semsearch(NOWHERE, "index", *arguments, "--index-address", service.address)
+
+
+def items(service: IndexProcess, index: str) -> list[pb.Item]:
+    request = pb.ListItemsRequest(index=index, page_size=1_000, include_vectors=True)
+    found: list[pb.Item] = []
+    while True:
+        page = service.stub.ListItems(request)
+        found.extend(page.items)
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + COMMAND_SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        threading.Event().wait(0.01)
+
+
+def damage(data: Path) -> str:
+    (segment,) = (data / "index" / "items" / "segments").iterdir()
+    with (segment / "vectors.npy").open("r+b") as file:
+        file.seek(128)
+        file.write(bytes(16))
+    return segment.name
+
+
+def test_indexes_are_listed_for_people_and_machines(service: IndexProcess) -> None:
+    done = operate(service, "list")
+    header, _, row = [line for line in done.out.splitlines() if line.strip()]
+    assert header.split() == ["name", "aliases", "items", "segments", "bytes", "model", "repairs"]
+    name, alias, count, segments, _, model = row.split()
+    assert (name, alias, count, segments, model) == ("items", "current", "3,000", "1", "m")
+    assert (done.status, done.err) == (0, "1 index.\n")
+    (told,) = operate(service, "list", "--json").document
+    assert (told["name"], told["item_count"], told["repairs"], told["aliases"]) == ("items", ROWS, [], ["current"])
+    assert told["disk_bytes"] > ROWS * DIMENSION * 4
+
+
+def test_a_sound_index_is_told_so(service: IndexProcess) -> None:
+    done = operate(service, "check")
+    assert (done.status, done.out, done.err) == (0, "", "items: 3,000 items and 1 segments are sound.\n")
+    assert operate(service, "check", "current", "--json").document == [
+        {"name": "current", "item_count": ROWS, "segment_count": 1, "damages": []}
+    ]
+
+
+def test_damage_is_a_table_a_sentence_and_a_status_and_a_rebuild_repairs_it(service: IndexProcess, data: Path) -> None:
+    segment = damage(data)
+    done = operate(service, "check", "items")
+    assert done.status == 1
+    header, _, row = [line for line in done.out.splitlines() if line.strip()]
+    assert header.split() == ["index", "part", "problem"]
+    assert row.rstrip().split(maxsplit=2) == ["items", segment, "vectors.npy does not match its checksum"]
+    assert done.err == f"items: damage was found in {segment}. Repair it with: semsearch index rebuild items\n"
+    machine = operate(service, "check", "--json")
+    assert (machine.status, machine.err) == (1, "")
+    (found,) = machine.document[0]["damages"]
+    assert (found["part"], found["rebuild_repairs"]) == (segment, True)
+
+    rebuilt = operate(service, "rebuild", "items")
+    assert (rebuilt.status, rebuilt.out, rebuilt.err) == (0, "", "items was rebuilt: 3,000 items.\n")
+    assert operate(service, "check").status == 0
+    assert operate(service, "rebuild", "items", "--json").lines[-1] == {"done": ROWS, "total": ROWS}
+
+
+def test_a_store_that_is_damaged_is_told_and_nothing_is_promised(data: Path, service: IndexProcess) -> None:
+    service.stop()
+    (data / "index" / "items" / "store.sqlite").write_bytes(b"no database")
+    with index_process(data) as second:
+        done = operate(second, "check")
+        assert done.status == 1
+        assert "store.sqlite is damaged or missing" in done.out
+        assert done.err.startswith("items: damage was found in store. The store is the truth: restore it from a copy")
+        assert "store.sqlite is damaged" in operate(second, "list").out
+
+
+def test_an_export_becomes_an_index_of_another_name(service: IndexProcess, tmp_path: Path) -> None:
+    file = tmp_path / "out" / "items.export"
+    file.parent.mkdir()
+    done = operate(service, "export", "current", file)
+    size = file.stat().st_size
+    assert (done.status, done.err) == (0, f"{file} has 3,000 items of current, {size:,} bytes.\n")
+    assert list(file.parent.iterdir()) == [file]
+    done = operate(service, "import", file, "copy")
+    assert (done.status, done.out, done.err) == (0, "", "copy has 3,000 items of m.\n")
+    assert items(service, "copy") == items(service, "items")
+    assert operate(service, "import", file, "again", "--json").document["item_count"] == ROWS
+    assert operate(service, "export", "copy", file, "--json").document == {
+        "name": "copy", "file": str(file), "item_count": ROWS, "size_bytes": file.stat().st_size,
+    }  # fmt: skip
+
+
+def test_the_file_is_what_the_proto_says(service: IndexProcess, tmp_path: Path) -> None:
+    file = tmp_path / "items.export"
+    operate(service, "export", "items", file)
+    pieces = []
+    with file.open("rb") as content:
+        assert content.read(16) == b"semsearch.export"
+        assert content.read(4) == b"\x01\0\0\0"
+        while (piece := proto.parse_length_prefixed(pb.ExportPiece, content)) is not None:  # type: ignore[arg-type]
+            pieces.append(piece)
+    header, *between, trailer = pieces
+    assert (header.header.format_version, header.header.item_count, header.header.index.name) == (1, ROWS, "items")
+    assert sum(len(piece.items.items) for piece in between) == trailer.trailer.item_count == ROWS
+    assert len(trailer.trailer.sha256) == 32
+
+
+def cut(content: bytes) -> bytes:
+    return content[:-20]
+
+
+def cut_between_pieces(content: bytes) -> bytes:
+    trailer = pb.ExportPiece(trailer=pb.ExportTrailer(item_count=ROWS, sha256=bytes(32))).ByteSize()
+    return content[: -trailer - 1]
+
+
+def flip(content: bytes) -> bytes:
+    half = len(content) // 2
+    return content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (cut, "is damaged or cut off"),
+        (cut_between_pieces, "is damaged or cut off"),
+        (flip, ""),  # an id, a vector, a number, JSON: whichever the byte lies in
+        (lambda content: content + b"more", "is damaged or cut off"),
+        (lambda content: content[:17], "is damaged or cut off"),
+        (lambda content: content[:20], "is damaged or cut off"),
+        (lambda _: b"", "is no export of an index."),
+        (lambda _: b"PK\x03\x04 and so on, at some length", "is no export of an index."),
+        (lambda content: MAGIC + b"\x02\0\0\0" + content[20:], "is an export of format version 2, and this program"),
+        (lambda content: content[:20] + b"\xff" * 9 + b"\x01", "is damaged or cut off"),
+    ],
+)
+def test_a_file_that_is_no_whole_export_is_refused_in_a_sentence_and_leaves_nothing(
+    service: IndexProcess, tmp_path: Path, data: Path, change: Callable[[bytes], bytes], told: str
+) -> None:
+    file = tmp_path / "items.export"
+    operate(service, "export", "items", file)
+    before = sorted((data / "index").iterdir())
+    file.write_bytes(change(file.read_bytes()))
+    done = operate(service, "import", file, "copy")
+    assert (done.status, done.out) == (1, "")
+    assert told in done.err
+    assert done.err.count("\n") == 1
+    assert sorted((data / "index").iterdir()) == before
+    assert [each.name for each in service.stub.ListIndexes(pb.ListIndexesRequest()).indexes] == ["items"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["export", "nothing", "{tmp}/x"], 'There is no index or alias "nothing".'),
+        (["export", "items", "{tmp}/no/folder/x"], "x cannot be written: No such file or directory."),
+        (["import", "{tmp}/nothing", "copy"], "nothing cannot be read: No such file or directory."),
+        (["import", "{tmp}", "copy"], "cannot be read: Is a directory."),
+        (["rebuild", "nothing"], 'There is no index or alias "nothing".'),
+        (["check", "nothing"], 'There is no index or alias "nothing".'),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(
+    service: IndexProcess, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    done = operate(service, *(each.format(tmp=tmp_path) for each in arguments))
+    assert (done.status, done.out) == (1, "")
+    assert told in done.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "data"]
+
+
+def test_a_name_that_is_taken_is_told(service: IndexProcess, tmp_path: Path) -> None:
+    operate(service, "export", "items", tmp_path / "x")
+    done = operate(service, "import", tmp_path / "x", "items")
+    assert (done.status, done.err) == (
+        1,
+        '"items" is already the name of an index. Choose another, or delete that first.\n',
+    )
+
+
+def test_an_index_service_that_does_not_answer_is_told_with_its_own_option() -> None:
+    done = semsearch(NOWHERE, "index", "list", "--index-address", "127.0.0.1:1")
+    assert done.status == 1
+    assert done.err == (
+        "No index service answers at 127.0.0.1:1. Start one with `make run-all`, or name another with --index-address "
+        "or SEMSEARCH_CLIENT_INDEX_ADDRESS.\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_ctrl_c_leaves_nothing(service: IndexProcess, tmp_path: Path, data: Path, command: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for start in range(0, 500, 100):  # so much that it takes a while
+        add(service, range(start, start + 100), text="x" * 60_000)
+    arguments: list[object] = ["export", "items", out / "x"]
+    watched = out
+    if command == "import":
+        assert operate(service, *arguments).status == 0
+        arguments = ["import", out / "x", "copy"]
+        watched = data / "index"
+    before = sorted(watched.iterdir())
+    with semsearch_process(NOWHERE, "index", *arguments, "--index-address", service.address) as running:
+        assert running.stderr is not None
+        until(lambda: len(list(watched.iterdir())) > len(before) or running.poll() is not None)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(COMMAND_SECONDS) in (130, 0)
+        assert "Traceback" not in running.stderr.read()
+        if running.returncode == 130:
+            until(lambda: sorted(watched.iterdir()) == before)
+            names = [each.name for each in service.stub.ListIndexes(pb.ListIndexesRequest()).indexes]
+            assert names == ["items"]
+
+
+def test_what_is_no_command_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "check").mkdir()
+    for arguments in (["./check"], ["-c", "photos", "check/"], ["--json", "./check"]):
+        done = semsearch(NOWHERE, "index", *arguments, "--server", NOWHERE)
+        assert done.status == 1
+        assert f"No semsearch answers at {NOWHERE}." in done.err
+    wrong = semsearch(NOWHERE, "index", "chekc")
+    assert wrong.status == 2
+    assert "chekc" in wrong.err
+    assert semsearch(NOWHERE, "index", "DIR").status == 2
+    told = semsearch(NOWHERE, "index", "--help")
+    assert told.status == 0
+    assert "./check" in told.out

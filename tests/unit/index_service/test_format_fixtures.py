@@ -1,0 +1,98 @@
+"""Data folders of every version of the formats are opened as they were written, and nothing in them is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annoy import AnnoyIndex
+
+from index_service.catalog import Catalog, open_catalog
+from index_service.definition import EngineKind
+from index_service.filters import Filter
+from tests.fixtures.formats import make_v1
+from tests.fixtures.formats.make_v1 import ALIASES, CONTENTS, DIMENSION, INDEXED_ATTRIBUTES, LABELS, MODEL
+from tests.unit.index_service.conftest import NEVER
+from tests.unit.index_service.engines_in_process import engine_of
+
+NAMES = pytest.mark.parametrize("name", CONTENTS)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def catalog(data_folder: Path) -> Iterator[Catalog]:
+    """A copy of version 1's folder, opened by today's code."""
+    before = contents(make_v1.FOLDER)
+    shutil.copytree(make_v1.FOLDER, data_folder)
+    with open_catalog(data_folder, engine_of, NEVER) as opened:
+        yield opened
+    assert contents(make_v1.FOLDER) == before
+
+
+@NAMES
+def test_every_item_of_version_1_is_there_as_it_was(catalog: Catalog, name: str) -> None:
+    expected = CONTENTS[name].items
+    found = catalog.get(name).page(0, 1_000, Filter(), vectors=True)
+    assert [each.id for each in found] == [each.id for each in expected]
+    for got, wanted in zip(found, expected, strict=True):
+        assert json.loads(got.attributes or "") == wanted.attributes
+        assert got.vector is not None
+        assert got.vector.tobytes() == wanted.vector.tobytes()
+
+
+@NAMES
+def test_version_1_needs_no_repair_and_keeps_its_segments(catalog: Catalog, name: str) -> None:
+    content = CONTENTS[name]
+    stats = catalog.get(name).stats()
+    assert stats.repairs == ()
+    assert (stats.segment_count, stats.segment_row_count) == (1, len(content.merged))
+    assert stats.deleted_row_count == len(content.deleted) + len(content.replaced)
+    assert stats.live_row_count == len(content.live) + len(content.replaced)
+    assert stats.item_count == len(content.items)
+
+
+@NAMES
+def test_every_item_of_version_1_has_the_neighbours_that_comparing_all_gives(catalog: Catalog, name: str) -> None:
+    items = CONTENTS[name].items
+    vectors = np.array([each.vector for each in items], dtype=np.float64)
+    answer = catalog.get(name).search([each.vector for each in items], 5, None, attributes=False, exact=False)
+    for query, neighbors in zip(vectors, answer.neighbors, strict=True):
+        distances = np.linalg.norm(vectors - query, axis=1)
+        nearest = np.argsort(distances, kind="stable")[:5]
+        assert [each.id for each in neighbors] == [items[position].id for position in nearest]
+        assert [each.distance for each in neighbors] == pytest.approx(distances[nearest].tolist(), abs=1e-6)
+
+
+def test_a_forest_of_version_1_is_one_that_annoy_reads() -> None:
+    (file,) = make_v1.FOLDER.glob("items/segments/*/forest.ann")
+    forest = AnnoyIndex(DIMENSION, "angular")
+    forest.load(str(file))
+    assert forest.get_n_items() == len(CONTENTS["items"].merged)
+    assert forest.get_nns_by_vector(CONTENTS["items"].merged[7].vector.tolist(), 1) == [7]
+
+
+@NAMES
+def test_the_definition_of_version_1_is_what_its_creator_gave(catalog: Catalog, name: str) -> None:
+    definition = catalog.get(name).definition
+    assert (definition.name, definition.dimension, definition.model_id) == (name, DIMENSION, MODEL)
+    assert definition.engine is (EngineKind.ANNOY if name == "items" else EngineKind.EXACT)
+    assert [str(path) for path in definition.indexed_attributes] == INDEXED_ATTRIBUTES[name]
+    assert definition.labels == LABELS
+    assert definition.created_microseconds > 0
+
+
+def test_an_alias_of_version_1_names_its_index(catalog: Catalog) -> None:
+    for alias, name in ALIASES.items():
+        assert catalog.get(alias).definition.name == name
