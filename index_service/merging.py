@@ -27,7 +27,7 @@ from index_service.definition import EngineKind
 from index_service.durable_files import remove_folder, storage_errors
 from index_service.engines.contract import Engine
 from index_service.errors import BuildFailed, IndexServiceError
-from index_service.manifest import Manifest
+from index_service.manifest import Manifest, SegmentRecord
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
 from index_service.snapshot import Part, Published, Segment, Snapshot
@@ -146,6 +146,11 @@ class Merger:
         """Writes everything into one segment from the store, whatever the old ones hold; else as `fold_all`."""
         return self._executor.submit(self._rebuild, pin, progress)
 
+    def verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
+        """Hashes the files of segments in the background; where one is damaged, tells it and rebuilds everything."""
+        if records:
+            self._executor.submit(self._verify, records, pin, tell)
+
     @property
     def manifest(self) -> Manifest:
         """The manifest in use, which is the one on disk."""
@@ -173,6 +178,33 @@ class Merger:
         progress(0, total)
         self._merge(Plan(before, before.segments, stored), lambda done: progress(done, total))
         progress(total, total)
+
+    def _verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
+        for record in records:
+            problem = self._damage(record)
+            if problem is None or record not in self.manifest.segments:
+                continue
+            repair = f"segment {record.name}: {problem}; all rows are built again"
+            log.warning("damage found", folder=str(self._folder), problem=repair)
+            tell(repair)
+            try:
+                self._rebuild(pin, lambda _done, _total: None)
+            except (IndexServiceError, OSError) as error:
+                log.warning("rebuild failed; the next start tries again", folder=str(self._folder), problem=str(error))
+            return
+
+    def _damage(self, record: SegmentRecord) -> str | None:
+        """Says what is wrong with a segment's files; None also once the index is closed."""
+        for file in record.files:
+            if self._closed:
+                return None
+            try:
+                problem = file.problem(self._folder / SEGMENTS_FOLDER / record.name)
+            except OSError as error:
+                problem = str(error)
+            if problem:
+                return problem
+        return None
 
     def _in_background(self, *, anyway: bool) -> None:
         newest = self._published.newest

@@ -11,7 +11,8 @@
 6. Rows that no segment holds are loaded from the store as live rows, so that every search is right from the first one
    on. Rows of segments that the store has no more are masked.
 
-What 3 and 4 found is returned; the caller has it rebuilt in the background.
+What 3 and 4 found is returned; the caller has it rebuilt in the background, and has the files hashed there that 4
+took the system's word for.
 """
 
 from __future__ import annotations
@@ -36,11 +37,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Recovered:
-    """An index as it was found: its manifest, its rows, and what has to be rebuilt."""
+    """An index as it was found.
+
+    ``repairs``: what has to be rebuilt. ``unhashed``: the segments whose content was not looked at.
+    """
 
     manifest: Manifest
     snapshot: Snapshot
     repairs: tuple[str, ...]
+    unhashed: tuple[SegmentRecord, ...]
 
 
 def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
@@ -77,7 +82,8 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
                 remove_folder(orphan)
     with store.read() as reader:
         snapshot = _load(reader, opened)
-    return Recovered(manifest, snapshot, tuple(repairs))
+    unhashed = tuple(record for record in manifest.segments if record in found.segments)
+    return Recovered(manifest, snapshot, tuple(repairs), unhashed)
 
 
 def _open_sound(folder: Path, record: SegmentRecord, engine: Engine) -> tuple[SegmentRecord, Segment]:

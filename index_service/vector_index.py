@@ -104,7 +104,7 @@ class VectorIndex:
         except (IndexServiceError, OSError):
             self._store.close()
             raise
-        self._repairs = recovered.repairs
+        self._repairs = list(recovered.repairs)
         self._published = Published(recovered.snapshot)
         self._merger = Merger(
             folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, executor
@@ -112,6 +112,7 @@ class VectorIndex:
         self._writer = StoreWriter(self._store)
         self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, self.definition.name)
         self._merger.consider(anyway=bool(recovered.repairs))
+        self._merger.verify(recovered.unhashed, self._pin, self._repairs.append)
 
     def check_model(self, model_id: str) -> None:
         """Checks that vectors of a model may be held against those of this index.
@@ -226,7 +227,7 @@ class VectorIndex:
             deleted_row_count=sum(segment.dead_count for segment in snapshot.segments),
             disk_bytes=size_bytes(self.folder),
             segment_disk_bytes=size_bytes(self.folder / SEGMENTS_FOLDER),
-            repairs=self._repairs,
+            repairs=tuple(self._repairs),
             recall=(found + snapshot.live.alive_count) / count if count else 1.0,
             segments=segments,
         )

@@ -62,8 +62,8 @@ def check_searches(index: VectorIndex, items: Items) -> None:
     ids = np.array(list(items))
     vectors = np.array([np.frombuffer(vector, dtype="<f4") for _, vector in items.values()]).reshape(-1, DIMENSION)
     queries = np.concatenate([random_units(len(items), QUERIES), vectors[: QUERIES // 2]])
-    exact = index.search(list(queries), K, None, attributes=True, exact=True)
-    approximate = index.search(list(queries), K, None, attributes=False, exact=False)
+    exact = index.search(list(queries), K, None, attributes=True, recall=1.0)
+    approximate = index.search(list(queries), K, None, attributes=False)
     hits = 0
     for number, query in enumerate(queries):
         distances = np.linalg.norm(vectors.astype(np.float64) - query, axis=1)

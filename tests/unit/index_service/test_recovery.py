@@ -1,7 +1,9 @@
 """Whatever state the files are in: the service opens, answers are right, and it says what it repaired."""
 
+import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -80,6 +82,34 @@ def test_a_damaged_segment_is_rebuilt_and_answers_stay_right(
     assert index.stats().repairs == ()
     assert index.stats().segment_row_count == ROWS - 2
     assert answers(index, vectors) == expected
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "forest.ann", "plan.json"])
+def test_damage_that_the_disk_does_by_itself_is_found_in_the_background_and_mended(
+    open_data: OpenCatalog, data_folder: Path, name: str
+) -> None:
+    index, vectors = with_segment(open_data())
+    expected = answers(index, vectors)
+    open_data().close()
+    (segment,) = (data_folder / "items" / SEGMENTS_FOLDER).iterdir()
+    status = (segment / name).stat()
+    with (segment / name).open("r+b") as file:
+        file.seek(-2, 2)
+        last = file.read(1)
+        file.seek(-2, 2)
+        file.write(bytes([last[0] ^ 1]))
+    os.utime(segment / name, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    index = open_data().get("items")
+    deadline = time.monotonic() + DEADLINE
+    while segment.exists() and time.monotonic() < deadline:
+        index.optimize(lambda _done, _total: None).result(DEADLINE)  # merges and checks wait for each other
+    (repair,) = index.stats().repairs
+    assert repair == f"segment {segment.name}: {name} does not match its checksum; all rows are built again"
+    assert answers(index, vectors) == expected
+    assert index.stats().segment_row_count == ROWS - 2
+    index = open_data().get("items")
+    assert index.stats().repairs == ()
 
 
 @DAMAGES

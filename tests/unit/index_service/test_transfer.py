@@ -105,9 +105,7 @@ def test_an_import_holds_what_was_exported_to_the_bit_and_in_the_same_order(hist
         copy = imported(catalog, sent(index.export()), "copy")
         assert held(copy) == held(index)
         queries = list(random_units(1, 3, DIMENSION))
-        assert copy.search(queries, 10, None, attributes=True, exact=False) == index.search(
-            queries, 10, None, attributes=True, exact=False
-        )
+        assert copy.search(queries, 10, None, attributes=True) == index.search(queries, 10, None, attributes=True)
         expected = replace(
             DEFINITION, name="copy", created_microseconds=copy.definition.created_microseconds,
             recall_target=copy.definition.recall_target,
