@@ -83,7 +83,7 @@ def check(
             tally.add(page, snapshot)
             yield CheckProgress(done, max(done, snapshot.alive_count))
         if strays := reader.stray_vector_count():
-            damages.append(Damage(STORE, f"{strays} vectors belong to no item", False))
+            damages.append(Damage(STORE, f"vectors of no item: {strays}", False))
         damages += tally.damages(snapshot)
     except sqlite3.Error as error:
         damages.append(Damage(STORE, f"SQLite: {error}", False))
@@ -105,30 +105,32 @@ class _Tally:
         sized = [row for row in page if len(row.vector) == 4 * dimension]
         ids = np.array([row.id for row in sized], dtype=object)
         vectors = np.frombuffer(b"".join(row.vector for row in sized), dtype="<f4").reshape(-1, dimension)
-        self._count(STORE, "have no vector of the right size", [r.id for r in page if len(r.vector) != 4 * dimension])
-        self._count(STORE, "have a vector that is not of length 1", ids[not_of_length_1(vectors)])
         self._count(
-            STORE, "have attributes that cannot be read", [r.id for r in page if not is_canonical(r.attributes)]
+            STORE, "items without a vector of the right size", [r.id for r in page if len(r.vector) != 4 * dimension]
+        )
+        self._count(STORE, "items whose vector is not of length 1", ids[not_of_length_1(vectors)])
+        self._count(
+            STORE, "items whose attributes cannot be read", [r.id for r in page if not is_canonical(r.attributes)]
         )
         rows = np.array([row.row for row in sized], dtype=np.int64)
         for part in self.compared:
             here, same = _compare(part, rows, vectors)
-            self._count(_name(part), "have another vector than in the store", ids[here][~same], repairs=True)
+            self._count(_name(part), "items with another vector than in the store", ids[here][~same], repairs=True)
         every = np.array([row.row for row in page], dtype=np.int64)
         held = np.zeros(len(every), dtype=np.bool_)
         for part in snapshot.parts:
             held |= np.isin(every, part.rows[part.alive], assume_unique=True)
         self._in_memory += int(np.count_nonzero(held))
         missing = [row.id for row, found in zip(page, held.tolist(), strict=True) if not found]
-        self._count(MEMORY, "are found by no search", missing, repairs=True)
+        self._count(MEMORY, "items that no search finds", missing, repairs=True)
 
     def damages(self, snapshot: Snapshot) -> Iterator[Damage]:
         """Returns what was found, once all rows of the store were looked at."""
         for (part, problem, repairs), (first, *_) in self._found.items():
             count = self._counts[part, problem, repairs]
-            yield Damage(part, f'{count} items {problem}, the first of them is "{first}"', repairs)
+            yield Damage(part, f'{problem}: {count}, first "{first}"', repairs)
         if strays := snapshot.alive_count - self._in_memory:
-            yield Damage(MEMORY, f"{strays} rows are searched that the store does not have", True)
+            yield Damage(MEMORY, f"rows that the store does not have: {strays}", True)
 
     def _count(self, part: str, problem: str, ids: Iterable[str], *, repairs: bool = False) -> None:
         found = list(ids)

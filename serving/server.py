@@ -63,6 +63,10 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
             # gRPC's own bound, a ping in 5 minutes, ends the connection of who looks after a silent stream more often:
             # the gateway's health watches (30 s) were broken off after 120 s.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            # A caller that vanished without a word, or was stopped, is found out within 80 s, and its calls end; else a
+            # stream to it would be held for hours, and with it what the stream reads.
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
             # Two processes on one port would share its calls between them, each with half of the data.
             ("grpc.so_reuseport", 0),
         ],

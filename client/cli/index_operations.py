@@ -131,13 +131,16 @@ def rebuild(
         output.say("The rebuild goes on in the service.")
         raise typer.Exit(130) from None
     if not as_json:
-        output.say(f"{name} was rebuilt: {last.total:,} item{'' if last.total == 1 else 's'}.")
+        output.say(f"{name} was rebuilt: {_counted(last.total, 'item')}.")
 
 
 @app.command("export")
 def export_index(
     name: Name,
-    file: Annotated[Path, typer.Argument(help="The file to write; one that is there is replaced.", metavar="FILE")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="The file to write; one that is there is replaced.", dir_okay=False, metavar="FILE"),
+    ],
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
@@ -157,7 +160,7 @@ def export_index(
     if as_json:
         output.document({"name": name, "file": str(file), "item_count": count, "size_bytes": size})
     else:
-        output.say(f"{file} has {count:,} item{'' if count == 1 else 's'} of {name}, {size:,} bytes.")
+        output.say(f"{file} has {_counted(count, 'item')} of {name}, {size:,} bytes.")
 
 
 @app.command("import")
@@ -174,7 +177,7 @@ def import_index(
     if as_json:
         output.document(made)
     else:
-        output.say(f"{made.name} has {made.item_count:,} item{'' if made.item_count == 1 else 's'} of {made.model_id}.")
+        output.say(f"{made.name} has {_counted(made.item_count, 'item')} of {made.model_id}.")
 
 
 def _checked(service: IndexOperations, name: str, output: Output) -> CheckReport:
@@ -192,11 +195,16 @@ def _checked(service: IndexOperations, name: str, output: Output) -> CheckReport
 def _verdict(report: CheckReport) -> str:
     """Returns what a check found as a sentence, and what to do."""
     if not report.damages:
-        return f"{report.name}: {report.item_count:,} items and {report.segment_count:,} segments are sound."
+        items, segments = _counted(report.item_count, "item"), _counted(report.segment_count, "segment")
+        return f"{report.name}: no damage in {items} and {segments}."
     sentence = f"{report.name}: damage was found in {', '.join(dict.fromkeys(each.part for each in report.damages))}."
     if all(each.rebuild_repairs for each in report.damages):
         return f"{sentence} Repair it with: {shlex.join(['semsearch', 'index', 'rebuild', report.name])}"
     return f"{sentence} The store is the truth: restore it from a copy, or delete the index and fill it again."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _shown(pieces: Iterable[pb.ExportPiece], progress: Any, text: str) -> Iterator[pb.ExportPiece]:

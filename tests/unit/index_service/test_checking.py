@@ -111,7 +111,7 @@ def test_a_segment_that_differs_from_the_store_is_found_and_rebuilt_from_the_sto
     connection.close()
     (found,) = damages(index)
     assert (found.part, found.rebuild_repairs) == (segment_of(data_folder).name, True)
-    assert found.problem == '1 items have another vector than in the store, the first of them is "0"'
+    assert found.problem == 'items with another vector than in the store: 1, first "0"'
     rebuild(index)
     assert damages(index) == ()
     assert found_ids(index, other, 1) == ["0"]
@@ -133,12 +133,12 @@ def test_a_manifest_that_is_damaged_or_gone_is_found_and_rebuilt(
 @pytest.mark.parametrize(
     ("statement", "part", "problem"),
     [
-        ("DELETE FROM vectors WHERE row = 5", STORE, 'no vector of the right size, the first of them is "4"'),
-        ("UPDATE vectors SET vector = x'00' WHERE row IN (5, 6)", STORE, "2 items have no vector of the right size"),
-        ("UPDATE vectors SET vector = zeroblob(32) WHERE row = 5", STORE, "not of length 1"),
-        ("UPDATE items SET attributes = '{' WHERE row = 5", STORE, "attributes that cannot be read"),
-        ("INSERT INTO vectors VALUES (999999, x'00')", STORE, "1 vectors belong to no item"),
-        ("DELETE FROM items WHERE row = 10", MEMORY, "1 rows are searched that the store does not have"),
+        ("DELETE FROM vectors WHERE row = 5", STORE, 'items without a vector of the right size: 1, first "4"'),
+        ("UPDATE vectors SET vector = x'00' WHERE row IN (5, 6)", STORE, "items without a vector of the right size: 2"),
+        ("UPDATE vectors SET vector = zeroblob(32) WHERE row = 5", STORE, "items whose vector is not of length 1: 1"),
+        ("UPDATE items SET attributes = '{' WHERE row = 5", STORE, "items whose attributes cannot be read: 1"),
+        ("INSERT INTO vectors VALUES (999999, x'00')", STORE, "vectors of no item: 1"),
+        ("DELETE FROM items WHERE row = 10", MEMORY, "rows that the store does not have: 1"),
     ],
 )
 def test_what_is_wrong_in_the_store_is_found_and_is_nothing_that_a_rebuild_repairs(

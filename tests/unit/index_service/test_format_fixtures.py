@@ -12,12 +12,24 @@ import numpy as np
 import pytest
 from annoy import AnnoyIndex
 
+from client.export_file import read
 from index_service.catalog import Catalog, open_catalog
+from index_service.checking import CheckReport
 from index_service.definition import EngineKind
 from index_service.filters import Filter
+from index_service.translate import exports
+from index_service.vector_index import VectorIndex
 from tests.fixtures.formats import make_v1
-from tests.fixtures.formats.make_v1 import ALIASES, CONTENTS, DIMENSION, INDEXED_ATTRIBUTES, LABELS, MODEL
-from tests.unit.index_service.conftest import NEVER
+from tests.fixtures.formats.make_v1 import (
+    ALIASES,
+    CONTENTS,
+    DIMENSION,
+    INDEXED_ATTRIBUTES,
+    LABELS,
+    MODEL,
+    FixtureItem,
+)
+from tests.unit.index_service.conftest import NEVER, OpenCatalog
 from tests.unit.index_service.engines_in_process import engine_of
 
 NAMES = pytest.mark.parametrize("name", CONTENTS)
@@ -41,15 +53,37 @@ def catalog(data_folder: Path) -> Iterator[Catalog]:
     assert contents(make_v1.FOLDER) == before
 
 
-@NAMES
-def test_every_item_of_version_1_is_there_as_it_was(catalog: Catalog, name: str) -> None:
-    expected = CONTENTS[name].items
-    found = catalog.get(name).page(0, 1_000, Filter(), vectors=True)
+def check_items(index: VectorIndex, expected: list[FixtureItem]) -> None:
+    found = index.page(0, 1_000, Filter(), vectors=True)
     assert [each.id for each in found] == [each.id for each in expected]
     for got, wanted in zip(found, expected, strict=True):
         assert json.loads(got.attributes or "") == wanted.attributes
         assert got.vector is not None
         assert got.vector.tobytes() == wanted.vector.tobytes()
+
+
+@NAMES
+def test_every_item_of_version_1_is_there_as_it_was(catalog: Catalog, name: str) -> None:
+    check_items(catalog.get(name), CONTENTS[name].items)
+    index = catalog.get(name)
+    index.optimize(lambda _done, _total: None).result()
+    assert list(index.check())[-1] == CheckReport((), len(CONTENTS[name].items), 1)
+
+
+def test_an_export_of_version_1_is_imported_as_it_was(open_data: OpenCatalog) -> None:
+    before = make_v1.EXPORT.read_bytes()
+    catalog = open_data()
+    header, *pieces, trailer = read(make_v1.EXPORT)
+    filling = catalog.begin_import("copy", exports.to_header(header))
+    for piece in pieces:
+        filling.add(exports.to_rows(piece, DIMENSION))
+    filling.complete(exports.to_trailer(trailer.trailer))
+    index = catalog.finish_import(filling)
+    check_items(index, CONTENTS["items"].items)
+    assert (index.definition.engine, index.definition.model_id, index.definition.labels) == (
+        EngineKind.ANNOY, MODEL, LABELS,
+    )  # fmt: skip
+    assert make_v1.EXPORT.read_bytes() == before
 
 
 def test_vectors_of_version_1_need_no_repair_and_keep_their_segments(catalog: Catalog) -> None:
