@@ -3,7 +3,8 @@
 1. What lies under temporary names is removed.
 2. SQLite opens the store and replays its log. If it cannot, the index is damaged: nothing else is touched.
 3. The manifest is read. Missing, damaged or of another store: no segment counts.
-4. The files of each segment are held against the manifest. A segment that differs in one byte does not count.
+4. The files of each segment are held against the manifest. A segment that differs in one byte does not count, nor does
+   one with rows that the store has yet to give: the store was replaced by an older copy, or has lost its log.
 5. The manifest is written again if it named what does not count, and the first time an index is opened: from then on
    one that is missing was lost. Folders that it does not name are removed.
 6. Rows that no segment holds are loaded from the store as live rows, so that every search is right from the first one
@@ -24,7 +25,7 @@ from index_service.durable_files import remove_folder, remove_leftovers, storage
 from index_service.engines.contract import Engine
 from index_service.manifest import MANIFEST_FILE, Manifest, SegmentRecord, UnusableManifest
 from index_service.reads import StoreReader
-from index_service.segments import SEGMENTS_FOLDER, open_segment
+from index_service.segments import SEGMENTS_FOLDER, last_row, open_segment
 from index_service.snapshot import LiveRows, Segment, Snapshot
 from index_service.store import Store
 
@@ -53,9 +54,15 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
         remove_leftovers(folder)
         remove_leftovers(segments_folder)
         manifest, repairs = _usable_manifest(folder, store.uid)
+        repairs = [*store.repairs, *repairs]
+        with store.read() as reader:
+            last_given = reader.last_row()
         sound = []
         for record in manifest.segments:
-            if problem := record.problem(segments_folder / record.name):
+            problem = record.problem(segments_folder / record.name)
+            if problem is None and last_row(folder, record) > last_given:
+                problem = "it holds rows that the store never gave, which is older or lost its log"
+            if problem is not None:
                 repairs.append(f"segment {record.name}: {problem}; its {record.row_count} rows are built again")
             else:
                 sound.append(record)

@@ -1,7 +1,7 @@
 """Writers and merges at full speed, killed again and again: `python -m tests.faults.load SEED KILLS FOLDER`.
 
-Each writer has ids of its own and asks for one thing at a time, so what it was told and what it is waiting for are known
-from the number of its answers. A process of its own, because it forks. Standard output is a report in JSON.
+Each writer has ids of its own and asks for one thing at a time, so what it was told and what it is waiting for are
+known from the number of its answers. A process of its own, because it forks. Standard output is a report in JSON.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def own(items: Items, writer: int) -> Items:
 
 
 def requests(seed: str, writer: int, items: Items) -> Iterator[tuple[Step, Items]]:
-    """Yields what a writer asks for, one after the other, with its items after each; the same for the same arguments."""
+    """Yields what a writer asks for, one after the other, with its items after each; always the same."""
     chance = random.Random(f"{seed}/{writer}")
     state = State({INDEX: items})
     while True:
