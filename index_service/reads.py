@@ -51,13 +51,16 @@ class StoreReader:
     def check(self) -> None:
         """Reads the whole file, and checks all of its structure; an item's own bytes have no checksum.
 
-        100,000 items of 300 numbers take 0.07 s, less than the checksums of their segments.
+        100,000 items of 300 numbers take 0.15 s, about as long as the checksums of their segments.
 
         Raises:
             StoreDamaged: the structure is broken.
             sqlite3.Error: SQLite cannot make sense of the file.
         """
-        ((problem,),) = self._connection.execute("PRAGMA quick_check(1)").fetchall()
+        self._connection.execute(
+            "SELECT row, sequence, id, attributes, vector FROM items JOIN vectors USING (row) LIMIT 0"
+        )
+        ((problem,),) = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
         if problem != "ok":
             raise StoreDamaged(self._path, problem)
 
@@ -129,9 +132,11 @@ class StoreReader:
             parameters,
         )
         for row, sequence, item_id, text, blob in cursor:
+            if not (isinstance(sequence, int) and isinstance(item_id, str) and isinstance(text, str | None)):
+                raise StoreDamaged(self._path, f"row {row} has a value of another type than was written")
             yield StoredItem(row, sequence, item_id, text, None if blob is None else self._vector(blob))
 
-    def _vector(self, blob: bytes) -> Vectors:
-        if len(blob) != 4 * self._dimension:
-            raise StoreDamaged(self._path, f"a vector has {len(blob)} bytes instead of {4 * self._dimension}")
+    def _vector(self, blob: object) -> Vectors:
+        if not isinstance(blob, bytes) or len(blob) != 4 * self._dimension:
+            raise StoreDamaged(self._path, f"a vector does not have {4 * self._dimension} bytes")
         return np.frombuffer(blob, dtype="<f4")

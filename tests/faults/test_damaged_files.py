@@ -35,7 +35,7 @@ IN_SEGMENTS: tuple[Step, ...] = (
     SetAlias("current", "items"),
 )
 LATER: tuple[Step, ...] = (Put("items", 190, 60, seed=3), Retag("items", 0, 5, tag="late"), Remove("items", 20, 30))
-FLIPS_OF_A_STORE = 200
+FLIPS_OF_A_STORE = 100
 QUERY = random_units(9, 1)[0]
 
 
