@@ -1,5 +1,8 @@
 """Aliases: one small file, replaced as a whole, so that an alias moves from one index to another at once.
 
+There is one from the first start on, before there is any index; so where there are indexes and no file, it was lost.
+There is one from the first start on, before there is any index: where there are indexes and no file, it was lost.
+
 Format: {"format_version": 1, "aliases": {alias: index}, "checksum": SHA-256 of the aliases}. Where the file is damaged,
 what it said is lost: names that no index has can then not be resolved, and the next `set` begins anew beside the
 damaged file.
@@ -26,15 +29,22 @@ log = structlog.get_logger(__name__)
 class Aliases:
     """The aliases of a data folder; not for several threads at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, expected: bool) -> None:
+        """Reads the aliases of a folder; `expected` says whether there must be some file of them."""
         self._path = folder / ALIASES_FILE
         self._names: dict[str, str] = {}
         self._damage: StoreDamaged | None = None
         try:
             self._names = _read(self._path)
+        except FileNotFoundError:
+            if expected:
+                self._damage = StoreDamaged(self._path, "there is no such file")
+            else:
+                self._write({})
         except StoreDamaged as error:
-            log.warning("aliases lost", problem=str(error))
             self._damage = error
+        if self._damage is not None:
+            log.warning("aliases lost", problem=str(self._damage))
 
     def get(self, alias: str) -> str | None:
         """Returns the index that an alias names.
@@ -92,8 +102,6 @@ def _read(path: Path) -> dict[str, str]:
             raise StoreTooNew(path, version, FORMAT_VERSION)
         if content["checksum"] != _checksum(names):
             raise StoreDamaged(path, "it does not match its checksum")
-    except FileNotFoundError:
-        return {}
     except (ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(path, f"it cannot be read: {error}") from error
     return dict(names)

@@ -64,12 +64,10 @@ class Catalog:
         self._merges = ThreadPoolExecutor(1, thread_name_prefix="merge")
         # Held for creating, deleting and aliases, never while an index is searched or written.
         self._lock = threading.Lock()
-        self._aliases = Aliases(folder)
-        self._indexes: dict[str, VectorIndex | DamagedIndex] = {}
         remove_leftovers(folder)
-        for path in sorted(folder.iterdir()):
-            if path.is_dir() and NAME_PATTERN.fullmatch(path.name):
-                self._indexes[path.name] = self._open(path)
+        found = sorted(path for path in folder.iterdir() if path.is_dir() and NAME_PATTERN.fullmatch(path.name))
+        self._aliases = Aliases(folder, expected=bool(found))
+        self._indexes: dict[str, VectorIndex | DamagedIndex] = {path.name: self._open(path) for path in found}
 
     def create(self, definition: IndexDefinition) -> VectorIndex:
         """Creates an index; it is on disk when this returns.
@@ -230,7 +228,7 @@ class Catalog:
             return VectorIndex(folder, self._engine, self._thresholds, self._merges)
         except IndexServiceError as error:
             problem = error
-        except OSError as error:  # a disk that cannot be read: one index must not keep the others from being served
+        except Exception as error:  # noqa: BLE001 — whatever is wrong with one must not keep the others from being served
             problem = StoreDamaged(folder, str(error))
         log.warning("index cannot be opened", index=folder.name, problem=str(problem))
         return DamagedIndex(folder.name, problem)

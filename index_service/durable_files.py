@@ -51,6 +51,8 @@ def storage_error(error: Exception, path: Path) -> StorageFull | StoreDamaged | 
     """Returns the domain's error for one of SQLite or of the system, if there is one."""
     if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
         return StorageFull(path, error.strerror or "error")
+    if isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode"):
+        return StoreDamaged(path, str(error))  # Python's own, not SQLite's: a text is not UTF-8
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code in _SQLITE_CANNOT_WRITE:
         return StorageFull(path, str(error))

@@ -16,6 +16,7 @@ from index_service.filters import Filter, to_sql
 from index_service.vectors import Vectors
 
 _CHUNK = 4_096
+_LENGTH_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,26 @@ class StoreReader:
         ((version,),) = self._connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchall()
         return int(version)
 
+    def last_row(self) -> int:
+        """Returns the highest row number that was ever given; 0 if none was."""
+        found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
+        return int(found[0]) if found else 0
+
     def check(self) -> None:
-        """Reads the schema and the first and last row of each table: a file cut off or overwritten does not pass.
+        """Reads the whole file, and checks all of its structure; an item's own bytes have no checksum.
+
+        100,000 items of 300 numbers take 0.15 s, about as long as the checksums of their segments.
 
         Raises:
+            StoreDamaged: the structure is broken.
             sqlite3.Error: SQLite cannot make sense of the file.
         """
-        for table in ("items", "vectors"):
-            self._connection.execute(f"SELECT * FROM {table} ORDER BY row LIMIT 1").fetchall()  # noqa: S608 — constants
-            self._connection.execute(f"SELECT * FROM {table} ORDER BY row DESC LIMIT 1").fetchall()  # noqa: S608
+        self._connection.execute(
+            "SELECT row, sequence, id, attributes, vector FROM items JOIN vectors USING (row) LIMIT 0"
+        )
+        ((problem,),) = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
+        if problem != "ok":
+            raise StoreDamaged(self._path, problem)
 
     def quick_check(self) -> list[str]:
         """Lets SQLite look for damage in the whole file; returns what it says of the first ten places.
@@ -107,7 +119,7 @@ class StoreReader:
         """Returns the vectors (n, dimension) of rows that rise.
 
         Raises:
-            StoreDamaged: a row has no vector of the right size.
+            StoreDamaged: a row has no vector of the right size, or one that is not of length 1.
         """
         found = np.empty((len(rows), self._dimension), dtype=np.float32)
         for start in range(0, len(rows), _CHUNK):
@@ -121,6 +133,10 @@ class StoreReader:
                 raise StoreDamaged(self._path, f"{len(chunk) - len(blobs)} rows have no vector")
             for offset, blob in enumerate(blobs):
                 found[start + offset] = self._vector(blob)
+        # The one redundancy of a vector; a NaN among those that are searched would hide all others.
+        lengths = np.einsum("ij,ij->i", found, found)
+        if not np.allclose(lengths, 1.0, rtol=0, atol=_LENGTH_TOLERANCE):
+            raise StoreDamaged(self._path, "a vector is not of length 1")
         return found
 
     def items(self, ids: Sequence[str], *, attributes: bool, vectors: bool) -> dict[str, StoredItem]:
@@ -158,9 +174,11 @@ class StoreReader:
             parameters,
         )
         for row, sequence, item_id, text, blob in cursor:
+            if not (isinstance(sequence, int) and isinstance(item_id, str) and isinstance(text, str | None)):
+                raise StoreDamaged(self._path, f"row {row} has a value of another type than was written")
             yield StoredItem(row, sequence, item_id, text, None if blob is None else self._vector(blob))
 
-    def _vector(self, blob: bytes) -> Vectors:
-        if len(blob) != 4 * self._dimension:
-            raise StoreDamaged(self._path, f"a vector has {len(blob)} bytes instead of {4 * self._dimension}")
+    def _vector(self, blob: object) -> Vectors:
+        if not isinstance(blob, bytes) or len(blob) != 4 * self._dimension:
+            raise StoreDamaged(self._path, f"a vector does not have {4 * self._dimension} bytes")
         return np.frombuffer(blob, dtype="<f4")

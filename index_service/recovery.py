@@ -5,7 +5,8 @@
 3. The manifest is read. Missing, damaged or of another store: no segment counts. One of a newer version: the index is
    left alone, as 2 says.
 4. The files of each segment are held against the manifest, by their content unless the system knows of no write to them
-   (`manifest`). A segment that differs in one byte does not count, nor does one that an older version built.
+   (`manifest`). A segment that differs in one byte does not count, nor does one that an older version built,
+   nor one with rows that the store has yet to give: the store was replaced by an older copy, or has lost its log.
 5. The manifest is written again if it is not as things are, and the first time an index is opened: from then on one
    that is missing was lost. Folders that it does not name are removed.
 6. Rows that no segment holds are loaded from the store as live rows, so that every search is right from the first one
@@ -28,7 +29,7 @@ from index_service.durable_files import remove_folder, remove_leftovers, storage
 from index_service.engines.contract import Engine
 from index_service.manifest import MANIFEST_FILE, Manifest, SegmentRecord, UnusableManifest
 from index_service.reads import StoreReader
-from index_service.segments import SEGMENTS_FOLDER, UnusableSegment, open_segment
+from index_service.segments import SEGMENTS_FOLDER, UnusableSegment, last_row, open_segment
 from index_service.snapshot import LiveRows, Segment, Snapshot
 from index_service.store import Store
 
@@ -62,10 +63,13 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
         remove_leftovers(folder)
         remove_leftovers(segments_folder)
         found, repairs = _usable_manifest(folder, store.uid)
+        repairs = [*store.repairs, *repairs]
+        with store.read() as reader:
+            last_given = reader.last_row()
         records, opened = [], []
         for record in found.segments:
             try:
-                known, segment = _open_sound(folder, record, engine)
+                known, segment = _open_sound(folder, record, engine, last_given)
             except UnusableSegment as error:
                 repairs.append(f"segment {record.name}: {error}; its {record.row_count} rows are built again")
                 continue
@@ -86,18 +90,20 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
     return Recovered(manifest, snapshot, tuple(repairs), unhashed)
 
 
-def _open_sound(folder: Path, record: SegmentRecord, engine: Engine) -> tuple[SegmentRecord, Segment]:
+def _open_sound(folder: Path, record: SegmentRecord, engine: Engine, last_given: int) -> tuple[SegmentRecord, Segment]:
     """Opens a segment if its files are as recorded; returns it with its record as the system knows the files now.
 
     Raises:
-        UnusableSegment: they are not, or an older version wrote them.
+        UnusableSegment: they are not, or an older version wrote them, or it has rows after the last that were given.
     """
     files = folder / SEGMENTS_FOLDER / record.name
-    if record.untouched(files):
-        return record, open_segment(folder, record, engine)
-    if problem := record.problem(files):
-        raise UnusableSegment(problem)
-    return record.described_anew(files), open_segment(folder, record, engine)
+    if not record.untouched(files):
+        if problem := record.problem(files):
+            raise UnusableSegment(problem)
+        record = record.described_anew(files)
+    if last_row(folder, record) > last_given:
+        raise UnusableSegment("it holds rows that the store never gave, which is older or lost its log")
+    return record, open_segment(folder, record, engine)
 
 
 def _usable_manifest(folder: Path, store_uid: str) -> tuple[Manifest, list[str]]:

@@ -91,6 +91,11 @@ def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> S
     return Segment(rows, vectors, alive, searcher, name=record.name)
 
 
+def last_row(index_folder: Path, record: SegmentRecord) -> int:
+    """Returns the highest row number of a segment whose files are as recorded."""
+    return int(np.load(index_folder / SEGMENTS_FOLDER / record.name / _ROWS, mmap_mode="r")[-1])
+
+
 def _write_rows(folder: Path, parts: Sequence[Part]) -> int:
     """Writes the row numbers and vectors that are alive in `parts`, by row number; returns how many."""
     rows = np.concatenate([part.rows[part.alive] for part in parts])

@@ -25,6 +25,7 @@ from index_service.durable_files import discard, publish, storage_error, storage
 from index_service.errors import IndexNotFound, InvalidAttributePath, SqliteTooOld, StoreDamaged, StoreTooNew
 from index_service.filters import index_statements
 from index_service.reads import StoreReader
+from index_service.write_ahead_log import promised_frames
 
 FORMAT_VERSION = 1
 STORE_FILE = "store.sqlite"
@@ -57,11 +58,14 @@ def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None
 class Store:
     """An open store."""
 
-    def __init__(self, path: Path, definition: IndexDefinition, uid: str, writer: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, definition: IndexDefinition, uid: str, writer: sqlite3.Connection, repairs: tuple[str, ...]
+    ) -> None:
         self.path = path
         self.definition = definition
         self.uid = uid
         self.writer = writer
+        self.repairs = repairs
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
 
@@ -76,16 +80,19 @@ class Store:
         path = folder / STORE_FILE
         if not path.is_file():
             raise StoreDamaged(path, "there is no such file")
+        promised = promised_frames(path)
         writer = sqlite3.connect(_uri(path), uri=True, isolation_level=None, check_same_thread=False)
         try:
             writer.execute("PRAGMA synchronous = FULL")
             writer.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+            repairs = _fold_log(writer, promised)
             _check_size(writer, path)
             meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
+            int(meta["version"])
             version = int(meta["format_version"])
             if version > FORMAT_VERSION:
                 raise StoreTooNew(path, version, FORMAT_VERSION)
-            store = cls(path, IndexDefinition.from_json(meta["definition"]), str(meta["uid"]), writer)
+            store = cls(path, IndexDefinition.from_json(meta["definition"]), str(meta["uid"]), writer, repairs)
             with store.read() as reader:
                 reader.check()
         except (KeyError, ValueError, TypeError, InvalidAttributePath, sqlite3.Error) as error:
@@ -186,9 +193,20 @@ def write_empty(folder: Path, definition: IndexDefinition) -> None:
         connection.close()
 
 
-def _check_size(writer: sqlite3.Connection, path: Path) -> None:
-    """Folds the log into the database and checks that its file is whole; SQLite reads what is cut off as zeros."""
+def _fold_log(writer: sqlite3.Connection, promised: int) -> tuple[str, ...]:
+    """Folds the log into the database; says so where it held fewer frames than were promised."""
+    ((_, frames, _),) = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if frames >= promised:
+        return ()
+    return (
+        f"store: its log is damaged or missing ({max(frames, 0)} of {promised} frames are whole); "
+        "what was written last before the stop is lost",
+    )
+
+
+def _check_size(writer: sqlite3.Connection, path: Path) -> None:
+    """Checks that the file is whole; SQLite reads what is cut off as zeros."""
     ((pages,),) = writer.execute("PRAGMA page_count").fetchall()
     ((page_bytes,),) = writer.execute("PRAGMA page_size").fetchall()
     if (size := path.stat().st_size) != pages * page_bytes:

@@ -116,8 +116,11 @@ class StoreWriter:
     def _upsert(self, write: Upsert, collected: _Collected) -> Outcome:
         items = _merged(write.items)
         known = self._known([item.id for item in items])
-        for item in items:
-            if item.vector is None and item.id not in known:
+        there = set(known)
+        for item in write.items:
+            if item.vector is not None:
+                there.add(item.id)
+            elif item.id not in there:
                 return ItemNotFound(item.id, "its attributes cannot be changed without giving a vector")
         self._connection.executemany(
             "UPDATE items SET attributes = ? WHERE row = ?",

@@ -58,8 +58,13 @@ def page_size(requested: int, default: int, maximum: int) -> int:
 
 
 def load_key(path: Path) -> bytes:
-    """Returns the signing key kept in a file, which is made the first time; processes that race get the same one."""
+    """Returns the signing key kept in a file, which is made the first time; processes that race get the same one.
+
+    A key that was cut off is replaced: it would sign, and be easier to guess.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size != KEY_BYTES:
+        path.unlink(missing_ok=True)
     if not path.exists():
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

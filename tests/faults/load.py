@@ -41,7 +41,7 @@ def own(items: Items, writer: int) -> Items:
 
 
 def requests(seed: str, writer: int, items: Items) -> Iterator[tuple[Step, Items]]:
-    """Yields what a writer asks for, with its items after each; the same for the same arguments."""
+    """Yields what a writer asks for, one after the other, with its items after each; always the same."""
     chance = random.Random(f"{seed}/{writer}")
     state = State({INDEX: items})
     while True:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from index_service.definition import EngineKind, IndexDefinition
-from index_service.errors import StorageFull
+from index_service.errors import ItemNotFound, StorageFull
 from index_service.writes import NewItem, Upsert
 from tests.unit.index_service.conftest import OpenCatalog, fill, found_ids, random_units
 
@@ -31,6 +31,14 @@ def test_items_of_one_message_are_written_one_after_the_other(open_data: OpenCat
     kept = index.items(["a", "b"], vectors=True)
     assert (kept["a"].attributes, kept["b"].attributes) == ('{"turn":4}', '{"turn":2}')
     np.testing.assert_array_equal(kept["a"].vector, second)
+
+
+def test_attributes_of_an_item_that_comes_only_later_in_the_message_are_refused(open_data: OpenCatalog) -> None:
+    index = open_data().create(definition("one"))
+    items = (NewItem("a", '{"turn":1}', None), NewItem("a", '{"turn":2}', random_units(0, 1, 4)[0]))
+    with pytest.raises(ItemNotFound, match='"a"'):
+        index.upsert(Upsert(items)).result(DEADLINE)
+    assert index.stats().item_count == 0
 
 
 def test_writers_share_commits_and_each_reads_its_own_writes(open_data: OpenCatalog) -> None:

@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from index_service.attributes import AttributePath, to_json
 from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
-from index_service.errors import ItemNotFound
+from index_service.errors import IndexInUse, ItemNotFound
 from index_service.filters import Filter, OneOf
 from index_service.merging import Thresholds
 from index_service.vector_index import Neighbor, VectorIndex
-from index_service.vectors import unit
+from index_service.vectors import Vectors, unit
 from index_service.writes import Delete, NewItem, Upsert
 from tests.unit.index_service.engines_in_process import engine_of
 
@@ -50,6 +50,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.stack = ExitStack()
         self.expected: dict[str, Expected] = {}
+        self.aliases: set[str] = set()
         self.clock = 0
 
     @initialize(engine=st.sampled_from(EngineKind))
@@ -58,29 +59,29 @@ class IndexMachine(RuleBasedStateMachine):
         definition = IndexDefinition("items", 4, "model", engine=engine, indexed_attributes=(COLOUR,))
         self.index: VectorIndex = self.catalog.create(definition)
 
-    @rule(batch=st.lists(st.tuples(IDS, DIRECTIONS, COLOURS), min_size=1, max_size=8))
-    def upsert(self, batch: list[tuple[str, tuple[int, ...], str]]) -> None:
-        vectors = unit(np.array([direction for _, direction, _ in batch], dtype=np.float32))
+    @rule(batch=st.lists(st.tuples(IDS, st.none() | DIRECTIONS, COLOURS), min_size=1, max_size=8))
+    def upsert(self, batch: list[tuple[str, tuple[int, ...] | None, str]]) -> None:
+        """Writes items, some again within the batch, some without a vector, for what is there by then."""
         items = tuple(
-            NewItem(item_id, to_json({"colour": colour}), vector)
-            for (item_id, _, colour), vector in zip(batch, vectors, strict=True)
+            NewItem(item_id, to_json({"colour": colour}), None if direction is None else unit_of(direction))
+            for item_id, direction, colour in batch
         )
-        assert self.index.upsert(Upsert(items)).result().count == len(batch)
-        order = list(dict.fromkeys(item_id for item_id, _, _ in batch))
+        after = {item_id: replace(item) for item_id, item in self.expected.items()}
+        placed = list(dict.fromkeys(item_id for item_id, direction, _ in batch if direction is not None))
+        order = [item_id for item_id in dict.fromkeys(item_id for item_id, _, _ in batch) if item_id in placed]
         for item_id, direction, colour in batch:
-            # A batch gives rows in the order in which its ids first appear.
-            self.expected[item_id] = Expected(direction, colour, self.clock + order.index(item_id))
+            if direction is not None:
+                # A batch gives rows in the order in which its ids first appear.
+                after[item_id] = Expected(direction, colour, self.clock + order.index(item_id))
+            elif item_id in after:
+                after[item_id].colour = colour
+            else:
+                with pytest.raises(ItemNotFound):
+                    self.index.upsert(Upsert(items)).result()
+                return
+        assert self.index.upsert(Upsert(items)).result().count == len(batch)
+        self.expected = after
         self.clock += len(order)
-
-    @rule(item_id=IDS, colour=COLOURS)
-    def change_attributes(self, item_id: str, colour: str) -> None:
-        write = Upsert((NewItem(item_id, to_json({"colour": colour}), None),))
-        if item_id in self.expected:
-            assert self.index.upsert(write).result().count == 1
-            self.expected[item_id].colour = colour
-        else:
-            with pytest.raises(ItemNotFound):
-                self.index.upsert(write).result()
 
     @rule(ids=st.lists(IDS, min_size=1, max_size=6))
     def delete(self, ids: list[str]) -> None:
@@ -93,7 +94,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(direction=DIRECTIONS, k=st.integers(1, 15), colour=st.none() | COLOURS, exact=st.booleans())
     def search_by_vector(self, direction: tuple[int, ...], k: int, colour: str | None, exact: bool) -> None:
-        query = unit(np.array([direction], dtype=np.float32))[0]
+        query = unit_of(direction)
         answer = self.index.search([query], k, condition(colour), attributes=True, recall=1.0 if exact else None)
         self.check(answer.neighbors[0], direction, k, colour, without=None)
 
@@ -105,6 +106,23 @@ class IndexMachine(RuleBasedStateMachine):
             return
         answer = self.index.search([item_id], k, condition(colour), attributes=True)
         self.check(answer.neighbors[0], self.expected[item_id].direction, k, colour, without=item_id)
+
+    @rule(alias=st.sampled_from(["current", "other"]))
+    def name_by_alias(self, alias: str) -> None:
+        assert self.catalog.set_alias(alias, "items") == ("items" if alias in self.aliases else None)
+        self.aliases.add(alias)
+        assert self.catalog.get(alias) is self.index
+        with pytest.raises(IndexInUse):
+            self.catalog.delete("items")
+
+    @rule()
+    def delete_and_create_again(self) -> None:
+        for alias in self.aliases:
+            assert self.catalog.delete_alias(alias) == "items"
+        self.aliases = set()
+        assert self.catalog.delete("items") == len(self.expected)
+        self.expected = {}
+        self.index = self.catalog.create(self.index.definition)
 
     @rule()
     def optimize(self) -> None:
@@ -119,6 +137,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.catalog = self.stack.enter_context(open_catalog(self.folder, engine_of, THRESHOLDS))
         self.index = self.catalog.get("items")
         assert self.index.stats().repairs == ()
+        assert set(self.catalog.aliases("items")) == self.aliases
 
     @rule(page=st.integers(1, 5), colour=st.none() | COLOURS)
     def list_in_pages(self, page: int, colour: str | None) -> None:
@@ -163,6 +182,11 @@ class IndexMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.stack.close()
         shutil.rmtree(self.folder)
+
+
+def unit_of(direction: tuple[int, ...]) -> Vectors:
+    vector: Vectors = unit(np.array([direction], dtype=np.float32))[0]
+    return vector
 
 
 def condition(colour: str | None) -> Filter | None:
