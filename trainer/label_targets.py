@@ -7,7 +7,7 @@ vocabulary that belong to no class join the concepts, as what no picture should 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -18,11 +18,17 @@ __all__ = ["label_space_of"]
 
 
 def label_space_of(
-    classes: Sequence[ClassWords], vocabulary: Vocabulary, nearest_kinds: int, foreign_words: int, seed: int = 0
+    classes: Sequence[ClassWords],
+    vocabulary: Vocabulary,
+    nearest_kinds: int,
+    foreign_words: int,
+    seed: int = 0,
+    spared: Collection[str] = frozenset(),
 ) -> LabelSpace:
     """The targets of some classes.
 
     ``nearest_kinds``: how many kinds are in a label's vector. ``foreign_words``: how many words of no class to draw.
+    ``spared``: words of which nothing is to be learned.
 
     Raises:
         TrainingSetUnusable: a class has a word that is not in the vocabulary.
@@ -30,7 +36,7 @@ def label_space_of(
     words = tuple(dict.fromkeys(word for each in classes for word in each.words))
     own_words = vocabulary.vectors(words)  # names every word that is unknown at once
     column = {word: number for number, word in enumerate(words)}
-    others = [word for word in vocabulary.words if word not in column]
+    others = [word for word in vocabulary.words if word not in column and word not in spared]
     drawn = np.random.default_rng(seed).permutation(len(others))[:foreign_words]
     relevance = np.zeros((len(classes), len(words) + len(drawn)), dtype=np.float32)
     for row, each in enumerate(classes):

@@ -7,6 +7,7 @@ left and checks it. Standard output is a report in JSON.
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import logging
@@ -23,6 +24,7 @@ import structlog
 
 from index_service.catalog import Catalog, DamagedIndex, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.engines.annoy import AnnoyEngine
 from index_service.engines.contract import Engine, Progress
 from index_service.engines.exact import ExactEngine
 from index_service.errors import IndexExists, StorageFull
@@ -33,7 +35,7 @@ from tests.faults.oracle import check, held, leftovers
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.seam import NEEDS_ROOM, SYNC, WRITE, Mode, Seam
 from tests.faults.steps import DEADLINE, Close, Put, State, Step
-from tests.unit.index_service.engines_in_process import InProcessAnnoyEngine
+from tests.unit.index_service.engines_in_process import InProcess
 
 # So high that merges come only where a scenario asks for them, at the same point each time.
 NEVER = Thresholds(full_scan_threshold=10**9, deleted_threshold=1.0, vacuum_min_vector_number=10**9)
@@ -41,20 +43,23 @@ STOPPED = 137
 _MOST_FAILURES = 5
 
 
-class AnnoyEngine(InProcessAnnoyEngine):
-    """Says of a full disk what the real one says; Annoy itself gives a text only."""
+class FullDisk(InProcess):
+    """Says of a full disk what the real process says; Annoy itself gives a text only."""
 
-    def build(self, vectors_file: Path, folder: Path, progress: Progress) -> tuple[str, ...]:
+    def run(
+        self, engine: str, vectors_file: Path, folder: Path, settings: tuple[float, ...], progress: Progress
+    ) -> None:
         try:
-            return super().build(vectors_file, folder, progress)
+            super().run(engine, vectors_file, folder, settings, progress)
         except OSError as error:
-            if "No space left" in str(error):
-                raise StorageFull(folder, "no room for a forest") from error
+            if error.errno == errno.ENOSPC or "No space left" in str(error):
+                raise StorageFull(folder, "no room for a segment") from error
             raise
 
 
 def engine_of(definition: IndexDefinition) -> Engine:
-    return AnnoyEngine(trees=10) if definition.engine is EngineKind.ANNOY else ExactEngine()
+    exact = definition.engine is EngineKind.EXACT
+    return ExactEngine() if exact else AnnoyEngine(definition.recall_target, trees=10, process=FullDisk())
 
 
 class Run:

@@ -207,7 +207,9 @@ def _make_head(files: _Files, console: Console) -> None:
     data = read_feature_set(files.features)
     by_name = {each.name: each for each in read_class_words(files.words / "labels.json")}
     vocabulary = vocabulary_of(read_word_table(files.words))
-    space = label_space_of([by_name[name] for name in data.names], vocabulary, NEAREST_KINDS, FOREIGN_WORDS)
+    classes = [by_name[name] for name in data.names]
+    spared = {by_name[name].word for name in files.source.without}
+    space = label_space_of(classes, vocabulary, NEAREST_KINDS, FOREIGN_WORDS, spared=spared)
     with _bar(console, "epochs of the head") as show:
         head = fit_head(
             Run(files.head.parent, HEAD), data, space, HEAD, lambda epoch, figures: show(epoch, HEAD.epochs)

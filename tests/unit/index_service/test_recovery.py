@@ -84,9 +84,12 @@ def test_a_damaged_segment_is_rebuilt_and_answers_stay_right(
     assert answers(index, vectors) == expected
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "forest.ann", "plan.json"])
+# What is altered is such that the file still opens.
+@pytest.mark.parametrize(
+    ("name", "place"), [("vectors.npy", -2), ("rows.npy", -8 * 100), ("forest.ann", -2), ("plan.json", -2)]
+)
 def test_damage_that_the_disk_does_by_itself_is_found_in_the_background_and_mended(
-    open_data: OpenCatalog, data_folder: Path, name: str
+    open_data: OpenCatalog, data_folder: Path, name: str, place: int
 ) -> None:
     index, vectors = with_segment(open_data())
     expected = answers(index, vectors)
@@ -94,10 +97,10 @@ def test_damage_that_the_disk_does_by_itself_is_found_in_the_background_and_mend
     (segment,) = (data_folder / "items" / SEGMENTS_FOLDER).iterdir()
     status = (segment / name).stat()
     with (segment / name).open("r+b") as file:
-        file.seek(-2, 2)
-        last = file.read(1)
-        file.seek(-2, 2)
-        file.write(bytes([last[0] ^ 1]))
+        file.seek(place, os.SEEK_END)
+        before = file.read(1)[0]
+        file.seek(place, os.SEEK_END)
+        file.write(bytes([before ^ 1]))
     os.utime(segment / name, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     index = open_data().get("items")
