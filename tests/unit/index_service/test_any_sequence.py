@@ -194,7 +194,7 @@ def condition(colour: str | None) -> Filter | None:
 
 
 IndexMachine.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=30,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
