@@ -39,6 +39,9 @@ from index_service.store import check_sqlite, create
 from index_service.vector_index import VectorIndex
 
 LOCK_FILE = ".lock"
+# What the lock's file says once there is a file of aliases, which then is missing only where it was lost. In folders of
+# the first version there is one only after an alias was set.
+ALWAYS_WITH_ALIASES = "2\n"
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +59,7 @@ class DamagedIndex:
 class Catalog:
     """The open indexes of a data folder; safe for threads."""
 
-    def __init__(self, folder: Path, engine: EngineFactory, thresholds: Thresholds) -> None:
+    def __init__(self, folder: Path, engine: EngineFactory, thresholds: Thresholds, *, aliases_expected: bool) -> None:
         self._folder = folder
         self._engine = engine
         self._thresholds = thresholds
@@ -66,7 +69,7 @@ class Catalog:
         self._lock = threading.Lock()
         remove_leftovers(folder)
         found = sorted(path for path in folder.iterdir() if path.is_dir() and NAME_PATTERN.fullmatch(path.name))
-        self._aliases = Aliases(folder, expected=bool(found))
+        self._aliases = Aliases(folder, expected=aliases_expected)
         self._indexes: dict[str, VectorIndex | DamagedIndex] = {path.name: self._open(path) for path in found}
 
     def create(self, definition: IndexDefinition) -> VectorIndex:
@@ -250,13 +253,18 @@ def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) ->
     check_sqlite()
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK_FILE).open("w")
+        lock = (folder / LOCK_FILE).open("a+")
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DataFolderInUse(folder) from error
-        catalog = Catalog(folder, engine, thresholds)
+        lock.seek(0)
+        catalog = Catalog(folder, engine, thresholds, aliases_expected=lock.read() == ALWAYS_WITH_ALIASES)
+        with storage_errors(folder):
+            lock.truncate(0)
+            lock.write(ALWAYS_WITH_ALIASES)
+            lock.flush()
         try:
             yield catalog
         finally:

@@ -19,7 +19,14 @@ from index_service.checking import CheckStep, check
 from index_service.definition import IndexDefinition
 from index_service.durable_files import size_bytes
 from index_service.engines.contract import Engine, Tuned
-from index_service.errors import IndexNotFound, IndexServiceError, ItemNotFound, ModelMismatch, PositionOutOfDate
+from index_service.errors import (
+    IndexNotFound,
+    IndexServiceError,
+    ItemNotFound,
+    ModelMismatch,
+    PositionOutOfDate,
+    StoreDamaged,
+)
 from index_service.export_format import ExportPiece
 from index_service.exporting import export
 from index_service.filters import Filter
@@ -113,6 +120,8 @@ class VectorIndex:
         self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, self.definition.name)
         self._merger.consider(anyway=bool(recovered.repairs))
         self._merger.verify(recovered.unhashed, self._pin, self._repairs.append)
+        if not self._store.is_small:
+            executor.submit(self._check_store)
 
     def check_model(self, model_id: str) -> None:
         """Checks that vectors of a model may be held against those of this index.
@@ -237,6 +246,17 @@ class VectorIndex:
         self._merger.close()
         self._commits.close(IndexNotFound(self.definition.name))
         self._store.close()
+
+    def _check_store(self) -> None:
+        """Tells of a large store that is found to be damaged only now; what it gives is served, and may be wrong."""
+        try:
+            with self._store.read() as reader:
+                reader.check_structure()
+        except IndexNotFound:
+            return  # closed meanwhile
+        except StoreDamaged as error:
+            log.warning("damage found", folder=str(self.folder), problem=str(error))
+            self._repairs.append(str(error))
 
     def _commit(self, writes: Sequence[Write]) -> list[Outcome]:
         outcomes, changes = self._writer.commit(writes)

@@ -22,6 +22,8 @@ FORMAT_VERSION = 1
 KS = (10, 100)
 # The sample is small: aim so far beyond the recall that is asked for, as a share of what is missing to 1.
 _SAFETY = 0.15
+# What was measured is not what will be: an engine that is hardly faster than comparing all rows may turn out slower.
+_WORTH = 0.75
 
 
 class UnusablePlan(Exception):
@@ -63,7 +65,7 @@ class Plan:
             return None
         effort, milliseconds = needed
         scan = self.batch_scan_milliseconds + (self.scan_milliseconds - self.batch_scan_milliseconds) / max(1, queries)
-        return effort if milliseconds < scan else None
+        return effort if milliseconds < _WORTH * scan else None
 
     def tuned(self) -> Tuned:
         """Tells what the plan comes to at the target."""

@@ -16,6 +16,7 @@ from client.export_file import read
 from index_service.catalog import Catalog, open_catalog
 from index_service.checking import CheckReport
 from index_service.definition import EngineKind
+from index_service.errors import StoreDamaged
 from index_service.filters import Filter
 from index_service.translate import exports
 from index_service.vector_index import VectorIndex
@@ -138,3 +139,16 @@ def test_the_definition_of_version_1_is_what_its_creator_gave(catalog: Catalog, 
 def test_an_alias_of_version_1_names_its_index(catalog: Catalog) -> None:
     for alias, name in ALIASES.items():
         assert catalog.get(alias).definition.name == name
+
+
+def test_a_folder_of_version_1_without_aliases_is_not_one_that_lost_them(
+    open_data: OpenCatalog, data_folder: Path
+) -> None:
+    shutil.copytree(make_v1.FOLDER, data_folder)
+    (data_folder / ".aliases.json").unlink()
+    open_data().set_alias("new", "items")
+    assert open_data().get("new").definition.name == "items"
+    open_data().close()
+    (data_folder / ".aliases.json").unlink()
+    with pytest.raises(StoreDamaged, match="no such file"):
+        open_data().get("new")
