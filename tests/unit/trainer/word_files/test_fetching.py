@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.file_server import FileServer, file_server
+from tests.file_server import DEADLINE, FileServer, file_server
 from trainer.errors import WordFetchFailed, WordFileUnknown, WordFileWrong
 from trainer.word_files import resuming
 from trainer.word_files.fetching import Fetched, fetch
@@ -73,6 +76,27 @@ def test_an_interrupted_download_resumes_in_the_next_run(
     assert told[0] == (81_920, 300_000)
     assert told[-1] == (300_000, 300_000)
     assert told == sorted(told)
+
+
+def test_a_download_whose_process_was_killed_resumes(server: FileServer, tmp_path: Path) -> None:
+    server.hold_after = 200_000
+    mirror = f"http://127.0.0.1:{server.port}/"
+    command = [sys.executable, "-m", "trainer", "words", "fetch", "cc.en.300", "--out", tmp_path, "--mirror", mirror]
+    partial = tmp_path / "cc.en.300.vec.gz.partial"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 2 * DEADLINE
+        while not (partial.exists() and partial.stat().st_size):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            server.held.wait(0.05)
+        process.kill()
+    came = partial.stat().st_size
+    server.let_go.set()
+    server.hold_after, server.asked = None, []
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert server.asked == [(f"bytes={came}-", '"one"')]
+    assert (tmp_path / "cc.en.300.vec.gz").read_bytes() == CONTENT
+    assert not partial.exists()
 
 
 def test_a_file_that_changed_meanwhile_starts_over(server: FileServer, tmp_path: Path, sha256: str | None) -> None:
