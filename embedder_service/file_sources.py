@@ -39,11 +39,15 @@ class OtherFile(Exception):
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """The pieces of a file from `start` on, and the strong ETag that stands for its content ("" if it has none)."""
+    """The pieces of a file from `start` on, and the strong ETag that stands for its content ("" if it has none).
+
+    `size` is that of the whole file, in bytes, where its place says so.
+    """
 
     start: int
     pieces: Iterator[bytes]
     etag: str = ""
+    size: int | None = None
 
 
 def file_name(url: str) -> str:
@@ -61,8 +65,8 @@ def place_of(url: str, mirror: str) -> str:
 
 
 @contextmanager
-def open_file(place: str, size: int, start: int, etag: str) -> Iterator[OpenedFile]:
-    """Opens a file of `size` bytes from `start` on, if it still is the one that `etag` stands for.
+def open_file(place: str, size: int | None, start: int, etag: str) -> Iterator[OpenedFile]:
+    """Opens a file of `size` bytes, if that is known, from `start` on, if it still is the one `etag` stands for.
 
     Raises:
         Broken: it cannot be opened, or breaks off while its pieces are taken.
@@ -83,19 +87,20 @@ def open_file(place: str, size: int, start: int, etag: str) -> Iterator[OpenedFi
 
 
 @contextmanager
-def _open_path(path: Path, size: int, start: int) -> Iterator[OpenedFile]:
+def _open_path(path: Path, size: int | None, start: int) -> Iterator[OpenedFile]:
     try:
         file = path.open("rb")
     except OSError as error:
         raise Broken(f"it cannot be read ({error.strerror})", again=False) from error
     with file:
-        _check_size(path.stat().st_size, size)
+        found = path.stat().st_size
+        _check_size(found, size)
         file.seek(start)
-        yield OpenedFile(start, iter(lambda: file.read(_PIECE), b""))
+        yield OpenedFile(start, iter(lambda: file.read(_PIECE), b""), size=found)
 
 
 @contextmanager
-def _open_url(url: str, size: int, start: int, etag: str) -> Iterator[OpenedFile]:
+def _open_url(url: str, size: int | None, start: int, etag: str) -> Iterator[OpenedFile]:
     headers = {"Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -110,17 +115,17 @@ def _open_url(url: str, size: int, start: int, etag: str) -> Iterator[OpenedFile
         elif code == 200:
             start = 0
         elif code == 416:
-            raise OtherFile(f"it ends before byte {start:,} of {size:,}")
+            raise OtherFile(f"it ends before byte {start:,}" + (f" of {size:,}" if size else ""))
         else:
             raise Broken(f"it answers {code} {response.reason}", again=code in _MAY_PASS)
         length = response.headers.get("Content-Length", "")
-        if length.isdigit():
-            _check_size(start + int(length), size)
-        yield OpenedFile(start, response.iter_content(_PIECE), "" if tag.startswith("W/") else tag)
+        total = start + int(length) if length.isdigit() else None
+        _check_size(total, size)
+        yield OpenedFile(start, response.iter_content(_PIECE), "" if tag.startswith("W/") else tag, total)
 
 
-def _check_size(found: int, wanted: int) -> None:
-    if found != wanted:
+def _check_size(found: int | None, wanted: int | None) -> None:
+    if found is not None and wanted is not None and found != wanted:
         raise OtherFile(f"it has {found:,} bytes, not {wanted:,}")
 
 

@@ -1,17 +1,19 @@
 """Which words people type for the classes of a data set.
 
 Contract: a class has one word of its own, its label, and the words of the kinds it belongs to, nearest first
-("goldfish": "fish", "animal"). All are words of the vocabulary that they are used with; the first use checks that.
+("goldfish": "fish", "animal"). All have a vector in the vocabulary that they are used with, their own or, if they are
+several words, the mean of those; the first use checks that.
 
 The file is JSON: ``{"n01443537": {"word": "goldfish", "kinds": ["fish", "animal"]}, …}``. Without one, a class is
-called what its folder is called, underscores being spaces.
+called what its folder is called, underscores being spaces. A file of synonyms is JSON too: ``{"label": "word or
+words", …}``, by a class's name or its word.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +21,17 @@ from numpy.typing import NDArray
 
 from trainer.errors import TrainingSetUnusable
 from trainer.label_space import unit_rows
+from trainer.unknown_labels import unknown_labels
 from trainer.words import WordSpace
 
-__all__ = ["ClassWords", "Vocabulary", "class_words_of_names", "read_class_words", "write_class_words"]
+__all__ = [
+    "ClassWords",
+    "Vocabulary",
+    "class_words_of_names",
+    "read_class_words",
+    "with_synonyms",
+    "write_class_words",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,24 @@ def read_class_words(path: Path) -> tuple[ClassWords, ...]:
         ) from error
 
 
+def with_synonyms(classes: Iterable[ClassWords], path: Path | None) -> tuple[ClassWords, ...]:
+    """The classes, those in a file of synonyms called by the words given there; None is no file.
+
+    Raises:
+        TrainingSetUnusable: the file is not of the format above.
+    """
+    if path is None:
+        return tuple(classes)
+    try:
+        entries: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        synonyms = {label: word.strip() for label, word in entries.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise TrainingSetUnusable(
+            f'{path} tells no synonyms ({error!r}). It should be {{"label": "word or words", …}}.'
+        ) from error
+    return tuple(replace(each, word=synonyms.get(each.name, synonyms.get(each.word, each.word))) for each in classes)
+
+
 def write_class_words(path: Path, classes: Iterable[ClassWords]) -> None:
     """Write what ``read_class_words`` reads."""
     entries = {each.name: {"word": each.word, "kinds": list(each.kinds)} for each in classes}
@@ -67,7 +95,7 @@ def write_class_words(path: Path, classes: Iterable[ClassWords]) -> None:
 
 
 class Vocabulary:
-    """Vectors by word, of a word space."""
+    """Vectors by word, of a word space. What it *has* are its own entries; it *gives* those of several words too."""
 
     def __init__(self, space: WordSpace) -> None:
         self._row_of_word = {word: row for row, word in enumerate(space.words)}
@@ -77,20 +105,32 @@ class Vocabulary:
     def __contains__(self, word: object) -> bool:
         return word in self._row_of_word
 
-    def vectors(self, words: Sequence[str]) -> NDArray[np.float32]:
-        """The words' vectors, (n, dimension), unit rows.
+    def entries(self, label: str) -> tuple[str, ...]:
+        """What stands for a label: itself if the vocabulary has it, or else the words that it is made of."""
+        return (label,) if label in self else tuple(label.replace("_", " ").split())
+
+    def vectors(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of words, or of labels of several words, (n, dimension), unit rows.
+
+        A label that the vocabulary does not have itself gets the mean of its words' vectors.
 
         Raises:
-            TrainingSetUnusable: some words are not in the vocabulary; the message names them.
+            TrainingSetUnusable: some labels get no vector; the message lists all of them, with suggestions.
         """
-        unknown = [word for word in words if word not in self]
-        if unknown:
-            raise TrainingSetUnusable(
-                f"The vocabulary has no vector for {', '.join(map(repr, unknown[:5]))}"
-                f"{f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''}. "
-                "Give these classes other words in the file of labels, or use a larger vocabulary."
-            )
-        return unit_rows(self._vectors[[self._row_of_word[word] for word in words]])
+        entries = [self.entries(label) for label in labels]
+        missing = {
+            label: [word for word in words if word not in self] or ([] if words else [label])
+            for label, words in zip(labels, entries, strict=True)
+        }
+        if any(missing.values()):
+            raise unknown_labels({label: words for label, words in missing.items() if words}, self.words)
+        rows = unit_rows(self._vectors[[self._row_of_word[word] for words in entries for word in words]])
+        if len(rows) == len(labels):
+            return rows
+        parts = np.split(rows, np.cumsum([len(words) for words in entries])[:-1])
+        return np.concatenate(
+            [part if len(part) == 1 else unit_rows(part.mean(axis=0, keepdims=True)) for part in parts]
+        )
 
     def label_vector(self, label: ClassWords, kinds: int) -> NDArray[np.float32]:
         """Where pictures of a class should land: the mean of its word and its nearest kinds, equally weighted.

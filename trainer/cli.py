@@ -1,4 +1,4 @@
-"""The command line: ``python -m trainer words | features | fit | export | starter | …``, and evaluation's commands.
+"""The command line: ``python -m trainer words … | features | fit | export | starter | …``, and evaluation's commands.
 
 Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
 Results are tables for people; ``--json`` writes them for machines. Heavy imports wait until a command needs them.
@@ -19,6 +19,7 @@ from trainer.evaluation.commands import app as evaluation_commands
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 from trainer.settings import HeadSettings, LossKind, LossSettings
+from trainer.word_files.commands import app as word_commands
 
 __all__ = ["app", "main"]
 
@@ -30,26 +31,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(evaluation_commands)
+app.add_typer(word_commands, name="words")
 console = Console()
 
 Labels = Annotated[Path | None, typer.Option(help="JSON with each class's words; without it folders name them.")]
+Synonyms = Annotated[
+    Path | None, typer.Option(help='JSON {"label": "word or words", …} for labels that get no vector by their name.')
+]
 Words = Annotated[Path, typer.Option(help="Folder with words.txt and words.npy.")]
 Images = Annotated[list[Path], typer.Argument(help="A folder per class, tar files of such, or JSONL with paths.")]
 NearestKinds = Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")]
-
-
-@app.command()
-@one_sentence
-def words(
-    source: Annotated[Path, typer.Argument(help="Word vectors in GloVe's text format.", exists=True, dir_okay=False)],
-    out: Annotated[Path, typer.Option(help="Folder for words.txt and words.npy.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="Keep only the first, most frequent words.")] = None,
-) -> None:
-    """Convert word vectors into a vocabulary."""
-    from trainer.words import convert_glove
-
-    count = convert_glove(source, out, limit)
-    console.print(f"{count:,} words in {out}")
 
 
 @app.command()
@@ -59,6 +50,7 @@ def fit(
     words: Words,
     run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")],
     labels: Labels = None,
+    synonyms: Synonyms = None,
     loss: Annotated[LossKind, typer.Option(help="What to minimise.")] = "joint",
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Width of a hidden layer; may be repeated.")] = None,
     dropout: Annotated[float, typer.Option(min=0, max=0.99)] = 0.0,
@@ -70,7 +62,7 @@ def fit(
     seed: int = 0,
 ) -> None:
     """Train the head that maps features into the space of the words."""
-    from trainer.class_words import Vocabulary, class_words_of_names, read_class_words
+    from trainer.class_words import Vocabulary, class_words_of_names, read_class_words, with_synonyms
     from trainer.feature_files import read_feature_set
     from trainer.head import fit_head, save_head
     from trainer.label_targets import label_space_of
@@ -80,7 +72,8 @@ def fit(
     vocabulary = Vocabulary(read_word_space(words))
     data = read_feature_set(features)
     classes = class_words_of_names(data.names) if labels is None else read_class_words(labels)
-    space = label_space_of(_in_order(classes, data.names), vocabulary, nearest_kinds, foreign_words, seed)
+    called = with_synonyms(_in_order(classes, data.names), synonyms)
+    space = label_space_of(called, vocabulary, nearest_kinds, foreign_words, seed)
     settings = HeadSettings(
         hidden=tuple(hidden or ()),
         dimension=space.dimension,
@@ -154,15 +147,17 @@ def export(
     name: Annotated[str, typer.Option(help="Name of the bundle: lower-case letters, digits, '.', '_', '-'.")] = "own",
     title: Annotated[str, typer.Option(help="What people see of it.")] = "Own model",
     labels: Labels = None,
+    synonyms: Synonyms = None,
     nearest_kinds: NearestKinds = 2,
 ) -> None:
     """Measure a head and write everything as a bundle that the embedder serves."""
-    from trainer.class_words import class_words_of_names, read_class_words
+    from trainer.class_words import class_words_of_names, read_class_words, with_synonyms
     from trainer.datasets import read_images
     from trainer.export import Description, export_measured
 
     known = dict.fromkeys(image.label for image in read_images(images)) if labels is None else {}
-    classes = class_words_of_names(known) if labels is None else read_class_words(labels)
+    named = class_words_of_names(known) if labels is None else read_class_words(labels)
+    classes = with_synonyms(named, synonyms)
     description = Description(name, title, "python -m trainer export", (), input_size)
     manifest = export_measured(out, backbone, head, words, read_images(images), classes, nearest_kinds, description)
     console.print(f"{manifest.id} in {out}")

@@ -8,8 +8,11 @@ TrainerError
 ├── RunMismatch             a run's folder holds a run with other settings
 ├── TrainingPackageMissing  a package that only training needs is not installed
 ├── TrainingSetUnusable     a training set has no images, or a class has no vector
+├── WordFetchFailed         a file of word vectors cannot be fetched now
+├── WordFileUnknown         there are no word vectors of that name to fetch
+├── WordFileWrong           what was fetched is another file of word vectors than the one that is known
 ├── WordSpaceMissing        there is no vocabulary where one should be
-└── WordVectorsMalformed    a file of word vectors has a line that is not a word and its numbers
+└── WordVectorsMalformed    a file of word vectors is damaged, or has a line that is not a word and its numbers
 """
 
 __all__ = [
@@ -21,6 +24,9 @@ __all__ = [
     "TrainerError",
     "TrainingPackageMissing",
     "TrainingSetUnusable",
+    "WordFetchFailed",
+    "WordFileUnknown",
+    "WordFileWrong",
     "WordSpaceMissing",
     "WordVectorsMalformed",
 ]
@@ -58,9 +64,21 @@ class TrainingSetUnusable(TrainerError):
     """A training set has no images, or a class has no vector."""
 
 
+class WordFetchFailed(TrainerError):
+    """A file of word vectors cannot be fetched now. What came of it is kept."""
+
+
+class WordFileUnknown(TrainerError):
+    """There are no word vectors of that name to fetch."""
+
+
+class WordFileWrong(TrainerError):
+    """What was fetched is another file of word vectors than the one that is known. Nothing of it is kept."""
+
+
 class WordSpaceMissing(TrainerError):
     """There is no vocabulary where one should be."""
 
 
 class WordVectorsMalformed(TrainerError):
-    """A file of word vectors has a line that is not a word and its numbers."""
+    """A file of word vectors is damaged, or has a line that is not a word and its numbers."""

@@ -88,9 +88,12 @@ def export_measured(
     """Decodes the images as the embedder would, measures, and writes the bundle.
 
     Raises:
-        TrainingSetUnusable: an image cannot be read, or has a class that is not among ``classes``.
+        TrainingSetUnusable: an image cannot be read, or has a class that is not among ``classes``, or one of these has
+            a word that gets no vector.
         FileExistsError: there is something at the target.
     """
+    table = read_word_table(words)
+    vocabulary_of(table).vectors([word for each in classes for word in each.words])  # before the images, not after
     position = {each.name: number for number, each in enumerate(classes)}
     pixels, labels = [], []
     for image in images:
@@ -100,7 +103,7 @@ def export_measured(
         except (ImageError, KeyError) as error:
             raise TrainingSetUnusable(f"{image.key} cannot be measured: {error}") from error
     seen = Measured(np.stack(pixels), np.array(labels, dtype=np.int64), tuple(classes))
-    return export_bundle(target, backbone, head, read_word_table(words), seen, nearest_kinds, description)
+    return export_bundle(target, backbone, head, table, seen, nearest_kinds, description)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Contract: a picture of a class should land on the mean of its word and its nearest kinds; it should be found by its
 word (half of the weight) and by all of its kinds (the other half, shared evenly). Words drawn from the whole
-vocabulary that belong to no class join the concepts, as what no picture should be found by.
+vocabulary that belong to no class, nor to a label of several words, join the concepts, as what no picture should be
+found by.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ def label_space_of(
     ``spared``: words of which nothing is to be learned.
 
     Raises:
-        TrainingSetUnusable: a class has a word that is not in the vocabulary.
+        TrainingSetUnusable: a class has a word that gets no vector.
     """
     words = tuple(dict.fromkeys(word for each in classes for word in each.words))
     own_words = vocabulary.vectors(words)  # names every word that is unknown at once
     column = {word: number for number, word in enumerate(words)}
-    others = [word for word in vocabulary.words if word not in column and word not in spared]
+    own = {entry for word in words for entry in (word, *vocabulary.entries(word))}
+    others = [word for word in vocabulary.words if word not in own and word not in spared]
     drawn = np.random.default_rng(seed).permutation(len(others))[:foreign_words]
     relevance = np.zeros((len(classes), len(words) + len(drawn)), dtype=np.float32)
     for row, each in enumerate(classes):

@@ -1,24 +1,27 @@
-"""Word vectors in GloVe's text format → the vocabulary of a bundle.
+"""Word vectors → the vocabulary of a bundle: words.txt and words.npy.
 
-A line is a word, a space, and its numbers, separated by spaces; words come most frequent first, as GloVe writes them
-(Pennington et al. 2014). A few words of the 840B file hold spaces, so the numbers are what is last on a line.
-Contract: the file is streamed, never held in memory; what is written is words.txt (UTF-8, one a line) and words.npy
-(float16, unit rows), both under temporary names until complete. A word that comes twice counts once, where it came
-first.
+Words come most frequent first, as all formats have them. Contract: the file is streamed; what is held of it is the
+set of its words, never its vectors. What is written is words.txt (UTF-8, one a line) and words.npy (float16, unit
+rows), both under temporary names until complete. A word that comes twice counts once, where it came first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder_service.durable_files import storage_errors
 from trainer.errors import WordSpaceMissing, WordVectorsMalformed
+from trainer.word_files.reading import read_entries
 
-__all__ = ["WordSpace", "convert_glove", "read_word_space"]
+__all__ = ["WordSpace", "convert_words", "read_word_space"]
+
+_TOLD_EVERY = 1_000  # words
 
 
 @dataclass(frozen=True)
@@ -29,54 +32,54 @@ class WordSpace:
     vectors: NDArray[np.float16]
 
 
-def convert_glove(source: Path, folder: Path, limit: int | None = None) -> int:
+def convert_words(
+    source: Path,
+    folder: Path,
+    limit: int | None = None,
+    *,
+    lowercase: bool = False,
+    member: str | None = None,
+    told: Callable[[int], None] = lambda _: None,
+) -> int:
     """Write ``words.txt`` and ``words.npy`` into a folder; the number of words.
 
-    ``limit`` keeps the first, most frequent words. A vector of zeros, which has no direction, is left out.
+    ``limit`` keeps the first, most frequent words. ``lowercase``: of words that differ in case only, the first, most
+    frequent one stays, in lower case. ``member``: which file of a zip. ``told`` hears how many words are done. A vector
+    of zeros, which has no direction, and an empty word are left out.
 
     Raises:
-        WordVectorsMalformed: a line is not a word and as many numbers as the first line has.
+        WordVectorsMalformed: the file is damaged, or in no format that is known; the message says where.
+        StorageFull: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     raw, text = folder / "words.raw.tmp", folder / "words.txt.tmp"
     seen: set[str] = set()
     dimension = 0
-    with raw.open("wb") as vectors, text.open("w", encoding="utf-8", newline="\n") as words:
-        for word, vector in _entries(source):
-            length = float(np.linalg.norm(vector))
-            if word in seen or not length:
-                continue
-            dimension = len(vector)
-            seen.add(word)
-            words.write(word + "\n")
-            vectors.write((vector / length).astype(np.float16).tobytes())
-            if len(seen) == limit:
-                break
-    if not seen:
-        raise WordVectorsMalformed(f"{source} holds no word vectors.")
-    _to_npy(raw, folder / "words.npy", (len(seen), dimension))
-    text.replace(folder / "words.txt")
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with raw.open("wb") as vectors, text.open("w", encoding="utf-8", newline="\n") as words:
+                for entry, vector in read_entries(source, member):
+                    word = entry.lower() if lowercase else entry
+                    length = float(np.linalg.norm(vector.astype(np.float64)))
+                    if not word or word in seen or not length:
+                        continue
+                    dimension = len(vector)
+                    seen.add(word)
+                    words.write(word + "\n")
+                    vectors.write((vector / length).astype("<f2").tobytes())
+                    if len(seen) % _TOLD_EVERY == 0:
+                        told(len(seen))
+                    if len(seen) == limit:
+                        break
+            if not seen:
+                raise WordVectorsMalformed(f"{source} holds no word vectors.")
+            _to_npy(raw, folder / "words.npy", (len(seen), dimension))
+            text.replace(folder / "words.txt")
+        finally:
+            raw.unlink(missing_ok=True)
+            text.unlink(missing_ok=True)
+    told(len(seen))
     return len(seen)
-
-
-def _entries(source: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    with source.open(encoding="utf-8", newline="\n") as lines:
-        first = next(lines, "")
-        dimension = len(first.split(" ")) - 1
-        lines.seek(0)
-        for number, line in enumerate(lines, start=1):
-            word, *numbers = line.rstrip("\n").rsplit(" ", dimension)
-            try:
-                vector = np.array(numbers, dtype=np.float32)
-            except ValueError as error:
-                raise WordVectorsMalformed(
-                    f"{source}, line {number}: {error}. Is it in GloVe's text format?"
-                ) from error
-            if dimension < 2 or len(vector) != dimension or not np.all(np.isfinite(vector)):
-                raise WordVectorsMalformed(
-                    f"{source}, line {number} is not a word and {dimension} numbers. Is it in GloVe's text format?"
-                )
-            yield word, vector
 
 
 def _to_npy(raw: Path, path: Path, shape: tuple[int, int]) -> None:
@@ -84,9 +87,7 @@ def _to_npy(raw: Path, path: Path, shape: tuple[int, int]) -> None:
     with written.open("wb") as target, raw.open("rb") as source:
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(target, header)
-        while block := source.read(1 << 20):
-            target.write(block)
-    raw.unlink()
+        shutil.copyfileobj(source, target)
     written.replace(path)
 
 
@@ -102,7 +103,7 @@ def read_word_space(folder: Path) -> WordSpace:
         words = tuple((folder / "words.txt").read_bytes().decode().removesuffix("\n").split("\n"))
         vectors = np.load(folder / "words.npy", mmap_mode="r")
     except FileNotFoundError as error:
-        raise WordSpaceMissing(f"{error.filename} is not there. Make a word space: python -m trainer words") from error
+        raise WordSpaceMissing(f"{error.filename} is not there. Make it: python -m trainer words convert") from error
     if len(words) != len(vectors):
         raise WordVectorsMalformed(
             f"{folder} has {len(words)} words and {len(vectors)} vectors. Make the word space again."

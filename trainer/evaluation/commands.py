@@ -42,6 +42,7 @@ def evaluate(
     labels: Annotated[
         Path | None, typer.Option(help="JSON with each class's words; without it folders name them.")
     ] = None,
+    synonyms: Annotated[Path | None, typer.Option(help='JSON {"label": "word or words", …}, as `fit` had it.')] = None,
     nearest_kinds: Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")] = 2,
     compare: Annotated[list[Path] | None, typer.Option(help="Another bundle beside it; may be repeated.")] = None,
     training: Annotated[
@@ -98,7 +99,7 @@ def evaluate(
             Asked(
                 bundles=tuple(dict.fromkeys((bundle, *(compare or ())))),
                 images=tuple(images),
-                classes=_classes(images, labels),
+                classes=_classes(images, labels, synonyms),
                 questions=questions,
                 training=tuple(training or ()),
                 per_class=training_cap,
@@ -165,13 +166,13 @@ def card(
         console.print(f"card in {path}")
 
 
-def _classes(images: list[Path], labels: Path | None) -> tuple[ClassWords, ...]:
-    from trainer.class_words import class_words_of_names, read_class_words
+def _classes(images: list[Path], labels: Path | None, synonyms: Path | None) -> tuple[ClassWords, ...]:
+    from trainer.class_words import class_words_of_names, read_class_words, with_synonyms
     from trainer.datasets import read_images
 
     if labels is not None:
-        return read_class_words(labels)
-    return class_words_of_names(dict.fromkeys(image.label for image in read_images(images)))
+        return with_synonyms(read_class_words(labels), synonyms)
+    return with_synonyms(class_words_of_names(dict.fromkeys(image.label for image in read_images(images))), synonyms)
 
 
 def _wordnet(folder: Path) -> WordNet | None:

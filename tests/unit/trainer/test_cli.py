@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -51,21 +53,58 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 
 def test_words_makes_a_vocabulary(tmp_path: Path, glove: Path) -> None:
-    code, out, _ = run("words", glove, "--out", tmp_path / "words", "--limit", 4)
+    code, out, _ = run("words", "convert", glove, "--out", tmp_path / "words", "--limit", 4)
     assert (code, read_word_space(tmp_path / "words").words) == (0, WORDS[:4])
     assert "4 words" in out
 
 
 def test_words_names_a_malformed_line_and_exits_1(tmp_path: Path, glove: Path) -> None:
     glove.write_text("dog 1 2\ncat 1\n")
-    code, _, error = run("words", glove, "--out", tmp_path / "words")
+    code, _, error = run("words", "convert", glove, "--out", tmp_path / "words")
     assert code == 1
     assert "line 2" in error
     assert "Traceback" not in error
 
 
+def test_words_converts_a_member_of_a_zip_in_lower_case(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "vectors.zip", "w") as archive:
+        archive.writestr("small.txt", "Dog 1 2\ndog 2 1\n")
+        archive.writestr("other.txt", "Cat 1 2\n")
+    arguments = ("words", "convert", tmp_path / "vectors.zip", "--out", tmp_path / "words", "--lowercase")
+    assert run(*arguments)[0] == 1
+    code, out, _ = run(*arguments, "--member", "small.txt")
+    assert (code, read_word_space(tmp_path / "words").words) == (0, ("dog",))
+    assert "1 words" in out
+
+
+def test_words_fetches_by_name_from_a_mirror_and_says_what_was_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror, cache = tmp_path / "mirror", tmp_path / "cache"
+    mirror.mkdir()
+    (mirror / "cc.en.300.vec.gz").write_bytes(gzip.compress(b"2 2\nthe 1 0\ndog 0 1\n"))
+    monkeypatch.setenv("SEMSEARCH_WORDS_MIRROR", str(mirror))
+    code, out, _ = run("words", "fetch", "cc.en.300", "--out", cache)
+    assert code == 0
+    assert "was not checked" in out
+    assert f"python -m trainer words convert {cache / 'cc.en.300.vec.gz'} --out words" in out
+    assert run("words", "convert", cache / "cc.en.300.vec.gz", "--out", tmp_path / "words")[0] == 0
+    code, out, _ = run("words", "fetch", "cc.en.300", "--out", cache)
+    assert "has the SHA-256 that is known" in out
+
+
+def test_words_fetch_refuses_another_file_and_an_unknown_name_in_words(tmp_path: Path) -> None:
+    (tmp_path / "glove.6B.zip").write_bytes(b"other")
+    code, _, error = run("words", "fetch", "glove.6B.300d", "--mirror", tmp_path, "--out", tmp_path / "cache")
+    assert code == 1
+    assert "its SHA-256 is not 617afb2f" in error
+    code, _, error = run("words", "fetch", "glove.7B", "--out", tmp_path / "cache")
+    assert code == 1
+    assert "There are: glove.6B.50d" in error
+
+
 def test_fit_trains_a_head_that_puts_images_on_their_words(tmp_path: Path, glove: Path, features: Path) -> None:
-    run("words", glove, "--out", tmp_path / "words")
+    run("words", "convert", glove, "--out", tmp_path / "words")
     write_class_words(tmp_path / "labels.json", CLASSES)
     arguments = ("--words", tmp_path / "words", "--labels", tmp_path / "labels.json", "--run", tmp_path / "run")
     code, _, error = run(
@@ -80,15 +119,27 @@ def test_fit_trains_a_head_that_puts_images_on_their_words(tmp_path: Path, glove
 
 
 def test_fit_names_a_class_whose_word_is_not_in_the_vocabulary(tmp_path: Path, glove: Path, features: Path) -> None:
-    run("words", glove, "--out", tmp_path / "words")
+    run("words", "convert", glove, "--out", tmp_path / "words")
     code, _, error = run("fit", "--features", features, "--words", tmp_path / "words", "--run", tmp_path / "run")
     assert code == 1
-    assert "no vector for 'n1', 'n2'" in error
+    assert "no vector for 2 labels" in error
+
+
+def test_fit_takes_synonyms_for_classes_that_have_no_vector_by_their_name(
+    tmp_path: Path, glove: Path, features: Path
+) -> None:
+    run("words", "convert", glove, "--out", tmp_path / "words")
+    (tmp_path / "synonyms.json").write_text('{"n1": "poodle dog", "n2": "car"}')
+    code, _, error = run(
+        "fit", "--features", features, "--words", tmp_path / "words", "--run", tmp_path / "run",
+        "--synonyms", tmp_path / "synonyms.json", "--epochs", 1,
+    )  # fmt: skip
+    assert code == 0, error
 
 
 @pytest.mark.parametrize("missing", ["features", "words"])
 def test_fit_says_what_is_missing(tmp_path: Path, glove: Path, features: Path, missing: str) -> None:
-    run("words", glove, "--out", tmp_path / "words")
+    run("words", "convert", glove, "--out", tmp_path / "words")
     places = {"features": features, "words": tmp_path / "words"} | {missing: tmp_path / "nowhere"}
     code, _, error = run("fit", "--features", places["features"], "--words", places["words"], "--run", tmp_path / "run")
     assert code == 1

@@ -66,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     labels = ("--labels", folder / "labels.json")
     backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
-    done("words", folder / "glove.txt", "--out", folder / "words")
+    done("words", "convert", folder / "glove.txt", "--out", folder / "words")
     out = done("features", training, *backbone, "--out", folder / "features")
     assert "36 images of 3 classes" in out
     assert "1 images were left out" in out

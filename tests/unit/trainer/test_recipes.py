@@ -20,7 +20,7 @@ from trainer.head import fit_head, project
 from trainer.label_targets import label_space_of
 from trainer.recipes import vgg16
 from trainer.runs import Run
-from trainer.words import convert_glove, read_word_space
+from trainer.words import convert_words, read_word_space
 
 CLASSES = (ClassWords("red", "tomato", ("fruit",)), ClassWords("blue", "sea", ("water",)))
 
@@ -57,7 +57,7 @@ def vocabulary(tmp_path: Path) -> Vocabulary:
         for word in ("the", "tomato", "fruit", "sea", "water")
     )
     (tmp_path / "glove.txt").write_text("".join(lines))
-    convert_glove(tmp_path / "glove.txt", tmp_path / "words")
+    convert_words(tmp_path / "glove.txt", tmp_path / "words")
     return Vocabulary(read_word_space(tmp_path / "words"))
 
 

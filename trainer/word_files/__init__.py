@@ -1,0 +1,1 @@
+"""Files of word vectors: fetched from their publishers, opened, recognised and read, one file a format."""
