@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from index_service.vector_index import VectorIndex
 LOCK_FILE = ".lock"
 # What the lock's file says once there is a file of aliases, which then is missing only where it was lost. In folders of
 # the first version there is one only after an alias was set.
-ALWAYS_WITH_ALIASES = "2\n"
+ALWAYS_WITH_ALIASES = b"2\n"
 
 log = structlog.get_logger(__name__)
 
@@ -253,18 +253,19 @@ def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) ->
     check_sqlite()
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK_FILE).open("a+")
+        lock = (folder / LOCK_FILE).open("ab+", buffering=0)
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DataFolderInUse(folder) from error
         lock.seek(0)
-        catalog = Catalog(folder, engine, thresholds, aliases_expected=lock.read() == ALWAYS_WITH_ALIASES)
-        with storage_errors(folder):
-            lock.truncate(0)
-            lock.write(ALWAYS_WITH_ALIASES)
-            lock.flush()
+        marked = lock.read() == ALWAYS_WITH_ALIASES
+        catalog = Catalog(folder, engine, thresholds, aliases_expected=marked)
+        if not marked:
+            with suppress(OSError):  # on a full disk the next start marks it
+                lock.truncate(0)
+                lock.write(ALWAYS_WITH_ALIASES)
         try:
             yield catalog
         finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 from index_service.segments import SEGMENTS_FOLDER
 from tests.faults.steps import (
     Close,
+    Copy,
     Create,
     Die,
     Drop,
@@ -89,6 +90,7 @@ SCENARIOS = (
         (*_TWO, SetAlias("current", "one")),
         (SetAlias("current", "two"), SetAlias("other", "one"), SetAlias("current", "one"), DropAlias("other")),
     ),
+    Scenario("import", _MERGED, (Copy("one", "copy"), Put("copy", 0, 5, seed=11))),
     Scenario("drop", (*_TWO, Fold("one")), (Drop("one"), Create("one"), Put("one", 0, 3, seed=9))),
     Scenario("close", _MERGED, (Put("one", 300, 100, seed=9), Retag("one", 100, 50, tag="late"), Close())),
     Scenario(

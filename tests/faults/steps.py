@@ -11,6 +11,7 @@ import numpy as np
 
 from index_service.catalog import Catalog
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.export_format import ExportHeader, ExportTrailer
 from index_service.vectors import Vectors, unit
 from index_service.writes import Delete, NewItem, Upsert
 
@@ -190,6 +191,33 @@ class Drop(_Plain):
     def applied(self, state: State) -> State:
         state.indexes[self.index]
         return replace(state, indexes={name: items for name, items in state.indexes.items() if name != self.index})
+
+
+@dataclass(frozen=True)
+class Copy(_Plain):
+    """Exports an index, and imports that under a new name."""
+
+    index: str
+    name: str
+
+    def perform(self, catalog: Catalog, do: Callable[[Step], None]) -> None:
+        header, *pieces, trailer = catalog.get(self.index).export()
+        assert isinstance(header, ExportHeader)
+        assert isinstance(trailer, ExportTrailer)
+        filling = catalog.begin_import(self.name, header)
+        try:
+            for piece in pieces:
+                assert isinstance(piece, tuple)
+                filling.add(piece)
+            filling.complete(trailer)
+            catalog.finish_import(filling)
+        finally:
+            filling.discard()
+
+    def applied(self, state: State) -> State:
+        if self.name in state.indexes:
+            raise KeyError(self.name)
+        return state.with_items(self.name, state.indexes[self.index])
 
 
 @dataclass(frozen=True)
