@@ -84,6 +84,23 @@ def nearest(queries: Vectors, k: int, rows: Vectors, counting: Mask) -> list[Pos
     return _largest_products(queries, k, rows, None if count == len(rows) else ~counting)
 
 
+def nearest_of(query: Vectors, k: int, rows: Vectors, positions: Positions) -> Positions:
+    """Returns those of `positions` that contain the `k` nearest of them, and perhaps a few more; all if they are fewer.
+
+    Args:
+        query: float32 (dimension,) of length 1.
+        k: how many are wanted.
+        rows: float32 (n, dimension).
+        positions: int (m,).
+    """
+    if len(positions) <= k:
+        return positions
+    products = rows[positions] @ query
+    kth = np.partition(products, len(products) - k)[len(products) - k]
+    chosen: Positions = positions[products >= kth - _margin(rows.shape[1])]
+    return chosen
+
+
 def nearest_behind(query: Vectors, distance: float, k: int, rows: Vectors, counting: Mask) -> Positions:
     """Finds positions that contain the `k` nearest of those rows that count and lie at a distance or beyond.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from index_service.engines.contract import Found, Tuned
 from index_service.engines.planning import Plan
-from index_service.vectors import Mask, Positions, Vectors, nearest
+from index_service.vectors import Mask, Positions, Vectors, nearest, nearest_of
 
 __all__ = ["ApproximateSearcher", "Proposer"]
 
@@ -38,6 +38,7 @@ class ApproximateSearcher:
         self._proposer = proposer
         self._plan = plan
         self._held_out: Positions = np.array(plan.held_out, dtype=np.intp)
+        self._held_out_vectors: Vectors = vectors[self._held_out]  # a copy: they lie scattered
 
     def nearest(self, queries: Vectors, k: int, counting: Mask, recall: float) -> Found:
         """See `Searcher`."""
@@ -49,13 +50,23 @@ class ApproximateSearcher:
             return Found(nearest(queries, k, self._vectors, counting), compared_all=True)
         kept = self._proposer.reranked(k, effort)
         limit = min(max(effort, kept), kept + len(counting) - count)
-        held_out = self._held_out[counting[self._held_out]]
+        proposals = self._proposer.propose(queries, limit, effort)
+        held_out = self._held_out_of(queries, k, counting)
         found = []
-        for query, proposed in zip(queries, self._proposer.propose(queries, limit, effort), strict=True):
-            counted = np.concatenate([proposed[counting[proposed]][:kept], held_out])
-            enough = len(counted) >= k
-            found.append(counted if enough else nearest(query[None, :], k, self._vectors, counting)[0])
+        for query, proposed, beside in zip(queries, proposals, held_out, strict=True):
+            counted = proposed[counting[proposed]][:kept]
+            if len(counted) + len(beside) < k:
+                found.append(nearest(query[None, :], k, self._vectors, counting)[0])
+            else:
+                found.append(np.concatenate([nearest_of(query, k, self._vectors, counted), beside]))
         return Found(found, compared_all=False)
+
+    def _held_out_of(self, queries: Vectors, k: int, counting: Mask) -> Sequence[Positions]:
+        """Returns the nearest of the rows that the engine's files leave out, all of which are compared."""
+        if not len(self._held_out):
+            return [self._held_out] * len(queries)
+        near = nearest(queries, k, self._held_out_vectors, counting[self._held_out])
+        return [self._held_out[positions] for positions in near]
 
     def tuned(self) -> Tuned:
         """See `Searcher`."""

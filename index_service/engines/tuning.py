@@ -16,7 +16,7 @@ import numpy as np
 
 from index_service.engines.approximate import Proposer
 from index_service.engines.planning import KS, Plan, Point
-from index_service.vectors import Mask, Positions, Vectors, distances, nearest, unit
+from index_service.vectors import Mask, Positions, Vectors, distances, nearest, nearest_of, unit
 
 __all__ = ["SEED", "held_out_rows", "make_plan"]
 
@@ -97,7 +97,7 @@ def _point(
         for query, true in zip(queries, truth, strict=True):
             started = time.perf_counter()
             (proposed,) = proposer.propose(query[None, :], proposer.reranked(k, effort), effort)
-            found = _ranked(query, proposed, vectors)[:k]
+            found = _ranked(query, nearest_of(query, k, vectors, proposed), vectors)[:k]
             milliseconds.append(_milliseconds_since(started))
             shares.append(len(np.intersect1d(found, true[:k])) / k)
         recalls.append(max(float(np.mean(shares)), before[-1].recalls[column] if before else 0.0))
