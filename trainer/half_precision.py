@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["halve_weights"]
+__all__ = ["halve_weights", "without_date"]
+
+_WEIGHTS = "model.weights.h5"
 
 
 def halve_weights(path: Path) -> None:
@@ -27,22 +30,29 @@ def halve_weights(path: Path) -> None:
     Raises:
         ValueError: a weight is beyond ±65,504 or not finite, so it has no float16.
     """
+    _rewrite(path, lambda name, content: _halved(content) if name == _WEIGHTS else content)
+
+
+def without_date(path: Path) -> None:
+    """Rewrite a .keras file without the times of writing: the same weights make the same file."""
+    _rewrite(path, lambda name, content: content, zipfile.ZIP_STORED)
+
+
+def _rewrite(path: Path, change: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_DEFLATED) -> None:
     written = path.with_name(path.name + ".tmp")
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as target:
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(written, "w") as target:
         for entry in source.infolist():
             # Without the times of writing the same weights make the same file, and so the same bundle id.
             undated = zipfile.ZipInfo(entry.filename)
-            undated.compress_type = zipfile.ZIP_DEFLATED
-            target.writestr(undated, _rewritten(entry.filename, source.read(entry)))
+            undated.compress_type = compression
+            target.writestr(undated, change(entry.filename, _undated(entry.filename, source.read(entry))))
     written.replace(path)
 
 
-def _rewritten(name: str, content: bytes) -> bytes:
-    if name == "model.weights.h5":
-        return _halved(content)
-    if name == "metadata.json":
-        return json.dumps({key: value for key, value in json.loads(content).items() if key != "date_saved"}).encode()
-    return content
+def _undated(name: str, content: bytes) -> bytes:
+    if name != "metadata.json":
+        return content
+    return json.dumps({key: value for key, value in json.loads(content).items() if key != "date_saved"}).encode()
 
 
 def _halved(content: bytes) -> bytes:
