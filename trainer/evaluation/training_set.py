@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.bundle_evaluation import digest_of
 from trainer.datasets import LabelledFile
 from trainer.features import Extractor, Undecodable
 
@@ -44,7 +43,7 @@ def read_training_set(
     features = [np.empty((0, extractor.dimension), np.float32)]
     for image in images:
         on_image()
-        digests.add(digest_of(image))
+        digests.add(image.digest)
         if per_class is not None and counts[image.label] >= per_class:
             continue
         try:

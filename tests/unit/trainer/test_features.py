@@ -21,7 +21,8 @@ SPEC = CacheSpec(extractor="test", views=("plain", "mirrored"), dimension=3, dty
 @dataclass(frozen=True)
 class Image:
     content: bytes
-    label: str
+    labels: tuple[str, ...]
+    key: str = "somewhere"
 
 
 class Backbone:
@@ -46,10 +47,10 @@ def decode(content: bytes) -> NDArray[np.uint8]:
 
 
 def extractor(network: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> Extractor:
-    return Extractor("test", 3, decode, network)
+    return Extractor("test", 3, decode, network, input_size=3)
 
 
-IMAGES = [Image(f"picture {number}".encode(), "ab"[number % 2]) for number in range(10)]
+IMAGES = [Image(f"picture {number}".encode(), ("ab"[number % 2],)) for number in range(10)]
 
 
 def test_features_of_each_view_stand_in_the_images_order(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_features_of_each_view_stand_in_the_images_order(tmp_path: Path) -> None
     expected = np.stack([decode(image.content)[0, :, 0] for image in IMAGES])
     np.testing.assert_array_equal(features.take(everything), expected)
     np.testing.assert_array_equal(features.take(everything, 1), expected[:, ::-1])
-    assert features.labels.tolist() == [0, 1] * 5
+    assert features.labels.tolist() == [[0], [1]] * 5
 
 
 def test_an_image_is_computed_once_whatever_its_data_set_or_place(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_key_is_never_written_twice(tmp_path: Path) -> None:
 
 def test_an_undecodable_image_is_reported_and_left_out(tmp_path: Path) -> None:
     reported: list[bytes] = []
-    images = [IMAGES[0], Image(b"bad", "a"), IMAGES[1]]
+    images = [IMAGES[0], Image(b"bad", ("a",)), IMAGES[1]]
     with FeatureCache(tmp_path, SPEC) as cache:
         features = compute_features(
             images,
@@ -132,12 +133,12 @@ def test_an_undecodable_image_is_reported_and_left_out(tmp_path: Path) -> None:
             on_undecodable=lambda image, error: reported.append(image.content),
         )
     assert reported == [b"bad"]
-    assert features.labels.tolist() == [0, 1]
+    assert features.labels.tolist() == [[0], [1]]
 
 
 def test_a_data_set_without_a_readable_image_is_refused(tmp_path: Path) -> None:
     with FeatureCache(tmp_path, SPEC) as cache, pytest.raises(TrainingSetUnusable, match="no readable image"):
-        compute_features([Image(b"bad", "a")], ["a"], extractor(Backbone()), cache)
+        compute_features([Image(b"bad", ("a",))], ["a"], extractor(Backbone()), cache)
 
 
 def test_an_image_of_an_unknown_class_is_refused(tmp_path: Path) -> None:

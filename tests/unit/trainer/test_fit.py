@@ -37,7 +37,7 @@ def data() -> FeatureSet:
     rows = random.permutation(160)
     cache = np.empty((160, 2, FEATURES), dtype=np.float16)
     cache[rows] = views
-    return FeatureSet(cache, rows, labels, tuple("abcd"))
+    return FeatureSet(cache, rows, labels[:, None], tuple("abcd"))
 
 
 @pytest.mark.parametrize("kind", ["cosine", "hinge-rank", "softmax"])
@@ -49,7 +49,7 @@ def test_images_land_nearest_to_their_labels_vector(
     head = fit_head(run, data, space, settings)
     vectors = project(head, data.take(np.arange(len(data))))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert np.mean(np.argmax(vectors @ space.vectors.T, axis=1) == data.labels) > 0.95
+    assert np.mean(np.argmax(vectors @ space.vectors.T, axis=1) == data.labels[:, 0]) > 0.95
     assert run.history()[-1]["held_out_hit@1"] > 0.9
     assert [line["epoch"] for line in run.history()] == list(range(1, 11))
 

@@ -31,7 +31,7 @@ TRUTH = RANDOM.integers(LABELS, size=9).astype(np.int32)
 
 
 def losses(settings: LossSettings, outputs: NDArray[np.float32] = OUTPUTS) -> NDArray[np.float32]:
-    return np.asarray(make_loss(settings, SPACE)(TRUTH, outputs))
+    return np.asarray(make_loss(settings, SPACE)(TRUTH[:, None], outputs))
 
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -67,9 +67,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = ("--labels", folder / "labels.json")
     backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
     done("words", folder / "glove.txt", "--out", folder / "words")
-    out = done("features", training, *backbone, "--out", folder / "features")
+    out = done("features", training, *backbone, "--out", folder / "features", "--cache", folder / "cache")
     assert "36 images of 3 classes" in out
-    assert "1 images were left out" in out
+    assert "left out: red/broken.png" in out
     features = ("--features", folder / "features" / "training.npz")
     done(
         "fit", *features, "--words", folder / "words", *labels, "--run", folder / "run",
