@@ -6,6 +6,7 @@ Results are tables for people; ``--json`` writes them for machines. Heavy import
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -201,4 +202,5 @@ def _in_order(classes: Sequence[ClassWords], names: Sequence[str]) -> tuple[Clas
 
 def main() -> None:
     """Run the command line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported, which speaks of itself
     app()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["halve_weights", "without_date"]
+__all__ = ["halve_weights", "without_chance"]
 
 _WEIGHTS = "model.weights.h5"
+_SHARED = re.compile(rb'("shared_object_id": )(\d+)')
 
 
 def halve_weights(path: Path) -> None:
@@ -33,8 +35,8 @@ def halve_weights(path: Path) -> None:
     _rewrite(path, lambda name, content: _halved(content) if name == _WEIGHTS else content)
 
 
-def without_date(path: Path) -> None:
-    """Rewrite a .keras file without the times of writing: the same weights make the same file."""
+def without_chance(path: Path) -> None:
+    """Rewrite a .keras file without what differs from one writing to the next: the same weights make the same file."""
     _rewrite(path, lambda name, content: content, zipfile.ZIP_STORED)
 
 
@@ -45,14 +47,18 @@ def _rewrite(path: Path, change: Callable[[str, bytes], bytes], compression: int
             # Without the times of writing the same weights make the same file, and so the same bundle id.
             undated = zipfile.ZipInfo(entry.filename)
             undated.compress_type = compression
-            target.writestr(undated, change(entry.filename, _undated(entry.filename, source.read(entry))))
+            target.writestr(undated, change(entry.filename, _settled(entry.filename, source.read(entry))))
     written.replace(path)
 
 
-def _undated(name: str, content: bytes) -> bytes:
-    if name != "metadata.json":
-        return content
-    return json.dumps({key: value for key, value in json.loads(content).items() if key != "date_saved"}).encode()
+def _settled(name: str, content: bytes) -> bytes:
+    """The date goes, and addresses in memory that tell shared objects become numbers in order of appearance."""
+    if name == "metadata.json":
+        return json.dumps({key: value for key, value in json.loads(content).items() if key != "date_saved"}).encode()
+    if name == "config.json":
+        numbers: dict[bytes, int] = {}
+        return _SHARED.sub(lambda found: b"%s%d" % (found[1], numbers.setdefault(found[2], len(numbers))), content)
+    return content
 
 
 def _halved(content: bytes) -> bytes:

@@ -16,9 +16,9 @@ from keras import ops
 
 from trainer.backbones.applications import APPLICATIONS, Application, Preprocessing
 from trainer.errors import BackboneUnusable, NotWritten
-from trainer.half_precision import without_date
+from trainer.half_precision import without_chance
 
-__all__ = ["build_backbone", "save_backbone"]
+__all__ = ["build_backbone", "preprocessed", "save_backbone"]
 
 IMAGENET, RANDOM = "imagenet", "random"
 # ImageNet's means and deviations of 0…255, as keras.applications has them; BGR for caffe, RGB for torch.
@@ -51,7 +51,7 @@ def build_backbone(name: str, weights: str = IMAGENET, seed: int = 0, input_size
     except Exception as error:  # Keras raises a bare one where a download fails
         raise _without_weights(name, application, weights, error) from error
     pixels = keras.Input((size, size, 3), dtype="uint8", name="pixels")
-    return keras.Model(pixels, network(_preprocessed(pixels, application.preprocessing)), name=name)
+    return keras.Model(pixels, network(preprocessed(pixels, application.preprocessing)), name=name)
 
 
 def save_backbone(network: keras.Model, path: Path) -> None:
@@ -67,7 +67,7 @@ def save_backbone(network: keras.Model, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         network.save(written)
-        without_date(written)
+        without_chance(written)
         written.replace(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise NotWritten(f"{path} cannot be written ({error}). Make room, or name another file.") from error
@@ -83,7 +83,7 @@ def _network(application: Application, weights: str | None, size: int) -> keras.
     return function(weights=weights, include_top=False, pooling="avg", input_shape=(size, size, 3))
 
 
-def _preprocessed(pixels: Any, preprocessing: Preprocessing) -> Any:
+def preprocessed(pixels: Any, preprocessing: Preprocessing) -> Any:
     """What ``preprocess_input`` makes of pixels, float32."""
     numbers = ops.cast(pixels, "float32")
     if preprocessing == "tf":
