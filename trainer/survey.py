@@ -104,9 +104,10 @@ def _share(digest: bytes) -> float:
 
 
 def _on_both_sides(pairs: list[tuple[_Seen, _Seen]]) -> TrainingSetUnusable:
+    count = "1 image is" if len(pairs) == 1 else f"{len(pairs):,} images are"
     named = "; ".join(f"{each.key} ({_side(each)}) and {other.key} ({_side(other)})" for each, other in pairs[:_SHOWN])
     return TrainingSetUnusable(
-        f"{len(pairs):,} images are for training and for validation, so what is learnt would be measured on itself: "
+        f"{count} for training and for validation, so what is learnt would be measured on itself: "
         f"{named}{' …' if len(pairs) > _SHOWN else ''}. Take each out of one side."
     )
 
