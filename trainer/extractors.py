@@ -24,6 +24,10 @@ from trainer.head import load_network
 
 __all__ = ["extractor_of", "keras_extractor", "tflite_extractor"]
 
+# Larger parts leave the processor's caches: MobileNetV2 at 224 px made 34, 33, 28, 24 images/s on two busy cores in
+# parts of 8, 16, 32, 64.
+_PIXELS_AT_ONCE = 16 * 224**2
+
 
 def extractor_of(
     backbone: Path, input_size: int | None = None, feature_layer: str = "", resize: Resize = Resize.CENTER_CROP
@@ -61,9 +65,11 @@ def keras_extractor(backbone: Path, input_size: int | None = None, resize: Resiz
     if taken[1:3] not in ((None, None), (size, size)):
         raise _unusable(backbone, f"it takes pictures of {taken[1]} × {taken[2]} pixels, not of {size}")
 
+    at_once = max(1, _PIXELS_AT_ONCE // size**2)
+
     def features(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        computed: NDArray[np.float32] = network.predict_on_batch(batch)
-        return computed
+        parts = [network.predict_on_batch(batch[start : start + at_once]) for start in range(0, len(batch), at_once)]
+        return np.concatenate(parts)
 
     name = f"{network.name}@{_digest(backbone)} {size} px, {resize.value}"
     return Extractor(name, int(given[-1]), _decoder(size, resize), features, size)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.training.features PHOTOS --backbone mobilenetv2
 
-Rounds of both follow each other, so that what else the machine does falls on each alike; the ratio of a round is what
-counts, and the median of the rounds is told.
+Rounds of both follow each other, so that what else the machine does falls on each alike. Two ratios are told: the
+median of the rounds', and that of the fastest rounds of both, which other work on the machine disturbed least.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def main(
     backbone: Annotated[str, typer.Option(help="Name of a network, as `python -m trainer backbone` has it.")] = (
         "mobilenetv2"
     ),
-    images: Annotated[int, typer.Option(min=1, help="How many photos.")] = 200,
+    images: Annotated[int, typer.Option(min=1, help="How many photos.")] = 100,
     views: Annotated[int, typer.Option(min=1, max=len(VIEWS), help="Ways to look at each; training uses all.")] = (
         len(VIEWS)
     ),
-    rounds: Annotated[int, typer.Option(min=1, help="How often both are measured.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How often both are measured.")] = 7,
     out: Annotated[Path, typer.Option(help="JSON with the figures.")] = Path("benchmarks/results/features.json"),
 ) -> None:
     """Measure the computing of features against the bare network."""
@@ -66,13 +66,18 @@ def main(
     console = Console()
     console.print(table)
     ratio = median(whole / bare for bare, whole in measured)
-    console.print(f"{backbone}, {len(files)} photos, {views} views, {os.cpu_count()} cores: {ratio:.3f} of the network")
+    fastest = max(whole for _, whole in measured) / max(bare for bare, _ in measured)
+    console.print(
+        f"{backbone}, {len(files)} photos, {views} views, {os.cpu_count()} cores: {ratio:.3f} of the network in the "
+        f"median, {fastest:.3f} at the fastest"
+    )
     figures = {
         "backbone": backbone,
         "photos": len(files),
         "views": views,
         "cores": os.cpu_count(),
         "ratio": ratio,
+        "fastest_ratio": fastest,
         "rounds": [{"bare": bare, "whole": whole} for bare, whole in measured],
     }
     out.parent.mkdir(parents=True, exist_ok=True)

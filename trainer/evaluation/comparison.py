@@ -97,7 +97,7 @@ def compare(asked: Asked) -> Report:
         hierarchy=ground.hierarchy.source,
         foreign=asked.questions.foreign,
         reporting=int((~embedded.for_fitting).sum()),
-        unreadable=embedded.unreadable,
+        unreadable=(*embedded.unreadable, *(training.unreadable if training else ())),
         trained_on=embedded.trained_on,
         training=len(training.names) if training else 0,
     )
