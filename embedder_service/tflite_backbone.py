@@ -26,8 +26,8 @@ _MOST_THREADS = 4  # more wait for each other: an image is little work
 class TfliteBackbone:
     """A network that gives features; `feature_layer` names the tensor that they are, "" the network's output."""
 
-    def __init__(self, file: Path, *, input_size: int, feature_layer: str = "") -> None:
-        """Reads the file.
+    def __init__(self, file: Path, *, input_size: int | None, feature_layer: str = "") -> None:
+        """Reads the file; an `input_size` of None takes what it says.
 
         Raises:
             OSError, ValueError, RuntimeError: LiteRT cannot read it, it does not take uint8 pixels of that size, or it
@@ -37,10 +37,11 @@ class TfliteBackbone:
         self._interpreter = Interpreter(model_content=content, num_threads=min(os.cpu_count() or 1, _MOST_THREADS))
         self._interpreter.allocate_tensors()
         [taken] = self._interpreter.get_input_details()
-        if taken["dtype"] is not np.uint8 or taken["shape"].tolist() != [1, input_size, input_size, 3]:
+        self.input_size = input_size or int(taken["shape"][1])
+        wanted = [1, self.input_size, self.input_size, 3]
+        if taken["dtype"] is not np.uint8 or taken["shape"].tolist() != wanted:
             raise ValueError(
-                f"{file.name} takes {taken['dtype'].__name__} {taken['shape'].tolist()}, "
-                f"not uint8 pixels {[1, input_size, input_size, 3]}"
+                f"{file.name} takes {taken['dtype'].__name__} {taken['shape'].tolist()}, not uint8 pixels {wanted}"
             )
         given = self._interpreter.get_output_details()[0]
         self._input, self._output = taken["index"], given["index"]

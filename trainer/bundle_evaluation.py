@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from trainer.evaluation.halves import image_halves
 from trainer.evaluation.truth import Truth
 from trainer.words import WordSpace
 
-__all__ = ["Embedded", "digest_of", "embed_truth", "vocabulary_of"]
+__all__ = ["Embedded", "embed_truth", "vocabulary_of"]
 
 _BATCH = 64
 
@@ -50,11 +49,6 @@ def vocabulary_of(words: WordTable) -> Vocabulary:
     return Vocabulary(WordSpace(words.words, words.vectors))
 
 
-def digest_of(image: LabelledFile) -> bytes:
-    """What tells whether two files are the same image: the SHA-256 of their bytes."""
-    return hashlib.sha256(image.content).digest()
-
-
 def embed_truth(
     bundle: Bundle,
     images: Iterable[LabelledFile],
@@ -80,7 +74,7 @@ def embed_truth(
         on_image()
         if image.label not in by_name:
             raise EvaluationImpossible(f"The image {image.key} is of {image.label!r}, which the labels do not have.")
-        if trained_on and digest_of(image) in trained_on:
+        if trained_on and image.digest in trained_on:
             seen += 1
             continue
         try:

@@ -1,4 +1,4 @@
-"""The command line: ``python -m trainer words … | features | fit | export | starter | …``, and evaluation's commands.
+"""The command line: ``python -m trainer words … | backbone | features | fit | export | …``, and evaluation's commands.
 
 Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
 Results are tables for people; ``--json`` writes them for machines. Heavy imports wait until a command needs them.
@@ -6,7 +6,8 @@ Results are tables for people; ``--json`` writes them for machines. Heavy import
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from rich.console import Console
 from trainer.class_words import ClassWords
 from trainer.errors import TrainingSetUnusable
 from trainer.evaluation.commands import app as evaluation_commands
+from trainer.feature_commands import app as feature_commands
+from trainer.feature_commands import print_left_out
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 from trainer.settings import HeadSettings, LossKind, LossSettings
@@ -30,6 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(feature_commands)
 app.add_typer(evaluation_commands)
 app.add_typer(word_commands, name="words")
 console = Console()
@@ -39,7 +43,6 @@ Synonyms = Annotated[
     Path | None, typer.Option(help='JSON {"label": "word or words", …} for labels that get no vector by their name.')
 ]
 Words = Annotated[Path, typer.Option(help="Folder with words.txt and words.npy.")]
-Images = Annotated[list[Path], typer.Argument(help="A folder per class, tar files of such, or JSONL with paths.")]
 NearestKinds = Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")]
 
 
@@ -98,52 +101,16 @@ def fit(
 
 @app.command()
 @one_sentence
-def features(
-    images: Images,
-    backbone: Annotated[Path, typer.Option(help="Backbone as .keras file: uint8 pixels in, features out.")],
-    out: Annotated[Path, typer.Option(help="Folder of the feature cache; what is in it is not computed again.")],
-    input_size: Annotated[int, typer.Option(min=8, help="Edge of the squares that the backbone sees, in pixels.")],
-    name: Annotated[str, typer.Option(help="Name of the feature set in the folder.")] = "training",
-) -> None:
-    """Run the backbone once over labelled images."""
-    from trainer.datasets import LabelledFile, read_images
-    from trainer.extractors import keras_extractor
-    from trainer.feature_cache import CacheSpec, FeatureCache
-    from trainer.feature_files import write_feature_set
-    from trainer.features import VIEWS, LabelledImage, Undecodable, compute_features
-
-    extractor = keras_extractor(backbone, input_size)
-    spec = CacheSpec(extractor.name, tuple(VIEWS), extractor.dimension)
-    unreadable: list[str] = []
-
-    def refuse(image: LabelledImage, error: Undecodable) -> None:
-        unreadable.append(f"{error}")
-
-    names = tuple(sorted({image.label for image in read_images(images)}))
-    with FeatureCache(out, spec) as cache, progress_bar(console) as progress:
-        task = progress.add_task("images", total=None, note="")
-
-        def seen() -> Iterator[LabelledFile]:
-            for image in read_images(images):
-                yield image
-                progress.advance(task)
-
-        computed = compute_features(seen(), names, extractor, cache, on_undecodable=refuse)
-        write_feature_set(out / f"{name}.npz", computed)
-    console.print(f"{len(computed):,} images of {len(names)} classes in {out / f'{name}.npz'}")
-    if unreadable:
-        console.print(f"{len(unreadable):,} images were left out, the first because: {unreadable[0]}")
-
-
-@app.command()
-@one_sentence
 def export(
     images: Annotated[list[Path], typer.Option(help="Labelled images that no training saw, for curves and figures.")],
-    backbone: Annotated[Path, typer.Option(help="Backbone as .keras file.", exists=True)],
+    backbone: Annotated[Path, typer.Option(help="Backbone, as `features` had it.", exists=True)],
     head: Annotated[Path, typer.Option(help="Head as .keras file.", exists=True)],
     words: Words,
     out: Annotated[Path, typer.Option(help="Folder of the bundle; it must not exist.")],
-    input_size: Annotated[int, typer.Option(min=8, help="Edge of the squares that the backbone sees, in pixels.")],
+    input_size: Annotated[
+        int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
+    ] = None,
+    feature_layer: Annotated[str, typer.Option(help="Tensor of a .tflite backbone that the features are.")] = "",
     name: Annotated[str, typer.Option(help="Name of the bundle: lower-case letters, digits, '.', '_', '-'.")] = "own",
     title: Annotated[str, typer.Option(help="What people see of it.")] = "Own model",
     labels: Labels = None,
@@ -154,12 +121,18 @@ def export(
     from trainer.class_words import class_words_of_names, read_class_words, with_synonyms
     from trainer.datasets import read_images
     from trainer.export import Description, export_measured
+    from trainer.extractors import extractor_of
 
-    known = dict.fromkeys(image.label for image in read_images(images)) if labels is None else {}
-    named = class_words_of_names(known) if labels is None else read_class_words(labels)
+    known = {} if labels else dict.fromkeys(label for image in read_images(images) for label in image.labels)
+    named = read_class_words(labels) if labels else class_words_of_names(known)
     classes = with_synonyms(named, synonyms)
-    description = Description(name, title, "python -m trainer export", (), input_size)
-    manifest = export_measured(out, backbone, head, words, read_images(images), classes, nearest_kinds, description)
+    size = extractor_of(backbone, input_size, feature_layer).input_size
+    description = Description(name, title, "python -m trainer export", (), size, feature_layer=feature_layer)
+    left_out: list[str] = []
+    manifest = export_measured(
+        out, backbone, head, words, read_images(images), classes, nearest_kinds, description, left_out.append
+    )
+    print_left_out(left_out)
     console.print(f"{manifest.id} in {out}")
 
 
@@ -224,4 +197,5 @@ def _in_order(classes: Sequence[ClassWords], names: Sequence[str]) -> tuple[Clas
 
 def main() -> None:
     """Run the command line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported, which speaks of itself
     app()

@@ -5,9 +5,10 @@ TrainerError
 ├── CacheMismatch           a feature cache was made with another backbone, view or type
 ├── CacheInUse              another process is writing the same feature cache
 ├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
+├── NotWritten              the disk is full, or may not be written to
 ├── RunMismatch             a run's folder holds a run with other settings
 ├── TrainingPackageMissing  a package that only training needs is not installed
-├── TrainingSetUnusable     a training set has no images, or a class has no vector
+├── TrainingSetUnusable     a data set cannot be read or learnt from, or a class has no vector
 ├── WordFetchFailed         a file of word vectors cannot be fetched now
 ├── WordFileUnknown         there are no word vectors of that name to fetch
 ├── WordFileWrong           what was fetched is another file of word vectors than the one that is known
@@ -20,6 +21,7 @@ __all__ = [
     "CacheInUse",
     "CacheMismatch",
     "EvaluationImpossible",
+    "NotWritten",
     "RunMismatch",
     "TrainerError",
     "TrainingPackageMissing",
@@ -52,6 +54,10 @@ class EvaluationImpossible(TrainerError):
     """The images, labels and vocabulary given have nothing in common to measure."""
 
 
+class NotWritten(TrainerError):
+    """The disk is full, or may not be written to."""
+
+
 class RunMismatch(TrainerError):
     """A run's folder holds a run with other settings."""
 
@@ -61,7 +67,7 @@ class TrainingPackageMissing(TrainerError):
 
 
 class TrainingSetUnusable(TrainerError):
-    """A training set has no images, or a class has no vector."""
+    """A training set cannot be read or be learnt from, or a class has no vector."""
 
 
 class WordFetchFailed(TrainerError):

@@ -6,7 +6,7 @@ serve; the bundle is opened and self-tested before it takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,12 +84,15 @@ def export_measured(
     classes: Sequence[ClassWords],
     nearest_kinds: int,
     description: Description,
+    on_left_out: Callable[[str], None] = lambda image: None,
 ) -> Manifest:
     """Decodes the images as the embedder would, measures, and writes the bundle.
 
+    ``on_left_out`` hears of each image that cannot be read, or that has not one label: its key, a tab, why.
+
     Raises:
-        TrainingSetUnusable: an image cannot be read, or has a class that is not among ``classes``, or one of these has
-            a word that gets no vector.
+        TrainingSetUnusable: an image has a class that is not among ``classes``, none can be measured, or a class has a
+            word that gets no vector.
         FileExistsError: there is something at the target.
     """
     table = read_word_table(words)
@@ -97,11 +100,23 @@ def export_measured(
     position = {each.name: number for number, each in enumerate(classes)}
     pixels, labels = [], []
     for image in images:
+        if len(image.labels) != 1:
+            on_left_out(f"{image.key}\tIt has {len(image.labels)} labels, and is measured by one.")
+            continue
+        if image.label not in position:
+            raise TrainingSetUnusable(
+                f"{image.key} is of {image.label!r}, which the labels do not have. Add the class."
+            )
         try:
             pixels.append(decode(image.content, size=description.input_size, resize=description.resize).pixels)
-            labels.append(position[image.label])
-        except (ImageError, KeyError) as error:
-            raise TrainingSetUnusable(f"{image.key} cannot be measured: {error}") from error
+        except ImageError as error:
+            on_left_out(f"{image.key}\t{error}")
+            continue
+        labels.append(position[image.label])
+    if not labels:
+        raise TrainingSetUnusable(
+            "None of the images can be measured: each is unreadable, or has not exactly one label."
+        )
     seen = Measured(np.stack(pixels), np.array(labels, dtype=np.int64), tuple(classes))
     return export_bundle(target, backbone, head, table, seen, nearest_kinds, description)
 

@@ -6,7 +6,8 @@ name or after a new order is computed once. Rows are never changed or removed.
 
 Durability: rows are appended to ``rows.bin`` and synced, then their keys are appended to ``keys.bin`` and synced;
 the keys are the commit point. Opening cuts both files back to whole rows that have a key, so a process killed at any
-point costs at most the batch it was computing. One process writes at a time (a lock that dies with it).
+point, or a disk that fills up, costs at most the batch that was being written. One process writes at a time (a lock
+that dies with it); any number read.
 """
 
 from __future__ import annotations
@@ -15,19 +16,22 @@ import fcntl
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.errors import CacheInUse, CacheMismatch
+from trainer.errors import CacheInUse, CacheMismatch, NotWritten
 
-__all__ = ["CacheSpec", "FeatureCache"]
+__all__ = ["CacheSpec", "FeatureCache", "read_keys", "read_spec", "rows_on_disk"]
 
 _KEY_BYTES = 32
+_ROWS, _KEYS, _SPEC = "rows.bin", "keys.bin", "spec.json"
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class CacheSpec:
 
 
 class FeatureCache:
-    """An open cache; a context manager. Not for use from several threads at once."""
+    """An open cache; a context manager. One thread may append while others ask whether a key is there."""
 
     def __init__(self, folder: Path, spec: CacheSpec) -> None:
         """Opens or creates the cache in a folder.
@@ -63,35 +67,43 @@ class FeatureCache:
         Raises:
             CacheMismatch: the folder holds the cache of another spec.
             CacheInUse: another process has it open.
+            NotWritten: the folder cannot be made or written to.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         self.spec = spec
-        self._rows_path = folder / "rows.bin"
-        self._keys: BinaryIO = (folder / "keys.bin").open("a+b")
+        self.folder = folder
         try:
-            self._lock(folder)
-            _check_spec(folder / "spec.json", spec)
-            self._rows: BinaryIO = self._rows_path.open("a+b")
-        except BaseException:
-            self._keys.close()
-            raise
-        self._row_of_key = self._recover()
+            folder.mkdir(parents=True, exist_ok=True)
+            self._keys = FileIO(folder / _KEYS, "a+")
+            try:
+                self._lock()
+                _check_spec(folder / _SPEC, spec)
+                self._rows = FileIO(folder / _ROWS, "a+")
+                self._row_of_key = {key.tobytes(): row for row, key in enumerate(read_keys(folder, spec))}
+                self._cut_back()
+            except BaseException:
+                self._keys.close()
+                raise
+        except OSError as error:
+            raise self._not_written(error) from error
 
-    def _lock(self, folder: Path) -> None:
+    def _lock(self) -> None:
         try:
             fcntl.flock(self._keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CacheInUse(
-                f"Another process is computing features into {folder}. Wait for it to end, or name another folder."
+                f"Another process is computing features into {self.folder}. Wait for it to end, or name another folder."
             ) from error
 
-    def _recover(self) -> dict[bytes, int]:
-        self._keys.seek(0)
-        keys = self._keys.read()
-        count = min(len(keys) // _KEY_BYTES, self._rows_path.stat().st_size // self.spec.row_bytes)
-        self._keys.truncate(count * _KEY_BYTES)
-        self._rows.truncate(count * self.spec.row_bytes)
-        return {keys[row * _KEY_BYTES : (row + 1) * _KEY_BYTES]: row for row in range(count)}
+    def _cut_back(self) -> None:
+        """Drops what was written after the last whole row that has a key."""
+        self._keys.truncate(len(self) * _KEY_BYTES)
+        self._rows.truncate(len(self) * self.spec.row_bytes)
+
+    def _not_written(self, error: OSError) -> NotWritten:
+        return NotWritten(
+            f"Features cannot be written into {self.folder} ({error.strerror}). What was computed before is kept: make "
+            "room, or name another folder of caches, and give the same command again."
+        )
 
     def __enter__(self) -> FeatureCache:
         return self
@@ -117,13 +129,19 @@ class FeatureCache:
 
         Raises:
             ValueError: the shape is another, or a key is there already or twice.
+            NotWritten: the disk is full or refuses; the cache is as it was before.
         """
         if rows.shape != (len(keys), *self.spec.row_shape):
             raise ValueError(f"{len(keys)} keys want rows of {self.spec.row_shape}, not an array of {rows.shape}")
         if len(set(keys)) < len(keys) or any(key in self or len(key) != _KEY_BYTES for key in keys):
             raise ValueError("keys must be new, distinct SHA-256 digests")
-        _write_through(self._rows, np.ascontiguousarray(rows, dtype=self.spec.dtype).tobytes())
-        _write_through(self._keys, b"".join(keys))
+        try:
+            _write_through(self._rows, np.ascontiguousarray(rows, dtype=self.spec.dtype).tobytes())
+            _write_through(self._keys, b"".join(keys))
+        except OSError as error:
+            with suppress(OSError):  # opening cuts back again
+                self._cut_back()
+            raise self._not_written(error) from error
         first = len(self._row_of_key)
         self._row_of_key.update({key: first + number for number, key in enumerate(keys)})
 
@@ -133,10 +151,28 @@ class FeatureCache:
 
     def memory_map(self) -> NDArray[np.floating[Any]]:
         """Every row so far: (rows, views, dimension), read-only and memory-mapped."""
-        shape = (len(self), *self.spec.row_shape)
-        if not len(self):  # an empty file cannot be mapped
-            return np.empty(shape, dtype=self.spec.dtype)
-        return np.memmap(self._rows_path, dtype=self.spec.dtype, mode="r", shape=shape)
+        return rows_on_disk(self.folder, self.spec, len(self))
+
+
+def read_spec(folder: Path) -> CacheSpec:
+    """What the cache in a folder belongs to; FileNotFoundError, ValueError or TypeError where there is none."""
+    described = json.loads((folder / _SPEC).read_text())
+    return CacheSpec(**{**described, "views": tuple(described["views"])})
+
+
+def read_keys(folder: Path, spec: CacheSpec) -> NDArray[np.uint8]:
+    """The keys of the rows that are whole, (rows, 32), in their order; a process may be appending meanwhile."""
+    keys = (folder / _KEYS).read_bytes()
+    count = min(len(keys) // _KEY_BYTES, (folder / _ROWS).stat().st_size // spec.row_bytes)
+    return np.frombuffer(keys, np.uint8, count * _KEY_BYTES).reshape(count, _KEY_BYTES)
+
+
+def rows_on_disk(folder: Path, spec: CacheSpec, count: int) -> NDArray[np.floating[Any]]:
+    """The first rows, (count, views, dimension), read-only and memory-mapped."""
+    shape = (count, *spec.row_shape)
+    if not count:  # an empty file cannot be mapped
+        return np.empty(shape, dtype=spec.dtype)
+    return np.memmap(folder / _ROWS, dtype=spec.dtype, mode="r", shape=shape)
 
 
 def _check_spec(path: Path, spec: CacheSpec) -> None:
@@ -150,9 +186,12 @@ def _check_spec(path: Path, spec: CacheSpec) -> None:
             f"The features in {path.parent} are of another backbone, view or type than {spec.extractor} "
             f"({', '.join(spec.views)}; {spec.dimension} × {spec.dtype}). Name another folder, or delete that one."
         )
+    os.utime(path)  # when it was last used, for who cleans up
 
 
-def _write_through(file: BinaryIO, content: bytes) -> None:
-    file.write(content)
-    file.flush()
+def _write_through(file: FileIO, content: bytes) -> None:
+    """Unbuffered, so that what a full disk refused is not written later."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
     os.fsync(file.fileno())

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["halve_weights"]
+__all__ = ["halve_weights", "without_chance"]
+
+_WEIGHTS = "model.weights.h5"
+_SHARED = re.compile(rb'("shared_object_id": )(\d+)')
 
 
 def halve_weights(path: Path) -> None:
@@ -27,21 +32,32 @@ def halve_weights(path: Path) -> None:
     Raises:
         ValueError: a weight is beyond ±65,504 or not finite, so it has no float16.
     """
+    _rewrite(path, lambda name, content: _halved(content) if name == _WEIGHTS else content)
+
+
+def without_chance(path: Path) -> None:
+    """Rewrite a .keras file without what differs from one writing to the next: the same weights make the same file."""
+    _rewrite(path, lambda name, content: content, zipfile.ZIP_STORED)
+
+
+def _rewrite(path: Path, change: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_DEFLATED) -> None:
     written = path.with_name(path.name + ".tmp")
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as target:
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(written, "w") as target:
         for entry in source.infolist():
             # Without the times of writing the same weights make the same file, and so the same bundle id.
             undated = zipfile.ZipInfo(entry.filename)
-            undated.compress_type = zipfile.ZIP_DEFLATED
-            target.writestr(undated, _rewritten(entry.filename, source.read(entry)))
+            undated.compress_type = compression
+            target.writestr(undated, change(entry.filename, _settled(entry.filename, source.read(entry))))
     written.replace(path)
 
 
-def _rewritten(name: str, content: bytes) -> bytes:
-    if name == "model.weights.h5":
-        return _halved(content)
+def _settled(name: str, content: bytes) -> bytes:
+    """The date goes, and addresses in memory that tell shared objects become numbers in order of appearance."""
     if name == "metadata.json":
         return json.dumps({key: value for key, value in json.loads(content).items() if key != "date_saved"}).encode()
+    if name == "config.json":
+        numbers: dict[bytes, int] = {}
+        return _SHARED.sub(lambda found: b"%s%d" % (found[1], numbers.setdefault(found[2], len(numbers))), content)
     return content
 
 

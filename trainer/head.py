@@ -4,12 +4,13 @@ Contract: a head maps float32 (n, features) to float32 (n, dimension), not norma
 rows to length 1 (the bundle's graph does). Losses compare directions only. The same settings, features and seed give
 the same head, whether or not the training was interrupted: all randomness comes from (seed, epoch).
 
-Losses, for a unit vector x of an image with label y, label vectors L and concepts C (all unit, see LabelSpace):
+Losses, for a unit vector x of an image with the labels Y, label vectors L and concepts C (all unit, see LabelSpace);
+mean is over Y, and unit(v) = v / |v|. With one label y they are the formulas of the literature:
 
-    cosine      1 − x·L_y                                                  (the original's)
-    hinge-rank  Σ_{j≠y} max(0, margin − x·L_y + x·L_j)                     (DeViSE, Frome et al. 2013, eq. 1)
-    softmax     −log softmax(scale · x·Lᵀ)_y                               (as NormFace, Wang et al. 2017)
-    joint       softmax + concept_weight · CE(relevance_y, softmax(scale · x·Cᵀ)) + cosine_weight · cosine
+    cosine      1 − x·unit(mean L_y)                                       (the original's)
+    hinge-rank  Σ_{j∉Y} max(0, margin − mean x·L_y + x·L_j)                (DeViSE, Frome et al. 2013, eq. 1)
+    softmax     −mean log softmax(scale · x·Lᵀ)_y                          (as NormFace, Wang et al. 2017)
+    joint       softmax + concept_weight · CE(mean relevance_y, softmax(scale · x·Cᵀ)) + cosine_weight · cosine
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _EPSILON = 1e-12
 _STATISTICS_FROM = 20_000
 
 Loss = Callable[[Any, Any], Any]
-"""(labels (n,), head outputs (n, dimension)) → losses (n,)."""
+"""(labels (n, most), padded with -1, and head outputs (n, dimension)) → losses (n,)."""
 
 
 def build_head(settings: HeadSettings, features: int) -> Any:
@@ -63,22 +64,22 @@ def make_loss(settings: LossSettings, space: LabelSpace) -> Loss:
     vectors, concepts, relevance = space.vectors, space.concepts, space.relevance
 
     def cosine(labels: Any, outputs: Any) -> Any:
-        x = _unit(outputs)
-        return 1.0 - ops.sum(x * ops.take(vectors, labels, axis=0), axis=-1)
+        wanted = _unit(_mean(labels, lambda numbers: ops.take(vectors, numbers, axis=0)))
+        return 1.0 - ops.sum(_unit(outputs) * wanted, axis=-1)
 
     def hinge_rank(labels: Any, outputs: Any) -> Any:
         similarity = ops.matmul(_unit(outputs), vectors.T)
-        right = ops.take_along_axis(similarity, labels[:, None], axis=1)
-        hinges = ops.relu(settings.margin - right + similarity)
-        return ops.sum(hinges, axis=-1) - settings.margin  # j = y is not in the sum; its hinge is the margin
+        right = _mean(labels, lambda numbers: ops.take_along_axis(similarity, numbers, axis=1)[:, :, None])
+        wrong = 1.0 - ops.max(ops.one_hot(labels, len(vectors)), axis=1)  # -1 is no class: a row of zeros
+        return ops.sum(wrong * ops.relu(settings.margin - right + similarity), axis=-1)
 
     def softmax(labels: Any, outputs: Any) -> Any:
-        logits = settings.scale * ops.matmul(_unit(outputs), vectors.T)
-        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        likely = ops.log_softmax(settings.scale * ops.matmul(_unit(outputs), vectors.T))
+        return -_mean(labels, lambda numbers: ops.take_along_axis(likely, numbers, axis=1)[:, :, None])[:, 0]
 
     def concept_softmax(labels: Any, outputs: Any) -> Any:
         logits = settings.scale * ops.matmul(_unit(outputs), concepts.T)
-        wanted = ops.take(relevance, labels, axis=0)
+        wanted = _mean(labels, lambda numbers: ops.take(relevance, numbers, axis=0))
         return keras.losses.categorical_crossentropy(wanted, logits, from_logits=True)
 
     def joint(labels: Any, outputs: Any) -> Any:
@@ -88,6 +89,12 @@ def make_loss(settings: LossSettings, space: LabelSpace) -> Loss:
     chosen = {"cosine": cosine, "hinge-rank": hinge_rank, "softmax": softmax, "joint": joint}[settings.kind]
     # Keras hands labels over in the outputs' dtype.
     return lambda labels, outputs: chosen(ops.cast(labels, "int32"), outputs)
+
+
+def _mean(labels: Any, of: Callable[[Any], Any]) -> Any:
+    """The mean (n, d) over each image's labels of what (n, most, d) is told of their numbers."""
+    there = ops.cast(labels >= 0, "float32")[:, :, None]
+    return ops.sum(there * of(ops.maximum(labels, 0)), axis=1) / ops.sum(there, axis=1)
 
 
 def _unit(outputs: Any) -> Any:
@@ -114,7 +121,7 @@ def fit_head(
     and of the images held out ``held_out_loss`` and ``held_out_hit@1``.
     """
     head = build_head(settings, data.dimension)
-    split = _split(len(data), settings)
+    split = _split(data, settings)
     steps = -(-len(split.train) // settings.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
     optimiser = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
@@ -137,9 +144,11 @@ def fit_head(
     return head
 
 
-def _split(images: int, settings: HeadSettings) -> _Split:
-    order = np.random.default_rng(settings.seed).permutation(images)
-    held_out = int(images * settings.held_out)
+def _split(data: FeatureSet, settings: HeadSettings) -> _Split:
+    if data.validation is not None:
+        return _Split(np.flatnonzero(~data.validation), np.flatnonzero(data.validation))
+    order = np.random.default_rng(settings.seed).permutation(len(data))
+    held_out = int(len(data) * settings.held_out)
     return _Split(train=np.sort(order[held_out:]), held_out=np.sort(order[:held_out]))
 
 
@@ -172,7 +181,10 @@ def _held_out_figures(
     outputs = head.predict(data.take(images, 0), batch_size=1024, verbose=0)
     losses = ops.convert_to_numpy(make_loss(settings, space)(ops.convert_to_tensor(labels), outputs))
     nearest = np.argmax(unit_rows(outputs) @ space.vectors.T, axis=1)
-    return {"held_out_loss": float(losses.mean()), "held_out_hit@1": float(np.mean(nearest == labels))}
+    return {
+        "held_out_loss": float(losses.mean()),
+        "held_out_hit@1": float(np.mean(np.any(nearest[:, None] == labels, axis=1))),
+    }
 
 
 def _reseed_dropout(head: Any, epoch: int) -> None:

@@ -8,17 +8,17 @@ settings; so what lies in it was made by them, and an interrupted run goes on in
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import RunMismatch
+from trainer.errors import NotWritten, RunMismatch
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Run", "write_json"]
+__all__ = ["Run", "write_json", "write_lines"]
 
 
 class Run:
@@ -61,6 +61,22 @@ class Run:
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file whole: to a temporary name, then renamed."""
     _write_whole(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write a file of lines whole; no lines, no file.
+
+    Raises:
+        NotWritten: the disk is full or refuses.
+    """
+    try:
+        if lines:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, "".join(f"{line}\n" for line in lines))
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise NotWritten(f"{path} cannot be written ({error.strerror}). Make room, or name another folder.") from error
 
 
 def _write_whole(path: Path, text: str) -> None:

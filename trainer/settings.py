@@ -35,8 +35,8 @@ class LossSettings:
 class HeadSettings:
     """The head's layers and how they are trained (AdamW, cosine decay of the learning rate to 0).
 
-    ``hidden`` are the widths of the layers before the last; ``held_out`` is the share of the training images that
-    is kept back to watch the training, never trained on.
+    ``hidden`` are the widths of the layers before the last; ``held_out`` is the share of the images that
+    is kept back to watch the training, never trained on, where the data set does not say which.
     """
 
     hidden: tuple[int, ...] = ()

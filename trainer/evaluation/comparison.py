@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from embedder_service.bundle.reading import Bundle, open_bundle, peek
-from embedder_service.network import TFLITE
 from trainer.bundle_evaluation import Embedded, embed_truth
 from trainer.class_words import ClassWords
 from trainer.datasets import LabelledFile, read_images
@@ -26,7 +25,7 @@ from trainer.evaluation.report import BundleDetails, Column, DataNote, Report
 from trainer.evaluation.teacher import Classifier, output_labels, place_images
 from trainer.evaluation.training_set import TrainingSet, read_training_set
 from trainer.evaluation.truth import Truth
-from trainer.extractors import keras_extractor, tflite_extractor
+from trainer.extractors import extractor_of
 from trainer.features import Extractor
 
 __all__ = ["Asked", "Teacher", "compare"]
@@ -98,7 +97,7 @@ def compare(asked: Asked) -> Report:
         hierarchy=ground.hierarchy.source,
         foreign=asked.questions.foreign,
         reporting=int((~embedded.for_fitting).sum()),
-        unreadable=embedded.unreadable,
+        unreadable=(*embedded.unreadable, *(training.unreadable if training else ())),
         trained_on=embedded.trained_on,
         training=len(training.names) if training else 0,
     )
@@ -107,10 +106,7 @@ def compare(asked: Asked) -> Report:
 
 def _extractor(folder: Path) -> Extractor:
     manifest = peek(folder)
-    backbone = folder / manifest.backbone
-    if backbone.suffix == TFLITE:
-        return tflite_extractor(backbone, manifest.input_size, manifest.feature_layer, manifest.resize)
-    return keras_extractor(backbone, manifest.input_size, manifest.resize)
+    return extractor_of(folder / manifest.backbone, manifest.input_size, manifest.feature_layer, manifest.resize)
 
 
 def _training(asked: Asked, extractor: Extractor) -> TrainingSet:

@@ -76,7 +76,7 @@ def read_photos(folder: Path) -> Iterator[LabelledFile]:
         name = _NAME.fullmatch(path.stem)
         if name and path.suffix.lower() in SUFFIXES:
             found = True
-            yield LabelledFile(path.name, path.read_bytes(), name[1])
+            yield LabelledFile(path.name, path.read_bytes(), (name[1],))
     if not found:
         raise EvaluationImpossible(f"{folder} has no photo that is named by its sense, such as n01443537_goldfish.jpg.")
 

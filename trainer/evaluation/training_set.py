@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.bundle_evaluation import digest_of
 from trainer.datasets import LabelledFile
 from trainer.features import Extractor, Undecodable
 
@@ -23,11 +22,12 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Features (n, d), the class name of each, and the digests of all images given."""
+    """Features (n, d), the class name of each, the digests of all images given, and the keys of those unreadable."""
 
     features: NDArray[np.float32]
     names: tuple[str, ...]
     digests: frozenset[bytes]
+    unreadable: tuple[str, ...] = ()
 
 
 def read_training_set(
@@ -36,20 +36,22 @@ def read_training_set(
     per_class: int | None = None,
     on_image: Callable[[], None] = lambda: None,
 ) -> TrainingSet:
-    """Run the backbone over training images, at most ``per_class`` of each class; what cannot be read is left out."""
+    """Run the backbone over training images, at most ``per_class`` of each class; what cannot be read is told."""
     counts: Counter[str] = Counter()
     digests: set[bytes] = set()
     names: list[str] = []
+    unreadable: list[str] = []
     pixels: list[NDArray[np.uint8]] = []
     features = [np.empty((0, extractor.dimension), np.float32)]
     for image in images:
         on_image()
-        digests.add(digest_of(image))
+        digests.add(image.digest)
         if per_class is not None and counts[image.label] >= per_class:
             continue
         try:
             pixels.append(extractor.decode(image.content))
         except Undecodable:
+            unreadable.append(image.key)
             continue
         counts[image.label] += 1
         names.append(image.label)
@@ -58,4 +60,4 @@ def read_training_set(
             pixels.clear()
     if pixels:
         features.append(extractor.network(np.stack(pixels)))
-    return TrainingSet(np.concatenate(features), tuple(names), frozenset(digests))
+    return TrainingSet(np.concatenate(features), tuple(names), frozenset(digests), tuple(unreadable))

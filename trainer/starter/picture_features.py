@@ -6,7 +6,7 @@ Contract: pictures are made larger as the embedder makes them; what is computed 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ def picture_features(
     def pixels(content: bytes) -> NDArray[np.uint8]:
         return enlarged(np.frombuffer(content, np.uint8).reshape(EDGE, EDGE, 3), edge)
 
-    of_pictures = Extractor(extractor.name, extractor.dimension, pixels, extractor.network)
+    of_pictures = replace(extractor, decode=pixels)
     spec = CacheSpec(extractor.name, ("plain",), extractor.dimension)
     with FeatureCache(folder, spec) as cache:
         return compute_features(_counted(pictures, names, show), names, of_pictures, cache, batch_size=_BATCH)
@@ -53,11 +53,12 @@ def picture_features(
 class _Picture:
     """A decoded picture as the feature cache wants it: its pixels as bytes, and its class."""
 
+    key: str
     content: bytes
-    label: str
+    labels: tuple[str]
 
 
 def _counted(pictures: Pictures, names: tuple[str, ...], show: Callable[[int, int], None]) -> Iterator[_Picture]:
     for place, (pixels, label) in enumerate(zip(pictures.pixels, pictures.labels, strict=True), start=1):
-        yield _Picture(pixels.tobytes(), names[label])
+        yield _Picture(str(place), pixels.tobytes(), (names[label],))
         show(place, len(pictures.labels))

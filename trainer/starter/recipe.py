@@ -200,7 +200,7 @@ def _make_features(files: _Files, console: Console) -> None:
     extractor = keras_extractor(files.backbone, SERVED_EDGE)
     with _bar(console, "pictures seen") as show:
         features = picture_features(pictures, names, extractor, SERVED_EDGE, files.features.parent, show)
-    write_feature_set(files.features, features)
+    write_feature_set(files.features, features, files.features.parent)
 
 
 def _make_head(files: _Files, console: Console) -> None:

@@ -42,8 +42,8 @@ def features(tmp_path: Path) -> Path:
     keys = [hashlib.sha256(bytes([number])).digest() for number in range(40)]
     with FeatureCache(tmp_path / "features", CacheSpec("test", ("plain", "mirrored"), 5)) as cache:
         cache.append(keys, values)
-        data = FeatureSet(cache.memory_map(), cache.rows_of(keys), labels, ("n1", "n2"))
-    write_feature_set(tmp_path / "features" / "train.npz", data)
+        data = FeatureSet(cache.memory_map(), cache.rows_of(keys), labels[:, None], ("n1", "n2"))
+    write_feature_set(tmp_path / "features" / "train.npz", data, tmp_path / "features")
     return tmp_path / "features" / "train.npz"
 
 
@@ -114,7 +114,7 @@ def test_fit_trains_a_head_that_puts_images_on_their_words(tmp_path: Path, glove
     data, space = read_feature_set(features), read_word_space(tmp_path / "words")
     vectors = project(load_network(tmp_path / "run" / "head.keras"), data.take(np.arange(40)))
     own = space.vectors[[WORDS.index("poodle"), WORDS.index("car")]].astype(np.float32)
-    assert np.mean(np.argmax(vectors @ own.T, axis=1) == data.labels) == 1
+    assert np.mean(np.argmax(vectors @ own.T, axis=1) == data.labels[:, 0]) == 1
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["epochs"] == 60
 
 

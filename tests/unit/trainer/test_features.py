@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import resource
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.errors import CacheInUse, CacheMismatch, TrainingSetUnusable
+from trainer.errors import CacheInUse, CacheMismatch, NotWritten, TrainingSetUnusable
 from trainer.feature_cache import CacheSpec, FeatureCache
 from trainer.features import Extractor, Undecodable, compute_features
 
@@ -21,7 +23,8 @@ SPEC = CacheSpec(extractor="test", views=("plain", "mirrored"), dimension=3, dty
 @dataclass(frozen=True)
 class Image:
     content: bytes
-    label: str
+    labels: tuple[str, ...]
+    key: str = "somewhere"
 
 
 class Backbone:
@@ -46,10 +49,10 @@ def decode(content: bytes) -> NDArray[np.uint8]:
 
 
 def extractor(network: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> Extractor:
-    return Extractor("test", 3, decode, network)
+    return Extractor("test", 3, decode, network, input_size=3)
 
 
-IMAGES = [Image(f"picture {number}".encode(), "ab"[number % 2]) for number in range(10)]
+IMAGES = [Image(f"picture {number}".encode(), ("ab"[number % 2],)) for number in range(10)]
 
 
 def test_features_of_each_view_stand_in_the_images_order(tmp_path: Path) -> None:
@@ -59,7 +62,7 @@ def test_features_of_each_view_stand_in_the_images_order(tmp_path: Path) -> None
     expected = np.stack([decode(image.content)[0, :, 0] for image in IMAGES])
     np.testing.assert_array_equal(features.take(everything), expected)
     np.testing.assert_array_equal(features.take(everything, 1), expected[:, ::-1])
-    assert features.labels.tolist() == [0, 1] * 5
+    assert features.labels.tolist() == [[0], [1]] * 5
 
 
 def test_an_image_is_computed_once_whatever_its_data_set_or_place(tmp_path: Path) -> None:
@@ -122,7 +125,7 @@ def test_a_key_is_never_written_twice(tmp_path: Path) -> None:
 
 def test_an_undecodable_image_is_reported_and_left_out(tmp_path: Path) -> None:
     reported: list[bytes] = []
-    images = [IMAGES[0], Image(b"bad", "a"), IMAGES[1]]
+    images = [IMAGES[0], Image(b"bad", ("a",)), IMAGES[1]]
     with FeatureCache(tmp_path, SPEC) as cache:
         features = compute_features(
             images,
@@ -132,14 +135,92 @@ def test_an_undecodable_image_is_reported_and_left_out(tmp_path: Path) -> None:
             on_undecodable=lambda image, error: reported.append(image.content),
         )
     assert reported == [b"bad"]
-    assert features.labels.tolist() == [0, 1]
+    assert features.labels.tolist() == [[0], [1]]
 
 
 def test_a_data_set_without_a_readable_image_is_refused(tmp_path: Path) -> None:
     with FeatureCache(tmp_path, SPEC) as cache, pytest.raises(TrainingSetUnusable, match="no readable image"):
-        compute_features([Image(b"bad", "a")], ["a"], extractor(Backbone()), cache)
+        compute_features([Image(b"bad", ("a",))], ["a"], extractor(Backbone()), cache)
 
 
 def test_an_image_of_an_unknown_class_is_refused(tmp_path: Path) -> None:
     with FeatureCache(tmp_path, SPEC) as cache, pytest.raises(TrainingSetUnusable, match="'b'"):
         compute_features(IMAGES, ["a"], extractor(Backbone()), cache)
+
+
+def test_several_labels_stand_beside_each_other(tmp_path: Path) -> None:
+    images = [Image(b"1", ("b",)), Image(b"2", ("a", "b"))]
+    with FeatureCache(tmp_path, SPEC) as cache:
+        features = compute_features(
+            images, ["a", "b"], extractor(Backbone()), cache, validation={hashlib.sha256(b"2").digest()}
+        )
+    assert features.labels.tolist() == [[1, -1], [0, 1]]
+    assert features.validation is not None
+    assert features.validation.tolist() == [False, True]
+    assert sorted(features.distinct_images()) == [(["a", "b"], True), (["b"], False)]
+
+
+def test_pictures_are_decoded_while_the_network_runs_and_no_further_ahead_than_some_batches(tmp_path: Path) -> None:
+    """The network waits for the decoding of pictures that come after its own, and then counts them."""
+    ahead, decoded, furthest = threading.Event(), [0], [0]
+    lock = threading.Lock()
+
+    def counting(content: bytes) -> NDArray[np.uint8]:
+        with lock:
+            decoded[0] += 1
+            if decoded[0] > 4:
+                ahead.set()
+        return decode(content)
+
+    def waiting(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert ahead.wait(10), "nothing is decoded while the network runs"
+        furthest[0] = max(furthest[0], taken[0] - computed.computed // 2)
+        return computed(pixels)
+
+    taken = [0]
+
+    def counted() -> Iterator[Image]:
+        for number in range(60):
+            taken[0] += 1
+            yield Image(f"one of many {number}".encode(), ("a",))
+
+    computed = Backbone()
+    with FeatureCache(tmp_path, SPEC) as cache:
+        compute_features(counted(), ["a"], Extractor("test", 3, counting, waiting, 3), cache, batch_size=4)
+    assert computed.computed == 120
+    assert furthest[0] <= 5 * 4
+
+
+def test_an_error_of_the_data_set_keeps_what_was_computed_before_it(tmp_path: Path) -> None:
+    def breaking_off() -> Iterator[Image]:
+        yield from IMAGES
+        yield from IMAGES
+        raise TrainingSetUnusable("cut off")
+
+    with FeatureCache(tmp_path, SPEC) as cache, pytest.raises(TrainingSetUnusable, match="cut off"):
+        compute_features(breaking_off(), ["a", "b"], extractor(Backbone()), cache, batch_size=4)
+    with FeatureCache(tmp_path, SPEC) as cache:
+        assert len(cache) >= 4
+
+
+@pytest.mark.parametrize("name", ["rows.bin", "keys.bin"])
+def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(tmp_path: Path, name: str) -> None:
+    keys = [hashlib.sha256(image.content).digest() for image in IMAGES]
+    rows = np.arange(10 * 6, dtype=np.float32).reshape(10, 2, 3)
+    with FeatureCache(tmp_path, SPEC) as cache:
+        cache.append(keys[:4], rows[:4])
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # Rows are smaller than keys here, so that a limit between the two hits the file that is meant.
+        room = {"rows.bin": 4 * 24 + 10, "keys.bin": 10 * 24 + 10}[name]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limit[1]))
+        try:
+            with pytest.raises(NotWritten, match="cannot be written into") as refused:
+                cache.append(keys[4:], rows[4:])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        assert "\n" not in str(refused.value)
+        assert [(tmp_path / each).stat().st_size for each in ("rows.bin", "keys.bin")] == [4 * 24, 4 * 32]
+        cache.append(keys[4:], rows[4:])
+        np.testing.assert_array_equal(cache.memory_map()[cache.rows_of(keys)], rows)
+    with FeatureCache(tmp_path, SPEC) as cache:
+        np.testing.assert_array_equal(cache.memory_map()[cache.rows_of(keys)], rows)

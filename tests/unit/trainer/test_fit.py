@@ -37,7 +37,7 @@ def data() -> FeatureSet:
     rows = random.permutation(160)
     cache = np.empty((160, 2, FEATURES), dtype=np.float16)
     cache[rows] = views
-    return FeatureSet(cache, rows, labels, tuple("abcd"))
+    return FeatureSet(cache, rows, labels[:, None], tuple("abcd"))
 
 
 @pytest.mark.parametrize("kind", ["cosine", "hinge-rank", "softmax"])
@@ -49,9 +49,30 @@ def test_images_land_nearest_to_their_labels_vector(
     head = fit_head(run, data, space, settings)
     vectors = project(head, data.take(np.arange(len(data))))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert np.mean(np.argmax(vectors @ space.vectors.T, axis=1) == data.labels) > 0.95
+    assert np.mean(np.argmax(vectors @ space.vectors.T, axis=1) == data.labels[:, 0]) > 0.95
     assert run.history()[-1]["held_out_hit@1"] > 0.9
     assert [line["epoch"] for line in run.history()] == list(range(1, 11))
+
+
+def test_an_image_that_is_for_validation_is_never_trained_on(
+    tmp_path: Path, data: FeatureSet, space: LabelSpace
+) -> None:
+    """Those for validation have labels that contradict the others': learnt, they would not all be wrong."""
+    validation = np.arange(len(data)) % 4 == 0
+    wrong = np.where(validation[:, None], (data.labels + 1) % LABELS, data.labels)
+    settings = replace(SETTINGS, loss=LossSettings("softmax"), epochs=10)
+    run = Run(tmp_path, settings)
+    fit_head(run, replace(data, labels=wrong, validation=validation), space, settings)
+    assert run.history()[-1]["held_out_hit@1"] < 0.05
+
+
+def test_images_of_two_labels_are_found_by_either(tmp_path: Path, data: FeatureSet, space: LabelSpace) -> None:
+    both = np.concatenate([data.labels, (data.labels + 1) % LABELS], axis=1)
+    both[::3, 1] = -1
+    settings = replace(SETTINGS, loss=LossSettings("joint"), epochs=10)
+    run = Run(tmp_path, settings)
+    fit_head(run, replace(data, labels=both), space, settings)
+    assert run.history()[-1]["held_out_hit@1"] > 0.9
 
 
 def test_an_interrupted_training_ends_as_if_it_had_not_been(

@@ -31,7 +31,7 @@ TRUTH = RANDOM.integers(LABELS, size=9).astype(np.int32)
 
 
 def losses(settings: LossSettings, outputs: NDArray[np.float32] = OUTPUTS) -> NDArray[np.float32]:
-    return np.asarray(make_loss(settings, SPACE)(TRUTH, outputs))
+    return np.asarray(make_loss(settings, SPACE)(TRUTH[:, None], outputs))
 
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -67,6 +67,27 @@ def test_joint_adds_the_words_that_find_a_label_and_the_cosine() -> None:
         -SPACE.relevance[y] @ log_softmax(8 * SPACE.concepts @ unit(x)) for x, y in zip(OUTPUTS, TRUTH, strict=True)
     ]
     np.testing.assert_allclose(losses(settings), softmax + 2 * cosine + 0.5 * np.array(words), atol=1e-4)
+
+
+def test_several_labels_share_the_target_evenly() -> None:
+    several = np.array([[y, (y + 1) % LABELS, -1] for y in TRUTH], dtype=np.int32)
+
+    def of(settings: LossSettings) -> NDArray[np.float32]:
+        return np.asarray(make_loss(settings, SPACE)(several, OUTPUTS))
+
+    for number, (x, (y, z, _)) in enumerate(zip(OUTPUTS, several, strict=True)):
+        mean = unit(SPACE.vectors[y] + SPACE.vectors[z])
+        assert of(LossSettings("cosine"))[number] == pytest.approx(1 - unit(x) @ mean, abs=1e-5)
+        likely = log_softmax(8 * SPACE.vectors @ unit(x))
+        assert of(LossSettings("softmax", scale=8))[number] == pytest.approx(-(likely[y] + likely[z]) / 2, abs=1e-4)
+        right = (unit(x) @ SPACE.vectors[y] + unit(x) @ SPACE.vectors[z]) / 2
+        wrong = [j for j in range(LABELS) if j not in (y, z)]
+        hinges = [max(0.0, 0.3 - right + unit(x) @ SPACE.vectors[j]) for j in wrong]
+        assert of(LossSettings("hinge-rank", margin=0.3))[number] == pytest.approx(sum(hinges), abs=1e-5)
+        words = -(SPACE.relevance[y] + SPACE.relevance[z]) / 2 @ log_softmax(8 * SPACE.concepts @ unit(x))
+        joint = LossSettings("joint", scale=8, cosine_weight=0, concept_weight=0.5)
+        expected = -(likely[y] + likely[z]) / 2 + 0.5 * words
+        assert of(joint)[number] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["cosine", "hinge-rank", "softmax", "joint"])

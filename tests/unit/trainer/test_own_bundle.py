@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from embedder_service.bundle.reading import open_bundle
 from trainer.class_words import ClassWords, write_class_words
 from trainer.cli import app
+from trainer.feature_files import read_feature_set
 
 SIZE = 16
 CLASSES = (
@@ -67,9 +69,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = ("--labels", folder / "labels.json")
     backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
     done("words", "convert", folder / "glove.txt", "--out", folder / "words")
-    out = done("features", training, *backbone, "--out", folder / "features")
+    out = done("features", training, *backbone, "--out", folder / "features", "--cache", folder / "cache")
     assert "36 images of 3 classes" in out
-    assert "1 images were left out" in out
+    assert "left out: red/broken.png" in out
     features = ("--features", folder / "features" / "training.npz")
     done(
         "fit", *features, "--words", folder / "words", *labels, "--run", folder / "run",
@@ -81,6 +83,83 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert "colors@sha256:" in out
     return folder
+
+
+def test_an_unreadable_image_is_listed_with_why(folder: Path) -> None:
+    listed = (folder / "features" / "unreadable.txt").read_text()
+    assert listed.startswith("red/broken.png\tThe bytes are not an image that can be read: ")
+    assert listed.count("\n") == 1
+
+
+def features(folder: Path, tmp_path: Path, *arguments: object) -> tuple[int, str, str]:
+    backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
+    code, out, error = run("features", *arguments, *backbone, "--out", tmp_path / "out", "--cache", tmp_path / "caches")
+    return code, " ".join(out.split()), error
+
+
+def test_an_image_for_training_and_for_validation_is_refused_before_anything_is_computed(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder / "unseen", tmp_path / "val")
+    shutil.copy(folder / "training" / "blue" / "3.png", tmp_path / "val" / "blue" / "copy.png")
+    code, _, error = features(folder, tmp_path, folder / "training", "--validation", tmp_path / "val")
+    assert code == 1
+    assert "blue/3.png (training) and blue/copy.png (validation)" in error
+    assert not (tmp_path / "caches").exists()
+    (tmp_path / "val" / "blue" / "copy.png").unlink()
+    code, out, _ = features(folder, tmp_path, folder / "training", "--validation", tmp_path / "val")
+    assert code == 0
+    assert "60 images of 3 classes" in out
+    assert "24 for validation" in out
+
+
+def test_a_class_of_which_too_little_can_be_read_is_named_after_its_images_are_listed(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder / "unseen", tmp_path / "images")
+    for number in range(1, 8):
+        (tmp_path / "images" / "red" / f"{number}.png").write_bytes(f"no image {number}".encode())
+    code, _, error = features(folder, tmp_path, tmp_path / "images")
+    assert code == 1
+    assert "'red' has fewer than two images that can be read" in error
+    assert len((tmp_path / "out" / "unreadable.txt").read_text().splitlines()) == 7
+
+
+def test_a_list_of_several_labels_and_voc_become_feature_sets(folder: Path, tmp_path: Path) -> None:
+    lines = [f"{folder}/unseen/{name}/{number}.png,{name}|all" for name in CHANNELS for number in range(8)]
+    (tmp_path / "list.csv").write_text("path,labels\n" + "\n".join(lines) + "\n")
+    code, out, error = features(folder, tmp_path, tmp_path / "list.csv", "--validation-share", 0)
+    assert code == 0, error
+    assert "24 images of 4 classes" in out
+    assert "0 for validation" in out
+    data = read_feature_set(tmp_path / "out" / "training.npz")
+    assert data.labels.tolist() == [[3, 0]] * 8 + [[2, 0]] * 8 + [[1, 0]] * 8
+
+    for name in ("Annotations", "JPEGImages"):
+        (tmp_path / "voc" / name).mkdir(parents=True)
+    for name in CHANNELS:
+        for number in range(8):
+            shown = f"<object><name>{name}</name></object>" if number else ""
+            (tmp_path / "voc" / "Annotations" / f"{name}{number}.xml").write_text(f"<annotation>{shown}</annotation>")
+            shutil.copy(
+                folder / "unseen" / name / f"{number}.png", tmp_path / "voc" / "JPEGImages" / f"{name}{number}.jpg"
+            )
+    code, out, error = features(folder, tmp_path, tmp_path / "voc", "--validation-share", 0)
+    assert code == 0, error
+    assert "21 images of 3 classes" in out
+    assert "3 images were left out" in out
+
+
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(folder: Path, tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limit[1]))
+    try:
+        code, _, error = features(folder, tmp_path, folder / "training")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert code == 1
+    assert "What was computed before is kept" in error.splitlines()[-1]
+    assert features(folder, tmp_path, folder / "training")[0] == 0
 
 
 def test_the_bundle_opens_with_its_figures_in_the_manifest(folder: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from trainer.backbones.building import build_backbone
 from trainer.class_words import ClassWords, Vocabulary
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.truth import Truth
@@ -22,13 +23,15 @@ from trainer.recipes import vgg16
 from trainer.runs import Run
 from trainer.words import convert_words, read_word_space
 
+SIZE = 224
 CLASSES = (ClassWords("red", "tomato", ("fruit",)), ClassWords("blue", "sea", ("water",)))
 
 
 @dataclass(frozen=True)
 class Picture:
     content: bytes
-    label: str
+    labels: tuple[str]
+    key: str = "drawn"
 
 
 def pictures(each: int) -> list[Picture]:
@@ -40,13 +43,13 @@ def pictures(each: int) -> list[Picture]:
             pixels[..., channel] = 230
             file = io.BytesIO()
             Image.fromarray(pixels).save(file, "PNG")
-            drawn.append(Picture(file.getvalue(), label))
+            drawn.append(Picture(file.getvalue(), (label,)))
     return drawn
 
 
 def decode(content: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(content)) as picture:
-        return np.asarray(picture.convert("RGB").resize((vgg16.INPUT_SIZE, vgg16.INPUT_SIZE)))
+        return np.asarray(picture.convert("RGB").resize((SIZE, SIZE)))
 
 
 @pytest.fixture
@@ -62,12 +65,13 @@ def vocabulary(tmp_path: Path) -> Vocabulary:
 
 
 def test_the_recipe_learns_from_fc2_features_to_word_vectors(tmp_path: Path, vocabulary: Vocabulary) -> None:
-    backbone = vgg16.backbone(weights=None)
+    backbone = build_backbone(vgg16.BACKBONE, weights="random")
     extractor = Extractor(
         "vgg16-untrained",
-        vgg16.FEATURE_DIMENSION,
+        4096,
         decode,
         lambda pixels: np.asarray(backbone.predict(pixels, batch_size=4, verbose=0)),
+        SIZE,
     )
     spec = CacheSpec(extractor.name, ("plain",), extractor.dimension, "float32")
     with FeatureCache(tmp_path / "features", spec) as cache:
@@ -77,6 +81,6 @@ def test_the_recipe_learns_from_fc2_features_to_word_vectors(tmp_path: Path, voc
     space = label_space_of(CLASSES, vocabulary, nearest_kinds=0, foreign_words=0)
     head = fit_head(Run(tmp_path / "run", settings), data, space, settings)
     assert [layer.units for layer in head.layers if hasattr(layer, "units")] == [2000, 300]
-    truth = Truth(project(head, data.take(np.arange(10))), data.labels, CLASSES)
+    truth = Truth(project(head, data.take(np.arange(10))), data.labels[:, 0], CLASSES)
     everything = np.ones(len(vocabulary.words), dtype=np.bool_)
     assert evaluate(truth, vocabulary, everything, nearest_kinds=0).metrics()["hit@1"] == 1

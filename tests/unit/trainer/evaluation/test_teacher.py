@@ -34,7 +34,7 @@ class RedOrBlue:
 def picture(color: tuple[int, int, int]) -> LabelledFile:
     file = io.BytesIO()
     Image.new("RGB", (20, 12), color).save(file, "PNG")
-    return LabelledFile("any.png", file.getvalue(), "any")
+    return LabelledFile("any.png", file.getvalue(), ("any",))
 
 
 def test_images_lie_on_the_vector_of_the_label_that_is_certain_and_unknown_outputs_do_not_count() -> None:

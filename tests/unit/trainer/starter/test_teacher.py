@@ -22,7 +22,7 @@ def features(labels: NDArray[np.int64]) -> FeatureSet:
     """Noise around the class's own direction."""
     noise = np.random.default_rng(1).normal(size=(len(labels), 1, 8)).astype(np.float32)
     noise[np.arange(len(labels)), 0, labels] += 3
-    return FeatureSet(noise, np.arange(len(labels)), labels, tuple("abc"))
+    return FeatureSet(noise, np.arange(len(labels)), labels[:, None], tuple("abc"))
 
 
 def test_pictures_are_told_by_what_they_look_like() -> None:
@@ -39,6 +39,6 @@ def test_a_picture_with_a_wrong_label_is_told_by_the_others_of_its_looks() -> No
     seen = features(labels)
     wrong = labels.copy()
     wrong[:10] = (labels[:10] + 1) % CLASSES
-    told = held_out_probabilities(FeatureSet(seen.cache, seen.rows, wrong, seen.names))
+    told = held_out_probabilities(FeatureSet(seen.cache, seen.rows, wrong[:, None], seen.names))
     rows = np.arange(10)
     assert np.mean(told[rows, labels[:10]] > told[rows, wrong[:10]]) > 0.7

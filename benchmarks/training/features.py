@@ -1,0 +1,122 @@
+"""Images a second from files to features in the cache, beside the bare network on pictures that are decoded already.
+
+    python -m benchmarks.training.features PHOTOS --backbone mobilenetv2
+
+Rounds of both follow each other, so that what else the machine does falls on each alike. Two ratios are told: the
+median of the rounds', and that of the fastest rounds of both, which other work on the machine disturbed least.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from trainer.datasets import SUFFIXES
+from trainer.feature_cache import CacheSpec, FeatureCache
+from trainer.features import VIEWS, Extractor, compute_features
+from trainer.labelled_file import LabelledFile
+
+BATCH = 64
+
+
+def main(
+    photos: Annotated[Path, typer.Argument(help="Folder of photos, at any depth.", exists=True, file_okay=False)],
+    backbone: Annotated[str, typer.Option(help="Name of a network, as `python -m trainer backbone` has it.")] = (
+        "mobilenetv2"
+    ),
+    images: Annotated[int, typer.Option(min=1, help="How many photos.")] = 100,
+    views: Annotated[int, typer.Option(min=1, max=len(VIEWS), help="Ways to look at each; training uses all.")] = (
+        len(VIEWS)
+    ),
+    rounds: Annotated[int, typer.Option(min=1, help="How often both are measured.")] = 7,
+    out: Annotated[Path, typer.Option(help="JSON with the figures.")] = Path("benchmarks/results/features.json"),
+) -> None:
+    """Measure the computing of features against the bare network."""
+    paths = islice((path for path in sorted(photos.rglob("*")) if path.suffix.lower() in SUFFIXES), images)
+    files = [LabelledFile(path.name, path.read_bytes(), ("photo",)) for path in paths]
+    looks = tuple(VIEWS)[:views]
+    with tempfile.TemporaryDirectory() as folder:
+        extractor = _extractor(backbone, Path(folder))
+        batches = _decoded(files, extractor, looks)
+        for batch in (batches[0], batches[-1]):
+            extractor.network(batch)  # graphs for both sizes
+        measured = [
+            (
+                _per_second(len(files), lambda: [extractor.network(batch) for batch in batches]),
+                _per_second(len(files), _pipeline(files, extractor, looks, Path(folder) / f"cache-{number}")),
+            )
+            for number in range(rounds)
+        ]
+    table = Table("round", "bare network, images/s", "files to cache, images/s", "ratio")
+    for number, (bare, whole) in enumerate(measured, start=1):
+        table.add_row(str(number), f"{bare:.1f}", f"{whole:.1f}", f"{whole / bare:.3f}")
+    console = Console()
+    console.print(table)
+    ratio = median(whole / bare for bare, whole in measured)
+    fastest = max(whole for _, whole in measured) / max(bare for bare, _ in measured)
+    console.print(
+        f"{backbone}, {len(files)} photos, {views} views, {os.cpu_count()} cores: {ratio:.3f} of the network in the "
+        f"median, {fastest:.3f} at the fastest"
+    )
+    figures = {
+        "backbone": backbone,
+        "photos": len(files),
+        "views": views,
+        "cores": os.cpu_count(),
+        "ratio": ratio,
+        "fastest_ratio": fastest,
+        "rounds": [{"bare": bare, "whole": whole} for bare, whole in measured],
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _extractor(backbone: str, folder: Path) -> Extractor:
+    from trainer.backbones.building import build_backbone, save_backbone
+    from trainer.extractors import extractor_of
+
+    file = folder / "backbone.keras"
+    save_backbone(build_backbone(backbone, "random"), file)
+    return extractor_of(file)
+
+
+def _decoded(files: Sequence[LabelledFile], extractor: Extractor, looks: Sequence[str]) -> list[NDArray[np.uint8]]:
+    """The batches that the network gets, (images · views, size, size, 3)."""
+    pictures = [extractor.decode(file.content) for file in files]
+    return [
+        np.stack([VIEWS[look](picture) for picture in pictures[start : start + BATCH] for look in looks])
+        for start in range(0, len(pictures), BATCH)
+    ]
+
+
+def _pipeline(
+    files: Sequence[LabelledFile], extractor: Extractor, looks: tuple[str, ...], folder: Path
+) -> Callable[[], object]:
+    def compute() -> None:
+        with FeatureCache(folder, CacheSpec(extractor.name, looks, extractor.dimension)) as cache:
+            compute_features(files, ("photo",), extractor, cache, BATCH)
+
+    return compute
+
+
+def _per_second(images: int, work: Callable[[], object]) -> float:
+    began = perf_counter()
+    work()
+    return images / (perf_counter() - began)
+
+
+if __name__ == "__main__":
+    typer.run(main)
