@@ -1,9 +1,8 @@
 """Measures a freshly built segment and makes its plan, in the process that built it.
 
-The queries are rows that the engine's files leave out, and normalised means of two such rows: words, and several words
-averaged, are what an index is asked for, and both lie farther from its rows than its rows from each other. Half of them
-choose the effort, the other half tell the recall. The truth is the exact engine's. Times are of one thread; what the
-machine does beside it makes some queries slow, so the lower quartile counts.
+The queries are rows that the engine's files leave out. Half of them choose the effort, the other half tell the recall.
+The truth is the exact engine's. Times are of one thread; what the machine does beside it makes some queries slow, so the
+lower quartile counts.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import numpy as np
 
 from index_service.engines.approximate import Proposer
 from index_service.engines.planning import KS, Plan, Point
-from index_service.vectors import Mask, Positions, Vectors, distances, nearest, nearest_of, unit
+from index_service.vectors import Mask, Positions, Vectors, distances, nearest, nearest_of
 
 __all__ = ["SEED", "held_out_rows", "make_plan"]
 
 # The same vectors give the same files.
 SEED = 20_090_401
-_HELD_OUT = 256
+_HELD_OUT = 512
 _HELD_OUT_SHARE = 0.05
 _SCANS = 16
 _BATCH = 32
@@ -55,7 +54,7 @@ def make_plan(
     known[held_out] = False
     if len(held_out) < 4 or np.count_nonzero(known) <= KS[-1]:
         return plan
-    queries = _queries(vectors[held_out])
+    queries = vectors[np.random.default_rng(SEED).permutation(held_out)]  # so that each half is of all rows
     truth = [
         _ranked(query, near, vectors)
         for query, near in zip(queries, nearest(queries, KS[-1], vectors, known), strict=True)
@@ -75,12 +74,6 @@ def make_plan(
         return plan
     measured = _point(effort, proposer, vectors, queries[half:], truth[half:], ())
     return replace(plan, recall=measured.recalls[0], queries=len(queries) - half)
-
-
-def _queries(rows: Vectors) -> Vectors:
-    """Returns rows and means of two rows, taking turns, so that each half has both."""
-    means = unit(rows + np.roll(rows, 1, axis=0))
-    return np.stack([rows, means], axis=1).reshape(-1, rows.shape[1])
 
 
 def _point(
