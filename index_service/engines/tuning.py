@@ -1,8 +1,8 @@
 """Measures a freshly built segment and makes its plan, in the process that built it.
 
 The queries are rows that the engine's files leave out. Half of them choose the effort, the other half tell the recall.
-The truth is the exact engine's. Times are of one thread; what the machine does beside it makes some queries slow, so the
-lower quartile counts.
+The truth is the exact engine's. Times are of one thread; what the machine does beside it makes some queries slow, so
+the lower quartile counts.
 """
 
 from __future__ import annotations
