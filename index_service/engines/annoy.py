@@ -28,8 +28,9 @@ TREES = 30
 FIRST_SEARCH_K = 250
 # Annoy ranks by float32 arithmetic of its own: near the k-th place its order may be off by a few.
 _SPARE = 64
-# By fewer components than there are it ranks worse: so many of the nodes that it looked at are ranked again.
-_RERANKED = 16
+# By fewer components than there are it ranks worse: so many of the nodes that it looked at are ranked again. Of 32,000
+# nodes over 200,000 rows, 1,287 reranked gave a recall@10 of 0.956 in 6.6 ms, 320 gave 0.952 in 5.7 ms, 80 gave 0.936.
+_RERANKED = 80
 
 
 @dataclass(frozen=True)
