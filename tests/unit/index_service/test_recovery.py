@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from index_service import manifest
+from index_service import manifest, store
 from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.durable_files import temporary_beside
 from index_service.errors import StoreDamaged, StoreTooNew
 from index_service.manifest import MANIFEST_FILE, Manifest
+from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.store import STORE_FILE
 from index_service.vector_index import VectorIndex
@@ -184,6 +185,25 @@ def test_a_damaged_store_is_told_and_other_indexes_work(
         catalog.get("items")
     assert catalog.delete("items") == 0
     assert not (data_folder / "items").exists()
+
+
+def test_a_large_store_is_looked_through_after_opening_and_its_damage_told(
+    open_data: OpenCatalog, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, vectors = with_segment(open_data())
+    open_data().close()
+    path = data_folder / "items" / STORE_FILE
+
+    def find(reader: StoreReader) -> None:
+        raise StoreDamaged(path, "a page is on two lists")
+
+    monkeypatch.setattr(store, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(StoreReader, "check_structure", find)
+    index = open_data().get("items")
+    assert found_ids(index, vectors[3], 1) == ["3"]
+    index.optimize(lambda _done, _total: None).result(DEADLINE)  # waits for its turn behind the check
+    (repair,) = index.stats().repairs
+    assert "a page is on two lists" in repair
 
 
 def test_a_store_of_a_newer_version_is_refused_with_a_sentence(open_data: OpenCatalog, data_folder: Path) -> None:
