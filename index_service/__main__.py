@@ -12,11 +12,9 @@ from semsearch.index.v1 import index_service_pb2, index_service_pb2_grpc
 from threadpoolctl import threadpool_limits
 
 from index_service.catalog import Catalog, open_catalog
-from index_service.definition import EngineKind, IndexDefinition
-from index_service.engines.annoy import AnnoyEngine
+from index_service.definition import IndexDefinition
+from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Engine
-from index_service.engines.exact import ExactEngine
-from index_service.engines.hnsw import HnswEngine
 from index_service.merging import Thresholds
 from index_service.servicer import IndexServicer
 from index_service.settings import IndexSettings
@@ -35,13 +33,7 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
     thresholds = Thresholds(settings.full_scan_threshold, settings.deleted_threshold, settings.vacuum_min_vector_number)
 
     def engine(definition: IndexDefinition) -> Engine:
-        match definition.engine:
-            case EngineKind.ANNOY:
-                return AnnoyEngine(definition.recall_target, settings.build_threads, settings.annoy_trees)
-            case EngineKind.HNSW:
-                return HnswEngine(definition.recall_target, settings.build_threads)
-            case EngineKind.EXACT:
-                return ExactEngine()
+        return engine_of(definition, settings.build_threads, settings.annoy_trees)
 
     with ExitStack() as stack:
         # The threads of a product wait for each other: beside another busy process on two cores, 28,000 × 300 took

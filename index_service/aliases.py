@@ -1,7 +1,7 @@
 """Aliases: one small file, replaced as a whole, so that an alias moves from one index to another at once.
 
-There is one from the first start on, before there is any index; so where there are indexes and no file, it was lost.
-There is one from the first start on, before there is any index: where there are indexes and no file, it was lost.
+There is one from the first start on; whoever opens the folder knows whether that was, and so whether one that is not
+there was lost.
 
 Format: {"format_version": 1, "aliases": {alias: index}, "checksum": SHA-256 of the aliases}. Where the file is damaged,
 what it said is lost: names that no index has can then not be resolved, and the next `set` begins anew beside the

@@ -95,9 +95,7 @@ def nearest_of(query: Vectors, k: int, rows: Vectors, positions: Positions) -> P
     """
     if len(positions) <= k:
         return positions
-    products = rows[positions] @ query
-    kth = np.partition(products, len(products) - k)[len(products) - k]
-    chosen: Positions = positions[products >= kth - _margin(rows.shape[1])]
+    chosen: Positions = positions[_leading(rows[positions] @ query, k, _margin(rows.shape[1]))]
     return chosen
 
 
@@ -145,7 +143,12 @@ def _largest_products(queries: Vectors, k: int, rows: Vectors, left_out: Mask | 
         products = queries[start : start + chunk] @ rows.T
         if left_out is not None:
             products[:, left_out] = -np.inf
-        for row in products:
-            kth = np.partition(row, len(row) - k)[len(row) - k]
-            found.append(np.flatnonzero(row >= kth - margin))
+        found.extend(np.flatnonzero(_leading(row, k, margin)) for row in products)
     return found
+
+
+def _leading(products: NDArray[np.float32], k: int, margin: np.float32) -> Mask:
+    """Marks those of more than `k` products that contain the `k` largest, also where some are off by the margin."""
+    kth = np.partition(products, len(products) - k)[len(products) - k]
+    leading: Mask = products >= kth - margin
+    return leading

@@ -13,11 +13,7 @@ from benchmarks.index.service import INDEX
 from benchmarks.index.truth import Positions
 from benchmarks.index.vectors import K
 from index_service.catalog import open_catalog
-from index_service.definition import EngineKind, IndexDefinition
-from index_service.engines.annoy import AnnoyEngine
-from index_service.engines.contract import Engine
-from index_service.engines.exact import ExactEngine
-from index_service.engines.hnsw import HnswEngine
+from index_service.engines.choosing import engine_of
 from index_service.merging import Thresholds
 
 __all__ = ["opened"]
@@ -26,7 +22,7 @@ __all__ = ["opened"]
 @contextmanager
 def opened(data: Path) -> Iterator[Callable[[NDArray[np.float32]], Positions]]:
     """Opens the index in a data folder that no service holds, and yields what searches it."""
-    with open_catalog(data / "index", _engine_of, Thresholds()) as catalog:
+    with open_catalog(data / "index", engine_of, Thresholds()) as catalog:
         index = catalog.get(INDEX)
 
         def search(query: NDArray[np.float32]) -> Positions:
@@ -34,13 +30,3 @@ def opened(data: Path) -> Iterator[Callable[[NDArray[np.float32]], Positions]]:
             return np.array([int(neighbor.id) for neighbor in neighbors], dtype=np.intp)
 
         yield search
-
-
-def _engine_of(definition: IndexDefinition) -> Engine:
-    match definition.engine:
-        case EngineKind.ANNOY:
-            return AnnoyEngine(definition.recall_target)
-        case EngineKind.HNSW:
-            return HnswEngine(definition.recall_target)
-        case EngineKind.EXACT:
-            return ExactEngine()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from client.cli import options
-from client.cli.output import Output, attributes_of, place_of
+from client.cli.output import Output, attributes_of, counted, place_of
 from client.semsearch_client import DEFAULT_COLLECTION, DEFAULT_SERVER, SemsearchClient
 
 # The server's bound on one call.
@@ -36,7 +36,7 @@ def list_images(
         ]
     if rows:
         output.table(["image", "size ", "bytes ", "attributes", "id"], rows)
-    output.say(f"{len(rows):,} image{'' if len(rows) == 1 else 's'}.")
+    output.say(f"{counted(len(rows), 'image')}.")
 
 
 def delete(

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from client import export_file
 from client.cli import index, options
-from client.cli.output import Output
+from client.cli.output import Output, counted
 from client.index_operations import DEFAULT_INDEX_ADDRESS, CheckReport, IndexOperations, Progress
 from client.progress import progress_bar
 
@@ -83,7 +83,7 @@ def list_indexes(address: Address = DEFAULT_INDEX_ADDRESS, as_json: options.Json
                 for each in found
             ],
         )
-    output.say(f"{len(found):,} index{'' if len(found) == 1 else 'es'}.")
+    output.say(f"{counted(len(found), 'index', 'es')}.")
 
 
 @app.command()
@@ -131,7 +131,7 @@ def rebuild(
         output.say("The rebuild goes on in the service.")
         raise typer.Exit(130) from None
     if not as_json:
-        output.say(f"{name} was rebuilt: {_counted(last.total, 'item')}.")
+        output.say(f"{name} was rebuilt: {counted(last.total, 'item')}.")
 
 
 @app.command("export")
@@ -160,7 +160,7 @@ def export_index(
     if as_json:
         output.document({"name": name, "file": str(file), "item_count": count, "size_bytes": size})
     else:
-        output.say(f"{file} has {_counted(count, 'item')} of {name}, {size:,} bytes.")
+        output.say(f"{file} has {counted(count, 'item')} of {name}, {size:,} bytes.")
 
 
 @app.command("import")
@@ -177,7 +177,7 @@ def import_index(
     if as_json:
         output.document(made)
     else:
-        output.say(f"{made.name} has {_counted(made.item_count, 'item')} of {made.model_id}.")
+        output.say(f"{made.name} has {counted(made.item_count, 'item')} of {made.model_id}.")
 
 
 def _checked(service: IndexOperations, name: str, output: Output) -> CheckReport:
@@ -195,16 +195,12 @@ def _checked(service: IndexOperations, name: str, output: Output) -> CheckReport
 def _verdict(report: CheckReport) -> str:
     """Returns what a check found as a sentence, and what to do."""
     if not report.damages:
-        items, segments = _counted(report.item_count, "item"), _counted(report.segment_count, "segment")
+        items, segments = counted(report.item_count, "item"), counted(report.segment_count, "segment")
         return f"{report.name}: no damage in {items} and {segments}."
     sentence = f"{report.name}: damage was found in {', '.join(dict.fromkeys(each.part for each in report.damages))}."
     if all(each.rebuild_repairs for each in report.damages):
         return f"{sentence} Repair it with: {shlex.join(['semsearch', 'index', 'rebuild', report.name])}"
     return f"{sentence} The store is the truth: restore it from a copy, or delete the index and fill it again."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _shown(pieces: Iterable[pb.ExportPiece], progress: Any, text: str) -> Iterator[pb.ExportPiece]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from client.cli import options
-from client.cli.output import Output
+from client.cli.output import Output, counted
 from client.errors import ServerNotReady, ServerUnreachable, TimedOut
 from client.progress import progress_bar
 from client.results import Model, PullProgress, SwitchProgress
@@ -106,7 +106,7 @@ def activate(
 
 def _switched(last: SwitchProgress, model: Model) -> str:
     """Returns how a switch ended, as sentences."""
-    sentence = f"{model.id} serves now, with {last.images_done:,} image{'' if last.images_done == 1 else 's'}."
+    sentence = f"{model.id} serves now, with {counted(last.images_done, 'image')}."
     if last.images_failed:
         sentence += f" {last.images_failed:,} could not be embedded and were left out; the server's log names them."
     return sentence

@@ -102,3 +102,8 @@ def _plain(value: object) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     raise TypeError(type(value))
+
+
+def counted(number: int, noun: str, plural: str = "s") -> str:
+    """Returns a number with its noun, which ends with `plural` unless it is one."""
+    return f"{number:,} {noun}{'' if number == 1 else plural}"

@@ -1,0 +1,22 @@
+"""The engine that an index's definition names."""
+
+from __future__ import annotations
+
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.engines.annoy import TREES, AnnoyEngine
+from index_service.engines.contract import Engine
+from index_service.engines.exact import ExactEngine
+from index_service.engines.hnsw import HnswEngine
+
+__all__ = ["engine_of"]
+
+
+def engine_of(definition: IndexDefinition, threads: int = 1, trees: int = TREES) -> Engine:
+    """Returns a new engine; ``threads`` build a segment (-1: all cores), ``trees`` are those of an Annoy forest."""
+    match definition.engine:
+        case EngineKind.ANNOY:
+            return AnnoyEngine(definition.recall_target, threads, trees)
+        case EngineKind.HNSW:
+            return HnswEngine(definition.recall_target, threads)
+        case EngineKind.EXACT:
+            return ExactEngine()
