@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from embedder_service.bundle.reading import Bundle, WordTable
 from embedder_service.errors import ImageError
 from embedder_service.images import decode
-from trainer.class_words import ClassWords, Vocabulary
-from trainer.datasets import LabelledFile
+from trainer.data_sets.reading import LabelledFile
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.halves import image_halves
 from trainer.evaluation.truth import Truth
+from trainer.labels.class_words import ClassWords, Vocabulary
 from trainer.words import WordSpace
 
 __all__ = ["Embedded", "embed_truth", "vocabulary_of"]

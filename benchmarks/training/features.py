@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from trainer.datasets import SUFFIXES
-from trainer.feature_cache import CacheSpec, FeatureCache
-from trainer.features import VIEWS, Extractor, compute_features
-from trainer.labelled_file import LabelledFile
+from trainer.data_sets.labelled_file import LabelledFile
+from trainer.data_sets.reading import SUFFIXES
+from trainer.features.cache import CacheSpec, FeatureCache
+from trainer.features.computing import VIEWS, Extractor, compute_features
 
 BATCH = 64
 
@@ -86,7 +86,7 @@ def main(
 
 def _extractor(backbone: str, folder: Path) -> Extractor:
     from trainer.backbones.building import build_backbone, save_backbone
-    from trainer.extractors import extractor_of
+    from trainer.features.extractors import extractor_of
 
     file = folder / "backbone.keras"
     save_backbone(build_backbone(backbone, "random"), file)

@@ -16,7 +16,7 @@ from keras import ops
 
 from trainer.backbones.applications import APPLICATIONS, Application, Preprocessing
 from trainer.errors import BackboneUnusable, NotWritten
-from trainer.half_precision import without_chance
+from trainer.exporting.half_precision import without_chance
 
 __all__ = ["build_backbone", "preprocessed", "save_backbone"]
 

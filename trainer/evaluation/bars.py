@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.calibration import LogisticCurve
 from trainer.evaluation.ranking import top
 from trainer.evaluation.relevance import Pairs, nearest_similarity
 from trainer.evaluation.searches import FIRST_PAGE
 from trainer.evaluation.truth import Truth
+from trainer.labels.class_words import Vocabulary
 
 __all__ = ["SearchBars", "search_bars", "tag_bars"]
 

@@ -18,7 +18,6 @@ from math import lgamma
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
 from trainer.evaluation.evaluate import HIERARCHICAL, HITS, TAGS, classification, evaluate, label_targets
 from trainer.evaluation.hierarchy import Hierarchy, nearest_classes
 from trainer.evaluation.ranking import top
@@ -26,7 +25,8 @@ from trainer.evaluation.searches import FIRST_PAGE, Searches, image_precision
 from trainer.evaluation.softmax import fit_softmax
 from trainer.evaluation.tagging import right_tags, taggable_words
 from trainer.evaluation.truth import Truth
-from trainer.label_space import unit_rows
+from trainer.labels.class_words import Vocabulary
+from trainer.labels.space import unit_rows
 
 __all__ = ["Features", "Ground", "chance", "conse", "conse_vectors", "feature_baselines"]
 

@@ -18,9 +18,9 @@ from trainer.progress import progress_bar
 from trainer.starter.wordnet import DEFAULT_FOLDER, WordNet
 
 if TYPE_CHECKING:
-    from trainer.class_words import ClassWords
     from trainer.evaluation.comparison import Teacher
     from trainer.evaluation.report import Report
+    from trainer.labels.class_words import ClassWords
 
 __all__ = ["app"]
 
@@ -128,9 +128,9 @@ def evaluate_photos(
     """Measure a bundle's tags and searches on photos of any WordNet senses, right by lemma or hypernym."""
     from embedder_service.bundle.reading import open_bundle
     from trainer.bundle_evaluation import embed_truth, vocabulary_of
-    from trainer.class_words import class_words_of_names
     from trainer.evaluation.photo_report import as_json, print_photos
     from trainer.evaluation.photos import measure_photos, read_photos, senses_of
+    from trainer.labels.class_words import class_words_of_names
 
     nouns = WordNet.read(wordnet)
     opened = open_bundle(bundle)
@@ -167,8 +167,8 @@ def card(
 
 
 def _classes(images: list[Path], labels: Path | None, synonyms: Path | None) -> tuple[ClassWords, ...]:
-    from trainer.class_words import class_words_of_names, read_class_words, with_synonyms
-    from trainer.datasets import read_images
+    from trainer.data_sets.reading import read_images
+    from trainer.labels.class_words import class_words_of_names, read_class_words, with_synonyms
 
     if labels is not None:
         return with_synonyms(read_class_words(labels), synonyms)

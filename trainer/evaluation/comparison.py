@@ -15,8 +15,7 @@ import numpy as np
 
 from embedder_service.bundle.reading import Bundle, open_bundle, peek
 from trainer.bundle_evaluation import Embedded, embed_truth
-from trainer.class_words import ClassWords
-from trainer.datasets import LabelledFile, read_images
+from trainer.data_sets.reading import LabelledFile, read_images
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.baselines import Features, Ground, chance, feature_baselines
 from trainer.evaluation.bundle_measures import Questions, ground_of, measure_bundle
@@ -25,8 +24,9 @@ from trainer.evaluation.report import BundleDetails, Column, DataNote, Report
 from trainer.evaluation.teacher import Classifier, output_labels, place_images
 from trainer.evaluation.training_set import TrainingSet, read_training_set
 from trainer.evaluation.truth import Truth
-from trainer.extractors import extractor_of
-from trainer.features import Extractor
+from trainer.features.computing import Extractor
+from trainer.features.extractors import extractor_of
+from trainer.labels.class_words import ClassWords
 
 __all__ = ["Asked", "Teacher", "compare"]
 

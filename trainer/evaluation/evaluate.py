@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.hierarchy import Hierarchy, hierarchical_precision_at, hierarchy_of
 from trainer.evaluation.ranking import hit_at
 from trainer.evaluation.searches import FIRST_PAGE, Searches, image_precision, search
 from trainer.evaluation.tagging import tagged_at
 from trainer.evaluation.truth import Truth
+from trainer.labels.class_words import Vocabulary
 
 __all__ = ["HITS", "Evaluation", "classification", "evaluate", "label_targets"]
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import ClassWords, Vocabulary
 from trainer.evaluation.hierarchy import sense_of
+from trainer.labels.class_words import ClassWords, Vocabulary
 from trainer.starter.wordnet import WordNet
 
 __all__ = ["far_words", "words_of_other_things"]

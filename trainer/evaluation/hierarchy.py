@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import ClassWords
 from trainer.evaluation.ranking import top
+from trainer.labels.class_words import ClassWords
 from trainer.starter.wordnet import Sense, WordNet
 
 __all__ = ["Hierarchy", "hierarchical_precision_at", "hierarchy_of", "nearest_classes", "sense_of"]

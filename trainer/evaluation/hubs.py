@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
+from trainer.labels.class_words import Vocabulary
 
 __all__ = ["Hubness", "hubness", "k_occurrence", "skewness"]
 

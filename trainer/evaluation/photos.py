@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
-from trainer.datasets import SUFFIXES, LabelledFile
+from trainer.data_sets.reading import SUFFIXES, LabelledFile
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.ranking import precision_at
 from trainer.evaluation.right_words import kinds_of, lemmas_of, right_words
 from trainer.evaluation.searches import FIRST_PAGE
 from trainer.evaluation.tagging import nearest_tags, taggable_words
+from trainer.labels.class_words import Vocabulary
 from trainer.starter.wordnet import Sense, WordNet
 
 __all__ = ["PhotoFigures", "measure_photos", "read_photos", "senses_of"]

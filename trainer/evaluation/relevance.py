@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.calibration import (
     LogisticCurve,
@@ -34,6 +33,7 @@ from trainer.evaluation.ranking import top
 from trainer.evaluation.searches import FIRST_PAGE
 from trainer.evaluation.tagging import nearest_tags, right_tags, taggable_words
 from trainer.evaluation.truth import Truth
+from trainer.labels.class_words import Vocabulary
 
 __all__ = ["Pairs", "Relevance", "fit_relevance", "nearest_similarity", "tag_pairs", "text_pairs"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trainer.class_words import ClassWords, Vocabulary
+from trainer.labels.class_words import ClassWords, Vocabulary
 from trainer.starter.wordnet import Sense, WordNet
 
 __all__ = ["LEVELS", "kinds_of", "label_of", "lemmas_of", "right_words"]

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
 from trainer.evaluation.ranking import average_precision, precision_at, top
 from trainer.evaluation.truth import Truth
-from trainer.label_space import unit_rows
+from trainer.labels.class_words import Vocabulary
+from trainer.labels.space import unit_rows
 
 __all__ = ["FIRST_PAGE", "SORTS", "QueryFigures", "Searches", "image_precision", "search", "search_by"]
 

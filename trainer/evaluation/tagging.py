@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import ClassWords, Vocabulary
 from trainer.evaluation.ranking import top
 from trainer.evaluation.truth import Truth
+from trainer.labels.class_words import ClassWords, Vocabulary
 
 __all__ = ["nearest_tags", "right_tags", "taggable_words", "tagged_at"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.datasets import LabelledFile
-from trainer.features import Extractor, Undecodable
+from trainer.data_sets.reading import LabelledFile
+from trainer.features.computing import Extractor, Undecodable
 
 __all__ = ["TrainingSet", "read_training_set"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import ClassWords
+from trainer.labels.class_words import ClassWords
 
 __all__ = ["Truth"]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
 from trainer.errors import EvaluationImpossible
+from trainer.labels.class_words import Vocabulary
 
 __all__ = ["OWN_PAIRS", "PairCorrelation", "WordPair", "correlate", "nearest_words", "read_word_pairs", "spearman"]
 

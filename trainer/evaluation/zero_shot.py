@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.class_words import Vocabulary
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.evaluate import HITS
 from trainer.evaluation.ranking import hit_at
 from trainer.evaluation.searches import FIRST_PAGE, QueryFigures, search_by
 from trainer.evaluation.truth import Truth
+from trainer.labels.class_words import Vocabulary
 
 __all__ = ["ZeroShot", "measure_zero_shot", "read_unseen"]
 

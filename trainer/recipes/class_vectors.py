@@ -21,8 +21,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary
-from trainer.label_space import unit_rows
+from trainer.labels.class_words import Vocabulary
+from trainer.labels.space import unit_rows
 from trainer.recipes.imagenet_classes import FittingWords
 
 __all__ = ["VectorSettings", "class_vectors"]

@@ -28,10 +28,10 @@ from embedder_service.bundle.recipe_writing import write_recipe
 from embedder_service.images import Resize, decode
 from embedder_service.tflite_backbone import TfliteBackbone
 from trainer.bundle_evaluation import vocabulary_of
-from trainer.class_words import read_class_words
-from trainer.datasets import read_images
-from trainer.export import Description, Measured, export_bundle
-from trainer.head import save_head
+from trainer.data_sets.reading import read_images
+from trainer.exporting.export import Description, Measured, export_bundle
+from trainer.fitting.head import save_head
+from trainer.labels.class_words import read_class_words
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.recipes.imagenet_classes import FittingWords, fitting_words, read_senses
 from trainer.starter.wordnet import WordNet

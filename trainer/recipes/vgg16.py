@@ -7,7 +7,7 @@ Source: Simonyan and Zisserman 2015 (network), Pennington et al. 2014 (vectors).
 
 from __future__ import annotations
 
-from trainer.settings import HeadSettings, LossSettings
+from trainer.fitting.settings import HeadSettings, LossSettings
 
 __all__ = ["BACKBONE", "HEAD"]
 

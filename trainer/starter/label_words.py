@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer.class_words import ClassWords
+from trainer.labels.class_words import ClassWords
 from trainer.starter.errors import UnknownLabel
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.wordnet import Sense, WordNet

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainer.feature_cache import CacheSpec, FeatureCache
-from trainer.features import Extractor, FeatureSet, compute_features
+from trainer.features.cache import CacheSpec, FeatureCache
+from trainer.features.computing import Extractor, FeatureSet, compute_features
 from trainer.starter.pixels import EDGE, Pictures
 
 __all__ = ["enlarged", "picture_features"]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainer.datasets import read_images
+from trainer.data_sets.reading import read_images
 from trainer.errors import TrainingSetUnusable
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render_many

@@ -26,16 +26,16 @@ from rich.console import Console
 
 from embedder_service.bundle.manifest import License
 from trainer.bundle_evaluation import vocabulary_of
-from trainer.class_words import read_class_words
-from trainer.export import Description, Measured, export_bundle, read_word_table
-from trainer.extractors import keras_extractor, tflite_extractor
-from trainer.feature_files import read_feature_set, write_feature_set
-from trainer.half_precision import halve_weights
-from trainer.head import fit_head, save_head
-from trainer.label_targets import label_space_of
+from trainer.exporting.export import Description, Measured, export_bundle, read_word_table
+from trainer.exporting.half_precision import halve_weights
+from trainer.features.extractors import keras_extractor, tflite_extractor
+from trainer.features.files import read_feature_set, write_feature_set
+from trainer.fitting.head import fit_head, save_head
+from trainer.fitting.settings import HeadSettings, LossSettings
+from trainer.labels.class_words import read_class_words
+from trainer.labels.targets import label_space_of
 from trainer.progress import progress_bar
 from trainer.runs import Run
-from trainer.settings import HeadSettings, LossSettings
 from trainer.stages import Stage, run_stages
 from trainer.starter.picture_features import enlarged, picture_features
 from trainer.starter.pixels import PictureSource

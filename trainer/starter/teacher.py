@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.features import FeatureSet
+from trainer.features.computing import FeatureSet
 
 __all__ = ["held_out_probabilities"]
 

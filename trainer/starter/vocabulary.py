@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from embedder_service.bundle.reading import WordTable
 from embedder_service.text.vocabulary import Vocabulary
-from trainer.class_words import ClassWords
+from trainer.labels.class_words import ClassWords
 from trainer.starter.label_words import Zipf
 from trainer.starter.wordnet import Category, Sense, WordNet
 

@@ -18,8 +18,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.class_words import write_class_words
-from trainer.feature_cache import CacheSpec, FeatureCache
+from trainer.features.cache import CacheSpec, FeatureCache
+from trainer.labels.class_words import write_class_words
 from trainer.starter.errors import PackagesMissing
 from trainer.starter.label_words import Zipf, label_words
 from trainer.starter.vocabulary import taggable, vocabulary

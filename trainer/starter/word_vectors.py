@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.label_space import unit_rows
+from trainer.labels.space import unit_rows
 from trainer.starter.wordnet import WordNet
 
 __all__ = ["Reduced", "definitions", "mend", "reduce"]

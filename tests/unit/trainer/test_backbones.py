@@ -17,7 +17,7 @@ from trainer.backbones.applications import APPLICATIONS
 from trainer.backbones.building import build_backbone, preprocessed, save_backbone
 from trainer.cli import app
 from trainer.errors import BackboneUnusable
-from trainer.extractors import extractor_of
+from trainer.features.extractors import extractor_of
 
 SIZE = 64
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from trainer.class_words import ClassWords, write_class_words
 from trainer.cli import app
-from trainer.feature_cache import CacheSpec, FeatureCache
-from trainer.feature_files import read_feature_set, write_feature_set
-from trainer.features import FeatureSet
-from trainer.head import load_network, project
+from trainer.features.cache import CacheSpec, FeatureCache
+from trainer.features.computing import FeatureSet
+from trainer.features.files import read_feature_set, write_feature_set
+from trainer.fitting.head import project
+from trainer.keras_files import load_network
+from trainer.labels.class_words import ClassWords, write_class_words
 from trainer.words import read_word_space
 
 WORDS = ("the", "poodle", "dog", "car", "vehicle", "said")

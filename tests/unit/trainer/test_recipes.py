@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer.backbones.building import build_backbone
-from trainer.class_words import ClassWords, Vocabulary
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.truth import Truth
-from trainer.feature_cache import CacheSpec, FeatureCache
-from trainer.features import Extractor, compute_features
-from trainer.head import fit_head, project
-from trainer.label_targets import label_space_of
+from trainer.features.cache import CacheSpec, FeatureCache
+from trainer.features.computing import Extractor, compute_features
+from trainer.fitting.head import fit_head, project
+from trainer.labels.class_words import ClassWords, Vocabulary
+from trainer.labels.targets import label_space_of
 from trainer.recipes import vgg16
 from trainer.runs import Run
 from trainer.words import convert_words, read_word_space

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.class_words import ClassWords, Vocabulary
 from trainer.evaluation.truth import Truth
-from trainer.label_space import unit_rows
+from trainer.labels.class_words import ClassWords, Vocabulary
+from trainer.labels.space import unit_rows
 from trainer.words import WordSpace
 
 WORDS = ("the", "poodle", "terrier", "dog", "car", "truck", "vehicle")

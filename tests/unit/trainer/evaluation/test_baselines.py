@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.evaluation.made_up_space import CLASSES, TAGGABLE, VOCABULARY, WORDS, perfect
-from trainer.class_words import ClassWords
 from trainer.evaluation.baselines import Features, Ground, chance, conse, conse_vectors, feature_baselines
 from trainer.evaluation.hierarchy import hierarchy_of
 from trainer.evaluation.ranking import average_precision, precision_at
 from trainer.evaluation.searches import QueryFigures, Searches, search
 from trainer.evaluation.softmax import fit_softmax
 from trainer.evaluation.truth import Truth
+from trainer.labels.class_words import ClassWords
 
 GROUND = Ground(perfect(), VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
 

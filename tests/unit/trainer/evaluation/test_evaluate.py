@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.evaluation.made_up_space import CLASSES, TAGGABLE, VOCABULARY, WORDS, perfect
-from trainer.class_words import ClassWords, class_words_of_names, read_class_words, write_class_words
 from trainer.errors import EvaluationImpossible, TrainingSetUnusable
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.truth import Truth
+from trainer.labels.class_words import ClassWords, class_words_of_names, read_class_words, write_class_words
 
 
 def test_images_on_their_labels_vectors_get_full_marks() -> None:

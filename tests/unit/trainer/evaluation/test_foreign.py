@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.evaluation.small_wordnet import WORDNET
-from trainer.class_words import ClassWords, Vocabulary
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.foreign import words_of_other_things
 from trainer.evaluation.photos import measure_photos, read_photos, senses_of
 from trainer.evaluation.right_words import kinds_of, label_of, right_words
+from trainer.labels.class_words import ClassWords, Vocabulary
 from trainer.words import WordSpace
 
 DOG = ClassWords("n00000005", "dog", ("animal",))

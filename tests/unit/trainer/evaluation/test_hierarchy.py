@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.trainer.evaluation.small_wordnet import WORDNET
-from trainer.class_words import ClassWords
 from trainer.evaluation.hierarchy import Hierarchy, hierarchical_precision_at, hierarchy_of, nearest_classes
+from trainer.labels.class_words import ClassWords
 
 POODLE = ClassWords("n00000001", "poodle", ("dog", "animal"))
 TERRIER = ClassWords("n00000002", "terrier", ("dog", "animal"))

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.evaluation.made_up_space import CLASSES, TAGGABLE, VOCABULARY, perfect, space
-from trainer.class_words import Vocabulary
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.bars import search_bars, tag_bars
 from trainer.evaluation.calibration import LogisticCurve
 from trainer.evaluation.foreign import far_words
 from trainer.evaluation.halves import image_halves, is_for_fitting, word_halves
 from trainer.evaluation.relevance import Pairs, fit_relevance
+from trainer.labels.class_words import Vocabulary
 from trainer.words import WordSpace
 
 # Words on an axis that no image has, some of each half.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.trainer.evaluation.made_up_space import CLASSES, VOCABULARY, perfect
 from trainer.evaluation.searches import image_precision, search, search_by
 from trainer.evaluation.truth import Truth
-from trainer.label_space import unit_rows
+from trainer.labels.space import unit_rows
 
 
 def test_pairs_ask_for_a_label_and_its_nearest_kind() -> None:

@@ -11,12 +11,12 @@ from PIL import Image
 
 from tests.unit.trainer.evaluation.made_up_space import CLASSES, VOCABULARY
 from tests.unit.trainer.evaluation.small_wordnet import WORDNET
-from trainer.class_words import ClassWords
-from trainer.datasets import LabelledFile
+from trainer.data_sets.reading import LabelledFile
 from trainer.errors import BackboneUnusable
 from trainer.evaluation import teacher
 from trainer.evaluation.softmax import softmax
 from trainer.evaluation.teacher import output_labels, place_images, tflite_classifier
+from trainer.labels.class_words import ClassWords
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -14,7 +14,7 @@ from tests.unit.trainer.evaluation.made_up_space import VOCABULARY
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.hubs import hubness, k_occurrence, skewness
 from trainer.evaluation.word_pairs import OWN_PAIRS, WordPair, correlate, nearest_words, read_word_pairs, spearman
-from trainer.label_space import unit_rows
+from trainer.labels.space import unit_rows
 
 
 def test_k_occurrence_counts_among_whose_nearest_a_row_is() -> None:

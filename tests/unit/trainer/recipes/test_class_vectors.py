@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.class_words import Vocabulary
-from trainer.label_space import unit_rows
+from trainer.labels.class_words import Vocabulary
+from trainer.labels.space import unit_rows
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.recipes.imagenet_classes import FittingWords
 from trainer.words import WordSpace

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.needs import SHARED_DATA
-from trainer.class_words import ClassWords
+from trainer.labels.class_words import ClassWords
 from trainer.starter.errors import UnknownLabel
 from trainer.starter.label_words import label_words
 from trainer.starter.scene_catalog import SCENE_CLASSES

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.features import FeatureSet
+from trainer.features.computing import FeatureSet
 from trainer.starter import teacher
 from trainer.starter.teacher import held_out_probabilities
 

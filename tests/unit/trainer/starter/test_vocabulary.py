@@ -7,7 +7,7 @@ import pytest
 
 from embedder_service.bundle.reading import WordTable
 from embedder_service.text.vocabulary import Vocabulary
-from trainer.class_words import ClassWords
+from trainer.labels.class_words import ClassWords
 from trainer.starter.vocabulary import ENTRIES, WORDS, taggable, vocabulary
 from trainer.starter.wordnet import WordNet
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.class_words import Vocabulary, read_class_words
+from trainer.labels.class_words import Vocabulary, read_class_words
 from trainer.starter import word_files
 from trainer.starter.errors import PackagesMissing, StarterError
 from trainer.starter.word_files import Sources, load_sources, make_words

@@ -1,0 +1,273 @@
+"""A bundle of one's own, by the commands: words, features, fit, export, evaluate; and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from embedder_service.bundle.reading import open_bundle
+from trainer.cli import app
+from trainer.features.files import read_feature_set
+from trainer.labels.class_words import ClassWords, write_class_words
+
+SIZE = 16
+CLASSES = (
+    ClassWords("red", "tomato", ("fruit",)),
+    ClassWords("blue", "sea", ("water",)),
+    ClassWords("green", "leaf", ("plant",)),
+)
+CHANNELS = {"red": 0, "green": 1, "blue": 2}
+WORDS = ("the", "tomato", "fruit", "sea", "water", "leaf", "plant", *(f"word{number}" for number in range(60)))
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def done(*arguments: object) -> str:
+    code, out, error = run(*arguments)
+    assert code == 0, error
+    return out
+
+
+def draw(folder: Path, each: int, seed: int) -> Path:
+    random = np.random.default_rng(seed)
+    for name, channel in CHANNELS.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            pixels = random.integers(0, 90, (24, 32, 3), dtype=np.uint8)
+            pixels[..., channel] = 200
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+# One run for the module: it takes seconds, and every test only reads what it made.
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    random = np.random.default_rng(1)
+    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=300))}\n" for word in WORDS)
+    (folder / "glove.txt").write_text("".join(lines))
+    write_class_words(folder / "labels.json", CLASSES)
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((None, None, 3), dtype="uint8")
+    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(pixels))
+    keras.Model(pixels, means).save(folder / "backbone.keras")
+    training = draw(folder / "training", 12, seed=2)
+    (training / "red" / "broken.png").write_bytes(b"no image")
+    draw(folder / "unseen", 8, seed=3)
+
+    labels = ("--labels", folder / "labels.json")
+    backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
+    done("words", "convert", folder / "glove.txt", "--out", folder / "words")
+    out = done("features", training, *backbone, "--out", folder / "features", "--cache", folder / "cache")
+    assert "36 images of 3 classes" in out
+    assert "left out: red/broken.png" in out
+    features = ("--features", folder / "features" / "training.npz")
+    done(
+        "fit", *features, "--words", folder / "words", *labels, "--run", folder / "run",
+        "--loss", "joint", "--foreign-words", 20, "--epochs", 60, "--batch-size", 8, "--learning-rate", 0.02,
+    )  # fmt: skip
+    out = done(
+        "export", *backbone, "--head", folder / "run" / "head.keras", "--words", folder / "words", *labels,
+        "--images", folder / "unseen", "--out", folder / "bundle", "--name", "colors", "--title", "Colours",
+    )  # fmt: skip
+    assert "colors@sha256:" in out
+    return folder
+
+
+def test_an_unreadable_image_is_listed_with_why(folder: Path) -> None:
+    listed = (folder / "features" / "unreadable.txt").read_text()
+    assert listed.startswith("red/broken.png\tThe bytes are not an image that can be read: ")
+    assert listed.count("\n") == 1
+
+
+def features(folder: Path, tmp_path: Path, *arguments: object) -> tuple[int, str, str]:
+    backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
+    code, out, error = run("features", *arguments, *backbone, "--out", tmp_path / "out", "--cache", tmp_path / "caches")
+    return code, " ".join(out.split()), error
+
+
+def test_an_image_for_training_and_for_validation_is_refused_before_anything_is_computed(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder / "unseen", tmp_path / "val")
+    shutil.copy(folder / "training" / "blue" / "3.png", tmp_path / "val" / "blue" / "copy.png")
+    code, _, error = features(folder, tmp_path, folder / "training", "--validation", tmp_path / "val")
+    assert code == 1
+    assert "blue/3.png (training) and blue/copy.png (validation)" in error
+    assert not (tmp_path / "caches").exists()
+    (tmp_path / "val" / "blue" / "copy.png").unlink()
+    code, out, _ = features(folder, tmp_path, folder / "training", "--validation", tmp_path / "val")
+    assert code == 0
+    assert "60 images of 3 classes" in out
+    assert "24 for validation" in out
+
+
+def test_a_class_of_which_too_little_can_be_read_is_named_after_its_images_are_listed(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder / "unseen", tmp_path / "images")
+    for number in range(1, 8):
+        (tmp_path / "images" / "red" / f"{number}.png").write_bytes(f"no image {number}".encode())
+    code, _, error = features(folder, tmp_path, tmp_path / "images")
+    assert code == 1
+    assert "'red' has fewer than two images that can be read" in error
+    assert len((tmp_path / "out" / "unreadable.txt").read_text().splitlines()) == 7
+
+
+def test_a_list_of_several_labels_and_voc_become_feature_sets(folder: Path, tmp_path: Path) -> None:
+    lines = [f"{folder}/unseen/{name}/{number}.png,{name}|all" for name in CHANNELS for number in range(8)]
+    (tmp_path / "list.csv").write_text("path,labels\n" + "\n".join(lines) + "\n")
+    code, out, error = features(folder, tmp_path, tmp_path / "list.csv", "--validation-share", 0)
+    assert code == 0, error
+    assert "24 images of 4 classes" in out
+    assert "0 for validation" in out
+    data = read_feature_set(tmp_path / "out" / "training.npz")
+    assert data.labels.tolist() == [[3, 0]] * 8 + [[2, 0]] * 8 + [[1, 0]] * 8
+
+    for name in ("Annotations", "JPEGImages"):
+        (tmp_path / "voc" / name).mkdir(parents=True)
+    for name in CHANNELS:
+        for number in range(8):
+            shown = f"<object><name>{name}</name></object>" if number else ""
+            (tmp_path / "voc" / "Annotations" / f"{name}{number}.xml").write_text(f"<annotation>{shown}</annotation>")
+            shutil.copy(
+                folder / "unseen" / name / f"{number}.png", tmp_path / "voc" / "JPEGImages" / f"{name}{number}.jpg"
+            )
+    code, out, error = features(folder, tmp_path, tmp_path / "voc", "--validation-share", 0)
+    assert code == 0, error
+    assert "21 images of 3 classes" in out
+    assert "3 images were left out" in out
+
+
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(folder: Path, tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limit[1]))
+    try:
+        code, _, error = features(folder, tmp_path, folder / "training")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert code == 1
+    assert "What was computed before is kept" in error.splitlines()[-1]
+    assert features(folder, tmp_path, folder / "training")[0] == 0
+
+
+def test_the_bundle_opens_with_its_figures_in_the_manifest(folder: Path) -> None:
+    manifest = open_bundle(folder / "bundle").manifest
+    assert manifest.metrics["hit@1"] == 1.0
+    assert manifest.metrics["images"] == 24
+    assert manifest.feature_dimension == 3
+    assert manifest.display_name == "Colours"
+    assert manifest.calibration.text_to_image.slope > 0
+
+
+def test_evaluate_measures_the_bundle_as_it_serves_for_people_and_for_machines(folder: Path) -> None:
+    arguments = ("evaluate", folder / "unseen", "--bundle", folder / "bundle", "--labels", folder / "labels.json")
+    measured = json.loads(done(*arguments, "--json"))
+    model = open_bundle(folder / "bundle").manifest.id
+    assert measured["model"] == model
+    assert measured["metrics"]["hit@1"] == 1.0
+    kinds = measured["bundles"][model]["queries"]["kind"]
+    assert {query: each["precision@10"] for query, each in kinds.items()} == {"fruit": 1.0, "water": 1.0, "plant": 1.0}
+    table = done(*arguments)
+    assert "24 images of 3 classes" in table
+    assert "1.000" in table
+
+
+def test_a_report_has_baselines_other_bundles_plots_and_a_card(folder: Path, tmp_path: Path) -> None:
+    write_class_words(tmp_path / "unseen.json", CLASSES[:2])
+    shutil.copytree(folder / "unseen", tmp_path / "images")
+    # One picture of the training is among those to be measured.
+    shutil.copy(folder / "training" / "red" / "0.png", tmp_path / "images" / "red" / "seen.png")
+    other = tmp_path / "other"
+    backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
+    labels = ("--labels", folder / "labels.json")
+    done(
+        "export", *backbone, "--head", folder / "run" / "head.keras", "--words", folder / "words", *labels,
+        "--images", folder / "unseen", "--out", other, "--name", "other",
+    )  # fmt: skip
+    done(
+        "evaluate", tmp_path / "images", "--bundle", folder / "bundle", *labels,
+        "--training", folder / "training", "--training-cap", 10, "--unseen", tmp_path / "unseen.json",
+        "--compare", other, "--wordnet", tmp_path / "nowhere", "--out", tmp_path / "report",
+    )  # fmt: skip
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["data"]["trained_on"] == 1
+    assert report["data"]["images"] == 24
+    assert report["data"]["training"] == 30
+    columns = {column["name"]: column["metrics"] for column in report["columns"]}
+    own, other_model = report["model"], open_bundle(other).manifest.id
+    assert list(columns) == [own, other_model, "chance", "softmax", "ConSE", "nearest class mean"]
+    assert columns[own]["hit@1"] == columns[other_model]["hit@1"] == 1
+    assert columns["softmax"]["hit@1"] == columns["nearest class mean"]["hit@1"] == 1
+    assert columns["chance"]["hit@1"] == pytest.approx(1 / 3)
+    assert columns[own]["unseen_hit@1"] == 1
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert f"| {own} | {other_model} | chance |" in page
+    for name in ("calibration.png", "hits.png", "similarities.png", "hubs.png"):
+        assert f"({name})" in page
+        with Image.open(tmp_path / "report" / name) as plot:
+            assert plot.width > 800
+
+    done("card", folder / "bundle", "--report", tmp_path / "report" / "report.json", "--out", tmp_path / "card.md")
+    assert (tmp_path / "card.md").read_text().startswith("# Colours\n")
+    assert (folder / "bundle" / "card.md").read_text() == (tmp_path / "card.md").read_text()
+
+
+def test_a_card_is_of_the_bundle_that_was_evaluated(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"version": 1, "model": "other", "bundles": {}}')
+    code, _, error = run("card", folder / "bundle", "--report", tmp_path / "report.json", "--out", tmp_path / "card.md")
+    assert code == 1
+    assert "Evaluate this bundle first" in error
+    code, _, error = run("card", folder / "bundle", "--report", tmp_path / "absent.json", "--out", tmp_path / "card.md")
+    assert code == 1
+    assert "python -m trainer evaluate" in error
+
+
+def test_a_teacher_wants_names_for_its_outputs(folder: Path) -> None:
+    code, _, error = run(
+        "evaluate", folder / "unseen", "--bundle", folder / "bundle", "--teacher", folder / "net.tflite"
+    )
+    assert code == 2
+    assert "--teacher-labels" in error
+
+
+def test_evaluate_takes_a_jsonl_of_paths_and_labels(folder: Path) -> None:
+    files = [(name, number) for name in CHANNELS for number in range(4)]
+    lines = [json.dumps({"file": f"unseen/{name}/{number}.png", "label": name}) for name, number in files]
+    (folder / "truth.jsonl").write_text("\n".join(lines) + "\n")
+    arguments = ("--bundle", folder / "bundle", "--labels", folder / "labels.json", "--json")
+    assert json.loads(done("evaluate", folder / "truth.jsonl", *arguments))["metrics"]["images"] == 12
+
+
+def test_a_bundle_is_never_written_over(folder: Path) -> None:
+    code, _, error = run(
+        "export", "--backbone", folder / "backbone.keras", "--input-size", SIZE,
+        "--head", folder / "run" / "head.keras", "--words", folder / "words", "--labels", folder / "labels.json",
+        "--images", folder / "unseen", "--out", folder / "bundle",
+    )  # fmt: skip
+    assert code == 1
+    assert "never changed" in error
+
+
+def test_what_cannot_be_evaluated_is_one_sentence(folder: Path, tmp_path: Path) -> None:
+    write_class_words(tmp_path / "labels.json", CLASSES[:2])
+    code, _, error = run(
+        "evaluate", folder / "unseen", "--bundle", folder / "bundle", "--labels", tmp_path / "labels.json"
+    )
+    assert code == 1
+    assert "of 'green', which the labels do not have" in error.splitlines()[-1]
+    code, _, error = run("evaluate", folder / "unseen", "--bundle", tmp_path)
+    assert code == 1
+    assert "it is no bundle" in error
+    assert "Traceback" not in error

@@ -1,0 +1,1 @@
+"""From what a run made to a bundle that the embedder serves."""

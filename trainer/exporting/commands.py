@@ -1,0 +1,55 @@
+"""The command ``python -m trainer export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from trainer.features.commands import print_left_out
+from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
+from trainer.one_sentence import one_sentence
+
+__all__ = ["app"]
+
+app = typer.Typer()
+console = Console()
+
+
+@app.command()
+@one_sentence
+def export(
+    images: Annotated[list[Path], typer.Option(help="Labelled images that no training saw, for curves and figures.")],
+    backbone: Annotated[Path, typer.Option(help="Backbone, as `features` had it.", exists=True)],
+    head: Annotated[Path, typer.Option(help="Head as .keras file.", exists=True)],
+    words: Words,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle; it must not exist.")],
+    input_size: Annotated[
+        int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
+    ] = None,
+    feature_layer: Annotated[str, typer.Option(help="Tensor of a .tflite backbone that the features are.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the bundle: lower-case letters, digits, '.', '_', '-'.")] = "own",
+    title: Annotated[str, typer.Option(help="What people see of it.")] = "Own model",
+    labels: Labels = None,
+    synonyms: Synonyms = None,
+    nearest_kinds: NearestKinds = 2,
+) -> None:
+    """Measure a head and write everything as a bundle that the embedder serves."""
+    from trainer.data_sets.reading import read_images
+    from trainer.exporting.export import Description, export_measured
+    from trainer.features.extractors import extractor_of
+    from trainer.labels.class_words import class_words_of_names, read_class_words, with_synonyms
+
+    known = {} if labels else dict.fromkeys(label for image in read_images(images) for label in image.labels)
+    named = read_class_words(labels) if labels else class_words_of_names(known)
+    classes = with_synonyms(named, synonyms)
+    size = extractor_of(backbone, input_size, feature_layer).input_size
+    description = Description(name, title, "python -m trainer export", (), size, feature_layer=feature_layer)
+    left_out: list[str] = []
+    manifest = export_measured(
+        out, backbone, head, words, read_images(images), classes, nearest_kinds, description, left_out.append
+    )
+    print_left_out(left_out)
+    console.print(f"{manifest.id} in {out}")

@@ -1,0 +1,190 @@
+"""From what a run made to a bundle: words, networks, curves, figures, and what it was made from.
+
+Contract: curves and figures come from the images given, which no training may have seen, through the network that will
+serve; the bundle is opened and self-tested before it takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder_service.bundle.manifest import Calibration, License, Logistic, Manifest
+from embedder_service.bundle.reading import WordTable
+from embedder_service.bundle.writing import BundleContent, write_bundle
+from embedder_service.errors import ImageError
+from embedder_service.images import Resize, decode
+from embedder_service.network import Network
+from trainer.bundle_evaluation import vocabulary_of
+from trainer.data_sets.reading import LabelledFile
+from trainer.errors import TrainingSetUnusable, WordSpaceMissing
+from trainer.evaluation.calibration import LogisticCurve
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.halves import image_halves
+from trainer.evaluation.relevance import Relevance, fit_relevance
+from trainer.evaluation.truth import Truth
+from trainer.exporting.self_test import self_test_pictures
+from trainer.labels.class_words import ClassWords
+from trainer.words import read_word_space
+
+__all__ = ["Description", "Measured", "calibration_of", "export_bundle", "export_measured", "read_word_table"]
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a manifest tells besides what is measured: names, provenance, and how pictures become features."""
+
+    name: str
+    display_name: str
+    command: str
+    licenses: tuple[License, ...]
+    input_size: int
+    resize: Resize = Resize.CENTER_CROP
+    feature_layer: str = ""
+
+
+def read_word_table(folder: Path) -> WordTable:
+    """Reads words.txt, words.npy and taggable.npy; without the last, every word may be a tag.
+
+    Raises:
+        WordSpaceMissing: a file is not there, or they do not match.
+    """
+    space = read_word_space(folder)
+    file = folder / "taggable.npy"
+    taggable = np.load(file) if file.exists() else np.ones(len(space.words), dtype=np.bool_)
+    if len(taggable) != len(space.words):
+        raise WordSpaceMissing(f"{file} is about {len(taggable)} words, and words.txt has {len(space.words)}.")
+    return WordTable(space.words, space.vectors, taggable)
+
+
+def calibration_of(relevance: Relevance) -> Calibration:
+    """A bundle's curves and thresholds."""
+    return Calibration(
+        _logistic(relevance.text_to_image),
+        _logistic(relevance.tag),
+        _logistic(relevance.image_to_image),
+        relevance.searches.min_relevance,
+        relevance.tags.min_relevance,
+    )
+
+
+def export_measured(
+    target: Path,
+    backbone: Path,
+    head: Path,
+    words: Path,
+    images: Iterable[LabelledFile],
+    classes: Sequence[ClassWords],
+    nearest_kinds: int,
+    description: Description,
+    on_left_out: Callable[[str], None] = lambda image: None,
+) -> Manifest:
+    """Decodes the images as the embedder would, measures, and writes the bundle.
+
+    ``on_left_out`` hears of each image that cannot be read, or that has not one label: its key, a tab, why.
+
+    Raises:
+        TrainingSetUnusable: an image has a class that is not among ``classes``, none can be measured, or a class has a
+            word that gets no vector.
+        FileExistsError: there is something at the target.
+    """
+    table = read_word_table(words)
+    vocabulary_of(table).vectors([word for each in classes for word in each.words])  # before the images, not after
+    position = {each.name: number for number, each in enumerate(classes)}
+    pixels, labels = [], []
+    for image in images:
+        if len(image.labels) != 1:
+            on_left_out(f"{image.key}\tIt has {len(image.labels)} labels, and is measured by one.")
+            continue
+        if image.label not in position:
+            raise TrainingSetUnusable(
+                f"{image.key} is of {image.label!r}, which the labels do not have. Add the class."
+            )
+        try:
+            pixels.append(decode(image.content, size=description.input_size, resize=description.resize).pixels)
+        except ImageError as error:
+            on_left_out(f"{image.key}\t{error}")
+            continue
+        labels.append(position[image.label])
+    if not labels:
+        raise TrainingSetUnusable(
+            "None of the images can be measured: each is unreadable, or has not exactly one label."
+        )
+    seen = Measured(np.stack(pixels), np.array(labels, dtype=np.int64), tuple(classes))
+    return export_bundle(target, backbone, head, table, seen, nearest_kinds, description)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n) labels into ``classes``.
+
+    ``typical`` (n): the images that the curves are fitted on; None means all.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[ClassWords, ...]
+    typical: NDArray[np.bool_] | None = None
+
+
+def export_bundle(
+    target: Path,
+    backbone: Path,
+    head: Path,
+    words: WordTable,
+    measured: Measured,
+    nearest_kinds: int,
+    description: Description,
+) -> Manifest:
+    """Measures and writes the bundle.
+
+    Raises:
+        FileExistsError: there is something at the target.
+        BundleDamaged: what was given does not open as a bundle.
+    """
+    network = Network(backbone, head, input_size=description.input_size, feature_layer=description.feature_layer)
+    pixels = measured.pixels
+    vectors = np.concatenate([network(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)])
+    truth = Truth(vectors, measured.labels, measured.classes)
+    vocabulary = vocabulary_of(words)
+    typical = slice(None) if measured.typical is None else measured.typical
+    fitted = Truth(vectors[typical], measured.labels[typical], measured.classes)
+    relevance = fit_relevance(fitted, vocabulary, words.taggable, image_halves(pixels[typical]))
+    evaluation = evaluate(truth, vocabulary, words.taggable, nearest_kinds)
+    manifest = Manifest(
+        id="",
+        display_name=description.display_name,
+        input_size=description.input_size,
+        resize=description.resize,
+        feature_dimension=network.feature_dimension,
+        feature_layer=description.feature_layer,
+        word_count=len(words.words),
+        calibration=calibration_of(relevance),
+        files=(),
+        create_time=datetime.now(UTC),
+        command=description.command,
+        licenses=description.licenses,
+        metrics={**evaluation.metrics(), **_effects(relevance)},
+    )
+    content = BundleContent(backbone, head, words, self_test_pictures(description.input_size))
+    return write_bundle(description.name, content, manifest, target)
+
+
+def _effects(relevance: Relevance) -> dict[str, float]:
+    return {
+        "unanswerable_empty": relevance.searches.empty,
+        "right_images_kept": relevance.searches.kept,
+        "wrong_tags_left_out": relevance.tags.empty,
+        "right_tags_kept": relevance.tags.kept,
+    }
+
+
+def _logistic(curve: LogisticCurve) -> Logistic:
+    return Logistic(curve.slope, curve.offset)

@@ -1,0 +1,168 @@
+"""The commands from a pretrained network to features: backbone, features, and the cache's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trainer.backbones.applications import APPLICATIONS
+from trainer.features.caches import Cached, cache_folder, clean, list_caches, shared_folder
+from trainer.one_sentence import one_sentence
+from trainer.progress import progress_bar
+
+__all__ = ["app", "print_left_out"]
+
+app = typer.Typer()
+cache_app = typer.Typer(no_args_is_help=True, help="Feature caches: what there is, and removing what is not used.")
+app.add_typer(cache_app, name="cache")
+console = Console()
+
+Sources = Annotated[
+    list[Path],
+    typer.Argument(help="A folder per class, tar files of such, JSONL or CSV of paths and labels, or Pascal VOC."),
+]
+Caches = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Folder of all feature caches; $SEMSEARCH_DATA/cache/features if left out."),
+]
+
+
+@app.command()
+@one_sentence
+def backbone(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(APPLICATIONS)}.")],
+    out: Annotated[Path, typer.Option(help="The .keras file to write.")],
+    weights: Annotated[
+        str, typer.Option(help="`imagenet` (Keras downloads them), a file as Keras offers it, or `random`.")
+    ] = "imagenet",
+    input_size: Annotated[int | None, typer.Option(min=32, help="Edge of its pictures, if not as trained.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of random weights.")] = 0,
+) -> None:
+    """Write a network of keras.applications as a backbone: uint8 pixels in, features out."""
+    from trainer.backbones.building import build_backbone, save_backbone
+
+    network = build_backbone(name, weights, seed, input_size)
+    save_backbone(network, out)
+    console.print(f"{out}: pictures of {network.input_shape[1]} pixels → {network.output_shape[-1]:,} features")
+
+
+@app.command()
+@one_sentence
+def features(
+    images: Sources,
+    backbone: Annotated[Path, typer.Option(help="A .keras file, uint8 pixels in and features out, or a .tflite one.")],
+    out: Annotated[Path, typer.Option(help="Folder for the feature set and the list of images left out.")],
+    input_size: Annotated[
+        int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
+    ] = None,
+    feature_layer: Annotated[str, typer.Option(help="Tensor of a .tflite file that the features are.")] = "",
+    validation: Annotated[
+        list[Path] | None, typer.Option(help="Data set for validation only; may be repeated.")
+    ] = None,
+    validation_share: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share for validation where no image has a side, by content.")
+    ] = 0.1,
+    cache: Caches = None,
+    name: Annotated[str, typer.Option(help="Name of the feature set in the folder.")] = "training",
+) -> None:
+    """Run the backbone over labelled images; what it has seen before is not computed again."""
+    from trainer.data_sets.labelled_file import LabelledFile
+    from trainer.data_sets.reading import read_images
+    from trainer.data_sets.survey import check_classes, survey
+    from trainer.features.cache import CacheSpec, FeatureCache
+    from trainer.features.computing import VIEWS, LabelledImage, Undecodable, compute_features
+    from trainer.features.extractors import extractor_of
+    from trainer.features.files import write_feature_set
+
+    left_out: list[str] = []
+
+    def read() -> Iterator[LabelledFile]:
+        yield from read_images(images)
+        yield from read_images(validation or (), "validation")
+
+    def shown() -> Iterator[LabelledFile]:
+        for image in read():
+            if image.labels:
+                yield image
+            else:
+                left_out.append(f"{image.key}\tIts annotation has no object, so it has no label.")
+            progress.advance(task)
+
+    def refuse(image: LabelledImage, error: Undecodable) -> None:
+        left_out.append(f"{image.key}\t{error}")
+
+    known = survey(read(), validation_share)
+    extractor = extractor_of(backbone, input_size, feature_layer)
+    spec = CacheSpec(extractor.name, tuple(VIEWS), extractor.dimension)
+    folder = cache_folder(cache or shared_folder(), spec)
+    with FeatureCache(folder, spec) as opened, progress_bar(console) as progress:
+        task = progress.add_task("images", total=known.images, note="")
+        computed = compute_features(
+            shown(), known.names, extractor, opened, on_undecodable=refuse, validation=known.validation
+        )
+    print_left_out(left_out, out / "unreadable.txt")
+    check_classes(known.names, computed.distinct_images())
+    write_feature_set(out / f"{name}.npz", computed, folder)
+    validates = int(sum(computed.validation)) if computed.validation is not None else 0
+    console.print(
+        f"{len(computed):,} images of {len(known.names)} classes in {out / f'{name}.npz'}, {validates:,} for validation"
+    )
+
+
+@cache_app.command("list")
+@one_sentence
+def list_(cache: Caches = None) -> None:
+    """List the feature caches with their sizes."""
+    root = cache or shared_folder()
+    caches = list(list_caches(root))
+    _print(caches)
+    console.print(f"{sum(each.bytes for each in caches) / 2**20:,.1f} MiB in {root}")
+
+
+@cache_app.command("clean")
+@one_sentence
+def clean_(
+    keep_days: Annotated[int, typer.Option(min=0, help="Keep what was used in so many days; 0 keeps nothing.")] = 30,
+    cache: Caches = None,
+) -> None:
+    """Remove feature caches that no run has used for a while; they can always be computed again."""
+    removed, in_use = clean(cache or shared_folder(), timedelta(days=keep_days))
+    _print(removed)
+    console.print(f"{sum(each.bytes for each in removed) / 2**20:,.1f} MiB removed")
+    if in_use:
+        console.print(f"{len(in_use)} left, as a process writes to them")
+
+
+def print_left_out(images: Sequence[str], file: Path | None = None) -> None:
+    """Say how many images were left out and name the first; write all into the file, or remove that of a run before.
+
+    ``images``: a key, a tab, and why, each.
+
+    Raises:
+        NotWritten: the disk is full or refuses.
+    """
+    from trainer.runs import write_lines
+
+    if file is not None:
+        write_lines(file, images)
+    if images:
+        for each in images[:3]:
+            key, _, why = each.partition("\t")
+            console.print(f"left out: {key} ({why})", markup=False)
+        console.print(f"{len(images):,} images were left out{f', see {file}' if file else ''}", markup=False)
+
+
+def _print(caches: Sequence[Cached]) -> None:
+    table = Table("backbone", "images", "MiB", "last used", "folder")
+    for each in caches:
+        table.add_row(
+            each.spec.extractor, f"{each.images:,}", f"{each.bytes / 2**20:,.1f}",
+            f"{each.last_used:%Y-%m-%d %H:%M}", each.folder.name,
+        )  # fmt: skip
+    console.print(table)

@@ -1,0 +1,238 @@
+"""Runs a backbone over labelled images once, into a feature cache.
+
+Contract: a picture is decoded and resized by the embedder's own code, so that what is trained is what serves; an
+image already in the cache is neither decoded nor computed again. An image that cannot be decoded is reported and left
+out, since one bad file must not cost an hour's work. What is computed is on disk after every batch.
+
+All cores are kept busy: threads decode the next batches while one thread runs the network on this one and the caller's
+reads files and writes features. Order and results are those of one thread doing it all, and memory is bounded: at most
+`_AHEAD` batches are decoded and not yet computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import TrainingSetUnusable
+from trainer.features.cache import FeatureCache
+
+__all__ = ["VIEWS", "Extractor", "FeatureSet", "LabelledImage", "Undecodable", "compute_features"]
+
+Pixels = NDArray[np.uint8]
+T = TypeVar("T")
+
+_AHEAD = 2
+
+VIEWS: Mapping[str, Callable[[Pixels], Pixels]] = {
+    "plain": lambda pixels: pixels,
+    "mirrored": lambda pixels: pixels[:, ::-1],
+}
+"""Ways to look at a square picture (size, size, 3). The first is how the embedder sees it."""
+
+
+class LabelledImage(Protocol):
+    """An image file: where it was found, and the names of its classes."""
+
+    @property
+    def key(self) -> str:
+        """Where it was found."""
+
+    @property
+    def content(self) -> bytes:
+        """The file's bytes."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The names of its classes: one or several."""
+
+
+class Undecodable(Exception):
+    """Raised by an extractor's ``decode`` for bytes that are no picture."""
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A backbone ready to run.
+
+    ``name`` identifies network and preprocessing; ``decode`` gives (size, size, 3) RGB or raises Undecodable;
+    ``network`` maps (n, size, size, 3) uint8 to (n, dimension) float32.
+    """
+
+    name: str
+    dimension: int
+    decode: Callable[[bytes], Pixels]
+    network: Callable[[Pixels], NDArray[np.float32]]
+    input_size: int
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Labelled images as features: rows of a cache, nothing copied until asked for.
+
+    ``cache``: (rows, views, dimension), possibly memory-mapped. ``rows``: (images,) int64. ``labels``: (images, most)
+    int64, positions in ``names``, and -1 after the last label of an image that has fewer than the most.
+    ``validation``: (images,), which images are not for training; None where nothing says so.
+    """
+
+    cache: NDArray[np.floating[Any]]
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+    validation: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def views(self) -> int:
+        """Views of each image."""
+        return int(self.cache.shape[1])
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a feature vector."""
+        return int(self.cache.shape[2])
+
+    def distinct_images(self) -> Iterator[tuple[list[str], bool]]:
+        """Yields the class names of each image, copies once, and whether it is for validation."""
+        for place in np.unique(self.rows, return_index=True)[1]:
+            named = [self.names[label] for label in self.labels[place] if label >= 0]
+            yield named, self.validation is not None and bool(self.validation[place])
+
+    def take(self, images: NDArray[np.int64], views: NDArray[np.int64] | int = 0) -> NDArray[np.float32]:
+        """The features of some images, each in one view: (n, dimension) float32."""
+        return np.asarray(self.cache[self.rows[images], views], dtype=np.float32)
+
+
+def compute_features(
+    images: Iterable[LabelledImage],
+    names: Sequence[str],
+    extractor: Extractor,
+    cache: FeatureCache,
+    batch_size: int = 64,
+    on_undecodable: Callable[[LabelledImage, Undecodable], None] = lambda image, error: None,
+    validation: Collection[bytes] | None = None,
+) -> FeatureSet:
+    """Fill the cache with the images' features and return them, in the images' order.
+
+    ``validation``: the digests of the images that are not for training; None leaves it open.
+
+    Raises:
+        TrainingSetUnusable: no image could be decoded, or one has a class that is not among ``names``.
+        NotWritten: the disk is full; what was computed before is kept.
+    """
+    number_of = {name: number for number, name in enumerate(names)}
+    keys: list[bytes] = []
+    labels: list[list[int]] = []
+    for seen in _in_order(images, extractor, cache, batch_size):
+        if seen.undecodable:
+            on_undecodable(seen.image, seen.undecodable)
+            continue
+        unknown = [label for label in seen.image.labels if label not in number_of]
+        if unknown:
+            raise TrainingSetUnusable(f"An image has the class {unknown[0]!r}, which is not among the labels.")
+        keys.append(seen.digest)
+        labels.append([number_of[label] for label in seen.image.labels])
+    if not keys:
+        raise TrainingSetUnusable("There is no readable image in the data set, so there is nothing to learn from.")
+    most = max(map(len, labels))
+    padded = np.array([[*each, *[-1] * (most - len(each))] for each in labels], dtype=np.int64)
+    validates = None if validation is None else np.array([key in validation for key in keys], dtype=np.bool_)
+    return FeatureSet(cache.memory_map(), cache.rows_of(keys), padded, tuple(names), validates)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An image and its digest; its pixels if it is not in the cache, or why it has none."""
+
+    image: LabelledImage
+    digest: bytes
+    pixels: Pixels | None = None
+    undecodable: Undecodable | None = None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Images in order, and the features (n, views, dimension) of those that are new, with their digests."""
+
+    images: Sequence[_Seen]
+    keys: Sequence[bytes]
+    features: NDArray[np.float32]
+
+
+def _in_order(
+    images: Iterable[LabelledImage], extractor: Extractor, cache: FeatureCache, batch_size: int
+) -> Iterator[_Seen]:
+    """Yields every image once its features are in the cache, or once it is known to have none."""
+    compute = _Network(extractor, cache)
+    waiting: deque[Future[_Batch]] = deque()
+    with (
+        ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as decoders,
+        ThreadPoolExecutor(1, thread_name_prefix="network") as network,
+    ):
+        try:
+            for chunk in _chunks(images, batch_size):
+                looked_at = [decoders.submit(_look, image, extractor, cache) for image in chunk]
+                waiting.append(network.submit(compute, looked_at))
+                if len(waiting) > _AHEAD:
+                    yield from _kept(waiting.popleft().result(), cache)
+            while waiting:
+                yield from _kept(waiting.popleft().result(), cache)
+        finally:
+            network.shutdown(wait=False, cancel_futures=True)
+            decoders.shutdown(wait=False, cancel_futures=True)
+
+
+def _look(image: LabelledImage, extractor: Extractor, cache: FeatureCache) -> _Seen:
+    digest = hashlib.sha256(image.content).digest()
+    if digest in cache:
+        return _Seen(image, digest)
+    try:
+        return _Seen(image, digest, extractor.decode(image.content))
+    except Undecodable as error:
+        return _Seen(image, digest, undecodable=error)
+
+
+class _Network:
+    """Computes batches one after the other; an image that is there twice, in any of them, is computed once."""
+
+    def __init__(self, extractor: Extractor, cache: FeatureCache) -> None:
+        self._extractor = extractor
+        self._views = [VIEWS[view] for view in cache.spec.views]
+        self._shape = cache.spec.row_shape
+        self._computed: set[bytes] = set()
+
+    def __call__(self, looked_at: Sequence[Future[_Seen]]) -> _Batch:
+        images = [each.result() for each in looked_at]
+        new = {
+            each.digest: each.pixels for each in images if each.pixels is not None and each.digest not in self._computed
+        }
+        self._computed.update(new)
+        bare = [_Seen(each.image, each.digest, undecodable=each.undecodable) for each in images]
+        if not new:
+            return _Batch(bare, (), np.empty((0, *self._shape), np.float32))
+        seen = np.stack([view(picture) for picture in new.values() for view in self._views])
+        return _Batch(bare, tuple(new), self._extractor.network(seen).reshape(-1, *self._shape))
+
+
+def _kept(batch: _Batch, cache: FeatureCache) -> Sequence[_Seen]:
+    """The images of a batch, its features written."""
+    if batch.keys:
+        cache.append(batch.keys, batch.features)
+    return batch.images
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

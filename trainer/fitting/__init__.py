@@ -1,0 +1,1 @@
+"""Fitting a head: features of a backbone onto the vectors of labels."""
