@@ -17,7 +17,7 @@ from index_service.engines.contract import Tuned
 __all__ = ["KS", "PLAN_FILE", "Plan", "Point", "UnusablePlan"]
 
 PLAN_FILE = "plan.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # How many neighbours the measured searches ask for; what is asked for between and beyond is interpolated.
 KS = (10, 100)
 # The sample is small: aim so far beyond the recall that is asked for, as a share of what is missing to 1.
