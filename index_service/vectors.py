@@ -20,6 +20,8 @@ MAX_DISTANCE = 2.0
 _PRODUCT_CELLS = 16 * 2**20
 # A component is rounded by at most 2⁻²⁴ of itself, so a length by no more.
 _LENGTH_TOLERANCE = 1e-6
+# To rank so many more costs less than to sift them.
+_HARDLY_MORE = 16
 # Above this share of rows, multiplying all of them beats gathering those that count.
 _GATHER_SHARE = 0.25
 
@@ -93,7 +95,7 @@ def nearest_of(query: Vectors, k: int, rows: Vectors, positions: Positions) -> P
         rows: float32 (n, dimension).
         positions: int (m,).
     """
-    if len(positions) <= k:
+    if len(positions) <= k + _HARDLY_MORE:
         return positions
     chosen: Positions = positions[_leading(rows[positions] @ query, k, _margin(rows.shape[1]))]
     return chosen

@@ -6,7 +6,7 @@ have one thread: that of the client, and in the service that of the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +20,7 @@ from benchmarks.index.built import Built, build
 from benchmarks.index.contenders.contract import Contender
 from benchmarks.index.measure import Competitor, effort_for, race
 from benchmarks.index.memory import Memory
-from benchmarks.index.results import EngineFigures, Row, Size, in_process, over_grpc
+from benchmarks.index.results import PEERS, EngineFigures, Row, Size, in_process, like, over_grpc
 from benchmarks.index.truth import recall
 from benchmarks.index.vectors import Corpus, K
 from index_service.definition import EngineKind
@@ -69,11 +69,17 @@ def measure(corpus: Corpus, plan: Plan, tell: Callable[[str], None]) -> Size:
         tell("tuning")
         stack.enter_context(threadpool_limits(1))
         corpus.rows[:, 0].sum()  # all pages are in memory, so that they do not count for whom they are compared with
-        entrants = [entrant for contender, its in built for entrant in _tuned(corpus, contender, its, plan.target)]
+        entrants: list[_Entrant] = []
+        goals: dict[str, dict[str, float]] = {contender.name: {} for contender in plan.contenders}
+        for engine in data if "planner" in plan.own_parts else ():
+            clone = stack.enter_context(service.cloned(service.data_of(data[engine])))
+            entrants.append(_planner(stack, corpus, engine, data[engine], clone))
+            found = [entrants[-1].competitor.search(query) for query in corpus.tuning.vectors]
+            goals.get(PEERS[engine.value], {})[like(engine.value)] = recall(found, corpus.tuning, corpus.rows)
+        for contender, its in built:
+            goal = {f"recall ≥ {plan.target:g}": plan.target} | goals[contender.name]
+            entrants.extend(_tuned(corpus, contender, its, goal))
         for engine in data:
-            if "planner" in plan.own_parts:
-                clone = stack.enter_context(service.cloned(service.data_of(data[engine])))
-                entrants.append(_planner(stack, corpus, engine, data[engine], clone))
             if "service" in plan.own_parts:
                 entrant, figures[engine] = _service(stack, corpus, engine, data[engine], figures[engine])
                 entrants.append(entrant)
@@ -103,14 +109,16 @@ def _raced(
     return tuple(rows)
 
 
-def _tuned(corpus: Corpus, contender: Contender, built: Built, target: float) -> list[_Entrant]:
-    """Opens a contender; one with a knob races at the least effort that reaches the recall, and perhaps at its own."""
+def _tuned(corpus: Corpus, contender: Contender, built: Built, goals: Mapping[str, float]) -> list[_Entrant]:
+    """Opens a contender; one with a knob races at the least effort for each recall, by its name, and at its own."""
     before = Memory.of()
     searcher = contender.open(corpus.rows_file, built.folder)
     efforts: dict[str, int | None] = {contender.name: None}
     if contender.efforts:
-        least = effort_for(searcher, contender.efforts, corpus.tuning, corpus.rows, target)
-        efforts = {f"{contender.name}, recall ≥ {target:g}": least}
+        efforts = {
+            f"{contender.name}, {goal}": effort_for(searcher, contender.efforts, corpus.tuning, corpus.rows, target)
+            for goal, target in goals.items()
+        }
         if contender.default_effort is not None:
             efforts[f"{contender.name}, default"] = contender.default_effort
     search = partial(searcher.nearest, k=K)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["EngineFigures", "Row", "Size", "in_process", "over_grpc"]
+__all__ = ["PEERS", "EngineFigures", "Row", "Size", "in_process", "like", "over_grpc"]
+
+# The library within each engine that proposes, and which is also measured by itself.
+PEERS = {"annoy": "Annoy", "hnsw": "usearch", "exact": "numpy"}
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,8 @@ def in_process(engine: str) -> str:
 def over_grpc(engine: str) -> str:
     """Names the service with an engine in the table."""
     return f"{engine} engine, gRPC"
+
+
+def like(engine: str) -> str:
+    """Names the recall that the planner with an engine had."""
+    return f"recall as the {engine} engine"

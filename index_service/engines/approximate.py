@@ -7,6 +7,7 @@ count (deleted rows crowd out the others), all rows are compared; so an answer i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,10 @@ from index_service.engines.planning import Plan
 from index_service.vectors import Mask, Positions, Vectors, nearest, nearest_of
 
 __all__ = ["ApproximateSearcher", "Proposer"]
+
+
+# Most searches ask for the same; page sizes and recalls that people choose are few.
+_REMEMBERED = 256
 
 
 class Proposer(Protocol):
@@ -37,6 +42,7 @@ class ApproximateSearcher:
         self._vectors = vectors
         self._proposer = proposer
         self._plan = plan
+        self._effort = lru_cache(_REMEMBERED)(plan.effort)
         self._held_out: Positions = np.array(plan.held_out, dtype=np.intp)
         self._held_out_vectors: Vectors = vectors[self._held_out]  # a copy: they lie scattered
 
@@ -45,7 +51,7 @@ class ApproximateSearcher:
         count = int(np.count_nonzero(counting))
         # Where a tenth of the rows counts, one must look as deep as for ten times as many.
         depth = k * len(counting) // max(1, count)
-        effort = None if recall >= 1 or count <= k else self._plan.effort(depth, recall, len(queries))
+        effort = None if recall >= 1 or count <= k else self._effort(depth, recall, len(queries))
         if effort is None:
             return Found(nearest(queries, k, self._vectors, counting), compared_all=True)
         kept = self._proposer.reranked(k, effort)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ def build_graph(vectors_file: Path, folder: Path, target: float, threads: float,
         rows = np.setdiff1d(np.arange(start, min(start + _CHUNK, len(vectors))), held_out, assume_unique=True)
         graph.add(rows, vectors[rows], threads=max(0, int(threads)))
         progress(min(start + _CHUNK, len(vectors)))
+    plan = make_plan(vectors, held_out, Graph(graph), FIRST_EXPANSION, vectors.shape[1], target, _ASTRAY)
+    # A graph can still grow, unlike a forest: then no search has to compare them beside it.
+    graph.add(held_out, vectors[held_out], threads=max(0, int(threads)))
     graph.save(str(folder / GRAPH))
-    opened = Graph.open(folder, vectors.shape[1])
-    make_plan(vectors, held_out, opened, FIRST_EXPANSION, vectors.shape[1], target, _ASTRAY).write(folder)
+    replace(plan, held_out=()).write(folder)
