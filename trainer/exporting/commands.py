@@ -36,9 +36,10 @@ def export(
     synonyms: Synonyms = None,
     nearest_kinds: NearestKinds = 2,
 ) -> None:
-    """Measure a head and write everything as a bundle that the embedder serves."""
+    """Measure a head, write everything as a bundle that the embedder serves, and try searches on it."""
     from trainer.data_sets.reading import read_images
     from trainer.exporting.export import Description, export_measured
+    from trainer.exporting.tables import print_searches
     from trainer.features.extractors import extractor_of
     from trainer.labels.class_words import class_words_of_names, read_class_words, with_synonyms
 
@@ -48,8 +49,9 @@ def export(
     size = extractor_of(backbone, input_size, feature_layer).input_size
     description = Description(name, title, "python -m trainer export", (), size, feature_layer=feature_layer)
     left_out: list[str] = []
-    manifest = export_measured(
+    exported = export_measured(
         out, backbone, head, words, read_images(images), classes, nearest_kinds, description, left_out.append
     )
     print_left_out(left_out)
-    console.print(f"{manifest.id} in {out}")
+    print_searches(console, exported.searches, exported.hits)
+    console.print(f"{exported.manifest.id} in {out}")
