@@ -71,6 +71,8 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"baselines: fitted on {data.training:,} training images"
     if data.trained_on:
         yield f"{data.trained_on:,} images were left out because training saw them"
+    if data.unlabelled:
+        yield f"{data.unlabelled:,} images were left out because they have no label"
     if data.unreadable:
         yield f"{len(data.unreadable):,} images could not be read: {', '.join(data.unreadable[:_WORST])}"
     for column in report.columns:

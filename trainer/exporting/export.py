@@ -97,7 +97,7 @@ def export_measured(
 ) -> Exported:
     """Decodes the images as the embedder would, measures, and writes the bundle.
 
-    ``on_left_out`` hears of each image that cannot be read, or that has not one label: its key, a tab, why.
+    ``on_left_out`` hears of each image that cannot be read, or that has no label: its key, a tab, why.
 
     Raises:
         TrainingSetUnusable: an image has a class that is not among ``classes``, none can be measured, or a class has a
@@ -161,7 +161,7 @@ def export_bundle(
     written = write_bundle(
         description.name, content, manifest, target, lambda bundle: searches.append(smoke_search(bundle, measured))
     )
-    return Exported(written, searches[0], beside_chance(evaluation))
+    return Exported(written, searches[0], beside_chance(evaluation, truth))
 
 
 def _effects(relevance: Relevance) -> dict[str, float]:

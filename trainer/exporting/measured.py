@@ -13,13 +13,14 @@ from embedder_service.images import Resize, decode
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import TrainingSetUnusable
 from trainer.labels.class_words import ClassWords
+from trainer.labels.padding import padded_labels
 
 __all__ = ["Measured", "read_measured"]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n) labels into ``classes``.
+    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n, most) labels, as ``Truth`` has them.
 
     ``typical`` (n): the images that the curves are fitted on; None means all. ``keys`` (n): where each was found; may
     be empty.
@@ -35,6 +36,10 @@ class Measured:
         """What people know an image by."""
         return self.keys[image] if self.keys else f"picture {image + 1}"
 
+    def words(self, image: int) -> tuple[str, ...]:
+        """The words of the classes that an image shows."""
+        return tuple(self.classes[label].word for label in self.labels[image] if label >= 0)
+
 
 def read_measured(
     images: Iterable[LabelledFile],
@@ -45,7 +50,7 @@ def read_measured(
 ) -> Measured:
     """Decode labelled images.
 
-    ``on_left_out`` hears of each image that cannot be read, or that has not one label: its key, a tab, why.
+    ``on_left_out`` hears of each image that cannot be read, or that has no label: its key, a tab, why.
 
     Raises:
         TrainingSetUnusable: an image has a class that is not among ``classes``, or none can be measured.
@@ -53,22 +58,18 @@ def read_measured(
     position = {each.name: number for number, each in enumerate(classes)}
     pixels, labels, keys = [], [], []
     for image in images:
-        if len(image.labels) != 1:
-            on_left_out(f"{image.key}\tIt has {len(image.labels)} labels, and is measured by one.")
+        if not image.labels:
+            on_left_out(f"{image.key}\tIt has no label.")
             continue
-        if image.label not in position:
-            raise TrainingSetUnusable(
-                f"{image.key} is of {image.label!r}, which the labels do not have. Add the class."
-            )
+        if unknown := [label for label in image.labels if label not in position]:
+            raise TrainingSetUnusable(f"{image.key} is of {unknown[0]!r}, which the labels do not have. Add the class.")
         try:
             pixels.append(decode(image.content, size=input_size, resize=resize).pixels)
         except ImageError as error:
             on_left_out(f"{image.key}\t{error}")
             continue
-        labels.append(position[image.label])
+        labels.append([position[label] for label in image.labels])
         keys.append(image.key)
     if not labels:
-        raise TrainingSetUnusable(
-            "None of the images can be measured: each is unreadable, or has not exactly one label."
-        )
-    return Measured(np.stack(pixels), np.array(labels, dtype=np.int64), tuple(classes), keys=tuple(keys))
+        raise TrainingSetUnusable("None of the images can be measured: each is unreadable, or has no label.")
+    return Measured(np.stack(pixels), padded_labels(labels), tuple(classes), keys=tuple(keys))

@@ -23,8 +23,10 @@ from embedder_service.text.query import Term
 from embedder_service.text.vocabulary import Vocabulary
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.errors import BundleUnsearchable
+from trainer.evaluation.baselines import hit_by_chance
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.tagging import nearest_tags, taggable_words
+from trainer.evaluation.truth import Truth
 from trainer.exporting.measured import Measured
 
 __all__ = ["Found", "HitsBesideChance", "SmokeSearch", "beside_chance", "smoke_search"]
@@ -88,32 +90,32 @@ def smoke_search(bundle: Bundle, measured: Measured) -> SmokeSearch:
             "The bundle cannot be searched: its vectors of pictures are zero or not numbers, so nothing is near to "
             "them. Train the head again, with a lower learning rate."
         )
-    labels = [measured.classes[number].word for number in measured.labels]
-    asked, unknown = _embedded(tuple(dict.fromkeys(labels[image] for image in (*chosen, *range(len(labels))))), bundle)
+    labels = [measured.words(image) for image in (*chosen.tolist(), *range(len(measured.labels)))]
+    asked, unknown = _embedded(tuple(dict.fromkeys(word for each in labels for word in each)), bundle)
     words, queries = list(asked)[:_QUERIES], np.stack(list(asked.values())[:_QUERIES])
     calibration, names = bundle.manifest.calibration, [measured.name(int(image)) for image in chosen]
     vocabulary = vocabulary_of(bundle.words)
     tags = taggable_words(vocabulary, bundle.words.taggable)
-    found = _nearest(queries, vectors, _FOUND, names, [labels[image] for image in chosen], calibration.text_to_image)
+    found = _nearest(queries, vectors, _FOUND, names, list(map(", ".join, labels)), calibration.text_to_image)
     tagged = _nearest(vectors[:_QUERIES], vocabulary.vectors(tags), _TAGS, tags, None, calibration.tags)
     return SmokeSearch(
         dict(zip(words, found, strict=True)), dict(zip(names, tagged, strict=False)), unknown, len(chosen)
     )
 
 
-def beside_chance(evaluation: Evaluation) -> HitsBesideChance:
-    """hit@5 of all pictures beside chance; of fewer than ten classes hit@2, of fewer than four hit@1."""
+def beside_chance(evaluation: Evaluation, truth: Truth) -> HitsBesideChance:
+    """hit@5 of all pictures of the truth beside chance; of fewer than ten classes hit@2, of fewer than four hit@1."""
     k = max(k for k in (1, 2, 5) if k == 1 or k <= evaluation.classes / 2)
-    chance = k / evaluation.classes
+    chance = hit_by_chance(truth, k)
     margin = _DEVIATIONS * sqrt(chance * (1 - chance) / evaluation.images)
     return HitsBesideChance(k, evaluation.word_hits[k], chance, margin)
 
 
 def _by_turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first pictures of each class, then the second ones, and so on: at most ``_PICTURES``."""
+    """The first pictures of each class, by their first labels, then the second ones: at most ``_PICTURES``."""
     turn = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        images = np.flatnonzero(labels == label)
+    for label in np.unique(labels[:, 0]):
+        images = np.flatnonzero(labels[:, 0] == label)
         turn[images] = np.arange(len(images))
     return np.argsort(turn, kind="stable")[:_PICTURES].astype(np.int64)
 

@@ -129,4 +129,4 @@ def _seen(
         labels.append(position[image.label])
         named.append(network(pixels[-1][np.newaxis])[0].argmax() == class_of[image.label])
         on_image()
-    return Measured(np.stack(pixels), np.array(labels, np.int64), classes, np.array(named, np.bool_))
+    return Measured(np.stack(pixels), np.array(labels, np.int64)[:, None], classes, np.array(named, np.bool_))

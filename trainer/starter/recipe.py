@@ -231,7 +231,7 @@ def _make_bundle(files: _Files, bundle: Path, description: Description) -> None:
         files.backbone,
         files.head,
         read_word_table(files.words),
-        Measured(pixels, pictures.labels, classes),
+        Measured(pixels, pictures.labels[:, None], classes),
         NEAREST_KINDS,
         description,
     )

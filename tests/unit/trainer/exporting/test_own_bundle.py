@@ -161,7 +161,7 @@ def test_a_bundle_that_cannot_be_searched_is_refused_and_leaves_nothing_behind(
 def test_words_that_the_embedder_does_not_find_are_told_and_a_bundle_without_others_is_refused(folder: Path) -> None:
     bundle = open_bundle(folder / "bundle")
     pixels = np.random.default_rng(0).integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
-    measured = Measured(pixels, np.arange(6) % 3, CLASSES)
+    measured = Measured(pixels, np.arange(6)[:, None] % 3, CLASSES)
     told = tuple(word.title() if word == "sea" else word for word in bundle.words.words)
     searches = smoke_search(replace(bundle, words=replace(bundle.words, words=told)), measured)
     assert searches.unknown == ("sea",)
@@ -248,6 +248,32 @@ def test_evaluate_takes_a_jsonl_of_paths_and_labels(folder: Path) -> None:
     (folder / "truth.jsonl").write_text("\n".join(lines) + "\n")
     arguments = ("--bundle", folder / "bundle", "--labels", folder / "labels.json", "--json")
     assert json.loads(done("evaluate", folder / "truth.jsonl", *arguments))["metrics"]["images"] == 12
+
+
+def test_images_of_several_labels_are_measured_by_each_of_them(folder: Path, tmp_path: Path) -> None:
+    shown = {"red": "red|green", "green": "green", "blue": "blue"}
+    for source in ("unseen", "training"):
+        lines = [f"{folder}/{source}/{name}/{number}.png,{shown[name]}" for name in CHANNELS for number in range(8)]
+        (tmp_path / f"{source}.csv").write_text("path,labels\n" + "\n".join(lines) + "\n")
+    (tmp_path / "training.csv").write_text((tmp_path / "training.csv").read_text().replace("red/0.png", "red/9.png"))
+    labels = ("--labels", folder / "labels.json")
+    arguments = ("--bundle", folder / "bundle", *labels, "--training", tmp_path / "training.csv", "--json")
+    measured = json.loads(done("evaluate", tmp_path / "unseen.csv", *arguments))
+    assert (measured["metrics"]["images"], measured["metrics"]["hit@1"]) == (24, 1)
+    [found] = measured["bundles"].values()
+    relevant = {word: each["relevant"] for word, each in found["queries"]["label"].items()}
+    assert relevant == {"tomato": 8, "sea": 8, "leaf": 16}
+    columns = {column["name"]: column["metrics"] for column in measured["columns"]}
+    assert columns["chance"]["hit@1"] == pytest.approx((8 * 2 + 16) / 24 / 3)
+    assert columns["softmax"]["hit@1"] == 1
+    out = done(
+        "export", "--backbone", folder / "backbone.keras", "--input-size", SIZE,
+        "--head", folder / "run" / "head.keras", "--words", folder / "words", *labels,
+        "--images", tmp_path / "unseen.csv", "--out", tmp_path / "bundle",
+    )  # fmt: skip
+    assert "left out" not in out
+    assert "(tomato, leaf)" in out
+    assert open_bundle(tmp_path / "bundle").manifest.metrics["images"] == 24
 
 
 def test_a_bundle_is_never_written_over(folder: Path) -> None:
