@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trainer.exporting.weights import Weights
 from trainer.features.commands import print_left_out
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
 from trainer.one_sentence import one_sentence
@@ -35,11 +36,15 @@ def export(
     labels: Labels = None,
     synonyms: Synonyms = None,
     nearest_kinds: NearestKinds = 2,
+    weights: Annotated[
+        Weights, typer.Option(help="float16 halves the networks' files, int8 quarters the backbone's (as .tflite).")
+    ] = Weights.AS_IS,
 ) -> None:
     """Measure a head, write everything as a bundle that the embedder serves, and try searches on it."""
     from trainer.data_sets.reading import read_images
     from trainer.exporting.export import Description, export_measured
-    from trainer.exporting.tables import print_searches
+    from trainer.exporting.smoke_search import beside_chance
+    from trainer.exporting.tables import print_searches, print_weights
     from trainer.features.extractors import extractor_of
     from trainer.labels.class_words import class_words_of_names, read_class_words, with_synonyms
 
@@ -47,11 +52,15 @@ def export(
     named = read_class_words(labels) if labels else class_words_of_names(known)
     classes = with_synonyms(named, synonyms)
     size = extractor_of(backbone, input_size, feature_layer).input_size
-    description = Description(name, title, "python -m trainer export", (), size, feature_layer=feature_layer)
+    command = "python -m trainer export" + ("" if weights is Weights.AS_IS else f" --weights {weights}")
+    description = Description(name, title, command, (), size, feature_layer=feature_layer)
     left_out: list[str] = []
     exported = export_measured(
-        out, backbone, head, words, read_images(images), classes, nearest_kinds, description, left_out.append
+        out, backbone, head, words, read_images(images), classes, nearest_kinds, description, left_out.append, weights
     )
     print_left_out(left_out)
-    print_searches(console, exported.searches, exported.hits)
+    networks = exported.networks
+    if exported.given:
+        print_weights(console, exported.given, networks, weights)
+    print_searches(console, exported.searches, beside_chance(networks.evaluation, networks.truth))
     console.print(f"{exported.manifest.id} in {out}")

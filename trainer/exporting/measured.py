@@ -40,6 +40,14 @@ class Measured:
         """The words of the classes that an image shows."""
         return tuple(self.classes[label].word for label in self.labels[image] if label >= 0)
 
+    def by_turns(self, most: int) -> NDArray[np.int64]:
+        """The first image of each class, by first labels, then the second ones, and so on, up to so many."""
+        turn = np.empty(len(self.labels), dtype=np.int64)
+        for label in np.unique(self.labels[:, 0]):
+            images = np.flatnonzero(self.labels[:, 0] == label)
+            turn[images] = np.arange(len(images))
+        return np.argsort(turn, kind="stable")[:most].astype(np.int64)
+
 
 def read_measured(
     images: Iterable[LabelledFile],

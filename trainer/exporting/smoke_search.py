@@ -83,7 +83,7 @@ def smoke_search(bundle: Bundle, measured: Measured) -> SmokeSearch:
     Raises:
         BundleUnsearchable: the embedder understands no class's word, or the network gives vectors without a direction.
     """
-    chosen = _by_turns(measured.labels)
+    chosen = measured.by_turns(_PICTURES)
     vectors = bundle.network(measured.pixels[chosen])
     if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
         raise BundleUnsearchable(
@@ -109,15 +109,6 @@ def beside_chance(evaluation: Evaluation, truth: Truth) -> HitsBesideChance:
     chance = hit_by_chance(truth, k)
     margin = _DEVIATIONS * sqrt(chance * (1 - chance) / evaluation.images)
     return HitsBesideChance(k, evaluation.word_hits[k], chance, margin)
-
-
-def _by_turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first pictures of each class, by their first labels, then the second ones: at most ``_PICTURES``."""
-    turn = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels[:, 0]):
-        images = np.flatnonzero(labels[:, 0] == label)
-        turn[images] = np.arange(len(images))
-    return np.argsort(turn, kind="stable")[:_PICTURES].astype(np.int64)
 
 
 def _embedded(words: tuple[str, ...], bundle: Bundle) -> tuple[dict[str, Floats], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""What an export tells people: searches on the bundle."""
+"""What an export tells people: searches on the bundle, and what smaller weights cost."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from trainer.evaluation.figures import shown
+from trainer.exporting.networks import MeasuredNetworks, cosines
 from trainer.exporting.smoke_search import Found, HitsBesideChance, SmokeSearch
 
-__all__ = ["print_searches"]
+__all__ = ["print_searches", "print_weights"]
+
+_FIGURES = ("hit@1", "hit@5", "word_hit@1", "label_precision@10", "image_precision@10", "tagged@5")
 
 
 def print_searches(console: Console, searches: SmokeSearch, hits: HitsBesideChance) -> None:
@@ -37,6 +41,21 @@ def print_searches(console: Console, searches: SmokeSearch, hits: HitsBesideChan
             "written all the same. Is the head of this backbone, and of these words and labels? Was it trained enough?",
             markup=False,
         )
+
+
+def print_weights(console: Console, given: MeasuredNetworks, smaller: MeasuredNetworks, name: str) -> None:
+    """Prints the networks with smaller weights beside those they were made from."""
+    table = Table("", "as given", name, title="What smaller weights cost", title_justify="left")
+    sides = given, smaller
+    table.add_row("backbone and head, MB", *(f"{each.bytes / 1e6:,.1f}" for each in sides))
+    for figure in _FIGURES:
+        values = [each.evaluation.metrics().get(figure) for each in sides]
+        table.add_row(figure, *(shown(figure, value) for value in values))
+    near = cosines(given, smaller)
+    table.add_row("cosine to the vector as given, mean", "", f"{near.mean():.4f}")
+    table.add_row("cosine to the vector as given, worst", "", f"{near.min():.4f}")
+    table.add_row("ms a picture alone, on this machine", *(f"{each.milliseconds:.1f}" for each in sides))
+    console.print(table)
 
 
 def _told(found: Iterable[Found]) -> str:

@@ -158,6 +158,20 @@ def test_a_bundle_that_cannot_be_searched_is_refused_and_leaves_nothing_behind(
     assert not (tmp_path / "made").exists() or not list((tmp_path / "made").iterdir())
 
 
+def test_smaller_weights_are_shown_beside_those_given_and_serve(folder: Path, tmp_path: Path) -> None:
+    out = done(
+        "export", "--backbone", folder / "backbone.keras", "--input-size", SIZE,
+        "--head", folder / "run" / "head.keras", "--words", folder / "words", "--labels", folder / "labels.json",
+        "--images", folder / "unseen", "--out", tmp_path / "bundle", "--weights", "int8",
+    )  # fmt: skip
+    rows = {cells[1].strip(): cells[2:4] for line in out.splitlines() if len(cells := line.split("│")) == 5}
+    assert [float(cell) for cell in rows["hit@1"]] == [1, 1]
+    assert float(rows["cosine to the vector as given, worst"][1]) > 0.98
+    assert all(float(cell) > 0 for cell in rows["ms a picture alone, on this machine"])
+    manifest = open_bundle(tmp_path / "bundle").manifest
+    assert (manifest.backbone, manifest.command) == ("backbone.tflite", "python -m trainer export --weights int8")
+
+
 def test_words_that_the_embedder_does_not_find_are_told_and_a_bundle_without_others_is_refused(folder: Path) -> None:
     bundle = open_bundle(folder / "bundle")
     pixels = np.random.default_rng(0).integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
