@@ -48,7 +48,7 @@ def smaller_weights(
                 "float16, which is for the head alone then."
             )
         quantised = smaller[0].with_suffix(TFLITE)
-        quantised.write_bytes(_int8(backbone, pixels))
+        quantised.write_bytes(_int8(backbone, pixels, folder / "saved"))
         return quantised, smaller[1]
     shutil.copyfile(backbone, smaller[0])
     if backbone.suffix != TFLITE:
@@ -63,10 +63,12 @@ def _halve(file: Path) -> None:
         raise BackboneUnusable(f"{file.name} cannot be kept as float16: {error}. Leave --weights out.") from error
 
 
-def _int8(backbone: Path, pixels: NDArray[np.uint8]) -> bytes:
+def _int8(backbone: Path, pixels: NDArray[np.uint8], saved: Path) -> bytes:
     # A file for pictures of any size gets the one that it serves.
     seen = keras.Input(pixels.shape[1:], batch_size=1, dtype="uint8", name="pixels")
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(seen, load_network(backbone)(seen)))
+    # What converts a Keras network itself prints every tensor of it.
+    keras.Model(seen, load_network(backbone)(seen)).export(saved, verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([picture[None]] for picture in pixels)
     try:

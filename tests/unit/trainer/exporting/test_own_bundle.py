@@ -166,6 +166,7 @@ def test_smaller_weights_are_shown_beside_those_given_and_serve(folder: Path, tm
     )  # fmt: skip
     rows = {cells[1].strip(): cells[2:4] for line in out.splitlines() if len(cells := line.split("│")) == 5}
     assert [float(cell) for cell in rows["hit@1"]] == [1, 1]
+    assert out.startswith("What smaller weights cost")
     assert float(rows["cosine to the vector as given, worst"][1]) > 0.98
     assert all(float(cell) > 0 for cell in rows["ms a picture alone, on this machine"])
     manifest = open_bundle(tmp_path / "bundle").manifest
