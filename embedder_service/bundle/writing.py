@@ -59,8 +59,8 @@ def write_bundle(
 ) -> Manifest:
     """Writes the bundle at `target`, which must not exist, and returns its manifest with id and files filled in.
 
-    `manifest.feature_layer` is taken as it is; which kind of backbone it has, the content says. `check` sees the bundle
-    opened, before it takes its place; what it raises leaves nothing behind.
+    `manifest.feature_layer` and `pixel_scale` are taken as they are; which kind of backbone it has, the content says.
+    `check` sees the bundle opened, before it takes its place; what it raises leaves nothing behind.
 
     Raises:
         FileExistsError: there is something at the target; a bundle is never changed.
@@ -101,6 +101,7 @@ def _write_files(folder: Path, content: BundleContent, manifest: Manifest) -> No
         folder / HEAD,
         input_size=manifest.input_size,
         feature_layer=manifest.feature_layer,
+        pixel_scale=manifest.pixel_scale,
     )
     rows = np.linspace(0, len(words.words) - 1, min(SELF_TEST_WORDS, len(words.words))).astype(int)
     np.savez(

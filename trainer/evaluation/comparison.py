@@ -107,7 +107,9 @@ def compare(asked: Asked) -> Report:
 
 def _extractor(folder: Path) -> Extractor:
     manifest = peek(folder)
-    return extractor_of(folder / manifest.backbone, manifest.input_size, manifest.feature_layer, manifest.resize)
+    return extractor_of(
+        folder / manifest.backbone, manifest.input_size, manifest.feature_layer, manifest.resize, manifest.pixel_scale
+    )
 
 
 def _training(asked: Asked, extractor: Extractor) -> TrainingSet:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
 from trainer.exporting.weights import Weights
 from trainer.features.commands import print_left_out
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
@@ -31,6 +32,8 @@ def export(
         int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
     ] = None,
     feature_layer: Annotated[str, typer.Option(help="Tensor of a .tflite backbone that the features are.")] = "",
+    pixel_mean: PixelMean = "",
+    pixel_std: PixelStd = "",
     name: Annotated[str, typer.Option(help="Name of the bundle: lower-case letters, digits, '.', '_', '-'.")] = "own",
     title: Annotated[str, typer.Option(help="What people see of it.")] = "Own model",
     labels: Labels = None,
@@ -51,9 +54,10 @@ def export(
     known = {} if labels else dict.fromkeys(label for image in read_images(images) for label in image.labels)
     named = read_class_words(labels) if labels else class_words_of_names(known)
     classes = with_synonyms(named, synonyms)
-    size = extractor_of(backbone, input_size, feature_layer).input_size
+    scale = pixel_scale_of(backbone, pixel_mean, pixel_std)
+    size = extractor_of(backbone, input_size, feature_layer, pixel_scale=scale).input_size
     command = "python -m trainer export" + ("" if weights is Weights.AS_IS else f" --weights {weights}")
-    description = Description(name, title, command, (), size, feature_layer=feature_layer)
+    description = Description(name, title, command, (), size, feature_layer=feature_layer, pixel_scale=scale)
     left_out: list[str] = []
     exported = export_measured(
         out, backbone, head, words, read_images(images), classes, nearest_kinds, description, left_out.append, weights

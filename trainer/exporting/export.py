@@ -19,6 +19,7 @@ from embedder_service.bundle.reading import WordTable
 from embedder_service.bundle.writing import BundleContent, write_bundle
 from embedder_service.images import Resize
 from embedder_service.network import Network
+from embedder_service.pixel_scale import PixelScale
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import WordSpaceMissing
@@ -50,6 +51,7 @@ class Description:
     input_size: int
     resize: Resize = Resize.CENTER_CROP
     feature_layer: str = ""
+    pixel_scale: PixelScale | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def export_bundle(
         resize=description.resize,
         feature_dimension=networks.feature_dimension,
         feature_layer=description.feature_layer,
+        pixel_scale=description.pixel_scale,
         word_count=len(words.words),
         calibration=calibration_of(relevance),
         files=(),
@@ -170,7 +173,13 @@ def export_bundle(
 
 
 def _network(backbone: Path, head: Path, description: Description) -> Network:
-    return Network(backbone, head, input_size=description.input_size, feature_layer=description.feature_layer)
+    return Network(
+        backbone,
+        head,
+        input_size=description.input_size,
+        feature_layer=description.feature_layer,
+        pixel_scale=description.pixel_scale,
+    )
 
 
 def _effects(relevance: Relevance) -> dict[str, float]:

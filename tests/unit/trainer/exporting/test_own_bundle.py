@@ -12,9 +12,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from embedder_service.bundle.reading import open_bundle
+from embedder_service.pixel_scale import PixelScale
 from tests.own_bundle import CHANNELS, CLASSES, SIZE, done, make_own_bundle, run
 from trainer.errors import BundleUnsearchable
 from trainer.exporting.measured import Measured
@@ -171,6 +173,34 @@ def test_smaller_weights_are_shown_beside_those_given_and_serve(folder: Path, tm
     assert all(float(cell) > 0 for cell in rows["ms a picture alone, on this machine"])
     manifest = open_bundle(tmp_path / "bundle").manifest
     assert (manifest.backbone, manifest.command) == ("backbone.tflite", "python -m trainer export --weights int8")
+
+
+def test_a_float_tflite_backbone_wants_the_scale_of_its_pixels_which_goes_into_the_bundle(
+    folder: Path, tmp_path: Path
+) -> None:
+    numbers = keras.Input((SIZE, SIZE, 3))
+    network = keras.Model(numbers, keras.layers.GlobalAveragePooling2D()(numbers))
+    (tmp_path / "net.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    backbone = ("--backbone", tmp_path / "net.tflite")
+    out = ("--out", tmp_path / "out", "--cache", tmp_path / "caches")
+    code, _, error = run("features", folder / "unseen", *backbone, *out)
+    assert code == 1
+    assert "--pixel-mean 127.5 --pixel-std 127.5 for −1…1" in error
+    code, _, error = run("features", folder / "unseen", *backbone, *out, "--pixel-mean", "0,0")
+    assert code == 1
+    assert "tell no scale" in error
+    scale = ("--pixel-mean", "127.5", "--pixel-std", "127.5,127.5,127.5")
+    done("features", folder / "unseen", *backbone, *out, *scale)
+    done(
+        "export", *backbone, "--head", folder / "run" / "head.keras", "--words", folder / "words",
+        "--labels", folder / "labels.json", "--images", folder / "unseen", "--out", tmp_path / "bundle", *scale,
+    )  # fmt: skip
+    bundle = open_bundle(tmp_path / "bundle")
+    assert bundle.manifest.pixel_scale == PixelScale((127.5,), (127.5,) * 3)
+    assert bundle.manifest.metrics["hit@1"] == 1
+    pixels = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+    expected = open_bundle(folder / "bundle").network(pixels)
+    np.testing.assert_allclose(bundle.network(pixels), expected, atol=1e-4)
 
 
 def test_words_that_the_embedder_does_not_find_are_told_and_a_bundle_without_others_is_refused(folder: Path) -> None:
