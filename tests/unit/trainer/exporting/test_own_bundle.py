@@ -241,11 +241,12 @@ def test_a_report_has_baselines_other_bundles_plots_and_a_card(folder: Path, tmp
         "export", *backbone, "--head", folder / "run" / "head.keras", "--words", folder / "words", *labels,
         "--images", folder / "unseen", "--out", other, "--name", "other",
     )  # fmt: skip
-    done(
+    out = done(
         "evaluate", tmp_path / "images", "--bundle", folder / "bundle", *labels,
         "--training", folder / "training", "--training-cap", 10, "--unseen", tmp_path / "unseen.json",
         "--compare", other, "--wordnet", tmp_path / "nowhere", "--out", tmp_path / "report",
     )  # fmt: skip
+    assert "…" not in out, "a figure's name is cut off"
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["data"]["trained_on"] == 1
     assert report["data"]["images"] == 24
