@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from embedder_service.pixel_scale import PixelScale
 from embedder_service.tflite_backbone import TfliteBackbone
 
 __all__ = ["TFLITE", "Network"]
@@ -30,8 +31,16 @@ TFLITE = ".tflite"
 class Network:
     """A backbone, a head and L2 normalisation."""
 
-    def __init__(self, backbone: Path, head: Path, *, input_size: int, feature_layer: str = "") -> None:
-        """Reads a .keras or a .tflite backbone and a .keras head; `feature_layer` is for .tflite (see there).
+    def __init__(
+        self,
+        backbone: Path,
+        head: Path,
+        *,
+        input_size: int,
+        feature_layer: str = "",
+        pixel_scale: PixelScale | None = None,
+    ) -> None:
+        """Reads a .keras or a .tflite backbone and a .keras head; the last two are for .tflite (see there).
 
         Raises:
             OSError, ValueError, TypeError, KeyError, RuntimeError: they cannot be read, or do not fit together.
@@ -39,7 +48,9 @@ class Network:
         last = keras.models.load_model(head, compile=False)
         self._features: TfliteBackbone | None = None
         if backbone.suffix == TFLITE:
-            self._features = TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer)
+            self._features = TfliteBackbone(
+                backbone, input_size=input_size, feature_layer=feature_layer, pixel_scale=pixel_scale
+            )
             self.feature_dimension = self._features.feature_dimension
             signature = tf.TensorSpec((None, self.feature_dimension), tf.float32)
 

@@ -1,7 +1,8 @@
 """Backbones in .tflite files: the one module of the embedder that knows LiteRT.
 
-Contract: uint8 (n, size, size, 3) RGB → float32 (n, d), quantised features as the numbers that they stand for. A call
-may come from any one thread at a time.
+Contract: uint8 (n, size, size, 3) RGB → float32 (n, d), quantised features as the numbers that they stand for. A file
+takes pixels as they are, or float32 on a scale that is not in the file and has to be told. A call may come from any one
+thread at a time.
 
 The file takes one image at a time, so a batch is a loop, and the threads work within an image: MobileNetV2 (int8,
 224 px) took 14.4 ms an image with one thread and 7.3 with two on 2 cores. Interpreters beside each other would leave
@@ -18,6 +19,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from embedder_service.pixel_scale import PixelScale, PixelScaleMissing
+
 __all__ = ["TfliteBackbone"]
 
 _MOST_THREADS = 4  # more wait for each other: an image is little work
@@ -26,12 +29,15 @@ _MOST_THREADS = 4  # more wait for each other: an image is little work
 class TfliteBackbone:
     """A network that gives features; `feature_layer` names the tensor that they are, "" the network's output."""
 
-    def __init__(self, file: Path, *, input_size: int | None, feature_layer: str = "") -> None:
-        """Reads the file; an `input_size` of None takes what it says.
+    def __init__(
+        self, file: Path, *, input_size: int | None, feature_layer: str = "", pixel_scale: PixelScale | None = None
+    ) -> None:
+        """Reads the file; an `input_size` of None takes what it says. `pixel_scale` is for one that takes float32.
 
         Raises:
-            OSError, ValueError, RuntimeError: LiteRT cannot read it, it does not take uint8 pixels of that size, or it
-                has no such tensor.
+            PixelScaleMissing: it takes float32, and no `pixel_scale` is given.
+            OSError, ValueError, RuntimeError: LiteRT cannot read it, it does not take pixels of that size, or not uint8
+                where no `pixel_scale` is given, or it has no such tensor.
         """
         content = _with_output(file.read_bytes(), feature_layer) if feature_layer else file.read_bytes()
         self._interpreter = Interpreter(model_content=content, num_threads=min(os.cpu_count() or 1, _MOST_THREADS))
@@ -39,10 +45,14 @@ class TfliteBackbone:
         [taken] = self._interpreter.get_input_details()
         self.input_size = input_size or int(taken["shape"][1])
         wanted = [1, self.input_size, self.input_size, 3]
-        if taken["dtype"] is not np.uint8 or taken["shape"].tolist() != wanted:
-            raise ValueError(
-                f"{file.name} takes {taken['dtype'].__name__} {taken['shape'].tolist()}, not uint8 pixels {wanted}"
+        kind = np.float32 if pixel_scale else np.uint8
+        if taken["dtype"] is not kind or taken["shape"].tolist() != wanted:
+            missing = pixel_scale is None and taken["dtype"] is np.float32
+            raise (PixelScaleMissing if missing else ValueError)(
+                f"{file.name} takes {taken['dtype'].__name__} {taken['shape'].tolist()}, "
+                f"not {kind.__name__} pixels {wanted}"
             )
+        self._scale_pixels = pixel_scale
         given = self._interpreter.get_output_details()[0]
         self._input, self._output = taken["index"], given["index"]
         scale, self._zero_point = given["quantization"]
@@ -53,7 +63,8 @@ class TfliteBackbone:
         """Returns the features of a batch."""
         features = np.empty((len(pixels), self.feature_dimension), np.float32)
         for place in range(len(pixels)):
-            self._interpreter.set_tensor(self._input, pixels[place : place + 1])
+            image = pixels[place : place + 1]
+            self._interpreter.set_tensor(self._input, self._scale_pixels(image) if self._scale_pixels else image)
             self._interpreter.invoke()
             features[place] = self._interpreter.get_tensor(self._output).ravel()
         return (features - np.float32(self._zero_point)) * self._scale

@@ -16,6 +16,7 @@ from trainer.errors import EvaluationImpossible
 from trainer.evaluation.halves import image_halves
 from trainer.evaluation.truth import Truth
 from trainer.labels.class_words import ClassWords, Vocabulary
+from trainer.labels.padding import padded_labels
 from trainer.words import WordSpace
 
 __all__ = ["Embedded", "embed_truth", "vocabulary_of"]
@@ -33,7 +34,8 @@ class Embedded:
 
     ``positions``: (n), each image's place among all that were given. ``for_fitting``: (n), which images curves are
     fitted on, by ``image_halves``. ``features``: (n, d) of a backbone, or (n, 0) if none was given. ``unreadable``: the
-    keys of images that could not be read; ``trained_on``: how many were left out because training saw them.
+    keys of images that could not be read; ``trained_on``: how many were left out because training saw them;
+    ``unlabelled``: how many because they have no label.
     """
 
     truth: Truth
@@ -42,6 +44,7 @@ class Embedded:
     features: NDArray[np.float32]
     unreadable: tuple[str, ...] = ()
     trained_on: int = 0
+    unlabelled: int = 0
 
 
 def vocabulary_of(words: WordTable) -> Vocabulary:
@@ -58,7 +61,7 @@ def embed_truth(
     backbone: Backbone | None = None,
     trained_on: Collection[bytes] = frozenset(),
 ) -> Embedded:
-    """Embeds labelled images; the classes of the result are those that at least one image shows.
+    """Embeds images, each with one label or several; the classes of the result are those that at least one image shows.
 
     ``backbone``: gives features of the same pictures. ``trained_on``: digests of images that training saw, which are
     left out.
@@ -69,11 +72,14 @@ def embed_truth(
     by_name = {each.name: each for each in classes}
     manifest = bundle.manifest
     batches, names, positions, pixels, unreadable = _Batches(bundle, backbone), [], [], [], []
-    seen = 0
+    seen = unlabelled = 0
     for position, image in enumerate(images):
         on_image()
-        if image.label not in by_name:
-            raise EvaluationImpossible(f"The image {image.key} is of {image.label!r}, which the labels do not have.")
+        if unknown := [label for label in image.labels if label not in by_name]:
+            raise EvaluationImpossible(f"The image {image.key} is of {unknown[0]!r}, which the labels do not have.")
+        if not image.labels:
+            unlabelled += 1
+            continue
         if trained_on and image.digest in trained_on:
             seen += 1
             continue
@@ -82,7 +88,7 @@ def embed_truth(
         except ImageError:
             unreadable.append(image.key)
             continue
-        names.append(image.label)
+        names.append(image.labels)
         positions.append(position)
         if len(pixels) == _BATCH:
             batches.add(np.stack(pixels))
@@ -91,16 +97,17 @@ def embed_truth(
         batches.add(np.stack(pixels))
     if not names:
         raise EvaluationImpossible(
-            f"None of the images can be measured: {len(unreadable)} cannot be read, and training saw {seen}. "
-            "Check the folder or tar that was given."
+            f"None of the images can be measured: {len(unreadable)} cannot be read, {unlabelled} have no "
+            f"label, and training saw {seen}. Check the folder or tar that was given."
         )
-    shown = [name for name in by_name if name in set(names)]
+    all_shown = {name for each in names for name in each}
+    shown = [name for name in by_name if name in all_shown]
     number_of = {name: number for number, name in enumerate(shown)}
-    labels = np.array([number_of[name] for name in names], dtype=np.int64)
+    labels = padded_labels([[number_of[name] for name in each] for each in names])
     truth = Truth(np.concatenate(batches.vectors), labels, tuple(by_name[name] for name in shown))
     features = np.concatenate(batches.features) if backbone else np.empty((len(labels), 0), np.float32)
     halves, places = np.concatenate(batches.halves), np.array(positions, dtype=np.int64)
-    return Embedded(truth, places, halves, features, tuple(unreadable), seen)
+    return Embedded(truth, places, halves, features, tuple(unreadable), seen, unlabelled)
 
 
 class _Batches:

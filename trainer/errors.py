@@ -2,6 +2,7 @@
 
 TrainerError
 ├── BackboneUnusable        the pretrained network cannot be read, or is not one that gives feature vectors
+├── BundleUnsearchable      a bundle that was just made gives no answers to searches
 ├── CacheMismatch           a feature cache was made with another backbone, view or type
 ├── CacheInUse              another process is writing the same feature cache
 ├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
@@ -18,6 +19,7 @@ TrainerError
 
 __all__ = [
     "BackboneUnusable",
+    "BundleUnsearchable",
     "CacheInUse",
     "CacheMismatch",
     "EvaluationImpossible",
@@ -40,6 +42,10 @@ class TrainerError(Exception):
 
 class BackboneUnusable(TrainerError):
     """The pretrained network cannot be read, or is not one that gives feature vectors."""
+
+
+class BundleUnsearchable(TrainerError):
+    """A bundle that was just made gives no answers to searches."""
 
 
 class CacheMismatch(TrainerError):

@@ -10,6 +10,7 @@ from datetime import datetime
 from math import exp
 
 from embedder_service.images import Resize
+from embedder_service.pixel_scale import PixelScale
 
 __all__ = ["DIMENSION", "FORMAT_VERSION", "Calibration", "File", "License", "Logistic", "Manifest", "bundle_id"]
 
@@ -74,6 +75,7 @@ class Manifest:
     create_time: datetime
     backbone: str = "backbone.keras"  # or backbone.tflite
     feature_layer: str = ""  # tensor of a .tflite backbone that holds the features; empty means its output
+    pixel_scale: PixelScale | None = None  # what a .tflite backbone takes float32 pixels as; None means uint8
     command: str = ""
     dimension: int = DIMENSION
     licenses: tuple[License, ...] = ()

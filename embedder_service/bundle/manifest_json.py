@@ -10,6 +10,7 @@ from semsearch.bundle.v1 import manifest_pb2 as pb
 from embedder_service.bundle.manifest import FORMAT_VERSION, Calibration, File, License, Logistic, Manifest
 from embedder_service.errors import BundleDamaged, BundleTooNew
 from embedder_service.images import Resize
+from embedder_service.pixel_scale import PixelScale
 
 __all__ = [
     "HEAD",
@@ -75,11 +76,12 @@ def read_manifest(text: str) -> Manifest:
         or (backbone.feature_layer and file == KERAS_BACKBONE)
         or message.head.keras_file != HEAD
         or backbone.resize_mode not in _RESIZE
-        or backbone.preprocessing != pb.PREPROCESSING_NONE
+        or backbone.preprocessing not in {pb.PREPROCESSING_NONE, pb.PREPROCESSING_SCALE}
+        or (backbone.preprocessing == pb.PREPROCESSING_SCALE and file == KERAS_BACKBONE)
     ):
         raise BundleDamaged(
             f"manifest.json does not describe a bundle that this version serves: it wants {KERAS_BACKBONE} or "
-            f"{TFLITE_BACKBONE}, which begins with uint8 pixels, and {HEAD}. Make the bundle again with the trainer."
+            f"{TFLITE_BACKBONE}, which begins with pixels, and {HEAD}. Make the bundle again with the trainer."
         )
     calibration = message.calibration
     return Manifest(
@@ -100,6 +102,7 @@ def read_manifest(text: str) -> Manifest:
         create_time=message.create_time.ToDatetime(UTC),
         backbone=file,
         feature_layer=backbone.feature_layer,
+        pixel_scale=_pixel_scale(backbone),
         command=message.command,
         dimension=message.dimension,
         licenses=tuple(License(each.subject, each.spdx, each.source) for each in message.licenses),
@@ -111,15 +114,27 @@ def _backbone(manifest: Manifest) -> pb.Backbone:
     backbone = pb.Backbone(
         input_size=manifest.input_size,
         resize_mode=_RESIZE_MODE[manifest.resize],
-        preprocessing=pb.PREPROCESSING_NONE,
+        preprocessing=pb.PREPROCESSING_SCALE if manifest.pixel_scale else pb.PREPROCESSING_NONE,
         feature_layer=manifest.feature_layer,
         feature_dimension=manifest.feature_dimension,
     )
+    if manifest.pixel_scale:
+        backbone.pixel_means.extend(manifest.pixel_scale.mean)
+        backbone.pixel_deviations.extend(manifest.pixel_scale.deviation)
     if manifest.backbone == TFLITE_BACKBONE:
         backbone.tflite_file = manifest.backbone
     else:
         backbone.keras_file = manifest.backbone
     return backbone
+
+
+def _pixel_scale(backbone: pb.Backbone) -> PixelScale | None:
+    if backbone.preprocessing == pb.PREPROCESSING_NONE:
+        return None
+    try:
+        return PixelScale(tuple(backbone.pixel_means), tuple(backbone.pixel_deviations))
+    except ValueError as error:
+        raise BundleDamaged(f"manifest.json tells no scale of pixels: {error}. Fetch the bundle again.") from error
 
 
 def to_calibration(calibration: Calibration) -> pb.Calibration:

@@ -80,6 +80,7 @@ def open_bundle(folder: Path) -> Bundle:
             folder / HEAD,
             input_size=manifest.input_size,
             feature_layer=manifest.feature_layer,
+            pixel_scale=manifest.pixel_scale,
         )
         tolerance = TFLITE_TOLERANCE if manifest.backbone == TFLITE_BACKBONE else TOLERANCE
         _self_test(folder / SELF_TEST, words, network, tolerance)

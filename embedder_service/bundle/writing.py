@@ -2,7 +2,7 @@
 
 1. All files are written into a temporary folder beside the target, and fsynced.
 2. Their checksums make the id; the manifest is written last, and fsynced.
-3. The folder is opened as the embedder would open it: what does not pass is not kept.
+3. The folder is opened as the embedder would open it, and the caller may look at it: what does not pass is not kept.
 4. The folder is renamed to its place, and the parent is fsynced.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from embedder_service.bundle.manifest_json import (
     WORDS,
     write_manifest,
 )
-from embedder_service.bundle.reading import MANIFEST, SELF_TEST, WordTable, open_bundle
+from embedder_service.bundle.reading import MANIFEST, SELF_TEST, Bundle, WordTable, open_bundle
 from embedder_service.durable_files import publish, sha256, sync
 from embedder_service.network import TFLITE, Network
 
@@ -49,10 +50,17 @@ class BundleContent:
     test_pixels: NDArray[np.uint8]
 
 
-def write_bundle(name: str, content: BundleContent, manifest: Manifest, target: Path) -> Manifest:
+def write_bundle(
+    name: str,
+    content: BundleContent,
+    manifest: Manifest,
+    target: Path,
+    check: Callable[[Bundle], None] = lambda bundle: None,
+) -> Manifest:
     """Writes the bundle at `target`, which must not exist, and returns its manifest with id and files filled in.
 
-    `manifest.feature_layer` is taken as it is; which kind of backbone it has, the content says.
+    `manifest.feature_layer` and `pixel_scale` are taken as they are; which kind of backbone it has, the content says.
+    `check` sees the bundle opened, before it takes its place; what it raises leaves nothing behind.
 
     Raises:
         FileExistsError: there is something at the target; a bundle is never changed.
@@ -74,7 +82,7 @@ def write_bundle(name: str, content: BundleContent, manifest: Manifest, target: 
         folder.chmod(0o755)
         for path in (*folder.iterdir(), folder):
             sync(path)
-        open_bundle(folder)
+        check(open_bundle(folder))
         publish(folder, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -93,6 +101,7 @@ def _write_files(folder: Path, content: BundleContent, manifest: Manifest) -> No
         folder / HEAD,
         input_size=manifest.input_size,
         feature_layer=manifest.feature_layer,
+        pixel_scale=manifest.pixel_scale,
     )
     rows = np.linspace(0, len(words.words) - 1, min(SELF_TEST_WORDS, len(words.words))).astype(int)
     np.savez(

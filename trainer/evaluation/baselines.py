@@ -13,13 +13,13 @@ what it has no answer to is left out, not counted as nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import lgamma
+from math import comb, lgamma
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.evaluation.evaluate import HIERARCHICAL, HITS, TAGS, classification, evaluate, label_targets
-from trainer.evaluation.hierarchy import Hierarchy, nearest_classes
+from trainer.evaluation.hierarchy import Hierarchy, near_to
 from trainer.evaluation.ranking import top
 from trainer.evaluation.searches import FIRST_PAGE, Searches, image_precision
 from trainer.evaluation.softmax import fit_softmax
@@ -28,9 +28,10 @@ from trainer.evaluation.truth import Truth
 from trainer.labels.class_words import Vocabulary
 from trainer.labels.space import unit_rows
 
-__all__ = ["Features", "Ground", "chance", "conse", "conse_vectors", "feature_baselines"]
+__all__ = ["Features", "Ground", "chance", "conse", "conse_vectors", "feature_baselines", "hit_by_chance"]
 
 CONSE_CLASSES = 10
+_CHUNK = 512
 
 Floats = NDArray[np.float32]
 Metrics = dict[str, float]
@@ -49,7 +50,10 @@ class Ground:
 
 @dataclass(frozen=True)
 class Features:
-    """A backbone's features, (n, d), of the measured images, and of training images with their classes' numbers."""
+    """A backbone's features, (n, d), of the measured images, and of training images with their classes' numbers.
+
+    A training image with several labels is there once for each: what is fitted knows one class an image.
+    """
 
     measured: Floats
     training: Floats
@@ -67,11 +71,11 @@ def feature_baselines(ground: Ground, features: Features) -> dict[str, Metrics]:
     nearness = np.full((len(truth.labels), len(truth.classes)), -np.inf, dtype=np.float32)
     measured = unit_rows(features.measured - centre)
     nearness[:, shown] = measured @ unit_rows(sums).T
-    same_class = {f"image_precision@{FIRST_PAGE}": image_precision(measured, truth.labels)}
+    same_class = {f"image_precision@{FIRST_PAGE}": image_precision(replace(truth, vectors=measured))}
     return {
-        "softmax": classification(probabilities, truth.labels, ground.hierarchy),
+        "softmax": classification(probabilities, truth.shows, ground.hierarchy),
         "ConSE": conse(ground, probabilities),
-        "nearest class mean": classification(nearness, truth.labels, ground.hierarchy) | same_class,
+        "nearest class mean": classification(nearness, truth.shows, ground.hierarchy) | same_class,
     }
 
 
@@ -93,24 +97,35 @@ def chance(ground: Ground, searches: Searches) -> Metrics:
     """What figures come to if every order is equally likely. ``searches``: whose queries are asked."""
     truth, count = ground.truth, len(ground.truth.classes)
     images = len(truth.labels)
-    figures: Metrics = {f"hit@{k}": min(1.0, k / count) for k in HITS}
-    figures |= {f"word_hit@{k}": min(1.0, k / count) for k in HITS}
+    hits = {k: hit_by_chance(truth, k) for k in HITS}
+    figures: Metrics = {f"hit@{k}": hit for k, hit in hits.items()} | {f"word_hit@{k}": hit for k, hit in hits.items()}
     for k in HIERARCHICAL:
-        near = nearest_classes(ground.hierarchy.distances, k).sum(axis=1)
-        figures[f"hierarchical_precision@{k}"] = float(near[truth.labels].mean() / count)
+        near = near_to(truth.shows, ground.hierarchy, k).sum(axis=1)
+        figures[f"hierarchical_precision@{k}"] = float(near.mean() / count)
     for sort, queries in searches.queries.items():
         relevant = np.array([query.relevant for query in queries])
         figures[f"{sort}_precision@{FIRST_PAGE}"] = _precision(relevant, images)
         figures[f"{sort}_map"] = float(np.mean([_average_precision(int(each), images) for each in relevant]))
-    same = np.bincount(truth.labels)[truth.labels] - 1
+    parts = np.array_split(np.arange(images), -(-images // _CHUNK))
+    same = np.concatenate([truth.alike(part).sum(axis=1) for part in parts]) - 1
     if same.any():
         figures[f"image_precision@{FIRST_PAGE}"] = _precision(same[same > 0], images - 1)
     tags = taggable_words(ground.vocabulary, ground.taggable)
-    right = right_tags(truth.classes, tags).sum(axis=1)
+    right = right_tags(truth.classes, tags)
+    counts = truth.of_classes(right[:, right.any(axis=0)]).sum(axis=1)
     for k in TAGS:
-        found = np.array([1 - _none_of(int(each), len(tags), k) for each in right])
-        figures[f"tagged@{k}"] = float(found[truth.labels].mean())
+        found = [1 - _none_of(int(each), len(tags), k) for each in counts]
+        figures[f"tagged@{k}"] = float(np.mean(found))
     return figures
+
+
+def hit_by_chance(truth: Truth, k: int) -> float:
+    """hit@k of a random order of the classes: of an image with one label, k of them."""
+    classes = len(truth.classes)
+    labels, images = np.unique(truth.shows.sum(axis=1), return_counts=True)
+    orders, drawn = comb(classes, min(k, classes)), min(k, classes)
+    hits = [(orders - comb(classes - int(each), drawn)) / orders for each in labels]
+    return float(np.dot(hits, images / len(truth.labels)))
 
 
 def _precision(relevant: NDArray[np.int64], images: int) -> float:

@@ -134,13 +134,13 @@ def evaluate_photos(
 
     nouns = WordNet.read(wordnet)
     opened = open_bundle(bundle)
-    names = dict.fromkeys(photo.label for photo in read_photos(photos))
+    names = dict.fromkeys(photo.labels[0] for photo in read_photos(photos))
     with progress_bar(Console(stderr=True)) as progress:
         task = progress.add_task("photos", total=None, note="")
         truth = embed_truth(
             opened, read_photos(photos), class_words_of_names(names), lambda: progress.advance(task)
         ).truth
-    senses = senses_of([truth.classes[label].name for label in truth.labels], nouns)
+    senses = senses_of([truth.classes[label].name for label in truth.labels[:, 0]], nouns)
     figures = measure_photos(truth.vectors, senses, vocabulary_of(opened.words), opened.words.taggable, nouns)
     if json_output:
         print(as_json(opened.manifest.id, figures))  # noqa: T201
@@ -172,7 +172,9 @@ def _classes(images: list[Path], labels: Path | None, synonyms: Path | None) -> 
 
     if labels is not None:
         return with_synonyms(read_class_words(labels), synonyms)
-    return with_synonyms(class_words_of_names(dict.fromkeys(image.label for image in read_images(images))), synonyms)
+    return with_synonyms(
+        class_words_of_names(dict.fromkeys(label for image in read_images(images) for label in image.labels)), synonyms
+    )
 
 
 def _wordnet(folder: Path) -> WordNet | None:

@@ -99,6 +99,7 @@ def compare(asked: Asked) -> Report:
         reporting=int((~embedded.for_fitting).sum()),
         unreadable=(*embedded.unreadable, *(training.unreadable if training else ())),
         trained_on=embedded.trained_on,
+        unlabelled=embedded.unlabelled,
         training=len(training.names) if training else 0,
     )
     return Report(data, tuple(columns), tuple(bundles))
@@ -106,7 +107,9 @@ def compare(asked: Asked) -> Report:
 
 def _extractor(folder: Path) -> Extractor:
     manifest = peek(folder)
-    return extractor_of(folder / manifest.backbone, manifest.input_size, manifest.feature_layer, manifest.resize)
+    return extractor_of(
+        folder / manifest.backbone, manifest.input_size, manifest.feature_layer, manifest.resize, manifest.pixel_scale
+    )
 
 
 def _training(asked: Asked, extractor: Extractor) -> TrainingSet:
@@ -137,11 +140,11 @@ def _baseline(name: str, ground: Ground, metrics: dict[str, float]) -> Column:
 
 def _feature_columns(embedded: Embedded, ground: Ground, training: TrainingSet) -> list[Column]:
     position = {each.name: number for number, each in enumerate(ground.truth.classes)}
-    known = np.array([name in position for name in training.names], dtype=np.bool_)
-    labels = np.array([position[name] for name in training.names if name in position], dtype=np.int64)
+    fitted = [(row, position[name]) for row, names in enumerate(training.names) for name in names if name in position]
+    rows, labels = np.array(fitted, dtype=np.int64).reshape(-1, 2).T
     if len(np.unique(labels)) < 2:
         raise EvaluationImpossible("The training images show fewer than two of the classes. Check --training.")
-    features = Features(embedded.features, training.features[known], labels)
+    features = Features(embedded.features, training.features[rows], labels)
     return [_baseline(name, ground, metrics) for name, metrics in feature_baselines(ground, features).items()]
 
 

@@ -1,8 +1,8 @@
 """How well a space finds what it should: the measures of an evaluation, over vectors.
 
 Contract: vectors are unit rows; a query is its word's own vector, as the services answer it; an image is relevant to
-a word if the word is its class's label or one of its kinds. Nothing here knows files or networks, so a head in
-training and a bundle as served are measured by the same code.
+a word if the word is the label of a class it shows or one of its kinds. Nothing here knows files or networks, so a head
+in training and a bundle as served are measured by the same code.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ def evaluate(
     return Evaluation(
         images=len(truth.labels),
         classes=len(truth.classes),
-        classified=classification(scores, truth.labels, hierarchy or hierarchy_of(truth.classes)),
-        word_hits=hit_at(HITS, truth.vectors @ words.T, truth.labels),
+        classified=classification(scores, truth.shows, hierarchy or hierarchy_of(truth.classes)),
+        word_hits=hit_at(HITS, truth.vectors @ words.T, truth.shows),
         searches=search(truth, vocabulary),
-        image_precision=image_precision(truth.vectors, truth.labels),
+        image_precision=image_precision(truth),
         tagged=tagged_at(TAGS, truth, vocabulary, taggable),
     )
 
@@ -95,8 +95,8 @@ def label_targets(truth: Truth, vocabulary: Vocabulary, nearest_kinds: int) -> N
     return np.stack([vocabulary.label_vector(each, nearest_kinds) for each in truth.classes])
 
 
-def classification(scores: Floats, labels: NDArray[np.int64], hierarchy: Hierarchy) -> dict[str, float]:
-    """Flat hit@k and hierarchical precision@k of classes' scores, (images, classes), whatever gave them."""
-    flat = {f"hit@{k}": share for k, share in hit_at(HITS, scores, labels).items()}
-    near = hierarchical_precision_at(HIERARCHICAL, scores, labels, hierarchy)
+def classification(scores: Floats, right: NDArray[np.bool_], hierarchy: Hierarchy) -> dict[str, float]:
+    """Flat hit@k and hierarchical precision@k of classes' scores, whatever gave them; both (images, classes)."""
+    flat = {f"hit@{k}": share for k, share in hit_at(HITS, scores, right).items()}
+    near = hierarchical_precision_at(HIERARCHICAL, scores, right, hierarchy)
     return flat | {f"hierarchical_precision@{k}": share for k, share in near.items()}

@@ -19,7 +19,7 @@ from trainer.evaluation.ranking import top
 from trainer.labels.class_words import ClassWords
 from trainer.starter.wordnet import Sense, WordNet
 
-__all__ = ["Hierarchy", "hierarchical_precision_at", "hierarchy_of", "nearest_classes", "sense_of"]
+__all__ = ["Hierarchy", "hierarchical_precision_at", "hierarchy_of", "near_to", "nearest_classes", "sense_of"]
 
 _ROOT = ""
 
@@ -73,14 +73,18 @@ def nearest_classes(distances: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
 
 
 def hierarchical_precision_at(
-    ks: Sequence[int], scores: NDArray[np.floating], truth: NDArray[np.int64], hierarchy: Hierarchy
+    ks: Sequence[int], scores: NDArray[np.floating], right: NDArray[np.bool_], hierarchy: Hierarchy
 ) -> dict[int, float]:
     """The mean share of the k best classes that are among the k nearest in the hierarchy, for each k.
 
-    ``scores``: (images, classes); ``truth``: (images), the column of each image's class.
+    ``scores``: (images, classes); ``right``: the same, which classes each image shows. The k nearest of an image that
+    shows several are those of each of them.
     """
     best = top(scores, max(ks))
-    return {
-        k: float(np.take_along_axis(nearest_classes(hierarchy.distances, k)[truth], best[:, :k], axis=1).mean())
-        for k in ks
-    }
+    return {k: float(np.take_along_axis(near_to(right, hierarchy, k), best[:, :k], axis=1).mean()) for k in ks}
+
+
+def near_to(right: NDArray[np.bool_], hierarchy: Hierarchy, k: int) -> NDArray[np.bool_]:
+    """Which classes are among the k nearest of a class that each image shows: (images, classes), as ``right``."""
+    near: NDArray[np.bool_] = right.astype(np.float32) @ nearest_classes(hierarchy.distances, k).astype(np.float32) > 0
+    return near

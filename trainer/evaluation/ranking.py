@@ -30,9 +30,9 @@ def top(scores: Floats, k: int) -> NDArray[np.int64]:
     return order
 
 
-def hit_at(ks: Sequence[int], scores: Floats, truth: NDArray[np.int64]) -> dict[int, float]:
-    """The share of rows whose true column is among the k greatest (flat hit@k, Frome et al. 2013), for each k."""
-    found = top(scores, max(ks)) == truth[:, None]
+def hit_at(ks: Sequence[int], scores: Floats, right: NDArray[np.bool_]) -> dict[int, float]:
+    """The share of rows with a right column among the k greatest (flat hit@k, Frome et al. 2013), for each k."""
+    found = np.take_along_axis(right, top(scores, max(ks)), axis=1)
     return {k: float(found[:, :k].any(axis=1).mean()) for k in ks}
 
 

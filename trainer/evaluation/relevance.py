@@ -4,8 +4,8 @@ Contract: images and foreign words are halved by what they are (see ``halves``);
 half, the rates reported from the other. Right and wrong pairs weigh the same (see ``calibration``). The pairs:
 
     text → image    a class's word or kind with each image; right if the image shows it
-    tags            an image with each of the ten words nearest to it; right if the word is its class's or a kind
-    image → image   two images; right if they show the same class
+    tags            an image with each of the ten words nearest to it; right if it is a word of a class that it shows
+    image → image   two images; right if they have a class in common
 
 An unanswerable query is a foreign word (see ``foreign``): a thing that no image shows. It comes back empty if not even
 its nearest image reaches the threshold.
@@ -31,11 +31,11 @@ from trainer.evaluation.foreign import far_words
 from trainer.evaluation.halves import word_halves
 from trainer.evaluation.ranking import top
 from trainer.evaluation.searches import FIRST_PAGE
-from trainer.evaluation.tagging import nearest_tags, right_tags, taggable_words
+from trainer.evaluation.tagging import are_right, nearest_tags, right_tags, taggable_words
 from trainer.evaluation.truth import Truth
 from trainer.labels.class_words import Vocabulary
 
-__all__ = ["Pairs", "Relevance", "fit_relevance", "nearest_similarity", "tag_pairs", "text_pairs"]
+__all__ = ["Pairs", "Relevance", "fit_relevance", "nearest_similarity", "share_a_class", "tag_pairs", "text_pairs"]
 
 _PAIRS = 200_000
 _IMAGES_FOR_TAGS = 1_000
@@ -155,7 +155,7 @@ def tag_pairs(truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_])
     images = slice(_IMAGES_FOR_TAGS)
     found, shown = zip(*nearest_tags(truth.vectors[images], vocabulary.vectors(tags), FIRST_PAGE), strict=True)
     nearest, similarity = np.concatenate(found), np.concatenate(shown)
-    hits = np.take_along_axis(right[truth.labels[images]], nearest, axis=1)
+    hits = are_right(nearest, right, truth)
     return Pairs(similarity[hits], similarity[~hits])
 
 
@@ -171,11 +171,18 @@ def _image_pairs(truth: Truth, random: np.random.Generator) -> Pairs:
     images = len(truth.labels)
     left, other = (random.integers(images, size=min(10 * _PAIRS, images**2)) for _ in range(2))
     left, other = left[left != other], other[left != other]
-    same = truth.labels[left] == truth.labels[other]
+    same = share_a_class(truth.labels[left], truth.labels[other])
     wrong = np.flatnonzero(~same)[:_PAIRS]
     pairs = np.concatenate([np.flatnonzero(same), wrong])
     similarity = np.einsum("nd,nd->n", truth.vectors[left[pairs]], truth.vectors[other[pairs]])
     return Pairs(similarity[: -len(wrong)], similarity[-len(wrong) :])
+
+
+def share_a_class(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs of images have a label in common: (pairs), of two of (pairs, most)."""
+    shared = [(one[:, [place]] == other).any(axis=1) & (one[:, place] >= 0) for place in range(one.shape[1])]
+    in_common: NDArray[np.bool_] = np.any(np.stack(shared), axis=0)
+    return in_common
 
 
 def _first_pages(truth: Truth, vocabulary: Vocabulary) -> Floats:

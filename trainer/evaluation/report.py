@@ -41,6 +41,7 @@ class DataNote:
     """What was measured on. ``foreign`` says which words no image matches, and who judged so.
 
     ``reporting``: how many images fitted no curve. ``training``: how many images the baselines were fitted on.
+    ``unlabelled``: how many images were left out because nothing says what they show.
     """
 
     sources: tuple[str, ...]
@@ -52,6 +53,7 @@ class DataNote:
     unreadable: tuple[str, ...] = ()
     trained_on: int = 0
     training: int = 0
+    unlabelled: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """How many right pictures are among the first of a search: by a word, by two words, by a picture.
 
 Contract: a query's vector is its word's own; of two words, the mean of both scaled to length 1, as the services answer
-it. An image is relevant to a word if the word is its class's label or one of its kinds. The sorts of text queries:
+it. An image is relevant to a word if the word is the label of a class it shows or one of its kinds. The sorts of text
+queries:
 
     label    each class's label
     kind     each kind that is not itself a label
@@ -114,18 +115,18 @@ def _vectors(queries: Sequence[Words], vocabulary: Vocabulary) -> NDArray[np.flo
     return unit_rows(np.stack([vocabulary.vectors(words).mean(axis=0) for words in queries]))
 
 
-def image_precision(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Mean precision@10 of searches by each image among all others; right is what shows the same class.
+def image_precision(truth: Truth) -> float:
+    """Mean precision@10 of searches by each image among all others; right is what shows a class that it shows too.
 
-    Images that are the only one of their class ask for nothing and are left out; nan if all are.
+    Images that no other image shares a class with ask for nothing and are left out; nan if all are.
     """
     shares = []
-    numbers = np.arange(len(labels))
-    for start in range(0, len(labels), _CHUNK):
+    numbers = np.arange(len(truth.labels))
+    for start in range(0, len(numbers), _CHUNK):
         rows = numbers[start : start + _CHUNK]
-        similarity = vectors[rows] @ vectors.T
+        similarity = truth.vectors[rows] @ truth.vectors.T
         similarity[np.arange(len(rows)), rows] = -np.inf
-        same = (labels[rows, None] == labels) & (rows[:, None] != numbers)
+        same = truth.alike(rows) & (rows[:, None] != numbers)
         asked = same.any(axis=1)
         shares.append(precision_at(FIRST_PAGE, similarity[asked], same[asked]))
     found = np.concatenate(shares)

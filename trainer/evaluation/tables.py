@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from trainer.evaluation.figures import Figure, in_order, shown
 from trainer.evaluation.report import BundleDetails, Report
@@ -22,7 +22,7 @@ def print_report(console: Console, report: Report) -> None:
     for line in _notes(report):
         console.print(line, markup=False)
     for title, figures in _tables(report):
-        table = Table("", title=title, title_justify="left")
+        table = Table(Column("", overflow="fold"), title=title, title_justify="left")
         for column in report.columns:
             # A bundle's id breaks after its name, so that columns stay narrow.
             table.add_column(column.name.replace("@", "\n@"), justify="right", overflow="fold")
@@ -71,6 +71,8 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"baselines: fitted on {data.training:,} training images"
     if data.trained_on:
         yield f"{data.trained_on:,} images were left out because training saw them"
+    if data.unlabelled:
+        yield f"{data.unlabelled:,} images were left out because they have no label"
     if data.unreadable:
         yield f"{len(data.unreadable):,} images could not be read: {', '.join(data.unreadable[:_WORST])}"
     for column in report.columns:

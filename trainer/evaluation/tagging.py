@@ -1,4 +1,4 @@
-"""How often an image's first tags hold a right word: its class's label or one of its kinds.
+"""How often an image's first tags hold a right word: the label of a class it shows, or one of its kinds.
 
 Contract: tags are the nearest of all taggable words, as the services give them; nothing narrows them to the words of
 the data set.
@@ -15,7 +15,7 @@ from trainer.evaluation.ranking import top
 from trainer.evaluation.truth import Truth
 from trainer.labels.class_words import ClassWords, Vocabulary
 
-__all__ = ["nearest_tags", "right_tags", "taggable_words", "tagged_at"]
+__all__ = ["are_right", "nearest_tags", "right_tags", "taggable_words", "tagged_at"]
 
 _CHUNK = 512
 
@@ -44,10 +44,17 @@ def nearest_tags(
         yield nearest, np.take_along_axis(similarity, nearest, axis=1)
 
 
+def are_right(nearest: NDArray[np.int64], right: NDArray[np.bool_], truth: Truth) -> NDArray[np.bool_]:
+    """Which tags of each image, (images, k), are right for a class that it shows; ``right``: (classes, tags)."""
+    shown = truth.labels[: len(nearest), :, None]
+    hits: NDArray[np.bool_] = np.any(right[shown, nearest[:, None]] & (shown >= 0), axis=1)
+    return hits
+
+
 def tagged_at(ks: Sequence[int], truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_]) -> dict[int, float]:
     """The share of images with a right word among their first k tags, for each k."""
     tags = taggable_words(vocabulary, taggable)
     right = right_tags(truth.classes, tags)
     nearest = np.concatenate([found for found, _ in nearest_tags(truth.vectors, vocabulary.vectors(tags), max(ks))])
-    hits = np.take_along_axis(right[truth.labels], nearest, axis=1)
+    hits = are_right(nearest, right, truth)
     return {k: float(hits[:, :k].any(axis=1).mean()) for k in ks}

@@ -22,10 +22,10 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Features (n, d), the class name of each, the digests of all images given, and the keys of those unreadable."""
+    """Features (n, d), the class names of each, the digests of all images given, and the keys of those unreadable."""
 
     features: NDArray[np.float32]
-    names: tuple[str, ...]
+    names: tuple[tuple[str, ...], ...]
     digests: frozenset[bytes]
     unreadable: tuple[str, ...] = ()
 
@@ -36,25 +36,28 @@ def read_training_set(
     per_class: int | None = None,
     on_image: Callable[[], None] = lambda: None,
 ) -> TrainingSet:
-    """Run the backbone over training images, at most ``per_class`` of each class; what cannot be read is told."""
+    """Run the backbone over training images, at most ``per_class`` of each class; what cannot be read is told.
+
+    Of an image with several labels the class that has the fewest images decides.
+    """
     counts: Counter[str] = Counter()
     digests: set[bytes] = set()
-    names: list[str] = []
+    names: list[tuple[str, ...]] = []
     unreadable: list[str] = []
     pixels: list[NDArray[np.uint8]] = []
     features = [np.empty((0, extractor.dimension), np.float32)]
     for image in images:
         on_image()
         digests.add(image.digest)
-        if per_class is not None and counts[image.label] >= per_class:
+        if not any(per_class is None or counts[label] < per_class for label in image.labels):
             continue
         try:
             pixels.append(extractor.decode(image.content))
         except Undecodable:
             unreadable.append(image.key)
             continue
-        counts[image.label] += 1
-        names.append(image.label)
+        counts.update(image.labels)
+        names.append(image.labels)
         if len(pixels) == _BATCH:
             features.append(extractor.network(np.stack(pixels)))
             pixels.clear()

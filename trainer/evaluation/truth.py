@@ -1,9 +1,13 @@
-"""Embedded images and what they show: what every measure is taken on."""
+"""Embedded images and what they show: what every measure is taken on.
+
+Contract: an image shows one class or several, and each of them counts as right.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +19,35 @@ __all__ = ["Truth"]
 
 @dataclass(frozen=True)
 class Truth:
-    """Embedded images and what they show: ``vectors`` (n, dimension) float32, ``labels`` (n) into ``classes``."""
+    """Embedded images and what they show.
+
+    ``vectors``: (n, dimension) float32. ``labels``: (n, most) int64, positions in ``classes``, and -1 after the last
+    label of an image that has fewer than the most, as ``FeatureSet`` has them.
+    """
 
     vectors: NDArray[np.float32]
     labels: NDArray[np.int64]
     classes: tuple[ClassWords, ...]
 
+    @cached_property
+    def shows(self) -> NDArray[np.bool_]:
+        """Which classes each image shows: (n, classes)."""
+        shows = np.zeros((len(self.labels), len(self.classes) + 1), dtype=np.bool_)
+        np.put_along_axis(shows, self.labels, values=True, axis=1)  # -1 is the column that is dropped
+        return shows[:, :-1]
+
+    def of_classes(self, has: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which images show a class that has something: (n, things), of (classes, things)."""
+        return _any_of(self.shows, has)
+
     def relevance(self, words: Sequence[str]) -> NDArray[np.bool_]:
         """Which images each word should find: (words, n)."""
-        of_class = np.array([[word in each.words for each in self.classes] for word in words], dtype=np.bool_)
-        relevant: NDArray[np.bool_] = of_class[:, self.labels]
-        return relevant
+        of_class = np.array([[word in each.words for word in words] for each in self.classes], dtype=np.bool_)
+        return self.of_classes(of_class).T
+
+    def alike(self, images: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which images show a class that these show too: (images, n)."""
+        return _any_of(self.shows[images], self.shows.T)
 
     def take(self, images: NDArray[np.bool_]) -> Truth:
         """Some of the images, of the same classes."""
@@ -34,7 +56,7 @@ class Truth:
     @property
     def shown(self) -> tuple[ClassWords, ...]:
         """The classes that at least one image shows."""
-        return tuple(self.classes[number] for number in np.unique(self.labels))
+        return tuple(self.classes[number] for number in np.flatnonzero(self.shows.any(axis=0)))
 
     @property
     def label_words(self) -> tuple[str, ...]:
@@ -46,3 +68,9 @@ class Truth:
         """The kinds of the classes shown that are not themselves a label, each once."""
         labels = set(self.label_words)
         return tuple(dict.fromkeys(kind for each in self.shown for kind in each.kinds if kind not in labels))
+
+
+def _any_of(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The product of boolean matrices: of counts that float32 holds exactly, and so at the speed of numbers."""
+    found: NDArray[np.bool_] = one.astype(np.float32) @ other.astype(np.float32) > 0
+    return found

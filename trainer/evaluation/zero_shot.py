@@ -27,8 +27,9 @@ __all__ = ["ZeroShot", "measure_zero_shot", "read_unseen"]
 class ZeroShot:
     """Figures of the kept-out classes. ``hits``: the label's word among those of the kept-out classes only.
 
-    ``hits_among_all``: among those of all ``known`` classes, which draw images to what was trained on. ``queries``: a
-    search for each label among all images. ``times_chance``: their mean precision@10 over that of a random order.
+    ``hits_among_all``: among those of all ``known`` classes, which draw images to what was trained on. Of an
+    image that shows other classes too, only the kept-out ones count as right. ``queries``: a search for each label
+    among all images. ``times_chance``: their mean precision@10 over that of a random order.
     """
 
     classes: int
@@ -79,7 +80,8 @@ def measure_zero_shot(truth: Truth, vocabulary: Vocabulary, unseen: Collection[s
             f"The images show {len(columns)} of the {len(unseen)} classes that were kept out of training; at least "
             "two are needed. Check the names, and that the images are those of these classes."
         )
-    of_unseen = truth.take(np.isin(truth.labels, columns))
+    of_unseen = truth.take(np.any(truth.shows[:, columns], axis=1))
+    right = of_unseen.shows & np.isin(np.arange(len(truth.classes)), columns)
     words = vocabulary.vectors([each.word for each in truth.classes])
     similarity = of_unseen.vectors @ words.T
     labels = tuple(dict.fromkeys(truth.classes[int(number)].word for number in columns))
@@ -89,8 +91,8 @@ def measure_zero_shot(truth: Truth, vocabulary: Vocabulary, unseen: Collection[s
         classes=len(columns),
         known=len(truth.classes),
         images=len(of_unseen.labels),
-        hits=hit_at(HITS, similarity[:, columns], np.searchsorted(columns, of_unseen.labels)),
-        hits_among_all=hit_at(HITS, similarity, of_unseen.labels),
+        hits=hit_at(HITS, similarity[:, columns], right[:, columns]),
+        hits_among_all=hit_at(HITS, similarity, right),
         queries=queries,
         times_chance=float(np.mean([query.precision for query in queries]) / by_chance),
     )

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
+from trainer.exporting.weights import Weights
 from trainer.features.commands import print_left_out
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
 from trainer.one_sentence import one_sentence
@@ -30,26 +32,39 @@ def export(
         int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
     ] = None,
     feature_layer: Annotated[str, typer.Option(help="Tensor of a .tflite backbone that the features are.")] = "",
+    pixel_mean: PixelMean = "",
+    pixel_std: PixelStd = "",
     name: Annotated[str, typer.Option(help="Name of the bundle: lower-case letters, digits, '.', '_', '-'.")] = "own",
     title: Annotated[str, typer.Option(help="What people see of it.")] = "Own model",
     labels: Labels = None,
     synonyms: Synonyms = None,
     nearest_kinds: NearestKinds = 2,
+    weights: Annotated[
+        Weights, typer.Option(help="float16 halves the networks' files, int8 quarters the backbone's (as .tflite).")
+    ] = Weights.AS_IS,
 ) -> None:
-    """Measure a head and write everything as a bundle that the embedder serves."""
+    """Measure a head, write everything as a bundle that the embedder serves, and try searches on it."""
     from trainer.data_sets.reading import read_images
     from trainer.exporting.export import Description, export_measured
+    from trainer.exporting.smoke_search import beside_chance
+    from trainer.exporting.tables import print_searches, print_weights
     from trainer.features.extractors import extractor_of
     from trainer.labels.class_words import class_words_of_names, read_class_words, with_synonyms
 
     known = {} if labels else dict.fromkeys(label for image in read_images(images) for label in image.labels)
     named = read_class_words(labels) if labels else class_words_of_names(known)
     classes = with_synonyms(named, synonyms)
-    size = extractor_of(backbone, input_size, feature_layer).input_size
-    description = Description(name, title, "python -m trainer export", (), size, feature_layer=feature_layer)
+    scale = pixel_scale_of(backbone, pixel_mean, pixel_std)
+    size = extractor_of(backbone, input_size, feature_layer, pixel_scale=scale).input_size
+    command = "python -m trainer export" + ("" if weights is Weights.AS_IS else f" --weights {weights}")
+    description = Description(name, title, command, (), size, feature_layer=feature_layer, pixel_scale=scale)
     left_out: list[str] = []
-    manifest = export_measured(
-        out, backbone, head, words, read_images(images), classes, nearest_kinds, description, left_out.append
+    exported = export_measured(
+        out, backbone, head, words, read_images(images), classes, nearest_kinds, description, left_out.append, weights
     )
     print_left_out(left_out)
-    console.print(f"{manifest.id} in {out}")
+    networks = exported.networks
+    if exported.given:
+        print_weights(console, exported.given, networks, weights)
+    print_searches(console, exported.searches, beside_chance(networks.evaluation, networks.truth))
+    console.print(f"{exported.manifest.id} in {out}")

@@ -1,40 +1,43 @@
 """From what a run made to a bundle: words, networks, curves, figures, and what it was made from.
 
 Contract: curves and figures come from the images given, which no training may have seen, through the network that will
-serve; the bundle is opened and self-tested before it takes its place.
+serve; the bundle is opened, self-tested and searched before it takes its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedder_service.bundle.manifest import Calibration, License, Logistic, Manifest
 from embedder_service.bundle.reading import WordTable
 from embedder_service.bundle.writing import BundleContent, write_bundle
-from embedder_service.errors import ImageError
-from embedder_service.images import Resize, decode
+from embedder_service.images import Resize
 from embedder_service.network import Network
+from embedder_service.pixel_scale import PixelScale
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.data_sets.reading import LabelledFile
-from trainer.errors import TrainingSetUnusable, WordSpaceMissing
+from trainer.errors import WordSpaceMissing
 from trainer.evaluation.calibration import LogisticCurve
-from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.halves import image_halves
 from trainer.evaluation.relevance import Relevance, fit_relevance
-from trainer.evaluation.truth import Truth
+from trainer.exporting.measured import Measured, read_measured
+from trainer.exporting.networks import MeasuredNetworks, measure_networks
 from trainer.exporting.self_test import self_test_pictures
+from trainer.exporting.smaller_weights import smaller_weights
+from trainer.exporting.smoke_search import SmokeSearch, smoke_search
+from trainer.exporting.weights import Weights
 from trainer.labels.class_words import ClassWords
 from trainer.words import read_word_space
 
-__all__ = ["Description", "Measured", "calibration_of", "export_bundle", "export_measured", "read_word_table"]
+__all__ = ["Description", "Exported", "calibration_of", "export_bundle", "export_measured", "read_word_table"]
 
-_BATCH = 64
+_REPRESENTATIVE = 100
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,20 @@ class Description:
     input_size: int
     resize: Resize = Resize.CENTER_CROP
     feature_layer: str = ""
+    pixel_scale: PixelScale | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A bundle that took its place: its manifest, what searches on it found, its networks as they were measured.
+
+    ``given``: the networks that were given, measured too, where the bundle has them with smaller weights.
+    """
+
+    manifest: Manifest
+    searches: SmokeSearch
+    networks: MeasuredNetworks
+    given: MeasuredNetworks | None = None
 
 
 def read_word_table(folder: Path) -> WordTable:
@@ -85,53 +102,29 @@ def export_measured(
     nearest_kinds: int,
     description: Description,
     on_left_out: Callable[[str], None] = lambda image: None,
-) -> Manifest:
-    """Decodes the images as the embedder would, measures, and writes the bundle.
+    weights: Weights = Weights.AS_IS,
+) -> Exported:
+    """Decodes the images as the embedder would, measures, and writes the bundle, with smaller weights if asked for.
 
-    ``on_left_out`` hears of each image that cannot be read, or that has not one label: its key, a tab, why.
+    ``on_left_out`` hears of each image that cannot be read, or that has no label: its key, a tab, why.
 
     Raises:
         TrainingSetUnusable: an image has a class that is not among ``classes``, none can be measured, or a class has a
             word that gets no vector.
+        BackboneUnusable: its weights cannot be made smaller in that way.
+        BundleUnsearchable: searches on the bundle get no answers.
         FileExistsError: there is something at the target.
     """
     table = read_word_table(words)
     vocabulary_of(table).vectors([word for each in classes for word in each.words])  # before the images, not after
-    position = {each.name: number for number, each in enumerate(classes)}
-    pixels, labels = [], []
-    for image in images:
-        if len(image.labels) != 1:
-            on_left_out(f"{image.key}\tIt has {len(image.labels)} labels, and is measured by one.")
-            continue
-        if image.label not in position:
-            raise TrainingSetUnusable(
-                f"{image.key} is of {image.label!r}, which the labels do not have. Add the class."
-            )
-        try:
-            pixels.append(decode(image.content, size=description.input_size, resize=description.resize).pixels)
-        except ImageError as error:
-            on_left_out(f"{image.key}\t{error}")
-            continue
-        labels.append(position[image.label])
-    if not labels:
-        raise TrainingSetUnusable(
-            "None of the images can be measured: each is unreadable, or has not exactly one label."
-        )
-    seen = Measured(np.stack(pixels), np.array(labels, dtype=np.int64), tuple(classes))
-    return export_bundle(target, backbone, head, table, seen, nearest_kinds, description)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n) labels into ``classes``.
-
-    ``typical`` (n): the images that the curves are fitted on; None means all.
-    """
-
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    classes: tuple[ClassWords, ...]
-    typical: NDArray[np.bool_] | None = None
+    seen = read_measured(images, classes, description.input_size, description.resize, on_left_out)
+    if weights is Weights.AS_IS:
+        return export_bundle(target, backbone, head, table, seen, nearest_kinds, description)
+    given = measure_networks(_network(backbone, head, description), (backbone, head), table, seen, nearest_kinds)
+    with TemporaryDirectory() as folder:
+        pixels = seen.pixels[seen.by_turns(_REPRESENTATIVE)]
+        smaller = smaller_weights(backbone, head, weights, pixels, Path(folder))
+        return replace(export_bundle(target, *smaller, table, seen, nearest_kinds, description), given=given)
 
 
 def export_bundle(
@@ -142,39 +135,51 @@ def export_bundle(
     measured: Measured,
     nearest_kinds: int,
     description: Description,
-) -> Manifest:
-    """Measures and writes the bundle.
+) -> Exported:
+    """Measures and writes the bundle, and searches it before it takes its place.
 
     Raises:
+        BundleUnsearchable: searches on it get no answers.
         FileExistsError: there is something at the target.
         BundleDamaged: what was given does not open as a bundle.
     """
-    network = Network(backbone, head, input_size=description.input_size, feature_layer=description.feature_layer)
-    pixels = measured.pixels
-    vectors = np.concatenate([network(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)])
-    truth = Truth(vectors, measured.labels, measured.classes)
-    vocabulary = vocabulary_of(words)
-    typical = slice(None) if measured.typical is None else measured.typical
-    fitted = Truth(vectors[typical], measured.labels[typical], measured.classes)
-    relevance = fit_relevance(fitted, vocabulary, words.taggable, image_halves(pixels[typical]))
-    evaluation = evaluate(truth, vocabulary, words.taggable, nearest_kinds)
+    files = backbone, head
+    networks = measure_networks(_network(*files, description), files, words, measured, nearest_kinds)
+    typical = np.ones(len(measured.pixels), np.bool_) if measured.typical is None else measured.typical
+    halves = image_halves(measured.pixels[typical])
+    relevance = fit_relevance(networks.truth.take(typical), vocabulary_of(words), words.taggable, halves)
     manifest = Manifest(
         id="",
         display_name=description.display_name,
         input_size=description.input_size,
         resize=description.resize,
-        feature_dimension=network.feature_dimension,
+        feature_dimension=networks.feature_dimension,
         feature_layer=description.feature_layer,
+        pixel_scale=description.pixel_scale,
         word_count=len(words.words),
         calibration=calibration_of(relevance),
         files=(),
         create_time=datetime.now(UTC),
         command=description.command,
         licenses=description.licenses,
-        metrics={**evaluation.metrics(), **_effects(relevance)},
+        metrics={**networks.evaluation.metrics(), **_effects(relevance)},
     )
     content = BundleContent(backbone, head, words, self_test_pictures(description.input_size))
-    return write_bundle(description.name, content, manifest, target)
+    searches: list[SmokeSearch] = []
+    written = write_bundle(
+        description.name, content, manifest, target, lambda bundle: searches.append(smoke_search(bundle, measured))
+    )
+    return Exported(written, searches[0], networks)
+
+
+def _network(backbone: Path, head: Path, description: Description) -> Network:
+    return Network(
+        backbone,
+        head,
+        input_size=description.input_size,
+        feature_layer=description.feature_layer,
+        pixel_scale=description.pixel_scale,
+    )
 
 
 def _effects(relevance: Relevance) -> dict[str, float]:

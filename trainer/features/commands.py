@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trainer.backbones.applications import APPLICATIONS
+from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
 from trainer.features.caches import Cached, cache_folder, clean, list_caches, shared_folder
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
@@ -62,6 +63,8 @@ def features(
         int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
     ] = None,
     feature_layer: Annotated[str, typer.Option(help="Tensor of a .tflite file that the features are.")] = "",
+    pixel_mean: PixelMean = "",
+    pixel_std: PixelStd = "",
     validation: Annotated[
         list[Path] | None, typer.Option(help="Data set for validation only; may be repeated.")
     ] = None,
@@ -98,7 +101,9 @@ def features(
         left_out.append(f"{image.key}\t{error}")
 
     known = survey(read(), validation_share)
-    extractor = extractor_of(backbone, input_size, feature_layer)
+    extractor = extractor_of(
+        backbone, input_size, feature_layer, pixel_scale=pixel_scale_of(backbone, pixel_mean, pixel_std)
+    )
     spec = CacheSpec(extractor.name, tuple(VIEWS), extractor.dimension)
     folder = cache_folder(cache or shared_folder(), spec)
     with FeatureCache(folder, spec) as opened, progress_bar(console) as progress:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from trainer.errors import TrainingSetUnusable
 from trainer.features.cache import FeatureCache
+from trainer.labels.padding import padded_labels
 
 __all__ = ["VIEWS", "Extractor", "FeatureSet", "LabelledImage", "Undecodable", "compute_features"]
 
@@ -145,10 +146,8 @@ def compute_features(
         labels.append([number_of[label] for label in seen.image.labels])
     if not keys:
         raise TrainingSetUnusable("There is no readable image in the data set, so there is nothing to learn from.")
-    most = max(map(len, labels))
-    padded = np.array([[*each, *[-1] * (most - len(each))] for each in labels], dtype=np.int64)
     validates = None if validation is None else np.array([key in validation for key in keys], dtype=np.bool_)
-    return FeatureSet(cache.memory_map(), cache.rows_of(keys), padded, tuple(names), validates)
+    return FeatureSet(cache.memory_map(), cache.rows_of(keys), padded_labels(labels), tuple(names), validates)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Backbones ready to run, decoding as the embedder decodes.
 
 Contract: an extractor's name holds the SHA-256 of the backbone's file, so that features of two backbones never meet in
-one cache. What a picture's numbers mean to the network (preprocessing) is part of its file: it takes uint8 RGB.
+one cache. What a picture's numbers mean to the network (preprocessing) is part of its file: it takes uint8 RGB. Where a
+.tflite file takes float32, its scale is told with it, and is part of the name.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from embedder_service.errors import ImageError
 from embedder_service.images import Resize, decode
 from embedder_service.network import TFLITE
+from embedder_service.pixel_scale import PixelScale, PixelScaleMissing
 from embedder_service.tflite_backbone import TfliteBackbone
 from trainer.errors import BackboneUnusable
 from trainer.features.computing import Extractor, Undecodable
@@ -30,22 +32,31 @@ _PIXELS_AT_ONCE = 16 * 224**2
 
 
 def extractor_of(
-    backbone: Path, input_size: int | None = None, feature_layer: str = "", resize: Resize = Resize.CENTER_CROP
+    backbone: Path,
+    input_size: int | None = None,
+    feature_layer: str = "",
+    resize: Resize = Resize.CENTER_CROP,
+    pixel_scale: PixelScale | None = None,
 ) -> Extractor:
     """The extractor of a .keras or a .tflite file.
 
     ``input_size``: edge of the pictures in pixels; None takes what the file says. ``feature_layer``: of a .tflite file,
-    the tensor that the features are; "" is its output.
+    the tensor that the features are; "" is its output. ``pixel_scale``: of a .tflite file that takes float32.
 
     Raises:
-        BackboneUnusable: the file cannot be read, takes other pictures, or says nothing of their size.
+        BackboneUnusable: the file cannot be read, takes other pictures, or says nothing of their size or scale.
     """
     if backbone.suffix == TFLITE:
-        return tflite_extractor(backbone, input_size, feature_layer, resize)
+        return tflite_extractor(backbone, input_size, feature_layer, resize, pixel_scale)
     if feature_layer:
         raise BackboneUnusable(
             f"A feature layer ({feature_layer}) can be named of a .tflite file only: a .keras file ends with its "
             "features. Leave --feature-layer out."
+        )
+    if pixel_scale:
+        raise BackboneUnusable(
+            "The scale of pixels can be told of a .tflite file only: a .keras file begins with them as they are. Leave "
+            "--pixel-mean and --pixel-std out."
         )
     return keras_extractor(backbone, input_size, resize)
 
@@ -76,14 +87,25 @@ def keras_extractor(backbone: Path, input_size: int | None = None, resize: Resiz
 
 
 def tflite_extractor(
-    backbone: Path, input_size: int | None, feature_layer: str, resize: Resize = Resize.CENTER_CROP
+    backbone: Path,
+    input_size: int | None,
+    feature_layer: str,
+    resize: Resize = Resize.CENTER_CROP,
+    pixel_scale: PixelScale | None = None,
 ) -> Extractor:
     """The extractor of a .tflite file; ``feature_layer`` names the tensor that the features are; raises as above."""
     try:
-        network = TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer)
+        network = TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer, pixel_scale=pixel_scale)
+    except PixelScaleMissing as error:
+        raise BackboneUnusable(
+            f"{error}, and the file does not say on which scale. Give it as the network's documentation has it: "
+            "--pixel-mean 127.5 --pixel-std 127.5 for −1…1, --pixel-mean 0 --pixel-std 255 for 0…1."
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise _unusable(backbone, str(error)) from error
     name = f"{backbone.stem}@{_digest(backbone)} {feature_layer} {network.input_size} px, {resize.value}"
+    if pixel_scale:
+        name += f", pixels less {pixel_scale.mean} by {pixel_scale.deviation}"
     decoder = _decoder(network.input_size, resize)
     return Extractor(name, network.feature_dimension, decoder, network, network.input_size)
 

@@ -29,7 +29,8 @@ from embedder_service.images import Resize, decode
 from embedder_service.tflite_backbone import TfliteBackbone
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.data_sets.reading import read_images
-from trainer.exporting.export import Description, Measured, export_bundle
+from trainer.exporting.export import Description, export_bundle
+from trainer.exporting.measured import Measured
 from trainer.fitting.head import save_head
 from trainer.labels.class_words import read_class_words
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
@@ -128,4 +129,4 @@ def _seen(
         labels.append(position[image.label])
         named.append(network(pixels[-1][np.newaxis])[0].argmax() == class_of[image.label])
         on_image()
-    return Measured(np.stack(pixels), np.array(labels, np.int64), classes, np.array(named, np.bool_))
+    return Measured(np.stack(pixels), np.array(labels, np.int64)[:, None], classes, np.array(named, np.bool_))

@@ -26,8 +26,9 @@ from rich.console import Console
 
 from embedder_service.bundle.manifest import License
 from trainer.bundle_evaluation import vocabulary_of
-from trainer.exporting.export import Description, Measured, export_bundle, read_word_table
+from trainer.exporting.export import Description, export_bundle, read_word_table
 from trainer.exporting.half_precision import halve_weights
+from trainer.exporting.measured import Measured
 from trainer.features.extractors import keras_extractor, tflite_extractor
 from trainer.features.files import read_feature_set, write_feature_set
 from trainer.fitting.head import fit_head, save_head
@@ -230,7 +231,7 @@ def _make_bundle(files: _Files, bundle: Path, description: Description) -> None:
         files.backbone,
         files.head,
         read_word_table(files.words),
-        Measured(pixels, pictures.labels, classes),
+        Measured(pixels, pictures.labels[:, None], classes),
         NEAREST_KINDS,
         description,
     )

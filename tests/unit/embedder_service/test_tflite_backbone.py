@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from embedder_service.bundle.reading import open_bundle, peek
+from embedder_service.bundle.writing import BundleContent, write_bundle
 from embedder_service.errors import BundleDamaged
 from embedder_service.images import decode
+from embedder_service.pixel_scale import PixelScale, PixelScaleMissing
 from embedder_service.tflite_backbone import TfliteBackbone
 from tests.bundles import INPUT_SIZE, write_test_bundle
 from tests.needs import SHARED_DATA, need
@@ -46,6 +50,57 @@ def test_the_same_network_in_both_kinds_of_file_gives_the_same_vectors(folder: P
     assert (keras_bundle.manifest.backbone, tflite_bundle.manifest.backbone) == ("backbone.keras", "backbone.tflite")
     for count in (1, 3, 5):
         np.testing.assert_allclose(tflite_bundle.network(noise(count)), keras_bundle.network(noise(count)), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def floats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same network as in the bundles, but that pixels come as float32 of -1…1."""
+    numbers = keras.Input((INPUT_SIZE, INPUT_SIZE, 3))
+    network = keras.Model(numbers, keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(numbers)))
+    file = tmp_path_factory.mktemp("floats") / "floats.tflite"
+    file.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    return file
+
+
+@pytest.mark.parametrize(
+    "scale", [PixelScale((127.5,), (127.5,)), PixelScale((127.5,) * 3, (127.5,)), PixelScale((127.5,), (127.5,) * 3)]
+)
+def test_a_float_network_sees_pixels_on_the_scale_that_is_told(folder: Path, floats: Path, scale: PixelScale) -> None:
+    bytes_network = TfliteBackbone(folder / "tflite" / "backbone.tflite", input_size=INPUT_SIZE)
+    float_network = TfliteBackbone(floats, input_size=INPUT_SIZE, pixel_scale=scale)
+    np.testing.assert_allclose(float_network(noise(3)), bytes_network(noise(3)), atol=1e-5)
+    channels = TfliteBackbone(floats, input_size=INPUT_SIZE, pixel_scale=PixelScale((0, 10, 20), (1, 2, 4)))
+    expected = (noise(1).astype(np.float32) - np.float32([0, 10, 20])) / np.float32([1, 2, 4])
+    np.testing.assert_allclose(channels(noise(1)).mean(), expected.mean(), rtol=1e-4)
+
+
+def test_a_float_network_without_a_scale_and_a_scale_for_bytes_are_refused(folder: Path, floats: Path) -> None:
+    with pytest.raises(PixelScaleMissing, match="takes float32"):
+        TfliteBackbone(floats, input_size=INPUT_SIZE)
+    with pytest.raises(ValueError, match="takes uint8"):
+        TfliteBackbone(folder / "tflite" / "backbone.tflite", input_size=INPUT_SIZE, pixel_scale=PixelScale((0,), (1,)))
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation"), [((0,), (0,)), ((1, 2), (1,)), ((), (1,)), ((0,), (-1,)), ((float("nan"),), (1,))]
+)
+def test_a_scale_that_is_none_is_refused(mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="pixels"):
+        PixelScale(mean, deviation)
+
+
+def test_a_bundle_keeps_the_scale_of_its_pixels(folder: Path, floats: Path, tmp_path: Path) -> None:
+    made = open_bundle(folder / "tflite")
+    content = BundleContent(floats, folder / "tflite" / "head.keras", made.words, noise(2))
+    scale = PixelScale((127.5, 127.5, 127.4), (127.5,))
+    write_bundle("floats", content, replace(made.manifest, pixel_scale=scale), tmp_path / "floats")
+    bundle = open_bundle(tmp_path / "floats")
+    assert bundle.manifest.pixel_scale == scale
+    np.testing.assert_allclose(bundle.network(noise(4)), made.network(noise(4)), atol=0.01)
+    text = (tmp_path / "floats" / "manifest.json").read_text()
+    (tmp_path / "floats" / "manifest.json").write_text(text.replace("127.4", "127.4, 1"))
+    with pytest.raises(BundleDamaged, match="no scale of pixels"):
+        open_bundle(tmp_path / "floats")
 
 
 def test_an_inner_tensor_gives_its_own_numbers(folder: Path) -> None:

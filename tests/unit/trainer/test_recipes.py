@@ -81,6 +81,6 @@ def test_the_recipe_learns_from_fc2_features_to_word_vectors(tmp_path: Path, voc
     space = label_space_of(CLASSES, vocabulary, nearest_kinds=0, foreign_words=0)
     head = fit_head(Run(tmp_path / "run", settings), data, space, settings)
     assert [layer.units for layer in head.layers if hasattr(layer, "units")] == [2000, 300]
-    truth = Truth(project(head, data.take(np.arange(10))), data.labels[:, 0], CLASSES)
+    truth = Truth(project(head, data.take(np.arange(10))), data.labels, CLASSES)
     everything = np.ones(len(vocabulary.words), dtype=np.bool_)
     assert evaluate(truth, vocabulary, everything, nearest_kinds=0).metrics()["hit@1"] == 1

@@ -36,4 +36,4 @@ def perfect(images_each: int = 12) -> Truth:
     labels = np.repeat(np.arange(4), images_each)
     targets = np.stack([VOCABULARY.label_vector(each, 1) for each in CLASSES])
     noise = np.random.default_rng(0).normal(scale=0.02, size=(len(labels), 8))
-    return Truth(unit_rows(targets[labels] + noise), labels, CLASSES)
+    return Truth(unit_rows(targets[labels] + noise), labels[:, None], CLASSES)

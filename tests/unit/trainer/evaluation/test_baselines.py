@@ -20,7 +20,7 @@ GROUND = Ground(perfect(), VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
 
 
 def small_ground(images: int) -> Ground:
-    truth = Truth(perfect().vectors[:images], np.arange(images) % 4, CLASSES)
+    truth = Truth(perfect().vectors[:images], np.arange(images)[:, None] % 4, CLASSES)
     return Ground(truth, VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
 
 
@@ -62,7 +62,7 @@ def test_chance_of_classes_is_k_of_all_and_of_near_ones_their_share() -> None:
 def test_conse_of_a_certain_class_is_its_label_vector() -> None:
     targets = np.stack([VOCABULARY.label_vector(each, 1) for each in CLASSES])
     assert conse_vectors(np.eye(4, dtype=np.float32), targets) == pytest.approx(targets, abs=1e-6)
-    assert conse(GROUND, np.eye(4, dtype=np.float32)[GROUND.truth.labels])["hit@1"] == 1
+    assert conse(GROUND, np.eye(4, dtype=np.float32)[GROUND.truth.labels[:, 0]])["hit@1"] == 1
 
 
 def test_conse_weighs_only_the_likeliest_classes() -> None:
@@ -79,7 +79,7 @@ def test_baselines_on_features_in_clusters_are_right_and_never_answer_an_unseen_
     def features(of: np.ndarray) -> np.ndarray:
         return (centres[of] + 0.1 * random.normal(size=(len(of), 6))).astype(np.float32)
 
-    found = feature_baselines(GROUND, Features(features(GROUND.truth.labels), features(labels), labels))
+    found = feature_baselines(GROUND, Features(features(GROUND.truth.labels[:, 0]), features(labels), labels))
     assert list(found) == ["softmax", "ConSE", "nearest class mean"]
     for metrics in found.values():
         # The fourth class, a quarter of the images, was not in training.
@@ -98,6 +98,6 @@ def test_the_same_seed_gives_the_same_classifier_and_constant_features_do_no_har
 
 def test_a_word_shared_by_two_classes_is_right_for_both() -> None:
     classes = (ClassWords("a", "dog"), ClassWords("b", "poodle", ("dog",)))
-    truth = Truth(VOCABULARY.vectors(["dog", "poodle"]), np.arange(2), classes)
+    truth = Truth(VOCABULARY.vectors(["dog", "poodle"]), np.arange(2)[:, None], classes)
     (dog, poodle) = search(truth, VOCABULARY).queries["label"]
     assert (dog.relevant, poodle.relevant) == (2, 1)

@@ -28,7 +28,7 @@ def test_images_on_their_labels_vectors_get_full_marks() -> None:
 def test_images_of_one_class_on_its_siblings_place_count_as_wrong_for_the_label_and_right_for_the_kind() -> None:
     truth = perfect()
     swapped = truth.vectors.copy()
-    swapped[truth.labels == 0] = truth.vectors[truth.labels == 1]
+    swapped[truth.shows[:, 0]] = truth.vectors[truth.shows[:, 1]]
     evaluation = evaluate(replace(truth, vectors=swapped), VOCABULARY, TAGGABLE, nearest_kinds=1)
     metrics = evaluation.metrics()
     assert {k: metrics[f"hit@{k}"] for k in (1, 2, 5, 10)} == {1: 0.75, 2: 1, 5: 1, 10: 1}
@@ -49,7 +49,7 @@ def test_tags_come_from_taggable_words_only() -> None:
 
 def test_no_images_and_a_single_class_are_refused() -> None:
     with pytest.raises(EvaluationImpossible):
-        evaluate(Truth(np.empty((0, 8), np.float32), np.empty(0, np.int64), CLASSES), VOCABULARY, TAGGABLE, 1)
+        evaluate(Truth(np.empty((0, 8), np.float32), np.empty((0, 1), np.int64), CLASSES), VOCABULARY, TAGGABLE, 1)
     with pytest.raises(EvaluationImpossible):
         evaluate(replace(perfect(), classes=CLASSES[:1]), VOCABULARY, TAGGABLE, 1)
 

@@ -61,7 +61,7 @@ def test_precision_counts_predictions_within_a_radius_widened_until_it_holds_k_c
             radius += 1
         best = sorted(range(6), key=lambda place: (-row[place], place))[:k]
         shares.append(len(correct & set(best)) / k)
-    found = hierarchical_precision_at([k], scores, truth, Hierarchy("test", distances))
+    found = hierarchical_precision_at([k], scores, np.eye(6, dtype=np.bool_)[truth], Hierarchy("test", distances))
     assert found[k] == pytest.approx(np.mean(shares))
 
 

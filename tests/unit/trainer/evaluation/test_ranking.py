@@ -19,7 +19,7 @@ scores = arrays.arrays(np.float32, (5, 7), elements=st.integers(-3, 3).map(float
 def test_hit_at_k_counts_rows_with_fewer_than_k_columns_before_the_true_one(
     similarity: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> None:
-    found = hit_at([1, 3], similarity, truth)
+    found = hit_at([1, 3], similarity, np.eye(7, dtype=np.bool_)[truth])
     for k, share in found.items():
         before = [
             sum(other > row[true] or (other == row[true] and place < true) for place, other in enumerate(row))

@@ -44,8 +44,8 @@ def test_images_of_the_reporting_half_change_no_curve_and_no_threshold() -> None
     vocabulary, taggable = with_foreign_words()
     truth = perfect(40)
     turned = truth.vectors.copy()
-    wrong = ~HALF & (truth.labels == 0)
-    turned[wrong] = truth.vectors[truth.labels == 3][: wrong.sum()]
+    wrong = ~HALF & truth.shows[:, 0]
+    turned[wrong] = truth.vectors[truth.shows[:, 3]][: wrong.sum()]
     one, other = (fit_relevance(each, vocabulary, taggable, HALF) for each in (truth, replace(truth, vectors=turned)))
     assert one.text_to_image == other.text_to_image
     assert one.tag == other.tag

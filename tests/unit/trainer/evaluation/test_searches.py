@@ -32,7 +32,7 @@ def test_a_mean_that_finds_only_one_of_two_labels_has_full_precision_and_does_no
     poodle, car = VOCABULARY.vectors(["poodle", "car"])
     between = unit_rows((poodle + car)[None])
     vectors = np.concatenate([np.repeat(between, 12, axis=0), np.repeat(car[None], 12, axis=0)])
-    truth = Truth(vectors, np.repeat(np.arange(2), 12), (CLASSES[0], CLASSES[2]))
+    truth = Truth(vectors, np.repeat(np.arange(2), 12)[:, None], (CLASSES[0], CLASSES[2]))
     found = search(truth, VOCABULARY)
     assert [query.precision for query in found.queries["either"]] == [1, 1]
     assert found.both_found == 0
@@ -66,8 +66,8 @@ def test_image_precision_asks_with_each_image_among_all_others(seed: int) -> Non
         same = [labels[other] == labels[one] for other in others]
         if any(same):
             shares.append(sum(same[:10]) / min(10, sum(same)))
-    assert image_precision(vectors, labels) == pytest.approx(np.mean(shares))
+    assert image_precision(Truth(vectors, labels[:, None], CLASSES)) == pytest.approx(np.mean(shares))
 
 
 def test_images_alone_in_their_class_have_no_precision() -> None:
-    assert np.isnan(image_precision(np.eye(3, dtype=np.float32), np.arange(3)))
+    assert np.isnan(image_precision(Truth(np.eye(3, dtype=np.float32), np.arange(3)[:, None], CLASSES)))

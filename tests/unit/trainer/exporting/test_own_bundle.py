@@ -3,85 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
-from typer.testing import CliRunner
 
 from embedder_service.bundle.reading import open_bundle
-from trainer.cli import app
+from embedder_service.pixel_scale import PixelScale
+from tests.own_bundle import CHANNELS, CLASSES, SIZE, done, make_own_bundle, run
+from trainer.errors import BundleUnsearchable
+from trainer.exporting.measured import Measured
+from trainer.exporting.smoke_search import smoke_search
 from trainer.features.files import read_feature_set
-from trainer.labels.class_words import ClassWords, write_class_words
-
-SIZE = 16
-CLASSES = (
-    ClassWords("red", "tomato", ("fruit",)),
-    ClassWords("blue", "sea", ("water",)),
-    ClassWords("green", "leaf", ("plant",)),
-)
-CHANNELS = {"red": 0, "green": 1, "blue": 2}
-WORDS = ("the", "tomato", "fruit", "sea", "water", "leaf", "plant", *(f"word{number}" for number in range(60)))
-
-
-def run(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result.exit_code, result.stdout, result.stderr
-
-
-def done(*arguments: object) -> str:
-    code, out, error = run(*arguments)
-    assert code == 0, error
-    return out
-
-
-def draw(folder: Path, each: int, seed: int) -> Path:
-    random = np.random.default_rng(seed)
-    for name, channel in CHANNELS.items():
-        (folder / name).mkdir(parents=True)
-        for number in range(each):
-            pixels = random.integers(0, 90, (24, 32, 3), dtype=np.uint8)
-            pixels[..., channel] = 200
-            Image.fromarray(pixels).save(folder / name / f"{number}.png")
-    return folder
+from trainer.labels.class_words import write_class_words
 
 
 # One run for the module: it takes seconds, and every test only reads what it made.
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
-    random = np.random.default_rng(1)
-    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=300))}\n" for word in WORDS)
-    (folder / "glove.txt").write_text("".join(lines))
-    write_class_words(folder / "labels.json", CLASSES)
-    keras.utils.set_random_seed(0)
-    pixels = keras.Input((None, None, 3), dtype="uint8")
-    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(pixels))
-    keras.Model(pixels, means).save(folder / "backbone.keras")
-    training = draw(folder / "training", 12, seed=2)
-    (training / "red" / "broken.png").write_bytes(b"no image")
-    draw(folder / "unseen", 8, seed=3)
-
-    labels = ("--labels", folder / "labels.json")
-    backbone = ("--backbone", folder / "backbone.keras", "--input-size", SIZE)
-    done("words", "convert", folder / "glove.txt", "--out", folder / "words")
-    out = done("features", training, *backbone, "--out", folder / "features", "--cache", folder / "cache")
-    assert "36 images of 3 classes" in out
-    assert "left out: red/broken.png" in out
-    features = ("--features", folder / "features" / "training.npz")
-    done(
-        "fit", *features, "--words", folder / "words", *labels, "--run", folder / "run",
-        "--loss", "joint", "--foreign-words", 20, "--epochs", 60, "--batch-size", 8, "--learning-rate", 0.02,
-    )  # fmt: skip
-    out = done(
-        "export", *backbone, "--head", folder / "run" / "head.keras", "--words", folder / "words", *labels,
-        "--images", folder / "unseen", "--out", folder / "bundle", "--name", "colors", "--title", "Colours",
-    )  # fmt: skip
-    assert "colors@sha256:" in out
+    (folder / "export.txt").write_text(make_own_bundle(folder))
     return folder
 
 
@@ -171,6 +119,103 @@ def test_the_bundle_opens_with_its_figures_in_the_manifest(folder: Path) -> None
     assert manifest.calibration.text_to_image.slope > 0
 
 
+def test_searches_on_the_bundle_are_shown_before_it_is_called_done(folder: Path) -> None:
+    told = (folder / "export.txt").read_text()
+    for word, color in (("tomato", "red"), ("sea", "blue"), ("leaf", "green")):
+        assert len(re.findall(rf"│ {color}/\d\.png \({word}\) [01]\.\d\d ", told)) == 3
+    assert re.search(r"│ red/0\.png +│ (tomato|fruit) [01]\.\d\d ", told)
+    assert "hit@1 of the labels' words is 1.000, by chance 0.333" in told
+    assert "Warning" not in told
+    assert told.splitlines()[-1].startswith("colors@sha256:")
+
+
+def export_with_head(folder: Path, tmp_path: Path, kernel: float, bias: float) -> tuple[int, str, str]:
+    head = keras.Sequential([keras.Input((3,)), keras.layers.Dense(300)])
+    head.layers[0].set_weights([np.full((3, 300), kernel, np.float32), np.full(300, bias, np.float32)])
+    head.save(tmp_path / "head.keras")
+    code, out, error = run(
+        "export", "--backbone", folder / "backbone.keras", "--input-size", SIZE, "--head", tmp_path / "head.keras",
+        "--words", folder / "words", "--labels", folder / "labels.json", "--images", folder / "unseen",
+        "--out", tmp_path / "made" / "bundle",
+    )  # fmt: skip
+    return code, " ".join(out.split()), error
+
+
+def test_a_bundle_whose_searches_are_no_better_than_chance_is_written_with_a_warning(
+    folder: Path, tmp_path: Path
+) -> None:
+    code, out, error = export_with_head(folder, tmp_path, kernel=0, bias=1)
+    assert code == 0, error
+    assert "Warning: searches on this bundle are no better than chance" in out
+    open_bundle(tmp_path / "made" / "bundle")
+
+
+@pytest.mark.parametrize(("bias", "told"), [(float("nan"), "not numbers"), (0.0, "zero or not numbers")])
+def test_a_bundle_that_cannot_be_searched_is_refused_and_leaves_nothing_behind(
+    folder: Path, tmp_path: Path, bias: float, told: str
+) -> None:
+    code, _, error = export_with_head(folder, tmp_path, kernel=0, bias=bias)
+    assert code == 1
+    assert told in error.splitlines()[-1]
+    assert not (tmp_path / "made").exists() or not list((tmp_path / "made").iterdir())
+
+
+def test_smaller_weights_are_shown_beside_those_given_and_serve(folder: Path, tmp_path: Path) -> None:
+    out = done(
+        "export", "--backbone", folder / "backbone.keras", "--input-size", SIZE,
+        "--head", folder / "run" / "head.keras", "--words", folder / "words", "--labels", folder / "labels.json",
+        "--images", folder / "unseen", "--out", tmp_path / "bundle", "--weights", "int8",
+    )  # fmt: skip
+    rows = {cells[1].strip(): cells[2:4] for line in out.splitlines() if len(cells := line.split("│")) == 5}
+    assert [float(cell) for cell in rows["hit@1"]] == [1, 1]
+    assert out.startswith("What smaller weights cost")
+    assert float(rows["cosine to the vector as given, worst"][1]) > 0.98
+    assert all(float(cell) > 0 for cell in rows["ms a picture alone, on this machine"])
+    manifest = open_bundle(tmp_path / "bundle").manifest
+    assert (manifest.backbone, manifest.command) == ("backbone.tflite", "python -m trainer export --weights int8")
+
+
+def test_a_float_tflite_backbone_wants_the_scale_of_its_pixels_which_goes_into_the_bundle(
+    folder: Path, tmp_path: Path
+) -> None:
+    numbers = keras.Input((SIZE, SIZE, 3))
+    network = keras.Model(numbers, keras.layers.GlobalAveragePooling2D()(numbers))
+    (tmp_path / "net.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    backbone = ("--backbone", tmp_path / "net.tflite")
+    out = ("--out", tmp_path / "out", "--cache", tmp_path / "caches")
+    code, _, error = run("features", folder / "unseen", *backbone, *out)
+    assert code == 1
+    assert "--pixel-mean 127.5 --pixel-std 127.5 for −1…1" in error
+    code, _, error = run("features", folder / "unseen", *backbone, *out, "--pixel-mean", "0,0")
+    assert code == 1
+    assert "tell no scale" in error
+    scale = ("--pixel-mean", "127.5", "--pixel-std", "127.5,127.5,127.5")
+    done("features", folder / "unseen", *backbone, *out, *scale)
+    done(
+        "export", *backbone, "--head", folder / "run" / "head.keras", "--words", folder / "words",
+        "--labels", folder / "labels.json", "--images", folder / "unseen", "--out", tmp_path / "bundle", *scale,
+    )  # fmt: skip
+    bundle = open_bundle(tmp_path / "bundle")
+    assert bundle.manifest.pixel_scale == PixelScale((127.5,), (127.5,) * 3)
+    assert bundle.manifest.metrics["hit@1"] == 1
+    pixels = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+    expected = open_bundle(folder / "bundle").network(pixels)
+    np.testing.assert_allclose(bundle.network(pixels), expected, atol=1e-4)
+
+
+def test_words_that_the_embedder_does_not_find_are_told_and_a_bundle_without_others_is_refused(folder: Path) -> None:
+    bundle = open_bundle(folder / "bundle")
+    pixels = np.random.default_rng(0).integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
+    measured = Measured(pixels, np.arange(6)[:, None] % 3, CLASSES)
+    told = tuple(word.title() if word == "sea" else word for word in bundle.words.words)
+    searches = smoke_search(replace(bundle, words=replace(bundle.words, words=told)), measured)
+    assert searches.unknown == ("sea",)
+    assert list(searches.by_word) == ["tomato", "leaf"]
+    told = tuple(word.title() for word in bundle.words.words)
+    with pytest.raises(BundleUnsearchable, match="--lowercase"):
+        smoke_search(replace(bundle, words=replace(bundle.words, words=told)), measured)
+
+
 def test_evaluate_measures_the_bundle_as_it_serves_for_people_and_for_machines(folder: Path) -> None:
     arguments = ("evaluate", folder / "unseen", "--bundle", folder / "bundle", "--labels", folder / "labels.json")
     measured = json.loads(done(*arguments, "--json"))
@@ -196,11 +241,12 @@ def test_a_report_has_baselines_other_bundles_plots_and_a_card(folder: Path, tmp
         "export", *backbone, "--head", folder / "run" / "head.keras", "--words", folder / "words", *labels,
         "--images", folder / "unseen", "--out", other, "--name", "other",
     )  # fmt: skip
-    done(
+    out = done(
         "evaluate", tmp_path / "images", "--bundle", folder / "bundle", *labels,
         "--training", folder / "training", "--training-cap", 10, "--unseen", tmp_path / "unseen.json",
         "--compare", other, "--wordnet", tmp_path / "nowhere", "--out", tmp_path / "report",
     )  # fmt: skip
+    assert "…" not in out, "a figure's name is cut off"
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["data"]["trained_on"] == 1
     assert report["data"]["images"] == 24
@@ -248,6 +294,32 @@ def test_evaluate_takes_a_jsonl_of_paths_and_labels(folder: Path) -> None:
     (folder / "truth.jsonl").write_text("\n".join(lines) + "\n")
     arguments = ("--bundle", folder / "bundle", "--labels", folder / "labels.json", "--json")
     assert json.loads(done("evaluate", folder / "truth.jsonl", *arguments))["metrics"]["images"] == 12
+
+
+def test_images_of_several_labels_are_measured_by_each_of_them(folder: Path, tmp_path: Path) -> None:
+    shown = {"red": "red|green", "green": "green", "blue": "blue"}
+    for source in ("unseen", "training"):
+        lines = [f"{folder}/{source}/{name}/{number}.png,{shown[name]}" for name in CHANNELS for number in range(8)]
+        (tmp_path / f"{source}.csv").write_text("path,labels\n" + "\n".join(lines) + "\n")
+    (tmp_path / "training.csv").write_text((tmp_path / "training.csv").read_text().replace("red/0.png", "red/9.png"))
+    labels = ("--labels", folder / "labels.json")
+    arguments = ("--bundle", folder / "bundle", *labels, "--training", tmp_path / "training.csv", "--json")
+    measured = json.loads(done("evaluate", tmp_path / "unseen.csv", *arguments))
+    assert (measured["metrics"]["images"], measured["metrics"]["hit@1"]) == (24, 1)
+    [found] = measured["bundles"].values()
+    relevant = {word: each["relevant"] for word, each in found["queries"]["label"].items()}
+    assert relevant == {"tomato": 8, "sea": 8, "leaf": 16}
+    columns = {column["name"]: column["metrics"] for column in measured["columns"]}
+    assert columns["chance"]["hit@1"] == pytest.approx((8 * 2 + 16) / 24 / 3)
+    assert columns["softmax"]["hit@1"] == 1
+    out = done(
+        "export", "--backbone", folder / "backbone.keras", "--input-size", SIZE,
+        "--head", folder / "run" / "head.keras", "--words", folder / "words", *labels,
+        "--images", tmp_path / "unseen.csv", "--out", tmp_path / "bundle",
+    )  # fmt: skip
+    assert "left out" not in out
+    assert "(tomato, leaf)" in out
+    assert open_bundle(tmp_path / "bundle").manifest.metrics["images"] == 24
 
 
 def test_a_bundle_is_never_written_over(folder: Path) -> None:
