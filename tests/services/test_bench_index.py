@@ -38,7 +38,8 @@ def test_everybody_takes_part_and_a_second_run_builds_nothing(words: Path) -> No
     recalls = {row["contender"]: row["recall"] for row in size["contenders"]}
     assert set(recalls) == {
         "numpy, exact", "Annoy, default", "Annoy, recall ≥ 0.95", "hnswlib, recall ≥ 0.95", "usearch, recall ≥ 0.95",
-        "Annoy, recall as the annoy engine", "faiss HNSW, recall ≥ 0.95", "annoy engine, in process", "annoy engine, gRPC", "bare gRPC echo",
+        "Annoy, recall as the annoy engine",
+        "faiss HNSW, recall ≥ 0.95", "annoy engine, in process", "annoy engine, gRPC", "bare gRPC echo",
         "bare gRPC echo, decoding",
     }  # fmt: skip
     assert recalls["numpy, exact"] == 1
