@@ -136,5 +136,5 @@ def test_a_label_without_a_direction_is_refused(bad: float) -> None:
 
 @pytest.mark.parametrize("change", [{"epochs": 0}, {"dropout": 1.0}, {"learning_rate": 0.0}, {"held_out": -0.1}])
 def test_settings_that_make_no_sense_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"must|shares"):
+    with pytest.raises(ValueError, match=next(iter(change))):
         replace(SETTINGS, **change)  # type: ignore[arg-type]
