@@ -1,5 +1,6 @@
-"""When a training ends, and which epoch's head is kept: decided from the figures recorded, so that an interruption
-changes nothing.
+"""When a training ends, and which epoch's head is kept.
+
+Contract: both follow from the figures recorded and nothing else, so an interruption changes neither.
 """
 
 from __future__ import annotations

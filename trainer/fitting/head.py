@@ -138,7 +138,8 @@ class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
             return
         rate = self._settings.learning_rate
         before = newest_epoch(self._run.folder)
-        kept = f" What was learnt until epoch {before} is kept, see --start-from." if before else ""
+        folder = self._run.folder
+        kept = f" With --start-from {folder} it goes on from epoch {before}, which is kept." if before else ""
         raise TrainingDiverged(
             f"The loss became {loss} in epoch {self._epoch}, {where}, so the head learns nothing any more. "
             f"Lower the learning rate, which is {rate:g}, to {rate / 10:g}, and name another folder for the run.{kept}"

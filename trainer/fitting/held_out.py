@@ -48,4 +48,5 @@ class HeldOut:
 
     def _nearest(self, outputs: NDArray[np.float32]) -> NDArray[np.int64]:
         # Not scaled to length 1, which does not change what is nearest: a training that goes wrong may have no lengths.
-        return np.argmax(outputs @ self._vectors.T, axis=1)
+        nearest: NDArray[np.int64] = np.argmax(outputs @ self._vectors.T, axis=1)
+        return nearest

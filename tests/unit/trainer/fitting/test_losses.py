@@ -97,5 +97,5 @@ def test_only_the_direction_of_an_output_counts(kind: str) -> None:
 
 
 def test_an_unknown_loss_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="kind\n.*input_value='l1'"):
+    with pytest.raises(ValueError, match=r"kind\n.*input_value='l1'"):
         LossSettings("l1")  # type: ignore[arg-type]
