@@ -47,6 +47,7 @@ class HeldOut:
         )
 
     def _nearest(self, outputs: NDArray[np.float32]) -> NDArray[np.int64]:
-        # Not scaled to length 1, which does not change what is nearest: a training that goes wrong may have no lengths.
-        nearest: NDArray[np.int64] = np.argmax(outputs @ self._vectors.T, axis=1)
+        # Not scaled to length 1, which does not change what is nearest. A training that goes wrong gives no numbers.
+        with np.errstate(invalid="ignore", over="ignore"):
+            nearest: NDArray[np.int64] = np.argmax(outputs @ self._vectors.T, axis=1)
         return nearest
