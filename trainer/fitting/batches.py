@@ -62,17 +62,19 @@ def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """The batches of one epoch at a time: features, labels, and weights if the settings want them."""
+    """The batches of one epoch at a time: features, labels, and where they are needed weights."""
 
-    def __init__(self, data: FeatureSet, images: NDArray[np.int64], settings: HeadSettings) -> None:
+    def __init__(self, data: FeatureSet, images: NDArray[np.int64], settings: HeadSettings, parts: int = 1) -> None:
+        """``parts``: into how many equal parts a batch must be divisible; images that weigh nothing fill it up."""
         super().__init__()
         self._data = data
         self._images = images
         self._settings = settings
-        self._weight = np.empty(0, dtype=np.float32)
+        self._parts = parts
+        self._weighted = settings.class_weights == "balanced" or parts > 1
+        self._weights = np.ones(len(data), dtype=np.float32)
         if settings.class_weights == "balanced":
-            self._weight = np.zeros(len(data), dtype=np.float32)
-            self._weight[images] = balanced_weights(data.labels[images])
+            self._weights[images] = balanced_weights(data.labels[images])
         self.shuffle(1)
 
     def shuffle(self, epoch: int) -> None:
@@ -86,7 +88,13 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
         return len(self._batches)
 
     def __getitem__(self, number: int) -> tuple[Any, ...]:
-        """(b, features) float32, (b, most) int32, and where classes are balanced (b,) float32."""
+        """(b, features) float32, (b, most) int32, and where images do not weigh the same (b,) float32."""
         batch, views = self._batches[number]
         features, labels = self._data.take(batch, views), self._data.labels[batch].astype(np.int32)
-        return (features, labels, self._weight[batch]) if len(self._weight) else (features, labels)
+        if not self._weighted:
+            return features, labels
+        lacking = -len(batch) % self._parts
+        repeated = np.pad(np.arange(len(batch)), (0, lacking))
+        # The loss is divided by the number of images, those that fill up too.
+        weights = np.pad(self._weights[batch] * (len(repeated) / len(batch)), (0, lacking))
+        return features[repeated], labels[repeated], weights.astype(np.float32)

@@ -20,7 +20,7 @@ from trainer.errors import TrainingDiverged
 from trainer.features.computing import FeatureSet
 from trainer.fitting.batches import Batches, split_images
 from trainer.fitting.checkpoints import newest_epoch, restore_checkpoint, write_checkpoint
-from trainer.fitting.devices import dtype_policy, shared_among
+from trainer.fitting.devices import dtype_policy, shared_among, training_devices
 from trainer.fitting.early_stopping import best_epoch, is_over
 from trainer.fitting.held_out import HeldOut
 from trainer.fitting.losses import make_loss
@@ -77,9 +77,10 @@ def fit_head(
         NotWritten: the disk is full or refuses.
     """
     split = split_images(data, settings)
-    batches = Batches(data, split.train, settings)
+    devices = training_devices(settings.devices)
+    batches = Batches(data, split.train, settings, len(devices))
     loss = make_loss(settings.loss, space)
-    with shared_among(settings.devices):
+    with shared_among(devices):
         head = build_head(settings, data.dimension)
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, len(batches) * settings.epochs)
         optimiser = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)

@@ -15,7 +15,7 @@ from trainer.errors import RunMismatch, TrainingPackageMissing
 from trainer.features.computing import FeatureSet
 from trainer.fitting.batches import split_images
 from trainer.fitting.checkpoints import copy_checkpoints, newest_epoch
-from trainer.fitting.devices import device_names
+from trainer.fitting.devices import training_devices
 from trainer.fitting.early_stopping import best_epoch
 from trainer.fitting.events import Events
 from trainer.fitting.head import fit_head, save_head
@@ -101,7 +101,7 @@ def fit_recorded(
     """
     from trainer.fitting.pictures import draw_confusion, draw_curves
 
-    provenance = Provenance(run.folder, inputs, device_names())
+    provenance = Provenance(run.folder, inputs, training_devices(settings.devices))
     with Events(run.folder / "tensorboard", run.history()[: newest_epoch(run.folder)]) as events:
 
         def record(epoch: int, figures: dict[str, float]) -> None:
