@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from trainer.errors import RunMismatch, TrainingDiverged, TrainingSetUnusable
@@ -145,6 +146,7 @@ def test_the_loss_recorded_is_the_mean_of_all_images_of_the_epoch(
     assert run.history()[0]["loss"] == pytest.approx(float(np.mean(weights * losses)), rel=1e-4)
 
 
+@hypothesis_settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.integers(0, 5), min_size=1, max_size=3, unique=True).map(lambda each: [*each, -1, -1][:3]),
