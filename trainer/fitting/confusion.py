@@ -13,10 +13,14 @@ __all__ = ["Confusion", "count_confusions", "most_confused_pairs"]
 
 @dataclass(frozen=True)
 class Confusion:
-    """``counts`` (classes, classes) int64: of the images of a row's class, how many are nearest to a column's."""
+    """``counts`` (classes, classes) int64: of the images of a row's class, how many are nearest to a column's.
+
+    ``images`` (classes) int64: how many a class has, those that are nearest to a class left out here among them.
+    """
 
     names: tuple[str, ...]
     counts: NDArray[np.int64]
+    images: NDArray[np.int64]
 
     @property
     def wrong(self) -> NDArray[np.int64]:
@@ -28,12 +32,14 @@ class Confusion:
 
         A class that no image has or is taken for is left out.
         """
-        images = self.counts.sum(axis=0) + self.counts.sum(axis=1)
+        seen = self.counts.sum(axis=0) + self.counts.sum(axis=1)
         pairs = np.argwhere(self.wrong)
         pairs = pairs[np.argsort(-self.wrong[tuple(pairs.T)], kind="stable")]
-        ranked = dict.fromkeys([*pairs.ravel().tolist(), *np.argsort(-images, kind="stable").tolist()])
-        kept = sorted([number for number in ranked if images[number]][:most])
-        return Confusion(tuple(self.names[number] for number in kept), self.counts[np.ix_(kept, kept)])
+        ranked = dict.fromkeys([*pairs.ravel().tolist(), *np.argsort(-seen, kind="stable").tolist()])
+        kept = sorted([number for number in ranked if seen[number]][:most])
+        return Confusion(
+            tuple(self.names[number] for number in kept), self.counts[np.ix_(kept, kept)], self.images[kept]
+        )
 
 
 def count_confusions(labels: NDArray[np.integer], nearest: NDArray[np.int64], names: Sequence[str]) -> Confusion:
@@ -44,7 +50,7 @@ def count_confusions(labels: NDArray[np.integer], nearest: NDArray[np.int64], na
     right = np.any(labels == nearest[:, None], axis=1)
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(counts, (np.where(right, nearest, labels[:, 0]), nearest), 1)
-    return Confusion(tuple(names), counts)
+    return Confusion(tuple(names), counts, counts.sum(axis=1))
 
 
 def most_confused_pairs(confusion: Confusion, most: int) -> list[tuple[str, str, int, int]]:
@@ -52,9 +58,8 @@ def most_confused_pairs(confusion: Confusion, most: int) -> list[tuple[str, str,
     wrong = confusion.wrong
     pairs = np.argsort(-wrong, axis=None, kind="stable")[:most]
     rows, columns = np.unravel_index(pairs, wrong.shape)
-    totals = confusion.counts.sum(axis=1)
     return [
-        (confusion.names[row], confusion.names[column], int(wrong[row, column]), int(totals[row]))
+        (confusion.names[row], confusion.names[column], int(wrong[row, column]), int(confusion.images[row]))
         for row, column in zip(rows, columns, strict=True)
         if wrong[row, column]
     ]

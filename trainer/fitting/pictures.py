@@ -73,8 +73,8 @@ def draw_confusion(labels: NDArray[np.integer], nearest: NDArray[np.int64], name
 
 
 def _draw_matrix(axes: Any, shown: Confusion) -> None:
-    """Numbers are images; colours are shares of the row, so that classes of few images are seen as well."""
-    shares = shown.counts / np.maximum(1, shown.counts.sum(axis=1, keepdims=True))
+    """Numbers are images; colours are shares of the class's, so that classes of few images are seen as well."""
+    shares = shown.counts / np.maximum(1, shown.images[:, None])
     # Not linear: what is wrong is mostly a small share, and is what one looks for.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
     ticks = [_short(name) for name in shown.names]
@@ -86,7 +86,7 @@ def _draw_matrix(axes: Any, shown: Confusion) -> None:
         color = "white" if shares[row, column] > 0.35 else "black"
         axes.text(column, row, shown.counts[row, column], ha="center", va="center", fontsize=7, color=color)
     bar = axes.figure.colorbar(image, ax=axes, fraction=0.04, ticks=(0, 0.1, 0.25, 0.5, 1), format=PercentFormatter(1))
-    bar.set_label("share of the row")
+    bar.set_label("share of the class")
 
 
 def _name_pairs(axes: Any, pairs: Sequence[tuple[str, str, int, int]]) -> None:

@@ -35,6 +35,7 @@ def test_of_many_classes_those_confused_most_are_shown_and_those_without_images_
     fewer = found.of_most_confused(2)
     assert fewer.names == ("car", "bus")
     np.testing.assert_array_equal(fewer.counts, [[1, 2], [0, 0]])
+    assert fewer.images.tolist() == [3, 1]
 
 
 def test_pictures_are_drawn_of_the_least_and_of_much(tmp_path: Path) -> None:
