@@ -7,7 +7,9 @@ TrainerError
 ├── CacheInUse              another process is writing the same feature cache
 ├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
 ├── NotWritten              the disk is full, or may not be written to
-├── RunMismatch             a run's folder holds a run with other settings
+├── RunMismatch             a run's folder holds a run with other settings, or of other data
+├── SettingsUnusable        a file of settings, or an option beside it, says what no training can be made with
+├── TrainingDiverged        the loss of a training is no number any more
 ├── TrainingPackageMissing  a package that only training needs is not installed
 ├── TrainingSetUnusable     a data set cannot be read or learnt from, or a class has no vector
 ├── WordFetchFailed         a file of word vectors cannot be fetched now
@@ -25,7 +27,9 @@ __all__ = [
     "EvaluationImpossible",
     "NotWritten",
     "RunMismatch",
+    "SettingsUnusable",
     "TrainerError",
+    "TrainingDiverged",
     "TrainingPackageMissing",
     "TrainingSetUnusable",
     "WordFetchFailed",
@@ -65,7 +69,15 @@ class NotWritten(TrainerError):
 
 
 class RunMismatch(TrainerError):
-    """A run's folder holds a run with other settings."""
+    """A run's folder holds a run with other settings, or of other data."""
+
+
+class SettingsUnusable(TrainerError):
+    """A file of settings, or an option beside it, says what no training can be made with; the key is named."""
+
+
+class TrainingDiverged(TrainerError):
+    """The loss of a training is no number any more. The checkpoint before it is kept."""
 
 
 class TrainingPackageMissing(TrainerError):

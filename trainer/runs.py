@@ -18,7 +18,9 @@ from trainer.errors import NotWritten, RunMismatch
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Run", "write_json", "write_lines"]
+__all__ = ["Run", "read_history", "read_settings", "write_json", "write_lines"]
+
+_SETTINGS, _METRICS = "settings.json", "metrics.jsonl"
 
 
 class Run:
@@ -32,12 +34,12 @@ class Run:
         """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "settings.json"
+        path = folder / _SETTINGS
         mine = json.loads(json.dumps(asdict(settings)))
         if not path.exists():
             write_json(path, mine)
             return
-        theirs = json.loads(path.read_text())
+        theirs = read_settings(folder)
         changed = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
         if changed:
             described = ", ".join(f"{name} was {theirs.get(name)!r}, is {mine.get(name)!r}" for name in changed)
@@ -47,15 +49,34 @@ class Run:
 
     def record(self, epoch: int, figures: Mapping[str, float]) -> None:
         """Write an epoch's figures, dropping what an interrupted run wrote of this epoch or later ones."""
-        path = self.folder / "metrics.jsonl"
         kept = [line for line in self.history() if line["epoch"] < epoch]
-        lines = [*kept, {"epoch": epoch, **figures}]
-        _write_whole(path, "".join(json.dumps(line) + "\n" for line in lines))
+        self.keep([*kept, {"epoch": epoch, **figures}])
+
+    def keep(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Write the figures of every epoch, in place of those that are there."""
+        _write_whole(self.folder / _METRICS, "".join(json.dumps(line) + "\n" for line in history))
 
     def history(self) -> list[dict[str, Any]]:
         """The figures of every epoch recorded, oldest first."""
-        path = self.folder / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return read_history(self.folder)
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings of the run in a folder, as they were written.
+
+    Raises:
+        RunMismatch: there is no run in it.
+    """
+    try:
+        return dict(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise RunMismatch(f"{folder} holds no run that can be read ({error}). Name the folder of one.") from error
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The figures of every epoch that the run in a folder recorded, oldest first."""
+    path = folder / _METRICS
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def write_json(path: Path, value: object) -> None:

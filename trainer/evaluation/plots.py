@@ -1,55 +1,38 @@
 """A report as pictures: calibration curves, hit@k beside the baselines, similarities of pairs, hubs. PNG files.
 
-This package's one module that imports Matplotlib, which is installed with the extra ``report``; no service needs it.
+Needs Matplotlib, which is installed with the extra ``report``; no service needs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainer.evaluation.reliability import Reliability
 from trainer.evaluation.report import BundleDetails, Column, Report
+from trainer.plot_style import COLORS, draw_png
 
 __all__ = ["write_plots"]
 
-_DPI = 150
-# Okabe and Ito's colours (2008), which people with any sort of colour vision tell apart.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-_RIGHT, _WRONG = _COLORS[0], _COLORS[1]
-_STYLE: dict[Any, Any] = {
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-}
+_RIGHT, _WRONG = COLORS[0], COLORS[1]
 
 
 def write_plots(report: Report, folder: Path) -> tuple[Path, ...]:
     """Write the plots into a folder; their paths."""
     details = report.bundles[0]
-    drawings: Mapping[str, tuple[Callable[[Axes], None], tuple[float, float]]] = {
-        "calibration.png": (lambda axes: _calibration(axes, details), (6.0, 5.6)),
-        "hits.png": (lambda axes: _hits(axes, report.columns), (7.5, 5.0)),
-        "similarities.png": (lambda axes: _similarities(axes, details), (7.5, 4.6)),
-        "hubs.png": (lambda axes: _hubs(axes, details), (7.5, 4.6)),
+    drawings: Mapping[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
+        "calibration.png": (lambda figure: _calibration(figure.add_subplot(), details), (6.0, 5.6)),
+        "hits.png": (lambda figure: _hits(figure.add_subplot(), report.columns), (7.5, 5.0)),
+        "similarities.png": (lambda figure: _similarities(figure.add_subplot(), details), (7.5, 4.6)),
+        "hubs.png": (lambda figure: _hubs(figure.add_subplot(), details), (7.5, 4.6)),
     }
     paths = []
     for name, (draw, size) in drawings.items():
-        with mpl.rc_context(_STYLE):
-            figure = Figure(figsize=size, layout="constrained")
-            draw(figure.add_subplot())
-            # Without the version of Matplotlib in the file, the same report gives the same bytes.
-            figure.savefig(folder / name, dpi=_DPI, metadata={"Software": None})
+        draw_png(folder / name, size, draw)
         paths.append(folder / name)
     return tuple(paths)
 
@@ -83,7 +66,7 @@ def _hits(axes: Axes, columns: tuple[Column, ...]) -> None:
         places = np.arange(len(ks)) + (number - (len(drawn) - 1) / 2) * width
         hits = [100 * column.metrics[f"hit@{k}"] for k in ks]
         hatch = "//" if column.kind == "baseline" else None
-        color = _COLORS[number % len(_COLORS)]
+        color = COLORS[number % len(COLORS)]
         bars = axes.bar(places, hits, width, color=color, hatch=hatch, edgecolor="white", label=column.name)
         if len(drawn) <= 8:
             axes.bar_label(bars, fmt="%.0f", fontsize=7)
@@ -119,7 +102,7 @@ def _similarities(axes: Axes, details: BundleDetails) -> None:
 def _hubs(axes: Axes, details: BundleDetails) -> None:
     hubs = details.hubs
     counts = np.bincount(hubs.counts)
-    axes.bar(np.arange(len(counts)), counts, width=1.0, color=_COLORS[0], edgecolor="white", linewidth=0.3)
+    axes.bar(np.arange(len(counts)), counts, width=1.0, color=COLORS[0], edgecolor="white", linewidth=0.3)
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.5)
     axes.annotate(

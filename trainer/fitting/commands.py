@@ -1,4 +1,7 @@
-"""The command ``python -m trainer fit``."""
+"""The command ``python -m trainer fit``.
+
+Contract: as that of ``trainer.cli``, whose command it becomes. Heavy imports wait until it needs them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import typer
 from rich.console import Console
 
 from trainer.errors import TrainingSetUnusable
-from trainer.fitting.settings import HeadSettings, LossKind, LossSettings
+from trainer.fitting.settings import ClassWeights, Devices, LossKind, Precision
 from trainer.labels.class_words import ClassWords
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
 from trainer.one_sentence import one_sentence
@@ -28,51 +31,94 @@ def fit(
     features: Annotated[Path, typer.Option(help="Feature set (.npz) that `features` made.")],
     words: Words,
     run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")],
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of all settings; the options below come before it.")
+    ] = None,
     labels: Labels = None,
     synonyms: Synonyms = None,
-    loss: Annotated[LossKind, typer.Option(help="What to minimise.")] = "joint",
+    loss: Annotated[LossKind | None, typer.Option(help="What to minimise.", show_default="joint")] = None,
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Width of a hidden layer; may be repeated.")] = None,
-    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = 0.0,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
-    batch_size: Annotated[int, typer.Option(min=1)] = 256,
-    learning_rate: Annotated[float, typer.Option(min=1e-9)] = 1e-3,
+    dropout: Annotated[float | None, typer.Option(min=0, max=0.99, show_default="0")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, show_default="20")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, show_default="256")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-9, show_default="0.001")] = None,
+    weight_decay: Annotated[float | None, typer.Option(min=0, show_default="0.0001")] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(min=0, help="Epochs without a better held-out loss until it ends; 0: all.", show_default="0"),
+    ] = None,
+    class_weights: Annotated[
+        ClassWeights | None, typer.Option(help="Whether every class counts the same.", show_default="none")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="auto: mixed_float16 where there is a GPU.", show_default="auto")
+    ] = None,
+    devices: Annotated[Devices | None, typer.Option(help="all: shared among the GPUs.", show_default="one")] = None,
     nearest_kinds: NearestKinds = 2,
     foreign_words: Annotated[int, typer.Option(min=0, help="Words of no class in the joint loss.")] = 2_000,
-    seed: int = 0,
+    seed: Annotated[int | None, typer.Option(min=0, show_default="0")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Folder of another run, from whose last epoch a new one goes on.")
+    ] = None,
 ) -> None:
     """Train the head that maps features into the space of the words."""
     from trainer.features.files import read_feature_set
-    from trainer.fitting.head import fit_head, save_head
+    from trainer.fitting.checkpoints import newest_epoch
+    from trainer.fitting.config_file import head_settings
+    from trainer.fitting.recorded import check_packages, fit_recorded, go_on_from, inputs_of
     from trainer.labels.class_words import Vocabulary, class_words_of_names, read_class_words, with_synonyms
     from trainer.labels.targets import label_space_of
     from trainer.runs import Run
     from trainer.words import read_word_space
 
-    vocabulary = Vocabulary(read_word_space(words))
+    check_packages()
+    table = read_word_space(words)
+    options = {
+        "loss": {"kind": loss},
+        "hidden": hidden,
+        "dropout": dropout,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "patience": patience,
+        "class_weights": class_weights,
+        "precision": precision,
+        "devices": devices,
+        "seed": seed,
+    }
+    settings = head_settings(config, options, table.vectors.shape[1])
     data = read_feature_set(features)
     classes = class_words_of_names(data.names) if labels is None else read_class_words(labels)
     called = with_synonyms(_in_order(classes, data.names), synonyms)
-    space = label_space_of(called, vocabulary, nearest_kinds, foreign_words, seed)
-    settings = HeadSettings(
-        hidden=tuple(hidden or ()),
-        dimension=space.dimension,
-        dropout=dropout,
-        loss=LossSettings(loss),
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
+    space = label_space_of(called, Vocabulary(table), nearest_kinds, foreign_words, settings.seed)
+    files = {"features": features, "labels": labels, "synonyms": synonyms}
+    inputs = inputs_of(
+        files | {name: words / name for name in ("words.txt", "words.npy")},
+        {"nearest_kinds": nearest_kinds, "foreign_words": foreign_words},
     )
-    with progress_bar(console) as progress:
-        task = progress.add_task("head", total=epochs, note="")
+    opened = Run(run, settings)
+    if start_from is not None:
+        go_on_from(start_from, opened, inputs)
+    try:
+        with progress_bar(console) as progress:
+            task = progress.add_task("head", total=settings.epochs, completed=newest_epoch(run), note="")
 
-        def show(epoch: int, figures: Mapping[str, float]) -> None:
-            note = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-            progress.update(task, completed=epoch, note=note)
+            def show(epoch: int, figures: Mapping[str, float]) -> None:
+                note = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+                progress.update(task, completed=epoch, note=note)
 
-        head = fit_head(Run(run, settings), data, space, settings, show)
-    save_head(head, run / "head.keras")
-    console.print(f"head in {run / 'head.keras'}")
+            fitted = fit_recorded(opened, data, space, settings, inputs, [each.word for each in called], show)
+            progress.update(task, total=fitted.epochs)
+    except KeyboardInterrupt:
+        console.print(
+            f"Interrupted. What was learnt until epoch {newest_epoch(run)} of {settings.epochs} is kept in {run}: the "
+            "same command goes on from there."
+        )
+        raise typer.Exit(130) from None
+    if settings.patience:
+        console.print(f"trained for {fitted.epochs} of {settings.epochs} epochs; epoch {fitted.kept} is kept")
+    console.print(f"head in {fitted.head}")
 
 
 def _in_order(classes: Sequence[ClassWords], names: Sequence[str]) -> tuple[ClassWords, ...]:

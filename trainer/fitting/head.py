@@ -7,23 +7,30 @@ the same head, whether or not the training was interrupted: all randomness comes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
+from trainer.errors import TrainingDiverged
 from trainer.features.computing import FeatureSet
+from trainer.fitting.batches import Batches, split_images
+from trainer.fitting.checkpoints import newest_epoch, restore_checkpoint, write_checkpoint
+from trainer.fitting.devices import dtype_policy, shared_among, training_devices
+from trainer.fitting.early_stopping import best_epoch, is_over
+from trainer.fitting.held_out import HeldOut
 from trainer.fitting.losses import make_loss
-from trainer.fitting.settings import HeadSettings, LossSettings
+from trainer.fitting.settings import HeadSettings
 from trainer.labels.space import LabelSpace, unit_rows
 from trainer.runs import Run
 
 __all__ = ["build_head", "fit_head", "project", "save_head"]
+
+OnEpoch = Callable[[int, dict[str, float]], None]
 
 _EPSILON = 1e-12
 _STATISTICS_FROM = 20_000
@@ -31,6 +38,7 @@ _STATISTICS_FROM = 20_000
 
 def build_head(settings: HeadSettings, features: int) -> Any:
     """An untrained head: standardised features, hidden layers with dropout, a linear layer into the space."""
+    policy = dtype_policy(settings.precision)
     inputs = x = keras.Input((features,), name="features")
     # Frozen, so that it only applies statistics: those of the training set, which `fit_head` computes once. Moving
     # averages would lag behind in a training of few steps.
@@ -38,21 +46,17 @@ def build_head(settings: HeadSettings, features: int) -> Any:
         center=False, scale=False, epsilon=_EPSILON, trainable=False, name="standardise"
     )(x)
     for number, width in enumerate(settings.hidden, start=1):
-        x = _dense(width, settings.seed + number, settings.activation, f"hidden_{number}")(x)
-        x = keras.layers.Dropout(settings.dropout, seed=settings.seed + number)(x)
-    outputs = _dense(settings.dimension, settings.seed, None, "space")(x)
+        x = _dense(width, settings.seed + number, settings.activation, f"hidden_{number}", policy)(x)
+        x = keras.layers.Dropout(settings.dropout, seed=settings.seed + number, dtype=policy, name=f"dropout_{number}")(
+            x
+        )
+    outputs = _dense(settings.dimension, settings.seed, None, "space", "float32")(x)
     return keras.Model(inputs, outputs, name="head")
 
 
-def _dense(width: int, seed: int, activation: str | None, name: str) -> Any:
+def _dense(width: int, seed: int, activation: str | None, name: str, policy: str) -> Any:
     initial = keras.initializers.GlorotUniform(seed=seed)
-    return keras.layers.Dense(width, activation=activation, kernel_initializer=initial, name=name)
-
-
-@dataclass(frozen=True)
-class _Split:
-    train: NDArray[np.int64]
-    held_out: NDArray[np.int64]
+    return keras.layers.Dense(width, activation=activation, kernel_initializer=initial, dtype=policy, name=name)
 
 
 def fit_head(
@@ -60,44 +64,87 @@ def fit_head(
     data: FeatureSet,
     space: LabelSpace,
     settings: HeadSettings,
-    on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, figures: None,
+    on_epoch: OnEpoch = lambda epoch, figures: None,
 ) -> Any:
-    """Train a head, going on from the run's last checkpoint; returns it trained.
+    """Train a head, going on from the run's last checkpoint; returns it trained, in float32.
 
-    A checkpoint is written after every epoch to a temporary name and renamed (the commit point); it holds weights
-    and optimiser. ``on_epoch`` gets the number of epochs done and their last figures: ``loss``,
-    and of the images held out ``held_out_loss`` and ``held_out_hit@1``.
+    ``on_epoch`` gets the number of epochs done and their last figures: ``loss``, the mean over the epoch's batches,
+    and of the images held out ``held_out_loss`` and ``held_out_hit@1``. What it raises ends the training there.
+
+    Raises:
+        TrainingDiverged: the loss is no number any more; the checkpoint before it stays.
+        TrainingSetUnusable: there is no image to train on, or none to watch where the training may end early.
+        NotWritten: the disk is full or refuses.
     """
-    head = build_head(settings, data.dimension)
-    split = _split(data, settings)
-    steps = -(-len(split.train) // settings.batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
-    optimiser = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
-    optimiser.exclude_from_weight_decay(var_names=["bias"])
-    head.compile(optimiser, loss=make_loss(settings.loss, space))
-    optimiser.build(head.trainable_variables)
+    split = split_images(data, settings)
+    devices = training_devices(settings.devices)
+    batches = Batches(data, split.train, settings, len(devices))
+    loss = make_loss(settings.loss, space)
+    with shared_among(devices):
+        head = build_head(settings, data.dimension)
+        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, len(batches) * settings.epochs)
+        optimiser = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+        optimiser.exclude_from_weight_decay(var_names=["bias"])
+        head.compile(optimiser, loss=loss)
+        head.optimizer.build(head.trainable_variables)
     _standardise(head, data, split.train)
-    done = _restore(head, run.folder)
-    for epoch in range(done + 1, settings.epochs + 1):
-        head.reset_metrics()
-        _reseed_dropout(head, epoch)
-        figures: dict[str, float] = {}
-        for features, labels in _batches(data, split.train, settings, epoch):
-            figures = head.train_on_batch(features, labels, return_dict=True)
-        figures = {name: float(value) for name, value in figures.items()}
-        figures |= _held_out_figures(head, data, split.held_out, space, settings.loss)
-        run.record(epoch, figures)
-        _checkpoint(head, run.folder, epoch)
-        on_epoch(epoch, figures)
-    return head
+    done = newest_epoch(run.folder)
+    if done:
+        restore_checkpoint(head, run.folder, done)
+    if not is_over(run.history()[:done], settings):
+        every_epoch = _EveryEpoch(run, batches, HeldOut(data, split.held_out, space, loss), settings, on_epoch)
+        head.fit(batches, initial_epoch=done, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=[every_epoch])
+    best = best_epoch(run.history(), settings)
+    if best != newest_epoch(run.folder):
+        restore_checkpoint(head, run.folder, best)
+    return _in_float32(head, settings, data.dimension)
 
 
-def _split(data: FeatureSet, settings: HeadSettings) -> _Split:
-    if data.validation is not None:
-        return _Split(np.flatnonzero(~data.validation), np.flatnonzero(data.validation))
-    order = np.random.default_rng(settings.seed).permutation(len(data))
-    held_out = int(len(data) * settings.held_out)
-    return _Split(train=np.sort(order[held_out:]), held_out=np.sort(order[:held_out]))
+class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Draws the epoch, stops at a loss that is no number, measures, records, and decides whether to go on."""
+
+    def __init__(
+        self, run: Run, batches: Batches, held_out: HeldOut, settings: HeadSettings, on_epoch: OnEpoch
+    ) -> None:
+        super().__init__()
+        self._run = run
+        self._batches = batches
+        self._held_out = held_out
+        self._settings = settings
+        self._on_epoch = on_epoch
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Keras counts epochs from 0; here they are counted from 1."""
+        self._epoch = epoch + 1
+        self._batches.shuffle(self._epoch)
+        _reseed_dropout(self.model, self._epoch)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """``batch`` is counted from 0; the loss is the mean of the epoch so far."""
+        self._check(logs["loss"], f"step {batch + 1} of {len(self._batches)}")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """The checkpoint is the commit point, and ``on_epoch`` comes after it."""
+        figures = {"loss": float(logs["loss"])} | self._held_out.figures(self.model)
+        self._check(figures.get("held_out_loss", 0.0), "on the images held out")
+        self._run.record(self._epoch, figures)
+        history = self._run.history()
+        write_checkpoint(self.model, self._run.folder, self._epoch, {best_epoch(history, self._settings)})
+        self._on_epoch(self._epoch, figures)
+        self.model.stop_training = is_over(history, self._settings)
+
+    def _check(self, loss: float, where: str) -> None:
+        if np.isfinite(loss):
+            return
+        rate = self._settings.learning_rate
+        before = newest_epoch(self._run.folder)
+        folder = self._run.folder
+        kept = f" With --start-from {folder} it goes on from epoch {before}, which is kept." if before else ""
+        raise TrainingDiverged(
+            f"The loss became {loss} in epoch {self._epoch}, {where}, so the head learns nothing any more. "
+            f"Lower the learning rate, which is {rate:g}, to {rate / 10:g}, and name another folder for the run.{kept}"
+        )
 
 
 def _standardise(head: Any, data: FeatureSet, images: NDArray[np.int64]) -> None:
@@ -109,32 +156,6 @@ def _standardise(head: Any, data: FeatureSet, images: NDArray[np.int64]) -> None
     layer.moving_variance.assign(np.maximum(variance, 0.01 * variance.mean()))
 
 
-def _batches(
-    data: FeatureSet, images: NDArray[np.int64], settings: HeadSettings, epoch: int
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
-    random = np.random.default_rng((settings.seed, epoch))
-    order = random.permutation(images)
-    for start in range(0, len(order), settings.batch_size):
-        batch = order[start : start + settings.batch_size]
-        views = random.integers(data.views, size=len(batch))
-        yield data.take(batch, views), data.labels[batch].astype(np.int32)
-
-
-def _held_out_figures(
-    head: Any, data: FeatureSet, images: NDArray[np.int64], space: LabelSpace, settings: LossSettings
-) -> dict[str, float]:
-    if not len(images):
-        return {}
-    labels = data.labels[images].astype(np.int32)
-    outputs = head.predict(data.take(images, 0), batch_size=1024, verbose=0)
-    losses = ops.convert_to_numpy(make_loss(settings, space)(ops.convert_to_tensor(labels), outputs))
-    nearest = np.argmax(unit_rows(outputs) @ space.vectors.T, axis=1)
-    return {
-        "held_out_loss": float(losses.mean()),
-        "held_out_hit@1": float(np.mean(np.any(nearest[:, None] == labels, axis=1))),
-    }
-
-
 def _reseed_dropout(head: Any, epoch: int) -> None:
     """Make dropout depend on the epoch alone: Keras leaves its generators' state out of what it saves."""
     for layer in head.layers:
@@ -142,23 +163,11 @@ def _reseed_dropout(head: Any, epoch: int) -> None:
             layer.seed_generator.state.assign([layer.seed, epoch])
 
 
-def _checkpoint(head: Any, folder: Path, epoch: int) -> None:
-    earlier = list(folder.glob("epoch-*.weights.h5"))
-    path = folder / f"epoch-{epoch:04d}.weights.h5"
-    written = folder / "writing.weights.h5"
-    head.save_weights(written)
-    written.replace(path)
-    for old in earlier:
-        old.unlink()
-
-
-def _restore(head: Any, folder: Path) -> int:
-    """Load the newest checkpoint, if there is one; the number of epochs done."""
-    checkpoints = sorted(folder.glob("epoch-*.weights.h5"))
-    if not checkpoints:
-        return 0
-    head.load_weights(checkpoints[-1])
-    return int(checkpoints[-1].name.split("-")[1].split(".")[0])
+def _in_float32(head: Any, settings: HeadSettings, features: int) -> Any:
+    """The same head without optimiser or loss, however it was trained."""
+    plain = build_head(replace(settings, precision="float32"), features)
+    plain.set_weights(head.get_weights())
+    return plain
 
 
 def project(head: Any, features: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

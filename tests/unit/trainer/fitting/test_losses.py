@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import get_args
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from trainer.fitting.losses import make_loss
-from trainer.fitting.settings import LossSettings
+from trainer.fitting.settings import LossKind, LossSettings
 from trainer.labels.space import LabelSpace, unit_rows
 
 RANDOM = np.random.default_rng(7)
@@ -34,7 +40,7 @@ def losses(settings: LossSettings, outputs: NDArray[np.float32] = OUTPUTS) -> ND
     return np.asarray(make_loss(settings, SPACE)(TRUTH[:, None], outputs))
 
 
-def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(logits - np.log(np.exp(logits).sum()), dtype=np.float64)
 
 
@@ -90,6 +96,42 @@ def test_several_labels_share_the_target_evenly() -> None:
         assert of(joint)[number] == pytest.approx(expected, abs=1e-4)
 
 
+def by_hand(settings: LossSettings, outputs: NDArray[np.float32], labels: Sequence[Sequence[int]]) -> list[float]:
+    """The formulas of `trainer.fitting.losses`, an image and a label at a time, in float64."""
+    found = []
+    for output, own in zip(outputs.astype(np.float64), labels, strict=True):
+        x = output / np.linalg.norm(output)
+        mean = np.mean([SPACE.vectors[y] for y in own], axis=0)
+        cosine = 1 - x @ (mean / np.linalg.norm(mean))
+        right = np.mean([x @ SPACE.vectors[y] for y in own])
+        hinges = [max(0.0, settings.margin - right + x @ SPACE.vectors[j]) for j in range(LABELS) if j not in own]
+        likely = log_softmax(settings.scale * SPACE.vectors @ x)
+        softmax = -np.mean([likely[y] for y in own])
+        words = -np.mean([SPACE.relevance[y] for y in own], axis=0) @ log_softmax(settings.scale * SPACE.concepts @ x)
+        joint = softmax + settings.concept_weight * words + settings.cosine_weight * cosine
+        found.append({"cosine": cosine, "hinge-rank": sum(hinges), "softmax": softmax, "joint": joint}[settings.kind])
+    return found
+
+
+@hypothesis_settings(deadline=None, max_examples=60)
+@given(
+    kind=st.sampled_from(get_args(LossKind)),
+    margin=st.floats(0.01, 2),
+    scale=st.floats(0.5, 40),
+    weights=st.tuples(st.floats(0, 3), st.floats(0, 3)),
+    labels=st.lists(st.lists(st.integers(0, LABELS - 1), min_size=1, max_size=3, unique=True), min_size=3, max_size=3),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_every_loss_is_its_formula_whatever_its_constants_and_labels(
+    kind: LossKind, margin: float, scale: float, weights: tuple[float, float], labels: list[list[int]], seed: int
+) -> None:
+    settings = LossSettings(kind, margin, scale, *weights)
+    outputs = np.random.default_rng(seed).normal(size=(3, DIMENSION)).astype(np.float32)
+    padded = np.array([[*own, -1, -1][:3] for own in labels], dtype=np.int32)
+    found = np.asarray(make_loss(settings, SPACE)(padded, outputs))
+    np.testing.assert_allclose(found, by_hand(settings, outputs, labels), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["cosine", "hinge-rank", "softmax", "joint"])
 def test_only_the_direction_of_an_output_counts(kind: str) -> None:
     settings = LossSettings(kind)  # type: ignore[arg-type]
@@ -97,5 +139,5 @@ def test_only_the_direction_of_an_output_counts(kind: str) -> None:
 
 
 def test_an_unknown_loss_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="'l1' is unknown"):
-        LossSettings("l1")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"kind\n.*input_value='l1'"):
+        LossSettings(kind="l1")  # type: ignore[arg-type]

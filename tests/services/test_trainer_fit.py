@@ -1,0 +1,99 @@
+"""Fitting a head in a real process that is killed at some epoch: the next one ends with the same head."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.services.service_process import environment
+from trainer.features.cache import CacheSpec, FeatureCache
+from trainer.features.computing import FeatureSet
+from trainer.features.files import write_feature_set
+from trainer.keras_files import load_network
+from trainer.words import convert_words
+
+SECONDS = 120.0
+IMAGES, CLASSES, FEATURES = 300, 5, 20
+# Half of the labels are chance, so that the held-out loss gets worse after a while and the training ends early.
+SETTINGS = """
+hidden = [64]
+dropout = 0.3
+epochs = 60
+batch_size = 16
+learning_rate = 0.01
+patience = 8
+class_weights = "balanced"
+held_out = 0.2
+"""
+
+
+def make_inputs(folder: Path) -> None:
+    chance = np.random.default_rng(0)
+    lines = (f"word{label} {' '.join(map(str, chance.normal(size=10)))}\n" for label in range(CLASSES))
+    (folder / "glove.txt").write_text("".join(lines))
+    convert_words(folder / "glove.txt", folder / "words")
+    labels = np.minimum(chance.integers(CLASSES, size=IMAGES), chance.integers(CLASSES, size=IMAGES))
+    centres = chance.normal(size=(CLASSES, FEATURES))
+    values = centres[labels][:, None] + chance.normal(size=(IMAGES, 2, FEATURES))
+    told = np.where(chance.random(IMAGES) < 0.5, chance.integers(CLASSES, size=IMAGES), labels)
+    keys = [hashlib.sha256(str(number).encode()).digest() for number in range(IMAGES)]
+    with FeatureCache(folder / "cache", CacheSpec("test", ("plain", "mirrored"), FEATURES)) as cache:
+        cache.append(keys, values)
+        names = tuple(f"word{label}" for label in range(CLASSES))
+        data = FeatureSet(cache.memory_map(), cache.rows_of(keys), told[:, None], names)
+    write_feature_set(folder / "features.npz", data, folder / "cache")
+    (folder / "head.toml").write_text(SETTINGS)
+
+
+def fit(folder: Path, run: Path) -> subprocess.Popen[str]:
+    given = ("--features", folder / "features.npz", "--words", folder / "words", "--config", folder / "head.toml")
+    return subprocess.Popen(
+        [sys.executable, "-m", "trainer", "fit", *map(str, given), "--run", str(run)],
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    out, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, out
+    return out
+
+
+def epochs_done(run: Path) -> int:
+    metrics = run / "metrics.jsonl"
+    return len(metrics.read_text().splitlines()) if metrics.exists() else 0
+
+
+def test_a_killed_fit_goes_on_and_ends_with_the_same_figures_and_head(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    finish(fit(tmp_path, whole))
+    epochs = epochs_done(whole)
+    assert 9 < epochs < 60
+    seed = int.from_bytes(os.urandom(4))
+    stop = random.Random(seed).randint(1, epochs // 2)
+    with fit(tmp_path, broken) as process:
+        deadline = time.monotonic() + SECONDS
+        while epochs_done(broken) < stop:
+            assert process.poll() is None, process.stdout and process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait(SECONDS)
+    assert not (broken / "head.keras").exists(), f"seed {seed}"
+    finish(fit(tmp_path, broken))
+    assert (broken / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes(), f"seed {seed}"
+    mine, theirs = (load_network(run / "head.keras").get_weights() for run in (broken, whole))
+    for left, right in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(left, right, f"seed {seed}")

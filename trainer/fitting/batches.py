@@ -1,0 +1,100 @@
+"""What a head is trained on, batch by batch, and what it is held against.
+
+Contract: which images are in a batch, in which order and view, follows from (seed, epoch) alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import TrainingSetUnusable
+from trainer.features.computing import FeatureSet
+from trainer.fitting.settings import HeadSettings
+
+__all__ = ["Batches", "Split", "balanced_weights", "split_images"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions of images, (n,) int64 each: those that are trained on, and those that only watch."""
+
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+
+def split_images(data: FeatureSet, settings: HeadSettings) -> Split:
+    """As the data set says, or else a share of it by chance.
+
+    Raises:
+        TrainingSetUnusable: no image is left to train on, or none to watch where the training ends early.
+    """
+    if data.validation is not None:
+        split = Split(np.flatnonzero(~data.validation), np.flatnonzero(data.validation))
+    else:
+        order = np.random.default_rng(settings.seed).permutation(len(data))
+        held_out = int(len(data) * settings.held_out)
+        split = Split(train=np.sort(order[held_out:]), held_out=np.sort(order[:held_out]))
+    if not len(split.train):
+        raise TrainingSetUnusable("All images are for validation, so there is none to train on. Give training images.")
+    if settings.patience and not len(split.held_out):
+        raise TrainingSetUnusable(
+            "Training cannot end early, as no image is held out to watch it. Hold some out (held_out, or a validation "
+            "set of `features`), or set patience to 0."
+        )
+    return split
+
+
+def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """How much each image counts so that every class counts the same: (n,), their mean is 1.
+
+    ``labels``: (n, most), padded with -1. A class weighs the inverse of its number of images, an image the mean of its
+    classes.
+    """
+    there = labels >= 0
+    inverse = 1 / np.maximum(1, np.bincount(labels[there]))
+    weights = np.where(there, inverse[labels], 0).sum(axis=1) / there.sum(axis=1)
+    return np.asarray(weights / weights.mean(), dtype=np.float32)
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+    """The batches of one epoch at a time: features, labels, and where they are needed weights."""
+
+    def __init__(self, data: FeatureSet, images: NDArray[np.int64], settings: HeadSettings, parts: int = 1) -> None:
+        """``parts``: into how many equal parts a batch must be divisible; images that weigh nothing fill it up."""
+        super().__init__()
+        self._data = data
+        self._images = images
+        self._settings = settings
+        self._parts = parts
+        self._weighted = settings.class_weights == "balanced" or parts > 1
+        self._weights = np.ones(len(data), dtype=np.float32)
+        if settings.class_weights == "balanced":
+            self._weights[images] = balanced_weights(data.labels[images])
+        self.shuffle(1)
+
+    def shuffle(self, epoch: int) -> None:
+        """Put images and views into an epoch's order."""
+        random = np.random.default_rng((self._settings.seed, epoch))
+        order, size = random.permutation(self._images), self._settings.batch_size
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        self._batches = [(batch, random.integers(self._data.views, size=len(batch))) for batch in batches]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
+        """(b, features) float32, (b, most) int32, and where images do not weigh the same (b,) float32."""
+        batch, views = self._batches[number]
+        features, labels = self._data.take(batch, views), self._data.labels[batch].astype(np.int32)
+        if not self._weighted:
+            return features, labels
+        lacking = -len(batch) % self._parts
+        repeated = np.pad(np.arange(len(batch)), (0, lacking))
+        # The loss is divided by the number of images, those that fill up too.
+        weights = np.pad(self._weights[batch] * (len(repeated) / len(batch)), (0, lacking))
+        return features[repeated], labels[repeated], weights.astype(np.float32)
