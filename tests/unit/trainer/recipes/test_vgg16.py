@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 
 from embedder_service.bundle.reading import open_bundle
 from embedder_service.images import decode
+from trainer import recipes
 from trainer.cli import app
 from trainer.features.files import read_feature_set
 from trainer.fitting.head import project
 from trainer.keras_files import load_network
-from trainer.recipes import vgg16
 from trainer.words import read_word_space
 
-RECIPE = Path(vgg16.__file__).with_suffix(".toml")
+RECIPE = Path(recipes.__file__).with_name("vgg16.toml")
 CHANNELS = {"tomato": 0, "sea": 2}
 WORDS = ("the", *CHANNELS, *(f"word{number}" for number in range(40)))
 
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = (f"{word} {' '.join(f'{value:.5f}' for value in random.normal(size=300))}\n" for word in WORDS)
     (folder / "glove.300d.txt").write_text("".join(lines))
     backbone, words = ("--backbone", folder / "backbone.keras"), ("--words", folder / "words")
-    done("backbone", vgg16.BACKBONE, "--weights", "random", "--out", folder / "backbone.keras")
+    done("backbone", "vgg16", "--weights", "random", "--out", folder / "backbone.keras")
     done("words", "convert", folder / "glove.300d.txt", "--out", folder / "words")
     done(
         "features", draw(folder / "training", 2, seed=2), *backbone, "--out", folder / "features",
