@@ -19,6 +19,7 @@ from trainer.features.commands import app as feature_commands
 from trainer.fitting.commands import app as fit_commands
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
+from trainer.tuning.commands import app as tune_commands
 from trainer.word_files.commands import app as word_commands
 
 __all__ = ["app", "main"]
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(feature_commands)
 app.add_typer(fit_commands)
+app.add_typer(tune_commands)
 app.add_typer(export_commands)
 app.add_typer(evaluation_commands)
 app.add_typer(word_commands, name="words")

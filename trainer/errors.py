@@ -6,6 +6,7 @@ TrainerError
 ├── CacheInUse              another process is writing the same feature cache
 ├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
 ├── NotWritten              the disk is full, or may not be written to
+├── RunInUse                another process works in the same run's folder
 ├── RunMismatch             a run's folder holds a run with other settings
 ├── TrainingPackageMissing  a package that only training needs is not installed
 ├── TrainingSetUnusable     a data set cannot be read or learnt from, or a class has no vector
@@ -22,6 +23,7 @@ __all__ = [
     "CacheMismatch",
     "EvaluationImpossible",
     "NotWritten",
+    "RunInUse",
     "RunMismatch",
     "TrainerError",
     "TrainingPackageMissing",
@@ -56,6 +58,10 @@ class EvaluationImpossible(TrainerError):
 
 class NotWritten(TrainerError):
     """The disk is full, or may not be written to."""
+
+
+class RunInUse(TrainerError):
+    """Another process works in the same run's folder."""
 
 
 class RunMismatch(TrainerError):
