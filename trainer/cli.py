@@ -16,6 +16,7 @@ from rich.console import Console
 from trainer.evaluation.commands import app as evaluation_commands
 from trainer.exporting.commands import app as export_commands
 from trainer.features.commands import app as feature_commands
+from trainer.fine_tuning.commands import app as fine_tune_commands
 from trainer.fitting.commands import app as fit_commands
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(feature_commands)
 app.add_typer(fit_commands)
 app.add_typer(tune_commands)
+app.add_typer(fine_tune_commands)
 app.add_typer(export_commands)
 app.add_typer(evaluation_commands)
 app.add_typer(word_commands, name="words")

@@ -16,7 +16,7 @@ from trainer.features.caches import Cached, cache_folder, clean, list_caches, sh
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 
-__all__ = ["app", "print_left_out"]
+__all__ = ["Sources", "app", "print_left_out"]
 
 app = typer.Typer()
 cache_app = typer.Typer(no_args_is_help=True, help="Feature caches: what there is, and removing what is not used.")
