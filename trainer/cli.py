@@ -95,5 +95,8 @@ def mobilenet_v2(
 
 def main() -> None:
     """Run the command line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported, which speaks of itself
+    # Both are read when TensorFlow is imported: it speaks of itself, and has oneDNN off on some processors (AMD), where
+    # a step of a 4096 → 2000 → 300 head takes 0.32 s without and 0.14 s with it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     app()
