@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -106,4 +108,5 @@ def _run(weights: str, hidden: int, unseen: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that its folder and what it started are removed too
     typer.run(main)
