@@ -21,7 +21,7 @@ STUBS := generated/protos.binpb
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 
-.PHONY: help setup run-all bench bench-index bench-setup starter-setup starter protos test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench bench-index bench-train bench-setup starter-setup starter protos test lint types format grpcurl lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ $(BENCH_DEPENDENCIES): benchmarks/index/requirements.lock $(INSTALLED)
 
 bench-index: bench-setup ## Measure vector indexes side by side, ours and others: SIZES=20000,200000
 	@$(BIN)/python -m benchmarks.index $(if $(SIZES),--sizes '$(SIZES)')
+
+bench-train: setup ## Measure training, pictures to bundle, against features anew in every epoch: PHOTOS=folder
+	@$(BIN)/python -m benchmarks.training $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 starter-setup: $(STARTER_DEPENDENCIES) ## Install what only making the starter needs
 

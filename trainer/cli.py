@@ -16,9 +16,11 @@ from rich.console import Console
 from trainer.evaluation.commands import app as evaluation_commands
 from trainer.exporting.commands import app as export_commands
 from trainer.features.commands import app as feature_commands
+from trainer.fine_tuning.commands import app as fine_tune_commands
 from trainer.fitting.commands import app as fit_commands
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
+from trainer.tuning.commands import app as tune_commands
 from trainer.word_files.commands import app as word_commands
 
 __all__ = ["app", "main"]
@@ -32,6 +34,8 @@ app = typer.Typer(
 )
 app.add_typer(feature_commands)
 app.add_typer(fit_commands)
+app.add_typer(tune_commands)
+app.add_typer(fine_tune_commands)
 app.add_typer(export_commands)
 app.add_typer(evaluation_commands)
 app.add_typer(word_commands, name="words")
@@ -91,5 +95,8 @@ def mobilenet_v2(
 
 def main() -> None:
     """Run the command line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported, which speaks of itself
+    # Both are read when TensorFlow is imported: it speaks of itself, and has oneDNN off on some processors (AMD), where
+    # a step of a 4096 → 2000 → 300 head takes 0.32 s without and 0.14 s with it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     app()

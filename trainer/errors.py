@@ -7,6 +7,7 @@ TrainerError
 ├── CacheInUse              another process is writing the same feature cache
 ├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
 ├── NotWritten              the disk is full, or may not be written to
+├── RunInUse                another process works in the same run's folder
 ├── RunMismatch             a run's folder holds a run with other settings, or of other data
 ├── SettingsUnusable        a file of settings, or an option beside it, says what no training can be made with
 ├── TrainingDiverged        the loss of a training is no number any more
@@ -26,6 +27,7 @@ __all__ = [
     "CacheMismatch",
     "EvaluationImpossible",
     "NotWritten",
+    "RunInUse",
     "RunMismatch",
     "SettingsUnusable",
     "TrainerError",
@@ -66,6 +68,10 @@ class EvaluationImpossible(TrainerError):
 
 class NotWritten(TrainerError):
     """The disk is full, or may not be written to."""
+
+
+class RunInUse(TrainerError):
+    """Another process works in the same run's folder."""
 
 
 class RunMismatch(TrainerError):

@@ -54,7 +54,7 @@ def fit_logistic(right: Floats, wrong: Floats) -> LogisticCurve:
         hessian = (design * (weight * predicted * (1 - predicted))[:, None]).T @ design + _RIDGE * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         # Far from the optimum the curve is flat and a full Newton step overshoots without end; a short one cannot.
-        parameters -= step * min(1.0, 10 / float(np.linalg.norm(step)))
+        parameters -= step * 10 / max(10.0, float(np.linalg.norm(step)))
         if np.abs(step).max() < 1e-9:
             break
     slope, offset = map(float, parameters)

@@ -17,7 +17,7 @@ from trainer.features.caches import Cached, cache_folder, clean, list_caches, sh
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 
-__all__ = ["app", "print_left_out"]
+__all__ = ["Sources", "app", "print_left_out"]
 
 app = typer.Typer()
 cache_app = typer.Typer(no_args_is_help=True, help="Feature caches: what there is, and removing what is not used.")
@@ -71,6 +71,9 @@ def features(
     validation_share: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share for validation where no image has a side, by content.")
     ] = 0.1,
+    mirror: Annotated[
+        bool, typer.Option("--mirror/--no-mirror", help="Look at each picture mirrored too; half the speed.")
+    ] = True,
     cache: Caches = None,
     name: Annotated[str, typer.Option(help="Name of the feature set in the folder.")] = "training",
 ) -> None:
@@ -79,7 +82,7 @@ def features(
     from trainer.data_sets.reading import read_images
     from trainer.data_sets.survey import check_classes, survey
     from trainer.features.cache import CacheSpec, FeatureCache
-    from trainer.features.computing import VIEWS, LabelledImage, Undecodable, compute_features
+    from trainer.features.computing import LabelledImage, Undecodable, compute_features, views_of
     from trainer.features.extractors import extractor_of
     from trainer.features.files import write_feature_set
 
@@ -104,7 +107,7 @@ def features(
     extractor = extractor_of(
         backbone, input_size, feature_layer, pixel_scale=pixel_scale_of(backbone, pixel_mean, pixel_std)
     )
-    spec = CacheSpec(extractor.name, tuple(VIEWS), extractor.dimension)
+    spec = CacheSpec(extractor.name, views_of(mirror=mirror), extractor.dimension)
     folder = cache_folder(cache or shared_folder(), spec)
     with FeatureCache(folder, spec) as opened, progress_bar(console) as progress:
         task = progress.add_task("images", total=known.images, note="")

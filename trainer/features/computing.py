@@ -27,7 +27,7 @@ from trainer.errors import TrainingSetUnusable
 from trainer.features.cache import FeatureCache
 from trainer.labels.padding import padded_labels
 
-__all__ = ["VIEWS", "Extractor", "FeatureSet", "LabelledImage", "Undecodable", "compute_features"]
+__all__ = ["VIEWS", "Extractor", "FeatureSet", "LabelledImage", "Undecodable", "compute_features", "views_of"]
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
@@ -39,6 +39,11 @@ VIEWS: Mapping[str, Callable[[Pixels], Pixels]] = {
     "mirrored": lambda pixels: pixels[:, ::-1],
 }
 """Ways to look at a square picture (size, size, 3). The first is how the embedder sees it."""
+
+
+def views_of(*, mirror: bool) -> tuple[str, ...]:
+    """The names of the views that a data set is looked at in, for a cache's spec."""
+    return tuple(VIEWS) if mirror else tuple(VIEWS)[:1]
 
 
 class LabelledImage(Protocol):

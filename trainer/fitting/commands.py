@@ -5,16 +5,14 @@ Contract: as that of ``trainer.cli``, whose command it becomes. Heavy imports wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from trainer.errors import TrainingSetUnusable
 from trainer.fitting.settings import ClassWeights, Devices, LossKind, Precision
-from trainer.labels.class_words import ClassWords
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
@@ -66,7 +64,8 @@ def fit(
     from trainer.fitting.checkpoints import newest_epoch
     from trainer.fitting.config_file import head_settings
     from trainer.fitting.recorded import check_packages, fit_recorded, go_on_from, inputs_of
-    from trainer.labels.class_words import Vocabulary, class_words_of_names, read_class_words, with_synonyms
+    from trainer.labels.class_words import Vocabulary
+    from trainer.labels.naming import classes_of
     from trainer.labels.targets import label_space_of
     from trainer.runs import Run
     from trainer.words import read_word_space
@@ -89,8 +88,7 @@ def fit(
     }
     settings = head_settings(config, options, table.vectors.shape[1])
     data = read_feature_set(features)
-    classes = class_words_of_names(data.names) if labels is None else read_class_words(labels)
-    called = with_synonyms(_in_order(classes, data.names), synonyms)
+    called = classes_of(data.names, labels, synonyms)
     space = label_space_of(called, Vocabulary(table), nearest_kinds, foreign_words, settings.seed)
     files = {"features": features, "labels": labels, "synonyms": synonyms}
     inputs = inputs_of(
@@ -119,11 +117,3 @@ def fit(
     if settings.patience:
         console.print(f"trained for {fitted.epochs} of {settings.epochs} epochs; epoch {fitted.kept} is kept")
     console.print(f"head in {fitted.head}")
-
-
-def _in_order(classes: Sequence[ClassWords], names: Sequence[str]) -> tuple[ClassWords, ...]:
-    by_name = {each.name: each for each in classes}
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        raise TrainingSetUnusable(f"The file of labels tells nothing of {', '.join(missing[:5])}. Add these classes.")
-    return tuple(by_name[name] for name in names)

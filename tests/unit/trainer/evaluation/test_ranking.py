@@ -72,6 +72,11 @@ def test_separable_pairs_still_give_a_finite_steep_curve(gap: float) -> None:
     assert curve.slope > 0
 
 
+def test_pairs_that_do_not_differ_at_all_make_a_flat_curve() -> None:
+    curve = fit_logistic(np.full(4, 0.5), np.full(4, 0.5))
+    assert curve(np.array([0.1, 0.9])) == pytest.approx(0.5, abs=1e-3)
+
+
 def test_similarity_that_misleads_gives_a_flat_rising_curve() -> None:
     curve = fit_logistic(np.array([0.1, 0.2]), np.array([0.8, 0.9]))
     assert curve.slope > 0

@@ -1,0 +1,84 @@
+"""This trainer's own way, by its command line, each command a process as a person starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.training.pictures import Pictures
+from benchmarks.training.results import Step
+from trainer.errors import TrainerError
+
+__all__ = ["CommandFailed", "Way"]
+
+
+class CommandFailed(TrainerError):
+    """A command of the trainer ended with an error."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """From pictures and a GloVe file to a bundle, in a folder of its own."""
+
+    pictures: Pictures
+    glove: Path
+    folder: Path
+    backbone: str
+    weights: str
+    hidden: int
+    epochs: int
+
+    @property
+    def network(self) -> Path:
+        """The backbone's file."""
+        return self.folder / "backbone.keras"
+
+    @property
+    def words(self) -> Path:
+        """The folder of the vocabulary."""
+        return self.folder / "words"
+
+    def make_backbone(self) -> Step:
+        """Writes the backbone's file."""
+        return self._timed("backbone", self.backbone, "--weights", self.weights, "--out", self.network)
+
+    def to_bundle(self, tell: Callable[[str], None]) -> Iterator[Step]:
+        """From the backbone's file, the pictures and the words to the bundle, in the order that they are made."""
+        tell("words")
+        yield self._timed("words", "convert", self.glove, "--out", self.words)
+        tell("features")
+        yield self._timed(
+            "features", self.pictures.training, "--backbone", self.network, "--out", self.folder, "--no-mirror",
+            "--cache", self.folder / "cache",
+        )  # fmt: skip
+        tell("fit")
+        yield self.fit("run")
+        tell("export")
+        yield self._timed(
+            "export", "--images", self.pictures.unseen, "--backbone", self.network, "--words", self.words,
+            "--head", self.folder / "run" / "head.keras", "--out", self.folder / "bundle",
+        )  # fmt: skip
+
+    def fit(self, run: str, seed: int = 0) -> Step:
+        """Trains a head on the features that are there."""
+        return self._timed(
+            "fit", "--features", self.folder / "training.npz", "--words", self.words, "--run", self.folder / run,
+            "--loss", "cosine", "--hidden", self.hidden, "--epochs", self.epochs, "--seed", seed,
+        )  # fmt: skip
+
+    def epochs_run(self, run: str) -> int:
+        """How many epochs a fit had."""
+        return len((self.folder / run / "metrics.jsonl").read_text().splitlines())
+
+    def _timed(self, command: str, *arguments: object) -> Step:
+        line = [sys.executable, "-m", "trainer", command, *map(str, arguments)]
+        began = perf_counter()
+        done = subprocess.run(line, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CommandFailed(f"`trainer {command}` failed, so nothing can be measured. It said:\n{done.stderr}")
+        return Step(command, perf_counter() - began)

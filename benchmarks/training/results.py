@@ -1,0 +1,78 @@
+"""What a run measured, and whether it kept what is promised. All of it is from one run on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.training.features import FeatureSpeed
+
+__all__ = ["Bar", "Measured", "Step", "bars"]
+
+# What the promises are made for.
+_IMAGES, _CLASSES, _EPOCHS, _BACKBONE = 1_000, 20, 100, "vgg16"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of the trainer, and its seconds from start to end."""
+
+    command: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """``epoch_s``: one epoch of the article's way. ``steps``: this trainer's, to the bundle. ``refit_s``: a fit more.
+
+    ``epochs``: how many a fit had.
+    """
+
+    backbone: str
+    images: int
+    classes: int
+    epochs: int
+    epoch_s: float
+    steps: tuple[Step, ...]
+    refit_s: float
+    speed: FeatureSpeed
+
+    @property
+    def article_s(self) -> float:
+        """All epochs of the article's way, from the one that was measured."""
+        return self.epoch_s * self.epochs
+
+    @property
+    def own_s(self) -> float:
+        """All steps of this trainer."""
+        return sum(step.seconds for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A promise: the figure is to be at most, or at least, the bound; judged only for what it is promised for."""
+
+    promise: str
+    figure: float
+    bound: float
+    at_most: bool
+    judged: bool
+
+    @property
+    def verdict(self) -> str:
+        """Whether it was kept."""
+        if not self.judged:
+            return "not judged here"
+        return "met" if (self.figure <= self.bound if self.at_most else self.figure >= self.bound) else "missed"
+
+
+def bars(measured: Measured) -> Iterator[Bar]:
+    """Yields every promise with its figure."""
+    as_promised = (measured.images, measured.classes, measured.epochs) == (_IMAGES, _CLASSES, _EPOCHS)
+    judged = as_promised and measured.backbone == _BACKBONE
+    faster = measured.article_s / measured.own_s
+    yield Bar("pictures to bundle: times faster than the article's way", faster, 50, at_most=False, judged=judged)
+    yield Bar("re-fit with cached features, s", measured.refit_s, 60, at_most=True, judged=judged)
+    yield Bar(
+        "files to cache: share of the bare network's images/s", measured.speed.ratio, 0.9, at_most=False, judged=judged
+    )

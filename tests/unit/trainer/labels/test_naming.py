@@ -1,0 +1,25 @@
+"""What the classes of a feature set are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trainer.errors import TrainingSetUnusable
+from trainer.labels.class_words import ClassWords, write_class_words
+from trainer.labels.naming import classes_of
+
+
+def test_folders_name_classes_and_synonyms_rename_them(tmp_path: Path) -> None:
+    (tmp_path / "synonyms.json").write_text('{"sports car": "car"}')
+    called = classes_of(("Sports_Car", "dog"), synonyms=tmp_path / "synonyms.json")
+    assert [each.word for each in called] == ["car", "dog"]
+
+
+def test_a_file_of_classes_may_tell_of_more_in_another_order_but_not_of_fewer(tmp_path: Path) -> None:
+    told = (ClassWords("c", "cat"), ClassWords("a", "ant"), ClassWords("b", "bee", ("insect",)))
+    write_class_words(tmp_path / "labels.json", told)
+    assert classes_of(("a", "b"), tmp_path / "labels.json") == told[1:]
+    with pytest.raises(TrainingSetUnusable, match="tells nothing of d, e"):
+        classes_of(("a", "d", "e"), tmp_path / "labels.json")

@@ -1,0 +1,109 @@
+"""The command ``python -m trainer fine-tune``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from trainer.errors import BackboneUnusable
+from trainer.features.commands import Sources, print_left_out
+from trainer.fitting.settings import LossKind, LossSettings
+from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
+from trainer.one_sentence import one_sentence
+from trainer.progress import progress_bar
+
+__all__ = ["app"]
+
+app = typer.Typer()
+console = Console()
+
+
+@app.command("fine-tune")
+@one_sentence
+def fine_tune_(
+    images: Sources,
+    backbone: Annotated[Path, typer.Option(help="Backbone as .keras file, as `features` had it.", exists=True)],
+    head: Annotated[Path, typer.Option(help="Head as .keras file, as `fit` made it.", exists=True)],
+    words: Words,
+    out: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")],
+    from_layer: Annotated[str, typer.Option(help="First layer of the backbone to train, if not a last block's.")] = "",
+    last_blocks: Annotated[int, typer.Option(min=1, help="How many of the backbone's last blocks to train.")] = 1,
+    input_size: Annotated[
+        int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
+    ] = None,
+    validation: Annotated[
+        list[Path] | None, typer.Option(help="Data set for validation only; may be repeated.")
+    ] = None,
+    validation_share: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share for validation where no image has a side, by content.")
+    ] = 0.1,
+    labels: Labels = None,
+    synonyms: Synonyms = None,
+    loss: Annotated[LossKind, typer.Option(help="What to minimise; as the head was trained.")] = "joint",
+    epochs: Annotated[int, typer.Option(min=1)] = 5,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    learning_rate: Annotated[float, typer.Option(min=1e-9)] = 1e-5,
+    nearest_kinds: NearestKinds = 2,
+    foreign_words: Annotated[int, typer.Option(min=0, help="Words of no class in the joint loss.")] = 2_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Train the backbone's last block with the head, on pixels; kept only where it makes the held-out loss less."""
+    if backbone.suffix == ".tflite":
+        raise BackboneUnusable(
+            f"{backbone} cannot be trained: a .tflite file holds a network that only computes. Give a .keras backbone "
+            "(python -m trainer backbone), and a head that was fitted on its features."
+        )
+    from trainer.data_sets.reading import LabelledFile, read_images
+    from trainer.data_sets.survey import survey
+    from trainer.features.extractors import extractor_of
+    from trainer.fine_tuning.pictures import read_pictures
+    from trainer.fine_tuning.training import FineTuneSettings, fine_tune
+    from trainer.labels.class_words import Vocabulary
+    from trainer.labels.naming import classes_of
+    from trainer.labels.targets import label_space_of
+    from trainer.words import read_word_space
+
+    def read() -> Iterator[LabelledFile]:
+        yield from read_images(images)
+        yield from read_images(validation or (), "validation")
+
+    known = survey(read(), validation_share)
+    classes = classes_of(known.names, labels, synonyms)
+    space = label_space_of(classes, Vocabulary(read_word_space(words)), nearest_kinds, foreign_words, seed)
+    left_out: list[str] = []
+    pictures = read_pictures(read(), known, extractor_of(backbone, input_size), left_out.append)
+    print_left_out(left_out, out / "unreadable.txt")
+    target = hashlib.sha256(space.vectors.tobytes() + space.concepts.tobytes() + space.relevance.tobytes()).hexdigest()
+    made_of = (_digest(backbone), _digest(head), pictures.digest, f"sha256:{target}")
+    settings = FineTuneSettings(
+        from_layer, last_blocks, LossSettings(loss), epochs, batch_size, learning_rate, seed, made_of
+    )
+    with progress_bar(console) as progress:
+        task = progress.add_task("fine-tuning", total=epochs, note="")
+
+        def show(epoch: int, figures: Mapping[str, float]) -> None:
+            note = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            progress.update(task, completed=epoch, note=note)
+
+        outcome = fine_tune(out, backbone, head, pictures, space, settings, show)
+        progress.update(task, completed=epochs)
+    before, best = outcome.before, outcome.best
+    console.print(f"trained: the head, and of the backbone {', '.join(outcome.layers)}", markup=False)
+    console.print(
+        f"held-out loss {before['held_out_loss']:.4f} before, {best['held_out_loss']:.4f} at best; "
+        f"hit@1 {before['held_out_hit@1']:.4f} before, {best['held_out_hit@1']:.4f} then"
+    )
+    if outcome.better:
+        console.print(f"better: {out / 'backbone.keras'} and {out / 'head.keras'}, for `export`")
+    else:
+        console.print(f"not better, so nothing is kept: stay with {backbone} and {head}")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"

@@ -1,0 +1,1 @@
+"""A search over the settings of a head, on features that are there."""

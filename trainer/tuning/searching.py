@@ -1,0 +1,150 @@
+"""Tries settings of a head one after the other, each on the features that are there.
+
+Contract: what is compared is hit@1 of the images for validation, which no head was trained on; between equals the
+softmax loss over label vectors decides, the same for all, since what the trials minimise are different losses. The best
+figure chose the settings, so it flatters them: measure what is exported on other images.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+from optuna.trial import Trial
+
+from trainer.errors import NotWritten, TrainerError, TrainingSetUnusable
+from trainer.features.computing import FeatureSet
+from trainer.fitting.head import fit_head, project
+from trainer.fitting.losses import make_loss
+from trainer.fitting.settings import HeadSettings, LossSettings
+from trainer.labels.class_words import ClassWords, Vocabulary
+from trainer.labels.space import LabelSpace
+from trainer.labels.targets import label_space_of
+from trainer.runs import Run
+from trainer.tuning.space import Choice, SearchSpace
+from trainer.tuning.study import Trials, Tried, opened
+
+__all__ = ["Material", "TuningSettings", "search"]
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """What a search is of; written into the run's folder, which is refused to a search of something else.
+
+    ``base``: what is not searched over. ``foreign_words``: see ``label_space_of``. ``made_of``: the digests of the
+    feature set and of the words.
+    """
+
+    space: SearchSpace
+    base: HeadSettings
+    foreign_words: int
+    made_of: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What heads are trained on: features, and what their classes are called."""
+
+    data: FeatureSet
+    classes: Sequence[ClassWords]
+    vocabulary: Vocabulary
+
+    def __post_init__(self) -> None:
+        if not len(self.held_out):
+            raise TrainingSetUnusable(
+                "The feature set has no images for validation, so settings cannot be compared. Compute it with some: "
+                "python -m trainer features … --validation-share 0.1"
+            )
+
+    @property
+    def held_out(self) -> NDArray[np.int64]:
+        """The images for validation."""
+        return np.flatnonzero([] if self.data.validation is None else self.data.validation)
+
+
+def search(
+    folder: Path,
+    material: Material,
+    settings: TuningSettings,
+    count: int,
+    on_epoch: Callable[[int, int, float], None] = lambda done, epoch, hit: None,
+) -> tuple[list[Tried], Mapping[str, float]]:
+    """Try settings until ``count`` trials are done, counting those of earlier calls.
+
+    The first trial is of the defaults. ``on_epoch`` hears how many trials are done, and of the one that runs how many
+    epochs and its hit@1. Returns the trials that ran to their end, the best first, and how much each parameter matters.
+
+    Raises:
+        RunMismatch: the folder holds a search of something else.
+        RunInUse: another process searches in it.
+        TrainingSetUnusable: no trial came to its end.
+    """
+    Run(folder, settings)
+    with opened(folder, settings.space, settings.base) as trials:
+        while (done := trials.done) < count:
+            trial, choice = trials.ask()
+            _try(trials, trial, choice, folder / "trial", material, settings.foreign_words, _teller(on_epoch, done))
+        ranked = trials.ranked()
+        if not ranked:
+            raise TrainingSetUnusable(
+                f"No trial of {folder} came to its end, so there is nothing to choose from. Ask for more: --trials"
+            )
+        return ranked, trials.importances()
+
+
+def _teller(on_epoch: Callable[[int, int, float], None], done: int) -> Callable[[int, float], None]:
+    return lambda epoch, hit: on_epoch(done, epoch, hit)
+
+
+def _try(
+    trials: Trials,
+    trial: Trial,
+    choice: Choice,
+    scratch: Path,
+    material: Material,
+    foreign_words: int,
+    tell: Callable[[int, float], None],
+) -> None:
+    data, seed = material.data, choice.settings.seed
+    space = label_space_of(material.classes, material.vocabulary, choice.nearest_kinds, foreign_words, seed)
+
+    def watch(epoch: int, figures: Mapping[str, float]) -> None:
+        hit = figures["held_out_hit@1"]
+        trial.report(hit, epoch)
+        tell(epoch, hit)
+        if trial.should_prune():
+            raise _GivenUp
+
+    keras.backend.clear_session()
+    shutil.rmtree(scratch, ignore_errors=True)  # of a trial that was cut off
+    try:
+        head = fit_head(Run(scratch, choice.settings), data, space, choice.settings, watch)
+    except NotWritten:
+        raise
+    except (_GivenUp, TrainerError):  # or its loss was no number any more: the settings were no good
+        trials.give_up(trial)
+    else:
+        trials.tell(trial, *_figures(head, material, space))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _GivenUp(Exception):
+    """A trial does worse than others did by then."""
+
+
+def _figures(head: Any, material: Material, space: LabelSpace) -> tuple[float, float]:
+    """Hit@1 and loss of the images for validation."""
+    images = material.held_out
+    labels = material.data.labels[images].astype(np.int32)
+    vectors = project(head, material.data.take(images))
+    nearest = np.argmax(vectors @ space.vectors.T, axis=1)
+    losses = make_loss(LossSettings("softmax"), space)(ops.convert_to_tensor(labels), ops.convert_to_tensor(vectors))
+    return float(np.mean(np.any(nearest[:, None] == labels, axis=1))), float(np.mean(ops.convert_to_numpy(losses)))
