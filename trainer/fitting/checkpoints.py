@@ -1,7 +1,7 @@
-"""Where a training stands: a file of weights and optimiser for the last epoch, and one for the best.
+"""Where a training stands: a file of weights and optimiser for one of the last epochs, and one for the best.
 
-Contract: a checkpoint is there whole or not at all; it is the commit point of its epoch, whose figures were recorded
-before it. The newest is where an interrupted training goes on.
+Contract: a checkpoint is there whole or not at all; it is the commit point of its epoch and those before it, whose
+figures were recorded before it. The newest is where an interrupted training goes on.
 """
 
 from __future__ import annotations

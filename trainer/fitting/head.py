@@ -1,12 +1,13 @@
 """The head: features of a backbone → vectors of the joint space.
 
 Contract: a head maps float32 (n, features) to float32 (n, dimension), not normalised; whoever uses it scales the
-rows to length 1 (the bundle's graph does). The same settings, features and seed give
-the same head, whether or not the training was interrupted: all randomness comes from (seed, epoch).
+rows to length 1 (the bundle's graph does). The same settings, features and seed give the same head, whether or not the
+training was interrupted: all randomness comes from (seed, epoch).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,8 @@ OnEpoch = Callable[[int, dict[str, float]], None]
 
 _EPSILON = 1e-12
 _STATISTICS_FROM = 20_000
+# Writing 100 MB of weights and optimiser takes a third as long as an epoch of a thousand images.
+_CHECKPOINT_SECONDS = 5.0
 
 
 def build_head(settings: HeadSettings, features: int) -> Any:
@@ -113,6 +116,7 @@ class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         self._settings = settings
         self._on_epoch = on_epoch
         self._epoch = 0
+        self._written = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Keras counts epochs from 0; here they are counted from 1."""
@@ -125,14 +129,18 @@ class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         self._check(logs["loss"], f"step {batch + 1} of {len(self._batches)}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """The checkpoint is the commit point, and ``on_epoch`` comes after it."""
+        """A checkpoint is a commit point: what comes after the newest one is done again after an interruption."""
         figures = {"loss": float(logs["loss"])} | self._held_out.figures(self.model)
         self._check(figures.get("held_out_loss", 0.0), "on the images held out")
         self._run.record(self._epoch, figures)
         history = self._run.history()
-        write_checkpoint(self.model, self._run.folder, self._epoch, {best_epoch(history, self._settings)})
+        best, over = best_epoch(history, self._settings), is_over(history, self._settings)
+        is_best = self._settings.patience > 0 and best == self._epoch
+        if over or is_best or time.monotonic() - self._written >= _CHECKPOINT_SECONDS:
+            write_checkpoint(self.model, self._run.folder, self._epoch, {best})
+            self._written = time.monotonic()
         self._on_epoch(self._epoch, figures)
-        self.model.stop_training = is_over(history, self._settings)
+        self.model.stop_training = over
 
     def _check(self, loss: float, where: str) -> None:
         if np.isfinite(loss):

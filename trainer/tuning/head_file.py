@@ -12,7 +12,7 @@ from trainer.runs import write_lines
 __all__ = ["write_head_file"]
 
 # The dimension is the words', and which images are held out is the feature set's: `fit` knows both.
-_KEYS = ("hidden", "activation", "dropout", "epochs", "batch_size", "learning_rate", "weight_decay", "seed")
+_LEFT_OUT = ("dimension", "held_out", "loss")
 
 
 def write_head_file(path: Path, settings: HeadSettings, remark: str) -> None:
@@ -23,6 +23,6 @@ def write_head_file(path: Path, settings: HeadSettings, remark: str) -> None:
     """
     fields = asdict(settings)
     # JSON's strings, numbers and arrays are TOML's.
-    keys = [f"{key} = {json.dumps(fields[key])}" for key in _KEYS]
+    keys = [f"{key} = {json.dumps(value)}" for key, value in fields.items() if key not in _LEFT_OUT]
     loss = [f"{key} = {json.dumps(value)}" for key, value in fields["loss"].items()]
     write_lines(path, [f"# {remark}", *keys, "", "[loss]", *loss])

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from trainer.features.computing import FeatureSet
+from trainer.fitting import head
 from trainer.labels.space import LabelSpace
 
 LABELS, FEATURES, DIMENSION, IMAGES = 4, 12, 6, 160
+
+
+@pytest.fixture(autouse=True)
+def _a_checkpoint_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast this machine is: tests interrupt trainings after an epoch, and go on from it."""
+    monkeypatch.setattr(head, "_CHECKPOINT_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from trainer.errors import RunMismatch, TrainingDiverged, TrainingSetUnusable
 from trainer.features.computing import FeatureSet
+from trainer.fitting import head as head_module
 from trainer.fitting.batches import balanced_weights, split_images
 from trainer.fitting.early_stopping import best_epoch
 from trainer.fitting.head import build_head, fit_head, project, save_head
@@ -86,10 +87,12 @@ def interrupted_after(last: int) -> Callable[[int, dict[str, float]], None]:
     return interrupt
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["a checkpoint every epoch", "one of the best alone"])
 def test_an_interrupted_training_ends_with_the_same_head_to_the_bit(
-    tmp_path: Path, noisy: FeatureSet, space: LabelSpace
+    tmp_path: Path, noisy: FeatureSet, space: LabelSpace, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """With all that chance or memory has a part in: dropout, class weights, and an early end."""
+    monkeypatch.setattr(head_module, "_CHECKPOINT_SECONDS", seconds)
     settings = replace(OVERFITTING, class_weights="balanced")
     straight = fit_head(Run(tmp_path / "straight", settings), noisy, space, settings)
     history = Run(tmp_path / "straight", settings).history()
