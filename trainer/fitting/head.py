@@ -25,6 +25,7 @@ from trainer.fitting.devices import dtype_policy, shared_among, training_devices
 from trainer.fitting.early_stopping import best_epoch, is_over
 from trainer.fitting.held_out import HeldOut
 from trainer.fitting.losses import make_loss
+from trainer.fitting.outputs import outputs_of
 from trainer.fitting.settings import HeadSettings
 from trainer.labels.space import LabelSpace, unit_rows
 from trainer.runs import Run
@@ -180,10 +181,10 @@ def _in_float32(head: Any, settings: HeadSettings, features: int) -> Any:
 
 def project(head: Any, features: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """The unit vectors (n, dimension) of features (n, features)."""
-    return unit_rows(head.predict(np.asarray(features, dtype=np.float32), batch_size=1024, verbose=0))
+    return unit_rows(outputs_of(head, np.asarray(features, dtype=np.float32)))
 
 
 def save_head(head: Any, path: Path) -> None:
     """Write the head as a .keras file, without optimiser or loss."""
-    stripped = keras.Model(head.inputs, head.outputs, name="head")
+    stripped = keras.Model(head.inputs[0], head.outputs[0], name="head")
     stripped.save(path)

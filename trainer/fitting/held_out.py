@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from trainer.features.computing import FeatureSet
 from trainer.fitting.losses import Loss
+from trainer.fitting.outputs import outputs_of
 from trainer.labels.space import LabelSpace
 
 __all__ = ["HeldOut"]
-
-_BATCH = 1024
 
 
 class HeldOut:
@@ -30,21 +29,14 @@ class HeldOut:
         """``held_out_loss``, every image counting the same, and ``held_out_hit@1``; nothing where there is no image."""
         if not len(self.labels):
             return {}
-        outputs = self._outputs(head)
+        outputs = outputs_of(head, self._features)
         losses = ops.convert_to_numpy(self._loss(ops.convert_to_tensor(self.labels), outputs))
         hits = np.any(self._nearest(outputs)[:, None] == self.labels, axis=1)
         return {"held_out_loss": float(losses.mean()), "held_out_hit@1": float(np.mean(hits))}
 
     def nearest(self, head: Any) -> NDArray[np.int64]:
         """The label whose vector each image is nearest to, (n,)."""
-        return self._nearest(self._outputs(head))
-
-    def _outputs(self, head: Any) -> NDArray[np.float32]:
-        # Called as it is: `predict` makes a pipeline first, which every epoch would take longer than the images do.
-        starts = range(0, len(self._features), _BATCH)
-        return np.concatenate(
-            [ops.convert_to_numpy(head(self._features[start : start + _BATCH], training=False)) for start in starts]
-        )
+        return self._nearest(outputs_of(head, self._features))
 
     def _nearest(self, outputs: NDArray[np.float32]) -> NDArray[np.int64]:
         # Not scaled to length 1, which does not change what is nearest. A training that goes wrong gives no numbers.
