@@ -7,13 +7,11 @@ padded to powers of two, so that a handful of graphs serve every batch. A call m
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-# Both must be set before TensorFlow is imported. oneDNN is off by default on some processors; measured with it on AMD
-# EPYC, the residual network ran 1.3 to 2 times as fast.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from embedder_service.loading_tensorflow import load_tensorflow
+
+load_tensorflow()
 
 import keras
 import numpy as np

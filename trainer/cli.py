@@ -6,7 +6,6 @@ Results are tables for people; ``--json`` writes them for machines. Heavy import
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from trainer.exporting.commands import app as export_commands
 from trainer.features.commands import app as feature_commands
 from trainer.fine_tuning.commands import app as fine_tune_commands
 from trainer.fitting.commands import app as fit_commands
+from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 from trainer.tuning.commands import app as tune_commands
@@ -44,6 +44,7 @@ console = Console()
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def starter(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     teacher: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite, to distil from.", exists=True)],
@@ -59,6 +60,7 @@ def starter(
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def starter_twin(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     unseen: Annotated[Path, typer.Option(help="JSON list of the classes to keep out of training.", exists=True)],
@@ -74,6 +76,7 @@ def starter_twin(
 
 @app.command("mobilenet-v2")
 @one_sentence
+@needs_tensorflow
 def mobilenet_v2(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json and val.tar.", exists=True)],
     backbone: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite.", exists=True)],
@@ -95,8 +98,4 @@ def mobilenet_v2(
 
 def main() -> None:
     """Run the command line."""
-    # Both are read when TensorFlow is imported: it speaks of itself, and has oneDNN off on some processors (AMD), where
-    # a step of a 4096 → 2000 → 300 head takes 0.32 s without and 0.14 s with it.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     app()

@@ -19,10 +19,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-# Both are read when TensorFlow is imported: it speaks of itself, and is slower by half where oneDNN is off (AMD). Both
-# sides have it on.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from embedder_service.loading_tensorflow import load_tensorflow
+
+load_tensorflow()  # with oneDNN, which both sides have then
 
 import numpy as np
 import typer

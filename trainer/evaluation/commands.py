@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from trainer.errors import TrainingPackageMissing
+from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 from trainer.starter.wordnet import DEFAULT_FOLDER, WordNet
@@ -36,6 +37,7 @@ _BUNDLE = Path("starter/bundle")
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def evaluate(
     images: Annotated[list[Path], typer.Argument(help="A folder per class, tar files of such, or JSONL with paths.")],
     bundle: Bundle = _BUNDLE,
@@ -117,6 +119,7 @@ def evaluate(
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def evaluate_photos(
     photos: Annotated[
         Path, typer.Argument(help="Folder of photos named by WordNet ids: n01443537_goldfish.jpg.", exists=True)

@@ -12,6 +12,7 @@ from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
 from trainer.exporting.weights import Weights
 from trainer.features.commands import print_left_out
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
+from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 
 __all__ = ["app"]
@@ -22,6 +23,7 @@ console = Console()
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def export(
     images: Annotated[list[Path], typer.Option(help="Labelled images that no training saw, for curves and figures.")],
     backbone: Annotated[Path, typer.Option(help="Backbone, as `features` had it.", exists=True)],

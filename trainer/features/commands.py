@@ -14,6 +14,7 @@ from rich.table import Table
 from trainer.backbones.applications import APPLICATIONS
 from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
 from trainer.features.caches import Cached, cache_folder, clean, list_caches, shared_folder
+from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 
@@ -36,6 +37,7 @@ Caches = Annotated[
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def backbone(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(APPLICATIONS)}.")],
     out: Annotated[Path, typer.Option(help="The .keras file to write.")],
@@ -55,6 +57,7 @@ def backbone(
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def features(
     images: Sources,
     backbone: Annotated[Path, typer.Option(help="A .keras file, uint8 pixels in and features out, or a .tflite one.")],

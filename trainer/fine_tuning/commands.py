@@ -14,6 +14,7 @@ from trainer.errors import BackboneUnusable
 from trainer.features.commands import Sources, print_left_out
 from trainer.fitting.settings import LossKind, LossSettings
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
+from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 
@@ -25,6 +26,7 @@ console = Console()
 
 @app.command("fine-tune")
 @one_sentence
+@needs_tensorflow
 def fine_tune_(
     images: Sources,
     backbone: Annotated[Path, typer.Option(help="Backbone as .keras file, as `features` had it.", exists=True)],

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from trainer.fitting.settings import ClassWeights, Devices, LossKind, Precision
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
+from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 
@@ -25,6 +26,7 @@ console = Console()
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def fit(
     features: Annotated[Path, typer.Option(help="Feature set (.npz) that `features` made.")],
     words: Words,

@@ -10,13 +10,10 @@ come from its own seed, so that a run that was interrupted ends as one that was 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # 1.3 to 2 times as fast on AMD EPYC; must be set before the import
 
 import keras
 import numpy as np

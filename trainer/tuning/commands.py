@@ -14,6 +14,7 @@ from rich.table import Table
 
 from trainer.errors import TrainingPackageMissing
 from trainer.labels.options import Labels, Synonyms, Words
+from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 
@@ -31,6 +32,7 @@ _SHOWN = 5
 
 @app.command()
 @one_sentence
+@needs_tensorflow
 def tune(
     features: Annotated[Path, typer.Argument(help="Feature set (.npz) that `features` made.", exists=True)],
     words: Words,

@@ -1,0 +1,45 @@
+"""Loads TensorFlow as this project uses it: with oneDNN, and silent.
+
+oneDNN is off by default on some processors; measured with it on AMD EPYC, networks ran 1.3 to 2 times as fast. While it
+loads, TensorFlow says so on standard error, whatever its log level: that is set aside, and shown where loading fails.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+__all__ = ["load_tensorflow"]
+
+_STANDARD_ERROR = 2
+
+
+def load_tensorflow() -> None:
+    """To be called before anything imports TensorFlow or Keras; costs nothing where they are loaded."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _standard_error_set_aside():
+        import_module("tensorflow")
+
+
+@contextmanager
+def _standard_error_set_aside() -> Iterator[None]:
+    """The descriptor, for it is not Python that writes."""
+    shown = os.dup(_STANDARD_ERROR)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), _STANDARD_ERROR)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(shown, aside.read())
+            raise
+        finally:
+            os.dup2(shown, _STANDARD_ERROR)
+            os.close(shown)
