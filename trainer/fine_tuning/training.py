@@ -18,9 +18,10 @@ import numpy as np
 from keras import ops
 
 from trainer.backbones.building import save_backbone
-from trainer.errors import BackboneUnusable, NotWritten, TrainingSetUnusable
+from trainer.errors import BackboneUnusable, TrainingDiverged
 from trainer.fine_tuning.blocks import leaves, train_from
 from trainer.fine_tuning.pictures import Pictures
+from trainer.fitting.checkpoints import newest_epoch, restore_checkpoint, write_checkpoint
 from trainer.fitting.losses import Loss, make_loss
 from trainer.fitting.settings import LossSettings
 from trainer.keras_files import load_network
@@ -75,7 +76,7 @@ def fine_tune(
     Raises:
         BackboneUnusable: backbone and head do not fit together, or no layer can be trained.
         RunMismatch: the folder holds a run with other settings.
-        TrainingSetUnusable: the loss is no number any more.
+        TrainingDiverged: the loss is no number any more.
         NotWritten: the disk is full or refuses.
     """
     run = Run(folder, settings)
@@ -85,24 +86,25 @@ def fine_tune(
     loss = make_loss(settings.loss, space)
     joined.compile(keras.optimizers.Adam(settings.learning_rate), loss=loss)
     joined.optimizer.build(joined.trainable_variables)
-    done = _restore(joined, folder)
-    if done is None:
+    done = newest_epoch(folder)
+    if done:
+        restore_checkpoint(joined, folder, done)
+    else:
         run.record(0, _held_out(joined, pictures, space, loss, settings.batch_size))
-        done = 0
     for epoch in range(done + 1, settings.epochs + 1):
         figures = _epoch(joined, pictures, settings, epoch)
         figures |= _held_out(joined, pictures, space, loss, settings.batch_size)
         if not np.isfinite([*figures.values()]).all():
-            raise TrainingSetUnusable(
-                f"The loss of epoch {epoch} is no number any more, so nothing more can be learnt. Name another folder "
-                f"and a lower rate than {settings.learning_rate:g}: --learning-rate"
+            raise TrainingDiverged(
+                f"The loss of epoch {epoch} is no number any more, so nothing more can be learnt. Lower the learning "
+                f"rate, which is {settings.learning_rate:g}, to a tenth of it, and name another folder."
             )
         # Before the epoch is recorded: one that is done again is found to be the best again.
         if figures["held_out_loss"] < min(line["held_out_loss"] for line in run.history() if line["epoch"] < epoch):
             save_backbone(first, folder / "backbone.keras")
             save_backbone(last, folder / "head.keras")
         run.record(epoch, figures)
-        _checkpoint(joined, folder, epoch)
+        write_checkpoint(joined, folder, epoch, keep=())
         on_epoch(epoch, figures)
     history = [{name: line[name] for name in ("held_out_loss", "held_out_hit@1")} for line in run.history()]
     return Outcome(history[0], min(history[1:], key=lambda each: each["held_out_loss"]), layers)
@@ -123,14 +125,14 @@ def _joined(first: Any, last: Any) -> Any:
 
 
 def _epoch(joined: Any, pictures: Pictures, settings: FineTuneSettings, epoch: int) -> dict[str, float]:
-    joined.reset_metrics()
     for number, layer in enumerate(leaves(joined)):
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:  # its state is in no checkpoint
             layer.seed_generator.state.assign([settings.seed + number, epoch])
-    figures: dict[str, float] = {}
-    for pixels, labels in pictures.training(settings.batch_size, settings.seed, epoch):
-        figures = joined.train_on_batch(pixels, labels, return_dict=True)
-    return {name: float(value) for name, value in figures.items()}
+    batches = [  # the mean of each alone: Keras forgets those before
+        (len(labels), float(joined.train_on_batch(pixels, labels)))
+        for pixels, labels in pictures.training(settings.batch_size, settings.seed, epoch)
+    ]
+    return {"loss": sum(count * loss for count, loss in batches) / sum(count for count, _ in batches)}
 
 
 def _held_out(joined: Any, pictures: Pictures, space: LabelSpace, loss: Loss, batch_size: int) -> dict[str, float]:
@@ -146,26 +148,3 @@ def _held_out(joined: Any, pictures: Pictures, space: LabelSpace, loss: Loss, ba
         "held_out_loss": float(np.concatenate(losses).mean()),
         "held_out_hit@1": float(np.concatenate(hits).mean()),
     }
-
-
-def _checkpoint(joined: Any, folder: Path, epoch: int) -> None:
-    earlier = list(folder.glob("epoch-*.weights.h5"))
-    written = folder / "writing.weights.h5"
-    try:
-        joined.save_weights(written)
-        written.replace(folder / f"epoch-{epoch:04d}.weights.h5")
-    except OSError as error:
-        raise NotWritten(
-            f"The checkpoint in {folder} cannot be written ({error}). Make room, and give the same command again."
-        ) from error
-    for old in earlier:
-        old.unlink()
-
-
-def _restore(joined: Any, folder: Path) -> int | None:
-    """Load the newest checkpoint; the number of epochs done, None where nothing was."""
-    checkpoints = sorted(folder.glob("epoch-*.weights.h5"))
-    if not checkpoints:
-        return None
-    joined.load_weights(checkpoints[-1])
-    return int(checkpoints[-1].name.split("-")[1].split(".")[0])

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from embedder_service.network import Network
 from trainer.cli import app
-from trainer.errors import BackboneUnusable, TrainingSetUnusable
+from trainer.errors import BackboneUnusable, TrainingDiverged
 from trainer.fine_tuning.pictures import Pictures
 from trainer.fine_tuning.training import FineTuneSettings, fine_tune
 from trainer.fitting.settings import LossSettings
@@ -123,7 +123,7 @@ def test_a_loss_that_is_no_number_stops_and_says_what_to_lower(made: Made, tmp_p
     settings = replace(SETTINGS, learning_rate=1e38)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(TrainingSetUnusable, match=r"epoch 1 is no number.*--learning-rate"),
+        pytest.raises(TrainingDiverged, match=r"epoch 1 is no number.*Lower the learning rate"),
     ):
         fine_tune(tmp_path, made.backbone, made.head, made.pictures, made.space, settings)
 
