@@ -25,6 +25,7 @@ from trainer.fitting.devices import dtype_policy, shared_among, training_devices
 from trainer.fitting.early_stopping import best_epoch, is_over
 from trainer.fitting.held_out import HeldOut
 from trainer.fitting.losses import make_loss
+from trainer.fitting.optimiser import new_optimiser
 from trainer.fitting.outputs import outputs_of
 from trainer.fitting.settings import HeadSettings
 from trainer.labels.space import LabelSpace, unit_rows
@@ -37,7 +38,7 @@ OnEpoch = Callable[[int, dict[str, float]], None]
 _EPSILON = 1e-12
 _STATISTICS_FROM = 20_000
 # Writing 100 MB of weights and optimiser takes a third as long as an epoch of a thousand images.
-_CHECKPOINT_SECONDS = 5.0
+_CHECKPOINT_SECONDS = 10.0
 
 
 def build_head(settings: HeadSettings, features: int) -> Any:
@@ -86,10 +87,8 @@ def fit_head(
     loss = make_loss(settings.loss, space)
     with shared_among(devices):
         head = build_head(settings, data.dimension)
-        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, len(batches) * settings.epochs)
-        optimiser = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
-        optimiser.exclude_from_weight_decay(var_names=["bias"])
-        head.compile(optimiser, loss=loss)
+        steps = len(batches) * settings.epochs
+        head.compile(new_optimiser(settings, steps, head.count_params(), len(devices)), loss=loss)
         head.optimizer.build(head.trainable_variables)
     _standardise(head, data, split.train)
     done = newest_epoch(run.folder)
