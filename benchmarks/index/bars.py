@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.bar import Bar
 from benchmarks.index.echo_server import DECODING
 from benchmarks.index.results import PEERS, EngineFigures, Size, in_process, like, over_grpc
 
-__all__ = ["MERGE_ROWS", "Bar", "bars"]
+__all__ = ["MERGE_ROWS", "SizedBar", "bars"]
 
 MERGE_ROWS = 200_000
 _RESTART_ROWS = 1_000_000
@@ -21,43 +22,31 @@ _CHANCE = 0.01
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A promise at one size: the figure is to be at most, or at least, the bound."""
+class SizedBar(Bar):
+    """A promise at one number of rows."""
 
     rows: int
-    promise: str
-    figure: float
-    bound: float
-    at_most: bool
-    judged: bool
-
-    @property
-    def verdict(self) -> str:
-        """Whether it was kept."""
-        if not self.judged:
-            return "not judged here"
-        return "met" if (self.figure <= self.bound if self.at_most else self.figure >= self.bound) else "missed"
 
 
-def bars(sizes: Sequence[Size], target: float) -> list[Bar]:
+def bars(sizes: Sequence[Size], target: float) -> list[SizedBar]:
     """Returns every bar of which the figure was measured."""
     return [bar for size in sizes for engine in size.engines for bar in _of_engine(size, engine, target)]
 
 
-def _of_engine(size: Size, figures: EngineFigures, target: float) -> Iterator[Bar]:
+def _of_engine(size: Size, figures: EngineFigures, target: float) -> Iterator[SizedBar]:
     engine = figures.engine
     mine, other = in_process(engine), over_grpc(engine)
 
-    def at_most(promise: str, figure: float | None, bound: float, *, judged: bool = True) -> Iterator[Bar]:
+    def at_most(promise: str, figure: float | None, bound: float, *, judged: bool = True) -> Iterator[SizedBar]:
         if figure is not None:
-            yield Bar(size.rows, promise, figure, bound, at_most=True, judged=judged)
+            yield SizedBar(promise, figure, bound, at_most=True, judged=judged, rows=size.rows)
 
     peer = f"{PEERS.get(engine)}, {like(engine)}"
     if engine == "annoy":
         if (faster := _ratio(size.p50(peer), size.p50(mine))) is not None:
             judged = size.rows == MERGE_ROWS and _comparable(size, (mine, peer), target)
             promise = f"annoy engine: times faster than bare Annoy at its recall, ≥ {target:g}"
-            yield Bar(size.rows, promise, faster, 1.3, at_most=False, judged=judged)
+            yield SizedBar(promise, faster, 1.3, at_most=False, judged=judged, rows=size.rows)
         yield from at_most(
             "annoy engine: p50 to that of exact numpy", _ratio(size.p50(mine), size.p50("numpy, exact")), 1.0,
             judged=_comparable(size, (mine,), target),
@@ -72,13 +61,13 @@ def _of_engine(size: Size, figures: EngineFigures, target: float) -> Iterator[Ba
     yield from at_most(
         f"{engine} engine: p50 that gRPC adds to that of the echo", _ratio(added, size.p50(DECODING)), 1.3
     )
-    yield Bar(
-        size.rows,
+    yield SizedBar(
         f"{engine} engine: durable inserts a second",
         figures.inserts_per_s,
         5_000,
         at_most=False,
         judged=True,
+        rows=size.rows,
     )
     yield from at_most(
         f"{engine} engine: p99 during a merge of all rows to p99 without",

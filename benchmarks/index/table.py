@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.index.bars import Bar
+from benchmarks.index.bars import SizedBar
 from benchmarks.index.results import Size
 
 __all__ = ["COLUMNS", "bars_table", "contenders_table", "write_json"]
@@ -46,17 +46,16 @@ def contenders_table(size: Size) -> Table:
     return table
 
 
-def bars_table(bars: Sequence[Bar]) -> Table:
+def bars_table(bars: Sequence[SizedBar]) -> Table:
     """Draws what is promised and what came of it."""
     table = Table("vectors", "bar", "figure", "bound", "", title="Bars", title_justify="left")
     for bar in bars:
-        bound = f"{'≤' if bar.at_most else '≥'} {bar.bound:,g}"
-        table.add_row(f"{bar.rows:,}", bar.promise, f"{bar.figure:,.2f}", bound, bar.verdict)
+        table.add_row(f"{bar.rows:,}", *bar.drawn)
     return table
 
 
 def write_json(
-    file: Path, sizes: Sequence[Size], bars: Sequence[Bar], missing: Sequence[str], run: Mapping[str, object]
+    file: Path, sizes: Sequence[Size], bars: Sequence[SizedBar], missing: Sequence[str], run: Mapping[str, object]
 ) -> None:
     """Writes what a run measured; `run` says with what settings and on what machine."""
     figures = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.bar import Bar
 from benchmarks.training.features import FeatureSpeed
 
-__all__ = ["Bar", "Measured", "Step", "bars"]
+__all__ = ["Measured", "Step", "bars"]
 
 # What the promises are made for.
 _IMAGES, _CLASSES, _EPOCHS, _BACKBONE = 1_000, 20, 100, "vgg16"
@@ -46,24 +47,6 @@ class Measured:
     def own_s(self) -> float:
         """All steps of this trainer."""
         return sum(step.seconds for step in self.steps)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A promise: the figure is to be at most, or at least, the bound; judged only for what it is promised for."""
-
-    promise: str
-    figure: float
-    bound: float
-    at_most: bool
-    judged: bool
-
-    @property
-    def verdict(self) -> str:
-        """Whether it was kept."""
-        if not self.judged:
-            return "not judged here"
-        return "met" if (self.figure <= self.bound if self.at_most else self.figure >= self.bound) else "missed"
 
 
 def bars(measured: Measured) -> Iterator[Bar]:

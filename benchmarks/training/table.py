@@ -10,7 +10,8 @@ from statistics import median
 
 from rich.table import Table
 
-from benchmarks.training.results import Bar, Measured
+from benchmarks.bar import Bar
+from benchmarks.training.results import Measured
 
 __all__ = ["bars_table", "figures_table", "write_json"]
 
@@ -44,7 +45,7 @@ def bars_table(bars: Sequence[Bar]) -> Table:
     """Draws what is promised and what came of it."""
     table = Table("bar", "figure", "bound", "", title="Bars", title_justify="left")
     for bar in bars:
-        table.add_row(bar.promise, f"{bar.figure:,.2f}", f"{'≤' if bar.at_most else '≥'} {bar.bound:,g}", bar.verdict)
+        table.add_row(*bar.drawn)
     return table
 
 
