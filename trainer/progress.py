@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-__all__ = ["download_bar", "progress_bar"]
+__all__ = ["download_bar", "epoch_note", "progress_bar"]
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def progress_bar(console: Console) -> Iterator[Progress]:
     """A bar: description, share, count, time spent, time left. Lines printed meanwhile go above it."""
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=10),  # a line of 80 characters has room for the note then
         TaskProgressColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -49,3 +49,10 @@ def download_bar(console: Console) -> Iterator[Progress]:
     )
     with Progress(*columns, console=console) as progress:
         yield progress
+
+
+def epoch_note(figures: Mapping[str, float]) -> str:
+    """What a bar tells of an epoch: how the images held out do, or the loss where there are none."""
+    if "held_out_loss" not in figures:
+        return f"loss {figures['loss']:.3f}"
+    return f"held out: loss {figures['held_out_loss']:.3f}, hit@1 {figures['held_out_hit@1']:.3f}"

@@ -16,7 +16,7 @@ from trainer.fitting.settings import LossKind, LossSettings
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
 from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
-from trainer.progress import progress_bar
+from trainer.progress import epoch_note, progress_bar
 
 __all__ = ["app"]
 
@@ -89,8 +89,7 @@ def fine_tune_(
         task = progress.add_task("fine-tuning", total=epochs, note="")
 
         def show(epoch: int, figures: Mapping[str, float]) -> None:
-            note = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-            progress.update(task, completed=epoch, note=note)
+            progress.update(task, completed=epoch, note=epoch_note(figures))
 
         outcome = fine_tune(out, backbone, head, pictures, space, settings, show)
         progress.update(task, completed=epochs)

@@ -16,7 +16,7 @@ from trainer.fitting.settings import ClassWeights, Devices, LossKind, Precision
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
 from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
-from trainer.progress import progress_bar
+from trainer.progress import epoch_note, progress_bar
 
 __all__ = ["app"]
 
@@ -105,8 +105,7 @@ def fit(
             task = progress.add_task("head", total=settings.epochs, completed=newest_epoch(run), note="")
 
             def show(epoch: int, figures: Mapping[str, float]) -> None:
-                note = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-                progress.update(task, completed=epoch, note=note)
+                progress.update(task, completed=epoch, note=epoch_note(figures))
 
             fitted = fit_recorded(opened, data, space, settings, inputs, [each.word for each in called], show)
             progress.update(task, total=fitted.epochs)
