@@ -19,6 +19,7 @@ from trainer.data_sets.labelled_file import LabelledFile
 from trainer.data_sets.survey import Survey
 from trainer.errors import TrainingSetUnusable
 from trainer.features.computing import Extractor, Undecodable
+from trainer.labels.padding import padded_labels
 
 __all__ = ["Batch", "Pictures", "read_pictures"]
 
@@ -96,6 +97,5 @@ def read_pictures(
             "There are no images for training, or none for validation, and fine-tuning is kept only where it makes "
             "those for validation better. Give some: --validation, or --validation-share 0.1"
         )
-    most = max(len(image.labels) for image in kept)
-    labels = [[*(number_of[label] for label in image.labels), *[-1] * (most - len(image.labels))] for image in kept]
-    return Pictures([image.content for image in kept], np.array(labels, np.int32), validation, extractor.decode)
+    labels = padded_labels([[number_of[label] for label in image.labels] for image in kept])
+    return Pictures([image.content for image in kept], labels.astype(np.int32), validation, extractor.decode)
