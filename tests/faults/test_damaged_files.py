@@ -106,6 +106,7 @@ NO_TRUTH = {
     f"items/{SEGMENTS_FOLDER}/segment-*/rows.npy": True,
     f"items/{SEGMENTS_FOLDER}/segment-*/vectors.npy": True,
     f"items/{SEGMENTS_FOLDER}/segment-*/forest.ann": True,
+    f"items/{SEGMENTS_FOLDER}/segment-*/order.npy": True,
     f"items/{SEGMENTS_FOLDER}/segment-*/plan.json": True,
     f"items/{MANIFEST_FILE}": True,
     f"items/{STORE_FILE}-shm": False,

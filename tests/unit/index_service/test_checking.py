@@ -75,7 +75,7 @@ def test_nothing_is_found_where_all_is_well(open_data: OpenCatalog) -> None:
     assert report(empty) == CheckReport((), 0, 0)
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "forest.ann"])
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "forest.ann", "order.npy"])
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_segments_file_that_differs_is_found_and_a_rebuild_repairs_it(
     open_data: OpenCatalog, data_folder: Path, name: str, cut: bool

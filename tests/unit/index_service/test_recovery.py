@@ -59,7 +59,7 @@ def answers(index: VectorIndex, vectors: NDArray[np.float32]) -> list[list[str]]
     return [found_ids(index, query, 5) for query in vectors[::10]]
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "forest.ann"])
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "forest.ann", "order.npy"])
 @DAMAGES
 def test_a_damaged_segment_is_rebuilt_and_answers_stay_right(
     open_data: OpenCatalog, data_folder: Path, name: str, damage: Callable[[Path], None]
