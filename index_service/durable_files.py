@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -16,6 +17,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from index_service.errors import StorageFull, StoreDamaged
 
@@ -95,6 +100,13 @@ def write_file(path: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Writes an array in NumPy's format, not synced; unlike `numpy.save` to a file it says why it cannot."""
+    content = io.BytesIO()
+    np.save(content, array)
+    path.write_bytes(content.getvalue())
 
 
 def sync(path: Path) -> None:

@@ -6,7 +6,6 @@ manifest names it. Vectors are memory-mapped; row numbers (8 bytes each) are hel
 
 from __future__ import annotations
 
-import io
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from index_service.definition import EngineKind
-from index_service.durable_files import discard, publish, sync, temporary_beside
+from index_service.durable_files import discard, publish, sync, temporary_beside, write_array
 from index_service.engines.contract import Engine, Progress
 from index_service.engines.exact import ExactSearcher
 from index_service.engines.planning import UnusablePlan
@@ -102,10 +101,7 @@ def _write_rows(folder: Path, parts: Sequence[Part]) -> int:
     part_of = np.concatenate([np.full(part.alive_count, number) for number, part in enumerate(parts)])
     position = np.concatenate([np.flatnonzero(part.alive) for part in parts])
     order = np.argsort(rows)
-    # Not saved to the file itself: NumPy does not say why a write failed.
-    content = io.BytesIO()
-    np.save(content, rows[order])
-    (folder / _ROWS).write_bytes(content.getvalue())
+    write_array(folder / _ROWS, rows[order])
     dimension = parts[0].vectors.shape[1]
     # Written, not mapped: where the disk is full, a write fails with an error, a mapped page kills the process.
     with (folder / _VECTORS).open("wb") as file:

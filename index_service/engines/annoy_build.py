@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from annoy import AnnoyIndex
 
+from index_service.durable_files import write_array
 from index_service.engines.annoy import FIRST_SEARCH_K, FOREST, ORDER, PROJECTION, Forest
 from index_service.engines.components import Projection, leading_components
 from index_service.engines.contract import Progress
@@ -35,11 +36,11 @@ def build_forest(
     projection = leading_components(vectors, SEED)
     components = vectors.shape[1] if projection is None else projection.shape[1]
     if projection is not None:
-        np.save(folder / PROJECTION, projection)
+        write_array(folder / PROJECTION, projection)
     held_out = held_out_rows(len(vectors))
     order = _order(vectors, projection)
     order = order[~np.isin(order, held_out)]
-    np.save(folder / ORDER, order)
+    write_array(folder / ORDER, order)
     forest = AnnoyIndex(components, "angular")
     forest.set_seed(SEED)
     forest.on_disk_build(str(folder / FOREST))
