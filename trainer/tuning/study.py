@@ -60,9 +60,10 @@ class Trials:
         if not self._study.trials:
             self._study.enqueue_trial(space.defaults(), user_attrs={_DEFAULTS: True})
         for cut_off in self._study.get_trials(states=(TrialState.RUNNING,)):
-            chosen = {**cut_off.system_attrs.get("fixed_params", {}), **cut_off.params}
-            # In this order: being killed between the two tries it twice, not never.
-            self._study.enqueue_trial(chosen, user_attrs=cut_off.user_attrs)
+            # What was drawn for it is drawn again: the seed follows from how many are done. In this order: being killed
+            # between the two tries it twice, not never.
+            if given := cut_off.system_attrs.get("fixed_params"):
+                self._study.enqueue_trial(given, user_attrs=cut_off.user_attrs)
             self._study.tell(cut_off.number, state=TrialState.FAIL)
 
     @property

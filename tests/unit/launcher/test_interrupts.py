@@ -12,8 +12,7 @@ PROGRAM = """
 import os, signal, sys
 from launcher.interrupts import Interrupted, raise_on_signals
 number, before = int(sys.argv[1]), sys.argv[2]
-if before == "ignored":
-    signal.signal(number, signal.SIG_IGN)
+signal.signal(number, signal.SIG_IGN if before == "ignored" else signal.SIG_DFL)
 raise_on_signals()
 try:
     signal.raise_signal(number)

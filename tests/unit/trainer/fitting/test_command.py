@@ -82,7 +82,7 @@ def test_a_runs_folder_says_what_it_was_made_from_and_with(made: Path, whole: Pa
     (start,) = told["starts"]
     assert start["versions"].keys() == {"python", "keras", "tensorflow", "numpy", "semsearch"}
     assert start["versions"]["numpy"] == np.__version__
-    assert start["command"].startswith("python -m trainer ")
+    assert start["command"].startswith("python -m trainer")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", start["started"])
     assert start["seconds"] > 0
     assert len(start["device"]) == 1
