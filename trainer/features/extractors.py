@@ -7,7 +7,6 @@ one cache. What a picture's numbers mean to the network (preprocessing) is part 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder_service.durable_files import sha256
 from embedder_service.errors import ImageError
 from embedder_service.images import Resize, decode
 from embedder_service.network import TFLITE
@@ -82,7 +82,7 @@ def keras_extractor(backbone: Path, input_size: int | None = None, resize: Resiz
         parts = [network.predict_on_batch(batch[start : start + at_once]) for start in range(0, len(batch), at_once)]
         return np.concatenate(parts)
 
-    name = f"{network.name}@{_digest(backbone)} {size} px, {resize.value}"
+    name = f"{network.name}@sha256:{sha256(backbone)[:12]} {size} px, {resize.value}"
     return Extractor(name, int(given[-1]), _decoder(size, resize), features, size)
 
 
@@ -103,7 +103,7 @@ def tflite_extractor(
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise _unusable(backbone, str(error)) from error
-    name = f"{backbone.stem}@{_digest(backbone)} {feature_layer} {network.input_size} px, {resize.value}"
+    name = f"{backbone.stem}@sha256:{sha256(backbone)[:12]} {feature_layer} {network.input_size} px, {resize.value}"
     if pixel_scale:
         name += f", pixels less {pixel_scale.mean} by {pixel_scale.deviation}"
     decoder = _decoder(network.input_size, resize)
@@ -115,11 +115,6 @@ def _unusable(backbone: Path, why: Any) -> BackboneUnusable:
         f"{backbone} is no backbone that can be used: {str(why).strip().splitlines()[0]}. Give a .keras file that "
         "takes uint8 pixels and ends with features (python -m trainer backbone), or a .tflite classifier."
     )
-
-
-def _digest(backbone: Path) -> str:
-    with backbone.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
 
 
 def _decoder(size: int, resize: Resize) -> Callable[[bytes], NDArray[np.uint8]]:

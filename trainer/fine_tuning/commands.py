@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from embedder_service.durable_files import sha256
 from trainer.errors import BackboneUnusable
 from trainer.features.commands import Sources, print_left_out
 from trainer.fitting.settings import LossKind, LossSettings
@@ -81,7 +82,7 @@ def fine_tune_(
     pictures = read_pictures(read(), known, extractor_of(backbone, input_size), left_out.append)
     print_left_out(left_out, out / "unreadable.txt")
     target = hashlib.sha256(space.vectors.tobytes() + space.concepts.tobytes() + space.relevance.tobytes()).hexdigest()
-    made_of = (_digest(backbone), _digest(head), pictures.digest, f"sha256:{target}")
+    made_of = (f"sha256:{sha256(backbone)}", f"sha256:{sha256(head)}", pictures.digest, f"sha256:{target}")
     settings = FineTuneSettings(
         from_layer, last_blocks, LossSettings(loss), epochs, batch_size, learning_rate, seed, made_of
     )
@@ -103,8 +104,3 @@ def fine_tune_(
         console.print(f"better: {out / 'backbone.keras'} and {out / 'head.keras'}, for `export`")
     else:
         console.print(f"not better, so nothing is kept: stay with {backbone} and {head}")
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"

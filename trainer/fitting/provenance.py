@@ -7,7 +7,6 @@ commit, device, and for how long it trained until its last epoch. The file appea
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shlex
@@ -23,7 +22,7 @@ from typing import Any
 from trainer.errors import RunMismatch
 from trainer.runs import write_json
 
-__all__ = ["Inputs", "Provenance", "check_inputs", "sha256_of"]
+__all__ = ["Inputs", "Provenance", "check_inputs"]
 
 Inputs = Mapping[str, str | int]
 
@@ -73,12 +72,6 @@ def check_inputs(folder: Path, inputs: Inputs) -> None:
             f"The run in {folder} was made from other inputs ({', '.join(changed)} changed). Name another folder, or "
             "delete that one."
         )
-
-
-def sha256_of(path: Path) -> str:
-    """The digest of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from embedder_service.durable_files import sha256
 from trainer.errors import RunMismatch, TrainingPackageMissing
 from trainer.features.computing import FeatureSet
 from trainer.fitting.batches import split_images
@@ -21,7 +22,7 @@ from trainer.fitting.events import Events
 from trainer.fitting.head import fit_head, save_head
 from trainer.fitting.held_out import HeldOut
 from trainer.fitting.losses import make_loss
-from trainer.fitting.provenance import Inputs, Provenance, check_inputs, sha256_of
+from trainer.fitting.provenance import Inputs, Provenance, check_inputs
 from trainer.fitting.settings import HeadSettings
 from trainer.labels.space import LabelSpace
 from trainer.runs import Run, read_history, read_settings
@@ -46,7 +47,7 @@ def check_packages() -> None:
 
 def inputs_of(files: Mapping[str, Path | None], options: Mapping[str, int]) -> Inputs:
     """What tells whether a training set is the same: the digests of the files that there are, and the options."""
-    return {name: sha256_of(path) for name, path in files.items() if path is not None} | dict(options)
+    return {name: sha256(path) for name, path in files.items() if path is not None} | dict(options)
 
 
 def go_on_from(other: Path, run: Run, inputs: Inputs) -> None:

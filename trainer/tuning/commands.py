@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from embedder_service.durable_files import sha256
 from trainer.errors import TrainingPackageMissing
 from trainer.labels.options import Labels, Synonyms, Words
 from trainer.needs_tensorflow import needs_tensorflow
@@ -68,7 +68,7 @@ def tune(
         SearchSpace(most_kinds=max(len(each.words) - 1 for each in classes)),
         HeadSettings(dimension=space.vectors.shape[1], epochs=epochs, batch_size=batch_size, seed=seed),
         foreign_words,
-        tuple(_digest(file) for file in (features, words / "words.txt", words / "words.npy")),
+        tuple(f"sha256:{sha256(file)}" for file in (features, words / "words.txt", words / "words.npy")),
     )
     with progress_bar(console) as progress:
         task = progress.add_task("trials", total=trials, note="")
@@ -118,8 +118,3 @@ def _described(choice: Choice) -> str:
             f"nearest kinds {choice.nearest_kinds}",
         )
     )
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
