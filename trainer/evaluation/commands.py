@@ -21,7 +21,6 @@ from trainer.starter.wordnet import DEFAULT_FOLDER, WordNet
 if TYPE_CHECKING:
     from trainer.evaluation.comparison import Teacher
     from trainer.evaluation.report import Report
-    from trainer.labels.class_words import ClassWords
 
 __all__ = ["app"]
 
@@ -79,6 +78,7 @@ def evaluate(
     from trainer.evaluation.tables import print_report
     from trainer.evaluation.word_pairs import OWN_PAIRS, read_word_pairs
     from trainer.evaluation.zero_shot import read_unseen
+    from trainer.labels.naming import classes_shown
 
     if out is not None:
         _check_plots()
@@ -101,7 +101,7 @@ def evaluate(
             Asked(
                 bundles=tuple(dict.fromkeys((bundle, *(compare or ())))),
                 images=tuple(images),
-                classes=_classes(images, labels, synonyms),
+                classes=classes_shown(images, labels, synonyms),
                 questions=questions,
                 training=tuple(training or ()),
                 per_class=training_cap,
@@ -167,17 +167,6 @@ def card(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         console.print(f"card in {path}")
-
-
-def _classes(images: list[Path], labels: Path | None, synonyms: Path | None) -> tuple[ClassWords, ...]:
-    from trainer.data_sets.reading import read_images
-    from trainer.labels.class_words import class_words_of_names, read_class_words, with_synonyms
-
-    if labels is not None:
-        return with_synonyms(read_class_words(labels), synonyms)
-    return with_synonyms(
-        class_words_of_names(dict.fromkeys(label for image in read_images(images) for label in image.labels)), synonyms
-    )
 
 
 def _wordnet(folder: Path) -> WordNet | None:

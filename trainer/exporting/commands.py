@@ -51,11 +51,9 @@ def export(
     from trainer.exporting.smoke_search import beside_chance
     from trainer.exporting.tables import print_searches, print_weights
     from trainer.features.extractors import extractor_of
-    from trainer.labels.class_words import class_words_of_names, read_class_words, with_synonyms
+    from trainer.labels.naming import classes_shown
 
-    known = {} if labels else dict.fromkeys(label for image in read_images(images) for label in image.labels)
-    named = read_class_words(labels) if labels else class_words_of_names(known)
-    classes = with_synonyms(named, synonyms)
+    classes = classes_shown(images, labels, synonyms)
     scale = pixel_scale_of(backbone, pixel_mean, pixel_std)
     size = extractor_of(backbone, input_size, feature_layer, pixel_scale=scale).input_size
     command = "python -m trainer export" + ("" if weights is Weights.AS_IS else f" --weights {weights}")
