@@ -15,17 +15,17 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from trainer.backbones.building import save_backbone
 from trainer.errors import BackboneUnusable, TrainingDiverged
 from trainer.fine_tuning.blocks import leaves, train_from
 from trainer.fine_tuning.pictures import Pictures
 from trainer.fitting.checkpoints import newest_epoch, restore_checkpoint, write_checkpoint
+from trainer.fitting.held_out import held_out_figures
 from trainer.fitting.losses import Loss, make_loss
 from trainer.fitting.settings import LossSettings
 from trainer.keras_files import load_network
-from trainer.labels.space import LabelSpace, unit_rows
+from trainer.labels.space import LabelSpace
 from trainer.runs import Run
 
 __all__ = ["FineTuneSettings", "Outcome", "fine_tune"]
@@ -136,15 +136,8 @@ def _epoch(joined: Any, pictures: Pictures, settings: FineTuneSettings, epoch: i
 
 
 def _held_out(joined: Any, pictures: Pictures, space: LabelSpace, loss: Loss, batch_size: int) -> dict[str, float]:
-    losses, hits = [], []
-    for pixels, labels in pictures.held_out(batch_size):
-        outputs = joined.predict_on_batch(pixels)
-        if not np.isfinite(outputs).all():
-            return {"held_out_loss": np.nan, "held_out_hit@1": np.nan}
-        losses.append(ops.convert_to_numpy(loss(ops.convert_to_tensor(labels), ops.convert_to_tensor(outputs))))
-        nearest = np.argmax(unit_rows(outputs) @ space.vectors.T, axis=1)
-        hits.append(np.any(nearest[:, None] == labels, axis=1))
-    return {
-        "held_out_loss": float(np.concatenate(losses).mean()),
-        "held_out_hit@1": float(np.concatenate(hits).mean()),
-    }
+    batches = [(joined.predict_on_batch(pixels), labels) for pixels, labels in pictures.held_out(batch_size)]
+    outputs, labels = (np.concatenate(each) for each in zip(*batches, strict=True))
+    if not np.isfinite(outputs).all():
+        return {"held_out_loss": np.nan, "held_out_hit@1": np.nan}
+    return held_out_figures(outputs, labels, space, loss)

@@ -11,21 +11,19 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 from optuna.trial import Trial
 
 from trainer.errors import NotWritten, TrainerError, TrainingSetUnusable
 from trainer.features.computing import FeatureSet
-from trainer.fitting.head import fit_head, project
+from trainer.fitting.head import fit_head
+from trainer.fitting.held_out import HeldOut
 from trainer.fitting.losses import make_loss
 from trainer.fitting.settings import HeadSettings, LossSettings
 from trainer.labels.class_words import ClassWords, Vocabulary
-from trainer.labels.space import LabelSpace
 from trainer.labels.targets import label_space_of
 from trainer.runs import Run
 from trainer.tuning.space import Choice, SearchSpace
@@ -131,20 +129,12 @@ def _try(
     except (_GivenUp, TrainerError):  # or its loss was no number any more: the settings were no good
         trials.give_up(trial)
     else:
-        trials.tell(trial, *_figures(head, material, space))
+        # By one loss for all trials: their own cannot be compared.
+        judged = HeldOut(data, material.held_out, space, make_loss(LossSettings("softmax"), space)).figures(head)
+        trials.tell(trial, judged["held_out_hit@1"], judged["held_out_loss"])
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 class _GivenUp(Exception):
     """A trial does worse than others did by then."""
-
-
-def _figures(head: Any, material: Material, space: LabelSpace) -> tuple[float, float]:
-    """Hit@1 and loss of the images for validation."""
-    images = material.held_out
-    labels = material.data.labels[images].astype(np.int32)
-    vectors = project(head, material.data.take(images))
-    nearest = np.argmax(vectors @ space.vectors.T, axis=1)
-    losses = make_loss(LossSettings("softmax"), space)(ops.convert_to_tensor(labels), ops.convert_to_tensor(vectors))
-    return float(np.mean(np.any(nearest[:, None] == labels, axis=1))), float(np.mean(ops.convert_to_numpy(losses)))
