@@ -11,6 +11,7 @@ from rich.console import Console
 from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
 from trainer.exporting.weights import Weights
 from trainer.features.commands import print_left_out
+from trainer.features.options import FeatureLayer, InputSize
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
 from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
@@ -30,10 +31,8 @@ def export(
     head: Annotated[Path, typer.Option(help="Head as .keras file.", exists=True)],
     words: Words,
     out: Annotated[Path, typer.Option(help="Folder of the bundle; it must not exist.")],
-    input_size: Annotated[
-        int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
-    ] = None,
-    feature_layer: Annotated[str, typer.Option(help="Tensor of a .tflite backbone that the features are.")] = "",
+    input_size: InputSize = None,
+    feature_layer: FeatureLayer = "",
     pixel_mean: PixelMean = "",
     pixel_std: PixelStd = "",
     name: Annotated[str, typer.Option(help="Name of the bundle: lower-case letters, digits, '.', '_', '-'.")] = "own",

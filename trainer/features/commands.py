@@ -14,21 +14,18 @@ from rich.table import Table
 from trainer.backbones.applications import APPLICATIONS
 from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
 from trainer.features.caches import Cached, cache_folder, clean, list_caches, shared_folder
+from trainer.features.options import FeatureLayer, InputSize, Sources, Validation, ValidationShare
 from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 
-__all__ = ["Sources", "app", "print_left_out"]
+__all__ = ["app", "print_left_out"]
 
 app = typer.Typer()
 cache_app = typer.Typer(no_args_is_help=True, help="Feature caches: what there is, and removing what is not used.")
 app.add_typer(cache_app, name="cache")
 console = Console()
 
-Sources = Annotated[
-    list[Path],
-    typer.Argument(help="A folder per class, tar files of such, JSONL or CSV of paths and labels, or Pascal VOC."),
-]
 Caches = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder of all feature caches; $SEMSEARCH_DATA/cache/features if left out."),
@@ -62,18 +59,12 @@ def features(
     images: Sources,
     backbone: Annotated[Path, typer.Option(help="A .keras file, uint8 pixels in and features out, or a .tflite one.")],
     out: Annotated[Path, typer.Option(help="Folder for the feature set and the list of images left out.")],
-    input_size: Annotated[
-        int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
-    ] = None,
-    feature_layer: Annotated[str, typer.Option(help="Tensor of a .tflite file that the features are.")] = "",
+    input_size: InputSize = None,
+    feature_layer: FeatureLayer = "",
     pixel_mean: PixelMean = "",
     pixel_std: PixelStd = "",
-    validation: Annotated[
-        list[Path] | None, typer.Option(help="Data set for validation only; may be repeated.")
-    ] = None,
-    validation_share: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share for validation where no image has a side, by content.")
-    ] = 0.1,
+    validation: Validation = None,
+    validation_share: ValidationShare = 0.1,
     mirror: Annotated[
         bool, typer.Option("--mirror/--no-mirror", help="Look at each picture mirrored too; half the speed.")
     ] = True,

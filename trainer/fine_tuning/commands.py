@@ -12,7 +12,8 @@ from rich.console import Console
 
 from embedder_service.durable_files import sha256
 from trainer.errors import BackboneUnusable
-from trainer.features.commands import Sources, print_left_out
+from trainer.features.commands import print_left_out
+from trainer.features.options import InputSize, Sources, Validation, ValidationShare
 from trainer.fitting.settings import LossKind, LossSettings
 from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
 from trainer.needs_tensorflow import needs_tensorflow
@@ -36,15 +37,9 @@ def fine_tune_(
     out: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")],
     from_layer: Annotated[str, typer.Option(help="First layer of the backbone to train, if not a last block's.")] = "",
     last_blocks: Annotated[int, typer.Option(min=1, help="How many of the backbone's last blocks to train.")] = 1,
-    input_size: Annotated[
-        int | None, typer.Option(min=8, help="Edge of its pictures in pixels, if the backbone takes any.")
-    ] = None,
-    validation: Annotated[
-        list[Path] | None, typer.Option(help="Data set for validation only; may be repeated.")
-    ] = None,
-    validation_share: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share for validation where no image has a side, by content.")
-    ] = 0.1,
+    input_size: InputSize = None,
+    validation: Validation = None,
+    validation_share: ValidationShare = 0.1,
     labels: Labels = None,
     synonyms: Synonyms = None,
     loss: Annotated[LossKind, typer.Option(help="What to minimise; as the head was trained.")] = "joint",
