@@ -74,8 +74,9 @@ def measure(corpus: Corpus, plan: Plan, tell: Callable[[str], None]) -> Size:
         for engine in data if "planner" in plan.own_parts else ():
             clone = stack.enter_context(service.cloned(service.data_of(data[engine])))
             entrants.append(_planner(stack, corpus, engine, data[engine], clone))
-            found = [entrants[-1].competitor.search(query) for query in corpus.tuning.vectors]
-            goals.get(PEERS[engine.value], {})[like(engine.value)] = recall(found, corpus.tuning, corpus.rows)
+            if (peer := PEERS.get(engine.value)) in goals:
+                found = [entrants[-1].competitor.search(query) for query in corpus.tuning.vectors]
+                goals[peer][like(engine.value)] = recall(found, corpus.tuning, corpus.rows)
         for contender, its in built:
             goal = {f"recall ≥ {plan.target:g}": plan.target} | goals[contender.name]
             entrants.extend(_tuned(corpus, contender, its, goal))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 __all__ = ["PEERS", "EngineFigures", "Row", "Size", "in_process", "like", "over_grpc"]
 
 # The library within each engine that proposes, and which is also measured by itself.
-PEERS = {"annoy": "Annoy", "hnsw": "usearch", "exact": "numpy"}
+PEERS = {"annoy": "Annoy", "hnsw": "usearch"}
 
 
 @dataclass(frozen=True)
