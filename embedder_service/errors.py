@@ -22,7 +22,9 @@ EmbedderError
     ├── UnknownWords    the vocabulary has none of its words
     ├── CancelledTerms  its terms cancel each other out
     ├── QueryTooLong    more characters or terms than allowed
-    └── InvalidWeight   a weight is zero, or no number
+    └── InvalidWeight   a weight is zero, negative where a sign belongs, no number, or too large
+
+What they quote of the caller's text is cut short (`shortened`): a status travels in headers, which have little room.
 """
 
 from __future__ import annotations
@@ -53,7 +55,19 @@ __all__ = [
     "RecipeUnusable",
     "StorageFull",
     "UnknownWords",
+    "shortened",
 ]
+
+
+# A character may take 12 bytes in a status's message: each of its four bytes as %F0.
+_QUOTED = 30
+_ID = 100
+_WORDS_NAMED = 5
+
+
+def shortened(text: str, most: int = _QUOTED) -> str:
+    """Return the beginning of a caller's text, as far as an error has room for it."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 class EmbedderError(Exception):
@@ -76,8 +90,8 @@ class ModelNotFound(EmbedderError):
     """There is no bundle of that id."""
 
     def __init__(self, model_id: str, what_to_do: str = "ListModels tells which there are.") -> None:
-        super().__init__(f"There is no model {model_id!r}. {what_to_do}")
-        self.model_id = model_id
+        super().__init__(f"There is no model {shortened(model_id, _ID)!r}. {what_to_do}")
+        self.model_id = shortened(model_id, _ID)
 
 
 class StorageFull(EmbedderError):
@@ -100,8 +114,8 @@ class RecipeNotFound(PullError):
             if names
             else "There is none; SEMSEARCH_EMBEDDER_RECIPES names their folder."
         )
-        super().__init__(f"There is no recipe {recipe!r}. {there}")
-        self.recipe = recipe
+        super().__init__(f"There is no recipe {shortened(recipe, _ID)!r}. {there}")
+        self.recipe = shortened(recipe, _ID)
 
 
 class RecipeUnusable(PullError):
@@ -176,13 +190,19 @@ class EmptyQuery(QueryError):
 
 
 class UnknownWords(QueryError):
-    """The vocabulary has none of its words; `suggestions` are those nearest to each."""
+    """The vocabulary has none of its words; `suggestions` are those nearest to each.
+
+    `named` are those of them that the message names: the first few, cut short.
+    """
 
     def __init__(self, suggestions: Mapping[str, tuple[str, ...]]) -> None:
-        words = ", ".join(suggestions)
-        near = ", ".join(word for each in suggestions.values() for word in each)
-        super().__init__(f"No word of the query is known: {words}." + (f" Did you mean {near}?" if near else ""))
+        first = list(suggestions.items())[:_WORDS_NAMED]
         self.suggestions = suggestions
+        self.named = {shortened(word): near for word, near in first}
+        words = ", ".join(self.named)
+        more = f" and {len(suggestions) - len(first):,} more" if len(suggestions) > len(first) else ""
+        near = ", ".join(word for each in self.named.values() for word in each)
+        super().__init__(f"No word of the query is known: {words}{more}." + (f" Did you mean {near}?" if near else ""))
 
 
 class CancelledTerms(QueryError):
@@ -197,7 +217,7 @@ class QueryTooLong(QueryError):
 
 
 class InvalidWeight(QueryError):
-    """A weight is zero, or no number."""
+    """A weight is zero, negative where a sign belongs, no number, or too large; `problem` says which and what to do."""
 
-    def __init__(self, text: str, weight: float) -> None:
-        super().__init__(f"The weight of {text!r} is {weight}: it must be a number other than zero.")
+    def __init__(self, text: str, problem: str) -> None:
+        super().__init__(f'The weight of "{shortened(text)}" {problem}.')

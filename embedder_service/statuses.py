@@ -21,7 +21,7 @@ def _invalid(reason: reasons.ErrorReason.ValueType, **metadata: str) -> ErrorSta
 
 
 def _unknown_words(error: errors.UnknownWords) -> ErrorStatus:
-    near = {word: list(each) for word, each in error.suggestions.items()}
+    near = {word: list(each) for word, each in error.named.items()}
     return _invalid(reasons.ERROR_REASON_UNKNOWN_WORDS, suggestions=json.dumps(near, ensure_ascii=False))
 
 

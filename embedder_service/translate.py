@@ -19,7 +19,7 @@ from embedder_service.images import CropBox
 from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
 from embedder_service.text.embedding import TextVector, UnknownWord
-from embedder_service.text.query import Term, check_terms, parse
+from embedder_service.text.query import Term, check_terms, listed_term, parse
 from serving.errors import InvalidField, to_status
 
 __all__ = [
@@ -62,7 +62,7 @@ def to_terms(query: pb.TextQuery) -> tuple[Term, ...]:
 
 
 def _term(term: query_pb2.Term) -> Term:
-    return Term(" ".join(term.text.split()), term.weight if term.HasField("weight") else 1.0)
+    return listed_term(term.text, term.weight if term.HasField("weight") else 1.0)
 
 
 def from_text(result: TextVector | QueryError) -> pb.TextEmbedding:
@@ -74,8 +74,9 @@ def from_text(result: TextVector | QueryError) -> pb.TextEmbedding:
     return pb.TextEmbedding(
         vector=result.vector.tolist(),
         understood_terms=[
-            pb.UnderstoodTerm(text=term.text, words=term.words, weight=term.weight) for term in result.understood
+            query_pb2.UnderstoodTerm(text=term.text, words=term.words, weight=term.weight) for term in result.understood
         ],
+        length=result.length,
         unknown_words=[_unknown(word) for word in result.unknown],
     )
 

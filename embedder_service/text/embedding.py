@@ -1,7 +1,7 @@
 """Terms → one vector: the normalised weighted mean of the terms' unit vectors.
 
-A phrase that the vocabulary has is one vector, any other the normalised mean of its words. Words beside each other that
-make a phrase of the vocabulary are that phrase (`golden retriever` needs no quotes), if their weights are equal.
+A phrase that the vocabulary has is one vector, any other the normalised mean of its words. Which terms count, `content`
+says; what belongs together, `phrases`; how much a word counts by itself, `row_weights`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder_service.errors import CancelledTerms, UnknownWords
+from embedder_service.text.content import without_carriers, without_function_words
+from embedder_service.text.phrases import joined, rows_of, taken_apart
 from embedder_service.text.query import Term
 from embedder_service.text.vocabulary import Vocabulary
 
@@ -43,76 +45,72 @@ class UnknownWord:
 
 @dataclass(frozen=True)
 class TextVector:
-    """A query's vector, float32 (300) of unit length, and how its words were understood."""
+    """A query's vector, float32 (300) of unit length, and how its words were understood.
+
+    `length` is how long the weighted sum of the terms was before it became the vector.
+    """
 
     vector: NDArray[np.float32]
     understood: tuple[UnderstoodTerm, ...]
     unknown: tuple[UnknownWord, ...]
+    length: float
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A term that counts: its rows, and its weight."""
+
+    rows: tuple[int, ...]
+    weight: float
 
 
 def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary) -> TextVector:
-    """Returns the vector of a query.
+    """Return the vector of a query. The order of its terms does not matter, but where it makes a phrase.
 
     Raises:
         UnknownWords: the vocabulary has none of its words.
         CancelledTerms: its terms cancel each other out.
+        QueryTooLong: see `taken_apart`.
     """
-    total = np.zeros(vocabulary.table.vectors.shape[1], np.float32)
+    known: list[_Known] = []
     understood: list[UnderstoodTerm] = []
     unknown: list[UnknownWord] = []
-    for term in _phrases(terms, vocabulary):
-        rows, missing = _rows(term.text, vocabulary)
+    meant = without_carriers(taken_apart(terms, vocabulary))
+    for term in without_function_words(joined(meant, vocabulary)):
+        rows, missing = rows_of(term.text, vocabulary)
         for word in missing:
             near = vocabulary.suggest(word) if len(unknown) < SUGGESTED_FOR else ()
             unknown.append(UnknownWord(word, near))
         if rows:
-            total += term.weight * _unit(vocabulary.table.vectors[rows].astype(np.float32).sum(axis=0))
-            words = tuple(vocabulary.table.words[row] for row in rows)
-            understood.append(UnderstoodTerm(term.text, words, term.weight))
-    if not understood:
+            known.append(_Known(tuple(sorted(rows)), term.weight))
+            understood.append(
+                UnderstoodTerm(term.text, tuple(vocabulary.table.words[row] for row in rows), term.weight)
+            )
+    if not known:
         raise UnknownWords({each.word: each.suggestions for each in unknown})
+    vector, length = _mean(known, vocabulary)
+    return TextVector(vector, tuple(understood), tuple(unknown), length)
+
+
+def _mean(known: Sequence[_Known], vocabulary: Vocabulary) -> tuple[NDArray[np.float32], float]:
+    """Return the weighted mean at unit length, and how long the sum was.
+
+    Terms are summed in one order, however they came, and measured by the heaviest, so that no weight overflows. A query
+    of one word has the length of its weight, whatever its row weighs.
+    """
+    largest = max(abs(term.weight) for term in known)
+    heaviest = max(float(vocabulary.weights[row]) for term in known for row in term.rows)
+    total = np.zeros(vocabulary.table.vectors.shape[1], np.float64)
+    for term in sorted(known, key=lambda each: (each.rows, each.weight)):
+        weights = vocabulary.weights[list(term.rows)].astype(np.float64) / heaviest
+        sum_ = weights @ vocabulary.table.vectors[list(term.rows)].astype(np.float64)
+        total += term.weight / largest * float(weights.mean()) * _unit(sum_)
     length = float(np.linalg.norm(total))
-    if length < SHORTEST * max(abs(term.weight) for term in understood):
+    if length < SHORTEST:
         raise CancelledTerms
-    return TextVector(total / np.float32(length), tuple(understood), tuple(unknown))
+    return (total / length).astype(np.float32), length * largest
 
 
-def _phrases(terms: Sequence[Term], vocabulary: Vocabulary) -> list[Term]:
-    """Joins neighbours that make a phrase of the vocabulary, the longest first."""
-    joined: list[Term] = []
-    start = 0
-    while start < len(terms):
-        first = terms[start]
-        count = 1
-        for length in range(min(vocabulary.longest_phrase, len(terms) - start), 1, -1):
-            run = terms[start : start + length]
-            if any(term.quoted or " " in term.text or term.weight != first.weight for term in run):
-                continue
-            if vocabulary.find(" ".join(term.text for term in run)) is not None:
-                count = length
-                break
-        joined.append(
-            first if count == 1 else Term(" ".join(each.text for each in terms[start : start + count]), first.weight)
-        )
-        start += count
-    return joined
-
-
-def _rows(text: str, vocabulary: Vocabulary) -> tuple[list[int], list[str]]:
-    """Returns the rows that stand for a term, and its words that are unknown."""
-    whole = vocabulary.find(text)
-    if whole is not None:
-        return [whole], []
-    rows, missing = [], []
-    for word in text.split() if " " in text else text.replace("-", " ").split() or [text]:
-        row = vocabulary.find(word)
-        if row is None:
-            missing.append(word)
-        else:
-            rows.append(row)
-    return (rows, missing) if " " in text or (rows and not missing) else ([], [text])
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(vector)
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    length = float(np.linalg.norm(vector))
     return vector / length if length > 0 else vector

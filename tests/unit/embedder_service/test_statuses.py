@@ -28,7 +28,7 @@ EXAMPLES = [
     errors.UnknownWords({"dgo": ("dog",)}),
     errors.CancelledTerms(),
     errors.QueryTooLong("long"),
-    errors.InvalidWeight("dog", 0.0),
+    errors.InvalidWeight("dog", "is 0: leave the word out"),
 ]
 
 
