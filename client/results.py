@@ -50,12 +50,26 @@ class UnknownWord:
 
 
 @dataclass(frozen=True)
+class UnderstoodTerm:
+    """A part of a query as it was understood.
+
+    `text` is as it was written, `words` are the vocabulary's words for it; a negative `weight` steers away. Words that
+    did not count, such as "the" and "a photo of", are in none.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    weight: float
+
+
+@dataclass(frozen=True)
 class ImageMatches:
     """A page of matches, nearest first; `next_page_token` is "" on the last one."""
 
     matches: tuple[ImageMatch, ...]
     unknown_words: tuple[UnknownWord, ...] = ()
     next_page_token: str = ""
+    understood: tuple[UnderstoodTerm, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,7 @@ class WordMatches:
     words: tuple[WordMatch, ...]
     unknown_words: tuple[UnknownWord, ...] = ()
     next_page_token: str = ""
+    understood: tuple[UnderstoodTerm, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class SearchCalls(Connection):
         min_relevance: float | None = None,
         equal: Equal | None = None,
     ) -> ImageMatches:
-        """Finds the images nearest to words: `cat sofa`, `"sports car"`, `-dog`, `beach^0.5`."""
+        """Finds the images nearest to words: `cat sofa`, `"sports car"`, `-dog`, `beach^0.5`, `a photo of a dog`."""
         request = pb.SearchByTextRequest(
             query=query,
             collection=collection,
@@ -67,6 +67,7 @@ class SearchCalls(Connection):
             translate.image_matches(response.matches),
             translate.unknown_words(response.unknown_words),
             response.next_page_token,
+            translate.understood(response.understood),
         )
 
     def search_by_image(
@@ -97,6 +98,7 @@ class SearchCalls(Connection):
             translate.image_matches(response.matches),
             translate.unknown_words(response.unknown_words),
             response.next_page_token,
+            translate.understood(response.understood),
         )
 
     def tag_image(
@@ -129,6 +131,7 @@ class SearchCalls(Connection):
             translate.word_matches(response.words),
             translate.unknown_words(response.unknown_words),
             response.next_page_token,
+            translate.understood(response.understood),
         )
 
 

@@ -22,6 +22,7 @@ from client.results import (
     JsonValue,
     Model,
     Tag,
+    UnderstoodTerm,
     UnknownWord,
     UploadResult,
     WordMatch,
@@ -62,6 +63,11 @@ def word_matches(messages: Iterable[search_service_pb2.WordMatch]) -> tuple[Word
 def unknown_words(messages: Iterable[query_pb2.UnknownWord]) -> tuple[UnknownWord, ...]:
     """Translates words that were not understood."""
     return tuple(UnknownWord(each.word, tuple(each.suggestions)) for each in messages)
+
+
+def understood(messages: Iterable[query_pb2.UnderstoodTerm]) -> tuple[UnderstoodTerm, ...]:
+    """Translate what a query was understood as."""
+    return tuple(UnderstoodTerm(each.text, tuple(each.words), each.weight) for each in messages)
 
 
 def upload_result(message: gallery_service_pb2.IndexImagesResult) -> UploadResult:

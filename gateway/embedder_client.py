@@ -24,6 +24,7 @@ from gateway.embedding import (
     TextEmbedding,
     TextEmbeddings,
     TextQuery,
+    UnderstoodTerm,
     UnknownWord,
     Vector,
     Word,
@@ -110,8 +111,8 @@ def _text(embedding: pb.TextEmbedding) -> TextEmbedding | RefusedText:
     unknown = tuple(UnknownWord(each.word, tuple(each.suggestions)) for each in embedding.unknown_words)
     if embedding.HasField("status"):
         return RefusedText(refused(embedding.status), unknown)
-    words = tuple(word for term in embedding.understood_terms for word in term.words)
-    return TextEmbedding(_vector(embedding.vector), words, unknown)
+    understood = tuple(UnderstoodTerm(each.text, tuple(each.words), each.weight) for each in embedding.understood_terms)
+    return TextEmbedding(_vector(embedding.vector), understood, unknown, embedding.length)
 
 
 def _image_input(image: ImageInput) -> pb.ImageInput:

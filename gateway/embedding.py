@@ -40,12 +40,30 @@ class UnknownWord:
 
 
 @dataclass(frozen=True)
+class UnderstoodTerm:
+    """A part of a query that counts: its text as written, the vocabulary's words for it, and its weight."""
+
+    text: str
+    words: tuple[str, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class TextEmbedding:
-    """A query's vector, the vocabulary's words that it stands for, and the words that did not count."""
+    """A query's vector, what it was understood as, and the words that did not count.
+
+    `length` is how long the weighted sum of the terms was: `vector` times it is the sum.
+    """
 
     vector: Vector
-    words: tuple[str, ...] = ()
+    understood: tuple[UnderstoodTerm, ...] = ()
     unknown_words: tuple[UnknownWord, ...] = ()
+    length: float = 1.0
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Return the vocabulary's words that the query stands for."""
+        return frozenset(word for term in self.understood for word in term.words)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from gateway.embedding import (
     TextEmbedding,
     TextEmbeddings,
     TextQuery,
-    UnknownWord,
     Vector,
 )
 from gateway.errors import CancelledTerms, InvalidCrop, UnknownWords
@@ -86,8 +85,8 @@ class QueryVectors:
         collection: str,
         placement: Placement,
         known: Vector | None,
-    ) -> tuple[Vector, tuple[UnknownWord, ...]]:
-        """Returns the vector of an image and words, and which words were not understood.
+    ) -> tuple[Vector, TextEmbedding | None]:
+        """Returns the vector of an image and words, and how the words were understood; None where there are none.
 
         It is normalised(image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as the image.
         Where it is `known`, which a later page has it, only the words are looked up.
@@ -97,11 +96,10 @@ class QueryVectors:
             return await self.of_image(source, collection, placement) if known is None else known
 
         if not terms:
-            return await of_image(), ()
-        each = [TextQuery(terms=(Term(term.text),)) for term in terms]
-        vector, texts = await asyncio.gather(of_image(), self.of_each(each, "terms", placement.model_id))
-        unknown_words = tuple(word for result in texts.results for word in result.unknown_words)
-        return _combine(vector, terms, texts) if known is None else known, unknown_words
+            return await of_image(), None
+        query = TextQuery(terms=tuple(terms))
+        vector, (_, text) = await asyncio.gather(of_image(), self.of_text(query, "terms", placement.model_id))
+        return _combine(vector, text) if known is None else known, text
 
     async def of_content(self, source: ImageSource, model_id: str = "") -> tuple[str, Vector]:
         """Returns the model's id and the vector of an image that came as bytes."""
@@ -116,12 +114,9 @@ class QueryVectors:
         return answer.model_id, result.vector
 
 
-def _combine(vector: Vector, terms: Sequence[Term], texts: TextEmbeddings) -> Vector:
-    """Returns normalised(image + Σ weight · term); terms that are not known do not count."""
-    total = vector.astype(np.float64)
-    for term, result in zip(terms, texts.results, strict=True):
-        if isinstance(result, TextEmbedding):
-            total = total + term.weight * result.vector
+def _combine(vector: Vector, text: TextEmbedding) -> Vector:
+    """Return normalised(image + Σ weight · term)."""
+    total = vector.astype(np.float64) + text.length * text.vector
     length = float(np.linalg.norm(total))
     if not length > _NO_DIRECTION:
         raise CancelledTerms

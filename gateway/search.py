@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.collection_names import alias_of, errors_of
 from gateway.cursors import Cursor
-from gateway.embedding import Logistic, Term, TextEmbedding, TextQuery, UnknownWord, Vector
+from gateway.embedding import Logistic, Term, TextEmbedding, TextQuery, UnderstoodTerm, UnknownWord, Vector
 from gateway.errors import PositionOutOfDate, SearchOutOfDate, WordsNotReady
 from gateway.filters import Filter, in_store
 from gateway.images import StoredImage
@@ -62,6 +62,7 @@ class ImageMatches:
     matches: tuple[ImageMatch, ...]
     next: Cursor | None
     unknown_words: tuple[UnknownWord, ...]
+    understood: tuple[UnderstoodTerm, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class WordMatches:
     words: tuple[WordMatch, ...]
     next: Cursor | None
     unknown_words: tuple[UnknownWord, ...]
+    understood: tuple[UnderstoodTerm, ...]
 
 
 class Search:
@@ -102,7 +104,7 @@ class Search:
             threshold = calibration.default_min_relevance if scope.min_relevance is None else scope.min_relevance
             vector = page.after.vector if page.after else text.vector
             matches, following = await self._images(scope, page, vector, model_id, calibration.text_to_image, threshold)
-            return ImageMatches(matches, following, text.unknown_words)
+            return ImageMatches(matches, following, text.unknown_words, text.understood)
 
         return await self._placements.using(scope.collection, find)
 
@@ -113,14 +115,14 @@ class Search:
         """
 
         async def find(placement: Placement) -> ImageMatches:
-            vector, unknown_words = await self._vectors.of_image_and_terms(
+            vector, text = await self._vectors.of_image_and_terms(
                 source, terms, scope.collection, placement, page.after.vector if page.after else None
             )
             curve = (await self._models.describe(placement.model_id)).calibration.image_to_image
             matches, following = await self._images(
                 scope, page, vector, placement.model_id, curve, scope.min_relevance or 0.0, left_out=source.image_id
             )
-            return ImageMatches(matches, following, unknown_words)
+            return ImageMatches(matches, following, text.unknown_words if text else (), text.understood if text else ())
 
         return await self._placements.using(scope.collection, find)
 
@@ -138,12 +140,13 @@ class Search:
 
     async def _similar(self, text: TextEmbedding, model_id: str, page: Page) -> WordMatches:
         vector, after = (page.after.vector, page.after.place) if page.after else (text.vector, None)
-        own = set(text.words)
         with _going_on():
-            found = await self._words.nearest(vector, page.size + 1 + len(own), model_id, taggable=False, after=after)
-        shown, following = _page_of([each for each in found if each.id not in own], page, vector)
+            found = await self._words.nearest(
+                vector, page.size + 1 + len(text.words), model_id, taggable=False, after=after
+            )
+        shown, following = _page_of([each for each in found if each.id not in text.words], page, vector)
         words = tuple(WordMatch(each.id, each.distance, each.similarity) for each in shown)
-        return WordMatches(words, following, text.unknown_words)
+        return WordMatches(words, following, text.unknown_words, text.understood)
 
     async def _images(
         self,

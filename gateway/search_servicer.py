@@ -43,6 +43,7 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
             matches=[translate.match_message(match) for match in found.matches],
             next_page_token=self._next(found.next, request),
             unknown_words=translate.unknown_messages(found.unknown_words),
+            understood=translate.understood_messages(found.understood),
         )
 
     async def SearchByImage(self, request: pb.SearchByImageRequest, context: Context) -> pb.SearchByImageResponse:
@@ -55,6 +56,7 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
             matches=[translate.match_message(match) for match in found.matches],
             next_page_token=self._next(found.next, request),
             unknown_words=translate.unknown_messages(found.unknown_words),
+            understood=translate.understood_messages(found.understood),
         )
 
     async def TagImage(self, request: pb.TagImageRequest, context: Context) -> pb.TagImageResponse:
@@ -87,6 +89,7 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
             ],
             next_page_token=self._next(found.next, request),
             unknown_words=translate.unknown_messages(found.unknown_words),
+            understood=translate.understood_messages(found.understood),
         )
 
     def _page(self, request: Message, requested: int, token: str) -> Page:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.embedding import Term, TextEmbedding, TextEmbeddings, TextQuery, UnknownWord, Vector
+from gateway.embedding import TextEmbedding, TextEmbeddings, TextQuery, UnknownWord, Vector
 from gateway.errors import WordsNotReady
 from gateway.models import ModelCatalog
 from gateway.placements import Placement, Placements
@@ -74,9 +74,12 @@ class Tagging:
     async def choose(
         self, source: ImageSource, collection: str, labels: Sequence[str], max_tags: int, min_relevance: float
     ) -> Tags:
-        """Ranks the caller's labels by their nearness to the image; labels that are not understood are named apart."""
+        """Ranks the caller's labels by their nearness to the image; labels that are not understood are named apart.
+
+        A label is read as a query is, so that "a photo of a dog" means "dog"; it is answered as it was written.
+        """
         labels = list(dict.fromkeys(labels))
-        vector, texts = await self._both(source, collection, [TextQuery(terms=(Term(label),)) for label in labels])
+        vector, texts = await self._both(source, collection, [TextQuery(raw=label) for label in labels])
         curve = (await self._models.describe(texts.model_id)).calibration.tags
         tags = []
         for label, result in zip(labels, texts.results, strict=True):

@@ -13,7 +13,7 @@ from semsearch.v1 import gallery_service_pb2, image_pb2, model_service_pb2, quer
 
 from gateway.blobs import Rendition
 from gateway.collection_names import DEFAULT_COLLECTION, require_collection_id
-from gateway.embedding import Crop, Model, PullProgress, Term, TextQuery, UnknownWord
+from gateway.embedding import Crop, Model, PullProgress, Term, TextQuery, UnderstoodTerm, UnknownWord
 from gateway.errors import InvalidFilter
 from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
 from gateway.gallery import AttributesChange
@@ -100,7 +100,7 @@ def attributes_change(mask: field_mask_pb2.FieldMask) -> AttributesChange:
         group, *names = path.split(".")
         if group != "attributes" or not all(names):
             raise InvalidField(
-                "update_mask", f'only "attributes" and "attributes.<name>" can be changed; {path!r} was asked for.'
+                "update_mask", f'only "attributes" and "attributes.<name>" can be changed; {path[:60]!r} was asked for.'
             )
         if not names:
             return AttributesChange()
@@ -208,6 +208,11 @@ def match_message(match: ImageMatch) -> search_service_pb2.ImageMatch:
 def unknown_messages(words: Iterable[UnknownWord]) -> list[query_pb2.UnknownWord]:
     """Returns the messages of words that were not understood."""
     return [query_pb2.UnknownWord(word=each.word, suggestions=each.suggestions) for each in words]
+
+
+def understood_messages(terms: Iterable[UnderstoodTerm]) -> list[query_pb2.UnderstoodTerm]:
+    """Return the messages of what a query was understood as."""
+    return [query_pb2.UnderstoodTerm(text=each.text, words=each.words, weight=each.weight) for each in terms]
 
 
 def collection_message(collection: Collection) -> image_pb2.Collection:

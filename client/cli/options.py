@@ -31,6 +31,7 @@ Filters = Annotated[
 # The shell has taken away the quotes of `-"sports car"`, so a word to steer away from may hold spaces.
 _NEGATIVE_WORD = re.compile(r"-(?!n\d+$)[^\W\d]\w.*", re.DOTALL)
 _SHIELD = "\N{MINUS SIGN}"
+_NEGATIVE_SIGNS = ("-", "!", "–", "—", "−", "‐", "‑")
 
 
 class QueryCommand(TyperCommand):
@@ -62,9 +63,13 @@ def query_of(words: Sequence[str]) -> str:
 
 
 def terms_of(words: Sequence[str]) -> list[Term]:
-    """Returns the words of a command line as terms: `-dog` weighs −1, `beach^0.5` a half."""
-    terms = []
+    """Returns the words of a command line as terms: `-dog`, `!dog` and `NOT dog` weigh −1, `beach^0.5` a half."""
+    terms: list[Term] = []
+    steering_away = False
     for word in _unshielded(words):
+        if word == "NOT" or word.casefold() == "without":
+            steering_away = True
+            continue
         text, _, weight = word.partition("^")
         try:
             size = float(weight) if weight else 1.0
@@ -72,7 +77,9 @@ def terms_of(words: Sequence[str]) -> list[Term]:
             size = math.nan
         if not math.isfinite(size):
             raise typer.BadParameter(f"{word!r}: what follows ^ must be a number.")
-        terms.append(Term(text.removeprefix("-"), -size if text.startswith("-") else size))
+        negative = steering_away or text.startswith(_NEGATIVE_SIGNS)
+        terms.append(Term(text[text.startswith(_NEGATIVE_SIGNS) :], -size if negative else size))
+        steering_away = False
     return terms
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client.errors import SemsearchError
-from client.results import Image, UnknownWord
+from client.results import Image, UnderstoodTerm, UnknownWord
 
 # Attributes that say where a file was: its path is shown, the rest repeats it.
 _PLACE = frozenset({"path", "name", "folder", "modified"})
@@ -74,6 +74,28 @@ class Output:
         for each in words:
             meant = f" Did you mean {' or '.join(each.suggestions[:3])}?" if each.suggestions else ""
             self.say(f'The word "{each.word}" is not known and did not count.{meant}')
+
+    def understood(self, terms: Sequence[UnderstoodTerm], typed: str) -> None:
+        """Tell what a query was understood as, for people, where they would not see it in what they typed."""
+        if not self.as_json and not all(_shows(typed, term) for term in terms):
+            self.say(f"understood: {understood_text(terms)}")
+
+
+def understood_text(terms: Sequence[UnderstoodTerm]) -> str:
+    """Return what a query was understood as on one line: `dog + cat^2 − sports car`."""
+    text = ""
+    for term in terms:
+        sign = "− " if term.weight < 0 else "+ " if text else ""
+        size = "" if abs(term.weight) == 1 else f"^{abs(term.weight):g}"
+        text += f" {sign}{term.text}{size}"
+    return text.strip()
+
+
+def _shows(typed: str, term: UnderstoodTerm) -> bool:
+    """Tell whether a query as it was typed has a term's words in it, and the minus of one to steer away from."""
+    plain = " ".join(typed.casefold().split())
+    text = term.text.casefold()
+    return text in plain if term.weight > 0 else f"-{text}" in plain or f'-"{text}"' in plain
 
 
 def place_of(image: Image) -> str:

@@ -20,7 +20,7 @@ Count = Annotated[int, typer.Option("-n", "--count", min=1, max=1_000, help="How
 
 def search(
     words: Annotated[
-        list[str] | None, typer.Argument(help='What to look for: cat sofa, "sports car", -dog, beach^0.5.')
+        list[str] | None, typer.Argument(help='What to look for: cat sofa, "sports car", -dog, beach^0.5, dog NOT cat.')
     ] = None,
     image: Annotated[
         Path | None, typer.Option(help="Search with this image file; words are added to it.", dir_okay=False)
@@ -61,6 +61,7 @@ def search(
                 min_relevance=min_relevance,
                 equal=equal,
             )
+    output.understood(found.understood, options.query_of(words or ()))
     show_matches(output, found)
 
 
@@ -168,6 +169,7 @@ def similar_words(
     output = Output(as_json)
     with SemsearchClient(server) as client:
         found = client.similar_words(options.query_of(words), page_size=count)
+    output.understood(found.understood, options.query_of(words))
     output.unknown_words(found.unknown_words)
     if as_json:
         output.document(found)

@@ -139,7 +139,10 @@ def _text(result: TextEmbedding | RefusedText) -> pb.TextEmbedding:
         return pb.TextEmbedding(status=to_status(result.error, ERRORS), unknown_words=unknown)
     return pb.TextEmbedding(
         vector=result.vector.tolist(),
-        understood_terms=[pb.UnderstoodTerm(text=word, words=[word], weight=1.0) for word in result.words],
+        understood_terms=[
+            query_pb2.UnderstoodTerm(text=term.text, words=term.words, weight=term.weight) for term in result.understood
+        ],
+        length=result.length,
         unknown_words=unknown,
     )
 

@@ -59,7 +59,7 @@ def test_a_search_by_words_is_a_table_for_people(server: str) -> None:
 def test_a_search_by_words_is_a_document_for_machines(server: str) -> None:
     done = semsearch(server, "search", "red", "--json", "-n2")
     assert (done.status, done.err) == (0, "")
-    assert set(done.document) == {"matches", "unknown_words", "next_page_token"}
+    assert set(done.document) == {"matches", "unknown_words", "next_page_token", "understood"}
     first = done.document["matches"][0]
     assert set(first) == {"image", "distance", "similarity", "relevance"}
     assert first["image"]["attributes"]["path"] == "red/red-0.png"

@@ -72,6 +72,11 @@ def test_terms_have_weights() -> None:
     ]
 
 
+def test_whatever_steers_away_from_a_term_does() -> None:
+    words = ["beach", "–dog", "−dog", "!dog", "NOT", "dog", "without", "dog", "sea"]
+    assert terms_of(words) == [Term("beach", 1.0), *[Term("dog", -1.0)] * 5, Term("sea", 1.0)]
+
+
 @pytest.mark.parametrize("word", ["dog^much", "dog^1^2", "dog^nan", "dog^inf"])
 def test_a_weight_that_is_no_number_is_wrong_usage(word: str) -> None:
     with pytest.raises(typer.BadParameter, match="dog"):

@@ -29,6 +29,7 @@ from gateway.embedding import (
     TextEmbedding,
     TextEmbeddings,
     TextQuery,
+    UnderstoodTerm,
     UnknownWord,
     Vector,
     Word,
@@ -190,8 +191,9 @@ class ColorEmbedder:
         if not known:
             return RefusedText(UnknownWords(refusal("UNKNOWN_WORDS", "No word is known.")), unknown)
         total = sum(weight * self.vector(COLORS[word], model_id) for word, weight in known)
-        vector = np.asarray(total / np.linalg.norm(total), dtype=np.float32)
-        return TextEmbedding(vector, tuple(word for word, _ in known), unknown)
+        length = float(np.linalg.norm(total))
+        understood = tuple(UnderstoodTerm(word, (word,), weight) for word, weight in known)
+        return TextEmbedding(np.asarray(total / length, dtype=np.float32), understood, unknown, length)
 
     def _image(self, image: ImageInput, model_id: str) -> ImageEmbedding | Refused:
         try:
