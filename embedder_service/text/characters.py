@@ -11,7 +11,7 @@ import unicodedata
 
 __all__ = ["normalize"]
 
-_DOUBLE_QUOTES = "“”„‟«»‹›「」『』〝〞〟〃″❝❞"
+_DOUBLE_QUOTES = "“”„‟«»‹›「」『』《》〈〉〝〞〟〃″❝❞"
 # A single quote may be an apostrophe too; the reader of queries tells which.
 _SINGLE_QUOTES = "‘’‚‛`´′‵ʹʻʼʽˈ❛❜"
 _DASHES = "‐‑‒–—―−⁃﹘﹣－"

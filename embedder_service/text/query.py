@@ -5,6 +5,7 @@
   `without`, from all the words up to the next that only joins words: `portrait without red hat on a sofa`.
 - `^` and a positive number say how much a word counts.
 - A sign or a weight at a bracket is about all that is in it.
+- A dash with space on either side is punctuation, but a minus beside a plus: `king - man + woman`.
 - OR and AND in capitals only part words: several words ask for what is near to each of them as it is.
 
 What is no word, number or sign of this language is passed over, as people's punctuation is. Which words count, and
@@ -41,6 +42,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_PLUS, _MINUS = re.compile(r"\s\+\s"), re.compile(r"\s-\s+")
 _LETTER = re.compile(r"[^\W_]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d*)?|\.\d+")
 _NOT, _WITHOUT, _SEPARATORS = "NOT", "without", frozenset({"OR", "AND"})
@@ -83,7 +85,10 @@ def parse(query: str) -> tuple[Term, ...]:
     """
     if len(query) > MAX_CHARACTERS:
         raise QueryTooLong(f"The query has {len(query):,} characters, and {MAX_CHARACTERS:,} are allowed. Shorten it.")
-    return check_terms(list(_steered(_read(normalize(query)))))
+    text = normalize(query)
+    if _PLUS.search(text):
+        text = _MINUS.sub(" -", text)
+    return check_terms(list(_steered(_read(text))))
 
 
 def listed_term(text: str, weight: float = 1.0) -> Term:
