@@ -3,13 +3,16 @@
 1. TensorFlow's converter quantises the network, calibrated on pictures: uint8 pixels in, the last map out as float32.
 2. The graph gets its end, in float32: the mean over positions (the features), the classes' logits, and both in one row,
    features first. A mean that stays quantised would round features to steps of 6/255.
-3. Every weight and bias gets a buffer of its own, of zeros, and the name of what belongs there.
+3. Every weight and bias gets a buffer of its own, of zeros, and the name of what belongs there; all else that has a name
+   gets one that is the same whenever the template is made.
 4. The template is filled once, and what it gives is held against what the converter made.
 """
 
 from __future__ import annotations
 
 import lzma
+import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,12 +64,15 @@ def _quantised(parameters: Parameters, pixels: NDArray[np.uint8]) -> bytes:
         for each in pixels:
             yield [(each[None].astype(np.float32) - PIXEL_MEAN) / PIXEL_SCALE]
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(feature_map(parameters, pixels.shape[1]))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = calibration
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.uint8
-    converted: bytes = converter.convert()
+    with tempfile.TemporaryDirectory() as saved, warnings.catch_warnings(action="ignore"):
+        # What converts a Keras network itself prints every tensor of it. The warning is of pixels without statistics.
+        feature_map(parameters, pixels.shape[1]).export(saved, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = calibration
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converted: bytes = converter.convert()
     return converted
 
 
@@ -86,9 +92,14 @@ def _emptied(model: schema.ModelT, layers: list[str]) -> dict[str, NDArray[np.ui
             tensor.name = f"{layer}:{part}".encode()
             were[f"{layer}:{part}"] = model.buffers[tensor.buffer].data
             tensor.buffer = _add_zeros(model, len(were[f"{layer}:{part}"]))
-    used = {tensor.buffer for tensor in graph.tensors}
+    # Names of Keras's layers are numbered through a process, and metadata tells of the converter: neither is the network.
+    for number, tensor in enumerate(graph.tensors):
+        if tensor.name.decode() not in were:
+            tensor.name = f"tensor{number}".encode()
+    model.metadata = [each for each in model.metadata if each.name == b"min_runtime_version"]
+    used = {each.buffer for each in (*graph.tensors, *model.metadata)}
     for number, buffer in enumerate(model.buffers):
-        if number not in used and all(each.buffer != number for each in model.metadata or ()):
+        if number not in used:
             buffer.data = None
     return were
 
