@@ -3,8 +3,8 @@
 1. TensorFlow's converter quantises the network, calibrated on pictures: uint8 pixels in, the last map out as float32.
 2. The graph gets its end, in float32: the mean over positions (the features), the classes' logits, and both in one row,
    features first. A mean that stays quantised would round features to steps of 6/255.
-3. Every weight and bias gets a buffer of its own, of zeros, and the name of what belongs there; all else that has a name
-   gets one that is the same whenever the template is made.
+3. Every weight and bias gets a buffer of its own, of zeros, and the name of what belongs there. The other names are
+   the same whenever the template is made.
 4. The template is filled once, and what it gives is held against what the converter made.
 """
 
@@ -92,7 +92,7 @@ def _emptied(model: schema.ModelT, layers: list[str]) -> dict[str, NDArray[np.ui
             tensor.name = f"{layer}:{part}".encode()
             were[f"{layer}:{part}"] = model.buffers[tensor.buffer].data
             tensor.buffer = _add_zeros(model, len(were[f"{layer}:{part}"]))
-    # Names of Keras's layers are numbered through a process, and metadata tells of the converter: neither is the network.
+    # Keras numbers layers through a whole process, and metadata tells of the converter: neither is of the network.
     for number, tensor in enumerate(graph.tensors):
         if tensor.name.decode() not in were:
             tensor.name = f"tensor{number}".encode()

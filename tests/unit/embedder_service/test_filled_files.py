@@ -50,7 +50,7 @@ def place(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
     shutil.copytree(original / "recipes", tmp_path / "recipes")
     monkeypatch.syspath_prepend(tmp_path / "site")
     recipe = tmp_path / "recipes" / "packaged"
-    models = ModelFolder(tmp_path / "models", original / "words")
+    models = ModelFolder(tmp_path / "models", original / "words", (original / "words",))
     return Place(recipe, tmp_path / "site", models, models.models / peek(recipe).id.replace("@sha256:", "-"))
 
 
