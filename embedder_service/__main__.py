@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from semsearch.embedder.v1 import embedder_service_pb2, embedder_service_pb2_grpc
 
 from embedder_service import translate
+from embedder_service.default_model import DefaultModel
 from embedder_service.images import ImageLimits
 from embedder_service.loaded_models import open_models
-from embedder_service.models import ModelFolder
 from embedder_service.pulling import Pulls
 from embedder_service.recipes import RecipeFolder
 from embedder_service.served_model import model_opener
@@ -28,8 +28,9 @@ _PULLS = 2  # at the same time; more wait
 @asynccontextmanager
 async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[GrpcService]]:
     """Opens the active model and the servicer over it."""
-    folder = ModelFolder(settings.data / "models", settings.default_bundle)
     recipes = RecipeFolder(settings.recipes)
+    default = DefaultModel(settings.default_model, settings.data / "models", recipes)
+    folder = default.folder
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_frames)
     with (
         ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call") as threads,
@@ -38,8 +39,9 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[Gr
         ThreadPoolExecutor(_PULLS, thread_name_prefix="pull") as pullers,
     ):
         opener = model_opener(loader, decoders, limits, settings.max_queued_images, settings.max_batch_images)
+        pulls = Pulls(recipes, folder, settings.model_mirror, pullers)
+        await default.make(pulls)
         async with open_models(folder, opener, threads) as models:
-            pulls = Pulls(recipes, folder, settings.model_mirror, pullers)
             servicer = EmbedderServicer(models, folder, pulls, translate.limits(settings), threads)
             name = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
             yield [

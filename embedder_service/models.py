@@ -1,7 +1,7 @@
 """Which bundles there are, and which one serves.
 
-Contract: bundles lie in folders of `SEMSEARCH_DATA/models`, beside the default one that ships. The file
-`models/active` holds the id of the one that serves; without it the default one does. A bundle that cannot be read is
+Contract: bundles lie in folders of `SEMSEARCH_DATA/models`, beside those that ship. The file `models/active` holds the
+id of the one that serves; without it the default one does. A bundle that cannot be read is
 left out of the list and told in the log, so that one damaged download hides no other. Folders whose names begin with a
 dot are work in progress.
 """
@@ -28,10 +28,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """The folder of bundles, and the bundle that serves where none is chosen."""
+    """The folder of bundles, and those that lie elsewhere.
+
+    `default` is the folder whose manifest names the model that serves where none is chosen: a bundle's or a recipe's.
+    """
 
     models: Path
     default: Path
+    shipped: tuple[Path, ...]
 
     def active(self) -> Path:
         """Returns the folder of the bundle that should serve.
@@ -51,7 +55,15 @@ class ModelFolder:
         try:
             return (self.models / ACTIVE).read_text(encoding="utf-8", errors="replace").strip()
         except FileNotFoundError:
-            return peek(self.default).id
+            return self.default_id()
+
+    def default_id(self) -> str:
+        """Returns the id of the model that serves where none is chosen; it need not be there.
+
+        Raises:
+            BundleError: its manifest cannot be read.
+        """
+        return peek(self.default).id
 
     def choice(self) -> tuple[int, ...] | None:
         """Returns what differs whenever `models/active` was written, and None where it is not there."""
@@ -98,10 +110,10 @@ class ModelFolder:
         raise ModelNotFound(model_id)
 
     def bundles(self) -> Iterator[tuple[Path, Manifest]]:
-        """Yields the folder and the manifest of every bundle that can be read, the default one first."""
-        kept = sorted(self.models.glob(f"[!.]*/{MANIFEST}"))
-        for file in (self.default / MANIFEST, *kept):
+        """Yields the folder and the manifest of every bundle that can be read, those that ship first."""
+        kept = sorted(file.parent for file in self.models.glob(f"[!.]*/{MANIFEST}"))
+        for folder in dict.fromkeys((*self.shipped, *kept)):
             try:
-                yield file.parent, peek(file.parent)
+                yield folder, peek(folder)
             except BundleError as error:
-                log.warning("bundle left out", folder=str(file.parent), error=str(error))
+                log.warning("bundle left out", folder=str(folder), error=str(error))

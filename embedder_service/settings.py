@@ -9,7 +9,9 @@ from pydantic import Field
 
 from serving.settings import ServiceSettings, print_settings
 
-__all__ = ["EmbedderSettings"]
+__all__ = ["DEFAULT_MODEL", "EmbedderSettings"]
+
+DEFAULT_MODEL = "tiny"
 
 
 class EmbedderSettings(ServiceSettings):
@@ -19,8 +21,11 @@ class EmbedderSettings(ServiceSettings):
 
     port: int = Field(50052, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(9052, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
-    default_bundle: Path = Field(
-        Path("starter/bundle"), description="Folder of the bundle that serves where none was made active."
+    default_model: str = Field(
+        DEFAULT_MODEL,
+        min_length=1,
+        description="Model that serves where none was made active: `tiny`, which ships, the name of a recipe, or the "
+        "path of a bundle's folder (with a slash).",
     )
     recipes: Path = Field(
         Path("starter/recipes"), description="Folder of the recipes from which models are made that do not ship."

@@ -49,6 +49,12 @@ ERRORS: ErrorTable = {
     errors.DownloadWrong: lambda error: ErrorStatus(
         StatusCode.DATA_LOSS, reasons.ERROR_REASON_DOWNLOAD_WRONG, metadata={"place": error.place}
     ),
+    errors.PackageMissing: lambda error: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION,
+        reasons.ERROR_REASON_PACKAGE_MISSING,
+        metadata={"package": error.package},
+    ),
+    errors.PackageFileWrong: lambda _: ErrorStatus(StatusCode.DATA_LOSS, reasons.ERROR_REASON_PACKAGE_FILE_WRONG),
     errors.Overloaded: lambda error: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED,
         reasons.ERROR_REASON_OVERLOADED,

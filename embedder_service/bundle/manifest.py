@@ -14,7 +14,7 @@ from embedder_service.pixel_scale import PixelScale
 
 __all__ = ["DIMENSION", "FORMAT_VERSION", "Calibration", "File", "License", "Logistic", "Manifest", "bundle_id"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DIMENSION = 300
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -74,6 +74,7 @@ class Manifest:
     files: tuple[File, ...]
     create_time: datetime
     backbone: str = "backbone.keras"  # or backbone.tflite
+    head: str = "head.keras"  # or head.tflite, behind backbone.tflite
     feature_layer: str = ""  # tensor of a .tflite backbone that holds the features; empty means its output
     pixel_scale: PixelScale | None = None  # what a .tflite backbone takes float32 pixels as; None means uint8
     command: str = ""

@@ -1,4 +1,8 @@
-"""The manifest as ProtoJSON of `semsearch.bundle.v1.Manifest`: the only file that knows both."""
+"""The manifest as ProtoJSON of `semsearch.bundle.v1.Manifest`: the only file that knows both.
+
+A bundle is written in the oldest format that can say what it is. A .tflite head came with format 2: older versions of
+semsearch tell of such a bundle that they are too old for it, and go on serving the others.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,11 @@ from embedder_service.images import Resize
 from embedder_service.pixel_scale import PixelScale
 
 __all__ = [
-    "HEAD",
     "KERAS_BACKBONE",
+    "KERAS_HEAD",
     "TAGGABLE",
     "TFLITE_BACKBONE",
+    "TFLITE_HEAD",
     "VECTORS",
     "WORDS",
     "read_manifest",
@@ -24,7 +29,9 @@ __all__ = [
     "write_manifest",
 ]
 
-KERAS_BACKBONE, TFLITE_BACKBONE, HEAD = "backbone.keras", "backbone.tflite", "head.keras"
+KERAS_BACKBONE, TFLITE_BACKBONE = "backbone.keras", "backbone.tflite"
+KERAS_HEAD, TFLITE_HEAD = "head.keras", "head.tflite"
+_NETWORKS = {(KERAS_BACKBONE, KERAS_HEAD), (TFLITE_BACKBONE, KERAS_HEAD), (TFLITE_BACKBONE, TFLITE_HEAD)}
 WORDS, VECTORS, TAGGABLE = "words.txt", "words.npy", "taggable.npy"
 _RESIZE = {pb.RESIZE_MODE_CENTER_CROP: Resize.CENTER_CROP, pb.RESIZE_MODE_SQUASH: Resize.SQUASH}
 _RESIZE_MODE = {resize: mode for mode, resize in _RESIZE.items()}
@@ -33,12 +40,12 @@ _RESIZE_MODE = {resize: mode for mode, resize in _RESIZE.items()}
 def write_manifest(manifest: Manifest) -> str:
     """Returns the text of manifest.json."""
     message = pb.Manifest(
-        format_version=FORMAT_VERSION,
+        format_version=2 if manifest.head == TFLITE_HEAD else 1,
         id=manifest.id,
         display_name=manifest.display_name,
         dimension=manifest.dimension,
         backbone=_backbone(manifest),
-        head=pb.Head(keras_file=HEAD),
+        head=pb.Head(tflite_file=TFLITE_HEAD) if manifest.head == TFLITE_HEAD else pb.Head(keras_file=KERAS_HEAD),
         words=pb.Words(count=manifest.word_count, words_file=WORDS, vectors_file=VECTORS, taggable_file=TAGGABLE),
         calibration=to_calibration(manifest.calibration),
         metrics=manifest.metrics,
@@ -69,19 +76,21 @@ def read_manifest(text: str) -> Manifest:
         )
     backbone = message.backbone
     file = backbone.keras_file or backbone.tflite_file
+    head = message.head.keras_file or message.head.tflite_file
     if (
         message.format_version < 1
-        or (backbone.WhichOneof("source"), file)
-        not in {("keras_file", KERAS_BACKBONE), ("tflite_file", TFLITE_BACKBONE)}
+        or (file, head) not in _NETWORKS
+        or not (backbone.keras_file == KERAS_BACKBONE or backbone.tflite_file == TFLITE_BACKBONE)
+        or not (message.head.keras_file == KERAS_HEAD or message.head.tflite_file == TFLITE_HEAD)
         or (backbone.feature_layer and file == KERAS_BACKBONE)
-        or message.head.keras_file != HEAD
         or backbone.resize_mode not in _RESIZE
         or backbone.preprocessing not in {pb.PREPROCESSING_NONE, pb.PREPROCESSING_SCALE}
         or (backbone.preprocessing == pb.PREPROCESSING_SCALE and file == KERAS_BACKBONE)
     ):
         raise BundleDamaged(
             f"manifest.json does not describe a bundle that this version serves: it wants {KERAS_BACKBONE} or "
-            f"{TFLITE_BACKBONE}, which begins with pixels, and {HEAD}. Make the bundle again with the trainer."
+            f"{TFLITE_BACKBONE}, which begins with pixels, and {KERAS_HEAD}, or {TFLITE_HEAD} behind the latter. Make "
+            "the bundle again with the trainer."
         )
     calibration = message.calibration
     return Manifest(
@@ -101,6 +110,7 @@ def read_manifest(text: str) -> Manifest:
         files=tuple(File(each.name, each.size_bytes, each.sha256) for each in message.files),
         create_time=message.create_time.ToDatetime(UTC),
         backbone=file,
+        head=head,
         feature_layer=backbone.feature_layer,
         pixel_scale=_pixel_scale(backbone),
         command=message.command,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder_service.bundle.manifest import File, Manifest
-from embedder_service.bundle.manifest_json import HEAD, TAGGABLE, TFLITE_BACKBONE, VECTORS, WORDS, read_manifest
+from embedder_service.bundle.manifest_json import TAGGABLE, TFLITE_BACKBONE, VECTORS, WORDS, read_manifest
 from embedder_service.durable_files import sha256
 from embedder_service.errors import BundleDamaged
 from embedder_service.network import Network
@@ -77,7 +77,7 @@ def open_bundle(folder: Path) -> Bundle:
         words = _words(folder, manifest)
         network = Network(
             folder / manifest.backbone,
-            folder / HEAD,
+            folder / manifest.head,
             input_size=manifest.input_size,
             feature_layer=manifest.feature_layer,
             pixel_scale=manifest.pixel_scale,
@@ -131,5 +131,5 @@ def _self_test(file: Path, words: WordTable, network: Network, tolerance: float)
         if not found <= allowed:
             raise BundleDamaged(
                 f"The bundle's self-test gives other vectors than where it was made (by {found:.2g}, {allowed} is "
-                "allowed). Fetch it again; if that does not help, this machine's TensorFlow computes differently."
+                "allowed). Fetch it again; if that does not help, this machine computes differently."
             )

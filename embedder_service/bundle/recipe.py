@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FetchedFile", "Recipe"]
+__all__ = ["FetchedFile", "FilledFile", "Recipe"]
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,27 @@ class FetchedFile:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a bundle is made from files that ship, files that are fetched, and files of another bundle.
+class FilledFile:
+    """A file of the bundle that is made from an installed Python package: its name there, and the template's.
 
-    `words_from` is the id of a bundle that has the files that neither ship nor are fetched; it may be empty.
+    `path` is the package's file, from the folder that packages are installed in; `size` in bytes and `sha256` in hex
+    are of that file.
+    """
+
+    name: str
+    template: str
+    package: str
+    version: str
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a bundle is made from files that ship, are fetched, are made from packages, and are another bundle's.
+
+    `words_from` is the id of a bundle that has the files that come from nowhere else; it may be empty.
     """
 
     name: str
@@ -29,3 +46,4 @@ class Recipe:
     model_id: str
     fetched: tuple[FetchedFile, ...]
     words_from: str = ""
+    filled: tuple[FilledFile, ...] = ()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from google.protobuf import json_format
 from semsearch.bundle.v1 import recipe_pb2 as pb
 
-from embedder_service.bundle.recipe import FetchedFile, Recipe
+from embedder_service.bundle.recipe import FetchedFile, FilledFile, Recipe
 from embedder_service.errors import RecipeUnusable
 
 __all__ = ["read_recipe", "write_recipe_json"]
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2  # the first that has filled files; a recipe without them is written as 1
 
 
 def write_recipe_json(recipe: Recipe) -> str:
     """Returns the text of recipe.json."""
     message = pb.Recipe(
-        format_version=_FORMAT_VERSION,
+        format_version=_FORMAT_VERSION if recipe.filled else 1,
         name=recipe.name,
         title=recipe.title,
         model_id=recipe.model_id,
@@ -25,6 +25,18 @@ def write_recipe_json(recipe: Recipe) -> str:
             for each in recipe.fetched
         ],
         words_from=recipe.words_from,
+        filled=[
+            pb.FilledFile(
+                name=each.name,
+                template_file=each.template,
+                package=each.package,
+                package_version=each.version,
+                package_file=each.path,
+                package_file_size_bytes=each.size,
+                package_file_sha256=each.sha256,
+            )
+            for each in recipe.filled
+        ],
     )
     return json_format.MessageToJson(message, ensure_ascii=False) + "\n"
 
@@ -50,4 +62,16 @@ def read_recipe(text: str) -> Recipe:
         message.model_id,
         tuple(FetchedFile(each.name, each.url, each.size_bytes, each.sha256) for each in message.fetched),
         message.words_from,
+        tuple(
+            FilledFile(
+                each.name,
+                each.template_file,
+                each.package,
+                each.package_version,
+                each.package_file,
+                each.package_file_size_bytes,
+                each.package_file_sha256,
+            )
+            for each in message.filled
+        ),
     )

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from embedder_service.bundle.manifest import File, Manifest, bundle_id
 from embedder_service.bundle.manifest_json import (
-    HEAD,
     KERAS_BACKBONE,
+    KERAS_HEAD,
     TAGGABLE,
     TFLITE_BACKBONE,
+    TFLITE_HEAD,
     VECTORS,
     WORDS,
     write_manifest,
@@ -41,7 +42,7 @@ SELF_TEST_WORDS = 16
 class BundleContent:
     """What a bundle is made of, and a few pictures, uint8 (n, size, size, 3), for its self-test.
 
-    The backbone is a .keras or a .tflite file, the head a .keras file.
+    Backbone and head are .keras or .tflite files; a .tflite head goes with such a backbone only.
     """
 
     backbone: Path
@@ -59,7 +60,7 @@ def write_bundle(
 ) -> Manifest:
     """Writes the bundle at `target`, which must not exist, and returns its manifest with id and files filled in.
 
-    `manifest.feature_layer` and `pixel_scale` are taken as they are; which kind of backbone it has, the content says.
+    `manifest.feature_layer` and `pixel_scale` are taken as they are; which kinds of files it has, the content says.
     `check` sees the bundle opened, before it takes its place; what it raises leaves nothing behind.
 
     Raises:
@@ -71,7 +72,8 @@ def write_bundle(
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     backbone = TFLITE_BACKBONE if content.backbone.suffix == TFLITE else KERAS_BACKBONE
-    manifest = dataclasses.replace(manifest, backbone=backbone)
+    head = TFLITE_HEAD if content.head.suffix == TFLITE else KERAS_HEAD
+    manifest = dataclasses.replace(manifest, backbone=backbone, head=head)
     try:
         _write_files(folder, content, manifest)
         files = tuple(_describe(path) for path in sorted(folder.iterdir()))
@@ -91,14 +93,14 @@ def write_bundle(
 
 def _write_files(folder: Path, content: BundleContent, manifest: Manifest) -> None:
     shutil.copyfile(content.backbone, folder / manifest.backbone)
-    shutil.copyfile(content.head, folder / HEAD)
+    shutil.copyfile(content.head, folder / manifest.head)
     words = content.words
     (folder / WORDS).write_text("".join(f"{word}\n" for word in words.words), encoding="utf-8")
     np.save(folder / VECTORS, words.vectors.astype(np.float16))
     np.save(folder / TAGGABLE, words.taggable)
     network = Network(
         folder / manifest.backbone,
-        folder / HEAD,
+        folder / manifest.head,
         input_size=manifest.input_size,
         feature_layer=manifest.feature_layer,
         pixel_scale=manifest.pixel_scale,

@@ -28,7 +28,7 @@ def settings(data: Path, bundle: Path) -> dict[str, str]:
     with ExitStack() as opened:
         sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in _SETTINGS]
         ports = {name: str(each.getsockname()[1]) for name, each in zip(_SETTINGS, sockets, strict=True)}
-    return {**ports, "SEMSEARCH_DATA": str(data), "SEMSEARCH_EMBEDDER_DEFAULT_BUNDLE": str(bundle)}
+    return {**ports, "SEMSEARCH_DATA": str(data), "SEMSEARCH_EMBEDDER_DEFAULT_MODEL": str(bundle)}
 
 
 def command(gallery: Path) -> list[str]:

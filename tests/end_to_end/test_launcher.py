@@ -127,7 +127,7 @@ def test_a_second_start_fills_nothing_and_a_killed_launcher_leaves_no_process(
 
 
 def test_a_service_that_cannot_start_is_named_and_nothing_is_left(own: dict[str, str], gallery: Path) -> None:
-    done = run_launcher({**own, "SEMSEARCH_EMBEDDER_DEFAULT_BUNDLE": "/no/such/bundle"}, gallery)
+    done = run_launcher({**own, "SEMSEARCH_EMBEDDER_DEFAULT_MODEL": "/no/such/bundle"}, gallery)
     assert done.returncode == 1
     assert done.stderr.startswith("The embedder ended with status 1")
     assert "/no/such/bundle" in done.stderr

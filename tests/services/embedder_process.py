@@ -22,7 +22,7 @@ class EmbedderProcess(ServiceProcess):
 def embedder_process(data: Path, bundle: Path, *flags: str) -> Iterator[EmbedderProcess]:
     """Starts the service with a default bundle and waits until it is ready; ends it if it still runs."""
     with (
-        service_process("embedder_service", data, f"--default-bundle={bundle}", *flags) as service,
+        service_process("embedder_service", data, f"--default-model={bundle}", *flags) as service,
         grpc.insecure_channel(service.address, options=[("grpc.max_receive_message_length", 64 * 2**20)]) as channel,
     ):
         yield EmbedderProcess(service.process, service.address, service.lines, pb_grpc.EmbedderServiceStub(channel))

@@ -294,7 +294,7 @@ def test_the_service_says_that_it_is_well(service: EmbedderProcess) -> None:
 
 
 def start_with(bundle: Path, data: Path) -> subprocess.CompletedProcess[str]:
-    arguments = [*command("embedder_service"), f"--default-bundle={bundle}"]
+    arguments = [*command("embedder_service"), f"--default-model={bundle}"]
     return subprocess.run(
         arguments, env=environment(data), capture_output=True, text=True, timeout=DEADLINE, check=False
     )

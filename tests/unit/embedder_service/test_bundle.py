@@ -61,7 +61,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 
 def test_a_newer_format_is_refused_though_its_fields_are_unknown(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"formatVersion": 2, "newField": [1]}))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"formatVersion": 3, "newField": [1]}))
     with pytest.raises(BundleTooNew, match="newer semsearch"):
         open_bundle(folder)
 

@@ -83,7 +83,7 @@ async def loaded(bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(loaded_models, "LOOK_SECONDS", 0.01)
     for name in NAMES[1:]:
         shutil.copytree(bundles / name, tmp_path / name)
-    folder, openings = ModelFolder(tmp_path, bundles / "a"), Openings()
+    folder, openings = ModelFolder(tmp_path, bundles / "a", (bundles / "a",)), Openings()
     with ThreadPoolExecutor(2) as threads:
         async with open_models(folder, openings, threads) as models:
             yield Loaded(models, folder, openings, {name: f"{name}@sha256:000000000000" for name in NAMES})
@@ -231,5 +231,5 @@ async def test_a_file_that_is_still_being_written_changes_nothing(loaded: Loaded
 async def test_a_choice_that_is_gone_at_the_start_is_told_with_its_file(bundles: Path, tmp_path: Path) -> None:
     (tmp_path / "active").write_text("gone@sha256:000000000000")
     with ThreadPoolExecutor(1) as threads, pytest.raises(ModelNotFound, match=r"gone@.*active names it: put it back"):
-        async with open_models(ModelFolder(tmp_path, bundles / "a"), Openings(), threads):
+        async with open_models(ModelFolder(tmp_path, bundles / "a", (bundles / "a",)), Openings(), threads):
             pass

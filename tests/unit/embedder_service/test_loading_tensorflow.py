@@ -18,6 +18,19 @@ def test_loading_it_says_nothing_and_later_errors_are_shown() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "later")
 
 
+def test_what_others_write_meanwhile_is_shown() -> None:
+    done = run(
+        "import os, sys\nfrom importlib.abc import MetaPathFinder\n"
+        "class Other(MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'tensorflow':\n"
+        "            os.write(2, b'a call was answered\\n')\n"
+        "sys.meta_path.insert(0, Other())\n"
+        "from embedder_service.loading_tensorflow import load_tensorflow\nload_tensorflow()"
+    )
+    assert (done.returncode, done.stderr) == (0, "a call was answered\n")
+
+
 def test_why_it_cannot_be_loaded_is_shown() -> None:
     done = run(
         "import os, sys\nfrom importlib.abc import MetaPathFinder\n"

@@ -23,7 +23,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def models(bundles: Path, tmp_path: Path) -> ModelFolder:
     shutil.copytree(bundles / "own", tmp_path / "own")
-    return ModelFolder(tmp_path, bundles / "shipped")
+    return ModelFolder(tmp_path, bundles / "shipped", (bundles / "shipped",))
 
 
 def test_the_default_bundle_serves_until_another_is_made_active(models: ModelFolder) -> None:
@@ -54,5 +54,5 @@ def test_bundles_are_listed_by_id_without_those_that_cannot_be_read(models: Mode
 
 
 def test_a_folder_that_does_not_exist_yet_holds_no_bundles(bundles: Path, tmp_path: Path) -> None:
-    models = ModelFolder(tmp_path / "none", bundles / "shipped")
+    models = ModelFolder(tmp_path / "none", bundles / "shipped", (bundles / "shipped",))
     assert len(models.manifests()) == 1

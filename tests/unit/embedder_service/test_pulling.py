@@ -52,7 +52,9 @@ def place(bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     made = bundles / "made"
     with file_server((made / "head.keras").read_bytes()) as server, ThreadPoolExecutor(2) as threads:
         recipe = write_test_recipe(tmp_path / "recipes", made, server.url)
-        pulls = Pulls(RecipeFolder(recipe.parent), ModelFolder(models, bundles / "default"), "", threads)
+        pulls = Pulls(
+            RecipeFolder(recipe.parent), ModelFolder(models, bundles / "default", (bundles / "default",)), "", threads
+        )
         target = models / peek(made).id.replace("@sha256:", "-")
         yield Place(pulls, models, recipe, server, target)
 

@@ -62,7 +62,9 @@ def test_a_name_leads_to_no_other_folder(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"formatVersion": 2},
+        {"formatVersion": 3},
+        {"filled": [{"name": "backbone.keras", "templateFile": "no.template.xz"}]},
+        {"filled": [{"name": "no.tflite", "templateFile": "recipe.json"}]},
         {"name": "large"},
         {"modelId": "other@sha256:000000000000"},
         {"fetched": [{"name": "head.keras", "url": URL, "sizeBytes": "1", "sha256": "0" * 64}]},

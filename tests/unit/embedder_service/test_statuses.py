@@ -19,6 +19,8 @@ EXAMPLES = [
     errors.RecipeUnusable("no"),
     errors.DownloadFailed("f", "http://localhost", "it does not answer"),
     errors.DownloadWrong("f", "http://localhost", "it is longer"),
+    errors.PackageMissing("p", "1.0", ""),
+    errors.PackageFileWrong("f", "it is cut off"),
     errors.Overloaded(7),
     errors.NotAnImage("no"),
     errors.DamagedImage("cut"),

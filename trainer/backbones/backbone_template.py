@@ -1,0 +1,212 @@
+"""Makes the template from which a machine with the weights' package makes an int8 backbone (see `filled_backbone`).
+
+1. TensorFlow's converter quantises the network, calibrated on pictures: uint8 pixels in, the last map out as float32.
+2. The graph gets its end, in float32: the mean over positions (the features), the classes' logits, and both in one row,
+   features first. A mean that stays quantised would round features to steps of 6/255.
+3. Every weight and bias gets a buffer of its own, of zeros, and the name of what belongs there. The other names are
+   the same whenever the template is made.
+4. The template is filled once, and what it gives is held against what the converter made.
+"""
+
+from __future__ import annotations
+
+import lzma
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from embedder_service.filled_backbone import fill
+from embedder_service.package_weights import Parameters, read_parameters
+from trainer.backbones.efficientnet_lite import CLASSES, convolutions, feature_map
+from trainer.errors import BackboneUnusable
+
+__all__ = ["PIXEL_MEAN", "PIXEL_SCALE", "make_template"]
+
+PIXEL_MEAN, PIXEL_SCALE = 127, 128
+_ALIGNMENT = 16  # of buffers, as LiteRT wants them
+_CONVOLUTIONS = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}
+
+
+def make_template(package_file: Path, calibration_pixels: NDArray[np.uint8], target: Path) -> bytes:
+    """Write the template, and return the backbone that it makes of the package's file.
+
+    `calibration_pixels`, uint8 (n, size, size, 3), are as they are served; their size is the network's.
+
+    Raises:
+        PackageFileWrong: the package's file cannot be read.
+        BackboneUnusable: the converter gave another graph than is known here.
+    """
+    parameters = read_parameters(package_file)
+    converted = _quantised(parameters, calibration_pixels)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(converted), 0))
+    expected = _emptied(model, [each.layer for each in convolutions(parameters)])
+    _add_end(model, parameters)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(lzma.compress(_packed(model), preset=9 | lzma.PRESET_EXTREME))
+    made = fill(target, package_file)
+    _compare(made, expected)
+    return made
+
+
+def _quantised(parameters: Parameters, pixels: NDArray[np.uint8]) -> bytes:
+    """Return TensorFlow's int8 conversion of the network, from uint8 pixels to the last map in float32."""
+    pixels = pixels.copy()
+    pixels[0].flat[:2] = 0, 255  # so that the input's range is 0…255 to the bit, whatever the pictures are
+
+    def calibration() -> Iterator[list[NDArray[np.float32]]]:
+        for each in pixels:
+            yield [(each[None].astype(np.float32) - PIXEL_MEAN) / PIXEL_SCALE]
+
+    with tempfile.TemporaryDirectory() as saved, warnings.catch_warnings(action="ignore"):
+        # What converts a Keras network itself prints every tensor of it. The warning is of pixels without statistics.
+        feature_map(parameters, pixels.shape[1]).export(saved, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = calibration
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converted: bytes = converter.convert()
+    return converted
+
+
+def _emptied(model: schema.ModelT, layers: list[str]) -> dict[str, NDArray[np.uint8]]:
+    """Name the convolutions' weights and biases and set them to zero; return what they were."""
+    graph = model.subgraphs[0]
+    operators = [each for each in graph.operators if _kind(model, each) in _CONVOLUTIONS]
+    if len(operators) != len(layers):
+        raise BackboneUnusable(
+            f"The converter made {len(operators)} convolutions of {len(layers)}: this version of TensorFlow converts "
+            "in another way. Use the one in requirements.lock."
+        )
+    were = {}
+    for operator, layer in zip(operators, layers, strict=True):
+        for index, part in zip(operator.inputs[1:], ("weight", "bias"), strict=True):
+            tensor = graph.tensors[index]
+            tensor.name = f"{layer}:{part}".encode()
+            were[f"{layer}:{part}"] = model.buffers[tensor.buffer].data
+            tensor.buffer = _add_zeros(model, len(were[f"{layer}:{part}"]))
+    # Keras numbers layers through a whole process, and metadata tells of the converter: neither is of the network.
+    for number, tensor in enumerate(graph.tensors):
+        if tensor.name.decode() not in were:
+            tensor.name = f"tensor{number}".encode()
+    model.metadata = [each for each in model.metadata if each.name == b"min_runtime_version"]
+    used = {each.buffer for each in (*graph.tensors, *model.metadata)}
+    for number, buffer in enumerate(model.buffers):
+        if number not in used:
+            buffer.data = None
+    return were
+
+
+def _add_end(model: schema.ModelT, parameters: Parameters) -> None:
+    """Add mean, classes and the row of both behind the last map."""
+    graph = model.subgraphs[0]
+    classes, features = parameters[f"{CLASSES}.weight"].shape
+    axes = _add_tensor(model, "positions", (2,), np.array([1, 2], "<i4").view(np.uint8), schema.TensorType.INT32)
+    weight, bias = (
+        _add_tensor(model, f"{CLASSES}:{part}", shape, np.zeros(4 * int(np.prod(shape)), np.uint8))
+        for part, shape in (("weight", (classes, features)), ("bias", (classes,)))
+    )
+    mean = _add_tensor(model, "features", (1, features))
+    logits = _add_tensor(model, "logits", (1, classes))
+    row = _add_tensor(model, "features_and_logits", (1, features + classes))
+    kinds = schema.BuiltinOperator
+    options = schema.BuiltinOptions
+    _add_operator(model, kinds.MEAN, [graph.outputs[0], axes], mean, options.ReducerOptions, schema.ReducerOptionsT())
+    fully = schema.FullyConnectedOptionsT()
+    _add_operator(model, kinds.FULLY_CONNECTED, [mean, weight, bias], logits, options.FullyConnectedOptions, fully)
+    beside = schema.ConcatenationOptionsT()
+    beside.axis = 1
+    _add_operator(model, kinds.CONCATENATION, [mean, logits], row, options.ConcatenationOptions, beside)
+    graph.outputs = np.array([row], np.int32)
+    model.signatureDefs = []  # it names the map as what the network gives
+
+
+def _add_operator(
+    model: schema.ModelT, kind: int, inputs: list[int], output: int, options_type: int, options: object
+) -> None:
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = kind
+    code.version = 1
+    model.operatorCodes.append(code)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = len(model.operatorCodes) - 1
+    operator.inputs, operator.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
+    operator.builtinOptionsType, operator.builtinOptions = options_type, options
+    model.subgraphs[0].operators.append(operator)
+
+
+def _add_tensor(
+    model: schema.ModelT,
+    name: str,
+    shape: tuple[int, ...],
+    data: NDArray[np.uint8] | None = None,
+    kind: int = schema.TensorType.FLOAT32,
+) -> int:
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape, tensor.type = name.encode(), np.array(shape, np.int32), kind
+    tensor.buffer = 0  # the first is empty, by the format
+    if data is not None:
+        tensor.buffer = _add_zeros(model, len(data))
+        model.buffers[tensor.buffer].data = data
+    model.subgraphs[0].tensors.append(tensor)
+    return len(model.subgraphs[0].tensors) - 1
+
+
+def _add_zeros(model: schema.ModelT, size: int) -> int:
+    buffer = schema.BufferT()
+    buffer.data = np.zeros(size, np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def _kind(model: schema.ModelT, operator: schema.OperatorT) -> int:
+    code = model.operatorCodes[operator.opcodeIndex]
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
+
+
+class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
+    """Aligns bytes as the schema asks for, which the generated Python code leaves out."""
+
+    def StartVector(self, element_size: int, count: int, alignment: int) -> int:  # noqa: N802 - the library's name
+        """Begin a vector."""
+        start: int = super().StartVector(element_size, count, _ALIGNMENT if element_size == 1 else alignment)
+        return start
+
+
+def _packed(model: schema.ModelT) -> bytes:
+    builder = _AlignedBuilder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _compare(made: bytes, expected: dict[str, NDArray[np.uint8]]) -> None:
+    """Refuse what differs from the converter's own weights by more than a rounding.
+
+    Raises:
+        BackboneUnusable: it does.
+    """
+    model = schema.Model.GetRootAs(made, 0)
+    graph = model.Subgraphs(0)
+    for index in range(graph.TensorsLength()):
+        tensor = graph.Tensors(index)
+        name = tensor.Name().decode()
+        if name in expected:
+            kind = np.int8 if tensor.Type() == schema.TensorType.INT8 else np.int32
+            ours, theirs = (
+                np.frombuffer(data.tobytes(), kind).astype(np.float64)
+                for data in (model.Buffers(tensor.Buffer()).DataAsNumpy(), expected[name])
+            )
+            apart = np.abs(ours - theirs).max()
+            allowed = 1 if kind is np.int8 else 1 + 1e-6 * np.abs(theirs).max()
+            if apart > allowed:
+                raise BackboneUnusable(
+                    f"{name} as it is filled is up to {apart:.0f} steps from what the converter made: the network's "
+                    "layers are in another order than is known here."
+                )
