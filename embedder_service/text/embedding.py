@@ -1,7 +1,8 @@
 """Terms → one vector: the normalised weighted mean of the terms' unit vectors.
 
 A phrase that the vocabulary has is one vector, any other the normalised mean of its words. Words beside each other that
-make a phrase of the vocabulary are that phrase (`golden retriever` needs no quotes), if their weights are equal.
+make a phrase of the vocabulary are that phrase (`golden retriever` needs no quotes), if their weights are equal; they
+are never a word without spaces, which large vocabularies have for `a man` (aman) and `in a` (ina).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from embedder_service.errors import CancelledTerms, UnknownWords
 from embedder_service.text.query import Term
 from embedder_service.text.vocabulary import Vocabulary
 
-__all__ = ["TextVector", "UnderstoodTerm", "UnknownWord", "embed_terms"]
+__all__ = ["TextVector", "UnderstoodTerm", "UnknownWord", "embed_terms", "join_phrases"]
 
 # Opposites leave a rest of rounding errors; below this length there is no direction in it.
 SHORTEST = 1e-3
@@ -43,15 +44,17 @@ class UnknownWord:
 
 @dataclass(frozen=True)
 class TextVector:
-    """A query's vector, float32 (300) of unit length, and how its words were understood."""
+    """A query's vector, float32 (dimension) of unit length, and how its words were understood."""
 
     vector: NDArray[np.float32]
     understood: tuple[UnderstoodTerm, ...]
     unknown: tuple[UnknownWord, ...]
 
 
-def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary) -> TextVector:
+def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary, *, suggest: bool = True) -> TextVector:
     """Returns the vector of a query.
+
+    ``suggest``: look for words near to those that are unknown; each costs a search of the whole vocabulary.
 
     Raises:
         UnknownWords: the vocabulary has none of its words.
@@ -60,10 +63,10 @@ def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary) -> TextVector:
     total = np.zeros(vocabulary.table.vectors.shape[1], np.float32)
     understood: list[UnderstoodTerm] = []
     unknown: list[UnknownWord] = []
-    for term in _phrases(terms, vocabulary):
+    for term in join_phrases(terms, vocabulary):
         rows, missing = _rows(term.text, vocabulary)
         for word in missing:
-            near = vocabulary.suggest(word) if len(unknown) < SUGGESTED_FOR else ()
+            near = vocabulary.suggest(word) if suggest and len(unknown) < SUGGESTED_FOR else ()
             unknown.append(UnknownWord(word, near))
         if rows:
             total += term.weight * _unit(vocabulary.table.vectors[rows].astype(np.float32).sum(axis=0))
@@ -77,7 +80,7 @@ def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary) -> TextVector:
     return TextVector(total / np.float32(length), tuple(understood), tuple(unknown))
 
 
-def _phrases(terms: Sequence[Term], vocabulary: Vocabulary) -> list[Term]:
+def join_phrases(terms: Sequence[Term], vocabulary: Vocabulary) -> list[Term]:
     """Joins neighbours that make a phrase of the vocabulary, the longest first."""
     joined: list[Term] = []
     start = 0
@@ -88,7 +91,7 @@ def _phrases(terms: Sequence[Term], vocabulary: Vocabulary) -> list[Term]:
             run = terms[start : start + length]
             if any(term.quoted or " " in term.text or term.weight != first.weight for term in run):
                 continue
-            if vocabulary.find(" ".join(term.text for term in run)) is not None:
+            if vocabulary.has_phrase(" ".join(term.text for term in run), length):
                 count = length
                 break
         joined.append(

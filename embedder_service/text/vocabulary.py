@@ -29,7 +29,7 @@ class Vocabulary:
     def __init__(self, table: WordTable) -> None:
         self.table = table
         self._rows = {word: row for row, word in reversed(list(enumerate(table.words)))}
-        self.longest_phrase = max((word.count(" ") + 1 for word in table.words), default=1)
+        self.longest_phrase = max((_parts(word) for word in table.words), default=1)
         self.suggest = lru_cache(_REMEMBERED)(self._suggest)
 
     def find(self, text: str) -> int | None:
@@ -40,6 +40,18 @@ class Vocabulary:
                 return row
         return None
 
+    def has_phrase(self, text: str, parts: int) -> bool:
+        """Returns whether a text stands for an entry of so many parts, between spaces or hyphens."""
+        row = self.find(text)
+        return row is not None and _parts(self.table.words[row]) == parts
+
+    def singular(self, row: int) -> int | None:
+        """Returns the row of a regular plural's singular, the most frequent it may be, or None."""
+        word = self.table.words[row]
+        if word.endswith("ss"):
+            return None
+        return min((self._rows[form] for form in _singulars(word) if form in self._rows), default=None)
+
     def _suggest(self, text: str) -> tuple[str, ...]:
         """Returns up to three words a few typing errors away, nearest first; of equals the more frequent first."""
         word = text.casefold()
@@ -48,6 +60,10 @@ class Vocabulary:
             word, self.table.words, scorer=DamerauLevenshtein.distance, score_cutoff=errors, limit=SUGGESTIONS
         )
         return tuple(str(match[0]) for match in found)
+
+
+def _parts(word: str) -> int:
+    return word.count(" ") + word.count("-") + 1
 
 
 def _forms(text: str) -> Iterator[str]:
@@ -60,7 +76,11 @@ def _forms(text: str) -> Iterator[str]:
                 (word, word.replace("-", " "), word.replace("-", ""), word.replace(" ", "-"))
             ):
                 yield spelling
-                for plural, singular in _PLURALS:
-                    if spelling.endswith(plural) and len(spelling) > len(plural) + 2:
-                        yield spelling.removesuffix(plural) + singular
+                yield from _singulars(spelling)
             yield word.replace(" ", "")
+
+
+def _singulars(word: str) -> Iterator[str]:
+    for plural, singular in _PLURALS:
+        if word.endswith(plural) and len(word) > len(plural) + 2:
+            yield word.removesuffix(plural) + singular

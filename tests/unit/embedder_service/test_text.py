@@ -92,6 +92,27 @@ def test_neighbours_with_unequal_weights_are_no_phrase() -> None:
     assert [term.words for term in embed("sports car^2").understood] == [("sports",), ("car",)]
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("a man in a car", [("a",), ("man",), ("in",), ("a",), ("car",)]),
+        ("sports car", [("sports car",)]),
+        ("t shirts", [("t-shirt",)]),
+        ('"a man"', [("aman",)]),
+    ],
+)
+def test_neighbours_make_phrases_and_never_another_word(query: str, words: list[tuple[str, ...]]) -> None:
+    """Large vocabularies have solid words such as `aman` and `ina`; nobody who writes "a man" means them."""
+    entries = ("a", "in", "man", "car", "aman", "ina", "sports car", "t-shirt")
+    vectors = np.eye(len(entries), dtype=np.float16)
+    found = embed_terms(parse(query), Vocabulary(WordTable(entries, vectors, np.ones(len(entries), bool))))
+    assert [term.words for term in found.understood] == words
+
+
+def test_without_suggestions_unknown_words_are_named_all_the_same() -> None:
+    assert [each.suggestions for each in embed_terms(parse("banan dog"), VOCABULARY, suggest=False).unknown] == [()]
+
+
 def test_unknown_words_are_named_with_suggestions_and_the_rest_counts() -> None:
     found = embed("banan dog zzzzzz")
     assert {each.word: each.suggestions for each in found.unknown} == {"banan": ("banana",), "zzzzzz": ()}
