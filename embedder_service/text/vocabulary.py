@@ -21,6 +21,10 @@ SUGGESTIONS = 3
 _REMEMBERED = 4_096  # words; a search among 31,000 takes 10 ms
 # Regular plurals of English and what makes a singular of them; the vocabulary itself says whether it is a word.
 _PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""), ("men", "man"))
+_IRREGULAR = {
+    "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "geese": "goose",
+    "mice": "mouse",
+}  # fmt: skip
 
 
 class Vocabulary:
@@ -81,6 +85,8 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def _singulars(word: str) -> Iterator[str]:
+    if word in _IRREGULAR:
+        yield _IRREGULAR[word]
     for plural, singular in _PLURALS:
         if word.endswith(plural) and len(word) > len(plural) + 2:
             yield word.removesuffix(plural) + singular
