@@ -1,8 +1,9 @@
 """The one module of the embedder that knows TensorFlow: pixels in, unit vectors out.
 
-Contract: uint8 (n, size, size, 3) RGB → float32 (n, 300) of unit length. A .keras backbone, the head and the L2 norm
-are one graph; features of a .tflite backbone (see `tflite_backbone`) go through a graph of the other two. Batches are
-padded to powers of two, so that a handful of graphs serve every batch. A call may come from any one thread at a time.
+Contract: uint8 (n, size, size, 3) RGB → float32 (n, dimension) of unit length. A .keras backbone, the head and the L2
+norm are one graph; features of a .tflite backbone (see `tflite_backbone`) go through a graph of the other two. Batches
+are padded to powers of two, so that a handful of graphs serve every batch. A call may come from any one thread at a
+time.
 """
 
 from __future__ import annotations
