@@ -10,13 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from embedder_service.bundle.manifest import DIMENSION, Calibration, Logistic, Manifest
+from embedder_service.bundle.manifest import Calibration, Logistic, Manifest
 from embedder_service.bundle.reading import WordTable
 from embedder_service.bundle.recipe_writing import write_recipe
 from embedder_service.bundle.writing import BundleContent, write_bundle
 from embedder_service.images import Resize
 
 INPUT_SIZE = 32
+DIMENSION = 300
 WORDS = (
     "the", "and", "said", "car", "dog", "house", "street", "sports", "cat", "red", "sea", "boat", "cats", "tree",
     "sofa", "bird", "beach", "horse", "banana", "sunset", "goldfish", "sports car", "golden retriever", "t-shirt",
@@ -60,6 +61,7 @@ def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite
                 input_size=INPUT_SIZE,
                 resize=Resize.CENTER_CROP,
                 feature_dimension=width,
+                dimension=DIMENSION,
                 word_count=0,
                 calibration=Calibration(Logistic(8, -2), Logistic(8, -2), Logistic(6, -3), 0.0, 0.0),
                 files=(),

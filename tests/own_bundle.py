@@ -19,7 +19,17 @@ CLASSES = (
     ClassWords("green", "leaf", ("plant",)),
 )
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
-WORDS = ("the", "tomato", "fruit", "sea", "water", "leaf", "plant", *(f"word{number}" for number in range(60)))
+WORDS = (
+    "the",
+    "tomato",
+    "fruit",
+    "sea",
+    "water",
+    "leaf",
+    "plant",
+    "a\x85b",
+    *(f"word{number}" for number in range(60)),
+)
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -44,11 +54,16 @@ def draw(folder: Path, each: int, seed: int) -> Path:
     return folder
 
 
-def make_own_bundle(folder: Path) -> str:
-    """Leaves words, pictures, features, a run and `bundle` in the folder; returns what `export` printed."""
+def write_glove(file: Path, dimension: int, words: tuple[str, ...] = WORDS) -> Path:
     random = np.random.default_rng(1)
-    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=300))}\n" for word in WORDS)
-    (folder / "glove.txt").write_text("".join(lines))
+    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=dimension))}\n" for word in words)
+    file.write_text("".join(lines))
+    return file
+
+
+def make_own_bundle(folder: Path, dimension: int = 300) -> str:
+    """Leaves words, pictures, features, a run and `bundle` in the folder; returns what `export` printed."""
+    write_glove(folder / "glove.txt", dimension)
     write_class_words(folder / "labels.json", CLASSES)
     keras.utils.set_random_seed(0)
     pixels = keras.Input((None, None, 3), dtype="uint8")

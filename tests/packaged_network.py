@@ -18,7 +18,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.manifest import DIMENSION
 from embedder_service.bundle.reading import open_bundle
 from embedder_service.bundle.recipe import FilledFile
 from embedder_service.bundle.recipe_writing import write_recipe
@@ -29,6 +28,8 @@ from trainer.exporting.tflite_head import write_tflite_head
 
 PACKAGE, VERSION, PACKAGE_FILE = "tiny-weights", "1.0", "tiny_weights/weights.pth"
 INPUT_SIZE, CLASSES, FEATURES = 32, 5, 6
+STAGES = 4 + 5 + 10  # numbers of the means of its stages' maps
+ROW = FEATURES + STAGES + CLASSES
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _KINDS = {"<f4": "FloatStorage", "<i8": "LongStorage"}
 
@@ -139,12 +140,12 @@ def write_packaged_recipe(recipes: Path, package_file: Path, words_of: Path, *, 
     pixels = np.random.default_rng(1).integers(0, 256, (8, INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
     template, backbone, head = folder / "backbone.template.xz", folder / "backbone.tflite", folder / "head.keras"
     backbone.write_bytes(make_template(package_file, pixels, template))
-    keras.utils.set_random_seed(0)
-    keras.Sequential([keras.Input((FEATURES + CLASSES,)), keras.layers.Dense(DIMENSION)]).save(head)
-    write_tflite_head(head, head.with_suffix(".tflite"))
     words = open_bundle(words_of)
+    keras.utils.set_random_seed(0)
+    keras.Sequential([keras.Input((ROW,)), keras.layers.Dense(words.manifest.dimension)]).save(head)
+    write_tflite_head(head, head.with_suffix(".tflite"))
     manifest = dataclasses.replace(
-        words.manifest, display_name="Packaged", input_size=INPUT_SIZE, feature_dimension=FEATURES + CLASSES
+        words.manifest, display_name="Packaged", input_size=INPUT_SIZE, feature_dimension=ROW
     )
     content = BundleContent(backbone, head.with_suffix(".tflite"), words.words, pixels[:3])
     write_bundle(name, content, manifest, folder / "bundle")

@@ -6,6 +6,7 @@ TrainerError
 ├── CacheMismatch           a feature cache was made with another backbone, view or type
 ├── CacheInUse              another process is writing the same feature cache
 ├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
+├── HeadMismatch            a head gives vectors of another dimension than the words have
 ├── NotWritten              the disk is full, or may not be written to
 ├── RunInUse                another process works in the same run's folder
 ├── RunMismatch             a run's folder holds a run with other settings, or of other data
@@ -13,6 +14,7 @@ TrainerError
 ├── TrainingDiverged        the loss of a training is no number any more
 ├── TrainingPackageMissing  a package that only training needs is not installed
 ├── TrainingSetUnusable     a data set cannot be read or learnt from, or a class has no vector
+├── WordDimensionUnusable   word vectors have fewer or more numbers than a bundle may have
 ├── WordFetchFailed         a file of word vectors cannot be fetched now
 ├── WordFileUnknown         there are no word vectors of that name to fetch
 ├── WordFileWrong           what was fetched is another file of word vectors than the one that is known
@@ -26,6 +28,7 @@ __all__ = [
     "CacheInUse",
     "CacheMismatch",
     "EvaluationImpossible",
+    "HeadMismatch",
     "NotWritten",
     "RunInUse",
     "RunMismatch",
@@ -34,6 +37,7 @@ __all__ = [
     "TrainingDiverged",
     "TrainingPackageMissing",
     "TrainingSetUnusable",
+    "WordDimensionUnusable",
     "WordFetchFailed",
     "WordFileUnknown",
     "WordFileWrong",
@@ -66,6 +70,10 @@ class EvaluationImpossible(TrainerError):
     """The images, labels and vocabulary given have nothing in common to measure."""
 
 
+class HeadMismatch(TrainerError):
+    """A head gives vectors of another dimension than the words have."""
+
+
 class NotWritten(TrainerError):
     """The disk is full, or may not be written to."""
 
@@ -92,6 +100,10 @@ class TrainingPackageMissing(TrainerError):
 
 class TrainingSetUnusable(TrainerError):
     """A training set cannot be read or be learnt from, or a class has no vector."""
+
+
+class WordDimensionUnusable(TrainerError):
+    """Word vectors have fewer or more numbers than a bundle may have."""
 
 
 class WordFetchFailed(TrainerError):

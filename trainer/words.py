@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder_service.bundle.manifest import MAX_DIMENSION, MIN_DIMENSION
 from embedder_service.durable_files import storage_errors
-from trainer.errors import WordSpaceMissing, WordVectorsMalformed
+from trainer.errors import WordDimensionUnusable, WordSpaceMissing, WordVectorsMalformed
 from trainer.word_files.reading import read_entries
 
-__all__ = ["WordSpace", "convert_words", "read_word_space"]
+__all__ = ["WordSpace", "check_dimension", "convert_words", "read_trainable_words", "read_word_space"]
 
 _TOLD_EVERY = 1_000  # words
 
@@ -40,12 +41,14 @@ def convert_words(
     lowercase: bool = False,
     member: str | None = None,
     told: Callable[[int], None] = lambda _: None,
+    check: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write ``words.txt`` and ``words.npy`` into a folder; the number of words.
 
     ``limit`` keeps the first, most frequent words. ``lowercase``: of words that differ in case only, the first, most
-    frequent one stays, in lower case. ``member``: which file of a zip. ``told`` hears how many words are done. A vector
-    of zeros, which has no direction, and an empty word are left out.
+    frequent one stays, in lower case. ``member``: which file of a zip. ``told`` hears how many words are done.
+    ``check`` sees the dimension before anything is written, and may refuse it. A vector of zeros, which has no
+    direction, and an empty word are left out.
 
     Raises:
         WordVectorsMalformed: the file is damaged, or in no format that is known; the message says where.
@@ -63,7 +66,9 @@ def convert_words(
                     length = float(np.linalg.norm(vector.astype(np.float64)))
                     if not word or word in seen or not length:
                         continue
-                    dimension = len(vector)
+                    if not dimension:
+                        dimension = len(vector)
+                        check(dimension)
                     seen.add(word)
                     words.write(word + "\n")
                     vectors.write((vector / length).astype("<f2").tobytes())
@@ -80,6 +85,19 @@ def convert_words(
             text.unlink(missing_ok=True)
     told(len(seen))
     return len(seen)
+
+
+def check_dimension(dimension: int, source: Path) -> None:
+    """Refuse word vectors that no bundle can have.
+
+    Raises:
+        WordDimensionUnusable: they have fewer or more numbers each.
+    """
+    if not MIN_DIMENSION <= dimension <= MAX_DIMENSION:
+        raise WordDimensionUnusable(
+            f"The word vectors in {source} have {dimension:,} numbers each, and a model's have {MIN_DIMENSION} to "
+            f"{MAX_DIMENSION:,}. Take others: 300 are usual, and python -m trainer words fetch lists some."
+        )
 
 
 def _to_npy(raw: Path, path: Path, shape: tuple[int, int]) -> None:
@@ -109,3 +127,15 @@ def read_word_space(folder: Path) -> WordSpace:
             f"{folder} has {len(words)} words and {len(vectors)} vectors. Make the word space again."
         )
     return WordSpace(words, vectors)
+
+
+def read_trainable_words(folder: Path) -> WordSpace:
+    """Read what ``read_word_space`` reads, to make a bundle with.
+
+    Raises:
+        WordSpaceMissing, WordVectorsMalformed: see there.
+        WordDimensionUnusable: no bundle can have vectors of that dimension.
+    """
+    space = read_word_space(folder)
+    check_dimension(space.vectors.shape[1], folder)
+    return space

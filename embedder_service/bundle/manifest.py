@@ -12,10 +12,21 @@ from math import exp
 from embedder_service.images import Resize
 from embedder_service.pixel_scale import PixelScale
 
-__all__ = ["DIMENSION", "FORMAT_VERSION", "Calibration", "File", "License", "Logistic", "Manifest", "bundle_id"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MAX_DIMENSION",
+    "MIN_DIMENSION",
+    "Calibration",
+    "File",
+    "License",
+    "Logistic",
+    "Manifest",
+    "bundle_id",
+]
 
 FORMAT_VERSION = 2
-DIMENSION = 300
+# Numbers in a vector: those of the words. Fewer tell words apart badly; with more, a page of them is no small message.
+MIN_DIMENSION, MAX_DIMENSION = 50, 1_024
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -69,6 +80,7 @@ class Manifest:
     input_size: int
     resize: Resize
     feature_dimension: int
+    dimension: int
     word_count: int
     calibration: Calibration
     files: tuple[File, ...]
@@ -78,7 +90,6 @@ class Manifest:
     feature_layer: str = ""  # tensor of a .tflite backbone that holds the features; empty means its output
     pixel_scale: PixelScale | None = None  # what a .tflite backbone takes float32 pixels as; None means uint8
     command: str = ""
-    dimension: int = DIMENSION
     licenses: tuple[License, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
 

@@ -11,7 +11,16 @@ from datetime import UTC
 from google.protobuf import json_format
 from semsearch.bundle.v1 import manifest_pb2 as pb
 
-from embedder_service.bundle.manifest import FORMAT_VERSION, Calibration, File, License, Logistic, Manifest
+from embedder_service.bundle.manifest import (
+    FORMAT_VERSION,
+    MAX_DIMENSION,
+    MIN_DIMENSION,
+    Calibration,
+    File,
+    License,
+    Logistic,
+    Manifest,
+)
 from embedder_service.errors import BundleDamaged, BundleTooNew
 from embedder_service.images import Resize
 from embedder_service.pixel_scale import PixelScale
@@ -92,6 +101,11 @@ def read_manifest(text: str) -> Manifest:
             f"{TFLITE_BACKBONE}, which begins with pixels, and {KERAS_HEAD}, or {TFLITE_HEAD} behind the latter. Make "
             "the bundle again with the trainer."
         )
+    if not MIN_DIMENSION <= message.dimension <= MAX_DIMENSION:
+        raise BundleDamaged(
+            f"manifest.json says that vectors have {message.dimension:,} numbers each, and this version serves bundles "
+            f"of {MIN_DIMENSION} to {MAX_DIMENSION:,}. Make the bundle again, with word vectors of so many."
+        )
     calibration = message.calibration
     return Manifest(
         id=message.id,
@@ -99,6 +113,7 @@ def read_manifest(text: str) -> Manifest:
         input_size=backbone.input_size,
         resize=_RESIZE[backbone.resize_mode],
         feature_dimension=backbone.feature_dimension,
+        dimension=message.dimension,
         word_count=message.words.count,
         calibration=Calibration(
             _logistic(calibration.text_to_image),
@@ -114,7 +129,6 @@ def read_manifest(text: str) -> Manifest:
         feature_layer=backbone.feature_layer,
         pixel_scale=_pixel_scale(backbone),
         command=message.command,
-        dimension=message.dimension,
         licenses=tuple(License(each.subject, each.spdx, each.source) for each in message.licenses),
         metrics=dict(message.metrics),
     )

@@ -32,7 +32,7 @@ _UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError)
 
 @dataclass(frozen=True)
 class WordTable:
-    """The vocabulary, most frequent first: words, float16 (n, 300) unit rows (memory-mapped), and which name things."""
+    """The vocabulary, most frequent first: words, float16 (n, dimension) unit rows (mapped), and which name things."""
 
     words: tuple[str, ...]
     vectors: NDArray[np.float16]
@@ -112,7 +112,8 @@ def _check(folder: Path, file: File) -> None:
 
 
 def _words(folder: Path, manifest: Manifest) -> WordTable:
-    words = tuple((folder / WORDS).read_text(encoding="utf-8").splitlines())
+    # Not splitlines(): words of web texts hold characters such as U+0085 that it would take for ends of lines.
+    words = tuple((folder / WORDS).read_bytes().decode().removesuffix("\n").split("\n"))
     vectors: NDArray[np.float16] = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
     taggable: NDArray[np.bool_] = np.load(folder / TAGGABLE, allow_pickle=False)
     shapes = (len(words), *vectors.shape, *taggable.shape)

@@ -58,8 +58,9 @@ def write_bundle(
     target: Path,
     check: Callable[[Bundle], None] = lambda bundle: None,
 ) -> Manifest:
-    """Writes the bundle at `target`, which must not exist, and returns its manifest with id and files filled in.
+    """Writes the bundle at `target`, which must not exist, and returns its manifest.
 
+    Filled in are its id and files, and what the words say: how many they are, and their dimension.
     `manifest.feature_layer` and `pixel_scale` are taken as they are; which kinds of files it has, the content says.
     `check` sees the bundle opened, before it takes its place; what it raises leaves nothing behind.
 
@@ -78,7 +79,11 @@ def write_bundle(
         _write_files(folder, content, manifest)
         files = tuple(_describe(path) for path in sorted(folder.iterdir()))
         complete = dataclasses.replace(
-            manifest, id=bundle_id(name, files), files=files, word_count=len(content.words.words)
+            manifest,
+            id=bundle_id(name, files),
+            files=files,
+            dimension=content.words.vectors.shape[1],
+            word_count=len(content.words.words),
         )
         (folder / MANIFEST).write_text(write_manifest(complete), encoding="utf-8")
         folder.chmod(0o755)
@@ -95,7 +100,7 @@ def _write_files(folder: Path, content: BundleContent, manifest: Manifest) -> No
     shutil.copyfile(content.backbone, folder / manifest.backbone)
     shutil.copyfile(content.head, folder / manifest.head)
     words = content.words
-    (folder / WORDS).write_text("".join(f"{word}\n" for word in words.words), encoding="utf-8")
+    (folder / WORDS).write_bytes("".join(f"{word}\n" for word in words.words).encode())
     np.save(folder / VECTORS, words.vectors.astype(np.float16))
     np.save(folder / TAGGABLE, words.taggable)
     network = Network(

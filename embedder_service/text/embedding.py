@@ -45,7 +45,7 @@ class UnknownWord:
 
 @dataclass(frozen=True)
 class TextVector:
-    """A query's vector, float32 (300) of unit length, and how its words were understood.
+    """A query's vector, float32 (dimension) of unit length, and how its words were understood.
 
     `length` is how long the weighted sum of the terms was before it became the vector.
     """
@@ -64,8 +64,10 @@ class _Known:
     weight: float
 
 
-def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary) -> TextVector:
+def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary, *, suggest: bool = True) -> TextVector:
     """Return the vector of a query. The order of its terms does not matter, but where it makes a phrase.
+
+    ``suggest``: look for words near to those that are unknown; each costs a search of the whole vocabulary.
 
     Raises:
         UnknownWords: the vocabulary has none of its words.
@@ -79,7 +81,7 @@ def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary) -> TextVector:
     for term in without_function_words(joined(meant, vocabulary)):
         rows, missing = rows_of(term.text, vocabulary)
         for word in missing:
-            near = vocabulary.suggest(word) if len(unknown) < SUGGESTED_FOR else ()
+            near = vocabulary.suggest(word) if suggest and len(unknown) < SUGGESTED_FOR else ()
             unknown.append(UnknownWord(word, near))
         if rows:
             known.append(_Known(tuple(sorted(rows)), term.weight))

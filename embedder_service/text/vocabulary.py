@@ -22,6 +22,10 @@ _REMEMBERED = 4_096  # words; each is searched for among all
 _LONGEST_PHRASE = 6  # words; vocabularies of millions hold whole sentences
 # Regular plurals of English and what makes a singular of them; the vocabulary itself says whether it is a word.
 _PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""), ("men", "man"))
+_IRREGULAR = {
+    "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "geese": "goose",
+    "mice": "mouse",
+}  # fmt: skip
 
 
 class Vocabulary:
@@ -51,6 +55,13 @@ class Vocabulary:
                 return row
         return None
 
+    def singular(self, row: int) -> int | None:
+        """Return the row of a regular plural's singular, the most frequent it may be, or None."""
+        word = self.table.words[row]
+        if word.endswith("ss"):
+            return None
+        return min((self._rows[form] for form in _singulars(word) if form in self._rows), default=None)
+
 
 def _forms(text: str) -> Iterator[str]:
     """Yield the forms in which a word may stand in the vocabulary, the likeliest first."""
@@ -61,6 +72,12 @@ def _forms(text: str) -> Iterator[str]:
                 (word, word.replace("-", " "), word.replace("-", ""), word.replace(" ", "-"))
             ):
                 yield spelling
-                for plural, singular in _PLURALS:
-                    if spelling.endswith(plural) and len(spelling) > len(plural) + 2:
-                        yield spelling.removesuffix(plural) + singular
+                yield from _singulars(spelling)
+
+
+def _singulars(word: str) -> Iterator[str]:
+    if word in _IRREGULAR:
+        yield _IRREGULAR[word]
+    for plural, singular in _PLURALS:
+        if word.endswith(plural) and len(word) > len(plural) + 2:
+            yield word.removesuffix(plural) + singular

@@ -92,3 +92,19 @@ def test_from_a_folder_of_pictures_to_a_search_on_them(tmp_path: Path) -> None:
         found = follow('semsearch search -c mine "king penguin" --json', tmp_path, own)
     matches = json.loads(found)["matches"]
     assert matches[0]["image"]["attributes"]["folder"] == "king penguin"
+
+
+def test_captioned_pictures_are_measured_as_the_guide_says(tmp_path: Path) -> None:
+    lay_out_rendered(tmp_path / "pictures")
+    lines = ["path,caption"]
+    with tarfile.open(tmp_path / "pictures.tar", "w") as tar:
+        for number, file in enumerate(sorted((tmp_path / "pictures" / "training").rglob("*.png"))[:200]):
+            name = f"{number:05}_{file.name}"
+            tar.add(file, name)
+            lines += [f"{name},A {file.parent.name} .", f'{name},"Here, a {file.parent.name}"']
+    (tmp_path / "captions.csv").write_text("\n".join(lines))
+    (tmp_path / "starter").symlink_to(REPOSITORY / "starter")
+    [command] = blocks(GUIDE, "sh captions")
+    printed = follow(command, tmp_path, {})
+    assert "R@10" in printed
+    assert "of 200 pictures" in " ".join(printed.split())

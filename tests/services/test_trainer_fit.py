@@ -37,7 +37,7 @@ held_out = 0.2
 
 def make_inputs(folder: Path) -> None:
     chance = np.random.default_rng(0)
-    lines = (f"word{label} {' '.join(map(str, chance.normal(size=10)))}\n" for label in range(CLASSES))
+    lines = (f"word{label} {' '.join(map(str, chance.normal(size=50)))}\n" for label in range(CLASSES))
     (folder / "glove.txt").write_text("".join(lines))
     convert_words(folder / "glove.txt", folder / "words")
     labels = np.minimum(chance.integers(CLASSES, size=IMAGES), chance.integers(CLASSES, size=IMAGES))

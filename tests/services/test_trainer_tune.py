@@ -20,7 +20,7 @@ from trainer.features.computing import FeatureSet
 from trainer.features.files import write_feature_set
 
 SECONDS = 180.0
-IMAGES, CLASSES, FEATURES, DIMENSION, TRIALS = 200, 5, 16, 8, 5
+IMAGES, CLASSES, FEATURES, DIMENSION, TRIALS = 200, 5, 16, 50, 5
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 

@@ -1,8 +1,9 @@
 """Makes the template from which a machine with the weights' package makes an int8 backbone (see `filled_backbone`).
 
 1. TensorFlow's converter quantises the network, calibrated on pictures: uint8 pixels in, the last map out as float32.
-2. The graph gets its end, in float32: the mean over positions (the features), the classes' logits, and both in one row,
-   features first. A mean that stays quantised would round features to steps of 6/255.
+2. The graph gets its end, in float32: the means over positions of the last map and of the last four stages' maps (the
+   features), the classes' logits, and all in one row, in that order. A mean that stays quantised would round features
+   to steps of 6/255.
 3. Every weight and bias gets a buffer of its own, of zeros, and the name of what belongs there. The other names are
    the same whenever the template is made.
 4. The template is filled once, and what it gives is held against what the converter made.
@@ -30,6 +31,9 @@ from trainer.errors import BackboneUnusable
 __all__ = ["PIXEL_MEAN", "PIXEL_SCALE", "make_template"]
 
 PIXEL_MEAN, PIXEL_SCALE = 127, 128
+# Of how many stages the last maps are features too. Earlier maps know of colours, textures and the places of things what
+# the classes do not need: docs/decisions/0017-the-photos-head.md has what they bring.
+_STAGES = 4
 _ALIGNMENT = 16  # of buffers, as LiteRT wants them
 _CONVOLUTIONS = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}
 
@@ -105,8 +109,9 @@ def _emptied(model: schema.ModelT, layers: list[str]) -> dict[str, NDArray[np.ui
 
 
 def _add_end(model: schema.ModelT, parameters: Parameters) -> None:
-    """Add mean, classes and the row of both behind the last map."""
+    """Add means, classes and the row of all behind the last map."""
     graph = model.subgraphs[0]
+    maps = _stage_maps(model, parameters)
     classes, features = parameters[f"{CLASSES}.weight"].shape
     axes = _add_tensor(model, "positions", (2,), np.array([1, 2], "<i4").view(np.uint8), schema.TensorType.INT32)
     weight, bias = (
@@ -115,17 +120,39 @@ def _add_end(model: schema.ModelT, parameters: Parameters) -> None:
     )
     mean = _add_tensor(model, "features", (1, features))
     logits = _add_tensor(model, "logits", (1, classes))
-    row = _add_tensor(model, "features_and_logits", (1, features + classes))
     kinds = schema.BuiltinOperator
     options = schema.BuiltinOptions
     _add_operator(model, kinds.MEAN, [graph.outputs[0], axes], mean, options.ReducerOptions, schema.ReducerOptionsT())
     fully = schema.FullyConnectedOptionsT()
     _add_operator(model, kinds.FULLY_CONNECTED, [mean, weight, bias], logits, options.FullyConnectedOptions, fully)
+    stages = [_add_stage_mean(model, number, axes) for number in maps]
+    parts = [mean, *stages, logits]
+    width = sum(int(graph.tensors[part].shape[1]) for part in parts)
+    row = _add_tensor(model, "features_and_logits", (1, width))
     beside = schema.ConcatenationOptionsT()
     beside.axis = 1
-    _add_operator(model, kinds.CONCATENATION, [mean, logits], row, options.ConcatenationOptions, beside)
+    _add_operator(model, kinds.CONCATENATION, parts, row, options.ConcatenationOptions, beside)
     graph.outputs = np.array([row], np.int32)
     model.signatureDefs = []  # it names the map as what the network gives
+
+
+def _stage_maps(model: schema.ModelT, parameters: Parameters) -> list[int]:
+    """Return the tensors that are the last maps of the last stages."""
+    graph = model.subgraphs[0]
+    takers = {f"{each.layer}:weight".encode() for each in convolutions(parameters) if each.takes_stage}
+    operators = [each for each in graph.operators if _kind(model, each) in _CONVOLUTIONS]
+    return [int(each.inputs[0]) for each in operators if graph.tensors[each.inputs[1]].name in takers][-_STAGES:]
+
+
+def _add_stage_mean(model: schema.ModelT, quantised: int, axes: int) -> int:
+    """Add the mean over the positions of a quantised map, and return its tensor."""
+    kinds, options = schema.BuiltinOperator, schema.BuiltinOptions
+    shape = tuple(int(edge) for edge in model.subgraphs[0].tensors[quantised].shape)
+    numbers = _add_tensor(model, f"map{quantised}", shape)
+    mean = _add_tensor(model, f"mean{quantised}", (1, shape[-1]))
+    _add_operator(model, kinds.DEQUANTIZE, [quantised], numbers, options.DequantizeOptions, schema.DequantizeOptionsT())
+    _add_operator(model, kinds.MEAN, [numbers, axes], mean, options.ReducerOptions, schema.ReducerOptionsT())
+    return mean
 
 
 def _add_operator(
@@ -133,7 +160,7 @@ def _add_operator(
 ) -> None:
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = kind
-    code.version = 1
+    code.version = 2 if kind == schema.BuiltinOperator.DEQUANTIZE else 1  # the second takes int8
     model.operatorCodes.append(code)
     operator = schema.OperatorT()
     operator.opcodeIndex = len(model.operatorCodes) - 1

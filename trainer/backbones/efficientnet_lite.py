@@ -21,7 +21,10 @@ _STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage
 
 
 class Convolution(NamedTuple):
-    """A convolution: "<layer>|<norm>" in the package's file, its stride, and what it is."""
+    """A convolution: "<layer>|<norm>" in the package's file, its stride, and what it is.
+
+    `takes_stage`: its input is the last map of a stage.
+    """
 
     layer: str
     stride: int = 1
@@ -29,6 +32,7 @@ class Convolution(NamedTuple):
     activated: bool = True
     ends_block: bool = False
     adds_input: bool = False
+    takes_stage: bool = False
 
 
 def convolutions(parameters: Parameters) -> list[Convolution]:
@@ -41,7 +45,7 @@ def convolutions(parameters: Parameters) -> list[Convolution]:
         begins = out != channels
         stage, channels = stage + begins, out
         if f"{block}_expand_conv.weight" in parameters:
-            found.append(Convolution(f"{block}_expand_conv|{block}_bn0"))
+            found.append(Convolution(f"{block}_expand_conv|{block}_bn0", takes_stage=begins))
         found.append(
             Convolution(f"{block}_depthwise_conv|{block}_bn1", _STRIDES[stage] if begins else 1, depthwise=True)
         )
@@ -49,7 +53,7 @@ def convolutions(parameters: Parameters) -> list[Convolution]:
             Convolution(f"{block}_project_conv|{block}_bn2", activated=False, ends_block=True, adds_input=not begins)
         )
         number += 1
-    return [*found, Convolution("_conv_head|_bn1")]
+    return [*found, Convolution("_conv_head|_bn1", takes_stage=True)]
 
 
 def feature_map(parameters: Parameters, input_size: int) -> keras.Model:

@@ -13,13 +13,14 @@ what it has no answer to is left out, not counted as nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import comb, lgamma
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.evaluation.evaluate import HIERARCHICAL, HITS, TAGS, classification, evaluate, label_targets
 from trainer.evaluation.hierarchy import Hierarchy, near_to
+from trainer.evaluation.random_orders import average_precision_by_chance, none_of, precision_by_chance
 from trainer.evaluation.ranking import top
 from trainer.evaluation.searches import FIRST_PAGE, Searches, image_precision
 from trainer.evaluation.softmax import fit_softmax
@@ -104,17 +105,17 @@ def chance(ground: Ground, searches: Searches) -> Metrics:
         figures[f"hierarchical_precision@{k}"] = float(near.mean() / count)
     for sort, queries in searches.queries.items():
         relevant = np.array([query.relevant for query in queries])
-        figures[f"{sort}_precision@{FIRST_PAGE}"] = _precision(relevant, images)
-        figures[f"{sort}_map"] = float(np.mean([_average_precision(int(each), images) for each in relevant]))
+        figures[f"{sort}_precision@{FIRST_PAGE}"] = precision_by_chance(relevant, images)
+        figures[f"{sort}_map"] = float(np.mean([average_precision_by_chance(int(each), images) for each in relevant]))
     parts = np.array_split(np.arange(images), -(-images // _CHUNK))
     same = np.concatenate([truth.alike(part).sum(axis=1) for part in parts]) - 1
     if same.any():
-        figures[f"image_precision@{FIRST_PAGE}"] = _precision(same[same > 0], images - 1)
+        figures[f"image_precision@{FIRST_PAGE}"] = precision_by_chance(same[same > 0], images - 1)
     tags = taggable_words(ground.vocabulary, ground.taggable)
     right = right_tags(truth.classes, tags)
     counts = truth.of_classes(right[:, right.any(axis=0)]).sum(axis=1)
     for k in TAGS:
-        found = [1 - _none_of(int(each), len(tags), k) for each in counts]
+        found = [1 - none_of(int(each), len(tags), k) for each in counts]
         figures[f"tagged@{k}"] = float(np.mean(found))
     return figures
 
@@ -126,29 +127,3 @@ def hit_by_chance(truth: Truth, k: int) -> float:
     orders, drawn = comb(classes, min(k, classes)), min(k, classes)
     hits = [(orders - comb(classes - int(each), drawn)) / orders for each in labels]
     return float(np.dot(hits, images / len(truth.labels)))
-
-
-def _precision(relevant: NDArray[np.int64], images: int) -> float:
-    """Of queries with so many relevant images each, the mean share of the first ten that can be right."""
-    page = min(FIRST_PAGE, images)
-    return float(np.mean(page * relevant / images / np.minimum(relevant, FIRST_PAGE)))
-
-
-def _average_precision(relevant: int, images: int) -> float:
-    """The expected average precision: at rank k, one hit and (k − 1)(r − 1)/(n − 1) more before it."""
-    if images == 1:
-        return 1.0
-    harmonic = float(np.sum(1 / np.arange(1, images + 1)))
-    others = (relevant - 1) / (images - 1)
-    return (harmonic + others * (images - harmonic)) / images
-
-
-def _none_of(right: int, tags: int, drawn: int) -> float:
-    """The probability that none of some tags drawn is one of the right ones."""
-    if tags - right < drawn:
-        return 0.0 if right else 1.0
-    return float(np.exp(_log_choose(tags - right, drawn) - _log_choose(tags, drawn)))
-
-
-def _log_choose(n: int, k: int) -> float:
-    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

@@ -1,4 +1,4 @@
-"""The commands ``python -m trainer evaluate | evaluate-photos | card``.
+"""The commands ``python -m trainer evaluate | evaluate-photos | evaluate-captions | card``.
 
 Contract: as that of ``trainer.cli``, whose commands these become. Heavy imports wait until a command needs them.
 """
@@ -149,6 +149,52 @@ def evaluate_photos(
         print(as_json(opened.manifest.id, figures))  # noqa: T201
     else:
         print_photos(console, opened.manifest.id, figures)
+
+
+@app.command()
+@one_sentence
+@needs_tensorflow
+def evaluate_captions(
+    images: Annotated[Path, typer.Argument(help="A folder or a tar file of pictures.")],
+    captions: Annotated[Path, typer.Option(help="CSV with the columns path and caption, several lines a picture.")],
+    bundle: Bundle = _BUNDLE,
+    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle beside it; may be repeated.")] = None,
+    held_out: Annotated[
+        float, typer.Option(min=0, max=1, help="Measure this share of the scenes: the one that training left out.")
+    ] = 0.2,
+    groups: Annotated[
+        int, typer.Option(min=0, help="Leading characters of a file's name that tell its scene; 0: each its own.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="Which scenes are held out, and which images are drawn.")] = 0,
+    only: Annotated[
+        Path | None, typer.Option(help="Measure the pictures that this file lists, a path a line, instead.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Measure at most so many images.")] = 1000,
+    json_output: Json = False,
+) -> None:
+    """Measure a bundle, as it serves, on captioned pictures: found by captions, by their words, and tagged."""
+    from trainer.data_sets.captions import survey_captions
+    from trainer.evaluation.caption_comparison import choose_held_out, choose_listed, compare_on_captions
+    from trainer.evaluation.caption_report import as_json, print_captions
+
+    found = survey_captions(images, captions)
+    if only is None:
+        chosen = choose_held_out(found, held_out, limit, seed=seed, characters=groups)
+    else:
+        chosen = choose_listed(found, only, limit, seed=seed)
+    with progress_bar(Console(stderr=True)) as progress:
+        tasks = {}
+
+        def tick(stage: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=len(chosen.paths), note="")
+            progress.advance(tasks[stage])
+
+        report = compare_on_captions(tuple(dict.fromkeys((bundle, *(compare or ())))), found, chosen, tick)
+    if json_output:
+        print(as_json(report))  # noqa: T201
+    else:
+        print_captions(console, report)
 
 
 @app.command()

@@ -46,12 +46,14 @@ def export(
 ) -> None:
     """Measure a head, write everything as a bundle that the embedder serves, and try searches on it."""
     from trainer.data_sets.reading import read_images
-    from trainer.exporting.export import Description, export_measured
+    from trainer.exporting.export import Description, export_measured, read_word_table
     from trainer.exporting.smoke_search import beside_chance
     from trainer.exporting.tables import print_searches, print_weights
     from trainer.features.extractors import extractor_of
+    from trainer.keras_files import check_head
     from trainer.labels.naming import classes_shown
 
+    check_head(head, read_word_table(words).vectors.shape[1])  # before all images are read, not after
     classes = classes_shown(images, labels, synonyms)
     scale = pixel_scale_of(backbone, pixel_mean, pixel_std)
     size = extractor_of(backbone, input_size, feature_layer, pixel_scale=scale).input_size

@@ -33,7 +33,7 @@ from trainer.exporting.smaller_weights import smaller_weights
 from trainer.exporting.smoke_search import SmokeSearch, smoke_search
 from trainer.exporting.weights import Weights
 from trainer.labels.class_words import ClassWords
-from trainer.words import read_word_space
+from trainer.words import read_trainable_words
 
 __all__ = ["Description", "Exported", "calibration_of", "export_bundle", "export_measured", "read_word_table"]
 
@@ -72,8 +72,9 @@ def read_word_table(folder: Path) -> WordTable:
 
     Raises:
         WordSpaceMissing: a file is not there, or they do not match.
+        WordDimensionUnusable: no bundle can have vectors of that dimension.
     """
-    space = read_word_space(folder)
+    space = read_trainable_words(folder)
     file = folder / "taggable.npy"
     taggable = np.load(file) if file.exists() else np.ones(len(space.words), dtype=np.bool_)
     if len(taggable) != len(space.words):
@@ -156,6 +157,7 @@ def export_bundle(
         feature_dimension=networks.feature_dimension,
         feature_layer=description.feature_layer,
         pixel_scale=description.pixel_scale,
+        dimension=words.vectors.shape[1],
         word_count=len(words.words),
         calibration=calibration_of(relevance),
         files=(),

@@ -22,28 +22,54 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from trainer.errors import TrainingSetUnusable
 from trainer.features.cache import FeatureCache
 from trainer.labels.padding import padded_labels
 
-__all__ = ["VIEWS", "Extractor", "FeatureSet", "LabelledImage", "Undecodable", "compute_features", "views_of"]
+__all__ = [
+    "ALL_VIEWS",
+    "VIEWS",
+    "Extractor",
+    "FeatureSet",
+    "LabelledImage",
+    "Undecodable",
+    "compute_features",
+    "views_of",
+]
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
 
 _AHEAD = 2
 
+_CUT = 0.8  # edge of a cut-out, as a share of the picture's
+
+
+def _corner(pixels: Pixels, *, lower: bool, right: bool) -> Pixels:
+    """Cut out a corner, and enlarge it to the picture's size."""
+    size = len(pixels)
+    edge = round(size * _CUT)
+    top, left = (size - edge) * lower, (size - edge) * right
+    cut = Image.fromarray(pixels[top : top + edge, left : left + edge])
+    return np.asarray(cut.resize((size, size), Image.Resampling.BICUBIC))
+
+
 VIEWS: Mapping[str, Callable[[Pixels], Pixels]] = {
     "plain": lambda pixels: pixels,
     "mirrored": lambda pixels: pixels[:, ::-1],
+    "upper left": lambda pixels: _corner(pixels, lower=False, right=False),
+    "lower right, mirrored": lambda pixels: _corner(pixels, lower=True, right=True)[:, ::-1],
 }
 """Ways to look at a square picture (size, size, 3). The first is how the embedder sees it."""
 
+ALL_VIEWS = tuple(VIEWS)
+
 
 def views_of(*, mirror: bool) -> tuple[str, ...]:
-    """The names of the views that a data set is looked at in, for a cache's spec."""
-    return tuple(VIEWS) if mirror else tuple(VIEWS)[:1]
+    """Return the names of the views that a data set is looked at in, for a cache's spec."""
+    return ALL_VIEWS[:2] if mirror else ALL_VIEWS[:1]
 
 
 class LabelledImage(Protocol):

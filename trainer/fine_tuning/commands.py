@@ -61,18 +61,21 @@ def fine_tune_(
     from trainer.features.extractors import extractor_of
     from trainer.fine_tuning.pictures import read_pictures
     from trainer.fine_tuning.training import FineTuneSettings, fine_tune
+    from trainer.keras_files import check_head
     from trainer.labels.class_words import Vocabulary
     from trainer.labels.naming import classes_of
     from trainer.labels.targets import label_space_of
-    from trainer.words import read_word_space
+    from trainer.words import read_trainable_words
 
     def read() -> Iterator[LabelledFile]:
         yield from read_images(images)
         yield from read_images(validation or (), "validation")
 
+    table = read_trainable_words(words)
+    check_head(head, table.vectors.shape[1])
     known = survey(read(), validation_share)
     classes = classes_of(known.names, labels, synonyms)
-    space = label_space_of(classes, Vocabulary(read_word_space(words)), nearest_kinds, foreign_words, seed)
+    space = label_space_of(classes, Vocabulary(table), nearest_kinds, foreign_words, seed)
     left_out: list[str] = []
     pictures = read_pictures(read(), known, extractor_of(backbone, input_size), left_out.append)
     print_left_out(left_out, out / "unreadable.txt")

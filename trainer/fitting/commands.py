@@ -70,10 +70,10 @@ def fit(
     from trainer.labels.naming import classes_of
     from trainer.labels.targets import label_space_of
     from trainer.runs import Run
-    from trainer.words import read_word_space
+    from trainer.words import read_trainable_words
 
     check_packages()
-    table = read_word_space(words)
+    table = read_trainable_words(words)
     options = {
         "loss": {"kind": loss},
         "hidden": hidden,

@@ -59,9 +59,9 @@ def tune(
     from trainer.tuning.plots import write_plot
     from trainer.tuning.searching import Material, TuningSettings, search
     from trainer.tuning.space import SearchSpace
-    from trainer.words import read_word_space
+    from trainer.words import read_trainable_words
 
-    space = read_word_space(words)
+    space = read_trainable_words(words)
     data = read_feature_set(features)
     classes = classes_of(data.names, labels, synonyms)
     settings = TuningSettings(

@@ -39,7 +39,7 @@ def convert(
     member: Annotated[str | None, typer.Option(help="Which file of a zip, such as glove.6B.300d.txt.")] = None,
 ) -> None:
     """Convert word vectors into a vocabulary."""
-    from trainer.words import convert_words
+    from trainer.words import check_dimension, convert_words
 
     with progress_bar(Console(stderr=True)) as progress:
         task = progress.add_task("words", total=limit, note="")
@@ -50,6 +50,7 @@ def convert(
             lowercase=lowercase,
             member=member,
             told=lambda done: progress.update(task, completed=done),
+            check=lambda dimension: check_dimension(dimension, source),
         )
         progress.update(task, total=count)
     console.print(f"{count:,} words in {out}")

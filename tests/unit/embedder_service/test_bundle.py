@@ -85,3 +85,16 @@ def test_a_bundle_is_never_overwritten(original: Path) -> None:
     with pytest.raises(FileExistsError):
         write_test_bundle(original.parent)
     assert [path.name for path in original.parent.iterdir()] == [original.name]
+
+
+@pytest.mark.parametrize(("dimension", "fits"), [(0, False), (49, False), (50, True), (1_024, True), (1_025, False)])
+def test_a_manifest_tells_of_50_to_1024_numbers(folder: Path, dimension: int, fits: bool) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"dimension": dimension}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    if fits:
+        assert peek(folder).dimension == dimension
+        with pytest.raises(BundleDamaged, match="do not match"):
+            open_bundle(folder)
+    else:
+        with pytest.raises(BundleDamaged, match=f"{dimension:,} numbers each, .* bundles of 50 to 1,024"):
+            peek(folder)

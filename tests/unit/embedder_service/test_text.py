@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedder_service.bundle.reading import WordTable
 from embedder_service.errors import CancelledTerms, EmptyQuery, InvalidWeight, QueryError, QueryTooLong, UnknownWords
 from embedder_service.text.embedding import TextVector, embed_terms
 from embedder_service.text.query import Term, check_terms, parse
+from embedder_service.text.vocabulary import Vocabulary
 from tests.bundles import WORDS
 from tests.unit.embedder_service.made_up_vocabulary import made_up
 
@@ -81,6 +83,27 @@ def test_a_phrase_that_is_not_in_the_vocabulary_is_the_mean_of_its_words() -> No
 
 def test_neighbours_with_unequal_weights_are_no_phrase() -> None:
     assert [term.words for term in embed("sports car^2").understood] == [("sports",), ("car",)]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("a man in a car", [("a",), ("man",), ("in",), ("a",), ("car",)]),
+        ("sports car", [("sports car",)]),
+        ("t shirts", [("t-shirt",)]),
+        ('"a man"', [("aman",)]),
+    ],
+)
+def test_neighbours_make_phrases_and_never_another_word(query: str, words: list[tuple[str, ...]]) -> None:
+    """Large vocabularies have solid words such as `aman` and `ina`; nobody who writes "a man" means them."""
+    entries = ("a", "in", "man", "car", "aman", "ina", "sports car", "t-shirt")
+    vectors = np.eye(len(entries), dtype=np.float16)
+    found = embed_terms(parse(query), Vocabulary(WordTable(entries, vectors, np.ones(len(entries), bool))))
+    assert [term.words for term in found.understood] == words
+
+
+def test_without_suggestions_unknown_words_are_named_all_the_same() -> None:
+    assert [each.suggestions for each in embed_terms(parse("banan dog"), VOCABULARY, suggest=False).unknown] == [()]
 
 
 def test_unknown_words_are_named_with_suggestions_and_the_rest_counts() -> None:

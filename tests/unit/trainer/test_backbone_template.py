@@ -15,7 +15,7 @@ from embedder_service.errors import RecipeUnusable
 from embedder_service.filled_backbone import fill, folded
 from embedder_service.package_weights import read_parameters
 from embedder_service.tflite_backbone import TfliteBackbone
-from tests.packaged_network import FEATURES, INPUT_SIZE, install_package, parameters, tensor, write_parameters
+from tests.packaged_network import FEATURES, INPUT_SIZE, STAGES, install_package, parameters, tensor, write_parameters
 from trainer.backbones.backbone_template import make_template
 from trainer.backbones.efficientnet_lite import feature_map
 
@@ -47,7 +47,7 @@ def constants(content: bytes) -> dict[str, NDArray[np.uint8]]:
 
 def test_the_backbone_gives_features_and_then_logits(made: Made) -> None:
     row = TfliteBackbone(made.backbone, input_size=INPUT_SIZE)(PIXELS)
-    features, logits = row[:, :FEATURES], row[:, FEATURES:]
+    features, logits = row[:, :FEATURES], row[:, FEATURES + STAGES :]
     weights = read_parameters(made.package_file)
     np.testing.assert_allclose(logits, features @ weights["_fc.weight"].T + weights["_fc.bias"], atol=1e-5)
     network = feature_map(weights, INPUT_SIZE)

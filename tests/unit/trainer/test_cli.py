@@ -22,13 +22,14 @@ from trainer.labels.class_words import ClassWords, write_class_words
 from trainer.words import read_word_space
 
 WORDS = ("the", "poodle", "dog", "car", "vehicle", "said")
+NUMBERS = " ".join(["1"] * 50)
 CLASSES = (ClassWords("n1", "poodle", ("dog",)), ClassWords("n2", "car", ("vehicle",)))
 
 
 @pytest.fixture
 def glove(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
-    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=8))}\n" for word in WORDS)
+    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=50))}\n" for word in WORDS)
     path = tmp_path / "glove.txt"
     path.write_text("".join(lines))
     return path
@@ -60,17 +61,38 @@ def test_words_makes_a_vocabulary(tmp_path: Path, glove: Path) -> None:
 
 
 def test_words_names_a_malformed_line_and_exits_1(tmp_path: Path, glove: Path) -> None:
-    glove.write_text("dog 1 2\ncat 1\n")
+    glove.write_text(f"dog {NUMBERS}\ncat 1\n")
     code, _, error = run("words", "convert", glove, "--out", tmp_path / "words")
     assert code == 1
     assert "line 2" in error
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("dimension", [49, 1_025])
+def test_words_of_too_few_or_many_numbers_are_refused_at_once(tmp_path: Path, dimension: int) -> None:
+    numbers = " ".join(["1"] * dimension)
+    (tmp_path / "glove.txt").write_text(f"dog {numbers}\ncat {numbers}\ndamaged\n")
+    code, _, error = run("words", "convert", tmp_path / "glove.txt", "--out", tmp_path / "words")
+    assert code == 1
+    assert f"have {dimension:,} numbers each, and a model's have 50 to 1,024" in error
+    assert list((tmp_path / "words").iterdir()) == []
+
+
+@pytest.mark.parametrize("dimension", [49, 1_025])
+def test_fit_refuses_words_of_too_few_or_many_numbers(tmp_path: Path, features: Path, dimension: int) -> None:
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    np.save(tmp_path / "words" / "words.npy", np.ones((len(WORDS), dimension), np.float16))
+    code, _, error = run("fit", "--features", features, "--words", tmp_path / "words", "--run", tmp_path / "run")
+    assert code == 1
+    assert f"have {dimension:,} numbers each" in error
+    assert not (tmp_path / "run").exists()
+
+
 def test_words_converts_a_member_of_a_zip_in_lower_case(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "vectors.zip", "w") as archive:
-        archive.writestr("small.txt", "Dog 1 2\ndog 2 1\n")
-        archive.writestr("other.txt", "Cat 1 2\n")
+        archive.writestr("small.txt", f"Dog {NUMBERS}\ndog 2 {NUMBERS[2:]}\n")
+        archive.writestr("other.txt", f"Cat {NUMBERS}\n")
     arguments = ("words", "convert", tmp_path / "vectors.zip", "--out", tmp_path / "words", "--lowercase")
     assert run(*arguments)[0] == 1
     code, out, _ = run(*arguments, "--member", "small.txt")
@@ -83,7 +105,7 @@ def test_words_fetches_by_name_from_a_mirror_and_says_what_was_checked(
 ) -> None:
     mirror, cache = tmp_path / "mirror", tmp_path / "cache"
     mirror.mkdir()
-    (mirror / "cc.en.300.vec.gz").write_bytes(gzip.compress(b"2 2\nthe 1 0\ndog 0 1\n"))
+    (mirror / "cc.en.300.vec.gz").write_bytes(gzip.compress(f"2 50\nthe {NUMBERS}\ndog 2 {NUMBERS[2:]}\n".encode()))
     monkeypatch.setenv("SEMSEARCH_WORDS_MIRROR", str(mirror))
     code, out, _ = run("words", "fetch", "cc.en.300", "--out", cache)
     assert code == 0

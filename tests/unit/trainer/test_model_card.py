@@ -23,6 +23,7 @@ MANIFEST = Manifest(
     input_size=32,
     resize=Resize.CENTER_CROP,
     feature_dimension=48,
+    dimension=300,
     word_count=2_400,
     calibration=Calibration(CURVE, CURVE, CURVE, 0.5, 0.5),
     files=(File("head.keras", 2_500_000, "00"),),

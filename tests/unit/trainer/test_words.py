@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import tracemalloc
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from embedder_service.errors import StorageFull
 from trainer import words as words_module
-from trainer.errors import WordVectorsMalformed
-from trainer.words import convert_words, read_word_space
+from trainer.errors import WordDimensionUnusable, WordVectorsMalformed
+from trainer.words import check_dimension, convert_words, read_word_space
 
 
 def glove(tmp_path: Path, text: str) -> Path:
@@ -130,3 +133,9 @@ def test_words_and_vectors_of_different_number_are_refused(tmp_path: Path) -> No
     (tmp_path / "words.txt").write_text("a\n")
     with pytest.raises(WordVectorsMalformed, match="1 words and 2 vectors"):
         read_word_space(tmp_path)
+
+
+@given(st.integers(0, 5_000))
+def test_a_model_has_words_of_50_to_1024_numbers(dimension: int) -> None:
+    with nullcontext() if 50 <= dimension <= 1_024 else pytest.raises(WordDimensionUnusable, match=f"{dimension:,} "):
+        check_dimension(dimension, Path("words"))

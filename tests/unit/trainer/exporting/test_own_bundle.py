@@ -129,9 +129,11 @@ def test_searches_on_the_bundle_are_shown_before_it_is_called_done(folder: Path)
     assert told.splitlines()[-1].startswith("colors@sha256:")
 
 
-def export_with_head(folder: Path, tmp_path: Path, kernel: float, bias: float) -> tuple[int, str, str]:
-    head = keras.Sequential([keras.Input((3,)), keras.layers.Dense(300)])
-    head.layers[0].set_weights([np.full((3, 300), kernel, np.float32), np.full(300, bias, np.float32)])
+def export_with_head(
+    folder: Path, tmp_path: Path, kernel: float, bias: float, width: int = 300
+) -> tuple[int, str, str]:
+    head = keras.Sequential([keras.Input((3,)), keras.layers.Dense(width)])
+    head.layers[0].set_weights([np.full((3, width), kernel, np.float32), np.full(width, bias, np.float32)])
     head.save(tmp_path / "head.keras")
     code, out, error = run(
         "export", "--backbone", folder / "backbone.keras", "--input-size", SIZE, "--head", tmp_path / "head.keras",
@@ -139,6 +141,13 @@ def export_with_head(folder: Path, tmp_path: Path, kernel: float, bias: float) -
         "--out", tmp_path / "made" / "bundle",
     )  # fmt: skip
     return code, " ".join(out.split()), error
+
+
+def test_a_head_of_another_dimension_is_refused_before_images_are_read(folder: Path, tmp_path: Path) -> None:
+    code, out, error = export_with_head(folder, tmp_path, kernel=1, bias=1, width=50)
+    assert (code, out) == (1, "")
+    assert "gives vectors of 50 numbers, and the words have 300 each" in error
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_bundle_whose_searches_are_no_better_than_chance_is_written_with_a_warning(

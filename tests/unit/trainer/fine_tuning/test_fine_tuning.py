@@ -22,7 +22,7 @@ from trainer.keras_files import load_network
 from trainer.labels.space import LabelSpace
 from trainer.runs import Run
 
-SIZE, DIMENSION, CLASSES = 8, 6, 3
+SIZE, DIMENSION, CLASSES = 8, 50, 3
 SETTINGS = FineTuneSettings(loss=LossSettings("softmax"), epochs=3, batch_size=8, learning_rate=0.01, seed=1)
 
 
@@ -179,6 +179,11 @@ def test_the_command_says_both_losses_and_a_tflite_backbone_is_refused(made: Mad
     assert "before" in out
     assert "at best" in out
     assert "better" in out
+    np.save(tmp_path / "words" / "words.npy", np.eye(4, DIMENSION + 1, dtype=np.float16))
+    code, _, error = run(made.backbone)
+    assert code == 1
+    assert f"gives vectors of {DIMENSION} numbers, and the words have {DIMENSION + 1} each" in error
+    np.save(tmp_path / "words" / "words.npy", np.eye(4, DIMENSION, dtype=np.float16))
     code, _, error = run(made.backbone, "--from-layer", "block1_conv")
     assert code == 1
     assert "from_layer was '', is 'block1_conv'" in error

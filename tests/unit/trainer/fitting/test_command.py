@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Words, and the features of forty images in two clusters."""
     folder = tmp_path_factory.mktemp("made")
     random = np.random.default_rng(1)
-    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=8))}\n" for word in WORDS)
+    lines = (f"{word} {' '.join(f'{value:.4f}' for value in random.normal(size=50))}\n" for word in WORDS)
     (folder / "glove.txt").write_text("".join(lines))
     convert_words(folder / "glove.txt", folder / "words")
     labels = np.arange(40) % 2
@@ -95,7 +95,7 @@ def test_a_runs_folder_shows_its_figures_and_confusions(whole: Path) -> None:
     for name in ("curves.png", "confusion.png"):
         with Image.open(whole / name) as picture:
             assert min(picture.size) > 500
-    assert load_network(whole / "head.keras").output_shape == (None, 8)
+    assert load_network(whole / "head.keras").output_shape == (None, 50)
 
 
 def interrupt_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:

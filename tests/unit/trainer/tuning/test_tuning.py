@@ -26,7 +26,7 @@ from trainer.tuning.space import SearchSpace
 from trainer.tuning.study import Trials, opened
 from trainer.words import WordSpace
 
-LABELS, FEATURES, DIMENSION = 4, 12, 6
+LABELS, FEATURES, DIMENSION = 4, 12, 50
 WORDS = (*"abcd", "kind", *(f"word{number}" for number in range(8)))
 BASE = HeadSettings(dimension=DIMENSION, epochs=2, batch_size=32)
 SPACE = SearchSpace(widths=(4, 8))
@@ -65,11 +65,13 @@ def test_the_defaults_are_what_fit_does_without_options_and_lie_within_the_bound
 
 
 def test_the_file_of_the_best_settings_says_all_that_was_chosen(tmp_path: Path) -> None:
-    settings = HeadSettings((16, 8), 6, dropout=0.25, loss=LossSettings("hinge-rank", margin=1e-2), learning_rate=3e-5)
+    settings = HeadSettings(
+        (16, 8), DIMENSION, dropout=0.25, loss=LossSettings("hinge-rank", margin=1e-2), learning_rate=3e-5
+    )
     write_head_file(tmp_path / "head.toml", settings, "why")
     read = tomllib.loads((tmp_path / "head.toml").read_text())
     read["hidden"], read["loss"] = tuple(read["hidden"]), LossSettings(**read["loss"])
-    assert HeadSettings(**read, dimension=6) == settings
+    assert HeadSettings(**read, dimension=DIMENSION) == settings
 
 
 def test_without_images_for_validation_nothing_can_be_compared(data: FeatureSet) -> None:

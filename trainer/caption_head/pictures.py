@@ -1,0 +1,189 @@
+"""What a caption head learns from, as features: captioned pictures, and pictures of words.
+
+Contract: every picture is decoded and seen by the code that serves. Its features are computed once for each view and
+kept in a cache on disk, so that a fit that begins again reads no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder_service.bundle.reading import WordTable
+from embedder_service.errors import QueryError
+from embedder_service.text.embedding import embed_terms
+from embedder_service.text.query import parse
+from embedder_service.text.vocabulary import Vocabulary
+from trainer.data_sets.captions import CaptionedImage, CaptionedSet, read_captioned
+from trainer.features.cache import CacheSpec, FeatureCache
+from trainer.features.caches import cache_folder
+from trainer.features.computing import ALL_VIEWS, Extractor, FeatureSet, LabelledImage, Undecodable, compute_features
+from trainer.labels.caption_words import CaptionWords, words_of_captions
+from trainer.labels.class_words import ClassWords
+
+__all__ = [
+    "CaptionedFeatures",
+    "WordedFeatures",
+    "captioned_features",
+    "features_of",
+    "worded_features",
+]
+
+_CAPTIONED = "captioned"
+
+Vectors = NDArray[np.float32]
+OnPicture = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class CaptionedFeatures:
+    """Captioned pictures.
+
+    Attributes:
+        paths: The n pictures' paths in the list of captions.
+        seen: Their features, (n, views, features) on disk.
+        captions: (m, dimension), unit rows: the captions as queries, in the space of the words as they are given.
+        owners: (m,), each caption's picture.
+        words: Which words are right for each picture.
+    """
+
+    paths: tuple[str, ...]
+    seen: FeatureSet
+    captions: Vectors
+    owners: NDArray[np.int64]
+    words: CaptionWords
+
+
+@dataclass(frozen=True)
+class WordedFeatures:
+    """Pictures for which words of a closed list are right or wrong.
+
+    Attributes:
+        seen: Their features, (n, views, features) on disk.
+        words: The w words.
+        shown: int8 (n, w): 1 right, 0 wrong, −1 neither, as in `CaptionWords`.
+    """
+
+    seen: FeatureSet
+    words: tuple[str, ...]
+    shown: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class _Captioned:
+    """A captioned picture as the feature cache takes it."""
+
+    image: CaptionedImage
+
+    @property
+    def key(self) -> str:
+        return self.image.path
+
+    @property
+    def content(self) -> bytes:
+        return self.image.content
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return (_CAPTIONED,)
+
+
+def captioned_features(
+    found: CaptionedSet,
+    only: Collection[str],
+    extractor: Extractor,
+    caches: Path,
+    words: WordTable,
+    on_picture: OnPicture = lambda: None,
+    on_left_out: Callable[[str], None] = lambda line: None,
+) -> CaptionedFeatures:
+    """Compute what a head learns from captioned pictures, those of the paths in `only`.
+
+    `on_left_out` hears of each picture that cannot be read: its path, a tab, why.
+
+    Raises:
+        TrainingSetUnusable: no picture can be read, or the tar breaks off.
+        NotWritten: the disk is full; what was computed before is kept.
+    """
+    unreadable: set[str] = set()
+    listed: list[str] = []
+
+    def pictures() -> Iterator[_Captioned]:
+        for image in read_captioned(found, only):
+            listed.append(image.path)
+            on_picture()
+            yield _Captioned(image)
+
+    def leave_out(image: LabelledImage, error: Undecodable) -> None:
+        unreadable.add(image.key)
+        on_left_out(f"{image.key}\t{error}")
+
+    seen = features_of(pictures(), (_CAPTIONED,), extractor, caches, leave_out)
+    paths = tuple(path for path in listed if path not in unreadable)
+    vocabulary = Vocabulary(words)
+    captions, owners = _captions([found.captions[path] for path in paths], vocabulary)
+    return CaptionedFeatures(
+        paths, seen, captions, owners, words_of_captions([found.captions[path] for path in paths], vocabulary)
+    )
+
+
+def worded_features(
+    images: Iterable[LabelledImage],
+    classes: Sequence[ClassWords],
+    extractor: Extractor,
+    caches: Path,
+    on_picture: OnPicture = lambda: None,
+    *,
+    views: Sequence[str] = ALL_VIEWS,
+) -> WordedFeatures:
+    """Compute what a head learns from pictures of classes: a class's words are right, those of all others wrong.
+
+    Raises:
+        TrainingSetUnusable: no picture can be read, or one has a class that is not among `classes`.
+        NotWritten: the disk is full; what was computed before is kept.
+    """
+    words = tuple(sorted({word for each in classes for word in each.words}))
+
+    def counted() -> Iterator[LabelledImage]:
+        for image in images:
+            on_picture()
+            yield image
+
+    names = [each.name for each in classes]
+    seen = features_of(counted(), names, extractor, caches, views=views)
+    right = np.array([[word in each.words for word in words] for each in classes], np.int8)
+    return WordedFeatures(seen, words, right[seen.labels[:, 0]])
+
+
+def features_of(
+    images: Iterable[LabelledImage],
+    names: Sequence[str],
+    extractor: Extractor,
+    caches: Path,
+    on_undecodable: Callable[[LabelledImage, Undecodable], Any] = lambda image, error: None,
+    *,
+    views: Sequence[str] = ALL_VIEWS,
+) -> FeatureSet:
+    """Return the features of labelled images in some views, from the cache or computed into it."""
+    spec = CacheSpec(extractor.name, tuple(views), extractor.dimension)
+    with FeatureCache(cache_folder(caches, spec), spec) as cache:
+        return compute_features(images, names, extractor, cache, on_undecodable=on_undecodable)
+
+
+def _captions(of_pictures: Sequence[Sequence[str]], vocabulary: Vocabulary) -> tuple[Vectors, NDArray[np.int64]]:
+    """Return the vectors of all captions that have one, and whose they are."""
+    vectors, owners = [], []
+    for picture, captions in enumerate(of_pictures):
+        for caption in captions:
+            try:
+                vectors.append(embed_terms(parse(caption), vocabulary, suggest=False).vector)
+            except QueryError:  # none of its words is known: nothing to learn from
+                continue
+            owners.append(picture)
+    dimension = vocabulary.table.vectors.shape[1]
+    return np.array(vectors, np.float32).reshape(-1, dimension), np.array(owners, np.int64)

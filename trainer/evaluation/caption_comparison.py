@@ -1,0 +1,246 @@
+"""Bundles side by side on captioned pictures that no training saw: what `python -m trainer evaluate-captions` does.
+
+1. The pictures are those held out, or those on a list; at most so many, chosen by a hash of their paths.
+2. Each bundle embeds them as it serves, and the captions as it answers queries, and is measured.
+3. Chance is what the first bundle's questions come to if every order is equally likely.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder_service.bundle.reading import Bundle, open_bundle, peek
+from embedder_service.errors import ImageError, QueryError
+from embedder_service.images import decode
+from embedder_service.text.embedding import embed_terms
+from embedder_service.text.query import parse
+from embedder_service.text.vocabulary import Vocabulary
+from trainer.data_sets.captions import CaptionedImage, CaptionedSet, read_captioned
+from trainer.data_sets.scene_groups import GROUP_CHARACTERS, held_out
+from trainer.errors import EvaluationImpossible
+from trainer.evaluation.caption_chance import retrieval_by_chance, tags_by_chance, words_by_chance
+from trainer.evaluation.captions import (
+    CaptionVectors,
+    WordFigures,
+    asked_words,
+    image_ranks,
+    own_caption_ranks,
+    retrieval_metrics,
+    right_tags_among,
+    search_words,
+)
+from trainer.labels.caption_words import NEITHER, RIGHT, words_of_captions
+from trainer.labels.space import unit_rows
+
+__all__ = [
+    "CaptionColumn",
+    "CaptionReport",
+    "Chosen",
+    "choose_held_out",
+    "choose_listed",
+    "compare_on_captions",
+    "embed_captions",
+]
+
+_BATCH = 64
+_BY_CAPTION, _BY_IMAGE = "caption_to_image", "image_to_caption"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The paths that are measured, and how that came: ``how`` is for people."""
+
+    paths: tuple[str, ...]
+    how: str
+
+
+@dataclass(frozen=True)
+class CaptionColumn:
+    """The figures of a bundle, or of chance. ``unanswered``: captions that the bundle has no vector for."""
+
+    name: str
+    metrics: dict[str, float]
+    words: tuple[WordFigures, ...] = ()
+    unanswered: int = 0
+
+
+@dataclass(frozen=True)
+class CaptionReport:
+    """``columns``: the first bundle, those beside it, and chance. ``unreadable``: paths of pictures left out."""
+
+    images: int
+    captions: int
+    chosen: Chosen
+    findings: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    columns: tuple[CaptionColumn, ...]
+
+
+@dataclass
+class _Images:
+    """Pictures embedded by one bundle."""
+
+    vectors: list[NDArray[np.float32]] = field(default_factory=list)
+    shown: list[CaptionedImage] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def choose_held_out(
+    found: CaptionedSet, share: float, images: int, *, seed: int = 0, characters: int = GROUP_CHARACTERS
+) -> Chosen:
+    """At most so many of the pictures whose scenes are held out (see ``held_out``).
+
+    Raises:
+        EvaluationImpossible: none is held out.
+    """
+    paths = held_out(found.captions, share, seed, characters)
+    if not paths:
+        raise EvaluationImpossible(
+            f"None of the {len(found.captions):,} captioned pictures is held out at a share of {share}. "
+            "Give a greater --held-out, or list the pictures with --only."
+        )
+    how = f"held out: {len(paths):,} of {len(found.captions):,} pictures (share {share}, seed {seed}, "
+    how += f"scenes by the first {characters} characters of names)" if characters else "each a scene of its own)"
+    return Chosen(_at_most(paths, images, seed), how)
+
+
+def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0) -> Chosen:
+    """At most so many of the pictures that a file lists, a path a line.
+
+    Raises:
+        EvaluationImpossible: the file cannot be read, or lists a picture that has no caption or is not there.
+    """
+    try:
+        paths = tuple(dict.fromkeys(filter(None, map(str.strip, file.read_text(encoding="utf-8-sig").splitlines()))))
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationImpossible(f"{file} cannot be read as UTF-8 text ({error}). Write the list anew.") from error
+    unknown = [path for path in paths if path not in found.captions]
+    if unknown or not paths:
+        what = f"{unknown[0]} and {len(unknown) - 1:,} more" if len(unknown) > 1 else "".join(unknown) or "nothing"
+        raise EvaluationImpossible(
+            f"{file} lists {what}: not among the {len(found.captions):,} captioned pictures of {found.images}. "
+            f"A line is a path as {found.file} has it."
+        )
+    return Chosen(_at_most(paths, images, seed), f"listed in {file}: {len(paths):,} pictures")
+
+
+def _at_most(paths: Sequence[str], images: int, seed: int) -> tuple[str, ...]:
+    """So many of the paths, drawn by a hash of each, in an order that says nothing of the scenes."""
+    return tuple(sorted(paths, key=lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest())[:images])
+
+
+def compare_on_captions(
+    bundles: Sequence[Path], found: CaptionedSet, chosen: Chosen, tick: Callable[[str], None] = lambda _: None
+) -> CaptionReport:
+    """Measure the bundles in the folders, the first in question; ``tick`` hears of each picture, by a bundle's id.
+
+    Raises:
+        TrainingSetUnusable: a picture cannot be read from its folder or tar.
+        EvaluationImpossible: none of the pictures can be decoded.
+        EmbedderError: a bundle cannot be opened.
+    """
+    for folder in bundles:  # a folder that is none is told before the first is measured
+        peek(folder)
+    columns: list[CaptionColumn] = []
+    for folder in bundles:
+        bundle = open_bundle(folder)
+        images = _embed_images(bundle, found, chosen, tick)
+        column, chance = _measure(bundle, images)
+        if not columns:
+            first, by_chance = images, chance
+        columns.append(column)
+    return CaptionReport(
+        images=len(first.shown),
+        captions=sum(len(each.captions) for each in first.shown),
+        chosen=chosen,
+        findings=found.findings,
+        unreadable=tuple(first.unreadable),
+        columns=(*columns, by_chance),
+    )
+
+
+def _embed_images(bundle: Bundle, found: CaptionedSet, chosen: Chosen, tick: Callable[[str], None]) -> _Images:
+    images, pixels = _Images(), list[NDArray[np.uint8]]()
+    for image in read_captioned(found, chosen.paths):
+        tick(bundle.manifest.id)
+        try:
+            picture = decode(image.content, size=bundle.manifest.input_size, resize=bundle.manifest.resize)
+        except ImageError:
+            images.unreadable.append(image.path)
+            continue
+        images.shown.append(CaptionedImage(image.path, b"", image.captions))
+        pixels.append(picture.pixels)
+        if len(pixels) == _BATCH:
+            images.vectors.append(bundle.network(np.stack(pixels)))
+            pixels.clear()
+    if pixels:
+        images.vectors.append(bundle.network(np.stack(pixels)))
+    if not images.shown:
+        raise EvaluationImpossible(f"None of the {len(images.unreadable):,} pictures can be read as an image.")
+    return images
+
+
+def embed_captions(captions: Sequence[Sequence[str]], vocabulary: Vocabulary) -> CaptionVectors:
+    """The vectors of each picture's captions, as queries get them; an owner is a picture's number."""
+    texts = [(number, text) for number, of_picture in enumerate(captions) for text in of_picture]
+    vectors = np.zeros((len(texts), vocabulary.table.vectors.shape[1]), dtype=np.float32)
+    answered = np.ones(len(texts), dtype=np.bool_)
+    for row, (_, text) in enumerate(texts):
+        try:
+            vectors[row] = embed_terms(parse(text), vocabulary, suggest=False).vector
+        except QueryError:
+            answered[row] = False
+    return CaptionVectors(vectors, np.array([number for number, _ in texts], dtype=np.int64), answered)
+
+
+def _measure(bundle: Bundle, images: _Images) -> tuple[CaptionColumn, CaptionColumn]:
+    """The figures of a bundle, and of chance on the same questions."""
+    vectors, captions = np.concatenate(images.vectors), [each.captions for each in images.shown]
+    vocabulary = Vocabulary(bundle.words)
+    queries = embed_captions(captions, vocabulary)
+    told = words_of_captions(captions, vocabulary)
+    asked = asked_words(told.shown)
+    shown = told.shown[:, asked]
+    words = search_words(
+        [told.words[column] for column in asked], _word_vectors(bundle, told.rows[asked]), shown, vectors
+    )
+    tag_rows = np.flatnonzero(bundle.words.taggable)
+    tag_of_row = {int(row): tag for tag, row in enumerate(tag_rows)}
+    column_of_tag = {tag_of_row[int(row)]: column for column, row in enumerate(told.rows) if int(row) in tag_of_row}
+    tags = right_tags_among(_word_vectors(bundle, tag_rows), column_of_tag, told.shown, vectors)
+    metrics = {
+        **retrieval_metrics(_BY_CAPTION, image_ranks(queries, vectors)),
+        **retrieval_metrics(_BY_IMAGE, own_caption_ranks(queries, vectors)),
+        **({"words": float(len(words))} if words else {}),
+        **_means(words),
+        **{f"tagged@{k}": share for k, share in tags.items()},
+    }
+    per_image = np.array([len(each) for each in captions], dtype=np.int64)
+    taggable = told.shown[:, sorted(column_of_tag.values())]
+    chance = {
+        **retrieval_by_chance(_BY_CAPTION, np.ones(1, dtype=np.int64), len(vectors)),
+        **retrieval_by_chance(_BY_IMAGE, per_image, int(per_image.sum())),
+        **words_by_chance(words, (shown != NEITHER).sum(axis=0)),
+        **tags_by_chance((taggable == RIGHT).sum(axis=1), len(tag_rows)),
+    }
+    column = CaptionColumn(bundle.manifest.id, metrics, words, int((~queries.answered).sum()))
+    return column, CaptionColumn("chance", chance)
+
+
+def _means(words: Sequence[WordFigures]) -> dict[str, float]:
+    if not words:
+        return {}
+    return {
+        "word_precision@10": float(np.mean([each.precision for each in words])),
+        "word_map": float(np.mean([each.average_precision for each in words])),
+    }
+
+
+def _word_vectors(bundle: Bundle, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    return unit_rows(bundle.words.vectors[rows])

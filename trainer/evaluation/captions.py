@@ -1,0 +1,140 @@
+"""Pictures found by what people say of them, and the reverse, in one space: the protocol of Karpathy & Fei-Fei (2015).
+
+Contract: every caption is a query for its own picture among n; every picture is a query for the best of its own
+captions among all. Ranks count from 1; of equal similarities the earlier comes first. A caption that the space has no
+vector for is ranked last. Words are judged by ``trainer.labels.caption_words``: pictures for which a word is neither
+right nor wrong take no part in its search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.evaluation.ranking import average_precision, precision_at
+from trainer.evaluation.searches import FIRST_PAGE
+from trainer.evaluation.tagging import nearest_tags
+from trainer.labels.caption_words import NEITHER, RIGHT
+
+__all__ = [
+    "RECALLS",
+    "TAGS",
+    "WORD_SHOWN_BY",
+    "CaptionVectors",
+    "WordFigures",
+    "asked_words",
+    "image_ranks",
+    "own_caption_ranks",
+    "retrieval_metrics",
+    "right_tags_among",
+    "search_words",
+]
+
+RECALLS = (1, 5, 10)
+TAGS = (1, 5)
+WORD_SHOWN_BY = 5
+_CHUNK = 512
+
+Vectors = NDArray[np.float32]
+Ranks = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CaptionVectors:
+    """Captions as queries.
+
+    ``vectors``: (captions, dimension), unit rows. ``owners``: (captions), each one's picture. ``answered``: (captions),
+    whether the space has a vector for it.
+    """
+
+    vectors: Vectors
+    owners: NDArray[np.int64]
+    answered: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class WordFigures:
+    """The search for a word: how many pictures it is right for, its precision@10 and average precision."""
+
+    word: str
+    relevant: int
+    precision: float
+    average_precision: float
+
+
+def image_ranks(captions: CaptionVectors, images: Vectors) -> Ranks:
+    """The rank of each caption's own picture among the pictures, (n, dimension): (captions)."""
+    ranks = np.full(len(captions.owners), len(images), dtype=np.int64)
+    asked = np.flatnonzero(captions.answered)
+    for start in range(0, len(asked), _CHUNK):
+        rows = asked[start : start + _CHUNK]
+        similarity, own = captions.vectors[rows] @ images.T, captions.owners[rows, None]
+        ranks[rows] = _ranks(similarity, own)
+    return ranks
+
+
+def own_caption_ranks(captions: CaptionVectors, images: Vectors) -> Ranks:
+    """The rank of the best of each picture's own captions among all captions: (n); each picture has at least one."""
+    ranks = np.empty(len(images), dtype=np.int64)
+    for start in range(0, len(images), _CHUNK):
+        similarity = images[start : start + _CHUNK] @ captions.vectors.T
+        similarity[:, ~captions.answered] = -np.inf
+        numbers = np.arange(start, start + len(similarity))[:, None]
+        best = np.where(captions.owners == numbers, similarity, -np.inf).max(axis=1, keepdims=True)
+        first = np.argmax((captions.owners == numbers) & (similarity == best), axis=1)
+        found = _ranks(similarity, first[:, None])
+        ranks[start : start + _CHUNK] = np.where(np.isfinite(best[:, 0]), found, len(captions.owners))
+    return ranks
+
+
+def _ranks(similarity: Vectors, own: NDArray[np.int64]) -> Ranks:
+    """The rank of one column, ``own`` (rows, 1), of each row."""
+    score = np.take_along_axis(similarity, own, axis=1)
+    earlier = np.arange(similarity.shape[1]) < own
+    before = (similarity > score) | ((similarity == score) & earlier)
+    ranks: Ranks = 1 + before.sum(axis=1, dtype=np.int64)
+    return ranks
+
+
+def retrieval_metrics(direction: str, ranks: Ranks) -> dict[str, float]:
+    """R@1, R@5, R@10 (shares) and the median rank, by name."""
+    recalls = {f"{direction}_recall@{k}": float((ranks <= k).mean()) for k in RECALLS}
+    return recalls | {f"{direction}_median_rank": float(np.median(ranks))}
+
+
+def asked_words(shown: NDArray[np.int8]) -> NDArray[np.int64]:
+    """The columns of (images, words) that are right for enough images to be searched for."""
+    return np.flatnonzero((shown == RIGHT).sum(axis=0) >= WORD_SHOWN_BY)
+
+
+def search_words(
+    words: Sequence[str], vectors: Vectors, shown: NDArray[np.int8], images: Vectors
+) -> tuple[WordFigures, ...]:
+    """The figures of searches for w words, ``vectors`` (w, dimension), among n images; ``shown``: int8 (n, w)."""
+    if not words:
+        return ()
+    relevant = (shown == RIGHT).T
+    similarity = np.where((shown == NEITHER).T, -np.inf, vectors @ images.T)
+    columns = (precision_at(FIRST_PAGE, similarity, relevant), average_precision(similarity, relevant))
+    return tuple(
+        WordFigures(word, int(count), float(precision), float(average))
+        for word, count, precision, average in zip(words, relevant.sum(axis=1), *columns, strict=True)
+    )
+
+
+def right_tags_among(
+    tags: Vectors, column_of_tag: Mapping[int, int], shown: NDArray[np.int8], images: Vectors
+) -> dict[int, float]:
+    """The share of images with a right word among their first k tags, for each k of ``TAGS``.
+
+    ``column_of_tag``: where the words of ``shown``, int8 (images, words), stand among the tags; others are wrong.
+    """
+    right = np.zeros((len(images), len(tags)), dtype=np.bool_)
+    for tag, column in column_of_tag.items():
+        right[:, tag] = shown[:, column] == RIGHT
+    nearest = np.concatenate([found for found, _ in nearest_tags(images, tags, max(TAGS))])
+    hits = np.take_along_axis(right, nearest, axis=1)
+    return {k: float(hits[:, :k].any(axis=1).mean()) for k in TAGS}
