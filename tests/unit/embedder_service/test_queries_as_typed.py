@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedder_service.errors import EmptyQuery, InvalidWeight, QueryError, QueryTooLong, UnknownWords
@@ -298,6 +298,7 @@ TYPED = st.one_of(
 )
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(TYPED)
 def test_whatever_is_typed_gives_a_vector_or_a_query_error(query: str) -> None:
     found: TextVector | None = None
@@ -308,6 +309,7 @@ def test_whatever_is_typed_gives_a_vector_or_a_query_error(query: str) -> None:
         assert all(term.weight and term.words for term in found.understood)
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(st.text(max_size=60))
 def test_characters_are_normalized_once_for_all(text: str) -> None:
     assert normalize(normalize(text)) == normalize(text)
@@ -319,6 +321,7 @@ words = st.lists(st.sampled_from(THINGS), min_size=1, max_size=6, unique=True).f
 fillers = st.sampled_from([*sorted(FUNCTION_WORDS - {"without"}), "THE", "Of"])
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(words, st.data())
 def test_function_words_and_a_carrier_change_nothing(chosen: list[str], data: st.DataObject) -> None:
     typed = list(itertools.chain(*((*data.draw(st.lists(fillers, max_size=3)), word) for word in chosen)))
@@ -326,6 +329,7 @@ def test_function_words_and_a_carrier_change_nothing(chosen: list[str], data: st
     assert same(f"{carrier} {' '.join(typed)}", " ".join(chosen))
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(words, st.data())
 def test_the_order_of_terms_does_not_matter(chosen: list[str], data: st.DataObject) -> None:
     terms = [word + data.draw(st.sampled_from(["", "^2", "^0.3"])) for word in chosen]
@@ -333,6 +337,7 @@ def test_the_order_of_terms_does_not_matter(chosen: list[str], data: st.DataObje
     assert same(" ".join(terms), " ".join(data.draw(st.permutations(terms))))
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(words, st.sampled_from(DECORATIONS))
 def test_a_decorated_word_among_others_is_that_word(chosen: list[str], decoration: str) -> None:
     *others, last = chosen

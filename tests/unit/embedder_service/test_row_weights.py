@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedder_service.text import row_weights
@@ -16,6 +16,7 @@ from tests.unit.embedder_service.made_up_vocabulary import made_up
 WORDS = ("dog", "cat", "house", "sea")
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(st.integers(1, 2_000), st.floats(1e-6, 1e3))
 def test_weights_rise_with_the_rank_and_are_what_the_paper_says(count: int, a: float) -> None:
     weights = sif_weights(count, a)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedder_service.bundle.reading import WordTable
@@ -142,6 +142,7 @@ def test_the_size_of_weights_does_not_matter(weight: float) -> None:
     np.testing.assert_allclose(embed_terms(terms, VOCABULARY).vector, embed("dog -cat^0.5").vector, atol=1e-6)
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(st.text(max_size=60))
 def test_any_text_gives_a_unit_vector_or_a_query_error(query: str) -> None:
     try:
