@@ -23,6 +23,7 @@ from gateway.collection_switch import CollectionSwitch
 from gateway.collection_writes import CollectionWrites
 from gateway.dependency_health import follow_health
 from gateway.embedder_client import EmbedderClient
+from gateway.embedding import Model
 from gateway.errors import GatewayError
 from gateway.gallery import Gallery
 from gateway.gallery_servicer import GalleryServicer
@@ -95,7 +96,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                 for each in (
                     follow_health(embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness),
                     follow_health(index_channel, _INDEX, Need.INDEX, readiness),
-                    _prepare_gallery(collections, readiness),
+                    _prepare_gallery(collections, models, readiness),
                     words.keep_filled(),
                     switch.keep_switching(),
                     Sweeper(index, blobs, collections, placements).keep_sweeping(),
@@ -122,13 +123,26 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                 task.cancel()
 
 
-async def _prepare_gallery(collections: ImageCollections, readiness: Readiness) -> None:
-    """Creates the default collection as soon as the embedder and the index answer."""
+async def _prepare_gallery(collections: ImageCollections, models: ModelCatalog, readiness: Readiness) -> None:
+    """Creates the default collection as soon as the embedder and the index answer; tells which have another model."""
     while True:
         try:
             await collections.ensure_default()
+            await _tell_of_other_models(collections, await models.serving())
         except (GatewayError, TimeoutError) as error:
             log.info("waiting for the embedder and the index", error=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             return await readiness.set(Need.GALLERY, True)
+
+
+async def _tell_of_other_models(collections: ImageCollections, serving: Model) -> None:
+    """Says what becomes of images that were embedded before another model became the one that serves."""
+    if others := [each for each in await collections.list_all() if each.model_id != serving.id]:
+        log.info(
+            "these collections keep the model that embedded their images; to embed them anew with the one that serves: "
+            f"semsearch model activate {serving.id.partition('@')[0]}",
+            collections=[each.id for each in others],
+            models=sorted({each.model_id for each in others}),
+            serving=serving.id,
+        )

@@ -133,8 +133,13 @@ def install_package(site: Path, *, version: str = VERSION, seed: int = 0) -> Pat
     return file
 
 
-def write_packaged_recipe(recipes: Path, package_file: Path, words_of: Path, *, name: str = "packaged") -> Path:
-    """Writes the recipe `recipes / name`; what it makes has the words of the bundle `words_of`, and no .keras file."""
+def write_packaged_recipe(
+    recipes: Path, package_file: Path, words_of: Path, *, name: str = "packaged", with_words: bool = False
+) -> Path:
+    """Writes the recipe `recipes / name`; what it makes has the words of the bundle `words_of`, and no .keras file.
+
+    The words are left out of the recipe unless it is to be `with_words`.
+    """
     folder = recipes.parent / f"made-{name}"
     folder.mkdir()
     pixels = np.random.default_rng(1).integers(0, 256, (8, INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
@@ -151,5 +156,11 @@ def write_packaged_recipe(recipes: Path, package_file: Path, words_of: Path, *, 
     write_bundle(name, content, manifest, folder / "bundle")
     size = package_file.stat().st_size
     filled = FilledFile(backbone.name, template.name, PACKAGE, VERSION, PACKAGE_FILE, size, sha256(package_file))
-    write_recipe(folder / "bundle", recipes / name, {}, words_from=words.manifest.id, filled={template: filled})
+    write_recipe(
+        folder / "bundle",
+        recipes / name,
+        {},
+        words_from="" if with_words else words.manifest.id,
+        filled={template: filled},
+    )
     return recipes / name
