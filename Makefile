@@ -21,10 +21,10 @@ STUBS := generated/protos.binpb
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 
-.PHONY: help setup run-all bench bench-index bench-train bench-setup starter-setup starter protos test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench bench-index bench-train bench-activation bench-setup starter-setup starter protos test lint types format grpcurl lock clean
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make the environment: .venv, the locked dependencies, the generated code, the semsearch command
 
@@ -62,6 +62,9 @@ bench-index: bench-setup ## Measure vector indexes side by side, ours and others
 
 bench-train: setup ## Measure training, pictures to bundle, against features anew in every epoch: PHOTOS=folder
 	@$(BIN)/python -m benchmarks.training $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+bench-activation: setup ## Measure a switch to a model of many words, beside searches: WORDS=400000
+	@$(BIN)/python -m benchmarks.activation $(if $(WORDS),--words '$(WORDS)')
 
 starter-setup: $(STARTER_DEPENDENCIES) ## Install what only making the starter needs
 

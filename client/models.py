@@ -63,6 +63,13 @@ class ModelCalls(Connection):
             with self.translated_errors():
                 for response in call:
                     model = translate.model(response.model) if response.HasField("model") else None
-                    yield SwitchProgress(response.images_done, response.images_total, response.images_failed, model)
+                    yield SwitchProgress(
+                        response.images_done,
+                        response.images_total,
+                        response.images_failed,
+                        model,
+                        response.words_done,
+                        response.words_total,
+                    )
         finally:
             call.cancel()

@@ -167,9 +167,14 @@ class PullProgress:
 
 @dataclass(frozen=True)
 class SwitchProgress:
-    """How many images the new model has embedded, and how many it cannot; `model` is None until it serves."""
+    """How many words of the new model are indexed, and how many images it has embedded, or cannot.
+
+    `model` is None until it serves.
+    """
 
     images_done: int
     images_total: int
     images_failed: int
     model: Model | None = None
+    words_done: int = 0
+    words_total: int = 0

@@ -68,8 +68,8 @@ class EmbedderClient:
         with calls_to(_SERVICE):
             stream = self._stub.StreamWords(request, timeout=_STREAM_WORDS_SECONDS)
             async for response in stream:
-                words = (Word(each.text, _vector(each.vector), each.rank, each.taggable) for each in response.words)
-                yield Words(response.model_id, tuple(words))
+                words = tuple(Word(each.text, each.rank, each.taggable) for each in response.words)
+                yield Words(words, np.frombuffer(response.vectors, dtype="<f4").reshape(len(words), -1))
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
         """Returns a model."""

@@ -181,17 +181,16 @@ class Word:
     """A word of the vocabulary; rank 0 is the most frequent one."""
 
     text: str
-    vector: Vector
     rank: int
     taggable: bool
 
 
 @dataclass(frozen=True)
 class Words:
-    """The next words of a vocabulary, in the order of their rank, and the model whose vocabulary it is."""
+    """The next words of a vocabulary, in the order of their rank, and their vectors: float32 (words, dimension)."""
 
-    model_id: str
     words: tuple[Word, ...]
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

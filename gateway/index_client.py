@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
+from typing import Any, cast
 
 import grpc.aio
 import numpy as np
@@ -20,6 +23,10 @@ from gateway.vector_index import IndexInfo, Item, Neighbor, NewIndex, Position
 
 _SERVICE = "index"
 _LIST_PAGE = 1_000
+# A large vocabulary, at the pace at which the index writes it.
+_LOAD_SECONDS = 1_800.0
+# The index's canonical text.
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 # Segments of a million items take minutes.
 _OPTIMIZE_SECONDS = 3_600.0
 
@@ -71,6 +78,25 @@ class IndexClient:
         request = pb.UpsertItemsRequest(index=name, model_id=model_id, items=[_item_message(item) for item in items])
         with calls_to(_SERVICE):
             await self._stub.UpsertItems(iter([request]))
+
+    async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
+        """Adds or replaces batches of items with vectors; see `VectorIndex.load`."""
+        call = None
+        try:
+            with calls_to(_SERVICE):
+                async for items in batches:
+                    call = call or self._stub.UpsertItems(timeout=_LOAD_SECONDS)
+                    # On a thread, so that searches do not wait for it.
+                    await call.write(await asyncio.to_thread(_load_message, name, model_id, items))
+                if call is not None:
+                    await call.done_writing()
+                    await call
+        except asyncio.InvalidStateError:  # the index has ended the call, and its answer says why
+            with calls_to(_SERVICE):
+                await cast("grpc.aio.StreamUnaryCall[Any, Any]", call)
+        finally:
+            if call is not None:
+                call.cancel()
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
         """Deletes items and returns the ids that there were none of."""
@@ -161,6 +187,17 @@ def _info(index: pb.Index) -> IndexInfo:
 def _item_message(item: Item) -> pb.Item:
     vector = [] if item.vector is None else item.vector.tolist()
     return pb.Item(id=item.id, vector=vector, attributes=to_struct(item.attributes))
+
+
+def _load_message(name: str, model_id: str, items: Sequence[Item]) -> pb.UpsertItemsRequest:
+    vectors = np.stack([item.vector for item in items if item.vector is not None])
+    return pb.UpsertItemsRequest(
+        index=name,
+        model_id=model_id,
+        items=[pb.Item(id=item.id, attributes_json=_JSON.encode(item.attributes)) for item in items],
+        vectors=vectors.astype("<f4").tobytes(),
+        bulk=True,
+    )
 
 
 def _item(item: pb.Item) -> Item:

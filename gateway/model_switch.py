@@ -1,7 +1,8 @@
 """Switches the whole suite to another model.
 
 1. A file names the target (`switch_state.py`): the commit point of the request. From here on a restart goes on.
-2. The words of the target are indexed.
+2. The words of the target are indexed. The index folds them into segments by itself, which nobody waits for: of a large
+   vocabulary that takes longer than all the rest, and until then it compares a query with each word.
 3. The collections of other models are moved, one after the other, each at a commit point of its own
    (`collection_switch.py`). Each is searched with its own model all the while.
 4. The embedder is told: the target serves where a call names no model, and new collections are of it.
@@ -138,8 +139,7 @@ class ModelSwitch:
         log.info("switching to another model", model=run.target)
         model, _ = await self._embedder.get_model(run.target)
         await self._others(run)
-        await self._words.fill(model)
-        await self._words.fold(model)
+        await self._words.fill(model, lambda done: run.count_words(done, model.word_count))
         await self._move_collections(run, model)
         model = await self._embedder.activate_model(model.id)
         await self._words.activate(model)

@@ -13,12 +13,14 @@ from gateway.index_copy import Tally
 
 @dataclass(frozen=True)
 class SwitchProgress:
-    """How far a switch is, over all collections; `model` is None until it is done."""
+    """How far a switch is: the words, then the images of all collections; `model` is None until it is done."""
 
     images_done: int
     images_total: int
     images_failed: int
     model: Model | None = None
+    words_done: int = 0
+    words_total: int = 0
 
 
 class SwitchRun:
@@ -29,6 +31,7 @@ class SwitchRun:
         self._tallies: dict[str, Tally] = {}
         self._model: Model | None = None
         self._error: GatewayError | None = None
+        self._words_done = self._words_total = 0
         self._changed = asyncio.Event()
 
     @property
@@ -39,6 +42,11 @@ class SwitchRun:
     def count(self, collections: Mapping[str, Tally]) -> None:
         """Takes over which collections there are; those that were counted before keep their tallies."""
         self._tallies = {name: self._tallies.get(name, tally) for name, tally in collections.items()}
+        self.tell()
+
+    def count_words(self, done: int, total: int) -> None:
+        """Takes over how many words of the model's vocabulary are indexed."""
+        self._words_done, self._words_total = done, total
         self.tell()
 
     def tally(self, collection: str) -> Tally:
@@ -81,4 +89,6 @@ class SwitchRun:
             sum(each.total for each in tallies),
             sum(each.failed for each in tallies),
             self._model,
+            self._words_done,
+            self._words_total,
         )

@@ -257,6 +257,8 @@ def switch_message(progress: SwitchProgress) -> model_service_pb2.ActivateModelR
         images_done=progress.images_done,
         images_total=progress.images_total,
         images_failed=progress.images_failed,
+        words_done=progress.words_done,
+        words_total=progress.words_total,
         model=model_message(progress.model) if progress.model else None,
     )
 

@@ -5,7 +5,7 @@ A name may always be an alias, unless it says otherwise. Distances are angular, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -105,6 +105,14 @@ class VectorIndex(Protocol):
 
     async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
         """Adds or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
+
+    async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
+        """Adds or replaces batches of items with vectors, one after the other; all are on disk when it returns.
+
+        For items by the hundred thousand: while one batch is written, the next is read. Each is of 1 to
+        `MAX_ITEMS_A_CALL`, all or none, and the index is folded into segments at the end only. Whole numbers among
+        the attributes must be `int`. What was written stays where a batch cannot be had; the error of that is raised.
+        """
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
         """Deletes items and returns the ids that there were none of."""

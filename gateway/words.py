@@ -1,9 +1,9 @@
 """The words indexes: the vocabulary of each model in use, filled by the gateway, once for each model.
 
 1. The index `words-<model's hash>` is created; it may be there from a run that broke off.
-2. Words are added in the order of their rank, message by message, each on disk before the next. As many items as the
-   index has, so many words at least are in it: that is where a broken run goes on. (It is not an exact place, because
-   a few words are left out, see below; adding a word again changes nothing.)
+2. Words are added in the order of their rank, message by message; while the index writes some, the next are read. As
+   many items as the index has, so many words at least are in it: that is where a broken run goes on. (It is not an
+   exact place, because a few words are left out, see below; adding a word again changes nothing.)
 3. The alias `words.<model's hash>` is set: the commit point. From here on the model's words are searched.
 4. The index is folded into segments.
 
@@ -16,13 +16,13 @@ An item's id is the word itself, its attributes are `rank` and `taggable`. Words
 from __future__ import annotations
 
 import asyncio
-import unicodedata
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 
 import structlog
 
-from gateway.embedding import Embedder, Model, Vector, Word, short_hash
+from gateway.embedding import Embedder, Model, Vector, Words, short_hash
 from gateway.errors import GatewayError, IndexExists, IndexNotFound, Refused, WordsNotReady
 from gateway.filters import Condition, Equals, Filter
 from gateway.models import ModelCatalog
@@ -32,6 +32,10 @@ from gateway.vector_index import Item, Neighbor, NewIndex, Position, VectorIndex
 ALIAS = "words"
 _TAGGABLE = Filter(must=(Condition("taggable", Equals(True)),))
 _RETRY_SECONDS = 1.0
+_MAX_ID_BYTES = 512
+_NOT_IN_IDS = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
+
+Told = Callable[[int], None]
 
 log = structlog.get_logger(__name__)
 
@@ -94,12 +98,13 @@ class WordsIndex:
             self._more.set()
             raise WordsNotReady from error
 
-    async def fill(self, model: Model) -> None:
-        """Fills the index of a model, if it is not filled."""
+    async def fill(self, model: Model, told: Told = lambda _: None) -> None:
+        """Fills the index of a model, if it is not filled; ``told`` hears how many of its words are there."""
         async with self._filling:
             if not await self.is_filled(model.id):
-                await self._add_words(_name_of(model.id), model)
+                await self._add_words(_name_of(model.id), model, told)
                 await self._index.set_alias(_alias_of(model.id), _name_of(model.id))
+        told(model.word_count)
 
     async def fold(self, model: Model) -> None:
         """Folds the index of a model, which is filled, into segments."""
@@ -141,7 +146,7 @@ class WordsIndex:
             log.warning("the words of a model cannot be had", model=model_id, error=str(error))
         self._wanted.discard(model_id)
 
-    async def _add_words(self, name: str, model: Model) -> None:
+    async def _add_words(self, name: str, model: Model, told: Told) -> None:
         with suppress(IndexExists):
             await self._index.create(
                 NewIndex(
@@ -154,10 +159,16 @@ class WordsIndex:
             )
         skip = (await self._index.get(name)).item_count
         log.info("filling the words index", index=name, words=model.word_count, already=skip)
-        async for batch in self._embedder.stream_words(skip, model.id):
-            if items := [_item(word) for word in batch.words if _can_be_id(word.text)]:
-                await self._index.upsert(name, batch.model_id, items)
+        await self._index.load(name, model.id, self._batches(skip, model.id, told))
         log.info("filled the words index", index=name)
+
+    async def _batches(self, skip: int, model_id: str, told: Told) -> AsyncIterator[list[Item]]:
+        told(skip)
+        async for batch in self._embedder.stream_words(skip, model_id):
+            # On a thread, so that searches do not wait for it.
+            if items := await asyncio.to_thread(_items, batch):
+                yield items
+            told(batch.words[-1].rank + 1)
 
 
 def _name_of(model_id: str) -> str:
@@ -168,11 +179,13 @@ def _alias_of(model_id: str) -> str:
     return f"{ALIAS}.{short_hash(model_id)}"
 
 
-def _item(word: Word) -> Item:
-    return Item(word.text, {"rank": float(word.rank), "taggable": word.taggable}, word.vector)
+def _items(batch: Words) -> list[Item]:
+    return [
+        Item(word.text, {"rank": word.rank, "taggable": word.taggable}, vector)
+        for word, vector in zip(batch.words, batch.vectors, strict=True)
+        if _can_be_id(word.text)
+    ]
 
 
 def _can_be_id(word: str) -> bool:
-    return 0 < len(word.encode()) <= 512 and not any(
-        char in "/\\" or unicodedata.category(char) == "Cc" for char in word
-    )
+    return 0 < len(word.encode()) <= _MAX_ID_BYTES and not _NOT_IN_IDS.search(word)

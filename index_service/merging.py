@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 # After a merge that failed, so that a full disk is not written to again and again.
 _RETRY_SECONDS = 60.0
+# Live rows lie in memory; beyond so much they are folded even while many are being written.
+_MOST_HELD_BYTES = 2**29
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ class Merger:
         # Apart, so that a commit that asks for a merge does not wait for a manifest to be synced.
         self._commit_lock = threading.Lock()
         self._queued = False
+        self._holding = 0
         self._closed = False
         self._not_before = 0.0
 
@@ -130,10 +133,28 @@ class Merger:
         with self._lock:
             if self._queued or self._closed or time.monotonic() < self._not_before:
                 return
+            if self._holding and not anyway and self._published.newest.live.vectors.nbytes < _MOST_HELD_BYTES:
+                return
             if not anyway and plan(self._published.newest, self._thresholds) is None:
                 return
             self._queued = True
         self._executor.submit(self._in_background, anyway=anyway)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Starts no merge meanwhile, unless live rows fill the memory, and considers one at the end.
+
+        Rows that are written at once would be folded again and again: 400,000 of them in five merges, the last of which
+        does the work of all.
+        """
+        with self._lock:
+            self._holding += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holding -= 1
+            self.consider()
 
     def fold_all(self, progress: Progress) -> Future[None]:
         """Folds everything into one segment; `progress` is called with the rows that are done and all rows.

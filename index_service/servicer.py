@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -78,24 +78,13 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         self, request_iterator: AsyncIterator[pb.UpsertItemsRequest], context: Context
     ) -> pb.UpsertItemsResponse:
         """Adds or replaces items, message by message."""
-        opened: tuple[pb.UpsertItemsRequest, VectorIndex] | None = None
-        in_flight: deque[asyncio.Future[Written]] = deque()
-        count = 0
-        async for message in request_iterator:
-            if opened is None:
-                opened = message, self._find(message.index, "index")
-                opened[1].check_model(message.model_id)
-            first, index = opened
-            _check_same_stream(first, message)
-            write = await self._on_thread(partial(items.to_upsert, message, index.definition.dimension))
-            in_flight.append(asyncio.wrap_future(index.upsert(write)))
-            if len(in_flight) >= _IN_FLIGHT:
-                count += (await in_flight.popleft()).count
-        if opened is None:
+        first = await anext(aiter(request_iterator), None)
+        if first is None:
             raise InvalidField("index", "is missing: the stream had no message.")
-        for written in await asyncio.gather(*in_flight):
-            count += written.count
-        return pb.UpsertItemsResponse(upserted_count=count)
+        index = self._find(first.index, "index")
+        index.check_model(first.model_id)
+        with index.bulk() if first.bulk else nullcontext():
+            return pb.UpsertItemsResponse(upserted_count=await self._upsert(index, first, request_iterator))
 
     async def DeleteItems(self, request: pb.DeleteItemsRequest, context: Context) -> pb.DeleteItemsResponse:
         """Deletes items."""
@@ -189,6 +178,24 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
                 async for step in found:
                     yield checks.from_step(step, last)
                     last = step if isinstance(step, CheckProgress) else last
+
+    async def _upsert(
+        self, index: VectorIndex, first: pb.UpsertItemsRequest, further: AsyncIterator[pb.UpsertItemsRequest]
+    ) -> int:
+        """Writes the messages of a stream, some at a time, and returns how many items they had."""
+        in_flight: deque[asyncio.Future[Written]] = deque()
+        count = 0
+        message: pb.UpsertItemsRequest | None = first
+        while message is not None:
+            _check_same_stream(first, message)
+            write = await self._on_thread(partial(items.to_upsert, message, index.definition.dimension))
+            in_flight.append(asyncio.wrap_future(index.upsert(write)))
+            if len(in_flight) >= _IN_FLIGHT:
+                count += (await in_flight.popleft()).count
+            message = await anext(further, None)
+        for written in await asyncio.gather(*in_flight):
+            count += written.count
+        return count
 
     async def _fill(
         self, importing: Import, dimension: int, messages: AsyncIterator[pb.ImportIndexRequest]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,6 +156,10 @@ class VectorIndex:
             TooManyWrites, IndexNotFound: the write was not taken on.
         """
         return self._commits.submit(write)
+
+    def bulk(self) -> AbstractContextManager[None]:
+        """Holds merges back while many items are written, and lets them go on at the end; see `Merger.held`."""
+        return self._merger.held()
 
     def delete(self, write: Delete) -> Future[Written]:
         """Deletes items; the future is done when that is on disk and they are no longer found. Raises as `upsert`."""

@@ -87,10 +87,12 @@ def activate(
     last: SwitchProgress | None = None
     try:
         with SemsearchClient(server) as client, progress_bar(output.messages, disable=as_json) as progress:
-            task = progress.add_task("embedding", total=None)
+            words = progress.add_task("words", total=None)
+            task = progress.add_task("images", total=None)
             for last in client.activate_model(model_id):
                 if as_json:
                     output.line(last)
+                progress.update(words, completed=last.words_done, total=last.words_total or None)
                 progress.update(task, completed=last.images_done + last.images_failed, total=last.images_total)
     except KeyboardInterrupt:
         if last is not None:

@@ -10,7 +10,7 @@ from semsearch.index.v1 import index_service_pb2 as pb
 
 from index_service.errors import DimensionMismatch, InvalidId, InvalidVector
 from index_service.reads import StoredItem
-from index_service.translate.structs import attributes_json, attributes_struct
+from index_service.translate.structs import attributes_json, attributes_struct, canonical_json
 from index_service.vectors import NoDirection, Vectors, unit
 from index_service.writes import Delete, NewItem, Upsert
 from serving.errors import InvalidField
@@ -28,20 +28,10 @@ def to_upsert(message: pb.UpsertItemsRequest, dimension: int) -> Upsert:
         InvalidId, DimensionMismatch, InvalidVector: an item breaks the rules.
     """
     _check_count(len(message.items), "items")
-    numbers = [number for number, item in enumerate(message.items) if item.vector]
-    rows = to_vectors(
-        [message.items[number].vector for number in numbers],
-        dimension,
-        [f"items[{number}].vector" for number in numbers],
-    )
-    vectors = dict(zip(numbers, rows, strict=True))
+    vectors = _packed_vectors(message, dimension) if message.vectors else _own_vectors(message, dimension)
     return Upsert(
         tuple(
-            NewItem(
-                to_id(item.id, f"items[{number}].id"),
-                attributes_json(item.attributes, f"items[{number}].attributes"),
-                vectors.get(number),
-            )
+            NewItem(to_id(item.id, f"items[{number}].id"), _attributes(item, number), vectors.get(number))
             for number, item in enumerate(message.items)
         )
     )
@@ -91,6 +81,42 @@ def to_vectors(vectors: Sequence[Sequence[float]], dimension: int, fields: Seque
         return unit(np.array(vectors, dtype=np.float32).reshape(-1, dimension))
     except NoDirection as error:
         raise InvalidVector(fields[error.row], error.problem) from error
+
+
+def _own_vectors(message: pb.UpsertItemsRequest, dimension: int) -> dict[int, Vectors]:
+    """Returns the vectors that items have themselves, by the items' numbers."""
+    numbers = [number for number, item in enumerate(message.items) if item.vector]
+    rows = to_vectors(
+        [message.items[number].vector for number in numbers],
+        dimension,
+        [f"items[{number}].vector" for number in numbers],
+    )
+    return dict(zip(numbers, rows, strict=True))
+
+
+def _packed_vectors(message: pb.UpsertItemsRequest, dimension: int) -> dict[int, Vectors]:
+    """Returns the vectors that the message has for all of its items, by the items' numbers."""
+    count = len(message.items)
+    if len(message.vectors) != 4 * dimension * count:
+        raise InvalidField(
+            "vectors",
+            f"must have {4 * dimension * count:,} bytes, for {count:,} items of {dimension:,} float32 each; there were "
+            f"{len(message.vectors):,}.",
+        )
+    if any(item.vector for item in message.items):
+        raise InvalidField("vectors", "cannot stand beside an item that has a vector itself.")
+    try:
+        return dict(enumerate(unit(np.frombuffer(message.vectors, dtype="<f4").reshape(count, dimension))))
+    except NoDirection as error:
+        raise InvalidVector(f"vectors[{error.row}]", error.problem) from error
+
+
+def _attributes(item: pb.Item, number: int) -> str:
+    if not item.attributes_json:
+        return attributes_json(item.attributes, f"items[{number}].attributes")
+    if item.HasField("attributes"):
+        raise InvalidField(f"items[{number}].attributes_json", "cannot stand beside attributes.")
+    return canonical_json(item.attributes_json, f"items[{number}].attributes_json")
 
 
 def from_item(item: StoredItem) -> pb.Item:

@@ -14,6 +14,7 @@ from index_service.attributes import (
     Scalar,
     canonical_number,
     from_json,
+    is_canonical,
     select,
     to_json,
 )
@@ -31,9 +32,29 @@ def attributes_json(struct: Struct, field: str) -> str:
     if not struct.fields:
         return "{}"
     text = to_json(_object(struct, field, 1))
+    _check_size(text, field)
+    return text
+
+
+def canonical_json(text: str, field: str) -> str:
+    """Returns canonical JSON as it came.
+
+    Raises:
+        InvalidField: it is not canonical, not an object, nested too deep, or too large.
+    """
+    _check_size(text, field)
+    if not is_canonical(text):
+        raise InvalidField(
+            field,
+            "is not an object in canonical JSON: without spaces, characters as they are, whole numbers without a "
+            f"fraction, at most {MAX_DEPTH} levels deep.",
+        )
+    return text
+
+
+def _check_size(text: str, field: str) -> None:
     if len(text) > MAX_ATTRIBUTES_BYTES or len(text.encode()) > MAX_ATTRIBUTES_BYTES:
         raise InvalidField(field, f"are more than {MAX_ATTRIBUTES_BYTES} bytes as JSON; keep large things elsewhere.")
-    return text
 
 
 def attributes_struct(text: str, paths: Sequence[AttributePath] | None) -> Struct:

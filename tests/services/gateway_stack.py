@@ -104,11 +104,9 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
     ) -> AsyncIterator[pb.StreamWordsResponse]:
         async for batch in self.embedder.stream_words(request.skip, request.model_id):
             yield pb.StreamWordsResponse(
-                model_id=batch.model_id,
-                words=[
-                    pb.Word(text=word.text, vector=word.vector.tolist(), rank=word.rank, taggable=word.taggable)
-                    for word in batch.words
-                ],
+                model_id=request.model_id,
+                words=[pb.Word(text=word.text, rank=word.rank, taggable=word.taggable) for word in batch.words],
+                vectors=batch.vectors.astype("<f4").tobytes(),
             )
             await self.words_may_flow.wait()
 

@@ -265,12 +265,15 @@ def test_a_stream_that_is_cancelled_leaves_the_service_well(service: EmbedderPro
     assert "internal error" not in "".join(service.lines)
 
 
-def test_the_vocabulary_comes_in_order_and_can_be_gone_on_with(service: EmbedderProcess) -> None:
-    words = [word for part in service.stub.StreamWords(pb.StreamWordsRequest()) for word in part.words]
+def test_the_vocabulary_comes_in_order_and_can_be_gone_on_with(service: EmbedderProcess, bundle: Path) -> None:
+    parts = list(service.stub.StreamWords(pb.StreamWordsRequest()))
+    words = [word for part in parts for word in part.words]
     assert [word.text for word in words] == list(WORDS)
     assert [word.rank for word in words] == list(range(len(WORDS)))
     assert {word.text for word in words if not word.taggable} == {"the", "and", "said", "red"}
-    np.testing.assert_allclose(np.linalg.norm([word.vector for word in words], axis=1), 1, atol=1e-6)
+    vectors = np.frombuffer(b"".join(part.vectors for part in parts), "<f4").reshape(len(words), -1)
+    np.testing.assert_allclose(vectors, open_bundle(bundle).words.vectors.astype(np.float32), atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     rest = [word for part in service.stub.StreamWords(pb.StreamWordsRequest(skip=20)) for word in part.words]
     assert rest == words[20:]
     assert not list(service.stub.StreamWords(pb.StreamWordsRequest(skip=1_000_000)))

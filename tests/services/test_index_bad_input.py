@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
@@ -94,6 +95,14 @@ def deep_attributes(depth: int) -> pb.Item:
     return pb.Item(id="a", vector=X, attributes=struct)
 
 
+def packed(*rows: list[float], items: int = 2, **fields: object) -> Call:
+    """Vectors beside the items, not in them."""
+    content = np.array(rows, dtype="<f4").tobytes()
+    given = [pb.Item(id=f"p{number}", **fields) for number in range(items)]
+    request = pb.UpsertItemsRequest(index="items", model_id="m", items=given, vectors=content)
+    return lambda stub: stub.UpsertItems(iter([request]))
+
+
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
     # vectors
@@ -102,6 +111,34 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
     "nan": (upsert(item("a", X), item("b", [math.nan, 1, 0])), INVALID, "INVALID_VECTOR", "items[1].vector"),
     "infinite": (upsert(item("a", [math.inf, 1, 0])), INVALID, "INVALID_VECTOR", "items[0].vector"),
     "zero": (upsert(item("a", [0, 0, 0])), INVALID, "INVALID_VECTOR", "items[0].vector"),
+    "packed, one too few": (packed(X), INVALID, "INVALID_FIELD", "vectors"),
+    "packed, one too many": (packed(X, X, X), INVALID, "INVALID_FIELD", "vectors"),
+    "packed nan": (packed(X, [math.nan, 1, 0]), INVALID, "INVALID_VECTOR", "vectors[1]"),
+    "packed zero": (packed([0, 0, 0], X), INVALID, "INVALID_VECTOR", "vectors[0]"),
+    "packed and own": (packed(X, X, vector=X), INVALID, "INVALID_FIELD", "vectors"),
+    "attributes twice": (
+        packed(X, X, attributes=Struct(fields={"n": Value(number_value=1)}), attributes_json="{}"),
+        INVALID,
+        "INVALID_FIELD",
+        "items[0].attributes_json",
+    ),
+    **{
+        f"attributes {text[:20]}": (
+            packed(X, X, attributes_json=text),
+            INVALID,
+            "INVALID_FIELD",
+            "items[0].attributes_json",
+        )
+        for text in (
+            "{",
+            "[]",
+            '{"a": 1}',
+            '{"a":1.0}',
+            '{"a":NaN}',
+            '{"a":' * 17 + "1" + "}" * 17,
+            f'{{"a":"{"x" * 65536}"}}',
+        )
+    },
     "query too long": (search(queries=[query([*X, 1])]), INVALID, "DIMENSION_MISMATCH", "queries[0].vector"),
     "query empty": (search(queries=[query([])]), INVALID, "DIMENSION_MISMATCH", "queries[0].vector"),
     "query nan": (search(queries=[query(X), query([math.nan, 1, 0])]), INVALID, "INVALID_VECTOR", "queries[1].vector"),

@@ -348,3 +348,30 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         page = second.stub.ListItems(pb.ListItemsRequest(index="current", page_size=3, page_token=token))
         assert [each.id for each in page.items] == ["11", "12", "13"]  # 3 is deleted
         assert second.stop() == 0
+
+
+def test_packed_items_are_the_same_as_those_that_hold_their_vectors(service: IndexProcess) -> None:
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(50, 3)).astype(np.float32)
+    ids = [f"word {number}" for number in range(50)]
+    own = [
+        item(each, row.tolist(), rank=number, ok=number % 2 == 0)
+        for number, (each, row) in enumerate(zip(ids, vectors, strict=True))
+    ]
+    texts = [f'{{"ok":{str(number % 2 == 0).lower()},"rank":{number}}}' for number in range(50)]
+    packed = [pb.Item(id=each, attributes_json=text) for each, text in zip(ids, texts, strict=True)]
+    for name in ("own", "packed"):
+        service.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name=name, dimension=3, model_id="m")))
+    upsert(service, "own", *own)
+    halves = [
+        pb.UpsertItemsRequest(
+            index="packed", model_id="m", items=packed[part], vectors=vectors[part].astype("<f4").tobytes(), bulk=True
+        )
+        for part in (slice(20), slice(20, 50))
+    ]
+    assert service.stub.UpsertItems(iter(halves)).upserted_count == 50
+    read = [
+        service.stub.GetItems(pb.GetItemsRequest(index=name, ids=ids, include_vectors=True)).items
+        for name in ("own", "packed")
+    ]
+    assert read[0] == read[1]

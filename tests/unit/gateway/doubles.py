@@ -154,7 +154,7 @@ class ColorEmbedder:
             if self.break_words_after is not None and rank >= self.break_words_after:
                 raise Refused(refusal("INTERNAL", "the stream broke off"))
             self.words_sent += 1
-            yield Words(model.id, (Word(text, self.vector(color, model.id), rank, text not in UNTAGGABLE),))
+            yield Words((Word(text, rank, text not in UNTAGGABLE),), self.vector(color, model.id)[None])
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
         return replace(self._find(model_id), active=model_id in ("", self.model.id)), self.limits
@@ -265,6 +265,10 @@ class MemoryIndex:
             raise AssertionError(f"{name} is an alias")
         assert name not in self.aliases.values(), "an alias names it"
         return len(self.indexes.pop(name).items)
+
+    async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
+        async for items in batches:
+            await self.upsert(name, model_id, items)
 
     async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
         self.before_upsert()

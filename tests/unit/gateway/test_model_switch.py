@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -19,6 +19,7 @@ from gateway.errors import (
 from gateway.image_collections import ORPHAN_AGE
 from gateway.ingest_plan import Upload
 from gateway.switch_run import SwitchProgress
+from gateway.vector_index import Item
 from tests.unit.gateway.core import Core, until, upload
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, picture, sha256
 from tests.unit.gateway.switching import (
@@ -32,6 +33,7 @@ from tests.unit.gateway.switching import (
     vectors_are_of,
 )
 
+WORDS = (OTHER_MODEL.word_count, OTHER_MODEL.word_count)
 THIRD_MODEL = replace(MODEL, id="another@sha256:cccccccccccc")
 
 
@@ -59,11 +61,28 @@ async def test_every_collection_gets_the_models_vectors_and_keeps_everything_els
         assert await gallery.gallery.list_page(name, 100, "", None) == images_before, "order and times too"
     assert await gallery.collections.list_all() == described
     await answers_rightly(gallery)
-    assert steps[-1] == SwitchProgress(8, 8, 0, replace(OTHER_MODEL, active=True))
+    assert steps[-1] == SwitchProgress(8, 8, 0, replace(OTHER_MODEL, active=True), *WORDS)
     assert [step.model for step in steps[:-1]] == [None] * (len(steps) - 1)
     done = [step.images_done for step in steps]
     assert done == sorted(done)
     assert {step.images_total for step in steps} == {8}
+
+
+async def test_who_watches_sees_the_words_come_in_before_the_images(gallery: Core) -> None:
+    original = gallery.index.upsert
+
+    async def slow(name: str, model_id: str, items: Sequence[Item]) -> None:
+        await asyncio.sleep(0)  # whoever watches is told meanwhile
+        await original(name, model_id, items)
+
+    gallery.index.upsert = slow  # type: ignore[method-assign]
+    async with switching(gallery):
+        watched = await activate(gallery)
+    words = [step.words_done for step in watched]
+    assert words == sorted(words)
+    assert len(set(words)) > 3
+    assert watched[-1].words_done == watched[-1].words_total == OTHER_MODEL.word_count
+    assert all(step.images_done == 0 for step in watched if step.words_done < step.words_total)
 
 
 async def test_a_model_that_serves_everywhere_is_active_at_once(gallery: Core) -> None:
@@ -110,7 +129,7 @@ async def test_images_that_cannot_be_embedded_are_left_out_and_stop_nothing(gall
     await gallery.index.upsert("images-gallery", MODEL.id, [replace(blue, attributes=attributes)])
     async with switching(gallery):
         steps = await activate(gallery)
-    assert steps[-1] == SwitchProgress(6, 8, 2, replace(OTHER_MODEL, active=True))
+    assert steps[-1] == SwitchProgress(6, 8, 2, replace(OTHER_MODEL, active=True), *WORDS)
     assert list(await images(gallery)) == [name for name in NAMES if name not in ("green", "blue")]
     is_switched(gallery, "gallery", "other")
     [result] = await gallery.add(upload(1, picture("green"), "green"))

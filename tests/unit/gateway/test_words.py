@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import gateway.words
+from gateway.embedding import Word, Words
 from gateway.errors import WordsNotReady
 from gateway.readiness import Need
 from tests.unit.gateway.core import Core, until
@@ -115,3 +120,13 @@ async def test_only_words_that_can_be_seen_are_tags(core: Core) -> None:
         tags = await core.words.nearest(gray, 3, MODEL.id, taggable=True)
     assert every[0].id == "the"
     assert "the" not in [each.id for each in tags]
+
+
+@given(st.text(max_size=4) | st.sampled_from("/\\\x00\x1f\x20\x7f\x85\x9f\xa0\xad\u2028") | st.just("ü" * 257))
+def test_words_that_no_index_takes_as_ids_are_left_out(word: str) -> None:
+    fits = 0 < len(word.encode()) <= 512 and not any(c in "/\\" or unicodedata.category(c) == "Cc" for c in word)
+    batch = Words((Word(word, 7, True), Word("dog", 8, False)), np.eye(2, 3, dtype=np.float32))
+    items = gateway.words._items(batch)
+    assert [item.id for item in items] == [*([word] if fits else []), "dog"]
+    assert items[-1].attributes == {"rank": 8, "taggable": False}
+    np.testing.assert_array_equal(items[-1].vector, [0, 1, 0])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from index_service import merging
 from index_service.catalog import open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.contract import Progress
@@ -186,3 +187,31 @@ def test_a_background_merge_starts_by_itself(data_folder: Path, stack: ExitStack
     assert not merged.is_set()
     fill(index, 1, first=9)
     assert merged.wait(DEADLINE)
+
+
+def test_rows_that_come_in_bulk_are_folded_once_at_the_end(data_folder: Path, stack: ExitStack) -> None:
+    engine = PausedEngine()
+    thresholds = Thresholds(full_scan_threshold=10)
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, thresholds))
+    index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
+    with index.bulk(), index.bulk():
+        for first in range(0, 100, 20):
+            fill(index, 20, seed=first, first=first)
+        assert not engine.building.is_set()
+    index.optimize(lambda _done, _total: None).result(DEADLINE)
+    assert [each.row_count for each in index.stats().segments] == [100]
+
+
+def test_rows_that_come_in_bulk_are_folded_meanwhile_where_they_fill_the_memory(
+    data_folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "_MOST_HELD_BYTES", 30 * 4 * 4)
+    engine = PausedEngine()
+    thresholds = Thresholds(full_scan_threshold=10)
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, thresholds))
+    index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
+    with index.bulk():
+        fill(index, 20)
+        assert not engine.building.is_set()
+        fill(index, 20, seed=1, first=20)
+        assert engine.building.wait(DEADLINE)

@@ -1,0 +1,61 @@
+"""The three services as processes over a folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Running", "running"]
+
+_READY = re.compile(r'"address": "([^"]+)".*"event": "ready"|"event": "ready".*"address": "([^"]+)"')
+_READY_SECONDS = 600.0
+_STOP_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that answers."""
+
+    process_id: int
+    address: str
+
+    def cpu_seconds(self) -> float:
+        """What it, and the processes that it began and that have ended, have computed so far (Linux)."""
+        fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def running(module: str, data: Path, *flags: str) -> Iterator[Running]:
+    """Starts a service on a data folder, waits until it is ready, and ends it; its log is kept in the folder.
+
+    Raises:
+        RuntimeError: it ended instead of getting ready.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    log = data / f"{module}.log"
+    own = {name: text for name, text in os.environ.items() if not name.startswith("SEMSEARCH_")}
+    command = [sys.executable, "-m", module, "--port=0", "--metrics-port=-1", "--log-format=json", *flags]
+    with log.open("w") as written:
+        process = subprocess.Popen(command, env={**own, "SEMSEARCH_DATA": str(data)}, stderr=written)
+    try:
+        yield Running(process.pid, _address(process, log))
+    finally:
+        process.terminate()
+        process.wait(_STOP_SECONDS)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _READY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if found := _READY.search(log.read_text()):
+            return str(found[1] or found[2])
+        time.sleep(0.01)
+    raise RuntimeError(f"{log.name} tells why the service did not get ready:\n{log.read_text()}")
