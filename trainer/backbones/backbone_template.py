@@ -31,7 +31,7 @@ from trainer.errors import BackboneUnusable
 __all__ = ["PIXEL_MEAN", "PIXEL_SCALE", "make_template"]
 
 PIXEL_MEAN, PIXEL_SCALE = 127, 128
-# Of how many stages the last maps are features too. Earlier maps know of colours, textures and the places of things what
+# Of how many stages the last maps are features too. Earlier maps know of colours, textures and places what
 # the classes do not need: docs/decisions/0017-the-photos-head.md has what they bring.
 _STAGES = 4
 _ALIGNMENT = 16  # of buffers, as LiteRT wants them

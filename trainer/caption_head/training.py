@@ -1,0 +1,249 @@
+"""Trains a caption head.
+
+Three losses are added, all on the vector that is served, the sum of both parts:
+
+    captions   symmetric contrastive loss (Radford et al. 2021): among the pictures of a batch, each caption should find
+               its own, and each picture its caption; the temperature is learned
+    words      a word that captions agree on should be near to the picture, a word of none far from it (logistic loss)
+    pictures   the same for pictures of a closed list of words, such as scenes
+
+and one on the matrix that turns the words: how far it is from a rotation.
+
+Contract: all randomness follows from (seed, epoch, step), and a checkpoint holds every variable, so an interrupted run
+gives the head that an uninterrupted one gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from embedder_service.bundle.reading import WordTable
+from trainer.bundle_evaluation import vocabulary_of
+from trainer.caption_head.network import CaptionHead, Statistics, TrainedHead
+from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
+from trainer.caption_head.settings import CaptionHeadSettings
+from trainer.errors import NotWritten, TrainingDiverged, TrainingSetUnusable
+from trainer.labels.caption_words import RIGHT
+from trainer.runs import Run
+
+__all__ = ["fit_caption_head"]
+
+_TEMPERATURE = 20.0  # where learning it begins
+_SLOPE, _OFFSET = 10.0, -3.0  # of the words' logistic curves, likewise
+_WARM_UP = 50  # steps
+_CHUNK = 1024
+_CHECKPOINT = "checkpoint.npz"
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+class _Batch(NamedTuple):
+    """Rows of captioned pictures with a caption each, and of pictures of words, in the order of their sets."""
+
+    rows: NDArray[np.float32]
+    captions: NDArray[np.float32]
+    words: NDArray[np.int8]
+    worded_rows: tuple[NDArray[np.float32], ...]
+    worded_shown: tuple[NDArray[np.int8], ...]
+
+
+def fit_caption_head(
+    run: Run,
+    captioned: CaptionedFeatures,
+    worded: Sequence[WordedFeatures],
+    words: WordTable,
+    classes: NDArray[np.float32] | None,
+    settings: CaptionHeadSettings,
+    on_epoch: OnEpoch = lambda epoch, figures: None,
+) -> TrainedHead:
+    """Train a head, going on from the run's checkpoint.
+
+    Args:
+        run: The run's folder.
+        captioned: Captioned pictures.
+        worded: Sets of pictures of words; may be empty.
+        words: The vocabulary.
+        classes: (classes, dimension), vectors of the classes whose logits end a backbone's row; None where none do.
+        settings: Shape and training.
+        on_epoch: Gets the number of epochs done and the mean losses of the last.
+
+    Raises:
+        TrainingSetUnusable: there are fewer captioned pictures than make a batch.
+        TrainingDiverged: the loss is no number any more; the checkpoint before it stays.
+        NotWritten: the disk is full or refuses.
+    """
+    if len(captioned.seen) < settings.batch:
+        raise TrainingSetUnusable(
+            f"There are {len(captioned.seen):,} captioned pictures, and a step takes {settings.batch}. Give more "
+            "pictures, or a smaller batch."
+        )
+    training = _Training(captioned, worded, words, classes, settings)
+    done = training.restore(run.folder / _CHECKPOINT)
+    for epoch in range(done + 1, settings.epochs + 1):
+        figures = training.run_epoch(epoch)
+        if not np.isfinite(figures["loss"]):
+            raise TrainingDiverged(
+                f"The loss of epoch {epoch} is no number. Train with a lower learning rate than "
+                f"{settings.learning_rate:g}; what was trained before is in {run.folder}."
+            )
+        run.record(epoch, figures)
+        training.save(run.folder / _CHECKPOINT, epoch)
+        on_epoch(epoch, figures)
+    return training.head.trained()
+
+
+class _Training:
+    """The variables, the data and the step of one training."""
+
+    def __init__(
+        self,
+        captioned: CaptionedFeatures,
+        worded: Sequence[WordedFeatures],
+        words: WordTable,
+        classes: NDArray[np.float32] | None,
+        settings: CaptionHeadSettings,
+    ) -> None:
+        self._captioned, self._worded, self._settings = captioned, worded, settings
+        features = captioned.seen.dimension - (0 if classes is None else len(classes))
+        self.head = CaptionHead(settings, _statistics(captioned, features), classes, words.vectors.shape[1])
+        vocabulary = vocabulary_of(words)
+        self._kept = np.flatnonzero((captioned.words.shown == RIGHT).sum(axis=0) >= settings.least_right)
+        lists = [[captioned.words.words[column] for column in self._kept], *(each.words for each in worded)]
+        self._word_vectors = [tf.constant(vocabulary.vectors(words)) for words in lists]
+        self._offsets = [tf.Variable(tf.fill([len(words)], _OFFSET)) for words in lists]
+        self._slope = tf.Variable(_SLOPE)
+        self._log_temperature = tf.Variable(np.log(_TEMPERATURE).astype(np.float32))
+        self._variables = [*self.head.variables, self._slope, self._log_temperature, *self._offsets]
+        self._steps = len(captioned.seen) // settings.batch
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, self._steps * settings.epochs, warmup_target=settings.learning_rate, warmup_steps=_WARM_UP
+        )
+        self._optimiser = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+        decayed = {id(self.head.hidden), id(self.head.space)}
+        self._optimiser.exclude_from_weight_decay(var_list=[each for each in self._variables if id(each) not in decayed])
+        self._optimiser.build(self._variables)
+        self._step = tf.function(self._eager_step, reduce_retracing=True)
+        order = np.argsort(captioned.owners, kind="stable")
+        self._of_picture = np.split(order, np.searchsorted(captioned.owners[order], np.arange(1, len(captioned.paths))))
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """Run the steps of an epoch and return the mean of each loss."""
+        sums = np.zeros(4)
+        for step, batch in enumerate(self._batches(epoch)):
+            seeds = tf.constant([[self._settings.seed, 4 * (epoch * self._steps + step) + part] for part in range(2)])
+            sums += self._step(batch, seeds).numpy()
+        return dict(zip(("loss", "captions", "words", "pictures"), (sums / self._steps).tolist(), strict=True))
+
+    def _batches(self, epoch: int) -> Iterator[_Batch]:
+        settings, captioned = self._settings, self._captioned
+        random = np.random.default_rng((settings.seed, epoch))
+        with_captions = np.array([place for place, own in enumerate(self._of_picture) if len(own)])
+        order = random.permutation(with_captions)
+        for step in range(self._steps):
+            chosen = np.take(order, np.arange(step * settings.batch, (step + 1) * settings.batch), mode="wrap")
+            views = random.integers(captioned.seen.views, size=len(chosen))
+            captions = [int(random.choice(self._of_picture[place])) for place in chosen]
+            rows, shown = [], []
+            for each in self._worded:
+                places = random.integers(len(each.seen), size=settings.worded_batch)
+                rows.append(each.seen.take(places, random.integers(each.seen.views, size=len(places))))
+                shown.append(each.shown[places])
+            yield _Batch(
+                captioned.seen.take(chosen, views),
+                captioned.captions[captions],
+                captioned.words.shown[np.ix_(chosen, self._kept)],
+                tuple(rows),
+                tuple(shown),
+            )
+
+    def _eager_step(self, batch: _Batch, seeds: tf.Tensor) -> tf.Tensor:
+        settings = self._settings
+        with tf.GradientTape() as tape:
+            sizes = [rows.shape[0] for rows in (batch.rows, *batch.worded_rows)]
+            vectors = self.head.vectors(tf.concat([batch.rows, *batch.worded_rows], axis=0), seeds)
+            shown, *worded = tf.split(vectors, sizes)
+            captions = self._contrastive(shown, self.head.turned(batch.captions))
+            words = self._words_loss(shown, 0, batch.words)
+            pictures = tf.add_n(
+                [tf.zeros([])]
+                + [
+                    self._words_loss(seen, number, right)
+                    for number, (seen, right) in enumerate(zip(worded, batch.worded_shown, strict=True), start=1)
+                ]
+            )
+            turn = self.head.turn
+            from_rotation = tf.reduce_mean(
+                tf.reduce_sum((tf.transpose(turn) @ turn - tf.eye(turn.shape[0])) ** 2, axis=1)
+            )
+            loss = (
+                captions
+                + settings.words_weight * words
+                + settings.pictures_weight * pictures
+                + settings.turn_weight * from_rotation
+            )
+        gradients = tape.gradient(loss, self._variables)
+        self._optimiser.apply_gradients(zip(gradients, self._variables, strict=True))
+        return tf.stack([loss, captions, words, pictures])
+
+    def _contrastive(self, pictures: tf.Tensor, captions: tf.Tensor) -> tf.Tensor:
+        logits = tf.exp(self._log_temperature) * pictures @ tf.transpose(captions)
+        own = tf.range(pictures.shape[0])
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits
+        return tf.reduce_mean(loss(own, logits)) + tf.reduce_mean(loss(own, tf.transpose(logits)))
+
+    def _words_loss(self, pictures: tf.Tensor, number: int, shown: tf.Tensor) -> tf.Tensor:
+        near = pictures @ tf.transpose(self.head.turned(self._word_vectors[number]))
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(
+            tf.cast(shown == RIGHT, tf.float32), self._slope * near + self._offsets[number]
+        )
+        return tf.reduce_mean(tf.reduce_sum(tf.where(shown >= 0, losses, 0.0), axis=1))
+
+    def save(self, path: Path, epoch: int) -> None:
+        """Write every variable, whole or not at all.
+
+        Raises:
+            NotWritten: the disk is full or refuses.
+        """
+        written = path.with_name(f"writing-{path.name}")
+        try:
+            with written.open("wb") as file:
+                np.savez(file, epoch, *(each.numpy() for each in self._all_variables()))
+            written.replace(path)
+        except OSError as error:
+            written.unlink(missing_ok=True)
+            raise NotWritten(
+                f"The checkpoint of epoch {epoch} cannot be written to {path} ({error.strerror}). Make room: the same "
+                "command goes on from the epoch before."
+            ) from error
+
+    def restore(self, path: Path) -> int:
+        """Read every variable, if there is a checkpoint; return the epochs that are done."""
+        if not path.exists():
+            return 0
+        with np.load(path) as kept:
+            epoch, *values = (kept[name] for name in kept.files)
+        for variable, value in zip(self._all_variables(), values, strict=True):
+            variable.assign(value)
+        return int(epoch)
+
+    def _all_variables(self) -> list[Any]:
+        return [*self._variables, *(each.value for each in self._optimiser.variables)]
+
+
+def _statistics(captioned: CaptionedFeatures, features: int) -> Statistics:
+    """Return mean and deviation over the pictures as the embedder sees them, in float64 and by parts."""
+    count, total, squares = len(captioned.seen), np.zeros(features), np.zeros(features)
+    for start in range(0, count, _CHUNK):
+        part = captioned.seen.take(np.arange(start, min(start + _CHUNK, count)))[:, :features].astype(np.float64)
+        total += part.sum(axis=0)
+        squares += (part**2).sum(axis=0)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0)) + 1e-3
+    return Statistics(mean.astype(np.float32), deviation.astype(np.float32))
