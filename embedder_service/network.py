@@ -1,8 +1,7 @@
 """Pixels in, unit vectors out: a backbone, a head and L2 normalisation, of whichever files a bundle has.
 
 Contract: uint8 (n, size, size, 3) RGB → float32 (n, dimension) of unit length. A call may come from any one thread at
-a time. TensorFlow is loaded for .keras files alone: a bundle of .tflite files is open in a fraction of a second and
-takes a third of the memory.
+a time. TensorFlow is loaded for .keras files alone: it takes seconds, and a process without it stays small.
 """
 
 from __future__ import annotations

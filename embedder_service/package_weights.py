@@ -3,7 +3,7 @@
 The file is five pickles: a magic number, the format's version, facts about the machine, the parameters, and the keys of
 their storages. After them comes each storage: how many values it has (int64), and the values, little-endian.
 
-A pickle may name any function to be called. Here it gets three names, and stand-ins for them at that: what names
+A pickle may name any function to be called. Here it gets six names, and stand-ins for them at that: what names
 another is refused before anything of it runs.
 """
 
@@ -80,7 +80,7 @@ def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tup
 
 
 class _Unpickler(pickle.Unpickler):
-    """Gives three names, and no others."""
+    """Gives six names, and no others."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a name."""

@@ -4,8 +4,10 @@ Contract: uint8 (n, size, size, 3) RGB → float32 (n, d), quantised features as
 takes pixels as they are, or float32 on a scale that is not in the file and has to be told. A call may come from any one
 thread at a time.
 
-The file takes one image at a time. The images of a batch run beside each other, each in an interpreter of its own with
-one thread; an image that comes alone runs in one with several.
+The file takes one image at a time. The images of a batch run beside each other, each in an interpreter of its own
+with one thread; an image that comes alone runs in one with several. EfficientNet-Lite2 (int8, 260 px), milliseconds
+an image, the least of ten rounds on 2 busy cores: a batch of 32 beside each other 15.1, one after another in two
+threads 17.3, in one thread 29.6; an image alone in two threads 15.4, in one 27.6. Each interpreter more takes 15 MB.
 """
 
 from __future__ import annotations
