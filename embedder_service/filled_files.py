@@ -16,7 +16,7 @@ from embedder_service.durable_files import publish, sha256, sync
 from embedder_service.errors import PackageFileWrong, PackageMissing, RecipeUnusable
 from embedder_service.filled_backbone import fill
 
-__all__ = ["fill_file"]
+__all__ = ["fill_file", "installed_file"]
 
 
 def fill_file(filled: FilledFile, file: File, templates: Path, folder: Path) -> Path:
@@ -31,7 +31,7 @@ def fill_file(filled: FilledFile, file: File, templates: Path, folder: Path) -> 
     complete = folder / file.sha256
     if complete.exists():
         return complete
-    content = fill(templates / filled.template, _package_file(filled))
+    content = fill(templates / filled.template, installed_file(filled))
     if (found := hashlib.sha256(content).hexdigest()) != file.sha256:
         raise RecipeUnusable(
             f"What {filled.template} makes of {filled.package} is not the {file.name} that the recipe names: its "
@@ -44,8 +44,12 @@ def fill_file(filled: FilledFile, file: File, templates: Path, folder: Path) -> 
     return complete
 
 
-def _package_file(filled: FilledFile) -> Path:
-    """Return the file of the installed package, once it is known to be the right one."""
+def installed_file(filled: FilledFile) -> Path:
+    """Return the file of the installed package, once it is known to be the right one.
+
+    Raises:
+        PackageMissing, PackageFileWrong: see `fill_file`.
+    """
     try:
         installed: Distribution = distribution(filled.package)
     except PackageNotFoundError as error:

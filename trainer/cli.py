@@ -96,6 +96,30 @@ def mobilenet_v2(
     console.print(f"{made.model_id} in {out}")
 
 
+@app.command()
+@one_sentence
+@needs_tensorflow
+def photos(
+    captioned: Annotated[Path, typer.Argument(help="Folder or tar of captioned photos.", exists=True)],
+    captions: Annotated[Path, typer.Option(help="CSV with the columns path and caption.", exists=True)],
+    scenes: Annotated[Path, typer.Option(help="Photos of scenes: a folder a class, or a tar of such.", exists=True)],
+    things: Annotated[Path, typer.Option(help="Folder with classes.json and val.tar, to fit curves on.", exists=True)],
+    class_names: Annotated[Path, typer.Option(help="Names of ImageNet's classes, a line each.", exists=True)],
+    words_of: Annotated[Path, typer.Option(help="Bundle whose words are used.")] = Path("starter/bundle"),
+    labels: Annotated[Path, typer.Option(help="JSON with the words of the things' classes.")] = Path(
+        "starter/labels.json"
+    ),
+    gallery: Annotated[Path, typer.Option(help="The rendered gallery.")] = Path("starter/gallery"),
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/photos"),
+    out: Annotated[Path, typer.Option(help="The recipe's folder.")] = Path("starter/recipes/photos"),
+) -> None:
+    """Make the default model: a network from an installed package, and a head that captions taught (20 minutes)."""
+    from trainer.recipes.photos import PhotosSources, make_photos
+
+    sources = PhotosSources(captioned, captions, scenes, things, labels, class_names, words_of, gallery)
+    make_photos(sources, run, out, console)
+
+
 def main() -> None:
     """Run the command line."""
     app()

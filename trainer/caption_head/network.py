@@ -1,13 +1,15 @@
 """The head of two parts: what a classifier knows of a picture, and what captions taught.
 
-    v = unit( Σ p(class) · class vector + λ · unit(g(features)) ),  λ = share · (1 − |Σ p(class) · class vector|) ^ power
+    v = unit(s + λ · unit(g(features)))
+    s = Σ p(class) · class vector
+    λ = share · (1 − |s|) ^ power
 
 The first part is ConSE (Norouzi et al. 2014). Where the classifier is sure, its sum is long and leads; where it is not,
 the vectors of many classes cancel each other, and g leads: one hidden layer that captions taught. A backbone without a
 classifier has the second part alone.
 
-Words are turned by one matrix, so that what pictures show and what words mean meet halfway. The class vectors are turned
-with them. The matrix commutes with means, so queries work as they did.
+Words are turned by one matrix, so that what pictures show and what words mean meet halfway. The class vectors are
+turned with them. The matrix commutes with means, so queries work as they did.
 """
 
 from __future__ import annotations

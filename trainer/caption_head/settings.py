@@ -1,4 +1,4 @@
-"""The settings of a caption head. The defaults are those of what ships; docs/decisions/0017 has how they were chosen."""
+"""The settings of a caption head. What ships has the defaults; docs/decisions/0017 has how they were chosen."""
 
 from __future__ import annotations
 

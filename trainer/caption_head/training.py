@@ -127,7 +127,9 @@ class _Training:
         )
         self._optimiser = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
         decayed = {id(self.head.hidden), id(self.head.space)}
-        self._optimiser.exclude_from_weight_decay(var_list=[each for each in self._variables if id(each) not in decayed])
+        self._optimiser.exclude_from_weight_decay(
+            var_list=[each for each in self._variables if id(each) not in decayed]
+        )
         self._optimiser.build(self._variables)
         self._step = tf.function(self._eager_step, reduce_retracing=True)
         order = np.argsort(captioned.owners, kind="stable")

