@@ -68,7 +68,7 @@ def _measure(address: str, services: dict[str, Running]) -> dict[str, float]:
             switched.set()
             searcher.join()
         seconds = time.perf_counter() - began
-        after = _searches(client, threading.Event(), 50, word="word7")
+        after = _searches(client, threading.Event(), 50)
     return {
         "switch_seconds": round(seconds, 1),
         "filled_after_seconds": round(filled, 1),
@@ -88,12 +88,12 @@ def _wait_for_words(client: SemsearchClient) -> None:
         time.sleep(0.5)
 
 
-def _searches(client: SemsearchClient, ended: threading.Event, most: int = 10**9, word: str = "dog") -> list[float]:
-    """Searches for words like another, one after the other with a pause; how long each took, in ms."""
+def _searches(client: SemsearchClient, ended: threading.Event, most: int = 10**9) -> list[float]:
+    """Searches for words like `dog`, one after the other with a pause; how long each took, in ms."""
     took: list[float] = []
     while not ended.wait(_PAUSE) and len(took) < most:
         began = time.perf_counter()
-        client.similar_words(word, page_size=10)
+        client.similar_words("dog", page_size=10)
         took.append(1000 * (time.perf_counter() - began))
     return took
 

@@ -21,7 +21,8 @@ _SPREAD = 1.2
 def write_large_bundle(source: Path, words: int, target: Path, seed: int = 0) -> str:
     """Write the bundle, and return its id.
 
-    The words lie around two thousand centres, as real ones do in their fields; all may be tags.
+    The words lie around two thousand centres, as real ones do in their fields; all may be tags. The first is `dog`,
+    which can be searched for before and after.
     """
     manifest = peek(source)
     random = np.random.default_rng(seed)
@@ -34,6 +35,8 @@ def write_large_bundle(source: Path, words: int, target: Path, seed: int = 0) ->
         vectors[start : start + count] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     with np.load(source / SELF_TEST, allow_pickle=False) as test:
         pixels = test["pixels"]
-    table = WordTable(tuple(f"word{number}" for number in range(words)), vectors, np.ones(words, dtype=np.bool_))
+    table = WordTable(
+        ("dog", *(f"word{number}" for number in range(1, words))), vectors, np.ones(words, dtype=np.bool_)
+    )
     content = BundleContent(source / manifest.backbone, source / HEAD, table, pixels)
     return write_bundle("large", content, replace(manifest, metrics={}), target).id

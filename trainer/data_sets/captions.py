@@ -98,11 +98,8 @@ def read_captioned(found: CaptionedSet, only: Collection[str] | None = None) -> 
         TrainingSetUnusable: a picture cannot be read, or the tar breaks off.
     """
     wanted = found.captions.keys() if only is None else found.captions.keys() & set(only)
-    if os.path.isdir(found.images):  # noqa: PTH112 - unlike Path's, it does not raise
-        contents = ((path, read_bytes(found.images / path)) for path in sorted(wanted))
-    else:
-        contents = _members(found.images, wanted)
-    for path, content in contents:
+    read = _files if os.path.isdir(found.images) else _members  # noqa: PTH112 - unlike Path's, it does not raise
+    for path, content in read(found.images, wanted):
         yield CaptionedImage(path, content, found.captions[path])
 
 
@@ -130,6 +127,11 @@ def _names(images: Path) -> Iterator[str]:
             path = Path(below, name)
             if path.suffix.lower() in SUFFIXES:
                 yield path.relative_to(images).as_posix()
+
+
+def _files(folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(wanted):
+        yield path, read_bytes(folder / path)
 
 
 def _members(tar: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
