@@ -50,21 +50,23 @@ class Tagging:
         self._words = words
 
     async def tag(self, source: ImageSource, collection: str, max_tags: int, min_relevance: float | None) -> Tags:
-        """Returns the words of the vocabulary that name what is seen; by default those that the model calls relevant.
+        """Returns words of the vocabulary that name what is seen; by default those that the model calls relevant.
+
+        They are chosen to say different things (see `tag_choice`).
 
         Raises:
             WordsNotReady: the words index is not filled yet.
         """
         model_id, vector = await self._vector(source, collection)
         try:
-            found = await self._words.nearest(vector, max_tags, model_id, taggable=True)
+            found = await self._words.nearest_tags(vector, max_tags, model_id)
         except WordsNotReady:
             # Another model may be the image's by now, and the words of the one before have been dropped.
             self._placements.forget(collection)
             newer, vector = await self._vector(source, collection)
             if newer == model_id:
                 raise
-            model_id, found = newer, await self._words.nearest(vector, max_tags, newer, taggable=True)
+            model_id, found = newer, await self._words.nearest_tags(vector, max_tags, newer)
         model = await self._models.describe(model_id)
         curve = model.calibration.tags
         threshold = model.calibration.default_min_tag_relevance if min_relevance is None else min_relevance

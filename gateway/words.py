@@ -20,6 +20,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 
+import numpy as np
 import structlog
 
 from gateway.embedding import Embedder, Model, Vector, Words, short_hash
@@ -27,6 +28,7 @@ from gateway.errors import GatewayError, IndexExists, IndexNotFound, Refused, Wo
 from gateway.filters import Condition, Equals, Filter
 from gateway.models import ModelCatalog
 from gateway.readiness import Need, Readiness
+from gateway.tag_choice import CANDIDATES, choose_distinct
 from gateway.vector_index import Item, Neighbor, NewIndex, Position, VectorIndex
 
 ALIAS = "words"
@@ -97,6 +99,23 @@ class WordsIndex:
             self._wanted.add(model_id)
             self._more.set()
             raise WordsNotReady from error
+
+    async def nearest_tags(self, vector: Vector, count: int, model_id: str) -> Sequence[Neighbor]:
+        """Returns words near to a vector that may be tags and say different things, nearest first.
+
+        Raises:
+            WordsNotReady: the index is not filled with that model's words yet.
+        """
+        found = await self.nearest(vector, CANDIDATES * count, model_id, taggable=True)
+        if len(found) <= count:
+            return found
+        items = await self._index.get_items(_alias_of(model_id), [each.id for each in found], vectors=True)
+        vectors = {item.id: item.vector for item in items if item.vector is not None}
+        found = [each for each in found if each.id in vectors]
+        places = choose_distinct(
+            [each.similarity for each in found], np.stack([vectors[each.id] for each in found]), count
+        )
+        return [found[place] for place in places]
 
     async def fill(self, model: Model, told: Told = lambda _: None) -> None:
         """Fills the index of a model, if it is not filled; ``told`` hears how many of its words are there."""

@@ -1,22 +1,32 @@
 """Which words tags may be: those that a model was taught, as far as they name something to be seen.
 
-Contract: a tag is a word of a class, of a scene, or a noun that captions agree on for enough pictures. People are tagged
-as people: a model of this size should not say what somebody is, so "woman" finds pictures and is no tag.
+Contract: a tag is a word of a class, of a scene, or a noun that captions agree on for enough pictures. People are
+tagged as people: a model of this size should not say what somebody is, so "woman" finds pictures and is no tag.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
 from trainer.labels.caption_words import RIGHT, CaptionWords
 from trainer.labels.class_words import ClassWords
+from trainer.recipes.imagenet_classes import FittingWords
 from trainer.starter.label_words import NO_PICTURE
-from trainer.starter.wordnet import Category, WordNet
+from trainer.starter.wordnet import Category, Sense, WordNet
 
-__all__ = ["caption_classes", "caption_tags"]
+__all__ = ["caption_classes", "caption_tags", "class_tags"]
 
 _LEAST_PICTURES = 12
 _KINDS = 3
+_NAMES = 2  # of a class
+# Rank in the vocabulary: "weapon" is more frequent and "weaponry" is not, "footwear" is and "wearable" is not.
+_KNOWN_KINDS = 15_000
+_NO_TAG = frozenset(
+    {
+        "equipment", "essence", "individual", "instrument", "leader", "mortal", "partner", "somebody", "someone",
+        "soul", "worker",
+    }
+)  # fmt: skip
 _LOCATION, _SUBSTANCE = 15, 27  # lexnames(5WN)
 _SEEN = frozenset(
     {
@@ -49,6 +59,23 @@ def caption_tags(words: CaptionWords, wordnet: WordNet) -> frozenset[str]:
     """Return the words of captions that may be tags."""
     often = (words.shown == RIGHT).sum(axis=0) >= _LEAST_PICTURES
     return frozenset(word for word, enough in zip(words.words, often, strict=True) if enough and _is_tag(word, wordnet))
+
+
+def class_tags(
+    classes: Sequence[FittingWords], senses: Sequence[Sense], wordnet: WordNet, words: Sequence[str]
+) -> frozenset[str]:
+    """Return the words of a classifier's classes that may be tags.
+
+    A class gives the two most frequent of its names that mean it before anything else, or else its first name; and the
+    kinds it belongs to that people have words for. `words` is the vocabulary, most frequent first.
+    """
+    rank = {word: number for number, word in enumerate(words)}
+    tags: set[str] = set()
+    for each, sense in zip(classes, senses, strict=True):
+        meant = [word for word in each.own if [one.wnid for one in wordnet.senses(word)[:1]] == [sense.wnid]]
+        tags |= {*(sorted(meant, key=rank.__getitem__)[:_NAMES] or each.own[:1])}
+        tags |= {kind for kind in each.kinds if rank[kind] < _KNOWN_KINDS}
+    return frozenset(tags - _NO_TAG)
 
 
 def caption_classes(words: Iterable[str], wordnet: WordNet, tags: Container[str]) -> tuple[ClassWords, ...]:

@@ -45,14 +45,14 @@ from trainer.labels.class_words import ClassWords, read_class_words
 from trainer.labels.space import unit_rows
 from trainer.progress import progress_bar
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
-from trainer.recipes.everyday_words import caption_tags
+from trainer.recipes.everyday_words import caption_tags, class_tags
 from trainer.recipes.imagenet_classes import FittingWords, fitting_words, read_senses
 from trainer.recipes.photos_measured import Sources, is_training_scene, measured_pictures
 from trainer.runs import Run
 from trainer.stages import Stage, run_stages
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render
-from trainer.starter.wordnet import WordNet
+from trainer.starter.wordnet import Sense, WordNet
 
 __all__ = ["HELD_OUT", "PhotosSources", "make_photos"]
 
@@ -149,8 +149,11 @@ class _Making:
     def _fitting(self) -> list[FittingWords]:
         """The words that fit each class, in the order of the network's logits."""
         vocabulary = vocabulary_of(self._given_words)
-        senses = [sense for sense in read_senses(self._sources.class_names, self._wordnet) if sense]
-        return [fitting_words(sense, self._wordnet, vocabulary) for sense in senses]
+        return [fitting_words(sense, self._wordnet, vocabulary) for sense in self._senses]
+
+    @cached_property
+    def _senses(self) -> list[Sense]:
+        return [sense for sense in read_senses(self._sources.class_names, self._wordnet) if sense]
 
     @cached_property
     def _captions(self) -> CaptionedSet:
@@ -218,8 +221,8 @@ class _Making:
     def make_words(self) -> None:
         """Turn the words, and choose the tags."""
         given = self._given_words
-        taught = {word for each in self._fitting for word in (*each.own, *each.kinds)}
-        taught |= {word for each in (*read_class_words(SCENES),) for word in each.words}
+        taught = set(class_tags(self._fitting, self._senses, self._wordnet, given.words))
+        taught |= {word for each in read_class_words(SCENES) for word in each.words}
         taught |= {each.word for each in SCENE_CLASSES} | caption_tags(self._captioned.words, self._wordnet)
         turned = unit_rows(given.vectors.astype(np.float32)) @ np.load(self.turn)
         self.words.mkdir(exist_ok=True)
