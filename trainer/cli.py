@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trainer.caption_head.commands import app as caption_commands
 from trainer.evaluation.commands import app as evaluation_commands
 from trainer.exporting.commands import app as export_commands
 from trainer.features.commands import app as feature_commands
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(feature_commands)
 app.add_typer(fit_commands)
+app.add_typer(caption_commands)
 app.add_typer(tune_commands)
 app.add_typer(fine_tune_commands)
 app.add_typer(export_commands)

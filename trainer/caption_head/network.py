@@ -2,11 +2,11 @@
 
     v = unit(s + λ · unit(g(features)))
     s = Σ p(class) · class vector
-    λ = share · (1 − |s|) ^ power
+    λ = share · (1 − |s₁|) ^ power, where s₁ is s by the probabilities as they are
 
 The first part is ConSE (Norouzi et al. 2014). Where the classifier is sure, its sum is long and leads; where it is not,
-the vectors of many classes cancel each other, and g leads: one hidden layer that captions taught. A backbone without a
-classifier has the second part alone.
+the vectors of many classes cancel each other, and g leads: one hidden layer that captions taught, or the mean of a few
+such that were trained apart. A backbone without a classifier has the second part alone.
 
 Words are turned by one matrix, so that what pictures show and what words mean meet halfway. The class vectors are
 turned with them. The matrix commutes with means, so queries work as they did.
@@ -14,6 +14,7 @@ turned with them. The matrix commutes with means, so queries work as they did.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from trainer.caption_head.settings import CaptionHeadSettings
 
-__all__ = ["CaptionHead", "Statistics", "TrainedHead"]
+__all__ = ["CaptionHead", "Statistics", "TrainedHead", "serving_head"]
 
 _LEAST_LEFT = 1e-3  # of 1 − |sum|, so that its power has a slope everywhere
 _LEAST_LENGTH = 1e-12
@@ -42,17 +43,24 @@ class Statistics:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head that maps a backbone's row to vectors, not normalised, and the matrix that turns words: (d, d)."""
+    """A head, as `serving_head` makes it, and the matrix that turns words: (dimension, dimension)."""
 
     head: Any
     turn: Vectors
 
 
 class CaptionHead:
-    """The variables of a head, and what it computes with them while it is trained."""
+    """The variables of one member of a head, and what it computes with them while it is trained."""
 
     def __init__(
-        self, settings: CaptionHeadSettings, statistics: Statistics, classes: Vectors | None, dimension: int
+        self,
+        settings: CaptionHeadSettings,
+        statistics: Statistics,
+        classes: Vectors | None,
+        dimension: int,
+        *,
+        member: int = 0,
+        turn: Vectors | None = None,
     ) -> None:
         """Make an untrained head.
 
@@ -61,68 +69,88 @@ class CaptionHead:
             statistics: Of the features of the training set.
             classes: (classes, dimension), unit rows; None where the backbone's row ends without logits.
             dimension: Numbers in a vector.
+            member: Which of the head's members this is.
+            turn: (dimension, dimension), the matrix on the words, which is not trained then.
         """
         self._settings = settings
         self._statistics = statistics
         self._classes = None if classes is None else tf.constant(classes)
         features = len(statistics.mean)
-        start = keras.initializers.GlorotUniform(seed=settings.seed)
+        start = keras.initializers.GlorotUniform(seed=settings.seed + member)
         self.hidden = tf.Variable(start((features, settings.hidden)), name="hidden")
         self.hidden_bias = tf.Variable(tf.zeros(settings.hidden), name="hidden_bias")
         self.space = tf.Variable(start((settings.hidden, dimension)), name="space")
         self.space_bias = tf.Variable(tf.zeros(dimension), name="space_bias")
-        self.turn = tf.Variable(tf.eye(dimension), name="turn")
+        self.turn = tf.Variable(tf.eye(dimension) if turn is None else turn, trainable=turn is None, name="turn")
 
     @property
     def variables(self) -> list[tf.Variable]:
         """All that is trained here."""
-        return [self.hidden, self.hidden_bias, self.space, self.space_bias, self.turn]
-
-    def standardised(self, rows: tf.Tensor) -> tf.Tensor:
-        """Return the features of a backbone's rows as the hidden layer takes them."""
-        features = rows[:, : len(self._statistics.mean)]
-        return (features - self._statistics.mean) / self._statistics.deviation
+        own = [self.hidden, self.hidden_bias, self.space, self.space_bias]
+        return [*own, self.turn] if self.turn.trainable else own
 
     def vectors(self, rows: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         """Return unit vectors of a backbone's rows, with dropout by two seeds, int32 (2, 2)."""
-        settings = self._settings
+        settings, statistics = self._settings, self._statistics
+        features = len(statistics.mean)
         dropout = tf.nn.experimental.stateless_dropout
-        seen = dropout(self.standardised(rows), settings.feature_dropout, seeds[0])
+        seen = dropout(
+            (rows[:, :features] - statistics.mean) / statistics.deviation, settings.feature_dropout, seeds[0]
+        )
         inner = dropout(tf.nn.relu(seen @ self.hidden + self.hidden_bias), settings.dropout, seeds[1])
         own = tf.math.l2_normalize(inner @ self.space + self.space_bias, axis=1)
         if self._classes is None:
             return own
-        known = tf.nn.softmax(rows[:, len(self._statistics.mean) :]) @ self.turned(self._classes)
-        left = tf.maximum(1 - tf.norm(known, axis=1, keepdims=True), _LEAST_LEFT)
+        logits, classes = rows[:, features:], self.turned(self._classes)
+        left = tf.maximum(1 - tf.norm(tf.nn.softmax(logits) @ classes, axis=1, keepdims=True), _LEAST_LEFT)
+        known = tf.nn.softmax(settings.class_sharpness * logits) @ classes
         return tf.math.l2_normalize(known + settings.caption_share * left**settings.class_power * own, axis=1)
 
     def turned(self, words: tf.Tensor) -> tf.Tensor:
         """Return words' vectors (n, dimension) where pictures are to meet them, unit rows."""
         return tf.math.l2_normalize(words @ self.turn, axis=1)
 
-    def trained(self) -> TrainedHead:
-        """Return the head as a Keras network that serves: standardisation is folded into its first layer."""
+    def layers(self) -> tuple[list[Vectors], list[Vectors]]:
+        """Return weight and bias of the hidden layer, standardisation folded in, and of the layer into the space."""
         mean, deviation = self._statistics.mean.astype(np.float64), self._statistics.deviation.astype(np.float64)
         hidden = self.hidden.numpy().astype(np.float64) / deviation[:, None]
         bias = self.hidden_bias.numpy() - mean @ hidden
-        features, width = hidden.shape
-        dimension = self.space.shape[1]
-        classes = 0 if self._classes is None else len(self._classes)
-        row = keras.Input((features + classes,), name="row")
-        inner = keras.layers.Dense(width, activation="relu", name="hidden")
-        space = keras.layers.Dense(dimension, name="space")
-        own = keras.layers.UnitNormalization(name="own")(space(inner(row[:, :features])))
-        outputs, weights = own, [(inner, [hidden, bias]), (space, [self.space.numpy(), self.space_bias.numpy()])]
-        if self._classes is not None:
-            mean_of_classes = keras.layers.Dense(dimension, use_bias=False, name="classes")
-            known = mean_of_classes(keras.layers.Softmax(name="probabilities")(row[:, features:]))
-            weights.append((mean_of_classes, [self.turned(self._classes).numpy()]))
-            length = keras.ops.sqrt(keras.ops.sum(known * known, axis=1, keepdims=True) + _LEAST_LENGTH)
-            left = keras.ops.maximum(1.0 - length, _LEAST_LEFT)
-            if self._settings.class_power != 1:
-                left = keras.ops.power(left, self._settings.class_power)
-            outputs = known + self._settings.caption_share * left * own
-        head = keras.Model(row, outputs, name="head")
-        for layer, values in weights:
-            layer.set_weights([np.asarray(value, np.float32) for value in values])
-        return TrainedHead(head, self.turn.numpy())
+        return [hidden.astype(np.float32), bias.astype(np.float32)], [self.space.numpy(), self.space_bias.numpy()]
+
+
+def serving_head(members: Sequence[CaptionHead], classes: Vectors | None, settings: CaptionHeadSettings) -> Any:
+    """Return a Keras network of trained members: a backbone's rows in, vectors out, not normalised.
+
+    `classes`: (classes, dimension), as they were given to the members; None where there are none.
+    """
+    layers = [member.layers() for member in members]
+    features = len(layers[0][0][0])
+    dimension = layers[0][1][0].shape[1]
+    row = keras.Input((features + (0 if classes is None else len(classes)),), name="row")
+    weights: list[tuple[Any, list[Vectors]]] = []
+
+    def dense(width: int, values: list[Vectors], name: str, activation: str | None = None) -> Any:
+        layer = keras.layers.Dense(width, activation=activation, use_bias=len(values) > 1, name=name)
+        weights.append((layer, values))
+        return layer
+
+    parts = []
+    for number, (hidden, space) in enumerate(layers):
+        inner = dense(settings.hidden, hidden, f"hidden_{number}", "relu")(row[:, :features])
+        parts.append(keras.layers.UnitNormalization()(dense(dimension, space, f"space_{number}")(inner)))
+    own = keras.layers.UnitNormalization(name="own")(keras.layers.Add()(parts)) if len(parts) > 1 else parts[0]
+    outputs = own
+    if classes is not None:
+        mean_of_classes = dense(dimension, [members[0].turned(tf.constant(classes)).numpy()], "classes")
+        logits = row[:, features:]
+        unsharpened = mean_of_classes(keras.layers.Softmax(name="probabilities")(logits))
+        length = keras.ops.sqrt(keras.ops.sum(unsharpened * unsharpened, axis=1, keepdims=True) + _LEAST_LENGTH)
+        left = keras.ops.maximum(1.0 - length, _LEAST_LEFT)
+        if settings.class_power != 1:
+            left = keras.ops.power(left, settings.class_power)
+        known = mean_of_classes(keras.layers.Softmax(name="sharpened")(settings.class_sharpness * logits))
+        outputs = known + settings.caption_share * left * own
+    head = keras.Model(row, outputs, name="head")
+    for layer, values in weights:
+        layer.set_weights(values)
+    return head

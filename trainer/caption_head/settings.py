@@ -14,9 +14,11 @@ class CaptionHeadSettings:
     """Everything that the trained weights follow from, besides the pictures and the words.
 
     Attributes:
-        hidden: Width of the hidden layer.
+        members: Heads that are trained apart, by other random numbers, and whose mean serves.
+        hidden: Width of the hidden layer of each.
         dropout: Share of the hidden units that a step leaves out.
         feature_dropout: Share of the features that a step leaves out.
+        class_sharpness: What the classes' logits are multiplied by, so that the likeliest classes lead.
         class_power: How fast a picture's own part gives way where the classes are sure of it: its length is
             `caption_share` · (1 − length of the classes' sum) ^ `class_power`.
         caption_share: Length of a picture's own part where the classes know nothing of it.
@@ -29,12 +31,14 @@ class CaptionHeadSettings:
         worded_batch: Pictures of words in a step, from each set.
     """
 
+    members: int = 2
     hidden: int = 1024
     dropout: float = 0.6
     feature_dropout: float = 0.3
+    class_sharpness: float = 1.4
     class_power: float = 1.0
-    caption_share: float = 1.2
-    words_weight: float = 0.05
+    caption_share: float = 1.4
+    words_weight: float = 0.15
     pictures_weight: float = 0.05
     turn_weight: float = 10.0
     least_right: int = 8
@@ -49,6 +53,6 @@ class CaptionHeadSettings:
         for name in ("dropout", "feature_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingSetUnusable(f"{name} is a share from 0 to less than 1, not {getattr(self, name)}.")
-        for name in ("hidden", "batch", "worded_batch", "epochs", "least_right", "learning_rate"):
+        for name in ("members", "hidden", "batch", "worded_batch", "epochs", "least_right", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise TrainingSetUnusable(f"{name} must be greater than 0; it is {getattr(self, name)}.")

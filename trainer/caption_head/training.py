@@ -9,8 +9,10 @@ Three losses are added, all on the vector that is served, the sum of both parts:
 
 and one on the matrix that turns the words: how far it is from a rotation.
 
-Contract: all randomness follows from (seed, epoch, step), and a checkpoint holds every variable, so an interrupted run
-gives the head that an uninterrupted one gives.
+The first member of a head finds the matrix; the others are trained with it as it is, so that all lie in one space.
+
+Contract: all randomness follows from (seed, member, epoch, step), and a checkpoint holds every variable, so an
+interrupted run gives the head that an uninterrupted one gives.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from numpy.typing import NDArray
 
 from embedder_service.bundle.reading import WordTable
 from trainer.bundle_evaluation import vocabulary_of
-from trainer.caption_head.network import CaptionHead, Statistics, TrainedHead
+from trainer.caption_head.network import CaptionHead, Statistics, TrainedHead, serving_head
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
 from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.errors import NotWritten, TrainingDiverged, TrainingSetUnusable
@@ -39,7 +41,6 @@ _TEMPERATURE = 20.0  # where learning it begins
 _SLOPE, _OFFSET = 10.0, -3.0  # of the words' logistic curves, likewise
 _WARM_UP = 50  # steps
 _CHUNK = 1024
-_CHECKPOINT = "checkpoint.npz"
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -72,7 +73,7 @@ def fit_caption_head(
         words: The vocabulary.
         classes: (classes, dimension), vectors of the classes whose logits end a backbone's row; None where none do.
         settings: Shape and training.
-        on_epoch: Gets the number of epochs done and the mean losses of the last.
+        on_epoch: Gets the number of epochs done, over all members, and the mean losses of the last.
 
     Raises:
         TrainingSetUnusable: there are fewer captioned pictures than make a batch.
@@ -84,19 +85,24 @@ def fit_caption_head(
             f"There are {len(captioned.seen):,} captioned pictures, and a step takes {settings.batch}. Give more "
             "pictures, or a smaller batch."
         )
-    training = _Training(captioned, worded, words, classes, settings)
-    done = training.restore(run.folder / _CHECKPOINT)
-    for epoch in range(done + 1, settings.epochs + 1):
-        figures = training.run_epoch(epoch)
-        if not np.isfinite(figures["loss"]):
-            raise TrainingDiverged(
-                f"The loss of epoch {epoch} is no number. Train with a lower learning rate than "
-                f"{settings.learning_rate:g}; what was trained before is in {run.folder}."
-            )
-        run.record(epoch, figures)
-        training.save(run.folder / _CHECKPOINT, epoch)
-        on_epoch(epoch, figures)
-    return training.head.trained()
+    members: list[CaptionHead] = []
+    for member in range(settings.members):
+        turn = members[0].turn.numpy() if members else None
+        training = _Training(captioned, worded, words, classes, settings, member, turn)
+        checkpoint = run.folder / f"member-{member}.npz"
+        done, before = training.restore(checkpoint), member * settings.epochs
+        for epoch in range(done + 1, settings.epochs + 1):
+            figures = training.run_epoch(epoch)
+            if not np.isfinite(figures["loss"]):
+                raise TrainingDiverged(
+                    f"The loss of epoch {epoch} is no number. Train with a lower learning rate than "
+                    f"{settings.learning_rate:g}; what was trained before is in {run.folder}."
+                )
+            run.record(before + epoch, figures)
+            training.save(checkpoint, epoch)
+            on_epoch(before + epoch, figures)
+        members.append(training.head)
+    return TrainedHead(serving_head(members, classes, settings), members[0].turn.numpy())
 
 
 class _Training:
@@ -109,10 +115,15 @@ class _Training:
         words: WordTable,
         classes: NDArray[np.float32] | None,
         settings: CaptionHeadSettings,
+        member: int,
+        turn: NDArray[np.float32] | None,
     ) -> None:
         self._captioned, self._worded, self._settings = captioned, worded, settings
+        self._seed = settings.seed + member
         features = captioned.seen.dimension - (0 if classes is None else len(classes))
-        self.head = CaptionHead(settings, _statistics(captioned, features), classes, words.vectors.shape[1])
+        self.head = CaptionHead(
+            settings, _statistics(captioned, features), classes, words.vectors.shape[1], member=member, turn=turn
+        )
         vocabulary = vocabulary_of(words)
         self._kept = np.flatnonzero((captioned.words.shown == RIGHT).sum(axis=0) >= settings.least_right)
         lists = [[captioned.words.words[column] for column in self._kept], *(each.words for each in worded)]
@@ -139,13 +150,13 @@ class _Training:
         """Run the steps of an epoch and return the mean of each loss."""
         sums = np.zeros(4)
         for step, batch in enumerate(self._batches(epoch)):
-            seeds = tf.constant([[self._settings.seed, 4 * (epoch * self._steps + step) + part] for part in range(2)])
+            seeds = tf.constant([[self._seed, 4 * (epoch * self._steps + step) + part] for part in range(2)])
             sums += self._step(batch, seeds).numpy()
         return dict(zip(("loss", "captions", "words", "pictures"), (sums / self._steps).tolist(), strict=True))
 
     def _batches(self, epoch: int) -> Iterator[_Batch]:
         settings, captioned = self._settings, self._captioned
-        random = np.random.default_rng((settings.seed, epoch))
+        random = np.random.default_rng((self._seed, epoch))
         with_captions = np.array([place for place, own in enumerate(self._of_picture) if len(own)])
         order = random.permutation(with_captions)
         for step in range(self._steps):

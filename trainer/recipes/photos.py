@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from trainer.bundle_evaluation import vocabulary_of
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures, captioned_features, worded_features
 from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.caption_head.training import fit_caption_head
+from trainer.caption_head.turned_words import write_turned_words
 from trainer.data_sets.captions import CaptionedSet, survey_captions
 from trainer.data_sets.labelled_file import LabelledFile
 from trainer.data_sets.reading import read_images
@@ -42,7 +44,6 @@ from trainer.exporting.tflite_head import write_tflite_head
 from trainer.features.extractors import tflite_extractor
 from trainer.fitting.head import save_head
 from trainer.labels.class_words import ClassWords, read_class_words
-from trainer.labels.space import unit_rows
 from trainer.progress import progress_bar
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.recipes.everyday_words import caption_tags, class_tags
@@ -162,7 +163,7 @@ class _Making:
     @cached_property
     def _captioned(self) -> CaptionedFeatures:
         unseen = set(held_out(self._captions.captions, HELD_OUT))
-        with self._bar("captioned photos") as tick:
+        with _counting(self._console, "captioned photos") as tick:
             return captioned_features(
                 self._captions,
                 [path for path in self._captions.captions if path not in unseen],
@@ -190,7 +191,7 @@ class _Making:
         settings = CaptionHeadSettings()
         captioned, worded = self._captioned, self._worded()
         with progress_bar(self._console) as progress:
-            task = progress.add_task("epochs", total=settings.epochs, note="")
+            task = progress.add_task("epochs", total=settings.epochs * settings.members, note="")
             trained = fit_caption_head(
                 Run(self._run / "fit", settings),
                 captioned,
@@ -205,7 +206,7 @@ class _Making:
 
     def _worded(self) -> list[WordedFeatures]:
         extractor, caches = tflite_extractor(self.backbone, INPUT_SIZE, ""), self._run / "features"
-        with self._bar("photos of scenes") as tick:
+        with _counting(self._console, "photos of scenes") as tick:
             scenes = worded_features(
                 filter(is_training_scene, read_images([self._sources.scenes])),
                 read_class_words(SCENES),
@@ -213,7 +214,7 @@ class _Making:
                 caches,
                 tick,
             )
-        with self._bar("rendered scenes") as tick:
+        with _counting(self._console, "rendered scenes") as tick:
             classes = [ClassWords(each.word, each.word) for each in SCENE_CLASSES]
             rendered = worded_features(_rendered(), classes, extractor, caches, tick, views=("plain",))
         return [scenes, rendered]
@@ -224,18 +225,15 @@ class _Making:
         taught = set(class_tags(self._fitting, self._senses, self._wordnet, given.words))
         taught |= {word for each in read_class_words(SCENES) for word in each.words}
         taught |= {each.word for each in SCENE_CLASSES} | caption_tags(self._captioned.words, self._wordnet)
-        turned = unit_rows(given.vectors.astype(np.float32)) @ np.load(self.turn)
-        self.words.mkdir(exist_ok=True)
-        (self.words / "words.txt").write_bytes("".join(f"{word}\n" for word in given.words).encode())
-        _write(self.words / "words.npy", _as_npy(unit_rows(turned).astype(np.float16)))
-        _write(self.words / "taggable.npy", _as_npy(np.array([word in taught for word in given.words], np.bool_)))
+        taggable = np.array([word in taught for word in given.words], np.bool_)
+        write_turned_words(self.words, given, np.load(self.turn), taggable)
 
     def make_bundle(self, name: str) -> None:
         """Measure, fit the curves, and write the bundle."""
         words = read_word_table(self.words)
         head = self.head.with_suffix(".tflite")
         write_tflite_head(self.head, head)
-        with self._bar("photos to measure") as tick:
+        with _counting(self._console, "photos to measure") as tick:
             measured = measured_pictures(
                 Sources(
                     self._captions,
@@ -259,9 +257,6 @@ class _Making:
         made = write_recipe(self.bundle, target, {}, filled={self.template: WEIGHTS})
         self._console.print(f"{made.model_id} in {target}")
 
-    def _bar(self, what: str) -> _Bar:
-        return _Bar(self._console, what)
-
 
 DESCRIPTION = Description(
     name="photos",
@@ -272,18 +267,12 @@ DESCRIPTION = Description(
 )
 
 
-class _Bar:
-    """A bar that counts, for the length of a `with`; gives what moves it on."""
-
-    def __init__(self, console: Console, what: str) -> None:
-        self._progress, self._what = progress_bar(console), what
-
-    def __enter__(self) -> Callable[[], None]:
-        task = self._progress.__enter__().add_task(self._what, total=None, note="")
-        return lambda: self._progress.advance(task)
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.__exit__(*error)  # type: ignore[arg-type]  # what the protocol says
+@contextmanager
+def _counting(console: Console, what: str) -> Iterator[Callable[[], None]]:
+    """Show a bar that counts, for the length of a `with`; gives what moves it on."""
+    with progress_bar(console) as progress:
+        task = progress.add_task(what, total=None, note="")
+        yield lambda: progress.advance(task)
 
 
 def _rendered() -> Iterator[LabelledFile]:
