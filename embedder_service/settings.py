@@ -11,7 +11,7 @@ from serving.settings import ServiceSettings, print_settings
 
 __all__ = ["DEFAULT_MODEL", "EmbedderSettings"]
 
-DEFAULT_MODEL = "tiny"
+DEFAULT_MODEL = "photos"
 
 
 class EmbedderSettings(ServiceSettings):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from trainer.caption_head.settings import CaptionHeadSettings
 
-__all__ = ["CaptionHead", "Statistics", "TrainedHead", "serving_head"]
+__all__ = ["CaptionHead", "Statistics", "TrainedHead", "parts_of", "serving_head"]
 
 _LEAST_LEFT = 1e-3  # of 1 − |sum|, so that its power has a slope everywhere
 _LEAST_LENGTH = 1e-12
@@ -138,7 +138,8 @@ def serving_head(members: Sequence[CaptionHead], classes: Vectors | None, settin
     for number, (hidden, space) in enumerate(layers):
         inner = dense(settings.hidden, hidden, f"hidden_{number}", "relu")(row[:, :features])
         parts.append(keras.layers.UnitNormalization()(dense(dimension, space, f"space_{number}")(inner)))
-    own = keras.layers.UnitNormalization(name="own")(keras.layers.Add()(parts)) if len(parts) > 1 else parts[0]
+    mean = keras.layers.Add()(parts) if len(parts) > 1 else parts[0]
+    own = keras.layers.UnitNormalization(name="own")(mean)
     outputs = own
     if classes is not None:
         mean_of_classes = dense(dimension, [members[0].turned(tf.constant(classes)).numpy()], "classes")
@@ -149,8 +150,15 @@ def serving_head(members: Sequence[CaptionHead], classes: Vectors | None, settin
         if settings.class_power != 1:
             left = keras.ops.power(left, settings.class_power)
         known = mean_of_classes(keras.layers.Softmax(name="sharpened")(settings.class_sharpness * logits))
+        known = keras.layers.Identity(name="known")(known)
         outputs = known + settings.caption_share * left * own
     head = keras.Model(row, outputs, name="head")
     for layer, values in weights:
         layer.set_weights(values)
     return head
+
+
+def parts_of(head: Any) -> dict[str, Any]:
+    """Return the two parts of a head that `serving_head` made with classes, as heads of their own."""
+    parts = {"classes-alone": "known", "captions-alone": "own"}
+    return {name: keras.Model(head.input, head.get_layer(layer).output) for name, layer in parts.items()}

@@ -92,11 +92,13 @@ def fit_relevance(
     taggable: NDArray[np.bool_],
     for_fitting: NDArray[np.bool_],
     seed: int = 0,
+    closed: NDArray[np.bool_] | None = None,
 ) -> Relevance:
     """Fit on one half of the images, report on the other.
 
     ``taggable``: (words), which words may be tags. ``for_fitting``: (images), which are for fitting, as
-    ``image_halves`` has it. The images must show every class a few times.
+    ``image_halves`` has it. The images must show every class a few times. ``closed``: (images), those whose labels name
+    all that they show, among which alone foreign words are searched for; None means all.
 
     Raises:
         EvaluationImpossible: there are no right or no wrong pairs of a sort, or no foreign words.
@@ -106,12 +108,15 @@ def fit_relevance(
     text = text_pairs(fitting, vocabulary, random).fit()
     pairs = tag_pairs(fitting, vocabulary, taggable)
     tag = pairs.fit()
-    fitted_words, unseen_words = _foreign_halves(truth, vocabulary, taggable, random)
-    first_page, nearest = _first_pages(fitting, vocabulary), nearest_similarity(fitting, fitted_words, vocabulary)
+    told = np.ones(len(truth.labels), np.bool_) if closed is None else closed
+    fitted_words, unseen_words = _foreign_halves(truth.take(told), vocabulary, taggable, random)
+    searched, searched_unseen = truth.take(told & for_fitting), truth.take(told & ~for_fitting)
+    first_page, nearest = _first_pages(fitting, vocabulary), nearest_similarity(searched, fitted_words, vocabulary)
     searches = choose_threshold(text(first_page), text(nearest), _SEARCHES_EMPTY)
     tagging = choose_threshold(tag(pairs.right), tag(pairs.wrong), _TAGS_EMPTY)
 
-    first_page, nearest = _first_pages(unseen, vocabulary), nearest_similarity(unseen, unseen_words, vocabulary)
+    nearest = nearest_similarity(searched_unseen, unseen_words, vocabulary)
+    first_page = _first_pages(unseen, vocabulary)
     pairs = tag_pairs(unseen, vocabulary, taggable)
     return Relevance(
         text_to_image=text,
@@ -127,7 +132,7 @@ def _foreign_halves(
 ) -> tuple[list[str], list[str]]:
     tags = taggable_words(vocabulary, taggable)
     drawn = [tags[number] for number in random.permutation(len(tags))[:_FOREIGN_CANDIDATES]]
-    foreign = far_words(drawn, truth.classes, vocabulary)
+    foreign = far_words(drawn, truth.shown, vocabulary)
     halved = word_halves(foreign)
     fitted, unseen = (
         [word for word, chosen in zip(foreign, half, strict=True) if chosen][:_FOREIGN_QUERIES]

@@ -148,7 +148,9 @@ def export_bundle(
     networks = measure_networks(_network(*files, description), files, words, measured, nearest_kinds)
     typical = np.ones(len(measured.pixels), np.bool_) if measured.typical is None else measured.typical
     halves = image_halves(measured.pixels[typical])
-    relevance = fit_relevance(networks.truth.take(typical), vocabulary_of(words), words.taggable, halves)
+    closed = None if measured.closed is None else measured.closed[typical]
+    truth = networks.truth.take(typical)
+    relevance = fit_relevance(truth, vocabulary_of(words), words.taggable, halves, closed=closed)
     manifest = Manifest(
         id="",
         display_name=description.display_name,

@@ -22,14 +22,16 @@ __all__ = ["Measured", "read_measured"]
 class Measured:
     """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n, most) labels, as ``Truth`` has them.
 
-    ``typical`` (n): the images that the curves are fitted on; None means all. ``keys`` (n): where each was found; may
-    be empty.
+    ``typical`` (n): the images that the curves are fitted on; None means all. ``closed``
+    (n): the images whose labels name all that they show, which alone can tell that a word matches nothing; None means
+    all. ``keys`` (n): where each was found; may be empty.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[ClassWords, ...]
     typical: NDArray[np.bool_] | None = None
+    closed: NDArray[np.bool_] | None = None
     keys: tuple[str, ...] = ()
 
     def name(self, image: int) -> str:

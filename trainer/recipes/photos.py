@@ -5,7 +5,8 @@
 3. The head is trained on captioned photos, photos of scenes and rendered scenes (see `trainer.caption_head`).
 4. The words are turned by the matrix that was trained with the head, and those that were taught become tags.
 5. Curves and figures are measured on photos and scenes that no training saw, and all becomes a bundle.
-6. What is ours of the bundle becomes a recipe: the weights come from the package on every machine.
+6. Each part of the head becomes a bundle of its own, to be measured beside the whole.
+7. What is ours of the bundle becomes a recipe: the weights come from the package on every machine.
 
 Each stage leaves a file or folder in the run's folder, so an interrupted recipe goes on where it was.
 """
@@ -13,6 +14,7 @@ Each stage leaves a file or folder in the run's folder, so an interrupted recipe
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,13 +26,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from embedder_service.bundle.manifest import License
-from embedder_service.bundle.reading import WordTable
+from embedder_service.bundle.reading import WordTable, open_bundle
 from embedder_service.bundle.recipe import FilledFile
 from embedder_service.bundle.recipe_writing import write_recipe
+from embedder_service.bundle.writing import BundleContent, write_bundle
 from embedder_service.filled_files import installed_file
 from embedder_service.images import decode
 from trainer.backbones.backbone_template import make_template
 from trainer.bundle_evaluation import vocabulary_of
+from trainer.caption_head.network import parts_of
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures, captioned_features, worded_features
 from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.caption_head.training import fit_caption_head
@@ -40,9 +44,11 @@ from trainer.data_sets.labelled_file import LabelledFile
 from trainer.data_sets.reading import read_images
 from trainer.data_sets.scene_groups import held_out
 from trainer.exporting.export import Description, export_bundle, read_word_table
+from trainer.exporting.self_test import self_test_pictures
 from trainer.exporting.tflite_head import write_tflite_head
 from trainer.features.extractors import tflite_extractor
 from trainer.fitting.head import save_head
+from trainer.keras_files import load_network
 from trainer.labels.class_words import ClassWords, read_class_words
 from trainer.progress import progress_bar
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
@@ -122,6 +128,7 @@ def make_photos(sources: PhotosSources, run: Path, target: Path, console: Consol
             Stage("head", making.turn, making.make_head),
             Stage("words", making.words / "taggable.npy", making.make_words),
             Stage("bundle", making.bundle, lambda: making.make_bundle(target.name)),
+            Stage("parts", making.parts, making.make_parts),
             Stage("recipe", target, lambda: making.make_recipe(target)),
         ),
         console,
@@ -136,7 +143,7 @@ class _Making:
         self._sources, self._run, self._console = sources, run, console
         self.template, self.backbone = run / WEIGHTS.template, run / WEIGHTS.name
         self.classes, self.head, self.turn = run / "classes.npy", run / "head.keras", run / "turn.npy"
-        self.words, self.bundle = run / "words", run / "bundle"
+        self.words, self.bundle, self.parts = run / "words", run / "bundle", run / "parts"
 
     @cached_property
     def _given_words(self) -> WordTable:
@@ -232,7 +239,7 @@ class _Making:
         """Measure, fit the curves, and write the bundle."""
         words = read_word_table(self.words)
         head = self.head.with_suffix(".tflite")
-        write_tflite_head(self.head, head)
+        write_tflite_head(self.head, head, half=True)
         with _counting(self._console, "photos to measure") as tick:
             measured = measured_pictures(
                 Sources(
@@ -251,6 +258,23 @@ class _Making:
                 tick,
             )
         export_bundle(self.bundle, self.backbone, head, words, measured, NEAREST_KINDS, replace(DESCRIPTION, name=name))
+
+    def make_parts(self) -> None:
+        """Write a bundle of the classes alone, and one of what captions taught alone."""
+        opened = open_bundle(self.bundle)
+        made = self.parts.with_name("parts-unfinished")
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        for name, head in parts_of(load_network(self.head)).items():
+            file = made / f"{name}.keras"
+            save_head(head, file)
+            write_tflite_head(file, file.with_suffix(".tflite"), half=True)
+            content = BundleContent(
+                self.backbone, file.with_suffix(".tflite"), opened.words, self_test_pictures(INPUT_SIZE)
+            )
+            manifest = replace(opened.manifest, display_name=f"Photos: {name.replace('-', ' ')}", metrics={})
+            write_bundle(name, content, manifest, made / name)
+        made.rename(self.parts)
 
     def make_recipe(self, target: Path) -> None:
         """Put together what ships."""

@@ -2,7 +2,8 @@
 
 Three sorts count alike, since people search for all of them: photos of single things, everyday photos by the words that
 their captions agree on, and scenes. Contract: no training saw any of them. Of the photos of things, which are 64 pixels
-wide, only those count whose class the network names: it sees these as it sees sharp ones.
+wide, only those count whose class the network names: it sees these as it sees sharp ones. That a word matches nothing
+can be told of these alone, for the others show much that nobody wrote down.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class _Picture:
 
     pixels: NDArray[np.uint8]
     classes: tuple[ClassWords, ...]
+    of_one_thing: bool = False
 
 
 def is_training_scene(image: LabelledFile) -> bool:
@@ -94,7 +96,8 @@ def measured_pictures(
     classes = tuple(dict.fromkeys(each for picture in pictures for each in picture.classes))
     number_of = {each: number for number, each in enumerate(classes)}
     labels = padded_labels([[number_of[each] for each in picture.classes] for picture in pictures])
-    return Measured(np.stack([picture.pixels for picture in pictures]), labels, classes)
+    closed = np.array([picture.of_one_thing for picture in pictures], np.bool_)
+    return Measured(np.stack([picture.pixels for picture in pictures]), labels, classes, closed=closed)
 
 
 def _captioned(
@@ -131,4 +134,4 @@ def _things(sources: Sources, backbone: Path, size: int) -> Iterator[_Picture]:
         pixels = decode(image.content, size=size).pixels
         logits = network(pixels[np.newaxis])[0, -len(names) :]
         if image.label in by_name and logits.argmax() == class_of[image.label]:
-            yield _Picture(pixels, (by_name[image.label],))
+            yield _Picture(pixels, (by_name[image.label],), of_one_thing=True)
