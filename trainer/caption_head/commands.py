@@ -83,7 +83,7 @@ def fit_captions(
             lambda epoch, figures: progress.update(task, completed=epoch, note=f"loss {figures['loss']:.3f}"),
         )
     save_head(trained.head, run / "head.keras")
-    write_turned_words(run / "words", table, trained.turn, table.taggable)
+    write_turned_words(run / "words", table, trained, table.taggable)
     console.print(
         f"Head in {run / 'head.keras'}; {WORDS}, {VECTORS} and {TAGGABLE} in {run / 'words'}. Both go into `export`: "
         "the words were turned with the head."

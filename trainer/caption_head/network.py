@@ -8,8 +8,9 @@ The first part is ConSE (Norouzi et al. 2014). Where the classifier is sure, its
 the vectors of many classes cancel each other, and g leads: one hidden layer that captions taught, or the mean of a few
 such that were trained apart. A backbone without a classifier has the second part alone.
 
-Words are turned by one matrix, so that what pictures show and what words mean meet halfway. The class vectors are
-turned with them. The matrix commutes with means, so queries work as they did.
+Words are turned by one matrix, so that what pictures show and what words mean meet halfway; the words that captions
+teach go a little further each. The class vectors are turned with them. The matrix commutes with means, so queries work
+as they did.
 """
 
 from __future__ import annotations
@@ -43,10 +44,19 @@ class Statistics:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head, as `serving_head` makes it, and the matrix that turns words: (dimension, dimension)."""
+    """A head, and what it does to words.
+
+    Attributes:
+        head: As `serving_head` makes it.
+        turn: (dimension, dimension), the matrix that turns all words.
+        moved_words: The words that pictures taught.
+        moves: (moved words, dimension), how far these go besides.
+    """
 
     head: Any
     turn: Vectors
+    moved_words: tuple[str, ...]
+    moves: Vectors
 
 
 class CaptionHead:

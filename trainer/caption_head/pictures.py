@@ -47,7 +47,8 @@ class CaptionedFeatures:
     Attributes:
         paths: The n pictures' paths in the list of captions.
         seen: Their features, (n, views, features) on disk.
-        captions: (m, dimension), unit rows: the captions as queries, in the space of the words as they are given.
+        captions: (m, dimension): the sums of the captions' words as queries, in the space of the words as given.
+        caption_words: uint8 (m, w), how often each word of `words` is in each caption.
         owners: (m,), each caption's picture.
         words: Which words are right for each picture.
     """
@@ -55,6 +56,7 @@ class CaptionedFeatures:
     paths: tuple[str, ...]
     seen: FeatureSet
     captions: Vectors
+    caption_words: NDArray[np.uint8]
     owners: NDArray[np.int64]
     words: CaptionWords
 
@@ -126,10 +128,10 @@ def captioned_features(
     seen = features_of(pictures(), (_CAPTIONED,), extractor, caches, leave_out)
     paths = tuple(path for path in listed if path not in unreadable)
     vocabulary = Vocabulary(words)
-    captions, owners = _captions([found.captions[path] for path in paths], vocabulary)
-    return CaptionedFeatures(
-        paths, seen, captions, owners, words_of_captions([found.captions[path] for path in paths], vocabulary)
-    )
+    captions = [found.captions[path] for path in paths]
+    told = words_of_captions(captions, vocabulary)
+    sums, counts, owners = _captions(captions, vocabulary, told)
+    return CaptionedFeatures(paths, seen, sums, counts, owners, told)
 
 
 def worded_features(
@@ -175,15 +177,23 @@ def features_of(
         return compute_features(images, names, extractor, cache, on_undecodable=on_undecodable)
 
 
-def _captions(of_pictures: Sequence[Sequence[str]], vocabulary: Vocabulary) -> tuple[Vectors, NDArray[np.int64]]:
-    """Return the vectors of all captions that have one, and whose they are."""
-    vectors, owners = [], []
+def _captions(
+    of_pictures: Sequence[Sequence[str]], vocabulary: Vocabulary, told: CaptionWords
+) -> tuple[Vectors, NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the sums of all captions that have one, which words are in them, and whose they are."""
+    column_of = {word: column for column, word in enumerate(told.words)}
+    sums, columns, owners = [], [], []
     for picture, captions in enumerate(of_pictures):
         for caption in captions:
             try:
-                vectors.append(embed_terms(parse(caption), vocabulary, suggest=False).vector)
+                text = embed_terms(parse(caption), vocabulary, suggest=False)
             except QueryError:  # none of its words is known: nothing to learn from
                 continue
+            sums.append(text.length * text.vector)
+            columns.append([column_of[word] for term in text.understood for word in term.words if word in column_of])
             owners.append(picture)
+    counts = np.zeros((len(sums), len(told.words)), np.uint8)
+    for row, places in enumerate(columns):
+        np.add.at(counts[row], places, 1)
     dimension = vocabulary.table.vectors.shape[1]
-    return np.array(vectors, np.float32).reshape(-1, dimension), np.array(owners, np.int64)
+    return np.array(sums, np.float32).reshape(-1, dimension), counts, np.array(owners, np.int64)

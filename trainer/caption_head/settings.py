@@ -26,6 +26,7 @@ class CaptionHeadSettings:
         pictures_weight: Weight of the loss of pictures of words.
         turn_weight: How much the matrix on the words is held to a rotation. A rotation leaves all angles between words
             as they are.
+        move_weight: How much the words that pictures teach are held to where the matrix puts them.
         least_right: A word takes part in the words' loss if it is right for that many pictures.
         batch: Captioned pictures in a step.
         worded_batch: Pictures of words in a step, from each set.
@@ -37,10 +38,11 @@ class CaptionHeadSettings:
     feature_dropout: float = 0.3
     class_sharpness: float = 1.4
     class_power: float = 1.0
-    caption_share: float = 1.4
+    caption_share: float = 1.3
     words_weight: float = 0.15
     pictures_weight: float = 0.05
     turn_weight: float = 10.0
+    move_weight: float = 5.0
     least_right: int = 8
     batch: int = 256
     worded_batch: int = 48

@@ -7,9 +7,11 @@ Three losses are added, all on the vector that is served, the sum of both parts:
     words      a word that captions agree on should be near to the picture, a word of none far from it (logistic loss)
     pictures   the same for pictures of a closed list of words, such as scenes
 
-and one on the matrix that turns the words: how far it is from a rotation.
+and two on the words: how far the matrix that turns all of them is from a rotation, and how far those that pictures
+teach have gone from where it puts them.
 
-The first member of a head finds the matrix; the others are trained with it as it is, so that all lie in one space.
+The first member of a head finds where words go; the others are trained with that as it is, so that all lie in one
+space.
 
 Contract: all randomness follows from (seed, member, epoch, step), and a checkpoint holds every variable, so an
 interrupted run gives the head that an uninterrupted one gives.
@@ -50,6 +52,7 @@ class _Batch(NamedTuple):
 
     rows: NDArray[np.float32]
     captions: NDArray[np.float32]
+    caption_words: NDArray[np.uint8]
     words: NDArray[np.int8]
     worded_rows: tuple[NDArray[np.float32], ...]
     worded_shown: tuple[NDArray[np.int8], ...]
@@ -85,10 +88,9 @@ def fit_caption_head(
             f"There are {len(captioned.seen):,} captioned pictures, and a step takes {settings.batch}. Give more "
             "pictures, or a smaller batch."
         )
-    members: list[CaptionHead] = []
+    trainings: list[_Training] = []
     for member in range(settings.members):
-        turn = members[0].turn.numpy() if members else None
-        training = _Training(captioned, worded, words, classes, settings, member, turn)
+        training = _Training(captioned, worded, words, classes, settings, member, trainings[0] if trainings else None)
         checkpoint = run.folder / f"member-{member}.npz"
         done, before = training.restore(checkpoint), member * settings.epochs
         for epoch in range(done + 1, settings.epochs + 1):
@@ -101,8 +103,10 @@ def fit_caption_head(
             run.record(before + epoch, figures)
             training.save(checkpoint, epoch)
             on_epoch(before + epoch, figures)
-        members.append(training.head)
-    return TrainedHead(serving_head(members, classes, settings), members[0].turn.numpy())
+        trainings.append(training)
+    head = serving_head([training.head for training in trainings], classes, settings)
+    first = trainings[0]
+    return TrainedHead(head, first.head.turn.numpy(), first.moved_words, first.moves)
 
 
 class _Training:
@@ -116,22 +120,34 @@ class _Training:
         classes: NDArray[np.float32] | None,
         settings: CaptionHeadSettings,
         member: int,
-        turn: NDArray[np.float32] | None,
+        first: _Training | None,
     ) -> None:
         self._captioned, self._worded, self._settings = captioned, worded, settings
         self._seed = settings.seed + member
         features = captioned.seen.dimension - (0 if classes is None else len(classes))
         self.head = CaptionHead(
-            settings, _statistics(captioned, features), classes, words.vectors.shape[1], member=member, turn=turn
+            settings,
+            _statistics(captioned, features),
+            classes,
+            words.vectors.shape[1],
+            member=member,
+            turn=first.head.turn.numpy() if first else None,
         )
         vocabulary = vocabulary_of(words)
         self._kept = np.flatnonzero((captioned.words.shown == RIGHT).sum(axis=0) >= settings.least_right)
         lists = [[captioned.words.words[column] for column in self._kept], *(each.words for each in worded)]
+        place_of = {word: place for place, word in enumerate(lists[0])}
+        # What has no move has the last row, of zeros.
+        self._move_of = [tf.constant([place_of.get(word, len(place_of)) for word in words]) for words in lists]
         self._word_vectors = [tf.constant(vocabulary.vectors(words)) for words in lists]
+        self._moves = tf.Variable(
+            first.moves if first else tf.zeros((len(self._kept), words.vectors.shape[1])), trainable=first is None
+        )
         self._offsets = [tf.Variable(tf.fill([len(words)], _OFFSET)) for words in lists]
         self._slope = tf.Variable(_SLOPE)
         self._log_temperature = tf.Variable(np.log(_TEMPERATURE).astype(np.float32))
-        self._variables = [*self.head.variables, self._slope, self._log_temperature, *self._offsets]
+        moved = [] if first else [self._moves]
+        self._variables = [*self.head.variables, *moved, self._slope, self._log_temperature, *self._offsets]
         self._steps = len(captioned.seen) // settings.batch
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, self._steps * settings.epochs, warmup_target=settings.learning_rate, warmup_steps=_WARM_UP
@@ -145,6 +161,17 @@ class _Training:
         self._step = tf.function(self._eager_step, reduce_retracing=True)
         order = np.argsort(captioned.owners, kind="stable")
         self._of_picture = np.split(order, np.searchsorted(captioned.owners[order], np.arange(1, len(captioned.paths))))
+
+    @property
+    def moves(self) -> NDArray[np.float32]:
+        """Where words that pictures teach have gone from where the matrix puts them: (moved words, dimension)."""
+        moves: NDArray[np.float32] = self._moves.numpy()
+        return moves
+
+    @property
+    def moved_words(self) -> tuple[str, ...]:
+        """The words that pictures teach."""
+        return tuple(self._captioned.words.words[column] for column in self._kept)
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Run the steps of an epoch and return the mean of each loss."""
@@ -171,6 +198,7 @@ class _Training:
             yield _Batch(
                 captioned.seen.take(chosen, views),
                 captioned.captions[captions],
+                captioned.caption_words[np.ix_(captions, self._kept)],
                 captioned.words.shown[np.ix_(chosen, self._kept)],
                 tuple(rows),
                 tuple(shown),
@@ -182,8 +210,10 @@ class _Training:
             sizes = [rows.shape[0] for rows in (batch.rows, *batch.worded_rows)]
             vectors = self.head.vectors(tf.concat([batch.rows, *batch.worded_rows], axis=0), seeds)
             shown, *worded = tf.split(vectors, sizes)
-            captions = self._contrastive(shown, self.head.turned(batch.captions))
+            asked = batch.captions @ self.head.turn + tf.cast(batch.caption_words, tf.float32) @ self._moves
+            captions = self._contrastive(shown, tf.math.l2_normalize(asked, axis=1))
             words = self._words_loss(shown, 0, batch.words)
+            moved = tf.reduce_mean(tf.reduce_sum(self._moves**2, axis=1))
             pictures = tf.add_n(
                 [tf.zeros([])]
                 + [
@@ -200,6 +230,7 @@ class _Training:
                 + settings.words_weight * words
                 + settings.pictures_weight * pictures
                 + settings.turn_weight * from_rotation
+                + settings.move_weight * moved
             )
         gradients = tape.gradient(loss, self._variables)
         self._optimiser.apply_gradients(zip(gradients, self._variables, strict=True))
@@ -212,7 +243,10 @@ class _Training:
         return tf.reduce_mean(loss(own, logits)) + tf.reduce_mean(loss(own, tf.transpose(logits)))
 
     def _words_loss(self, pictures: tf.Tensor, number: int, shown: tf.Tensor) -> tf.Tensor:
-        near = pictures @ tf.transpose(self.head.turned(self._word_vectors[number]))
+        words = self._word_vectors[number] @ self.head.turn + tf.gather(
+            tf.concat([self._moves, tf.zeros((1, self._moves.shape[1]))], axis=0), self._move_of[number]
+        )
+        near = pictures @ tf.transpose(tf.math.l2_normalize(words, axis=1))
         losses = tf.nn.sigmoid_cross_entropy_with_logits(
             tf.cast(shown == RIGHT, tf.float32), self._slope * near + self._offsets[number]
         )

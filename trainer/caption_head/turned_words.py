@@ -1,4 +1,4 @@
-"""Writes words as a caption head needs them: each vector turned by the matrix that was trained with the head."""
+"""Writes words as a caption head needs them: turned by its matrix, and moved where pictures taught them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,28 @@ from numpy.typing import NDArray
 from embedder_service.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
 from embedder_service.bundle.reading import WordTable
 from embedder_service.durable_files import storage_errors
+from trainer.caption_head.network import TrainedHead
 from trainer.labels.space import unit_rows
 
-__all__ = ["write_turned_words"]
+__all__ = ["turned_vectors", "write_turned_words"]
 
 
-def write_turned_words(folder: Path, words: WordTable, turn: NDArray[np.float32], taggable: NDArray[np.bool_]) -> None:
+def turned_vectors(words: WordTable, trained: TrainedHead) -> NDArray[np.float32]:
+    """Return the vectors of all words where the head's pictures meet them, unit rows."""
+    turned: NDArray[np.float32] = unit_rows(words.vectors) @ trained.turn
+    row_of = {word: row for row, word in enumerate(words.words)}
+    turned[[row_of[word] for word in trained.moved_words]] += trained.moves
+    return unit_rows(turned)
+
+
+def write_turned_words(folder: Path, words: WordTable, trained: TrainedHead, taggable: NDArray[np.bool_]) -> None:
     """Write words.txt, words.npy and last taggable.npy, which says which words may be tags: (words,).
 
     Raises:
         StorageFull: the folder cannot be written.
     """
-    turned = unit_rows(unit_rows(words.vectors) @ turn).astype(np.float16)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / WORDS).write_bytes("".join(f"{word}\n" for word in words.words).encode())
-        np.save(folder / VECTORS, turned)
+        np.save(folder / VECTORS, turned_vectors(words, trained).astype(np.float16))
         np.save(folder / TAGGABLE, taggable)

@@ -3,7 +3,7 @@
 1. The backbone: the package's network, quantised, as a template without weights (see `backbone_template`).
 2. The classes: where the thousand classes of ImageNet lie among the words (see `class_vectors`).
 3. The head is trained on captioned photos, photos of scenes and rendered scenes (see `trainer.caption_head`).
-4. The words are turned by the matrix that was trained with the head, and those that were taught become tags.
+4. The words are turned and moved as they were when the head was trained, and those that were taught become tags.
 5. Curves and figures are measured on photos and scenes that no training saw, and all becomes a bundle.
 6. Each part of the head becomes a bundle of its own, to be measured beside the whole.
 7. What is ours of the bundle becomes a recipe: the weights come from the package on every machine.
@@ -34,7 +34,7 @@ from embedder_service.filled_files import installed_file
 from embedder_service.images import decode
 from trainer.backbones.backbone_template import make_template
 from trainer.bundle_evaluation import vocabulary_of
-from trainer.caption_head.network import parts_of
+from trainer.caption_head.network import TrainedHead, parts_of
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures, captioned_features, worded_features
 from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.caption_head.training import fit_caption_head
@@ -125,7 +125,7 @@ def make_photos(sources: PhotosSources, run: Path, target: Path, console: Consol
         (
             Stage("backbone", making.backbone, making.make_backbone),
             Stage("classes", making.classes, making.make_classes),
-            Stage("head", making.turn, making.make_head),
+            Stage("head", making.head, making.make_head),
             Stage("words", making.words / "taggable.npy", making.make_words),
             Stage("bundle", making.bundle, lambda: making.make_bundle(target.name)),
             Stage("parts", making.parts, making.make_parts),
@@ -142,7 +142,7 @@ class _Making:
         run.mkdir(parents=True, exist_ok=True)
         self._sources, self._run, self._console = sources, run, console
         self.template, self.backbone = run / WEIGHTS.template, run / WEIGHTS.name
-        self.classes, self.head, self.turn = run / "classes.npy", run / "head.keras", run / "turn.npy"
+        self.classes, self.head = run / "classes.npy", run / "head.keras"
         self.words, self.bundle, self.parts = run / "words", run / "bundle", run / "parts"
 
     @cached_property
@@ -195,11 +195,16 @@ class _Making:
 
     def make_head(self) -> None:
         """Train the head."""
+        trained = self._trained()
+        save_head(trained.head, self.head)
+
+    def _trained(self) -> TrainedHead:
+        """Train the head, or take it from the run where it is trained."""
         settings = CaptionHeadSettings()
         captioned, worded = self._captioned, self._worded()
         with progress_bar(self._console) as progress:
             task = progress.add_task("epochs", total=settings.epochs * settings.members, note="")
-            trained = fit_caption_head(
+            return fit_caption_head(
                 Run(self._run / "fit", settings),
                 captioned,
                 worded,
@@ -208,8 +213,6 @@ class _Making:
                 settings,
                 lambda epoch, figures: progress.update(task, completed=epoch, note=f"loss {figures['loss']:.3f}"),
             )
-        save_head(trained.head, self.head)
-        _write(self.turn, _as_npy(trained.turn))
 
     def _worded(self) -> list[WordedFeatures]:
         extractor, caches = tflite_extractor(self.backbone, INPUT_SIZE, ""), self._run / "features"
@@ -233,7 +236,7 @@ class _Making:
         taught |= {word for each in read_class_words(SCENES) for word in each.words}
         taught |= {each.word for each in SCENE_CLASSES} | caption_tags(self._captioned.words, self._wordnet)
         taggable = np.array([word in taught for word in given.words], np.bool_)
-        write_turned_words(self.words, given, np.load(self.turn), taggable)
+        write_turned_words(self.words, given, self._trained(), taggable)
 
     def make_bundle(self, name: str) -> None:
         """Measure, fit the curves, and write the bundle."""

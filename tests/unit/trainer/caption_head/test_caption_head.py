@@ -14,8 +14,10 @@ from trainer.caption_head.network import TrainedHead
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
 from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.caption_head.training import fit_caption_head
+from trainer.caption_head.turned_words import turned_vectors, write_turned_words
 from trainer.errors import TrainingSetUnusable
 from trainer.evaluation.captions import CaptionVectors, image_ranks
+from trainer.exporting.export import read_word_table
 from trainer.features.computing import FeatureSet
 from trainer.labels.caption_words import CaptionWords
 from trainer.labels.space import unit_rows
@@ -46,10 +48,10 @@ def made_up(seed: int = 0) -> tuple[CaptionedFeatures, WordedFeatures, WordTable
     seen = FeatureSet(
         rows[:, None].astype(np.float32), np.arange(PICTURES), np.zeros((PICTURES, 1), np.int64), ("captioned",)
     )
-    captions = unit_rows(shows.astype(np.float32) @ vectors)
+    captions = shows.astype(np.float32) @ vectors
     paths = tuple(f"{number}.jpg" for number in range(PICTURES))
     captioned = CaptionedFeatures(
-        paths, seen, captions, np.arange(PICTURES), CaptionWords(names, np.arange(WORDS), shows)
+        paths, seen, captions, shows.astype(np.uint8), np.arange(PICTURES), CaptionWords(names, np.arange(WORDS), shows)
     )
     return captioned, WordedFeatures(seen, names, shows), table, vectors[:CLASSES]
 
@@ -69,10 +71,11 @@ def serve(trained: TrainedHead, captioned: CaptionedFeatures) -> NDArray[np.floa
 
 
 def test_captions_find_their_pictures(tmp_path: Path) -> None:
-    captioned, *_ = made_up()
+    captioned, _, table, _ = made_up()
     trained = fit(tmp_path)
+    words = turned_vectors(table, trained)
     asked = CaptionVectors(
-        unit_rows(captioned.captions @ trained.turn), captioned.owners, np.ones(PICTURES, dtype=np.bool_)
+        unit_rows(captioned.caption_words @ words), captioned.owners, np.ones(PICTURES, dtype=np.bool_)
     )
     assert np.median(image_ranks(asked, serve(trained, captioned))) <= 3, "chance is 48"
 
@@ -91,6 +94,17 @@ def test_an_interrupted_run_gives_the_same_head(tmp_path: Path, epoch: int) -> N
 def test_the_matrix_stays_near_a_rotation(tmp_path: Path) -> None:
     turn = fit(tmp_path, replace(SETTINGS, turn_weight=1_000.0)).turn
     np.testing.assert_allclose(turn.T @ turn, np.eye(DIMENSION), atol=0.05)
+
+
+def test_words_that_no_picture_teaches_are_only_turned(tmp_path: Path) -> None:
+    """A rotation leaves the angles between them as they are."""
+    captioned, worded, table, classes = made_up()
+    settings = replace(SETTINGS, least_right=PICTURES + 1, turn_weight=1_000.0)
+    trained = fit_caption_head(Run(tmp_path / "run", settings), captioned, [worded], table, classes, settings)
+    assert trained.moved_words == ()
+    write_turned_words(tmp_path / "words", table, trained, table.taggable)
+    turned, given = (unit_rows(rows) for rows in (read_word_table(tmp_path / "words").vectors, table.vectors))
+    np.testing.assert_allclose(turned @ turned.T, given @ given.T, atol=0.05)
 
 
 def test_a_backbone_without_classes_has_the_second_part_alone(tmp_path: Path) -> None:
