@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embedder_service.bundle.manifest_json import HEAD
+from embedder_service.bundle.manifest_json import KERAS_HEAD
 from embedder_service.bundle.reading import SELF_TEST, WordTable, peek
 from embedder_service.bundle.writing import BundleContent, write_bundle
 
@@ -38,5 +38,5 @@ def write_large_bundle(source: Path, words: int, target: Path, seed: int = 0) ->
     table = WordTable(
         ("dog", *(f"word{number}" for number in range(1, words))), vectors, np.ones(words, dtype=np.bool_)
     )
-    content = BundleContent(source / manifest.backbone, source / HEAD, table, pixels)
+    content = BundleContent(source / manifest.backbone, source / KERAS_HEAD, table, pixels)
     return write_bundle("large", content, replace(manifest, metrics={}), target).id

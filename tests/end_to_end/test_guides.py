@@ -94,7 +94,7 @@ def test_from_a_folder_of_pictures_to_a_search_on_them(tmp_path: Path) -> None:
     assert matches[0]["image"]["attributes"]["folder"] == "king penguin"
 
 
-def test_captioned_pictures_are_measured_as_the_guide_says(tmp_path: Path) -> None:
+def test_captioned_pictures_become_a_model_that_is_measured(tmp_path: Path) -> None:
     lay_out_rendered(tmp_path / "pictures")
     lines = ["path,caption"]
     with tarfile.open(tmp_path / "pictures.tar", "w") as tar:
@@ -104,7 +104,11 @@ def test_captioned_pictures_are_measured_as_the_guide_says(tmp_path: Path) -> No
             lines += [f"{name},A {file.parent.name} .", f'{name},"Here, a {file.parent.name}"']
     (tmp_path / "captions.csv").write_text("\n".join(lines))
     (tmp_path / "starter").symlink_to(REPOSITORY / "starter")
-    [command] = blocks(GUIDE, "sh captions")
-    printed = follow(command, tmp_path, {})
+    (tmp_path / "unseen").symlink_to(tmp_path / "pictures" / "unseen")
+    *make, measure = blocks(GUIDE, "sh captions")
+    for command in make:
+        follow(command, tmp_path, {})
+    printed = follow(measure, tmp_path, {})
+    assert "captioned@sha256" in printed
     assert "R@10" in printed
     assert "of 200 pictures" in " ".join(printed.split())

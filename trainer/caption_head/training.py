@@ -125,7 +125,7 @@ class _Training:
         self._captioned, self._worded, self._settings = captioned, worded, settings
         self._seed = settings.seed + member
         features = captioned.seen.dimension - (0 if classes is None else len(classes))
-        self.head = CaptionHead(
+        self.head: CaptionHead = CaptionHead(
             settings,
             _statistics(captioned, features),
             classes,
@@ -138,7 +138,9 @@ class _Training:
         lists = [[captioned.words.words[column] for column in self._kept], *(each.words for each in worded)]
         place_of = {word: place for place, word in enumerate(lists[0])}
         # What has no move has the last row, of zeros.
-        self._move_of = [tf.constant([place_of.get(word, len(place_of)) for word in words]) for words in lists]
+        self._move_of = [
+            tf.constant([place_of.get(word, len(place_of)) for word in words], tf.int32) for words in lists
+        ]
         self._word_vectors = [tf.constant(vocabulary.vectors(words)) for words in lists]
         self._moves = tf.Variable(
             first.moves if first else tf.zeros((len(self._kept), words.vectors.shape[1])), trainable=first is None
@@ -189,7 +191,7 @@ class _Training:
         for step in range(self._steps):
             chosen = np.take(order, np.arange(step * settings.batch, (step + 1) * settings.batch), mode="wrap")
             views = random.integers(captioned.seen.views, size=len(chosen))
-            captions = [int(random.choice(self._of_picture[place])) for place in chosen]
+            captions = np.array([random.choice(self._of_picture[place]) for place in chosen], np.int64)
             rows, shown = [], []
             for each in self._worded:
                 places = random.integers(len(each.seen), size=settings.worded_batch)

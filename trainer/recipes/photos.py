@@ -195,11 +195,11 @@ class _Making:
 
     def make_head(self) -> None:
         """Train the head."""
-        trained = self._trained()
-        save_head(trained.head, self.head)
+        save_head(self._trained.head, self.head)
 
+    @cached_property
     def _trained(self) -> TrainedHead:
-        """Train the head, or take it from the run where it is trained."""
+        """The head, trained, or taken from the run where it is."""
         settings = CaptionHeadSettings()
         captioned, worded = self._captioned, self._worded()
         with progress_bar(self._console) as progress:
@@ -218,7 +218,7 @@ class _Making:
         extractor, caches = tflite_extractor(self.backbone, INPUT_SIZE, ""), self._run / "features"
         with _counting(self._console, "photos of scenes") as tick:
             scenes = worded_features(
-                filter(is_training_scene, read_images([self._sources.scenes])),
+                (image for image in read_images([self._sources.scenes]) if is_training_scene(image)),
                 read_class_words(SCENES),
                 extractor,
                 caches,
@@ -236,7 +236,7 @@ class _Making:
         taught |= {word for each in read_class_words(SCENES) for word in each.words}
         taught |= {each.word for each in SCENE_CLASSES} | caption_tags(self._captioned.words, self._wordnet)
         taggable = np.array([word in taught for word in given.words], np.bool_)
-        write_turned_words(self.words, given, self._trained(), taggable)
+        write_turned_words(self.words, given, self._trained, taggable)
 
     def make_bundle(self, name: str) -> None:
         """Measure, fit the curves, and write the bundle."""
