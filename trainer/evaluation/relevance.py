@@ -35,16 +35,7 @@ from trainer.evaluation.tagging import are_right, nearest_tags, right_tags, tagg
 from trainer.evaluation.truth import Truth
 from trainer.labels.class_words import Vocabulary
 
-__all__ = [
-    "SEARCHES_EMPTY",
-    "Pairs",
-    "Relevance",
-    "fit_relevance",
-    "nearest_similarity",
-    "share_a_class",
-    "tag_pairs",
-    "text_pairs",
-]
+__all__ = ["Pairs", "Relevance", "fit_relevance", "nearest_similarity", "share_a_class", "tag_pairs", "text_pairs"]
 
 _PAIRS = 200_000
 _IMAGES_FOR_TAGS = 1_000
@@ -52,7 +43,7 @@ _FOREIGN_CANDIDATES = 10_000
 _FOREIGN_QUERIES = 1_000
 # More than the 80 % that are wanted of words that did not choose the threshold: words nearer to the classes than those
 # taken here come back empty less often, and up to here the answerable ones hardly lose (docs/decisions/0007).
-SEARCHES_EMPTY = 0.9
+_SEARCHES_EMPTY = 0.9
 _TAGS_EMPTY = 0.5
 
 Floats = NDArray[np.float32]
@@ -102,14 +93,12 @@ def fit_relevance(
     for_fitting: NDArray[np.bool_],
     seed: int = 0,
     closed: NDArray[np.bool_] | None = None,
-    searches_empty: float = SEARCHES_EMPTY,
 ) -> Relevance:
     """Fit on one half of the images, report on the other.
 
     ``taggable``: (words), which words may be tags. ``for_fitting``: (images), which are for fitting, as
     ``image_halves`` has it. The images must show every class a few times. ``closed``: (images), those whose labels name
-    all that they show, among which alone foreign words are searched for; None means all. ``searches_empty``: the share
-    of searches for those that shall come back empty.
+    all that they show, among which alone foreign words are searched for; None means all.
 
     Raises:
         EvaluationImpossible: there are no right or no wrong pairs of a sort, or no foreign words.
@@ -123,7 +112,7 @@ def fit_relevance(
     fitted_words, unseen_words = _foreign_halves(truth.take(told), vocabulary, taggable, random)
     searched, searched_unseen = truth.take(told & for_fitting), truth.take(told & ~for_fitting)
     first_page, nearest = _first_pages(fitting, vocabulary), nearest_similarity(searched, fitted_words, vocabulary)
-    searches = choose_threshold(text(first_page), text(nearest), searches_empty)
+    searches = choose_threshold(text(first_page), text(nearest), _SEARCHES_EMPTY)
     tagging = choose_threshold(tag(pairs.right), tag(pairs.wrong), _TAGS_EMPTY)
 
     nearest = nearest_similarity(searched_unseen, unseen_words, vocabulary)

@@ -25,7 +25,7 @@ from trainer.data_sets.reading import LabelledFile
 from trainer.errors import WordSpaceMissing
 from trainer.evaluation.calibration import LogisticCurve
 from trainer.evaluation.halves import image_halves
-from trainer.evaluation.relevance import SEARCHES_EMPTY, Relevance, fit_relevance
+from trainer.evaluation.relevance import Relevance, fit_relevance
 from trainer.exporting.measured import Measured, read_measured
 from trainer.exporting.networks import MeasuredNetworks, measure_networks
 from trainer.exporting.self_test import self_test_pictures
@@ -42,10 +42,7 @@ _REPRESENTATIVE = 100
 
 @dataclass(frozen=True)
 class Description:
-    """What a manifest tells besides what is measured: names, provenance, and how pictures become features.
-
-    ``searches_empty``: the share of searches for what no picture shows that shall come back empty.
-    """
+    """What a manifest tells besides what is measured: names, provenance, and how pictures become features."""
 
     name: str
     display_name: str
@@ -55,7 +52,6 @@ class Description:
     resize: Resize = Resize.CENTER_CROP
     feature_layer: str = ""
     pixel_scale: PixelScale | None = None
-    searches_empty: float = SEARCHES_EMPTY
 
 
 @dataclass(frozen=True)
@@ -154,14 +150,7 @@ def export_bundle(
     halves = image_halves(measured.pixels[typical])
     closed = None if measured.closed is None else measured.closed[typical]
     truth = networks.truth.take(typical)
-    relevance = fit_relevance(
-        truth,
-        vocabulary_of(words),
-        words.taggable,
-        halves,
-        closed=closed,
-        searches_empty=description.searches_empty,
-    )
+    relevance = fit_relevance(truth, vocabulary_of(words), words.taggable, halves, closed=closed)
     manifest = Manifest(
         id="",
         display_name=description.display_name,

@@ -291,8 +291,6 @@ DESCRIPTION = Description(
     command="python -m trainer photos …  # docs/guides/train-your-own.md has all of it",
     licenses=LICENSES,
     input_size=INPUT_SIZE,
-    # More than elsewhere: the few small photos of things that it is chosen on tempt less than a collection does.
-    searches_empty=0.96,
 )
 
 
