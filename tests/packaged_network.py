@@ -28,7 +28,7 @@ from trainer.exporting.tflite_head import write_tflite_head
 
 PACKAGE, VERSION, PACKAGE_FILE = "tiny-weights", "1.0", "tiny_weights/weights.pth"
 INPUT_SIZE, CLASSES, FEATURES = 32, 5, 6
-STAGES = 4 + 5 + 10  # numbers of the means of its stages' maps
+STAGES = 4 + 5  # numbers of the means of its stages' maps
 ROW = FEATURES + STAGES + CLASSES
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _KINDS = {"<f4": "FloatStorage", "<i8": "LongStorage"}
