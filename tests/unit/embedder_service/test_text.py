@@ -88,10 +88,10 @@ def test_neighbours_with_unequal_weights_are_no_phrase() -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("a man in a car", [("a",), ("man",), ("in",), ("a",), ("car",)]),
+        ("a man in a car", [("man",), ("car",)]),
         ("sports car", [("sports car",)]),
         ("t shirts", [("t-shirt",)]),
-        ('"a man"', [("aman",)]),
+        ('"a man"', [("man",)]),
     ],
 )
 def test_neighbours_make_phrases_and_never_another_word(query: str, words: list[tuple[str, ...]]) -> None:
