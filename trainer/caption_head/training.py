@@ -215,7 +215,7 @@ class _Training:
             asked = batch.captions @ self.head.turn + tf.cast(batch.caption_words, tf.float32) @ self._moves
             captions = self._contrastive(shown, tf.math.l2_normalize(asked, axis=1))
             words = self._words_loss(shown, 0, batch.words)
-            moved = tf.reduce_mean(tf.reduce_sum(self._moves**2, axis=1))
+            moved = tf.reduce_sum(self._moves**2) / max(1, len(self._kept))
             pictures = tf.add_n(
                 [tf.zeros([])]
                 + [
