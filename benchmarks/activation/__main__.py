@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from benchmarks.activation.bundle import write_large_bundle
-from benchmarks.activation.services import Running, running
+from benchmarks.service_process import Running, running
 from client import SemsearchClient, ServerNotReady
 
 _PAUSE = 0.05

@@ -125,9 +125,10 @@ class _Training:
         self._captioned, self._worded, self._settings = captioned, worded, settings
         self._seed = settings.seed + member
         features = captioned.seen.dimension - (0 if classes is None else len(classes))
+        self._statistics: Statistics = first._statistics if first else _statistics(captioned, features)
         self.head: CaptionHead = CaptionHead(
             settings,
-            _statistics(captioned, features),
+            self._statistics,
             classes,
             words.vectors.shape[1],
             member=member,

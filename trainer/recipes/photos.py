@@ -46,6 +46,7 @@ from trainer.data_sets.scene_groups import held_out
 from trainer.exporting.export import Description, export_bundle, read_word_table
 from trainer.exporting.self_test import self_test_pictures
 from trainer.exporting.tflite_head import write_tflite_head
+from trainer.features.computing import Extractor
 from trainer.features.extractors import tflite_extractor
 from trainer.fitting.head import save_head
 from trainer.keras_files import load_network
@@ -168,13 +169,17 @@ class _Making:
         return survey_captions(self._sources.captioned, self._sources.captions)
 
     @cached_property
+    def _extractor(self) -> Extractor:
+        return tflite_extractor(self.backbone, INPUT_SIZE, "")
+
+    @cached_property
     def _captioned(self) -> CaptionedFeatures:
         unseen = set(held_out(self._captions.captions, HELD_OUT))
         with _counting(self._console, "captioned photos") as tick:
             return captioned_features(
                 self._captions,
                 [path for path in self._captions.captions if path not in unseen],
-                tflite_extractor(self.backbone, INPUT_SIZE, ""),
+                self._extractor,
                 self._run / "features",
                 self._given_words,
                 tick,
@@ -215,7 +220,7 @@ class _Making:
             )
 
     def _worded(self) -> list[WordedFeatures]:
-        extractor, caches = tflite_extractor(self.backbone, INPUT_SIZE, ""), self._run / "features"
+        extractor, caches = self._extractor, self._run / "features"
         with _counting(self._console, "photos of scenes") as tick:
             scenes = worded_features(
                 (image for image in read_images([self._sources.scenes]) if is_training_scene(image)),

@@ -34,7 +34,7 @@ __all__ = ["Sources", "is_training_scene", "measured_pictures"]
 
 _LEAST_RIGHT = 5  # photos that a word of captions must be right for
 _TRAINING_SHARE = 0.7  # of the scenes
-_SEEN_LIMIT = 1_200  # photos of things that are looked at
+_LOOKED_AT = 4  # every so many-th photo of things
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _things(sources: Sources, backbone: Path, size: int) -> Iterator[_Picture]:
     by_name = {each.name: each for each in sources.photo_words}
     network = TfliteBackbone(backbone, input_size=size)
     for place, image in enumerate(read_images([sources.photos / "val.tar"])):
-        if place % (5_000 // _SEEN_LIMIT):
+        if place % _LOOKED_AT:
             continue
         pixels = decode(image.content, size=size).pixels
         logits = network(pixels[np.newaxis])[0, -len(names) :]

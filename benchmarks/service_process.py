@@ -1,4 +1,4 @@
-"""The three services as processes over a folder."""
+"""A real service as a process over a data folder."""
 
 from __future__ import annotations
 
