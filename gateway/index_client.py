@@ -130,6 +130,7 @@ class IndexClient:
         *,
         filter_: Filter | None = None,
         attributes: bool = True,
+        vectors: bool = False,
         after: Position | None = None,
     ) -> Sequence[Neighbor]:
         """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; see `VectorIndex.search`."""
@@ -142,12 +143,19 @@ class IndexClient:
             filter=filter_to_message(filter_),
             attributes_mask=None if attributes else field_mask_pb2.FieldMask(paths=["-"]),
             index_uid=after.index_uid if after else "",
+            include_vectors=vectors,
         )
         with calls_to(_SERVICE):
             response = await self._stub.Search(request)
+        result, first = response.results[0], 1 + (after.rank if after else 0)
+        rows = (
+            np.frombuffer(result.vectors, "<f4").reshape(-1, len(vector)) if vectors else [None] * len(result.neighbors)
+        )
         return [
-            Neighbor(each.id, to_json(each.attributes), Position(response.index_uid, each.distance, each.row, rank))
-            for rank, each in enumerate(response.results[0].neighbors, 1 + (after.rank if after else 0))
+            Neighbor(
+                each.id, to_json(each.attributes), Position(response.index_uid, each.distance, each.row, rank), row
+            )
+            for rank, (each, row) in enumerate(zip(result.neighbors, rows, strict=True), first)
         ]
 
     async def optimize(self, name: str) -> None:

@@ -44,11 +44,12 @@ class Position:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """An item that was found."""
+    """An item that was found, with its vector if that was asked for."""
 
     id: str
     attributes: Attributes
     place: Position
+    vector: Vector | None = None
 
     @property
     def distance(self) -> float:
@@ -134,6 +135,7 @@ class VectorIndex(Protocol):
         *,
         filter_: Filter | None = None,
         attributes: bool = True,
+        vectors: bool = False,
         after: Position | None = None,
     ) -> Sequence[Neighbor]:
         """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; raises `ModelMismatch`.

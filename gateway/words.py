@@ -76,7 +76,14 @@ class WordsIndex:
             await self._more.wait()
 
     async def nearest(
-        self, vector: Vector, k: int, model_id: str, *, taggable: bool, after: Position | None = None
+        self,
+        vector: Vector,
+        k: int,
+        model_id: str,
+        *,
+        taggable: bool,
+        vectors: bool = False,
+        after: Position | None = None,
     ) -> Sequence[Neighbor]:
         """Returns the k words nearest to a vector that `model_id` made, without attributes; behind `after`, if given.
 
@@ -93,6 +100,7 @@ class WordsIndex:
                 model_id,
                 filter_=_TAGGABLE if taggable else None,
                 attributes=False,
+                vectors=vectors,
                 after=after,
             )
         except IndexNotFound as error:
@@ -106,16 +114,11 @@ class WordsIndex:
         Raises:
             WordsNotReady: the index is not filled with that model's words yet.
         """
-        found = await self.nearest(vector, CANDIDATES * count, model_id, taggable=True)
+        found = await self.nearest(vector, CANDIDATES * count, model_id, taggable=True, vectors=True)
         if len(found) <= count:
             return found
-        items = await self._index.get_items(_alias_of(model_id), [each.id for each in found], vectors=True)
-        vectors = {item.id: item.vector for item in items if item.vector is not None}
-        found = [each for each in found if each.id in vectors]
-        places = choose_distinct(
-            [each.similarity for each in found], np.stack([vectors[each.id] for each in found]), count
-        )
-        return [found[place] for place in places]
+        vectors = np.stack([each.vector for each in found if each.vector is not None])
+        return [found[place] for place in choose_distinct([each.similarity for each in found], vectors, count)]
 
     async def fill(self, model: Model, told: Told = lambda _: None) -> None:
         """Fills the index of a model, if it is not filled; ``told`` hears how many of its words are there."""

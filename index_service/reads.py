@@ -153,10 +153,13 @@ class StoreReader:
         )
         return {item.id: item for item in found}
 
-    def items_of(self, rows: NDArray[np.int64], *, attributes: bool) -> dict[int, StoredItem]:
+    def items_of(self, rows: NDArray[np.int64], *, attributes: bool, vectors: bool) -> dict[int, StoredItem]:
         """Returns the items of rows, by row."""
         found = self._select(
-            "row IN (SELECT value FROM json_each(?))", [json.dumps(rows.tolist())], attributes=attributes, vectors=False
+            "row IN (SELECT value FROM json_each(?))",
+            [json.dumps(rows.tolist())],
+            attributes=attributes,
+            vectors=vectors,
         )
         return {item.row: item for item in found}
 

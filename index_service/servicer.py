@@ -260,6 +260,7 @@ def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
         terms.k,
         terms.condition,
         attributes=terms.paths != (),
+        vectors=request.include_vectors,
         recall=terms.recall,
         after=terms.after,
     )

@@ -46,12 +46,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Neighbor:
-    """An item that was found; `attributes` is canonical JSON, None where it was not asked for."""
+    """An item that was found; `attributes` is canonical JSON. What was not asked for is None."""
 
     id: str
     distance: float
     row: int
     attributes: str | None
+    vector: Vectors | None = None  # (dimension,)
 
 
 @dataclass(frozen=True)
@@ -182,29 +183,36 @@ class VectorIndex:
         condition: Filter | None,
         *,
         attributes: bool,
+        vectors: bool = False,
         recall: float | None = None,
         after: Sequence[Position | None] | None = None,
     ) -> Answer:
         """Finds the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
 
-        ``recall``: share of the true neighbours to aim at; None means the index's target, 1 compares all. ``after``:
-        where it has a position for a query, the nearest behind it are found.
+        Args:
+            queries: What to find the neighbours of.
+            k: How many each query wants.
+            condition: What items must pass; None for all.
+            attributes: Whether to return the neighbours' attributes.
+            vectors: Whether to return their vectors.
+            recall: Share of the true neighbours to aim at; None means the index's target, 1 compares all.
+            after: Where it has a position for a query, the nearest behind it are found.
 
         Raises:
             ItemNotFound: an id that the index does not have.
             StoreDamaged: the store cannot be read.
         """
         with self._pin() as (reader, snapshot):
-            vectors, without = self._targets(reader, queries)
+            targets, without = self._targets(reader, queries)
             among = None if condition is None else reader.rows(condition)
             aim = recall or self.definition.recall_target
             after = after or [None] * len(queries)
-            hits, compared_all = search_behind(snapshot, vectors, k, without, after, among, aim)
+            hits, compared_all = search_behind(snapshot, targets, k, without, after, among, aim)
             rows = np.unique(np.concatenate([hit.rows for hit in hits]))
-            items = reader.items_of(rows, attributes=attributes)
+            items = reader.items_of(rows, attributes=attributes, vectors=vectors)
         neighbors = tuple(
             tuple(
-                Neighbor(items[row].id, distance, row, items[row].attributes)
+                Neighbor(items[row].id, distance, row, items[row].attributes, items[row].vector)
                 for row, distance in zip(hit.rows.tolist(), hit.distances.tolist(), strict=True)
             )
             for hit in hits

@@ -22,6 +22,8 @@ MAX_QUERIES = 1_000
 MAX_K = 10_000
 # Some 10 MB of neighbours without their attributes.
 MAX_NEIGHBORS = 200_000
+# Some 20 MB of vectors of the greatest dimension.
+MAX_NEIGHBORS_WITH_VECTORS = 5_000
 _NOTHING = "-"
 
 
@@ -53,6 +55,10 @@ def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
         raise InvalidField("k", f"must be 1 to {MAX_K:,}; it was {message.k}.")
     if message.k * len(message.queries) > MAX_NEIGHBORS:
         raise InvalidField("k", f"times the number of queries must be at most {MAX_NEIGHBORS:,}; ask in several calls.")
+    if message.include_vectors and message.k * len(message.queries) > MAX_NEIGHBORS_WITH_VECTORS:
+        raise InvalidField(
+            "k", f"times the number of queries must be at most {MAX_NEIGHBORS_WITH_VECTORS:,} with include_vectors."
+        )
     if not 0 <= message.recall <= 1:  # NaN is not either
         raise InvalidField("recall", f"must be 0 to 1, 0 meaning the index's target; it was {message.recall:g}.")
     return SearchTerms(
@@ -76,10 +82,13 @@ def goes_on(message: pb.SearchRequest) -> bool:
 
 
 def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None, index_uid: str) -> pb.SearchResponse:
-    """Returns the neighbours, with the attributes that `paths` point to."""
+    """Returns the neighbours, with the attributes that `paths` point to, and with their vectors if they have them."""
     return pb.SearchResponse(
         results=[
-            pb.SearchResult(neighbors=[_neighbor(neighbor, paths) for neighbor in neighbors])
+            pb.SearchResult(
+                neighbors=[_neighbor(neighbor, paths) for neighbor in neighbors],
+                vectors=b"".join(each.vector.tobytes() for each in neighbors if each.vector is not None),
+            )
             for neighbors in answer.neighbors
         ],
         exact=answer.exact,

@@ -269,6 +269,7 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
     "k zero": (search(k=0), INVALID, "INVALID_FIELD", "k"),
     "k negative": (search(k=-1), INVALID, "INVALID_FIELD", "k"),
     "k large": (search(k=10_001), INVALID, "INVALID_FIELD", "k"),
+    "too many vectors": (search(k=5_001, include_vectors=True), INVALID, "INVALID_FIELD", "k"),
     "too many neighbours": (search(k=10_000, queries=[query(X)] * 21), INVALID, "INVALID_FIELD", "k"),
     "recall of a search above one": (search(recall=1.01), INVALID, "INVALID_FIELD", "recall"),
     "recall of a search negative": (search(recall=-0.1), INVALID, "INVALID_FIELD", "recall"),

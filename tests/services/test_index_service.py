@@ -227,6 +227,19 @@ def test_queries_by_item_need_no_model(service: IndexProcess, index: str) -> Non
     assert ids(service.stub.Search(request)) == [["b"]]
 
 
+def test_neighbours_come_with_their_vectors_if_asked_for(service: IndexProcess, index: str) -> None:
+    upsert(service, index, item("x", X), item("y", Y), item("z", Z))
+    request = pb.SearchRequest(index=index, k=2, model_id="m", queries=[query(Y), query(Z)], include_vectors=True)
+    response = service.stub.Search(request)
+    vectors = {"x": X, "y": Y, "z": Z}
+    for found, result in zip(ids(response), response.results, strict=True):
+        np.testing.assert_array_equal(
+            np.frombuffer(result.vectors, "<f4").reshape(2, 3), [vectors[item_id] for item_id in found]
+        )
+    request.include_vectors = False
+    assert not any(result.vectors for result in service.stub.Search(request).results)
+
+
 def test_filters_decide_what_is_found_and_listed(service: IndexProcess, index: str) -> None:
     upsert(
         service,

@@ -324,6 +324,7 @@ class MemoryIndex:
         *,
         filter_: Filter | None = None,
         attributes: bool = True,
+        vectors: bool = False,
         after: Position | None = None,
     ) -> Sequence[Neighbor]:
         assert 1 <= k <= MAX_NEIGHBORS
@@ -341,7 +342,12 @@ class MemoryIndex:
                     found.append((place, item))
         found.sort(key=lambda each: each[0])
         return [
-            Neighbor(item.id, item.attributes if attributes else {}, Position(index.uid, *place, rank))
+            Neighbor(
+                item.id,
+                item.attributes if attributes else {},
+                Position(index.uid, *place, rank),
+                item.vector if vectors else None,
+            )
             for rank, (place, item) in enumerate(found[:k], 1 + (after.rank if after else 0))
         ]
 
