@@ -183,5 +183,5 @@ def _webp(picture: Image.Image, edge: int) -> bytes:
     small = picture.copy()
     small.thumbnail((edge, edge), Image.Resampling.BICUBIC, reducing_gap=2.0)
     file = io.BytesIO()
-    small.save(file, "WEBP", quality=THUMBNAIL_QUALITY, method=4)
+    small.save(file, "WEBP", quality=THUMBNAIL_QUALITY, method=1)
     return file.getvalue()
