@@ -25,8 +25,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.caption_head.settings import CaptionHeadSettings
+from trainer.labels.space import unit_rows
 
-__all__ = ["CaptionHead", "Statistics", "TrainedHead", "parts_of", "serving_head"]
+__all__ = ["CaptionHead", "Statistics", "TrainedHead", "move_classes", "parts_of", "serving_head"]
 
 _LEAST_LEFT = 1e-3  # of 1 − |sum|, so that its power has a slope everywhere
 _LEAST_LENGTH = 1e-12
@@ -166,6 +167,24 @@ def serving_head(members: Sequence[CaptionHead], classes: Vectors | None, settin
     for layer, values in weights:
         layer.set_weights(values)
     return head
+
+
+def move_classes(head: Any, towards: Vectors, share: float) -> None:
+    """Move the class vectors of a head that `serving_head` made with classes, in place.
+
+    Training moves words, and the class vectors do not follow. Vectors that were fitted anew to the moved words stand
+    better among them, but the rest of the head was trained with the vectors as they were; so they go part of the way.
+
+    Args:
+        head: The head.
+        towards: (classes, dimension), unit rows; rows of zeros are left where they are.
+        share: Part of the way, 0 to 1.
+    """
+    layer = head.get_layer("classes")
+    [before] = layer.get_weights()
+    known, moved = towards.any(axis=1), before.copy()
+    moved[known] = unit_rows(share * towards[known] + (1 - share) * before[known])
+    layer.set_weights([moved])
 
 
 def parts_of(head: Any) -> dict[str, Any]:

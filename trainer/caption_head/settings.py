@@ -38,7 +38,7 @@ class CaptionHeadSettings:
     feature_dropout: float = 0.3
     class_sharpness: float = 1.4
     class_power: float = 1.0
-    caption_share: float = 1.3
+    caption_share: float = 1.5
     words_weight: float = 0.15
     pictures_weight: float = 0.05
     turn_weight: float = 10.0

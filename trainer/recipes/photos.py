@@ -2,7 +2,8 @@
 
 1. The backbone: the package's network, quantised, as a template without weights (see `backbone_template`).
 2. The classes: where the thousand classes of ImageNet lie among the words (see `class_vectors`).
-3. The head is trained on captioned photos, photos of scenes and rendered scenes (see `trainer.caption_head`).
+3. The head is trained on captioned photos, photos of scenes and rendered scenes (see `trainer.caption_head`), and the
+   classes follow the words that training moved.
 4. The words are turned and moved as they were when the head was trained, and those that were taught become tags.
 5. Curves and figures are measured on photos and scenes that no training saw, and all becomes a bundle.
 6. Each part of the head becomes a bundle of its own, to be measured beside the whole.
@@ -34,11 +35,11 @@ from embedder_service.filled_files import installed_file
 from embedder_service.images import decode
 from trainer.backbones.backbone_template import make_template
 from trainer.bundle_evaluation import vocabulary_of
-from trainer.caption_head.network import TrainedHead, parts_of
+from trainer.caption_head.network import TrainedHead, move_classes, parts_of
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures, captioned_features, worded_features
 from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.caption_head.training import fit_caption_head
-from trainer.caption_head.turned_words import write_turned_words
+from trainer.caption_head.turned_words import turned_vectors, write_turned_words
 from trainer.data_sets.captions import CaptionedSet, survey_captions
 from trainer.data_sets.labelled_file import LabelledFile
 from trainer.data_sets.reading import read_images
@@ -78,6 +79,8 @@ HELD_OUT = 0.2  # of the captions' scenes; what `evaluate-captions` measures by 
 SCENES = Path(__file__).with_name("scenes.json")
 _CALIBRATED_ON = 4  # every so many-th picture of the gallery
 _RENDERED, _RENDERED_EDGE = 60, 320  # of each class
+_AFTER_TRAINING = VectorSettings(kinds_weight=0.15)
+_CLASSES_FOLLOW = 0.35  # part of the way to where the moved words have them; docs/decisions/0017 has others
 NEAREST_KINDS = 2
 LICENSES = (
     License("network: EfficientNet-Lite2, ImageNet", "Apache-2.0", WEIGHTS.package),
@@ -193,14 +196,19 @@ class _Making:
 
     def make_classes(self) -> None:
         """Fit the classes' vectors to the words."""
-        fitting = self._fitting
-        tags = sorted({word for each in fitting for word in (*each.own, *each.kinds)})
-        vectors = class_vectors(fitting, vocabulary_of(self._given_words), tags, VectorSettings())
-        _write(self.classes, _as_npy(vectors))
+        _write(self.classes, _as_npy(self._class_vectors(self._given_words, VectorSettings())))
 
     def make_head(self) -> None:
-        """Train the head."""
-        save_head(self._trained.head, self.head)
+        """Train the head, and let the classes follow the words that training moved."""
+        trained, given = self._trained, self._given_words
+        moved = WordTable(given.words, turned_vectors(given, trained), given.taggable)
+        move_classes(trained.head, self._class_vectors(moved, _AFTER_TRAINING), _CLASSES_FOLLOW)
+        save_head(trained.head, self.head)
+
+    def _class_vectors(self, words: WordTable, settings: VectorSettings) -> NDArray[np.float32]:
+        fitting = self._fitting
+        tags = sorted({word for each in fitting for word in (*each.own, *each.kinds)})
+        return class_vectors(fitting, vocabulary_of(words), tags, settings)
 
     @cached_property
     def _trained(self) -> TrainedHead:

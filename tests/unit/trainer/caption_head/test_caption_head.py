@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from embedder_service.bundle.reading import WordTable
-from trainer.caption_head.network import TrainedHead
+from trainer.caption_head.network import TrainedHead, move_classes
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
 from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.caption_head.training import fit_caption_head
@@ -124,3 +124,15 @@ def test_fewer_pictures_than_a_step_takes_are_told(tmp_path: Path) -> None:
 def test_settings_that_cannot_train_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(TrainingSetUnusable, match=next(iter(wrong))):
         replace(SETTINGS, **wrong)  # type: ignore[arg-type]
+
+
+def test_classes_follow_moved_words_part_of_the_way(tmp_path: Path) -> None:
+    trained = fit(tmp_path)
+    layer = trained.head.get_layer("classes")
+    [before] = layer.get_weights()
+    towards = unit_rows(np.random.default_rng(1).normal(size=before.shape))
+    towards[0] = 0  # no word of the vocabulary fits this class
+    move_classes(trained.head, towards, 0.25)
+    [after] = layer.get_weights()
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_allclose(after[1:], unit_rows(0.25 * towards[1:] + 0.75 * before[1:]), atol=1e-6)
