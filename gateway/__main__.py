@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from threadpoolctl import threadpool_limits
+
 from gateway.settings import GatewaySettings
 from gateway.statuses import ERRORS
 from gateway.wiring import open_gateway
@@ -16,6 +18,9 @@ from serving.settings import load_settings
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT and returns the exit status."""
     settings = load_settings(GatewaySettings, argv)
+    # The threads of a product go on spinning for the next one: choosing the tags of an image cost 50 ms of processor
+    # time, for which the embedder waited.
+    threadpool_limits(1, user_api="blas")
     return run(settings, partial(open_gateway, settings), ERRORS)
 
 
