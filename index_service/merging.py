@@ -185,6 +185,7 @@ class Merger:
         self._engine.stop()
 
     def _fold_all(self, progress: Progress) -> None:
+        self._check_open()
         chosen = plan_all(self._published.newest)
         total = self._published.newest.alive_count if chosen is None else chosen.row_count
         progress(0, total)
@@ -241,7 +242,17 @@ class Merger:
             self._queued = False
         self.consider()
 
+    def _check_open(self) -> None:
+        """Checks that the index was not closed meanwhile.
+
+        Raises:
+            BuildFailed: it was; its folder may be gone, or belong to another index of the same name.
+        """
+        if self._closed:
+            raise BuildFailed("The index was closed while its rows were being merged.")
+
     def _merge(self, chosen: Plan, progress: Callable[[int], None]) -> None:
+        self._check_open()
         started = time.monotonic()
         added = []
         with storage_errors(self._folder):
@@ -252,8 +263,7 @@ class Merger:
             manifest = replace(self._manifest, segments=(*kept, *added))
             opened = [open_segment(self._folder, record, self._engine) for record in added]
             with self._commit_lock:
-                if self._closed:
-                    raise BuildFailed("The index was closed while its rows were being merged.")
+                self._check_open()
                 manifest.write(self._folder)
                 self._manifest = manifest
             self._published.update(lambda current: _swapped(current, chosen, opened))

@@ -168,6 +168,26 @@ def test_a_merge_that_outlives_its_index_does_not_touch_the_next_of_that_name(
     assert (kept.item_count, kept.repairs) == (3, ())
 
 
+def test_a_queued_merge_of_a_deleted_index_leaves_no_folder(data_folder: Path, stack: ExitStack) -> None:
+    go_on = threading.Event()
+    engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
+    definitions = [IndexDefinition(name, 4, "model", engine=EngineKind.EXACT) for name in ("first", "second")]
+    merges = []
+    for definition in definitions:
+        index = catalog.create(definition)
+        fill(index, 20)
+        merges.append(index.optimize(lambda _done, _total: None))
+    assert engine.building.wait(DEADLINE)
+    catalog.delete("second")
+    go_on.set()
+    merges[0].result(DEADLINE)
+    with pytest.raises(BuildFailed, match="closed"):
+        merges[1].result(DEADLINE)
+    assert not (data_folder / "second").exists()
+    assert catalog.create(definitions[1]).stats().item_count == 0
+
+
 def test_progress_ends_with_all_rows(open_data: OpenCatalog) -> None:
     index = open_data().create(IndexDefinition("items", 4, "model"))
     fill(index, 2_500)
