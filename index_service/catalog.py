@@ -12,14 +12,15 @@ import fcntl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from index_service.aliases import Aliases
+from index_service.background import Background, start
 from index_service.definition import NAME_PATTERN, IndexDefinition
 from index_service.durable_files import publish, remove_folder, remove_leftovers, storage_errors, temporary_beside
 from index_service.engines.contract import Engine
@@ -63,8 +64,7 @@ class Catalog:
         self._folder = folder
         self._engine = engine
         self._thresholds = thresholds
-        # One merge at a time in the whole service, so that searches keep most of the machine.
-        self._merges = ThreadPoolExecutor(1, thread_name_prefix="merge")
+        self._background = Background()
         # Held for creating, deleting and aliases, never while an index is searched or written.
         self._lock = threading.Lock()
         remove_leftovers(folder)
@@ -119,7 +119,7 @@ class Catalog:
             raise IndexNotFound(name)
         if isinstance(index, DamagedIndex):
             if isinstance(index.problem, StorageFull):
-                self._merges.submit(self._open_again, index)
+                start(self._background.checks, partial(self._open_again, index))
             raise index.problem
         return index
 
@@ -190,7 +190,7 @@ class Catalog:
                     index.close()
             self._indexes.clear()
         # Not under the lock, which `_open_again` waits for.
-        self._merges.shutdown(cancel_futures=True)
+        self._background.close()
 
     def _remove(self, name: str) -> None:
         """Removes an index that is closed; where that is not possible, it is opened again."""
@@ -228,7 +228,7 @@ class Catalog:
     def _open(self, folder: Path) -> VectorIndex | DamagedIndex:
         problem: IndexServiceError
         try:
-            return VectorIndex(folder, self._engine, self._thresholds, self._merges)
+            return VectorIndex(folder, self._engine, self._thresholds, self._background)
         except IndexServiceError as error:
             problem = error
         except Exception as error:  # noqa: BLE001 — whatever is wrong with one must not keep the others from being served

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from index_service.background import Background, log_failure, start, submit_after
 from index_service.definition import EngineKind
 from index_service.durable_files import remove_folder, storage_errors
 from index_service.engines.contract import Engine
-from index_service.errors import BuildFailed, IndexServiceError
+from index_service.errors import BuildFailed
 from index_service.manifest import Manifest, SegmentRecord
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
@@ -101,7 +102,7 @@ def plan_all(snapshot: Snapshot) -> Plan | None:
 
 
 class Merger:
-    """Merges of one index, one at a time, on a thread of `executor`."""
+    """Merges of one index, one at a time, on the thread for merges."""
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class Merger:
         manifest: Manifest,
         published: Published,
         thresholds: Thresholds,
-        executor: Executor,
+        background: Background,
     ) -> None:
         self._folder = folder
         self._kind = kind
@@ -119,7 +120,9 @@ class Merger:
         self._manifest = manifest
         self._published = published
         self._thresholds = thresholds
-        self._executor = executor
+        self._background = background
+        self._verified: Future[None] = Future()
+        self._verified.set_result(None)
         self._lock = threading.Lock()
         # Apart, so that a commit that asks for a merge does not wait for a manifest to be synced.
         self._commit_lock = threading.Lock()
@@ -138,7 +141,7 @@ class Merger:
             if not anyway and plan(self._published.newest, self._thresholds) is None:
                 return
             self._queued = True
-        self._executor.submit(self._in_background, anyway=anyway)
+        log_failure(self._once_verified(lambda: self._in_background(anyway=anyway)))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -161,16 +164,20 @@ class Merger:
 
         The future raises BuildFailed or StorageFull where that was not possible; nothing has changed then.
         """
-        return self._executor.submit(self._fold_all, progress)
+        return self._once_verified(lambda: self._fold_all(progress))
 
     def rebuild(self, pin: Pin, progress: Progress) -> Future[None]:
         """Writes everything into one segment from the store, whatever the old ones hold; else as `fold_all`."""
-        return self._executor.submit(self._rebuild, pin, progress)
+        return self._background.merges.submit(self._rebuild, pin, progress)
 
     def verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
-        """Hashes the files of segments in the background; where one is damaged, tells it and rebuilds everything."""
+        """Hashes the files of segments in the background; where one is damaged, tells it and rebuilds everything.
+
+        Until that is done they are not folded: a damaged vector would get a checksum that says it is sound.
+        """
         if records:
-            self._executor.submit(self._verify, records, pin, tell)
+            self._verified = self._background.checks.submit(self._verify, records, pin, tell)
+            log_failure(self._verified)
 
     @property
     def manifest(self) -> Manifest:
@@ -183,6 +190,9 @@ class Merger:
         with self._commit_lock:
             self._closed = True
         self._engine.stop()
+
+    def _once_verified(self, work: Callable[[], None]) -> Future[None]:
+        return submit_after(self._verified, self._background.merges, work)
 
     def _fold_all(self, progress: Progress) -> None:
         self._check_open()
@@ -204,16 +214,20 @@ class Merger:
     def _verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
         for record in records:
             problem = self._damage(record)
-            if problem is None or record not in self.manifest.segments:
+            if problem is None or self._closed or record not in self.manifest.segments:
                 continue
             repair = f"segment {record.name}: {problem}; all rows are built again"
             log.warning("damage found", folder=str(self._folder), problem=repair)
             tell(repair)
-            try:
-                self._rebuild(pin, lambda _done, _total: None)
-            except (IndexServiceError, OSError) as error:
-                log.warning("rebuild failed; the next start tries again", folder=str(self._folder), problem=str(error))
+            start(self._background.merges, lambda: self._repair(pin))
             return
+
+    def _repair(self, pin: Pin) -> None:
+        try:
+            self._rebuild(pin, lambda _done, _total: None)
+        except Exception:
+            if not self._closed:
+                log.warning("rebuild failed; the next start tries again", folder=str(self._folder), exc_info=True)
 
     def _damage(self, record: SegmentRecord) -> str | None:
         """Says what is wrong with a segment's files; None also once the index is closed."""
@@ -229,15 +243,15 @@ class Merger:
         return None
 
     def _in_background(self, *, anyway: bool) -> None:
-        newest = self._published.newest
-        chosen = plan_all(newest) if anyway else plan(newest, self._thresholds)
         try:
+            newest = self._published.newest
+            chosen = plan_all(newest) if anyway else plan(newest, self._thresholds)
             if chosen is not None:
                 self._merge(chosen, lambda _: None)
-        except (IndexServiceError, OSError) as error:
+        except Exception:
             self._not_before = time.monotonic() + _RETRY_SECONDS
             if not self._closed:
-                log.warning("merge failed", folder=str(self._folder), problem=str(error), retry_seconds=_RETRY_SECONDS)
+                log.warning("merge failed", folder=str(self._folder), retry_seconds=_RETRY_SECONDS, exc_info=True)
         finally:
             self._queued = False
         self.consider()

@@ -17,6 +17,7 @@ import grpc.aio
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 
+from index_service.background import log_failure
 from index_service.call_threads import run_to_end, steps
 from index_service.catalog import Catalog, DamagedIndex
 from index_service.checking import CheckProgress
@@ -117,10 +118,14 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         merge = index.optimize(lambda done, total: _tell(loop, progress, (done, total)), rebuild=request.rebuild)
         merge.add_done_callback(lambda _: _tell(loop, progress, None))
         last = (0, 0)
-        while (step := await progress.get()) is not None:
-            last = step
-            if progress.empty():  # a slow caller is told the newest figure, not each
-                yield pb.OptimizeIndexResponse(done_row_count=last[0], total_row_count=last[1])
+        try:
+            while (step := await progress.get()) is not None:
+                last = step
+                if progress.empty():  # a slow caller is told the newest figure, not each
+                    yield pb.OptimizeIndexResponse(done_row_count=last[0], total_row_count=last[1])
+        except (asyncio.CancelledError, GeneratorExit):
+            log_failure(merge)  # the caller, who would have been told, has left
+            raise
         await asyncio.wrap_future(merge)
         yield pb.OptimizeIndexResponse(
             done_row_count=last[0], total_row_count=last[1], index=await self._describe(index)

@@ -7,7 +7,7 @@ one version of everything (`_pin`); no read waits for a write or a merge.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from index_service.background import Background, start
 from index_service.checking import CheckStep, check
 from index_service.definition import IndexDefinition
 from index_service.durable_files import size_bytes
@@ -96,9 +97,13 @@ class VectorIndex:
     """An open index."""
 
     def __init__(
-        self, folder: Path, engine: Callable[[IndexDefinition], Engine], thresholds: Thresholds, executor: Executor
+        self,
+        folder: Path,
+        engine: Callable[[IndexDefinition], Engine],
+        thresholds: Thresholds,
+        background: Background,
     ) -> None:
-        """Opens the index in `folder`; merges run on a thread of `executor`.
+        """Opens the index in `folder`; merges and checks run in the background.
 
         Raises:
             StoreDamaged, StorageFull: it cannot be opened.
@@ -115,14 +120,14 @@ class VectorIndex:
         self._repairs = list(recovered.repairs)
         self._published = Published(recovered.snapshot)
         self._merger = Merger(
-            folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, executor
+            folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, background
         )
         self._writer = StoreWriter(self._store)
         self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, self.definition.name)
-        self._merger.consider(anyway=bool(recovered.repairs))
         self._merger.verify(recovered.unhashed, self._pin, self._repairs.append)
+        self._merger.consider(anyway=bool(recovered.repairs))
         if not self._store.is_small:
-            executor.submit(self._check_store)
+            start(background.checks, self._check_store)
 
     def check_model(self, model_id: str) -> None:
         """Checks that vectors of a model may be held against those of this index.

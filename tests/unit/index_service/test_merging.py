@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
-from index_service import merging
+from index_service import merging, store
 from index_service.catalog import open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.contract import Progress
 from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import BuildFailed, StorageFull
 from index_service.merging import Thresholds, plan, plan_all
+from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.snapshot import LiveRows, Segment, Snapshot
 from index_service.vectors import Vectors
@@ -207,6 +209,47 @@ def test_a_background_merge_starts_by_itself(data_folder: Path, stack: ExitStack
     assert not merged.is_set()
     fill(index, 1, first=9)
     assert merged.wait(DEADLINE)
+
+
+def test_a_merge_that_breaks_is_logged_and_others_go_on(data_folder: Path, stack: ExitStack) -> None:
+    def break_down() -> None:
+        raise ZeroDivisionError("what nobody expects")
+
+    def engine(definition: IndexDefinition) -> PausedEngine:
+        return PausedEngine(break_down) if definition.name == "broken" else PausedEngine()
+
+    catalog = stack.enter_context(open_catalog(data_folder, engine, Thresholds(full_scan_threshold=10)))
+    with capture_logs() as logs:
+        for name in ("broken", "whole"):
+            fill(catalog.create(IndexDefinition(name, 4, "model", engine=EngineKind.EXACT)), 9)
+        fill(catalog.get("broken"), 1, first=9)
+        catalog.get("whole").optimize(lambda _done, _total: None).result(DEADLINE)
+    failures = [line for line in logs if line.get("exc_info")]
+    assert [line["event"] for line in failures] == ["merge failed"]
+    assert failures[0]["folder"].endswith("broken")
+    assert catalog.get("whole").stats().segment_count == 1
+
+
+def test_a_merge_does_not_wait_for_checks_of_other_indexes(
+    data_folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checking, go_on = threading.Event(), threading.Event()
+
+    def never_ends(reader: StoreReader) -> None:
+        checking.set()
+        assert go_on.wait(DEADLINE)
+
+    with open_catalog(data_folder, lambda _: ExactEngine(), NEVER) as catalog:
+        for name in ("large", "other"):
+            fill(catalog.create(IndexDefinition(name, 4, "model", engine=EngineKind.EXACT)), 9)
+        catalog.get("large").optimize(lambda _done, _total: None).result(DEADLINE)
+    monkeypatch.setattr(store, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(StoreReader, "check_structure", never_ends)
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: ExactEngine(), NEVER))
+    stack.callback(go_on.set)
+    assert checking.wait(DEADLINE)
+    catalog.get("other").optimize(lambda _done, _total: None).result(DEADLINE)
+    assert catalog.get("other").stats().segment_count == 1
 
 
 def test_rows_that_come_in_bulk_are_folded_once_at_the_end(data_folder: Path, stack: ExitStack) -> None:
