@@ -9,6 +9,7 @@ file that the system lets go of when the process ends, however it ends.
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from index_service.errors import (
     IndexInUse,
     IndexNotFound,
     IndexServiceError,
+    OpeningFailed,
     StorageFull,
     StoreDamaged,
 )
@@ -231,8 +233,11 @@ class Catalog:
             return VectorIndex(folder, self._engine, self._thresholds, self._background)
         except IndexServiceError as error:
             problem = error
-        except Exception as error:  # noqa: BLE001 — whatever is wrong with one must not keep the others from being served
+        except (OSError, sqlite3.Error) as error:
             problem = StoreDamaged(folder, str(error))
+        except Exception as error:  # whatever is wrong with one must not keep the others from being served
+            log.exception("index cannot be opened", index=folder.name)
+            return DamagedIndex(folder.name, OpeningFailed(folder, error))
         log.warning("index cannot be opened", index=folder.name, problem=str(problem))
         return DamagedIndex(folder.name, problem)
 

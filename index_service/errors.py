@@ -17,6 +17,7 @@ IndexServiceError
 ├── TooManyWrites            the queue in front of the store is full
 ├── TooManyOperations        so many exports, imports and checks run already
 ├── BuildFailed              an engine could not build a segment
+├── OpeningFailed            an index cannot be opened, and its files are not known to be damaged
 ├── StorageFull              the disk is full, or the data folder cannot be written
 ├── DataFolderInUse          another process serves the data folder
 ├── SqliteTooOld             Python was built with a SQLite that lacks what the stores need
@@ -178,6 +179,16 @@ class TooManyWrites(IndexServiceError):
 
 class BuildFailed(IndexServiceError):
     """An engine could not build a segment; its rows go on being searched as before."""
+
+
+class OpeningFailed(IndexServiceError):
+    """An index cannot be opened through a fault of this program, as far as is known."""
+
+    def __init__(self, folder: Path, cause: Exception) -> None:
+        super().__init__(
+            f"The index in {folder} cannot be opened ({type(cause).__name__}: {cause}). Nothing says that its files "
+            "are damaged, and other indexes are not affected. The log has more; keep the folder, and start again."
+        )
 
 
 class StorageFull(IndexServiceError):

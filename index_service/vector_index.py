@@ -22,7 +22,6 @@ from index_service.durable_files import size_bytes
 from index_service.engines.contract import Engine, Tuned
 from index_service.errors import (
     IndexNotFound,
-    IndexServiceError,
     ItemNotFound,
     ModelMismatch,
     PositionOutOfDate,
@@ -114,7 +113,7 @@ class VectorIndex:
         try:
             built = engine(self.definition)
             recovered = recover(folder, self._store, built)
-        except (IndexServiceError, OSError):
+        except BaseException:
             self._store.close()
             raise
         self._repairs = list(recovered.repairs)
