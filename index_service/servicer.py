@@ -149,9 +149,9 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         """Streams an index as it is at this moment."""
         index = self._find(request.name, "name")
         with self._operation():
-            async with aclosing(steps(self._threads, index.export())) as pieces:
-                async for piece in pieces:
-                    yield pb.ExportIndexResponse(piece=exports.from_piece(piece))
+            async with aclosing(steps(self._threads, exports.from_pieces(index.export()))) as messages:
+                async for message in messages:
+                    yield message
 
     async def ImportIndex(
         self, request_iterator: AsyncIterator[pb.ImportIndexRequest], context: Context
