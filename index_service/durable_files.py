@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +152,18 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def size_bytes(folder: Path) -> int:
-    """Returns the bytes of all files below a folder; files that vanish meanwhile do not count."""
-    total = 0
+def size_bytes(folder: Path, part: str) -> tuple[int, int]:
+    """Returns the bytes of all files below a folder, and of those below its subfolder `part`.
+
+    Files that vanish meanwhile do not count.
+    """
+    total = in_part = 0
     for root, _, names in os.walk(folder):
+        here = 0
         for name in names:
-            try:
-                total += Path(root, name).stat().st_size
-            except FileNotFoundError:
-                continue
-    return total
+            with suppress(FileNotFoundError):
+                here += Path(root, name).stat().st_size
+        total += here
+        if Path(root).is_relative_to(folder / part):
+            in_part += here
+    return total, in_part

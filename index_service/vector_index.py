@@ -244,14 +244,15 @@ class VectorIndex:
         )
         found = sum(each.tuned.recall * (each.row_count - each.deleted_row_count) for each in segments)
         count = snapshot.alive_count
+        disk_bytes, segment_disk_bytes = size_bytes(self.folder, SEGMENTS_FOLDER)
         return Stats(
             item_count=count,
             segment_count=len(snapshot.segments),
             segment_row_count=sum(len(segment.rows) for segment in snapshot.segments),
             live_row_count=snapshot.live.alive_count,
             deleted_row_count=sum(segment.dead_count for segment in snapshot.segments),
-            disk_bytes=size_bytes(self.folder),
-            segment_disk_bytes=size_bytes(self.folder / SEGMENTS_FOLDER),
+            disk_bytes=disk_bytes,
+            segment_disk_bytes=segment_disk_bytes,
             repairs=tuple(self._repairs),
             recall=(found + snapshot.live.alive_count) / count if count else 1.0,
             segments=segments,

@@ -1,7 +1,9 @@
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +12,13 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from index_service.catalog import Catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.export_format import ExportPiece
+from index_service.segments import SEGMENTS_FOLDER
 from index_service.servicer import IndexServicer
 from index_service.translate import exports
 from serving.page_tokens import PageTokens
 from tests.unit.index_service.conftest import OpenCatalog, fill
 
+DEADLINE = 20.0
 CONTEXT: Any = None  # no method of the servicer asks it anything
 
 
@@ -47,3 +51,24 @@ def test_an_export_is_translated_on_the_call_threads(servicer: IndexServicer, mo
     messages = asyncio.run(export())
     assert [message.piece.WhichOneof("piece") for message in messages] == ["header", "items", "trailer"]
     assert all(name.startswith("call") for name in names)
+
+
+def test_describing_an_index_lists_each_folder_once(
+    catalog: Catalog, servicer: IndexServicer, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = catalog.get("items")
+    index.optimize(lambda _done, _total: None).result(DEADLINE)
+    listed: list[str] = []
+    scan = os.scandir
+
+    def noted(path: os.PathLike[str] | str) -> Any:
+        listed.append(os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    stats = asyncio.run(servicer.GetIndex(pb.GetIndexRequest(name="items"), CONTEXT)).index.stats
+    monkeypatch.undo()
+    sizes = {path: path.stat().st_size for path in (data_folder / "items").rglob("*") if path.is_file()}
+    assert len(listed) == len(set(listed))
+    assert stats.disk_bytes == sum(sizes.values())
+    assert stats.segment_disk_bytes == sum(size for path, size in sizes.items() if SEGMENTS_FOLDER in path.parts) > 0
