@@ -1,7 +1,8 @@
-"""Work that no call waits for, and the threads that it runs on.
+"""The threads that indexes share, and work there that no call waits for.
 
-Merges have one thread in the whole service, so that searches keep most of the machine. What reads whole files to check
-them has others, so that the merges of all indexes do not wait for the check of a large one.
+Thousands of indexes may be open, so none has a thread of its own. Merges have one thread in the whole service, so that
+searches keep most of the machine. What reads whole files to check them has others, so that the merges of all indexes do
+not wait for the check of a large one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+# Commits wait for the disk, which syncs several files at once.
+_COMMITS = 8
 # One check may be long; beside it an index that could not be opened is opened again.
 _CHECKS = 2
 
@@ -25,11 +28,13 @@ class Background:
 
     def __init__(self) -> None:
         self.merges: Executor = ThreadPoolExecutor(1, thread_name_prefix="merge")
+        self.commits: Executor = ThreadPoolExecutor(_COMMITS, thread_name_prefix="commit")
         self.checks: Executor = ThreadPoolExecutor(_CHECKS, thread_name_prefix="check")
 
     def close(self) -> None:
         """Ends the threads after the work at hand; what still waits is dropped."""
-        for threads in (self.checks, self.merges):  # in this order: the end of a check may begin a merge
+        # In this order: a commit and the end of a check may begin a merge.
+        for threads in (self.commits, self.checks, self.merges):
             threads.shutdown(cancel_futures=True)
 
 

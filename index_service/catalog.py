@@ -22,8 +22,16 @@ import structlog
 
 from index_service.aliases import Aliases
 from index_service.background import Background, start
+from index_service.connections import IdleConnections
 from index_service.definition import NAME_PATTERN, IndexDefinition
-from index_service.durable_files import publish, remove_folder, remove_leftovers, storage_errors, temporary_beside
+from index_service.durable_files import (
+    publish,
+    remove_folder,
+    remove_leftovers,
+    storage_error,
+    storage_errors,
+    temporary_beside,
+)
 from index_service.engines.contract import Engine
 from index_service.errors import (
     DataFolderInUse,
@@ -34,6 +42,7 @@ from index_service.errors import (
     OpeningFailed,
     StorageFull,
     StoreDamaged,
+    TooManyOpenFiles,
 )
 from index_service.export_format import ExportHeader
 from index_service.importing import Import
@@ -67,6 +76,7 @@ class Catalog:
         self._engine = engine
         self._thresholds = thresholds
         self._background = Background()
+        self._idle = IdleConnections()
         # Held for creating, deleting and aliases, never while an index is searched or written.
         self._lock = threading.Lock()
         remove_leftovers(folder)
@@ -114,13 +124,13 @@ class Catalog:
 
         Raises:
             IndexNotFound: there is none.
-            StoreDamaged, StorageFull: it could not be opened.
+            StoreDamaged, StorageFull, TooManyOpenFiles, OpeningFailed: it could not be opened.
         """
         index = self._indexes.get(name) or self._indexes.get(self._aliases.get(name) or "")
         if index is None:
             raise IndexNotFound(name)
         if isinstance(index, DamagedIndex):
-            if isinstance(index.problem, StorageFull):
+            if isinstance(index.problem, StorageFull | TooManyOpenFiles):
                 start(self._background.checks, partial(self._open_again, index))
             raise index.problem
         return index
@@ -206,7 +216,7 @@ class Catalog:
                 self._indexes[name] = self._open(folder)
 
     def _open_again(self, damaged: DamagedIndex) -> None:
-        """Opens an index for which there was no room, so that who tries again finds it."""
+        """Opens an index for which there was no room or no handle, so that who tries again finds it."""
         with self._lock:
             if self._indexes.get(damaged.name) is damaged:
                 self._indexes[damaged.name] = self._open(self._folder / damaged.name)
@@ -228,18 +238,28 @@ class Catalog:
         return index
 
     def _open(self, folder: Path) -> VectorIndex | DamagedIndex:
-        problem: IndexServiceError
         try:
-            return VectorIndex(folder, self._engine, self._thresholds, self._background)
-        except IndexServiceError as error:
-            problem = error
-        except (OSError, sqlite3.Error) as error:
-            problem = StoreDamaged(folder, str(error))
+            return VectorIndex(folder, self._engine, self._thresholds, self._background, self._idle)
         except Exception as error:  # whatever is wrong with one must not keep the others from being served
-            log.exception("index cannot be opened", index=folder.name)
-            return DamagedIndex(folder.name, OpeningFailed(folder, error))
-        log.warning("index cannot be opened", index=folder.name, problem=str(problem))
-        return DamagedIndex(folder.name, problem)
+            problem = _problem(folder, error)
+            log.warning(
+                "index cannot be opened",
+                index=folder.name,
+                problem=str(problem),
+                exc_info=isinstance(problem, OpeningFailed),
+            )
+            return DamagedIndex(folder.name, problem)
+
+
+def _problem(folder: Path, error: Exception) -> IndexServiceError:
+    """Returns what an error at the opening of an index means."""
+    if isinstance(error, IndexServiceError):
+        return error
+    if (known := storage_error(error, folder)) is not None:
+        return known
+    return (
+        StoreDamaged(folder, str(error)) if isinstance(error, OSError | sqlite3.Error) else OpeningFailed(folder, error)
+    )
 
 
 def _created_now(definition: IndexDefinition) -> IndexDefinition:

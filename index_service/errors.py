@@ -17,6 +17,7 @@ IndexServiceError
 ├── TooManyWrites            the queue in front of the store is full
 ├── TooManyOperations        so many exports, imports and checks run already
 ├── BuildFailed              an engine could not build a segment
+├── TooManyOpenFiles         the process, or the machine, may not open another file now
 ├── OpeningFailed            an index cannot be opened, and its files are not known to be damaged
 ├── StorageFull              the disk is full, or the data folder cannot be written
 ├── DataFolderInUse          another process serves the data folder
@@ -179,6 +180,17 @@ class TooManyWrites(IndexServiceError):
 
 class BuildFailed(IndexServiceError):
     """An engine could not build a segment; its rows go on being searched as before."""
+
+
+class TooManyOpenFiles(IndexServiceError):
+    """The process, or the machine, may not open another file now."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} cannot be opened, because too many files are open already. Nothing is damaged: try again in a "
+            "moment. If it happens often, let the index service open more files (`ulimit -n`)."
+        )
+        self.path = path
 
 
 class OpeningFailed(IndexServiceError):

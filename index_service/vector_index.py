@@ -17,6 +17,7 @@ import structlog
 
 from index_service.background import Background, start
 from index_service.checking import CheckStep, check
+from index_service.connections import IdleConnections
 from index_service.definition import IndexDefinition
 from index_service.durable_files import size_bytes
 from index_service.engines.contract import Engine, Tuned
@@ -101,14 +102,15 @@ class VectorIndex:
         engine: Callable[[IndexDefinition], Engine],
         thresholds: Thresholds,
         background: Background,
+        idle: IdleConnections,
     ) -> None:
-        """Opens the index in `folder`; merges and checks run in the background.
+        """Opens the index in `folder`; merges and checks run in the background, and `idle` keeps its connections.
 
         Raises:
-            StoreDamaged, StorageFull: it cannot be opened.
+            StoreDamaged, StorageFull, TooManyOpenFiles: it cannot be opened.
         """
         self.folder = folder
-        self._store = Store.open(folder)
+        self._store = Store.open(folder, idle)
         self.definition = self._store.definition
         try:
             built = engine(self.definition)
@@ -122,7 +124,7 @@ class VectorIndex:
             folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, background
         )
         self._writer = StoreWriter(self._store)
-        self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, self.definition.name)
+        self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, background.commits)
         self._merger.verify(recovered.unhashed, self._pin, self._repairs.append)
         self._merger.consider(anyway=bool(recovered.repairs))
         if not self._store.is_small:
