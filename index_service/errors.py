@@ -126,7 +126,7 @@ class InvalidAttributePath(IndexServiceError):
     """A path that no attribute can have."""
 
     def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f'The attribute path "{path[:80]}" {problem}.')
+        super().__init__(f'The attribute path "{path}" {problem}.')
         self.path = path
         self.problem = problem
 
