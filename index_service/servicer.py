@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import aclosing, contextmanager, nullcontext
+from contextlib import aclosing, closing, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -247,8 +247,10 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         cursor = self._page_tokens.decode(request.page_token, request)
         condition = to_filter(request.filter) or Filter()
         found = index.page(_sequence(cursor), size + 1, condition, vectors=request.include_vectors)
-        token = self._page_tokens.encode(str(found[size - 1].sequence), request) if len(found) > size else ""
-        return pb.ListItemsResponse(items=[items.from_item(item) for item in found[:size]], next_page_token=token)
+        with closing(found):
+            page, last = items.to_page(found, size)
+        token = "" if last is None else self._page_tokens.encode(str(last), request)
+        return pb.ListItemsResponse(items=page, next_page_token=token)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

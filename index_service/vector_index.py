@@ -177,10 +177,13 @@ class VectorIndex:
         with self._store.read() as reader:
             return reader.items(ids, attributes=True, vectors=vectors)
 
-    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> list[StoredItem]:
-        """Returns the next `limit` items that pass, in the order of first addition, from beyond sequence `after`."""
+    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> Generator[StoredItem, None, None]:
+        """Yields the next `limit` items that pass, in the order of first addition, from beyond sequence `after`.
+
+        They are read as they are asked for; whoever is done with them closes the generator.
+        """
         with self._store.read() as reader:
-            return reader.page(after, limit, condition, vectors=vectors)
+            yield from reader.page(after, limit, condition, vectors=vectors)
 
     def search(
         self,

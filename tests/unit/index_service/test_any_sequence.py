@@ -143,7 +143,7 @@ class IndexMachine(RuleBasedStateMachine):
     def list_in_pages(self, page: int, colour: str | None) -> None:
         listed: list[str] = []
         after = 0
-        while found := self.index.page(after, page, condition(colour) or Filter(), vectors=False):
+        while found := list(self.index.page(after, page, condition(colour) or Filter(), vectors=False)):
             listed.extend(item.id for item in found)
             after = found[-1].sequence
         assert listed == [item_id for item_id, item in self.expected.items() if colour in (None, item.colour)]

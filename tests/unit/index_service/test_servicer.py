@@ -15,10 +15,12 @@ from index_service.export_format import ExportPiece
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.servicer import IndexServicer
 from index_service.translate import exports
+from index_service.writes import NewItem, Upsert
 from serving.page_tokens import PageTokens
-from tests.unit.index_service.conftest import OpenCatalog, fill
+from tests.unit.index_service.conftest import OpenCatalog, fill, random_units
 
 DEADLINE = 20.0
+DEFAULT_MOST_BYTES = 4 * 2**20  # of a message that a client takes
 CONTEXT: Any = None  # no method of the servicer asks it anything
 
 
@@ -72,3 +74,27 @@ def test_describing_an_index_lists_each_folder_once(
     assert len(listed) == len(set(listed))
     assert stats.disk_bytes == sum(sizes.values())
     assert stats.segment_disk_bytes == sum(size for path, size in sizes.items() if SEGMENTS_FOLDER in path.parts) > 0
+
+
+@pytest.mark.parametrize(
+    ("count", "attributes"),
+    [
+        (100, f'{{"text":"{"x" * 60_000}"}}'),
+        (15, f'{{"numbers":[{",".join(["1"] * 30_000)}]}}'),  # five times as large as a message
+    ],
+)
+def test_a_page_of_large_items_ends_before_4_mib(
+    catalog: Catalog, servicer: IndexServicer, count: int, attributes: str
+) -> None:
+    vectors = random_units(0, count, 4)
+    large = tuple(NewItem(f"large{number}", attributes, vector) for number, vector in enumerate(vectors))
+    catalog.get("items").upsert(Upsert(large)).result(DEADLINE)
+    ids: list[str] = []
+    token = ""
+    while token or not ids:
+        page = asyncio.run(servicer.ListItems(pb.ListItemsRequest(index="items", page_token=token), CONTEXT))
+        assert page.ByteSize() < DEFAULT_MOST_BYTES
+        assert page.items
+        ids.extend(item.id for item in page.items)
+        token = page.next_page_token
+    assert ids == [*map(str, range(20)), *(item.id for item in large)]
