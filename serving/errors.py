@@ -192,7 +192,7 @@ def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
 def _trailer_bytes(status: status_pb2.Status) -> int:
     """Returns how much of the trailers a status takes: its message percent-encoded, and all of it in base64."""
     message = sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in status.message.encode())
-    return message + math.ceil(status.ByteSize() / 3) * 4
+    return message + 4 * math.ceil(int(status.ByteSize()) / 3)
 
 
 def _assemble(status: ErrorStatus, message: str, most: int) -> status_pb2.Status:
