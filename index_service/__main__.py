@@ -16,7 +16,7 @@ from index_service.connections import raise_limit
 from index_service.definition import IndexDefinition
 from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Engine
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.servicer import IndexServicer
 from index_service.settings import IndexSettings
 from index_service.statuses import ERRORS

@@ -46,7 +46,7 @@ from index_service.errors import (
 )
 from index_service.export_format import ExportHeader
 from index_service.importing import Import
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.store import check_sqlite, create
 from index_service.vector_index import VectorIndex
 

@@ -1,6 +1,6 @@
 """Merges: live rows and the dead rows of old segments are folded into a new segment, while searches and writes go on.
 
-1. What to fold is chosen from a snapshot.
+1. What to fold is chosen from a snapshot (`merge_plan`).
 2. The rows alive in it are written as a new segment, synced and renamed.
 3. The manifest names the new segment in place of those it replaces: the commit point.
 4. The new snapshot is published; what was deleted meanwhile is masked in it, what was added meanwhile stays live.
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,10 @@ from index_service.durable_files import remove_folder, storage_errors
 from index_service.engines.contract import Engine
 from index_service.errors import BuildFailed
 from index_service.manifest import Manifest, SegmentRecord
+from index_service.merge_plan import Plan, Thresholds, plan, plan_all
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
-from index_service.snapshot import Part, Published, Segment, Snapshot
+from index_service.snapshot import Published, Segment, Snapshot
 
 Progress = Callable[[int, int], None]
 # Yields a reading transaction of the store and the snapshot of the same version.
@@ -43,62 +44,6 @@ log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 60.0
 # Live rows lie in memory; beyond so much they are folded even while many are being written.
 _MOST_HELD_BYTES = 2**29
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """When to merge; names and figures are those that Qdrant publishes."""
-
-    full_scan_threshold: int = 10_000  # live rows that are still scanned
-    deleted_threshold: float = 0.2  # share of a segment's rows that may be dead
-    vacuum_min_vector_number: int = 1_000  # below so many rows, dead ones do not matter
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Segments to fold, together with all live rows."""
-
-    before: Snapshot
-    segments: tuple[Segment, ...]
-    stored: Part | None = None  # the same rows, read from the store: where the segments' own are not to be trusted
-
-    @property
-    def parts(self) -> Sequence[Part]:
-        """What is folded."""
-        return (*self.segments, self.before.live) if self.stored is None else (self.stored,)
-
-    @property
-    def row_count(self) -> int:
-        """Rows that the new segment will have."""
-        return sum(part.alive_count for part in self.parts)
-
-
-def plan(snapshot: Snapshot, thresholds: Thresholds) -> Plan | None:
-    """Chooses what to fold by the thresholds; None if nothing is due.
-
-    Segments no larger than what is folded anyway join in, so that their number grows with the logarithm of the rows.
-    """
-    crowded = [
-        segment
-        for segment in snapshot.segments
-        if len(segment.rows) >= thresholds.vacuum_min_vector_number
-        and segment.dead_count >= thresholds.deleted_threshold * len(segment.rows)
-    ]
-    if len(snapshot.live.rows) < thresholds.full_scan_threshold and not crowded:
-        return None
-    chosen = list(crowded)
-    total = sum(part.alive_count for part in (*chosen, snapshot.live))
-    for segment in sorted(snapshot.segments, key=lambda each: each.alive_count):
-        if segment not in crowded and segment.alive_count <= total:
-            chosen.append(segment)
-            total += segment.alive_count
-    return Plan(snapshot, tuple(chosen))
-
-
-def plan_all(snapshot: Snapshot) -> Plan | None:
-    """Chooses everything; None if it is one segment without dead rows already, or empty."""
-    dirty = any(segment.dead_count for segment in snapshot.segments) or len(snapshot.live.rows) > 0
-    return Plan(snapshot, snapshot.segments) if dirty or len(snapshot.segments) > 1 else None
 
 
 class Merger:

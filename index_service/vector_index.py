@@ -32,7 +32,8 @@ from index_service.export_format import ExportPiece
 from index_service.exporting import export
 from index_service.filters import Filter
 from index_service.group_commit import GroupCommit
-from index_service.merging import Merger, Progress, Thresholds
+from index_service.merge_plan import Thresholds
+from index_service.merging import Merger, Progress
 from index_service.paging import Position, search_behind
 from index_service.reads import StoredItem, StoreReader
 from index_service.recovery import recover

@@ -19,7 +19,7 @@ from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import IndexInUse, ItemNotFound
 from index_service.filters import Filter, OneOf
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.vector_index import Neighbor, VectorIndex
 from index_service.vectors import Vectors, unit
 from index_service.writes import Delete, NewItem, Upsert

@@ -13,7 +13,7 @@ from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.contract import Progress
 from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import BuildFailed, StorageFull
-from index_service.merging import Thresholds, plan, plan_all
+from index_service.merge_plan import Thresholds, plan, plan_all
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.snapshot import LiveRows, Segment, Snapshot
