@@ -106,6 +106,28 @@ def test_a_call_for_which_no_handle_is_left_can_be_made_again(
     assert index.stats().item_count == 3
 
 
+@pytest.mark.parametrize("engine", [EngineKind.ANNOY, EngineKind.HNSW])
+def test_a_segment_for_which_no_handle_is_left_does_no_harm(
+    open_data: OpenCatalog, data_folder: Path, stack: ExitStack, engine: EngineKind
+) -> None:
+    index = open_data().create(IndexDefinition("one", 4, "model", engine=engine))
+    vectors = fill(index, 200)
+    index.optimize(lambda _done, _total: None).result(DEADLINE)
+    stack.close()
+    refused = 0
+    for free in range(4, 16):  # one is the first that suffices
+        with all_but(free):
+            catalog = stack.enter_context(open_catalog(data_folder, engine_of, NEVER))
+            with suppress(TooManyOpenFiles):
+                catalog.get("one")
+                break
+            refused += 1
+        assert found_ids(opened(catalog, "one"), vectors[7], 1) == ["7"]
+        stack.close()
+    assert refused > 1
+    assert opened(catalog, "one").stats().repairs == ()
+
+
 def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     need(hard > soft or soft > 512, "The limit cannot be lowered.")
