@@ -58,7 +58,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 def storage_error(error: Exception, path: Path) -> StorageFull | TooManyOpenFiles | StoreDamaged | None:
     """Returns the domain's error for one of SQLite or of the system, if there is one."""
-    if _lacks_handles(error):
+    if lacks_handles(error):
         return TooManyOpenFiles(path)
     if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
         return StorageFull(path, error.strerror or "error")
@@ -74,7 +74,8 @@ def storage_error(error: Exception, path: Path) -> StorageFull | TooManyOpenFile
     return None
 
 
-def _lacks_handles(error: Exception) -> bool:
+def lacks_handles(error: Exception) -> bool:
+    """Tells whether an error says only that no further file may be open now."""
     # Annoy and usearch tell it as a text only.
     return getattr(error, "errno", None) in _NO_HANDLE or any(os.strerror(each) in str(error) for each in _NO_HANDLE)
 
@@ -88,7 +89,7 @@ def _refusal(path: Path) -> StorageFull | TooManyOpenFiles | None:
             for _ in range(_PROBE_HANDLES):
                 handles.enter_context(probe.open("rb"))
     except OSError as error:
-        if _lacks_handles(error):
+        if lacks_handles(error):
             return TooManyOpenFiles(path)
         return StorageFull(path, error.strerror or "error") if error.errno in _CANNOT_WRITE else None
     finally:

@@ -25,7 +25,7 @@ import structlog
 
 from index_service.background import Background, log_failure, start, submit_after
 from index_service.definition import EngineKind
-from index_service.durable_files import remove_folder, storage_errors
+from index_service.durable_files import lacks_handles, remove_folder, storage_errors
 from index_service.engines.contract import Engine
 from index_service.errors import BuildFailed
 from index_service.manifest import Manifest, SegmentRecord
@@ -182,6 +182,8 @@ class Merger:
             try:
                 problem = file.problem(self._folder / SEGMENTS_FOLDER / record.name)
             except OSError as error:
+                if lacks_handles(error):
+                    raise
                 problem = str(error)
             if problem:
                 return problem

@@ -12,6 +12,7 @@ import pytest
 
 from index_service import connections
 from index_service.catalog import Catalog, open_catalog
+from index_service.checking import CheckReport
 from index_service.connections import IdleConnections, raise_limit
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import TooManyOpenFiles
@@ -126,6 +127,18 @@ def test_a_segment_for_which_no_handle_is_left_does_no_harm(
         stack.close()
     assert refused > 1
     assert opened(catalog, "one").stats().repairs == ()
+
+
+def test_a_check_for_which_no_handle_is_left_finds_no_damage(open_data: OpenCatalog) -> None:
+    index = open_data().create(definition("one"))
+    fill(index, 20)
+    index.optimize(lambda _done, _total: None).result(DEADLINE)
+    assert list(index.items(["1"], vectors=False)) == ["1"]  # so that a connection is idle
+    with all_but(0), pytest.raises(TooManyOpenFiles):
+        list(index.check())
+    *_, report = index.check()
+    assert isinstance(report, CheckReport)
+    assert report.damages == ()
 
 
 def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
