@@ -12,10 +12,11 @@ from semsearch.index.v1 import index_service_pb2, index_service_pb2_grpc
 from threadpoolctl import threadpool_limits
 
 from index_service.catalog import Catalog, open_catalog
+from index_service.connections import raise_limit
 from index_service.definition import IndexDefinition
 from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Engine
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.servicer import IndexServicer
 from index_service.settings import IndexSettings
 from index_service.statuses import ERRORS
@@ -58,6 +59,7 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
 def main() -> int:
     """Reads the settings and serves until a signal."""
     settings = load_settings(IndexSettings)
+    raise_limit()
     return run(settings, lambda: open_services(settings), ERRORS)
 
 

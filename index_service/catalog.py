@@ -9,19 +9,29 @@ file that the system lets go of when the process ends, however it ends.
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from index_service.aliases import Aliases
+from index_service.background import Background, start
+from index_service.connections import IdleConnections
 from index_service.definition import NAME_PATTERN, IndexDefinition
-from index_service.durable_files import publish, remove_folder, remove_leftovers, storage_errors, temporary_beside
+from index_service.durable_files import (
+    publish,
+    remove_folder,
+    remove_leftovers,
+    storage_error,
+    storage_errors,
+    temporary_beside,
+)
 from index_service.engines.contract import Engine
 from index_service.errors import (
     DataFolderInUse,
@@ -29,12 +39,14 @@ from index_service.errors import (
     IndexInUse,
     IndexNotFound,
     IndexServiceError,
+    OpeningFailed,
     StorageFull,
     StoreDamaged,
+    TooManyOpenFiles,
 )
 from index_service.export_format import ExportHeader
 from index_service.importing import Import
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.store import check_sqlite, create
 from index_service.vector_index import VectorIndex
 
@@ -63,8 +75,8 @@ class Catalog:
         self._folder = folder
         self._engine = engine
         self._thresholds = thresholds
-        # One merge at a time in the whole service, so that searches keep most of the machine.
-        self._merges = ThreadPoolExecutor(1, thread_name_prefix="merge")
+        self._background = Background()
+        self._idle = IdleConnections()
         # Held for creating, deleting and aliases, never while an index is searched or written.
         self._lock = threading.Lock()
         remove_leftovers(folder)
@@ -112,14 +124,14 @@ class Catalog:
 
         Raises:
             IndexNotFound: there is none.
-            StoreDamaged, StorageFull: it could not be opened.
+            StoreDamaged, StorageFull, TooManyOpenFiles, OpeningFailed: it could not be opened.
         """
         index = self._indexes.get(name) or self._indexes.get(self._aliases.get(name) or "")
         if index is None:
             raise IndexNotFound(name)
         if isinstance(index, DamagedIndex):
-            if isinstance(index.problem, StorageFull):
-                self._merges.submit(self._open_again, index)
+            if isinstance(index.problem, StorageFull | TooManyOpenFiles):
+                start(self._background.checks, partial(self._open_again, index))
             raise index.problem
         return index
 
@@ -190,7 +202,7 @@ class Catalog:
                     index.close()
             self._indexes.clear()
         # Not under the lock, which `_open_again` waits for.
-        self._merges.shutdown(cancel_futures=True)
+        self._background.close()
 
     def _remove(self, name: str) -> None:
         """Removes an index that is closed; where that is not possible, it is opened again."""
@@ -204,7 +216,7 @@ class Catalog:
                 self._indexes[name] = self._open(folder)
 
     def _open_again(self, damaged: DamagedIndex) -> None:
-        """Opens an index for which there was no room, so that who tries again finds it."""
+        """Opens an index for which there was no room or no handle, so that who tries again finds it."""
         with self._lock:
             if self._indexes.get(damaged.name) is damaged:
                 self._indexes[damaged.name] = self._open(self._folder / damaged.name)
@@ -226,15 +238,28 @@ class Catalog:
         return index
 
     def _open(self, folder: Path) -> VectorIndex | DamagedIndex:
-        problem: IndexServiceError
         try:
-            return VectorIndex(folder, self._engine, self._thresholds, self._merges)
-        except IndexServiceError as error:
-            problem = error
-        except Exception as error:  # noqa: BLE001 — whatever is wrong with one must not keep the others from being served
-            problem = StoreDamaged(folder, str(error))
-        log.warning("index cannot be opened", index=folder.name, problem=str(problem))
-        return DamagedIndex(folder.name, problem)
+            return VectorIndex(folder, self._engine, self._thresholds, self._background, self._idle)
+        except Exception as error:  # whatever is wrong with one must not keep the others from being served
+            problem = _problem(folder, error)
+            log.warning(
+                "index cannot be opened",
+                index=folder.name,
+                problem=str(problem),
+                exc_info=isinstance(problem, OpeningFailed),
+            )
+            return DamagedIndex(folder.name, problem)
+
+
+def _problem(folder: Path, error: Exception) -> IndexServiceError:
+    """Returns what an error at the opening of an index means."""
+    if isinstance(error, IndexServiceError):
+        return error
+    if (known := storage_error(error, folder)) is not None:
+        return known
+    return (
+        StoreDamaged(folder, str(error)) if isinstance(error, OSError | sqlite3.Error) else OpeningFailed(folder, error)
+    )
 
 
 def _created_now(definition: IndexDefinition) -> IndexDefinition:

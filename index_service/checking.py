@@ -16,6 +16,8 @@ from typing import TypeAlias
 import numpy as np
 
 from index_service.attributes import is_canonical
+from index_service.durable_files import lacks_handles
+from index_service.errors import TooManyOpenFiles
 from index_service.manifest import Manifest, SegmentRecord, UnusableManifest
 from index_service.reads import StoredRow, StoreReader
 from index_service.segments import SEGMENTS_FOLDER
@@ -169,7 +171,7 @@ def _manifest_problem(folder: Path, manifest: Callable[[], Manifest]) -> str | N
     try:
         found = Manifest.read(folder)
     except (UnusableManifest, OSError) as error:
-        return str(error)
+        return _told(error, folder)
     if found is None:
         return "it is missing"
     return None if found in (before, manifest()) else "it names other segments than those in use"
@@ -179,4 +181,10 @@ def _segment_problem(folder: Path, record: SegmentRecord) -> str | None:
     try:
         return record.problem(folder / SEGMENTS_FOLDER / record.name)
     except OSError as error:
-        return str(error)
+        return _told(error, folder)
+
+
+def _told(error: Exception, folder: Path) -> str:
+    if lacks_handles(error):
+        raise TooManyOpenFiles(folder) from error
+    return str(error)

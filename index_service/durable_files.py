@@ -15,19 +15,22 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index_service.errors import StorageFull, StoreDamaged
+from index_service.errors import StorageFull, StoreDamaged, TooManyOpenFiles
 
 _TEMPORARY = ".tmp-"
 # As much as SQLite wants at once: its -shm grows by 32 KB.
 _PROBE_BYTES = 2**16
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_NO_HANDLE = {errno.EMFILE, errno.ENFILE}
+# As many as SQLite opens at once, with some to spare: where it has none left, it closes those that it got.
+_PROBE_HANDLES = 6
 # The low byte of an extended SQLite code is the primary one.
 _SQLITE_CANNOT_WRITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
 # What SQLite also says where a file that it needs beside the database cannot be made or grow.
@@ -41,6 +44,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
     Raises:
         StorageFull: no room, or no right to write.
+        TooManyOpenFiles: the process has none left to open it with.
         StoreDamaged: the file is not what SQLite wrote, or it is gone.
     """
     try:
@@ -52,8 +56,10 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise known from error
 
 
-def storage_error(error: Exception, path: Path) -> StorageFull | StoreDamaged | None:
+def storage_error(error: Exception, path: Path) -> StorageFull | TooManyOpenFiles | StoreDamaged | None:
     """Returns the domain's error for one of SQLite or of the system, if there is one."""
+    if lacks_handles(error):
+        return TooManyOpenFiles(path)
     if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
         return StorageFull(path, error.strerror or "error")
     if isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode"):
@@ -62,19 +68,30 @@ def storage_error(error: Exception, path: Path) -> StorageFull | StoreDamaged | 
     if code in _SQLITE_CANNOT_WRITE:
         return StorageFull(path, str(error))
     if code in _SQLITE_PERHAPS_CANNOT_WRITE and (refusal := _refusal(path)):
-        return StorageFull(path, refusal)
+        return refusal
     if code in _SQLITE_DAMAGED:
         return StoreDamaged(path, str(error))
     return None
 
 
-def _refusal(path: Path) -> str | None:
-    """Says why nothing can be written beside a file; None if something can."""
+def lacks_handles(error: Exception) -> bool:
+    """Tells whether an error says only that no further file may be open now."""
+    # Annoy and usearch tell it as a text only.
+    return getattr(error, "errno", None) in _NO_HANDLE or any(os.strerror(each) in str(error) for each in _NO_HANDLE)
+
+
+def _refusal(path: Path) -> StorageFull | TooManyOpenFiles | None:
+    """Says why SQLite cannot write beside a file; None if it can."""
     probe = temporary_beside(path)
     try:
         probe.write_bytes(bytes(_PROBE_BYTES))
+        with ExitStack() as handles:
+            for _ in range(_PROBE_HANDLES):
+                handles.enter_context(probe.open("rb"))
     except OSError as error:
-        return (error.strerror or "error") if error.errno in _CANNOT_WRITE else None
+        if lacks_handles(error):
+            return TooManyOpenFiles(path)
+        return StorageFull(path, error.strerror or "error") if error.errno in _CANNOT_WRITE else None
     finally:
         probe.unlink(missing_ok=True)
     return None
@@ -152,13 +169,18 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def size_bytes(folder: Path) -> int:
-    """Returns the bytes of all files below a folder; files that vanish meanwhile do not count."""
-    total = 0
+def size_bytes(folder: Path, part: str) -> tuple[int, int]:
+    """Returns the bytes of all files below a folder, and of those below its subfolder `part`.
+
+    Files that vanish meanwhile do not count.
+    """
+    total = in_part = 0
     for root, _, names in os.walk(folder):
+        here = 0
         for name in names:
-            try:
-                total += Path(root, name).stat().st_size
-            except FileNotFoundError:
-                continue
-    return total
+            with suppress(FileNotFoundError):
+                here += Path(root, name).stat().st_size
+        total += here
+        if Path(root).is_relative_to(folder / part):
+            in_part += here
+    return total, in_part

@@ -17,6 +17,8 @@ IndexServiceError
 ├── TooManyWrites            the queue in front of the store is full
 ├── TooManyOperations        so many exports, imports and checks run already
 ├── BuildFailed              an engine could not build a segment
+├── TooManyOpenFiles         the process, or the machine, may not open another file now
+├── OpeningFailed            an index cannot be opened, and its files are not known to be damaged
 ├── StorageFull              the disk is full, or the data folder cannot be written
 ├── DataFolderInUse          another process serves the data folder
 ├── SqliteTooOld             Python was built with a SQLite that lacks what the stores need
@@ -124,7 +126,7 @@ class InvalidAttributePath(IndexServiceError):
     """A path that no attribute can have."""
 
     def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f'The attribute path "{path[:80]}" {problem}.')
+        super().__init__(f'The attribute path "{path}" {problem}.')
         self.path = path
         self.problem = problem
 
@@ -178,6 +180,27 @@ class TooManyWrites(IndexServiceError):
 
 class BuildFailed(IndexServiceError):
     """An engine could not build a segment; its rows go on being searched as before."""
+
+
+class TooManyOpenFiles(IndexServiceError):
+    """The process, or the machine, may not open another file now."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} cannot be opened, because too many files are open already. Nothing is damaged: try again in a "
+            "moment. If it happens often, let the index service open more files (`ulimit -n`)."
+        )
+        self.path = path
+
+
+class OpeningFailed(IndexServiceError):
+    """An index cannot be opened through a fault of this program, as far as is known."""
+
+    def __init__(self, folder: Path, cause: Exception) -> None:
+        super().__init__(
+            f"The index in {folder} cannot be opened ({type(cause).__name__}: {cause}). Nothing says that its files "
+            "are damaged, and other indexes are not affected. The log has more; keep the folder, and start again."
+        )
 
 
 class StorageFull(IndexServiceError):

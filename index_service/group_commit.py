@@ -1,6 +1,7 @@
-"""Group commit: one thread commits, at each turn, everything that arrived while it was busy.
+"""Group commit: one thread at a time commits, at each turn, everything that arrived during the turn before.
 
-A sync of the disk costs the same for one item as for thousands, so writers share it; nobody waits for a timer.
+A sync of the disk costs the same for one item as for thousands, so writers share it; nobody waits for a timer. The
+threads are shared by all indexes, and an index gives way to the others after each turn.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence, Sized
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
 
 from index_service.errors import IndexServiceError, TooManyWrites
@@ -22,16 +23,16 @@ _GROUP_ITEMS = 10_000
 
 
 class GroupCommit(Generic[W, R]):
-    """Commits writes of type W through `commit`, which returns the result, or the error, of each."""
+    """Commits writes of type W through `commit`, which returns the result, or the error, of each, on `threads`."""
 
-    def __init__(self, commit: Callable[[Sequence[W]], Sequence[R | Exception]], name: str) -> None:
+    def __init__(self, commit: Callable[[Sequence[W]], Sequence[R | Exception]], threads: Executor) -> None:
         self._commit = commit
+        self._threads = threads
         self._waiting: deque[tuple[W, Future[R]]] = deque()
         self._waiting_items = 0
         self._changed = threading.Condition()
         self._closing: IndexServiceError | None = None
-        self._thread = threading.Thread(target=self._run, name=f"commit-{name}", daemon=True)
-        self._thread.start()
+        self._working = False
 
     def submit(self, write: W) -> Future[R]:
         """Queues a write; the future is done once it is committed and searchable.
@@ -48,36 +49,43 @@ class GroupCommit(Generic[W, R]):
                 raise TooManyWrites(self._waiting_items)
             self._waiting.append((write, future))
             self._waiting_items += len(write)
-            self._changed.notify()
+            if not self._working:
+                self._working = True
+                self._threads.submit(self._take_turn)
         return future
 
     def close(self, reason: IndexServiceError) -> None:
-        """Commits what waits and ends the thread; later writes are refused with `reason`."""
+        """Commits what waits; later writes are refused with `reason`."""
         with self._changed:
             self._closing = reason
-            self._changed.notify()
-        self._thread.join()
+            self._changed.wait_for(lambda: not self._working)
 
-    def _run(self) -> None:
-        while (group := self._next_group()) is not None:
-            if not group:
-                continue
-            try:
-                results = self._commit([write for write, _ in group])
-            except Exception as error:  # noqa: BLE001 — it belongs to the writers, who wait for it
-                results = [error] * len(group)
-            for (_, future), result in zip(group, results, strict=True):
-                if isinstance(result, Exception):
-                    future.set_exception(result)
+    def _take_turn(self) -> None:
+        try:
+            if group := self._next_group():
+                self._commit_group(group)
+        finally:
+            with self._changed:
+                if self._waiting:
+                    self._threads.submit(self._take_turn)
                 else:
-                    future.set_result(result)
+                    self._working = False
+                    self._changed.notify_all()
 
-    def _next_group(self) -> list[tuple[W, Future[R]]] | None:
-        """Waits for writes and takes them; None once closed and nothing waits."""
+    def _commit_group(self, group: Sequence[tuple[W, Future[R]]]) -> None:
+        try:
+            results = self._commit([write for write, _ in group])
+        except Exception as error:  # noqa: BLE001 — it belongs to the writers, who wait for it
+            results = [error] * len(group)
+        for (_, future), result in zip(group, results, strict=True):
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    def _next_group(self) -> list[tuple[W, Future[R]]]:
+        """Takes writes that wait; leaves out those whose callers have gone."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing is not None)
-            if not self._waiting:
-                return None
             group: list[tuple[W, Future[R]]] = []
             items = 0
             while self._waiting and (not group or items + len(self._waiting[0][0]) <= _GROUP_ITEMS):

@@ -1,6 +1,6 @@
 """Merges: live rows and the dead rows of old segments are folded into a new segment, while searches and writes go on.
 
-1. What to fold is chosen from a snapshot.
+1. What to fold is chosen from a snapshot (`merge_plan`).
 2. The rows alive in it are written as a new segment, synced and renamed.
 3. The manifest names the new segment in place of those it replaces: the commit point.
 4. The new snapshot is published; what was deleted meanwhile is masked in it, what was added meanwhile stays live.
@@ -15,22 +15,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import structlog
 
+from index_service.background import Background, log_failure, start, submit_after
 from index_service.definition import EngineKind
-from index_service.durable_files import remove_folder, storage_errors
+from index_service.durable_files import lacks_handles, remove_folder, storage_errors
 from index_service.engines.contract import Engine
-from index_service.errors import BuildFailed, IndexServiceError
+from index_service.errors import BuildFailed
 from index_service.manifest import Manifest, SegmentRecord
+from index_service.merge_plan import Plan, Thresholds, plan, plan_all
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
-from index_service.snapshot import Part, Published, Segment, Snapshot
+from index_service.snapshot import Published, Segment, Snapshot
 
 Progress = Callable[[int, int], None]
 # Yields a reading transaction of the store and the snapshot of the same version.
@@ -44,64 +46,8 @@ _RETRY_SECONDS = 60.0
 _MOST_HELD_BYTES = 2**29
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """When to merge; names and figures are those that Qdrant publishes."""
-
-    full_scan_threshold: int = 10_000  # live rows that are still scanned
-    deleted_threshold: float = 0.2  # share of a segment's rows that may be dead
-    vacuum_min_vector_number: int = 1_000  # below so many rows, dead ones do not matter
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Segments to fold, together with all live rows."""
-
-    before: Snapshot
-    segments: tuple[Segment, ...]
-    stored: Part | None = None  # the same rows, read from the store: where the segments' own are not to be trusted
-
-    @property
-    def parts(self) -> Sequence[Part]:
-        """What is folded."""
-        return (*self.segments, self.before.live) if self.stored is None else (self.stored,)
-
-    @property
-    def row_count(self) -> int:
-        """Rows that the new segment will have."""
-        return sum(part.alive_count for part in self.parts)
-
-
-def plan(snapshot: Snapshot, thresholds: Thresholds) -> Plan | None:
-    """Chooses what to fold by the thresholds; None if nothing is due.
-
-    Segments no larger than what is folded anyway join in, so that their number grows with the logarithm of the rows.
-    """
-    crowded = [
-        segment
-        for segment in snapshot.segments
-        if len(segment.rows) >= thresholds.vacuum_min_vector_number
-        and segment.dead_count >= thresholds.deleted_threshold * len(segment.rows)
-    ]
-    if len(snapshot.live.rows) < thresholds.full_scan_threshold and not crowded:
-        return None
-    chosen = list(crowded)
-    total = sum(part.alive_count for part in (*chosen, snapshot.live))
-    for segment in sorted(snapshot.segments, key=lambda each: each.alive_count):
-        if segment not in crowded and segment.alive_count <= total:
-            chosen.append(segment)
-            total += segment.alive_count
-    return Plan(snapshot, tuple(chosen))
-
-
-def plan_all(snapshot: Snapshot) -> Plan | None:
-    """Chooses everything; None if it is one segment without dead rows already, or empty."""
-    dirty = any(segment.dead_count for segment in snapshot.segments) or len(snapshot.live.rows) > 0
-    return Plan(snapshot, snapshot.segments) if dirty or len(snapshot.segments) > 1 else None
-
-
 class Merger:
-    """Merges of one index, one at a time, on a thread of `executor`."""
+    """Merges of one index, one at a time, on the thread for merges."""
 
     def __init__(
         self,
@@ -111,7 +57,7 @@ class Merger:
         manifest: Manifest,
         published: Published,
         thresholds: Thresholds,
-        executor: Executor,
+        background: Background,
     ) -> None:
         self._folder = folder
         self._kind = kind
@@ -119,7 +65,9 @@ class Merger:
         self._manifest = manifest
         self._published = published
         self._thresholds = thresholds
-        self._executor = executor
+        self._background = background
+        self._verified: Future[None] = Future()
+        self._verified.set_result(None)
         self._lock = threading.Lock()
         # Apart, so that a commit that asks for a merge does not wait for a manifest to be synced.
         self._commit_lock = threading.Lock()
@@ -138,7 +86,7 @@ class Merger:
             if not anyway and plan(self._published.newest, self._thresholds) is None:
                 return
             self._queued = True
-        self._executor.submit(self._in_background, anyway=anyway)
+        log_failure(self._once_verified(lambda: self._in_background(anyway=anyway)))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -161,16 +109,20 @@ class Merger:
 
         The future raises BuildFailed or StorageFull where that was not possible; nothing has changed then.
         """
-        return self._executor.submit(self._fold_all, progress)
+        return self._once_verified(lambda: self._fold_all(progress))
 
     def rebuild(self, pin: Pin, progress: Progress) -> Future[None]:
         """Writes everything into one segment from the store, whatever the old ones hold; else as `fold_all`."""
-        return self._executor.submit(self._rebuild, pin, progress)
+        return self._background.merges.submit(self._rebuild, pin, progress)
 
     def verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
-        """Hashes the files of segments in the background; where one is damaged, tells it and rebuilds everything."""
+        """Hashes the files of segments in the background; where one is damaged, tells it and rebuilds everything.
+
+        Until that is done they are not folded: a damaged vector would get a checksum that says it is sound.
+        """
         if records:
-            self._executor.submit(self._verify, records, pin, tell)
+            self._verified = self._background.checks.submit(self._verify, records, pin, tell)
+            log_failure(self._verified)
 
     @property
     def manifest(self) -> Manifest:
@@ -184,7 +136,11 @@ class Merger:
             self._closed = True
         self._engine.stop()
 
+    def _once_verified(self, work: Callable[[], None]) -> Future[None]:
+        return submit_after(self._verified, self._background.merges, work)
+
     def _fold_all(self, progress: Progress) -> None:
+        self._check_open()
         chosen = plan_all(self._published.newest)
         total = self._published.newest.alive_count if chosen is None else chosen.row_count
         progress(0, total)
@@ -203,16 +159,20 @@ class Merger:
     def _verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
         for record in records:
             problem = self._damage(record)
-            if problem is None or record not in self.manifest.segments:
+            if problem is None or self._closed or record not in self.manifest.segments:
                 continue
             repair = f"segment {record.name}: {problem}; all rows are built again"
             log.warning("damage found", folder=str(self._folder), problem=repair)
             tell(repair)
-            try:
-                self._rebuild(pin, lambda _done, _total: None)
-            except (IndexServiceError, OSError) as error:
-                log.warning("rebuild failed; the next start tries again", folder=str(self._folder), problem=str(error))
+            start(self._background.merges, lambda: self._repair(pin))
             return
+
+    def _repair(self, pin: Pin) -> None:
+        try:
+            self._rebuild(pin, lambda _done, _total: None)
+        except Exception:
+            if not self._closed:
+                log.warning("rebuild failed; the next start tries again", folder=str(self._folder), exc_info=True)
 
     def _damage(self, record: SegmentRecord) -> str | None:
         """Says what is wrong with a segment's files; None also once the index is closed."""
@@ -222,26 +182,38 @@ class Merger:
             try:
                 problem = file.problem(self._folder / SEGMENTS_FOLDER / record.name)
             except OSError as error:
+                if lacks_handles(error):
+                    raise
                 problem = str(error)
             if problem:
                 return problem
         return None
 
     def _in_background(self, *, anyway: bool) -> None:
-        newest = self._published.newest
-        chosen = plan_all(newest) if anyway else plan(newest, self._thresholds)
         try:
+            newest = self._published.newest
+            chosen = plan_all(newest) if anyway else plan(newest, self._thresholds)
             if chosen is not None:
                 self._merge(chosen, lambda _: None)
-        except (IndexServiceError, OSError) as error:
+        except Exception:
             self._not_before = time.monotonic() + _RETRY_SECONDS
             if not self._closed:
-                log.warning("merge failed", folder=str(self._folder), problem=str(error), retry_seconds=_RETRY_SECONDS)
+                log.warning("merge failed", folder=str(self._folder), retry_seconds=_RETRY_SECONDS, exc_info=True)
         finally:
             self._queued = False
         self.consider()
 
+    def _check_open(self) -> None:
+        """Checks that the index was not closed meanwhile.
+
+        Raises:
+            BuildFailed: it was; its folder may be gone, or belong to another index of the same name.
+        """
+        if self._closed:
+            raise BuildFailed("The index was closed while its rows were being merged.")
+
     def _merge(self, chosen: Plan, progress: Callable[[int], None]) -> None:
+        self._check_open()
         started = time.monotonic()
         added = []
         with storage_errors(self._folder):
@@ -252,8 +224,7 @@ class Merger:
             manifest = replace(self._manifest, segments=(*kept, *added))
             opened = [open_segment(self._folder, record, self._engine) for record in added]
             with self._commit_lock:
-                if self._closed:
-                    raise BuildFailed("The index was closed while its rows were being merged.")
+                self._check_open()
                 manifest.write(self._folder)
                 self._manifest = manifest
             self._published.update(lambda current: _swapped(current, chosen, opened))

@@ -163,16 +163,15 @@ class StoreReader:
         )
         return {item.row: item for item in found}
 
-    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> list[StoredItem]:
-        """Returns the next `limit` items that pass, in the order of `sequence`, from beyond `after`."""
+    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> Iterator[StoredItem]:
+        """Yields the next `limit` items that pass, in the order of `sequence`, from beyond `after`."""
         passes = to_sql(condition)
-        found = self._select(
+        return self._select(
             f"sequence > ? AND {passes.text} ORDER BY sequence LIMIT ?",
             [after, *passes.parameters, limit],
             attributes=True,
             vectors=vectors,
         )
-        return list(found)
 
     def _select(
         self, where: str, parameters: Sequence[str | float], *, attributes: bool, vectors: bool

@@ -43,7 +43,7 @@ def write_segment(
     folder = index_folder / SEGMENTS_FOLDER / f"segment-{secrets.token_hex(6)}"
     temporary = temporary_beside(folder)
     try:
-        temporary.mkdir(parents=True)
+        temporary.mkdir()  # without parents, so that the folder of an index that was deleted does not come back
         rows = _write_rows(temporary, parts)
         names = (_ROWS, _VECTORS, *engine.build(temporary / _VECTORS, temporary, progress))
         for name in names:

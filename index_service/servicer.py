@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import aclosing, contextmanager, nullcontext
+from contextlib import aclosing, closing, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ import grpc.aio
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 
+from index_service.background import log_failure
 from index_service.call_threads import run_to_end, steps
 from index_service.catalog import Catalog, DamagedIndex
 from index_service.checking import CheckProgress
@@ -117,10 +118,14 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         merge = index.optimize(lambda done, total: _tell(loop, progress, (done, total)), rebuild=request.rebuild)
         merge.add_done_callback(lambda _: _tell(loop, progress, None))
         last = (0, 0)
-        while (step := await progress.get()) is not None:
-            last = step
-            if progress.empty():  # a slow caller is told the newest figure, not each
-                yield pb.OptimizeIndexResponse(done_row_count=last[0], total_row_count=last[1])
+        try:
+            while (step := await progress.get()) is not None:
+                last = step
+                if progress.empty():  # a slow caller is told the newest figure, not each
+                    yield pb.OptimizeIndexResponse(done_row_count=last[0], total_row_count=last[1])
+        except (asyncio.CancelledError, GeneratorExit):
+            log_failure(merge)  # the caller, who would have been told, has left
+            raise
         await asyncio.wrap_future(merge)
         yield pb.OptimizeIndexResponse(
             done_row_count=last[0], total_row_count=last[1], index=await self._describe(index)
@@ -144,9 +149,9 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         """Streams an index as it is at this moment."""
         index = self._find(request.name, "name")
         with self._operation():
-            async with aclosing(steps(self._threads, index.export())) as pieces:
-                async for piece in pieces:
-                    yield pb.ExportIndexResponse(piece=exports.from_piece(piece))
+            async with aclosing(steps(self._threads, exports.from_pieces(index.export()))) as messages:
+                async for message in messages:
+                    yield message
 
     async def ImportIndex(
         self, request_iterator: AsyncIterator[pb.ImportIndexRequest], context: Context
@@ -242,8 +247,10 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         cursor = self._page_tokens.decode(request.page_token, request)
         condition = to_filter(request.filter) or Filter()
         found = index.page(_sequence(cursor), size + 1, condition, vectors=request.include_vectors)
-        token = self._page_tokens.encode(str(found[size - 1].sequence), request) if len(found) > size else ""
-        return pb.ListItemsResponse(items=[items.from_item(item) for item in found[:size]], next_page_token=token)
+        with closing(found):
+            page, last = items.to_page(found, size)
+        token = "" if last is None else self._page_tokens.encode(str(last), request)
+        return pb.ListItemsResponse(items=page, next_page_token=token)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

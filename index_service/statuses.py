@@ -81,7 +81,11 @@ ERRORS: ErrorTable = {
     errors.TooManyWrites: lambda _: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
     ),
+    errors.TooManyOpenFiles: lambda _: ErrorStatus(
+        StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
+    ),
     errors.BuildFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
+    errors.OpeningFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
     # Only at the start, where the sentence is printed and the process ends.
     errors.DataFolderInUse: lambda _: ErrorStatus(

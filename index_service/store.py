@@ -6,20 +6,21 @@ Invariants:
   by first addition.
 - Vectors are float32 of length 1; attributes are canonical JSON text (`attributes`).
 - WAL with synchronous=FULL: once a commit returns, it survives a power loss. `version` rises by one with each commit.
-- One connection writes (`writes`), others read, each inside a transaction (`reads`), so no reader waits for a writer.
+- One connection at a time writes (`writes`), others read, each inside a transaction (`reads`), so no reader waits for a
+  writer. Those that are idle are kept open only while few are (`connections`).
 
 An index's folder appears under its name as a whole (`create`): the rename is the commit point.
 """
 
 from __future__ import annotations
 
-import queue
 import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from index_service.connections import IdleConnections
 from index_service.definition import IndexDefinition
 from index_service.durable_files import discard, publish, storage_error, storage_errors, sync, temporary_beside
 from index_service.errors import IndexNotFound, InvalidAttributePath, SqliteTooOld, StoreDamaged, StoreTooNew
@@ -61,56 +62,48 @@ class Store:
     """An open store."""
 
     def __init__(
-        self, path: Path, definition: IndexDefinition, uid: str, writer: sqlite3.Connection, repairs: tuple[str, ...]
+        self, path: Path, definition: IndexDefinition, uid: str, repairs: tuple[str, ...], idle: IdleConnections
     ) -> None:
         self.path = path
         self.definition = definition
         self.uid = uid
-        self.writer = writer
         self.repairs = repairs
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._idle = idle
+        # Not the path or the uid: an index that was deleted and one that was copied may have the same as another.
+        self._reading, self._writing = object(), object()
         self._closed = False
 
     @classmethod
-    def open(cls, folder: Path) -> Store:
-        """Opens the store in an index's folder.
+    def open(cls, folder: Path, idle: IdleConnections) -> Store:
+        """Opens the store in an index's folder; `idle` keeps its connections.
 
         Raises:
             StoreDamaged, StoreTooNew: it is missing, or not what this program wrote.
             StorageFull: it cannot be written.
+            TooManyOpenFiles: the process has none left to open it with.
         """
         path = folder / STORE_FILE
         if not path.is_file():
             raise StoreDamaged(path, "there is no such file")
         promised = promised_frames(path)
-        writer = sqlite3.connect(_uri(path), uri=True, isolation_level=None, check_same_thread=False)
         try:
-            writer.execute("PRAGMA synchronous = FULL")
-            writer.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
-            repairs = _fold_log(writer, promised)
-            _check_size(writer, path)
-            meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
-            int(meta["version"])
-            version = int(meta["format_version"])
-            if version > FORMAT_VERSION:
-                raise StoreTooNew(path, version, FORMAT_VERSION)
-            store = cls(path, IndexDefinition.from_json(meta["definition"]), str(meta["uid"]), writer, repairs)
-            with store.read() as reader:
-                reader.check_schema()
-                if store.is_small:
-                    reader.check_structure()
+            writer = _connect_writer(path)
+            try:
+                repairs = _fold_log(writer, promised)
+                definition, uid = _check(writer, path)
+            except BaseException:
+                writer.close()
+                raise
         except (KeyError, ValueError, TypeError, InvalidAttributePath, sqlite3.Error) as error:
-            writer.close()
             raise storage_error(error, path) or StoreDamaged(path, str(error)) from error
-        except StoreDamaged:
-            writer.close()
-            raise
+        store = cls(path, definition, uid, repairs, idle)
+        idle.keep(store._writing, writer)
         return store
 
     @property
     def is_small(self) -> bool:
         """Whether its structure is checked when it is opened; of a larger one whoever opens it has it checked then."""
-        return self.path.stat().st_size <= _SMALL_BYTES
+        return _is_small(self.path)
 
     @contextmanager
     def read(self) -> Iterator[StoreReader]:
@@ -119,32 +112,46 @@ class Store:
         Raises:
             IndexNotFound: the store is closed.
             StoreDamaged: SQLite cannot make sense of the file.
+            TooManyOpenFiles: the process has none left to open it with.
         """
         if self._closed:
             raise IndexNotFound(self.definition.name)
         with storage_errors(self.path):
-            try:
-                connection = self._idle.get_nowait()
-            except queue.Empty:
-                connection = sqlite3.connect(_uri(self.path), uri=True, isolation_level=None, check_same_thread=False)
-                connection.execute("PRAGMA query_only = 1")
+            connection = self._idle.take(self._reading) or _connect_reader(self.path)
             try:
                 connection.execute("BEGIN")
                 yield StoreReader(connection, self.path, self.definition.dimension)
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if self._closed:
-                    connection.close()
-                else:
-                    self._idle.put(connection)
+                self._keep(self._reading, connection)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Yields the connection that writes, for one transaction; not for several threads at once.
+
+        Raises:
+            StorageFull, StoreDamaged, TooManyOpenFiles: it cannot be written.
+        """
+        with storage_errors(self.path):
+            connection = self._idle.take(self._writing) or _connect_writer(self.path)
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._keep(self._writing, connection)
 
     def close(self) -> None:
         """Closes the connections; readers that are at work finish. Nothing may write any more."""
         self._closed = True
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
-        self.writer.close()
+        self._idle.close(self._reading)
+        self._idle.close(self._writing)
+
+    def _keep(self, key: object, connection: sqlite3.Connection) -> None:
+        self._idle.keep(key, connection)
+        if self._closed:  # meanwhile
+            self._idle.close(key)
 
 
 def create(folder: Path, definition: IndexDefinition) -> None:
@@ -202,6 +209,26 @@ def write_empty(folder: Path, definition: IndexDefinition) -> None:
         connection.close()
 
 
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    connection = _connect(path)
+    connection.execute("PRAGMA query_only = 1")
+    return connection
+
+
+def _connect_writer(path: Path) -> sqlite3.Connection:
+    connection = _connect(path)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Opens a database which exists."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+    )
+
+
 def _fold_log(writer: sqlite3.Connection, promised: int) -> tuple[str, ...]:
     """Folds the log into the database; says so where it held fewer frames than were promised."""
     ((_, frames, _),) = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -214,14 +241,29 @@ def _fold_log(writer: sqlite3.Connection, promised: int) -> tuple[str, ...]:
     )
 
 
+def _check(writer: sqlite3.Connection, path: Path) -> tuple[IndexDefinition, str]:
+    """Checks that a store is what this program wrote; returns its index's definition and its uid."""
+    _check_size(writer, path)
+    meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
+    int(meta["version"])
+    version = int(meta["format_version"])
+    if version > FORMAT_VERSION:
+        raise StoreTooNew(path, version, FORMAT_VERSION)
+    definition = IndexDefinition.from_json(meta["definition"])
+    reader = StoreReader(writer, path, definition.dimension)
+    reader.check_schema()
+    if _is_small(path):
+        reader.check_structure()
+    return definition, str(meta["uid"])
+
+
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size <= _SMALL_BYTES
+
+
 def _check_size(writer: sqlite3.Connection, path: Path) -> None:
     """Checks that the file is whole; SQLite reads what is cut off as zeros."""
     ((pages,),) = writer.execute("PRAGMA page_count").fetchall()
     ((page_bytes,),) = writer.execute("PRAGMA page_size").fetchall()
     if (size := path.stat().st_size) != pages * page_bytes:
         raise StoreDamaged(path, f"it has {size} bytes instead of {pages * page_bytes}")
-
-
-def _uri(path: Path) -> str:
-    """Returns the address that opens a database which exists."""
-    return f"{path.absolute().as_uri()}?mode=rw"

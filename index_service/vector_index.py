@@ -7,7 +7,7 @@ one version of everything (`_pin`); no read waits for a write or a merge.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from index_service.background import Background, start
 from index_service.checking import CheckStep, check
+from index_service.connections import IdleConnections
 from index_service.definition import IndexDefinition
 from index_service.durable_files import size_bytes
 from index_service.engines.contract import Engine, Tuned
 from index_service.errors import (
     IndexNotFound,
-    IndexServiceError,
     ItemNotFound,
     ModelMismatch,
     PositionOutOfDate,
@@ -31,7 +32,8 @@ from index_service.export_format import ExportPiece
 from index_service.exporting import export
 from index_service.filters import Filter
 from index_service.group_commit import GroupCommit
-from index_service.merging import Merger, Progress, Thresholds
+from index_service.merge_plan import Thresholds
+from index_service.merging import Merger, Progress
 from index_service.paging import Position, search_behind
 from index_service.reads import StoredItem, StoreReader
 from index_service.recovery import recover
@@ -96,33 +98,38 @@ class VectorIndex:
     """An open index."""
 
     def __init__(
-        self, folder: Path, engine: Callable[[IndexDefinition], Engine], thresholds: Thresholds, executor: Executor
+        self,
+        folder: Path,
+        engine: Callable[[IndexDefinition], Engine],
+        thresholds: Thresholds,
+        background: Background,
+        idle: IdleConnections,
     ) -> None:
-        """Opens the index in `folder`; merges run on a thread of `executor`.
+        """Opens the index in `folder`; merges and checks run in the background, and `idle` keeps its connections.
 
         Raises:
-            StoreDamaged, StorageFull: it cannot be opened.
+            StoreDamaged, StorageFull, TooManyOpenFiles: it cannot be opened.
         """
         self.folder = folder
-        self._store = Store.open(folder)
+        self._store = Store.open(folder, idle)
         self.definition = self._store.definition
         try:
             built = engine(self.definition)
             recovered = recover(folder, self._store, built)
-        except (IndexServiceError, OSError):
+        except BaseException:
             self._store.close()
             raise
         self._repairs = list(recovered.repairs)
         self._published = Published(recovered.snapshot)
         self._merger = Merger(
-            folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, executor
+            folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, background
         )
         self._writer = StoreWriter(self._store)
-        self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, self.definition.name)
-        self._merger.consider(anyway=bool(recovered.repairs))
+        self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, background.commits)
         self._merger.verify(recovered.unhashed, self._pin, self._repairs.append)
+        self._merger.consider(anyway=bool(recovered.repairs))
         if not self._store.is_small:
-            executor.submit(self._check_store)
+            start(background.checks, self._check_store)
 
     def check_model(self, model_id: str) -> None:
         """Checks that vectors of a model may be held against those of this index.
@@ -171,10 +178,13 @@ class VectorIndex:
         with self._store.read() as reader:
             return reader.items(ids, attributes=True, vectors=vectors)
 
-    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> list[StoredItem]:
-        """Returns the next `limit` items that pass, in the order of first addition, from beyond sequence `after`."""
+    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> Generator[StoredItem, None, None]:
+        """Yields the next `limit` items that pass, in the order of first addition, from beyond sequence `after`.
+
+        They are read as they are asked for; whoever is done with them closes the generator.
+        """
         with self._store.read() as reader:
-            return reader.page(after, limit, condition, vectors=vectors)
+            yield from reader.page(after, limit, condition, vectors=vectors)
 
     def search(
         self,
@@ -240,14 +250,15 @@ class VectorIndex:
         )
         found = sum(each.tuned.recall * (each.row_count - each.deleted_row_count) for each in segments)
         count = snapshot.alive_count
+        disk_bytes, segment_disk_bytes = size_bytes(self.folder, SEGMENTS_FOLDER)
         return Stats(
             item_count=count,
             segment_count=len(snapshot.segments),
             segment_row_count=sum(len(segment.rows) for segment in snapshot.segments),
             live_row_count=snapshot.live.alive_count,
             deleted_row_count=sum(segment.dead_count for segment in snapshot.segments),
-            disk_bytes=size_bytes(self.folder),
-            segment_disk_bytes=size_bytes(self.folder / SEGMENTS_FOLDER),
+            disk_bytes=disk_bytes,
+            segment_disk_bytes=segment_disk_bytes,
             repairs=tuple(self._repairs),
             recall=(found + snapshot.live.alive_count) / count if count else 1.0,
             segments=segments,

@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from index_service.durable_files import storage_errors
 from index_service.errors import ItemNotFound
 from index_service.reads import StoredRow
 from index_service.snapshot import Changes
@@ -65,55 +64,52 @@ class Written:
 Outcome: TypeAlias = Written | ItemNotFound
 
 
-@dataclass
-class _Collected:
-    """What a transaction has changed so far."""
-
-    next_row: int
-    added: list[int] = field(default_factory=list)
-    vectors: list[Vectors] = field(default_factory=list)
-    removed: list[int] = field(default_factory=list)
-
-
 class StoreWriter:
     """Commits writes; used by one thread at a time."""
 
     def __init__(self, store: Store) -> None:
-        self._connection = store.writer
-        self._path = store.path
-        self._dimension = store.definition.dimension
+        self._store = store
 
     def commit(self, writes: Sequence[Write]) -> tuple[list[Outcome], Changes]:
         """Applies writes in one transaction; returns what became of each, and what changed.
 
         Raises:
-            StorageFull, StoreDamaged: nothing of any of them was kept.
+            StorageFull, StoreDamaged, TooManyOpenFiles: nothing of any of them was kept.
         """
-        with storage_errors(self._path):
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
-                collected = _Collected(next_row=(found[0] if found else 0) + 1)
-                outcomes = [self._apply(write, collected) for write in writes]
-                ((version,),) = self._connection.execute(
-                    "UPDATE meta SET value = value + 1 WHERE key = 'version' RETURNING value"
-                ).fetchall()
-                self._connection.execute("COMMIT")
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-        vectors = np.array(collected.vectors, dtype=np.float32).reshape(-1, self._dimension)
-        added = np.array(collected.added, dtype=np.int64)
-        return outcomes, Changes(version, added, vectors, np.array(collected.removed, dtype=np.int64))
+        with self._store.write() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
+            transaction = _Transaction(connection, next_row=(found[0] if found else 0) + 1)
+            outcomes = [transaction.apply(write) for write in writes]
+            ((version,),) = connection.execute(
+                "UPDATE meta SET value = value + 1 WHERE key = 'version' RETURNING value"
+            ).fetchall()
+            connection.execute("COMMIT")
+        dimension = self._store.definition.dimension
+        vectors = np.array(transaction.vectors, dtype=np.float32).reshape(-1, dimension)
+        added = np.array(transaction.added, dtype=np.int64)
+        return outcomes, Changes(version, added, vectors, np.array(transaction.removed, dtype=np.int64))
 
-    def _apply(self, write: Write, collected: _Collected) -> Outcome:
+
+@dataclass
+class _Transaction:
+    """A transaction that is under way, and what it has changed so far."""
+
+    connection: sqlite3.Connection
+    next_row: int
+    added: list[int] = field(default_factory=list)
+    vectors: list[Vectors] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+
+    def apply(self, write: Write) -> Outcome:
+        """Refuses a write as a whole, or applies it as a whole."""
         match write:
             case Upsert():
-                return self._upsert(write, collected)
+                return self._upsert(write)
             case Delete():
-                return self._delete(write, collected)
+                return self._delete(write)
 
-    def _upsert(self, write: Upsert, collected: _Collected) -> Outcome:
+    def _upsert(self, write: Upsert) -> Outcome:
         items = _merged(write.items)
         known = self._known([item.id for item in items])
         there = set(known)
@@ -122,17 +118,17 @@ class StoreWriter:
                 there.add(item.id)
             elif item.id not in there:
                 return ItemNotFound(item.id, "its attributes cannot be changed without giving a vector")
-        self._connection.executemany(
+        self.connection.executemany(
             "UPDATE items SET attributes = ? WHERE row = ?",
             [(item.attributes, known[item.id][0]) for item in items if item.vector is None],
         )
         placed = [item for item in items if item.vector is not None]
-        self._remove([known[item.id][0] for item in placed if item.id in known], collected)
-        first = collected.next_row
-        collected.next_row += len(placed)
+        self._remove([known[item.id][0] for item in placed if item.id in known])
+        first = self.next_row
+        self.next_row += len(placed)
         numbered = list(enumerate(placed, first))
         insert_rows(
-            self._connection,
+            self.connection,
             [
                 StoredRow(
                     row,
@@ -145,27 +141,27 @@ class StoreWriter:
                 if item.vector is not None
             ],
         )
-        collected.added.extend(row for row, _ in numbered)
-        collected.vectors.extend(item.vector for item in placed if item.vector is not None)
+        self.added.extend(row for row, _ in numbered)
+        self.vectors.extend(item.vector for item in placed if item.vector is not None)
         return Written(len(write.items))
 
-    def _delete(self, write: Delete, collected: _Collected) -> Outcome:
+    def _delete(self, write: Delete) -> Outcome:
         known = self._known(write.ids)
-        self._remove([row for row, _ in known.values()], collected)
+        self._remove([row for row, _ in known.values()])
         return Written(len(known), tuple(item_id for item_id in dict.fromkeys(write.ids) if item_id not in known))
 
     def _known(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Returns (row, sequence) of the ids that exist."""
-        cursor: sqlite3.Cursor = self._connection.execute(
+        cursor: sqlite3.Cursor = self.connection.execute(
             "SELECT id, row, sequence FROM items WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
         )
         return {item_id: (row, sequence) for item_id, row, sequence in cursor}
 
-    def _remove(self, rows: Sequence[int], collected: _Collected) -> None:
+    def _remove(self, rows: Sequence[int]) -> None:
         numbers = [(row,) for row in rows]
-        self._connection.executemany("DELETE FROM items WHERE row = ?", numbers)
-        self._connection.executemany("DELETE FROM vectors WHERE row = ?", numbers)
-        collected.removed.extend(rows)
+        self.connection.executemany("DELETE FROM items WHERE row = ?", numbers)
+        self.connection.executemany("DELETE FROM vectors WHERE row = ?", numbers)
+        self.removed.extend(rows)
 
 
 def insert_rows(connection: sqlite3.Connection, rows: Sequence[StoredRow]) -> None:

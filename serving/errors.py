@@ -2,12 +2,14 @@
 
 A domain raises its own exceptions and knows nothing of gRPC. Its service has one table, exception class →
 `ErrorStatus`; a class is looked up along its MRO. What the table does not know is our own fault: it is logged once with
-the call's trace id and answered as INTERNAL with that id, never with the exception's text.
+the call's trace id and answered as INTERNAL with that id, never with the exception's text. What an error repeats of the
+caller's text is cut (`quoting`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,9 +24,16 @@ from grpc_status import rpc_status
 from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import tracing
+from serving.quoting import cut, cut_quoted
 
 DOMAIN = "semsearch"
 RETRY_SECONDS = 1.0
+# Characters of each quoted text, fewer where the status would not fit otherwise.
+_QUOTED_CHARACTERS = (200, 60, 20)
+# Names and metadata may have so many times as much: an item's id has up to 512 bytes.
+_NAME_SHARE = 3
+# gRPC takes 8 kB of trailers, of which others need little.
+_MOST_TRAILER_BYTES = 7_000
 
 log = structlog.get_logger(__name__)
 
@@ -172,14 +181,34 @@ def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
 
 
 def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
+    """Builds the message of a status that fits into the trailers of a call, with as much of what it quotes as may."""
+    for most in _QUOTED_CHARACTERS:
+        built = _assemble(status, cut_quoted(message, most), most)
+        if _trailer_bytes(built) <= _MOST_TRAILER_BYTES:
+            break
+    return built
+
+
+def _trailer_bytes(status: status_pb2.Status) -> int:
+    """Returns how much of the trailers a status takes: its message percent-encoded, and all of it in base64."""
+    message = sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in status.message.encode())
+    return message + 4 * math.ceil(int(status.ByteSize()) / 3)
+
+
+def _assemble(status: ErrorStatus, message: str, most: int) -> status_pb2.Status:
+    # Programs read these, so they are cut only where they are longer than what is known by them.
+    names = _NAME_SHARE * most
+    metadata = {key: cut(text, names) for key, text in status.metadata.items()}
     details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=reason_name(status.reason), domain=DOMAIN, metadata=dict(status.metadata))
+        error_details_pb2.ErrorInfo(reason=reason_name(status.reason), domain=DOMAIN, metadata=metadata)
     ]
     if status.fields:
         details.append(
             error_details_pb2.BadRequest(
                 field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=cut(each.field, names), description=cut_quoted(each.description, most)
+                    )
                     for each in status.fields
                 ]
             )
@@ -187,7 +216,7 @@ def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
     if status.resource:
         details.append(
             error_details_pb2.ResourceInfo(
-                resource_type=status.resource.type, resource_name=status.resource.name, description=message
+                resource_type=status.resource.type, resource_name=cut(status.resource.name, names), description=message
             )
         )
     if status.retry_after_seconds is not None:

@@ -18,6 +18,7 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from serving import deadlines, metrics, tracing
+from serving.decoding import checked, tolerant
 from serving.errors import ErrorTable, to_status
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
             async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
                 async with call.around(context):
-                    async for response in inner_stream(request, context):
+                    async for response in inner_stream(checked(request), context):
                         yield response
 
             make = (
@@ -61,7 +62,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 if handler.request_streaming
                 else grpc.unary_stream_rpc_method_handler
             )
-            return make(stream, handler.request_deserializer, handler.response_serializer)
+            return make(stream, tolerant(handler.request_deserializer), handler.response_serializer)
 
         inner: Callable[[Any, Context], Awaitable[Any]] = (
             handler.stream_unary if handler.request_streaming else handler.unary_unary  # type: ignore[assignment]
@@ -69,12 +70,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         async def unary(request: Any, context: Context) -> Any:
             async with call.around(context):
-                return await inner(request, context)
+                return await inner(checked(request), context)
 
         make_unary = (
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
-        return make_unary(unary, handler.request_deserializer, handler.response_serializer)
+        return make_unary(unary, tolerant(handler.request_deserializer), handler.response_serializer)
 
 
 class _Call:

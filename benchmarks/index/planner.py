@@ -14,7 +14,7 @@ from benchmarks.index.truth import Positions
 from benchmarks.index.vectors import K
 from index_service.catalog import open_catalog
 from index_service.engines.choosing import engine_of
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 
 __all__ = ["opened"]
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from index_service.engines.contract import Progress
@@ -42,12 +43,18 @@ class BuildProcess:
                 stderr=subprocess.PIPE,
                 process_group=0,
             )
-        with process:
+        with process, ThreadPoolExecutor(1, thread_name_prefix="complaint") as reader:
             if process.stdout is None or process.stderr is None:  # for the type checker: both are pipes
                 raise BuildFailed("No pipe.")
-            for line in process.stdout:
-                progress(int(line))
-            complaint = process.stderr.read().decode(errors="replace").strip()
+            # Read beside the progress: a process whose complaint fills the pipe would wait for ever.
+            complaining = reader.submit(process.stderr.read)
+            try:
+                for line in process.stdout:
+                    progress(int(line))
+            except BaseException:
+                process.kill()
+                raise
+            complaint = complaining.result().decode(errors="replace").strip()
         self._process = None
         if process.returncode == -signal.SIGBUS or "No space left" in complaint:
             raise StorageFull(folder, "no room for a segment")

@@ -53,8 +53,12 @@ class Graph:
     @classmethod
     def open(cls, folder: Path, dimension: int) -> Graph:
         """Opens a graph over vectors of a dimension."""
+        file = folder / GRAPH
+        # Where no handle is left, usearch breaks the process: the next file that Annoy opened ended it. Python says so.
+        with file.open("rb"):
+            pass
         graph = new_graph(dimension)
-        graph.view(str(folder / GRAPH))
+        graph.view(str(file))
         return cls(graph)
 
     def reranked(self, k: int, effort: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing
+
 import numpy as np
 from semsearch.index.v1 import index_service_pb2 as pb
 
@@ -16,6 +19,13 @@ from index_service.vectors import not_of_length_1
 from serving.errors import InvalidField
 
 _FIELD = "piece.items.items"
+
+
+def from_pieces(pieces: Generator[ExportPiece, None, None]) -> Generator[pb.ExportIndexResponse, None, None]:
+    """Yields the messages of an export; closes `pieces` in the end."""
+    with closing(pieces):
+        for piece in pieces:
+            yield pb.ExportIndexResponse(piece=from_piece(piece))
 
 
 def from_piece(piece: ExportPiece) -> pb.ExportPiece:

@@ -74,7 +74,7 @@ def to_name(name: str, field: str) -> str:
     if not NAME_PATTERN.fullmatch(name):
         raise InvalidField(
             field,
-            f'must be 1 to 128 letters, digits, ".", "_" and "-", beginning with a letter; it was "{name[:200]}".',
+            f'must be 1 to 128 letters, digits, ".", "_" and "-", beginning with a letter; it was "{name}".',
         )
     return name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from semsearch.index.v1 import index_service_pb2 as pb
@@ -17,6 +17,7 @@ from serving.errors import InvalidField
 
 MAX_BATCH = 5_000
 MAX_ID_BYTES = 512
+_MAX_PAGE_BYTES = 3 * 2**20
 _FORBIDDEN_IN_IDS = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 
 
@@ -126,6 +127,24 @@ def from_item(item: StoredItem) -> pb.Item:
         vector=None if item.vector is None else item.vector.tolist(),
         attributes=None if item.attributes is None else attributes_struct(item.attributes, None),
     )
+
+
+def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int | None]:
+    """Returns the items of a page, and the sequence of the last of them if others follow.
+
+    A page has at most `size` items and some 3 MiB: clients take messages of 4 MiB unless they are told otherwise.
+    """
+    page: list[pb.Item] = []
+    page_bytes = 0
+    last: int | None = None
+    for item in found:
+        message = from_item(item)
+        page_bytes += message.ByteSize()
+        if len(page) == size or (page and page_bytes > _MAX_PAGE_BYTES):
+            return page, last
+        page.append(message)
+        last = item.sequence
+    return page, None
 
 
 def _check_count(count: int, field: str) -> None:

@@ -35,7 +35,7 @@ def items_of(index: VectorIndex) -> Items:
     """Returns all items of an index, read in pages."""
     items: Items = {}
     after = 0
-    while page := index.page(after, _PAGE, Filter(), vectors=True):
+    while page := list(index.page(after, _PAGE, Filter(), vectors=True)):
         items |= {
             item.id: (item.attributes or "", (item.vector if item.vector is not None else b"").tobytes())
             for item in page

@@ -28,7 +28,7 @@ from index_service.engines.annoy import AnnoyEngine
 from index_service.engines.contract import Engine, Progress
 from index_service.engines.exact import ExactEngine
 from index_service.errors import IndexExists, StorageFull
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.vector_index import VectorIndex
 from tests.faults import durable_image
 from tests.faults.oracle import check, held, leftovers

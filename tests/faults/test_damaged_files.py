@@ -15,7 +15,7 @@ from index_service.aliases import ALIASES_FILE
 from index_service.catalog import Catalog, open_catalog
 from index_service.errors import StoreDamaged
 from index_service.manifest import MANIFEST_FILE
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.store import STORE_FILE
 from serving.page_tokens import KEY_BYTES, load_key

@@ -373,6 +373,72 @@ def test_bad_input_is_refused(service: IndexProcess, case: str) -> None:
     assert told.message
 
 
+def field(number: int, content: bytes) -> bytes:
+    """Returns a field of a message as it is sent."""
+    length, head = len(content), bytearray([number << 3 | 2])
+    while length > 0x7F:
+        head.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes([*head, length]) + content
+
+
+def deep_filter(depth: int) -> bytes:
+    content = b""
+    for _ in range(depth):
+        content = field(1, field(6, content))  # Filter.must[0].nested
+    return content
+
+
+def deep_struct(depth: int) -> bytes:
+    content = b""
+    for _ in range(depth):
+        content = field(1, field(1, b"a") + field(2, field(5, content)))  # Struct.fields["a"].struct_value
+    return content
+
+
+# As bytes, because a client's own protobuf does not send what is so deep.
+@pytest.mark.parametrize("depth", [9, 30, 120, 1_000])
+@pytest.mark.parametrize("method", ["Search", "ListItems"])
+def test_a_filter_of_any_depth_is_refused_with_details(service: IndexProcess, method: str, depth: int) -> None:
+    request = pb.SearchRequest(index="items", k=1, model_id="m", queries=[query(X)]).SerializeToString()
+    head, number = (request, 5) if method == "Search" else (field(1, b"items"), 4)
+    with grpc.insecure_channel(service.address) as channel:
+        call = channel.unary_unary(f"/semsearch.index.v1.IndexService/{method}")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(head + field(number, deep_filter(depth)))
+    told = Refusal.of(caught.value)
+    assert told.code == INVALID
+    assert told.reason == ("INVALID_FILTER" if depth < 40 else "INVALID_FIELD")
+    assert told.fields[0].startswith("filter" if depth < 40 else "request")
+
+
+@pytest.mark.parametrize("depth", [17, 30, 40, 1_000])
+def test_attributes_of_any_depth_are_refused_with_details(service: IndexProcess, depth: int) -> None:
+    head = pb.UpsertItemsRequest(index="items", model_id="m").SerializeToString()
+    deep = pb.Item(id="a", vector=X).SerializeToString() + field(3, deep_struct(depth))
+    with grpc.insecure_channel(service.address) as channel:
+        call = channel.stream_unary("/semsearch.index.v1.IndexService/UpsertItems")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(iter([head + field(3, deep)]))
+    told = Refusal.of(caught.value)
+    assert (told.code, told.reason) == (INVALID, "INVALID_FIELD")
+    assert told.fields == ("items[0].attributes" if depth < 32 else "request",)
+
+
+@pytest.mark.parametrize("name", ["x" * 10_000, "ü" * 10_000, '"' * 10_000])
+def test_what_an_error_quotes_of_a_long_text_is_cut(service: IndexProcess, name: str) -> None:
+    for call, reason in (
+        (lambda stub: stub.GetIndex(pb.GetIndexRequest(name=name)), "INDEX_NOT_FOUND"),
+        (create(name=name), "INVALID_FIELD"),
+        (upsert(item("a", X), model=name), "MODEL_MISMATCH"),
+        (search(model_id=name), "MODEL_MISMATCH"),
+    ):
+        told = refusal(service, call)
+        assert told.reason == reason
+        assert "…" in told.message
+        assert len(told.message) < 1_500
+
+
 @pytest.mark.parametrize("size", [0, 10**6])
 def test_odd_page_sizes_are_brought_into_range(service: IndexProcess, size: int) -> None:
     page = service.stub.ListItems(pb.ListItemsRequest(index="items", page_size=size))

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from index_service.catalog import Catalog, open_catalog
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.vector_index import VectorIndex
 from index_service.vectors import unit
 from index_service.writes import NewItem, Upsert

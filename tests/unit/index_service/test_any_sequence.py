@@ -19,7 +19,7 @@ from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import IndexInUse, ItemNotFound
 from index_service.filters import Filter, OneOf
-from index_service.merging import Thresholds
+from index_service.merge_plan import Thresholds
 from index_service.vector_index import Neighbor, VectorIndex
 from index_service.vectors import Vectors, unit
 from index_service.writes import Delete, NewItem, Upsert
@@ -143,7 +143,7 @@ class IndexMachine(RuleBasedStateMachine):
     def list_in_pages(self, page: int, colour: str | None) -> None:
         listed: list[str] = []
         after = 0
-        while found := self.index.page(after, page, condition(colour) or Filter(), vectors=False):
+        while found := list(self.index.page(after, page, condition(colour) or Filter(), vectors=False)):
             listed.extend(item.id for item in found)
             after = found[-1].sequence
         assert listed == [item_id for item_id, item in self.expected.items() if colour in (None, item.colour)]

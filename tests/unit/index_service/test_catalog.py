@@ -4,16 +4,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from index_service.aliases import ALIASES_FILE
 from index_service.attributes import AttributePath
-from index_service.catalog import open_catalog
+from index_service.catalog import DamagedIndex, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.engines.contract import Engine
 from index_service.errors import (
     DataFolderInUse,
     IndexExists,
     IndexInUse,
     IndexNotFound,
+    OpeningFailed,
     SqliteTooOld,
     StoreDamaged,
 )
@@ -177,6 +180,26 @@ def test_a_folder_that_is_no_index_is_left_alone(data_folder: Path, stack: ExitS
     catalog = stack.enter_context(open_catalog(data_folder, engine_of, NEVER))
     assert catalog.page("", 10) == []
     assert (data_folder / "lost+found").is_dir()
+
+
+def test_a_fault_of_our_own_at_opening_is_not_called_damage(
+    open_data: OpenCatalog, data_folder: Path, stack: ExitStack
+) -> None:
+    catalog = open_data()
+    for name in ("one", "two"):
+        fill(catalog.create(definition(name)), 3)
+    stack.close()
+
+    def engine(wanted: IndexDefinition) -> Engine:
+        return engine_of(wanted) if wanted.name == "two" else {}[wanted.name]
+
+    with capture_logs() as logs:
+        catalog = stack.enter_context(open_catalog(data_folder, engine, NEVER))
+    with pytest.raises(OpeningFailed, match="KeyError: 'one'"):
+        catalog.get("one")
+    assert [line["index"] for line in logs if line.get("exc_info")] == ["one"]
+    assert [index.name for index in catalog.page("", 9) if isinstance(index, DamagedIndex)] == ["one"]
+    assert catalog.get("two").stats().item_count == 3
 
 
 def test_a_sqlite_that_is_too_old_is_told_at_the_start() -> None:

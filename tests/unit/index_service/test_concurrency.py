@@ -85,15 +85,17 @@ def test_a_full_disk_refuses_the_write_and_keeps_what_was_acknowledged(
 ) -> None:
     index = open_data().create(definition("one"))
     vectors = fill(index, 10)
-    ((pages,),) = index._store.writer.execute("PRAGMA page_count").fetchall()
-    # SQLite answers a database that may not grow as it does a disk that cannot: SQLITE_FULL.
-    index._store.writer.execute(f"PRAGMA max_page_count = {pages}")
+    with index._store.write() as connection:
+        ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
+        # SQLite answers a database that may not grow as it does a disk that cannot: SQLITE_FULL.
+        connection.execute(f"PRAGMA max_page_count = {pages}")
     big = Upsert(tuple(NewItem(f"new{number}", "{}", vector) for number, vector in enumerate(random_units(1, 5000, 4))))
     with pytest.raises(StorageFull, match="Nothing that was acknowledged is lost"):
         index.upsert(big).result(DEADLINE)
     assert index.stats().item_count == 10
     assert found_ids(index, vectors[4], 1) == ["4"]
-    index._store.writer.execute("PRAGMA max_page_count = 1000000")
+    with index._store.write() as connection:
+        connection.execute("PRAGMA max_page_count = 1000000")
     assert index.upsert(big).result(DEADLINE).count == 5000
     assert open_data().get("one").stats().item_count == 5010
 

@@ -55,7 +55,7 @@ def catalog(data_folder: Path) -> Iterator[Catalog]:
 
 
 def check_items(index: VectorIndex, expected: list[FixtureItem]) -> None:
-    found = index.page(0, 1_000, Filter(), vectors=True)
+    found = list(index.page(0, 1_000, Filter(), vectors=True))
     assert [each.id for each in found] == [each.id for each in expected]
     for got, wanted in zip(found, expected, strict=True):
         assert json.loads(got.attributes or "") == wanted.attributes

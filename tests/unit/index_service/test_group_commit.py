@@ -1,5 +1,6 @@
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,14 @@ def disk() -> Disk:
     return Disk()
 
 
-def test_what_arrives_during_a_commit_is_the_next_group(disk: Disk) -> None:
-    commits: GroupCommit[str, int] = GroupCommit(disk.commit, "test")
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
+
+
+def test_what_arrives_during_a_commit_is_the_next_group(disk: Disk, threads: ThreadPoolExecutor) -> None:
+    commits: GroupCommit[str, int] = GroupCommit(disk.commit, threads)
     first = commits.submit("a")
     assert disk.begun.wait(DEADLINE)
     later = [commits.submit(write) for write in ("bb", "ccc", "dddd")]
@@ -41,8 +48,8 @@ def test_what_arrives_during_a_commit_is_the_next_group(disk: Disk) -> None:
     commits.close(IndexNotFound("test"))
 
 
-def test_one_refused_write_does_not_harm_its_neighbours(disk: Disk) -> None:
-    commits: GroupCommit[str, int] = GroupCommit(disk.commit, "test")
+def test_one_refused_write_does_not_harm_its_neighbours(disk: Disk, threads: ThreadPoolExecutor) -> None:
+    commits: GroupCommit[str, int] = GroupCommit(disk.commit, threads)
     disk.free.set()
     futures = [commits.submit(write) for write in ("a", "bad", "cc")]
     with pytest.raises(ItemNotFound):
@@ -51,7 +58,7 @@ def test_one_refused_write_does_not_harm_its_neighbours(disk: Disk) -> None:
     commits.close(IndexNotFound("test"))
 
 
-def test_a_failed_commit_fails_its_whole_group_and_later_ones_go_on() -> None:
+def test_a_failed_commit_fails_its_whole_group_and_later_ones_go_on(threads: ThreadPoolExecutor) -> None:
     failures = [StorageFull(Path("store"), "full")]
 
     def commit(writes: Sequence[str]) -> Sequence[int | Exception]:
@@ -59,15 +66,15 @@ def test_a_failed_commit_fails_its_whole_group_and_later_ones_go_on() -> None:
             raise failures.pop()
         return [len(write) for write in writes]
 
-    commits: GroupCommit[str, int] = GroupCommit(commit, "test")
+    commits: GroupCommit[str, int] = GroupCommit(commit, threads)
     with pytest.raises(StorageFull):
         commits.submit("a").result(DEADLINE)
     assert commits.submit("bb").result(DEADLINE) == 2
     commits.close(IndexNotFound("test"))
 
 
-def test_a_write_whose_caller_has_gone_is_dropped(disk: Disk) -> None:
-    commits: GroupCommit[str, int] = GroupCommit(disk.commit, "test")
+def test_a_write_whose_caller_has_gone_is_dropped(disk: Disk, threads: ThreadPoolExecutor) -> None:
+    commits: GroupCommit[str, int] = GroupCommit(disk.commit, threads)
     commits.submit("a")
     assert disk.begun.wait(DEADLINE)
     gone, stays = commits.submit("bb"), commits.submit("ccc")
@@ -78,8 +85,8 @@ def test_a_write_whose_caller_has_gone_is_dropped(disk: Disk) -> None:
     assert disk.groups == [["a"], ["ccc"]]
 
 
-def test_a_full_queue_refuses(disk: Disk) -> None:
-    commits: GroupCommit[str, int] = GroupCommit(disk.commit, "test")
+def test_a_full_queue_refuses(disk: Disk, threads: ThreadPoolExecutor) -> None:
+    commits: GroupCommit[str, int] = GroupCommit(disk.commit, threads)
     commits.submit("a")
     assert disk.begun.wait(DEADLINE)
     fits = commits.submit("x" * MAX_WAITING)
@@ -91,8 +98,8 @@ def test_a_full_queue_refuses(disk: Disk) -> None:
     commits.close(IndexNotFound("test"))
 
 
-def test_closing_commits_what_was_taken_on_and_refuses_the_rest(disk: Disk) -> None:
-    commits: GroupCommit[str, int] = GroupCommit(disk.commit, "test")
+def test_closing_commits_what_was_taken_on_and_refuses_the_rest(disk: Disk, threads: ThreadPoolExecutor) -> None:
+    commits: GroupCommit[str, int] = GroupCommit(disk.commit, threads)
     taken = [commits.submit(write) for write in ("a", "bb")]
     disk.free.set()
     commits.close(IndexNotFound("test"))

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
-from index_service import merging
+from index_service import merging, store
 from index_service.catalog import open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.contract import Progress
 from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import BuildFailed, StorageFull
-from index_service.merging import Thresholds, plan, plan_all
+from index_service.merge_plan import Thresholds, plan, plan_all
+from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.snapshot import LiveRows, Segment, Snapshot
 from index_service.vectors import Vectors
@@ -168,6 +170,26 @@ def test_a_merge_that_outlives_its_index_does_not_touch_the_next_of_that_name(
     assert (kept.item_count, kept.repairs) == (3, ())
 
 
+def test_a_queued_merge_of_a_deleted_index_leaves_no_folder(data_folder: Path, stack: ExitStack) -> None:
+    go_on = threading.Event()
+    engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
+    definitions = [IndexDefinition(name, 4, "model", engine=EngineKind.EXACT) for name in ("first", "second")]
+    merges = []
+    for definition in definitions:
+        index = catalog.create(definition)
+        fill(index, 20)
+        merges.append(index.optimize(lambda _done, _total: None))
+    assert engine.building.wait(DEADLINE)
+    catalog.delete("second")
+    go_on.set()
+    merges[0].result(DEADLINE)
+    with pytest.raises(BuildFailed, match="closed"):
+        merges[1].result(DEADLINE)
+    assert not (data_folder / "second").exists()
+    assert catalog.create(definitions[1]).stats().item_count == 0
+
+
 def test_progress_ends_with_all_rows(open_data: OpenCatalog) -> None:
     index = open_data().create(IndexDefinition("items", 4, "model"))
     fill(index, 2_500)
@@ -187,6 +209,47 @@ def test_a_background_merge_starts_by_itself(data_folder: Path, stack: ExitStack
     assert not merged.is_set()
     fill(index, 1, first=9)
     assert merged.wait(DEADLINE)
+
+
+def test_a_merge_that_breaks_is_logged_and_others_go_on(data_folder: Path, stack: ExitStack) -> None:
+    def break_down() -> None:
+        raise ZeroDivisionError("what nobody expects")
+
+    def engine(definition: IndexDefinition) -> PausedEngine:
+        return PausedEngine(break_down) if definition.name == "broken" else PausedEngine()
+
+    catalog = stack.enter_context(open_catalog(data_folder, engine, Thresholds(full_scan_threshold=10)))
+    with capture_logs() as logs:
+        for name in ("broken", "whole"):
+            fill(catalog.create(IndexDefinition(name, 4, "model", engine=EngineKind.EXACT)), 9)
+        fill(catalog.get("broken"), 1, first=9)
+        catalog.get("whole").optimize(lambda _done, _total: None).result(DEADLINE)
+    failures = [line for line in logs if line.get("exc_info")]
+    assert [line["event"] for line in failures] == ["merge failed"]
+    assert failures[0]["folder"].endswith("broken")
+    assert catalog.get("whole").stats().segment_count == 1
+
+
+def test_a_merge_does_not_wait_for_checks_of_other_indexes(
+    data_folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checking, go_on = threading.Event(), threading.Event()
+
+    def never_ends(reader: StoreReader) -> None:
+        checking.set()
+        assert go_on.wait(DEADLINE)
+
+    with open_catalog(data_folder, lambda _: ExactEngine(), NEVER) as catalog:
+        for name in ("large", "other"):
+            fill(catalog.create(IndexDefinition(name, 4, "model", engine=EngineKind.EXACT)), 9)
+        catalog.get("large").optimize(lambda _done, _total: None).result(DEADLINE)
+    monkeypatch.setattr(store, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(StoreReader, "check_structure", never_ends)
+    catalog = stack.enter_context(open_catalog(data_folder, lambda _: ExactEngine(), NEVER))
+    stack.callback(go_on.set)
+    assert checking.wait(DEADLINE)
+    catalog.get("other").optimize(lambda _done, _total: None).result(DEADLINE)
+    assert catalog.get("other").stats().segment_count == 1
 
 
 def test_rows_that_come_in_bulk_are_folded_once_at_the_end(data_folder: Path, stack: ExitStack) -> None:

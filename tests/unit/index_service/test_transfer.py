@@ -62,7 +62,7 @@ def sent(pieces: Iterable[ExportPiece]) -> list[pb.ExportPiece]:
 
 
 def held(index: VectorIndex) -> list[tuple[int, int, str, str | None, bytes]]:
-    items = index.page(0, 10_000, Filter(), vectors=True)
+    items = list(index.page(0, 10_000, Filter(), vectors=True))
     return [
         (each.row, each.sequence, each.id, each.attributes, b"" if each.vector is None else each.vector.tobytes())
         for each in items

@@ -1,0 +1,12 @@
+"""The index service in a process that may open few files: `python -m tests.services.index_with_few_files`."""
+
+import resource
+import sys
+
+from index_service.__main__ import main
+
+FILES = 256
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    sys.exit(main())

@@ -1,0 +1,100 @@
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from semsearch.index.v1 import index_service_pb2 as pb
+
+from index_service.catalog import Catalog
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.export_format import ExportPiece
+from index_service.segments import SEGMENTS_FOLDER
+from index_service.servicer import IndexServicer
+from index_service.translate import exports
+from index_service.writes import NewItem, Upsert
+from serving.page_tokens import PageTokens
+from tests.unit.index_service.conftest import OpenCatalog, fill, random_units
+
+DEADLINE = 20.0
+DEFAULT_MOST_BYTES = 4 * 2**20  # of a message that a client takes
+CONTEXT: Any = None  # no method of the servicer asks it anything
+
+
+@pytest.fixture
+def catalog(open_data: OpenCatalog) -> Catalog:
+    catalog = open_data()
+    fill(catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT)), 20)
+    return catalog
+
+
+@pytest.fixture
+def servicer(catalog: Catalog) -> Iterator[IndexServicer]:
+    with ThreadPoolExecutor(2, thread_name_prefix="call") as threads:
+        yield IndexServicer(catalog, threads, PageTokens(b"key"))
+
+
+def test_an_export_is_translated_on_the_call_threads(servicer: IndexServicer, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: set[str] = set()
+    translate = exports.from_piece
+
+    def noted(piece: ExportPiece) -> pb.ExportPiece:
+        names.add(threading.current_thread().name)
+        return translate(piece)
+
+    monkeypatch.setattr(exports, "from_piece", noted)
+
+    async def export() -> list[pb.ExportIndexResponse]:
+        return [message async for message in servicer.ExportIndex(pb.ExportIndexRequest(name="items"), CONTEXT)]
+
+    messages = asyncio.run(export())
+    assert [message.piece.WhichOneof("piece") for message in messages] == ["header", "items", "trailer"]
+    assert all(name.startswith("call") for name in names)
+
+
+def test_describing_an_index_lists_each_folder_once(
+    catalog: Catalog, servicer: IndexServicer, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = catalog.get("items")
+    index.optimize(lambda _done, _total: None).result(DEADLINE)
+    listed: list[str] = []
+    scan = os.scandir
+
+    def noted(path: os.PathLike[str] | str) -> Any:
+        listed.append(os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    stats = asyncio.run(servicer.GetIndex(pb.GetIndexRequest(name="items"), CONTEXT)).index.stats
+    monkeypatch.undo()
+    sizes = {path: path.stat().st_size for path in (data_folder / "items").rglob("*") if path.is_file()}
+    assert len(listed) == len(set(listed))
+    assert stats.disk_bytes == sum(sizes.values())
+    assert stats.segment_disk_bytes == sum(size for path, size in sizes.items() if SEGMENTS_FOLDER in path.parts) > 0
+
+
+@pytest.mark.parametrize(
+    ("count", "attributes"),
+    [
+        (100, f'{{"text":"{"x" * 60_000}"}}'),
+        (15, f'{{"numbers":[{",".join(["1"] * 30_000)}]}}'),  # five times as large as a message
+    ],
+)
+def test_a_page_of_large_items_ends_before_4_mib(
+    catalog: Catalog, servicer: IndexServicer, count: int, attributes: str
+) -> None:
+    vectors = random_units(0, count, 4)
+    large = tuple(NewItem(f"large{number}", attributes, vector) for number, vector in enumerate(vectors))
+    catalog.get("items").upsert(Upsert(large)).result(DEADLINE)
+    ids: list[str] = []
+    token = ""
+    while token or not ids:
+        page = asyncio.run(servicer.ListItems(pb.ListItemsRequest(index="items", page_token=token), CONTEXT))
+        assert page.ByteSize() < DEFAULT_MOST_BYTES
+        assert page.items
+        ids.extend(item.id for item in page.items)
+        token = page.next_page_token
+    assert ids == [*map(str, range(20)), *(item.id for item in large)]
