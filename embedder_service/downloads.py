@@ -16,10 +16,10 @@ from threading import Event
 
 import structlog
 
-from embedder_service.bundle.recipe import FetchedFile
-from embedder_service.durable_files import publish, sha256, storage_errors, sync
 from embedder_service.errors import DownloadFailed, DownloadWrong
-from embedder_service.file_sources import Broken, OpenedFile, OtherFile, file_name, open_file, place_of
+from model.bundle.recipe import FetchedFile
+from model.files.durable_files import publish, sha256, storage_errors, sync
+from model.files.file_sources import Broken, OpenedFile, OtherFile, file_name, open_file, place_of
 
 __all__ = ["bytes_here", "download"]
 

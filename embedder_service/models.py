@@ -14,10 +14,11 @@ from pathlib import Path
 
 import structlog
 
-from embedder_service.bundle.manifest import Manifest
-from embedder_service.bundle.reading import MANIFEST, peek
-from embedder_service.durable_files import storage_errors, write_file
-from embedder_service.errors import BundleError, ModelNotFound
+from embedder_service.errors import ModelNotFound
+from model.bundle.manifest import Manifest
+from model.bundle.reading import MANIFEST, peek
+from model.errors import BundleError
+from model.files.durable_files import storage_errors, write_file
 
 __all__ = ["ACTIVE", "ModelFolder"]
 

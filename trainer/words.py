@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.manifest import MAX_DIMENSION, MIN_DIMENSION
-from embedder_service.durable_files import storage_errors
+from model.bundle.manifest import MAX_DIMENSION, MIN_DIMENSION
+from model.files.durable_files import storage_errors
 from trainer.errors import WordDimensionUnusable, WordSpaceMissing, WordVectorsMalformed
 from trainer.word_files.reading import read_entries
 

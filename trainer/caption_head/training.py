@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import WordTable
+from model.bundle.reading import WordTable
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.caption_head.network import CaptionHead, Statistics, TrainedHead, serving_head
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from embedder_service.durable_files import sha256
+from model.files.durable_files import sha256
 from trainer.errors import RunMismatch, TrainingPackageMissing
 from trainer.features.computing import FeatureSet
 from trainer.fitting.batches import split_images

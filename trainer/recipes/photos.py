@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from embedder_service.bundle.manifest import License
-from embedder_service.bundle.reading import WordTable, open_bundle
-from embedder_service.bundle.recipe import FilledFile
-from embedder_service.bundle.recipe_writing import write_recipe
-from embedder_service.bundle.writing import BundleContent, write_bundle
-from embedder_service.filled_files import installed_file
-from embedder_service.images import decode
+from model.bundle.manifest import License
+from model.bundle.reading import WordTable, open_bundle
+from model.bundle.recipe import FilledFile
+from model.bundle.recipe_writing import write_recipe
+from model.bundle.writing import BundleContent, write_bundle
+from model.images import decode
+from model.packaged.filled_files import installed_file
 from trainer.backbones.backbone_template import make_template
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.caption_head.network import TrainedHead, move_classes, parts_of

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from embedder_service.bundle.manifest import License
+from model.bundle.manifest import License
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.exporting.export import Description, export_bundle, read_word_table
 from trainer.exporting.half_precision import halve_weights

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pooch
 
-from embedder_service.durable_files import sha256, storage_errors, write_file
-from embedder_service.file_sources import file_name, place_of
+from model.files.durable_files import sha256, storage_errors, write_file
+from model.files.file_sources import file_name, place_of
 from trainer.errors import WordFileWrong
 from trainer.word_files.known_files import KnownFile
 from trainer.word_files.resuming import Progress, ResumingDownloader

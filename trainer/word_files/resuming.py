@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from embedder_service.file_sources import Broken, OtherFile, open_file
+from model.files.file_sources import Broken, OtherFile, open_file
 from trainer.errors import WordFetchFailed
 
 __all__ = ["Progress", "ResumingDownloader"]

@@ -13,9 +13,10 @@ from threading import Event
 import pytest
 
 from embedder_service import downloads
-from embedder_service.bundle.recipe import FetchedFile
 from embedder_service.downloads import bytes_here, download
-from embedder_service.errors import DownloadFailed, DownloadWrong, StorageFull
+from embedder_service.errors import DownloadFailed, DownloadWrong
+from model.bundle.recipe import FetchedFile
+from model.errors import StorageFull
 from tests.file_server import FileServer, file_server
 
 CONTENT = os.urandom(300_000)
