@@ -18,7 +18,7 @@ from embedder_service.recipes import OpenedRecipe
 from model.bundle.manifest import File, Manifest
 from model.bundle.reading import CARD, MANIFEST, open_bundle
 from model.errors import RecipeUnusable
-from model.files.durable_files import link_or_copy, publish, sha256, sync
+from serving.durable_files import link_or_copy, publish, sha256, sync
 
 __all__ = ["assemble"]
 

@@ -20,13 +20,12 @@ from threading import Event
 import structlog
 
 from embedder_service.assembling import assemble
-from embedder_service.downloads import bytes_here, download
+from embedder_service.fetched_files import bytes_here, download
 from embedder_service.models import ModelFolder
 from embedder_service.recipes import OpenedRecipe, RecipeFolder
 from model.bundle.manifest import Manifest
 from model.bundle.reading import check_files
-from model.errors import BundleDamaged, StorageFull
-from model.files.durable_files import storage_errors
+from model.errors import BundleDamaged, StorageFull, storage_errors
 from model.packaged.filled_files import fill_file
 
 __all__ = ["Progress", "Pulls"]

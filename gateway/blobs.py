@@ -25,8 +25,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from gateway.durable_files import sync_folder, write_whole
 from gateway.errors import BlobMissing, StorageFull
+from serving.durable_files import sync, write_file
 
 _CHECKSUM_DIGITS = 16
 _RELEASED = "released"
@@ -122,12 +122,12 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
     new_folders = [each for each in (folder, folder.parent, folder.parent.parent) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in missing.items():
-        write_whole(folder / name, content)
+        write_file(folder / name, content, sync_name=False)
     os.utime(folder)
     if missing:
-        sync_folder(folder)
+        sync(folder)
     for each in new_folders:
-        sync_folder(each.parent)
+        sync(each.parent)
 
 
 def _has(path: Path, size: int) -> bool:

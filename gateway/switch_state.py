@@ -1,14 +1,14 @@
 """Which model is being switched to, kept in a file, so that a gateway that is started again goes on.
 
-The rename of the written file is the commit point (see `durable_files`). It holds the model's id.
+The rename of the written file is the commit point (see `serving.durable_files`). It holds the model's id.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.durable_files import sync_folder, write_whole
 from gateway.errors import SwitchNotStored
+from serving.durable_files import sync, write_file
 
 
 class SwitchState:
@@ -28,8 +28,7 @@ class SwitchState:
         """Says which model is being switched to; raises `SwitchNotStored`."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, f"{model_id}\n".encode())
-            sync_folder(self._path.parent)
+            write_file(self._path, f"{model_id}\n".encode())
         except OSError as error:
             raise SwitchNotStored(error.strerror or str(error)) from error
 
@@ -37,6 +36,6 @@ class SwitchState:
         """Says that none is being switched to; raises `SwitchNotStored`."""
         try:
             self._path.unlink(missing_ok=True)
-            sync_folder(self._path.parent)
+            sync(self._path.parent)
         except OSError as error:
             raise SwitchNotStored(error.strerror or str(error)) from error

@@ -24,13 +24,14 @@ import numpy as np
 import structlog
 
 from index_service.definition import EngineKind
-from index_service.durable_files import remove_folder, storage_errors
 from index_service.engines.contract import Engine
 from index_service.errors import BuildFailed, IndexServiceError
 from index_service.manifest import Manifest, SegmentRecord
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
 from index_service.snapshot import Part, Published, Segment, Snapshot
+from index_service.storage import storage_errors
+from serving.durable_files import remove_folder
 
 Progress = Callable[[int, int], None]
 # Yields a reading transaction of the store and the snapshot of the same version.

@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from index_service.durable_files import storage_errors
 from index_service.errors import ItemNotFound
 from index_service.reads import StoredRow
 from index_service.snapshot import Changes
+from index_service.storage import storage_errors
 from index_service.store import Store
 from index_service.vectors import Vectors
 

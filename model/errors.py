@@ -26,7 +26,11 @@ What they quote of the caller's text is cut short (`shortened`): a status travel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from serving.durable_files import cannot_write
 
 __all__ = [
     "BundleDamaged",
@@ -50,6 +54,7 @@ __all__ = [
     "StorageFull",
     "UnknownWords",
     "shortened",
+    "storage_errors",
 ]
 
 
@@ -183,3 +188,14 @@ class InvalidWeight(QueryError):
 
     def __init__(self, text: str, problem: str) -> None:
         super().__init__(f'The weight of "{shortened(text)}" {problem}.')
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns what the system says about a place that has no room, or may not be written, into StorageFull."""
+    try:
+        yield
+    except OSError as error:
+        if not cannot_write(error):
+            raise
+        raise StorageFull(f"{path} cannot be written: {error.strerror}.") from error

@@ -22,7 +22,7 @@ from model.bundle.reading import open_bundle
 from model.bundle.recipe import FilledFile
 from model.bundle.recipe_writing import write_recipe
 from model.bundle.writing import BundleContent, write_bundle
-from model.files.durable_files import sha256
+from serving.durable_files import sha256
 from trainer.backbones.backbone_template import make_template
 from trainer.exporting.tflite_head import write_tflite_head
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from model.bundle.manifest import File, Manifest
 from model.bundle.manifest_json import TAGGABLE, TFLITE_BACKBONE, VECTORS, WORDS, read_manifest
 from model.errors import BundleDamaged
-from model.files.durable_files import sha256
 from model.networks.network import Network
+from serving.durable_files import sha256
 
 __all__ = ["CARD", "MANIFEST", "SELF_TEST", "TOLERANCE", "Bundle", "WordTable", "check_files", "open_bundle", "peek"]
 

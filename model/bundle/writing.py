@@ -30,8 +30,8 @@ from model.bundle.manifest_json import (
     write_manifest,
 )
 from model.bundle.reading import MANIFEST, SELF_TEST, Bundle, WordTable, open_bundle
-from model.files.durable_files import publish, sha256, sync
 from model.networks.network import TFLITE, Network
+from serving.durable_files import publish, sha256, sync
 
 __all__ = ["BundleContent", "write_bundle"]
 

@@ -1,1 +1,1 @@
-"""Files of a model: where they come from, and that they survive a crash."""
+"""Where the files of a model come from, and how they are fetched."""

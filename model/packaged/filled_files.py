@@ -13,8 +13,8 @@ from pathlib import Path
 from model.bundle.manifest import File
 from model.bundle.recipe import FilledFile
 from model.errors import PackageFileWrong, PackageMissing, RecipeUnusable
-from model.files.durable_files import publish, sha256, sync
 from model.packaged.filled_backbone import fill
+from serving.durable_files import sha256, write_file
 
 __all__ = ["fill_file", "installed_file"]
 
@@ -37,10 +37,7 @@ def fill_file(filled: FilledFile, file: File, templates: Path, folder: Path) -> 
             f"What {filled.template} makes of {filled.package} is not the {file.name} that the recipe names: its "
             f"SHA-256 is {found}, not {file.sha256}. Get the recipe again."
         )
-    part = folder / f"{file.sha256}.part"
-    part.write_bytes(content)
-    sync(part)
-    publish(part, complete)
+    write_file(complete, content)
     return complete
 
 

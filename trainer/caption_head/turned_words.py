@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
 from model.bundle.reading import WordTable
-from model.files.durable_files import storage_errors
+from model.errors import storage_errors
 from trainer.caption_head.network import TrainedHead
 from trainer.labels.space import unit_rows
 

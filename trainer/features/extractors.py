@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import ImageError
-from model.files.durable_files import sha256
 from model.images import Resize, decode
 from model.networks.network import TFLITE
 from model.networks.pixel_scale import PixelScale, PixelScaleMissing
 from model.networks.tflite_backbone import TfliteBackbone
+from serving.durable_files import sha256
 from trainer.errors import BackboneUnusable
 from trainer.features.computing import Extractor, Undecodable
 from trainer.keras_files import load_network

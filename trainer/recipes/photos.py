@@ -33,6 +33,7 @@ from model.bundle.recipe_writing import write_recipe
 from model.bundle.writing import BundleContent, write_bundle
 from model.images import decode
 from model.packaged.filled_files import installed_file
+from serving.durable_files import write_file
 from trainer.backbones.backbone_template import make_template
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.caption_head.network import TrainedHead, move_classes, parts_of
@@ -192,11 +193,11 @@ class _Making:
         """Quantise the package's network, calibrated on the gallery."""
         pictures = sorted(self._sources.gallery.glob("*.webp"))[::_CALIBRATED_ON]
         pixels = np.stack([decode(path.read_bytes(), size=INPUT_SIZE).pixels for path in pictures])
-        _write(self.backbone, make_template(installed_file(WEIGHTS), pixels, self.template))
+        write_file(self.backbone, make_template(installed_file(WEIGHTS), pixels, self.template))
 
     def make_classes(self) -> None:
         """Fit the classes' vectors to the words."""
-        _write(self.classes, _as_npy(self._class_vectors(self._given_words, VectorSettings())))
+        write_file(self.classes, _as_npy(self._class_vectors(self._given_words, VectorSettings())))
 
     def make_head(self) -> None:
         """Train the head, and let the classes follow the words that training moved."""
@@ -327,10 +328,3 @@ def _as_npy(values: NDArray[np.generic]) -> bytes:
     file = io.BytesIO()
     np.save(file, values)
     return file.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole: to a temporary name, then renamed."""
-    written = path.with_name(f"writing-{path.name}")
-    written.write_bytes(content)
-    written.replace(path)

@@ -21,7 +21,7 @@ from embedder_service.recipes import RecipeFolder
 from model.bundle.manifest_json import read_manifest
 from model.bundle.reading import open_bundle, peek
 from model.errors import BundleDamaged, PackageFileWrong, PackageMissing, RecipeError, RecipeUnusable
-from model.files.durable_files import sha256
+from serving.durable_files import sha256
 from tests.bundles import write_test_bundle
 from tests.packaged_network import PACKAGE_FILE, VERSION, install_package, write_packaged_recipe, write_parameters
 

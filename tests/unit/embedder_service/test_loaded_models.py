@@ -182,7 +182,7 @@ async def test_what_cannot_be_activated_changes_nothing(loaded: Loaded, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("model.files.durable_files.sync", full)
+    monkeypatch.setattr("serving.durable_files.sync", full)
     with pytest.raises(StorageFull):
         await loaded.models.activate(loaded.ids["c"])
     assert await used(loaded) == "a"

@@ -12,11 +12,11 @@ from threading import Event
 
 import pytest
 
-from embedder_service import downloads
-from embedder_service.downloads import bytes_here, download
 from embedder_service.errors import DownloadFailed, DownloadWrong
+from embedder_service.fetched_files import bytes_here, download
 from model.bundle.recipe import FetchedFile
 from model.errors import StorageFull
+from model.files import downloads
 from tests.file_server import FileServer, file_server
 
 CONTENT = os.urandom(300_000)
@@ -185,6 +185,6 @@ def test_a_full_disk_is_told(server: FileServer, tmp_path: Path, monkeypatch: py
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(downloads, "sync", full)
+    monkeypatch.setattr("embedder_service.fetched_files.sync", full)
     with pytest.raises(StorageFull, match="No space left"):
         fetch(server.url, tmp_path)
