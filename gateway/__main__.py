@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from gateway.api.statuses import ERRORS
 from gateway.settings import GatewaySettings
-from gateway.statuses import ERRORS
 from gateway.wiring import open_gateway
 from serving.server import run
 from serving.settings import load_settings
