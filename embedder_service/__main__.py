@@ -11,7 +11,6 @@ from semsearch.embedder.v1 import embedder_service_pb2, embedder_service_pb2_grp
 
 from embedder_service import translate
 from embedder_service.default_model import DefaultModel
-from embedder_service.images import ImageLimits
 from embedder_service.loaded_models import open_models
 from embedder_service.pulling import Pulls
 from embedder_service.recipes import RecipeFolder
@@ -19,6 +18,7 @@ from embedder_service.served_model import model_opener
 from embedder_service.servicer import EmbedderServicer
 from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
+from model.images import ImageLimits
 from serving.server import GrpcService, run
 from serving.settings import load_settings
 

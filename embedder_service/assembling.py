@@ -14,11 +14,11 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from embedder_service.bundle.manifest import File, Manifest
-from embedder_service.bundle.reading import CARD, MANIFEST, open_bundle
-from embedder_service.durable_files import link_or_copy, publish, sha256, sync
-from embedder_service.errors import RecipeUnusable
 from embedder_service.recipes import OpenedRecipe
+from model.bundle.manifest import File, Manifest
+from model.bundle.reading import CARD, MANIFEST, open_bundle
+from model.errors import RecipeUnusable
+from serving.durable_files import link_or_copy, publish, sha256, sync
 
 __all__ = ["assemble"]
 

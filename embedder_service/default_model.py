@@ -11,11 +11,12 @@ from pathlib import Path
 
 import structlog
 
-from embedder_service.bundle.reading import check_files
-from embedder_service.errors import BundleDamaged, ModelNotFound
+from embedder_service.errors import ModelNotFound
 from embedder_service.models import ModelFolder
 from embedder_service.pulling import Pulls
 from embedder_service.recipes import RecipeFolder
+from model.bundle.reading import check_files
+from model.errors import BundleDamaged
 
 __all__ = ["DefaultModel"]
 
@@ -46,7 +47,7 @@ class DefaultModel:
         """Make the model if it should serve and is not here, or is damaged.
 
         Raises:
-            PullError, BundleError, StorageFull: see `Pulls.pull`.
+            PullError, RecipeError, BundleError, StorageFull: see `Pulls.pull`.
         """
         if not self._recipe or self._is_here():
             return

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from prometheus_client import Counter, Gauge
 
 from embedder_service.batching import Batcher
-from embedder_service.errors import ImageError, Overloaded
-from embedder_service.images import CropBox, DecodedImage, ImageLimits, Resize, decode
+from embedder_service.errors import Overloaded
+from model.errors import ImageError
+from model.images import CropBox, DecodedImage, ImageLimits, Resize, decode
 
 __all__ = ["ImageEmbedder", "ImageInput", "ImageVector", "Preprocessing", "Timings"]
 

@@ -26,6 +26,7 @@ from prometheus_client import Gauge
 from embedder_service.errors import EmbedderError, ModelNotFound
 from embedder_service.models import ACTIVE, ModelFolder
 from embedder_service.served_model import Opener, ServedModel
+from model.errors import ModelError
 
 __all__ = ["LoadedModels", "open_models"]
 
@@ -116,7 +117,7 @@ class LoadedModels:
                 continue
             try:
                 await self.follow_choice()
-            except (EmbedderError, OSError) as error:
+            except (EmbedderError, ModelError, OSError) as error:
                 log.warning("models/active is passed over", error=str(error), serving=self.active_id)
 
     async def close(self) -> None:

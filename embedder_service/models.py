@@ -14,10 +14,11 @@ from pathlib import Path
 
 import structlog
 
-from embedder_service.bundle.manifest import Manifest
-from embedder_service.bundle.reading import MANIFEST, peek
-from embedder_service.durable_files import storage_errors, write_file
-from embedder_service.errors import BundleError, ModelNotFound
+from embedder_service.errors import ModelNotFound
+from model.bundle.manifest import Manifest
+from model.bundle.reading import MANIFEST, peek
+from model.errors import BundleError, storage_errors
+from serving.durable_files import write_file
 
 __all__ = ["ACTIVE", "ModelFolder"]
 
@@ -80,7 +81,8 @@ class ModelFolder:
             StorageFull: the file cannot be written.
         """
         with storage_errors(self.models / ACTIVE):
-            write_file(self.models / ACTIVE, f"{model_id}\n")
+            self.models.mkdir(parents=True, exist_ok=True)
+            write_file(self.models / ACTIVE, f"{model_id}\n".encode())
 
     def folder(self, model_id: str) -> Path:
         """Returns the folder of a bundle.

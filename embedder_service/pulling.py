@@ -20,14 +20,13 @@ from threading import Event
 import structlog
 
 from embedder_service.assembling import assemble
-from embedder_service.bundle.manifest import Manifest
-from embedder_service.bundle.reading import check_files
-from embedder_service.downloads import bytes_here, download
-from embedder_service.durable_files import storage_errors
-from embedder_service.errors import BundleDamaged, StorageFull
-from embedder_service.filled_files import fill_file
+from embedder_service.fetched_files import bytes_here, download
 from embedder_service.models import ModelFolder
 from embedder_service.recipes import OpenedRecipe, RecipeFolder
+from model.bundle.manifest import Manifest
+from model.bundle.reading import check_files
+from model.errors import BundleDamaged, StorageFull, storage_errors
+from model.packaged.filled_files import fill_file
 
 __all__ = ["Progress", "Pulls"]
 
@@ -74,6 +73,7 @@ class Pulls:
 
         Raises:
             PullError: see `embedder_service.errors`.
+            RecipeError: see `model.errors`.
             BundleError: what the recipe makes does not open as a bundle.
             StorageFull: there is no room, or no right to write.
         """

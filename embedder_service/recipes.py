@@ -11,12 +11,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedder_service.bundle.manifest import File, Manifest
-from embedder_service.bundle.reading import MANIFEST, peek
-from embedder_service.bundle.recipe import FilledFile, Recipe
-from embedder_service.bundle.recipe_json import read_recipe
-from embedder_service.bundle.recipe_writing import RECIPE
-from embedder_service.errors import BundleError, RecipeNotFound, RecipeUnusable
+from embedder_service.errors import RecipeNotFound
+from model.bundle.manifest import File, Manifest
+from model.bundle.reading import MANIFEST, peek
+from model.bundle.recipe import FilledFile, Recipe
+from model.bundle.recipe_json import read_recipe
+from model.bundle.recipe_writing import RECIPE
+from model.errors import BundleError, RecipeUnusable
 
 __all__ = ["OpenedRecipe", "RecipeFolder"]
 

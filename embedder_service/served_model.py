@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedder_service.batching import open_batcher
-from embedder_service.bundle.manifest import Manifest
-from embedder_service.bundle.reading import Bundle, WordTable, open_bundle
 from embedder_service.image_embedding import ImageEmbedder, Preprocessing
-from embedder_service.images import ImageLimits
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.manifest import Manifest
+from model.bundle.reading import Bundle, WordTable, open_bundle
+from model.images import ImageLimits
+from model.text.vocabulary import Vocabulary
 
 __all__ = ["Opener", "ServedModel", "model_opener"]
 

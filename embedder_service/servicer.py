@@ -15,14 +15,15 @@ from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
 
 from embedder_service import translate
-from embedder_service.bundle.manifest import Manifest
-from embedder_service.errors import EmbedderError, ImageError, QueryError
+from embedder_service.errors import EmbedderError
 from embedder_service.image_embedding import ImageEmbedder, ImageInput, ImageVector
 from embedder_service.loaded_models import LoadedModels
 from embedder_service.models import ModelFolder
 from embedder_service.pulling import Pulls
-from embedder_service.text.embedding import TextVector, embed_terms
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.manifest import Manifest
+from model.errors import ImageError, ModelError, QueryError
+from model.text.embedding import TextVector, embed_terms
+from model.text.vocabulary import Vocabulary
 from serving.errors import InvalidField
 
 __all__ = ["EmbedderServicer"]
@@ -132,13 +133,13 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
 
     async def _answer(self, request: pb.StreamEmbedImagesRequest) -> pb.StreamEmbedImagesResponse:
         image = translate.to_image(request.image)
-        result: ImageVector | EmbedderError
+        result: ImageVector | EmbedderError | ModelError
         model_id = request.model_id
         try:
             async with self._models.use(model_id) as model:
                 model_id = model.id
                 [result] = await _embed_images([image], model.images)
-        except EmbedderError as error:
+        except (EmbedderError, ModelError) as error:
             result = error
         return pb.StreamEmbedImagesResponse(
             sequence=request.sequence, embedding=translate.from_image(result), model_id=model_id

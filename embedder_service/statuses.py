@@ -1,4 +1,4 @@
-"""The error table: what each error of the domain becomes on the wire."""
+"""The error table: what each error of the domain, and of the model, becomes on the wire."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from grpc import StatusCode
 from semsearch.v1 import error_reason_pb2 as reasons
 
 from embedder_service import errors
+from model import errors as model_errors
 from serving.errors import ErrorStatus, ErrorTable, Resource
 
 __all__ = ["ERRORS"]
@@ -20,26 +21,32 @@ def _invalid(reason: reasons.ErrorReason.ValueType, **metadata: str) -> ErrorSta
     return ErrorStatus(StatusCode.INVALID_ARGUMENT, reason, metadata=metadata)
 
 
-def _unknown_words(error: errors.UnknownWords) -> ErrorStatus:
+def _unknown_words(error: model_errors.UnknownWords) -> ErrorStatus:
     near = {word: list(each) for word, each in error.named.items()}
     return _invalid(reasons.ERROR_REASON_UNKNOWN_WORDS, suggestions=json.dumps(near, ensure_ascii=False))
 
 
 ERRORS: ErrorTable = {
-    errors.BundleDamaged: lambda _: ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_BUNDLE_DAMAGED),
-    errors.BundleTooNew: lambda _: ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_BUNDLE_TOO_NEW),
+    model_errors.BundleDamaged: lambda _: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_BUNDLE_DAMAGED
+    ),
+    model_errors.BundleTooNew: lambda _: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_BUNDLE_TOO_NEW
+    ),
     errors.ModelNotFound: lambda error: ErrorStatus(
         StatusCode.NOT_FOUND,
         reasons.ERROR_REASON_MODEL_NOT_FOUND,
         resource=Resource("semsearch.embedder.v1.Model", error.model_id),
     ),
-    errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
+    model_errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
     errors.RecipeNotFound: lambda error: ErrorStatus(
         StatusCode.NOT_FOUND,
         reasons.ERROR_REASON_RECIPE_NOT_FOUND,
         resource=Resource("semsearch.bundle.v1.Recipe", error.recipe),
     ),
-    errors.RecipeUnusable: lambda _: ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_RECIPE_UNUSABLE),
+    model_errors.RecipeUnusable: lambda _: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_RECIPE_UNUSABLE
+    ),
     errors.DownloadFailed: lambda error: ErrorStatus(
         StatusCode.UNAVAILABLE,
         reasons.ERROR_REASON_DOWNLOAD_FAILED,
@@ -49,25 +56,25 @@ ERRORS: ErrorTable = {
     errors.DownloadWrong: lambda error: ErrorStatus(
         StatusCode.DATA_LOSS, reasons.ERROR_REASON_DOWNLOAD_WRONG, metadata={"place": error.place}
     ),
-    errors.PackageMissing: lambda error: ErrorStatus(
+    model_errors.PackageMissing: lambda error: ErrorStatus(
         StatusCode.FAILED_PRECONDITION,
         reasons.ERROR_REASON_PACKAGE_MISSING,
         metadata={"package": error.package},
     ),
-    errors.PackageFileWrong: lambda _: ErrorStatus(StatusCode.DATA_LOSS, reasons.ERROR_REASON_PACKAGE_FILE_WRONG),
+    model_errors.PackageFileWrong: lambda _: ErrorStatus(StatusCode.DATA_LOSS, reasons.ERROR_REASON_PACKAGE_FILE_WRONG),
     errors.Overloaded: lambda error: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED,
         reasons.ERROR_REASON_OVERLOADED,
         retry_after_seconds=_RETRY_SECONDS,
         metadata={"queued": str(error.queued)},
     ),
-    errors.NotAnImage: lambda _: _invalid(reasons.ERROR_REASON_NOT_AN_IMAGE),
-    errors.DamagedImage: lambda _: _invalid(reasons.ERROR_REASON_DAMAGED_IMAGE),
-    errors.ImageTooLarge: lambda error: _invalid(reasons.ERROR_REASON_IMAGE_TOO_LARGE, limit=str(error.limit)),
-    errors.InvalidCrop: lambda _: _invalid(reasons.ERROR_REASON_INVALID_CROP),
-    errors.EmptyQuery: lambda _: _invalid(reasons.ERROR_REASON_EMPTY_QUERY),
-    errors.UnknownWords: _unknown_words,
-    errors.CancelledTerms: lambda _: _invalid(reasons.ERROR_REASON_CANCELLED_TERMS),
-    errors.QueryTooLong: lambda _: _invalid(reasons.ERROR_REASON_QUERY_TOO_LONG),
-    errors.InvalidWeight: lambda _: _invalid(reasons.ERROR_REASON_INVALID_FIELD),
+    model_errors.NotAnImage: lambda _: _invalid(reasons.ERROR_REASON_NOT_AN_IMAGE),
+    model_errors.DamagedImage: lambda _: _invalid(reasons.ERROR_REASON_DAMAGED_IMAGE),
+    model_errors.ImageTooLarge: lambda error: _invalid(reasons.ERROR_REASON_IMAGE_TOO_LARGE, limit=str(error.limit)),
+    model_errors.InvalidCrop: lambda _: _invalid(reasons.ERROR_REASON_INVALID_CROP),
+    model_errors.EmptyQuery: lambda _: _invalid(reasons.ERROR_REASON_EMPTY_QUERY),
+    model_errors.UnknownWords: _unknown_words,
+    model_errors.CancelledTerms: lambda _: _invalid(reasons.ERROR_REASON_CANCELLED_TERMS),
+    model_errors.QueryTooLong: lambda _: _invalid(reasons.ERROR_REASON_QUERY_TOO_LONG),
+    model_errors.InvalidWeight: lambda _: _invalid(reasons.ERROR_REASON_INVALID_FIELD),
 }

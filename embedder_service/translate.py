@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.v1 import query_pb2
 
-from embedder_service.bundle.manifest import Manifest
-from embedder_service.bundle.manifest_json import to_calibration
-from embedder_service.bundle.reading import WordTable
-from embedder_service.errors import EmbedderError, InvalidCrop, QueryError, UnknownWords
+from embedder_service.errors import EmbedderError
 from embedder_service.image_embedding import ImageInput, ImageVector, Timings
-from embedder_service.images import CropBox
 from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
-from embedder_service.text.embedding import TextVector, UnknownWord
-from embedder_service.text.query import Term, check_terms, listed_term, parse
+from model.bundle.manifest import Manifest
+from model.bundle.manifest_json import to_calibration
+from model.bundle.reading import WordTable
+from model.errors import InvalidCrop, ModelError, QueryError, UnknownWords
+from model.images import CropBox
+from model.text.embedding import TextVector, UnknownWord
+from model.text.query import Term, check_terms, listed_term, parse
 from serving.errors import InvalidField, to_status
 
 __all__ = [
@@ -102,9 +103,9 @@ def to_image(image: pb.ImageInput) -> ImageInput | InvalidCrop:
     return ImageInput(image.content, crop, image.thumbnail_edge)
 
 
-def from_image(result: ImageVector | EmbedderError) -> pb.ImageEmbedding:
+def from_image(result: ImageVector | EmbedderError | ModelError) -> pb.ImageEmbedding:
     """Returns an image's vector, or why it has none."""
-    if isinstance(result, EmbedderError):
+    if not isinstance(result, ImageVector):
         return pb.ImageEmbedding(status=to_status(result, ERRORS))
     return pb.ImageEmbedding(
         vector=result.vector.tolist(),

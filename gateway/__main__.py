@@ -8,8 +8,8 @@ from functools import partial
 
 from threadpoolctl import threadpool_limits
 
+from gateway.api.statuses import ERRORS
 from gateway.settings import GatewaySettings
-from gateway.statuses import ERRORS
 from gateway.wiring import open_gateway
 from serving.server import run
 from serving.settings import load_settings

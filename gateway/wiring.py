@@ -1,4 +1,4 @@
-"""Puts the gateway together from its settings."""
+"""Puts the gateway together from its settings: the domain (see `core`), its servicers, and what runs beside them."""
 
 from __future__ import annotations
 
@@ -18,31 +18,19 @@ from semsearch.v1 import (
     search_service_pb2_grpc,
 )
 
-from gateway.blobs import FolderBlobStore
-from gateway.collection_switch import CollectionSwitch
-from gateway.collection_writes import CollectionWrites
-from gateway.dependency_health import follow_health
-from gateway.embedder_client import EmbedderClient
-from gateway.embedding import Model
+from gateway.api.gallery_servicer import GalleryServicer
+from gateway.api.model_servicer import ModelServicer
+from gateway.api.search_servicer import SearchServicer
+from gateway.backends.dependency_health import follow_health
+from gateway.backends.embedder_client import EmbedderClient
+from gateway.backends.embedding import Model
+from gateway.backends.index_client import IndexClient
+from gateway.collections.blobs import FolderBlobStore
+from gateway.collections.image_collections import ImageCollections
+from gateway.core import Core, build_core
 from gateway.errors import GatewayError
-from gateway.gallery import Gallery
-from gateway.gallery_servicer import GalleryServicer
-from gateway.image_collections import ImageCollections
-from gateway.index_client import IndexClient
-from gateway.ingest import ImageIngest
-from gateway.model_servicer import ModelServicer
-from gateway.model_switch import ModelSwitch
-from gateway.models import ModelCatalog
-from gateway.placements import Placements
-from gateway.query_vectors import QueryVectors
-from gateway.readiness import Need, Readiness
-from gateway.search import Search
-from gateway.search_servicer import SearchServicer
+from gateway.readiness import Need
 from gateway.settings import GatewaySettings
-from gateway.sweeper import Sweeper
-from gateway.switch_state import SwitchState
-from gateway.tagging import Tagging
-from gateway.words import WordsIndex
 from serving.channels import open_channel
 from serving.page_tokens import PageTokens, load_key
 from serving.server import GrpcService
@@ -62,33 +50,17 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
     tells when it is there.
     """
     tokens = PageTokens(load_key(settings.data / "gateway" / "page_token_key"))
-    blobs = FolderBlobStore(settings.data / "images")
-    readiness = Readiness()
     async with (
         open_channel(settings.embedder, max_message_bytes=settings.max_message_bytes) as embedder_channel,
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
     ):
         embedder = EmbedderClient(embedder_channel)
-        index = IndexClient(index_channel)
-        models = ModelCatalog(embedder)
-        placements = Placements(index)
-        writes = CollectionWrites()
-        collections = ImageCollections(index, blobs, models, placements, writes)
-        gallery = Gallery(index, blobs, placements, writes)
-        words = WordsIndex(embedder, index, models, readiness)
-        vectors = QueryVectors(embedder, models, gallery)
-        search = Search(vectors, index, models, placements, words)
-        ingest = ImageIngest(embedder, index, blobs, models, placements, writes)
-        searches = SearchServicer(search, Tagging(vectors, models, placements, words), tokens)
-        galleries = GalleryServicer(gallery, ingest, collections, tokens)
-        switch = ModelSwitch(
-            embedder,
-            collections,
-            words,
-            CollectionSwitch(embedder, index, blobs, placements, writes),
-            SwitchState(settings.data / "gateway" / "model_switch"),
-        )
-        models_servicer = ModelServicer(embedder, switch, tokens)
+        blobs = FolderBlobStore(settings.data / "images")
+        core = build_core(embedder, IndexClient(index_channel), blobs, settings.data / "gateway" / "model_switch")
+        readiness = core.readiness
+        searches = SearchServicer(core.search, core.tagging, tokens)
+        galleries = GalleryServicer(core.gallery, core.ingest, core.collections, tokens)
+        models = ModelServicer(embedder, core.switch, tokens)
 
         async with asyncio.TaskGroup() as background:
             tasks = [
@@ -96,10 +68,10 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                 for each in (
                     follow_health(embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness),
                     follow_health(index_channel, _INDEX, Need.INDEX, readiness),
-                    _prepare_gallery(collections, models, readiness),
-                    words.keep_filled(),
-                    switch.keep_switching(),
-                    Sweeper(index, blobs, collections, placements).keep_sweeping(),
+                    _prepare_gallery(core),
+                    core.words.keep_filled(),
+                    core.switch.keep_switching(),
+                    core.sweeper.keep_sweeping(),
                 )
             ]
             yield [
@@ -115,7 +87,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                 ),
                 GrpcService(
                     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
-                    lambda server: model_service_pb2_grpc.add_ModelServiceServicer_to_server(models_servicer, server),
+                    lambda server: model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server),
                     lambda: readiness.watch(Need.EMBEDDER),
                 ),
             ]
@@ -123,17 +95,17 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                 task.cancel()
 
 
-async def _prepare_gallery(collections: ImageCollections, models: ModelCatalog, readiness: Readiness) -> None:
+async def _prepare_gallery(core: Core) -> None:
     """Creates the default collection as soon as the embedder and the index answer; tells which have another model."""
     while True:
         try:
-            await collections.ensure_default()
-            await _tell_of_other_models(collections, await models.serving())
+            await core.collections.ensure_default()
+            await _tell_of_other_models(core.collections, await core.models.serving())
         except (GatewayError, TimeoutError) as error:
             log.info("waiting for the embedder and the index", error=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
         else:
-            return await readiness.set(Need.GALLERY, True)
+            return await core.readiness.set(Need.GALLERY, True)
 
 
 async def _tell_of_other_models(collections: ImageCollections, serving: Model) -> None:

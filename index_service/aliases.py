@@ -17,8 +17,9 @@ from pathlib import Path
 
 import structlog
 
-from index_service.durable_files import storage_errors, write_file
 from index_service.errors import StoreDamaged, StoreTooNew
+from index_service.storage import storage_errors
+from serving.durable_files import write_file
 
 FORMAT_VERSION = 1
 ALIASES_FILE = ".aliases.json"  # with a dot, which no index's name begins with

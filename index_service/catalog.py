@@ -24,14 +24,6 @@ from index_service.aliases import Aliases
 from index_service.background import Background, start
 from index_service.connections import IdleConnections
 from index_service.definition import NAME_PATTERN, IndexDefinition
-from index_service.durable_files import (
-    publish,
-    remove_folder,
-    remove_leftovers,
-    storage_error,
-    storage_errors,
-    temporary_beside,
-)
 from index_service.engines.contract import Engine
 from index_service.errors import (
     DataFolderInUse,
@@ -47,8 +39,10 @@ from index_service.errors import (
 from index_service.export_format import ExportHeader
 from index_service.importing import Import
 from index_service.merge_plan import Thresholds
+from index_service.storage import storage_error, storage_errors
 from index_service.store import check_sqlite, create
 from index_service.vector_index import VectorIndex
+from serving.durable_files import publish, remove_folder, remove_leftovers, temporary_beside
 
 LOCK_FILE = ".lock"
 # What the lock's file says once there is a file of aliases, which then is missing only where it was lost. In folders of

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from index_service.definition import IndexDefinition
-from index_service.durable_files import discard, storage_errors, sync
 from index_service.errors import InvalidExport
 from index_service.export_format import ExportDigest, ExportHeader, ExportTrailer
 from index_service.reads import StoredRow
+from index_service.storage import storage_errors
 from index_service.store import STORE_FILE, write_empty
 from index_service.writes import insert_rows
+from serving.durable_files import discard, sync
 
 # Doubles, in which many languages read numbers, tell whole numbers apart up to here.
 _LARGEST_ROW = 2**53

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from index_service.definition import EngineKind
-from index_service.durable_files import sha256, write_file
 from index_service.errors import StoreTooNew
+from serving.durable_files import sha256, write_file
 
 FORMAT_VERSION = 2
 MANIFEST_FILE = "manifest.json"

@@ -25,7 +25,6 @@ import structlog
 
 from index_service.background import Background, log_failure, start, submit_after
 from index_service.definition import EngineKind
-from index_service.durable_files import lacks_handles, remove_folder, storage_errors
 from index_service.engines.contract import Engine
 from index_service.errors import BuildFailed
 from index_service.manifest import Manifest, SegmentRecord
@@ -33,6 +32,8 @@ from index_service.merge_plan import Plan, Thresholds, plan, plan_all
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
 from index_service.snapshot import Published, Segment, Snapshot
+from index_service.storage import lacks_handles, storage_errors
+from serving.durable_files import remove_folder
 
 Progress = Callable[[int, int], None]
 # Yields a reading transaction of the store and the snapshot of the same version.

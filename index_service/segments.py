@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from index_service.definition import EngineKind
-from index_service.durable_files import discard, publish, sync, temporary_beside, write_array
 from index_service.engines.contract import Engine, Progress
 from index_service.engines.exact import ExactSearcher
 from index_service.engines.planning import UnusablePlan
 from index_service.manifest import FileRecord, SegmentRecord
 from index_service.reads import StoreReader
 from index_service.snapshot import Part, Rows, Segment
+from index_service.storage import write_array
+from serving.durable_files import discard, publish, sync, temporary_beside
 
 SEGMENTS_FOLDER = "segments"
 _ROWS = "rows.npy"

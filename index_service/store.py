@@ -22,11 +22,12 @@ from pathlib import Path
 
 from index_service.connections import IdleConnections
 from index_service.definition import IndexDefinition
-from index_service.durable_files import discard, publish, storage_error, storage_errors, sync, temporary_beside
 from index_service.errors import IndexNotFound, InvalidAttributePath, SqliteTooOld, StoreDamaged, StoreTooNew
 from index_service.filters import index_statements
 from index_service.reads import StoreReader
+from index_service.storage import storage_error, storage_errors
 from index_service.write_ahead_log import promised_frames
+from serving.durable_files import discard, publish, sync, temporary_beside
 
 FORMAT_VERSION = 1
 STORE_FILE = "store.sqlite"

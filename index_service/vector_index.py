@@ -19,7 +19,6 @@ from index_service.background import Background, start
 from index_service.checking import CheckStep, check
 from index_service.connections import IdleConnections
 from index_service.definition import IndexDefinition
-from index_service.durable_files import size_bytes
 from index_service.engines.contract import Engine, Tuned
 from index_service.errors import (
     IndexNotFound,
@@ -42,6 +41,7 @@ from index_service.snapshot import Published, Snapshot
 from index_service.store import Store
 from index_service.vectors import Vectors
 from index_service.writes import Delete, Outcome, StoreWriter, Upsert, Write, Written
+from serving.durable_files import size_bytes
 
 log = structlog.get_logger(__name__)
 

@@ -22,6 +22,7 @@ from client.folder import LocalFile, scan
 from client.folder_index import AttributesOf, FileResult, FolderIndex, Outcome
 from client.progress import progress_bar
 from client.semsearch_client import DEFAULT_COLLECTION, SemsearchClient
+from serving.durable_files import write_file
 
 TRUTH = "truth.jsonl"
 _SHOWN = ("label", "setting")
@@ -107,9 +108,7 @@ class StarterGallery:
 
     def _set(self, state: FillState) -> None:
         self._marker.parent.mkdir(parents=True, exist_ok=True)
-        new = self._marker.with_suffix(".new")
-        new.write_text(state.value, encoding="utf-8")
-        new.replace(self._marker)
+        write_file(self._marker, state.value.encode())
 
 
 def _truth(folder: Path) -> AttributesOf:

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from embedder_service.bundle.manifest import Calibration, Logistic, Manifest
-from embedder_service.bundle.reading import WordTable
-from embedder_service.bundle.recipe_writing import write_recipe
-from embedder_service.bundle.writing import BundleContent, write_bundle
-from embedder_service.images import Resize
+from model.bundle.manifest import Calibration, Logistic, Manifest
+from model.bundle.reading import WordTable
+from model.bundle.recipe_writing import write_recipe
+from model.bundle.writing import BundleContent, write_bundle
+from model.images import Resize
 
 INPUT_SIZE = 32
 DIMENSION = 300

@@ -18,11 +18,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import open_bundle
-from embedder_service.bundle.recipe import FilledFile
-from embedder_service.bundle.recipe_writing import write_recipe
-from embedder_service.bundle.writing import BundleContent, write_bundle
-from embedder_service.durable_files import sha256
+from model.bundle.reading import open_bundle
+from model.bundle.recipe import FilledFile
+from model.bundle.recipe_writing import write_recipe
+from model.bundle.writing import BundleContent, write_bundle
+from serving.durable_files import sha256
 from trainer.backbones.backbone_template import make_template
 from trainer.exporting.tflite_head import write_tflite_head
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import Bundle, WordTable
-from embedder_service.errors import ImageError
-from embedder_service.images import decode
+from model.bundle.reading import Bundle, WordTable
+from model.errors import ImageError
+from model.images import decode
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.halves import image_halves

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from embedder_service.bundle.manifest import Manifest
+from model.bundle.manifest import Manifest
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.figures import in_order, shown
 from trainer.evaluation.report import VERSION

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from embedder_service.loading_tensorflow import load_tensorflow
+from model.networks.loading_tensorflow import load_tensorflow
 
 __all__ = ["needs_tensorflow"]
 

@@ -9,7 +9,7 @@ from typing import ParamSpec
 
 import typer
 
-from embedder_service.errors import EmbedderError
+from model.errors import ModelError
 from trainer.errors import TrainerError
 from trainer.starter.errors import StarterError
 
@@ -25,7 +25,7 @@ def one_sentence(command: Callable[P, None]) -> Callable[P, None]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (TrainerError, StarterError, EmbedderError, FileExistsError) as error:
+        except (TrainerError, StarterError, ModelError, FileExistsError) as error:
             print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
             raise typer.Exit(1) from error
 

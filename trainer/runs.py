@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serving.durable_files import write_file
 from trainer.errors import NotWritten, RunMismatch
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Run:
 
     def keep(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write the figures of every epoch, in place of those that are there."""
-        _write_whole(self.folder / _METRICS, "".join(json.dumps(line) + "\n" for line in history))
+        write_file(self.folder / _METRICS, "".join(json.dumps(line) + "\n" for line in history).encode())
 
     def history(self) -> list[dict[str, Any]]:
         """The figures of every epoch recorded, oldest first."""
@@ -81,7 +82,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file whole: to a temporary name, then renamed."""
-    _write_whole(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_file(path, f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
@@ -93,14 +94,8 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
     try:
         if lines:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, "".join(f"{line}\n" for line in lines))
+            write_file(path, "".join(f"{line}\n" for line in lines).encode())
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
         raise NotWritten(f"{path} cannot be written ({error.strerror}). Make room, or name another folder.") from error
-
-
-def _write_whole(path: Path, text: str) -> None:
-    written = path.with_name(path.name + ".tmp")
-    written.write_text(text, encoding="utf-8")
-    written.replace(path)

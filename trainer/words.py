@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.manifest import MAX_DIMENSION, MIN_DIMENSION
-from embedder_service.durable_files import storage_errors
+from model.bundle.manifest import MAX_DIMENSION, MIN_DIMENSION
+from model.errors import storage_errors
+from serving.durable_files import replacing, temporary_beside
 from trainer.errors import WordDimensionUnusable, WordSpaceMissing, WordVectorsMalformed
 from trainer.word_files.reading import read_entries
 
@@ -54,35 +55,34 @@ def convert_words(
         WordVectorsMalformed: the file is damaged, or in no format that is known; the message says where.
         StorageFull: the folder cannot be written.
     """
-    raw, text = folder / "words.raw.tmp", folder / "words.txt.tmp"
+    raw = temporary_beside(folder / "words.npy")
     seen: set[str] = set()
     dimension = 0
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with raw.open("wb") as vectors, text.open("w", encoding="utf-8", newline="\n") as words:
-                for entry, vector in read_entries(source, member):
-                    word = entry.lower() if lowercase else entry
-                    length = float(np.linalg.norm(vector.astype(np.float64)))
-                    if not word or word in seen or not length:
-                        continue
-                    if not dimension:
-                        dimension = len(vector)
-                        check(dimension)
-                    seen.add(word)
-                    words.write(word + "\n")
-                    vectors.write((vector / length).astype("<f2").tobytes())
-                    if len(seen) % _TOLD_EVERY == 0:
-                        told(len(seen))
-                    if len(seen) == limit:
-                        break
-            if not seen:
-                raise WordVectorsMalformed(f"{source} holds no word vectors.")
-            _to_npy(raw, folder / "words.npy", (len(seen), dimension))
-            text.replace(folder / "words.txt")
+            with replacing(folder / "words.txt") as text:
+                with raw.open("wb") as vectors, text.open("w", encoding="utf-8", newline="\n") as words:
+                    for entry, vector in read_entries(source, member):
+                        word = entry.lower() if lowercase else entry
+                        length = float(np.linalg.norm(vector.astype(np.float64)))
+                        if not word or word in seen or not length:
+                            continue
+                        if not dimension:
+                            dimension = len(vector)
+                            check(dimension)
+                        seen.add(word)
+                        words.write(word + "\n")
+                        vectors.write((vector / length).astype("<f2").tobytes())
+                        if len(seen) % _TOLD_EVERY == 0:
+                            told(len(seen))
+                        if len(seen) == limit:
+                            break
+                if not seen:
+                    raise WordVectorsMalformed(f"{source} holds no word vectors.")
+                _to_npy(raw, folder / "words.npy", (len(seen), dimension))
         finally:
             raw.unlink(missing_ok=True)
-            text.unlink(missing_ok=True)
     told(len(seen))
     return len(seen)
 
@@ -101,12 +101,10 @@ def check_dimension(dimension: int, source: Path) -> None:
 
 
 def _to_npy(raw: Path, path: Path, shape: tuple[int, int]) -> None:
-    written = path.with_name(path.name + ".tmp")
-    with written.open("wb") as target, raw.open("rb") as source:
+    with replacing(path) as written, written.open("wb") as target, raw.open("rb") as source:
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(target, header)
         shutil.copyfileobj(source, target)
-    written.replace(path)
 
 
 def read_word_space(folder: Path) -> WordSpace:

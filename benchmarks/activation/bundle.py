@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from embedder_service.bundle.manifest_json import KERAS_HEAD
-from embedder_service.bundle.reading import SELF_TEST, WordTable, peek
-from embedder_service.bundle.writing import BundleContent, write_bundle
+from model.bundle.manifest_json import KERAS_HEAD
+from model.bundle.reading import SELF_TEST, WordTable, peek
+from model.bundle.writing import BundleContent, write_bundle
 
 __all__ = ["write_large_bundle"]
 

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from embedder_service.loading_tensorflow import load_tensorflow
+from model.networks.loading_tensorflow import load_tensorflow
 
 load_tensorflow()  # with oneDNN, which both sides have then
 

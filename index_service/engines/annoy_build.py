@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from annoy import AnnoyIndex
 
-from index_service.durable_files import write_array
 from index_service.engines.annoy import FIRST_SEARCH_K, FOREST, ORDER, PROJECTION, Forest
 from index_service.engines.components import Projection, leading_components
 from index_service.engines.contract import Progress
 from index_service.engines.locality import local_order
 from index_service.engines.tuning import SEED, held_out_rows, make_plan
+from index_service.storage import write_array
 from index_service.vectors import Positions, Vectors
 
 __all__ = ["build_forest"]

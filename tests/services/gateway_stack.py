@@ -31,7 +31,8 @@ from semsearch.v1 import (
     search_service_pb2_grpc,
 )
 
-from gateway.embedding import (
+from gateway.api.statuses import ERRORS
+from gateway.backends.embedding import (
     Crop,
     ImageInput,
     Logistic,
@@ -43,7 +44,6 @@ from gateway.embedding import (
     UnknownWord,
 )
 from gateway.errors import Refused
-from gateway.statuses import ERRORS
 from serving.errors import from_status, to_status
 from serving.interceptors import CallInterceptor
 from tests.unit.gateway.doubles import ColorEmbedder

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from client import SemsearchClient
-from gateway.embedding import PullProgress
+from gateway.backends.embedding import PullProgress
 from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, overloaded, picture
 

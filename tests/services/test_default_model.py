@@ -17,7 +17,7 @@ from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
 
 from client import SemsearchClient, Upload
-from embedder_service.bundle.reading import peek
+from model.bundle.reading import peek
 from tests.bundles import write_test_bundle
 from tests.packaged_network import install_package, write_packaged_recipe
 from tests.services.index_process import index_process

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from client import SemsearchClient, Upload
-from embedder_service.bundle.reading import open_bundle
+from model.bundle.reading import open_bundle
 from tests.own_bundle import CLASSES, make_own_bundle
 from tests.services.embedder_process import embedder_process
 from tests.services.index_process import index_process

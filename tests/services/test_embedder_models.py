@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 
-from embedder_service.bundle.reading import open_bundle, peek
+from model.bundle.reading import open_bundle, peek
 from tests.bundles import write_test_bundle, write_test_recipe
 from tests.file_server import FileServer, file_server
 from tests.services.embedder_process import EmbedderProcess, embedder_process

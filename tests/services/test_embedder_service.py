@@ -19,7 +19,7 @@ from PIL import Image
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.v1 import query_pb2
 
-from embedder_service.bundle.reading import open_bundle, peek
+from model.bundle.reading import open_bundle, peek
 from tests.bundles import INPUT_SIZE, WORDS, write_test_bundle
 from tests.services.embedder_process import EmbedderProcess, embedder_process
 from tests.services.service_process import Refusal, command, environment, reason

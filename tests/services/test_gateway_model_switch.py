@@ -15,7 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from client import SemsearchClient, SemsearchError, Upload
-from embedder_service.bundle.reading import peek
+from model.bundle.reading import peek
 from tests.bundles import write_test_bundle, write_test_recipe
 from tests.file_server import file_server
 from tests.services.client_stack import semsearch

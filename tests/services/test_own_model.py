@@ -11,7 +11,7 @@ import pytest
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 
 from client import SemsearchClient, Upload
-from embedder_service.bundle.reading import peek
+from model.bundle.reading import peek
 from tests.bundles import write_test_bundle
 from tests.own_bundle import CHANNELS, CLASSES, SIZE, make_own_bundle
 from tests.services.embedder_process import EmbedderProcess, embedder_process

@@ -23,8 +23,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from embedder_service.filled_backbone import fill
-from embedder_service.package_weights import Parameters, read_parameters
+from model.packaged.filled_backbone import fill
+from model.packaged.package_weights import Parameters, read_parameters
 from trainer.backbones.efficientnet_lite import CLASSES, convolutions, feature_map
 from trainer.errors import BackboneUnusable
 

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from serving.durable_files import replacing
 from trainer.backbones.applications import APPLICATIONS, Application, Preprocessing
 from trainer.errors import BackboneUnusable, NotWritten
 from trainer.exporting.half_precision import without_chance
@@ -63,16 +64,13 @@ def save_backbone(network: keras.Model, path: Path) -> None:
     """
     if path.suffix != ".keras":
         raise BackboneUnusable(f"{path} should end with .keras, as the network is written in that format.")
-    written = path.with_name(f".{path.stem}.tmp.keras")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        network.save(written)
-        without_chance(written)
-        written.replace(path)
+        with replacing(path) as written:
+            network.save(written)
+            without_chance(written)
     except (OSError, zipfile.BadZipFile) as error:
         raise NotWritten(f"{path} cannot be written ({error}). Make room, or name another file.") from error
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def _network(application: Application, weights: str | None, size: int) -> keras.Model:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from embedder_service.filled_backbone import folded
-from embedder_service.package_weights import Parameters
+from model.packaged.filled_backbone import folded
+from model.packaged.package_weights import Parameters
 
 __all__ = ["CLASSES", "Convolution", "convolutions", "feature_map"]
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from embedder_service.pixel_scale import PixelScale
+from model.networks.pixel_scale import PixelScale
 from trainer.errors import BackboneUnusable
 
 __all__ = ["PixelMean", "PixelStd", "pixel_scale_of"]

@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import number_types
 from flatbuffers.table import Table
 
-from embedder_service.pixel_scale import PixelScale
+from model.networks.pixel_scale import PixelScale
 
 __all__ = ["normalisation_in"]
 

@@ -43,7 +43,7 @@ def fit_captions(
     seed: int = 0,
 ) -> None:
     """Train a head on captioned pictures, and turn the words to meet them; `export` makes a bundle of both."""
-    from embedder_service.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
+    from model.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
     from trainer.caption_head.pictures import captioned_features
     from trainer.caption_head.settings import CaptionHeadSettings
     from trainer.caption_head.training import fit_caption_head

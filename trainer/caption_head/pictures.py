@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import WordTable
-from embedder_service.errors import QueryError
-from embedder_service.text.embedding import embed_terms
-from embedder_service.text.query import parse
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.reading import WordTable
+from model.errors import QueryError
+from model.text.embedding import embed_terms
+from model.text.query import parse
+from model.text.vocabulary import Vocabulary
 from trainer.data_sets.captions import CaptionedImage, CaptionedSet, read_captioned
 from trainer.features.cache import CacheSpec, FeatureCache
 from trainer.features.caches import cache_folder

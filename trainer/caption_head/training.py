@@ -28,7 +28,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import WordTable
+from model.bundle.reading import WordTable
+from serving.durable_files import replacing
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.caption_head.network import CaptionHead, Statistics, TrainedHead, serving_head
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
@@ -261,13 +262,10 @@ class _Training:
         Raises:
             NotWritten: the disk is full or refuses.
         """
-        written = path.with_name(f"writing-{path.name}")
         try:
-            with written.open("wb") as file:
+            with replacing(path) as written, written.open("wb") as file:
                 np.savez(file, epoch, *(each.numpy() for each in self._all_variables()))
-            written.replace(path)
         except OSError as error:
-            written.unlink(missing_ok=True)
             raise NotWritten(
                 f"The checkpoint of epoch {epoch} cannot be written to {path} ({error.strerror}). Make room: the same "
                 "command goes on from the epoch before."

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
-from embedder_service.bundle.reading import WordTable
-from embedder_service.durable_files import storage_errors
+from model.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
+from model.bundle.reading import WordTable
+from model.errors import storage_errors
 from trainer.caption_head.network import TrainedHead
 from trainer.labels.space import unit_rows
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedder_service.bundle.manifest import Logistic
-from embedder_service.bundle.reading import Bundle
+from model.bundle.manifest import Logistic
+from model.bundle.reading import Bundle
 from trainer.bundle_evaluation import Embedded, vocabulary_of
 from trainer.evaluation.bars import search_bars, tag_bars
 from trainer.evaluation.baselines import Ground

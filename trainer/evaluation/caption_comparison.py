@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import Bundle, open_bundle, peek
-from embedder_service.errors import ImageError, QueryError
-from embedder_service.images import decode
-from embedder_service.text.embedding import embed_terms
-from embedder_service.text.query import parse
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.reading import Bundle, open_bundle, peek
+from model.errors import ImageError, QueryError
+from model.images import decode
+from model.text.embedding import embed_terms
+from model.text.query import parse
+from model.text.vocabulary import Vocabulary
 from trainer.data_sets.captions import CaptionedImage, CaptionedSet, read_captioned
 from trainer.data_sets.scene_groups import GROUP_CHARACTERS, held_out
 from trainer.errors import EvaluationImpossible
@@ -143,7 +143,7 @@ def compare_on_captions(
     Raises:
         TrainingSetUnusable: a picture cannot be read from its folder or tar.
         EvaluationImpossible: none of the pictures can be decoded.
-        EmbedderError: a bundle cannot be opened.
+        ModelError: a bundle cannot be opened.
     """
     for folder in bundles:  # a folder that is none is told before the first is measured
         peek(folder)

@@ -129,7 +129,7 @@ def evaluate_photos(
     json_output: Json = False,
 ) -> None:
     """Measure a bundle's tags and searches on photos of any WordNet senses, right by lemma or hypernym."""
-    from embedder_service.bundle.reading import open_bundle
+    from model.bundle.reading import open_bundle
     from trainer.bundle_evaluation import embed_truth, vocabulary_of
     from trainer.evaluation.photo_report import as_json, print_photos
     from trainer.evaluation.photos import measure_photos, read_photos, senses_of
@@ -205,7 +205,7 @@ def card(
     out: Annotated[Path | None, typer.Option(help="Another Markdown file to write it to.")] = None,
 ) -> None:
     """Write a bundle's model card into it, from its manifest and its evaluation."""
-    from embedder_service.bundle.reading import CARD, peek
+    from model.bundle.reading import CARD, peek
     from trainer.model_card import card_text, read_report
 
     text = card_text(peek(bundle), read_report(report))

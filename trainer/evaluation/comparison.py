@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embedder_service.bundle.reading import Bundle, open_bundle, peek
+from model.bundle.reading import Bundle, open_bundle, peek
 from trainer.bundle_evaluation import Embedded, embed_truth
 from trainer.data_sets.reading import LabelledFile, read_images
 from trainer.errors import EvaluationImpossible
@@ -71,7 +71,7 @@ def compare(asked: Asked) -> Report:
 
     Raises:
         TrainerError: something that was given does not fit; the message says what to do.
-        EmbedderError: a bundle cannot be opened.
+        ModelError: a bundle cannot be opened.
     """
     folder, *others = asked.bundles
     bundle = open_bundle(folder)

@@ -15,8 +15,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.images import Resize, decode
-from embedder_service.tflite_backbone import TfliteBackbone
+from model.images import Resize, decode
+from model.networks.tflite_backbone import TfliteBackbone
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import BackboneUnusable
 from trainer.evaluation.baselines import conse_vectors

@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from embedder_service.bundle.manifest import Calibration, License, Logistic, Manifest
-from embedder_service.bundle.reading import WordTable
-from embedder_service.bundle.writing import BundleContent, write_bundle
-from embedder_service.images import Resize
-from embedder_service.network import Network
-from embedder_service.pixel_scale import PixelScale
+from model.bundle.manifest import Calibration, License, Logistic, Manifest
+from model.bundle.reading import WordTable
+from model.bundle.writing import BundleContent, write_bundle
+from model.images import Resize
+from model.networks.network import Network
+from model.networks.pixel_scale import PixelScale
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import WordSpaceMissing

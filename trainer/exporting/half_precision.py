@@ -20,6 +20,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.durable_files import replacing
+
 __all__ = ["halve_weights", "without_chance"]
 
 _WEIGHTS = "model.weights.h5"
@@ -41,14 +43,16 @@ def without_chance(path: Path) -> None:
 
 
 def _rewrite(path: Path, change: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_DEFLATED) -> None:
-    written = path.with_name(path.name + ".tmp")
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(written, "w") as target:
+    with (
+        replacing(path) as written,
+        zipfile.ZipFile(path) as source,
+        zipfile.ZipFile(written, "w") as target,
+    ):
         for entry in source.infolist():
             # Without the times of writing the same weights make the same file, and so the same bundle id.
             undated = zipfile.ZipInfo(entry.filename)
             undated.compress_type = compression
             target.writestr(undated, change(entry.filename, _settled(entry.filename, source.read(entry))))
-    written.replace(path)
 
 
 def _settled(name: str, content: bytes) -> bytes:

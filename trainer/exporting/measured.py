@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.errors import ImageError
-from embedder_service.images import Resize, decode
+from model.errors import ImageError
+from model.images import Resize, decode
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import TrainingSetUnusable
 from trainer.labels.class_words import ClassWords

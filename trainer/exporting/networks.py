@@ -15,8 +15,8 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import WordTable
-from embedder_service.network import Network
+from model.bundle.reading import WordTable
+from model.networks.network import Network
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.errors import BundleUnsearchable
 from trainer.evaluation.evaluate import Evaluation, evaluate

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embedder_service.network import TFLITE
+from model.networks.network import TFLITE
 from trainer.errors import BackboneUnusable
 from trainer.exporting.half_precision import halve_weights
 from trainer.exporting.weights import Weights

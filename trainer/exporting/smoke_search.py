@@ -15,12 +15,12 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.manifest import Logistic
-from embedder_service.bundle.reading import Bundle
-from embedder_service.errors import UnknownWords
-from embedder_service.text.embedding import embed_terms
-from embedder_service.text.query import Term
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.manifest import Logistic
+from model.bundle.reading import Bundle
+from model.errors import UnknownWords
+from model.text.embedding import embed_terms
+from model.text.query import Term
+from model.text.vocabulary import Vocabulary
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.errors import BundleUnsearchable
 from trainer.evaluation.baselines import hit_by_chance

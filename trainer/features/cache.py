@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.durable_files import write_file
 from trainer.errors import CacheInUse, CacheMismatch, NotWritten
 
 __all__ = ["CacheSpec", "FeatureCache", "read_keys", "read_spec", "rows_on_disk"]
@@ -178,9 +179,7 @@ def rows_on_disk(folder: Path, spec: CacheSpec, count: int) -> NDArray[np.floati
 def _check_spec(path: Path, spec: CacheSpec) -> None:
     wanted = json.dumps(asdict(spec), indent=2) + "\n"
     if not path.exists():
-        written = path.with_suffix(".tmp")
-        written.write_text(wanted)
-        written.replace(path)
+        write_file(path, wanted.encode())
     elif path.read_text() != wanted:
         raise CacheMismatch(
             f"The features in {path.parent} are of another backbone, view or type than {spec.extractor} "

@@ -1,6 +1,6 @@
 """Runs a backbone over labelled images once, into a feature cache.
 
-Contract: a picture is decoded and resized by the embedder's own code, so that what is trained is what serves; an
+Contract: a picture is decoded and resized by the model's own code, so that what is trained is what serves; an
 image already in the cache is neither decoded nor computed again. An image that cannot be decoded is reported and left
 out, since one bad file must not cost an hour's work. What is computed is on disk after every batch.
 

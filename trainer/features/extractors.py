@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.durable_files import sha256
-from embedder_service.errors import ImageError
-from embedder_service.images import Resize, decode
-from embedder_service.network import TFLITE
-from embedder_service.pixel_scale import PixelScale, PixelScaleMissing
-from embedder_service.tflite_backbone import TfliteBackbone
+from model.errors import ImageError
+from model.images import Resize, decode
+from model.networks.network import TFLITE
+from model.networks.pixel_scale import PixelScale, PixelScaleMissing
+from model.networks.tflite_backbone import TfliteBackbone
+from serving.durable_files import sha256
 from trainer.errors import BackboneUnusable
 from trainer.features.computing import Extractor, Undecodable
 from trainer.keras_files import load_network

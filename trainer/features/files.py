@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.durable_files import replacing
 from trainer.errors import NotWritten, TrainingSetUnusable
 from trainer.features.cache import read_keys, read_spec, rows_on_disk
 from trainer.features.computing import FeatureSet
@@ -34,12 +35,10 @@ def write_feature_set(path: Path, features: FeatureSet, cache: Path) -> None:
     }
     if features.validation is not None:
         arrays["validation"] = features.validation
-    written = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written.open("wb") as file:
+        with replacing(path) as written, written.open("wb") as file:
             np.savez(file, **arrays)
-        written.replace(path)
     except OSError as error:
         raise NotWritten(
             f"The feature set {path} cannot be written ({error.strerror}). The features are kept: make room, and give "

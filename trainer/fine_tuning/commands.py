@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from embedder_service.durable_files import sha256
+from serving.durable_files import sha256
 from trainer.errors import BackboneUnusable
 from trainer.features.commands import print_left_out
 from trainer.features.options import InputSize, Sources, Validation, ValidationShare

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from serving.durable_files import replacing
 from trainer.errors import NotWritten
 
 __all__ = ["copy_checkpoints", "newest_epoch", "restore_checkpoint", "write_checkpoint"]
@@ -22,12 +23,10 @@ def write_checkpoint(head: Any, folder: Path, epoch: int, keep: Collection[int])
     Raises:
         NotWritten: the disk is full or refuses; the checkpoint before it stays.
     """
-    written = folder / "writing.weights.h5"
     try:
-        head.save_weights(written)
-        written.replace(_path(folder, epoch))
+        with replacing(_path(folder, epoch)) as written:
+            head.save_weights(written)
     except OSError as error:
-        written.unlink(missing_ok=True)
         raise NotWritten(
             f"The checkpoint of epoch {epoch} cannot be written into {folder} ({error}). Make room: the same command "
             "goes on from the epoch before."
@@ -50,9 +49,8 @@ def restore_checkpoint(head: Any, folder: Path, epoch: int) -> None:
 def copy_checkpoints(source: Path, target: Path) -> None:
     """Put another run's checkpoints into a folder, the newest last, which is what makes a training go on there."""
     for epoch in sorted(_checkpoints(source)):
-        written = target / "writing.weights.h5"
-        shutil.copyfile(_path(source, epoch), written)
-        written.replace(_path(target, epoch))
+        with replacing(_path(target, epoch)) as written:
+            shutil.copyfile(_path(source, epoch), written)
 
 
 def _path(folder: Path, epoch: int) -> Path:

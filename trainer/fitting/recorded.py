@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from embedder_service.durable_files import sha256
+from serving.durable_files import replacing, sha256
 from trainer.errors import RunMismatch, TrainingPackageMissing
 from trainer.features.computing import FeatureSet
 from trainer.fitting.batches import split_images
@@ -115,8 +115,8 @@ def fit_recorded(
     held_out = HeldOut(data, split_images(data, settings).held_out, space, make_loss(settings.loss, space))
     if len(held_out.labels):
         draw_confusion(held_out.labels, held_out.nearest(head), titles, run.folder / "confusion.png")
-    written, path = run.folder / "writing.keras", run.folder / "head.keras"
-    save_head(head, written)
-    written.replace(path)
+    path = run.folder / "head.keras"
+    with replacing(path) as written:
+        save_head(head, written)
     provenance.write()
     return Fitted(path, len(run.history()), best_epoch(run.history(), settings))

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.errors import QueryError
-from embedder_service.text.function_words import FUNCTION_WORDS
-from embedder_service.text.phrases import joined, taken_apart
-from embedder_service.text.query import Term, parse
-from embedder_service.text.vocabulary import Vocabulary
+from model.errors import QueryError
+from model.text.function_words import FUNCTION_WORDS
+from model.text.phrases import joined, taken_apart
+from model.text.query import Term, parse
+from model.text.vocabulary import Vocabulary
 
 __all__ = ["NEITHER", "RIGHT", "WRONG", "CaptionWords", "words_of_captions"]
 

@@ -21,12 +21,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.manifest import License
-from embedder_service.bundle.reading import WordTable, open_bundle
-from embedder_service.bundle.recipe import Recipe
-from embedder_service.bundle.recipe_writing import write_recipe
-from embedder_service.images import Resize, decode
-from embedder_service.tflite_backbone import TfliteBackbone
+from model.bundle.manifest import License
+from model.bundle.reading import WordTable, open_bundle
+from model.bundle.recipe import Recipe
+from model.bundle.recipe_writing import write_recipe
+from model.images import Resize, decode
+from model.networks.tflite_backbone import TfliteBackbone
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.data_sets.reading import read_images
 from trainer.exporting.export import Description, export_bundle

@@ -26,13 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from embedder_service.bundle.manifest import License
-from embedder_service.bundle.reading import WordTable, open_bundle
-from embedder_service.bundle.recipe import FilledFile
-from embedder_service.bundle.recipe_writing import write_recipe
-from embedder_service.bundle.writing import BundleContent, write_bundle
-from embedder_service.filled_files import installed_file
-from embedder_service.images import decode
+from model.bundle.manifest import License
+from model.bundle.reading import WordTable, open_bundle
+from model.bundle.recipe import FilledFile
+from model.bundle.recipe_writing import write_recipe
+from model.bundle.writing import BundleContent, write_bundle
+from model.images import decode
+from model.packaged.filled_files import installed_file
+from serving.durable_files import write_file
 from trainer.backbones.backbone_template import make_template
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.caption_head.network import TrainedHead, move_classes, parts_of
@@ -192,16 +193,16 @@ class _Making:
         """Quantise the package's network, calibrated on the gallery."""
         pictures = sorted(self._sources.gallery.glob("*.webp"))[::_CALIBRATED_ON]
         pixels = np.stack([decode(path.read_bytes(), size=INPUT_SIZE).pixels for path in pictures])
-        _write(self.backbone, make_template(installed_file(WEIGHTS), pixels, self.template))
+        write_file(self.backbone, make_template(installed_file(WEIGHTS), pixels, self.template))
 
     def make_classes(self) -> None:
         """Fit the classes' vectors to the words."""
-        _write(self.classes, _as_npy(self._class_vectors(self._given_words, VectorSettings())))
+        write_file(self.classes, _as_npy(self._class_vectors(self._given_words, VectorSettings())))
 
     def make_head(self) -> None:
         """Train the head, and let the classes follow the words that training moved."""
         trained, given = self._trained, self._given_words
-        moved = WordTable(given.words, turned_vectors(given, trained), given.taggable)
+        moved = WordTable(given.words, turned_vectors(given, trained).astype(np.float16), given.taggable)
         move_classes(trained.head, self._class_vectors(moved, _AFTER_TRAINING), _CLASSES_FOLLOW)
         save_head(trained.head, self.head)
 
@@ -327,10 +328,3 @@ def _as_npy(values: NDArray[np.generic]) -> bytes:
     file = io.BytesIO()
     np.save(file, values)
     return file.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole: to a temporary name, then renamed."""
-    written = path.with_name(f"writing-{path.name}")
-    written.write_bytes(content)
-    written.replace(path)

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import WordTable
-from embedder_service.images import decode
-from embedder_service.text.vocabulary import Vocabulary
-from embedder_service.tflite_backbone import TfliteBackbone
+from model.bundle.reading import WordTable
+from model.images import decode
+from model.networks.tflite_backbone import TfliteBackbone
+from model.text.vocabulary import Vocabulary
 from trainer.data_sets.captions import CaptionedSet, read_captioned
 from trainer.data_sets.labelled_file import LabelledFile
 from trainer.data_sets.reading import read_images

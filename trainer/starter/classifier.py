@@ -7,7 +7,6 @@ dropout or other chance inside the network: all randomness is in the batches, wh
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from serving.durable_files import replacing
 
 __all__ = ["Batch", "Classifier", "ClassifierSettings"]
 
@@ -87,12 +88,8 @@ class Classifier:
         arrays: dict[str, Any] = {"epochs": epochs, "done": self.steps}
         for name, values in self._state().items():
             arrays |= {f"{name}{place}": value for place, value in enumerate(values)}
-        written = path.with_suffix(".partial.npz")
-        with written.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(path)
+        with replacing(path) as written:
+            np.savez(written, **arrays)
 
     def restore(self, path: Path) -> int:
         """Takes up what `save` wrote, if there is such a file, and returns how many epochs are done."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from serving.durable_files import replacing
 from trainer.data_sets.reading import read_images
 from trainer.errors import TrainingSetUnusable
 from trainer.starter.scene_catalog import SCENE_CLASSES
@@ -102,9 +103,8 @@ def _cached(file: Path, photos: Path, shards: list[Path], first_seed: int, scene
             pixels.append(np.asarray(scene))
             labels.append(len(position) - len(SCENE_CLASSES) + label)
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(".partial.npz")
-        np.savez(temporary, pixels=np.stack(pixels), labels=np.asarray(labels, np.int64))
-        temporary.replace(file)
+        with replacing(file) as temporary:
+            np.savez(temporary, pixels=np.stack(pixels), labels=np.asarray(labels, np.int64))
     with np.load(file) as stored:
         return Pictures(stored["pixels"], stored["labels"])
 

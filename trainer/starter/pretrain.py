@@ -21,6 +21,7 @@ import structlog
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from serving.durable_files import replacing
 from trainer.backbones.residual import residual_network
 from trainer.runs import Run
 from trainer.starter.classifier import Batch, Classifier, ClassifierSettings
@@ -140,10 +141,8 @@ def train_backbone(
         run.record(epoch + 1, line)  # before the checkpoint: an epoch that is done again is told again
         classifier.save(checkpoint, epoch + 1)
         log.info("epoch", epoch=epoch + 1, of=len(settings.crops), **line)
-    with classifier.averaged():
-        written = folder / "partial.keras"
+    with classifier.averaged(), replacing(folder / "backbone.keras") as written:
         backbone.save(written)
-        written.replace(folder / "backbone.keras")
     return keras.models.load_model(folder / "backbone.keras", compile=False)
 
 

@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from embedder_service.bundle.manifest import License
+from model.bundle.manifest import License
+from serving.durable_files import replacing
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.exporting.export import Description, export_bundle, read_word_table
 from trainer.exporting.half_precision import halve_weights
@@ -174,9 +175,8 @@ def _ask_teacher(teacher: Path, files: _Files, console: Console) -> None:
     pictures, names = files.source.training(), files.source.names
     with _bar(console, "pictures seen by the teacher") as show:
         seen = picture_features(pictures, names, extractor, TEACHER_EDGE, files.run / "teacher-features", show)
-    written = files.teacher.with_name("teacher.partial.npy")
-    np.save(written, held_out_probabilities(seen))
-    written.replace(files.teacher)
+    with replacing(files.teacher) as written:
+        np.save(written, held_out_probabilities(seen))
 
 
 def _distil(files: _Files) -> None:
@@ -185,10 +185,9 @@ def _distil(files: _Files) -> None:
 
 def _make_backbone(trained: Path, files: _Files) -> None:
     files.backbone.parent.mkdir(exist_ok=True)
-    halved = files.backbone.with_name("halved.keras")
-    shutil.copyfile(trained, halved)
-    halve_weights(halved)
-    halved.replace(files.backbone)
+    with replacing(files.backbone) as halved:
+        shutil.copyfile(trained, halved)
+        halve_weights(halved)
 
 
 def _make_words(files: _Files, console: Console) -> None:
@@ -215,10 +214,9 @@ def _make_head(files: _Files, console: Console) -> None:
         head = fit_head(
             Run(files.head.parent, HEAD), data, space, HEAD, lambda epoch, figures: show(epoch, HEAD.epochs)
         )
-    written = files.head.with_name("written.keras")
-    save_head(head, written)
-    halve_weights(written)
-    written.replace(files.head)
+    with replacing(files.head) as written:
+        save_head(head, written)
+        halve_weights(written)
 
 
 def _make_bundle(files: _Files, bundle: Path, description: Description) -> None:

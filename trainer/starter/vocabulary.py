@@ -21,8 +21,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import WordTable
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.reading import WordTable
+from model.text.vocabulary import Vocabulary
 from trainer.labels.class_words import ClassWords
 from trainer.starter.label_words import Zipf
 from trainer.starter.wordnet import Category, Sense, WordNet

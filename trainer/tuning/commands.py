@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from embedder_service.durable_files import sha256
+from serving.durable_files import sha256
 from trainer.errors import TrainingPackageMissing
 from trainer.labels.options import Labels, Synonyms, Words
 from trainer.needs_tensorflow import needs_tensorflow

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import pooch
 
-from embedder_service.durable_files import sha256, storage_errors, write_file
-from embedder_service.file_sources import file_name, place_of
-from trainer.errors import WordFileWrong
+from model.errors import storage_errors
+from model.files.downloads import Download, Progress
+from model.files.file_sources import Broken, OtherFile, file_name, place_of
+from serving.durable_files import sha256, write_file
+from trainer.errors import WordFetchFailed, WordFileWrong
 from trainer.word_files.known_files import KnownFile
-from trainer.word_files.resuming import Progress, ResumingDownloader
 
 __all__ = ["Fetched", "fetch"]
 
@@ -47,7 +49,10 @@ def fetch(known: KnownFile, folder: Path, mirror: str, progress: Progress) -> Fe
     pooch.get_logger().setLevel("WARNING")  # it would advise to put the checksum into our code
     with storage_errors(folder):
         wanted = known.sha256 or (note.read_text(encoding="utf-8").split()[0] if note.exists() else None)
-        downloader = ResumingDownloader(path, progress, checked=wanted is not None)
+
+        def downloader(url: str, output_file: str | Path, pooch: object) -> None:
+            _download(url, path, output_file, progress, checked=wanted is not None)
+
         try:
             pooch.retrieve(place, wanted and f"sha256:{wanted}", path.name, folder, downloader=downloader)
         except ValueError as error:
@@ -58,6 +63,24 @@ def fetch(known: KnownFile, folder: Path, mirror: str, progress: Progress) -> Fe
             ) from error
         if wanted is None:
             wanted = sha256(path)
-            write_file(note, f"{wanted}  {path.name}\n")
+            write_file(note, f"{wanted}  {path.name}\n".encode())
             return Fetched(path, wanted, checked=False)
     return Fetched(path, wanted, checked=True)
+
+
+def _download(url: str, path: Path, output_file: str | Path, progress: Progress, *, checked: bool) -> None:
+    """Puts the file in the place that pooch has for it, from where an earlier try stopped; pooch takes its checksum.
+
+    Raises:
+        WordFetchFailed: it cannot be fetched now; what came is kept.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        Download(url, partial, checked=checked).run(progress, Event())
+    except (Broken, OtherFile) as error:
+        raise WordFetchFailed(
+            f"{url} could not be fetched: {error}. Try again: it goes on where it stopped. Where this machine "
+            "cannot reach that place, put the file into a folder under its own name and give that folder, or the "
+            "URL of a server that has it, as --mirror or SEMSEARCH_WORDS_MIRROR."
+        ) from error
+    partial.replace(output_file)

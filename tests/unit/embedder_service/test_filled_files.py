@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from embedder_service.bundle.manifest_json import read_manifest
-from embedder_service.bundle.reading import open_bundle, peek
-from embedder_service.durable_files import sha256
-from embedder_service.errors import BundleDamaged, PackageFileWrong, PackageMissing, PullError, RecipeUnusable
 from embedder_service.models import ModelFolder
 from embedder_service.pulling import Progress, Pulls
 from embedder_service.recipes import RecipeFolder
+from model.bundle.manifest_json import read_manifest
+from model.bundle.reading import open_bundle, peek
+from model.errors import BundleDamaged, PackageFileWrong, PackageMissing, RecipeError, RecipeUnusable
+from serving.durable_files import sha256
 from tests.bundles import write_test_bundle
 from tests.packaged_network import PACKAGE_FILE, VERSION, install_package, write_packaged_recipe, write_parameters
 
@@ -67,7 +67,7 @@ def change(recipe: Path, **fields: object) -> None:
     file.write_text(json.dumps(content))
 
 
-async def refused(place: Place, error: type[PullError], words: str) -> None:
+async def refused(place: Place, error: type[RecipeError], words: str) -> None:
     with pytest.raises(error, match=words) as raised:
         await pull(place)
     assert "\n" not in str(raised.value)
@@ -93,7 +93,7 @@ async def test_a_package_and_a_template_become_a_bundle_that_opens(place: Place,
 def test_a_model_of_tflite_files_needs_no_tensorflow(place: Place) -> None:
     asyncio.run(pull(place))
     script = (
-        "import sys, numpy as np\nfrom pathlib import Path\nfrom embedder_service.bundle.reading import open_bundle\n"
+        "import sys, numpy as np\nfrom pathlib import Path\nfrom model.bundle.reading import open_bundle\n"
         f"open_bundle(Path({str(place.target)!r})).network(np.zeros((3, 32, 32, 3), np.uint8))\n"
         "import embedder_service.__main__\n"
         "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"

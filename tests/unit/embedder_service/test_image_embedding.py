@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from embedder_service.batching import open_batcher
-from embedder_service.errors import NotAnImage, Overloaded
+from embedder_service.errors import Overloaded
 from embedder_service.image_embedding import ImageEmbedder, ImageInput, ImageVector, Preprocessing
-from embedder_service.images import ImageLimits, Resize
+from model.errors import NotAnImage
+from model.images import ImageLimits, Resize
 from tests.unit.embedder_service.held_model import DEADLINE, HeldModel
 
 HOW = Preprocessing(4, Resize.CENTER_CROP, ImageLimits())

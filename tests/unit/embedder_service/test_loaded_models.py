@@ -17,13 +17,14 @@ from typing import cast
 import pytest
 
 from embedder_service import loaded_models
-from embedder_service.bundle.reading import peek
-from embedder_service.errors import BundleDamaged, ModelNotFound, StorageFull
+from embedder_service.errors import ModelNotFound
 from embedder_service.image_embedding import ImageEmbedder
 from embedder_service.loaded_models import LoadedModels, open_models
 from embedder_service.models import ModelFolder
 from embedder_service.served_model import ServedModel
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.reading import peek
+from model.errors import BundleDamaged, StorageFull
+from model.text.vocabulary import Vocabulary
 from tests.bundles import write_test_bundle
 
 DEADLINE = 10.0
@@ -181,7 +182,7 @@ async def test_what_cannot_be_activated_changes_nothing(loaded: Loaded, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("embedder_service.durable_files.sync", full)
+    monkeypatch.setattr("serving.durable_files.sync", full)
     with pytest.raises(StorageFull):
         await loaded.models.activate(loaded.ids["c"])
     assert await used(loaded) == "a"

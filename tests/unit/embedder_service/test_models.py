@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from embedder_service.bundle.reading import peek
 from embedder_service.errors import ModelNotFound
 from embedder_service.models import ModelFolder
+from model.bundle.reading import peek
 from tests.bundles import write_test_bundle
 
 

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import pytest
 
-from embedder_service import downloads, pulling
-from embedder_service.bundle.reading import CARD, open_bundle, peek
-from embedder_service.errors import DownloadFailed, DownloadWrong, RecipeNotFound, RecipeUnusable, StorageFull
+from embedder_service import pulling
+from embedder_service.errors import DownloadFailed, DownloadWrong, RecipeNotFound
 from embedder_service.models import ModelFolder
 from embedder_service.pulling import Progress, Pulls
 from embedder_service.recipes import RecipeFolder
+from model.bundle.reading import CARD, open_bundle, peek
+from model.errors import RecipeUnusable, StorageFull
+from model.files import downloads
 from tests.bundles import write_test_bundle, write_test_recipe
 from tests.file_server import FileServer, file_server
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from embedder_service.bundle.reading import peek
-from embedder_service.bundle.recipe_writing import write_recipe
-from embedder_service.errors import RecipeNotFound, RecipeUnusable
+from embedder_service.errors import RecipeNotFound
 from embedder_service.recipes import RecipeFolder
+from model.bundle.reading import peek
+from model.bundle.recipe_writing import write_recipe
+from model.errors import RecipeUnusable
 from tests.bundles import write_test_bundle, write_test_recipe
 
 URL = "https://models.invalid/head.keras"

@@ -7,48 +7,58 @@ import pytest
 
 from embedder_service import errors
 from embedder_service.statuses import ERRORS
+from model import errors as model_errors
 from serving.errors import ErrorStatus, from_status, is_expected, retry_delay_seconds, to_status
 
-GROUPS = {errors.BundleError, errors.ImageError, errors.PullError, errors.QueryError}
-EXAMPLES = [
-    errors.BundleDamaged("damaged"),
-    errors.BundleTooNew("new"),
+GROUPS = {
+    errors.PullError,
+    model_errors.BundleError,
+    model_errors.ImageError,
+    model_errors.QueryError,
+    model_errors.RecipeError,
+}
+EXAMPLES: list[Exception] = [
+    model_errors.BundleDamaged("damaged"),
+    model_errors.BundleTooNew("new"),
     errors.ModelNotFound("m"),
-    errors.StorageFull("models cannot be written."),
+    model_errors.StorageFull("models cannot be written."),
     errors.RecipeNotFound("r", ["mobilenet-v2"]),
-    errors.RecipeUnusable("no"),
+    model_errors.RecipeUnusable("no"),
     errors.DownloadFailed("f", "http://localhost", "it does not answer"),
     errors.DownloadWrong("f", "http://localhost", "it is longer"),
-    errors.PackageMissing("p", "1.0", ""),
-    errors.PackageFileWrong("f", "it is cut off"),
+    model_errors.PackageMissing("p", "1.0", ""),
+    model_errors.PackageFileWrong("f", "it is cut off"),
     errors.Overloaded(7),
-    errors.NotAnImage("no"),
-    errors.DamagedImage("cut"),
-    errors.ImageTooLarge("pixels", 2, 1),
-    errors.InvalidCrop("empty"),
-    errors.EmptyQuery(),
-    errors.UnknownWords({"dgo": ("dog",)}),
-    errors.CancelledTerms(),
-    errors.QueryTooLong("long"),
-    errors.InvalidWeight("dog", "is 0: leave the word out"),
+    model_errors.NotAnImage("no"),
+    model_errors.DamagedImage("cut"),
+    model_errors.ImageTooLarge("pixels", 2, 1),
+    model_errors.InvalidCrop("empty"),
+    model_errors.EmptyQuery(),
+    model_errors.UnknownWords({"dgo": ("dog",)}),
+    model_errors.CancelledTerms(),
+    model_errors.QueryTooLong("long"),
+    model_errors.InvalidWeight("dog", "is 0: leave the word out"),
 ]
 
 
-def subclasses(base: type[errors.EmbedderError]) -> Iterator[type[errors.EmbedderError]]:
+def subclasses(base: type[Exception]) -> Iterator[type[Exception]]:
     for cls in base.__subclasses__():
         yield cls
         yield from subclasses(cls)
 
 
-def test_every_error_is_drawn_in_the_tree_and_has_an_example_here() -> None:
-    tree = errors.__doc__ or ""
-    for cls in subclasses(errors.EmbedderError):
-        assert f" {cls.__name__} " in tree
-    assert {type(each) for each in EXAMPLES} == set(subclasses(errors.EmbedderError)) - GROUPS
+def test_every_error_is_drawn_in_its_tree_and_has_an_example_here() -> None:
+    known: set[type[Exception]] = set()
+    for module, base in ((errors, errors.EmbedderError), (model_errors, model_errors.ModelError)):
+        tree = module.__doc__ or ""
+        for cls in subclasses(base):
+            assert f" {cls.__name__} " in tree
+            known.add(cls)
+    assert {type(each) for each in EXAMPLES} == known - GROUPS
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_every_error_has_a_status_with_a_reason_and_its_own_sentence(error: errors.EmbedderError) -> None:
+def test_every_error_has_a_status_with_a_reason_and_its_own_sentence(error: Exception) -> None:
     assert is_expected(error, ERRORS)
     described = ERRORS[type(error)](error)
     assert isinstance(described, ErrorStatus)
@@ -66,5 +76,5 @@ def test_a_file_that_could_not_be_fetched_says_when_to_try_again_and_how_to_do_w
 
 def test_a_full_queue_says_when_to_come_again_and_unknown_words_what_was_meant() -> None:
     assert retry_delay_seconds(to_status(errors.Overloaded(7), ERRORS)) == 1.0
-    _, metadata = from_status(to_status(errors.UnknownWords({"dgo": ("dog",)}), ERRORS))
+    _, metadata = from_status(to_status(model_errors.UnknownWords({"dgo": ("dog",)}), ERRORS))
     assert metadata["suggestions"] == '{"dgo": ["dog"]}'

@@ -1,4 +1,4 @@
-"""An embedder and an index in memory, which keep the contracts of gateway/embedding.py and gateway/vector_index.py.
+"""An embedder and an index in memory, which keep the contracts of gateway/backends/embedding.py and vector_index.py.
 
 The embedder's space is made of colours: a word is a colour, an image is the mean of its pixels.
 """
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from gateway.embedding import (
+from gateway.backends.embedding import (
     Calibration,
     ImageEmbedding,
     ImageEmbeddings,
@@ -35,6 +35,17 @@ from gateway.embedding import (
     Word,
     Words,
 )
+from gateway.backends.filters import AnyOf, Condition, Equals, Exists, Filter, Range
+from gateway.backends.vector_index import (
+    MAX_ITEMS_A_CALL,
+    MAX_NEIGHBORS,
+    Attributes,
+    IndexInfo,
+    Item,
+    Neighbor,
+    NewIndex,
+    Position,
+)
 from gateway.errors import (
     IndexExists,
     IndexNotFound,
@@ -46,17 +57,6 @@ from gateway.errors import (
     Refusal,
     Refused,
     UnknownWords,
-)
-from gateway.filters import AnyOf, Condition, Equals, Exists, Filter, Range
-from gateway.vector_index import (
-    MAX_ITEMS_A_CALL,
-    MAX_NEIGHBORS,
-    Attributes,
-    IndexInfo,
-    Item,
-    Neighbor,
-    NewIndex,
-    Position,
 )
 
 COLORS: Mapping[str, tuple[int, int, int]] = {

@@ -11,10 +11,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from embedder_service.errors import RecipeUnusable
-from embedder_service.filled_backbone import fill, folded
-from embedder_service.package_weights import read_parameters
-from embedder_service.tflite_backbone import TfliteBackbone
+from model.errors import RecipeUnusable
+from model.networks.tflite_backbone import TfliteBackbone
+from model.packaged.filled_backbone import fill, folded
+from model.packaged.package_weights import read_parameters
 from tests.packaged_network import FEATURES, INPUT_SIZE, STAGES, install_package, parameters, tensor, write_parameters
 from trainer.backbones.backbone_template import make_template
 from trainer.backbones.efficientnet_lite import feature_map

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from embedder_service.bundle.manifest import Calibration, File, License, Logistic, Manifest
-from embedder_service.images import Resize
+from model.bundle.manifest import Calibration, File, License, Logistic, Manifest
+from model.images import Resize
 from trainer.errors import EvaluationImpossible
 from trainer.model_card import SECTIONS, card_text, read_report
 

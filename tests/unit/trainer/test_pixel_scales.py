@@ -9,7 +9,7 @@ import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from embedder_service.pixel_scale import PixelScale
+from model.networks.pixel_scale import PixelScale
 from tests.needs import SHARED_DATA, need
 from trainer.backbones.pixel_scales import pixel_scale_of
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from embedder_service.bundle.reading import CARD, peek
+from model.bundle.reading import CARD, peek
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = {"starter": ROOT / "starter" / "bundle", "mobilenet-v2": ROOT / "starter" / "recipes" / "mobilenet-v2"}

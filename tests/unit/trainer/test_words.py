@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder_service.errors import StorageFull
+from model.errors import StorageFull
 from trainer import words as words_module
 from trainer.errors import WordDimensionUnusable, WordVectorsMalformed
 from trainer.words import check_dimension, convert_words, read_word_space

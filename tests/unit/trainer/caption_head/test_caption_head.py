@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from embedder_service.bundle.reading import WordTable
+from model.bundle.reading import WordTable
 from trainer.caption_head.network import TrainedHead, move_classes
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
 from trainer.caption_head.settings import CaptionHeadSettings

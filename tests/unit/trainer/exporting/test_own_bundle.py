@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from embedder_service.bundle.reading import open_bundle
-from embedder_service.pixel_scale import PixelScale
+from model.bundle.reading import open_bundle
+from model.networks.pixel_scale import PixelScale
 from tests.own_bundle import CHANNELS, CLASSES, SIZE, done, make_own_bundle, run
 from trainer.errors import BundleUnsearchable
 from trainer.exporting.measured import Measured

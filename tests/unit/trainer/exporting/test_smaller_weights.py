@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from embedder_service.network import Network
+from model.networks.network import Network
 from trainer.errors import BackboneUnusable
 from trainer.exporting.smaller_weights import smaller_weights
 from trainer.exporting.weights import Weights

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from embedder_service.network import Network
+from model.networks.network import Network
 from trainer.cli import app
 from trainer.errors import BackboneUnusable, TrainingDiverged
 from trainer.fine_tuning.pictures import Pictures

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder_service.bundle.reading import WordTable
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.reading import WordTable
+from model.text.vocabulary import Vocabulary
 from trainer.labels.caption_words import NEITHER, RIGHT, WRONG, words_of_captions
 
 WORDS = (

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from embedder_service.bundle.reading import open_bundle
-from embedder_service.images import decode
+from model.bundle.reading import open_bundle
+from model.images import decode
 from trainer import recipes
 from trainer.cli import app
 from trainer.features.files import read_feature_set

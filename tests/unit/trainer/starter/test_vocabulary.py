@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedder_service.bundle.reading import WordTable
-from embedder_service.text.vocabulary import Vocabulary
+from model.bundle.reading import WordTable
+from model.text.vocabulary import Vocabulary
 from trainer.labels.class_words import ClassWords
 from trainer.starter.vocabulary import ENTRIES, WORDS, taggable, vocabulary
 from trainer.starter.wordnet import WordNet

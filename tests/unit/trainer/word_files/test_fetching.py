@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from model.files import downloads
 from tests.file_server import DEADLINE, FileServer, file_server
 from trainer.errors import WordFetchFailed, WordFileUnknown, WordFileWrong
-from trainer.word_files import resuming
 from trainer.word_files.fetching import Fetched, fetch
 from trainer.word_files.known_files import KNOWN, KnownFile, known_file
 
@@ -25,7 +25,7 @@ NAME = "backbone file.bin"
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resuming, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(downloads, "PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.fixture

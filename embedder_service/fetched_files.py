@@ -1,0 +1,77 @@
+"""Fetches a file of a recipe into a folder, from where an earlier try stopped (see `model.files.downloads`).
+
+What came so far lies in `<sha256>.part`. When all bytes are there their checksum is taken: what is wrong is removed and
+told, what is right is synced and renamed to `<sha256>`. It is then there as a whole and is not fetched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import structlog
+
+from embedder_service.errors import DownloadFailed, DownloadWrong
+from model.bundle.recipe import FetchedFile
+from model.errors import storage_errors
+from model.files.downloads import Download
+from model.files.file_sources import Broken, OtherFile, file_name, place_of
+from serving.durable_files import publish, sha256, sync
+
+__all__ = ["bytes_here", "download"]
+
+log = structlog.get_logger(__name__)
+Progress = Callable[[int], None]
+
+
+def bytes_here(file: FetchedFile, folder: Path) -> int:
+    """Returns how many bytes of a file are in the folder already."""
+    for path in (folder / file.sha256, _part(file, folder)):
+        if path.exists():
+            return min(path.stat().st_size, file.size)
+    return 0
+
+
+def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, stop: Event) -> Path:
+    """Returns the file in the folder, fetched from its URL or the mirror unless it is there already.
+
+    `progress` is told how many of its bytes are here. Once `stop` is set, the next piece is the last.
+
+    Raises:
+        DownloadFailed: it cannot be fetched now, or was stopped; what came is kept.
+        DownloadWrong: it is another file than the recipe names.
+        StorageFull: it cannot be written.
+    """
+    complete = folder / file.sha256
+    name, place = file_name(file.url), place_of(file.url, mirror)
+
+    def on_retry(error: Broken) -> None:
+        log.info("fetching again", place=place, error=str(error))
+
+    with storage_errors(folder):
+        if not complete.exists():
+            try:
+                fetched = Download(place, _part(file, folder), file.size, on_retry=on_retry)
+                fetched.run(lambda here, _: progress(min(here, file.size)), stop)
+                _finish(file, folder, complete)
+            except Broken as error:
+                raise DownloadFailed(name, place, str(error)) from error
+            except OtherFile as error:
+                raise DownloadWrong(name, place, str(error)) from error
+    progress(file.size)
+    return complete
+
+
+def _finish(file: FetchedFile, folder: Path, complete: Path) -> None:
+    part = _part(file, folder)
+    found = sha256(part)
+    if found != file.sha256:
+        part.unlink()
+        raise OtherFile(f"its SHA-256 is {found}, not {file.sha256}")
+    sync(part)
+    publish(part, complete)
+
+
+def _part(file: FetchedFile, folder: Path) -> Path:
+    return folder / f"{file.sha256}.part"

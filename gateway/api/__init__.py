@@ -1,0 +1,1 @@
+"""The gateway's three services as gRPC: servicers, messages and statuses."""

@@ -1,0 +1,141 @@
+"""GalleryService over the core."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc.aio
+from semsearch.v1 import gallery_service_pb2 as pb
+from semsearch.v1 import gallery_service_pb2_grpc as pb_grpc
+
+from gateway.api import translate
+from gateway.api.statuses import ERRORS
+from gateway.api.upload_stream import UploadStream
+from gateway.collections.gallery import Gallery
+from gateway.collections.image_collections import MAX_DISPLAY_NAME_CHARACTERS, ImageCollections
+from gateway.collections.images import require_image_id
+from gateway.collections.names import require_collection_id
+from gateway.ingest.ingest import ImageIngest
+from serving.errors import InvalidField
+from serving.page_tokens import PageTokens, page_size
+
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1_000
+MAX_DELETED_IDS = 1_000
+CHUNK_BYTES = 256 * 2**10
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class GalleryServicer(pb_grpc.GalleryServiceServicer):
+    """Translates, asks the core, translates back."""
+
+    def __init__(
+        self, gallery: Gallery, ingest: ImageIngest, collections: ImageCollections, tokens: PageTokens
+    ) -> None:
+        self._gallery = gallery
+        self._ingest = ingest
+        self._collections = collections
+        self._tokens = tokens
+
+    async def IndexImages(
+        self, request_iterator: AsyncIterator[pb.IndexImagesRequest], context: Context
+    ) -> AsyncIterator[pb.IndexImagesResponse]:
+        """Adds images and answers each once it is durable and searchable."""
+        uploads = UploadStream(request_iterator)
+        collection = await uploads.collection()
+        async with aclosing(self._ingest.run(collection, uploads)) as answers:
+            async for answer in answers:
+                yield pb.IndexImagesResponse(
+                    results=[translate.result_message(result, ERRORS) for result in answer.results],
+                    durable_sequence=answer.durable_sequence,
+                )
+        uploads.raise_fault()
+
+    async def GetImage(self, request: pb.GetImageRequest, context: Context) -> pb.GetImageResponse:
+        """Returns an image's description."""
+        collection = translate.collection_or_default(request.collection)
+        image = await self._gallery.get(collection, require_image_id(request.id, "id"))
+        return pb.GetImageResponse(image=translate.image_message(image))
+
+    async def ListImages(self, request: pb.ListImagesRequest, context: Context) -> pb.ListImagesResponse:
+        """Lists the images of a collection, oldest first."""
+        size = page_size(request.page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        token = self._tokens.decode(request.page_token, request) or ""
+        filter_ = translate.filter_from(request.filter) if request.HasField("filter") else None
+        collection = translate.collection_or_default(request.collection)
+        images, next_token = await self._gallery.list_page(collection, size, token, filter_)
+        return pb.ListImagesResponse(
+            images=[translate.image_message(image) for image in images],
+            next_page_token=self._tokens.encode(next_token, request) if next_token else "",
+        )
+
+    async def DeleteImages(self, request: pb.DeleteImagesRequest, context: Context) -> pb.DeleteImagesResponse:
+        """Deletes images; unknown ids are named in the response and are no error."""
+        if not 1 <= len(request.ids) <= MAX_DELETED_IDS:
+            raise InvalidField("ids", f"send 1 to {MAX_DELETED_IDS:,} ids; there were {len(request.ids):,}.")
+        ids = [require_image_id(image_id, f"ids[{number}]") for number, image_id in enumerate(request.ids)]
+        deleted, unknown = await self._gallery.delete(translate.collection_or_default(request.collection), ids)
+        return pb.DeleteImagesResponse(deleted_count=deleted, unknown_ids=unknown)
+
+    async def UpdateImage(self, request: pb.UpdateImageRequest, context: Context) -> pb.UpdateImageResponse:
+        """Changes an image's attributes."""
+        image = await self._gallery.update(
+            translate.collection_or_default(request.image.collection, "image.collection"),
+            require_image_id(request.image.id, "image.id"),
+            translate.attributes_from(request.image.attributes, "image.attributes"),
+            translate.attributes_change(request.update_mask),
+        )
+        return pb.UpdateImageResponse(image=translate.image_message(image))
+
+    async def DownloadImage(
+        self, request: pb.DownloadImageRequest, context: Context
+    ) -> AsyncIterator[pb.DownloadImageResponse]:
+        """Sends an image's bytes, in chunks."""
+        download = await self._gallery.download(
+            translate.collection_or_default(request.collection),
+            require_image_id(request.id, "id"),
+            translate.rendition(request.rendition),
+        )
+        content = download.content
+        yield pb.DownloadImageResponse(
+            media_type=download.media_type, size_bytes=len(content), chunk=content[:CHUNK_BYTES]
+        )
+        for start in range(CHUNK_BYTES, len(content), CHUNK_BYTES):
+            yield pb.DownloadImageResponse(chunk=content[start : start + CHUNK_BYTES])
+
+    async def CreateCollection(
+        self, request: pb.CreateCollectionRequest, context: Context
+    ) -> pb.CreateCollectionResponse:
+        """Creates a collection."""
+        if len(request.display_name) > MAX_DISPLAY_NAME_CHARACTERS:
+            raise InvalidField("display_name", f"has at most {MAX_DISPLAY_NAME_CHARACTERS} characters.")
+        collection = await self._collections.create(
+            require_collection_id(request.collection_id, "collection_id"), request.display_name
+        )
+        return pb.CreateCollectionResponse(collection=translate.collection_message(collection))
+
+    async def GetCollection(self, request: pb.GetCollectionRequest, context: Context) -> pb.GetCollectionResponse:
+        """Returns a collection's description."""
+        collection = await self._collections.get(require_collection_id(request.collection_id, "collection_id"))
+        return pb.GetCollectionResponse(collection=translate.collection_message(collection))
+
+    async def ListCollections(self, request: pb.ListCollectionsRequest, context: Context) -> pb.ListCollectionsResponse:
+        """Lists the collections by id."""
+        size = page_size(request.page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        after = self._tokens.decode(request.page_token, request) or ""
+        collections = [each for each in await self._collections.list_all() if each.id > after]
+        more = len(collections) > size
+        return pb.ListCollectionsResponse(
+            collections=[translate.collection_message(each) for each in collections[:size]],
+            next_page_token=self._tokens.encode(collections[size - 1].id, request) if more else "",
+        )
+
+    async def DeleteCollection(
+        self, request: pb.DeleteCollectionRequest, context: Context
+    ) -> pb.DeleteCollectionResponse:
+        """Deletes a collection with all its images; the default one is emptied and stays."""
+        deleted = await self._collections.delete(require_collection_id(request.collection_id, "collection_id"))
+        return pb.DeleteCollectionResponse(deleted_image_count=deleted)

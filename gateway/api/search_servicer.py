@@ -1,0 +1,118 @@
+"""SearchService over the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc.aio
+from google.protobuf.message import Message
+from semsearch.v1 import search_service_pb2 as pb
+from semsearch.v1 import search_service_pb2_grpc as pb_grpc
+
+from gateway.api import translate
+from gateway.backends.embedding import TextQuery
+from gateway.search.cursors import Cursor
+from gateway.search.search import Page, Scope, Search
+from gateway.search.tagging import Tagging
+from serving.errors import InvalidField, InvalidPageToken
+from serving.page_tokens import PageTokens, page_size
+
+DEFAULT_PAGE_SIZE = 20
+MAX_PAGE_SIZE = 1_000
+DEFAULT_TAGS = 10
+MAX_TAGS = 100
+MAX_LABELS = 1_000
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class SearchServicer(pb_grpc.SearchServiceServicer):
+    """Translates, asks the core, translates back."""
+
+    def __init__(self, search: Search, tagging: Tagging, tokens: PageTokens) -> None:
+        self._search = search
+        self._tagging = tagging
+        self._tokens = tokens
+
+    async def SearchByText(self, request: pb.SearchByTextRequest, context: Context) -> pb.SearchByTextResponse:
+        """Finds the images nearest to words."""
+        query, field = translate.text_query(request.query, request.terms)
+        page = self._page(request, request.page_size, request.page_token)
+        found = await self._search.by_text(query, field, _scope(request), page)
+        return pb.SearchByTextResponse(
+            matches=[translate.match_message(match) for match in found.matches],
+            next_page_token=self._next(found.next, request),
+            unknown_words=translate.unknown_messages(found.unknown_words),
+            understood=translate.understood_messages(found.understood),
+        )
+
+    async def SearchByImage(self, request: pb.SearchByImageRequest, context: Context) -> pb.SearchByImageResponse:
+        """Finds the images nearest to an image, to a part of it, or to an image and words together."""
+        source = translate.image_source(request)
+        terms = translate.query_terms(request.terms)
+        page = self._page(request, request.page_size, request.page_token)
+        found = await self._search.by_image(source, terms, _scope(request), page)
+        return pb.SearchByImageResponse(
+            matches=[translate.match_message(match) for match in found.matches],
+            next_page_token=self._next(found.next, request),
+            unknown_words=translate.unknown_messages(found.unknown_words),
+            understood=translate.understood_messages(found.understood),
+        )
+
+    async def TagImage(self, request: pb.TagImageRequest, context: Context) -> pb.TagImageResponse:
+        """Names what an image shows."""
+        source = translate.image_source(request)
+        collection = translate.collection_or_default(request.collection)
+        max_tags = _max_tags(request.max_tags)
+        relevance = translate.min_relevance(request)
+        if len(request.labels) > MAX_LABELS:
+            raise InvalidField("labels", f"at most {MAX_LABELS:,} are taken; there were {len(request.labels):,}.")
+        if request.labels:
+            found = await self._tagging.choose(source, collection, request.labels, max_tags, relevance or 0.0)
+        else:
+            found = await self._tagging.tag(source, collection, max_tags, relevance)
+        return pb.TagImageResponse(
+            tags=[
+                pb.Tag(word=tag.word, distance=tag.distance, similarity=tag.similarity, relevance=tag.relevance)
+                for tag in found.tags
+            ],
+            unknown_words=translate.unknown_messages(found.unknown_words),
+        )
+
+    async def SimilarWords(self, request: pb.SimilarWordsRequest, context: Context) -> pb.SimilarWordsResponse:
+        """Finds the words nearest to words."""
+        page = self._page(request, request.page_size, request.page_token)
+        found = await self._search.similar_words(TextQuery(raw=request.query), "query", page)
+        return pb.SimilarWordsResponse(
+            words=[
+                pb.WordMatch(word=each.word, distance=each.distance, similarity=each.similarity) for each in found.words
+            ],
+            next_page_token=self._next(found.next, request),
+            unknown_words=translate.unknown_messages(found.unknown_words),
+            understood=translate.understood_messages(found.understood),
+        )
+
+    def _page(self, request: Message, requested: int, token: str) -> Page:
+        size = page_size(requested, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        cursor = self._tokens.decode(token, request)
+        try:
+            return Page(size, None if cursor is None else Cursor.from_text(cursor))
+        except ValueError as error:  # a token of another kind of list, or of an earlier version
+            raise InvalidPageToken from error
+
+    def _next(self, cursor: Cursor | None, request: Message) -> str:
+        return "" if cursor is None else self._tokens.encode(cursor.to_text(), request)
+
+
+def _scope(request: pb.SearchByTextRequest | pb.SearchByImageRequest) -> Scope:
+    return Scope(
+        translate.collection_or_default(request.collection),
+        translate.filter_from(request.filter) if request.HasField("filter") else None,
+        translate.min_relevance(request),
+    )
+
+
+def _max_tags(requested: int) -> int:
+    if requested < 0:
+        raise InvalidField("max_tags", f"must not be negative; it was {requested}. 0 means {DEFAULT_TAGS}.")
+    return min(requested or DEFAULT_TAGS, MAX_TAGS)

@@ -1,0 +1,246 @@
+"""Public messages ↔ the core's types, with the checks that need nothing but the message.
+
+What is wrong raises `InvalidField`, `InvalidId` or `InvalidFilter`, which name the caller's field.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from google.protobuf import field_mask_pb2, struct_pb2, timestamp_pb2
+from semsearch.v1 import gallery_service_pb2, image_pb2, model_service_pb2, query_pb2, search_service_pb2
+
+from gateway.backends.embedding import Crop, Model, PullProgress, Term, TextQuery, UnderstoodTerm, UnknownWord
+from gateway.backends.filters import AnyOf, Condition, Equals, Exists, Filter, Range
+from gateway.backends.structs import to_json, to_struct, value_to_json
+from gateway.backends.vector_index import Attributes
+from gateway.collections.blobs import Rendition
+from gateway.collections.gallery import AttributesChange
+from gateway.collections.image_collections import Collection
+from gateway.collections.images import StoredImage, require_image_id
+from gateway.collections.names import DEFAULT_COLLECTION, require_collection_id
+from gateway.errors import InvalidFilter
+from gateway.ingest.results import UploadResult
+from gateway.search.query_vectors import ImageSource
+from gateway.search.search import ImageMatch
+from gateway.switching.switch_run import SwitchProgress
+from serving.errors import ErrorTable, InvalidField, to_status
+
+MAX_TERMS = 100
+MAX_ATTRIBUTES_BYTES = 64 * 2**10
+
+
+def collection_or_default(collection: str, field: str = "collection") -> str:
+    """Returns a collection's id; empty means the default one."""
+    return require_collection_id(collection, field) if collection else DEFAULT_COLLECTION
+
+
+def text_query(raw: str, terms: Sequence[query_pb2.Term]) -> tuple[TextQuery, str]:
+    """Returns a query and the name of the field that it came in; a query of no words is the embedder's to refuse."""
+    if raw and terms:
+        raise InvalidField("query", "send either `query` or `terms`, not both.")
+    if terms:
+        return TextQuery(terms=query_terms(terms)), "terms"
+    return TextQuery(raw=raw), "query"
+
+
+def query_terms(terms: Sequence[query_pb2.Term]) -> tuple[Term, ...]:
+    """Returns terms; an absent weight is 1."""
+    if len(terms) > MAX_TERMS:
+        raise InvalidField("terms", f"at most {MAX_TERMS} terms are taken; there were {len(terms):,}.")
+    for number, term in enumerate(terms):
+        if term.HasField("weight") and not (math.isfinite(term.weight) and term.weight):
+            raise InvalidField(f"terms[{number}].weight", f"must be a number other than 0; it was {term.weight}.")
+    return tuple(Term(term.text, term.weight if term.HasField("weight") else 1.0) for term in terms)
+
+
+def image_source(
+    request: search_service_pb2.SearchByImageRequest | search_service_pb2.TagImageRequest,
+) -> ImageSource:
+    """Returns the image that a request is about."""
+    crop = None
+    if request.HasField("crop"):
+        crop = Crop(request.crop.left, request.crop.top, request.crop.right, request.crop.bottom)
+    source = request.WhichOneof("source")
+    if source is None:
+        raise InvalidField("content", "send the image's bytes as `content`, or the id of a stored image as `image_id`.")
+    if source == "image_id":
+        return ImageSource(image_id=require_image_id(request.image_id, "image_id"), crop=crop)
+    return ImageSource(content=request.content, crop=crop)
+
+
+def min_relevance(
+    request: search_service_pb2.SearchByTextRequest
+    | search_service_pb2.SearchByImageRequest
+    | search_service_pb2.TagImageRequest,
+) -> float | None:
+    """Returns the relevance that is asked for; None where it is absent."""
+    if not request.HasField("min_relevance"):
+        return None
+    if not 0.0 <= request.min_relevance <= 1.0:
+        raise InvalidField("min_relevance", f"must be between 0 and 1; it was {request.min_relevance}.")
+    return request.min_relevance
+
+
+def attributes_from(struct: struct_pb2.Struct, field: str) -> Attributes:
+    """Returns a caller's attributes."""
+    if (size := struct.ByteSize()) > MAX_ATTRIBUTES_BYTES:
+        raise InvalidField(field, f"at most {MAX_ATTRIBUTES_BYTES:,} bytes of attributes are kept; these are {size:,}.")
+    try:
+        return to_json(struct)
+    except ValueError as error:
+        raise InvalidField(field, f"{error}.") from error
+
+
+def attributes_change(mask: field_mask_pb2.FieldMask) -> AttributesChange:
+    """Returns which attributes to change."""
+    paths = []
+    for path in mask.paths:
+        group, *names = path.split(".")
+        if group != "attributes" or not all(names):
+            raise InvalidField(
+                "update_mask", f'only "attributes" and "attributes.<name>" can be changed; {path[:60]!r} was asked for.'
+            )
+        if not names:
+            return AttributesChange()
+        paths.append(tuple(names))
+    return AttributesChange(tuple(paths))
+
+
+def rendition(value: gallery_service_pb2.Rendition.ValueType) -> Rendition:
+    """Returns a rendition; unspecified means the original."""
+    if value == gallery_service_pb2.RENDITION_THUMBNAIL:
+        return Rendition.THUMBNAIL
+    if value in (gallery_service_pb2.RENDITION_UNSPECIFIED, gallery_service_pb2.RENDITION_ORIGINAL):
+        return Rendition.ORIGINAL
+    raise InvalidField("rendition", f"there is no rendition {value}.")
+
+
+def filter_from(message: query_pb2.Filter, field: str = "filter") -> Filter:
+    """Returns a filter."""
+
+    def conditions(name: str, messages: Iterable[query_pb2.Condition]) -> tuple[Condition, ...]:
+        return tuple(_condition(each, f"{field}.{name}[{number}]") for number, each in enumerate(messages))
+
+    return Filter(
+        conditions("must", message.must),
+        conditions("should", message.should),
+        conditions("must_not", message.must_not),
+    )
+
+
+def _condition(message: query_pb2.Condition, field: str) -> Condition:
+    test = message.WhichOneof("test")
+    if test is None:
+        raise InvalidFilter(field, "the condition has no test: send equals, any_of, range, exists or nested.")
+    if (test == "nested") != (not message.field):
+        raise InvalidFilter(f"{field}.field", "must name an attribute, except where the condition is `nested`.")
+    try:
+        if test == "nested":
+            return Condition("", filter_from(message.nested, f"{field}.nested"))
+        if test == "equals":
+            return Condition(message.field, Equals(value_to_json(message.equals)))
+        if test == "any_of":
+            return Condition(message.field, AnyOf(tuple(value_to_json(each) for each in message.any_of.values)))
+    except ValueError as error:
+        raise InvalidFilter(f"{field}.{test}", f"{error}.") from error
+    if test == "exists":
+        return Condition(message.field, Exists(message.exists))
+    bounds = {name: getattr(message.range, name) for name in ("gt", "gte", "lt", "lte") if message.range.HasField(name)}
+    return Condition(message.field, Range(**bounds))
+
+
+def image_message(image: StoredImage) -> image_pb2.Image:
+    """Returns the message of an image."""
+    created = timestamp_pb2.Timestamp()
+    created.FromDatetime(image.create_time)
+    return image_pb2.Image(
+        id=image.id,
+        collection=image.collection,
+        attributes=to_struct(image.attributes),
+        sha256=image.sha256,
+        media_type=image.media_type,
+        size_bytes=image.size_bytes,
+        width=image.width,
+        height=image.height,
+        create_time=created,
+    )
+
+
+def match_message(match: ImageMatch) -> search_service_pb2.ImageMatch:
+    """Returns the message of a match."""
+    return search_service_pb2.ImageMatch(
+        image=image_message(match.image),
+        distance=match.distance,
+        similarity=match.similarity,
+        relevance=match.relevance,
+    )
+
+
+def unknown_messages(words: Iterable[UnknownWord]) -> list[query_pb2.UnknownWord]:
+    """Returns the messages of words that were not understood."""
+    return [query_pb2.UnknownWord(word=each.word, suggestions=each.suggestions) for each in words]
+
+
+def understood_messages(terms: Iterable[UnderstoodTerm]) -> list[query_pb2.UnderstoodTerm]:
+    """Return the messages of what a query was understood as."""
+    return [query_pb2.UnderstoodTerm(text=each.text, words=each.words, weight=each.weight) for each in terms]
+
+
+def collection_message(collection: Collection) -> image_pb2.Collection:
+    """Returns the message of a collection."""
+    created = timestamp_pb2.Timestamp()
+    created.FromDatetime(collection.create_time)
+    return image_pb2.Collection(
+        id=collection.id,
+        display_name=collection.display_name,
+        image_count=collection.image_count,
+        model_id=collection.model_id,
+        create_time=created,
+    )
+
+
+def model_message(model: Model) -> model_service_pb2.Model:
+    """Returns the message of a model."""
+    return model_service_pb2.Model(
+        id=model.id,
+        display_name=model.display_name,
+        dimension=model.dimension,
+        input_size=model.input_size,
+        word_count=model.word_count,
+        active=model.active,
+        default_min_relevance=model.calibration.default_min_relevance,
+        metrics=model.metrics,
+    )
+
+
+def pull_message(progress: PullProgress) -> model_service_pb2.PullModelResponse:
+    """Returns the message of how far a pull is."""
+    return model_service_pb2.PullModelResponse(
+        bytes_done=progress.bytes_done,
+        bytes_total=progress.bytes_total,
+        model=model_message(progress.model) if progress.model else None,
+    )
+
+
+def switch_message(progress: SwitchProgress) -> model_service_pb2.ActivateModelResponse:
+    """Returns the message of how far a switch is."""
+    return model_service_pb2.ActivateModelResponse(
+        images_done=progress.images_done,
+        images_total=progress.images_total,
+        images_failed=progress.images_failed,
+        words_done=progress.words_done,
+        words_total=progress.words_total,
+        model=model_message(progress.model) if progress.model else None,
+    )
+
+
+def result_message(result: UploadResult, errors: ErrorTable) -> gallery_service_pb2.IndexImagesResult:
+    """Returns the message of what became of an upload."""
+    message = gallery_service_pb2.IndexImagesResult(
+        sequence=result.sequence, id=result.id, duplicate_of=result.duplicate_of
+    )
+    if result.error is not None:
+        message.status.CopyFrom(to_status(result.error, errors))
+    return message

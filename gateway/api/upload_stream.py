@@ -1,0 +1,72 @@
+"""Reads the request stream of IndexImages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from semsearch.v1 import gallery_service_pb2 as pb
+
+from gateway.api import translate
+from gateway.errors import StreamConfigError
+from gateway.ingest.plan import Upload
+from serving.errors import InvalidField
+
+
+class UploadStream:
+    """The configuration of a stream, then its uploads.
+
+    A message that breaks the rules of the stream ends the iteration, so that what came before is still finished;
+    `raise_fault` then says what was wrong.
+    """
+
+    def __init__(self, requests: AsyncIterator[pb.IndexImagesRequest]) -> None:
+        self._requests = requests
+        self._fault: StreamConfigError | InvalidField | None = None
+
+    async def collection(self) -> str:
+        """Reads the first message and returns the collection that it names.
+
+        Raises:
+            StreamConfigError: it is missing, or carries something else.
+        """
+        async for request in self._requests:
+            if request.WhichOneof("payload") != "config":
+                break
+            return translate.collection_or_default(request.config.collection, "config.collection")
+        raise StreamConfigError("The first message of the stream must carry `config`; the images come after it.")
+
+    async def __aiter__(self) -> AsyncIterator[Upload]:
+        """Yields the uploads; an image whose own fields are wrong is one with an error."""
+        last: int | None = None
+        async for request in self._requests:
+            payload = request.WhichOneof("payload")
+            if payload == "config":
+                self._fault = StreamConfigError("Only the first message of the stream may carry `config`.")
+                return
+            if payload is None:
+                self._fault = InvalidField("image", "a message of the stream carries nothing.")
+                return
+            sequence = request.image.sequence
+            if last is not None and sequence <= last:
+                self._fault = InvalidField(
+                    "image.sequence", f"must rise from message to message; {sequence} came after {last}."
+                )
+                return
+            last = sequence
+            yield _upload(request.image)
+
+    def raise_fault(self) -> None:
+        """Raises what ended the iteration too early, if anything did."""
+        if self._fault is not None:
+            raise self._fault
+
+
+def _upload(image: pb.ImageUpload) -> Upload:
+    attributes = None
+    error = None
+    if image.HasField("attributes"):
+        try:
+            attributes = translate.attributes_from(image.attributes, "image.attributes")
+        except InvalidField as invalid:
+            error = invalid
+    return Upload(image.sequence, image.content, image.id, attributes, error=error)

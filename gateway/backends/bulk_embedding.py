@@ -1,0 +1,41 @@
+"""Embeds images that may wait: where the embedder is full, it is asked again after the time that it names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
+from gateway.errors import Overloaded, Refused
+
+Result = ImageEmbedding | Refused
+
+
+async def embed_patiently(
+    embedder: Embedder, images: Sequence[ImageInput], model_id: str, patience_seconds: float
+) -> list[Result]:
+    """Returns one result for each image, in order; what is still `Overloaded` when the patience ends stays so.
+
+    Raises:
+        DependencyUnavailable, Refused, TimeoutError: the whole call failed, for another reason than a full queue.
+    """
+    clock = asyncio.get_running_loop().time
+    give_up = clock() + patience_seconds
+    results: dict[int, Result] = {}
+    waiting = list(range(len(images)))
+    while waiting:
+        try:
+            answer: Sequence[Result] = (
+                await embedder.embed_images([images[place] for place in waiting], model_id)
+            ).results
+        except Overloaded as error:
+            answer = [error] * len(waiting)
+        results.update(zip(waiting, answer, strict=True))
+        refused = {place: result for place, result in results.items() if isinstance(result, Overloaded)}
+        delay = max((error.refusal.retry_after_seconds or 1.0 for error in refused.values()), default=0.0)
+        waiting = list(refused)
+        if clock() + delay > give_up:
+            break
+        if waiting:
+            await asyncio.sleep(delay)
+    return [results[place] for place in range(len(images))]

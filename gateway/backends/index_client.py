@@ -1,0 +1,214 @@
+"""The `VectorIndex` behind IndexService."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC
+from typing import Any, cast
+
+import grpc.aio
+import numpy as np
+from google.protobuf import field_mask_pb2
+from semsearch.index.v1 import index_service_pb2 as pb
+from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
+
+from gateway.backends.embedding import Vector
+from gateway.backends.filter_messages import filter_to_message
+from gateway.backends.filters import Filter
+from gateway.backends.rpc_errors import calls_to
+from gateway.backends.structs import to_json, to_struct
+from gateway.backends.vector_index import Engine, IndexInfo, Item, Neighbor, NewIndex, Position
+
+_SERVICE = "index"
+_ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine.HNSW: pb.ENGINE_HNSW}
+_LIST_PAGE = 1_000
+# A large vocabulary, at the pace at which the index writes it.
+_LOAD_SECONDS = 1_800.0
+# The index's canonical text.
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+# Segments of a million items take minutes.
+_OPTIMIZE_SECONDS = 3_600.0
+
+
+class IndexClient:
+    """Implements `gateway.backends.vector_index.VectorIndex`."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: pb_grpc.IndexServiceAsyncStub = pb_grpc.IndexServiceStub(channel)
+
+    async def create(self, index: NewIndex) -> IndexInfo:
+        """Creates an index; raises `IndexExists`."""
+        message = pb.Index(
+            name=index.name,
+            dimension=index.dimension,
+            model_id=index.model_id,
+            engine=_ENGINES[index.engine],
+            indexed_attributes=index.indexed_attributes,
+            labels=index.labels,
+        )
+        with calls_to(_SERVICE):
+            return _info((await self._stub.CreateIndex(pb.CreateIndexRequest(index=message))).index)
+
+    async def get(self, name: str) -> IndexInfo:
+        """Describes an index."""
+        with calls_to(_SERVICE):
+            return _info((await self._stub.GetIndex(pb.GetIndexRequest(name=name))).index)
+
+    async def list_all(self) -> Sequence[IndexInfo]:
+        """Returns all indexes, by name."""
+        found: list[IndexInfo] = []
+        token = ""
+        while True:
+            request = pb.ListIndexesRequest(page_size=_LIST_PAGE, page_token=token)
+            with calls_to(_SERVICE):
+                response = await self._stub.ListIndexes(request)
+            found += [_info(index) for index in response.indexes]
+            token = response.next_page_token
+            if not token:
+                return found
+
+    async def delete(self, name: str) -> int:
+        """Deletes an index by its name (no alias) and returns how many items it had."""
+        with calls_to(_SERVICE):
+            return (await self._stub.DeleteIndex(pb.DeleteIndexRequest(name=name))).deleted_item_count
+
+    async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
+        """Adds or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
+        request = pb.UpsertItemsRequest(index=name, model_id=model_id, items=[_item_message(item) for item in items])
+        with calls_to(_SERVICE):
+            await self._stub.UpsertItems(iter([request]))
+
+    async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
+        """Adds or replaces batches of items with vectors; see `VectorIndex.load`."""
+        call = None
+        try:
+            with calls_to(_SERVICE):
+                async for items in batches:
+                    call = call or self._stub.UpsertItems(timeout=_LOAD_SECONDS)
+                    # On a thread, so that searches do not wait for it.
+                    await call.write(await asyncio.to_thread(_load_message, name, model_id, items))
+                if call is not None:
+                    await call.done_writing()
+                    await call
+        except asyncio.InvalidStateError:  # the index has ended the call, and its answer says why
+            with calls_to(_SERVICE):
+                await cast("grpc.aio.StreamUnaryCall[Any, Any]", call)
+        finally:
+            if call is not None:
+                call.cancel()
+
+    async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
+        """Deletes items and returns the ids that there were none of."""
+        with calls_to(_SERVICE):
+            return list((await self._stub.DeleteItems(pb.DeleteItemsRequest(index=name, ids=ids))).unknown_ids)
+
+    async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
+        """Returns those items that exist, in the order of `ids`."""
+        request = pb.GetItemsRequest(index=name, ids=ids, include_vectors=vectors)
+        with calls_to(_SERVICE):
+            response = await self._stub.GetItems(request)
+        return [_item(item) for item in response.items]
+
+    async def list_items(
+        self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
+    ) -> tuple[Sequence[Item], str]:
+        """Returns a page of items, oldest first, and the token of the next page or ""."""
+        request = pb.ListItemsRequest(
+            index=name, page_size=page_size, page_token=page_token, filter=filter_to_message(filter_)
+        )
+        with calls_to(_SERVICE):
+            response = await self._stub.ListItems(request)
+        return [_item(item) for item in response.items], response.next_page_token
+
+    async def search(
+        self,
+        name: str,
+        vector: Vector,
+        k: int,
+        model_id: str,
+        *,
+        filter_: Filter | None = None,
+        attributes: bool = True,
+        vectors: bool = False,
+        after: Position | None = None,
+    ) -> Sequence[Neighbor]:
+        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; see `VectorIndex.search`."""
+        request = pb.SearchRequest(
+            index=name,
+            # From a list of Python floats a repeated field is filled four times as fast as from an array.
+            queries=[pb.SearchQuery(vector=pb.QueryVector(values=vector.tolist()), after=_after(after))],
+            k=k,
+            model_id=model_id,
+            filter=filter_to_message(filter_),
+            attributes_mask=None if attributes else field_mask_pb2.FieldMask(paths=["-"]),
+            index_uid=after.index_uid if after else "",
+            include_vectors=vectors,
+        )
+        with calls_to(_SERVICE):
+            response = await self._stub.Search(request)
+        result, first = response.results[0], 1 + (after.rank if after else 0)
+        rows = (
+            np.frombuffer(result.vectors, "<f4").reshape(-1, len(vector)) if vectors else [None] * len(result.neighbors)
+        )
+        return [
+            Neighbor(
+                each.id, to_json(each.attributes), Position(response.index_uid, each.distance, each.row, rank), row
+            )
+            for rank, (each, row) in enumerate(zip(result.neighbors, rows, strict=True), first)
+        ]
+
+    async def optimize(self, name: str) -> None:
+        """Folds all rows into segments; takes as long as it takes."""
+        with calls_to(_SERVICE):
+            async for _ in self._stub.OptimizeIndex(pb.OptimizeIndexRequest(name=name), timeout=_OPTIMIZE_SECONDS):
+                pass
+
+    async def set_alias(self, alias: str, name: str) -> str:
+        """Lets an alias name an index and returns the index it named before, or ""."""
+        with calls_to(_SERVICE):
+            return (await self._stub.SetAlias(pb.SetAliasRequest(alias=alias, index=name))).previous_index
+
+    async def delete_alias(self, alias: str) -> str:
+        """Removes an alias and returns the index it named."""
+        with calls_to(_SERVICE):
+            return (await self._stub.DeleteAlias(pb.DeleteAliasRequest(alias=alias))).previous_index
+
+
+def _after(position: Position | None) -> pb.Position | None:
+    if position is None:
+        return None
+    return pb.Position(distance=position.distance, row=position.row, rank=position.rank)
+
+
+def _info(index: pb.Index) -> IndexInfo:
+    return IndexInfo(
+        name=index.name,
+        model_id=index.model_id,
+        labels=dict(index.labels),
+        aliases=tuple(index.aliases),
+        item_count=index.item_count,
+        create_time=index.create_time.ToDatetime(UTC),
+    )
+
+
+def _item_message(item: Item) -> pb.Item:
+    vector = [] if item.vector is None else item.vector.tolist()
+    return pb.Item(id=item.id, vector=vector, attributes=to_struct(item.attributes))
+
+
+def _load_message(name: str, model_id: str, items: Sequence[Item]) -> pb.UpsertItemsRequest:
+    vectors = np.stack([item.vector for item in items if item.vector is not None])
+    return pb.UpsertItemsRequest(
+        index=name,
+        model_id=model_id,
+        items=[pb.Item(id=item.id, attributes_json=_JSON.encode(item.attributes)) for item in items],
+        vectors=vectors.astype("<f4").tobytes(),
+        bulk=True,
+    )
+
+
+def _item(item: pb.Item) -> Item:
+    vector = np.array(item.vector, dtype=np.float32) if item.vector else None
+    return Item(item.id, to_json(item.attributes), vector)

@@ -1,0 +1,1 @@
+"""Collections and their images: where they are kept, and what becomes of them."""

@@ -1,0 +1,178 @@
+"""The images' bytes, addressed by the SHA-256 of the original.
+
+    <root>/<first 2 hex>/<other 62 hex>/original
+                                        thumbnail-<first 16 hex of its own SHA-256>.webp
+    <root>/released/<64 hex>            an item that named the image was deleted: perhaps none is left
+
+Invariants:
+1. A file that bears its final name is whole and on disk: it is written under a temporary name, fsynced, renamed
+   (the commit point), and its folder is fsynced, before `put` returns.
+2. Content never changes under a name, so that writing the same image twice is harmless, from any number of processes.
+3. What `read` returns has been held against its checksum; the caller never gets damaged bytes.
+4. Only a released image is ever removed, and `remove` spares one that was put again since the cutoff: whoever puts an
+   image has that long to store an item that names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from gateway.errors import BlobMissing, StorageFull
+from serving.durable_files import sync, write_file
+
+_CHECKSUM_DIGITS = 16
+_RELEASED = "released"
+_CANNOT_WRITE = "the data folder cannot be written"
+
+
+class Rendition(enum.Enum):
+    """A form in which an image is kept."""
+
+    ORIGINAL = "original"
+    THUMBNAIL = "thumbnail"
+
+
+class BlobStore(Protocol):
+    """Keeps originals and thumbnails."""
+
+    async def put(self, sha256: str, original: bytes, thumbnail: bytes) -> None:
+        """Stores an image durably; raises `StorageFull`."""
+
+    async def holds(self, sha256: str, size: int) -> bool:
+        """Tells whether the original is there with that many bytes."""
+
+    async def read(self, sha256: str, rendition: Rendition) -> bytes:
+        """Returns the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
+
+    async def release(self, sha256s: Sequence[str]) -> None:
+        """Notes that items that name these images are about to go; raises `StorageFull`."""
+
+    async def released_before(self, cutoff: float) -> list[str]:
+        """Returns the images that were released before a time (seconds since the epoch)."""
+
+    async def retain(self, sha256: str) -> None:
+        """Takes the note back: an item still names the image."""
+
+    async def remove(self, sha256: str, cutoff: float) -> None:
+        """Removes a released image, unless it was put again since the cutoff, and the note."""
+
+
+class FolderBlobStore:
+    """A `BlobStore` in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        # `put` of an image that is there only renews its time; between that and `remove`'s look at the time nothing
+        # may come.
+        self._lock = asyncio.Lock()
+
+    async def put(self, sha256: str, original: bytes, thumbnail: bytes) -> None:
+        """Stores an image durably; raises `StorageFull`."""
+        digest = hashlib.sha256(thumbnail).hexdigest()[:_CHECKSUM_DIGITS]
+        folder = self._folder(sha256)
+        async with self._lock:
+            try:
+                await asyncio.to_thread(_put, folder, {"original": original, f"thumbnail-{digest}.webp": thumbnail})
+            except OSError as error:
+                raise StorageFull(error.strerror or _CANNOT_WRITE) from error
+
+    async def holds(self, sha256: str, size: int) -> bool:
+        """Tells whether the original is there with that many bytes."""
+        return await asyncio.to_thread(_has, self._folder(sha256) / "original", size)
+
+    async def read(self, sha256: str, rendition: Rendition) -> bytes:
+        """Returns the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
+        return await asyncio.to_thread(_read, self._folder(sha256), sha256, rendition)
+
+    async def release(self, sha256s: Sequence[str]) -> None:
+        """Notes that items that name these images are about to go; raises `StorageFull`."""
+        try:
+            await asyncio.to_thread(_touch, self._root / _RELEASED, sha256s)
+        except OSError as error:
+            raise StorageFull(error.strerror or _CANNOT_WRITE) from error
+
+    async def released_before(self, cutoff: float) -> list[str]:
+        """Returns the images that were released before a time (seconds since the epoch)."""
+        return await asyncio.to_thread(_older, self._root / _RELEASED, cutoff)
+
+    async def retain(self, sha256: str) -> None:
+        """Takes the note back: an item still names the image."""
+        (self._root / _RELEASED / sha256).unlink(missing_ok=True)
+
+    async def remove(self, sha256: str, cutoff: float) -> None:
+        """Removes a released image, unless it was put again since the cutoff, and the note."""
+        async with self._lock:
+            await asyncio.to_thread(_remove, self._folder(sha256), cutoff)
+        await self.retain(sha256)
+
+    def _folder(self, sha256: str) -> Path:
+        return self._root / sha256[:2] / sha256[2:]
+
+
+def _put(folder: Path, files: dict[str, bytes]) -> None:
+    missing = {name: content for name, content in files.items() if not _has(folder / name, len(content))}
+    new_folders = [each for each in (folder, folder.parent, folder.parent.parent) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in missing.items():
+        write_file(folder / name, content, sync_name=False)
+    os.utime(folder)
+    if missing:
+        sync(folder)
+    for each in new_folders:
+        sync(each.parent)
+
+
+def _has(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def _read(folder: Path, sha256: str, rendition: Rendition) -> bytes:
+    problem = "is missing"
+    for path, checksum in _candidates(folder, sha256, rendition):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        if hashlib.sha256(content).hexdigest().startswith(checksum):
+            return content
+        problem = "is damaged: its checksum is not the one it was stored with"
+    raise BlobMissing(sha256, problem)
+
+
+def _candidates(folder: Path, sha256: str, rendition: Rendition) -> Iterator[tuple[Path, str]]:
+    """Yields files that may be the rendition, each with the beginning of the SHA-256 that it must have."""
+    if rendition is Rendition.ORIGINAL:
+        yield folder / "original", sha256
+    else:
+        for path in sorted(folder.glob("thumbnail-*.webp")):
+            yield path, path.stem.rpartition("-")[2]
+
+
+def _touch(folder: Path, names: Sequence[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+def _older(folder: Path, cutoff: float) -> list[str]:
+    return sorted(path.name for path in folder.glob("*") if path.stat().st_mtime < cutoff)
+
+
+def _remove(folder: Path, cutoff: float) -> None:
+    if not folder.exists() or folder.stat().st_mtime >= cutoff:
+        return
+    # The rename takes all files away at once: half an image is never seen.
+    doomed = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed)

@@ -1,0 +1,156 @@
+"""The images of a collection, one by one: look up, list, change, delete, read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.backends.embedding import Vector
+from gateway.backends.filters import Filter, JsonValue, in_store
+from gateway.backends.vector_index import Attributes, Item, VectorIndex
+from gateway.collections.blobs import BlobStore, Rendition
+from gateway.collections.images import StoredImage
+from gateway.collections.listing import Listing
+from gateway.collections.names import alias_of, errors_of
+from gateway.collections.placements import Placement, Placements
+from gateway.collections.writes import CollectionWrites
+from gateway.errors import ImageNotFound
+
+THUMBNAIL_MEDIA_TYPE = "image/webp"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A rendition's bytes."""
+
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class AttributesChange:
+    """Which attributes to change: all (`paths` is empty), or those at paths of names."""
+
+    paths: tuple[tuple[str, ...], ...] = ()
+
+    def apply(self, old: Attributes, new: Attributes) -> Attributes:
+        """Returns `old` with the chosen attributes as they are in `new`; those that `new` does not have are removed."""
+        if not self.paths:
+            return new
+        changed = _copy(old)
+        for path in self.paths:
+            _set(changed, path, *_get(new, path))
+        return changed
+
+
+class Gallery:
+    """Reads and changes stored images."""
+
+    def __init__(self, index: VectorIndex, blobs: BlobStore, placements: Placements, writes: CollectionWrites) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._placements = placements
+        self._writes = writes
+        # Two changes of one image, each of another attribute, must not undo each other: one at a time.
+        self._changing = asyncio.Lock()
+
+    async def get(self, collection: str, image_id: str) -> StoredImage:
+        """Returns an image; raises `ImageNotFound`, `CollectionNotFound`."""
+        item = await self._placements.using(collection, lambda placement: self._item(collection, placement, image_id))
+        return StoredImage.from_item(collection, item)
+
+    async def vector(self, collection: str, placement: Placement, image_id: str) -> Vector:
+        """Returns an image's vector, which the placement's model made."""
+        item = await self._item(collection, placement, image_id, vectors=True)
+        assert item.vector is not None  # noqa: S101 — it was asked for
+        return item.vector
+
+    async def list_page(
+        self, collection: str, page_size: int, page_token: str, filter_: Filter | None
+    ) -> tuple[Sequence[StoredImage], str]:
+        """Returns a page of images, oldest first, and the token of the next one or ""; raises `ListingOutOfDate`."""
+        in_index = in_store(filter_) if filter_ else None
+
+        async def read(placement: Placement) -> tuple[Sequence[StoredImage], str]:
+            with errors_of(collection):
+                listing = Listing(self._index, placement.index, in_index)
+                items, token = await listing.page(page_size, page_token)
+            return [StoredImage.from_item(collection, item) for item in items], token
+
+        return await self._placements.using(collection, read)
+
+    async def delete(self, collection: str, image_ids: Sequence[str]) -> tuple[int, Sequence[str]]:
+        """Deletes images; returns how many there were, and the ids that there were none of.
+
+        Their files stay until the sweeper finds that no collection has them (`sweeper.py`).
+        """
+        ids = list(dict.fromkeys(image_ids))
+        async with self._writes.writing(collection, ids):
+            with errors_of(collection):
+                items = await self._index.get_items(alias_of(collection), ids)
+                await self._blobs.release([StoredImage.from_item(collection, item).sha256 for item in items])
+                unknown = await self._index.delete_items(alias_of(collection), ids)
+        return len(ids) - len(unknown), unknown
+
+    async def update(
+        self, collection: str, image_id: str, attributes: Attributes, change: AttributesChange
+    ) -> StoredImage:
+        """Changes an image's attributes and returns it as it is then."""
+
+        async def write(placement: Placement) -> StoredImage:
+            image = StoredImage.from_item(collection, await self._item(collection, placement, image_id))
+            image = replace(image, attributes=change.apply(image.attributes, attributes))
+            items = [Item(image_id, image.item_attributes())]
+            with errors_of(collection):
+                await self._index.upsert(alias_of(collection), placement.model_id, items)
+            return image
+
+        async with self._writes.writing(collection, [image_id]), self._changing:
+            return await self._placements.using(collection, write)
+
+    async def original(self, collection: str, image_id: str) -> bytes:
+        """Returns an image's bytes; raises `BlobMissing`."""
+        return (await self.download(collection, image_id, Rendition.ORIGINAL)).content
+
+    async def download(self, collection: str, image_id: str, rendition: Rendition) -> Download:
+        """Returns a rendition of an image, checked against its checksum; raises `BlobMissing`."""
+        image = await self.get(collection, image_id)
+        content = await self._blobs.read(image.sha256, rendition)
+        return Download(image.media_type if rendition is Rendition.ORIGINAL else THUMBNAIL_MEDIA_TYPE, content)
+
+    async def _item(self, collection: str, placement: Placement, image_id: str, *, vectors: bool = False) -> Item:
+        with errors_of(collection):
+            items = await self._index.get_items(placement.index, [image_id], vectors=vectors)
+        if not items:
+            raise ImageNotFound(collection, image_id)
+        return items[0]
+
+
+def _copy(value: Attributes) -> dict[str, JsonValue]:
+    return {name: _copy(each) if isinstance(each, dict) else each for name, each in value.items()}
+
+
+def _get(attributes: Attributes, path: tuple[str, ...]) -> tuple[bool, JsonValue]:
+    value: Any = attributes
+    for name in path:
+        if not isinstance(value, dict) or name not in value:
+            return False, None
+        value = value[name]
+    return True, value
+
+
+def _set(attributes: dict[str, JsonValue], path: tuple[str, ...], present: bool, value: JsonValue) -> None:
+    *parents, last = path
+    inner: dict[str, Any] = attributes
+    for name in parents:
+        if not isinstance(inner.get(name), dict):
+            if not present:
+                return
+            inner[name] = {}
+        inner = inner[name]
+    if present:
+        inner[last] = value
+    else:
+        inner.pop(last, None)

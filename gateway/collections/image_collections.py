@@ -1,0 +1,180 @@
+"""Collections of images as aliases of indexes.
+
+The collection `c` is the alias `images-c` of an index `images-c.<model's hash>.<random>`. Ids have no dots, so that no
+alias can be mistaken for an index. The alias is the collection: setting it creates the collection, moving it swaps the
+contents, removing it deletes the collection, each at once for everyone. An index of ours without an alias is one that a
+switch to another model fills (`collection_switch.py`; it is labelled so), or what a crash between two steps left;
+`sweep` removes the latter.
+
+Collections are created and deleted one at a time in a process. Where two processes create the same one at once, the
+second finds the first's index under the alias and puts it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from gateway.backends.embedding import Model
+from gateway.backends.models import ModelCatalog
+from gateway.backends.vector_index import Engine, IndexInfo, NewIndex, VectorIndex
+from gateway.collections.blobs import BlobStore
+from gateway.collections.images import StoredImage, rfc3339
+from gateway.collections.names import ALIAS_PREFIX, DEFAULT_COLLECTION, alias_of, errors_of
+from gateway.collections.placements import Placements
+from gateway.collections.writes import CollectionWrites
+from gateway.errors import CollectionExists, CollectionNotFound, Refused
+
+MAX_DISPLAY_NAME_CHARACTERS = 200
+ORPHAN_AGE = timedelta(hours=1)
+# On an index that was made to take a collection over from another one.
+SWITCH_LABEL = "switch"
+_PAGE = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A named set of images that is searched together."""
+
+    id: str
+    display_name: str
+    image_count: int
+    model_id: str
+    create_time: datetime
+
+
+def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIndex:
+    """Returns an index for a collection's images, of a name that no other has."""
+    return NewIndex(
+        name=f"{alias_of(collection)}.{model.short_hash}.{secrets.token_hex(4)}",
+        dimension=model.dimension,
+        model_id=model.id,
+        engine=Engine.ANNOY,
+        indexed_attributes=("image.sha256",),
+        labels={**labels, "collection": collection},
+    )
+
+
+class ImageCollections:
+    """Creates, describes and deletes collections."""
+
+    def __init__(
+        self,
+        index: VectorIndex,
+        blobs: BlobStore,
+        models: ModelCatalog,
+        placements: Placements,
+        writes: CollectionWrites,
+    ) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._models = models
+        self._placements = placements
+        self._writes = writes
+        self._lock = asyncio.Lock()
+
+    async def get(self, collection: str) -> Collection:
+        """Describes a collection; raises `CollectionNotFound`."""
+        return _describe(collection, await self._index_of(collection))
+
+    async def list_all(self) -> Sequence[Collection]:
+        """Returns all collections, by id."""
+        return sorted(
+            (
+                _describe(alias.removeprefix(ALIAS_PREFIX), info)
+                for info in await self._index.list_all()
+                for alias in info.aliases
+                if alias.startswith(ALIAS_PREFIX)
+            ),
+            key=lambda each: each.id,
+        )
+
+    async def settled(self) -> Sequence[Collection]:
+        """Returns all collections, by id, at a moment when none is being created or deleted."""
+        async with self._lock:
+            return await self.list_all()
+
+    async def create(self, collection: str, display_name: str) -> Collection:
+        """Creates a collection for the model that serves now; raises `CollectionExists`."""
+        async with self._lock:
+            try:
+                await self._index_of(collection)
+            except CollectionNotFound:
+                pass
+            else:
+                raise CollectionExists(collection)
+            labels = {"display_name": display_name or collection, "create_time": rfc3339(datetime.now(UTC))}
+            fresh = await self._index.create(new_index(collection, await self._models.serving(), labels))
+            if previous := await self._index.set_alias(alias_of(collection), fresh.name):
+                await self._index.set_alias(alias_of(collection), previous)
+                await self._index.delete(fresh.name)
+                raise CollectionExists(collection)
+            return _describe(collection, fresh)
+
+    async def delete(self, collection: str) -> int:
+        """Deletes a collection and returns how many images it had; the default one is emptied and stays.
+
+        An image that is being added meanwhile goes with the rest, even if it was acknowledged.
+        """
+        async with self._lock, self._writes.held(collection):
+            info = await self._index_of(collection)
+            await self._release(info.name)
+            if collection == DEFAULT_COLLECTION:
+                labels = {name: text for name, text in info.labels.items() if name != SWITCH_LABEL}
+                fresh = await self._index.create(new_index(collection, await self._models.serving(), labels))
+                await self._index.set_alias(alias_of(collection), fresh.name)
+            else:
+                await self._index.delete_alias(alias_of(collection))
+            self._placements.forget(collection)
+            return await self._index.delete(info.name)
+
+    async def ensure_default(self) -> None:
+        """Creates the default collection if there is none."""
+        try:
+            await self.create(DEFAULT_COLLECTION, "Gallery")
+        except CollectionExists:
+            return
+        log.info("created the default collection", collection=DEFAULT_COLLECTION)
+
+    async def sweep(self) -> None:
+        """Removes indexes of collections that no alias has named for `ORPHAN_AGE`: another process may be at work."""
+        latest = datetime.now(UTC) - ORPHAN_AGE
+        for info in await self._index.list_all():
+            ours = info.name.startswith(ALIAS_PREFIX) and "collection" in info.labels
+            if ours and not info.aliases and info.create_time < latest and SWITCH_LABEL not in info.labels:
+                try:
+                    await self._index.delete(info.name)
+                except Refused:  # an alias has named it since, or it has gone
+                    continue
+                log.info("removed an index that no collection names", index=info.name)
+
+    async def _release(self, name: str) -> None:
+        token = ""
+        while True:
+            items, token = await self._index.list_items(name, page_size=_PAGE, page_token=token)
+            await self._blobs.release([StoredImage.from_item(name, item).sha256 for item in items])
+            if not token:
+                return
+
+    async def _index_of(self, collection: str) -> IndexInfo:
+        with errors_of(collection):
+            return await self._index.get(alias_of(collection))
+
+
+def _describe(collection: str, info: IndexInfo) -> Collection:
+    created = info.labels.get("create_time")
+    return Collection(
+        id=collection,
+        display_name=info.labels.get("display_name", collection),
+        image_count=info.item_count,
+        model_id=info.model_id,
+        # Kept as a label because the index changes under a collection: when it is emptied, when its model changes.
+        create_time=datetime.fromisoformat(created) if created else info.create_time,
+    )

@@ -1,0 +1,88 @@
+"""A stored image, and how it lies in the index: item id = image id, attributes `{"user": …, "image": …}`."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.backends.vector_index import Attributes, Item, Neighbor
+from gateway.errors import InvalidId
+
+MAX_ID_CHARACTERS = 200
+MAX_ID_BYTES = 512  # the index's own limit
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image of a collection. `sha256` is lower-case hex; width and height are those after EXIF orientation."""
+
+    id: str
+    collection: str
+    attributes: Attributes
+    sha256: str
+    media_type: str
+    size_bytes: int
+    width: int
+    height: int
+    create_time: datetime
+
+    @classmethod
+    def from_item(cls, collection: str, item: Item | Neighbor) -> StoredImage:
+        """Reads an image from an item of the collection's index."""
+        image: Any = item.attributes["image"]
+        user = item.attributes.get("user")
+        return cls(
+            id=item.id,
+            collection=collection,
+            attributes=user if isinstance(user, Mapping) else {},
+            sha256=image["sha256"],
+            media_type=image["media_type"],
+            size_bytes=int(image["size_bytes"]),
+            width=int(image["width"]),
+            height=int(image["height"]),
+            create_time=datetime.fromisoformat(image["create_time"]),
+        )
+
+    def item_attributes(self) -> Attributes:
+        """Returns the attributes of the image's item."""
+        return {
+            "user": dict(self.attributes),
+            "image": {
+                "sha256": self.sha256,
+                "media_type": self.media_type,
+                "size_bytes": self.size_bytes,
+                "width": self.width,
+                "height": self.height,
+                "create_time": rfc3339(self.create_time),
+            },
+        }
+
+
+def rfc3339(time: datetime) -> str:
+    """Returns a time in UTC with microseconds, for example 2026-01-31T12:00:00.000000Z; such strings sort by time."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def require_image_id(image_id: str, field: str) -> str:
+    """Returns an image's id if it is one that can exist.
+
+    Raises:
+        InvalidId: it is empty, longer than 200 characters or 512 bytes, has a slash or a control character, or begins
+            or ends with white space.
+    """
+    if not image_id:
+        raise InvalidId(field, "an image's id must not be empty.")
+    if len(image_id) > MAX_ID_CHARACTERS or len(image_id.encode()) > MAX_ID_BYTES:
+        raise InvalidId(
+            field,
+            f"an image's id has at most {MAX_ID_CHARACTERS} characters and {MAX_ID_BYTES} bytes of UTF-8; "
+            f"this one has {len(image_id):,} characters.",
+        )
+    if image_id != image_id.strip():
+        raise InvalidId(field, "an image's id must not begin or end with white space.")
+    if any(char in "/\\" or unicodedata.category(char) == "Cc" for char in image_id):
+        raise InvalidId(field, "an image's id must not have slashes or control characters.")
+    return image_id

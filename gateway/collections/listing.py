@@ -1,0 +1,62 @@
+"""Lists a collection page by page, also while it is switched to another index.
+
+An index's own token says where an item lies in that index; in another one the same number is another place. So a token
+names the index and the last item that was shown, too: where the collection has another index by now, that item is
+looked for in it, and the list goes on behind it. Images keep their order in a switch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from gateway.backends.filters import Filter
+from gateway.backends.vector_index import Item, VectorIndex
+from gateway.errors import ListingOutOfDate
+
+_SEARCH_PAGE = 1_000
+
+
+class Listing:
+    """The items of one index, oldest first."""
+
+    def __init__(self, index: VectorIndex, name: str, filter_: Filter | None) -> None:
+        self._index = index
+        self._name = name
+        self._filter = filter_
+
+    async def page(self, size: int, token: str) -> tuple[Sequence[Item], str]:
+        """Returns a page and the token of the next one, or "".
+
+        Raises:
+            ListingOutOfDate: the token is of another index, and this one does not have the item it stopped at.
+        """
+        cursor = ""
+        if token:
+            cursor = await self._cursor(token)
+            if not cursor:
+                return (), ""
+        items, cursor = await self._list(size, cursor)
+        return items, json.dumps([self._name, items[-1].id, cursor]) if cursor else ""
+
+    async def _cursor(self, token: str) -> str:
+        """Returns the index's own token for the place behind the item that a token names; "" where it is the last."""
+        try:
+            name, last, cursor = json.loads(token)
+        except ValueError as error:
+            raise ListingOutOfDate from error
+        return str(cursor) if name == self._name else await self._behind(str(last))
+
+    async def _behind(self, item_id: str) -> str:
+        start = ""
+        while True:
+            items, following = await self._list(_SEARCH_PAGE, start)
+            place = next((number for number, item in enumerate(items, 1) if item.id == item_id), 0)
+            if place:
+                return (await self._list(place, start))[1]
+            if not following:
+                raise ListingOutOfDate
+            start = following
+
+    async def _list(self, size: int, cursor: str) -> tuple[Sequence[Item], str]:
+        return await self._index.list_items(self._name, page_size=size, page_token=cursor, filter_=self._filter)

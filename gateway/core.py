@@ -1,0 +1,78 @@
+"""Puts the gateway's domain together over an embedder, an index and a store of images; it knows no gRPC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.backends.embedding import Embedder
+from gateway.backends.models import ModelCatalog
+from gateway.backends.vector_index import VectorIndex
+from gateway.collections.blobs import BlobStore
+from gateway.collections.gallery import Gallery
+from gateway.collections.image_collections import ImageCollections
+from gateway.collections.placements import Placements
+from gateway.collections.sweeper import Sweeper
+from gateway.collections.writes import CollectionWrites
+from gateway.ingest.ingest import ImageIngest, IngestLimits
+from gateway.readiness import Readiness
+from gateway.search.query_vectors import QueryVectors
+from gateway.search.search import Search
+from gateway.search.tagging import Tagging
+from gateway.search.words import WordsIndex
+from gateway.switching.collection_switch import CollectionSwitch
+from gateway.switching.index_copy import CopyLimits
+from gateway.switching.model_switch import ModelSwitch
+from gateway.switching.switch_state import SwitchState
+
+__all__ = ["Core", "build_core"]
+
+
+@dataclass(frozen=True)
+class Core:
+    """The domain's objects, which share what must be one: placements, writes, readiness."""
+
+    readiness: Readiness
+    models: ModelCatalog
+    placements: Placements
+    writes: CollectionWrites
+    collections: ImageCollections
+    gallery: Gallery
+    sweeper: Sweeper
+    ingest: ImageIngest
+    words: WordsIndex
+    search: Search
+    tagging: Tagging
+    switch: ModelSwitch
+
+
+def build_core(
+    embedder: Embedder,
+    index: VectorIndex,
+    blobs: BlobStore,
+    switch_file: Path,
+    *,
+    ingest_limits: IngestLimits | None = None,
+    copy_limits: CopyLimits | None = None,
+) -> Core:
+    """Returns the domain; `switch_file` keeps which model is being switched to. Without limits, the usual ones hold."""
+    readiness, models, placements, writes = Readiness(), ModelCatalog(embedder), Placements(index), CollectionWrites()
+    collections = ImageCollections(index, blobs, models, placements, writes)
+    gallery = Gallery(index, blobs, placements, writes)
+    words = WordsIndex(embedder, index, models, readiness)
+    vectors = QueryVectors(embedder, models, gallery)
+    copying = CollectionSwitch(embedder, index, blobs, placements, writes, copy_limits)
+    return Core(
+        readiness=readiness,
+        models=models,
+        placements=placements,
+        writes=writes,
+        collections=collections,
+        gallery=gallery,
+        sweeper=Sweeper(index, blobs, collections, placements),
+        ingest=ImageIngest(embedder, index, blobs, models, placements, writes, ingest_limits),
+        words=words,
+        search=Search(vectors, index, models, placements, words),
+        tagging=Tagging(vectors, models, placements, words),
+        switch=ModelSwitch(embedder, collections, words, copying, SwitchState(switch_file)),
+    )

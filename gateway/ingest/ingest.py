@@ -1,0 +1,285 @@
+"""Adds a stream of images to a collection.
+
+Three stages overlap, each working through the stream in its order, joined by bounded queues:
+
+1. read: check the id, hash;
+2. plan: look up what the collection has (`ingest_plan.py`), start embedding what is new;
+3. store: originals and thumbnails durably into the blob store, then — the commit point — the items into the index,
+   then the answer.
+
+Invariants:
+- An image is acknowledged only when its blob and its item are on disk. A blob without an item may be left behind by a
+  crash and is swept later; an item without a blob never is.
+- Answers come in the order of the uploads, so that all up to `durable_sequence` have been answered.
+- At most a window of images and bytes is between the first stage and the answer (`IngestLimits`).
+- A batch is whatever waits when the stage before is free; nothing waits for a timer.
+- One bad image is answered with its error and ends nothing. What ends the stream leaves acknowledged images as they
+  are.
+- An image is embedded with its collection's model. Where the collection gets another one before the item is stored, the
+  index refuses the vector, and the image is embedded anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from gateway.backends.bulk_embedding import Result, embed_patiently
+from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput, Vector
+from gateway.backends.models import ModelCatalog
+from gateway.backends.vector_index import Item, VectorIndex
+from gateway.collections.blobs import BlobStore
+from gateway.collections.images import StoredImage, require_image_id
+from gateway.collections.names import alias_of, errors_of
+from gateway.collections.placements import Placement, Placements
+from gateway.collections.writes import CollectionWrites
+from gateway.errors import CollectionOfOtherModel, GatewayError
+from gateway.ingest.plan import Entry, IngestPlanner, Step, Upload
+from gateway.ingest.results import Acknowledgement, UploadResult, result_of
+from gateway.ingest.window import IngestWindow
+
+THUMBNAIL_EDGE = 320
+
+
+@dataclass(frozen=True)
+class IngestLimits:
+    """Bounds of a stream.
+
+    A batch ends with the image that passes `batch_bytes`, so that a call to the embedder carries less than that and one
+    image more. `overload_seconds`: for how long a full embedder is asked again before its answer is passed on.
+    """
+
+    window_images: int = 64
+    window_bytes: int = 64 * 2**20
+    batch_images: int = 16
+    batch_bytes: int = 16 * 2**20
+    overload_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """What became of a batch's new entries, and the model that made their vectors: that of the collection.
+
+    `failure`: why there are none; it is raised when the batches before this one are stored.
+    """
+
+    model_id: str = ""
+    failure: GatewayError | TimeoutError | None = None
+    results: Mapping[Entry, Result] = field(default_factory=dict)
+
+
+_Batch = tuple[Sequence[Step], "asyncio.Task[_Embedded]"]
+
+
+class ImageIngest:
+    """Adds streams of images to collections."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        index: VectorIndex,
+        blobs: BlobStore,
+        models: ModelCatalog,
+        placements: Placements,
+        writes: CollectionWrites,
+        limits: IngestLimits | None = None,
+    ) -> None:
+        self._embedder = embedder
+        self._index = index
+        self._blobs = blobs
+        self._models = models
+        self._placements = placements
+        self._writes = writes
+        self._limits = limits or IngestLimits()
+
+    async def run(self, collection: str, uploads: AsyncIterable[Upload]) -> AsyncGenerator[Acknowledgement, None]:
+        """Yields an acknowledgement for each batch, until the stream ends or the generator is closed.
+
+        Raises:
+            CollectionNotFound: there is no such collection, or it was deleted meanwhile.
+            StorageFull: the data folder cannot be written.
+        """
+        self._placements.forget(collection)
+        await self._placements.of(collection)
+        answers: asyncio.Queue[Acknowledgement | None] = asyncio.Queue(maxsize=1)
+        work = asyncio.create_task(self._work(collection, uploads, answers))
+        try:
+            while (answer := await answers.get()) is not None:
+                yield answer
+            await work
+        finally:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, GatewayError, TimeoutError):
+                await work
+
+    async def _work(
+        self, collection: str, uploads: AsyncIterable[Upload], answers: asyncio.Queue[Acknowledgement | None]
+    ) -> None:
+        window = IngestWindow(self._limits.window_images, self._limits.window_bytes)
+        planner = IngestPlanner(self._index, self._blobs, self._placements, collection)
+        # The window bounds the first queue; in the second, one batch waits while one is stored and one is planned.
+        arrived: asyncio.Queue[Upload | None] = asyncio.Queue()
+        planned: asyncio.Queue[_Batch | None] = asyncio.Queue(maxsize=1)
+        try:
+            async with asyncio.TaskGroup() as stages:
+                stages.create_task(self._read(uploads, window, arrived))
+                stages.create_task(self._plan(collection, planner, arrived, planned, stages))
+                stages.create_task(self._store(collection, planner, planned, window, answers))
+        except BaseExceptionGroup as group:
+            await answers.put(None)
+            raise group.exceptions[0] from None
+        await answers.put(None)
+
+    async def _read(
+        self, uploads: AsyncIterable[Upload], window: IngestWindow, arrived: asyncio.Queue[Upload | None]
+    ) -> None:
+        async for upload in uploads:
+            await window.enter(len(upload.content))
+            arrived.put_nowait(await self._check(upload))
+        arrived.put_nowait(None)
+
+    async def _check(self, upload: Upload) -> Upload:
+        if upload.error is not None:
+            return upload
+        try:
+            if upload.id:
+                require_image_id(upload.id, "image.id")
+            await self._models.require_size(upload.content)
+        except GatewayError as error:
+            return replace(upload, error=error)
+        return replace(upload, sha256=await asyncio.to_thread(_sha256, upload.content))
+
+    async def _plan(
+        self,
+        collection: str,
+        planner: IngestPlanner,
+        arrived: asyncio.Queue[Upload | None],
+        planned: asyncio.Queue[_Batch | None],
+        stages: asyncio.TaskGroup,
+    ) -> None:
+        more = True
+        while more:
+            waiting, more = await self._next_batch(arrived)
+            while waiting:
+                steps, waiting = await planner.plan(waiting)
+                if steps:
+                    entries = [step.entry for step in steps if step.adds and step.entry]
+                    await planned.put((steps, stages.create_task(self._embed(collection, entries))))
+                if waiting:
+                    await planner.settled()
+        await planned.put(None)
+
+    async def _next_batch(self, arrived: asyncio.Queue[Upload | None]) -> tuple[Sequence[Upload], bool]:
+        """Returns what waits, at least one image unless the stream has ended, and whether more may come."""
+        batch: list[Upload] = []
+        size = 0
+        upload = await arrived.get()
+        while upload is not None:
+            batch.append(upload)
+            size += len(upload.content)
+            if len(batch) >= self._limits.batch_images or size >= self._limits.batch_bytes or arrived.empty():
+                return batch, True
+            upload = arrived.get_nowait()
+        return batch, False
+
+    async def _embed(self, collection: str, entries: Sequence[Entry]) -> _Embedded:
+        """Embeds new images with the collection's model."""
+        inputs = [ImageInput(entry.content or b"", thumbnail_edge=THUMBNAIL_EDGE) for entry in entries]
+
+        async def embed(placement: Placement) -> _Embedded:
+            patience = self._limits.overload_seconds
+            results = await embed_patiently(self._embedder, inputs, placement.model_id, patience)
+            return _Embedded(placement.model_id, results=dict(zip(entries, results, strict=True)))
+
+        try:
+            return await self._placements.using(collection, embed)
+        except (GatewayError, TimeoutError) as failure:
+            return _Embedded(failure=failure)
+
+    async def _store(
+        self,
+        collection: str,
+        planner: IngestPlanner,
+        planned: asyncio.Queue[_Batch | None],
+        window: IngestWindow,
+        answers: asyncio.Queue[Acknowledgement | None],
+    ) -> None:
+        while (batch := await planned.get()) is not None:
+            steps, embedding = batch
+            results = await self._write(collection, steps, await embedding)
+            planner.finish(steps)
+            await answers.put(Acknowledgement(tuple(results), steps[-1].upload.sequence))
+            await window.leave(len(steps), sum(len(step.upload.content) for step in steps))
+
+    async def _write(self, collection: str, steps: Sequence[Step], embedded: _Embedded) -> list[UploadResult]:
+        """Stores a batch; where the collection was switched to another model meanwhile, embeds it anew first."""
+        while True:
+            if embedded.failure is not None:
+                raise embedded.failure
+            results, items, replaced = await self._put(collection, steps, embedded)
+            if not items:
+                return results
+            try:
+                async with self._writes.writing(collection, [item.id for item in items]):
+                    await self._blobs.release(replaced)
+                    with errors_of(collection):
+                        await self._index.upsert(alias_of(collection), embedded.model_id, items)
+            except CollectionOfOtherModel:
+                self._placements.forget(collection)
+                if (await self._placements.of(collection)).model_id == embedded.model_id:
+                    raise
+                embedded = await self._embed(collection, list(embedded.results))
+            else:
+                return results
+
+    async def _put(
+        self, collection: str, steps: Sequence[Step], embedded: _Embedded
+    ) -> tuple[list[UploadResult], list[Item], list[str]]:
+        """Puts a batch's new images into the blob store.
+
+        Returns the uploads' results, the items to write, and the SHA-256 of images that they replace.
+        """
+        vectors: dict[str, Vector] = {}
+        for entry, result in embedded.results.items():
+            entry.image, entry.error = None, None
+            if not isinstance(result, ImageEmbedding):
+                entry.error = result
+                continue
+            assert entry.content is not None  # noqa: S101 — what is embedded has bytes
+            await self._blobs.put(entry.sha256, entry.content, result.thumbnail)
+            vectors[entry.id] = result.vector
+            entry.image = StoredImage(
+                id=entry.id,
+                collection=collection,
+                attributes=entry.attributes or {},
+                sha256=entry.sha256,
+                media_type=result.media_type,
+                size_bytes=len(entry.content),
+                width=result.width,
+                height=result.height,
+                create_time=entry.replaces.create_time if entry.replaces else datetime.now(UTC),
+            )
+        # Of several writes to one id in a batch the last one counts.
+        images: dict[str, StoredImage] = {}
+        results = []
+        for step in steps:
+            results.append(result_of(step))
+            entry_of_step = step.entry
+            if entry_of_step is None or entry_of_step.image is None:
+                continue
+            if step.attributes is not None:
+                entry_of_step.image = replace(entry_of_step.image, attributes=step.attributes)
+            if step.adds or step.attributes is not None:
+                images[entry_of_step.id] = entry_of_step.image
+        items = [Item(image.id, image.item_attributes(), vectors.get(image.id)) for image in images.values()]
+        added = [entry for entry in embedded.results if entry.image]
+        replaced = [old.sha256 for entry in added if (old := entry.replaces) and old.sha256 != entry.sha256]
+        return results, items, replaced
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,188 @@
+"""What is to be done with each image of a stream, decided before anything is embedded.
+
+The rules, for an image with the bytes S that the caller calls X, or does not name:
+1. The collection has S under the id X: the attributes are replaced where the caller sent any, nothing else is done.
+2. The collection has S under other ids, or X is not given: a duplicate of the oldest of them; nothing is changed.
+3. Otherwise it is added as X, or as the hex SHA-256 of S. Where X has other bytes, they are replaced.
+
+"The collection" includes images of the same stream that are still on their way. Two streams that add the same bytes at
+the same time under two ids of the callers' own do not see each other; without ids of their own both name the same item.
+
+An image whose bytes are known but whose file is missing is embedded again under its old id, which mends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.backends.filters import AnyOf, Condition, Filter
+from gateway.backends.vector_index import Attributes, VectorIndex
+from gateway.collections.blobs import BlobStore
+from gateway.collections.images import StoredImage
+from gateway.collections.names import errors_of
+from gateway.collections.placements import Placements
+
+_LOOKUP_PAGE = 1_000
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An image as it came: `id` is empty and `attributes` None where the caller sent none.
+
+    `sha256` is filled in when it is read. `error` says why it is refused unread.
+    """
+
+    sequence: int
+    content: bytes
+    id: str = ""
+    attributes: Attributes | None = None
+    sha256: str = ""
+    error: Exception | None = None
+
+
+@dataclass(eq=False)
+class Entry:
+    """An image that is in the collection (`image` is set), or on its way there (`content` is set).
+
+    `replaces` is what its id stood for before. In the end either `image` or `error` is set; what follows it in the
+    stream reads it there.
+    """
+
+    id: str
+    sha256: str
+    content: bytes | None = None
+    attributes: Attributes | None = None
+    replaces: StoredImage | None = None
+    image: StoredImage | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done with an upload.
+
+    Exactly one of `error` and `entry` is set. `adds`: the entry is to be embedded. `attributes`: those that the entry
+    is to have. `duplicate`: it is answered as a duplicate of the entry.
+    """
+
+    upload: Upload
+    entry: Entry | None = None
+    adds: bool = False
+    duplicate: bool = False
+    attributes: Attributes | None = None
+    error: Exception | None = None
+
+
+class IngestPlanner:
+    """Plans the images of one stream, batch by batch, in the stream's order."""
+
+    def __init__(self, index: VectorIndex, blobs: BlobStore, placements: Placements, collection: str) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._placements = placements
+        self._collection = collection
+        self._on_their_way: list[Entry] = []
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    async def plan(self, uploads: Sequence[Upload]) -> tuple[list[Step], Sequence[Upload]]:
+        """Decides on a batch, or on its first part; returns the steps and the uploads that are left.
+
+        Some are left where the next one depends on whether a replacement on its way will succeed: then `settled` must
+        be awaited first. Raises what looking into the index raises.
+        """
+        # Taken before the look into the index: what is finished between the two is in at least one of them.
+        on_their_way = list(self._on_their_way)
+        stored_by_sha, stored_by_id = await self._look_up([upload for upload in uploads if upload.error is None])
+        steps: list[Step] = []
+        for number, upload in enumerate(uploads):
+            if upload.error is None and any(_conflict(upload, entry) for entry in on_their_way):
+                return steps, uploads[number:]
+            step = _step(upload, on_their_way, stored_by_sha, stored_by_id)
+            steps.append(step)
+            if step.adds and step.entry:
+                on_their_way.append(step.entry)
+                self._on_their_way.append(step.entry)
+                self._settled.clear()
+        return steps, ()
+
+    def finish(self, steps: Sequence[Step]) -> None:
+        """Forgets a batch that was answered: from here on the index knows it."""
+        done = {id(step.entry) for step in steps if step.adds}
+        self._on_their_way = [entry for entry in self._on_their_way if id(entry) not in done]
+        if not self._on_their_way:
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Waits until nothing is on its way."""
+        await self._settled.wait()
+
+    async def _look_up(self, uploads: Sequence[Upload]) -> tuple[dict[str, list[Entry]], dict[str, StoredImage]]:
+        """Returns what the collection has: entries by SHA-256, oldest first, and images by id."""
+        if not uploads:
+            return {}, {}
+        contents = {upload.sha256: upload.content for upload in uploads}
+        ids = list({each.id or each.sha256 for each in uploads})
+        same_bytes, same_ids = await self._placements.using(
+            self._collection,
+            lambda placement: asyncio.gather(
+                self._with_bytes(placement.index, list(contents)), self._with_ids(placement.index, ids)
+            ),
+        )
+        there = await asyncio.gather(*(self._blobs.holds(image.sha256, image.size_bytes) for image in same_bytes))
+        by_sha: dict[str, list[Entry]] = {}
+        for image, intact in zip(same_bytes, there, strict=True):
+            entry = (
+                Entry(image.id, image.sha256, image=image)
+                if intact
+                else Entry(image.id, image.sha256, contents[image.sha256], image.attributes, image)
+            )
+            by_sha.setdefault(image.sha256, []).append(entry)
+        return by_sha, {image.id: image for image in same_ids}
+
+    async def _with_bytes(self, index: str, sha256s: list[str]) -> list[StoredImage]:
+        test = Filter(must=(Condition("image.sha256", AnyOf(tuple(sha256s))),))
+        found: list[StoredImage] = []
+        token = ""
+        while True:
+            with errors_of(self._collection):
+                items, token = await self._index.list_items(
+                    index, page_size=_LOOKUP_PAGE, page_token=token, filter_=test
+                )
+            found += [StoredImage.from_item(self._collection, item) for item in items]
+            if not token:
+                return found
+
+    async def _with_ids(self, index: str, ids: list[str]) -> list[StoredImage]:
+        with errors_of(self._collection):
+            items = await self._index.get_items(index, ids)
+        return [StoredImage.from_item(self._collection, item) for item in items]
+
+
+def _conflict(upload: Upload, entry: Entry) -> bool:
+    """Tells whether an upload needs to know how another that is on its way ends: both are about one id."""
+    replaced = entry.replaces.sha256 if entry.replaces else ""
+    return entry.sha256 != upload.sha256 and (entry.id == (upload.id or upload.sha256) or replaced == upload.sha256)
+
+
+def _step(
+    upload: Upload,
+    on_their_way: Sequence[Entry],
+    stored_by_sha: Mapping[str, Sequence[Entry]],
+    stored_by_id: Mapping[str, StoredImage],
+) -> Step:
+    if upload.error is not None:
+        return Step(upload, error=upload.error)
+    adds = False
+    known = next((entry for entry in on_their_way if entry.sha256 == upload.sha256), None)
+    if known is None and (stored := stored_by_sha.get(upload.sha256)):
+        known = next((entry for entry in stored if entry.id == upload.id), stored[0])
+        adds = known.content is not None
+    if known is not None:
+        same = upload.id == known.id
+        return Step(upload, known, adds=adds, duplicate=not same, attributes=upload.attributes if same else None)
+    image_id = upload.id or upload.sha256
+    entry = Entry(image_id, upload.sha256, upload.content, upload.attributes, stored_by_id.get(image_id))
+    return Step(upload, entry, adds=True)

@@ -1,0 +1,1 @@
+"""Searches and tags: what a query means, and what is near it."""

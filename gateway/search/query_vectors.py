@@ -1,0 +1,123 @@
+"""From what a caller looks for, words or images, to vectors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.backends.embedding import (
+    Crop,
+    Embedder,
+    ImageEmbedding,
+    ImageInput,
+    RefusedText,
+    Term,
+    TextEmbedding,
+    TextEmbeddings,
+    TextQuery,
+    Vector,
+)
+from gateway.backends.models import ModelCatalog
+from gateway.collections.gallery import Gallery
+from gateway.collections.placements import Placement
+from gateway.errors import CancelledTerms, InvalidCrop, UnknownWords
+
+# Below this length what is left of an image less its words is rounding, not a direction.
+_NO_DIRECTION = 1e-4
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image to search with: its bytes, or the id of a stored one (the other is None); perhaps a part of it."""
+
+    content: bytes | None = None
+    image_id: str | None = None
+    crop: Crop | None = None
+
+
+class QueryVectors:
+    """Turns what a caller asks for into vectors."""
+
+    def __init__(self, embedder: Embedder, models: ModelCatalog, gallery: Gallery) -> None:
+        self._embedder = embedder
+        self._models = models
+        self._gallery = gallery
+
+    async def of_text(self, query: TextQuery, field: str, model_id: str = "") -> tuple[str, TextEmbedding]:
+        """Returns the model's id and the embedding of a query; raises `Refused` about the caller's field."""
+        answer = await self._embedder.embed_texts([query], model_id)
+        result = answer.results[0]
+        if isinstance(result, RefusedText):
+            raise result.error.at(field)
+        return answer.model_id, result
+
+    async def of_each(self, queries: Sequence[TextQuery], field: str, model_id: str) -> TextEmbeddings:
+        """Returns the embeddings of several queries; those of which no word is known stay `RefusedText`.
+
+        Raises:
+            Refused: another reason refuses one of them, or none of all has a word that is known.
+        """
+        answer = await self._embedder.embed_texts(queries, model_id)
+        refused = [result for result in answer.results if isinstance(result, RefusedText)]
+        for number, result in enumerate(answer.results):
+            if isinstance(result, RefusedText) and not isinstance(result.error, UnknownWords):
+                raise result.error.at(f"{field}[{number}]")
+        if len(refused) == len(queries):
+            raise refused[0].error.at(field)
+        return answer
+
+    async def of_image(self, source: ImageSource, collection: str, placement: Placement) -> Vector:
+        """Returns an image's vector by the placement's model; that of a stored, whole image is looked up."""
+        if source.image_id is not None and source.crop is None:
+            return await self._gallery.vector(collection, placement, source.image_id)
+        if source.image_id is not None:
+            content = await self._gallery.original(collection, source.image_id)
+            return (await self._embed(content, source.crop, placement.model_id))[1]
+        return (await self.of_content(source, placement.model_id))[1]
+
+    async def of_image_and_terms(
+        self,
+        source: ImageSource,
+        terms: Sequence[Term],
+        collection: str,
+        placement: Placement,
+        known: Vector | None,
+    ) -> tuple[Vector, TextEmbedding | None]:
+        """Returns the vector of an image and words, and how the words were understood; None where there are none.
+
+        It is normalised(image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as the image.
+        Where it is `known`, which a later page has it, only the words are looked up.
+        """
+
+        async def of_image() -> Vector:
+            return await self.of_image(source, collection, placement) if known is None else known
+
+        if not terms:
+            return await of_image(), None
+        query = TextQuery(terms=tuple(terms))
+        vector, (_, text) = await asyncio.gather(of_image(), self.of_text(query, "terms", placement.model_id))
+        return _combine(vector, text) if known is None else known, text
+
+    async def of_content(self, source: ImageSource, model_id: str = "") -> tuple[str, Vector]:
+        """Returns the model's id and the vector of an image that came as bytes."""
+        content = await self._models.require_size(source.content or b"")
+        return await self._embed(content, source.crop, model_id)
+
+    async def _embed(self, content: bytes, crop: Crop | None, model_id: str) -> tuple[str, Vector]:
+        answer = await self._embedder.embed_images([ImageInput(content, crop)], model_id)
+        result = answer.results[0]
+        if not isinstance(result, ImageEmbedding):
+            raise result.at("crop" if isinstance(result, InvalidCrop) else "content")
+        return answer.model_id, result.vector
+
+
+def _combine(vector: Vector, text: TextEmbedding) -> Vector:
+    """Return normalised(image + Σ weight · term)."""
+    total = vector.astype(np.float64) + text.length * text.vector
+    length = float(np.linalg.norm(total))
+    if not length > _NO_DIRECTION:
+        raise CancelledTerms
+    return (total / length).astype(np.float32)

@@ -1,0 +1,197 @@
+"""Searches of images and of words: a query becomes a vector, its neighbours become matches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gateway.backends.embedding import Logistic, Term, TextEmbedding, TextQuery, UnderstoodTerm, UnknownWord, Vector
+from gateway.backends.filters import Filter, in_store
+from gateway.backends.models import ModelCatalog
+from gateway.backends.vector_index import Neighbor, VectorIndex
+from gateway.collections.images import StoredImage
+from gateway.collections.names import alias_of, errors_of
+from gateway.collections.placements import Placement, Placements
+from gateway.errors import PositionOutOfDate, SearchOutOfDate, WordsNotReady
+from gateway.search.cursors import Cursor
+from gateway.search.query_vectors import ImageSource, QueryVectors
+from gateway.search.words import WordsIndex
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which of the neighbours: the first `size` behind a place, or the nearest of all."""
+
+    size: int
+    after: Cursor | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where to search for images, and what to leave out. `min_relevance` None means the default of the search."""
+
+    collection: str
+    filter: Filter | None = None
+    min_relevance: float | None = None
+
+
+@dataclass(frozen=True)
+class ImageMatch:
+    """An image that was found."""
+
+    image: StoredImage
+    distance: float
+    similarity: float
+    relevance: float
+
+
+@dataclass(frozen=True)
+class WordMatch:
+    """A word that was found."""
+
+    word: str
+    distance: float
+    similarity: float
+
+
+@dataclass(frozen=True)
+class ImageMatches:
+    """A page of matches, nearest first; `next` is where the following one begins, None on the last."""
+
+    matches: tuple[ImageMatch, ...]
+    next: Cursor | None
+    unknown_words: tuple[UnknownWord, ...]
+    understood: tuple[UnderstoodTerm, ...]
+
+
+@dataclass(frozen=True)
+class WordMatches:
+    """A page of words, nearest first; `next` is where the following one begins, None on the last."""
+
+    words: tuple[WordMatch, ...]
+    next: Cursor | None
+    unknown_words: tuple[UnknownWord, ...]
+    understood: tuple[UnderstoodTerm, ...]
+
+
+class Search:
+    """Finds images, with the model of their collection, and words, with the model that serves.
+
+    Every search raises `SearchOutOfDate` where its page begins in an index that is not searched any more.
+    """
+
+    def __init__(
+        self,
+        vectors: QueryVectors,
+        index: VectorIndex,
+        models: ModelCatalog,
+        placements: Placements,
+        words: WordsIndex,
+    ) -> None:
+        self._vectors = vectors
+        self._index = index
+        self._models = models
+        self._placements = placements
+        self._words = words
+
+    async def by_text(self, query: TextQuery, field: str, scope: Scope, page: Page) -> ImageMatches:
+        """Finds the images nearest to words; by default those that the model calls relevant."""
+
+        async def find(placement: Placement) -> ImageMatches:
+            model_id, text = await self._vectors.of_text(query, field, placement.model_id)
+            calibration = (await self._models.describe(model_id)).calibration
+            threshold = calibration.default_min_relevance if scope.min_relevance is None else scope.min_relevance
+            vector = page.after.vector if page.after else text.vector
+            matches, following = await self._images(scope, page, vector, model_id, calibration.text_to_image, threshold)
+            return ImageMatches(matches, following, text.unknown_words, text.understood)
+
+        return await self._placements.using(scope.collection, find)
+
+    async def by_image(self, source: ImageSource, terms: Sequence[Term], scope: Scope, page: Page) -> ImageMatches:
+        """Finds the images nearest to an image, or to an image and words; by default all of them.
+
+        A stored image is left out of its own matches.
+        """
+
+        async def find(placement: Placement) -> ImageMatches:
+            vector, text = await self._vectors.of_image_and_terms(
+                source, terms, scope.collection, placement, page.after.vector if page.after else None
+            )
+            curve = (await self._models.describe(placement.model_id)).calibration.image_to_image
+            matches, following = await self._images(
+                scope, page, vector, placement.model_id, curve, scope.min_relevance or 0.0, left_out=source.image_id
+            )
+            return ImageMatches(matches, following, text.unknown_words if text else (), text.understood if text else ())
+
+        return await self._placements.using(scope.collection, find)
+
+    async def similar_words(self, query: TextQuery, field: str, page: Page) -> WordMatches:
+        """Finds the words nearest to words, without those of the query."""
+        model_id, text = await self._vectors.of_text(query, field)
+        try:
+            return await self._similar(text, model_id, page)
+        except WordsNotReady:
+            # Another model may serve by now, and the words of the one before have been dropped.
+            newer, text = await self._vectors.of_text(query, field)
+            if newer == model_id:
+                raise
+        return await self._similar(text, newer, page)
+
+    async def _similar(self, text: TextEmbedding, model_id: str, page: Page) -> WordMatches:
+        vector, after = (page.after.vector, page.after.place) if page.after else (text.vector, None)
+        with _going_on():
+            found = await self._words.nearest(
+                vector, page.size + 1 + len(text.words), model_id, taggable=False, after=after
+            )
+        shown, following = _page_of([each for each in found if each.id not in text.words], page, vector)
+        words = tuple(WordMatch(each.id, each.distance, each.similarity) for each in shown)
+        return WordMatches(words, following, text.unknown_words, text.understood)
+
+    async def _images(
+        self,
+        scope: Scope,
+        page: Page,
+        vector: Vector,
+        model_id: str,
+        curve: Logistic,
+        min_relevance: float,
+        *,
+        left_out: str | None = None,
+    ) -> tuple[tuple[ImageMatch, ...], Cursor | None]:
+        """Returns a page of the images nearest to a vector, and where the next begins."""
+        with errors_of(scope.collection), _going_on():
+            found = await self._index.search(
+                alias_of(scope.collection),
+                vector,
+                page.size + 1 + (left_out is not None),
+                model_id,
+                filter_=in_store(scope.filter) if scope.filter else None,
+                after=page.after.place if page.after else None,
+            )
+        relevant = [each for each in found if each.id != left_out and curve.relevance(each.similarity) >= min_relevance]
+        shown, following = _page_of(relevant, page, vector)
+        matches = tuple(
+            ImageMatch(
+                StoredImage.from_item(scope.collection, each),
+                each.distance,
+                each.similarity,
+                curve.relevance(each.similarity),
+            )
+            for each in shown
+        )
+        return matches, following
+
+
+def _page_of(found: Sequence[Neighbor], page: Page, vector: Vector) -> tuple[Sequence[Neighbor], Cursor | None]:
+    """Returns what a page shows of the neighbours found, and where the next begins, if any is left for it."""
+    shown = found[: page.size]
+    return shown, Cursor(vector, shown[-1].place) if len(found) > page.size else None
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    try:
+        yield
+    except PositionOutOfDate as error:
+        raise SearchOutOfDate from error

@@ -1,0 +1,124 @@
+"""Names what an image shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.backends.embedding import TextEmbedding, TextEmbeddings, TextQuery, UnknownWord, Vector
+from gateway.backends.models import ModelCatalog
+from gateway.collections.placements import Placement, Placements
+from gateway.errors import WordsNotReady
+from gateway.search.query_vectors import ImageSource, QueryVectors
+from gateway.search.words import WordsIndex
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A word for an image."""
+
+    word: str
+    distance: float
+    similarity: float
+    relevance: float
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Tags, nearest first."""
+
+    tags: tuple[Tag, ...]
+    unknown_words: tuple[UnknownWord, ...] = ()
+
+
+class Tagging:
+    """Names images with the whole vocabulary, or with a caller's labels.
+
+    A stored image is named by the words of its collection's model, bytes by those of the model that serves.
+
+    Relevance is the model's curve for tags in both cases: it says how likely the word fits the image, whatever the
+    other labels are. (A softmax over the labels was rejected: it calls the best of three wrong labels right.)
+    """
+
+    def __init__(self, vectors: QueryVectors, models: ModelCatalog, placements: Placements, words: WordsIndex) -> None:
+        self._vectors = vectors
+        self._models = models
+        self._placements = placements
+        self._words = words
+
+    async def tag(self, source: ImageSource, collection: str, max_tags: int, min_relevance: float | None) -> Tags:
+        """Returns words of the vocabulary that name what is seen; by default those that the model calls relevant.
+
+        They are chosen to say different things (see `tag_choice`).
+
+        Raises:
+            WordsNotReady: the words index is not filled yet.
+        """
+        model_id, vector = await self._vector(source, collection)
+        try:
+            found = await self._words.nearest_tags(vector, max_tags, model_id)
+        except WordsNotReady:
+            # Another model may be the image's by now, and the words of the one before have been dropped.
+            self._placements.forget(collection)
+            newer, vector = await self._vector(source, collection)
+            if newer == model_id:
+                raise
+            model_id, found = newer, await self._words.nearest_tags(vector, max_tags, newer)
+        model = await self._models.describe(model_id)
+        curve = model.calibration.tags
+        threshold = model.calibration.default_min_tag_relevance if min_relevance is None else min_relevance
+        tags = (Tag(each.id, each.distance, each.similarity, curve.relevance(each.similarity)) for each in found)
+        return Tags(tuple(tag for tag in tags if tag.relevance >= threshold))
+
+    async def choose(
+        self, source: ImageSource, collection: str, labels: Sequence[str], max_tags: int, min_relevance: float
+    ) -> Tags:
+        """Ranks the caller's labels by their nearness to the image; labels that are not understood are named apart.
+
+        A label is read as a query is, so that "a photo of a dog" means "dog"; it is answered as it was written.
+        """
+        labels = list(dict.fromkeys(labels))
+        vector, texts = await self._both(source, collection, [TextQuery(raw=label) for label in labels])
+        curve = (await self._models.describe(texts.model_id)).calibration.tags
+        tags = []
+        for label, result in zip(labels, texts.results, strict=True):
+            if isinstance(result, TextEmbedding):
+                similarity = float(np.clip(np.dot(vector, result.vector), -1.0, 1.0))
+                distance = float(np.sqrt(2.0 - 2.0 * similarity))
+                tags.append(Tag(label, distance, similarity, curve.relevance(similarity)))
+        tags.sort(key=lambda tag: -tag.similarity)
+        unknown = tuple(word for result in texts.results for word in result.unknown_words)
+        return Tags(tuple(tag for tag in tags if tag.relevance >= min_relevance)[:max_tags], unknown)
+
+    async def _vector(self, source: ImageSource, collection: str) -> tuple[str, Vector]:
+        """Returns an image's model and its vector."""
+        if source.image_id is None:
+            return await self._vectors.of_content(source)
+
+        async def look(placement: Placement) -> tuple[str, Vector]:
+            return placement.model_id, await self._vectors.of_image(source, collection, placement)
+
+        return await self._placements.using(collection, look)
+
+    async def _both(
+        self, source: ImageSource, collection: str, labels: Sequence[TextQuery]
+    ) -> tuple[Vector, TextEmbeddings]:
+        """Returns the vectors of an image and of labels, of one model."""
+        if source.image_id is None:
+            (model_id, vector), texts = await asyncio.gather(
+                self._vectors.of_content(source), self._vectors.of_each(labels, "labels", "")
+            )
+            if model_id != texts.model_id:  # another model serves since a moment
+                _, vector = await self._vectors.of_content(source, texts.model_id)
+            return vector, texts
+
+        async def look(placement: Placement) -> tuple[Vector, TextEmbeddings]:
+            return await asyncio.gather(
+                self._vectors.of_image(source, collection, placement),
+                self._vectors.of_each(labels, "labels", placement.model_id),
+            )
+
+        return await self._placements.using(collection, look)

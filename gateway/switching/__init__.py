@@ -1,0 +1,1 @@
+"""Switching collections to another model while they are searched."""

@@ -1,0 +1,128 @@
+"""Moves a collection to another model, while it is searched and written to.
+
+1. An index of the model is created, labelled as what a switch fills; or it is there from a run that broke off.
+2. From here on the ids that are written to the collection are followed (`collection_writes.py`).
+3. What the new index has and the collection has no more is removed: it was deleted while nobody followed.
+4. The images are copied in their order, each with its id and its attributes, its vector made anew from its file. What
+   the new index has already is left alone.
+5. What was written meanwhile is copied, and what was written during that, until it is little.
+6. Writes are held. The last of them are copied, and the alias is moved: the commit point. Writes go on.
+7. The old index is removed. In the way of a crash, the sweeper does it.
+
+Invariants:
+- At the commit point the new index has the images that the old one has, less those that the model cannot embed, which
+  are logged: their files stay.
+- A write is in one of the two indexes when it is acknowledged, and in the new one after the commit point.
+- Before the commit point nothing has happened to the collection. A run that broke off is begun again at 1, and embeds
+  nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from gateway.backends.embedding import Embedder, Model
+from gateway.backends.vector_index import IndexInfo, VectorIndex
+from gateway.collections.blobs import BlobStore
+from gateway.collections.image_collections import SWITCH_LABEL, new_index
+from gateway.collections.names import alias_of, errors_of
+from gateway.collections.placements import Placements
+from gateway.collections.writes import CollectionWrites
+from gateway.errors import IndexNotFound
+from gateway.switching.index_copy import CopyLimits, IndexCopy, Route, Tally
+
+# So few images that were written meanwhile are left for when writes are held; after so many rounds more are.
+_HELD_IMAGES = 16
+_ROUNDS = 20
+# A full embedder must not keep writes waiting for long: the copy breaks off, and is begun again.
+_HELD_PATIENCE_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class CollectionMoved(Exception):
+    """The collection was emptied or deleted meanwhile."""
+
+
+class CollectionSwitch:
+    """Moves collections, one at a time."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        index: VectorIndex,
+        blobs: BlobStore,
+        placements: Placements,
+        writes: CollectionWrites,
+        limits: CopyLimits | None = None,
+    ) -> None:
+        self._embedder = embedder
+        self._index = index
+        self._blobs = blobs
+        self._placements = placements
+        self._writes = writes
+        self._limits = limits
+
+    async def run(self, collection: str, model: Model, tally: Tally, tell: Callable[[], None]) -> None:
+        """Moves a collection to a model; keeps the tally, and calls `tell` when it has changed.
+
+        Raises:
+            CollectionNotFound, CollectionMoved: it was deleted or emptied meanwhile; what was copied is removed.
+        """
+        with errors_of(collection):
+            source = await self._index.get(alias_of(collection))
+        target = await self._target(collection, source, model)
+        tally.done, tally.failed, tally.total = 0, 0, source.item_count
+        route = Route(source.name, target, model.id)
+        copy = IndexCopy(self._embedder, self._index, self._blobs, route, tally, tell, self._limits)
+        log.info("switching a collection", collection=collection, model=model.id, images=source.item_count)
+        try:
+            with self._writes.followed(collection) as written:
+                await copy.prune()
+                await copy.everything()
+                for _ in range(_ROUNDS):
+                    if len(written) <= _HELD_IMAGES:
+                        break
+                    await copy.again(_taken(written))
+                async with self._writes.held(collection):
+                    await copy.again(_taken(written), _HELD_PATIENCE_SECONDS)
+                    await self._commit(collection, source.name, target)
+        except (CollectionMoved, IndexNotFound) as error:
+            with suppress(IndexNotFound):
+                await self._index.delete(target)
+            raise CollectionMoved(collection) from error
+        log.info("switched a collection", collection=collection, model=model.id, failed=tally.failed)
+        tally.total = tally.done + tally.failed
+        tell()
+        with suppress(IndexNotFound):
+            await self._index.delete(source.name)
+
+    async def drop_targets(self) -> None:
+        """Removes what switches that broke off have left: indexes that were to take collections over."""
+        for info in await self._index.list_all():
+            if SWITCH_LABEL in info.labels and not info.aliases:
+                await self._index.delete(info.name)
+
+    async def _target(self, collection: str, source: IndexInfo, model: Model) -> str:
+        for info in await self._index.list_all():
+            ours = info.labels.get(SWITCH_LABEL) == model.id and info.labels.get("collection") == collection
+            if ours and not info.aliases:
+                return info.name
+        labels = {**source.labels, SWITCH_LABEL: model.id}
+        return (await self._index.create(new_index(collection, model, labels))).name
+
+    async def _commit(self, collection: str, source: str, target: str) -> None:
+        if (await self._index.get(alias_of(collection))).name != source:
+            raise CollectionMoved(collection)
+        await self._index.set_alias(alias_of(collection), target)
+        self._placements.forget(collection)
+
+
+def _taken(ids: set[str]) -> list[str]:
+    """Takes all ids out of a set."""
+    taken = list(ids)
+    ids.clear()
+    return taken

@@ -1,0 +1,171 @@
+"""Switches the whole suite to another model.
+
+1. A file names the target (`switch_state.py`): the commit point of the request. From here on a restart goes on.
+2. The words of the target are indexed. The index folds them into segments by itself, which nobody waits for: of a large
+   vocabulary that takes longer than all the rest, and until then it compares a query with each word.
+3. The collections of other models are moved, one after the other, each at a commit point of its own
+   (`collection_switch.py`). Each is searched with its own model all the while.
+4. The embedder is told: the target serves where a call names no model, and new collections are of it.
+5. The alias `words` is moved. Collections that were created with the model before, in between, are moved as in 3.
+6. What nothing uses any more is removed: words of other models, indexes that broken runs left.
+7. The file is removed: done.
+
+Every step may be done again, so a run that broke off anywhere is begun again at 2. Where a service does not answer, the
+run waits and begins again. Where the embedder says that the model is none that can serve, the switch is given up:
+collections that were moved stay so, the others stay as they were, and all work.
+
+The switch goes on whether or not somebody watches it. One process of several on one data folder may switch, and the
+others must not write meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import structlog
+
+from gateway.backends.embedding import Embedder, Model
+from gateway.collections.image_collections import Collection, ImageCollections
+from gateway.errors import AmbiguousModel, CollectionNotFound, GatewayError, Refused, SwitchUnderWay, UnknownModel
+from gateway.search.words import WordsIndex
+from gateway.switching.collection_switch import CollectionMoved, CollectionSwitch
+from gateway.switching.index_copy import Tally
+from gateway.switching.switch_run import SwitchProgress, SwitchRun
+from gateway.switching.switch_state import SwitchState
+
+_RETRY_SECONDS = 1.0
+# What the embedder says of a model that will not be another one for being asked again.
+_NO_MODEL = frozenset({"MODEL_NOT_FOUND", "BUNDLE_DAMAGED", "BUNDLE_TOO_NEW"})
+
+log = structlog.get_logger(__name__)
+
+
+class ModelSwitch:
+    """Does one switch at a time."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        collections: ImageCollections,
+        words: WordsIndex,
+        switch: CollectionSwitch,
+        state: SwitchState,
+    ) -> None:
+        self._embedder = embedder
+        self._collections = collections
+        self._words = words
+        self._switch = switch
+        self._state = state
+        target = state.read()
+        self._run = SwitchRun(target) if target else None
+        self._beginning = asyncio.Lock()
+        self._begun = asyncio.Event()
+
+    async def keep_switching(self) -> None:
+        """Does the switch that a stop interrupted, and those that are asked for; runs until it is cancelled."""
+        while True:
+            self._begun.clear()
+            if self._run is not None:
+                await self._finish(self._run)
+                self._run = None
+            await self._begun.wait()
+
+    async def activate(self, name: str) -> AsyncGenerator[SwitchProgress, None]:
+        """Switches to a model and yields how far it is, the model itself at last; or joins the switch to it.
+
+        Raises:
+            ModelNotFound, UnknownModel, AmbiguousModel: the name, or the id, is not that of one model.
+            SwitchUnderWay: another model is being switched to.
+            Refused: the embedder cannot serve the model.
+        """
+        target = await self._resolve(name)
+        async with self._beginning:
+            if self._run is not None and self._run.target != target.id:
+                raise SwitchUnderWay(self._run.target)
+            run = self._run or await self._begin(target)
+        async for progress in run.watch():
+            yield progress
+
+    async def _begin(self, model: Model) -> SwitchRun:
+        """Begins the switch to a model; where it serves everywhere, that is done already."""
+        run = SwitchRun(model.id)
+        others = await self._others(run)
+        serving, _ = await self._embedder.get_model()
+        if serving.id == model.id and not others and await self._words.is_filled(model.id):
+            run.succeed(serving)
+        else:
+            # On the event loop, a few milliseconds: a caller who leaves must not come between the file and the run.
+            self._state.write(model.id)
+            self._run = run
+            self._begun.set()
+        return run
+
+    async def _resolve(self, name: str) -> Model:
+        if "@" in name:
+            return (await self._embedder.get_model(name))[0]
+        found = [model for model in await self._embedder.list_models() if model.id.partition("@")[0] == name]
+        if len(found) > 1:
+            raise AmbiguousModel(name, sorted(model.id for model in found))
+        if not found:
+            raise UnknownModel(name)
+        return found[0]
+
+    async def _finish(self, run: SwitchRun) -> None:
+        while not run.ended:
+            try:
+                await self._attempt(run)
+            except (GatewayError, TimeoutError) as error:
+                log.warning("a switch broke off, it goes on in a moment", model=run.target, error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _attempt(self, run: SwitchRun) -> None:
+        try:
+            model = await self._switch_to(run)
+        except Refused as error:
+            if error.refusal.reason not in _NO_MODEL:
+                raise
+            serving, _ = await self._embedder.get_model()
+            in_use = {serving.id, *(each.model_id for each in await self._collections.settled())}
+            await self._clean_up(in_use)
+            log.warning("a switch was given up", model=run.target, error=str(error))
+            run.fail(error)
+        else:
+            await self._clean_up({model.id})
+            log.info("switched to another model", model=model.id)
+            run.succeed(model)
+
+    async def _switch_to(self, run: SwitchRun) -> Model:
+        log.info("switching to another model", model=run.target)
+        model, _ = await self._embedder.get_model(run.target)
+        await self._others(run)
+        await self._words.fill(model, lambda done: run.count_words(done, model.word_count))
+        await self._move_collections(run, model)
+        model = await self._embedder.activate_model(model.id)
+        await self._words.activate(model)
+        await self._move_collections(run, model)
+        return model
+
+    async def _move_collections(self, run: SwitchRun, model: Model) -> None:
+        while others := await self._others(run):
+            for each in others:
+                try:
+                    await self._switch.run(each.id, model, run.tally(each.id), run.tell)
+                except (CollectionMoved, CollectionNotFound):
+                    log.info("a collection was deleted while it was switched", collection=each.id)
+
+    async def _others(self, run: SwitchRun) -> list[Collection]:
+        """Returns the collections that are of another model, and counts the images of all."""
+        collections = await self._collections.settled()
+        others = [each for each in collections if each.model_id != run.target]
+        run.count({each.id: Tally(_done(each, run.target), total=each.image_count) for each in collections})
+        return others
+
+    async def _clean_up(self, in_use: set[str]) -> None:
+        await self._words.drop_all_but(in_use)
+        await self._switch.drop_targets()
+        self._state.clear()
+
+
+def _done(collection: Collection, model_id: str) -> int:
+    return collection.image_count if collection.model_id == model_id else 0

@@ -1,0 +1,1 @@
+"""From pixels to vectors: backbones and heads, and what their pixels look like."""

@@ -1,0 +1,108 @@
+"""Makes a .tflite backbone on this machine: a template that ships, filled with the weights of an installed package.
+
+A template is a .tflite file, compressed, whose weights and biases are all zero. The names of those tensors say what
+belongs there: "<layer>:weight" and "<layer>:bias" of the package's file, or "<layer>|<norm>:…" where the batch
+normalisation that follows the layer is folded into it. What is quantised has its scales in the template.
+
+Contract: the same package gives the same bytes on every machine. So a weight is made by float64 operations on single
+elements alone, which IEEE 754 defines to the bit, and nothing is calibrated or built here: bytes are written in place.
+"""
+
+from __future__ import annotations
+
+import lzma
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from model.errors import RecipeUnusable
+from model.packaged.package_weights import Parameters, read_parameters
+
+__all__ = ["fill", "folded"]
+
+# ε of the batch normalisation of EfficientNet-Lite and of its forebears.
+_EPSILON = 1e-3
+# From PyTorch's order of a weight's axes to LiteRT's, by the operation that takes it.
+_AXES = {
+    schema.BuiltinOperator.CONV_2D: (0, 2, 3, 1),
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: (1, 2, 3, 0),
+    schema.BuiltinOperator.FULLY_CONNECTED: (0, 1),
+}
+_TYPES: dict[int, np.dtype[Any]] = {
+    schema.TensorType.FLOAT32: np.dtype("<f4"),
+    schema.TensorType.INT32: np.dtype("<i4"),
+    schema.TensorType.INT8: np.dtype("<i1"),
+}
+
+
+def fill(template: Path, package_file: Path) -> bytes:
+    """Return the .tflite file that a template and a package's file make.
+
+    Raises:
+        PackageFileWrong: the package's file cannot be read (see `package_weights`).
+        RecipeUnusable: the template cannot be read, or names what the package's file does not have.
+    """
+    parameters = read_parameters(package_file)
+    try:
+        content = bytearray(lzma.decompress(template.read_bytes()))
+        model = schema.Model.GetRootAs(content, 0)
+        graph = model.Subgraphs(0)
+        for number in range(graph.OperatorsLength()):
+            operator = graph.Operators(number)
+            code = model.OperatorCodes(operator.OpcodeIndex())
+            axes = _AXES.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
+            for index in operator.InputsAsNumpy() if axes else ():
+                tensor = graph.Tensors(index)
+                layer, colon, part = tensor.Name().decode().rpartition(":")
+                if colon:
+                    weight, bias = folded(parameters, layer)
+                    _write(model, tensor, weight.transpose(axes) if part == "weight" else bias)
+    except KeyError as error:
+        raise RecipeUnusable(
+            f"{template.name} names {error.args[0]!r}, which {package_file.name} does not have: they are not of the "
+            "same network. Get the recipe again."
+        ) from error
+    except RecipeUnusable:
+        raise
+    except Exception as error:  # bytes that are no network raise anything
+        raise RecipeUnusable(f"{template.name} is no template of a network: {error}. Get the recipe again.") from error
+    return bytes(content)
+
+
+def folded(parameters: Parameters, layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return weight and bias of "<layer>", or of "<layer>|<norm>" with the normalisation folded in, in PyTorch's order.
+
+    Raises:
+        KeyError: there is no parameter of that name.
+    """
+    layer, _, norm = layer.partition("|")
+    weight = parameters[f"{layer}.weight"].astype(np.float64)
+    if not norm:
+        return weight, parameters[f"{layer}.bias"].astype(np.float64)
+    gain, shift, mean, variance = (
+        parameters[f"{norm}.{name}"].astype(np.float64) for name in ("weight", "bias", "running_mean", "running_var")
+    )
+    gain = gain / np.sqrt(variance + _EPSILON)
+    return weight * gain.reshape(-1, *[1] * (weight.ndim - 1)), shift - mean * gain
+
+
+def _write(model: Any, tensor: Any, values: NDArray[np.float64]) -> None:
+    """Write what a tensor should hold where it lies, quantised if the tensor is: symmetric, by tensor or by channel."""
+    kind = _TYPES[tensor.Type()]
+    if list(values.shape) != tensor.ShapeAsNumpy().tolist():
+        raise RecipeUnusable(
+            f"{tensor.Name().decode()!r} is {values.shape} in the package and {tensor.ShapeAsNumpy()} in the template: "
+            "they are not of the same network. Get the recipe again."
+        )
+    if kind.kind == "i":
+        quantisation = tensor.Quantization()
+        along = np.ones(values.ndim, np.int64)
+        along[quantisation.QuantizedDimension()] = -1
+        scale = quantisation.ScaleAsNumpy().astype(np.float64)
+        most = np.iinfo(kind).max
+        values = np.clip(np.rint(values / (scale.reshape(along) if len(scale) > 1 else scale)), -most, most)
+    written = values.astype(kind).reshape(-1).view(np.uint8)
+    model.Buffers(tensor.Buffer()).DataAsNumpy()[:] = written

@@ -1,0 +1,66 @@
+"""Makes a file of a recipe from a Python package that is installed beside this one.
+
+Contract: the package's file is the one that the recipe names, to the bit, before it is opened; what is made has the
+checksum of the manifest, or is not kept. It is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+from model.bundle.manifest import File
+from model.bundle.recipe import FilledFile
+from model.errors import PackageFileWrong, PackageMissing, RecipeUnusable
+from model.packaged.filled_backbone import fill
+from serving.durable_files import sha256, write_file
+
+__all__ = ["fill_file", "installed_file"]
+
+
+def fill_file(filled: FilledFile, file: File, templates: Path, folder: Path) -> Path:
+    """Return the file in `folder`, made unless it is there already; `templates` is the folder of its template.
+
+    Raises:
+        PackageMissing: the package is not installed, or in another version.
+        PackageFileWrong: the package's file is another one, or cannot be read.
+        RecipeUnusable: the template does not make the file that the manifest names.
+        OSError: it cannot be written.
+    """
+    complete = folder / file.sha256
+    if complete.exists():
+        return complete
+    content = fill(templates / filled.template, installed_file(filled))
+    if (found := hashlib.sha256(content).hexdigest()) != file.sha256:
+        raise RecipeUnusable(
+            f"What {filled.template} makes of {filled.package} is not the {file.name} that the recipe names: its "
+            f"SHA-256 is {found}, not {file.sha256}. Get the recipe again."
+        )
+    write_file(complete, content)
+    return complete
+
+
+def installed_file(filled: FilledFile) -> Path:
+    """Return the file of the installed package, once it is known to be the right one.
+
+    Raises:
+        PackageMissing, PackageFileWrong: see `fill_file`.
+    """
+    try:
+        installed: Distribution = distribution(filled.package)
+    except PackageNotFoundError as error:
+        raise PackageMissing(filled.package, filled.version, "") from error
+    if installed.version != filled.version:
+        raise PackageMissing(filled.package, filled.version, installed.version)
+    file = Path(str(installed.locate_file(filled.path)))
+    try:
+        size = file.stat().st_size
+        found = sha256(file) if size == filled.size else ""
+    except OSError as error:
+        raise PackageFileWrong(file.name, f"it cannot be read ({error.strerror})") from error
+    if size != filled.size:
+        raise PackageFileWrong(file.name, f"it has {size:,} bytes, and {filled.size:,} are right")
+    if found != filled.sha256:
+        raise PackageFileWrong(file.name, f"its SHA-256 is {found}, and {filled.sha256} is right")
+    return file

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from semsearch.v1 import error_reason_pb2 as reasons
+
+from gateway import errors
+from gateway.api.statuses import ERRORS
+from gateway.backends.rpc_errors import refused
+from gateway.errors import GatewayError, Refusal, Refused, Violation
+from serving.errors import ErrorStatus, from_status, is_expected, to_status
+
+REFUSAL = Refusal(
+    "The queue is full.",
+    grpc.StatusCode.RESOURCE_EXHAUSTED.value[0],
+    "OVERLOADED",
+    {"queued": "64"},
+    (Violation("images", "too many"),),
+    0.5,
+)
+EXAMPLES: list[GatewayError] = [
+    errors.InvalidId("id", "bad."),
+    errors.InvalidFilter("filter", "bad."),
+    errors.ImageTooLarge(2, 1),
+    errors.CancelledTerms(),
+    errors.StreamConfigError("bad"),
+    errors.CollectionNotFound("c"),
+    errors.CollectionExists("c"),
+    errors.CollectionOfOtherModel("c"),
+    errors.ListingOutOfDate(),
+    errors.SearchOutOfDate(),
+    errors.UnknownModel("m"),
+    errors.AmbiguousModel("m", ["m@sha256:0", "m@sha256:1"]),
+    errors.SwitchUnderWay("m"),
+    errors.SwitchNotStored("full"),
+    errors.ImageNotFound("c", "i"),
+    errors.BlobMissing("00", "is missing"),
+    errors.StorageFull("full"),
+    errors.WordsNotReady(),
+    errors.DependencyUnavailable("index"),
+    *(cls(REFUSAL) for cls in (Refused, *Refused.__subclasses__())),
+]
+
+
+def subclasses(cls: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    for each in cls.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
+def test_every_error_of_the_core_has_an_example_and_a_status() -> None:
+    assert {type(example) for example in EXAMPLES} == set(subclasses(GatewayError))
+    for example in EXAMPLES:
+        assert is_expected(example, ERRORS)
+        status = ERRORS[next(cls for cls in type(example).__mro__ if cls in ERRORS)](example)
+        assert isinstance(status, ErrorStatus)
+        assert status.reason != reasons.ERROR_REASON_UNSPECIFIED
+        assert status.code not in (grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_the_message_is_a_sentence(example: GatewayError) -> None:
+    assert to_status(example, ERRORS).message == str(example)
+
+
+def test_what_a_service_said_is_passed_on_as_it_was() -> None:
+    status = to_status(Refused(REFUSAL), ERRORS)
+    again = refused(status)
+    assert isinstance(again, errors.Overloaded)
+    assert again.refusal == REFUSAL
+    assert to_status(again, ERRORS) == status
+
+
+def test_a_refusal_can_be_told_about_the_callers_own_field() -> None:
+    moved = errors.InvalidCrop(REFUSAL).at("crop")
+    assert type(moved) is errors.InvalidCrop
+    assert moved.refusal.violations == (Violation("crop", REFUSAL.message),)
+    assert from_status(to_status(moved, ERRORS)) == ("OVERLOADED", {"queued": "64"})

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+from google.protobuf import json_format, struct_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.backends.filters import JsonValue
+from gateway.backends.structs import to_json, to_struct
+
+JSON: st.SearchStrategy[JsonValue] = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_attributes_are_what_protobufs_own_converter_makes_of_them(attributes: dict[str, JsonValue]) -> None:
+    struct = to_struct(attributes)
+    assert struct == json_format.ParseDict(attributes, struct_pb2.Struct())
+    assert to_json(struct) == json_format.MessageToDict(struct) == attributes
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_does_not_have_are_refused(number: float) -> None:
+    struct = struct_pb2.Struct()
+    struct.fields["deep"].struct_value.fields["x"].list_value.values.add().number_value = number
+    with pytest.raises(ValueError, match="not a number"):
+        to_json(struct)

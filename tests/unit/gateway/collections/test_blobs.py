@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.collections.blobs import FolderBlobStore, Rendition
+from gateway.errors import BlobMissing, StorageFull
+from tests.unit.gateway.doubles import sha256
+
+CONTENT, THUMBNAIL = b"original bytes", b"thumbnail bytes"
+SHA = sha256(CONTENT)
+FAR_FUTURE = 2.0**40
+
+
+@pytest.fixture
+async def blobs(tmp_path: Path) -> FolderBlobStore:
+    store = FolderBlobStore(tmp_path)
+    await store.put(SHA, CONTENT, THUMBNAIL)
+    return store
+
+
+def files(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+async def test_what_was_put_is_read_back_by_another_process(blobs: FolderBlobStore, tmp_path: Path) -> None:
+    reopened = FolderBlobStore(tmp_path)
+    assert await reopened.read(SHA, Rendition.ORIGINAL) == CONTENT
+    assert await reopened.read(SHA, Rendition.THUMBNAIL) == THUMBNAIL
+    assert await reopened.holds(SHA, len(CONTENT))
+    assert not await reopened.holds(SHA, len(CONTENT) + 1)
+    assert not await reopened.holds(sha256(b"unknown"), 1)
+
+
+async def test_putting_again_leaves_one_of_each_file_and_no_temporary_ones(
+    blobs: FolderBlobStore, tmp_path: Path
+) -> None:
+    await blobs.put(SHA, CONTENT, THUMBNAIL)
+    assert len(files(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("rendition", list(Rendition))
+async def test_one_flipped_bit_is_found(blobs: FolderBlobStore, tmp_path: Path, rendition: Rendition) -> None:
+    for path in files(tmp_path):
+        content = bytearray(path.read_bytes())
+        content[3] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(BlobMissing, match="is damaged"):
+        await blobs.read(SHA, rendition)
+
+
+@pytest.mark.parametrize("rendition", list(Rendition))
+async def test_a_missing_file_is_told(blobs: FolderBlobStore, tmp_path: Path, rendition: Rendition) -> None:
+    for path in files(tmp_path):
+        path.unlink()
+    with pytest.raises(BlobMissing, match="is missing"):
+        await blobs.read(SHA, rendition)
+
+
+async def test_putting_again_replaces_a_file_that_was_cut_off(blobs: FolderBlobStore, tmp_path: Path) -> None:
+    for path in files(tmp_path):
+        path.write_bytes(path.read_bytes()[:4])
+    await blobs.put(SHA, CONTENT, THUMBNAIL)
+    assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
+    assert await blobs.read(SHA, Rendition.THUMBNAIL) == THUMBNAIL
+
+
+async def test_only_released_images_are_candidates_for_removal(blobs: FolderBlobStore) -> None:
+    assert await blobs.released_before(FAR_FUTURE) == []
+    await blobs.release([SHA])
+    assert await blobs.released_before(FAR_FUTURE) == [SHA]
+    assert await blobs.released_before(0) == []
+    await blobs.retain(SHA)
+    assert await blobs.released_before(FAR_FUTURE) == []
+    assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
+
+
+async def test_removing_takes_all_files_and_the_note(blobs: FolderBlobStore, tmp_path: Path) -> None:
+    await blobs.release([SHA])
+    await blobs.remove(SHA, FAR_FUTURE)
+    assert files(tmp_path) == []
+    await blobs.remove(SHA, FAR_FUTURE)
+
+
+async def test_an_image_that_was_put_again_since_the_cutoff_is_spared(blobs: FolderBlobStore, tmp_path: Path) -> None:
+    folder = tmp_path / SHA[:2] / SHA[2:]
+    os.utime(folder, (1000, 1000))
+    await blobs.release([SHA])
+    await blobs.put(SHA, CONTENT, THUMBNAIL)
+    await blobs.remove(SHA, 2000.0)
+    assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
+
+
+async def test_a_folder_that_cannot_be_written_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageFull, match="cannot be stored"):
+        await FolderBlobStore(tmp_path / "file").put(SHA, CONTENT, THUMBNAIL)
+
+
+async def test_every_write_is_on_disk_before_its_final_name_and_the_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def spy_fsync(descriptor: int) -> None:
+        calls.append("fsync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "fsync file")
+        fsync(descriptor)
+
+    def spy_replace(self: Path, target: Path) -> Path:
+        calls.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(Path, "replace", spy_replace)
+    await FolderBlobStore(tmp_path).put(SHA, CONTENT, THUMBNAIL)
+    assert calls[:4] == ["fsync file", "rename", "fsync file", "rename"]
+    # The image's folder, and the folders in which new folders were made.
+    assert calls[4:] == ["fsync folder"] * 3

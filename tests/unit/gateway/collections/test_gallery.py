@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.backends.filters import AnyOf, Condition, Equals, Exists, Filter, Range, in_store
+from gateway.collections.blobs import Rendition
+from gateway.collections.gallery import AttributesChange
+from gateway.collections.images import require_image_id
+from gateway.errors import BlobMissing, ImageNotFound, InvalidId
+from tests.unit.gateway.core import Core, upload
+from tests.unit.gateway.doubles import picture, sha256
+
+RED, BLUE = picture("red"), picture("blue")
+FAR_FUTURE = 2.0**40
+
+
+@pytest.mark.parametrize("good", ["a", "IMG_0001.jpg", "a b", "日本語", "x" * 200, "…"])
+def test_ids_that_can_exist(good: str) -> None:
+    assert require_image_id(good, "id") == good
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "a/b", "a\\b", "a\nb", "\x00", "\x7f", " a", "a ", "x" * 201, "x" * 10_000, "日" * 171]
+)
+def test_ids_that_cannot_exist(bad: str) -> None:
+    with pytest.raises(InvalidId) as caught:
+        require_image_id(bad, "image.id")
+    assert caught.value.field == "image.id"
+    assert len(str(caught.value)) < 300, "the message does not repeat ten thousand characters"
+
+
+@given(st.text(max_size=250))
+def test_every_id_that_is_taken_is_one_that_the_index_takes(text: str) -> None:
+    try:
+        require_image_id(text, "id")
+    except InvalidId:
+        return
+    assert 1 <= len(text.encode()) <= 512
+    assert "/" not in text
+    assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
+
+
+def test_a_callers_field_is_looked_up_among_the_callers_attributes() -> None:
+    own = Filter(
+        must=(Condition("album", Equals("a")), Condition("image.width", Range(gte=100.0))),
+        should=(Condition("image.model", Exists(True)), Condition("images", AnyOf(("x",)))),
+        must_not=(
+            Condition("", Filter(must=(Condition("image.sha256", Equals("00")), Condition("x.y", Equals(1.0))))),
+        ),
+    )
+    stored = in_store(own)
+    assert [each.field for each in stored.must] == ["user.album", "image.width"]
+    assert [each.field for each in stored.should] == ["user.image.model", "user.images"]
+    nested = stored.must_not[0].test
+    assert isinstance(nested, Filter)
+    assert [each.field for each in nested.must] == ["image.sha256", "user.x.y"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        ((), {"new": 1.0, "a": 2.0, "deep": {"x": 3.0}}),
+        ((("a",),), {"a": 2.0, "b": 0.0, "deep": {"x": 0.0, "y": 0.0}}),
+        ((("b",),), {"a": 0.0, "deep": {"x": 0.0, "y": 0.0}}),
+        ((("new",), ("b",)), {"a": 0.0, "new": 1.0, "deep": {"x": 0.0, "y": 0.0}}),
+        ((("deep", "x"),), {"a": 0.0, "b": 0.0, "deep": {"x": 3.0, "y": 0.0}}),
+        ((("deep", "y"),), {"a": 0.0, "b": 0.0, "deep": {"x": 0.0}}),
+        ((("other", "z"),), {"a": 0.0, "b": 0.0, "deep": {"x": 0.0, "y": 0.0}}),
+    ],
+)
+def test_only_the_attributes_of_the_mask_change(paths: tuple[tuple[str, ...], ...], expected: object) -> None:
+    old = {"a": 0.0, "b": 0.0, "deep": {"x": 0.0, "y": 0.0}}
+    new = {"new": 1.0, "a": 2.0, "deep": {"x": 3.0}}
+    assert AttributesChange(paths).apply(old, new) == expected
+    assert old == {"a": 0.0, "b": 0.0, "deep": {"x": 0.0, "y": 0.0}}, "what is stored is not changed in place"
+
+
+async def test_two_changes_at_once_of_two_attributes_both_count(core: Core) -> None:
+    await core.add(upload(1, RED, "a", {"x": 0.0, "y": 0.0}))
+    await asyncio.gather(
+        core.gallery.update("gallery", "a", {"x": 1.0}, AttributesChange((("x",),))),
+        core.gallery.update("gallery", "a", {"y": 2.0}, AttributesChange((("y",),))),
+    )
+    image = await core.gallery.get("gallery", "a")
+    assert image.attributes == {"x": 1.0, "y": 2.0}
+    assert image.sha256 == sha256(RED)
+
+
+async def test_deleting_counts_each_image_once_and_names_the_unknown(core: Core) -> None:
+    await core.add(upload(1, RED, "a"), upload(2, BLUE, "b"))
+    assert await core.gallery.delete("gallery", ["a", "a", "nothing"]) == (1, ["nothing"])
+    with pytest.raises(ImageNotFound):
+        await core.gallery.get("gallery", "a")
+    assert (await core.gallery.get("gallery", "b")).id == "b"
+
+
+async def make_old(core: Core) -> None:
+    for folder in core.blobs._root.glob("??/*"):
+        os.utime(folder, (1000, 1000))
+
+
+async def test_the_file_of_a_deleted_image_goes_when_it_is_swept(core: Core, tmp_path: Path) -> None:
+    await core.add(upload(1, RED, "a"), upload(2, BLUE, "b"))
+    await core.gallery.delete("gallery", ["a"])
+    await make_old(core)
+
+    assert await core.sweeper.sweep(FAR_FUTURE) == 1
+
+    with pytest.raises(BlobMissing):
+        await core.blobs.read(sha256(RED), Rendition.ORIGINAL)
+    assert await core.gallery.original("gallery", "b") == BLUE
+
+
+async def test_a_file_that_another_collection_names_stays(core: Core) -> None:
+    await core.collections.create("other", "")
+    await core.add(upload(1, RED, "a"))
+    await core.add(upload(1, RED, "a"), collection="other")
+    await core.gallery.delete("gallery", ["a"])
+    await make_old(core)
+
+    assert await core.sweeper.sweep(FAR_FUTURE) == 0
+
+    assert await core.gallery.original("other", "a") == RED
+
+
+async def test_a_deleted_image_that_was_added_again_keeps_its_file(core: Core) -> None:
+    await core.add(upload(1, RED, "a"))
+    await core.gallery.delete("gallery", ["a"])
+    await core.add(upload(1, RED, "b"))
+    await core.sweeper.sweep(FAR_FUTURE)
+    assert await core.gallery.original("gallery", "b") == RED
+
+
+async def test_the_files_of_replaced_images_and_deleted_collections_go_too(core: Core) -> None:
+    await core.collections.create("other", "")
+    await core.add(upload(1, RED, "a"))
+    await core.add(upload(2, BLUE, "a"))
+    await core.add(upload(1, picture("green")), collection="other")
+    await core.collections.delete("other")
+    await make_old(core)
+    assert await core.sweeper.sweep(FAR_FUTURE) == 2
+    assert await core.gallery.original("gallery", "a") == BLUE
+
+
+async def test_an_empty_index_beside_a_full_folder_destroys_nothing(core: Core) -> None:
+    await core.add(upload(1, RED, "a"))
+    await make_old(core)
+    core.index.indexes.clear()
+    core.index.aliases.clear()
+    assert await core.sweeper.sweep(FAR_FUTURE) == 0
+    assert await core.blobs.read(sha256(RED), Rendition.ORIGINAL) == RED

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from gateway.backends.vector_index import Engine, NewIndex
+from gateway.collections.image_collections import ORPHAN_AGE
+from gateway.collections.names import require_collection_id
+from gateway.errors import CollectionExists, CollectionNotFound, InvalidId
+from tests.unit.gateway.core import Core, upload
+from tests.unit.gateway.doubles import MODEL, picture
+
+
+@pytest.mark.parametrize("good", ["a", "my-photos", "a1", "x" * 63])
+def test_ids_that_can_exist(good: str) -> None:
+    assert require_collection_id(good, "collection") == good
+
+
+@pytest.mark.parametrize("bad", ["", "A", "1a", "-a", "a_b", "a.b", "a/b", "a\n", "x" * 64, "x" * 10_000, "é"])
+def test_ids_that_cannot_exist(bad: str) -> None:
+    with pytest.raises(InvalidId) as caught:
+        require_collection_id(bad, "collection")
+    assert len(str(caught.value)) < 300
+
+
+async def test_a_collection_is_described_as_it_was_created(core: Core) -> None:
+    created = await core.collections.create("holidays", "Holidays 2026")
+    assert (created.id, created.display_name, created.image_count) == ("holidays", "Holidays 2026", 0)
+    assert created.model_id == MODEL.id
+    assert await core.collections.get("holidays") == created
+    assert [each.id for each in await core.collections.list_all()] == ["gallery", "holidays"]
+
+
+async def test_a_collection_is_created_once(core: Core) -> None:
+    await core.collections.create("a", "first")
+    with pytest.raises(CollectionExists):
+        await core.collections.create("a", "second")
+    assert (await core.collections.get("a")).display_name == "first"
+    await core.collections.ensure_default()
+    assert len(core.index.indexes) == 2
+
+
+async def test_a_collection_that_another_process_created_in_the_same_moment_is_put_back(core: Core) -> None:
+    async def other_was_first(alias: str, name: str) -> str:
+        core.index.set_alias = set_alias  # type: ignore[method-assign]
+        await core.index.create(NewIndex("images-a.others", MODEL.dimension, MODEL.id, Engine.ANNOY))
+        await set_alias(alias, "images-a.others")
+        return await set_alias(alias, name)
+
+    set_alias = core.index.set_alias
+    core.index.set_alias = other_was_first  # type: ignore[method-assign]
+    with pytest.raises(CollectionExists):
+        await core.collections.create("a", "")
+    assert core.index.aliases["images-a"] == "images-a.others"
+    assert [name for name in core.index.indexes if name.startswith("images-a.")] == ["images-a.others"]
+
+
+async def test_deleting_a_collection_takes_its_images_and_its_index(core: Core) -> None:
+    await core.collections.create("a", "")
+    await core.add(upload(1, picture("red")), upload(2, picture("blue")), collection="a")
+    assert await core.collections.delete("a") == 2
+    with pytest.raises(CollectionNotFound):
+        await core.collections.get("a")
+    assert all(name.startswith("images-gallery.") for name in core.index.indexes)
+
+
+async def test_deleting_the_default_collection_empties_it_and_keeps_what_it_is(core: Core) -> None:
+    await core.add(upload(1, picture("red")))
+    before = await core.collections.get("gallery")
+    assert await core.collections.delete("gallery") == 1
+    after = await core.collections.get("gallery")
+    assert (after.image_count, after.display_name, after.create_time) == (0, before.display_name, before.create_time)
+    [result] = await core.add(upload(1, picture("red")))
+    assert result.duplicate_of == ""
+
+
+async def test_an_index_that_a_crash_left_without_an_alias_is_swept_when_it_is_old(core: Core) -> None:
+    await core.collections.create("a", "")
+    await core.index.delete_alias("images-a")
+    [orphan] = [name for name in core.index.indexes if name.startswith("images-a.")]
+
+    await core.collections.sweep()
+    assert orphan in core.index.indexes, "another process may be between its two steps"
+
+    core.index.indexes[orphan].create_time -= ORPHAN_AGE + timedelta(seconds=1)
+    await core.index.create(NewIndex("words-of-someone", MODEL.dimension, MODEL.id, Engine.ANNOY))
+    core.index.indexes["words-of-someone"].create_time -= 2 * ORPHAN_AGE
+    for index in core.index.indexes.values():
+        index.create_time -= ORPHAN_AGE
+    await core.collections.sweep()
+    assert orphan not in core.index.indexes
+    assert "words-of-someone" in core.index.indexes, "not ours"
+    assert (await core.collections.get("gallery")).id == "gallery"

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.backends.vector_index import Engine, NewIndex
+from gateway.collections.blobs import Rendition
+from gateway.errors import (
+    BlobMissing,
+    CollectionNotFound,
+    DependencyUnavailable,
+    ImageTooLarge,
+    InvalidId,
+    Overloaded,
+    Refused,
+)
+from gateway.ingest.ingest import IngestLimits
+from gateway.ingest.plan import Upload
+from tests.unit.gateway.core import Core, open_core, stream, upload
+from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, overloaded, picture, sha256
+
+RED, BLUE, GREEN = picture("red"), picture("blue"), picture("green")
+
+
+async def stored(core: Core, collection: str = "gallery") -> dict[str, str]:
+    images, _ = await core.gallery.list_page(collection, 1000, "", None)
+    return {image.id: image.sha256 for image in images}
+
+
+async def test_an_image_without_an_id_is_named_by_its_bytes_and_kept_with_what_was_learnt(core: Core) -> None:
+    [result] = await core.add(upload(7, RED, attributes={"album": "colours"}))
+
+    assert (result.sequence, result.id, result.error, result.duplicate_of) == (7, sha256(RED), None, "")
+    image = await core.gallery.get("gallery", result.id)
+    assert (image.width, image.height, image.media_type, image.size_bytes) == (16, 12, "image/png", len(RED))
+    assert image.attributes == {"album": "colours"}
+    assert await core.blobs.read(image.sha256, Rendition.ORIGINAL) == RED
+    assert (await core.blobs.read(image.sha256, Rendition.THUMBNAIL))[8:12] == b"WEBP"
+
+
+async def test_the_same_bytes_without_an_id_are_a_duplicate_of_whatever_id_has_them(core: Core) -> None:
+    await core.add(upload(1, RED, "my-red", {"n": 1.0}))
+
+    [result] = await core.add(upload(2, RED, attributes={"n": 2.0}))
+
+    assert (result.id, result.duplicate_of, result.error) == ("my-red", "my-red", None)
+    assert await stored(core) == {"my-red": sha256(RED)}
+    assert (await core.gallery.get("gallery", "my-red")).attributes == {"n": 1.0}
+    assert core.embedder.embedded_images == 1
+
+
+async def test_another_id_for_known_bytes_is_a_duplicate_too(core: Core) -> None:
+    await core.add(upload(1, RED))
+    [result] = await core.add(upload(2, RED, "again"))
+    assert result.duplicate_of == sha256(RED)
+    assert await stored(core) == {sha256(RED): sha256(RED)}
+
+
+async def test_the_same_id_and_bytes_replace_attributes_only_where_some_are_given(core: Core) -> None:
+    await core.add(upload(1, RED, "a", {"n": 1.0}))
+
+    [without] = await core.add(upload(2, RED, "a"))
+    assert (without.id, without.duplicate_of, without.error) == ("a", "", None)
+    assert (await core.gallery.get("gallery", "a")).attributes == {"n": 1.0}
+
+    [with_new] = await core.add(upload(3, RED, "a", {"m": 2.0}))
+    assert (with_new.id, with_new.duplicate_of, with_new.error) == ("a", "", None)
+    assert (await core.gallery.get("gallery", "a")).attributes == {"m": 2.0}
+    assert core.embedder.embedded_images == 1
+
+
+async def test_the_same_id_with_other_bytes_is_replaced_and_stays_as_old_as_it_was(core: Core) -> None:
+    await core.add(upload(1, RED, "a", {"n": 1.0}))
+    before = await core.gallery.get("gallery", "a")
+
+    [result] = await core.add(upload(2, BLUE, "a"))
+
+    after = await core.gallery.get("gallery", "a")
+    assert (result.id, result.duplicate_of) == ("a", "")
+    assert (after.sha256, after.attributes, after.create_time) == (sha256(BLUE), {}, before.create_time)
+
+
+async def test_equal_images_of_one_batch_are_recognised(core: Core) -> None:
+    results = await core.add(upload(1, RED), upload(2, BLUE), upload(3, RED), upload(4, RED, "mine"))
+    assert [result.duplicate_of for result in results] == ["", "", sha256(RED), sha256(RED)]
+    assert core.embedder.embedded_images == 2
+
+
+async def test_equal_images_of_neighbouring_batches_are_recognised(tmp_path: Path) -> None:
+    core = await open_core(tmp_path, IngestLimits(batch_images=1))
+    results = await core.add(*(upload(number, RED) for number in range(6)))
+    assert [result.duplicate_of for result in results] == ["", *[sha256(RED)] * 5]
+    assert core.embedder.embedded_images == 1
+
+
+async def test_the_same_bytes_in_another_collection_are_another_image(core: Core) -> None:
+    await core.collections.create("other", "")
+    await core.add(upload(1, RED))
+    [result] = await core.add(upload(1, RED), collection="other")
+    assert result.duplicate_of == ""
+    assert await stored(core, "other") == await stored(core)
+
+
+async def test_a_bad_image_among_good_ones_is_answered_with_its_error(core: Core) -> None:
+    results = await core.add(
+        upload(1, RED),
+        upload(2, b"no image"),
+        upload(3, BLUE[:60]),
+        upload(4, GREEN, "a/b"),
+        upload(5, b"x" * (core.embedder.limits.max_image_bytes + 1)),
+        upload(6, b"no image"),
+        upload(7, BLUE),
+    )
+    assert [result.sequence for result in results] == [1, 2, 3, 4, 5, 6, 7]
+    errors = [result.error for result in results]
+    assert errors[0] is errors[6] is None
+    assert isinstance(errors[1], Refused)
+    assert errors[1].refusal.reason == "NOT_AN_IMAGE"
+    assert isinstance(errors[2], Refused)
+    assert isinstance(errors[3], InvalidId)
+    assert isinstance(errors[4], ImageTooLarge)
+    assert isinstance(errors[5], Refused), "what follows a bad image with the same bytes is bad too"
+    assert set(await stored(core)) == {sha256(RED), sha256(BLUE)}
+
+
+async def test_every_acknowledged_image_is_searchable_and_its_file_is_there(tmp_path: Path) -> None:
+    core = await open_core(tmp_path, IngestLimits(window_images=4, batch_images=2))
+    sent = [upload(number * 3, picture("red", seed=number)) for number in range(20)]
+    durable = -1
+    async for answer in core.ingest.run("gallery", stream(sent)):
+        assert answer.durable_sequence > durable
+        durable = answer.durable_sequence
+        assert answer.results[-1].sequence == durable
+        for result in answer.results:
+            image = await core.gallery.get("gallery", result.id)
+            await core.blobs.read(image.sha256, Rendition.ORIGINAL)
+    assert durable == sent[-1].sequence
+    assert len(await stored(core)) == 20
+
+
+async def test_what_was_acknowledged_stays_when_the_caller_goes(tmp_path: Path) -> None:
+    core = await open_core(tmp_path, IngestLimits(window_images=2, batch_images=1))
+
+    async def endless() -> AsyncIterator[Upload]:
+        for number in itertools.count():
+            yield upload(number, picture("green", seed=number))
+
+    answers = core.ingest.run("gallery", endless())
+    first = await anext(answers)
+    second = await anext(answers)
+    await answers.aclose()
+
+    assert {result.id for answer in (first, second) for result in answer.results} <= set(await stored(core))
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not others, "the stages end with the stream"
+
+
+async def test_no_more_than_the_window_is_read_ahead_of_the_answers(tmp_path: Path) -> None:
+    core = await open_core(tmp_path, IngestLimits(window_images=4, batch_images=2))
+    read = 0
+
+    async def counted() -> AsyncIterator[Upload]:
+        nonlocal read
+        for number in range(40):
+            read += 1
+            yield upload(number, picture("green", seed=number))
+
+    answered = 0
+    async for answer in core.ingest.run("gallery", counted()):
+        answered += len(answer.results)
+        # The window, one batch that waits to be taken by the caller, and one image that waits at the door.
+        assert read <= answered + 4 + 2 + 1
+    assert answered == read == 40
+
+
+async def test_an_overloaded_embedder_is_asked_again_after_the_delay_it_names(core: Core) -> None:
+    refusals = iter([overloaded(0.01), overloaded(0.01)])
+
+    def refuse_twice() -> None:
+        if error := next(refusals, None):
+            raise error
+
+    core.embedder.before_images = refuse_twice
+    [result] = await core.add(upload(1, RED))
+    assert result.error is None
+
+
+async def test_an_embedder_that_stays_overloaded_is_passed_on_for_the_image(tmp_path: Path) -> None:
+    core = await open_core(tmp_path, IngestLimits(overload_seconds=0.05))
+
+    def refuse() -> None:
+        raise overloaded(0.01)
+
+    core.embedder.before_images = refuse
+    [result] = await core.add(upload(1, RED))
+    assert isinstance(result.error, Overloaded)
+    assert await stored(core) == {}
+
+
+async def test_an_embedder_that_does_not_answer_ends_the_stream_and_keeps_what_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    core = await open_core(tmp_path, IngestLimits(batch_images=1))
+
+    def fail_on_the_third() -> None:
+        if core.embedder.embedded_images == 2:
+            raise DependencyUnavailable("embedder")
+
+    core.embedder.before_images = fail_on_the_third
+    answers = core.ingest.run("gallery", stream(upload(n, picture("red", seed=n)) for n in range(9)))
+    acknowledged = [result.id for _ in range(2) for result in (await anext(answers)).results]
+    with pytest.raises(DependencyUnavailable):
+        await anext(answers)
+    assert len(acknowledged) == 2
+    assert set(acknowledged) <= set(await stored(core))
+
+
+async def test_an_index_that_does_not_answer_leaves_nothing_acknowledged(core: Core) -> None:
+    def fail() -> None:
+        raise DependencyUnavailable("index")
+
+    core.index.before_upsert = fail
+    with pytest.raises(DependencyUnavailable):
+        await core.add(upload(1, RED))
+    assert await stored(core) == {}
+
+
+async def test_the_file_is_durable_before_the_item(core: Core) -> None:
+    def check() -> None:
+        assert (core_root / sha256(RED)[:2] / sha256(RED)[2:] / "original").read_bytes() == RED
+
+    core_root = core.blobs._root
+    core.index.before_upsert = check
+    [result] = await core.add(upload(1, RED))
+    assert result.error is None
+
+
+async def test_sending_the_bytes_again_mends_an_image_whose_file_is_missing(core: Core) -> None:
+    [first] = await core.add(upload(1, RED, "a", {"n": 1.0}))
+    await core.blobs.release([sha256(RED)])
+    await core.blobs.remove(sha256(RED), cutoff=2**40)
+    with pytest.raises(BlobMissing):
+        await core.gallery.original("gallery", first.id)
+
+    [again] = await core.add(upload(2, RED))
+
+    assert again.duplicate_of == "a"
+    assert await core.gallery.original("gallery", "a") == RED
+    assert (await core.gallery.get("gallery", "a")).attributes == {"n": 1.0}
+
+
+async def test_an_unknown_collection_is_refused_before_anything_is_read(core: Core) -> None:
+    with pytest.raises(CollectionNotFound):
+        await core.add(upload(1, RED), collection="nowhere")
+
+
+async def test_images_are_embedded_with_the_model_of_their_collection_whichever_serves(core: Core) -> None:
+    core.embedder.model = OTHER_MODEL
+    await core.collections.create("newer", "")
+    for collection, model in (("gallery", MODEL), ("newer", OTHER_MODEL)):
+        [result] = await core.add(upload(1, RED, "red"), collection=collection)
+        assert result.error is None
+        index = core.index.indexes[core.index.aliases[f"images-{collection}"]]
+        assert index.definition.model_id == model.id
+        assert index.items["red"].vector == pytest.approx(core.embedder.vector((255, 0, 0), model.id), abs=0.02)
+
+
+async def test_a_collection_that_gets_another_model_between_embedding_and_storing_is_embedded_anew(
+    core: Core,
+) -> None:
+    """As where another process switched it."""
+
+    def switch() -> None:
+        core.index.before_upsert = lambda: None
+        core.index.move(
+            "images-gallery", NewIndex("images-gallery.other", MODEL.dimension, OTHER_MODEL.id, Engine.ANNOY)
+        )
+
+    core.index.before_upsert = switch
+    [result] = await core.add(upload(1, RED, "red", {"n": 1.0}))
+    assert result.error is None
+    item = core.index.indexes["images-gallery.other"].items["red"]
+    assert item.attributes["user"] == {"n": 1.0}
+    assert item.vector == pytest.approx(core.embedder.vector((255, 0, 0), OTHER_MODEL.id), abs=0.02)
+    assert core.embedder.embedded_images == 2
+
+
+class SequentialGallery:
+    """What a stream must come to, one image at a time, in a few plain lines: the oracle."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, tuple[bytes, float | None]] = {}
+
+    def add(self, content: bytes, image_id: str, attribute: float | None) -> tuple[str, str]:
+        """Returns the id and `duplicate_of`."""
+        if not content:
+            return "", ""
+        holders = [each for each, (bytes_, _) in self.images.items() if bytes_ == content]
+        if image_id in holders:
+            if attribute is not None:
+                self.images[image_id] = (content, attribute)
+            return image_id, ""
+        if holders:
+            return holders[0], holders[0]
+        name = image_id or sha256(content)
+        self.images[name] = (content, attribute)
+        return name, ""
+
+
+UPLOADS = st.lists(
+    st.tuples(
+        st.sampled_from([RED, BLUE, GREEN, b""]),
+        st.sampled_from(["", "a", "b"]),
+        st.sampled_from([None, 1.0, 2.0]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(uploads=UPLOADS, batch=st.integers(1, 5))
+def test_a_stream_comes_to_the_same_as_one_image_after_the_other(
+    tmp_path_factory: pytest.TempPathFactory, uploads: Sequence[tuple[bytes, str, float | None]], batch: int
+) -> None:
+    async def run() -> None:
+        core = await open_core(tmp_path_factory.mktemp("images"), IngestLimits(batch_images=batch))
+        sent = [
+            upload(number, content, image_id, None if attribute is None else {"n": attribute})
+            for number, (content, image_id, attribute) in enumerate(uploads)
+        ]
+        oracle = SequentialGallery()
+        expected = [oracle.add(*each) for each in uploads]
+        results = await core.add(*sent)
+        assert [(result.id, result.duplicate_of) for result in results] == expected
+        images, _ = await core.gallery.list_page("gallery", 100, "", None)
+        assert {image.id: (image.sha256, image.attributes.get("n")) for image in images} == {
+            name: (sha256(content), attribute) for name, (content, attribute) in oracle.images.items()
+        }
+        for image in images:
+            assert await core.gallery.original("gallery", image.id)
+
+    asyncio.run(run())

@@ -1,0 +1,47 @@
+"""What TensorFlow says of itself while it loads is nobody's business; what is wrong with it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_loading_it_says_nothing_and_later_errors_are_shown() -> None:
+    done = run(
+        "from model.networks.loading_tensorflow import load_tensorflow\n"
+        "load_tensorflow()\nimport tensorflow, os\nos.write(2, b'later')"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "later")
+
+
+def test_what_others_write_meanwhile_is_shown() -> None:
+    done = run(
+        "import os, sys\nfrom importlib.abc import MetaPathFinder\n"
+        "class Other(MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'tensorflow':\n"
+        "            os.write(2, b'a call was answered\\n')\n"
+        "sys.meta_path.insert(0, Other())\n"
+        "from model.networks.loading_tensorflow import load_tensorflow\nload_tensorflow()"
+    )
+    assert (done.returncode, done.stderr) == (0, "a call was answered\n")
+
+
+def test_why_it_cannot_be_loaded_is_shown() -> None:
+    done = run(
+        "import os, sys\nfrom importlib.abc import MetaPathFinder\n"
+        "class Broken(MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'tensorflow':\n"
+        "            os.write(2, b'a library is missing\\n')\n"
+        "            raise ImportError('no tensorflow')\n"
+        "sys.meta_path.insert(0, Broken())\n"
+        "from model.networks.loading_tensorflow import load_tensorflow\nload_tensorflow()"
+    )
+    assert done.returncode == 1
+    assert "a library is missing" in done.stderr
+    assert "ImportError: no tensorflow" in done.stderr

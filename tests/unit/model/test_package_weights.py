@@ -1,0 +1,97 @@
+"""Parameters are read from what PyTorch wrote, and a file can make nothing run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from model.errors import PackageFileWrong
+from model.packaged.package_weights import read_parameters
+from tests.packaged_network import Storage, Tensor, tensor, write_parameters
+
+VALUES = np.arange(24, dtype="<f4")
+
+
+def written(folder: Path, tensors: dict[str, Any]) -> Path:
+    file = folder / "weights.pth"
+    write_parameters(file, tensors)
+    return file
+
+
+@given(values=arrays(np.float32, array_shapes(min_dims=1, max_dims=4), elements=st.floats(-1, 1, width=32)))
+def test_a_tensor_is_read_whatever_its_strides(
+    values: np.ndarray[Any, np.dtype[np.float32]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = written(tmp_path_factory.mktemp("weights"), {"a": tensor("0", values)})
+    np.testing.assert_array_equal(read_parameters(file)["a"], values)
+
+
+def test_tensors_may_share_a_storage(tmp_path: Path) -> None:
+    storage = Storage("0", VALUES)
+    file = written(tmp_path, {"a": Tensor(storage, 4, (2, 3), (10, 2)), "b": Tensor(storage, 23, (), ())})
+    read = read_parameters(file)
+    np.testing.assert_array_equal(read["a"], [[4, 6, 8], [14, 16, 18]])
+    assert read["b"] == 23
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides"),
+    [(20, (5,), (1,)), (0, (2, 3), (22, 1)), (-1, (2,), (1,)), (5, (2,), (-1,)), (0, (10_000,), (0,)), (99, (), ())],
+)
+def test_a_tensor_outside_its_storage_is_refused(
+    offset: int, shape: tuple[int, ...], strides: tuple[int, ...], tmp_path: Path
+) -> None:
+    file = written(tmp_path, {"a": Tensor(Storage("0", VALUES), offset, shape, strides)})
+    with pytest.raises(PackageFileWrong, match="outside of its storage"):
+        read_parameters(file)
+
+
+def test_a_pickle_that_asks_for_a_command_is_refused_by_name(tmp_path: Path) -> None:
+    trace = tmp_path / "run"
+
+    class Command:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.system, (f"touch {trace}",)
+
+    file = written(tmp_path, {"a": Command()})
+    with pytest.raises(PackageFileWrong, match=r"asks for posix\.system"):
+        read_parameters(file)
+    assert not trace.exists()
+
+
+def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, {"a": tensor("0", VALUES.reshape(4, 6))})
+    content = file.read_bytes()
+    for length in range(len(content)):
+        file.write_bytes(content[:length])
+        with pytest.raises(PackageFileWrong):
+            read_parameters(file)
+    file.write_bytes(content + b"\0")
+    with pytest.raises(PackageFileWrong, match="behind its last value"):
+        read_parameters(file)
+
+
+def test_a_file_that_is_altered_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
+    file = written(tmp_path, {"a": tensor("0", VALUES.reshape(4, 6))})
+    content = bytearray(file.read_bytes())
+    for place in range(len(content)):
+        content[place] ^= 0x55
+        file.write_bytes(content)
+        with contextlib.suppress(PackageFileWrong):
+            read_parameters(file)
+        content[place] ^= 0x55
+
+
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"PK\x03\x04" + bytes(100))
+    with pytest.raises(PackageFileWrong, match=r"weights\.pth"):
+        read_parameters(file)

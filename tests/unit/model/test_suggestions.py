@@ -1,0 +1,54 @@
+"""What is suggested for mistyped words, in the vocabulary that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.text.suggestions import Speller
+from tests.unit.model.typing_errors import TYPING_ERRORS
+
+BUNDLE = Path(__file__).parents[3] / "starter" / "bundle"
+RIGHT_FIRST, RIGHT_AMONG_THREE = 0.9, 0.97
+
+
+@pytest.fixture(scope="module")
+def speller() -> Speller:
+    return Speller((BUNDLE / "words.txt").read_text(encoding="utf-8").splitlines(), np.load(BUNDLE / "taggable.npy"))
+
+
+def test_what_was_meant_is_suggested_first(speller: Speller) -> None:
+    assert len(TYPING_ERRORS) >= 60
+    suggested = {typed: speller.suggest(typed) for typed in TYPING_ERRORS}
+    first = sum(suggested[typed][:1] == (meant,) for typed, meant in TYPING_ERRORS.items())
+    among = sum(meant in suggested[typed] for typed, meant in TYPING_ERRORS.items())
+    assert first / len(TYPING_ERRORS) >= RIGHT_FIRST, suggested
+    assert among / len(TYPING_ERRORS) >= RIGHT_AMONG_THREE, suggested
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("elefantt", "elephant"),
+        ("bycicle", "bicycle"),
+        ("gitar", "guitar"),
+        ("buterfly", "butterfly"),
+        ("mountan", "mountain"),
+        ("kichen", "kitchen"),
+        ("GITAR", "guitar"),
+        ("goldenretriever", "golden retriever"),
+    ],
+)
+def test_errors_that_people_make_are_understood(speller: Speller, typed: str, meant: str) -> None:
+    assert speller.suggest(typed)[0] == meant
+
+
+@pytest.mark.parametrize("typed", ["", "x", "犬", "犬" * 805, "qxzjvkqw", "x" * 2_000])
+def test_nothing_is_suggested_where_nothing_is_near(speller: Speller, typed: str) -> None:
+    assert speller.suggest(typed) == ()
+
+
+def test_a_vocabulary_of_no_words_suggests_none() -> None:
+    assert Speller((), ()).suggest("dog") == ()
