@@ -79,7 +79,7 @@ starter: starter-setup ## Make the model and the gallery that ship anew (hours):
 protos: $(STUBS) ## Generate Python code and type stubs from protos/ into generated/
 
 test: setup ## Run all tests; the slowest are listed at the end
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 lint: setup ## Check style, formatting, which package may import which, and the protos
 	$(BIN)/ruff check .
