@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 from semsearch.embedder.v1 import embedder_service_pb2
@@ -25,6 +26,7 @@ from gateway.backends.dependency_health import follow_health
 from gateway.backends.embedder_client import EmbedderClient
 from gateway.backends.embedding import Model
 from gateway.backends.index_client import IndexClient
+from gateway.background import keep_running
 from gateway.collections.blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
 from gateway.core import Core, build_core
@@ -64,14 +66,17 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
 
         async with asyncio.TaskGroup() as background:
             tasks = [
-                background.create_task(each)
-                for each in (
-                    follow_health(embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness),
-                    follow_health(index_channel, _INDEX, Need.INDEX, readiness),
-                    _prepare_gallery(core),
-                    core.words.keep_filled(),
-                    core.switch.keep_switching(),
-                    core.sweeper.keep_sweeping(),
+                background.create_task(keep_running(name, work))
+                for name, work in (
+                    (
+                        "embedder's health",
+                        partial(follow_health, embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness),
+                    ),
+                    ("index's health", partial(follow_health, index_channel, _INDEX, Need.INDEX, readiness)),
+                    ("default collection", partial(_prepare_gallery, core)),
+                    ("words", core.words.keep_filled),
+                    ("switching", core.switch.keep_switching),
+                    ("sweeping", core.sweeper.keep_sweeping),
                 )
             ]
             yield [

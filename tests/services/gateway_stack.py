@@ -196,10 +196,25 @@ class Service:
     def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
         self.process = process
         self.address = address
+        self._logged: set[str] = set()
+        self._more = asyncio.Condition()
 
     @property
     def port(self) -> int:
         return int(self.address.rpartition(":")[2])
+
+    async def wait_for_event(self, name: str) -> None:
+        """Waits until the process has logged an event since it was ready."""
+        async with asyncio.timeout(START_SECONDS), self._more:
+            await self._more.wait_for(lambda: name in self._logged)
+
+    async def read_log(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            if line.startswith(b"{"):
+                async with self._more:
+                    self._logged.add(json.loads(line)["event"])
+                    self._more.notify_all()
 
 
 @asynccontextmanager
@@ -220,9 +235,10 @@ async def service(module: str, *flags: str) -> AsyncIterator[Service]:
             lines.append(line)
             if line.startswith("{") and (event := json.loads(line))["event"] == "ready":
                 address = event["address"]
-    draining = asyncio.create_task(process.stderr.read())
+    running = Service(process, address)
+    draining = asyncio.create_task(running.read_log())
     try:
-        yield Service(process, address)
+        yield running
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)

@@ -129,6 +129,26 @@ async def test_a_gateway_killed_while_it_fills_the_words_goes_on_where_it_was(tm
         assert words == set(COLORS) - {"red", "sky/blue"}
 
 
+async def test_a_sweeper_that_cannot_read_does_not_end_the_gateway(tmp_path: Path) -> None:
+    """A link to nowhere among the released images, which the sweeper looks at when the gateway starts."""
+    released = tmp_path / "images" / "released"
+    released.mkdir(parents=True)
+    (released / ("0" * 64)).symlink_to(tmp_path / "nowhere")
+    async with (
+        color_embedder() as (embedder, embedder_port),
+        service("index_service", "--port=0", f"--data={tmp_path}") as index,
+        service("gateway", *flags(tmp_path, embedder_port, index.port)) as gateway,
+        grpc.aio.insecure_channel(gateway.address) as channel,
+    ):
+        stack = Stack(channel, embedder, tmp_path)
+        await stack.wait_until_serving("")
+        await stack.index("", [image(1, picture("red"), "red")])
+        await gateway.wait_for_event("background work broke off, it begins again in a moment")
+        found = await stack.search.SearchByText(search.SearchByTextRequest(query="red"))
+        assert [match.image.id for match in found.matches] == ["red"]
+        assert gateway.process.returncode is None
+
+
 async def test_acknowledged_images_and_page_tokens_outlive_the_gateway(tmp_path: Path) -> None:
     async with (
         color_embedder() as (embedder, embedder_port),
