@@ -29,6 +29,7 @@ from serving.errors import ErrorTable, InvalidField, to_status
 
 MAX_TERMS = 100
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
+MAX_ATTRIBUTES_DEPTH = 15  # the index takes 16 levels, and a caller's attributes are one of the item's
 
 
 def collection_or_default(collection: str, field: str = "collection") -> str:
@@ -87,10 +88,23 @@ def attributes_from(struct: struct_pb2.Struct, field: str) -> Attributes:
     """Returns a caller's attributes."""
     if (size := struct.ByteSize()) > MAX_ATTRIBUTES_BYTES:
         raise InvalidField(field, f"at most {MAX_ATTRIBUTES_BYTES:,} bytes of attributes are kept; these are {size:,}.")
+    if _is_deeper(struct, MAX_ATTRIBUTES_DEPTH):
+        raise InvalidField(field, f"must be nested at most {MAX_ATTRIBUTES_DEPTH} levels deep.")
     try:
         return to_json(struct)
     except ValueError as error:
         raise InvalidField(field, f"{error}.") from error
+
+
+def _is_deeper(group: struct_pb2.Struct | struct_pb2.ListValue, levels: int) -> bool:
+    """Tell whether objects and lists are nested deeper than some levels; what is below these is not looked at."""
+    values = group.fields.values() if isinstance(group, struct_pb2.Struct) else group.values
+    inner = [each.struct_value if each.HasField("struct_value") else each.list_value for each in values if _nests(each)]
+    return levels < 1 or any(_is_deeper(each, levels - 1) for each in inner)
+
+
+def _nests(value: struct_pb2.Value) -> bool:
+    return value.HasField("struct_value") or value.HasField("list_value")
 
 
 def attributes_change(mask: field_mask_pb2.FieldMask) -> AttributesChange:

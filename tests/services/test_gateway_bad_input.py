@@ -39,6 +39,11 @@ def text(**fields: object) -> search.SearchByTextRequest:
     return search.SearchByTextRequest(**{"query": "red", **fields})  # type: ignore[arg-type]
 
 
+def nested(levels: int) -> dict[str, object]:
+    """Returns objects within each other."""
+    return {"a": nested(levels - 1)} if levels > 1 else {}
+
+
 def condition(**fields: object) -> query_pb2.Filter:
     return query_pb2.Filter(must=[query_pb2.Condition(**fields)])  # type: ignore[arg-type]
 
@@ -266,8 +271,22 @@ async def test_a_stream_that_breaks_the_rules_ends_after_what_came_before_is_ans
         (image(2, RED, "a\x00"), "INVALID_ID"),
         (image(2, RED, "a", {"a": "x" * 100_000}), "INVALID_FIELD"),
         (image(2, RED, "a", {"a": [float("nan")]}), "INVALID_FIELD"),
+        (image(2, RED, "a", nested(16)), "INVALID_FIELD"),
+        (image(2, RED, "a", nested(33)), "INVALID_FIELD"),
     ],
-    ids=["empty", "no image", "truncated", "too large", "slash", "10 kB id", "control character", "attributes", "NaN"],
+    ids=[
+        "empty",
+        "no image",
+        "truncated",
+        "too large",
+        "slash",
+        "10 kB id",
+        "control character",
+        "attributes",
+        "NaN",
+        "16 levels",
+        "33 levels",
+    ],
 )
 async def test_a_bad_image_is_answered_and_the_others_are_kept(
     stack: Stack,
@@ -283,3 +302,11 @@ async def test_a_bad_image_is_answered_and_the_others_are_kept(
     assert (info.domain, info.reason) == ("semsearch", expected)
     listed = await stack.gallery.ListImages(gallery.ListImagesRequest(collection=name))
     assert len(listed.images) == 2
+
+
+async def test_attributes_of_the_greatest_depth_are_kept(stack: Stack) -> None:
+    name = await stack.new_collection()
+    [result] = await stack.index(name, [image(1, RED, "a", nested(15))])
+    assert not result.HasField("status")
+    kept = await stack.gallery.GetImage(gallery.GetImageRequest(collection=name, id="a"))
+    assert kept.image.attributes == struct_pb2.Struct(fields=image(1, RED, "a", nested(15)).attributes.fields)
