@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from gateway.backends.embedding import Vector
 from gateway.backends.filters import Filter, JsonValue, in_store
@@ -54,7 +55,7 @@ class Gallery:
         self._placements = placements
         self._writes = writes
         # Two changes of one image, each of another attribute, must not undo each other: one at a time.
-        self._changing = asyncio.Lock()
+        self._changing: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, collection: str, image_id: str) -> StoredImage:
         """Returns an image; raises `ImageNotFound`, `CollectionNotFound`."""
@@ -107,7 +108,8 @@ class Gallery:
                 await self._index.upsert(alias_of(collection), placement.model_id, items)
             return image
 
-        async with self._writes.writing(collection, [image_id]), self._changing:
+        changing = self._changing.setdefault((collection, image_id), asyncio.Lock())
+        async with self._writes.writing(collection, [image_id]), changing:
             return await self._placements.using(collection, write)
 
     async def original(self, collection: str, image_id: str) -> bytes:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.backends.filters import AnyOf, Condition, Equals, Exists, Filter, Range, in_store
+from gateway.backends.vector_index import Item
 from gateway.collections.blobs import Rendition
 from gateway.collections.gallery import AttributesChange
 from gateway.collections.images import require_image_id
@@ -90,6 +92,27 @@ async def test_two_changes_at_once_of_two_attributes_both_count(core: Core) -> N
     image = await core.gallery.get("gallery", "a")
     assert image.attributes == {"x": 1.0, "y": 2.0}
     assert image.sha256 == sha256(RED)
+
+
+async def test_a_change_waits_for_none_of_another_image(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    await core.add(upload(1, RED, "a", {"x": 0.0}), upload(2, BLUE, "b", {"x": 0.0}))
+    waits, may_go_on, read = asyncio.Event(), asyncio.Event(), core.index.get_items
+
+    async def get_items(name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
+        if list(ids) == ["a"]:
+            waits.set()
+            await may_go_on.wait()
+        return await read(name, ids, vectors=vectors)
+
+    monkeypatch.setattr(core.index, "get_items", get_items)
+    change = AttributesChange((("x",),))
+    first = asyncio.create_task(core.gallery.update("gallery", "a", {"x": 1.0}, change))
+    async with asyncio.timeout(5):
+        await waits.wait()
+        second = await core.gallery.update("gallery", "b", {"x": 2.0}, change)
+    assert not first.done()
+    may_go_on.set()
+    assert [(await first).attributes, second.attributes] == [{"x": 1.0}, {"x": 2.0}]
 
 
 async def test_deleting_counts_each_image_once_and_names_the_unknown(core: Core) -> None:
