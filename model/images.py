@@ -45,6 +45,11 @@ _DAMAGE = (
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\x00", b"MM\x00*")
 
 
+pillow_heif.register_heif_opener()
+# Pillow would refuse pictures by a cap of its own, whatever `ImageLimits` allow.
+Image.MAX_IMAGE_PIXELS = None
+
+
 class Resize(Enum):
     """How a picture of any shape becomes a square."""
 
@@ -134,11 +139,8 @@ def decode(
 
 
 def _open(content: bytes) -> Image.Image:
-    pillow_heif.register_heif_opener()
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise ImageTooLarge("pixels", 2 * (Image.MAX_IMAGE_PIXELS or 0), Image.MAX_IMAGE_PIXELS or 0) from error
     except (UnidentifiedImageError, *_DAMAGE) as error:
         if content.startswith(_SIGNATURES) or content[8:12] == b"WEBP" or content[4:8] == b"ftyp":
             raise _damaged() from error

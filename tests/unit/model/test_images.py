@@ -94,11 +94,21 @@ def test_a_png_that_claims_900_million_pixels_is_refused_before_it_is_decoded() 
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", bytes(2**20)) + chunk(b"IEND", b"")
     tracemalloc.start()
-    with pytest.raises(ImageTooLarge):
+    with pytest.raises(ImageTooLarge, match="900,000,000 pixels, and 100,000,000 are allowed"):
         decode(bomb, size=64)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 50 * 2**20
+
+
+def test_an_image_larger_than_pillows_own_cap_is_read_where_the_limit_allows_it() -> None:
+    file = io.BytesIO()
+    with Image.new("1", (20_000, 10_000), 1) as large:
+        large.save(file, "PNG")
+    assert 20_000 * 10_000 > 2 * 89_478_485, "beyond what Pillow opens by itself"
+    decoded = decode(file.getvalue(), size=8, limits=ImageLimits(pixels=200_000_000))
+    assert (decoded.width, decoded.height) == (20_000, 10_000)
+    assert (decoded.pixels == 255).all()
 
 
 def test_too_many_bytes_are_refused() -> None:
