@@ -6,7 +6,8 @@ tagged as people: a model of this size should not say what somebody is, so "woma
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from trainer.labels.caption_words import RIGHT, CaptionWords
 from trainer.labels.class_words import ClassWords
@@ -14,9 +15,10 @@ from trainer.recipes.imagenet_classes import FittingWords
 from trainer.starter.label_words import NO_PICTURE
 from trainer.starter.wordnet import Category, Sense, WordNet
 
-__all__ = ["caption_classes", "caption_tags", "class_tags"]
+__all__ = ["caption_classes", "caption_tags", "class_tags", "with_kinds"]
 
 _LEAST_PICTURES = 12
+_LEAST_DEPTH = 5  # in WordNet: an "animal" has 6, a "vehicle" 7; an "artifact" has 4 and an "object" 2
 _KINDS = 3
 _NAMES = 2  # of a class
 # Rank in the vocabulary: "weapon" is more frequent and "weaponry" is not, "footwear" is and "wearable" is not.
@@ -81,6 +83,30 @@ def class_tags(
 def caption_classes(words: Iterable[str], wordnet: WordNet, tags: Container[str]) -> tuple[ClassWords, ...]:
     """Return words of captions as classes, with the kinds of things that they are: "dog" is an "animal" too."""
     return tuple(ClassWords(f"caption: {word}", word, _kinds(word, wordnet, tags)) for word in words)
+
+
+def with_kinds(words: CaptionWords, wordnet: WordNet) -> CaptionWords:
+    """Return what captions say, with the kinds of it: where "dog" is right, "animal" is right too.
+
+    People name what they see and not its kind, so that without this a head learns that dogs are no animals. Only words
+    that some caption has are filled in.
+    """
+    column_of = {word: column for column, word in enumerate(words.words)}
+    shown = words.shown.copy()
+    for column, word in enumerate(words.words):
+        for kind in _kinds_in(column_of, word, wordnet):
+            shown[words.shown[:, column] == RIGHT, column_of[kind]] = RIGHT
+    return replace(words, shown=shown)
+
+
+def _kinds_in(known: Container[str], word: str, wordnet: WordNet) -> Iterator[str]:
+    senses = [sense for base in wordnet.base_forms(word)[:1] for sense in wordnet.senses(base)[:1]]
+    if senses and wordnet.is_mostly_noun(word):
+        for _, kind in wordnet.ancestors(senses[0]):
+            if wordnet.depth(kind) >= _LEAST_DEPTH:
+                yield from (
+                    lemma for lemma in kind.lemmas if lemma in known and wordnet.senses(lemma)[0].wnid == kind.wnid
+                )
 
 
 def _is_tag(word: str, wordnet: WordNet) -> bool:

@@ -55,7 +55,7 @@ from trainer.keras_files import load_network
 from trainer.labels.class_words import ClassWords, read_class_words
 from trainer.progress import progress_bar
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
-from trainer.recipes.everyday_words import caption_tags, class_tags
+from trainer.recipes.everyday_words import caption_tags, class_tags, with_kinds
 from trainer.recipes.imagenet_classes import FittingWords, fitting_words, read_senses
 from trainer.recipes.photos_measured import Sources, is_training_scene, measured_pictures
 from trainer.runs import Run
@@ -215,7 +215,8 @@ class _Making:
     def _trained(self) -> TrainedHead:
         """The head, trained, or taken from the run where it is."""
         settings = CaptionHeadSettings()
-        captioned, worded = self._captioned, self._worded()
+        captioned = replace(self._captioned, words=with_kinds(self._captioned.words, self._wordnet))
+        worded = self._worded()
         with progress_bar(self._console) as progress:
             task = progress.add_task("epochs", total=settings.epochs * settings.members, note="")
             return fit_caption_head(
