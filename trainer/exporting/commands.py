@@ -68,4 +68,4 @@ def export(
     if exported.given:
         print_weights(console, exported.given, networks, weights)
     print_searches(console, exported.searches, beside_chance(networks.evaluation, networks.truth))
-    console.print(f"{exported.manifest.id} in {out}")
+    console.print(f"{exported.manifest.id} in {out}", soft_wrap=True)

@@ -297,7 +297,7 @@ class _Making:
     def make_recipe(self, target: Path) -> None:
         """Put together what ships."""
         made = write_recipe(self.bundle, target, {}, filled={self.template: WEIGHTS})
-        self._console.print(f"{made.model_id} in {target}")
+        self._console.print(f"{made.model_id} in {target}", soft_wrap=True)
 
 
 DESCRIPTION = Description(
