@@ -36,7 +36,7 @@ def bytes_here(file: FetchedFile, folder: Path) -> int:
 def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, stop: Event) -> Path:
     """Returns the file in the folder, fetched from its URL or the mirror unless it is there already.
 
-    `progress` is told how many of its bytes are here. Once `stop` is set, the next piece is the last.
+    `progress` gets the number of bytes that are here. Once `stop` is set, the next piece is the last.
 
     Raises:
         DownloadFailed: it cannot be fetched now, or was stopped; what came is kept.

@@ -1,7 +1,7 @@
 """SQLite connections that stay open between uses: those of all stores that were used last, up to a number.
 
 A connection holds up to three files open: the database, its log and the index of that. With thousands of indexes a
-process may not have so many; so an index that nobody uses holds none, and its store is opened again in a millisecond.
+process may not have that many. So an index that nobody uses holds none; its store is opened again in a millisecond.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class IdleConnections:
     """Keeps connections that are not in use; safe for threads."""
 
     def __init__(self, most: int | None = None) -> None:
-        """Keeps at most so many; by default a share of what the process may open."""
+        """Keeps at most `most` connections; by default a share of the files that the process may open."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         by_limit = _MOST if limit == resource.RLIM_INFINITY else limit // (_SHARE * _FILES_OF_ONE)
         self._most = min(_MOST, by_limit) if most is None else most

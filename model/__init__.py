@@ -1,1 +1,1 @@
-"""The joint model of words and images, as a library for who serves it and who makes it."""
+"""The joint model of words and images, as a library: the embedder serves it, and the trainer makes it."""

@@ -95,7 +95,7 @@ def mobilenet_v2(
     with progress_bar(Console(stderr=True)) as progress:
         task = progress.add_task("photos", total=None, note="")
         made = make_recipe(backbone, class_names, photos, words_of, labels, out, lambda: progress.advance(task))
-    console.print(f"{made.model_id} in {out}")
+    console.print(f"{made.model_id} in {out}", soft_wrap=True)
 
 
 @app.command()

@@ -3,8 +3,8 @@
 1. What came so far lies in a file of the caller's, where it came from and that place's ETag beside it, in
    `<file>.from`. Both stay when the connection breaks off or the process ends, and the next try asks for the rest only.
    A place that has no ETag, or gives only whole files, is served too.
-2. A file that no checksum will be held against goes on only where the same place still has the same ETag, so that it is
-   never put together from two; any other starts over.
+2. A file whose checksum is not known is resumed only if the same place still has the same ETag, so that it is never
+   put together from two files. Otherwise it starts over.
 3. A connection that breaks off is tried again a few times, later each time.
 4. When all bytes are there, it is the caller's to take their checksum and to give the file its name.
 """
@@ -34,8 +34,8 @@ def _ignore(error: Broken) -> None:
 class Download:
     """A file at its place, a URL or a path, and `part`, where its bytes are put.
 
-    `size` is its bytes, where they are known; `checked` says whether a checksum will be held against it. `on_retry`
-    hears why it is fetched again.
+    `size` is the number of its bytes, if that is known. `checked` says whether the caller will verify its checksum.
+    `on_retry` is called with the reason of each further try.
     """
 
     place: str

@@ -86,10 +86,10 @@ def caption_classes(words: Iterable[str], wordnet: WordNet, tags: Container[str]
 
 
 def with_kinds(words: CaptionWords, wordnet: WordNet) -> CaptionWords:
-    """Return what captions say, with the kinds of it: where "dog" is right, "animal" is right too.
+    """Return the captions' words with their kinds: where "dog" is right, "animal" is right too.
 
-    People name what they see and not its kind, so that without this a head learns that dogs are no animals. Only words
-    that some caption has are filled in.
+    People name what they see and not its kind, so without this a head learns that dogs are not animals. Only words
+    that occur in some caption are filled in.
     """
     column_of = {word: column for column, word in enumerate(words.words)}
     shown = words.shown.copy()
@@ -102,11 +102,9 @@ def with_kinds(words: CaptionWords, wordnet: WordNet) -> CaptionWords:
 def _kinds_in(known: Container[str], word: str, wordnet: WordNet) -> Iterator[str]:
     senses = [sense for base in wordnet.base_forms(word)[:1] for sense in wordnet.senses(base)[:1]]
     if senses and wordnet.is_mostly_noun(word):
-        for _, kind in wordnet.ancestors(senses[0]):
-            if wordnet.depth(kind) >= _LEAST_DEPTH:
-                yield from (
-                    lemma for lemma in kind.lemmas if lemma in known and wordnet.senses(lemma)[0].wnid == kind.wnid
-                )
+        for kind, name in _named_kinds(senses[0], wordnet):
+            if name in known and wordnet.depth(kind) >= _LEAST_DEPTH:
+                yield name
 
 
 def _is_tag(word: str, wordnet: WordNet) -> bool:
@@ -126,11 +124,14 @@ def _kinds(word: str, wordnet: WordNet, tags: Container[str]) -> tuple[str, ...]
     senses = wordnet.senses(word)
     if not senses or not wordnet.is_mostly_noun(word):
         return ()
-    named = (
-        lemma.lower()
-        for _, kind in wordnet.ancestors(senses[0])
-        for lemma in kind.lemmas
-        if wordnet.senses(lemma)[0].wnid == kind.wnid
-    )
-    kinds = tuple(dict.fromkeys(lemma for lemma in named if lemma in tags and lemma != word))
+    named = (name.lower() for _, name in _named_kinds(senses[0], wordnet))
+    kinds = tuple(dict.fromkeys(name for name in named if name in tags and name != word))
     return kinds[:_KINDS]
+
+
+def _named_kinds(sense: Sense, wordnet: WordNet) -> Iterator[tuple[Sense, str]]:
+    """Yield the kinds above a sense, nearest first, each with its names that mean it before anything else."""
+    for _, kind in wordnet.ancestors(sense):
+        for name in kind.lemmas:
+            if wordnet.senses(name)[0].wnid == kind.wnid:
+                yield kind, name

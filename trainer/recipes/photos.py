@@ -33,7 +33,7 @@ from model.bundle.recipe_writing import write_recipe
 from model.bundle.writing import BundleContent, write_bundle
 from model.images import decode
 from model.packaged.filled_files import installed_file
-from serving.durable_files import write_file
+from serving.durable_files import replacing, write_file
 from trainer.backbones.backbone_template import make_template
 from trainer.bundle_evaluation import vocabulary_of
 from trainer.caption_head.network import TrainedHead, move_classes, parts_of
@@ -197,7 +197,8 @@ class _Making:
 
     def make_classes(self) -> None:
         """Fit the classes' vectors to the words."""
-        write_file(self.classes, _as_npy(self._class_vectors(self._given_words, VectorSettings())))
+        with replacing(self.classes) as written:
+            np.save(written, self._class_vectors(self._given_words, VectorSettings()))
 
     def make_head(self) -> None:
         """Train the head, and let the classes follow the words that training moved."""
@@ -323,9 +324,3 @@ def _rendered() -> Iterator[LabelledFile]:
             file = io.BytesIO()
             render(each, seed, _RENDERED_EDGE)[0].convert("RGB").save(file, "PNG", compress_level=1)
             yield LabelledFile(f"{each.word}/{seed}", file.getvalue(), (each.word,))
-
-
-def _as_npy(values: NDArray[np.generic]) -> bytes:
-    file = io.BytesIO()
-    np.save(file, values)
-    return file.getvalue()
