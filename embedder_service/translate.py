@@ -73,7 +73,7 @@ def from_text(result: TextVector | QueryError) -> pb.TextEmbedding:
         unknown = [_unknown(UnknownWord(word, near)) for word, near in suggestions.items()]
         return pb.TextEmbedding(status=to_status(result, ERRORS), unknown_words=unknown)
     return pb.TextEmbedding(
-        vector=result.vector.tolist(),
+        vector=_packed(result.vector),
         understood_terms=[
             query_pb2.UnderstoodTerm(text=term.text, words=term.words, weight=term.weight) for term in result.understood
         ],
@@ -108,12 +108,16 @@ def from_image(result: ImageVector | EmbedderError | ModelError) -> pb.ImageEmbe
     if not isinstance(result, ImageVector):
         return pb.ImageEmbedding(status=to_status(result, ERRORS))
     return pb.ImageEmbedding(
-        vector=result.vector.tolist(),
+        vector=_packed(result.vector),
         width=result.width,
         height=result.height,
         media_type=result.media_type,
         thumbnail=result.thumbnail,
     )
+
+
+def _packed(vectors: NDArray[np.float32]) -> bytes:
+    return vectors.astype("<f4", copy=False).tobytes()
 
 
 def from_timings(timings: Sequence[Timings]) -> pb.Timings:
@@ -140,7 +144,7 @@ def from_words(table: WordTable, first: int, count: int, model_id: str) -> pb.St
         pb.Word(text=text, rank=rank, taggable=may)
         for rank, (text, may) in enumerate(zip(table.words[first : first + count], taggable, strict=True), first)
     ]
-    return pb.StreamWordsResponse(model_id=model_id, words=words, vectors=rows.astype("<f4").tobytes())
+    return pb.StreamWordsResponse(model_id=model_id, words=words, vectors=_packed(rows))
 
 
 def from_manifest(manifest: Manifest, active_id: str) -> pb.Model:

@@ -2,7 +2,6 @@
 
 GatewayError
 ├── InvalidId                the id of an image or a collection is not one that can exist
-├── InvalidFilter            a condition of a filter has no field or no test
 ├── ImageTooLarge            more bytes than the embedder takes
 ├── CancelledTerms           an image and words together leave no direction
 ├── StreamConfigError        a stream's configuration is missing, or comes twice
@@ -46,15 +45,6 @@ class GatewayError(Exception):
 
 class InvalidId(GatewayError):
     """The id is empty, too long, or has a character that ids do not have."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
-        self.problem = problem
-
-
-class InvalidFilter(GatewayError):
-    """A condition has no field, or no test."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")

@@ -20,11 +20,8 @@ from index_service.merge_plan import Thresholds
 from index_service.servicer import IndexServicer
 from index_service.settings import IndexSettings
 from index_service.statuses import ERRORS
-from serving.page_tokens import PageTokens, load_key
 from serving.server import GrpcService, run
 from serving.settings import load_settings
-
-KEY_FILE = ".page-tokens.key"
 
 
 @asynccontextmanager
@@ -42,12 +39,11 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
         stack.enter_context(threadpool_limits(settings.blas_threads, user_api="blas"))
         threads = stack.enter_context(ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call"))
 
-        def open_all() -> tuple[Catalog, bytes]:
-            catalog = stack.enter_context(open_catalog(folder, engine, thresholds))
-            return catalog, load_key(folder / KEY_FILE)
+        def open_all() -> Catalog:
+            return stack.enter_context(open_catalog(folder, engine, thresholds))
 
-        catalog, key = await asyncio.get_running_loop().run_in_executor(threads, open_all)
-        servicer = IndexServicer(catalog, threads, PageTokens(key))
+        catalog = await asyncio.get_running_loop().run_in_executor(threads, open_all)
+        servicer = IndexServicer(catalog, threads)
         name = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
         yield [
             GrpcService(

@@ -6,6 +6,7 @@ The event loop only moves messages: whatever touches SQLite, vectors or large me
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
@@ -21,6 +22,7 @@ from index_service.background import log_failure
 from index_service.call_threads import run_to_end, steps
 from index_service.catalog import Catalog, DamagedIndex
 from index_service.checking import CheckProgress
+from index_service.definition import NAME_PATTERN
 from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, TooManyOperations
 from index_service.filters import Filter
 from index_service.importing import Import
@@ -29,7 +31,7 @@ from index_service.translate.filters import to_filter
 from index_service.vector_index import VectorIndex
 from index_service.writes import Written
 from serving.errors import InvalidField, InvalidPageToken
-from serving.page_tokens import PageTokens, page_size
+from serving.page_tokens import page_size
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
@@ -37,6 +39,7 @@ MAX_PAGE = 1_000
 _IN_FLIGHT = 4
 # Exports, imports and checks that may run at once: each reads or writes the whole of an index.
 _MAX_OPERATIONS = 4
+_SEQUENCE = re.compile(r"[0-9]{1,18}")
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -45,10 +48,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class IndexServicer(pb_grpc.IndexServiceServicer):
     """Serves the indexes of a catalog."""
 
-    def __init__(self, catalog: Catalog, threads: Executor, page_tokens: PageTokens) -> None:
+    def __init__(self, catalog: Catalog, threads: Executor) -> None:
         self._catalog = catalog
         self._threads = threads
-        self._page_tokens = page_tokens
         self._operations = 0
 
     async def CreateIndex(self, request: pb.CreateIndexRequest, context: Context) -> pb.CreateIndexResponse:
@@ -64,9 +66,10 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def ListIndexes(self, request: pb.ListIndexesRequest, context: Context) -> pb.ListIndexesResponse:
         """Lists the indexes by name."""
         size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
-        after = self._page_tokens.decode(request.page_token, request) or ""
-        found = await self._on_thread(lambda: self._catalog.page(after, size + 1))
-        token = self._page_tokens.encode(_name(found[size - 1]), request) if len(found) > size else ""
+        if request.page_token and not NAME_PATTERN.fullmatch(request.page_token):
+            raise InvalidPageToken
+        found = await self._on_thread(lambda: self._catalog.page(request.page_token, size + 1))
+        token = _name(found[size - 1]) if len(found) > size else ""
         described = [await self._describe(index) for index in found[:size]]
         return pb.ListIndexesResponse(indexes=described, next_page_token=token)
 
@@ -101,7 +104,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def ListItems(self, request: pb.ListItemsRequest, context: Context) -> pb.ListItemsResponse:
         """Lists items in the order of first addition."""
         index = self._find(request.index, "index")
-        return await self._on_thread(lambda: self._list_items(index, request))
+        return await self._on_thread(lambda: _list_items(index, request))
 
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         """Finds the nearest items."""
@@ -242,16 +245,6 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
             return indexes.from_damaged(index, aliases)
         return await self._on_thread(lambda: indexes.from_index(index, aliases))
 
-    def _list_items(self, index: VectorIndex, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
-        size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
-        cursor = self._page_tokens.decode(request.page_token, request)
-        condition = to_filter(request.filter) or Filter()
-        found = index.page(_sequence(cursor), size + 1, condition, vectors=request.include_vectors)
-        with closing(found):
-            page, last = items.to_page(found, size)
-        token = "" if last is None else self._page_tokens.encode(str(last), request)
-        return pb.ListItemsResponse(items=page, next_page_token=token)
-
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -274,6 +267,15 @@ def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
     return searches.from_answer(answer, terms.paths, index.uid)
 
 
+def _list_items(index: VectorIndex, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
+    size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
+    condition = to_filter(request.filter) or Filter()
+    found = index.page(_sequence(request.page_token), size + 1, condition, vectors=request.include_vectors)
+    with closing(found):
+        page, last = items.to_page(found, size)
+    return pb.ListItemsResponse(items=page, next_page_token="" if last is None else str(last))
+
+
 def _add(importing: Import, piece: pb.ExportPiece, dimension: int) -> None:
     importing.add(exports.to_rows(piece, dimension))
 
@@ -294,11 +296,11 @@ def _check_same_stream(first: pb.UpsertItemsRequest, message: pb.UpsertItemsRequ
         raise ModelMismatch(first.index, first.model_id, message.model_id)
 
 
-def _sequence(cursor: str | None) -> int:
-    try:
-        return int(cursor or 0)
-    except ValueError as error:  # a token of another kind of list
-        raise InvalidPageToken from error
+def _sequence(page_token: str) -> int:
+    """Return the sequence number that a page begins behind, which is what a token says."""
+    if page_token and not _SEQUENCE.fullmatch(page_token):
+        raise InvalidPageToken
+    return int(page_token or 0)
 
 
 def _name(index: VectorIndex | DamagedIndex) -> str:

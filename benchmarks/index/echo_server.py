@@ -46,7 +46,7 @@ async def serve(rows: int) -> None:
 
     async def search(request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         for query in request.queries:
-            np.array(query.vector.values, dtype=np.float32)
+            np.frombuffer(query.vector, dtype="<f4")
         return answer()
 
     answer_bytes = answer().SerializeToString()

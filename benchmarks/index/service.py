@@ -77,7 +77,7 @@ def cloned(data: Path) -> Iterator[Path]:
 
 def search_request(query: NDArray[np.float32]) -> pb.SearchRequest:
     """Returns the request for the nearest of a query (dimension,)."""
-    target = pb.SearchQuery(vector=pb.QueryVector(values=query.tolist()))
+    target = pb.SearchQuery(vector=query.astype("<f4").tobytes())
     return pb.SearchRequest(index=INDEX, queries=[target], k=K, model_id=_MODEL, attributes_mask=_NO_ATTRIBUTES)
 
 
@@ -122,8 +122,8 @@ def _batches(rows: NDArray[np.float32], tell: Callable[[int], None]) -> Iterator
     for start in range(0, len(rows), _BATCH):
         tell(start)
         items = [
-            pb.Item(id=str(position), vector=row)
-            for position, row in enumerate(rows[start : start + _BATCH].tolist(), start)
+            pb.Item(id=str(position), vector=row.tobytes())
+            for position, row in enumerate(rows[start : start + _BATCH].astype("<f4"), start)
         ]
         yield pb.UpsertItemsRequest(index=INDEX, model_id=_MODEL, items=items)
 

@@ -64,7 +64,7 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         """Lists the images of a collection, oldest first."""
         size = page_size(request.page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         token = self._tokens.decode(request.page_token, request) or ""
-        filter_ = translate.filter_from(request.filter) if request.HasField("filter") else None
+        filter_ = request.filter if request.HasField("filter") else None
         collection = translate.collection_or_default(request.collection)
         images, next_token = await self._gallery.list_page(collection, size, token, filter_)
         return pb.ListImagesResponse(

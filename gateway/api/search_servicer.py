@@ -107,7 +107,7 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
 def _scope(request: pb.SearchByTextRequest | pb.SearchByImageRequest) -> Scope:
     return Scope(
         translate.collection_or_default(request.collection),
-        translate.filter_from(request.filter) if request.HasField("filter") else None,
+        request.filter if request.HasField("filter") else None,
         translate.min_relevance(request),
     )
 

@@ -44,7 +44,6 @@ def _about_model(code: grpc.StatusCode, reason: reasons.ErrorReason.ValueType, m
 
 ERRORS: ErrorTable = {
     errors.InvalidId: lambda e: _invalid(reasons.ERROR_REASON_INVALID_ID, e.field, e.problem),
-    errors.InvalidFilter: lambda e: _invalid(reasons.ERROR_REASON_INVALID_FILTER, e.field, e.problem),
     errors.ImageTooLarge: lambda e: _invalid(
         reasons.ERROR_REASON_IMAGE_TOO_LARGE, "content", str(e), {"max_image_bytes": str(e.limit)}
     ),

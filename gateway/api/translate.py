@@ -1,6 +1,6 @@
 """Public messages ↔ the core's types, with the checks that need nothing but the message.
 
-What is wrong raises `InvalidField`, `InvalidId` or `InvalidFilter`, which name the caller's field.
+What is wrong raises `InvalidField` or `InvalidId`, which name the caller's field. A filter is the index's to check.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ from collections.abc import Iterable, Sequence
 from google.protobuf import field_mask_pb2, struct_pb2, timestamp_pb2
 from semsearch.v1 import gallery_service_pb2, image_pb2, model_service_pb2, query_pb2, search_service_pb2
 
+from gateway.backends.attributes import Attributes, from_struct, to_struct
 from gateway.backends.embedding import Crop, Model, PullProgress, Term, TextQuery, UnderstoodTerm, UnknownWord
-from gateway.backends.filters import AnyOf, Condition, Equals, Exists, Filter, Range
-from gateway.backends.structs import to_json, to_struct, value_to_json
-from gateway.backends.vector_index import Attributes
 from gateway.collections.blobs import Rendition
 from gateway.collections.gallery import AttributesChange
 from gateway.collections.image_collections import Collection
 from gateway.collections.images import StoredImage, require_image_id
 from gateway.collections.names import DEFAULT_COLLECTION, require_collection_id
-from gateway.errors import InvalidFilter
 from gateway.ingest.results import UploadResult
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatch
@@ -91,7 +88,7 @@ def attributes_from(struct: struct_pb2.Struct, field: str) -> Attributes:
     if _is_deeper(struct, MAX_ATTRIBUTES_DEPTH):
         raise InvalidField(field, f"must be nested at most {MAX_ATTRIBUTES_DEPTH} levels deep.")
     try:
-        return to_json(struct)
+        return from_struct(struct)
     except ValueError as error:
         raise InvalidField(field, f"{error}.") from error
 
@@ -129,40 +126,6 @@ def rendition(value: gallery_service_pb2.Rendition.ValueType) -> Rendition:
     if value in (gallery_service_pb2.RENDITION_UNSPECIFIED, gallery_service_pb2.RENDITION_ORIGINAL):
         return Rendition.ORIGINAL
     raise InvalidField("rendition", f"there is no rendition {value}.")
-
-
-def filter_from(message: query_pb2.Filter, field: str = "filter") -> Filter:
-    """Returns a filter."""
-
-    def conditions(name: str, messages: Iterable[query_pb2.Condition]) -> tuple[Condition, ...]:
-        return tuple(_condition(each, f"{field}.{name}[{number}]") for number, each in enumerate(messages))
-
-    return Filter(
-        conditions("must", message.must),
-        conditions("should", message.should),
-        conditions("must_not", message.must_not),
-    )
-
-
-def _condition(message: query_pb2.Condition, field: str) -> Condition:
-    test = message.WhichOneof("test")
-    if test is None:
-        raise InvalidFilter(field, "the condition has no test: send equals, any_of, range, exists or nested.")
-    if (test == "nested") != (not message.field):
-        raise InvalidFilter(f"{field}.field", "must name an attribute, except where the condition is `nested`.")
-    try:
-        if test == "nested":
-            return Condition("", filter_from(message.nested, f"{field}.nested"))
-        if test == "equals":
-            return Condition(message.field, Equals(value_to_json(message.equals)))
-        if test == "any_of":
-            return Condition(message.field, AnyOf(tuple(value_to_json(each) for each in message.any_of.values)))
-    except ValueError as error:
-        raise InvalidFilter(f"{field}.{test}", f"{error}.") from error
-    if test == "exists":
-        return Condition(message.field, Exists(message.exists))
-    bounds = {name: getattr(message.range, name) for name in ("gt", "gte", "lt", "lte") if message.range.HasField(name)}
-    return Condition(message.field, Range(**bounds))
 
 
 def image_message(image: StoredImage) -> image_pb2.Image:

@@ -134,8 +134,8 @@ def _image(embedding: pb.ImageEmbedding) -> ImageEmbedding | Refused:
     )
 
 
-def _vector(values: Sequence[float]) -> Vector:
-    return np.array(values, dtype=np.float32)
+def _vector(packed: bytes) -> Vector:
+    return np.frombuffer(packed, dtype="<f4")
 
 
 def _model(model: pb.Model) -> Model:

@@ -1,82 +1,44 @@
-"""Conditions on attributes, and where a caller's field lies in the index.
+"""Filters: the public message, passed to the index with the paths that a caller's attributes have there.
 
 A stored image's attributes are `{"user": {…the caller's own…}, "image": {…what the gateway knows…}}`. A caller writes
 `camera.model` for an attribute of their own, and `image.width` (any name of `IMAGE_FIELDS`) for one that the gateway
-keeps. A caller's own attribute that bears exactly such a name is hidden from filters by it.
+keeps. A caller's own attribute of exactly such a name cannot be filtered by. The index checks the rest of a filter.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 
-JsonValue = None | bool | float | str | list["JsonValue"] | dict[str, "JsonValue"]
-Scalar = None | bool | float | str
+from google.protobuf.struct_pb2 import ListValue, Value
+from semsearch.v1.query_pb2 import Condition, Filter
 
 IMAGE_FIELDS = frozenset({"sha256", "media_type", "size_bytes", "width", "height", "create_time"})
 
 
-@dataclass(frozen=True)
-class Equals:
-    """Equal to a string, number, boolean or null."""
-
-    value: JsonValue
-
-
-@dataclass(frozen=True)
-class AnyOf:
-    """Equal to one of these."""
-
-    values: tuple[JsonValue, ...]
-
-
-@dataclass(frozen=True)
-class Range:
-    """A number within bounds; None is open."""
-
-    gt: float | None = None
-    gte: float | None = None
-    lt: float | None = None
-    lte: float | None = None
-
-
-@dataclass(frozen=True)
-class Exists:
-    """Present or absent."""
-
-    present: bool
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A test on the attribute at a path, or a nested filter, whose field is empty."""
-
-    field: str
-    test: Equals | AnyOf | Range | Exists | Filter
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Passes if all of `must`, none of `must_not` and, where there is any, one of `should` hold."""
-
-    must: tuple[Condition, ...] = ()
-    should: tuple[Condition, ...] = ()
-    must_not: tuple[Condition, ...] = ()
-
-
 def in_store(filter_: Filter) -> Filter:
-    """Returns a caller's filter with the fields' paths as they are in the index."""
-
-    def move(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-        return tuple(
-            replace(each, test=in_store(each.test))
-            if isinstance(each.test, Filter)
-            else replace(each, field=_in_store(each.field))
-            for each in conditions
-        )
-
-    return Filter(move(filter_.must), move(filter_.should), move(filter_.must_not))
+    """Return a caller's filter with the paths that its fields have in the index."""
+    moved = Filter()
+    moved.CopyFrom(filter_)
+    _move(moved)
+    return moved
 
 
-def _in_store(field: str) -> str:
-    group, _, name = field.partition(".")
-    return field if group == "image" and name in IMAGE_FIELDS else f"user.{field}"
+def is_true(field: str) -> Filter:
+    """Return the filter for items whose attribute at a path is true."""
+    return Filter(must=[Condition(field=field, equals=Value(bool_value=True))])
+
+
+def is_one_of(field: str, texts: Iterable[str]) -> Filter:
+    """Return the filter for items whose attribute at a path is one of some texts."""
+    values = ListValue(values=[Value(string_value=text) for text in texts])
+    return Filter(must=[Condition(field=field, any_of=values)])
+
+
+def _move(filter_: Filter) -> None:
+    for condition in (*filter_.must, *filter_.should, *filter_.must_not):
+        if condition.HasField("nested"):
+            _move(condition.nested)
+        elif condition.field:
+            group, _, name = condition.field.partition(".")
+            if group != "image" or name not in IMAGE_FIELDS:
+                condition.field = f"user.{condition.field}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
 from typing import Any, cast
@@ -13,12 +12,10 @@ import numpy as np
 from google.protobuf import field_mask_pb2
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
+from semsearch.v1.query_pb2 import Filter
 
 from gateway.backends.embedding import Vector
-from gateway.backends.filter_messages import filter_to_message
-from gateway.backends.filters import Filter
 from gateway.backends.rpc_errors import calls_to
-from gateway.backends.structs import to_json, to_struct
 from gateway.backends.vector_index import Engine, IndexInfo, Item, Neighbor, NewIndex, Position
 
 _SERVICE = "index"
@@ -26,8 +23,6 @@ _ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine
 _LIST_PAGE = 1_000
 # A large vocabulary, at the pace at which the index writes it.
 _LOAD_SECONDS = 1_800.0
-# The index's canonical text.
-_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 # Segments of a million items take minutes.
 _OPTIMIZE_SECONDS = 3_600.0
 
@@ -76,7 +71,7 @@ class IndexClient:
 
     async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
         """Adds or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
-        request = pb.UpsertItemsRequest(index=name, model_id=model_id, items=[_item_message(item) for item in items])
+        request = _upsert_message(name, model_id, items)
         with calls_to(_SERVICE):
             await self._stub.UpsertItems(iter([request]))
 
@@ -88,7 +83,7 @@ class IndexClient:
                 async for items in batches:
                     call = call or self._stub.UpsertItems(timeout=_LOAD_SECONDS)
                     # On a thread, so that searches do not wait for it.
-                    await call.write(await asyncio.to_thread(_load_message, name, model_id, items))
+                    await call.write(await asyncio.to_thread(_upsert_message, name, model_id, items, bulk=True))
                 if call is not None:
                     await call.done_writing()
                     await call
@@ -115,9 +110,7 @@ class IndexClient:
         self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
     ) -> tuple[Sequence[Item], str]:
         """Returns a page of items, oldest first, and the token of the next page or ""."""
-        request = pb.ListItemsRequest(
-            index=name, page_size=page_size, page_token=page_token, filter=filter_to_message(filter_)
-        )
+        request = pb.ListItemsRequest(index=name, page_size=page_size, page_token=page_token, filter=filter_)
         with calls_to(_SERVICE):
             response = await self._stub.ListItems(request)
         return [_item(item) for item in response.items], response.next_page_token
@@ -137,11 +130,10 @@ class IndexClient:
         """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; see `VectorIndex.search`."""
         request = pb.SearchRequest(
             index=name,
-            # From a list of Python floats a repeated field is filled four times as fast as from an array.
-            queries=[pb.SearchQuery(vector=pb.QueryVector(values=vector.tolist()), after=_after(after))],
+            queries=[pb.SearchQuery(vector=_packed(vector), after=_after(after))],
             k=k,
             model_id=model_id,
-            filter=filter_to_message(filter_),
+            filter=filter_,
             attributes_mask=None if attributes else field_mask_pb2.FieldMask(paths=["-"]),
             index_uid=after.index_uid if after else "",
             include_vectors=vectors,
@@ -153,9 +145,7 @@ class IndexClient:
             np.frombuffer(result.vectors, "<f4").reshape(-1, len(vector)) if vectors else [None] * len(result.neighbors)
         )
         return [
-            Neighbor(
-                each.id, to_json(each.attributes), Position(response.index_uid, each.distance, each.row, rank), row
-            )
+            Neighbor(each.id, each.attributes, Position(response.index_uid, each.distance, each.row, rank), row)
             for rank, (each, row) in enumerate(zip(result.neighbors, rows, strict=True), first)
         ]
 
@@ -193,22 +183,17 @@ def _info(index: pb.Index) -> IndexInfo:
     )
 
 
-def _item_message(item: Item) -> pb.Item:
-    vector = [] if item.vector is None else item.vector.tolist()
-    return pb.Item(id=item.id, vector=vector, attributes=to_struct(item.attributes))
-
-
-def _load_message(name: str, model_id: str, items: Sequence[Item]) -> pb.UpsertItemsRequest:
-    vectors = np.stack([item.vector for item in items if item.vector is not None])
-    return pb.UpsertItemsRequest(
-        index=name,
-        model_id=model_id,
-        items=[pb.Item(id=item.id, attributes_json=_JSON.encode(item.attributes)) for item in items],
-        vectors=vectors.astype("<f4").tobytes(),
-        bulk=True,
-    )
+def _upsert_message(name: str, model_id: str, items: Sequence[Item], *, bulk: bool = False) -> pb.UpsertItemsRequest:
+    messages = [
+        pb.Item(id=item.id, vector=b"" if item.vector is None else _packed(item.vector), attributes=item.attributes)
+        for item in items
+    ]
+    return pb.UpsertItemsRequest(index=name, model_id=model_id, items=messages, bulk=bulk)
 
 
 def _item(item: pb.Item) -> Item:
-    vector = np.array(item.vector, dtype=np.float32) if item.vector else None
-    return Item(item.id, to_json(item.attributes), vector)
+    return Item(item.id, item.attributes, np.frombuffer(item.vector, "<f4") if item.vector else None)
+
+
+def _packed(vector: Vector) -> bytes:
+    return vector.astype("<f4", copy=False).tobytes()

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from gateway.backends.embedding import Vector
-from gateway.backends.filters import Filter, JsonValue
+from semsearch.v1.query_pb2 import Filter
 
-Attributes = Mapping[str, JsonValue]
+from gateway.backends.embedding import Vector
 
 MAX_NEIGHBORS = 10_000
 MAX_ITEMS_A_CALL = 5_000
@@ -22,10 +21,13 @@ MAX_ITEMS_A_CALL = 5_000
 
 @dataclass(frozen=True)
 class Item:
-    """An item; without a vector where it was not asked for, or where only the attributes are to change."""
+    """An item; without a vector where it was not asked for, or where only the attributes are to change.
+
+    `attributes` is canonical JSON; see `attributes.py`.
+    """
 
     id: str
-    attributes: Attributes
+    attributes: str
     vector: Vector | None = None
 
 
@@ -45,10 +47,10 @@ class Position:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """An item that was found, with its vector if that was asked for."""
+    """An item that was found, with its attributes (canonical JSON, or "") and its vector if they were asked for."""
 
     id: str
-    attributes: Attributes
+    attributes: str
     place: Position
     vector: Vector | None = None
 
@@ -121,8 +123,8 @@ class VectorIndex(Protocol):
         """Adds or replaces batches of items with vectors, one after the other; all are on disk when it returns.
 
         For items by the hundred thousand: while one batch is written, the next is read. Each is of 1 to
-        `MAX_ITEMS_A_CALL`, all or none, and the index is folded into segments at the end only. Whole numbers among
-        the attributes must be `int`. What was written stays where a batch cannot be had; the error of that is raised.
+        `MAX_ITEMS_A_CALL`, all or none, and the index is folded into segments at the end only. What was written stays
+        where a batch cannot be had; the error of that is raised.
         """
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:

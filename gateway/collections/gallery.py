@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
+from semsearch.v1.query_pb2 import Filter
+
+from gateway.backends.attributes import Attributes, JsonValue
 from gateway.backends.embedding import Vector
-from gateway.backends.filters import Filter, JsonValue, in_store
-from gateway.backends.vector_index import Attributes, Item, VectorIndex
+from gateway.backends.filters import in_store
+from gateway.backends.vector_index import Item, VectorIndex
 from gateway.collections.blobs import BlobStore, Rendition
 from gateway.collections.images import StoredImage
 from gateway.collections.listing import Listing

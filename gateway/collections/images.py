@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.backends.vector_index import Attributes, Item, Neighbor
+from gateway.backends.attributes import Attributes, from_text, to_text
+from gateway.backends.vector_index import Item, Neighbor
 from gateway.errors import InvalidId
 
 MAX_ID_CHARACTERS = 200
@@ -32,8 +33,8 @@ class StoredImage:
     @classmethod
     def from_item(cls, collection: str, item: Item | Neighbor) -> StoredImage:
         """Reads an image from an item of the collection's index."""
-        image: Any = item.attributes["image"]
-        user = item.attributes.get("user")
+        attributes: Any = from_text(item.attributes)
+        image, user = attributes["image"], attributes.get("user")
         return cls(
             id=item.id,
             collection=collection,
@@ -46,19 +47,21 @@ class StoredImage:
             create_time=datetime.fromisoformat(image["create_time"]),
         )
 
-    def item_attributes(self) -> Attributes:
-        """Returns the attributes of the image's item."""
-        return {
-            "user": dict(self.attributes),
-            "image": {
-                "sha256": self.sha256,
-                "media_type": self.media_type,
-                "size_bytes": self.size_bytes,
-                "width": self.width,
-                "height": self.height,
-                "create_time": rfc3339(self.create_time),
-            },
-        }
+    def item_attributes(self) -> str:
+        """Return the attributes of the image's item."""
+        return to_text(
+            {
+                "user": dict(self.attributes),
+                "image": {
+                    "sha256": self.sha256,
+                    "media_type": self.media_type,
+                    "size_bytes": self.size_bytes,
+                    "width": self.width,
+                    "height": self.height,
+                    "create_time": rfc3339(self.create_time),
+                },
+            }
+        )
 
 
 def rfc3339(time: datetime) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from gateway.backends.filters import Filter
+from semsearch.v1.query_pb2 import Filter
+
 from gateway.backends.vector_index import Item, VectorIndex
 from gateway.errors import ListingOutOfDate
 

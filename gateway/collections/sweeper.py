@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
+from semsearch.v1.query_pb2 import Filter
 
-from gateway.backends.filters import AnyOf, Condition, Filter
+from gateway.backends.filters import is_one_of
 from gateway.backends.vector_index import VectorIndex
 from gateway.collections.blobs import BlobStore
 from gateway.collections.image_collections import ImageCollections
@@ -75,7 +76,7 @@ class Sweeper:
 
     async def _named(self, sha256s: Sequence[str]) -> set[str]:
         """Returns those of the images that some collection has."""
-        test = Filter(must=(Condition("image.sha256", AnyOf(tuple(sha256s))),))
+        test = is_one_of("image.sha256", sha256s)
         named: set[str] = set()
         for collection in await self._collections.list_all():
             name = collection.id

@@ -17,8 +17,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.backends.filters import AnyOf, Condition, Filter
-from gateway.backends.vector_index import Attributes, VectorIndex
+from gateway.backends.attributes import Attributes
+from gateway.backends.filters import is_one_of
+from gateway.backends.vector_index import VectorIndex
 from gateway.collections.blobs import BlobStore
 from gateway.collections.images import StoredImage
 from gateway.collections.names import errors_of
@@ -143,7 +144,7 @@ class IngestPlanner:
         return by_sha, {image.id: image for image in same_ids}
 
     async def _with_bytes(self, index: str, sha256s: list[str]) -> list[StoredImage]:
-        test = Filter(must=(Condition("image.sha256", AnyOf(tuple(sha256s))),))
+        test = is_one_of("image.sha256", sha256s)
         found: list[StoredImage] = []
         token = ""
         while True:

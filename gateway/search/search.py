@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from semsearch.v1.query_pb2 import Filter
+
 from gateway.backends.embedding import Logistic, Term, TextEmbedding, TextQuery, UnderstoodTerm, UnknownWord, Vector
-from gateway.backends.filters import Filter, in_store
+from gateway.backends.filters import in_store
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import Neighbor, VectorIndex
 from gateway.collections.images import StoredImage

@@ -23,8 +23,9 @@ from contextlib import suppress
 import numpy as np
 import structlog
 
+from gateway.backends.attributes import to_text
 from gateway.backends.embedding import Embedder, Model, Vector, Words, short_hash
-from gateway.backends.filters import Condition, Equals, Filter
+from gateway.backends.filters import is_true
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import Engine, Item, Neighbor, NewIndex, Position, VectorIndex
 from gateway.errors import GatewayError, IndexExists, IndexNotFound, Refused, WordsNotReady
@@ -32,7 +33,7 @@ from gateway.readiness import Need, Readiness
 from gateway.search.tag_choice import CANDIDATES, choose_distinct
 
 ALIAS = "words"
-_TAGGABLE = Filter(must=(Condition("taggable", Equals(True)),))
+_TAGGABLE = is_true("taggable")
 _RETRY_SECONDS = 1.0
 _MAX_ID_BYTES = 512
 _NOT_IN_IDS = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
@@ -204,7 +205,7 @@ def _alias_of(model_id: str) -> str:
 
 def _items(batch: Words) -> list[Item]:
     return [
-        Item(word.text, {"rank": word.rank, "taggable": word.taggable}, vector)
+        Item(word.text, to_text({"rank": word.rank, "taggable": word.taggable}), vector)
         for word, vector in zip(batch.words, batch.vectors, strict=True)
         if _can_be_id(word.text)
     ]

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from gateway.backends.attributes import from_text
 from gateway.backends.bulk_embedding import Result, embed_patiently
 from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
 from gateway.backends.vector_index import Item, VectorIndex
@@ -216,7 +217,7 @@ class IndexCopy:
 
 
 def _image(item: Item) -> Any:
-    return item.attributes["image"]
+    return from_text(item.attributes)["image"]
 
 
 def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

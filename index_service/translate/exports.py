@@ -8,15 +8,12 @@ from contextlib import closing
 import numpy as np
 from semsearch.index.v1 import index_service_pb2 as pb
 
-from index_service.attributes import MAX_DEPTH, is_canonical
 from index_service.errors import DimensionMismatch, ExportTooNew, InvalidExport, InvalidVector
 from index_service.export_format import FORMAT_VERSION, ExportHeader, ExportPiece, ExportTrailer
 from index_service.reads import StoredRow
 from index_service.translate.indexes import from_definition, to_definition
-from index_service.translate.items import to_id
-from index_service.translate.structs import MAX_ATTRIBUTES_BYTES
+from index_service.translate.items import to_attributes, to_id
 from index_service.vectors import not_of_length_1
-from serving.errors import InvalidField
 
 _FIELD = "piece.items.items"
 
@@ -77,7 +74,7 @@ def to_rows(piece: pb.ExportPiece, dimension: int) -> tuple[StoredRow, ...]:
             item.row,
             item.sequence,
             to_id(item.id, f"{_FIELD}[{number}].id"),
-            _attributes(item.attributes, f"{_FIELD}[{number}].attributes"),
+            to_attributes(item.attributes, f"{_FIELD}[{number}].attributes"),
             item.vector,
         )
         for number, item in enumerate(piece.items.items)
@@ -94,11 +91,3 @@ def to_rows(piece: pb.ExportPiece, dimension: int) -> tuple[StoredRow, ...]:
 def to_trailer(trailer: pb.ExportTrailer) -> ExportTrailer:
     """Returns a trailer."""
     return ExportTrailer(trailer.item_count, trailer.sha256)
-
-
-def _attributes(text: str, field: str) -> str:
-    if len(text.encode()) > MAX_ATTRIBUTES_BYTES:
-        raise InvalidField(field, f"are more than {MAX_ATTRIBUTES_BYTES} bytes as JSON.")
-    if not is_canonical(text):
-        raise InvalidField(field, f"are not canonical JSON of an object, at most {MAX_DEPTH} levels deep.")
-    return text

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from google.protobuf.struct_pb2 import Value
 from semsearch.v1 import query_pb2
 
-from index_service.attributes import AttributePath, Scalar
+from index_service.attributes import AttributePath, Scalar, canonical_number
 from index_service.errors import InvalidAttributePath, InvalidFilter
 from index_service.filters import (
     MAX_CONDITIONS,
@@ -20,7 +20,6 @@ from index_service.filters import (
     OneOf,
     Within,
 )
-from index_service.translate.structs import scalar
 
 
 def to_filter(message: query_pb2.Filter, field: str = "filter") -> Filter | None:
@@ -91,10 +90,19 @@ def _within(message: query_pb2.Range, path: AttributePath, field: str) -> Within
 
 
 def _scalar(value: Value, field: str) -> Scalar:
-    try:
-        return scalar(value)
-    except ValueError as error:
-        raise InvalidFilter(field, f"{error}.") from error
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "number_value" if math.isfinite(value.number_value):
+            return canonical_number(value.number_value)
+        case "number_value":
+            raise InvalidFilter(field, "must be a finite number.")
+        case "bool_value":
+            return value.bool_value
+        case "null_value":
+            return None
+        case _:
+            raise InvalidFilter(field, "must be a string, a number, a boolean or null.")
 
 
 def _flat(condition: Condition) -> Iterator[Condition]:

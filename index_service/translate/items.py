@@ -8,15 +8,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from semsearch.index.v1 import index_service_pb2 as pb
 
+from index_service.attributes import MAX_DEPTH, is_canonical
 from index_service.errors import DimensionMismatch, InvalidId, InvalidVector
 from index_service.reads import StoredItem
-from index_service.translate.structs import attributes_json, attributes_struct, canonical_json
 from index_service.vectors import NoDirection, Vectors, unit
 from index_service.writes import Delete, NewItem, Upsert
 from serving.errors import InvalidField
 
 MAX_BATCH = 5_000
 MAX_ID_BYTES = 512
+MAX_ATTRIBUTES_BYTES = 64 * 2**10
 _MAX_PAGE_BYTES = 3 * 2**20
 _FORBIDDEN_IN_IDS = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 
@@ -29,10 +30,20 @@ def to_upsert(message: pb.UpsertItemsRequest, dimension: int) -> Upsert:
         InvalidId, DimensionMismatch, InvalidVector: an item breaks the rules.
     """
     _check_count(len(message.items), "items")
-    vectors = _packed_vectors(message, dimension) if message.vectors else _own_vectors(message, dimension)
+    numbers = [number for number, item in enumerate(message.items) if item.vector]
+    rows = to_vectors(
+        [message.items[number].vector for number in numbers],
+        dimension,
+        [f"items[{number}].vector" for number in numbers],
+    )
+    vectors = dict(zip(numbers, rows, strict=True))
     return Upsert(
         tuple(
-            NewItem(to_id(item.id, f"items[{number}].id"), _attributes(item, number), vectors.get(number))
+            NewItem(
+                to_id(item.id, f"items[{number}].id"),
+                to_attributes(item.attributes, f"items[{number}].attributes"),
+                vectors.get(number),
+            )
             for number, item in enumerate(message.items)
         )
     )
@@ -69,63 +80,48 @@ def to_id(item_id: str, field: str) -> str:
     return item_id
 
 
-def to_vectors(vectors: Sequence[Sequence[float]], dimension: int, fields: Sequence[str]) -> Vectors:
-    """Returns vectors (n, dimension) at length 1; `fields` name them in errors.
+def to_attributes(text: str, field: str) -> str:
+    """Return attributes, which are canonical JSON, as they came; empty means {}.
 
     Raises:
-        DimensionMismatch, InvalidVector: one cannot be held against those of the index.
+        InvalidField: the text is not canonical, not an object, nested too deep, or too large.
     """
-    for vector, field in zip(vectors, fields, strict=True):
-        if len(vector) != dimension:
-            raise DimensionMismatch(field, len(vector), dimension)
+    if not text:
+        return "{}"
+    if len(text) > MAX_ATTRIBUTES_BYTES or len(text.encode()) > MAX_ATTRIBUTES_BYTES:
+        raise InvalidField(field, f"are more than {MAX_ATTRIBUTES_BYTES} bytes as JSON; keep large things elsewhere.")
+    if not is_canonical(text):
+        raise InvalidField(
+            field,
+            "are not an object in canonical JSON: without spaces, characters as they are, whole numbers without a "
+            f"fraction, at most {MAX_DEPTH} levels deep.",
+        )
+    return text
+
+
+def to_vectors(packed: Sequence[bytes], dimension: int, fields: Sequence[str]) -> Vectors:
+    """Return packed vectors, each little-endian float32, as (n, dimension) at length 1; `fields` name them in errors.
+
+    Raises:
+        DimensionMismatch, InvalidVector: one cannot be compared with those of the index.
+    """
+    for vector, field in zip(packed, fields, strict=True):
+        if len(vector) % 4:
+            raise InvalidVector(field, f"must be float32 numbers of 4 bytes each; it has {len(vector):,} bytes.")
+        if len(vector) != 4 * dimension:
+            raise DimensionMismatch(field, len(vector) // 4, dimension)
     try:
-        return unit(np.array(vectors, dtype=np.float32).reshape(-1, dimension))
+        return unit(np.frombuffer(b"".join(packed), dtype="<f4").reshape(-1, dimension))
     except NoDirection as error:
         raise InvalidVector(fields[error.row], error.problem) from error
-
-
-def _own_vectors(message: pb.UpsertItemsRequest, dimension: int) -> dict[int, Vectors]:
-    """Returns the vectors that items have themselves, by the items' numbers."""
-    numbers = [number for number, item in enumerate(message.items) if item.vector]
-    rows = to_vectors(
-        [message.items[number].vector for number in numbers],
-        dimension,
-        [f"items[{number}].vector" for number in numbers],
-    )
-    return dict(zip(numbers, rows, strict=True))
-
-
-def _packed_vectors(message: pb.UpsertItemsRequest, dimension: int) -> dict[int, Vectors]:
-    """Returns the vectors that the message has for all of its items, by the items' numbers."""
-    count = len(message.items)
-    if len(message.vectors) != 4 * dimension * count:
-        raise InvalidField(
-            "vectors",
-            f"must have {4 * dimension * count:,} bytes, for {count:,} items of {dimension:,} float32 each; there were "
-            f"{len(message.vectors):,}.",
-        )
-    if any(item.vector for item in message.items):
-        raise InvalidField("vectors", "cannot stand beside an item that has a vector itself.")
-    try:
-        return dict(enumerate(unit(np.frombuffer(message.vectors, dtype="<f4").reshape(count, dimension))))
-    except NoDirection as error:
-        raise InvalidVector(f"vectors[{error.row}]", error.problem) from error
-
-
-def _attributes(item: pb.Item, number: int) -> str:
-    if not item.attributes_json:
-        return attributes_json(item.attributes, f"items[{number}].attributes")
-    if item.HasField("attributes"):
-        raise InvalidField(f"items[{number}].attributes_json", "cannot stand beside attributes.")
-    return canonical_json(item.attributes_json, f"items[{number}].attributes_json")
 
 
 def from_item(item: StoredItem) -> pb.Item:
     """Returns an item with what was read of it."""
     return pb.Item(
         id=item.id,
-        vector=None if item.vector is None else item.vector.tolist(),
-        attributes=None if item.attributes is None else attributes_struct(item.attributes, None),
+        vector=b"" if item.vector is None else item.vector.tobytes(),
+        attributes=item.attributes or "",
     )
 
 

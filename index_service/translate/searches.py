@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from semsearch.index.v1 import index_service_pb2 as pb
 
-from index_service.attributes import AttributePath
+from index_service.attributes import AttributePath, from_json, select, to_json
 from index_service.errors import InvalidAttributePath
 from index_service.filters import Filter
 from index_service.paging import Position
 from index_service.translate.filters import to_filter
 from index_service.translate.items import to_id, to_vectors
-from index_service.translate.structs import attributes_struct
 from index_service.vector_index import Answer, Neighbor
 from index_service.vectors import MAX_DISTANCE, Vectors
 from serving.errors import InvalidField
@@ -97,14 +96,10 @@ def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None, index_u
 
 
 def _neighbor(neighbor: Neighbor, paths: tuple[AttributePath, ...] | None) -> pb.Neighbor:
-    if neighbor.attributes is None:
-        return pb.Neighbor(id=neighbor.id, distance=neighbor.distance, row=neighbor.row)
-    return pb.Neighbor(
-        id=neighbor.id,
-        distance=neighbor.distance,
-        attributes=attributes_struct(neighbor.attributes, paths),
-        row=neighbor.row,
-    )
+    attributes = neighbor.attributes or ""
+    if attributes and paths is not None:
+        attributes = to_json(select(from_json(attributes), paths))
+    return pb.Neighbor(id=neighbor.id, distance=neighbor.distance, attributes=attributes, row=neighbor.row)
 
 
 def _position(query: pb.SearchQuery, number: int) -> Position | None:
@@ -131,7 +126,7 @@ def _queries(message: pb.SearchRequest, dimension: int) -> tuple[Vectors | str, 
             case None:
                 raise InvalidField(f"queries[{number}]", "has no target; set vector or item_id.")
     vectors = to_vectors(
-        [message.queries[number].vector.values for number in numbers],
+        [message.queries[number].vector for number in numbers],
         dimension,
         [f"queries[{number}].vector" for number in numbers],
     )

@@ -46,6 +46,7 @@ from gateway.backends.embedding import (
 from gateway.errors import Refused
 from serving.errors import from_status, to_status
 from serving.interceptors import CallInterceptor
+from tests.services.packed_vectors import packed
 from tests.unit.gateway.doubles import ColorEmbedder
 
 START_SECONDS = 60.0
@@ -89,7 +90,7 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
                 pb.ImageEmbedding(status=to_status(each, ERRORS))
                 if isinstance(each, Refused)
                 else pb.ImageEmbedding(
-                    vector=each.vector.tolist(),
+                    vector=packed(each.vector),
                     width=each.width,
                     height=each.height,
                     media_type=each.media_type,
@@ -106,7 +107,7 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
             yield pb.StreamWordsResponse(
                 model_id=request.model_id,
                 words=[pb.Word(text=word.text, rank=word.rank, taggable=word.taggable) for word in batch.words],
-                vectors=batch.vectors.astype("<f4").tobytes(),
+                vectors=packed(batch.vectors),
             )
             await self.words_may_flow.wait()
 
@@ -136,7 +137,7 @@ def _text(result: TextEmbedding | RefusedText) -> pb.TextEmbedding:
     if isinstance(result, RefusedText):
         return pb.TextEmbedding(status=to_status(result.error, ERRORS), unknown_words=unknown)
     return pb.TextEmbedding(
-        vector=result.vector.tolist(),
+        vector=packed(result.vector),
         understood_terms=[
             query_pb2.UnderstoodTerm(text=term.text, words=term.words, weight=term.weight) for term in result.understood
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import grpc
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 
+from tests.services.packed_vectors import packed
 from tests.services.service_process import ServiceProcess, service_process
 
 
@@ -30,10 +32,9 @@ def index_process(data: Path, *flags: str) -> Iterator[IndexProcess]:
 
 
 def item(item_id: str, vector: Sequence[float], **attributes: object) -> pb.Item:
-    message = pb.Item(id=item_id, vector=vector)
-    message.attributes.update(attributes)
-    return message
+    text = json.dumps(attributes, ensure_ascii=False, separators=(",", ":")) if attributes else ""
+    return pb.Item(id=item_id, vector=packed(vector), attributes=text)
 
 
 def query(vector: Sequence[float]) -> pb.SearchQuery:
-    return pb.SearchQuery(vector=pb.QueryVector(values=vector))
+    return pb.SearchQuery(vector=packed(vector))

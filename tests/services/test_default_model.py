@@ -21,6 +21,7 @@ from model.bundle.reading import peek
 from tests.bundles import write_test_bundle
 from tests.packaged_network import install_package, write_packaged_recipe
 from tests.services.index_process import index_process
+from tests.services.packed_vectors import unpacked
 from tests.services.service_process import ServiceProcess, command, environment, service_process
 from tests.services.test_embedder_service import noise
 
@@ -62,7 +63,7 @@ def model_of(service: ServiceProcess) -> str:
         request = pb.EmbedImagesRequest(images=[pb.ImageInput(content=noise(number)) for number in range(5)])
         answer = stub.EmbedImages(request, timeout=DEADLINE)
         for each in answer.embeddings:
-            np.testing.assert_allclose(np.linalg.norm(np.array(each.vector)), 1, atol=1e-5)
+            np.testing.assert_allclose(np.linalg.norm(unpacked(each.vector)), 1, atol=1e-5)
         return str(answer.model_id)
 
 

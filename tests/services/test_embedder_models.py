@@ -19,6 +19,7 @@ from model.bundle.reading import open_bundle, peek
 from tests.bundles import write_test_bundle, write_test_recipe
 from tests.file_server import FileServer, file_server
 from tests.services.embedder_process import EmbedderProcess, embedder_process
+from tests.services.packed_vectors import unpacked
 from tests.services.service_process import Refusal, reason
 from tests.services.test_embedder_service import noise
 
@@ -86,12 +87,12 @@ def test_a_call_that_names_a_model_gets_its_vectors(service: EmbedderProcess, bu
         words, images = dog(service, model_id), picture(service, model_id)
         assert (words.model_id, images.model_id) == (model_id, model_id)
         row = bundle.words.vectors[bundle.words.words.index("dog")].astype(np.float32)
-        np.testing.assert_allclose(words.embeddings[0].vector, row, atol=1e-3)
+        np.testing.assert_allclose(unpacked(words.embeddings[0].vector), row, atol=1e-3)
         [answer] = service.stub.StreamEmbedImages(
             iter([pb.StreamEmbedImagesRequest(image=pb.ImageInput(content=noise(1)), model_id=model_id)])
         )
         assert answer.model_id == model_id
-        np.testing.assert_allclose(answer.embedding.vector, images.embeddings[0].vector, atol=1e-5)
+        np.testing.assert_allclose(unpacked(answer.embedding.vector), unpacked(images.embeddings[0].vector), atol=1e-5)
         parts = list(service.stub.StreamWords(pb.StreamWordsRequest(model_id=model_id)))
         assert {part.model_id for part in parts} == {model_id}
         [part] = parts
@@ -156,7 +157,7 @@ def test_a_switch_under_load_drops_nothing_and_holds_after_a_restart(bundles: Pa
             words, images = dog(service), picture(service)
             table = expected[words.model_id]
             row = table.vectors[table.words.index("dog")].astype(np.float32)
-            np.testing.assert_allclose(words.embeddings[0].vector, row, atol=1e-3)
+            np.testing.assert_allclose(unpacked(words.embeddings[0].vector), row, atol=1e-3)
             assert images.embeddings[0].vector
             seen.update([words.model_id, images.model_id])
 

@@ -22,6 +22,7 @@ from semsearch.v1 import query_pb2
 from model.bundle.reading import open_bundle, peek
 from tests.bundles import INPUT_SIZE, WORDS, write_test_bundle
 from tests.services.embedder_process import EmbedderProcess, embedder_process
+from tests.services.packed_vectors import unpacked
 from tests.services.service_process import Refusal, command, environment, reason
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -81,9 +82,9 @@ def test_words_become_the_vectors_of_the_bundle(service: EmbedderProcess, bundle
     table = open_bundle(bundle).words
     dog, phrase = texts(service, "Dogs", "golden retriever")
     row = table.words.index("dog")
-    np.testing.assert_allclose(dog.vector, table.vectors[row].astype(np.float32), atol=1e-3)
+    np.testing.assert_allclose(unpacked(dog.vector), table.vectors[row].astype(np.float32), atol=1e-3)
     assert [list(term.words) for term in phrase.understood_terms] == [["golden retriever"]]
-    assert np.linalg.norm(phrase.vector) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(unpacked(phrase.vector)) == pytest.approx(1, abs=1e-5)
 
 
 def test_terms_with_weights_give_what_the_same_raw_query_gives(service: EmbedderProcess) -> None:
@@ -91,7 +92,7 @@ def test_terms_with_weights_give_what_the_same_raw_query_gives(service: Embedder
     request = pb.EmbedTextRequest(queries=[pb.TextQuery(terms=terms), pb.TextQuery(raw="dog -cat^0.5")])
     response = service.stub.EmbedText(request, timeout=DEADLINE)
     as_terms, as_raw = response.embeddings
-    np.testing.assert_allclose(as_terms.vector, as_raw.vector, atol=1e-6)
+    np.testing.assert_allclose(unpacked(as_terms.vector), unpacked(as_raw.vector), atol=1e-6)
     assert response.model_id.startswith("test@sha256:")
 
 
@@ -130,7 +131,7 @@ def test_images_become_the_vectors_that_the_bundle_gives_to_their_pixels(
     response = images(service, noise(1), noise(2))
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(noise(seed)))) for seed in (1, 2)])
     expected = open_bundle(bundle).network(pixels)
-    np.testing.assert_allclose([each.vector for each in response.embeddings], expected, atol=1e-4)
+    np.testing.assert_allclose([unpacked(each.vector) for each in response.embeddings], expected, atol=1e-4)
     assert response.timings.model.ToNanoseconds() > 0
     assert response.timings.decode.ToNanoseconds() > 0
 
@@ -173,7 +174,7 @@ def test_an_empty_crop_box_is_refused_and_a_crop_counts(service: EmbedderProcess
     empty = pb.ImageInput(content=noise(4), crop=query_pb2.CropBox(left=0.5, top=0, right=0.5, bottom=1))
     request = pb.EmbedImagesRequest(images=[whole, left, empty])
     answers = service.stub.EmbedImages(request, timeout=DEADLINE).embeddings
-    assert not np.allclose(answers[0].vector, answers[1].vector)
+    assert not np.allclose(unpacked(answers[0].vector), unpacked(answers[1].vector))
     assert reason(answers[2].status) == "INVALID_CROP"
 
 
@@ -232,7 +233,7 @@ def test_a_stream_answers_each_image_before_it_is_given_the_next(service: Embedd
     assert [answer.sequence for answer in answers] == [0, 1, 2]
     assert reason(answers[1].embedding.status) == "NOT_AN_IMAGE"
     [expected] = images(service, noise(2)).embeddings
-    np.testing.assert_allclose(answers[2].embedding.vector, expected.vector, atol=1e-5)
+    np.testing.assert_allclose(unpacked(answers[2].embedding.vector), unpacked(expected.vector), atol=1e-5)
 
 
 def test_a_long_stream_answers_every_image_once(service: EmbedderProcess) -> None:
@@ -245,7 +246,9 @@ def test_a_long_stream_answers_every_image_once(service: EmbedderProcess) -> Non
     answers = {answer.sequence: answer for answer in service.stub.StreamEmbedImages(requests(), timeout=DEADLINE)}
     assert sorted(answers) == list(range(count))
     assert all(answer.embedding.vector for answer in answers.values())
-    np.testing.assert_allclose(answers[3].embedding.vector, answers[3 + 7].embedding.vector, atol=1e-5)
+    np.testing.assert_allclose(
+        unpacked(answers[3].embedding.vector), unpacked(answers[3 + 7].embedding.vector), atol=1e-5
+    )
 
 
 def test_a_stream_that_is_cancelled_leaves_the_service_well(service: EmbedderProcess) -> None:

@@ -5,16 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
-import numpy as np
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
-from google.protobuf.struct_pb2 import Struct, Value
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 from semsearch.v1 import query_pb2
 
 from tests.services.index_process import IndexProcess, index_process, item, query
+from tests.services.packed_vectors import packed
 from tests.services.service_process import Refusal
 
 X = [1.0, 0.0, 0.0]
@@ -84,23 +83,8 @@ def nested(depth: int) -> dict[str, object]:
     return {"must": [condition]}
 
 
-def odd_attributes(number: float) -> pb.Item:
-    return pb.Item(id="a", vector=X, attributes=Struct(fields={"n": Value(number_value=number)}))
-
-
-def deep_attributes(depth: int) -> pb.Item:
-    struct = Struct()
-    for _ in range(depth):
-        struct = Struct(fields={"a": Value(struct_value=struct)})
-    return pb.Item(id="a", vector=X, attributes=struct)
-
-
-def packed(*rows: list[float], items: int = 2, **fields: object) -> Call:
-    """Vectors beside the items, not in them."""
-    content = np.array(rows, dtype="<f4").tobytes()
-    given = [pb.Item(id=f"p{number}", **fields) for number in range(items)]
-    request = pb.UpsertItemsRequest(index="items", model_id="m", items=given, vectors=content)
-    return lambda stub: stub.UpsertItems(iter([request]))
+def attributed(text: str) -> pb.Item:
+    return pb.Item(id="a", vector=packed(X), attributes=text)
 
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -111,30 +95,16 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
     "nan": (upsert(item("a", X), item("b", [math.nan, 1, 0])), INVALID, "INVALID_VECTOR", "items[1].vector"),
     "infinite": (upsert(item("a", [math.inf, 1, 0])), INVALID, "INVALID_VECTOR", "items[0].vector"),
     "zero": (upsert(item("a", [0, 0, 0])), INVALID, "INVALID_VECTOR", "items[0].vector"),
-    "packed, one too few": (packed(X), INVALID, "INVALID_FIELD", "vectors"),
-    "packed, one too many": (packed(X, X, X), INVALID, "INVALID_FIELD", "vectors"),
-    "packed nan": (packed(X, [math.nan, 1, 0]), INVALID, "INVALID_VECTOR", "vectors[1]"),
-    "packed zero": (packed([0, 0, 0], X), INVALID, "INVALID_VECTOR", "vectors[0]"),
-    "packed and own": (packed(X, X, vector=X), INVALID, "INVALID_FIELD", "vectors"),
-    "attributes twice": (
-        packed(X, X, attributes=Struct(fields={"n": Value(number_value=1)}), attributes_json="{}"),
-        INVALID,
-        "INVALID_FIELD",
-        "items[0].attributes_json",
-    ),
+    "half a number": (upsert(pb.Item(id="a", vector=packed(X)[:-2])), INVALID, "INVALID_VECTOR", "items[0].vector"),
     **{
-        f"attributes {text[:20]}": (
-            packed(X, X, attributes_json=text),
-            INVALID,
-            "INVALID_FIELD",
-            "items[0].attributes_json",
-        )
+        f"attributes {text[:20]}": (upsert(attributed(text)), INVALID, "INVALID_FIELD", "items[0].attributes")
         for text in (
             "{",
             "[]",
             '{"a": 1}',
             '{"a":1.0}',
             '{"a":NaN}',
+            '{"a":-Infinity}',
             '{"a":' * 17 + "1" + "}" * 17,
             f'{{"a":"{"x" * 65536}"}}',
         )
@@ -258,9 +228,6 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
         "alias",
     ),
     # attributes
-    "nan attribute": (upsert(odd_attributes(math.nan)), INVALID, "INVALID_FIELD", "items[0].attributes"),
-    "infinite attribute": (upsert(odd_attributes(-math.inf)), INVALID, "INVALID_FIELD", "items[0].attributes"),
-    "deep attributes": (upsert(deep_attributes(17)), INVALID, "INVALID_FIELD", "items[0].attributes"),
     "large attributes": (upsert(item("a", X, text="x" * 70_000)), INVALID, "INVALID_FIELD", "items[0].attributes"),
     # sizes
     "no items": (upsert(), INVALID, "INVALID_FIELD", "items"),
@@ -293,7 +260,7 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
     ),
     "token": (listed(page_token="WzEsMl0.abc"), INVALID, "INVALID_PAGE_TOKEN", "page_token"),
     "index token": (
-        lambda stub: stub.ListIndexes(pb.ListIndexesRequest(page_token="x")),
+        lambda stub: stub.ListIndexes(pb.ListIndexesRequest(page_token="/")),
         INVALID,
         "INVALID_PAGE_TOKEN",
         "page_token",
@@ -389,13 +356,6 @@ def deep_filter(depth: int) -> bytes:
     return content
 
 
-def deep_struct(depth: int) -> bytes:
-    content = b""
-    for _ in range(depth):
-        content = field(1, field(1, b"a") + field(2, field(5, content)))  # Struct.fields["a"].struct_value
-    return content
-
-
 # As bytes, because a client's own protobuf does not send what is so deep.
 @pytest.mark.parametrize("depth", [9, 30, 120, 1_000])
 @pytest.mark.parametrize("method", ["Search", "ListItems"])
@@ -414,15 +374,8 @@ def test_a_filter_of_any_depth_is_refused_with_details(service: IndexProcess, me
 
 @pytest.mark.parametrize("depth", [17, 30, 40, 1_000])
 def test_attributes_of_any_depth_are_refused_with_details(service: IndexProcess, depth: int) -> None:
-    head = pb.UpsertItemsRequest(index="items", model_id="m").SerializeToString()
-    deep = pb.Item(id="a", vector=X).SerializeToString() + field(3, deep_struct(depth))
-    with grpc.insecure_channel(service.address) as channel:
-        call = channel.stream_unary("/semsearch.index.v1.IndexService/UpsertItems")
-        with pytest.raises(grpc.RpcError) as caught:
-            call(iter([head + field(3, deep)]))
-    told = Refusal.of(caught.value)
-    assert (told.code, told.reason) == (INVALID, "INVALID_FIELD")
-    assert told.fields == ("items[0].attributes" if depth < 32 else "request",)
+    told = refusal(service, upsert(attributed('{"a":' * depth + "1" + "}" * depth)))
+    assert (told.code, told.reason, told.fields) == (INVALID, "INVALID_FIELD", ("items[0].attributes",))
 
 
 @pytest.mark.parametrize("name", ["x" * 10_000, "ü" * 10_000, '"' * 10_000])
@@ -443,19 +396,6 @@ def test_what_an_error_quotes_of_a_long_text_is_cut(service: IndexProcess, name:
 def test_odd_page_sizes_are_brought_into_range(service: IndexProcess, size: int) -> None:
     page = service.stub.ListItems(pb.ListItemsRequest(index="items", page_size=size))
     assert len(page.items) == 20
-
-
-def test_a_token_cannot_be_altered_or_moved_to_another_request(service: IndexProcess) -> None:
-    token = service.stub.ListItems(pb.ListItemsRequest(index="items", page_size=5)).next_page_token
-    assert len(service.stub.ListItems(pb.ListItemsRequest(index="items", page_size=7, page_token=token)).items) == 7
-    flipped = ("A" if token[0] != "A" else "B") + token[1:]
-    for call in (
-        listed(page_token=flipped),
-        listed(page_token=token, include_vectors=True),
-        listed(page_token=token, index="current"),
-        listed(page_token=token, filter=query_pb2.Filter(must=[query_pb2.Condition(field="a", exists=True)])),
-    ):
-        assert refusal(service, call).reason == "INVALID_PAGE_TOKEN"
 
 
 def test_messages_before_a_faulty_one_are_kept_and_the_faulty_one_is_not(service: IndexProcess) -> None:

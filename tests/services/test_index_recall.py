@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.v1 import query_pb2
 
-from tests.services.index_process import IndexProcess, index_process, query
+from tests.services.index_process import IndexProcess, index_process, item, query
 
 ROWS = 6_000
 RARE = 6  # of 6,000 rows: 0.1 %
@@ -34,10 +34,10 @@ def service(tmp_path_factory: pytest.TempPathFactory, vectors: NDArray[np.float3
         for name, engine in ENGINES.items():
             definition = pb.Index(name=name, dimension=DIMENSION, model_id="m", engine=engine, recall_target=0.9)
             running.stub.CreateIndex(pb.CreateIndexRequest(index=definition))
-            items = []
-            for number, vector in enumerate(vectors.tolist()):
-                items.append(pb.Item(id=str(number), vector=vector))
-                items[-1].attributes["rare"] = number % (ROWS // RARE) == 0
+            items = [
+                item(str(number), vector, rare=number % (ROWS // RARE) == 0)
+                for number, vector in enumerate(vectors.tolist())
+            ]
             batches = (items[start : start + 1_000] for start in range(0, ROWS, 1_000))
             running.stub.UpsertItems(pb.UpsertItemsRequest(index=name, model_id="m", items=each) for each in batches)
             *_, last = running.stub.OptimizeIndex(pb.OptimizeIndexRequest(name=name))
@@ -104,7 +104,7 @@ def test_a_filter_that_one_row_in_a_thousand_passes_finds_all_that_pass(
 def test_live_rows_are_compared_and_count_as_found(tmp_path: Path) -> None:
     with index_process(tmp_path) as running:
         running.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="live", dimension=2, model_id="m")))
-        item = pb.Item(id="a", vector=[1, 0])
-        running.stub.UpsertItems(iter([pb.UpsertItemsRequest(index="live", model_id="m", items=[item])]))
+        items = [item("a", [1, 0])]
+        running.stub.UpsertItems(iter([pb.UpsertItemsRequest(index="live", model_id="m", items=items)]))
         stats = running.stub.GetIndex(pb.GetIndexRequest(name="live")).index.stats
         assert (stats.measured_recall, list(stats.segments)) == (1.0, [])

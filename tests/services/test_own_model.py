@@ -16,6 +16,7 @@ from tests.bundles import write_test_bundle
 from tests.own_bundle import CHANNELS, CLASSES, SIZE, make_own_bundle
 from tests.services.embedder_process import EmbedderProcess, embedder_process
 from tests.services.index_process import index_process
+from tests.services.packed_vectors import unpacked
 from tests.services.service_process import service_process
 from trainer.data_sets.reading import read_images
 from trainer.features.extractors import extractor_of
@@ -52,7 +53,7 @@ def test_a_vector_from_the_trainer_is_the_embedders_of_the_same_file(own: Path, 
         images=[pb.ImageInput(content=file.content) for file in files], model_id=peek(own / "bundle").id
     )
     response = embedder.stub.EmbedImages(request, timeout=DEADLINE)
-    np.testing.assert_allclose([each.vector for each in response.embeddings], trained, atol=1e-4)
+    np.testing.assert_allclose([unpacked(each.vector) for each in response.embeddings], trained, atol=1e-4)
 
 
 def test_an_exported_bundle_is_switched_to_and_searched(own: Path, embedder: EmbedderProcess, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway import core
-from gateway.backends.vector_index import Attributes
+from gateway.backends.attributes import Attributes
 from gateway.collections.blobs import FolderBlobStore
 from gateway.collections.names import DEFAULT_COLLECTION
 from gateway.ingest.ingest import IngestLimits

@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from semsearch.v1.query_pb2 import Condition, Filter
 
+from gateway.backends.attributes import Attributes, from_text, from_value
 from gateway.backends.embedding import (
     Calibration,
     ImageEmbedding,
@@ -35,11 +37,9 @@ from gateway.backends.embedding import (
     Word,
     Words,
 )
-from gateway.backends.filters import AnyOf, Condition, Equals, Exists, Filter, Range
 from gateway.backends.vector_index import (
     MAX_ITEMS_A_CALL,
     MAX_NEIGHBORS,
-    Attributes,
     IndexInfo,
     Item,
     Neighbor,
@@ -310,7 +310,7 @@ class MemoryIndex:
         passing = [
             item
             for item in index.items.values()
-            if index.sequences[item.id] > behind and (filter_ is None or passes(filter_, item.attributes))
+            if index.sequences[item.id] > behind and (filter_ is None or passes(filter_, from_text(item.attributes)))
         ]
         page = passing[:page_size]
         return page, str(index.sequences[page[-1].id]) if len(passing) > page_size else ""
@@ -335,7 +335,7 @@ class MemoryIndex:
             raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
         found = []
         for item in index.items.values():
-            if item.vector is not None and (filter_ is None or passes(filter_, item.attributes)):
+            if item.vector is not None and (filter_ is None or passes(filter_, from_text(item.attributes))):
                 cosine = float(np.clip(np.dot(item.vector, vector), -1, 1))
                 place = float(np.sqrt(2 - 2 * cosine)), index.rows[item.id]
                 if after is None or place > (after.distance, after.row):
@@ -344,7 +344,7 @@ class MemoryIndex:
         return [
             Neighbor(
                 item.id,
-                item.attributes if attributes else {},
+                item.attributes if attributes else "",
                 Position(index.uid, *place, rank),
                 item.vector if vectors else None,
             )
@@ -387,27 +387,27 @@ def passes(filter_: Filter, attributes: Attributes) -> bool:
 
 
 def _holds(condition: Condition, attributes: Attributes) -> bool:
-    test = condition.test
-    if isinstance(test, Filter):
-        return passes(test, attributes)
+    test = condition.WhichOneof("test")
+    if test == "nested":
+        return passes(condition.nested, attributes)
     value: object = attributes
     for name in condition.field.split("."):
         if not isinstance(value, Mapping) or name not in value:
-            return isinstance(test, Exists) and not test.present
+            return test == "exists" and not condition.exists
         value = value[name]
-    if isinstance(test, Exists):
-        return test.present
-    if isinstance(test, Equals):
-        return value == test.value
-    if isinstance(test, AnyOf):
-        return value in test.values
-    assert isinstance(test, Range)
-    assert isinstance(value, float)
+    if test == "exists":
+        return condition.exists
+    if test == "equals":
+        return value == from_value(condition.equals)
+    if test == "any_of":
+        return value in [from_value(each) for each in condition.any_of.values]
+    assert isinstance(value, float | int)
+    bounds = condition.range
     return (
-        (test.gt is None or value > test.gt)
-        and (test.gte is None or value >= test.gte)
-        and (test.lt is None or value < test.lt)
-        and (test.lte is None or value <= test.lte)
+        (not bounds.HasField("gt") or value > bounds.gt)
+        and (not bounds.HasField("gte") or value >= bounds.gte)
+        and (not bounds.HasField("lt") or value < bounds.lt)
+        and (not bounds.HasField("lte") or value <= bounds.lte)
     )
 
 

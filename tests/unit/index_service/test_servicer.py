@@ -16,7 +16,6 @@ from index_service.segments import SEGMENTS_FOLDER
 from index_service.servicer import IndexServicer
 from index_service.translate import exports
 from index_service.writes import NewItem, Upsert
-from serving.page_tokens import PageTokens
 from tests.unit.index_service.conftest import OpenCatalog, fill, random_units
 
 DEADLINE = 20.0
@@ -34,7 +33,7 @@ def catalog(open_data: OpenCatalog) -> Catalog:
 @pytest.fixture
 def servicer(catalog: Catalog) -> Iterator[IndexServicer]:
     with ThreadPoolExecutor(2, thread_name_prefix="call") as threads:
-        yield IndexServicer(catalog, threads, PageTokens(b"key"))
+        yield IndexServicer(catalog, threads)
 
 
 def test_an_export_is_translated_on_the_call_threads(servicer: IndexServicer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semsearch.index.v1 import index_service_pb2 as pb
 
-from index_service.attributes import AttributePath
+from index_service.attributes import AttributePath, canonical_number, to_json
 from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import ExportTooNew, IndexExists, InvalidExport, InvalidVector
@@ -27,6 +27,7 @@ from index_service.translate.items import to_upsert
 from index_service.vector_index import VectorIndex
 from index_service.writes import Delete, NewItem, Upsert, Write
 from serving.errors import InvalidField
+from tests.services.packed_vectors import packed
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids, random_units
 from tests.unit.index_service.engines_in_process import engine_of
 
@@ -70,16 +71,16 @@ def held(index: VectorIndex) -> list[tuple[int, int, str, str | None, bytes]]:
 
 
 vectors = st.lists(st.integers(-3, 3), min_size=DIMENSION, max_size=DIMENSION).filter(any)
+numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False).map(canonical_number)
 attributes = st.dictionaries(
     st.text(max_size=5),
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(max_size=5),
+        st.none() | st.booleans() | numbers | st.text(max_size=5),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
         max_leaves=5,
     ),
     max_size=3,
-)  # fmt: skip
+)
 ids = st.sampled_from("abcdefg")
 
 
@@ -89,8 +90,7 @@ def writes(draw: st.DrawFn) -> Write:
         return Delete(tuple(draw(st.lists(ids, min_size=1, max_size=3))))
     message = pb.UpsertItemsRequest()
     for item_id in draw(st.lists(ids, min_size=1, max_size=4)):
-        item = message.items.add(id=item_id, vector=draw(vectors))
-        item.attributes.update(draw(attributes))
+        message.items.add(id=item_id, vector=packed(draw(vectors)), attributes=to_json(draw(attributes)))
     return to_upsert(message, DIMENSION)
 
 

@@ -22,7 +22,6 @@ REFUSAL = Refusal(
 )
 EXAMPLES: list[GatewayError] = [
     errors.InvalidId("id", "bad."),
-    errors.InvalidFilter("filter", "bad."),
     errors.ImageTooLarge(2, 1),
     errors.CancelledTerms(),
     errors.StreamConfigError("bad"),

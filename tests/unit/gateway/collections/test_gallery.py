@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from google.protobuf.json_format import ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
+from semsearch.v1.query_pb2 import Filter
 
-from gateway.backends.filters import AnyOf, Condition, Equals, Exists, Filter, Range, in_store
+from gateway.backends.filters import in_store
 from gateway.backends.vector_index import Item
 from gateway.collections.blobs import Rendition
 from gateway.collections.gallery import AttributesChange
@@ -49,19 +51,21 @@ def test_every_id_that_is_taken_is_one_that_the_index_takes(text: str) -> None:
 
 
 def test_a_callers_field_is_looked_up_among_the_callers_attributes() -> None:
-    own = Filter(
-        must=(Condition("album", Equals("a")), Condition("image.width", Range(gte=100.0))),
-        should=(Condition("image.model", Exists(True)), Condition("images", AnyOf(("x",)))),
-        must_not=(
-            Condition("", Filter(must=(Condition("image.sha256", Equals("00")), Condition("x.y", Equals(1.0))))),
-        ),
+    own = ParseDict(
+        {
+            "must": [{"field": "album", "equals": "a"}, {"field": "image.width", "range": {"gte": 100}}],
+            "should": [{"field": "image.model", "exists": True}, {"field": "images", "any_of": ["x"]}],
+            "must_not": [
+                {"nested": {"must": [{"field": "image.sha256", "equals": "00"}, {"field": "x.y", "equals": 1}]}}
+            ],
+        },
+        Filter(),
     )
     stored = in_store(own)
     assert [each.field for each in stored.must] == ["user.album", "image.width"]
     assert [each.field for each in stored.should] == ["user.image.model", "user.images"]
-    nested = stored.must_not[0].test
-    assert isinstance(nested, Filter)
-    assert [each.field for each in nested.must] == ["image.sha256", "user.x.y"]
+    assert [each.field for each in stored.must_not[0].nested.must] == ["image.sha256", "user.x.y"]
+    assert own.must[0].field == "album", "the caller's own is left as it was"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.backends.attributes import from_text
 from gateway.backends.vector_index import Engine, NewIndex
 from gateway.collections.blobs import Rendition
 from gateway.errors import (
@@ -286,7 +287,7 @@ async def test_a_collection_that_gets_another_model_between_embedding_and_storin
     [result] = await core.add(upload(1, RED, "red", {"n": 1.0}))
     assert result.error is None
     item = core.index.indexes["images-gallery.other"].items["red"]
-    assert item.attributes["user"] == {"n": 1.0}
+    assert from_text(item.attributes)["user"] == {"n": 1.0}
     assert item.vector == pytest.approx(core.embedder.vector((255, 0, 0), OTHER_MODEL.id), abs=0.02)
     assert core.embedder.embedded_images == 2
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from google.protobuf.struct_pb2 import Value
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from semsearch.v1.query_pb2 import Condition, Filter
 
 from gateway.backends.embedding import Crop, Logistic, Term, TextQuery
-from gateway.backends.filters import Condition, Equals, Filter
 from gateway.backends.vector_index import Engine, NewIndex
 from gateway.collections.placements import Placement
 from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, UnknownWords, WordsNotReady
@@ -65,7 +66,7 @@ async def test_by_default_only_what_the_model_calls_relevant_is_found(gallery: C
 
 
 async def test_a_filter_is_about_the_callers_attributes(gallery: Core) -> None:
-    scope = replace(EVERYTHING, filter=Filter(must=(Condition("n", Equals(2.0)),)))
+    scope = replace(EVERYTHING, filter=Filter(must=[Condition(field="n", equals=Value(number_value=2))]))
     assert ids(await gallery.search.by_text(TextQuery("red"), "query", scope, FIRST)) == ["blue"]
 
 

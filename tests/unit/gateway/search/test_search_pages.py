@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from semsearch.v1.query_pb2 import Filter
 
+from gateway.backends.attributes import JsonValue, from_text, to_text
 from gateway.backends.embedding import ImageEmbedding, ImageEmbeddings, ImageInput, Term, TextQuery
-from gateway.backends.filters import Condition, Equals, Filter
+from gateway.backends.filters import is_true
 from gateway.backends.vector_index import Engine, Item, NewIndex, Position
 from gateway.errors import SearchOutOfDate
 from gateway.search.cursors import Cursor
@@ -132,18 +134,14 @@ async def test_a_search_goes_on_where_the_image_that_it_is_made_with_was_deleted
 
 
 async def test_what_a_filter_passes_is_asked_anew_for_each_page(gallery: Core) -> None:
-    scope = replace(EVERYTHING, filter=Filter(must_not=(Condition("hidden", Equals(True)),)))
+    scope = replace(EVERYTHING, filter=Filter(must_not=is_true("hidden").must))
     whole = await walk(by_text(gallery, scope), 3)
     first = await by_text(gallery, scope)(Page(3))
-    hidden = Item(whole[3], {"user": {"hidden": True}, "image": (await gallery_item(gallery, whole[3]))["image"]})
+    [item] = await gallery.index.get_items("images-gallery", [whole[3]])
+    hidden = replace(item, attributes=to_text({**from_text(item.attributes), "user": {"hidden": True}}))
     await gallery.index.upsert("images-gallery", MODEL.id, [hidden])
     second = await by_text(gallery, scope)(Page(100, first.next))
     assert [match.image.id for match in second.matches] == whole[4:]
-
-
-async def gallery_item(core: Core, image_id: str) -> dict[str, object]:
-    [item] = await core.index.get_items("images-gallery", [image_id])
-    return dict(item.attributes)
 
 
 async def test_a_page_of_another_index_is_refused(gallery: Core) -> None:
@@ -253,14 +251,13 @@ def _items(core: Core) -> dict[str, Item]:
 
 
 def _item(core: Core, number: int, color: str) -> Item:
-    image = {
+    image: JsonValue = {
         "sha256": f"{number:064x}",
         "media_type": "image/png",
-        "size_bytes": 1.0,
-        "width": 1.0,
-        "height": 1.0,
+        "size_bytes": 1,
+        "width": 1,
+        "height": 1,
         "create_time": "2026-01-01T00:00:00Z",
     }
-    return Item(
-        f"i-{number}", {"user": {"color": color}, "image": image}, core.embedder.vector(COLORS[color], MODEL.id)
-    )
+    attributes = to_text({"user": {"color": color}, "image": image})
+    return Item(f"i-{number}", attributes, core.embedder.vector(COLORS[color], MODEL.id))

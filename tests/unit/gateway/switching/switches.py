@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gateway.backends.attributes import from_text
 from gateway.backends.embedding import TextQuery
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import Page, Scope
@@ -48,7 +49,7 @@ def vectors_are_of(core: Core, collection: str, model_id: str) -> bool:
     index = core.index.indexes[core.index.aliases[f"images-{collection}"]]
     expected = {sha256(picture(name)): core.embedder.vector(COLORS[name], model_id) for name in NAMES}
     return index.definition.model_id == model_id and all(
-        item.vector == pytest.approx(expected[item.attributes["image"]["sha256"]], abs=0.05)  # type: ignore[index, call-overload]
+        item.vector == pytest.approx(expected[from_text(item.attributes)["image"]["sha256"]], abs=0.05)  # type: ignore[index, call-overload]
         for item in index.items.values()
     )
 

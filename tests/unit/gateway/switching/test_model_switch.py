@@ -125,7 +125,7 @@ async def test_images_that_cannot_be_embedded_are_left_out_and_stop_nothing(gall
     (folder / "original").write_bytes(b"damaged")
     blue = gallery.index.indexes[gallery.index.aliases["images-gallery"]].items["blue"]
     await gallery.blobs.put(sha256(b"no image"), b"no image", b"")
-    attributes = {**blue.attributes, "image": {**blue.attributes["image"], "sha256": sha256(b"no image")}}  # type: ignore[dict-item]
+    attributes = blue.attributes.replace(sha256(picture("blue")), sha256(b"no image"))
     await gallery.index.upsert("images-gallery", MODEL.id, [replace(blue, attributes=attributes)])
     async with switching(gallery):
         steps = await activate(gallery)

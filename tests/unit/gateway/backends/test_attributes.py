@@ -5,8 +5,8 @@ from google.protobuf import json_format, struct_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backends.filters import JsonValue
-from gateway.backends.structs import to_json, to_struct
+from gateway.backends.attributes import JsonValue, from_struct, from_text, to_struct, to_text
+from index_service.attributes import is_canonical
 
 JSON: st.SearchStrategy[JsonValue] = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -19,7 +19,14 @@ JSON: st.SearchStrategy[JsonValue] = st.recursive(
 def test_attributes_are_what_protobufs_own_converter_makes_of_them(attributes: dict[str, JsonValue]) -> None:
     struct = to_struct(attributes)
     assert struct == json_format.ParseDict(attributes, struct_pb2.Struct())
-    assert to_json(struct) == json_format.MessageToDict(struct) == attributes
+    assert from_struct(struct) == json_format.MessageToDict(struct) == attributes
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_the_text_of_attributes_is_what_the_index_takes(attributes: dict[str, JsonValue]) -> None:
+    text = to_text(from_struct(to_struct(attributes)))
+    assert is_canonical(text)
+    assert from_text(text) == attributes
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
@@ -27,4 +34,4 @@ def test_numbers_that_json_does_not_have_are_refused(number: float) -> None:
     struct = struct_pb2.Struct()
     struct.fields["deep"].struct_value.fields["x"].list_value.values.add().number_value = number
     with pytest.raises(ValueError, match="not a number"):
-        to_json(struct)
+        from_struct(struct)
