@@ -32,8 +32,9 @@ GatewayError
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 R = TypeVar("R", bound="Refused")
@@ -234,18 +235,33 @@ class Refusal:
     retry_after_seconds: float | None = None
 
 
-class Refused(GatewayError):
-    """The embedder or the index refused a call, or one item of it."""
+class Part(enum.Enum):
+    """The part of a search that a refusal is about; the caller's field for it is the servicer's to name."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    TEXT = enum.auto()
+    IMAGE = enum.auto()
+    CROP = enum.auto()
+
+
+class Refused(GatewayError):
+    """The embedder or the index refused a call, or one item of it.
+
+    `part` and, where there are several such parts, `number` say what of a search it is about; None is not known.
+    """
+
+    def __init__(self, refusal: Refusal, part: Part | None = None, number: int | None = None) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+        self.part = part
+        self.number = number
+
+    def about(self: R, part: Part, number: int | None = None) -> R:
+        """Return the same error, about a part of a search."""
+        return type(self)(self.refusal, part, number)
 
     def at(self: R, field: str) -> R:
-        """Returns the same error, about the field that the gateway's own caller knows."""
-        old = self.refusal
-        violations = (Violation(field, old.message),)
-        return type(self)(Refusal(old.message, old.code, old.reason, old.metadata, violations, old.retry_after_seconds))
+        """Return the same error, about a field that the gateway's own caller knows."""
+        return type(self)(replace(self.refusal, violations=(Violation(field, self.refusal.message),)))
 
 
 class Overloaded(Refused):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc.aio
@@ -11,6 +13,7 @@ from semsearch.v1 import search_service_pb2_grpc as pb_grpc
 
 from gateway.api import translate
 from gateway.backends.embedding import TextQuery
+from gateway.errors import Part, Refused
 from gateway.search.cursors import Cursor
 from gateway.search.search import Page, Scope, Search
 from gateway.search.tagging import Tagging
@@ -38,7 +41,8 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         """Finds the images nearest to words."""
         query, field = translate.text_query(request.query, request.terms)
         page = self._page(request, request.page_size, request.page_token)
-        found = await self._search.by_text(query, field, _scope(request), page)
+        with _fields(text=field):
+            found = await self._search.by_text(query, _scope(request), page)
         return pb.SearchByTextResponse(
             matches=[translate.match_message(match) for match in found.matches],
             next_page_token=self._next(found.next, request),
@@ -51,7 +55,8 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         source = translate.image_source(request)
         terms = translate.query_terms(request.terms)
         page = self._page(request, request.page_size, request.page_token)
-        found = await self._search.by_image(source, terms, _scope(request), page)
+        with _fields(text="terms"):
+            found = await self._search.by_image(source, terms, _scope(request), page)
         return pb.SearchByImageResponse(
             matches=[translate.match_message(match) for match in found.matches],
             next_page_token=self._next(found.next, request),
@@ -67,10 +72,11 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         relevance = translate.min_relevance(request)
         if len(request.labels) > MAX_LABELS:
             raise InvalidField("labels", f"at most {MAX_LABELS:,} are taken; there were {len(request.labels):,}.")
-        if request.labels:
-            found = await self._tagging.choose(source, collection, request.labels, max_tags, relevance or 0.0)
-        else:
-            found = await self._tagging.tag(source, collection, max_tags, relevance)
+        with _fields(text="labels"):
+            if request.labels:
+                found = await self._tagging.choose(source, collection, request.labels, max_tags, relevance or 0.0)
+            else:
+                found = await self._tagging.tag(source, collection, max_tags, relevance)
         return pb.TagImageResponse(
             tags=[
                 pb.Tag(word=tag.word, distance=tag.distance, similarity=tag.similarity, relevance=tag.relevance)
@@ -82,7 +88,8 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
     async def SimilarWords(self, request: pb.SimilarWordsRequest, context: Context) -> pb.SimilarWordsResponse:
         """Finds the words nearest to words."""
         page = self._page(request, request.page_size, request.page_token)
-        found = await self._search.similar_words(TextQuery(raw=request.query), "query", page)
+        with _fields(text="query"):
+            found = await self._search.similar_words(TextQuery(raw=request.query), page)
         return pb.SimilarWordsResponse(
             words=[
                 pb.WordMatch(word=each.word, distance=each.distance, similarity=each.similarity) for each in found.words
@@ -102,6 +109,19 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
 
     def _next(self, cursor: Cursor | None, request: Message) -> str:
         return "" if cursor is None else self._tokens.encode(cursor.to_text(), request)
+
+
+@contextmanager
+def _fields(text: str) -> Iterator[None]:
+    """Name the caller's field in what refuses a part of a search; `text` is the field of the words."""
+    names = {Part.TEXT: text, Part.IMAGE: "content", Part.CROP: "crop"}
+    try:
+        yield
+    except Refused as error:
+        if error.part is None:
+            raise
+        number = "" if error.number is None else f"[{error.number}]"
+        raise error.at(f"{names[error.part]}{number}") from error
 
 
 def _scope(request: pb.SearchByTextRequest | pb.SearchByImageRequest) -> Scope:

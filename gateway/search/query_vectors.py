@@ -23,7 +23,8 @@ from gateway.backends.embedding import (
 from gateway.backends.models import ModelCatalog
 from gateway.collections.gallery import Gallery
 from gateway.collections.placements import Placement
-from gateway.errors import CancelledTerms, InvalidCrop, UnknownWords
+from gateway.errors import CancelledTerms, InvalidCrop, Part, UnknownWords
+from gateway.search.text_vectors import TextVectors
 
 # Below this length what is left of an image less its words is rounding, not a direction.
 _NO_DIRECTION = 1e-4
@@ -43,30 +44,31 @@ class QueryVectors:
 
     def __init__(self, embedder: Embedder, models: ModelCatalog, gallery: Gallery) -> None:
         self._embedder = embedder
+        self._texts = TextVectors(embedder)
         self._models = models
         self._gallery = gallery
 
-    async def of_text(self, query: TextQuery, field: str, model_id: str = "") -> tuple[str, TextEmbedding]:
-        """Returns the model's id and the embedding of a query; raises `Refused` about the caller's field."""
-        answer = await self._embedder.embed_texts([query], model_id)
+    async def of_text(self, query: TextQuery, model_id: str = "") -> tuple[str, TextEmbedding]:
+        """Return the model's id and the embedding of a query; raise `Refused` about the text."""
+        answer = await self._texts.embed([query], model_id)
         result = answer.results[0]
         if isinstance(result, RefusedText):
-            raise result.error.at(field)
+            raise result.error.about(Part.TEXT)
         return answer.model_id, result
 
-    async def of_each(self, queries: Sequence[TextQuery], field: str, model_id: str) -> TextEmbeddings:
+    async def of_each(self, queries: Sequence[TextQuery], model_id: str) -> TextEmbeddings:
         """Returns the embeddings of several queries; those of which no word is known stay `RefusedText`.
 
         Raises:
             Refused: another reason refuses one of them, or none of all has a word that is known.
         """
-        answer = await self._embedder.embed_texts(queries, model_id)
+        answer = await self._texts.embed(queries, model_id)
         refused = [result for result in answer.results if isinstance(result, RefusedText)]
         for number, result in enumerate(answer.results):
             if isinstance(result, RefusedText) and not isinstance(result.error, UnknownWords):
-                raise result.error.at(f"{field}[{number}]")
+                raise result.error.about(Part.TEXT, number)
         if len(refused) == len(queries):
-            raise refused[0].error.at(field)
+            raise refused[0].error.about(Part.TEXT)
         return answer
 
     async def of_image(self, source: ImageSource, collection: str, placement: Placement) -> Vector:
@@ -98,7 +100,7 @@ class QueryVectors:
         if not terms:
             return await of_image(), None
         query = TextQuery(terms=tuple(terms))
-        vector, (_, text) = await asyncio.gather(of_image(), self.of_text(query, "terms", placement.model_id))
+        vector, (_, text) = await asyncio.gather(of_image(), self.of_text(query, placement.model_id))
         return _combine(vector, text) if known is None else known, text
 
     async def of_content(self, source: ImageSource, model_id: str = "") -> tuple[str, Vector]:
@@ -110,7 +112,7 @@ class QueryVectors:
         answer = await self._embedder.embed_images([ImageInput(content, crop)], model_id)
         result = answer.results[0]
         if not isinstance(result, ImageEmbedding):
-            raise result.at("crop" if isinstance(result, InvalidCrop) else "content")
+            raise result.about(Part.CROP if isinstance(result, InvalidCrop) else Part.IMAGE)
         return answer.model_id, result.vector
 
 

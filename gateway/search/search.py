@@ -97,11 +97,11 @@ class Search:
         self._placements = placements
         self._words = words
 
-    async def by_text(self, query: TextQuery, field: str, scope: Scope, page: Page) -> ImageMatches:
+    async def by_text(self, query: TextQuery, scope: Scope, page: Page) -> ImageMatches:
         """Finds the images nearest to words; by default those that the model calls relevant."""
 
         async def find(placement: Placement) -> ImageMatches:
-            model_id, text = await self._vectors.of_text(query, field, placement.model_id)
+            model_id, text = await self._vectors.of_text(query, placement.model_id)
             calibration = (await self._models.describe(model_id)).calibration
             threshold = calibration.default_min_relevance if scope.min_relevance is None else scope.min_relevance
             vector = page.after.vector if page.after else text.vector
@@ -128,14 +128,14 @@ class Search:
 
         return await self._placements.using(scope.collection, find)
 
-    async def similar_words(self, query: TextQuery, field: str, page: Page) -> WordMatches:
+    async def similar_words(self, query: TextQuery, page: Page) -> WordMatches:
         """Finds the words nearest to words, without those of the query."""
-        model_id, text = await self._vectors.of_text(query, field)
+        model_id, text = await self._vectors.of_text(query)
         try:
             return await self._similar(text, model_id, page)
         except WordsNotReady:
             # Another model may serve by now, and the words of the one before have been dropped.
-            newer, text = await self._vectors.of_text(query, field)
+            newer, text = await self._vectors.of_text(query)
             if newer == model_id:
                 raise
         return await self._similar(text, newer, page)

@@ -109,7 +109,7 @@ class Tagging:
         """Returns the vectors of an image and of labels, of one model."""
         if source.image_id is None:
             (model_id, vector), texts = await asyncio.gather(
-                self._vectors.of_content(source), self._vectors.of_each(labels, "labels", "")
+                self._vectors.of_content(source), self._vectors.of_each(labels, "")
             )
             if model_id != texts.model_id:  # another model serves since a moment
                 _, vector = await self._vectors.of_content(source, texts.model_id)
@@ -118,7 +118,7 @@ class Tagging:
         async def look(placement: Placement) -> tuple[Vector, TextEmbeddings]:
             return await asyncio.gather(
                 self._vectors.of_image(source, collection, placement),
-                self._vectors.of_each(labels, "labels", placement.model_id),
+                self._vectors.of_each(labels, placement.model_id),
             )
 
         return await self._placements.using(collection, look)

@@ -210,8 +210,8 @@ async def test_models_are_listed_by_id_and_page_by_page(stack: Stack) -> None:
 
 async def test_calls_to_other_services_have_no_more_time_than_the_caller_gave(stack: Stack) -> None:
     stack.embedder.deadlines.clear()
-    await stack.search.SearchByText(search.SearchByTextRequest(query="red"), timeout=7.0)
-    await stack.search.SearchByText(search.SearchByTextRequest(query="red"))
+    await stack.search.SearchByText(search.SearchByTextRequest(query="red and green"), timeout=7.0)
+    await stack.search.SearchByText(search.SearchByTextRequest(query="red and blue"))
     within, default = stack.embedder.deadlines
     # gRPC rounds deadlines up to what its header can say.
     assert within <= 7.5

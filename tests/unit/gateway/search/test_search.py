@@ -17,7 +17,7 @@ from semsearch.v1.query_pb2 import Condition, Filter
 from gateway.backends.embedding import Crop, Logistic, Term, TextQuery
 from gateway.backends.vector_index import Engine, NewIndex
 from gateway.collections.placements import Placement
-from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, UnknownWords, WordsNotReady
+from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, Part, UnknownWords, WordsNotReady
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatches, Page, Scope
 from tests.unit.gateway.core import Core, until, upload
@@ -47,7 +47,7 @@ def ids(found: ImageMatches) -> list[str]:
 
 
 async def test_the_nearest_image_comes_first_with_distance_similarity_and_relevance_that_agree(gallery: Core) -> None:
-    found = await gallery.search.by_text(TextQuery("red"), "query", EVERYTHING, FIRST)
+    found = await gallery.search.by_text(TextQuery("red"), EVERYTHING, FIRST)
     assert ids(found)[0] == "red"
     assert len(ids(found)) == len(NAMES)
     for match in found.matches:
@@ -58,24 +58,24 @@ async def test_the_nearest_image_comes_first_with_distance_similarity_and_releva
 
 
 async def test_by_default_only_what_the_model_calls_relevant_is_found(gallery: Core) -> None:
-    found = await gallery.search.by_text(TextQuery("red"), "query", Scope("gallery"), FIRST)
+    found = await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)
     assert ids(found) == ["red"]
-    nothing = await gallery.search.by_text(TextQuery("the"), "query", Scope("gallery", min_relevance=0.999), FIRST)
+    nothing = await gallery.search.by_text(TextQuery("the"), Scope("gallery", min_relevance=0.999), FIRST)
     assert nothing.matches == ()
     assert nothing.next is None
 
 
 async def test_a_filter_is_about_the_callers_attributes(gallery: Core) -> None:
     scope = replace(EVERYTHING, filter=Filter(must=[Condition(field="n", equals=Value(number_value=2))]))
-    assert ids(await gallery.search.by_text(TextQuery("red"), "query", scope, FIRST)) == ["blue"]
+    assert ids(await gallery.search.by_text(TextQuery("red"), scope, FIRST)) == ["blue"]
 
 
 async def test_unknown_words_are_named_and_a_query_of_only_such_is_refused(gallery: Core) -> None:
-    found = await gallery.search.by_text(TextQuery("red qwertz"), "query", EVERYTHING, FIRST)
+    found = await gallery.search.by_text(TextQuery("red qwertz"), EVERYTHING, FIRST)
     assert [each.word for each in found.unknown_words] == ["qwertz"]
     with pytest.raises(UnknownWords) as caught:
-        await gallery.search.by_text(TextQuery("qwertz"), "query", EVERYTHING, FIRST)
-    assert caught.value.refusal.violations[0].field == "query"
+        await gallery.search.by_text(TextQuery("qwertz"), EVERYTHING, FIRST)
+    assert caught.value.part is Part.TEXT
 
 
 async def test_a_stored_image_is_left_out_of_its_own_matches(gallery: Core) -> None:
@@ -103,7 +103,7 @@ async def test_only_the_crop_of_a_stored_image_counts(core: Core) -> None:
         assert ids(found) == [nearest, *({"red", "blue"} - {nearest})]
     with pytest.raises(InvalidCrop) as caught:
         await core.search.by_image(ImageSource(image_id="both", crop=Crop(1, 0, 0, 1)), (), Scope("gallery"), FIRST)
-    assert caught.value.refusal.violations[0].field == "crop"
+    assert caught.value.part is Part.CROP
 
 
 async def test_words_move_an_image_search(gallery: Core) -> None:
@@ -128,12 +128,12 @@ async def test_an_image_and_words_that_cancel_each_other_are_refused(core: Core)
 
 async def test_a_collection_is_searched_with_its_own_model_whichever_serves(gallery: Core) -> None:
     gallery.embedder.model = OTHER_MODEL
-    assert ids(await gallery.search.by_text(TextQuery("red"), "query", Scope("gallery"), FIRST)) == ["red"]
+    assert ids(await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)) == ["red"]
     red = ImageSource(content=picture((250, 5, 5)))
     assert ids(await gallery.search.by_image(red, (), Scope("gallery"), FIRST))[0] == "red"
     assert ids(await gallery.search.by_image(red, (Term("green"),), Scope("gallery"), FIRST))[0] == "yellow"
     with pytest.raises(CollectionNotFound):
-        await gallery.search.by_text(TextQuery("red"), "query", Scope("nowhere"), FIRST)
+        await gallery.search.by_text(TextQuery("red"), Scope("nowhere"), FIRST)
 
 
 async def test_a_search_goes_on_with_the_new_model_where_another_process_switched_the_collection(gallery: Core) -> None:
@@ -145,20 +145,20 @@ async def test_a_search_goes_on_with_the_new_model_where_another_process_switche
     )
     items = [replace(each, vector=np.roll(each.vector, 1)) for each in old if each.vector is not None]
     await gallery.index.upsert("images-gallery", OTHER_MODEL.id, items)
-    assert ids(await gallery.search.by_text(TextQuery("red"), "query", Scope("gallery"), FIRST)) == ["red"]
+    assert ids(await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)) == ["red"]
     gallery.placements._known["gallery"] = Placement("gone", MODEL.id)
     assert ids(await gallery.search.by_image(red, (Term("yellow"),), EVERYTHING, FIRST))[0] == "orange"
 
 
 async def test_a_search_is_two_calls_to_other_services(gallery: Core) -> None:
-    await gallery.search.by_text(TextQuery("red"), "query", Scope("gallery"), FIRST)
+    await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)
     before = gallery.index.descriptions
-    await gallery.search.by_text(TextQuery("blue"), "query", Scope("gallery"), FIRST)
+    await gallery.search.by_text(TextQuery("blue"), Scope("gallery"), FIRST)
     assert gallery.index.descriptions == before, "where the collection lies is remembered"
 
 
 async def test_similar_words_leave_out_those_of_the_query(tagging: Core) -> None:
-    found = await tagging.search.similar_words(TextQuery("red orange"), "query", Page(3))
+    found = await tagging.search.similar_words(TextQuery("red orange"), Page(3))
     assert not {"red", "orange"} & {word.word for word in found.words}
     assert len(found.words) == 3
 

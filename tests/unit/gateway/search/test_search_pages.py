@@ -46,7 +46,7 @@ async def fill(core: Core) -> None:
 
 
 def by_text(core: Core, scope: Scope = EVERYTHING) -> Turn:
-    return lambda page: core.search.by_text(TextQuery("red"), "query", scope, page)
+    return lambda page: core.search.by_text(TextQuery("red"), scope, page)
 
 
 def by_image(core: Core, source: ImageSource, *terms: Term) -> Turn:
@@ -96,7 +96,7 @@ async def test_pages_of_similar_words_cover_every_word_exactly_once(gallery: Cor
     words: list[str] = []
     page: Page | None = Page(size)
     while page:
-        found = await gallery.search.similar_words(TextQuery("red -blue"), "query", page)
+        found = await gallery.search.similar_words(TextQuery("red -blue"), page)
         assert len(found.words) == size if found.next else 0 < len(found.words) <= size
         words += [word.word for word in found.words]
         page = found.next and Page(size, found.next)

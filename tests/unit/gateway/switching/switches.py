@@ -68,12 +68,12 @@ def is_switched(core: Core, *collections: str) -> None:
 
 async def answers_rightly(core: Core) -> None:
     """Searches and tags find what they should, whichever models the collections are of."""
-    found = await core.search.by_text(TextQuery("red"), "query", Scope("gallery"), Page(20))
+    found = await core.search.by_text(TextQuery("red"), Scope("gallery"), Page(20))
     assert found.matches[0].image.id == "red"
     found = await core.search.by_image(ImageSource(image_id="yellow"), (), Scope("gallery"), Page(20))
     assert found.matches[0].image.id == "orange"
     for source in (ImageSource(image_id="red"), ImageSource(content=picture("red"))):
         tags = await core.tagging.tag(source, "gallery", 1, None)
         assert [tag.word for tag in tags.tags] == ["red"]
-    similar = await core.search.similar_words(TextQuery("red"), "query", Page(1))
+    similar = await core.search.similar_words(TextQuery("red"), Page(1))
     assert [word.word for word in similar.words] == ["crimson"]

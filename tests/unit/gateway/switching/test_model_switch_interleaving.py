@@ -138,7 +138,7 @@ class Trial:
     async def _search(self, collection: str) -> None:
         """Finds everything, nearest first, at any moment."""
         scope = Scope(collection, min_relevance=0.0)
-        found = await self._or_none(self.core.search.by_text(TextQuery("red"), "query", scope, Page(20)))
+        found = await self._or_none(self.core.search.by_text(TextQuery("red"), scope, Page(20)))
         images = self.oracle.collections.get(collection)
         assert (found is None) == (images is None)
         if found is not None and images is not None:

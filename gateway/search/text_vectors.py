@@ -1,0 +1,57 @@
+"""Vectors of queries: those that were asked for last are remembered, so that a query which is repeated skips a hop.
+
+A model is immutable and its id names its bytes, so what was learnt of a query stays true. Queries that name no model,
+those that the embedder refused and long ones are not remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import Counter
+
+from gateway.backends.embedding import Embedder, RefusedText, TextEmbedding, TextEmbeddings, TextQuery
+
+MAX_REMEMBERED = 4_096  # some 10 MB
+_MAX_CHARACTERS = 256
+
+_LOOKUPS = Counter(
+    "semsearch_gateway_text_vector_lookups", "Queries by whether their vector was remembered.", ["outcome"]
+)
+_HITS, _MISSES = _LOOKUPS.labels("hit"), _LOOKUPS.labels("miss")
+
+
+class TextVectors:
+    """Embeds queries, and remembers `MAX_REMEMBERED` of them at most."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._known: dict[tuple[str, TextQuery], TextEmbedding] = {}
+
+    async def embed(self, queries: Sequence[TextQuery], model_id: str) -> TextEmbeddings:
+        """Return one result for each query, in order; raise as `Embedder.embed_texts`."""
+        found: list[TextEmbedding | RefusedText | None] = [self._recall(model_id, query) for query in queries]
+        missing = [number for number, result in enumerate(found) if result is None]
+        _HITS.inc(len(queries) - len(missing))
+        _MISSES.inc(len(missing))
+        if missing:
+            answer = await self._embedder.embed_texts([queries[number] for number in missing], model_id)
+            model_id = answer.model_id
+            for number, result in zip(missing, answer.results, strict=True):
+                found[number] = result
+                if isinstance(result, TextEmbedding):
+                    self._remember(model_id, queries[number], result)
+        return TextEmbeddings(model_id, tuple(result for result in found if result is not None))
+
+    def _recall(self, model_id: str, query: TextQuery) -> TextEmbedding | None:
+        key = model_id, query
+        if embedding := self._known.pop(key, None):
+            self._known[key] = embedding  # at the end: the first is the one that was not used for longest
+        return embedding
+
+    def _remember(self, model_id: str, query: TextQuery, embedding: TextEmbedding) -> None:
+        if len(query.raw) + sum(len(term.text) for term in query.terms) > _MAX_CHARACTERS:
+            return
+        self._known[model_id, query] = embedding
+        if len(self._known) > MAX_REMEMBERED:
+            del self._known[next(iter(self._known))]
