@@ -33,9 +33,9 @@ from index_service.filters import Filter
 from index_service.group_commit import GroupCommit
 from index_service.merge_plan import Thresholds
 from index_service.merging import Merger, Progress
-from index_service.paging import Position, search_behind
 from index_service.reads import StoredItem, StoreReader
 from index_service.recovery import recover
+from index_service.search import Position, search
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.snapshot import Published, Snapshot
 from index_service.store import Store
@@ -217,7 +217,7 @@ class VectorIndex:
             among = None if condition is None else reader.rows(condition)
             aim = recall or self.definition.recall_target
             after = after or [None] * len(queries)
-            hits, compared_all = search_behind(snapshot, targets, k, without, after, among, aim)
+            hits, compared_all = search(snapshot, targets, k, without, after, among, aim)
             rows = np.unique(np.concatenate([hit.rows for hit in hits]))
             items = reader.items_of(rows, attributes=attributes, vectors=vectors)
         neighbors = tuple(

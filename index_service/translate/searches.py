@@ -10,7 +10,7 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from index_service.attributes import AttributePath, from_json, select, to_json
 from index_service.errors import InvalidAttributePath
 from index_service.filters import Filter
-from index_service.paging import Position
+from index_service.search import Position
 from index_service.translate.filters import to_filter
 from index_service.translate.items import to_id, to_vectors
 from index_service.vector_index import Answer, Neighbor

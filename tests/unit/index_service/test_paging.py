@@ -23,7 +23,7 @@ from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import PositionOutOfDate
 from index_service.filters import Filter, OneOf
 from index_service.merge_plan import Thresholds
-from index_service.paging import Position
+from index_service.search import Position
 from index_service.vector_index import Answer, VectorIndex
 from index_service.vectors import Mask, Vectors, distances, unit
 from index_service.writes import Delete, NewItem, Upsert
