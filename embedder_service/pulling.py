@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -68,8 +68,8 @@ class Pulls:
         self._threads = threads
         self._running: dict[str, tuple[_Pull, asyncio.Future[Manifest]]] = {}
 
-    async def pull(self, recipe: str) -> AsyncIterator[Progress]:
-        """Makes the model of a recipe; the last that it yields names it.
+    async def pull(self, recipe: str) -> AsyncGenerator[Progress, None]:
+        """Makes the model of a recipe; the last that it yields names it. Close it to leave.
 
         Raises:
             PullError: see `embedder_service.errors`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import grpc.aio
@@ -120,9 +121,12 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
 
     async def PullModel(self, request: pb.PullModelRequest, context: Context) -> AsyncIterator[pb.PullModelResponse]:
         """Makes a model from a recipe."""
-        async for progress in self._pulls.pull(request.recipe):
-            model = self._described(progress.made) if progress.made else None
-            yield pb.PullModelResponse(bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, model=model)
+        async with aclosing(self._pulls.pull(request.recipe)) as pull:
+            async for progress in pull:
+                model = self._described(progress.made) if progress.made else None
+                yield pb.PullModelResponse(
+                    bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, model=model
+                )
 
     async def ActivateModel(self, request: pb.ActivateModelRequest, context: Context) -> pb.ActivateModelResponse:
         """Makes a model the one that serves."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -48,14 +48,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         metadata = {key: str(value) for key, value in handler_call_details.invocation_metadata or ()}
         call = _Call(service, method, metadata.get(tracing.HEADER), self._errors)
         if handler.response_streaming:
-            inner_stream: Callable[[Any, Context], AsyncIterator[Any]] = (
+            inner_stream: Callable[[Any, Context], AsyncGenerator[Any, None]] = (
                 handler.stream_stream if handler.request_streaming else handler.unary_stream  # type: ignore[assignment]
             )
 
-            async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-                async with call.around(context):
-                    async for response in inner_stream(checked(request), context):
-                        yield response
+            # No generator: gRPC leaves one that its caller breaks off to the garbage collector.
+            async def stream(request: Any, context: Context) -> None:
+                async with call.around(context), aclosing(inner_stream(checked(request), context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
 
             make = (
                 grpc.stream_stream_rpc_method_handler

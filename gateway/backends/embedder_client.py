@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import grpc.aio
 import numpy as np
@@ -62,14 +62,17 @@ class EmbedderClient:
             response = await self._stub.EmbedImages(request)
         return ImageEmbeddings(response.model_id, tuple(_image(each) for each in response.embeddings))
 
-    async def stream_words(self, skip: int, model_id: str = "") -> AsyncIterator[Words]:
-        """Yields the vocabulary after its first `skip` words."""
+    async def stream_words(self, skip: int, model_id: str = "") -> AsyncGenerator[Words, None]:
+        """Yields the vocabulary after its first `skip` words; close it to leave."""
         request = pb.StreamWordsRequest(skip=skip, model_id=model_id)
-        with calls_to(_SERVICE):
-            stream = self._stub.StreamWords(request, timeout=_STREAM_WORDS_SECONDS)
-            async for response in stream:
-                words = tuple(Word(each.text, each.rank, each.taggable) for each in response.words)
-                yield Words(words, np.frombuffer(response.vectors, dtype="<f4").reshape(len(words), -1))
+        stream = self._stub.StreamWords(request, timeout=_STREAM_WORDS_SECONDS)
+        try:
+            with calls_to(_SERVICE):
+                async for response in stream:
+                    words = tuple(Word(each.text, each.rank, each.taggable) for each in response.words)
+                    yield Words(words, np.frombuffer(response.vectors, dtype="<f4").reshape(len(words), -1))
+        finally:
+            stream.cancel()
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
         """Returns a model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -216,8 +216,8 @@ class Embedder(Protocol):
     async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
         """Embeds 1 to `Limits.max_images` images."""
 
-    def stream_words(self, skip: int, model_id: str = "") -> AsyncIterator[Words]:
-        """Yields the vocabulary after its first `skip` words."""
+    def stream_words(self, skip: int, model_id: str = "") -> AsyncGenerator[Words, None]:
+        """Yields the vocabulary after its first `skip` words; close it to leave."""
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
         """Returns a model."""

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
 
 import numpy as np
 import structlog
@@ -183,16 +183,18 @@ class WordsIndex:
             )
         skip = (await self._index.get(name)).item_count
         log.info("filling the words index", index=name, words=model.word_count, already=skip)
-        await self._index.load(name, model.id, self._batches(skip, model.id, told))
+        async with aclosing(self._batches(skip, model.id, told)) as batches:
+            await self._index.load(name, model.id, batches)
         log.info("filled the words index", index=name)
 
-    async def _batches(self, skip: int, model_id: str, told: Told) -> AsyncIterator[list[Item]]:
+    async def _batches(self, skip: int, model_id: str, told: Told) -> AsyncGenerator[list[Item], None]:
         told(skip)
-        async for batch in self._embedder.stream_words(skip, model_id):
-            # On a thread, so that searches do not wait for it.
-            if items := await asyncio.to_thread(_items, batch):
-                yield items
-            told(batch.words[-1].rank + 1)
+        async with aclosing(self._embedder.stream_words(skip, model_id)) as words:
+            async for batch in words:
+                # On a thread, so that searches do not wait for it.
+                if items := await asyncio.to_thread(_items, batch):
+                    yield items
+                told(batch.words[-1].rank + 1)
 
 
 def _name_of(model_id: str) -> str:

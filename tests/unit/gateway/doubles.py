@@ -120,6 +120,7 @@ class ColorEmbedder:
         self.before_images: Callable[[], None] = lambda: None
         self.embedded_images = 0
         self.words_sent = 0
+        self.open_word_streams = 0
         self.break_words_after: int | None = None
         self.pulls: Mapping[str, Sequence[PullProgress]] = {}
 
@@ -146,15 +147,19 @@ class ColorEmbedder:
         self.embedded_images += len(images)
         return ImageEmbeddings(model.id, tuple(self._image(image, model.id) for image in images))
 
-    async def stream_words(self, skip: int, model_id: str = "") -> AsyncIterator[Words]:
+    async def stream_words(self, skip: int, model_id: str = "") -> AsyncGenerator[Words, None]:
         model = self._find(model_id)
-        for rank, (text, color) in enumerate(COLORS.items()):
-            if rank < skip:
-                continue
-            if self.break_words_after is not None and rank >= self.break_words_after:
-                raise Refused(refusal("INTERNAL", "the stream broke off"))
-            self.words_sent += 1
-            yield Words((Word(text, rank, text not in UNTAGGABLE),), self.vector(color, model.id)[None])
+        self.open_word_streams += 1
+        try:
+            for rank, (text, color) in enumerate(COLORS.items()):
+                if rank < skip:
+                    continue
+                if self.break_words_after is not None and rank >= self.break_words_after:
+                    raise Refused(refusal("INTERNAL", "the stream broke off"))
+                self.words_sent += 1
+                yield Words((Word(text, rank, text not in UNTAGGABLE),), self.vector(color, model.id)[None])
+        finally:
+            self.open_word_streams -= 1
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
         return replace(self._find(model_id), active=model_id in ("", self.model.id)), self.limits

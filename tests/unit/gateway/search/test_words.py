@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import gateway.search.words
 from gateway.backends.embedding import Word, Words
-from gateway.errors import WordsNotReady
+from gateway.errors import Refusal, Refused, WordsNotReady
 from gateway.readiness import Need
 from tests.unit.gateway.core import Core, until
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, color_vector
@@ -58,6 +58,17 @@ async def test_words_are_not_searched_before_all_are_there(core: Core) -> None:
         await ready(core)
         nearest = await core.words.nearest(color_vector(COLORS["red"]), 2, MODEL.id, taggable=False)
     assert [each.id for each in nearest] == ["red", "crimson"]
+
+
+async def test_a_fill_that_the_index_breaks_off_leaves_no_stream_of_words_open(core: Core) -> None:
+    def refuse() -> None:
+        raise Refused(Refusal("no room", 8, "STORAGE_FULL"))
+
+    core.index.before_upsert = refuse
+    with pytest.raises(Refused) as raised:
+        await core.words.fill(MODEL)
+    assert core.embedder.words_sent == 1, raised
+    assert core.embedder.open_word_streams == 0
 
 
 async def test_a_fill_that_broke_off_goes_on_where_it_was(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
