@@ -105,7 +105,7 @@ class FolderBlobStore:
 
     async def retain(self, sha256: str) -> None:
         """Takes the note back: an item still names the image."""
-        (self._root / _RELEASED / sha256).unlink(missing_ok=True)
+        await asyncio.to_thread((self._root / _RELEASED / sha256).unlink, missing_ok=True)
 
     async def remove(self, sha256: str, cutoff: float) -> None:
         """Removes a released image, unless it was put again since the cutoff, and the note."""

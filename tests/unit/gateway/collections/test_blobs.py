@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,22 @@ async def test_an_image_that_was_put_again_since_the_cutoff_is_spared(blobs: Fol
     await blobs.put(SHA, CONTENT, THUMBNAIL)
     await blobs.remove(SHA, 2000.0)
     assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
+
+
+async def test_files_are_removed_off_the_event_loop(blobs: FolderBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    unlink = Path.unlink
+
+    def spy_unlink(self: Path, missing_ok: bool = False) -> None:
+        threads.append(threading.current_thread())
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", spy_unlink)
+    await blobs.release([SHA])
+    await blobs.retain(SHA)
+    await blobs.remove(SHA, FAR_FUTURE)
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
 
 
 async def test_a_folder_that_cannot_be_written_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
