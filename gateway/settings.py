@@ -22,6 +22,9 @@ class GatewaySettings(ServiceSettings):
         description="Address of the embedder: host:port, or dns:///name:port for several replicas.",
     )
     index: str = Field("127.0.0.1:50053", min_length=1, description="Address of the index.")
+    max_pending_bytes: int = Field(
+        256 * 2**20, ge=1, description="Bytes of images that all uploads together may have on their way; more wait."
+    )
 
 
 if __name__ == "__main__":

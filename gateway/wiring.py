@@ -31,6 +31,7 @@ from gateway.collections.blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
 from gateway.core import Core, build_core
 from gateway.errors import GatewayError
+from gateway.ingest.ingest import IngestLimits
 from gateway.readiness import Need
 from gateway.settings import GatewaySettings
 from serving.channels import open_channel
@@ -58,7 +59,13 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
     ):
         embedder = EmbedderClient(embedder_channel)
         blobs = FolderBlobStore(settings.data / "images")
-        core = build_core(embedder, IndexClient(index_channel), blobs, settings.data / "gateway" / "model_switch")
+        core = build_core(
+            embedder,
+            IndexClient(index_channel),
+            blobs,
+            settings.data / "gateway" / "model_switch",
+            ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes),
+        )
         readiness = core.readiness
         searches = SearchServicer(core.search, core.tagging, tokens)
         galleries = GalleryServicer(core.gallery, core.ingest, core.collections, tokens)

@@ -24,6 +24,7 @@ from grpc_status import rpc_status
 from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import tracing
+from serving.byte_budget import TooManyBytes
 from serving.quoting import cut, cut_quoted
 
 DOMAIN = "semsearch"
@@ -98,6 +99,9 @@ _OWN: ErrorTable = {
         grpc.StatusCode.INVALID_ARGUMENT,
         reasons.ERROR_REASON_INVALID_PAGE_TOKEN,
         fields=(FieldViolation("page_token", str(error)),),
+    ),
+    TooManyBytes: lambda _: ErrorStatus(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=RETRY_SECONDS
     ),
     TimeoutError: lambda _: ErrorStatus(grpc.StatusCode.DEADLINE_EXCEEDED, reasons.ERROR_REASON_DEADLINE_EXCEEDED),
 }

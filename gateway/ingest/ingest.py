@@ -11,7 +11,9 @@ Invariants:
 - An image is acknowledged only when its blob and its item are on disk. A blob without an item may be left behind by a
   crash and is swept later; an item without a blob never is.
 - Answers come in the order of the uploads, so that all up to `durable_sequence` have been answered.
-- At most a window of images and bytes is between the first stage and the answer (`IngestLimits`).
+- At most a window of images of a stream is between the first stage and the answer, and at most a window of bytes
+  between it and the store; of all streams together, `IngestLimits.pending_bytes`. A stream that would bring more is not
+  read on, so that its sender waits. Beside what is counted, each stream has one image in hand.
 - A batch is whatever waits when the stage before is free; nothing waits for a timer.
 - One bad image is answered with its error and ends nothing. What ends the stream leaves acknowledged images as they
   are.
@@ -22,9 +24,9 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -41,13 +43,14 @@ from gateway.errors import CollectionOfOtherModel, GatewayError
 from gateway.ingest.plan import Entry, IngestPlanner, Step, Upload
 from gateway.ingest.results import Acknowledgement, UploadResult, result_of
 from gateway.ingest.window import IngestWindow
+from serving.byte_budget import ByteBudget
 
 THUMBNAIL_EDGE = 320
 
 
 @dataclass(frozen=True)
 class IngestLimits:
-    """Bounds of a stream.
+    """Bounds of a stream, and of all together: `pending_bytes`.
 
     A batch ends with the image that passes `batch_bytes`, so that a call to the embedder carries less than that and one
     image more. `overload_seconds`: for how long a full embedder is asked again before its answer is passed on.
@@ -55,6 +58,7 @@ class IngestLimits:
 
     window_images: int = 64
     window_bytes: int = 64 * 2**20
+    pending_bytes: int = 256 * 2**20
     batch_images: int = 16
     batch_bytes: int = 16 * 2**20
     overload_seconds: float = 60.0
@@ -95,6 +99,7 @@ class ImageIngest:
         self._placements = placements
         self._writes = writes
         self._limits = limits or IngestLimits()
+        self._budget = ByteBudget(self._limits.pending_bytes)
 
     async def run(self, collection: str, uploads: AsyncIterable[Upload]) -> AsyncGenerator[Acknowledgement, None]:
         """Yields an acknowledgement for each batch, until the stream ends or the generator is closed.
@@ -105,21 +110,27 @@ class ImageIngest:
         """
         self._placements.forget(collection)
         await self._placements.of(collection)
-        answers: asyncio.Queue[Acknowledgement | None] = asyncio.Queue(maxsize=1)
-        work = asyncio.create_task(self._work(collection, uploads, answers))
-        try:
-            while (answer := await answers.get()) is not None:
-                yield answer
-            await work
-        finally:
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, GatewayError, TimeoutError):
+        with self._budget.share() as share:
+            window = IngestWindow(self._limits.window_images, self._limits.window_bytes, share)
+            answers: asyncio.Queue[Acknowledgement | None] = asyncio.Queue()  # the window bounds it
+            work = asyncio.create_task(self._work(collection, uploads, window, answers))
+            try:
+                while (answer := await answers.get()) is not None:
+                    yield answer
+                    await window.answer(len(answer.results))
                 await work
+            finally:
+                work.cancel()
+                with suppress(asyncio.CancelledError, GatewayError, TimeoutError):
+                    await work
 
     async def _work(
-        self, collection: str, uploads: AsyncIterable[Upload], answers: asyncio.Queue[Acknowledgement | None]
+        self,
+        collection: str,
+        uploads: AsyncIterable[Upload],
+        window: IngestWindow,
+        answers: asyncio.Queue[Acknowledgement | None],
     ) -> None:
-        window = IngestWindow(self._limits.window_images, self._limits.window_bytes)
         planner = IngestPlanner(self._index, self._blobs, self._placements, collection)
         # The window bounds the first queue; in the second, one batch waits while one is stored and one is planned.
         arrived: asyncio.Queue[Upload | None] = asyncio.Queue()
@@ -130,9 +141,9 @@ class ImageIngest:
                 stages.create_task(self._plan(collection, planner, arrived, planned, stages))
                 stages.create_task(self._store(collection, planner, planned, window, answers))
         except BaseExceptionGroup as group:
-            await answers.put(None)
             raise group.exceptions[0] from None
-        await answers.put(None)
+        finally:
+            answers.put_nowait(None)
 
     async def _read(
         self, uploads: AsyncIterable[Upload], window: IngestWindow, arrived: asyncio.Queue[Upload | None]
@@ -167,8 +178,8 @@ class ImageIngest:
             while waiting:
                 steps, waiting = await planner.plan(waiting)
                 if steps:
-                    entries = [step.entry for step in steps if step.adds and step.entry]
-                    await planned.put((steps, stages.create_task(self._embed(collection, entries))))
+                    await planned.put((steps, stages.create_task(self._embed(collection, _new_entries(steps)))))
+                del steps  # the images, which would be kept until the next come
                 if waiting:
                     await planner.settled()
         await planned.put(None)
@@ -212,8 +223,9 @@ class ImageIngest:
             steps, embedding = batch
             results = await self._write(collection, steps, await embedding)
             planner.finish(steps)
-            await answers.put(Acknowledgement(tuple(results), steps[-1].upload.sequence))
-            await window.leave(len(steps), sum(len(step.upload.content) for step in steps))
+            answers.put_nowait(Acknowledgement(tuple(results), steps[-1].upload.sequence))
+            await window.store(sum(len(step.upload.content) for step in steps))
+            del batch, steps, embedding  # the images, as above
 
     async def _write(self, collection: str, steps: Sequence[Step], embedded: _Embedded) -> list[UploadResult]:
         """Stores a batch; where the collection was switched to another model meanwhile, embeds it anew first."""
@@ -279,6 +291,10 @@ class ImageIngest:
         added = [entry for entry in embedded.results if entry.image]
         replaced = [old.sha256 for entry in added if (old := entry.replaces) and old.sha256 != entry.sha256]
         return results, items, replaced
+
+
+def _new_entries(steps: Sequence[Step]) -> list[Entry]:
+    return [step.entry for step in steps if step.adds and step.entry]
 
 
 def _sha256(content: bytes) -> str:

@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import asyncio
 
+from serving.byte_budget import ByteShare
+
 
 class IngestWindow:
-    """Counts images and bytes between their arrival and their answer.
+    """Counts a stream's images until they are answered, and their bytes until they are stored.
 
-    Invariant: at most `max_images` images and `max_bytes` bytes are inside; one image that is larger than the whole
-    window may be inside alone.
+    Invariants:
+    - At most `max_images` images and `max_bytes` bytes are inside; one image that is larger than the whole window may
+      be inside alone.
+    - The bytes are the stream's share of those of all streams. They are given back whether or not the caller reads the
+      answers, so that no caller can keep others waiting.
     """
 
-    def __init__(self, max_images: int, max_bytes: int) -> None:
+    def __init__(self, max_images: int, max_bytes: int, share: ByteShare) -> None:
         self._max_images = max_images
         self._max_bytes = max_bytes
+        self._share = share
         self._images = 0
-        self._bytes = 0
         self._changed = asyncio.Condition()
 
     async def enter(self, size: int) -> None:
-        """Waits until an image of `size` bytes fits, and counts it."""
+        """Waits until an image of `size` bytes fits, and counts it; one caller at a time."""
         async with self._changed:
-            await self._changed.wait_for(
-                lambda: not self._images or (self._images < self._max_images and self._bytes + size <= self._max_bytes)
-            )
-            self._images += 1
-            self._bytes += size
+            await self._changed.wait_for(lambda: self._has_room(size))
+        await self._share.take(size)
+        self._images += 1
 
-    async def leave(self, images: int, size: int) -> None:
-        """Takes out images that were answered, with their bytes."""
+    async def store(self, size: int) -> None:
+        """Give back the bytes of images that were stored."""
+        self._share.give_back(size)
+        await self._tell()
+
+    async def answer(self, images: int) -> None:
+        """Take out images that were answered."""
+        self._images -= images
+        await self._tell()
+
+    def _has_room(self, size: int) -> bool:
+        taken = self._share.taken
+        return self._images < self._max_images and (not taken or taken + size <= self._max_bytes)
+
+    async def _tell(self) -> None:
         async with self._changed:
-            self._images -= images
-            self._bytes -= size
             self._changed.notify_all()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.backends.attributes import from_text
+from gateway.backends.embedding import ImageEmbeddings, ImageInput
 from gateway.backends.vector_index import Engine, NewIndex
 from gateway.collections.blobs import Rendition
 from gateway.errors import (
@@ -24,8 +25,9 @@ from gateway.errors import (
 from gateway.ingest.ingest import IngestLimits
 from gateway.ingest.plan import Upload
 from tests.unit.gateway.core import Core, open_core, stream, upload
-from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, overloaded, picture, sha256
+from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder, overloaded, picture, sha256
 
+DEADLINE = 30.0
 RED, BLUE, GREEN = picture("red"), picture("blue"), picture("green")
 
 
@@ -178,6 +180,57 @@ async def test_no_more_than_the_window_is_read_ahead_of_the_answers(tmp_path: Pa
         # The window, one batch that waits to be taken by the caller, and one image that waits at the door.
         assert read <= answered + 4 + 2 + 1
     assert answered == read == 40
+
+
+def reds(first: int) -> list[Upload]:
+    return [upload(first + number, picture("red", seed=first + number)) for number in range(10)]
+
+
+async def test_all_streams_together_have_no_more_bytes_on_their_way_than_is_set(tmp_path: Path) -> None:
+    core = await open_core(tmp_path, IngestLimits(pending_bytes=3 * len(RED) + 30, batch_images=2))
+    read, most = 0, 0
+
+    async def counted(uploads: Sequence[Upload]) -> AsyncIterator[Upload]:
+        nonlocal read, most
+        for each in uploads:
+            read += 1
+            most = max(most, read - (await core.collections.get("gallery")).image_count)
+            yield each
+
+    async def send(uploads: Sequence[Upload]) -> int:
+        return sum([len(answer.results) async for answer in core.ingest.run("gallery", counted(uploads))])
+
+    answered = await asyncio.gather(*(send(reds(100 * number)) for number in range(4)))
+    assert answered == [10] * 4
+    assert most <= 3 + 4, "three that fit, and one in the hand of each stream"
+
+
+async def test_a_caller_who_does_not_read_the_answers_keeps_no_other_waiting(tmp_path: Path) -> None:
+    core = await open_core(tmp_path, IngestLimits(pending_bytes=2 * len(RED), batch_images=1))
+    idle = core.ingest.run("gallery", stream(reds(0)))
+    await anext(idle)
+    async with asyncio.timeout(DEADLINE):
+        assert len(await core.add(*reds(100))) == 10
+    await idle.aclose()
+
+
+async def test_a_stream_that_is_broken_off_keeps_no_other_waiting(tmp_path: Path) -> None:
+    core = await open_core(tmp_path, IngestLimits(pending_bytes=2 * len(RED)))
+    reached = asyncio.Event()
+
+    class Stuck(ColorEmbedder):
+        async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
+            reached.set()
+            return await asyncio.Future()
+
+    embed = core.embedder.embed_images
+    core.embedder.embed_images = Stuck().embed_images  # type: ignore[method-assign]
+    stuck = asyncio.create_task(core.add(*reds(0)))
+    await reached.wait()
+    core.embedder.embed_images = embed  # type: ignore[method-assign]
+    stuck.cancel()
+    async with asyncio.timeout(DEADLINE):
+        assert len(await core.add(*reds(100))) == 10
 
 
 async def test_an_overloaded_embedder_is_asked_again_after_the_delay_it_names(core: Core) -> None:

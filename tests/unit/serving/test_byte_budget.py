@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from serving.byte_budget import ByteBudget, TooManyBytes
+from serving.errors import from_status, retry_delay_seconds, to_status
+
+DEADLINE = 5.0
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class Queue:
+    """Callers, named by their sizes, and the order in which they were let in."""
+
+    def __init__(self, budget: ByteBudget, *sizes: int) -> None:
+        self._budget = budget
+        self.entered: list[int] = []
+        self.tasks = {size: asyncio.create_task(self._enter(size)) for size in sizes}
+
+    async def _enter(self, size: int) -> None:
+        await self._budget.take(size)
+        self.entered.append(size)
+
+
+async def test_who_does_not_fit_waits_until_enough_was_given_back() -> None:
+    budget = ByteBudget(10)
+    await budget.take(6)
+    queue = Queue(budget, 5)
+    await turns()
+    assert queue.entered == []
+    budget.give_back(6)
+    await turns()
+    assert queue.entered == [5]
+    assert budget.taken == 5
+
+
+async def test_the_first_to_come_is_the_first_to_be_let_in_however_small_the_others_are() -> None:
+    budget = ByteBudget(10)
+    await budget.take(6)
+    queue = Queue(budget, 9, 1, 2)
+    await turns()
+    assert queue.entered == []
+    budget.give_back(6)
+    await turns()
+    assert queue.entered == [9, 1]
+    budget.give_back(9)
+    await turns()
+    assert queue.entered == [9, 1, 2]
+
+
+async def test_what_is_larger_than_the_whole_budget_is_let_in_alone() -> None:
+    budget = ByteBudget(10)
+    await budget.take(1)
+    queue = Queue(budget, 25, 2)
+    await turns()
+    assert queue.entered == []
+    budget.give_back(1)
+    await turns()
+    assert queue.entered == [25]
+    budget.give_back(25)
+    await turns()
+    assert queue.entered == [25, 2]
+
+
+async def test_who_leaves_the_queue_makes_way_for_those_behind() -> None:
+    budget = ByteBudget(10)
+    await budget.take(6)
+    queue = Queue(budget, 9, 2)
+    await turns()
+    queue.tasks[9].cancel()
+    await turns()
+    assert queue.entered == [2]
+    assert budget.taken == 8
+
+
+async def test_who_leaves_in_the_moment_of_being_let_in_keeps_nothing() -> None:
+    budget = ByteBudget(10)
+    await budget.take(6)
+    queue = Queue(budget, 9)
+    await turns()
+    budget.give_back(6)
+    queue.tasks[9].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await queue.tasks[9]
+    assert budget.taken == 0
+
+
+async def test_who_cannot_wait_is_refused_and_told_when_to_come_again() -> None:
+    budget = ByteBudget(10)
+    with budget.taken_at_once(8):
+        with pytest.raises(TooManyBytes) as raised, budget.taken_at_once(3):
+            pass
+        assert budget.taken == 8
+    assert budget.taken == 0
+    status = to_status(raised.value, {})
+    assert from_status(status)[0] == "OVERLOADED"
+    assert retry_delay_seconds(status)
+
+
+async def test_who_cannot_wait_does_not_overtake_those_who_do() -> None:
+    budget = ByteBudget(10)
+    await budget.take(6)
+    Queue(budget, 9)
+    await turns()
+    with pytest.raises(TooManyBytes), budget.taken_at_once(1):
+        pass
+
+
+async def test_a_stream_that_ends_gives_back_all_that_it_has_and_no_more() -> None:
+    budget = ByteBudget(10)
+    await budget.take(1)
+    with budget.share() as share:
+        await share.take(3)
+        await share.take(4)
+        share.give_back(3)
+        assert (share.taken, budget.taken) == (4, 5)
+    share.give_back(4)
+    assert budget.taken == 1
+
+
+async def test_callers_of_every_size_all_get_their_turn() -> None:
+    budget = ByteBudget(100)
+    done = []
+
+    async def call(size: int) -> None:
+        await budget.take(size)
+        assert budget.taken <= max(100, size)
+        await asyncio.sleep(0)
+        budget.give_back(size)
+        done.append(size)
+
+    async with asyncio.timeout(DEADLINE):
+        await asyncio.gather(*(call(size) for size in range(0, 200, 3)))
+    assert sorted(done) == list(range(0, 200, 3))
+    assert budget.taken == 0
