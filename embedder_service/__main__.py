@@ -19,6 +19,7 @@ from embedder_service.servicer import EmbedderServicer
 from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
 from model.images import ImageLimits
+from serving.byte_budget import ByteBudget
 from serving.server import GrpcService, run
 from serving.settings import load_settings
 
@@ -42,7 +43,8 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[Gr
         pulls = Pulls(recipes, folder, settings.model_mirror, pullers)
         await default.make(pulls)
         async with open_models(folder, opener, threads) as models:
-            servicer = EmbedderServicer(models, folder, pulls, translate.limits(settings), threads)
+            budget = ByteBudget(settings.max_queued_bytes)
+            servicer = EmbedderServicer(models, folder, pulls, translate.limits(settings), threads, budget)
             name = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
             yield [
                 GrpcService(

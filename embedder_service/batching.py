@@ -2,7 +2,7 @@
 
 Contract: whatever waits when the model becomes free is the next batch, up to a limit; an entry whose caller has gone is
 dropped. One thread runs the model. What fails in the model is raised in every caller of that batch. How much may wait
-is bounded where images are admitted (see `image_embedding`).
+is bounded where images are admitted (see `image_embedding`), and in bytes where they arrive (see `servicer`).
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from model.bundle.manifest import Manifest
 from model.errors import ImageError, ModelError, QueryError
 from model.text.embedding import TextVector, embed_terms
 from model.text.vocabulary import Vocabulary
+from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField
 
 __all__ = ["EmbedderServicer"]
@@ -40,13 +41,20 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
     """Serves the model that is active, and any other that a call names."""
 
     def __init__(
-        self, models: LoadedModels, folder: ModelFolder, pulls: Pulls, limits: pb.Limits, threads: Executor
+        self,
+        models: LoadedModels,
+        folder: ModelFolder,
+        pulls: Pulls,
+        limits: pb.Limits,
+        threads: Executor,
+        budget: ByteBudget,
     ) -> None:
         self._models = models
         self._folder = folder
         self._pulls = pulls
         self._limits = limits
         self._threads = threads
+        self._budget = budget  # of the bytes of images that were not answered
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: Context) -> pb.EmbedTextResponse:
         """Turns queries into vectors."""
@@ -62,8 +70,9 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         """Turns images into vectors."""
         translate.check_count(len(request.images), self._limits.max_images, "images")
         inputs = [translate.to_image(image) for image in request.images]
-        async with self._models.use(request.model_id) as model:
-            results = await _embed_images(inputs, model.images)
+        with self._budget.taken_at_once(sum(len(image.content) for image in request.images)):
+            async with self._models.use(request.model_id) as model:
+                results = await _embed_images(inputs, model.images)
         timings = [result.timings for result in results if isinstance(result, ImageVector)]
         return pb.EmbedImagesResponse(
             embeddings=[translate.from_image(result) for result in results],
@@ -74,25 +83,30 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
     async def StreamEmbedImages(
         self, request_iterator: AsyncIterator[pb.StreamEmbedImagesRequest], context: Context
     ) -> AsyncIterator[pb.StreamEmbedImagesResponse]:
-        """Turns a stream of images into vectors, each answered when it is done, a bounded number at a time."""
+        """Turns a stream of images into vectors, each answered when it is done, a bounded number at a time.
+
+        The next image is read once there is room for the one before it.
+        """
         requests = aiter(request_iterator)
-        reading: asyncio.Task[pb.StreamEmbedImagesRequest | None] | None = asyncio.create_task(_next(requests))
         answering: set[asyncio.Task[pb.StreamEmbedImagesResponse]] = set()
-        try:
-            while reading or answering:
-                may_read = {reading} if reading and len(answering) < _STREAM_WINDOW else set()
-                await asyncio.wait({*may_read, *answering}, return_when=asyncio.FIRST_COMPLETED)
-                if reading and reading.done():
-                    request = reading.result()
-                    reading = asyncio.create_task(_next(requests)) if request else None
-                    if request:
-                        answering.add(asyncio.create_task(self._answer(request)))
-                for done in [task for task in answering if task.done()]:
-                    answering.remove(done)
-                    yield done.result()
-        finally:
-            for task in (*answering, *([reading] if reading else [])):
-                task.cancel()
+        with self._budget.share() as share:
+            reading: asyncio.Task[pb.StreamEmbedImagesRequest | None] | None
+            reading = asyncio.create_task(_next(requests, share))
+            try:
+                while reading or answering:
+                    may_read = {reading} if reading and len(answering) < _STREAM_WINDOW else set()
+                    await asyncio.wait({*may_read, *answering}, return_when=asyncio.FIRST_COMPLETED)
+                    if reading and reading.done():
+                        request = reading.result()
+                        reading = asyncio.create_task(_next(requests, share)) if request else None
+                        if request:
+                            answering.add(asyncio.create_task(self._answer(request, share)))
+                    for done in [task for task in answering if task.done()]:
+                        answering.remove(done)
+                        yield done.result()
+            finally:
+                for task in (*answering, *([reading] if reading else [])):
+                    task.cancel()
 
     async def StreamWords(
         self, request: pb.StreamWordsRequest, context: Context
@@ -135,16 +149,18 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         model = await self._models.activate(request.id)
         return pb.ActivateModelResponse(model=self._described(model.manifest))
 
-    async def _answer(self, request: pb.StreamEmbedImagesRequest) -> pb.StreamEmbedImagesResponse:
-        image = translate.to_image(request.image)
+    async def _answer(self, request: pb.StreamEmbedImagesRequest, share: ByteShare) -> pb.StreamEmbedImagesResponse:
         result: ImageVector | EmbedderError | ModelError
         model_id = request.model_id
         try:
+            image = translate.to_image(request.image)
             async with self._models.use(model_id) as model:
                 model_id = model.id
                 [result] = await _embed_images([image], model.images)
         except (EmbedderError, ModelError) as error:
             result = error
+        finally:
+            share.give_back(len(request.image.content))
         return pb.StreamEmbedImagesResponse(
             sequence=request.sequence, embedding=translate.from_image(result), model_id=model_id
         )
@@ -171,5 +187,11 @@ def _embed_text(query: pb.TextQuery, vocabulary: Vocabulary) -> TextVector | Que
         return error
 
 
-async def _next(requests: AsyncIterator[T]) -> T | None:
-    return await anext(requests, None)
+async def _next(
+    requests: AsyncIterator[pb.StreamEmbedImagesRequest], share: ByteShare
+) -> pb.StreamEmbedImagesRequest | None:
+    """Returns the next image of a stream once there is room for it; None where there is none."""
+    request = await anext(requests, None)
+    if request is not None:
+        await share.take(len(request.image.content))
+    return request

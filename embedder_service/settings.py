@@ -40,6 +40,12 @@ class EmbedderSettings(ServiceSettings):
     max_queued_images: int = Field(
         1_024, ge=256, le=2**31 - 1, description="Images that may be between arrival and vector; more are refused."
     )
+    max_queued_bytes: int = Field(
+        512 * 2**20,
+        ge=1,
+        description="Bytes of images that may be between arrival and answer, for all models; more are refused, or wait "
+        "where they come in a stream.",
+    )
     max_batch_images: int = Field(32, ge=1, le=256, description="Images that the model takes at once.")
     decode_threads: int = Field(2, ge=1, le=256, description="Images that are decoded at the same time.")
     call_threads: int = Field(4, ge=1, le=256, description="Calls about words that are worked on at the same time.")

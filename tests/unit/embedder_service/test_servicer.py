@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
+import pytest
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 
+from embedder_service.image_embedding import ImageInput, ImageVector, Timings
 from embedder_service.pulling import Progress
 from embedder_service.servicer import EmbedderServicer
+from serving.byte_budget import ByteBudget, TooManyBytes
+from tests.unit.embedder_service.held_model import DEADLINE
+
+NOTHING: Any = None
+LIMITS = pb.Limits(max_images=256)
+IMAGE = pb.ImageInput(content=b"12345")
 
 
 class EndlessPull:
@@ -26,11 +37,88 @@ class EndlessPull:
             self.left.set()
 
 
+class HeldModels:
+    """One model, which embeds nothing until it is let go."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.reached = asyncio.Event()
+
+    @asynccontextmanager
+    async def use(self, model_id: str = "") -> AsyncIterator[Any]:
+        yield SimpleNamespace(id="held", images=self)
+
+    async def embed(self, images: Sequence[ImageInput]) -> list[ImageVector]:
+        self.reached.set()
+        await self.gate.wait()
+        return [ImageVector(np.ones(2, np.float32), 1, 1, "image/png", b"", Timings()) for _ in images]
+
+
+def servicer_of(*, models: Any = NOTHING, pulls: Any = NOTHING, max_bytes: int = 2**20) -> EmbedderServicer:
+    return EmbedderServicer(models, NOTHING, pulls, LIMITS, NOTHING, ByteBudget(max_bytes))
+
+
+def call(servicer: EmbedderServicer, count: int) -> asyncio.Task[pb.EmbedImagesResponse]:
+    return asyncio.create_task(servicer.EmbedImages(pb.EmbedImagesRequest(images=[IMAGE] * count), NOTHING))
+
+
 async def test_a_pull_whose_caller_leaves_is_left_at_once() -> None:
     pulls = EndlessPull()
-    nothing: Any = None
-    servicer = EmbedderServicer(nothing, nothing, cast("Any", pulls), pb.Limits(), nothing)
-    answers = cast("AsyncGenerator[pb.PullModelResponse, None]", servicer.PullModel(pb.PullModelRequest(), nothing))
+    answers = servicer_of(pulls=pulls).PullModel(pb.PullModelRequest(), NOTHING)
     assert (await anext(answers)).bytes_done == 1
-    await answers.aclose()
+    await cast("AsyncGenerator[pb.PullModelResponse, None]", answers).aclose()
     assert pulls.left.is_set()
+
+
+async def test_a_call_whose_bytes_do_not_fit_beside_others_is_refused_and_fits_when_they_are_done() -> None:
+    models = HeldModels()
+    servicer = servicer_of(models=models, max_bytes=12)
+    async with asyncio.timeout(DEADLINE):
+        first = call(servicer, 2)
+        await models.reached.wait()
+        with pytest.raises(TooManyBytes):
+            await call(servicer, 1)
+        models.gate.set()
+        assert len((await first).embeddings) == 2
+        assert len((await call(servicer, 1)).embeddings) == 1
+        assert len((await call(servicer, 9)).embeddings) == 9, "one that is larger than all is let in alone"
+
+
+async def test_a_call_that_is_cancelled_gives_its_bytes_back() -> None:
+    models = HeldModels()
+    servicer = servicer_of(models=models, max_bytes=12)
+    async with asyncio.timeout(DEADLINE):
+        gone = call(servicer, 2)
+        await models.reached.wait()
+        gone.cancel()
+        await asyncio.wait([gone])
+        models.gate.set()
+        assert len((await call(servicer, 2)).embeddings) == 2
+
+
+async def test_a_stream_is_read_no_further_than_there_is_room_for_its_images() -> None:
+    models = HeldModels()
+    servicer = servicer_of(models=models, max_bytes=12)
+    read, answered = 0, 0
+
+    async def requests() -> AsyncIterator[pb.StreamEmbedImagesRequest]:
+        nonlocal read
+        for sequence in range(20):
+            read += 1
+            yield pb.StreamEmbedImagesRequest(sequence=sequence, image=IMAGE)
+
+    async def send() -> None:
+        nonlocal answered
+        async for _ in servicer.StreamEmbedImages(requests(), NOTHING):
+            answered += 1
+
+    async with asyncio.timeout(DEADLINE):
+        sending = asyncio.create_task(send())
+        await models.reached.wait()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert read == 3, "two that fit, and one that waits"
+        models.gate.set()
+        await sending
+        assert answered == 20
+        assert len((await call(servicer, 2)).embeddings) == 2
