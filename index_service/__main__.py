@@ -20,6 +20,7 @@ from index_service.merge_plan import Thresholds
 from index_service.servicer import IndexServicer
 from index_service.settings import IndexSettings
 from index_service.statuses import ERRORS
+from serving.byte_budget import ByteBudget
 from serving.server import GrpcService, run
 from serving.settings import load_settings
 
@@ -43,7 +44,7 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
             return stack.enter_context(open_catalog(folder, engine, thresholds))
 
         catalog = await asyncio.get_running_loop().run_in_executor(threads, open_all)
-        servicer = IndexServicer(catalog, threads)
+        servicer = IndexServicer(catalog, threads, ByteBudget(settings.max_pending_bytes))
         name = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
         yield [
             GrpcService(

@@ -30,6 +30,7 @@ from index_service.translate import checks, exports, indexes, items, searches
 from index_service.translate.filters import to_filter
 from index_service.vector_index import VectorIndex
 from index_service.writes import Written
+from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import page_size
 
@@ -48,9 +49,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class IndexServicer(pb_grpc.IndexServiceServicer):
     """Serves the indexes of a catalog."""
 
-    def __init__(self, catalog: Catalog, threads: Executor) -> None:
+    def __init__(self, catalog: Catalog, threads: Executor, budget: ByteBudget) -> None:
         self._catalog = catalog
         self._threads = threads
+        self._budget = budget  # of the bytes of writes that are not committed
         self._operations = 0
 
     async def CreateIndex(self, request: pb.CreateIndexRequest, context: Context) -> pb.CreateIndexResponse:
@@ -87,8 +89,8 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
             raise InvalidField("index", "is missing: the stream had no message.")
         index = self._find(first.index, "index")
         index.check_model(first.model_id)
-        with index.bulk() if first.bulk else nullcontext():
-            return pb.UpsertItemsResponse(upserted_count=await self._upsert(index, first, request_iterator))
+        with index.bulk() if first.bulk else nullcontext(), self._budget.share() as share:
+            return pb.UpsertItemsResponse(upserted_count=await self._upsert(index, first, request_iterator, share))
 
     async def DeleteItems(self, request: pb.DeleteItemsRequest, context: Context) -> pb.DeleteItemsResponse:
         """Deletes items."""
@@ -188,7 +190,11 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
                     last = step if isinstance(step, CheckProgress) else last
 
     async def _upsert(
-        self, index: VectorIndex, first: pb.UpsertItemsRequest, further: AsyncIterator[pb.UpsertItemsRequest]
+        self,
+        index: VectorIndex,
+        first: pb.UpsertItemsRequest,
+        further: AsyncIterator[pb.UpsertItemsRequest],
+        share: ByteShare,
     ) -> int:
         """Writes the messages of a stream, some at a time, and returns how many items they had."""
         in_flight: deque[asyncio.Future[Written]] = deque()
@@ -196,8 +202,11 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         message: pb.UpsertItemsRequest | None = first
         while message is not None:
             _check_same_stream(first, message)
+            size = message.ByteSize()
+            await share.take(size)
             write = await self._on_thread(partial(items.to_upsert, message, index.definition.dimension))
             in_flight.append(asyncio.wrap_future(index.upsert(write)))
+            in_flight[-1].add_done_callback(lambda _, size=size: share.give_back(size))  # type: ignore[misc]
             if len(in_flight) >= _IN_FLIGHT:
                 count += (await in_flight.popleft()).count
             message = await anext(further, None)

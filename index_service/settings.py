@@ -33,6 +33,9 @@ class IndexSettings(ServiceSettings):
     blas_threads: int = Field(
         1, ge=1, le=256, description="Threads of one matrix product; searches already run beside each other."
     )
+    max_pending_bytes: int = Field(
+        256 * 2**20, ge=1, description="Bytes of items that all writes together may have uncommitted; more wait."
+    )
     call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are worked on at the same time.")
 
 

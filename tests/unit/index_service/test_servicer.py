@@ -1,11 +1,12 @@
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from semsearch.index.v1 import index_service_pb2 as pb
 
@@ -15,11 +16,14 @@ from index_service.export_format import ExportPiece
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.servicer import IndexServicer
 from index_service.translate import exports
-from index_service.writes import NewItem, Upsert
+from index_service.writes import NewItem, Upsert, Written
+from serving.byte_budget import ByteBudget
 from tests.unit.index_service.conftest import OpenCatalog, fill, random_units
 
 DEADLINE = 20.0
 DEFAULT_MOST_BYTES = 4 * 2**20  # of a message that a client takes
+MOST_BYTES = 1_000  # of writes that wait
+VECTOR = np.array([1, 0, 0, 0], "<f4").tobytes()
 CONTEXT: Any = None  # no method of the servicer asks it anything
 
 
@@ -33,7 +37,7 @@ def catalog(open_data: OpenCatalog) -> Catalog:
 @pytest.fixture
 def servicer(catalog: Catalog) -> Iterator[IndexServicer]:
     with ThreadPoolExecutor(2, thread_name_prefix="call") as threads:
-        yield IndexServicer(catalog, threads)
+        yield IndexServicer(catalog, threads, ByteBudget(MOST_BYTES))
 
 
 def test_an_export_is_translated_on_the_call_threads(servicer: IndexServicer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,3 +101,37 @@ def test_a_page_of_large_items_ends_before_4_mib(
         ids.extend(item.id for item in page.items)
         token = page.next_page_token
     assert ids == [*map(str, range(20)), *(item.id for item in large)]
+
+
+def test_writes_of_all_streams_wait_for_room(
+    catalog: Catalog, servicer: IndexServicer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = catalog.get("items")
+    upsert = index.upsert
+    uncommitted, most = 0, 0
+
+    def counted(write: Upsert) -> Future[Written]:
+        nonlocal uncommitted, most
+        uncommitted += 1
+        most = max(most, uncommitted)
+        written = upsert(write)
+        written.add_done_callback(ended)
+        return written
+
+    def ended(_: object) -> None:
+        nonlocal uncommitted
+        uncommitted -= 1
+
+    async def messages(stream: int) -> AsyncIterator[pb.UpsertItemsRequest]:
+        for number in range(10):
+            item = pb.Item(id=f"{stream}-{number}".ljust(350, "x"), vector=VECTOR)
+            yield pb.UpsertItemsRequest(index="items", model_id="model", items=[item])
+
+    async def write() -> list[int]:
+        async with asyncio.timeout(DEADLINE):
+            answers = await asyncio.gather(*(servicer.UpsertItems(messages(stream), CONTEXT) for stream in range(4)))
+        return [answer.upserted_count for answer in answers]
+
+    monkeypatch.setattr(index, "upsert", counted)
+    assert asyncio.run(write()) == [10] * 4
+    assert most <= 2, "two messages fit"
