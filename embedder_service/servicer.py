@@ -30,7 +30,8 @@ from serving.errors import InvalidField
 
 __all__ = ["EmbedderServicer"]
 
-_WORDS = 1_000  # a message; of 300 float32 each they make 1.2 MB
+_WORDS = 1_000  # a message; of 300 float32 each they make 1.2 MB, and of longer vectors fewer are sent
+_WORDS_BYTES = 2 * 2**20
 _STREAM_WINDOW = 64  # images of one stream that are worked on at the same time
 
 T = TypeVar("T")
@@ -115,11 +116,12 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         if request.skip < 0:
             raise InvalidField("skip", f"must not be negative; it is {request.skip}.")
         async with self._models.use(request.model_id) as model:
+            count = min(_WORDS, _WORDS_BYTES // (4 * model.manifest.dimension))
 
             def words(first: int) -> pb.StreamWordsResponse:
-                return translate.from_words(model.words, first, _WORDS, model.id)
+                return translate.from_words(model.words, first, count, model.id)
 
-            for first in range(request.skip, len(model.words.words), _WORDS):
+            for first in range(request.skip, len(model.words.words), count):
                 yield await self._on_thread(lambda first=first: words(first))  # type: ignore[misc]
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:

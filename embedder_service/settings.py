@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from serving.settings import ServiceSettings, print_settings
 
 __all__ = ["DEFAULT_MODEL", "EmbedderSettings"]
 
 DEFAULT_MODEL = "photos"
+# An image travels with its id and attributes, or with the words and the filter of a search.
+_BESIDE_AN_IMAGE = 2**20
 
 
 class EmbedderSettings(ServiceSettings):
@@ -34,7 +37,12 @@ class EmbedderSettings(ServiceSettings):
         "",
         description="Folder or URL where files of recipes are looked for by name; empty means where the recipe says.",
     )
-    max_image_bytes: int = Field(32 * 2**20, ge=1, description="Bytes an image may have.")
+    max_image_bytes: int = Field(
+        32 * 2**20,
+        ge=1,
+        validate_default=True,  # `max_message_bytes` may have been set alone
+        description="Bytes an image may have; 1 MiB less than `max_message_bytes` at most.",
+    )
     max_image_pixels: int = Field(100_000_000, ge=1, description="Pixels an image may have.")
     max_image_frames: int = Field(10_000, ge=1, description="Frames an animation may have.")
     max_queued_images: int = Field(
@@ -49,6 +57,24 @@ class EmbedderSettings(ServiceSettings):
     max_batch_images: int = Field(32, ge=1, le=256, description="Images that the model takes at once.")
     decode_threads: int = Field(2, ge=1, le=256, description="Images that are decoded at the same time.")
     call_threads: int = Field(4, ge=1, le=256, description="Calls about words that are worked on at the same time.")
+
+    @field_validator("max_image_bytes")
+    @classmethod
+    def _fits_a_message(cls, size: int, info: ValidationInfo) -> int:
+        message = info.data.get("max_message_bytes")
+        if message is not None and size > message - _BESIDE_AN_IMAGE:
+            raise PydanticCustomError(
+                "image_larger_than_message",
+                "an image of so many bytes does not fit into a message: lower it to {most}, or raise {variable} of all "
+                "services from {message} to {enough}",
+                {
+                    "most": message - _BESIDE_AN_IMAGE,
+                    "variable": cls.variable("max_message_bytes"),
+                    "message": message,
+                    "enough": size + _BESIDE_AN_IMAGE,
+                },
+            )
+        return size
 
 
 if __name__ == "__main__":

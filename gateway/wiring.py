@@ -34,11 +34,14 @@ from gateway.errors import GatewayError
 from gateway.ingest.ingest import IngestLimits
 from gateway.readiness import Need
 from gateway.settings import GatewaySettings
+from gateway.switching.index_copy import CopyLimits
 from serving.channels import open_channel
 from serving.page_tokens import PageTokens, load_key
 from serving.server import GrpcService
 
 _RETRY_SECONDS = 0.5
+# Images of one call to the embedder; more are no faster.
+_BATCH_BYTES = 16 * 2**20
 _EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
 _INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
 
@@ -58,13 +61,15 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
     ):
         embedder = EmbedderClient(embedder_channel)
+        batch_bytes = min(_BATCH_BYTES, settings.max_message_bytes // 2)
         blobs = FolderBlobStore(settings.data / "images")
         core = build_core(
             embedder,
             IndexClient(index_channel),
             blobs,
             settings.data / "gateway" / "model_switch",
-            ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes),
+            ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes, batch_bytes=batch_bytes),
+            copy_limits=CopyLimits(batch_bytes=batch_bytes),
         )
         readiness = core.readiness
         searches = SearchServicer(core.search, core.tagging, tokens)

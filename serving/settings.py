@@ -67,7 +67,12 @@ class ServiceSettings(BaseSettings):
     drain_seconds: float = Field(
         3.0, ge=0, le=300, description="How long calls in flight may take to finish at a stop."
     )
-    max_message_bytes: int = Field(64 * 2**20, ge=2**20, le=2**31 - 1, description="Largest gRPC message in bytes.")
+    max_message_bytes: int = Field(
+        64 * 2**20,
+        ge=4 * 2**20,  # what gRPC takes by default, and what a page of a list may have
+        le=2**31 - 1,
+        description="Largest gRPC message in bytes; the same for all services.",
+    )
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(-1, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
 

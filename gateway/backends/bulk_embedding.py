@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
 from gateway.errors import Overloaded, Refused
@@ -12,9 +12,11 @@ Result = ImageEmbedding | Refused
 
 
 async def embed_patiently(
-    embedder: Embedder, images: Sequence[ImageInput], model_id: str, patience_seconds: float
+    embedder: Embedder, images: Sequence[ImageInput], model_id: str, patience_seconds: float, call_bytes: int
 ) -> list[Result]:
     """Returns one result for each image, in order; what is still `Overloaded` when the patience ends stays so.
+
+    A call carries at most `call_bytes`, or one image that is larger.
 
     Raises:
         DependencyUnavailable, Refused, TimeoutError: the whole call failed, for another reason than a full queue.
@@ -24,13 +26,14 @@ async def embed_patiently(
     results: dict[int, Result] = {}
     waiting = list(range(len(images)))
     while waiting:
-        try:
-            answer: Sequence[Result] = (
-                await embedder.embed_images([images[place] for place in waiting], model_id)
-            ).results
-        except Overloaded as error:
-            answer = [error] * len(waiting)
-        results.update(zip(waiting, answer, strict=True))
+        for call in _calls(images, waiting, call_bytes):
+            try:
+                answer: Sequence[Result] = (
+                    await embedder.embed_images([images[place] for place in call], model_id)
+                ).results
+            except Overloaded as error:
+                answer = [error] * len(call)
+            results.update(zip(call, answer, strict=True))
         refused = {place: result for place, result in results.items() if isinstance(result, Overloaded)}
         delay = max((error.refusal.retry_after_seconds or 1.0 for error in refused.values()), default=0.0)
         waiting = list(refused)
@@ -39,3 +42,17 @@ async def embed_patiently(
         if waiting:
             await asyncio.sleep(delay)
     return [results[place] for place in range(len(images))]
+
+
+def _calls(images: Sequence[ImageInput], places: Sequence[int], call_bytes: int) -> Iterator[list[int]]:
+    """Yields the places of the images of each call."""
+    call: list[int] = []
+    size = 0
+    for place in places:
+        size += len(images[place].content)
+        if call and size > call_bytes:
+            yield call
+            call, size = [], len(images[place].content)
+        call.append(place)
+    if call:
+        yield call

@@ -52,8 +52,8 @@ THUMBNAIL_EDGE = 320
 class IngestLimits:
     """Bounds of a stream, and of all together: `pending_bytes`.
 
-    A batch ends with the image that passes `batch_bytes`, so that a call to the embedder carries less than that and one
-    image more. `overload_seconds`: for how long a full embedder is asked again before its answer is passed on.
+    A batch ends with the image that passes `batch_bytes`; a call to the embedder carries at most so many, or one image
+    that is larger. `overload_seconds`: for how long a full embedder is asked again before its answer is passed on.
     """
 
     window_images: int = 64
@@ -202,8 +202,9 @@ class ImageIngest:
         inputs = [ImageInput(entry.content or b"", thumbnail_edge=THUMBNAIL_EDGE) for entry in entries]
 
         async def embed(placement: Placement) -> _Embedded:
-            patience = self._limits.overload_seconds
-            results = await embed_patiently(self._embedder, inputs, placement.model_id, patience)
+            results = await embed_patiently(
+                self._embedder, inputs, placement.model_id, self._limits.overload_seconds, self._limits.batch_bytes
+            )
             return _Embedded(placement.model_id, results=dict(zip(entries, results, strict=True)))
 
         try:

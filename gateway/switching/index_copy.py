@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -20,6 +20,8 @@ from gateway.backends.vector_index import Item, VectorIndex
 from gateway.collections.blobs import BlobStore, Rendition
 from gateway.errors import BlobMissing, GatewayError, Overloaded, Refused
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 
@@ -27,8 +29,8 @@ log = structlog.get_logger(__name__)
 class CopyLimits:
     """Bounds of a copy.
 
-    A batch ends with the image that passes `batch_bytes`. `overload_seconds`: for how long a full embedder is asked
-    again before the copy breaks off.
+    A batch ends with the image that passes `batch_bytes`; a call to the embedder carries at most so many, or one image
+    that is larger. `overload_seconds`: for how long a full embedder is asked again before the copy breaks off.
     """
 
     page_images: int = 200
@@ -131,8 +133,8 @@ class IndexCopy:
                 missing.append(item)
             elif old.attributes != item.attributes:
                 changed.append(Item(item.id, item.attributes))
-        if changed:
-            await self._index.upsert(self._route.target, self._route.model_id, changed)
+        for chunk in _chunks(changed, self._limits.batch_images):
+            await self._index.upsert(self._route.target, self._route.model_id, chunk)
         for batch in self._batches(missing):
             await self._embed(batch, known, patience)
             self._told()
@@ -161,7 +163,9 @@ class IndexCopy:
         """Embeds a batch; where the embedder fails over it, one by one, so that one image stops no switch."""
         inputs = [ImageInput(content) for content in contents]
         try:
-            return await embed_patiently(self._embedder, inputs, self._route.model_id, patience)
+            return await embed_patiently(
+                self._embedder, inputs, self._route.model_id, patience, self._limits.batch_bytes
+            )
         except Refused as error:
             if error.refusal.reason != "INTERNAL":
                 raise
@@ -220,6 +224,6 @@ def _image(item: Item) -> Any:
     return from_text(item.attributes)["image"]
 
 
-def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def _chunks(all_of_them: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(all_of_them), size):
+        yield all_of_them[start : start + size]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import grpc.aio
+import numpy as np
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
+from PIL import Image
 from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import model_service_pb2
 from semsearch.v1 import search_service_pb2 as search
@@ -41,6 +45,32 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def test_images_as_large_as_messages_allow_pass_every_hop(tmp_path: Path) -> None:
+    most_message, most_image = 4 * 2**20, 3 * 2**20
+    noise = np.random.default_rng(0).integers(0, 256, (8, 1_015, 1_015, 3), dtype=np.uint8)
+    images = []
+    for number, pixels in enumerate(noise):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+        images.append(image(number, file.getvalue(), attributes={"text": "x" * 60_000}))
+    assert all(0.98 * most_image < len(each.content) <= most_image for each in images)
+    async with color_embedder() as (embedder, embedder_port):
+        embedder.embedder.limits = replace(embedder.embedder.limits, max_image_bytes=most_image)
+        async with (
+            service("index_service", "--port=0", f"--data={tmp_path}", f"--max-message-bytes={most_message}") as index,
+            service(
+                "gateway", *flags(tmp_path, embedder_port, index.port), f"--max-message-bytes={most_message}"
+            ) as gateway,
+            grpc.aio.insecure_channel(gateway.address) as channel,
+        ):
+            stack = Stack(channel, embedder, tmp_path)
+            await stack.wait_until_serving("")
+            results = await stack.index("gallery", images)
+            found = await stack.search.SearchByImage(search.SearchByImageRequest(content=images[0].content))
+    assert [result.status.message for result in results] == [""] * 8
+    assert len(found.matches) == 8
 
 
 async def test_the_gateway_starts_alone_and_serves_when_the_others_come(tmp_path: Path) -> None:
