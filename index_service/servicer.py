@@ -290,12 +290,7 @@ def _add(importing: Import, piece: pb.ExportPiece, dimension: int) -> None:
 
 
 def _get_items(index: VectorIndex, request: pb.GetItemsRequest) -> pb.GetItemsResponse:
-    ids = items.to_ids(request.ids)
-    found = index.items(ids, vectors=request.include_vectors)
-    return pb.GetItemsResponse(
-        items=[items.from_item(found[item_id]) for item_id in ids if item_id in found],
-        unknown_ids=[item_id for item_id in ids if item_id not in found],
-    )
+    return items.to_part(items.to_ids(request.ids), partial(index.items, vectors=request.include_vectors))
 
 
 def _check_same_stream(first: pb.UpsertItemsRequest, message: pb.UpsertItemsRequest) -> None:

@@ -67,8 +67,12 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         filter_ = request.filter if request.HasField("filter") else None
         collection = translate.collection_or_default(request.collection)
         images, next_token = await self._gallery.list_page(collection, size, token, filter_)
+        messages = [translate.image_message(image) for image in images]
+        if (fitting := translate.count_of_a_page(messages)) < len(messages):
+            images, next_token = await self._gallery.list_page(collection, fitting, token, filter_)
+            messages = [translate.image_message(image) for image in images]
         return pb.ListImagesResponse(
-            images=[translate.image_message(image) for image in images],
+            images=messages,
             next_page_token=self._tokens.encode(next_token, request) if next_token else "",
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -15,7 +16,7 @@ from gateway.api import translate
 from gateway.backends.embedding import TextQuery
 from gateway.errors import Part, Refused
 from gateway.search.cursors import Cursor
-from gateway.search.search import Page, Scope, Search
+from gateway.search.search import ImageMatches, Page, Scope, Search
 from gateway.search.tagging import Tagging
 from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import PageTokens, page_size
@@ -41,10 +42,11 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         """Finds the images nearest to words."""
         query, field = translate.text_query(request.query, request.terms)
         page = self._page(request, request.page_size, request.page_token)
+        scope = _scope(request)
         with _fields(text=field):
-            found = await self._search.by_text(query, _scope(request), page)
+            found, matches = await _fitting(page, lambda page: self._search.by_text(query, scope, page))
         return pb.SearchByTextResponse(
-            matches=[translate.match_message(match) for match in found.matches],
+            matches=matches,
             next_page_token=self._next(found.next, request),
             unknown_words=translate.unknown_messages(found.unknown_words),
             understood=translate.understood_messages(found.understood),
@@ -55,10 +57,11 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         source = translate.image_source(request)
         terms = translate.query_terms(request.terms)
         page = self._page(request, request.page_size, request.page_token)
+        scope = _scope(request)
         with _fields(text="terms"):
-            found = await self._search.by_image(source, terms, _scope(request), page)
+            found, matches = await _fitting(page, lambda page: self._search.by_image(source, terms, scope, page))
         return pb.SearchByImageResponse(
-            matches=[translate.match_message(match) for match in found.matches],
+            matches=matches,
             next_page_token=self._next(found.next, request),
             unknown_words=translate.unknown_messages(found.unknown_words),
             understood=translate.understood_messages(found.understood),
@@ -122,6 +125,18 @@ def _fields(text: str) -> Iterator[None]:
             raise
         number = "" if error.number is None else f"[{error.number}]"
         raise error.at(f"{names[error.part]}{number}") from error
+
+
+async def _fitting(
+    page: Page, search: Callable[[Page], Awaitable[ImageMatches]]
+) -> tuple[ImageMatches, list[pb.ImageMatch]]:
+    """Returns what a search finds, and its messages; where these are too large, that of a smaller page."""
+    found = await search(page)
+    matches = [translate.match_message(match) for match in found.matches]
+    if (fitting := translate.count_of_a_page(matches)) < len(matches):
+        found = await search(replace(page, size=fitting))
+        matches = [translate.match_message(match) for match in found.matches]
+    return found, matches
 
 
 def _scope(request: pb.SearchByTextRequest | pb.SearchByImageRequest) -> Scope:

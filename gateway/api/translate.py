@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from google.protobuf import field_mask_pb2, struct_pb2, timestamp_pb2
+from google.protobuf.message import Message
 from semsearch.v1 import gallery_service_pb2, image_pb2, model_service_pb2, query_pb2, search_service_pb2
 
 from gateway.backends.attributes import Attributes, from_struct, to_struct
@@ -26,6 +27,8 @@ from serving.errors import ErrorTable, InvalidField, to_status
 
 MAX_TERMS = 100
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
+# Clients take messages of 4 MiB unless they are told otherwise.
+MAX_PAGE_BYTES = 3 * 2**20
 MAX_ATTRIBUTES_DEPTH = 15  # the index takes 16 levels, and a caller's attributes are one of the item's
 
 
@@ -221,3 +224,13 @@ def result_message(result: UploadResult, errors: ErrorTable) -> gallery_service_
     if result.error is not None:
         message.status.CopyFrom(to_status(result.error, errors))
     return message
+
+
+def count_of_a_page(messages: Sequence[Message]) -> int:
+    """Return how many of the first messages fit into a page: one at least, if there is one."""
+    page_bytes = 0
+    for count, message in enumerate(messages):
+        page_bytes += message.ByteSize()
+        if count and page_bytes > MAX_PAGE_BYTES:
+            return count
+    return len(messages)

@@ -16,7 +16,7 @@ from semsearch.v1.query_pb2 import Filter
 
 from gateway.backends.embedding import Vector
 from gateway.backends.rpc_errors import calls_to
-from gateway.backends.vector_index import Engine, IndexInfo, Item, Neighbor, NewIndex, Position
+from gateway.backends.vector_index import Engine, Found, IndexInfo, Item, Neighbor, NewIndex, Position
 
 _SERVICE = "index"
 _ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine.HNSW: pb.ENGINE_HNSW}
@@ -101,10 +101,17 @@ class IndexClient:
 
     async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
         """Returns those items that exist, in the order of `ids`."""
-        request = pb.GetItemsRequest(index=name, ids=ids, include_vectors=vectors)
-        with calls_to(_SERVICE):
-            response = await self._stub.GetItems(request)
-        return [_item(item) for item in response.items]
+        found: list[Item] = []
+        missing = list(ids)
+        while missing:
+            request = pb.GetItemsRequest(index=name, ids=missing, include_vectors=vectors)
+            with calls_to(_SERVICE):
+                response = await self._stub.GetItems(request)
+            found += [_item(item) for item in response.items]
+            # Of large items a part comes at a time.
+            answered = {*response.unknown_ids, *(item.id for item in response.items)}
+            missing = [item_id for item_id in missing if item_id not in answered]
+        return found
 
     async def list_items(
         self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
@@ -126,8 +133,8 @@ class IndexClient:
         attributes: bool = True,
         vectors: bool = False,
         after: Position | None = None,
-    ) -> Sequence[Neighbor]:
-        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; see `VectorIndex.search`."""
+    ) -> Found:
+        """Returns the k ≤ `MAX_NEIGHBORS` nearest items; see `VectorIndex.search`."""
         request = pb.SearchRequest(
             index=name,
             queries=[pb.SearchQuery(vector=_packed(vector), after=_after(after))],
@@ -144,10 +151,11 @@ class IndexClient:
         rows = (
             np.frombuffer(result.vectors, "<f4").reshape(-1, len(vector)) if vectors else [None] * len(result.neighbors)
         )
-        return [
+        neighbors = [
             Neighbor(each.id, each.attributes, Position(response.index_uid, each.distance, each.row, rank), row)
             for rank, (each, row) in enumerate(zip(result.neighbors, rows, strict=True), first)
         ]
+        return Found(neighbors, result.truncated)
 
     async def optimize(self, name: str) -> None:
         """Folds all rows into segments; takes as long as it takes."""

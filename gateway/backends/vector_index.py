@@ -65,6 +65,14 @@ class Neighbor:
         return 1.0 - 0.5 * self.distance * self.distance
 
 
+@dataclass(frozen=True)
+class Found:
+    """Neighbours, nearest first; `cut` where fewer than asked for are here only because their attributes are large."""
+
+    neighbors: Sequence[Neighbor]
+    cut: bool = False
+
+
 class Engine(enum.Enum):
     """What an index is searched with once its rows are in segments."""
 
@@ -149,8 +157,8 @@ class VectorIndex(Protocol):
         attributes: bool = True,
         vectors: bool = False,
         after: Position | None = None,
-    ) -> Sequence[Neighbor]:
-        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, nearest first; raises `ModelMismatch`.
+    ) -> Found:
+        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, or with their attributes some 3 MiB; raises `ModelMismatch`.
 
         With `after`, these are the nearest behind a neighbour that a search for the same vector returned; raises
         `PositionOutOfDate` where that was in another index.

@@ -171,8 +171,9 @@ class Search:
                 filter_=in_store(scope.filter) if scope.filter else None,
                 after=page.after.place if page.after else None,
             )
-        relevant = [each for each in found if each.id != left_out and curve.relevance(each.similarity) >= min_relevance]
-        shown, following = _page_of(relevant, page, vector)
+        relevant = [each for each in found.neighbors if curve.relevance(each.similarity) >= min_relevance]
+        cut = found.cut and len(relevant) == len(found.neighbors)
+        shown, following = _page_of([each for each in relevant if each.id != left_out], page, vector, cut=cut)
         matches = tuple(
             ImageMatch(
                 StoredImage.from_item(scope.collection, each),
@@ -185,10 +186,15 @@ class Search:
         return matches, following
 
 
-def _page_of(found: Sequence[Neighbor], page: Page, vector: Vector) -> tuple[Sequence[Neighbor], Cursor | None]:
-    """Returns what a page shows of the neighbours found, and where the next begins, if any is left for it."""
+def _page_of(
+    found: Sequence[Neighbor], page: Page, vector: Vector, *, cut: bool = False
+) -> tuple[Sequence[Neighbor], Cursor | None]:
+    """Returns what a page shows of the neighbours found, and where the next begins, if any is left for it.
+
+    Where others were `cut` off, that is behind the last that was found.
+    """
     shown = found[: page.size]
-    return shown, Cursor(vector, shown[-1].place) if len(found) > page.size else None
+    return shown, Cursor(vector, shown[-1].place) if cut or len(found) > page.size else None
 
 
 @contextmanager

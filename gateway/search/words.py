@@ -94,7 +94,7 @@ class WordsIndex:
         """
         alias = _alias_of(model_id)
         try:
-            return await self._index.search(
+            found = await self._index.search(
                 alias,
                 vector,
                 k,
@@ -108,6 +108,7 @@ class WordsIndex:
             self._wanted.add(model_id)
             self._more.set()
             raise WordsNotReady from error
+        return found.neighbors
 
     async def nearest_tags(self, vector: Vector, count: int, model_id: str) -> Sequence[Neighbor]:
         """Returns words near to a vector that may be tags and say different things, nearest first.

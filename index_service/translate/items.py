@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from semsearch.index.v1 import index_service_pb2 as pb
@@ -18,7 +18,10 @@ from serving.errors import InvalidField
 MAX_BATCH = 5_000
 MAX_ID_BYTES = 512
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
-_MAX_PAGE_BYTES = 3 * 2**20
+# Items that are read before it is known how large they are: 16 MiB at most.
+_READ_AT_ONCE = 250
+# Clients take messages of 4 MiB unless they are told otherwise.
+MAX_PAGE_BYTES = 3 * 2**20
 _FORBIDDEN_IN_IDS = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 
 
@@ -128,7 +131,7 @@ def from_item(item: StoredItem) -> pb.Item:
 def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int | None]:
     """Returns the items of a page, and the sequence of the last of them if others follow.
 
-    A page has at most `size` items and some 3 MiB: clients take messages of 4 MiB unless they are told otherwise.
+    A page has at most `size` items and some 3 MiB.
     """
     page: list[pb.Item] = []
     page_bytes = 0
@@ -136,11 +139,30 @@ def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int 
     for item in found:
         message = from_item(item)
         page_bytes += message.ByteSize()
-        if len(page) == size or (page and page_bytes > _MAX_PAGE_BYTES):
+        if len(page) == size or (page and page_bytes > MAX_PAGE_BYTES):
             return page, last
         page.append(message)
         last = item.sequence
     return page, None
+
+
+def to_part(ids: Sequence[str], read: Callable[[Sequence[str]], Mapping[str, StoredItem]]) -> pb.GetItemsResponse:
+    """Returns the items of the first ids, some 3 MiB, and which of these ids are unknown."""
+    part = pb.GetItemsResponse()
+    part_bytes = 0
+    for start in range(0, len(ids), _READ_AT_ONCE):
+        some = ids[start : start + _READ_AT_ONCE]
+        found = read(some)
+        for item_id in some:
+            if item_id not in found:
+                part.unknown_ids.append(item_id)
+                continue
+            message = from_item(found[item_id])
+            part_bytes += message.ByteSize()
+            if part.items and part_bytes > MAX_PAGE_BYTES:
+                return part
+            part.items.append(message)
+    return part
 
 
 def _check_count(count: int, field: str) -> None:

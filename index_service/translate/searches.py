@@ -12,7 +12,7 @@ from index_service.errors import InvalidAttributePath
 from index_service.filters import Filter
 from index_service.search import Position
 from index_service.translate.filters import to_filter
-from index_service.translate.items import to_id, to_vectors
+from index_service.translate.items import MAX_PAGE_BYTES, to_id, to_vectors
 from index_service.vector_index import Answer, Neighbor
 from index_service.vectors import MAX_DISTANCE, Vectors
 from serving.errors import InvalidField
@@ -81,18 +81,29 @@ def goes_on(message: pb.SearchRequest) -> bool:
 
 
 def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None, index_uid: str) -> pb.SearchResponse:
-    """Returns the neighbours, with the attributes that `paths` point to, and with their vectors if they have them."""
-    return pb.SearchResponse(
-        results=[
+    """Returns the neighbours, with the attributes that `paths` point to, and with their vectors if they have them.
+
+    With attributes, they are some 3 MiB at most.
+    """
+    results: list[pb.SearchResult] = []
+    page_bytes = 0
+    for neighbors in answer.neighbors:
+        shown: list[pb.Neighbor] = []
+        for neighbor in neighbors:
+            message = _neighbor(neighbor, paths)
+            if neighbor.attributes is not None:
+                page_bytes += message.ByteSize()
+            if page_bytes > MAX_PAGE_BYTES and (shown or results):
+                break
+            shown.append(message)
+        results.append(
             pb.SearchResult(
-                neighbors=[_neighbor(neighbor, paths) for neighbor in neighbors],
-                vectors=b"".join(each.vector.tobytes() for each in neighbors if each.vector is not None),
+                neighbors=shown,
+                vectors=b"".join(each.vector.tobytes() for each in neighbors[: len(shown)] if each.vector is not None),
+                truncated=len(shown) < len(neighbors),
             )
-            for neighbors in answer.neighbors
-        ],
-        exact=answer.exact,
-        index_uid=index_uid,
-    )
+        )
+    return pb.SearchResponse(results=results, exact=answer.exact, index_uid=index_uid)
 
 
 def _neighbor(neighbor: Neighbor, paths: tuple[AttributePath, ...] | None) -> pb.Neighbor:

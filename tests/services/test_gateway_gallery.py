@@ -12,6 +12,7 @@ from google.protobuf import field_mask_pb2
 from PIL import Image
 from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import image_pb2
+from semsearch.v1 import search_service_pb2 as search
 
 from tests.services.gateway_stack import CALL_SECONDS, Stack, image, reason, stack, struct
 from tests.unit.gateway.doubles import MODEL, overloaded, picture, sha256
@@ -227,3 +228,23 @@ async def test_a_missing_or_damaged_file_is_told_and_the_image_is_still_known(
     assert caught.value.code() == grpc.StatusCode.DATA_LOSS
     assert reason(caught.value) == "BLOB_MISSING"
     assert (await stack.gallery.GetImage(gallery.GetImageRequest(id=result.id, collection=name))).image.id == result.id
+
+
+async def test_pages_of_images_with_large_attributes_fit_into_a_message(stack: Stack) -> None:
+    name = await stack.new_collection()
+    images = [image(n, picture("red", seed=n), f"large-{n:03}", {"text": "x" * 60_000}) for n in range(100)]
+    results = await stack.index(name, images)
+    assert not any(result.HasField("status") for result in results)
+    # The client takes messages of 4 MiB, as every client does that is not told otherwise.
+    assert [each.id for each in await listed(stack, name)] == [each.id for each in images]
+    request = search.SearchByTextRequest(query="red", collection=name, page_size=100, min_relevance=0)
+    found: list[str] = []
+    while True:
+        page = await stack.search.SearchByText(request)
+        found += [match.image.id for match in page.matches]
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert sorted(found) == [each.id for each in images]
+    deleted = await stack.gallery.DeleteImages(gallery.DeleteImagesRequest(ids=found, collection=name))
+    assert deleted.deleted_count == 100

@@ -40,6 +40,7 @@ from gateway.backends.embedding import (
 from gateway.backends.vector_index import (
     MAX_ITEMS_A_CALL,
     MAX_NEIGHBORS,
+    Found,
     IndexInfo,
     Item,
     Neighbor,
@@ -244,6 +245,7 @@ class MemoryIndex:
         self.aliases: dict[str, str] = {}
         self.optimized: list[str] = []
         self.descriptions = 0
+        self.most_neighbors = MAX_NEIGHBORS  # as if more were too large for an answer
         self.before_upsert: Callable[[], None] = lambda: None
 
     async def create(self, index: NewIndex) -> IndexInfo:
@@ -331,7 +333,7 @@ class MemoryIndex:
         attributes: bool = True,
         vectors: bool = False,
         after: Position | None = None,
-    ) -> Sequence[Neighbor]:
+    ) -> Found:
         assert 1 <= k <= MAX_NEIGHBORS
         index = self._index(name)
         if after and after.index_uid != index.uid:
@@ -346,15 +348,16 @@ class MemoryIndex:
                 if after is None or place > (after.distance, after.row):
                     found.append((place, item))
         found.sort(key=lambda each: each[0])
-        return [
+        neighbors = [
             Neighbor(
                 item.id,
                 item.attributes if attributes else "",
                 Position(index.uid, *place, rank),
                 item.vector if vectors else None,
             )
-            for rank, (place, item) in enumerate(found[:k], 1 + (after.rank if after else 0))
+            for rank, (place, item) in enumerate(found[: min(k, self.most_neighbors)], 1 + (after.rank if after else 0))
         ]
+        return Found(neighbors, cut=len(found[:k]) > len(neighbors))
 
     async def optimize(self, name: str) -> None:
         self.optimized.append(self._index(name).definition.name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf import field_mask_pb2
 from semsearch.index.v1 import index_service_pb2 as pb
 
 from index_service.catalog import Catalog
@@ -24,6 +25,7 @@ DEADLINE = 20.0
 DEFAULT_MOST_BYTES = 4 * 2**20  # of a message that a client takes
 MOST_BYTES = 1_000  # of writes that wait
 VECTOR = np.array([1, 0, 0, 0], "<f4").tobytes()
+LARGE_TEXT = f'{{"text":"{"x" * 60_000}"}}'
 CONTEXT: Any = None  # no method of the servicer asks it anything
 
 
@@ -79,19 +81,26 @@ def test_describing_an_index_lists_each_folder_once(
     assert stats.segment_disk_bytes == sum(size for path, size in sizes.items() if SEGMENTS_FOLDER in path.parts) > 0
 
 
+def add_large(catalog: Catalog, count: int, attributes: str) -> list[str]:
+    ids = [f"large{number}" for number in range(count)]
+    items = zip(ids, random_units(0, count, 4), strict=True)
+    catalog.get("items").upsert(Upsert(tuple(NewItem(each, attributes, vector) for each, vector in items))).result(
+        DEADLINE
+    )
+    return ids
+
+
 @pytest.mark.parametrize(
     ("count", "attributes"),
     [
-        (100, f'{{"text":"{"x" * 60_000}"}}'),
+        (100, LARGE_TEXT),
         (15, f'{{"numbers":[{",".join(["1"] * 30_000)}]}}'),  # five times as large as a message
     ],
 )
 def test_a_page_of_large_items_ends_before_4_mib(
     catalog: Catalog, servicer: IndexServicer, count: int, attributes: str
 ) -> None:
-    vectors = random_units(0, count, 4)
-    large = tuple(NewItem(f"large{number}", attributes, vector) for number, vector in enumerate(vectors))
-    catalog.get("items").upsert(Upsert(large)).result(DEADLINE)
+    large = add_large(catalog, count, attributes)
     ids: list[str] = []
     token = ""
     while token or not ids:
@@ -100,7 +109,56 @@ def test_a_page_of_large_items_ends_before_4_mib(
         assert page.items
         ids.extend(item.id for item in page.items)
         token = page.next_page_token
-    assert ids == [*map(str, range(20)), *(item.id for item in large)]
+    assert ids == [*map(str, range(20)), *large]
+
+
+def test_large_items_are_got_in_parts_below_4_mib(catalog: Catalog, servicer: IndexServicer) -> None:
+    wanted = ["nobody", *add_large(catalog, 100, LARGE_TEXT), "0", "no one"]
+    items: list[pb.Item] = []
+    unknown: list[str] = []
+    missing = wanted
+    while missing:
+        part = asyncio.run(servicer.GetItems(pb.GetItemsRequest(index="items", ids=missing), CONTEXT))
+        assert part.ByteSize() < DEFAULT_MOST_BYTES
+        assert part.items
+        items.extend(part.items)
+        unknown.extend(part.unknown_ids)
+        missing = wanted[len(items) + len(unknown) :]
+    assert [item.id for item in items] == wanted[1:-1]
+    assert unknown == ["nobody", "no one"]
+
+
+def test_a_search_of_large_items_ends_before_4_mib(catalog: Catalog, servicer: IndexServicer) -> None:
+    add_large(catalog, 100, LARGE_TEXT)
+    query = pb.SearchQuery(vector=np.array([1, 2, 3, 4], "<f4").tobytes())
+
+    def search(**options: Any) -> pb.SearchResponse:
+        request = pb.SearchRequest(index="items", model_id="model", k=10_000, queries=[query], **options)
+        return asyncio.run(servicer.Search(request, CONTEXT))
+
+    whole = search(attributes_mask=field_mask_pb2.FieldMask(paths=["-"]))
+    assert not whole.results[0].truncated
+    found: list[str] = []
+    while True:
+        response = search(index_uid=whole.index_uid)
+        assert response.ByteSize() < DEFAULT_MOST_BYTES
+        (result,) = response.results
+        found.extend(each.id for each in result.neighbors)
+        if not result.truncated:
+            break
+        last = result.neighbors[-1]
+        query.after.CopyFrom(pb.Position(distance=last.distance, row=last.row, rank=len(found)))
+    assert len(found) > len(result.neighbors), "it came in parts"
+    assert found == [each.id for each in whole.results[0].neighbors]
+
+
+def test_of_several_large_searches_each_says_whether_it_is_whole(catalog: Catalog, servicer: IndexServicer) -> None:
+    add_large(catalog, 100, LARGE_TEXT)
+    queries = [pb.SearchQuery(vector=np.array([1, 2, 3, number], "<f4").tobytes()) for number in range(3)]
+    request = pb.SearchRequest(index="items", model_id="model", k=40, queries=queries)
+    response = asyncio.run(servicer.Search(request, CONTEXT))
+    assert response.ByteSize() < DEFAULT_MOST_BYTES
+    assert [result.truncated for result in response.results] == [False, True, True]
 
 
 def test_writes_of_all_streams_wait_for_room(

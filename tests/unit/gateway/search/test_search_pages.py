@@ -88,6 +88,32 @@ async def test_pages_end_where_relevance_falls_below_what_is_asked_for(gallery: 
     assert set(shown) == {"red", "crimson"}
 
 
+@pytest.mark.parametrize("most", [2, 3, 7])
+@pytest.mark.parametrize("scope", [EVERYTHING, Scope("gallery")])
+async def test_pages_that_large_attributes_end_early_go_on(gallery: Core, most: int, scope: Scope) -> None:
+    whole = [match.image.id for match in (await by_text(gallery, scope)(Page(100))).matches]
+    gallery.index.most_neighbors = most
+    shown: list[str] = []
+    page: Page | None = Page(5)
+    while page:
+        found = await by_text(gallery, scope)(page)
+        assert len(found.matches) <= min(most, 5)
+        shown += [match.image.id for match in found.matches]
+        page = found.next and Page(5, found.next)
+    assert shown == whole
+
+
+async def test_the_image_that_is_searched_with_is_on_no_page_that_ends_early(gallery: Core) -> None:
+    gallery.index.most_neighbors = 2
+    shown: list[str] = []
+    page: Page | None = Page(5)
+    while page:
+        found = await by_image(gallery, ImageSource(image_id="twin-1"))(page)
+        shown += [match.image.id for match in found.matches]
+        page = found.next and Page(5, found.next)
+    assert sorted(shown) == sorted(set(IMAGES) - {"twin-1"})
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_pages_of_similar_words_cover_every_word_exactly_once(gallery: Core, size: int) -> None:
     task = asyncio.create_task(gallery.words.keep_filled())
