@@ -50,6 +50,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[Gr
                 GrpcService(
                     name,
                     lambda server: embedder_service_pb2_grpc.add_EmbedderServiceServicer_to_server(servicer, server),
+                    background=(models.health,),
                 )
             ]
 

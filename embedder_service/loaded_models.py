@@ -27,6 +27,7 @@ from embedder_service.errors import EmbedderError, ModelNotFound
 from embedder_service.models import ACTIVE, ModelFolder
 from embedder_service.served_model import Opener, ServedModel
 from model.errors import ModelError
+from serving.background import WorkHealth
 
 __all__ = ["LoadedModels", "open_models"]
 
@@ -50,6 +51,7 @@ class LoadedModels:
 
     def __init__(self, folder: ModelFolder, opener: Opener, threads: Executor) -> None:
         self.active_id = ""
+        self.health = WorkHealth("following-choice")
         self._folder = folder
         self._opener = opener
         self._threads = threads
@@ -112,13 +114,14 @@ class LoadedModels:
         """Follows each change of `models/active` that somebody makes by hand, until it is cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            choice = await self._on_thread(self._folder.choice)
-            if choice == self._seen:
-                continue
             try:
-                await self.follow_choice()
-            except (EmbedderError, ModelError, OSError) as error:
-                log.warning("models/active is passed over", error=str(error), serving=self.active_id)
+                choice = await self._on_thread(self._folder.choice)
+                if choice != self._seen:
+                    await self.follow_choice()
+                    self.health.succeeded()
+            except Exception as error:  # noqa: BLE001 — whatever it is, the choice goes on being followed
+                expected = isinstance(error, EmbedderError | ModelError | OSError)
+                self.health.failed(error, expected=expected, event="models/active is passed over")
 
     async def close(self) -> None:
         """Closes all models."""

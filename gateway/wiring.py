@@ -26,7 +26,6 @@ from gateway.backends.dependency_health import follow_health
 from gateway.backends.embedder_client import EmbedderClient
 from gateway.backends.embedding import Model
 from gateway.backends.index_client import IndexClient
-from gateway.background import keep_running
 from gateway.collections.blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
 from gateway.core import Core, build_core
@@ -35,6 +34,7 @@ from gateway.ingest.ingest import IngestLimits
 from gateway.readiness import Need
 from gateway.settings import GatewaySettings
 from gateway.switching.index_copy import CopyLimits
+from serving.background import WorkHealth, keep_running
 from serving.channels import open_channel
 from serving.page_tokens import PageTokens, load_key
 from serving.server import GrpcService
@@ -75,20 +75,27 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
         searches = SearchServicer(core.search, core.tagging, tokens)
         galleries = GalleryServicer(core.gallery, core.ingest, core.collections, tokens)
         models = ModelServicer(embedder, core.switch, tokens)
+        following_embedder, following_index = WorkHealth("following-embedder"), WorkHealth("following-index")
+        preparing = WorkHealth("default-collection")
 
         async with asyncio.TaskGroup() as background:
             tasks = [
-                background.create_task(keep_running(name, work))
-                for name, work in (
+                background.create_task(keep_running(health, work))
+                for health, work in (
                     (
-                        "embedder's health",
-                        partial(follow_health, embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness),
+                        following_embedder,
+                        partial(
+                            follow_health, embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness, following_embedder
+                        ),
                     ),
-                    ("index's health", partial(follow_health, index_channel, _INDEX, Need.INDEX, readiness)),
-                    ("default collection", partial(_prepare_gallery, core)),
-                    ("words", core.words.keep_filled),
-                    ("switching", core.switch.keep_switching),
-                    ("sweeping", core.sweeper.keep_sweeping),
+                    (
+                        following_index,
+                        partial(follow_health, index_channel, _INDEX, Need.INDEX, readiness, following_index),
+                    ),
+                    (preparing, partial(_prepare_gallery, core, preparing)),
+                    (core.words.health, core.words.keep_filled),
+                    (core.switch.health, core.switch.keep_switching),
+                    (core.sweeper.health, core.sweeper.keep_sweeping),
                 )
             ]
             yield [
@@ -96,30 +103,33 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                     search_service_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name,
                     lambda server: search_service_pb2_grpc.add_SearchServiceServicer_to_server(searches, server),
                     lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY, Need.WORDS),
+                    (core.words.health,),
                 ),
                 GrpcService(
                     gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"].full_name,
                     lambda server: gallery_service_pb2_grpc.add_GalleryServiceServicer_to_server(galleries, server),
                     lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY),
+                    (following_index, preparing, core.sweeper.health),
                 ),
                 GrpcService(
                     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
                     lambda server: model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server),
                     lambda: readiness.watch(Need.EMBEDDER),
+                    (following_embedder, core.switch.health),
                 ),
             ]
             for task in tasks:
                 task.cancel()
 
 
-async def _prepare_gallery(core: Core) -> None:
+async def _prepare_gallery(core: Core, health: WorkHealth) -> None:
     """Creates the default collection as soon as the embedder and the index answer; tells which have another model."""
     while True:
         try:
             await core.collections.ensure_default()
             await _tell_of_other_models(core.collections, await core.models.serving())
         except (GatewayError, TimeoutError) as error:
-            log.info("waiting for the embedder and the index", error=str(error))
+            health.failed(error, expected=True)
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             return await core.readiness.set(Need.GALLERY, True)

@@ -48,7 +48,9 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
         name = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
         yield [
             GrpcService(
-                name, lambda server: index_service_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server)
+                name,
+                lambda server: index_service_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server),
+                background=(catalog.merging,),
             )
         ]
 

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from serving.background import WorkHealth
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,7 @@ class Background:
         self.merges: Executor = ThreadPoolExecutor(1, thread_name_prefix="merge")
         self.commits: Executor = ThreadPoolExecutor(_COMMITS, thread_name_prefix="commit")
         self.checks: Executor = ThreadPoolExecutor(_CHECKS, thread_name_prefix="check")
+        self.merging = WorkHealth("merging")
 
     def close(self) -> None:
         """Ends the threads after the work at hand; what still waits is dropped."""

@@ -42,6 +42,7 @@ from index_service.merge_plan import Thresholds
 from index_service.storage import storage_error, storage_errors
 from index_service.store import check_sqlite, create
 from index_service.vector_index import VectorIndex
+from serving.background import WorkHealth
 from serving.durable_files import publish, remove_folder, remove_leftovers, temporary_beside
 
 LOCK_FILE = ".lock"
@@ -77,6 +78,11 @@ class Catalog:
         found = sorted(path for path in folder.iterdir() if path.is_dir() and NAME_PATTERN.fullmatch(path.name))
         self._aliases = Aliases(folder, expected=aliases_expected)
         self._indexes: dict[str, VectorIndex | DamagedIndex] = {path.name: self._open(path) for path in found}
+
+    @property
+    def merging(self) -> WorkHealth:
+        """The health of merges in the background."""
+        return self._background.merging
 
     def create(self, definition: IndexDefinition) -> VectorIndex:
         """Creates an index; it is on disk when this returns.

@@ -136,6 +136,7 @@ class Merger:
         with self._commit_lock:
             self._closed = True
         self._engine.stop()
+        self._background.merging.succeeded(str(self._folder))  # none is due any more
 
     def _once_verified(self, work: Callable[[], None]) -> Future[None]:
         return submit_after(self._verified, self._background.merges, work)
@@ -196,10 +197,12 @@ class Merger:
             chosen = plan_all(newest) if anyway else plan(newest, self._thresholds)
             if chosen is not None:
                 self._merge(chosen, lambda _: None)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 — whatever it is, the next commit tries again
             self._not_before = time.monotonic() + _RETRY_SECONDS
             if not self._closed:
-                log.warning("merge failed", folder=str(self._folder), retry_seconds=_RETRY_SECONDS, exc_info=True)
+                self._background.merging.failed(error, str(self._folder), event="merge failed")
+        else:
+            self._background.merging.succeeded(str(self._folder))
         finally:
             self._queued = False
         self.consider()

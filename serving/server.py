@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from serving import logs, metrics
+from serving.background import WorkHealth
 from serving.errors import ErrorTable, is_expected
 from serving.interceptors import CallInterceptor
 from serving.settings import ServiceSettings
@@ -33,12 +34,14 @@ log = structlog.get_logger(__name__)
 class GrpcService:
     """A service to serve: its full name, and what adds it to a server.
 
-    `health` yields whether it can do its work, now and at each change; None says that it can from the start.
+    `health` yields whether it can do its work, now and at each change; None says that it can from the start. Work that
+    runs beside its calls has a health of its own, `<service>/<work>`: the service goes on where that fails.
     """
 
     name: str
     register: Callable[[grpc.aio.Server], None]
     health: Callable[[], AsyncIterator[bool]] | None = None
+    background: Sequence[WorkHealth] = ()
 
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Sequence[GrpcService]]]
@@ -115,21 +118,28 @@ async def _report_health(servicer: health.aio.HealthServicer, services: Sequence
     """Reports each service's health, and as that of "" whether all are well; runs until it is cancelled."""
     serving = dict.fromkeys((service.name for service in services), False)
 
+    async def set_status(name: str, well: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if well else health_pb2.HealthCheckResponse.NOT_SERVING
+        await servicer.set(name, status)
+
     async def report(name: str, healthy: bool) -> None:
         serving[name] = healthy
-        for each, well in ((name, healthy), ("", all(serving.values()))):
-            status = health_pb2.HealthCheckResponse.SERVING if well else health_pb2.HealthCheckResponse.NOT_SERVING
-            await servicer.set(each, status)
+        await set_status(name, healthy)
+        await set_status("", all(serving.values()))
 
-    async def follow(name: str, changes: AsyncIterator[bool]) -> None:
+    async def follow(
+        name: str, changes: AsyncIterator[bool], tell: Callable[[str, bool], Awaitable[None]] = report
+    ) -> None:
         async for healthy in changes:
-            await report(name, healthy)
+            await tell(name, healthy)
 
     async with asyncio.TaskGroup() as group:
         for service in services:
             await report(service.name, service.health is None)
             if service.health is not None:
                 group.create_task(follow(service.name, service.health()))
+            for work in service.background:
+                group.create_task(follow(f"{service.name}/{work.name}", work.watch(), set_status))
 
 
 class _PortTaken(Exception):

@@ -10,6 +10,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.readiness import Need, Readiness
+from serving.background import WorkHealth
 
 # A watch has no end; a deadline finds a connection that died without a word, and is no sign of illness.
 _WATCH_SECONDS = 300.0
@@ -18,7 +19,9 @@ _RETRY_SECONDS = 0.5
 log = structlog.get_logger(__name__)
 
 
-async def follow_health(channel: grpc.aio.Channel, service: str, need: Need, readiness: Readiness) -> None:
+async def follow_health(
+    channel: grpc.aio.Channel, service: str, need: Need, readiness: Readiness, health: WorkHealth
+) -> None:
     """Keeps `need` in step with the health of a service (its full name); runs until it is cancelled."""
     stub = health_pb2_grpc.HealthStub(channel)
     while True:
@@ -29,6 +32,7 @@ async def follow_health(channel: grpc.aio.Channel, service: str, need: Need, rea
                 serving = response.status == health_pb2.HealthCheckResponse.SERVING
                 log.info("health", service=service, serving=serving)
                 await readiness.set(need, serving)
+                health.succeeded()
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 continue

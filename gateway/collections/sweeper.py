@@ -24,6 +24,7 @@ from gateway.collections.images import StoredImage
 from gateway.collections.names import errors_of
 from gateway.collections.placements import Placement, Placements
 from gateway.errors import CollectionNotFound, GatewayError
+from serving.background import WorkHealth
 
 GRACE_SECONDS = 3_600.0
 _INTERVAL_SECONDS = 3_600.0
@@ -44,6 +45,7 @@ class Sweeper:
         self._blobs = blobs
         self._collections = collections
         self._placements = placements
+        self.health = WorkHealth("sweeping")
 
     async def keep_sweeping(self) -> None:
         """Sweeps at once and then every hour; runs until it is cancelled."""
@@ -52,9 +54,10 @@ class Sweeper:
                 await self._collections.sweep()
                 await self.sweep(time.time() - GRACE_SECONDS)
             except (GatewayError, TimeoutError) as error:
-                log.info("sweeping broke off, it goes on later", error=str(error))
+                self.health.failed(error, expected=True)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
+                self.health.succeeded()
                 await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def sweep(self, cutoff: float) -> int:

@@ -31,6 +31,7 @@ from gateway.backends.vector_index import Engine, Item, Neighbor, NewIndex, Posi
 from gateway.errors import GatewayError, IndexExists, IndexNotFound, Refused, WordsNotReady
 from gateway.readiness import Need, Readiness
 from gateway.search.tag_choice import CANDIDATES, choose_distinct
+from serving.background import WorkHealth
 
 ALIAS = "words"
 _TAGGABLE = is_true("taggable")
@@ -54,6 +55,7 @@ class WordsIndex:
         self._filling = asyncio.Lock()
         self._wanted: set[str] = set()
         self._more = asyncio.Event()
+        self.health = WorkHealth("words")
 
     async def keep_filled(self) -> None:
         """Fills the index of the model that serves, and of each that is asked for; runs until it is cancelled."""
@@ -71,9 +73,10 @@ class WordsIndex:
                 while self._wanted:
                     await self._fill_wanted(next(iter(self._wanted)))
             except (GatewayError, TimeoutError) as error:
-                log.warning("filling the words index broke off, it goes on in a moment", error=str(error))
+                self.health.failed(error, expected=True)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
+            self.health.succeeded()
             await self._more.wait()
 
     async def nearest(

@@ -33,6 +33,7 @@ from gateway.switching.collection_switch import CollectionMoved, CollectionSwitc
 from gateway.switching.index_copy import Tally
 from gateway.switching.switch_run import SwitchProgress, SwitchRun
 from gateway.switching.switch_state import SwitchState
+from serving.background import WorkHealth
 
 _RETRY_SECONDS = 1.0
 # What the embedder says of a model that will not be another one for being asked again.
@@ -61,6 +62,7 @@ class ModelSwitch:
         self._run = SwitchRun(target) if target else None
         self._beginning = asyncio.Lock()
         self._begun = asyncio.Event()
+        self.health = WorkHealth("switching")
 
     async def keep_switching(self) -> None:
         """Does the switch that a stop interrupted, and those that are asked for; runs until it is cancelled."""
@@ -69,6 +71,7 @@ class ModelSwitch:
             if self._run is not None:
                 await self._finish(self._run)
                 self._run = None
+            self.health.succeeded()
             await self._begun.wait()
 
     async def activate(self, name: str) -> AsyncGenerator[SwitchProgress, None]:
@@ -116,7 +119,7 @@ class ModelSwitch:
             try:
                 await self._attempt(run)
             except (GatewayError, TimeoutError) as error:
-                log.warning("a switch broke off, it goes on in a moment", model=run.target, error=str(error))
+                self.health.failed(error, expected=True)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _attempt(self, run: SwitchRun) -> None:

@@ -159,7 +159,7 @@ async def test_a_gateway_killed_while_it_fills_the_words_goes_on_where_it_was(tm
         assert words == set(COLORS) - {"red", "sky/blue"}
 
 
-async def test_a_sweeper_that_cannot_read_does_not_end_the_gateway(tmp_path: Path) -> None:
+async def test_a_sweeper_that_fails_says_so_in_its_health_and_ends_nothing(tmp_path: Path) -> None:
     """A link to nowhere among the released images, which the sweeper looks at when the gateway starts."""
     released = tmp_path / "images" / "released"
     released.mkdir(parents=True)
@@ -173,10 +173,13 @@ async def test_a_sweeper_that_cannot_read_does_not_end_the_gateway(tmp_path: Pat
         stack = Stack(channel, embedder, tmp_path)
         await stack.wait_until_serving("")
         await stack.index("", [image(1, picture("red"), "red")])
-        await gateway.wait_for_event("background work broke off, it begins again in a moment")
+        await wait_for_health(channel, "semsearch.v1.GalleryService/sweeping", NOT_SERVING)
+        for name in ("", *SERVICES, "semsearch.v1.ModelService/switching", "semsearch.v1.SearchService/words"):
+            assert (await stack.health.Check(health_pb2.HealthCheckRequest(service=name))).status == SERVING
         found = await stack.search.SearchByText(search.SearchByTextRequest(query="red"))
         assert [match.image.id for match in found.matches] == ["red"]
-        assert gateway.process.returncode is None
+        (tmp_path / "nowhere").touch()
+        await wait_for_health(channel, "semsearch.v1.GalleryService/sweeping", SERVING)
 
 
 async def test_acknowledged_images_and_page_tokens_outlive_the_gateway(tmp_path: Path) -> None:

@@ -217,10 +217,28 @@ async def test_a_bad_change_by_hand_is_told_once_and_the_old_goes_on(
     monkeypatch.setattr(ModelFolder, "choice", counted)
     await until(lambda: looks["all"] > 3)
     assert await used(loaded) == "a"
+    assert not loaded.models.health.is_well
     loaded.file.write_text(loaded.ids["c"])
     await until(lambda: loaded.models.active_id == loaded.ids["c"])
+    await until(lambda: loaded.models.health.is_well)
     is_told()
     assert "".join(told).count("models/active is passed over") == 1
+
+
+async def test_a_look_that_breaks_does_not_end_the_looking(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    breaking = [ZeroDivisionError("what nobody expects"), OSError("no handle")]
+    look = ModelFolder.choice
+
+    def broken(folder: ModelFolder) -> tuple[int, ...] | None:
+        if breaking:
+            raise breaking.pop()
+        return look(folder)
+
+    monkeypatch.setattr(ModelFolder, "choice", broken)
+    await until(lambda: not breaking)
+    loaded.file.write_text(loaded.ids["b"])
+    await until(lambda: loaded.models.active_id == loaded.ids["b"])
+    await until(lambda: loaded.models.health.is_well)
 
 
 async def test_a_file_that_is_still_being_written_changes_nothing(loaded: Loaded) -> None:

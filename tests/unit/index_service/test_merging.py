@@ -226,8 +226,11 @@ def test_a_merge_that_breaks_is_logged_and_others_go_on(data_folder: Path, stack
         catalog.get("whole").optimize(lambda _done, _total: None).result(DEADLINE)
     failures = [line for line in logs if line.get("exc_info")]
     assert [line["event"] for line in failures] == ["merge failed"]
-    assert failures[0]["folder"].endswith("broken")
+    assert failures[0]["about"].endswith("broken")
+    assert not catalog.merging.is_well
     assert catalog.get("whole").stats().segment_count == 1
+    catalog.delete("broken")
+    assert catalog.merging.is_well
 
 
 def test_a_merge_does_not_wait_for_checks_of_other_indexes(

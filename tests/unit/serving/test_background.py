@@ -1,0 +1,86 @@
+"""Background work begins again when it fails, and its health says so."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+from structlog.testing import capture_logs
+
+from serving.background import WorkHealth, keep_running
+
+DEADLINE = 5.0
+
+
+def work_that_fails(*errors: Exception | None) -> Callable[[], asyncio.Future[None]]:
+    """Work whose attempts end as is said, one after the other."""
+    attempts = iter(errors)
+
+    async def work() -> None:
+        if error := next(attempts):
+            raise error
+
+    return work  # type: ignore[return-value]
+
+
+async def test_work_that_fails_begins_again_until_it_succeeds() -> None:
+    health = WorkHealth("sweeping")
+    await keep_running(health, work_that_fails(OSError("no such file"), ZeroDivisionError(), None), retry_seconds=0)
+    assert health.is_well
+
+
+async def test_a_streak_of_failures_is_logged_once_with_its_traceback() -> None:
+    with capture_logs() as logged:
+        await keep_running(
+            WorkHealth("sweeping"), work_that_fails(*[OSError("no such file")] * 5, None), retry_seconds=0
+        )
+    assert [(each["work"], each["log_level"], type(each.get("exc_info"))) for each in logged] == [
+        ("sweeping", "error", OSError),
+        ("sweeping", "info", type(None)),
+    ]
+
+
+async def test_a_failure_of_another_kind_and_the_next_streak_are_logged_too() -> None:
+    health = WorkHealth("sweeping")
+    with capture_logs() as logged:
+        for error in (OSError(), OSError(), ValueError(), None, OSError()):
+            health.succeeded() if error is None else health.failed(error)
+    assert [each["log_level"] for each in logged] == ["error", "error", "info", "error"]
+
+
+async def test_what_is_expected_is_logged_in_a_sentence() -> None:
+    with capture_logs() as logged:
+        WorkHealth("sweeping").failed(OSError("The disk is full."), expected=True)
+    assert [(each["log_level"], each["error"]) for each in logged] == [("warning", "The disk is full.")]
+
+
+async def test_work_is_well_when_it_fails_at_nothing() -> None:
+    health = WorkHealth("merging")
+    health.failed(OSError(), "one")
+    health.failed(OSError(), "other")
+    health.succeeded("one")
+    assert not health.is_well
+    health.succeeded("other")
+    assert health.is_well
+
+
+async def test_who_watches_is_told_of_changes_from_any_thread() -> None:
+    health = WorkHealth("merging")
+    watch = health.watch()
+    async with asyncio.timeout(DEADLINE):
+        assert await anext(watch)
+        threading.Thread(target=health.failed, args=(OSError(),)).start()
+        assert not await anext(watch)
+        threading.Thread(target=health.succeeded).start()
+        assert await anext(watch)
+
+
+async def test_work_ends_when_it_is_cancelled() -> None:
+    waiting: Callable[[], asyncio.Future[None]] = asyncio.Event().wait  # type: ignore[assignment]
+    running = asyncio.create_task(keep_running(WorkHealth("waiting"), waiting, retry_seconds=0))
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
