@@ -1,8 +1,8 @@
 """The threads that indexes share, and work there that no call waits for.
 
 Thousands of indexes may be open, so none has a thread of its own. Merges have one thread in the whole service, so that
-searches keep most of the machine. What reads whole files to check them has others, so that the merges of all indexes do
-not wait for the check of a large one.
+searches keep most of the machine. What reads whole files to check them has another, so that the merges of all indexes
+do not wait for the check of a large one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ log = structlog.get_logger(__name__)
 
 # Commits wait for the disk, which syncs several files at once.
 _COMMITS = 8
-# One check may be long; beside it an index that could not be opened is opened again.
-_CHECKS = 2
 
 
 class Background:
@@ -31,7 +29,7 @@ class Background:
     def __init__(self) -> None:
         self.merges: Executor = ThreadPoolExecutor(1, thread_name_prefix="merge")
         self.commits: Executor = ThreadPoolExecutor(_COMMITS, thread_name_prefix="commit")
-        self.checks: Executor = ThreadPoolExecutor(_CHECKS, thread_name_prefix="check")
+        self.checks: Executor = ThreadPoolExecutor(1, thread_name_prefix="check")
         self.merging = WorkHealth("merging")
 
     def close(self) -> None:
