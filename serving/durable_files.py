@@ -14,7 +14,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,6 +32,7 @@ __all__ = [
     "sync",
     "temporary_beside",
     "write_file",
+    "write_files",
 ]
 
 _TEMPORARY = ".tmp-"
@@ -76,6 +77,28 @@ def write_file(path: Path, content: bytes, *, sync_name: bool = True) -> None:
     """Writes or replaces a file as a whole; see `replacing`."""
     with replacing(path, sync_name=sync_name) as temporary:
         temporary.write_bytes(content)
+
+
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write or replace several files, each as a whole, and sync the names of all when they are there.
+
+    All contents are written before the first is synced, so that the disk gets them together; the names of a folder are
+    synced once. Where it fails, some of the files may be there, and nothing under a temporary name.
+    """
+    temporaries = {path: temporary_beside(path) for path in files}
+    try:
+        for path, temporary in temporaries.items():
+            temporary.write_bytes(files[path])
+        for temporary in temporaries.values():
+            sync(temporary)
+        for path, temporary in temporaries.items():
+            temporary.replace(path)
+    except BaseException:
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+        raise
+    for folder in {path.parent for path in files}:
+        sync(folder)
 
 
 def sync(path: Path) -> None:

@@ -6,7 +6,8 @@
 
 Invariants:
 1. A file that bears its final name is whole and on disk: it is written under a temporary name, fsynced, renamed
-   (the commit point), and its folder is fsynced, before `put` returns.
+   (the commit point), and its folder is fsynced, before `put` returns. The images of one `put` go through each of
+   these steps together.
 2. Content never changes under a name, so that writing the same image twice is harmless, from any number of processes.
 3. What `read` returns has been held against its checksum; the caller never gets damaged bytes.
 4. Only a released image is ever removed, and `remove` spares one that was put again since the cutoff: whoever puts an
@@ -21,12 +22,15 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from gateway.errors import BlobMissing, StorageFull
-from serving.durable_files import sync, write_file
+from serving.durable_files import sync, write_files
 
 _CHECKSUM_DIGITS = 16
 _RELEASED = "released"
@@ -40,11 +44,20 @@ class Rendition(enum.Enum):
     THUMBNAIL = "thumbnail"
 
 
+@dataclass(frozen=True)
+class Blob:
+    """An image's bytes: the original, named by its SHA-256 in hex, and the thumbnail, WebP."""
+
+    sha256: str
+    original: bytes
+    thumbnail: bytes
+
+
 class BlobStore(Protocol):
     """Keeps originals and thumbnails."""
 
-    async def put(self, sha256: str, original: bytes, thumbnail: bytes) -> None:
-        """Stores an image durably; raises `StorageFull`."""
+    async def put(self, blobs: Sequence[Blob]) -> None:
+        """Store images durably, all before it returns; raise `StorageFull`, after which some may be stored."""
 
     async def holds(self, sha256: str, size: int) -> bool:
         """Tells whether the original is there with that many bytes."""
@@ -71,16 +84,16 @@ class FolderBlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         # `put` of an image that is there only renews its time; between that and `remove`'s look at the time nothing
-        # may come.
-        self._lock = asyncio.Lock()
+        # may come. Each image has a lock of its own, for as long as someone uses it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def put(self, sha256: str, original: bytes, thumbnail: bytes) -> None:
-        """Stores an image durably; raises `StorageFull`."""
-        digest = hashlib.sha256(thumbnail).hexdigest()[:_CHECKSUM_DIGITS]
-        folder = self._folder(sha256)
-        async with self._lock:
+    async def put(self, blobs: Sequence[Blob]) -> None:
+        """Store images durably, all before it returns; raise `StorageFull`, after which some may be stored."""
+        async with AsyncExitStack() as locks:
+            for sha256 in sorted({blob.sha256 for blob in blobs}):  # in one order, so that no two wait for each other
+                await locks.enter_async_context(self._lock(sha256))
             try:
-                await asyncio.to_thread(_put, folder, {"original": original, f"thumbnail-{digest}.webp": thumbnail})
+                await asyncio.to_thread(_put, {self._folder(blob.sha256): blob for blob in blobs})
             except OSError as error:
                 raise StorageFull(error.strerror or _CANNOT_WRITE) from error
 
@@ -109,25 +122,31 @@ class FolderBlobStore:
 
     async def remove(self, sha256: str, cutoff: float) -> None:
         """Removes a released image, unless it was put again since the cutoff, and the note."""
-        async with self._lock:
+        async with self._lock(sha256):
             await asyncio.to_thread(_remove, self._folder(sha256), cutoff)
         await self.retain(sha256)
+
+    def _lock(self, sha256: str) -> asyncio.Lock:
+        return self._locks.setdefault(sha256, asyncio.Lock())
 
     def _folder(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256[2:]
 
 
-def _put(folder: Path, files: dict[str, bytes]) -> None:
-    missing = {name: content for name, content in files.items() if not _has(folder / name, len(content))}
-    new_folders = [each for each in (folder, folder.parent, folder.parent.parent) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in missing.items():
-        write_file(folder / name, content, sync_name=False)
-    os.utime(folder)
-    if missing:
-        sync(folder)
-    for each in new_folders:
-        sync(each.parent)
+def _put(blobs: Mapping[Path, Blob]) -> None:
+    missing: dict[Path, bytes] = {}
+    made: set[Path] = set()
+    for folder, blob in blobs.items():
+        made.update(each for each in (folder, folder.parent, folder.parent.parent) if not each.exists())
+        folder.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(blob.thumbnail).hexdigest()[:_CHECKSUM_DIGITS]
+        files = {folder / "original": blob.original, folder / f"thumbnail-{digest}.webp": blob.thumbnail}
+        missing.update({path: content for path, content in files.items() if not _has(path, len(content))})
+    write_files(missing)
+    for folder in blobs:
+        os.utime(folder)
+    for parent in {each.parent for each in made}:
+        sync(parent)
 
 
 def _has(path: Path, size: int) -> bool:

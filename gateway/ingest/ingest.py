@@ -34,7 +34,7 @@ from gateway.backends.bulk_embedding import Result, embed_patiently
 from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput, Vector
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import Item, VectorIndex
-from gateway.collections.blobs import BlobStore
+from gateway.collections.blobs import Blob, BlobStore
 from gateway.collections.images import StoredImage, require_image_id
 from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placement, Placements
@@ -257,13 +257,14 @@ class ImageIngest:
         Returns the uploads' results, the items to write, and the SHA-256 of images that they replace.
         """
         vectors: dict[str, Vector] = {}
+        blobs: list[Blob] = []
         for entry, result in embedded.results.items():
             entry.image, entry.error = None, None
             if not isinstance(result, ImageEmbedding):
                 entry.error = result
                 continue
             assert entry.content is not None  # noqa: S101 — what is embedded has bytes
-            await self._blobs.put(entry.sha256, entry.content, result.thumbnail)
+            blobs.append(Blob(entry.sha256, entry.content, result.thumbnail))
             vectors[entry.id] = result.vector
             entry.image = StoredImage(
                 id=entry.id,
@@ -276,6 +277,7 @@ class ImageIngest:
                 height=result.height,
                 create_time=entry.replaces.create_time if entry.replaces else datetime.now(UTC),
             )
+        await self._blobs.put(blobs)
         # Of several writes to one id in a batch the last one counts.
         images: dict[str, StoredImage] = {}
         results = []

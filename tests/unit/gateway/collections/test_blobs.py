@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import stat
 import threading
@@ -7,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from gateway.collections.blobs import FolderBlobStore, Rendition
+from gateway.collections.blobs import Blob, FolderBlobStore, Rendition
 from gateway.errors import BlobMissing, StorageFull
 from tests.unit.gateway.doubles import sha256
 
 CONTENT, THUMBNAIL = b"original bytes", b"thumbnail bytes"
 SHA = sha256(CONTENT)
+BLOB = Blob(SHA, CONTENT, THUMBNAIL)
 FAR_FUTURE = 2.0**40
 
 
 @pytest.fixture
 async def blobs(tmp_path: Path) -> FolderBlobStore:
     store = FolderBlobStore(tmp_path)
-    await store.put(SHA, CONTENT, THUMBNAIL)
+    await store.put([BLOB])
     return store
 
 
@@ -39,7 +42,7 @@ async def test_what_was_put_is_read_back_by_another_process(blobs: FolderBlobSto
 async def test_putting_again_leaves_one_of_each_file_and_no_temporary_ones(
     blobs: FolderBlobStore, tmp_path: Path
 ) -> None:
-    await blobs.put(SHA, CONTENT, THUMBNAIL)
+    await blobs.put([BLOB])
     assert len(files(tmp_path)) == 2
 
 
@@ -64,7 +67,7 @@ async def test_a_missing_file_is_told(blobs: FolderBlobStore, tmp_path: Path, re
 async def test_putting_again_replaces_a_file_that_was_cut_off(blobs: FolderBlobStore, tmp_path: Path) -> None:
     for path in files(tmp_path):
         path.write_bytes(path.read_bytes()[:4])
-    await blobs.put(SHA, CONTENT, THUMBNAIL)
+    await blobs.put([BLOB])
     assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
     assert await blobs.read(SHA, Rendition.THUMBNAIL) == THUMBNAIL
 
@@ -90,7 +93,7 @@ async def test_an_image_that_was_put_again_since_the_cutoff_is_spared(blobs: Fol
     folder = tmp_path / SHA[:2] / SHA[2:]
     os.utime(folder, (1000, 1000))
     await blobs.release([SHA])
-    await blobs.put(SHA, CONTENT, THUMBNAIL)
+    await blobs.put([BLOB])
     await blobs.remove(SHA, 2000.0)
     assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
 
@@ -114,7 +117,7 @@ async def test_files_are_removed_off_the_event_loop(blobs: FolderBlobStore, monk
 async def test_a_folder_that_cannot_be_written_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageFull, match="cannot be stored"):
-        await FolderBlobStore(tmp_path / "file").put(SHA, CONTENT, THUMBNAIL)
+        await FolderBlobStore(tmp_path / "file").put([BLOB])
 
 
 async def test_every_write_is_on_disk_before_its_final_name_and_the_folder_after(
@@ -133,7 +136,53 @@ async def test_every_write_is_on_disk_before_its_final_name_and_the_folder_after
 
     monkeypatch.setattr(os, "fsync", spy_fsync)
     monkeypatch.setattr(Path, "replace", spy_replace)
-    await FolderBlobStore(tmp_path).put(SHA, CONTENT, THUMBNAIL)
-    assert calls[:4] == ["fsync file", "rename", "fsync file", "rename"]
-    # The image's folder, and the folders in which new folders were made.
-    assert calls[4:] == ["fsync folder"] * 3
+    await FolderBlobStore(tmp_path).put([BLOB, Blob(sha256(b"other"), b"other", THUMBNAIL)])
+    assert calls[:8] == ["fsync file"] * 4 + ["rename"] * 4
+    # The images' folders, and the folders in which new folders were made.
+    assert calls[8:] == ["fsync folder"] * len(calls[8:])
+    assert len(calls[8:]) >= 5
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+async def test_a_put_that_fails_anywhere_leaves_whole_files_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    several = [Blob(sha256(content), content, THUMBNAIL) for content in (b"a", b"bb", b"ccc")]
+    whole = {*(blob.original for blob in several), THUMBNAIL}
+    fsync, replace = os.fsync, Path.replace
+    left = 0
+
+    def step(kind: str) -> None:
+        nonlocal left
+        if kind == call:
+            left -= 1
+            if left < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    def failing_fsync(descriptor: int) -> None:
+        step("fsync")
+        fsync(descriptor)
+
+    def failing_replace(self: Path, target: Path) -> Path:
+        step("replace")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", failing_fsync)
+    monkeypatch.setattr(Path, "replace", failing_replace)
+    for steps in range(6):
+        left = steps
+        store = FolderBlobStore(tmp_path / f"{call} {steps}")
+        with pytest.raises(StorageFull, match="No space left"):
+            await store.put(several)
+        assert {path.read_bytes() for path in files(store._root)} <= whole
+        left = 1000
+        await store.put(several)
+        assert [await store.read(blob.sha256, Rendition.ORIGINAL) for blob in several] == [b"a", b"bb", b"ccc"]
+
+
+async def test_images_are_stored_beside_each_other_unless_they_are_the_same(tmp_path: Path) -> None:
+    store = FolderBlobStore(tmp_path)
+    several = [Blob(sha256(bytes([number])), bytes([number]), THUMBNAIL) for number in range(8)]
+    await asyncio.gather(*(store.put(several[start:] + several[:start]) for start in range(8)))
+    assert all([await store.holds(blob.sha256, 1) for blob in several])
+    assert len(files(tmp_path)) == 16

@@ -8,6 +8,7 @@ import pytest
 
 import gateway.switching.model_switch
 from gateway.backends.vector_index import Item
+from gateway.collections.blobs import Blob
 from gateway.collections.image_collections import ORPHAN_AGE
 from gateway.errors import (
     AmbiguousModel,
@@ -124,7 +125,7 @@ async def test_images_that_cannot_be_embedded_are_left_out_and_stop_nothing(gall
     folder = gallery.blobs._root / sha256(picture("green"))[:2] / sha256(picture("green"))[2:]
     (folder / "original").write_bytes(b"damaged")
     blue = gallery.index.indexes[gallery.index.aliases["images-gallery"]].items["blue"]
-    await gallery.blobs.put(sha256(b"no image"), b"no image", b"")
+    await gallery.blobs.put([Blob(sha256(b"no image"), b"no image", b"")])
     attributes = blue.attributes.replace(sha256(picture("blue")), sha256(b"no image"))
     await gallery.index.upsert("images-gallery", MODEL.id, [replace(blue, attributes=attributes)])
     async with switching(gallery):
