@@ -34,68 +34,76 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, errors: ErrorTable) -> None:
         self._errors = errors
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Returns the method's handler, wrapped."""
+        """Return the method's handler, wrapped; each is wrapped once."""
         handler = await continuation(handler_call_details)
         service, _, method = handler_call_details.method.lstrip("/").partition("/")
         if handler is None or service.startswith(UNMEASURED):
             return handler
-        metadata = {key: str(value) for key, value in handler_call_details.invocation_metadata or ()}
-        call = _Call(service, method, metadata.get(tracing.HEADER), self._errors)
-        if handler.response_streaming:
-            inner_stream: Callable[[Any, Context], AsyncGenerator[Any, None]] = (
-                handler.stream_stream if handler.request_streaming else handler.unary_stream  # type: ignore[assignment]
+        wrapped = self._wrapped.get(handler_call_details.method)
+        if wrapped is None:
+            wrapped = self._wrapped[handler_call_details.method] = _wrap(
+                handler, _Method(service, method, self._errors)
             )
+        return wrapped
 
-            # No generator: gRPC leaves one that its caller breaks off to the garbage collector.
-            async def stream(request: Any, context: Context) -> None:
-                async with call.around(context), aclosing(inner_stream(checked(request), context)) as responses:
-                    async for response in responses:
-                        await context.write(response)
 
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-            return make(stream, tolerant(handler.request_deserializer), handler.response_serializer)
-
-        inner: Callable[[Any, Context], Awaitable[Any]] = (
-            handler.stream_unary if handler.request_streaming else handler.unary_unary  # type: ignore[assignment]
+def _wrap(handler: Handler, method: _Method) -> Handler:
+    if handler.response_streaming:
+        inner_stream: Callable[[Any, Context], AsyncGenerator[Any, None]] = (
+            handler.stream_stream if handler.request_streaming else handler.unary_stream  # type: ignore[assignment]
         )
 
-        async def unary(request: Any, context: Context) -> Any:
-            async with call.around(context):
-                return await inner(checked(request), context)
+        # No generator: gRPC leaves one that its caller breaks off to the garbage collector.
+        async def stream(request: Any, context: Context) -> None:
+            async with method.around(context), aclosing(inner_stream(checked(request), context)) as responses:
+                async for response in responses:
+                    await context.write(response)
 
-        make_unary = (
-            grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
+        make = (
+            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
         )
-        return make_unary(unary, tolerant(handler.request_deserializer), handler.response_serializer)
+        return make(stream, tolerant(handler.request_deserializer), handler.response_serializer)
+
+    inner: Callable[[Any, Context], Awaitable[Any]] = (
+        handler.stream_unary if handler.request_streaming else handler.unary_unary  # type: ignore[assignment]
+    )
+
+    async def unary(request: Any, context: Context) -> Any:
+        async with method.around(context):
+            return await inner(checked(request), context)
+
+    make_unary = (
+        grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
+    )
+    return make_unary(unary, tolerant(handler.request_deserializer), handler.response_serializer)
 
 
-class _Call:
+class _Method:
     """One method's surroundings."""
 
-    def __init__(self, service: str, method: str, traceparent: str | None, errors: ErrorTable) -> None:
+    def __init__(self, service: str, method: str, errors: ErrorTable) -> None:
         self._labels = (service, method)
-        self._traceparent = traceparent
+        self._in_flight = metrics.IN_FLIGHT.labels(service, method)
+        self._seconds = metrics.SECONDS.labels(service, method)
         self._errors = errors
 
     @asynccontextmanager
     async def around(self, context: Context) -> AsyncIterator[None]:
-        """Counts and times the call, and turns what it raises into a status."""
-        trace_id = tracing.begin(self._traceparent)
+        """Count and time a call, and turn what it raises into a status."""
+        metadata = context.invocation_metadata() or ()
+        trace_id = tracing.begin(next((str(value) for key, value in metadata if key == tracing.HEADER), None))
         deadlines.begin(context.time_remaining())
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
         start = time.perf_counter()
         code = grpc.StatusCode.OK
-        metrics.IN_FLIGHT.labels(*self._labels).inc()
+        self._in_flight.inc()
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
@@ -108,10 +116,10 @@ class _Call:
             code = _code(status)
             await context.abort_with_status(rpc_status.to_status(status))
         finally:
-            metrics.IN_FLIGHT.labels(*self._labels).dec()
+            self._in_flight.dec()
             metrics.HANDLED.labels(*self._labels, code.name).inc()
             seconds = time.perf_counter() - start
-            metrics.SECONDS.labels(*self._labels).observe(seconds)
+            self._seconds.observe(seconds)
             log.debug("call", method="/".join(self._labels), code=code.name, seconds=round(seconds, 6))
 
 
