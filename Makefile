@@ -17,11 +17,11 @@ PROTOS := $(shell find protos -name '*.proto')
 # run needs no network.
 DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
-STUBS := generated/protos.binpb
+STUBS := client/protos.binpb
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 
-.PHONY: help setup run-all bench bench-index bench-train bench-activation bench-setup starter-setup starter protos test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench bench-index bench-train bench-activation bench-setup starter-setup starter protos wheel test lint types format grpcurl lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,12 +36,12 @@ $(DEPENDENCIES): requirements.lock
 	@touch $@
 
 $(STUBS): $(PROTOS) protos/generate.py $(DEPENDENCIES)
-	@rm -rf generated
-	@$(BIN)/python protos/generate.py generated
+	@find client/semsearch -name '*_pb2*.py*' -delete
+	@$(BIN)/python protos/generate.py client
 	@touch $@
 
-$(INSTALLED): pyproject.toml $(STUBS)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(INSTALLED): pyproject.toml client/pyproject.toml $(STUBS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e client -e .
 	@touch $@
 
 run-all: setup ## Start the three services, fill the gallery the first time, and show first queries; Ctrl-C stops all
@@ -76,7 +76,10 @@ $(STARTER_DEPENDENCIES): trainer/starter/requirements.lock $(INSTALLED)
 starter: starter-setup ## Make the model and the gallery that ship anew (hours): PHOTOS=folder
 	@$(BIN)/python -m trainer starter '$(PHOTOS)'
 
-protos: $(STUBS) ## Generate Python code and type stubs from protos/ into generated/
+protos: $(STUBS) ## Generate Python code and type stubs from protos/ into client/semsearch/
+
+wheel: setup ## Build the client's wheel and sdist into client/dist
+	@cd client && '$(abspath $(BIN))/hatchling' build --clean
 
 test: setup ## Run all tests; the slowest are listed at the end
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
@@ -104,7 +107,7 @@ grpcurl: .tools/bin/grpcurl ## Build grpcurl, the command-line gRPC client, into
 lock: ## Choose the dependencies' versions anew and write requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+		--generate-hashes --no-emit-index-url --no-emit-package semsearch --no-annotate --no-header -o requirements.lock
 	@cd trainer/starter && '$(abspath $(BIN))/uv' pip compile requirements.in --override overrides.txt --quiet --upgrade \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	@cd benchmarks/index && '$(abspath $(BIN))/uv' pip compile requirements.in --constraint ../../requirements.lock --quiet \
@@ -112,4 +115,5 @@ lock: ## Choose the dependencies' versions anew and write requirements.lock
 		-o requirements.lock
 
 clean: ## Remove what was built: environment, generated code, tools, caches; var/ and runs/ stay
-	rm -rf $(VENV) generated .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) client/dist $(STUBS) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find client/semsearch -name '*_pb2*.py*' -delete

@@ -16,12 +16,12 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
+from semsearch.cli.progress import progress_bar
+from semsearch.client import DEFAULT_COLLECTION, Client
+from semsearch.errors import SemsearchError
+from semsearch.folder import LocalFile, scan
+from semsearch.folder_index import AttributesOf, FileResult, FolderIndex, Outcome
 
-from client.errors import SemsearchError
-from client.folder import LocalFile, scan
-from client.folder_index import AttributesOf, FileResult, FolderIndex, Outcome
-from client.progress import progress_bar
-from client.semsearch_client import DEFAULT_COLLECTION, SemsearchClient
 from serving.durable_files import write_file
 
 TRUTH = "truth.jsonl"
@@ -63,7 +63,7 @@ class StarterGallery:
             self._console.print(f"There is no folder {self._folder}, so the collection stays as it is.")
             return
         try:
-            with SemsearchClient(server) as client:
+            with Client(server) as client:
                 if self.state is FillState.NOT_BEGUN and client.get_collection(DEFAULT_COLLECTION).image_count:
                     self._set(FillState.DONE)
                     return

@@ -1,7 +1,7 @@
-"""Generates Python code and type stubs from the protos: `python protos/generate.py OUTPUT`.
+"""Generate Python code and type stubs from the protos: `python protos/generate.py OUTPUT`.
 
-Writes `OUTPUT/semsearch/**` (importable with OUTPUT on the path) and `OUTPUT/protos.binpb`, a FileDescriptorSet with
-comments that buf lints. Exits with protoc's status; its messages name file and line.
+Writes `OUTPUT/semsearch/**/*_pb2*`, and `OUTPUT/protos.binpb`, a FileDescriptorSet with comments that buf lints. Exits
+with protoc's status; its messages name file and line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from grpc_tools import protoc
 
 
 def generate(protos: Path, output: Path) -> None:
-    """Runs protoc over every file below `protos`.
+    """Run protoc over every file below `protos`.
 
     Raises:
         SystemExit: protoc found an error, and has printed it.

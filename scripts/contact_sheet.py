@@ -12,8 +12,7 @@ from typing import Annotated
 
 import typer
 from PIL import Image, ImageDraw, ImageFont
-
-from client.semsearch_client import DEFAULT_COLLECTION, DEFAULT_SERVER, SemsearchClient
+from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
 
 # Labels, a kind, words that are no label of any class, two words, a weight against, and what no picture shows.
 QUERIES = (
@@ -32,7 +31,7 @@ def main(
     sheet = Image.new("RGB", (TITLE + COLUMNS * CELL, len(QUERIES) * (CELL + LINE)), "white")
     draw = ImageDraw.Draw(sheet)
     words, figures = ImageFont.load_default(17), ImageFont.load_default(11)
-    with SemsearchClient(server) as client:
+    with Client(server) as client:
         for row, query in enumerate(QUERIES):
             top = row * (CELL + LINE)
             found = client.search_by_text(query, collection=collection, page_size=COLUMNS).matches

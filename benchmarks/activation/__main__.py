@@ -12,10 +12,10 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from semsearch import Client, ServerNotReady
 
 from benchmarks.activation.bundle import write_large_bundle
 from benchmarks.service_process import Running, running
-from client import SemsearchClient, ServerNotReady
 
 _PAUSE = 0.05
 
@@ -52,7 +52,7 @@ def main(
 
 
 def _measure(address: str, services: dict[str, Running]) -> dict[str, float]:
-    with SemsearchClient(address) as client:
+    with Client(address) as client:
         _wait_for_words(client)
         alone = _searches(client, threading.Event(), 100)
         switched = threading.Event()
@@ -80,7 +80,7 @@ def _measure(address: str, services: dict[str, Running]) -> dict[str, float]:
     }
 
 
-def _wait_for_words(client: SemsearchClient) -> None:
+def _wait_for_words(client: Client) -> None:
     for _ in range(600):
         with suppress(ServerNotReady):
             if client.similar_words("dog", page_size=1).words:
@@ -88,7 +88,7 @@ def _wait_for_words(client: SemsearchClient) -> None:
         time.sleep(0.5)
 
 
-def _searches(client: SemsearchClient, ended: threading.Event, most: int = 10**9) -> list[float]:
+def _searches(client: Client, ended: threading.Event, most: int = 10**9) -> list[float]:
     """Searches for words like `dog`, one after the other with a pause; how long each took, in ms."""
     took: list[float] = []
     while not ended.wait(_PAUSE) and len(took) < most:

@@ -19,8 +19,8 @@ from unittest import mock
 import grpc.aio
 import structlog.testing
 from grpc_health.v1 import health_pb2
+from semsearch.cli import main
 
-from client.cli import main
 from tests.services.gateway_stack import START_SECONDS, Service, color_embedder, service, wait_for_health
 from tests.unit.gateway.doubles import ColorEmbedder
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import proto
+from semsearch.export_file import MAGIC
 from semsearch.index.v1 import index_service_pb2 as pb
 
-from client.export_file import MAGIC
 from tests.services.client_stack import COMMAND_SECONDS, Done, semsearch, semsearch_process
 from tests.services.index_process import IndexProcess, index_process, item
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from semsearch import Client
 
-from client import SemsearchClient
 from gateway.backends.embedding import PullProgress
 from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, overloaded, picture
@@ -88,7 +88,7 @@ def test_a_switch_that_is_left_by_ctrl_c_goes_on_and_can_be_joined(stack: Client
 
 
 def test_the_python_client_says_how_far_a_switch_is(stack: ClientStack) -> None:
-    with SemsearchClient(stack.server) as client:
+    with Client(stack.server) as client:
         *steps, last = client.activate_model(MODEL.id)
         assert last.model == client.get_model()
         assert all(step.model is None for step in steps)

@@ -13,10 +13,10 @@ import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from semsearch import Client, Upload
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
 
-from client import SemsearchClient, Upload
 from model.bundle.reading import peek
 from tests.bundles import write_test_bundle
 from tests.packaged_network import install_package, write_packaged_recipe
@@ -144,13 +144,13 @@ def test_a_default_that_is_no_recipe_is_told_with_those_there_are(place: Place, 
 
 
 def test_a_data_folder_made_before_goes_on_with_its_model_until_told(place: Place, tmp_path: Path) -> None:
-    with suite(tmp_path, *flags(place, "tiny")) as gateway, SemsearchClient(gateway.address) as client:
+    with suite(tmp_path, *flags(place, "tiny")) as gateway, Client(gateway.address) as client:
         uploads = (Upload(noise(number), f"{number}", {"number": number}) for number in range(IMAGES))
         assert all(result.error is None for result in client.index_images(uploads))
         [tiny] = [model.id for model in client.list_models() if model.active]
         before = [match.image.id for match in client.search_by_image("3", page_size=5, min_relevance=0).matches]
 
-    with suite(tmp_path, *flags(place)) as gateway, SemsearchClient(gateway.address) as client:
+    with suite(tmp_path, *flags(place)) as gateway, Client(gateway.address) as client:
         assert {model.id: model.active for model in client.list_models()} == {tiny: False, place.model_id: True}
         [told] = [line for line in gateway.lines if "these collections keep the model" in line]
         assert "semsearch model activate packaged" in told
@@ -165,7 +165,7 @@ def test_a_data_folder_made_before_goes_on_with_its_model_until_told(place: Plac
         assert (last.images_done, last.images_failed) == (IMAGES + 1, 0)
         assert len(client.search_by_text("dog", min_relevance=0, page_size=50).matches) == IMAGES + 1
 
-    with suite(tmp_path, *flags(place)) as gateway, SemsearchClient(gateway.address) as client:
+    with suite(tmp_path, *flags(place)) as gateway, Client(gateway.address) as client:
         assert len(client.search_by_text("dog", min_relevance=0, page_size=50).matches) == IMAGES + 1
         assert not [line for line in gateway.lines if "these collections keep the model" in line]
 

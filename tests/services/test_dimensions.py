@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from semsearch import Client, Upload
 
-from client import SemsearchClient, Upload
 from model.bundle.reading import open_bundle
 from tests.own_bundle import CLASSES, make_own_bundle
 from tests.services.embedder_process import embedder_process
@@ -27,7 +27,7 @@ def test_words_of_any_dimension_are_trained_served_and_searched(tmp_path: Path, 
         embedder_process(data, tmp_path / "bundle") as embedder,
         index_process(tmp_path) as index,
         service_process("gateway", tmp_path, f"--embedder={embedder.address}", f"--index={index.address}") as gateway,
-        SemsearchClient(gateway.address) as client,
+        Client(gateway.address) as client,
     ):
         *_, last = client.activate_model("colors")
         assert last.model.dimension == dimension

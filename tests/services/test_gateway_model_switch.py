@@ -13,8 +13,8 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from semsearch import Client, SemsearchError, Upload
 
-from client import SemsearchClient, SemsearchError, Upload
 from model.bundle.reading import peek
 from tests.bundles import write_test_bundle, write_test_recipe
 from tests.file_server import file_server
@@ -55,8 +55,8 @@ class Suite:
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=DEADLINE)
             assert any(each.status == health_pb2.HealthCheckResponse.SERVING for each in watch)
 
-    def client(self) -> SemsearchClient:
-        return SemsearchClient(self.gateway.address)
+    def client(self) -> Client:
+        return Client(self.gateway.address)
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def until(condition: Callable[[], bool]) -> None:
         threading.Event().wait(0.05)
 
 
-def tagged_alike(client: SemsearchClient, number: int) -> None:
+def tagged_alike(client: Client, number: int) -> None:
     """An image has the same tags as a stored one and as bytes, which the model that serves embeds."""
     stored = client.tag_image(f"{number}", max_tags=3)
     by_bytes = client.tag_image(noise(number), max_tags=3)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from semsearch import Client, Upload
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 
-from client import SemsearchClient, Upload
 from model.bundle.reading import peek
 from tests.bundles import write_test_bundle
 from tests.own_bundle import CHANNELS, CLASSES, SIZE, make_own_bundle
@@ -60,7 +60,7 @@ def test_an_exported_bundle_is_switched_to_and_searched(own: Path, embedder: Emb
     with (
         index_process(tmp_path) as index,
         service_process("gateway", tmp_path, f"--embedder={embedder.address}", f"--index={index.address}") as gateway,
-        SemsearchClient(gateway.address) as client,
+        Client(gateway.address) as client,
     ):
         *_, last = client.activate_model("colors")
         assert last.model == client.get_model()

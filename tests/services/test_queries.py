@@ -11,11 +11,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from PIL import Image
+from semsearch import Client, UnderstoodTerm
 from semsearch.v1 import query_pb2
 from semsearch.v1 import search_service_pb2 as pb
 from semsearch.v1 import search_service_pb2_grpc as pb_grpc
 
-from client import SemsearchClient, UnderstoodTerm
 from tests.bundles import INPUT_SIZE, write_test_bundle
 from tests.services.client_stack import semsearch
 from tests.services.embedder_process import embedder_process
@@ -132,7 +132,7 @@ def test_a_weight_that_cannot_be_is_an_error_about_the_query(stub: pb_grpc.Searc
 
 
 def test_the_client_returns_what_was_understood(server: str) -> None:
-    with SemsearchClient(server) as client:
+    with Client(server) as client:
         found = client.search_by_text("sofas without a dog")
     assert found.understood == (UnderstoodTerm("sofas", ("sofa",), 1.0), UnderstoodTerm("dog", ("dog",), -1.0))
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 MODULES = (
-    "client.errors",
+    "semsearch.errors",
     "embedder_service.errors",
     "gateway.errors",
     "index_service.errors",

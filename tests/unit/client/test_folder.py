@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from client.folder import LocalFile, Unreadable, scan
+from semsearch.folder import LocalFile, Unreadable, scan
 
 
 def touch(folder: Path, *names: str) -> None:

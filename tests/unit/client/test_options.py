@@ -9,10 +9,9 @@ import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from semsearch.cli.options import QueryCommand, equal_of, query_of, terms_of
+from semsearch.values import Term
 from typer.testing import CliRunner
-
-from client.cli.options import QueryCommand, equal_of, query_of, terms_of
-from client.search import Term
 
 
 def parsed(*arguments: str) -> tuple[str, int]:

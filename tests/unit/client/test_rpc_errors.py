@@ -6,8 +6,7 @@ import pytest
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-
-from client.errors import (
+from semsearch.errors import (
     AlreadyExists,
     InvalidRequest,
     NotFound,
@@ -18,7 +17,7 @@ from client.errors import (
     TimedOut,
     WrongState,
 )
-from client.rpc_errors import from_status
+from semsearch.rpc_errors import from_status
 
 
 def status(code: int, *details: Message, message: str = "It is so.") -> status_pb2.Status:

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from semsearch.errors import InvalidRequest
+from semsearch.upload_stream import MAX_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, UploadStream
 from semsearch.v1 import gallery_service_pb2 as pb
-
-from client.errors import InvalidRequest
-from client.upload_stream import MAX_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, Upload, UploadStream
+from semsearch.values import Upload
 
 WAIT_SECONDS = 20.0
 

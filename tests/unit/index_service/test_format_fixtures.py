@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from annoy import AnnoyIndex
+from semsearch.export_file import read
 
-from client.export_file import read
 from index_service.catalog import Catalog, open_catalog
 from index_service.checking import CheckReport
 from index_service.definition import EngineKind

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from client.cli import options
-from client.cli.output import Output, attributes_of, counted, place_of
-from client.semsearch_client import DEFAULT_COLLECTION, DEFAULT_SERVER, SemsearchClient
+from semsearch.cli import options
+from semsearch.cli.output import Output, attributes_of, counted, place_of
+from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
 
 # The server's bound on one call.
 _IDS_A_CALL = 1_000
@@ -24,7 +24,7 @@ def list_images(
 ) -> None:
     """List the images of a collection, oldest first; with --json one a line."""
     output = Output(as_json)
-    with SemsearchClient(server) as client:
+    with Client(server) as client:
         images = itertools.islice(client.list_images(collection=collection, equal=options.equal_of(filters)), count)
         if as_json:
             for image in images:
@@ -49,7 +49,7 @@ def delete(
     output = Output(as_json)
     deleted = 0
     unknown: list[str] = []
-    with SemsearchClient(server) as client:
+    with Client(server) as client:
         for start in range(0, len(ids), _IDS_A_CALL):
             result = client.delete_images(ids[start : start + _IDS_A_CALL], collection=collection)
             deleted += result.deleted_count

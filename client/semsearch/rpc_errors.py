@@ -8,7 +8,7 @@ import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from client.errors import (
+from semsearch.errors import (
     AlreadyExists,
     ErrorDetails,
     InvalidRequest,
@@ -44,7 +44,7 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Peer:
-    """What a connection is to, as sentences name it, and what names its address."""
+    """The other end of a connection: what messages call it, and the options that name its address."""
 
     name: str
     kind: str
@@ -55,8 +55,8 @@ GATEWAY = Peer("semsearch", "a semsearch gateway", "--server or SEMSEARCH_CLIENT
 INDEX_SERVICE = Peer("index service", "an index service", "--index-address or SEMSEARCH_CLIENT_INDEX_ADDRESS")
 
 
-def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer = GATEWAY) -> SemsearchError:
-    """Translates the error of a call to `server`."""
+def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchError:
+    """Translate the error of a call to `server`."""
     status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
     if status is not None:
         return from_status(status)
@@ -77,7 +77,7 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer = GATEWAY) -> S
 
 
 def from_status(status: status_pb2.Status) -> SemsearchError:
-    """Translates the status of a call, or that of one item in a response."""
+    """Translate the status of a call, or of one item in a response."""
     reason, metadata, fields, retry = "", {}, [], None
     for detail in status.details:
         info, bad, again = (

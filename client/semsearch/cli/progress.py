@@ -1,4 +1,4 @@
-"""The progress bar of work that is counted."""
+"""The progress bar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.text import Text
 
 
 def progress_bar(console: Console, *, of_bytes: bool = False, disable: bool = False) -> Progress:
-    """Returns a bar that vanishes when it is done; where nobody watches there is none, it would only fill a log."""
+    """Return a bar that vanishes at the end. Without a terminal there is none: it would only fill a log."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -31,8 +31,8 @@ def progress_bar(console: Console, *, of_bytes: bool = False, disable: bool = Fa
 
 
 class _Rate(ProgressColumn):
-    """How many a second."""
+    """Items a second."""
 
     def render(self, task: Task) -> Text:
-        """Renders the rate of the last seconds."""
+        """Render the rate of the last seconds."""
         return Text(f"{task.speed:.0f}/s" if task.speed else "")

@@ -1,9 +1,9 @@
-"""Brings the images of a folder into a collection, and sends nothing that is there.
+"""Adds the images of a folder to a collection, and sends nothing that is there already.
 
-1. `find_new` compares the folder with the collection. A file is there if the collection has an image of its path, size
-   and time of change (as rsync decides), or, where it has one of the same size, of the same bytes.
-2. `send` uploads the others. Each answer is final: what was answered is durable, so a run that was broken off goes on
-   where it was by doing both steps again.
+1. `find_new` compares the folder with the collection. A file is there already if the collection has an image with its
+   path, size and modification time (as rsync decides), or with the same bytes.
+2. `send` uploads the others. An image that was answered is durable, so an interrupted run continues where it was when
+   both steps are done again.
 
 The attributes of an image are "path" (relative to the folder), "name", "folder" and "modified".
 """
@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from client.folder import LocalFile, Unreadable
-from client.results import Attributes, UploadResult
-from client.semsearch_client import SemsearchClient
-from client.upload_stream import MAX_IMAGE_BYTES, Upload
+from semsearch.client import Client
+from semsearch.folder import LocalFile, Unreadable
+from semsearch.upload_stream import MAX_IMAGE_BYTES
+from semsearch.values import Attributes, Upload, UploadResult
 
 
 class Outcome(enum.Enum):
@@ -33,7 +33,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of a file; `id` is that of its image, `reason` and `problem` say why it failed."""
+    """What became of a file: `id` is its image's; `reason` and `problem` say why it failed."""
 
     path: str
     outcome: Outcome
@@ -46,30 +46,28 @@ AttributesOf = Callable[[LocalFile], Attributes]
 
 
 def no_attributes(_: LocalFile) -> Attributes:
-    """Adds nothing to the attributes that every image has."""
+    """Add nothing to the attributes that every image has."""
     return {}
 
 
 def unreadable_result(entry: Unreadable) -> FileResult:
-    """Returns the result of what could not even be listed."""
+    """Return the result of a file or folder that could not even be listed."""
     return FileResult(entry.relative, Outcome.FAILED, reason="UNREADABLE", problem=entry.problem)
 
 
 class FolderIndex:
-    """Brings folders into one collection.
+    """Adds folders to one collection.
 
     `attributes_of` adds to the attributes of each image. Every method raises `SemsearchError`.
     """
 
-    def __init__(
-        self, client: SemsearchClient, collection: str = "", attributes_of: AttributesOf = no_attributes
-    ) -> None:
+    def __init__(self, client: Client, collection: str = "", attributes_of: AttributesOf = no_attributes) -> None:
         self._client = client
         self._collection = collection
         self._attributes_of = attributes_of
 
     def find_new(self, files: Sequence[LocalFile]) -> Iterator[tuple[LocalFile, FileResult | None]]:
-        """Yields each file with its result, where it is there already or cannot be read, or else None."""
+        """Yield each file with None if it is new, or with its result if it is there already or cannot be read."""
         by_place: dict[tuple[object, int, object], str] = {}
         by_bytes: dict[str, str] = {}
         sizes: set[int] = set()
@@ -89,7 +87,7 @@ class FolderIndex:
             yield file, None if known is None else FileResult(file.relative, Outcome.UNCHANGED, known)
 
     def send(self, files: Sequence[LocalFile]) -> Iterator[FileResult]:
-        """Uploads files and yields what became of each; their order may change where one cannot be read."""
+        """Upload files and yield what became of each. Files that cannot be read may be out of order."""
         sent: list[LocalFile] = []
         unread: list[FileResult] = []
 

@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, JSON for machines; everything that is no result goes to stderr."""
+"""What the command prints: tables for people, JSON for machines. Everything but results goes to stderr."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client.errors import SemsearchError
-from client.results import Image, UnderstoodTerm, UnknownWord
+from semsearch.errors import SemsearchError
+from semsearch.values import Image, UnderstoodTerm, UnknownWord
 
-# Attributes that say where a file was: its path is shown, the rest repeats it.
+# Attributes that say where a file was. The path is shown; the others repeat it.
 _PLACE = frozenset({"path", "name", "folder", "modified"})
 _UNBOUNDED = 1_000_000
 
@@ -29,22 +29,22 @@ class Output:
         self.as_json = as_json
         self.results = Console(highlight=False)
         self.messages = Console(stderr=True, highlight=False)
-        if not self.results.is_terminal:  # a file or another program has lines of any length
+        if not self.results.is_terminal:  # files and programs take lines of any length
             self.results.width = _UNBOUNDED
 
     def document(self, value: object) -> None:
-        """Prints a result as one JSON document, over several lines."""
+        """Print a result as one JSON document, over several lines."""
         self.results.file.write(json.dumps(value, default=_plain, indent=2, ensure_ascii=False) + "\n")
 
     def line(self, value: object) -> None:
-        """Prints a result as one line of JSON."""
+        """Print a result as one line of JSON."""
         self.results.file.write(json.dumps(value, default=_plain, ensure_ascii=False) + "\n")
         self.results.file.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Prints a table; columns whose name ends in a space are numbers, set flush right.
+        """Print a table; a column whose name ends in a space is flush right.
 
-        An id that a terminal has no room for is cut short, and is whole in a pipe and in JSON.
+        A terminal without room for an id cuts it short. Pipes and JSON get the whole id.
         """
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in columns:
@@ -58,31 +58,31 @@ class Output:
         self.results.print(table)
 
     def say(self, sentence: str) -> None:
-        """Tells people something that is no result, on one line: a terminal breaks it, and a log should not."""
+        """Print a message that is not a result, on one line: a terminal wraps it, and a log should not."""
         self.messages.print(Text(sentence), soft_wrap=True)
 
     def fail(self, error: SemsearchError) -> None:
-        """Tells what went wrong and what to do."""
+        """Print what went wrong and what to do."""
         if self.as_json:
-            told = {"reason": error.reason, "message": error.message, "hint": error.hint}
-            self.messages.file.write(json.dumps({"error": told}, ensure_ascii=False) + "\n")
+            document = {"reason": error.reason, "message": error.message, "hint": error.hint}
+            self.messages.file.write(json.dumps({"error": document}, ensure_ascii=False) + "\n")
         else:
             self.say(f"{error.message} {error.hint}".rstrip())
 
     def unknown_words(self, words: Iterable[UnknownWord]) -> None:
-        """Names words that did not count, and what they may have meant."""
+        """Name the words that did not count, with suggestions."""
         for each in words:
             meant = f" Did you mean {' or '.join(each.suggestions[:3])}?" if each.suggestions else ""
             self.say(f'The word "{each.word}" is not known and did not count.{meant}')
 
     def understood(self, terms: Sequence[UnderstoodTerm], typed: str) -> None:
-        """Tell what a query was understood as, for people, where they would not see it in what they typed."""
+        """Say what a query was understood as, where that differs from what was typed. JSON has it anyway."""
         if not self.as_json and not all(_shows(typed, term) for term in terms):
             self.say(f"understood: {understood_text(terms)}")
 
 
 def understood_text(terms: Sequence[UnderstoodTerm]) -> str:
-    """Return what a query was understood as on one line: `dog + cat^2 − sports car`."""
+    """Return the terms of a query on one line: `dog + cat^2 − sports car`."""
     text = ""
     for term in terms:
         sign = "− " if term.weight < 0 else "+ " if text else ""
@@ -92,20 +92,20 @@ def understood_text(terms: Sequence[UnderstoodTerm]) -> str:
 
 
 def _shows(typed: str, term: UnderstoodTerm) -> bool:
-    """Tell whether a query as it was typed has a term's words in it, and the minus of one to steer away from."""
+    """Return whether a typed query contains a term's words, and the minus of a negative one."""
     plain = " ".join(typed.casefold().split())
     text = term.text.casefold()
     return text in plain if term.weight > 0 else f"-{text}" in plain or f'-"{text}"' in plain
 
 
 def place_of(image: Image) -> str:
-    """Returns where an image came from, or else its id."""
+    """Return where an image came from, or else its id."""
     path = image.attributes.get("path")
     return path if isinstance(path, str) else image.id
 
 
 def attributes_of(image: Image) -> str:
-    """Returns an image's attributes on one line, less those of its place."""
+    """Return an image's attributes on one line, without those that say where it was."""
     own = {key: value for key, value in image.attributes.items() if key not in _PLACE}
     return " ".join(f"{key}={_short(value)}" for key, value in own.items())
 
@@ -127,5 +127,5 @@ def _plain(value: object) -> Any:
 
 
 def counted(number: int, noun: str, plural: str = "s") -> str:
-    """Returns a number with its noun, which ends with `plural` unless it is one."""
+    """Return a number and its noun, which ends in `plural` unless the number is one."""
     return f"{number:,} {noun}{'' if number == 1 else plural}"

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from client.cli import options
-from client.cli.output import Output, attributes_of, place_of
-from client.errors import InvalidRequest
-from client.results import ImageMatches, Tags
-from client.semsearch_client import DEFAULT_COLLECTION, DEFAULT_SERVER, SemsearchClient
+from semsearch.cli import options
+from semsearch.cli.output import Output, attributes_of, place_of
+from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
+from semsearch.errors import InvalidRequest
+from semsearch.values import ImageMatches, Tags
 
 Count = Annotated[int, typer.Option("-n", "--count", min=1, max=1_000, help="How many at most.")]
 
@@ -42,7 +42,7 @@ def search(
         raise typer.BadParameter("Say what to look for: words, --image or --id.")
     output = Output(as_json)
     equal = options.equal_of(filters)
-    with SemsearchClient(server) as client:
+    with Client(server) as client:
         source = image_id if image is None else read(image)
         if source is None:
             found = client.search_by_text(
@@ -66,10 +66,10 @@ def search(
 
 
 def read(file: Path) -> bytes:
-    """Returns a file's bytes.
+    """Return a file's bytes.
 
     Raises:
-        InvalidRequest: it cannot be read.
+        InvalidRequest: the file cannot be read.
     """
     try:
         return file.read_bytes()
@@ -78,7 +78,7 @@ def read(file: Path) -> bytes:
 
 
 def show_matches(output: Output, found: ImageMatches) -> None:
-    """Prints matches, or that there is none."""
+    """Print matches, or that there is none."""
     output.unknown_words(found.unknown_words)
     if output.as_json:
         output.document(found)
@@ -115,7 +115,7 @@ def tag(
     choice = [label.strip() for label in (labels or "").split(",") if label.strip()]
     results: list[tuple[Path, Tags]] = []
     refused = False
-    with SemsearchClient(server) as client:
+    with Client(server) as client:
         for file in files:
             try:
                 content = read(file)
@@ -139,7 +139,7 @@ def tag(
 
 @contextmanager
 def _about(file: Path) -> Iterator[None]:
-    """Names the file in what the server says about its bytes."""
+    """Name the file in the server's errors about its bytes."""
     try:
         yield
     except InvalidRequest as error:
@@ -167,7 +167,7 @@ def similar_words(
 ) -> None:
     """Find the words nearest to words."""
     output = Output(as_json)
-    with SemsearchClient(server) as client:
+    with Client(server) as client:
         found = client.similar_words(options.query_of(words), page_size=count)
     output.understood(found.understood, options.query_of(words))
     output.unknown_words(found.unknown_words)

@@ -8,29 +8,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from semsearch.index.v1 import index_service_pb2 as pb
 from typer.core import TyperGroup
 
-from client import export_file
-from client.cli import index, options
-from client.cli.output import Output, counted
-from client.index_operations import DEFAULT_INDEX_ADDRESS, CheckReport, IndexOperations, Progress
-from client.progress import progress_bar
+from semsearch import export_file
+from semsearch.cli import index, options
+from semsearch.cli.output import Output, counted
+from semsearch.cli.progress import progress_bar
+from semsearch.index.v1 import index_service_pb2 as pb
+from semsearch.index_operations import DEFAULT_INDEX_ADDRESS, CheckReport, IndexOperations, Progress
 
-# Of the command that the group falls back on; no argument can be it, for arguments are looked up among the others.
+# The name of the command that the group falls back on. It is never looked up as an argument.
 _FOLDER = "DIR"
 
 
 class FolderOrCommand(TyperGroup):
-    """A group of commands that takes what is none of them for the folder, or an option, of `semsearch index DIR`."""
+    """A group of commands in which any other argument is the folder, or an option, of `semsearch index DIR`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts the name of the folder's command before its arguments."""
+        """Put the name of the folder's command before its arguments."""
         commands = {*self.commands, *ctx.help_option_names} - {_FOLDER}
         return super().parse_args(ctx, [_FOLDER, *args] if args and args[0] not in commands else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Leaves that name out of what usage and errors say."""
+        """Leave that name out of usage lines and errors."""
         name, command, rest = super().resolve_command(ctx, args)
         return ("" if name == _FOLDER else name), command, rest
 
@@ -38,8 +38,8 @@ class FolderOrCommand(TyperGroup):
 app = typer.Typer(
     cls=FolderOrCommand,
     help="Add the images of a folder: `semsearch index DIR` (`semsearch index DIR --help` has its options)."
-    " The commands are for who operates the index service, and talk to it directly; a folder that is called like one"
-    " of them is ./check.",
+    " The commands are for operators and talk to the index service directly. Write ./check for a folder that is named"
+    " like one of them.",
     no_args_is_help=True,
     subcommand_metavar="DIR | COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -60,7 +60,7 @@ Name = Annotated[str, typer.Argument(help="The index's name, or an alias.", meta
 
 @app.command("list")
 def list_indexes(address: Address = DEFAULT_INDEX_ADDRESS, as_json: options.Json = False) -> None:
-    """List the indexes, and what was repaired in them since the service started."""
+    """List the indexes, with the repairs since the service started."""
     output = Output(as_json)
     with IndexOperations(address) as service:
         found = list(service.list_indexes())
@@ -94,7 +94,7 @@ def check(
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
-    """Look for damage in all that indexes keep. Searches go on. Exit status 1 where there is any."""
+    """Look for damage in everything that indexes keep; searches continue. Exit status 1 if there is any."""
     output = Output(as_json)
     with IndexOperations(address) as service:
         chosen = names or [each.name for each in service.list_indexes()]
@@ -117,7 +117,7 @@ def rebuild(
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON at each step.")] = False,
 ) -> None:
-    """Write all segments of an index anew from its store. Searches and writes go on."""
+    """Write all segments of an index anew from its store; searches and writes continue."""
     output = Output(as_json)
     last = Progress(0, 0)
     try:
@@ -128,7 +128,7 @@ def rebuild(
                     output.line(last)
                 progress.update(task, completed=last.done, total=last.total)
     except KeyboardInterrupt:
-        output.say("The rebuild goes on in the service.")
+        output.say("The rebuild continues in the service.")
         raise typer.Exit(130) from None
     if not as_json:
         output.say(f"{name} was rebuilt: {counted(last.total, 'item')}.")
@@ -139,12 +139,12 @@ def export_index(
     name: Name,
     file: Annotated[
         Path,
-        typer.Argument(help="The file to write; one that is there is replaced.", dir_okay=False, metavar="FILE"),
+        typer.Argument(help="The file to write; an existing one is replaced.", dir_okay=False, metavar="FILE"),
     ],
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
-    """Write an index, as it is at this moment, into a file. It is there when it is whole, or not at all."""
+    """Write an index, as it is at this moment, to a file. The file appears only when it is complete."""
     output = Output(as_json)
     count = 0
     with (
@@ -170,7 +170,7 @@ def import_index(
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
-    """Make a new index of an exported one. Nothing is left of an import that fails or is broken off."""
+    """Make a new index from an exported one. An import that fails or is interrupted leaves nothing behind."""
     output = Output(as_json)
     with IndexOperations(address) as service, progress_bar(output.messages, disable=as_json) as progress:
         made = service.import_index(name, _shown(export_file.read(file), progress, f"importing {name}"))
@@ -193,7 +193,7 @@ def _checked(service: IndexOperations, name: str, output: Output) -> CheckReport
 
 
 def _verdict(report: CheckReport) -> str:
-    """Returns what a check found as a sentence, and what to do."""
+    """Return the result of a check as sentences, with what to do."""
     if not report.damages:
         items, segments = counted(report.item_count, "item"), counted(report.segment_count, "segment")
         return f"{report.name}: no damage in {items} and {segments}."
@@ -204,7 +204,7 @@ def _verdict(report: CheckReport) -> str:
 
 
 def _shown(pieces: Iterable[pb.ExportPiece], progress: Any, text: str) -> Iterator[pb.ExportPiece]:
-    """Yields pieces and shows how many of their items went by."""
+    """Yield pieces, and show how many items have passed."""
     task = progress.add_task(text, total=None)
     for piece in pieces:
         if piece.HasField("header"):

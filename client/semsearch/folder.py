@@ -32,10 +32,10 @@ class Unreadable:
 
 
 def scan(folder: Path) -> tuple[list[LocalFile], list[Unreadable]]:
-    """Finds the image files below a folder, by their suffix, in the order of their paths.
+    """Find the image files below a folder, by their suffix, in the order of their paths.
 
-    Hidden files and folders are left out (macOS keeps resource forks under such names); links to folders are not
-    followed, as they may lead in a circle.
+    Hidden files and folders are left out (macOS keeps resource forks under such names). Links to folders are not
+    followed, since they may form a circle.
     """
     files: list[LocalFile] = []
     unreadable: list[Unreadable] = []
@@ -55,7 +55,7 @@ def scan(folder: Path) -> tuple[list[LocalFile], list[Unreadable]]:
             except OSError as error:
                 report(error)
                 continue
-            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe may never end
                 unreadable.append(Unreadable(_relative(path, folder), "Not a regular file"))
                 continue
             modified = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
@@ -64,5 +64,5 @@ def scan(folder: Path) -> tuple[list[LocalFile], list[Unreadable]]:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    # A name that is no valid Unicode could not be sent.
+    # A name that is not valid Unicode could not be sent.
     return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")

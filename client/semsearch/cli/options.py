@@ -1,4 +1,4 @@
-"""Options that several commands have, and what words on a command line mean."""
+"""Options that several commands share, and what words on a command line mean."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from client.results import JsonValue
-from client.search import Term
+from semsearch.values import JsonValue, Term
 
 Server = Annotated[
     str, typer.Option(envvar="SEMSEARCH_CLIENT_SERVER", help="Address of the gateway.", metavar="HOST:PORT")
@@ -35,13 +34,13 @@ _NEGATIVE_SIGNS = ("-", "!", "–", "—", "−", "‐", "‑")
 
 
 class QueryCommand(TyperCommand):
-    """A command whose arguments are a query: `-dog` is a word to steer away from, and no bundle of options.
+    """A command whose arguments are a query: `-dog` is a word to steer away from, not a bundle of options.
 
-    Words of one letter would be taken for options still; `-- -x` passes them.
+    A word of one letter is still taken for an option; `-- -x` passes it.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Hides the minus of such words from click; `query_of` and `terms_of` put it back."""
+        """Hide the minus of such words from click; `query_of` and `terms_of` put it back."""
         return super().parse_args(
             ctx, [_SHIELD + word[1:] if _NEGATIVE_WORD.fullmatch(word) else word for word in args]
         )
@@ -52,9 +51,9 @@ def _unshielded(words: Sequence[str]) -> list[str]:
 
 
 def query_of(words: Sequence[str]) -> str:
-    """Returns the words of a command line as a query.
+    """Return the words of a command line as a query.
 
-    One argument is a query as it stands; of several, one with a space in it was quoted and is a phrase.
+    A single argument is the query itself. Among several, one with a space was quoted and is a phrase.
     """
     arguments = _unshielded(words)
     if len(arguments) == 1:
@@ -63,7 +62,7 @@ def query_of(words: Sequence[str]) -> str:
 
 
 def terms_of(words: Sequence[str]) -> list[Term]:
-    """Returns the words of a command line as terms: `-dog`, `!dog` and `NOT dog` weigh −1, `beach^0.5` a half."""
+    """Return the words of a command line as terms: `-dog`, `!dog` and `NOT dog` weigh −1, `beach^0.5` a half."""
     terms: list[Term] = []
     steering_away = False
     for word in _unshielded(words):
@@ -84,10 +83,10 @@ def terms_of(words: Sequence[str]) -> list[Term]:
 
 
 def equal_of(filters: Sequence[str] | None) -> dict[str, list[JsonValue]]:
-    """Returns `KEY=VALUE` options as the values that each attribute may have.
+    """Return `KEY=VALUE` options as the values that each attribute may have.
 
-    A value that reads as a number, a truth value or null stands for that and for its text; the same key twice accepts
-    both values.
+    A value that reads as a number, a truth value or null stands for that and for its text. A key that is given twice
+    accepts both values.
     """
     equal: dict[str, list[JsonValue]] = {}
     for each in filters or ():
@@ -101,11 +100,11 @@ def equal_of(filters: Sequence[str] | None) -> dict[str, list[JsonValue]]:
 
 
 def _scalar(text: str) -> list[JsonValue]:
-    """Returns the number, truth value or null that a text reads as, or nothing."""
+    """Return the number, truth value or null that a text reads as, or nothing."""
     try:
         value: Any = json.loads(text)
         if value is None or isinstance(value, bool) or (isinstance(value, int | float) and math.isfinite(value)):
             return [value]
-    except (ValueError, OverflowError):  # no JSON; an integer that no double holds, which is what messages carry
+    except (ValueError, OverflowError):  # not JSON, or an integer too large for a double, which is what messages carry
         pass
     return []

@@ -1,7 +1,7 @@
-"""Files of exports of an index: 16 bytes that name the format, its version, then pieces, each preceded by its length.
+"""Export files of an index: 16 bytes that name the format, its version, then pieces, each preceded by its length.
 
-The format is written in the proto (`semsearch.index.v1.ExportPiece`). What a file says is checked by the index service,
-with the checksum at its end; here it is only made sure that these are pieces of an export.
+The format is described in the proto (`semsearch.index.v1.ExportPiece`). The index service checks the content, with the
+checksum at the end of a file. This module only makes sure that a file consists of pieces.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from pathlib import Path
 from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
-from semsearch.index.v1 import index_service_pb2 as pb
 
-from client.connection import MAX_MESSAGE_BYTES
-from client.errors import InvalidRequest, SemsearchError
+from semsearch.connection import MAX_MESSAGE_BYTES
+from semsearch.errors import InvalidRequest, SemsearchError
+from semsearch.index.v1 import index_service_pb2 as pb
 
 MAGIC = b"semsearch.export"
 FORMAT_VERSION = 1
 _VERSION_BYTES = 4
-_VARINT_BYTES = 5  # of the length of a message: it has less than 2³¹ bytes
+_VARINT_BYTES = 5  # at most: a message has less than 2³¹ bytes
 
 
 class ExportWriter:
-    """Writes the pieces of an export into a file."""
+    """Writes the pieces of an export to a file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def write(self, piece: pb.ExportPiece) -> None:
-        """Writes the next piece; before the first, a header, what the file begins with."""
+        """Write the next piece; before the header, which is the first, write what names the format."""
         if piece.HasField("header"):
             self._file.write(MAGIC + piece.header.format_version.to_bytes(_VERSION_BYTES, "little"))
         content = piece.SerializeToString()
@@ -41,10 +41,10 @@ class ExportWriter:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that is there as a whole, and on disk, when the block has ended, and not at all where that failed.
+    """Open a file that appears when the block has ended, whole and on disk; if the block fails, nothing appears.
 
     Raises:
-        SemsearchError: it cannot be written.
+        SemsearchError: the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -60,10 +60,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def read(path: Path) -> Iterator[pb.ExportPiece]:
-    """Yields the pieces of a file.
+    """Yield the pieces of a file.
 
     Raises:
-        InvalidRequest: it cannot be read, is no export, one of a newer version, or damaged.
+        InvalidRequest: the file cannot be read, is not an export, has a newer version, or is damaged.
     """
     try:
         with path.open("rb") as file:
@@ -79,7 +79,7 @@ def read(path: Path) -> Iterator[pb.ExportPiece]:
             while not ended:
                 piece = _next(file)
                 ended = piece is not None and piece.HasField("trailer")
-                # What follows must be told before the service has the last piece and makes an index of it.
+                # Bytes after the end must be noticed before the service gets the last piece and completes the index.
                 if piece is None or (ended and file.read(1)):
                     raise InvalidRequest(f"{path} is damaged or cut off.", hint="Export the index again.")
                 yield piece
@@ -88,7 +88,7 @@ def read(path: Path) -> Iterator[pb.ExportPiece]:
 
 
 def _next(file: BinaryIO) -> pb.ExportPiece | None:
-    """Reads the next piece; None where there is no whole one."""
+    """Read the next piece; return None if there is no whole one."""
     size = _read_varint(file)
     if size is None or len(content := file.read(size)) < size:
         return None
@@ -99,7 +99,7 @@ def _next(file: BinaryIO) -> pb.ExportPiece | None:
 
 
 def _varint(value: int) -> bytes:
-    """Returns a length as protobuf writes it: seven bits a byte, the lowest first, the last without the eighth."""
+    """Return a length as a varint of protobuf: seven bits a byte, lowest first; the last byte lacks the eighth bit."""
     content = bytearray()
     while value > 0x7F:
         content.append(value & 0x7F | 0x80)
@@ -108,7 +108,7 @@ def _varint(value: int) -> bytes:
 
 
 def _read_varint(file: BinaryIO) -> int | None:
-    """Reads the length of a message; None where there is none, or one that no message may have."""
+    """Read the length of a message; return None if there is none, or one that no message may have."""
     value = 0
     for shift in range(0, 7 * _VARINT_BYTES, 7):
         byte = file.read(1)

@@ -6,9 +6,9 @@ import sys
 
 import typer
 
-from client.cli import gallery, index_operations, model, options, queries
-from client.cli.output import Output
-from client.errors import SemsearchError
+from semsearch.cli import gallery, index_operations, model, options, queries
+from semsearch.cli.output import Output
+from semsearch.errors import SemsearchError
 
 app = typer.Typer(
     name="semsearch",
@@ -28,7 +28,7 @@ app.add_typer(model.app, name="model")
 
 
 def main() -> None:
-    """Runs the command; an error of the server is a sentence on stderr."""
+    """Run the command; print an error of the client or the server as a sentence on stderr."""
     try:
         app()
     except SemsearchError as error:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from semsearch.connection import DEFAULT_TIMEOUT_SECONDS, Connection
+from semsearch.errors import SemsearchError
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
-
-from client.connection import DEFAULT_TIMEOUT_SECONDS, Connection
-from client.errors import SemsearchError
-from client.rpc_errors import INDEX_SERVICE
+from semsearch.rpc_errors import INDEX_SERVICE
 
 DEFAULT_INDEX_ADDRESS = "127.0.0.1:50053"
 # Many millions of items over a slow line, or in large forests.
@@ -64,56 +63,37 @@ class IndexOperations(Connection):
     def __init__(
         self, server: str = DEFAULT_INDEX_ADDRESS, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     ) -> None:
-        """Names the service ("host:port") and how long a short call may take."""
-        super().__init__(server, timeout_seconds=timeout_seconds, peer=INDEX_SERVICE)
+        """Name the service ("host:port") and how long a short call may take."""
+        super().__init__(server, INDEX_SERVICE, timeout_seconds)
         self._stub = pb_grpc.IndexServiceStub(self.channel)
 
     def list_indexes(self) -> Iterator[IndexSummary]:
-        """Yields the indexes by name."""
-        request = pb.ListIndexesRequest()
-        while True:
-            page = self.call(self._stub.ListIndexes, request)
+        """Yield the indexes by name."""
+        for page in self.pages(self._stub.ListIndexes, pb.ListIndexesRequest()):
             yield from map(_summary, page.indexes)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     def check_index(self, name: str) -> Iterator[Progress | CheckReport]:
-        """Looks for damage in everything that an index keeps; yields how far it is, and last what was found."""
-        call = self._stub.CheckIndex(pb.CheckIndexRequest(name=name), timeout=_OPERATION_SECONDS)
-        try:
-            with self.translated_errors():
-                for response in call:
-                    if response.HasField("report"):
-                        yield _report(name, response.report)
-                    else:
-                        yield Progress(response.done_item_count, response.total_item_count)
-        finally:
-            call.cancel()
+        """Look for damage in everything that an index keeps; yield the progress, and the report at the end."""
+        request = pb.CheckIndexRequest(name=name)
+        return self.stream(self._stub.CheckIndex, request, _OPERATION_SECONDS, lambda response: _step(name, response))
 
     def rebuild_index(self, name: str) -> Iterator[Progress]:
-        """Writes the segments of an index anew from its store; goes on in the service if it is ended early."""
+        """Write the segments of an index anew from its store; if it is ended early, the service continues."""
         request = pb.OptimizeIndexRequest(name=name, rebuild=True)
-        call = self._stub.OptimizeIndex(request, timeout=_OPERATION_SECONDS)
-        try:
-            with self.translated_errors():
-                for response in call:
-                    yield Progress(response.done_row_count, response.total_row_count)
-        finally:
-            call.cancel()
+        return self.stream(
+            self._stub.OptimizeIndex,
+            request,
+            _OPERATION_SECONDS,
+            lambda response: Progress(response.done_row_count, response.total_row_count),
+        )
 
     def export_index(self, name: str) -> Iterator[pb.ExportPiece]:
-        """Yields the pieces of an export of this moment; see `export_file`."""
-        call = self._stub.ExportIndex(pb.ExportIndexRequest(name=name), timeout=_OPERATION_SECONDS)
-        try:
-            with self.translated_errors():
-                for response in call:
-                    yield response.piece
-        finally:
-            call.cancel()
+        """Yield the pieces of an export of this moment; see `export_file`."""
+        request = pb.ExportIndexRequest(name=name)
+        return self.stream(self._stub.ExportIndex, request, _OPERATION_SECONDS, lambda response: response.piece)
 
     def import_index(self, name: str, pieces: Iterable[pb.ExportPiece]) -> IndexSummary:
-        """Makes a new index of the pieces of an export; nothing is left of it where that fails.
+        """Make a new index of the pieces of an export; if that fails, nothing is left of it.
 
         Raises:
             SemsearchError: the service refused it, or what `pieces` raised.
@@ -124,7 +104,7 @@ class IndexOperations(Connection):
             try:
                 for number, piece in enumerate(pieces):
                     yield pb.ImportIndexRequest(name="" if number else name, piece=piece)
-            except SemsearchError as fault:  # in gRPC's own thread; the service refuses what has no end
+            except SemsearchError as fault:  # in gRPC's own thread; the service refuses an import without an end
                 faults.append(fault)
 
         call = self._stub.ImportIndex.future(requests(), timeout=_OPERATION_SECONDS)
@@ -150,6 +130,9 @@ def _summary(index: pb.Index) -> IndexSummary:
     )
 
 
-def _report(name: str, report: pb.CheckReport) -> CheckReport:
+def _step(name: str, response: pb.CheckIndexResponse) -> Progress | CheckReport:
+    if not response.HasField("report"):
+        return Progress(response.done_item_count, response.total_item_count)
+    report = response.report
     damages = tuple(Damage(each.part, each.problem, each.rebuild_repairs) for each in report.damages)
     return CheckReport(name, report.item_count, report.segment_count, damages)

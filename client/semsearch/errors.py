@@ -6,13 +6,13 @@
     ├── Overloaded          the server has too much to do, or its disk is full
     ├── TimedOut            no answer in time
     ├── InvalidRequest      something in the request is wrong: a field, the query, the image, the page token
-    ├── NotFound            no image, collection or model of that id
-    ├── AlreadyExists       a collection of that id exists
-    ├── WrongState          right request, wrong moment: for example another model is being switched to
+    ├── NotFound            there is no image, collection or model with that id
+    ├── AlreadyExists       a collection with that id exists
+    ├── WrongState          right request, wrong moment: for example during a switch to another model
     └── ServerFailed        the server's own fault, or damage on its disk
 
-Each has `reason`, a name of `semsearch.v1.ErrorReason` without its prefix ("" where the server sent none), and `hint`,
-one sentence about what to do ("" where the message says it all).
+Each has a `reason`, a name of `semsearch.v1.ErrorReason` without its prefix ("" if the server sent none), and a `hint`,
+one sentence about what to do ("" if the message says it all).
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ErrorDetails:
-    """What the server told beside the message.
+    """What the server sent besides the message.
 
-    `fields`: what is wrong with which field of the request. `retry_after_seconds`: None where it did not say.
+    `fields` has pairs of a field of the request and what is wrong with it. `retry_after_seconds` is None if the server
+    sent none.
     """
 
     reason: str = ""
@@ -35,7 +36,7 @@ class ErrorDetails:
 
 
 class SemsearchError(Exception):
-    """Something went wrong; the message says what, `hint` what to do."""
+    """Something went wrong. The message says what, and `hint` what to do."""
 
     def __init__(self, message: str, details: ErrorDetails | None = None, hint: str = "") -> None:
         super().__init__(message)
@@ -45,7 +46,7 @@ class SemsearchError(Exception):
 
     @property
     def reason(self) -> str:
-        """The server's reason, for example "EMPTY_QUERY"; "" where it gave none."""
+        """The server's reason, for example "EMPTY_QUERY"; "" if it gave none."""
         return self.details.reason
 
 
@@ -54,7 +55,7 @@ class ServerUnreachable(SemsearchError):
 
 
 class ServerNotReady(SemsearchError):
-    """The server answers, but a part of it does not yet."""
+    """The server answers, but a part of it is not up yet."""
 
 
 class Overloaded(SemsearchError):
@@ -70,11 +71,11 @@ class InvalidRequest(SemsearchError):
 
 
 class NotFound(SemsearchError):
-    """There is no image, collection or model of that id."""
+    """There is no image, collection or model with that id."""
 
 
 class AlreadyExists(SemsearchError):
-    """A collection of that id exists."""
+    """A collection with that id exists."""
 
 
 class WrongState(SemsearchError):

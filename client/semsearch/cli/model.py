@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from client.cli import options
-from client.cli.output import Output, counted
-from client.errors import ServerNotReady, ServerUnreachable, TimedOut
-from client.progress import progress_bar
-from client.results import Model, PullProgress, SwitchProgress
-from client.semsearch_client import DEFAULT_SERVER, SemsearchClient
+from semsearch.cli import options
+from semsearch.cli.output import Output, counted
+from semsearch.cli.progress import progress_bar
+from semsearch.client import DEFAULT_SERVER, Client
+from semsearch.errors import ServerNotReady, ServerUnreachable, TimedOut
+from semsearch.values import Model, PullProgress, SwitchProgress
 
 app = typer.Typer(
     help="List models, fetch others, and switch to one.",
@@ -26,7 +26,7 @@ ProgressJson = Annotated[bool, typer.Option("--json", help="Print a line of JSON
 def list_models(server: options.Server = DEFAULT_SERVER, as_json: options.Json = False) -> None:
     """List the models that can be served."""
     output = Output(as_json)
-    with SemsearchClient(server) as client:
+    with Client(server) as client:
         found = list(client.list_models())
     if as_json:
         output.document(found)
@@ -53,13 +53,13 @@ def pull(
     server: options.Server = DEFAULT_SERVER,
     as_json: ProgressJson = False,
 ) -> None:
-    """Fetch what a recipe names and make a model of it. A pull that was broken off goes on where it was."""
+    """Fetch the files that a recipe names and make a model of them. An interrupted pull can be continued."""
     output = Output(as_json)
     again = shlex.join(["semsearch", "model", "pull", recipe])
     last = PullProgress(0, 0)
     try:
         with (
-            SemsearchClient(server) as client,
+            Client(server) as client,
             progress_bar(output.messages, of_bytes=True, disable=as_json) as progress,
         ):
             task = progress.add_task(f"pulling {recipe}", total=None)
@@ -81,12 +81,12 @@ def activate(
     server: options.Server = DEFAULT_SERVER,
     as_json: ProgressJson = False,
 ) -> None:
-    """Switch to a model. All images are embedded anew; searches and uploads go on meanwhile."""
+    """Switch to a model. All images are embedded anew; searches and uploads continue meanwhile."""
     output = Output(as_json)
     again = shlex.join(["semsearch", "model", "activate", model_id])
     last: SwitchProgress | None = None
     try:
-        with SemsearchClient(server) as client, progress_bar(output.messages, disable=as_json) as progress:
+        with Client(server) as client, progress_bar(output.messages, disable=as_json) as progress:
             words = progress.add_task("words", total=None)
             task = progress.add_task("images", total=None)
             for last in client.activate_model(model_id):
@@ -107,7 +107,7 @@ def activate(
 
 
 def _switched(last: SwitchProgress, model: Model) -> str:
-    """Returns how a switch ended, as sentences."""
+    """Return how a switch ended, as sentences."""
     sentence = f"{model.id} serves now, with {counted(last.images_done, 'image')}."
     if last.images_failed:
         sentence += f" {last.images_failed:,} could not be embedded and were left out; the server's log names them."

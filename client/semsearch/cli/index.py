@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from client.cli import options
-from client.cli.output import Output
-from client.errors import AlreadyExists, NotFound, SemsearchError
-from client.folder import LocalFile, scan
-from client.folder_index import FileResult, FolderIndex, Outcome, unreadable_result
-from client.progress import progress_bar
-from client.semsearch_client import DEFAULT_COLLECTION, DEFAULT_SERVER, SemsearchClient
+from semsearch.cli import options
+from semsearch.cli.output import Output
+from semsearch.cli.progress import progress_bar
+from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
+from semsearch.errors import AlreadyExists, NotFound, SemsearchError
+from semsearch.folder import LocalFile, scan
+from semsearch.folder_index import FileResult, FolderIndex, Outcome, unreadable_result
 
 
 def index(
@@ -24,17 +24,17 @@ def index(
         Path, typer.Argument(help="The folder, with all below it.", exists=True, file_okay=False, metavar="DIR")
     ],
     collection: Annotated[
-        str, typer.Option("--collection", "-c", help="Where the images go; it is created if it is not there.")
+        str, typer.Option("--collection", "-c", help="Where the images go; it is created if needed.")
     ] = DEFAULT_COLLECTION,
     server: options.Server = DEFAULT_SERVER,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each file.")] = False,
 ) -> None:
-    """Add the images of a folder. What is there already is left alone, so a run that was broken off can go on."""
+    """Add the images of a folder. Images that are there already are skipped, so an interrupted run can be continued."""
     output = Output(as_json)
     run = _Run(output)
     started = time.monotonic()
     try:
-        with SemsearchClient(server) as client:
+        with Client(server) as client:
             _ensure_collection(client, collection, output)
             run.index(FolderIndex(client, collection), folder)
     except (KeyboardInterrupt, SemsearchError) as error:
@@ -53,7 +53,7 @@ def index(
 
 
 class _Run:
-    """One run: shows its progress, prints what failed, and counts."""
+    """One run: shows its progress, prints failures, and counts outcomes."""
 
     def __init__(self, output: Output) -> None:
         self.counts: Counter[Outcome] = Counter()
@@ -61,7 +61,7 @@ class _Run:
         self._output = output
 
     def index(self, index: FolderIndex, folder: Path) -> None:
-        """Compares, then sends."""
+        """Compare the folder with the collection, then send what is new."""
         files, unreadable = scan(folder)
         self.seen = bool(files)
         for entry in unreadable:
@@ -83,7 +83,7 @@ class _Run:
                     progress.advance(indexing)
 
     def summary(self, started: float) -> str:
-        """Returns the counts as a sentence."""
+        """Return the counts as a sentence."""
         seconds = time.monotonic() - started
         added = self.counts[Outcome.ADDED]
         parts = [f"{added:,} added"]
@@ -107,12 +107,12 @@ _OTHERS = {
 }
 
 
-def _ensure_collection(client: SemsearchClient, collection: str, output: Output) -> None:
+def _ensure_collection(client: Client, collection: str, output: Output) -> None:
     try:
         client.get_collection(collection)
     except NotFound:
         try:
             client.create_collection(collection)
         except AlreadyExists:
-            return  # somebody else was faster
+            return  # created by someone else meanwhile
         output.say(f"Created the collection {collection}.")

@@ -1,38 +1,27 @@
 """One stream of IndexImages: sends uploads as fast as they are answered.
 
 Invariants:
-- At most `MAX_IMAGES` images and `MAX_BYTES` bytes are sent and not answered (one larger image may be alone).
+- At most `MAX_IMAGES` images and `MAX_BYTES` bytes are sent and unanswered; a larger image is sent alone.
 - Uploads are read from the caller's iterable only when there is room, in gRPC's own thread.
-- An exception of the caller's iterable, or an upload that cannot be sent at all, ends the stream after what was sent
-  has been answered, and is raised then.
+- An exception of the caller's iterable, or an upload that cannot be sent at all, ends the stream. It is raised once
+  everything sent before it has been answered.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from semsearch.connection import MAX_MESSAGE_BYTES
+from semsearch.errors import InvalidRequest
 from semsearch.v1 import gallery_service_pb2 as pb
-
-from client.connection import MAX_MESSAGE_BYTES
-from client.errors import InvalidRequest
-from client.results import Attributes
+from semsearch.values import Upload
 
 MAX_IMAGES = 64
 MAX_BYTES = 32 * 2**20
-# The rest of a message is for the attributes.
+# The rest of a message is left for the attributes.
 MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**20
-
-
-@dataclass(frozen=True)
-class Upload:
-    """An image to add; `id` "" means the SHA-256 of the bytes."""
-
-    content: bytes
-    id: str = ""
-    attributes: Attributes = field(default_factory=dict)
 
 
 class UploadStream:
@@ -47,26 +36,26 @@ class UploadStream:
         self._fault: BaseException | None = None
 
     def __iter__(self) -> Iterator[pb.IndexImagesRequest]:
-        """Yields the configuration, then the uploads, numbered from 0."""
+        """Yield the configuration, then the uploads, numbered from 0."""
         yield pb.IndexImagesRequest(config=pb.IndexImagesConfig(collection=self._collection))
         uploads = enumerate(self._uploads)
         while (request := self._next(uploads)) is not None:
             yield request
 
     def answered(self, number: int) -> None:
-        """Makes room: the upload of that number was answered."""
+        """Make room: the upload with that number was answered."""
         with self._changed:
             self._sizes.pop(number, None)
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends the requests, also while one waits for room."""
+        """End the requests, even while one waits for room."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def raise_fault(self) -> None:
-        """Raises what the caller's iterable raised, if it did."""
+        """Raise what the caller's iterable raised, if anything."""
         if self._fault is not None:
             raise self._fault
 
@@ -82,7 +71,7 @@ class UploadStream:
         return request if self._enter(number, len(upload.content)) else None
 
     def _enter(self, number: int, size: int) -> bool:
-        """Waits for room and takes it; False where the stream was closed meanwhile."""
+        """Wait for room and take it; return False if the stream was closed meanwhile."""
         with self._changed:
             self._changed.wait_for(
                 lambda: (
@@ -105,5 +94,5 @@ def _request(number: int, upload: Upload) -> pb.IndexImagesRequest:
     try:
         image.attributes.update(attributes)
     except ValueError as error:
-        raise InvalidRequest(f"Upload {number} has attributes that are no JSON: {error}") from error
+        raise InvalidRequest(f"Upload {number} has attributes that are not JSON: {error}") from error
     return pb.IndexImagesRequest(image=image)

@@ -1,21 +1,49 @@
-"""What the calls return: frozen values, free of gRPC."""
+"""What calls take and return: frozen values, free of gRPC."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from client.errors import SemsearchError
+from semsearch.errors import SemsearchError
 
 JsonValue: TypeAlias = "bool | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Attributes: TypeAlias = Mapping[str, JsonValue]
+Equal: TypeAlias = Mapping[str, Sequence[JsonValue]]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word or phrase of a query; a negative weight steers away from it."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class CropBox:
+    """A part of an image, in fractions of its width and height, 0…1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An image to add; `id` "" means the SHA-256 of the bytes."""
+
+    content: bytes
+    id: str = ""
+    attributes: Attributes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Image:
-    """A stored image. `sha256` is lower-case hex of the original bytes; `width` and `height` are pixels as shown."""
+    """A stored image. `sha256` is lower-case hex of the original bytes; `width` and `height` are pixels, as shown."""
 
     id: str
     collection: str
@@ -43,7 +71,7 @@ class ImageMatch:
 
 @dataclass(frozen=True)
 class UnknownWord:
-    """A word of a query that did not count, and words of the vocabulary that look like it, best first."""
+    """A word of a query that did not count, with similar words of the vocabulary, best first."""
 
     word: str
     suggestions: tuple[str, ...]
@@ -53,8 +81,8 @@ class UnknownWord:
 class UnderstoodTerm:
     """A part of a query as it was understood.
 
-    `text` is as it was written, `words` are the vocabulary's words for it; a negative `weight` steers away. Words that
-    did not count, such as "the" and "a photo of", are in none.
+    `text` is what was written, and `words` are the vocabulary's words for it. A negative `weight` steers away. Words
+    that did not count, such as "the" and "a photo of", are in no part.
     """
 
     text: str
@@ -111,10 +139,10 @@ class WordMatches:
 
 @dataclass(frozen=True)
 class UploadResult:
-    """What became of the upload of that number, counted from 0.
+    """What became of an upload; `number` counts from 0.
 
-    Where `error` is None the image is durable and searchable under `id`; `duplicate_of` is set where the collection had
-    its bytes before.
+    If `error` is None, the image is durable and searchable under `id`. `duplicate_of` is set if the collection had the
+    same bytes before.
     """
 
     number: int
@@ -133,7 +161,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Collection:
-    """A named set of images that is searched together."""
+    """A named set of images that are searched together."""
 
     id: str
     display_name: str
@@ -158,7 +186,7 @@ class Model:
 
 @dataclass(frozen=True)
 class PullProgress:
-    """How many bytes of a model's files are here; `model` is None until it is made."""
+    """How many bytes of a model's files have been fetched; `model` is None until it is made."""
 
     bytes_done: int
     bytes_total: int
@@ -167,7 +195,7 @@ class PullProgress:
 
 @dataclass(frozen=True)
 class SwitchProgress:
-    """How many words of the new model are indexed, and how many images it has embedded, or cannot.
+    """How many words of the new model are indexed, and how many images are embedded or failed.
 
     `model` is None until it serves.
     """

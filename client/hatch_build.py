@@ -1,0 +1,44 @@
+"""Build hook of hatchling: adds generated code to the wheel, and the protos that it is made from to the sdist."""
+
+from __future__ import annotations
+
+import runpy
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+# What the client speaks: the public protos, and those of the index service, which an operator calls directly.
+_PACKAGES = ("semsearch/v1", "semsearch/index/v1")
+
+
+class ProtoBuildHook(BuildHookInterface[Any]):
+    """Adds what the protos become. An editable install needs none of it, since `make protos` has generated the code."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add protos to an sdist and generated code to a wheel."""
+        if version == "editable":
+            return
+        protos = Path(self.root) / "protos"
+        if not protos.exists():  # a checkout; an sdist has them inside
+            protos = Path(self.root).parent / "protos"
+        added: dict[str, str] = build_data["force_include"]
+        if self.target_name == "sdist":
+            for name in ("generate.py", *_PACKAGES):
+                added[str(protos / name)] = f"protos/{name}"
+        else:
+            self._folder = tempfile.TemporaryDirectory()
+            _generate(protos, Path(self._folder.name))
+            for name in _PACKAGES:
+                added[str(Path(self._folder.name) / name)] = name
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the generated code again."""
+        if hasattr(self, "_folder"):
+            self._folder.cleanup()
+
+
+def _generate(protos: Path, output: Path) -> None:
+    """Run the generator that lies beside the protos."""
+    runpy.run_path(str(protos / "generate.py"))["generate"](protos, output)

@@ -1,0 +1,219 @@
+"""The client of a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from semsearch import translate
+from semsearch.connection import DEFAULT_TIMEOUT_SECONDS, Connection
+from semsearch.rpc_errors import GATEWAY
+from semsearch.upload_stream import UploadStream
+from semsearch.v1 import gallery_service_pb2 as gallery_pb
+from semsearch.v1 import gallery_service_pb2_grpc, model_service_pb2_grpc, search_service_pb2_grpc
+from semsearch.v1 import model_service_pb2 as model_pb
+from semsearch.v1 import search_service_pb2 as search_pb
+from semsearch.values import (
+    Collection,
+    CropBox,
+    Deletion,
+    Equal,
+    Image,
+    ImageMatches,
+    Model,
+    PullProgress,
+    SwitchProgress,
+    Tags,
+    Term,
+    Upload,
+    UploadResult,
+    WordMatches,
+)
+
+DEFAULT_SERVER = "127.0.0.1:50051"
+DEFAULT_COLLECTION = "gallery"
+_PAGE_SIZE = 1_000
+# A stream lives as long as there is work to do; the bound is for one that both sides have forgotten.
+_UPLOAD_SECONDS = 24 * 3600.0
+# Hundreds of megabytes over a slow line.
+_PULL_SECONDS = 24 * 3600.0
+# A million images through a large network.
+_SWITCH_SECONDS = 30 * 24 * 3600.0
+
+
+class Client(Connection):
+    """Calls a gateway; safe to use from several threads. Every method raises `SemsearchError`.
+
+    `collection` "" means the default collection. `equal` maps an attribute to the values that it may have. Where
+    `min_relevance` is None, the server's own threshold applies; 0 keeps everything. `page_size` 0 means the server's
+    default, 20. A page token is good until the collection is switched to another model, deleted or emptied.
+    """
+
+    def __init__(self, server: str = DEFAULT_SERVER, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+        """Name the gateway ("host:port") and how long a call may take."""
+        super().__init__(server, GATEWAY, timeout_seconds)
+        self._search = search_service_pb2_grpc.SearchServiceStub(self.channel)
+        self._gallery = gallery_service_pb2_grpc.GalleryServiceStub(self.channel)
+        self._models = model_service_pb2_grpc.ModelServiceStub(self.channel)
+
+    def search_by_text(
+        self,
+        query: str,
+        *,
+        collection: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        min_relevance: float | None = None,
+        equal: Equal | None = None,
+    ) -> ImageMatches:
+        """Find the images nearest to words: `cat sofa`, `"sports car"`, `-dog`, `beach^0.5`, `a photo of a dog`."""
+        request = search_pb.SearchByTextRequest(
+            query=query,
+            collection=collection,
+            page_size=page_size,
+            page_token=page_token,
+            min_relevance=min_relevance,
+            filter=translate.filter_of(equal or {}),
+        )
+        return translate.image_matches(self.call(self._search.SearchByText, request))
+
+    def search_by_image(
+        self,
+        image: bytes | str,
+        *,
+        crop: CropBox | None = None,
+        terms: Sequence[Term] = (),
+        collection: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        min_relevance: float | None = None,
+        equal: Equal | None = None,
+    ) -> ImageMatches:
+        """Find the images nearest to an image (its bytes, or a stored one's id), with words added or taken away."""
+        request = search_pb.SearchByImageRequest(
+            crop=translate.crop_of(crop),
+            terms=map(translate.term_of, terms),
+            collection=collection,
+            page_size=page_size,
+            page_token=page_token,
+            min_relevance=min_relevance,
+            filter=translate.filter_of(equal or {}),
+        )
+        translate.set_source(request, image)
+        return translate.image_matches(self.call(self._search.SearchByImage, request))
+
+    def tag_image(
+        self,
+        image: bytes | str,
+        *,
+        crop: CropBox | None = None,
+        labels: Sequence[str] = (),
+        max_tags: int = 0,
+        min_relevance: float | None = None,
+        collection: str = "",
+    ) -> Tags:
+        """Name what an image (its bytes, or a stored one's id) shows: any word, or the best of `labels`."""
+        request = search_pb.TagImageRequest(
+            crop=translate.crop_of(crop),
+            labels=labels,
+            max_tags=max_tags,
+            min_relevance=min_relevance,
+            collection=collection,
+        )
+        translate.set_source(request, image)
+        return translate.tags(self.call(self._search.TagImage, request))
+
+    def similar_words(self, query: str, *, page_size: int = 0, page_token: str = "") -> WordMatches:
+        """Find the words nearest to words: `king -man woman`."""
+        request = search_pb.SimilarWordsRequest(query=query, page_size=page_size, page_token=page_token)
+        return translate.word_matches(self.call(self._search.SimilarWords, request))
+
+    def index_images(self, uploads: Iterable[Upload], *, collection: str = "") -> Iterator[UploadResult]:
+        """Add images; yield what became of each, in their order, as soon as it is durable and searchable.
+
+        One bad image does not end the stream. Images that were yielded stay, even if the iteration is ended early or
+        fails.
+        """
+        stream = UploadStream(uploads, collection)
+        call = self._gallery.IndexImages(iter(stream), timeout=_UPLOAD_SECONDS)
+        try:
+            with self.translated_errors():
+                for response in call:
+                    for result in response.results:
+                        stream.answered(result.sequence)
+                        yield translate.upload_result(result)
+            stream.raise_fault()
+        finally:
+            stream.close()
+            call.cancel()
+
+    def get_image(self, image_id: str, *, collection: str = "") -> Image:
+        """Return an image's description."""
+        request = gallery_pb.GetImageRequest(id=image_id, collection=collection)
+        return translate.image(self.call(self._gallery.GetImage, request).image)
+
+    def list_images(self, *, collection: str = "", equal: Equal | None = None) -> Iterator[Image]:
+        """Yield the images of a collection, oldest first; pages are fetched as they are needed."""
+        request = gallery_pb.ListImagesRequest(
+            collection=collection, page_size=_PAGE_SIZE, filter=translate.filter_of(equal or {})
+        )
+        for page in self.pages(self._gallery.ListImages, request):
+            yield from map(translate.image, page.images)
+
+    def delete_images(self, ids: Sequence[str], *, collection: str = "") -> Deletion:
+        """Delete up to 1,000 images; ids that the collection does not have are no error."""
+        response = self.call(self._gallery.DeleteImages, gallery_pb.DeleteImagesRequest(ids=ids, collection=collection))
+        return Deletion(response.deleted_count, tuple(response.unknown_ids))
+
+    def download_image(self, image_id: str, *, collection: str = "", thumbnail: bool = False) -> bytes:
+        """Return an image's original bytes, or its WebP thumbnail."""
+        rendition = gallery_pb.RENDITION_THUMBNAIL if thumbnail else gallery_pb.RENDITION_ORIGINAL
+        request = gallery_pb.DownloadImageRequest(id=image_id, collection=collection, rendition=rendition)
+        with self.translated_errors():
+            return b"".join(part.chunk for part in self._gallery.DownloadImage(request, timeout=self.timeout_seconds))
+
+    def create_collection(self, collection: str, *, display_name: str = "") -> Collection:
+        """Create a collection."""
+        request = gallery_pb.CreateCollectionRequest(collection_id=collection, display_name=display_name)
+        return translate.collection(self.call(self._gallery.CreateCollection, request).collection)
+
+    def get_collection(self, collection: str) -> Collection:
+        """Return a collection's description."""
+        request = gallery_pb.GetCollectionRequest(collection_id=collection)
+        return translate.collection(self.call(self._gallery.GetCollection, request).collection)
+
+    def list_collections(self) -> Iterator[Collection]:
+        """Yield the collections by id."""
+        request = gallery_pb.ListCollectionsRequest(page_size=_PAGE_SIZE)
+        for page in self.pages(self._gallery.ListCollections, request):
+            yield from map(translate.collection, page.collections)
+
+    def delete_collection(self, collection: str) -> int:
+        """Delete a collection and return how many images it had; the default one is emptied and stays."""
+        request = gallery_pb.DeleteCollectionRequest(collection_id=collection)
+        return self.call(self._gallery.DeleteCollection, request).deleted_image_count
+
+    def get_model(self, model_id: str = "") -> Model:
+        """Return a model's description; "" means the one that serves now."""
+        return translate.model(self.call(self._models.GetModel, model_pb.GetModelRequest(id=model_id)).model)
+
+    def list_models(self) -> Iterator[Model]:
+        """Yield the models that can be served, by id."""
+        for page in self.pages(self._models.ListModels, model_pb.ListModelsRequest()):
+            yield from map(translate.model, page.models)
+
+    def pull_model(self, recipe: str) -> Iterator[PullProgress]:
+        """Make a model from a recipe that the server has; yield its progress, with the model at the end.
+
+        A pull that was ended early, or failed, continues when it is called again.
+        """
+        request = model_pb.PullModelRequest(recipe=recipe)
+        return self.stream(self._models.PullModel, request, _PULL_SECONDS, translate.pull_progress)
+
+    def activate_model(self, model_id: str) -> Iterator[SwitchProgress]:
+        """Switch to a model; yield its progress, with the model at the end.
+
+        `model_id` may be the part before "@" if only one model has it. If the iteration is ended early, the switch
+        continues in the server; calling again joins it.
+        """
+        request = model_pb.ActivateModelRequest(id=model_id)
+        return self.stream(self._models.ActivateModel, request, _SWITCH_SECONDS, translate.switch_progress)
