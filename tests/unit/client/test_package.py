@@ -1,0 +1,38 @@
+"""What importing `semsearch` brings, and what it does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import semsearch
+
+
+@pytest.mark.parametrize("name", semsearch.__all__)
+def test_each_public_name_is_there(name: str) -> None:
+    assert getattr(semsearch, name) is not None
+
+
+def test_another_name_is_not() -> None:
+    with pytest.raises(AttributeError, match="Clint"):
+        semsearch.Clint  # type: ignore[attr-defined]  # noqa: B018
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """Return what another process has loaded after importing some modules."""
+    script = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+def test_the_messages_alone_need_no_grpc() -> None:
+    assert not {"grpc", "semsearch.client"} & loaded_by("semsearch.v1.query_pb2", "semsearch.bundle.v1.manifest_pb2")
+
+
+def test_the_services_load_nothing_of_the_client() -> None:
+    loaded = loaded_by("embedder_service.__main__", "gateway.__main__", "index_service.__main__")
+    assert {name for name in loaded if name.startswith("semsearch.") and "v1" not in name} <= {
+        "semsearch.bundle", "semsearch.embedder", "semsearch.index",
+    }  # fmt: skip
