@@ -11,7 +11,7 @@ import grpc
 from semsearch.rpc_errors import Peer, from_rpc_error
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
-# What the gateway takes unless told otherwise; a larger message would end its whole stream.
+# What the gateway accepts by default; a larger message would end its whole stream.
 MAX_MESSAGE_BYTES = 64 * 2**20
 
 T = TypeVar("T")

@@ -61,7 +61,7 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchEr
     if status is not None:
         return from_status(status)
     code = error.code().name if isinstance(error, grpc.Call) else "UNKNOWN"
-    told = error.details() if isinstance(error, grpc.Call) else str(error)
+    message = error.details() if isinstance(error, grpc.Call) else str(error)
     if code == "UNAVAILABLE":
         return ServerUnreachable(
             f"No {peer.name} answers at {server}.",
@@ -69,11 +69,11 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchEr
         )
     if code == "DEADLINE_EXCEEDED":
         return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")
-    if code == "RESOURCE_EXHAUSTED" and "larger than max" in (told or ""):  # gRPC's own words, on either side
+    if code == "RESOURCE_EXHAUSTED" and "larger than max" in (message or ""):  # gRPC's own words, on either side
         return InvalidRequest(f"The request has more bytes than {server} takes in one message.")
     if code == "UNIMPLEMENTED":
         return ServerFailed(f"What answers at {server} is not {peer.kind}, or one of another version.")
-    return _CLASSES.get(code, ServerFailed)(f"{server} answered {code}: {told}")
+    return _CLASSES.get(code, ServerFailed)(f"{server} answered {code}: {message}")
 
 
 def from_status(status: status_pb2.Status) -> SemsearchError:

@@ -89,9 +89,9 @@ def test_it_needs_neither_numpy_nor_tensorflow(bin_folder: Path) -> None:
 
 
 def test_the_installed_command_says_what_it_can_do(bin_folder: Path) -> None:
-    told = run(bin_folder / "semsearch", "--help")
-    assert "Search and tag images by meaning." in told
-    assert all(command in told for command in ("index", "search", "tag", "words", "list", "delete", "model"))
+    shown = run(bin_folder / "semsearch", "--help")
+    assert "Search and tag images by meaning." in shown
+    assert all(command in shown for command in ("index", "search", "tag", "words", "list", "delete", "model"))
 
 
 def test_the_installed_command_and_client_find_images(bin_folder: Path, stack: ClientStack, tmp_path: Path) -> None:
