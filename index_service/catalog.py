@@ -82,7 +82,9 @@ class Catalog:
         self._aliases = Aliases(folder, expected=aliases_expected)
         with ThreadPoolExecutor(_OPENERS, thread_name_prefix="open") as openers:
             opened = openers.map(self._open, found)
-            self._indexes: dict[str, VectorIndex | DamagedIndex] = {path.name: each for path, each in zip(found, opened, strict=True)}
+            self._indexes: dict[str, VectorIndex | DamagedIndex] = {
+                path.name: each for path, each in zip(found, opened, strict=True)
+            }
 
     @property
     def merging(self) -> WorkHealth:
