@@ -1,11 +1,11 @@
 """Measures a freshly built segment and makes its plan, in the process that built it.
 
 The queries are made of rows that the engine's files leave out. Half of them choose an effort. The other half confirm
-it and tell the recall: the effort rises until their recall is beyond the target by more than its error. What is asked
-is not always like the rows: a graph, whose ways lead along rows, then finds less, a forest hardly (Jaiswal et al. 2022,
-OOD-DiskANN). So queries may be led astray, each some way towards another row. The truth is the exact engine's. Times
-are of the processor, in one thread: by the clock, what the machine does beside it makes long searches look slower than
-they are, and all rows are compared. The lower quartile counts.
+it and tell the recall: the effort rises until they reach the target, and the recall of all is beyond it by more than
+its error. What is asked is not always like the rows: a graph, whose ways lead along rows, then finds less, a forest
+hardly (Jaiswal et al. 2022, OOD-DiskANN). So queries may be led astray, each some way towards another row. The truth is
+the exact engine's. Times are of the processor, in one thread: by the clock, what the machine does beside it makes long
+searches look slower than they are, and all rows are compared. The lower quartile counts.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def make_plan(
 def _confirmed(plan: Plan, proposer: Proposer, vectors: Vectors, queries: Vectors, truth: Sequence[Positions]) -> Plan:
     """Return the plan with the least margin at which queries that did not choose the effort reach the target.
 
-    They must reach it by more than the error of their number may explain. Where no margin does, all rows are compared.
+    With those that chose it they must be beyond the target by more than the error of their number may explain. Where no
+    margin is enough, all rows are compared.
     """
     for margin in _MARGINS:
         aimed = replace(plan, margin=margin)
@@ -98,8 +99,12 @@ def _confirmed(plan: Plan, proposer: Proposer, vectors: Vectors, queries: Vector
         if effort is None:
             return aimed
         shares, _ = _searched(KS[0], effort, proposer, vectors, queries, truth)
-        if np.mean(shares) - _SURE * np.std(shares) / math.sqrt(len(shares)) >= plan.target:
-            return replace(aimed, recall=float(np.mean(shares)), queries=len(queries))
+        recall = float(np.mean(shares))
+        # The queries that chose the effort, which are as many, found with it what it was aimed at.
+        both = (plan.target + margin * (1 - plan.target) + recall) / 2
+        error = float(np.std(shares)) / math.sqrt(2 * len(shares))
+        if min(recall, both - _SURE * error) >= plan.target:
+            return replace(aimed, recall=recall, queries=len(queries))
     return replace(plan, points=())
 
 

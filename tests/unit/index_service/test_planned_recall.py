@@ -24,7 +24,7 @@ def test_a_forest_is_searched_so_that_it_finds_the_target(
     monkeypatch.setattr(tuning, "_scan_times", lambda *_: (1e9, 1e9))
     queries = write_rows(tmp_path / "rows.npy", kind, WORDS, ROWS, QUERIES)
     rows = np.load(tmp_path / "rows.npy")
-    engine = annoy_in_process(TARGET, trees=20)
+    engine = annoy_in_process(TARGET, trees=10)
     engine.build(tmp_path / "rows.npy", tmp_path, lambda _: None)
     searcher = engine.open(rows, tmp_path)
     told = searcher.tuned()
