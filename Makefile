@@ -21,7 +21,7 @@ STUBS := client/protos.binpb
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 
-.PHONY: help setup run-all bench bench-index bench-train bench-activation bench-setup starter-setup starter protos wheel test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench bench-index bench-recall bench-train bench-activation bench-setup starter-setup starter protos wheel test lint types format grpcurl lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ $(BENCH_DEPENDENCIES): benchmarks/index/requirements.lock $(INSTALLED)
 
 bench-index: bench-setup ## Measure vector indexes side by side, ours and others: SIZES=20000,200000
 	@$(BIN)/python -m benchmarks.index $(if $(SIZES),--sizes '$(SIZES)')
+
+bench-recall: setup ## Measure whether searches reach the recall they aim at, on four kinds of vectors: SIZES=20000
+	@$(BIN)/python -m benchmarks.index.recall $(if $(SIZES),--sizes '$(SIZES)')
 
 bench-train: setup ## Measure training, pictures to bundle, against features anew in every epoch: PHOTOS=folder
 	@$(BIN)/python -m benchmarks.training $(if $(PHOTOS),--photos '$(PHOTOS)')

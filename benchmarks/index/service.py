@@ -28,7 +28,7 @@ from benchmarks.index.vectors import Corpus, K
 from index_service.definition import EngineKind
 from index_service.segments import SEGMENTS_FOLDER
 
-__all__ = ["INDEX", "cloned", "data_of", "filled", "first_answer", "search", "search_request"]
+__all__ = ["INDEX", "cloned", "data_of", "filled", "first_answer", "search", "search_request", "source_digest"]
 
 INDEX = "benchmark"
 _MODEL = "benchmark"
@@ -55,7 +55,7 @@ def filled(corpus: Corpus, engine: EngineKind, target: float, tell: Callable[[st
             segments = disk_bytes(data / "index" / INDEX / "segments")
             return {**figures, "disk_bytes": disk_bytes(data / "index"), "segment_bytes": segments}
 
-    return kept(corpus.folder, f"{engine} engine", f"{target} {_source_digest()}", make)
+    return kept(corpus.folder, f"{engine} engine", f"{target} {source_digest()}", make)
 
 
 def data_of(built: Built) -> Path:
@@ -135,7 +135,7 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _source_digest() -> str:
+def source_digest() -> str:
     """Names the service's code as it is now."""
     folder = Path(index_service.__file__).parent
     digest = hashlib.sha256()

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from index_service.engines.contract import Tuned
 
-__all__ = ["KS", "PLAN_FILE", "Plan", "Point", "UnusablePlan"]
+__all__ = ["KS", "LEAST_MARGIN", "PLAN_FILE", "Plan", "Point", "UnusablePlan"]
 
 PLAN_FILE = "plan.json"
 FORMAT_VERSION = 2
 # How many neighbours the measured searches ask for; what is asked for between and beyond is interpolated.
 KS = (10, 100)
-# The sample is small: aim so far beyond the recall that is asked for, as a share of what is missing to 1.
-_SAFETY = 0.15
+# The sample is small, so every plan aims at least so far beyond the recall that is asked for.
+LEAST_MARGIN = 0.15
 # What was measured is not what will be: an engine that is hardly faster than comparing all rows may turn out slower.
 _WORTH = 0.75
 
@@ -46,6 +46,7 @@ class Plan:
     ``points``: by effort, rising; recalls do not fall. ``scan_milliseconds``: of comparing all rows with one query;
     ``batch_scan_milliseconds``: a query's share of comparing all rows with very many. ``held_out``: positions that the
     engine's files leave out, so that queries were not among what they search; a search compares all of them.
+    ``margin``: how far a search aims beyond the recall that is asked for, as a share of what is missing to 1.
     ``recall``: recall@10 of ``queries`` further queries at the index's ``target``.
     """
 
@@ -57,6 +58,7 @@ class Plan:
     held_out: tuple[int, ...] = ()
     recall: float = 1.0
     queries: int = 0
+    margin: float = LEAST_MARGIN
 
     def effort(self, k: int, recall: float, queries: int = 1) -> int | None:
         """Returns the least effort that reaches a recall of the `k` nearest; None if comparing all rows is as good."""
@@ -81,7 +83,7 @@ class Plan:
 
     def _needed(self, k: int, recall: float) -> tuple[int, float] | None:
         """Returns the effort and its milliseconds; None where no effort that was measured reaches the recall."""
-        aim = recall + _SAFETY * (1 - recall)
+        aim = recall + self.margin * (1 - recall)
         near, far = self._least(0, aim), self._least(1, aim)
         if near is None or k <= KS[0]:
             return None if near is None else (math.ceil(near[0]), near[1])

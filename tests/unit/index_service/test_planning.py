@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from index_service.engines import tuning
 from index_service.engines.planning import PLAN_FILE, Plan, Point, UnusablePlan
 from index_service.engines.tuning import held_out_rows, make_plan
 from index_service.vectors import Positions, Vectors, distances, unit
@@ -112,3 +113,48 @@ def test_no_query_that_measures_is_a_row_that_the_engine_knows() -> None:
     known = np.delete(vectors, held_out, axis=0)
     for query in np.unique(np.concatenate(engine.asked), axis=0):
         assert distances(query, known).min() > 0
+
+
+class Flattering:
+    """Looks at all that an effort allows for the queries that it is asked first, and at a share of it for others."""
+
+    def __init__(self, vectors: Vectors, share: float) -> None:
+        self.vectors = vectors
+        self.share = share
+        self.first_effort = 0
+        self.favoured: set[bytes] = set()
+
+    def reranked(self, k: int, effort: int) -> int:
+        return k
+
+    def propose(self, queries: Vectors, limit: int, effort: int) -> list[Positions]:
+        self.first_effort = self.first_effort or effort
+        if effort == self.first_effort:
+            self.favoured.add(queries.tobytes())
+        looked_at = effort if queries.tobytes() in self.favoured else int(self.share * effort)
+        return Half(self.vectors).propose(queries, limit, looked_at)
+
+
+@pytest.fixture
+def slow_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make comparing all rows so slow that no effort is too much."""
+    monkeypatch.setattr(tuning, "_scan_times", lambda *_: (1e9, 1e9))
+
+
+@pytest.mark.usefixtures("slow_scans")
+def test_queries_that_did_not_choose_the_effort_reach_the_target_too() -> None:
+    vectors = unit(np.random.default_rng(0).normal(size=(2_000, 16)).astype(np.float32))
+    target = 0.6
+    plan = make_plan(vectors, held_out_rows(len(vectors)), Flattering(vectors, 0.8), 450, 16, target)
+    told = plan.tuned()
+    assert told.effort is not None
+    assert told.recall >= target
+    assert told.recall == pytest.approx(0.8 * told.effort / 2_000, abs=0.06)
+
+
+@pytest.mark.usefixtures("slow_scans")
+def test_all_rows_are_compared_where_no_effort_reaches_the_target_with_other_queries() -> None:
+    vectors = unit(np.random.default_rng(0).normal(size=(2_000, 16)).astype(np.float32))
+    plan = make_plan(vectors, held_out_rows(len(vectors)), Flattering(vectors, 0.01), 450, 16, 0.6)
+    assert plan.tuned().effort is None
+    assert plan.tuned().recall == 1.0

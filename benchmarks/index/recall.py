@@ -1,0 +1,200 @@
+"""Whether the planner reaches the recall that it aims at, whatever the vectors are like, and what that costs.
+
+    make bench-recall                         # 1,000,000 vectors of each kind
+    make bench-recall SIZES=20000
+    python -m benchmarks.index.recall --help
+
+A segment is built of each kind of vectors as a merge builds it. Queries that are no rows then measure the recall beside
+what the plan tells. What was built is kept in the cache, so a run that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from benchmarks.index.built import kept
+from benchmarks.index.distributions import Distribution, write_rows
+from benchmarks.index.memory import disk_bytes
+from benchmarks.index.service import source_digest
+from benchmarks.index.truth import nearest_of_all
+from benchmarks.index.vectors import K
+from benchmarks.load import Latencies
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.engines.choosing import engine_of
+from index_service.engines.contract import Searcher
+from index_service.vectors import distances
+
+__all__ = ["Reached", "found_shares", "main"]
+
+_ROWS = "rows.npy"
+_QUERIES = "queries.npy"
+_SCANS = 20
+_ENGINES = tuple(kind for kind in EngineKind if kind is not EngineKind.EXACT)
+# Field of a row, heading, and how it is drawn.
+_COLUMNS = (
+    ("distribution", "vectors", "{}"),
+    ("engine", "engine", "{}"),
+    ("rows", "rows", "{:,}"),
+    ("effort", "effort", "{:,}"),
+    ("components", "components", "{}"),
+    ("told_recall", "told", "{:.3f}"),
+    ("recall", "recall@10", "{:.3f}"),
+    ("error", "± error", "{:.3f}"),
+    ("p50_ms", "p50 ms", "{:.2f}"),
+    ("p99_ms", "p99 ms", "{:.2f}"),
+    ("scan_p50_ms", "scan p50 ms", "{:.2f}"),
+    ("build_s", "build s", "{:,.0f}"),
+    ("segment_to_raw", "disk to raw", "{:.2f}"),
+    ("verdict", "target", "{}"),
+)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a plan came to with one kind of vectors.
+
+    ``effort``, ``told_recall``: what `GetIndex` tells; there is no effort where all rows are compared. ``recall``,
+    ``error``: measured with queries that are no rows, and its standard error. ``scan_p50_ms``: of comparing all rows.
+    ``segment_to_raw``: disk of the vectors and the engine's files to the raw vectors.
+    """
+
+    distribution: str
+    engine: str
+    rows: int
+    target: float
+    effort: int | None
+    components: int
+    told_recall: float
+    recall: float
+    error: float
+    p50_ms: float
+    p99_ms: float
+    scan_p50_ms: float
+    build_s: float
+    segment_to_raw: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether the recall is the target, as far as so many queries can say."""
+        if self.recall >= self.target:
+            return "reached"
+        return "within error" if self.recall + 2 * self.error >= self.target else "missed"
+
+
+def main(
+    sizes: Annotated[str, typer.Option(help="Numbers of vectors.")] = "1000000",
+    distributions: Annotated[str, typer.Option(help="Kinds of vectors.")] = ",".join(Distribution),
+    engines: Annotated[str, typer.Option(help="Engines.")] = EngineKind.ANNOY.value,
+    recall: Annotated[float, typer.Option(min=0, max=1, help="The recall@10 to aim at.")] = 0.95,
+    queries: Annotated[int, typer.Option(min=10, help="Queries that measure.")] = 1_000,
+    words: Annotated[Path, typer.Option(help="The real word vectors.", exists=True)] = Path("starter/bundle/words.npy"),
+    cache: Annotated[Path, typer.Option(help="Where vectors and segments are kept.")] = Path("var/bench-recall"),
+    out: Annotated[Path, typer.Option(help="JSON with the figures.")] = Path("benchmarks/results/recall.json"),
+) -> None:
+    """Measure whether the planner reaches its target on several kinds of vectors."""
+    console = Console(width=160)
+    reached: list[Reached] = []
+    for size in sizes.split(","):
+        for distribution in distributions.split(","):
+            for engine in engines.split(","):
+                with console.status(f"{int(size):,} {distribution}, {engine} engine"):
+                    kind = Distribution(distribution)
+                    reached.append(_reached(kind, EngineKind(engine), int(size), recall, queries, words, cache))
+                _write(out, reached, recall, queries)
+    console.print(_table(reached))
+    console.print(f"All figures: {out}")
+
+
+def found_shares(
+    searcher: Searcher, rows: NDArray[np.float32], queries: NDArray[np.float32], target: float
+) -> tuple[NDArray[np.float64], Latencies]:
+    """Search each query (m, dimension), and return the share of its nearest rows that was found, and the times."""
+    everything = np.ones(len(rows), dtype=np.bool_)
+    shares, milliseconds = [], []
+    for query, true in zip(queries, nearest_of_all(queries, rows, K)[0], strict=True):
+        began = perf_counter()
+        (found,) = searcher.nearest(query[None, :], K, everything, target).positions
+        nearest = found[np.argsort(distances(query, rows[found]))][:K]
+        milliseconds.append(1000 * (perf_counter() - began))
+        shares.append(len(np.intersect1d(nearest, true)) / K)
+    return np.array(shares), Latencies(tuple(milliseconds), sum(milliseconds) / 1000)
+
+
+def _reached(
+    distribution: Distribution, kind: EngineKind, count: int, target: float, queries: int, words: Path, cache: Path
+) -> Reached:
+    cache.mkdir(parents=True, exist_ok=True)
+
+    def make_vectors(folder: Path) -> dict[str, float]:
+        np.save(folder / _QUERIES, write_rows(folder / _ROWS, distribution, words, count, queries))
+        return {}
+
+    drawn = kept(cache, f"{distribution} {count}", f"{queries} {words.stat().st_size}", make_vectors).folder
+    rows = np.load(drawn / _ROWS, mmap_mode="r").view(np.ndarray)
+    engine = engine_of(IndexDefinition("benchmark", rows.shape[1], "benchmark", kind, target), threads=-1)
+
+    def build(folder: Path) -> dict[str, float]:
+        began = perf_counter()
+        engine.build(drawn / _ROWS, folder, lambda _: None)
+        return {"build_s": perf_counter() - began, "disk_bytes": disk_bytes(folder)}
+
+    built = kept(drawn, f"{kind} engine", f"{target} {source_digest()}", build)
+    searcher = engine.open(rows, built.folder)
+    told = searcher.tuned()
+    with threadpool_limits(1):
+        asked = np.load(drawn / _QUERIES)
+        shares, times = found_shares(searcher, rows, asked, target)
+        _, scans = found_shares(searcher, rows, asked[:_SCANS], 1.0)
+    return Reached(
+        distribution=distribution.value,
+        engine=kind.value,
+        rows=len(rows),
+        target=target,
+        effort=told.effort,
+        components=told.components,
+        told_recall=told.recall,
+        recall=float(shares.mean()),
+        error=float(shares.std() / np.sqrt(len(shares))),
+        p50_ms=times.quantile(0.5),
+        p99_ms=times.quantile(0.99),
+        scan_p50_ms=scans.quantile(0.5),
+        build_s=built.figures["build_s"],
+        segment_to_raw=1 + built.figures["disk_bytes"] / rows.nbytes,
+    )
+
+
+def _table(reached: list[Reached]) -> Table:
+    table = Table(title="Recall that the planner reaches", title_justify="left")
+    for number, (_, heading, _) in enumerate(_COLUMNS):
+        table.add_column(heading, justify="right" if number > 1 else "left", no_wrap=True)
+    for each in reached:
+        fields = {name: getattr(each, name) for name, _, _ in _COLUMNS}
+        table.add_row(*("" if fields[name] is None else drawn.format(fields[name]) for name, _, drawn in _COLUMNS))
+    return table
+
+
+def _write(file: Path, reached: list[Reached], target: float, queries: int) -> None:
+    run = {"target": target, "queries": queries, "cores": os.cpu_count(), "machine": platform.machine()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{**asdict(each), "verdict": each.verdict} for each in reached]
+    file.write_text(json.dumps({"run": run, "reached": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes it started are ended too
+    typer.run(main)
