@@ -7,10 +7,10 @@ from typing import IO
 
 from trainer.word_files.text_lines import Entry, lines_of, parse_line
 
-__all__ = ["read"]
+__all__ = ["read_glove"]
 
 
-def read(stream: IO[bytes], name: str) -> Iterator[Entry]:
+def read_glove(stream: IO[bytes], name: str) -> Iterator[Entry]:
     """Yields the entries of a stream; the first line tells the dimension.
 
     Raises:

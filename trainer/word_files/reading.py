@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import IO
 
 from trainer.errors import WordVectorsMalformed
-from trainer.word_files import glove, word2vec_binary, word2vec_text
+from trainer.word_files.glove import read_glove
 from trainer.word_files.opening import open_word_file
 from trainer.word_files.text_lines import Entry
+from trainer.word_files.word2vec_binary import read_word2vec_binary
+from trainer.word_files.word2vec_text import read_word2vec_text
 
 __all__ = ["read_entries"]
 
@@ -44,7 +46,7 @@ def _reader(head: bytes, name: str) -> Callable[[IO[bytes], str], Iterator[Entry
         raise WordVectorsMalformed(f"{name} is fastText's own binary model, which is not read. Give its .vec file.")
     header = _HEADER.match(head)
     if not header:
-        return glove.read
+        return read_glove
     dimension = int(header[2])
     if not 2 <= dimension <= _WIDEST:
         raise WordVectorsMalformed(
@@ -52,7 +54,7 @@ def _reader(head: bytes, name: str) -> Callable[[IO[bytes], str], Iterator[Entry
             "word vectors?"
         )
     numbers = head[header.end() :].partition(b" ")[2][: 4 * dimension]
-    return word2vec_text.read if _is_text(numbers) else word2vec_binary.read
+    return read_word2vec_text if _is_text(numbers) else read_word2vec_binary
 
 
 def _is_text(content: bytes) -> bool:

@@ -13,13 +13,13 @@ import numpy as np
 from trainer.errors import WordVectorsMalformed
 from trainer.word_files.text_lines import Entry
 
-__all__ = ["read"]
+__all__ = ["read_word2vec_binary"]
 
 _PIECE = 1 << 14  # a few entries: what is left of it is moved after each
 _LONGEST = 1 << 12  # bytes of a word; without a space after them it is no word
 
 
-def read(stream: IO[bytes], name: str) -> Iterator[Entry]:
+def read_word2vec_binary(stream: IO[bytes], name: str) -> Iterator[Entry]:
     """Yields the entries of a stream.
 
     Raises:

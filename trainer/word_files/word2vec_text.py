@@ -8,10 +8,10 @@ from typing import IO
 from trainer.errors import WordVectorsMalformed
 from trainer.word_files.text_lines import Entry, lines_of, parse_line
 
-__all__ = ["read"]
+__all__ = ["read_word2vec_text"]
 
 
-def read(stream: IO[bytes], name: str) -> Iterator[Entry]:
+def read_word2vec_text(stream: IO[bytes], name: str) -> Iterator[Entry]:
     """Yields the entries of a stream.
 
     Raises:
