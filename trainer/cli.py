@@ -22,7 +22,7 @@ from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
 from trainer.tuning.commands import app as tune_commands
-from trainer.word_files.commands import app as word_commands
+from trainer.words.commands import app as word_commands
 
 __all__ = ["app", "main"]
 
@@ -70,7 +70,7 @@ def starter_twin(
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("runs/twin/bundle"),
 ) -> None:
     """Make the starter's twin that never saw some classes, for `evaluate --unseen` (an hour)."""
-    from trainer.evaluation.zero_shot import read_unseen
+    from trainer.measures.zero_shot import read_unseen
     from trainer.starter.recipe import make_twin
 
     make_twin(photos, read_unseen(unseen), run, bundle, console)

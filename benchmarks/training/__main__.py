@@ -38,7 +38,7 @@ from trainer.features.computing import views_of
 from trainer.features.extractors import extractor_of
 from trainer.labels.class_words import Vocabulary
 from trainer.one_sentence import one_sentence
-from trainer.words import read_word_space
+from trainer.words.word_space import read_word_space
 
 _WIDTH = 120
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trainer.data_sets.reading import read_tar
 from trainer.errors import TrainingSetUnusable
-from trainer.words import read_word_space
+from trainer.words.word_space import read_word_space
 
 __all__ = ["Pictures", "lay_out", "write_glove"]
 

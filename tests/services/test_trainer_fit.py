@@ -18,7 +18,7 @@ from trainer.features.cache import CacheSpec, FeatureCache
 from trainer.features.computing import FeatureSet
 from trainer.features.files import write_feature_set
 from trainer.keras_files import load_network
-from trainer.words import convert_words
+from trainer.words.word_space import convert_words
 
 SECONDS = 120.0
 IMAGES, CLASSES, FEATURES = 300, 5, 20

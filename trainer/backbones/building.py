@@ -17,7 +17,7 @@ from keras import ops
 from serving.durable_files import replacing
 from trainer.backbones.applications import APPLICATIONS, Application, Preprocessing
 from trainer.errors import BackboneUnusable, NotWritten
-from trainer.exporting.half_precision import without_chance
+from trainer.half_precision import without_chance
 
 __all__ = ["build_backbone", "preprocessed", "save_backbone"]
 

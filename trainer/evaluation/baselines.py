@@ -18,16 +18,16 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation.evaluate import HIERARCHICAL, HITS, TAGS, classification, evaluate, label_targets
-from trainer.evaluation.hierarchy import Hierarchy, near_to
-from trainer.evaluation.random_orders import average_precision_by_chance, none_of, precision_by_chance
-from trainer.evaluation.ranking import top
-from trainer.evaluation.searches import FIRST_PAGE, Searches, image_precision
 from trainer.evaluation.softmax import fit_softmax
-from trainer.evaluation.tagging import right_tags, taggable_words
-from trainer.evaluation.truth import Truth
 from trainer.labels.class_words import Vocabulary
 from trainer.labels.space import unit_rows
+from trainer.measures.evaluate import HIERARCHICAL, HITS, TAGS, classification, evaluate, label_targets
+from trainer.measures.hierarchy import Hierarchy, near_to
+from trainer.measures.random_orders import average_precision_by_chance, none_of, precision_by_chance
+from trainer.measures.ranking import top
+from trainer.measures.searches import FIRST_PAGE, Searches, image_precision
+from trainer.measures.tagging import right_tags, taggable_words
+from trainer.measures.truth import Truth
 
 __all__ = ["Features", "Ground", "chance", "conse", "conse_vectors", "feature_baselines", "hit_by_chance"]
 

@@ -9,23 +9,23 @@ import numpy as np
 
 from model.bundle.manifest import Logistic
 from model.bundle.reading import Bundle
-from trainer.bundle_evaluation import Embedded, vocabulary_of
-from trainer.evaluation.bars import search_bars, tag_bars
 from trainer.evaluation.baselines import Ground
-from trainer.evaluation.calibration import LogisticCurve
-from trainer.evaluation.evaluate import evaluate
-from trainer.evaluation.figures import PAIRS_PREFIX
-from trainer.evaluation.foreign import far_words, words_of_other_things
-from trainer.evaluation.halves import word_halves
-from trainer.evaluation.hierarchy import hierarchy_of
 from trainer.evaluation.hubs import hubness
-from trainer.evaluation.relevance import tag_pairs, text_pairs
-from trainer.evaluation.reliability import Reliability, histogram, reliability
+from trainer.evaluation.images import Embedded, vocabulary_of
 from trainer.evaluation.report import BundleDetails, Column
-from trainer.evaluation.tagging import taggable_words
 from trainer.evaluation.word_pairs import WordPair, correlate, nearest_words
-from trainer.evaluation.zero_shot import measure_zero_shot
-from trainer.starter.wordnet import WordNet
+from trainer.measures.evaluate import evaluate
+from trainer.measures.figures import PAIRS_PREFIX
+from trainer.measures.hierarchy import hierarchy_of
+from trainer.measures.tagging import taggable_words
+from trainer.measures.zero_shot import measure_zero_shot
+from trainer.relevance.bars import search_bars, tag_bars
+from trainer.relevance.calibration import LogisticCurve
+from trainer.relevance.fitting import tag_pairs, text_pairs
+from trainer.relevance.foreign import far_words, words_of_other_things
+from trainer.relevance.halves import word_halves
+from trainer.relevance.reliability import Reliability, histogram, reliability
+from trainer.words.wordnet import WordNet
 
 __all__ = ["NEAREST_OF", "Questions", "ground_of", "measure_bundle"]
 

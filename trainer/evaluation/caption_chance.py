@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.evaluation.captions import RECALLS, TAGS, WordFigures
-from trainer.evaluation.random_orders import average_precision_by_chance, none_of, precision_by_chance
+from trainer.measures.random_orders import average_precision_by_chance, none_of, precision_by_chance
 
 __all__ = ["retrieval_by_chance", "tags_by_chance", "words_by_chance"]
 

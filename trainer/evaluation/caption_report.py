@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from trainer.data_sets.caption_list import some_of
 from trainer.evaluation.caption_comparison import CaptionReport
 from trainer.evaluation.captions import RECALLS, TAGS, WORD_SHOWN_BY, WordFigures
-from trainer.evaluation.figures import Figure
+from trainer.measures.figures import Figure
 
 __all__ = ["as_json", "print_captions"]
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation.ranking import average_precision, precision_at
-from trainer.evaluation.searches import FIRST_PAGE
-from trainer.evaluation.tagging import nearest_tags
 from trainer.labels.caption_words import NEITHER, RIGHT
+from trainer.measures.ranking import average_precision, precision_at
+from trainer.measures.searches import FIRST_PAGE
+from trainer.measures.tagging import nearest_tags
 
 __all__ = [
     "RECALLS",

@@ -16,7 +16,7 @@ from trainer.errors import TrainingPackageMissing
 from trainer.needs_tensorflow import needs_tensorflow
 from trainer.one_sentence import one_sentence
 from trainer.progress import progress_bar
-from trainer.starter.wordnet import DEFAULT_FOLDER, WordNet
+from trainer.words.wordnet import DEFAULT_FOLDER, WordNet
 
 if TYPE_CHECKING:
     from trainer.evaluation.comparison import Teacher
@@ -77,8 +77,8 @@ def evaluate(
     from trainer.evaluation.report import as_json
     from trainer.evaluation.tables import print_report
     from trainer.evaluation.word_pairs import OWN_PAIRS, read_word_pairs
-    from trainer.evaluation.zero_shot import read_unseen
     from trainer.labels.naming import classes_shown
+    from trainer.measures.zero_shot import read_unseen
 
     if out is not None:
         _check_plots()
@@ -130,7 +130,7 @@ def evaluate_photos(
 ) -> None:
     """Measure a bundle's tags and searches on photos of any WordNet senses, right by lemma or hypernym."""
     from model.bundle.reading import open_bundle
-    from trainer.bundle_evaluation import embed_truth, vocabulary_of
+    from trainer.evaluation.images import embed_truth, vocabulary_of
     from trainer.evaluation.photo_report import as_json, print_photos
     from trainer.evaluation.photos import measure_photos, read_photos, senses_of
     from trainer.labels.class_words import class_words_of_names
@@ -206,7 +206,7 @@ def card(
 ) -> None:
     """Write a bundle's model card into it, from its manifest and its evaluation."""
     from model.bundle.reading import CARD, peek
-    from trainer.model_card import card_text, read_report
+    from trainer.evaluation.model_card import card_text, read_report
 
     text = card_text(peek(bundle), read_report(report))
     for path in (bundle / CARD, *([out] if out else [])):

@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 
 from model.bundle.reading import Bundle, open_bundle, peek
-from trainer.bundle_evaluation import Embedded, embed_truth
 from trainer.data_sets.reading import LabelledFile, read_images
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.baselines import Features, Ground, chance, feature_baselines
 from trainer.evaluation.bundle_measures import Questions, ground_of, measure_bundle
-from trainer.evaluation.evaluate import Evaluation, evaluate
+from trainer.evaluation.images import Embedded, embed_truth
 from trainer.evaluation.report import BundleDetails, Column, DataNote, Report
 from trainer.evaluation.teacher import Classifier, output_labels, place_images
 from trainer.evaluation.training_set import TrainingSet, read_training_set
-from trainer.evaluation.truth import Truth
 from trainer.features.computing import Extractor
 from trainer.features.extractors import extractor_of
 from trainer.labels.class_words import ClassWords
+from trainer.measures.evaluate import Evaluation, evaluate
+from trainer.measures.truth import Truth
 
 __all__ = ["Asked", "Teacher", "compare"]
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from trainer.data_sets.reading import SUFFIXES, LabelledFile
 from trainer.errors import EvaluationImpossible
-from trainer.evaluation.ranking import precision_at
-from trainer.evaluation.right_words import kinds_of, lemmas_of, right_words
-from trainer.evaluation.searches import FIRST_PAGE
-from trainer.evaluation.tagging import nearest_tags, taggable_words
 from trainer.labels.class_words import Vocabulary
-from trainer.starter.wordnet import Sense, WordNet
+from trainer.labels.right_words import kinds_of, lemmas_of, right_words
+from trainer.measures.ranking import precision_at
+from trainer.measures.searches import FIRST_PAGE
+from trainer.measures.tagging import nearest_tags, taggable_words
+from trainer.words.wordnet import Sense, WordNet
 
 __all__ = ["PhotoFigures", "measure_photos", "read_photos", "senses_of"]
 

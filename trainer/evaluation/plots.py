@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainer.evaluation.reliability import Reliability
 from trainer.evaluation.report import BundleDetails, Column, Report
 from trainer.plot_style import COLORS, draw_png
+from trainer.relevance.reliability import Reliability
 
 __all__ = ["write_plots"]
 

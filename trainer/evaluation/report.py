@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trainer.evaluation.bars import SearchBars
 from trainer.evaluation.hubs import Hubness
-from trainer.evaluation.reliability import Reliability, SimilarityHistogram
-from trainer.evaluation.searches import Searches
 from trainer.evaluation.word_pairs import PairCorrelation
-from trainer.evaluation.zero_shot import ZeroShot
+from trainer.measures.searches import Searches
+from trainer.measures.zero_shot import ZeroShot
+from trainer.relevance.bars import SearchBars
+from trainer.relevance.reliability import Reliability, SimilarityHistogram
 
 __all__ = ["BundleDetails", "Column", "DataNote", "Report", "as_json"]
 

@@ -8,9 +8,9 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Column, Table
 
-from trainer.evaluation.figures import Figure, in_order, shown
 from trainer.evaluation.report import BundleDetails, Report
-from trainer.evaluation.searches import QueryFigures
+from trainer.measures.figures import Figure, in_order, shown
+from trainer.measures.searches import QueryFigures
 
 __all__ = ["as_markdown", "print_report"]
 

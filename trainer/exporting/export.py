@@ -20,12 +20,9 @@ from model.bundle.writing import BundleContent, write_bundle
 from model.images import Resize
 from model.networks.network import Network
 from model.networks.pixel_scale import PixelScale
-from trainer.bundle_evaluation import vocabulary_of
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import WordSpaceMissing
-from trainer.evaluation.calibration import LogisticCurve
-from trainer.evaluation.halves import image_halves
-from trainer.evaluation.relevance import Relevance, fit_relevance
+from trainer.evaluation.images import vocabulary_of
 from trainer.exporting.measured import Measured, read_measured
 from trainer.exporting.networks import MeasuredNetworks, measure_networks
 from trainer.exporting.self_test import self_test_pictures
@@ -33,7 +30,10 @@ from trainer.exporting.smaller_weights import smaller_weights
 from trainer.exporting.smoke_search import SmokeSearch, smoke_search
 from trainer.exporting.weights import Weights
 from trainer.labels.class_words import ClassWords
-from trainer.words import read_trainable_words
+from trainer.relevance.calibration import LogisticCurve
+from trainer.relevance.fitting import Relevance, fit_relevance
+from trainer.relevance.halves import image_halves
+from trainer.words.word_space import read_trainable_words
 
 __all__ = ["Description", "Exported", "calibration_of", "export_bundle", "export_measured", "read_word_table"]
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from model.bundle.reading import WordTable
 from model.networks.network import Network
-from trainer.bundle_evaluation import vocabulary_of
 from trainer.errors import BundleUnsearchable
-from trainer.evaluation.evaluate import Evaluation, evaluate
-from trainer.evaluation.truth import Truth
+from trainer.evaluation.images import vocabulary_of
 from trainer.exporting.measured import Measured
+from trainer.measures.evaluate import Evaluation, evaluate
+from trainer.measures.truth import Truth
 
 __all__ = ["MeasuredNetworks", "cosines", "measure_networks"]
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from model.networks.network import TFLITE
 from trainer.errors import BackboneUnusable
-from trainer.exporting.half_precision import halve_weights
 from trainer.exporting.weights import Weights
+from trainer.half_precision import halve_weights
 from trainer.keras_files import load_network
 
 __all__ = ["smaller_weights"]

@@ -21,13 +21,13 @@ from model.errors import UnknownWords
 from model.text.embedding import embed_terms
 from model.text.query import Term
 from model.text.vocabulary import Vocabulary
-from trainer.bundle_evaluation import vocabulary_of
 from trainer.errors import BundleUnsearchable
 from trainer.evaluation.baselines import hit_by_chance
-from trainer.evaluation.evaluate import Evaluation
-from trainer.evaluation.tagging import nearest_tags, taggable_words
-from trainer.evaluation.truth import Truth
+from trainer.evaluation.images import vocabulary_of
 from trainer.exporting.measured import Measured
+from trainer.measures.evaluate import Evaluation
+from trainer.measures.tagging import nearest_tags, taggable_words
+from trainer.measures.truth import Truth
 
 __all__ = ["Found", "HitsBesideChance", "SmokeSearch", "beside_chance", "smoke_search"]
 

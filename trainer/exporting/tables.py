@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trainer.evaluation.figures import shown
 from trainer.exporting.networks import MeasuredNetworks, cosines
 from trainer.exporting.smoke_search import Found, HitsBesideChance, SmokeSearch
+from trainer.measures.figures import shown
 
 __all__ = ["print_searches", "print_weights"]
 

@@ -65,7 +65,7 @@ def fine_tune_(
     from trainer.labels.class_words import Vocabulary
     from trainer.labels.naming import classes_of
     from trainer.labels.targets import label_space_of
-    from trainer.words import read_trainable_words
+    from trainer.words.word_space import read_trainable_words
 
     def read() -> Iterator[LabelledFile]:
         yield from read_images(images)

@@ -70,7 +70,7 @@ def fit(
     from trainer.labels.naming import classes_of
     from trainer.labels.targets import label_space_of
     from trainer.runs import Run
-    from trainer.words import read_trainable_words
+    from trainer.words.word_space import read_trainable_words
 
     check_packages()
     table = read_trainable_words(words)

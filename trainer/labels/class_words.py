@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from trainer.errors import TrainingSetUnusable
 from trainer.labels.space import unit_rows
 from trainer.labels.unknown import unknown_labels
-from trainer.words import WordSpace
+from trainer.words.word_space import WordSpace
 
 __all__ = [
     "ClassWords",

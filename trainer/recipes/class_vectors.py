@@ -22,8 +22,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.labels.class_words import Vocabulary
+from trainer.labels.imagenet_classes import FittingWords
 from trainer.labels.space import unit_rows
-from trainer.recipes.imagenet_classes import FittingWords
 
 __all__ = ["VectorSettings", "class_vectors"]
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from trainer.labels.caption_words import RIGHT, CaptionWords
 from trainer.labels.class_words import ClassWords
-from trainer.recipes.imagenet_classes import FittingWords
+from trainer.labels.imagenet_classes import FittingWords
 from trainer.starter.label_words import NO_PICTURE
-from trainer.starter.wordnet import Category, Sense, WordNet
+from trainer.words.wordnet import Category, Sense, WordNet
 
 __all__ = ["caption_classes", "caption_tags", "class_tags", "with_kinds"]
 

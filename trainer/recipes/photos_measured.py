@@ -28,7 +28,7 @@ from trainer.labels.caption_words import RIGHT, words_of_captions
 from trainer.labels.class_words import ClassWords
 from trainer.labels.padding import padded_labels
 from trainer.recipes.everyday_words import caption_classes
-from trainer.starter.wordnet import WordNet
+from trainer.words.wordnet import WordNet
 
 __all__ = ["Sources", "is_training_scene", "measured_pictures"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from trainer.labels.class_words import ClassWords
 from trainer.starter.errors import UnknownLabel
 from trainer.starter.scene_catalog import SCENE_CLASSES
-from trainer.starter.wordnet import Sense, WordNet
+from trainer.words.wordnet import Sense, WordNet
 
 __all__ = ["NO_PICTURE", "Zipf", "label_words"]
 

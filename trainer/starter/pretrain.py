@@ -22,10 +22,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from serving.durable_files import replacing
-from trainer.backbones.residual import residual_network
 from trainer.runs import Run
 from trainer.starter.classifier import Batch, Classifier, ClassifierSettings
 from trainer.starter.pixels import Pictures, PictureSource
+from trainer.starter.residual import residual_network
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.targets import Targets
 

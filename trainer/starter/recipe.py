@@ -26,14 +26,14 @@ from rich.console import Console
 
 from model.bundle.manifest import License
 from serving.durable_files import replacing
-from trainer.bundle_evaluation import vocabulary_of
+from trainer.evaluation.images import vocabulary_of
 from trainer.exporting.export import Description, export_bundle, read_word_table
-from trainer.exporting.half_precision import halve_weights
 from trainer.exporting.measured import Measured
 from trainer.features.extractors import keras_extractor, tflite_extractor
 from trainer.features.files import read_feature_set, write_feature_set
 from trainer.fitting.head import fit_head, save_head
 from trainer.fitting.settings import HeadSettings, LossSettings
+from trainer.half_precision import halve_weights
 from trainer.labels.class_words import read_class_words
 from trainer.labels.targets import label_space_of
 from trainer.progress import progress_bar

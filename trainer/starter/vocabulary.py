@@ -25,7 +25,7 @@ from model.bundle.reading import WordTable
 from model.text.vocabulary import Vocabulary
 from trainer.labels.class_words import ClassWords
 from trainer.starter.label_words import Zipf
-from trainer.starter.wordnet import Category, Sense, WordNet
+from trainer.words.wordnet import Category, Sense, WordNet
 
 __all__ = ["ENTRIES", "WORDS", "taggable", "vocabulary"]
 

@@ -24,7 +24,7 @@ from trainer.starter.errors import PackagesMissing
 from trainer.starter.label_words import Zipf, label_words
 from trainer.starter.vocabulary import taggable, vocabulary
 from trainer.starter.word_vectors import definitions, mend, reduce
-from trainer.starter.wordnet import WordNet
+from trainer.words.wordnet import WordNet
 
 __all__ = ["Sentences", "Sources", "load_sources", "make_words"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.labels.space import unit_rows
-from trainer.starter.wordnet import WordNet
+from trainer.words.wordnet import WordNet
 
 __all__ = ["Reduced", "definitions", "mend", "reduce"]
 

@@ -59,7 +59,7 @@ def tune(
     from trainer.tuning.plots import write_plot
     from trainer.tuning.searching import Material, TuningSettings, search
     from trainer.tuning.space import SearchSpace
-    from trainer.words import read_trainable_words
+    from trainer.words.word_space import read_trainable_words
 
     space = read_trainable_words(words)
     data = read_feature_set(features)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from trainer.starter.scene_catalog import SCENE_CLASSES
-from trainer.starter.wordnet import Category, Sense, WordNet
+from trainer.words.wordnet import Category, Sense, WordNet
 
 # Lemmas, category, the first lemma of the kind it belongs to, and a definition where one is looked at.
 NOUNS: tuple[tuple[str, int, str | None, str], ...] = (

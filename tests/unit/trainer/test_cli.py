@@ -19,7 +19,7 @@ from trainer.features.files import read_feature_set, write_feature_set
 from trainer.fitting.head import project
 from trainer.keras_files import load_network
 from trainer.labels.class_words import ClassWords, write_class_words
-from trainer.words import read_word_space
+from trainer.words.word_space import read_word_space
 
 WORDS = ("the", "poodle", "dog", "car", "vehicle", "said")
 NUMBERS = " ".join(["1"] * 50)

@@ -7,14 +7,14 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from tests.unit.trainer.evaluation.made_up_space import CLASSES, TAGGABLE, VOCABULARY, WORDS, perfect
+from tests.unit.trainer.made_up_space import CLASSES, TAGGABLE, VOCABULARY, WORDS, perfect
 from trainer.evaluation.baselines import Features, Ground, chance, conse, conse_vectors, feature_baselines
-from trainer.evaluation.hierarchy import hierarchy_of
-from trainer.evaluation.ranking import average_precision, precision_at
-from trainer.evaluation.searches import QueryFigures, Searches, search
 from trainer.evaluation.softmax import fit_softmax
-from trainer.evaluation.truth import Truth
 from trainer.labels.class_words import ClassWords
+from trainer.measures.hierarchy import hierarchy_of
+from trainer.measures.ranking import average_precision, precision_at
+from trainer.measures.searches import QueryFigures, Searches, search
+from trainer.measures.truth import Truth
 
 GROUND = Ground(perfect(), VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.trainer.evaluation.made_up_space import CLASSES, VOCABULARY
-from tests.unit.trainer.evaluation.small_wordnet import WORDNET
+from tests.unit.trainer.made_up_space import CLASSES, VOCABULARY
+from tests.unit.trainer.small_wordnet import WORDNET
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import BackboneUnusable
 from trainer.evaluation import teacher

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.unit.trainer.evaluation.made_up_space import VOCABULARY
+from tests.unit.trainer.made_up_space import VOCABULARY
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.hubs import hubness, k_occurrence, skewness
 from trainer.evaluation.word_pairs import OWN_PAIRS, WordPair, correlate, nearest_words, read_word_pairs, spearman

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainer.exporting.half_precision import halve_weights
 from trainer.fitting.head import build_head, project, save_head
 from trainer.fitting.settings import HeadSettings
+from trainer.half_precision import halve_weights
 from trainer.keras_files import load_network
 
 

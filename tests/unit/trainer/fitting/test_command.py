@@ -21,7 +21,7 @@ from trainer.features.computing import FeatureSet
 from trainer.features.files import write_feature_set
 from trainer.fitting import recorded
 from trainer.keras_files import load_network
-from trainer.words import convert_words
+from trainer.words.word_space import convert_words
 
 WORDS = ("poodle", "car", "the", "said")
 EPOCHS = 5

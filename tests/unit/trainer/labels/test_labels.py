@@ -12,7 +12,7 @@ from trainer.errors import TrainingSetUnusable
 from trainer.labels.class_words import ClassWords, Vocabulary, with_synonyms
 from trainer.labels.space import unit_rows
 from trainer.labels.targets import label_space_of
-from trainer.words import WordSpace
+from trainer.words.word_space import WordSpace
 
 WORDS = ("the", "golden", "retriever", "dog", "panda", "pandas", "sports car", "sports", "car")
 VOCABULARY = Vocabulary(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.labels.class_words import Vocabulary
+from trainer.labels.imagenet_classes import FittingWords
 from trainer.labels.space import unit_rows
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
-from trainer.recipes.imagenet_classes import FittingWords
-from trainer.words import WordSpace
+from trainer.words.word_space import WordSpace
 
 WORDS = tuple(f"word{number}" for number in range(60))
 VECTORS = unit_rows(np.random.default_rng(0).normal(size=(60, 12)))

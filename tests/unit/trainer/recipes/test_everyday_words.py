@@ -6,7 +6,7 @@ import numpy as np
 
 from trainer.labels.caption_words import NEITHER, RIGHT, WRONG, CaptionWords
 from trainer.recipes.everyday_words import with_kinds
-from trainer.starter.wordnet import Category, Sense, WordNet
+from trainer.words.wordnet import Category, Sense, WordNet
 
 
 def made_up() -> WordNet:

@@ -16,7 +16,7 @@ from trainer.cli import app
 from trainer.features.files import read_feature_set
 from trainer.fitting.head import project
 from trainer.keras_files import load_network
-from trainer.words import read_word_space
+from trainer.words.word_space import read_word_space
 
 RECIPE = Path(recipes.__file__).with_name("vgg16.toml")
 CHANNELS = {"tomato": 0, "sea": 2}

@@ -12,7 +12,7 @@ from trainer.labels.class_words import ClassWords
 from trainer.starter.errors import UnknownLabel
 from trainer.starter.label_words import label_words
 from trainer.starter.scene_catalog import SCENE_CLASSES
-from trainer.starter.wordnet import DEFAULT_FOLDER, WordNet
+from trainer.words.wordnet import DEFAULT_FOLDER, WordNet
 
 PHOTOS = SHARED_DATA / "tiny-imagenet"
 COMMON = {"animal", "fish", "bird", "car", "vehicle", "container", "bucket", "dog"}

@@ -9,7 +9,7 @@ from model.bundle.reading import WordTable
 from model.text.vocabulary import Vocabulary
 from trainer.labels.class_words import ClassWords
 from trainer.starter.vocabulary import ENTRIES, WORDS, taggable, vocabulary
-from trainer.starter.wordnet import WordNet
+from trainer.words.wordnet import WordNet
 
 FREQUENT = (
     "the", "a", "does", "dogs", "dog", "car", "cars", "auto", "sports", "well", "air", "sea", "fish", "bird",

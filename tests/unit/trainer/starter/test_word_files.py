@@ -16,8 +16,8 @@ from trainer.labels.class_words import Vocabulary, read_class_words
 from trainer.starter import word_files
 from trainer.starter.errors import PackagesMissing, StarterError
 from trainer.starter.word_files import Sources, load_sources, make_words
-from trainer.starter.wordnet import WordNet
-from trainer.words import read_word_space
+from trainer.words.word_space import read_word_space
+from trainer.words.wordnet import WordNet
 
 FREQUENT = (
     "the",

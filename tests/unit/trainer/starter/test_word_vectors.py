@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from trainer.starter.word_vectors import definitions, mend, reduce
-from trainer.starter.wordnet import WordNet
+from trainer.words.wordnet import WordNet
 
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ from trainer.tuning.head_file import write_head_file
 from trainer.tuning.searching import Material, TuningSettings, search
 from trainer.tuning.space import SearchSpace
 from trainer.tuning.study import Trials, opened
-from trainer.words import WordSpace
+from trainer.words.word_space import WordSpace
 
 LABELS, FEATURES, DIMENSION = 4, 12, 50
 WORDS = (*"abcd", "kind", *(f"word{number}" for number in range(8)))

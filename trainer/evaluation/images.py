@@ -1,0 +1,126 @@
+"""Embeds labelled images with a bundle as it serves: its own decoding, its own graph, its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.bundle.reading import Bundle, WordTable
+from model.errors import ImageError
+from model.images import decode
+from trainer.data_sets.reading import LabelledFile
+from trainer.errors import EvaluationImpossible
+from trainer.labels.class_words import ClassWords, Vocabulary
+from trainer.labels.padding import padded_labels
+from trainer.measures.truth import Truth
+from trainer.relevance.halves import image_halves
+from trainer.words.word_space import WordSpace
+
+__all__ = ["Embedded", "embed_truth", "vocabulary_of"]
+
+_BATCH = 64
+
+Pixels = NDArray[np.uint8]
+Backbone = Callable[[Pixels], NDArray[np.float32]]
+"""Pictures (n, size, size, 3) → features (n, d)."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Images embedded by a bundle.
+
+    ``positions``: (n), each image's place among all that were given. ``for_fitting``: (n), which images curves are
+    fitted on, by ``image_halves``. ``features``: (n, d) of a backbone, or (n, 0) if none was given. ``unreadable``: the
+    keys of images that could not be read; ``trained_on``: how many were left out because training saw them;
+    ``unlabelled``: how many because they have no label.
+    """
+
+    truth: Truth
+    positions: NDArray[np.int64]
+    for_fitting: NDArray[np.bool_]
+    features: NDArray[np.float32]
+    unreadable: tuple[str, ...] = ()
+    trained_on: int = 0
+    unlabelled: int = 0
+
+
+def vocabulary_of(words: WordTable) -> Vocabulary:
+    """A bundle's words as the measures take them."""
+    return Vocabulary(WordSpace(words.words, words.vectors))
+
+
+def embed_truth(
+    bundle: Bundle,
+    images: Iterable[LabelledFile],
+    classes: Sequence[ClassWords],
+    on_image: Callable[[], None] = lambda: None,
+    *,
+    backbone: Backbone | None = None,
+    trained_on: Collection[bytes] = frozenset(),
+) -> Embedded:
+    """Embeds images, each with one label or several; the classes of the result are those that at least one image shows.
+
+    ``backbone``: gives features of the same pictures. ``trained_on``: digests of images that training saw, which are
+    left out.
+
+    Raises:
+        EvaluationImpossible: an image has a class that is not among ``classes``, or none can be read.
+    """
+    by_name = {each.name: each for each in classes}
+    manifest = bundle.manifest
+    batches, names, positions, pixels, unreadable = _Batches(bundle, backbone), [], [], [], []
+    seen = unlabelled = 0
+    for position, image in enumerate(images):
+        on_image()
+        if unknown := [label for label in image.labels if label not in by_name]:
+            raise EvaluationImpossible(f"The image {image.key} is of {unknown[0]!r}, which the labels do not have.")
+        if not image.labels:
+            unlabelled += 1
+            continue
+        if trained_on and image.digest in trained_on:
+            seen += 1
+            continue
+        try:
+            pixels.append(decode(image.content, size=manifest.input_size, resize=manifest.resize).pixels)
+        except ImageError:
+            unreadable.append(image.key)
+            continue
+        names.append(image.labels)
+        positions.append(position)
+        if len(pixels) == _BATCH:
+            batches.add(np.stack(pixels))
+            pixels.clear()
+    if pixels:
+        batches.add(np.stack(pixels))
+    if not names:
+        raise EvaluationImpossible(
+            f"None of the images can be measured: {len(unreadable)} cannot be read, {unlabelled} have no "
+            f"label, and training saw {seen}. Check the folder or tar that was given."
+        )
+    all_shown = {name for each in names for name in each}
+    shown = [name for name in by_name if name in all_shown]
+    number_of = {name: number for number, name in enumerate(shown)}
+    labels = padded_labels([[number_of[name] for name in each] for each in names])
+    truth = Truth(np.concatenate(batches.vectors), labels, tuple(by_name[name] for name in shown))
+    features = np.concatenate(batches.features) if backbone else np.empty((len(labels), 0), np.float32)
+    halves, places = np.concatenate(batches.halves), np.array(positions, dtype=np.int64)
+    return Embedded(truth, places, halves, features, tuple(unreadable), seen, unlabelled)
+
+
+class _Batches:
+    """What is kept of each batch of pictures; the pictures themselves are not."""
+
+    def __init__(self, bundle: Bundle, backbone: Backbone | None) -> None:
+        self._bundle, self._backbone = bundle, backbone
+        self.vectors: list[NDArray[np.float32]] = []
+        self.features: list[NDArray[np.float32]] = []
+        self.halves: list[NDArray[np.bool_]] = []
+
+    def add(self, pixels: Pixels) -> None:
+        self.vectors.append(self._bundle.network(pixels))
+        self.halves.append(image_halves(pixels))
+        if self._backbone:
+            self.features.append(self._backbone(pixels))

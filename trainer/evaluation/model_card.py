@@ -1,0 +1,202 @@
+"""A bundle's model card (Mitchell et al. 2019, https://arxiv.org/abs/1810.03993), from its manifest and its evaluation.
+
+Contract: every figure comes from the report, as it stands there; what the report does not have is not spoken of. The
+same manifest and report give the same text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from model.bundle.manifest import Manifest
+from trainer.errors import EvaluationImpossible
+from trainer.evaluation.report import VERSION
+from trainer.measures.figures import in_order, shown
+
+__all__ = ["SECTIONS", "card_text", "read_report"]
+
+SECTIONS = (
+    "Model details",
+    "Intended use",
+    "Factors",
+    "Metrics",
+    "Evaluation data",
+    "Training data",
+    "Quantitative analyses",
+    "Limits and biases",
+    "Licences",
+    "Make it again",
+)
+_SHOWN = 10
+_WEAK = 0.2
+
+Content = Mapping[str, Any]
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Read a report.json.
+
+    Raises:
+        EvaluationImpossible: it is no report, or one of another version.
+    """
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = report["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationImpossible(
+            f"{path} is no report of an evaluation ({error!r}). Make one: python -m trainer evaluate … --out folder"
+        ) from error
+    if version != VERSION:
+        raise EvaluationImpossible(
+            f"{path} is a report of version {version}, not {VERSION}. Evaluate the bundle again."
+        )
+    return report
+
+
+def card_text(manifest: Manifest, report: Content) -> str:
+    """The card as Markdown.
+
+    Raises:
+        EvaluationImpossible: the report is of another bundle.
+    """
+    if manifest.id not in report["bundles"]:
+        raise EvaluationImpossible(
+            f"The report is of {report['model']}, and the bundle is {manifest.id}. Evaluate this bundle first."
+        )
+    bodies = (
+        _details(manifest),
+        _use(report, manifest),
+        _factors(report, manifest),
+        _metrics(report),
+        _data(report),
+        _training(report, manifest),
+        _tables(report),
+        _limits(report, manifest),
+        (f"- {each.subject}: {each.spdx} ({each.source})" for each in manifest.licenses or ()),
+        _again(manifest),
+    )
+    lines = [f"# {manifest.display_name}", ""]
+    for title, body in zip(SECTIONS, bodies, strict=True):
+        lines += [f"## {title}", "", *(list(body) or ["Nothing is told of this."]), ""]
+    return "\n".join(lines)
+
+
+def _details(manifest: Manifest) -> Iterator[str]:
+    yield f"- Id: `{manifest.id}`, made on {manifest.create_time:%Y-%m-%d}"
+    yield (
+        f"- A backbone ({manifest.feature_dimension} features from pictures of {manifest.input_size} × "
+        f"{manifest.input_size} pixels, {manifest.resize.value}) and a head that maps them into the space of "
+        f"{manifest.word_count:,} words, {manifest.dimension} dimensions (DeViSE, Frome et al. 2013)"
+    )
+    yield f"- Size: {sum(file.size for file in manifest.files) / 1e6:.1f} MB"
+
+
+def _use(report: Content, manifest: Manifest) -> Iterator[str]:
+    yield (
+        "Searching and tagging one's own pictures by meaning: from words or a picture to pictures, from one to words. "
+        f"It is measured on {report['data']['classes']} classes and the kinds they are of; words near to those may "
+        "find pictures too, and what it was never measured on is not known."
+    )
+    yield ""
+    yield (
+        "Not for decisions about people, for safety, for medical or legal purposes, nor for moderation: it has learned "
+        "no such thing, and a relevance is no certainty."
+    )
+
+
+def _factors(report: Content, manifest: Manifest) -> Iterator[str]:
+    yield "What a search finds depends on the word. Of the queries measured, the worst by precision@10:"
+    yield ""
+    for sort, queries in _own(report, manifest)["queries"].items():
+        worst = sorted(queries.items(), key=lambda item: (item[1]["precision@10"], item[0]))[:_SHOWN]
+        yield f"- {sort}: " + ", ".join(f"{query} {shown('', each['precision@10'])}" for query, each in worst)
+
+
+def _metrics(report: Content) -> Iterator[str]:
+    data = report["data"]
+    yield (
+        "hit@k and hierarchical precision@k as in Frome et al. 2013 (hierarchy: "
+        f"{data['hierarchy']}); precision@10 and mean average precision of searches, where what could be had at most "
+        "counts as 1; the share of images with a right word among their first tags; what the default thresholds leave "
+        f"out and keep, where {data['foreign']}; calibration with right and wrong pairs weighing the same."
+    )
+
+
+def _data(report: Content) -> Iterator[str]:
+    data = report["data"]
+    yield f"- {data['images']:,} images of {data['classes']} classes, from {', '.join(data['sources'])}"
+    yield f"- thresholds and calibration on the {data['reporting']:,} of them in the half that `export` leaves out"
+    if data["trained_on"]:
+        yield f"- {data['trained_on']:,} further images were left out because training saw them"
+
+
+def _training(report: Content, manifest: Manifest) -> Iterator[str]:
+    yield "What it was made from:"
+    yield ""
+    yield from (f"- {each.subject} ({each.source})" for each in manifest.licenses)
+    if report["data"]["training"]:
+        yield f"- baselines below were fitted on {report['data']['training']:,} training images"
+
+
+def _tables(report: Content) -> Iterator[str]:
+    columns: Sequence[Content] = report["columns"]
+    for title, figures in groupby(in_order(column["metrics"] for column in columns), key=lambda figure: figure.table):
+        yield f"**{title}**"
+        yield ""
+        yield _row(["", *(column["name"] for column in columns)])
+        yield "| --- |" + " ---: |" * len(columns)
+        for figure in figures:
+            yield _row([figure.title, *(shown(figure.name, column["metrics"].get(figure.name)) for column in columns)])
+        yield ""
+    yield from (f"- {column['name']}: {column['note']}" for column in columns if column["note"])
+
+
+def _limits(report: Content, manifest: Manifest) -> Iterator[str]:
+    own, metrics = _own(report, manifest), _column(report, manifest)["metrics"]
+    labels = own["queries"].get("label", {})
+    weak = sorted(query for query, each in labels.items() if each["precision@10"] < _WEAK)
+    if weak:
+        yield f"- Searches for these labels find hardly a right picture: {', '.join(weak)}"
+    thresholds = own["thresholds"]
+    if thresholds["empty"] is not None:
+        yield (
+            f"- By default, of {thresholds['unanswerable']:,} words that no picture matches a share of "
+            f"{shown('', thresholds['empty'])} comes back empty; the others find something all the same"
+        )
+    yield (
+        f"- By default, of {thresholds['answerable']:,} words that pictures match a share of "
+        f"{shown('', thresholds['in_five'])} has a right one among the first five"
+    )
+    if "tagged@5" in metrics:
+        share = shown("tagged@5", metrics["tagged@5"])
+        yield f"- A share of {share} of the pictures has a right word among the first five tags"
+    hub = own["hubs"]["greatest"]
+    yield f"- “{hub['word']}” is among the ten nearest of {hub['occurrence']} other words, more than any other"
+    yield (
+        "- Its pictures and its words come from people who chose and named them, mostly in English and from the web. "
+        "What they saw often it knows well, what they left out it does not know; which words lie near to which follows "
+        "their usage, prejudices among it. Nothing here measures how that falls on groups of people."
+    )
+
+
+def _again(manifest: Manifest) -> Iterator[str]:
+    yield "```sh"
+    yield manifest.command or "# the manifest does not tell"
+    yield "```"
+
+
+def _own(report: Content, manifest: Manifest) -> Content:
+    details: Content = report["bundles"][manifest.id]
+    return details
+
+
+def _column(report: Content, manifest: Manifest) -> Content:
+    return next(column for column in report["columns"] if column["name"] == manifest.id)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,133 @@
+"""How many right pictures are among the first of a search: by a word, by two words, by a picture.
+
+Contract: a query's vector is its word's own; of two words, the mean of both scaled to length 1, as the services answer
+it. An image is relevant to a word if the word is the label of a class it shows or one of its kinds. The sorts of text
+queries:
+
+    label    each class's label
+    kind     each kind that is not itself a label
+    pair     a label and its nearest kind ("goldfish fish"): relevant is what is relevant to both
+    either   a label and another, drawn by a seed: relevant is what is relevant to one of the two, since the mean of two
+             words asks for what is near to either; ``both_found`` is the share of them whose first ten show both
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.labels.class_words import Vocabulary
+from trainer.labels.space import unit_rows
+from trainer.measures.ranking import average_precision, precision_at, top
+from trainer.measures.truth import Truth
+
+__all__ = ["FIRST_PAGE", "SORTS", "QueryFigures", "Searches", "image_precision", "search", "search_by"]
+
+FIRST_PAGE = 10
+SORTS = ("label", "kind", "pair", "either")
+_CHUNK = 512
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class QueryFigures:
+    """A query, the share of right images among the first ten it finds, its average precision over all of them.
+
+    ``relevant``: how many right images there are.
+    """
+
+    query: str
+    precision: float
+    average_precision: float
+    relevant: int
+
+
+@dataclass(frozen=True)
+class Searches:
+    """The figures of every query by its sort; a sort without queries is left out."""
+
+    queries: Mapping[str, tuple[QueryFigures, ...]]
+    both_found: float
+
+    def metrics(self) -> dict[str, float]:
+        """Mean precision@10 and mean average precision of each sort."""
+        means: dict[str, float] = {}
+        for sort, queries in self.queries.items():
+            means[f"{sort}_precision@{FIRST_PAGE}"] = float(np.mean([query.precision for query in queries]))
+            means[f"{sort}_map"] = float(np.mean([query.average_precision for query in queries]))
+        return means | ({f"both_found@{FIRST_PAGE}": self.both_found} if "either" in self.queries else {})
+
+
+def search(truth: Truth, vocabulary: Vocabulary, seed: int = 0) -> Searches:
+    """Ask for every label and kind that an image shows, and for two words at a time."""
+    labels = truth.label_words
+    pairs = tuple(dict.fromkeys((each.word, each.kinds[0]) for each in truth.shown if each.kinds))
+    drawn = np.random.default_rng(seed).permutation(len(labels))
+    either = tuple((labels[one], labels[other]) for one, other in zip(drawn, np.roll(drawn, 1), strict=True))
+    asked: dict[str, tuple[Words, ...]] = {
+        "label": tuple((word,) for word in labels),
+        "kind": tuple((word,) for word in truth.kind_words),
+        "pair": pairs,
+        "either": either if len(labels) > 1 else (),
+    }
+    found = {sort: search_by(queries, truth, vocabulary, match_any=sort == "either") for sort, queries in asked.items()}
+    return Searches(
+        {sort: found[sort] for sort in SORTS if found[sort]}, _both_found(asked["either"], truth, vocabulary)
+    )
+
+
+def search_by(
+    queries: Sequence[Words], truth: Truth, vocabulary: Vocabulary, *, match_any: bool = False
+) -> tuple[QueryFigures, ...]:
+    """The figures of some queries, each of one or more words; those that no image is relevant to are left out.
+
+    ``match_any``: an image is relevant if it is to one of a query's words, not only if it is to all of them.
+    """
+    if not queries:
+        return ()
+    merge = np.any if match_any else np.all
+    relevant = np.stack([merge(truth.relevance(words), axis=0) for words in queries])
+    answerable = np.flatnonzero(relevant.any(axis=1))
+    if not len(answerable):
+        return ()
+    asked, relevant = [queries[int(number)] for number in answerable], relevant[answerable]
+    similarity = _vectors(asked, vocabulary) @ truth.vectors.T
+    columns = (precision_at(FIRST_PAGE, similarity, relevant), average_precision(similarity, relevant))
+    return tuple(
+        QueryFigures(" ".join(words), float(precision), float(average), int(count))
+        for words, precision, average, count in zip(asked, *columns, relevant.sum(axis=1), strict=True)
+    )
+
+
+def _both_found(queries: Sequence[Words], truth: Truth, vocabulary: Vocabulary) -> float:
+    if not queries:
+        return float("nan")
+    first = top(_vectors(queries, vocabulary) @ truth.vectors.T, FIRST_PAGE)
+    both = [truth.relevance(words)[:, found].any(axis=1).all() for words, found in zip(queries, first, strict=True)]
+    return float(np.mean(both))
+
+
+def _vectors(queries: Sequence[Words], vocabulary: Vocabulary) -> NDArray[np.float32]:
+    return unit_rows(np.stack([vocabulary.vectors(words).mean(axis=0) for words in queries]))
+
+
+def image_precision(truth: Truth) -> float:
+    """Mean precision@10 of searches by each image among all others; right is what shows a class that it shows too.
+
+    Images that no other image shares a class with ask for nothing and are left out; nan if all are.
+    """
+    shares = []
+    numbers = np.arange(len(truth.labels))
+    for start in range(0, len(numbers), _CHUNK):
+        rows = numbers[start : start + _CHUNK]
+        similarity = truth.vectors[rows] @ truth.vectors.T
+        similarity[np.arange(len(rows)), rows] = -np.inf
+        same = truth.alike(rows) & (rows[:, None] != numbers)
+        asked = same.any(axis=1)
+        shares.append(precision_at(FIRST_PAGE, similarity[asked], same[asked]))
+    found = np.concatenate(shares)
+    return float(found.mean()) if len(found) else float("nan")

@@ -1,0 +1,198 @@
+"""Fits a space's relevance curves and default thresholds on embedded images, and reports what they do to others.
+
+Contract: images and foreign words are halved by what they are (see ``halves``); curves and thresholds come from one
+half, the rates reported from the other. Right and wrong pairs weigh the same (see ``calibration``). The pairs:
+
+    text → image    a class's word or kind with each image; right if the image shows it
+    tags            an image with each of the ten words nearest to it; right if it is a word of a class that it shows
+    image → image   two images; right if they have a class in common
+
+An unanswerable query is a foreign word (see ``foreign``): a thing that no image shows. It comes back empty if not even
+its nearest image reaches the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import EvaluationImpossible
+from trainer.labels.class_words import Vocabulary
+from trainer.measures.ranking import top
+from trainer.measures.searches import FIRST_PAGE
+from trainer.measures.tagging import are_right, nearest_tags, right_tags, taggable_words
+from trainer.measures.truth import Truth
+from trainer.relevance.calibration import LogisticCurve, Threshold, choose_threshold, fit_logistic, measure_threshold
+from trainer.relevance.foreign import far_words
+from trainer.relevance.halves import word_halves
+
+__all__ = ["Pairs", "Relevance", "fit_relevance", "nearest_similarity", "share_a_class", "tag_pairs", "text_pairs"]
+
+_PAIRS = 200_000
+_IMAGES_FOR_TAGS = 1_000
+_FOREIGN_CANDIDATES = 10_000
+_FOREIGN_QUERIES = 1_000
+# More than the 80 % that are wanted of words that did not choose the threshold: words nearer to the classes than those
+# taken here come back empty less often, and up to here the answerable ones hardly lose (docs/decisions/0007).
+_SEARCHES_EMPTY = 0.9
+_TAGS_EMPTY = 0.5
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """A space's curves and thresholds, with the thresholds' effect on the unseen half.
+
+    ``searches``: ``empty`` is the share of unanswerable queries that come back empty, ``kept`` the share of the right
+    images on the first page of answerable ones that stay. ``tags``: ``empty`` is the share of the wrong words among an
+    image's ten nearest that are left out, ``kept`` the share of the right ones that stay.
+    """
+
+    text_to_image: LogisticCurve
+    tag: LogisticCurve
+    image_to_image: LogisticCurve
+    searches: Threshold
+    tags: Threshold
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Similarities of right and of wrong pairs."""
+
+    right: Floats
+    wrong: Floats
+
+    def fit(self) -> LogisticCurve:
+        """The curve through them.
+
+        Raises:
+            EvaluationImpossible: there are no right or no wrong pairs.
+        """
+        if not len(self.right) or not len(self.wrong):
+            raise EvaluationImpossible(
+                "Relevance is fitted on right and on wrong pairs, and these images give only one of the two. "
+                "Use more images of more classes."
+            )
+        return fit_logistic(self.right, self.wrong)
+
+
+def fit_relevance(
+    truth: Truth,
+    vocabulary: Vocabulary,
+    taggable: NDArray[np.bool_],
+    for_fitting: NDArray[np.bool_],
+    seed: int = 0,
+    closed: NDArray[np.bool_] | None = None,
+) -> Relevance:
+    """Fit on one half of the images, report on the other.
+
+    ``taggable``: (words), which words may be tags. ``for_fitting``: (images), which are for fitting, as
+    ``image_halves`` has it. The images must show every class a few times. ``closed``: (images), those whose labels name
+    all that they show, among which alone foreign words are searched for; None means all.
+
+    Raises:
+        EvaluationImpossible: there are no right or no wrong pairs of a sort, or no foreign words.
+    """
+    random = np.random.default_rng(seed)
+    fitting, unseen = truth.take(for_fitting), truth.take(~for_fitting)
+    text = text_pairs(fitting, vocabulary, random).fit()
+    pairs = tag_pairs(fitting, vocabulary, taggable)
+    tag = pairs.fit()
+    told = np.ones(len(truth.labels), np.bool_) if closed is None else closed
+    fitted_words, unseen_words = _foreign_halves(truth.take(told), vocabulary, taggable, random)
+    searched, searched_unseen = truth.take(told & for_fitting), truth.take(told & ~for_fitting)
+    first_page, nearest = _first_pages(fitting, vocabulary), nearest_similarity(searched, fitted_words, vocabulary)
+    searches = choose_threshold(text(first_page), text(nearest), _SEARCHES_EMPTY)
+    tagging = choose_threshold(tag(pairs.right), tag(pairs.wrong), _TAGS_EMPTY)
+
+    nearest = nearest_similarity(searched_unseen, unseen_words, vocabulary)
+    first_page = _first_pages(unseen, vocabulary)
+    pairs = tag_pairs(unseen, vocabulary, taggable)
+    return Relevance(
+        text_to_image=text,
+        tag=tag,
+        image_to_image=_image_pairs(fitting, random).fit(),
+        searches=measure_threshold(searches.min_relevance, text(first_page), text(nearest)),
+        tags=measure_threshold(tagging.min_relevance, tag(pairs.right), tag(pairs.wrong)),
+    )
+
+
+def _foreign_halves(
+    truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_], random: np.random.Generator
+) -> tuple[list[str], list[str]]:
+    tags = taggable_words(vocabulary, taggable)
+    drawn = [tags[number] for number in random.permutation(len(tags))[:_FOREIGN_CANDIDATES]]
+    foreign = far_words(drawn, truth.shown, vocabulary)
+    halved = word_halves(foreign)
+    fitted, unseen = (
+        [word for word, chosen in zip(foreign, half, strict=True) if chosen][:_FOREIGN_QUERIES]
+        for half in (halved, ~halved)
+    )
+    if not fitted or not unseen:
+        raise EvaluationImpossible(
+            "A threshold is chosen on taggable words that no image matches, and this vocabulary has hardly any. "
+            "Use a larger vocabulary."
+        )
+    return fitted, unseen
+
+
+def text_pairs(truth: Truth, vocabulary: Vocabulary, random: np.random.Generator) -> Pairs:
+    """Every label and kind shown with every image; of more than can be kept, as many as can, drawn at random."""
+    words = (*truth.label_words, *truth.kind_words)
+    similarity, relevant = vocabulary.vectors(words) @ truth.vectors.T, truth.relevance(words)
+    return Pairs(_sample(similarity[relevant], random), _sample(similarity[~relevant], random))
+
+
+def tag_pairs(truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_]) -> Pairs:
+    """Each of the first images with the ten taggable words nearest to it."""
+    tags = taggable_words(vocabulary, taggable)
+    right = right_tags(truth.classes, tags)
+    images = slice(_IMAGES_FOR_TAGS)
+    found, shown = zip(*nearest_tags(truth.vectors[images], vocabulary.vectors(tags), FIRST_PAGE), strict=True)
+    nearest, similarity = np.concatenate(found), np.concatenate(shown)
+    hits = are_right(nearest, right, truth)
+    return Pairs(similarity[hits], similarity[~hits])
+
+
+def nearest_similarity(truth: Truth, words: Sequence[str], vocabulary: Vocabulary) -> Floats:
+    """The similarity of the nearest image to each word: (words)."""
+    if not words:
+        return np.empty(0, np.float32)
+    nearest: Floats = (vocabulary.vectors(words) @ truth.vectors.T).max(axis=1)
+    return nearest
+
+
+def _image_pairs(truth: Truth, random: np.random.Generator) -> Pairs:
+    images = len(truth.labels)
+    left, other = (random.integers(images, size=min(10 * _PAIRS, images**2)) for _ in range(2))
+    left, other = left[left != other], other[left != other]
+    same = share_a_class(truth.labels[left], truth.labels[other])
+    wrong = np.flatnonzero(~same)[:_PAIRS]
+    pairs = np.concatenate([np.flatnonzero(same), wrong])
+    similarity = np.einsum("nd,nd->n", truth.vectors[left[pairs]], truth.vectors[other[pairs]])
+    return Pairs(similarity[: -len(wrong)], similarity[-len(wrong) :])
+
+
+def share_a_class(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs of images have a label in common: (pairs), of two of (pairs, most)."""
+    shared = [(one[:, [place]] == other).any(axis=1) & (one[:, place] >= 0) for place in range(one.shape[1])]
+    in_common: NDArray[np.bool_] = np.any(np.stack(shared), axis=0)
+    return in_common
+
+
+def _first_pages(truth: Truth, vocabulary: Vocabulary) -> Floats:
+    """Similarities of the right images on the first page of every answerable query."""
+    words = (*truth.label_words, *truth.kind_words)
+    similarity = vocabulary.vectors(words) @ truth.vectors.T
+    page = top(similarity, FIRST_PAGE)
+    right = np.take_along_axis(truth.relevance(words), page, axis=1)
+    shown: Floats = np.take_along_axis(similarity, page, axis=1)[right]
+    return shown
+
+
+def _sample(values: Floats, random: np.random.Generator) -> Floats:
+    return values if len(values) <= _PAIRS else random.choice(values, _PAIRS, replace=False)

@@ -1,0 +1,92 @@
+"""The commands ``python -m trainer words fetch | convert``.
+
+Contract: as that of ``trainer.cli``, whose commands these become. Heavy imports wait until a command needs them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from trainer.one_sentence import one_sentence
+from trainer.progress import download_bar, progress_bar
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Word vectors: fetched by name, converted into a vocabulary.", no_args_is_help=True)
+console = Console(soft_wrap=True)
+
+
+@app.command()
+@one_sentence
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="GloVe or word2vec (text or binary) or fastText's .vec, plain, in gzip or zip.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for words.txt and words.npy.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Keep only the first, most frequent words.")] = None,
+    lowercase: Annotated[
+        bool, typer.Option("--lowercase", help="Write words in lower case; of equal ones the first stays.")
+    ] = False,
+    member: Annotated[str | None, typer.Option(help="Which file of a zip, such as glove.6B.300d.txt.")] = None,
+) -> None:
+    """Convert word vectors into a vocabulary."""
+    from trainer.words.word_space import check_dimension, convert_words
+
+    with progress_bar(Console(stderr=True)) as progress:
+        task = progress.add_task("words", total=limit, note="")
+        count = convert_words(
+            source,
+            out,
+            limit,
+            lowercase=lowercase,
+            member=member,
+            told=lambda done: progress.update(task, completed=done),
+            check=lambda dimension: check_dimension(dimension, source),
+        )
+        progress.update(task, total=count)
+    console.print(f"{count:,} words in {out}")
+
+
+@app.command()
+@one_sentence
+def fetch(
+    name: Annotated[str, typer.Argument(help="Such as glove.6B.300d; another name lists those that there are.")],
+    out: Annotated[Path, typer.Option(help="Folder of the file; what is in it is not fetched again.")] = Path(
+        "var/cache"
+    ),
+    mirror: Annotated[
+        str,
+        typer.Option(
+            envvar="SEMSEARCH_WORDS_MIRROR",
+            help="A folder or URL (http, https, file) that has the file under its own name.",
+        ),
+    ] = "",
+) -> None:
+    """Fetch word vectors from their publisher, from where an earlier try stopped, and check them."""
+    from trainer.words.fetching import fetch as fetch_file
+    from trainer.words.known_files import known_file
+
+    known = known_file(name)
+    with download_bar(Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=None)
+        fetched = fetch_file(known, out, mirror, lambda done, total: progress.update(task, completed=done, total=total))
+        size = fetched.path.stat().st_size
+        progress.update(task, completed=size, total=size)
+    if fetched.checked:
+        console.print(f"{fetched.path} has the SHA-256 that is known of it.")
+    else:
+        console.print(
+            f"{fetched.path} was not checked, since no checksum of it is known here. Its SHA-256 is {fetched.sha256}; "
+            f"it is written beside it, and later fetches hold the file against it."
+        )
+    member = f" --member {known.member}" if known.member else ""
+    console.print(f"Next: python -m trainer words convert {fetched.path}{member} --out words")
