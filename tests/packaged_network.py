@@ -24,7 +24,7 @@ from model.bundle.recipe_writing import write_recipe
 from model.bundle.writing import BundleContent, write_bundle
 from serving.durable_files import sha256
 from trainer.backbones.backbone_template import make_template
-from trainer.exporting.tflite_head import write_tflite_head
+from trainer.exporting.weights import write_tflite_head
 
 PACKAGE, VERSION, PACKAGE_FILE = "tiny-weights", "1.0", "tiny_weights/weights.pth"
 INPUT_SIZE, CLASSES, FEATURES = 32, 5, 6

@@ -13,14 +13,12 @@ import typer
 from rich.console import Console
 
 from trainer.caption_head.commands import app as caption_commands
+from trainer.console import progress_bar, report_errors, with_tensorflow
 from trainer.evaluation.commands import app as evaluation_commands
 from trainer.exporting.commands import app as export_commands
 from trainer.features.commands import app as feature_commands
 from trainer.fine_tuning.commands import app as fine_tune_commands
 from trainer.fitting.commands import app as fit_commands
-from trainer.needs_tensorflow import needs_tensorflow
-from trainer.one_sentence import one_sentence
-from trainer.progress import progress_bar
 from trainer.tuning.commands import app as tune_commands
 from trainer.words.commands import app as word_commands
 
@@ -45,8 +43,8 @@ console = Console()
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def starter(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     teacher: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite, to distil from.", exists=True)],
@@ -61,8 +59,8 @@ def starter(
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def starter_twin(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     unseen: Annotated[Path, typer.Option(help="JSON list of the classes to keep out of training.", exists=True)],
@@ -70,15 +68,15 @@ def starter_twin(
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("runs/twin/bundle"),
 ) -> None:
     """Make the starter's twin that never saw some classes, for `evaluate --unseen` (an hour)."""
-    from trainer.measures.zero_shot import read_unseen
+    from trainer.measures.evaluate import read_unseen
     from trainer.starter.recipe import make_twin
 
     make_twin(photos, read_unseen(unseen), run, bundle, console)
 
 
 @app.command("mobilenet-v2")
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def mobilenet_v2(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json and val.tar.", exists=True)],
     backbone: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite.", exists=True)],
@@ -99,8 +97,8 @@ def mobilenet_v2(
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def photos(
     captioned: Annotated[Path, typer.Argument(help="Folder or tar of captioned photos.", exists=True)],
     captions: Annotated[Path, typer.Option(help="CSV with the columns path and caption.", exists=True)],

@@ -11,6 +11,11 @@ TrainerError
 ├── RunInUse                another process works in the same run's folder
 ├── RunMismatch             a run's folder holds a run with other settings, or of other data
 ├── SettingsUnusable        a file of settings, or an option beside it, says what no training can be made with
+├── StarterError            something that making the starter needs is absent or does not fit
+│   ├── FontMissing            the emoji font that scenes are drawn with is not installed
+│   ├── PackagesMissing        a package that only making the starter needs is not installed
+│   ├── SentenceModelMissing   the package with the sentence model's weights is not installed
+│   └── UnknownLabel           a class has no entry in WordNet, or its word is not in the vocabulary
 ├── TrainingDiverged        the loss of a training is no number any more
 ├── TrainingPackageMissing  a package that only training needs is not installed
 ├── TrainingSetUnusable     a data set cannot be read or learnt from, or a class has no vector
@@ -18,6 +23,7 @@ TrainerError
 ├── WordFetchFailed         a file of word vectors cannot be fetched now
 ├── WordFileUnknown         there are no word vectors of that name to fetch
 ├── WordFileWrong           what was fetched is another file of word vectors than the one that is known
+├── WordNetMissing          there is no WordNet database in the folder given
 ├── WordSpaceMissing        there is no vocabulary where one should be
 └── WordVectorsMalformed    a file of word vectors is damaged, or has a line that is not a word and its numbers
 """
@@ -28,19 +34,25 @@ __all__ = [
     "CacheInUse",
     "CacheMismatch",
     "EvaluationImpossible",
+    "FontMissing",
     "HeadMismatch",
     "NotWritten",
+    "PackagesMissing",
     "RunInUse",
     "RunMismatch",
+    "SentenceModelMissing",
     "SettingsUnusable",
+    "StarterError",
     "TrainerError",
     "TrainingDiverged",
     "TrainingPackageMissing",
     "TrainingSetUnusable",
+    "UnknownLabel",
     "WordDimensionUnusable",
     "WordFetchFailed",
     "WordFileUnknown",
     "WordFileWrong",
+    "WordNetMissing",
     "WordSpaceMissing",
     "WordVectorsMalformed",
 ]
@@ -90,6 +102,26 @@ class SettingsUnusable(TrainerError):
     """A file of settings, or an option beside it, says what no training can be made with; the key is named."""
 
 
+class StarterError(TrainerError):
+    """Something that making the starter needs is absent or does not fit."""
+
+
+class FontMissing(StarterError):
+    """The emoji font that scenes are drawn with is not installed."""
+
+
+class PackagesMissing(StarterError):
+    """A package that only making the starter needs is not installed."""
+
+
+class SentenceModelMissing(StarterError):
+    """The package with the sentence model's weights is not installed."""
+
+
+class UnknownLabel(StarterError):
+    """A class has no entry in WordNet, or its word is not in the vocabulary."""
+
+
 class TrainingDiverged(TrainerError):
     """The loss of a training is no number any more. The checkpoint before it is kept."""
 
@@ -116,6 +148,10 @@ class WordFileUnknown(TrainerError):
 
 class WordFileWrong(TrainerError):
     """What was fetched is another file of word vectors than the one that is known. Nothing of it is kept."""
+
+
+class WordNetMissing(TrainerError):
+    """There is no WordNet database in the folder given."""
 
 
 class WordSpaceMissing(TrainerError):

@@ -1,25 +1,49 @@
-"""A run is a folder: its settings, its figures and where it stopped.
+"""A run is a folder: its settings, its figures, and where it stopped.
 
-Contract: ``settings.json`` is written once, before anything else, and a folder is refused to a run with other
-settings; so what lies in it was made by them, and an interrupted run goes on instead of starting again.
-``metrics.jsonl`` has a line for each epoch. Every file appears whole: written to a temporary name, then renamed.
+Contract: ``settings.json`` is written once, before anything else, and a folder is refused to a run with other settings;
+so everything in it was made by them, and an interrupted run continues instead of starting again. ``metrics.jsonl`` has
+one line per epoch. Every file appears complete: written under a temporary name, then renamed.
+
+Checkpoints: one file of weights and optimiser for one of the last epochs, and one for the best. A checkpoint is the
+commit point of its epoch and those before it, whose figures were recorded before it. The newest is where an interrupted
+training continues.
+
+Stages: a recipe is made in stages, each of which is skipped when its product exists. A product appears complete, last,
+when its stage is done. So an interrupted recipe continues with the stage it was in, and that stage from its own cache
+or checkpoint.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from serving.durable_files import write_file
+from rich.console import Console
+
+from serving.durable_files import replacing, write_file
 from trainer.errors import NotWritten, RunMismatch
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Run", "read_history", "read_settings", "write_json", "write_lines"]
+__all__ = [
+    "Run",
+    "Stage",
+    "copy_checkpoints",
+    "newest_epoch",
+    "read_history",
+    "read_settings",
+    "restore_checkpoint",
+    "run_stages",
+    "write_checkpoint",
+    "write_json",
+    "write_lines",
+]
 
 _SETTINGS, _METRICS = "settings.json", "metrics.jsonl"
 
@@ -99,3 +123,80 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
             path.unlink(missing_ok=True)
     except OSError as error:
         raise NotWritten(f"{path} cannot be written ({error.strerror}). Make room, or name another folder.") from error
+
+
+def write_checkpoint(head: Any, folder: Path, epoch: int, keep: Collection[int]) -> None:
+    """Write an epoch's checkpoint, then remove all others but those to keep.
+
+    Raises:
+        NotWritten: the disk is full or refuses; the checkpoint before it stays.
+    """
+    try:
+        with replacing(_path(folder, epoch)) as written:
+            head.save_weights(written)
+    except OSError as error:
+        raise NotWritten(
+            f"The checkpoint of epoch {epoch} cannot be written into {folder} ({error}). Make room: the same command "
+            "goes on from the epoch before."
+        ) from error
+    for old in _checkpoints(folder):
+        if old not in {epoch, *keep}:
+            _path(folder, old).unlink()
+
+
+def newest_epoch(folder: Path) -> int:
+    """The last epoch that has a checkpoint, or 0."""
+    return max(_checkpoints(folder), default=0)
+
+
+def restore_checkpoint(head: Any, folder: Path, epoch: int) -> None:
+    """Load the weights and optimiser of an epoch."""
+    head.load_weights(_path(folder, epoch))
+
+
+def copy_checkpoints(source: Path, target: Path) -> None:
+    """Put another run's checkpoints into a folder, the newest last, which is what makes a training go on there."""
+    for epoch in sorted(_checkpoints(source)):
+        with replacing(_path(target, epoch)) as written:
+            shutil.copyfile(_path(source, epoch), written)
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder / f"epoch-{epoch:04d}.weights.h5"
+
+
+def _checkpoints(folder: Path) -> list[int]:
+    return [int(path.name.split("-")[1].split(".")[0]) for path in folder.glob("epoch-*.weights.h5")]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step: what it is called, what it makes, and how."""
+
+    name: str
+    product: Path
+    make: Callable[[], None]
+
+
+def run_stages(stages: Sequence[Stage], console: Console) -> None:
+    """Run the stages in order, leaving out those whose product is there.
+
+    Raises:
+        FileNotFoundError: a stage ended without its product.
+    """
+    for number, stage in enumerate(stages, start=1):
+        title = f"[bold]{number}/{len(stages)} {stage.name}[/bold]"
+        if stage.product.exists():
+            console.print(f"{title}: {stage.product} is there")
+            continue
+        console.print(f"{title} → {stage.product}")
+        began = monotonic()
+        stage.make()
+        if not stage.product.exists():
+            raise FileNotFoundError(f"the stage {stage.name!r} ended without making {stage.product}")
+        console.print(f"{title}: done in {_duration(monotonic() - began)}")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

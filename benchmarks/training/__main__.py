@@ -33,17 +33,17 @@ from benchmarks.training.features import measure
 from benchmarks.training.pictures import lay_out, write_glove
 from benchmarks.training.results import Measured, bars
 from benchmarks.training.table import bars_table, figures_table, write_json
+from trainer.console import report_errors
 from trainer.data_sets.reading import read_images
 from trainer.features.computing import views_of
 from trainer.features.extractors import extractor_of
-from trainer.labels.class_words import Vocabulary
-from trainer.one_sentence import one_sentence
+from trainer.labels.space import Vocabulary
 from trainer.words.word_space import read_word_space
 
 _WIDTH = 120
 
 
-@one_sentence
+@report_errors
 def main(
     photos: Annotated[Path, typer.Option(help="Folder of classes.json and train-*.tar.")] = Path(
         "../shared/data/tiny-imagenet"

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data_sets.labelled_file import LabelledFile
+from trainer.data_sets.reading import LabelledFile
 from trainer.features.extractors import extractor_of
 from trainer.keras_files import load_network
 

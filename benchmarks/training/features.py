@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from trainer.data_sets.labelled_file import LabelledFile
-from trainer.data_sets.reading import SUFFIXES
+from trainer.data_sets.reading import SUFFIXES, LabelledFile
 from trainer.features.cache import CacheSpec, FeatureCache
 from trainer.features.computing import VIEWS, Extractor, compute_features
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.services.service_process import environment
 from trainer.backbones.building import build_backbone, save_backbone
-from trainer.features.files import read_feature_set
+from trainer.features.feature_set import read_feature_set
 
 SECONDS = 120.0
 IMAGES, BATCH, SIZE = 480, 64, 64

@@ -15,8 +15,7 @@ import numpy as np
 
 from tests.services.service_process import environment
 from trainer.features.cache import CacheSpec, FeatureCache
-from trainer.features.computing import FeatureSet
-from trainer.features.files import write_feature_set
+from trainer.features.feature_set import FeatureSet, write_feature_set
 from trainer.keras_files import load_network
 from trainer.words.word_space import convert_words
 

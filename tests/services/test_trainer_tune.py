@@ -16,8 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tests.services.service_process import environment
 from trainer.features.cache import CacheSpec, FeatureCache
-from trainer.features.computing import FeatureSet
-from trainer.features.files import write_feature_set
+from trainer.features.feature_set import FeatureSet, write_feature_set
 
 SECONDS = 180.0
 IMAGES, CLASSES, FEATURES, DIMENSION, TRIALS = 200, 5, 16, 50, 5

@@ -16,7 +16,6 @@ MODULES = (
     "index_service.errors",
     "launcher.errors",
     "trainer.errors",
-    "trainer.starter.errors",
 )
 _BRANCH = re.compile(r"[├└]── (\w+)")
 _LEVEL_CHARACTERS = 4  # "├── ", "│   " or blanks

@@ -17,7 +17,7 @@ from keras import ops
 from serving.durable_files import replacing
 from trainer.backbones.applications import APPLICATIONS, Application, Preprocessing
 from trainer.errors import BackboneUnusable, NotWritten
-from trainer.half_precision import without_chance
+from trainer.keras_files import make_reproducible
 
 __all__ = ["build_backbone", "preprocessed", "save_backbone"]
 
@@ -68,7 +68,7 @@ def save_backbone(network: keras.Model, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as written:
             network.save(written)
-            without_chance(written)
+            make_reproducible(written)
     except (OSError, zipfile.BadZipFile) as error:
         raise NotWritten(f"{path} cannot be written ({error}). Make room, or name another file.") from error
 

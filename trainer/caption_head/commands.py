@@ -8,13 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
-from trainer.features.commands import print_left_out
-from trainer.features.options import FeatureLayer, InputSize
-from trainer.labels.options import Words
-from trainer.needs_tensorflow import needs_tensorflow
-from trainer.one_sentence import one_sentence
-from trainer.progress import progress_bar
+from trainer.console import print_left_out, progress_bar, report_errors, with_tensorflow
+from trainer.options import FeatureLayer, InputSize, PixelMean, PixelStd, Words
 
 __all__ = ["app"]
 
@@ -23,8 +18,8 @@ console = Console()
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def fit_captions(
     images: Annotated[Path, typer.Argument(help="Folder or tar file of captioned pictures.")],
     captions: Annotated[Path, typer.Option(help="CSV with the columns path and caption, several lines a picture.")],
@@ -44,12 +39,12 @@ def fit_captions(
 ) -> None:
     """Train a head on captioned pictures, and turn the words to meet them; `export` makes a bundle of both."""
     from model.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
+    from trainer.backbones.pixel_scales import pixel_scale_of
+    from trainer.caption_head.network import CaptionHeadSettings, write_turned_words
     from trainer.caption_head.pictures import captioned_features
-    from trainer.caption_head.settings import CaptionHeadSettings
     from trainer.caption_head.training import fit_caption_head
-    from trainer.caption_head.turned_words import write_turned_words
     from trainer.data_sets.captions import survey_captions
-    from trainer.data_sets.scene_groups import held_out as left_out_of
+    from trainer.data_sets.survey import held_out as left_out_of
     from trainer.exporting.export import read_word_table
     from trainer.features.extractors import extractor_of
     from trainer.fitting.head import save_head

@@ -6,17 +6,18 @@
 
 The first part is ConSE (Norouzi et al. 2014). Where the classifier is sure, its sum is long and leads; where it is not,
 the vectors of many classes cancel each other, and g leads: one hidden layer that captions taught, or the mean of a few
-such that were trained apart. A backbone without a classifier has the second part alone.
+of these that were trained apart. A backbone without a classifier has the second part alone.
 
 Words are turned by one matrix, so that what pictures show and what words mean meet halfway; the words that captions
 teach go a little further each. The class vectors are turned with them. The matrix commutes with means, so queries work
-as they did.
+as before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -24,15 +25,78 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.caption_head.settings import CaptionHeadSettings
+from model.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
+from model.bundle.reading import WordTable
+from model.errors import storage_errors
+from trainer.errors import TrainingSetUnusable
 from trainer.labels.space import unit_rows
 
-__all__ = ["CaptionHead", "Statistics", "TrainedHead", "move_classes", "parts_of", "serving_head"]
+__all__ = [
+    "CaptionHead",
+    "CaptionHeadSettings",
+    "Statistics",
+    "TrainedHead",
+    "move_classes",
+    "parts_of",
+    "serving_head",
+    "turned_vectors",
+    "write_turned_words",
+]
 
 _LEAST_LEFT = 1e-3  # of 1 − |sum|, so that its power has a slope everywhere
 _LEAST_LENGTH = 1e-12
-
 Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class CaptionHeadSettings:
+    """Everything that the trained weights follow from, besides the pictures and the words.
+
+    Attributes:
+        members: Heads that are trained apart, by other random numbers, and whose mean serves.
+        hidden: Width of the hidden layer of each.
+        dropout: Share of the hidden units that a step leaves out.
+        feature_dropout: Share of the features that a step leaves out.
+        class_sharpness: What the classes' logits are multiplied by, so that the likeliest classes lead.
+        class_power: How fast a picture's own part gives way where the classes are sure of it: its length is
+            `caption_share` · (1 − length of the classes' sum) ^ `class_power`.
+        caption_share: Length of a picture's own part where the classes know nothing of it.
+        words_weight: Weight of the words' loss beside the captions'.
+        pictures_weight: Weight of the loss of pictures of words.
+        turn_weight: How much the matrix on the words is held to a rotation. A rotation leaves all angles between words
+            as they are.
+        move_weight: How much the words that pictures teach are held to where the matrix puts them.
+        least_right: A word takes part in the words' loss if it is right for that many pictures.
+        batch: Captioned pictures in a step.
+        worded_batch: Pictures of words in a step, from each set.
+    """
+
+    members: int = 2
+    hidden: int = 1024
+    dropout: float = 0.6
+    feature_dropout: float = 0.3
+    class_sharpness: float = 1.4
+    class_power: float = 1.0
+    caption_share: float = 1.5
+    words_weight: float = 0.15
+    pictures_weight: float = 0.05
+    turn_weight: float = 10.0
+    move_weight: float = 5.0
+    least_right: int = 8
+    batch: int = 256
+    worded_batch: int = 48
+    epochs: int = 40
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("dropout", "feature_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TrainingSetUnusable(f"{name} is a share from 0 to less than 1, not {getattr(self, name)}.")
+        for name in ("members", "hidden", "batch", "worded_batch", "epochs", "least_right", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise TrainingSetUnusable(f"{name} must be greater than 0; it is {getattr(self, name)}.")
 
 
 @dataclass(frozen=True)
@@ -191,3 +255,24 @@ def parts_of(head: Any) -> dict[str, Any]:
     """Return the two parts of a head that `serving_head` made with classes, as heads of their own."""
     parts = {"classes-alone": "known", "captions-alone": "own"}
     return {name: keras.Model(head.input, head.get_layer(layer).output) for name, layer in parts.items()}
+
+
+def turned_vectors(words: WordTable, trained: TrainedHead) -> NDArray[np.float32]:
+    """Return the vectors of all words where the head's pictures meet them, unit rows."""
+    turned: NDArray[np.float32] = unit_rows(words.vectors) @ trained.turn
+    row_of = {word: row for row, word in enumerate(words.words)}
+    turned[[row_of[word] for word in trained.moved_words]] += trained.moves
+    return unit_rows(turned)
+
+
+def write_turned_words(folder: Path, words: WordTable, trained: TrainedHead, taggable: NDArray[np.bool_]) -> None:
+    """Write words.txt, words.npy and last taggable.npy, which says which words may be tags: (words,).
+
+    Raises:
+        StorageFull: the folder cannot be written.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / WORDS).write_bytes("".join(f"{word}\n" for word in words.words).encode())
+        np.save(folder / VECTORS, turned_vectors(words, trained).astype(np.float16))
+        np.save(folder / TAGGABLE, taggable)

@@ -20,9 +20,9 @@ from model.text.embedding import embed_terms
 from model.text.query import parse
 from model.text.vocabulary import Vocabulary
 from trainer.data_sets.captions import CaptionedImage, CaptionedSet, read_captioned
-from trainer.features.cache import CacheSpec, FeatureCache
-from trainer.features.caches import cache_folder
-from trainer.features.computing import ALL_VIEWS, Extractor, FeatureSet, LabelledImage, Undecodable, compute_features
+from trainer.features.cache import CacheSpec, FeatureCache, cache_folder
+from trainer.features.computing import ALL_VIEWS, Extractor, LabelledImage, Undecodable, compute_features
+from trainer.features.feature_set import FeatureSet
 from trainer.labels.caption_words import CaptionWords, words_of_captions
 from trainer.labels.class_words import ClassWords
 

@@ -30,12 +30,11 @@ from numpy.typing import NDArray
 
 from model.bundle.reading import WordTable
 from serving.durable_files import replacing
-from trainer.caption_head.network import CaptionHead, Statistics, TrainedHead, serving_head
+from trainer.caption_head.network import CaptionHead, CaptionHeadSettings, Statistics, TrainedHead, serving_head
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
-from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.errors import NotWritten, TrainingDiverged, TrainingSetUnusable
-from trainer.evaluation.images import vocabulary_of
 from trainer.labels.caption_words import RIGHT
+from trainer.labels.space import vocabulary_of
 from trainer.runs import Run
 
 __all__ = ["fit_caption_head"]

@@ -1,24 +1,114 @@
-"""Labelled image sets: a folder per class, tar shards of such folders, lists in JSONL or CSV, and Pascal VOC.
+"""Read labelled image sets: folders per class, tar files of such, lists in JSONL or CSV, and Pascal VOC.
 
 Contract: an image's label is the name of its folder, or what its line or annotation says. Order is that of the sorted
-names or of the lines, so that it is the same on every machine. Nothing is decoded here: an image that cannot be read is
-found, and told, by whoever decodes it. What is missing or malformed around the images is one sentence.
+names or of the lines, so that it is the same on every machine. Nothing is decoded here: whoever decodes an image finds
+out that it cannot be read. What is missing or malformed around the images is one sentence.
+
+Lists: one line per image with its path, relative to the list's folder, its labels and its side. A line that is wrong,
+or whose file is missing, is refused by its number: a list is written by a program, and so is its error.
+
+Pascal VOC (Everingham et al. 2010): `Annotations/<name>.xml` belongs to `JPEGImages/<its filename>`; an image's labels
+are the names of its objects, each once, in the order of the file. `ImageSets/Main/train.txt` and `val.txt` give the
+sides; where both exist, images that neither names (VOC's test images) are not part of the data set.
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import json
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
-from trainer.data_sets.labelled_file import SUFFIXES, LabelledFile, Split, read_bytes
-from trainer.data_sets.listed_files import read_csv, read_jsonl
-from trainer.data_sets.voc import is_voc, read_voc
+# expat has refused entities that grow without bound since 2.4.1.
+from xml.etree import ElementTree
+
 from trainer.errors import TrainingSetUnusable
 
-__all__ = ["SUFFIXES", "LabelledFile", "read_folder", "read_images", "read_tar"]
+__all__ = [
+    "SUFFIXES",
+    "LabelledFile",
+    "Split",
+    "is_voc",
+    "read_bytes",
+    "read_csv",
+    "read_folder",
+    "read_images",
+    "read_jsonl",
+    "read_tar",
+    "read_voc",
+    "split_of",
+]
+
+SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+Split = Literal["train", "validation"]
+_SPLITS: dict[str, Split | None] = {"": None, "train": "train", "val": "validation", "validation": "validation"}
+_JSONL = '{"file": "a.jpg", "label": "cat"}, or "labels": ["cat", "sofa"]; "split" may be "train" or "validation"'
+_CSV = "file, label or labels (cat|sofa), and split (train or validation) if there is one, as the first line names them"
+_LISTS: tuple[tuple[str, Split], ...] = (("train.txt", "train"), ("val.txt", "validation"))
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """An image file: where it was found, its bytes, the names of its classes (each once), and its side if it has one.
+
+    Only an annotation without objects leaves an image without labels.
+    """
+
+    key: str
+    content: bytes
+    labels: tuple[str, ...]
+    split: Split | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """What tells whether two files are the same image: the SHA-256 of their bytes."""
+        return hashlib.sha256(self.content).digest()
+
+    @property
+    def label(self) -> str:
+        """The name of its class, where only images of one class will do.
+
+        Raises:
+            TrainingSetUnusable: it has several, or none.
+        """
+        if len(self.labels) != 1:
+            named = ", ".join(self.labels) or "none"
+            raise TrainingSetUnusable(
+                f"The image {self.key} has {len(self.labels)} labels ({named}), and is to be measured by one. "
+                "Leave it out, or name the one that it is to be measured by."
+            )
+        return self.labels[0]
+
+
+def split_of(text: str | None) -> Split | None:
+    """The side that a data set's file names: train, val or validation; nothing is no side.
+
+    Raises:
+        ValueError: it is another word.
+    """
+    try:
+        return _SPLITS[(text or "").strip().lower()]
+    except KeyError:
+        raise ValueError(f"the split {text!r} is neither train nor validation") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        TrainingSetUnusable: the file system does not give them; what the bytes are is seen later.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TrainingSetUnusable(
+            f"The file {path} cannot be opened ({error.strerror}). Make it readable, or take it out of the data set."
+        ) from error
 
 
 def read_images(sources: Sequence[Path], split: Split | None = None) -> Iterator[LabelledFile]:
@@ -108,3 +198,110 @@ def read_tar(path: Path) -> Iterator[LabelledFile]:
                         yield LabelledFile(f"{path.name}/{name}", file.read(), (name.parts[0],))
     except (tarfile.TarError, OSError, EOFError) as error:
         raise TrainingSetUnusable(f"{path} is no tar file, or is cut off: {error}.") from error
+
+
+def read_jsonl(path: Path) -> Iterator[LabelledFile]:
+    """Yields the images of lines such as `{"file": "a.jpg", "labels": ["cat", "sofa"], "split": "train"}`.
+
+    Raises:
+        TrainingSetUnusable: a line is something else, or its file cannot be read.
+    """
+    for number, line in _lines(path):
+        try:
+            entry = json.loads(line)
+            labels = entry["labels"] if "labels" in entry else [entry["label"]]
+            if not isinstance(labels, list):
+                raise TypeError("labels are no list")  # noqa: TRY301
+            yield _image(path, entry["file"], [str(label) for label in labels], entry.get("split"))
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            raise _refused(path, number, error, _JSONL) from error
+
+
+def read_csv(path: Path) -> Iterator[LabelledFile]:
+    """Yields the images of a CSV file with the columns file (or path), label (or labels, separated by "|") and split.
+
+    Raises:
+        TrainingSetUnusable: a line is something else, or its file cannot be read.
+    """
+    rows = csv.DictReader(line for _, line in _lines(path))
+    try:
+        for row in rows:
+            yield _row_image(path, row)
+    except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
+        raise _refused(path, rows.line_num, error, _CSV) from error
+
+
+def _row_image(path: Path, row: Mapping[str, str | None]) -> LabelledFile:
+    file, labels = row.get("file", row.get("path")), row.get("labels", row.get("label"))
+    if not file or labels is None:
+        raise KeyError("file" if not file else "label")
+    return _image(path, file, labels.split("|"), row.get("split"))
+
+
+def _image(path: Path, file: str, labels: list[str], split: Any) -> LabelledFile:
+    distinct = tuple(dict.fromkeys(label.strip() for label in labels))
+    if not distinct or "" in distinct:
+        raise ValueError("a label is empty")
+    return LabelledFile(file, (path.parent / file).read_bytes(), distinct, split_of(split))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from enumerate(file, start=1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingSetUnusable(f"{path} cannot be read as UTF-8 text ({error}). Write the list anew.") from error
+
+
+def _refused(path: Path, number: int, error: Exception, wanted: str) -> TrainingSetUnusable:
+    return TrainingSetUnusable(f"{path}, line {number} names no image ({error}). It should be {wanted}.")
+
+
+def is_voc(folder: Path) -> bool:
+    """Whether a folder has the layout."""
+    return all(os.path.isdir(folder / name) for name in ("Annotations", "JPEGImages"))  # noqa: PTH112 - never raises
+
+
+def read_voc(folder: Path) -> Iterator[LabelledFile]:
+    """Yields the images by the sorted names of their annotations.
+
+    Raises:
+        TrainingSetUnusable: an annotation or its image is missing or malformed, or an image is on both sides.
+    """
+    lists = {split: _names(folder / "ImageSets" / "Main" / file) for file, split in _LISTS}
+    sides = _sides(folder, lists)
+    listed = all(names is not None for names in lists.values())
+    names = sides if listed else (path.stem for path in (folder / "Annotations").glob("*.xml"))
+    for name in sorted(names):
+        file, labels = _annotation(folder / "Annotations" / f"{name}.xml")
+        path = folder / "JPEGImages" / Path(file).name
+        yield LabelledFile(f"JPEGImages/{path.name}", read_bytes(path), labels, sides.get(name))
+
+
+def _names(path: Path) -> list[str] | None:
+    """What a list names, the first word of each line (class lists have a second); None where there is none."""
+    return [line.split()[0] for line in path.read_text().splitlines() if line.strip()] if path.exists() else None
+
+
+def _sides(folder: Path, lists: Mapping[Split, list[str] | None]) -> dict[str, Split]:
+    sides: dict[str, Split] = {}
+    for split, names in lists.items():
+        for name in names or ():
+            if sides.setdefault(name, split) != split:
+                raise TrainingSetUnusable(
+                    f"{folder / 'ImageSets' / 'Main'} has {name} in train.txt and in val.txt, so what is learnt "
+                    "would be measured on itself. Take it out of one of them."
+                )
+    return sides
+
+
+def _annotation(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The name of the image's file, and its labels."""
+    try:
+        root = ElementTree.fromstring(read_bytes(path))  # noqa: S314
+    except ElementTree.ParseError as error:
+        raise TrainingSetUnusable(f"{path} is no XML ({error}). Mend it, or remove it with its image.") from error
+    labels = [(each.findtext("name") or "").strip() for each in root.iter("object")]
+    if "" in labels:
+        raise TrainingSetUnusable(f"{path} has an object without a name. Name it, or remove the object.")
+    return (root.findtext("filename") or f"{path.stem}.jpg").strip(), tuple(dict.fromkeys(labels))

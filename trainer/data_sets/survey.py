@@ -1,22 +1,29 @@
-"""A look at a data set before anything is computed: its classes, its two sides, and what is wrong with it.
+"""Look over a data set before anything is computed: its classes, its two sides, and what is wrong with it.
 
 Contract: two files of the same bytes are one image. An image is on one side: the one that the data set says (an image
-without a word is for training where others have one), or, where it says nothing at all, the one that follows from the
-bytes alone; so an image never changes sides, whatever is added or taken away, and copies fall on the same side.
+without a side is for training where others have one) or, where it says nothing at all, the one that follows from the
+bytes alone. So an image never changes sides, whatever is added or removed, and copies fall on the same side.
+
+Captioned pictures are held out by scenes, which follow from the names of the files: neighbours of one scene never lie
+on both sides. A scene's side follows from its name, the share and the seed alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
-from trainer.data_sets.labelled_file import LabelledFile, Split
+from trainer.data_sets.reading import LabelledFile, Split
 from trainer.errors import TrainingSetUnusable
 
-__all__ = ["Survey", "check_classes", "survey"]
+__all__ = ["GROUP_CHARACTERS", "Survey", "check_classes", "group_of", "held_out", "survey"]
 
 _SHOWN = 5
+# Flickr gave out numbers as photos came in: those that share the first five digits of ten were often taken together.
+GROUP_CHARACTERS = 5
 
 
 @dataclass(frozen=True)
@@ -119,3 +126,24 @@ def _side(image: _Seen) -> str:
 def _some(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:_SHOWN]))
     return f"{shown} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
+
+
+def group_of(path: str, characters: int = GROUP_CHARACTERS) -> str:
+    """The scene that a picture belongs to: the first characters of its file's name, without the ending.
+
+    0 characters: every picture is a scene of its own, called by its whole path.
+    """
+    return PurePosixPath(path).stem[:characters] if characters else path
+
+
+def held_out(paths: Iterable[str], share: float, seed: int = 0, characters: int = GROUP_CHARACTERS) -> tuple[str, ...]:
+    """The paths whose scenes are held out, in the order given.
+
+    ``share``: about how much of the scenes, 0…1. A greater share holds out what a smaller one does, and more.
+    """
+    return tuple(path for path in paths if _place(group_of(path, characters), seed) < share)
+
+
+def _place(name: str, seed: int) -> float:
+    """A number from 0 to less than 1 that follows from the name and the seed."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:6], "big") / 2**48

@@ -8,38 +8,58 @@ what it has no answer to is left out, not counted as nothing.
     ConSE                the mean of the ten likeliest classes' label vectors, weighed by their probability
                          (Norouzi et al. 2014, https://arxiv.org/abs/1312.5650); it lies in the space, so it does all
     nearest class mean   the class whose training images' mean feature is nearest by angle (Mensink et al. 2013)
+
+The softmax classifier is multinomial logistic regression on standardised features, by mini-batches and Adam (Kingma and
+Ba 2015). The same features, labels and seed give the same classifier. NumPy is enough for features that are already
+computed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation.softmax import fit_softmax
-from trainer.labels.class_words import Vocabulary
-from trainer.labels.space import unit_rows
+from trainer.labels.space import Vocabulary, unit_rows
 from trainer.measures.evaluate import HIERARCHICAL, HITS, TAGS, classification, evaluate, label_targets
 from trainer.measures.hierarchy import Hierarchy, near_to
-from trainer.measures.random_orders import average_precision_by_chance, none_of, precision_by_chance
-from trainer.measures.ranking import top
-from trainer.measures.searches import FIRST_PAGE, Searches, image_precision
-from trainer.measures.tagging import right_tags, taggable_words
+from trainer.measures.ranking import (
+    FIRST_PAGE,
+    average_precision_by_chance,
+    hit_by_chance,
+    none_of,
+    precision_by_chance,
+    top,
+)
+from trainer.measures.searches_and_tags import Searches, image_precision, right_tags, taggable_words
 from trainer.measures.truth import Truth
 
-__all__ = ["Features", "Ground", "chance", "conse", "conse_vectors", "feature_baselines", "hit_by_chance"]
+__all__ = [
+    "EvaluationData",
+    "Features",
+    "Softmax",
+    "chance",
+    "conse",
+    "conse_vectors",
+    "feature_baselines",
+    "fit_softmax",
+    "softmax",
+]
 
 CONSE_CLASSES = 10
 _CHUNK = 512
-
-Floats = NDArray[np.float32]
 Metrics = dict[str, float]
+_EPOCHS = 20
+_BATCH = 256
+_RATE = 2e-3
+_DECAY = 1e-4
+_SMALL = 1e-8
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Ground:
+class EvaluationData:
     """What every column of a table is measured on. ``hierarchy`` is of ``truth.classes``; the rest as ``evaluate``."""
 
     truth: Truth
@@ -61,9 +81,9 @@ class Features:
     labels: NDArray[np.int64]
 
 
-def feature_baselines(ground: Ground, features: Features) -> dict[str, Metrics]:
+def feature_baselines(data: EvaluationData, features: Features) -> dict[str, Metrics]:
     """Softmax, ConSE and nearest class mean, by name. Classes that no training image shows are never their answer."""
-    truth = ground.truth
+    truth = data.truth
     probabilities = fit_softmax(features.training, features.labels, len(truth.classes))(features.measured)
     centre = features.training.mean(axis=0)
     shown, numbers = np.unique(features.labels, return_inverse=True)
@@ -74,17 +94,17 @@ def feature_baselines(ground: Ground, features: Features) -> dict[str, Metrics]:
     nearness[:, shown] = measured @ unit_rows(sums).T
     same_class = {f"image_precision@{FIRST_PAGE}": image_precision(replace(truth, vectors=measured))}
     return {
-        "softmax": classification(probabilities, truth.shows, ground.hierarchy),
-        "ConSE": conse(ground, probabilities),
-        "nearest class mean": classification(nearness, truth.shows, ground.hierarchy) | same_class,
+        "softmax": classification(probabilities, truth.shows, data.hierarchy),
+        "ConSE": conse(data, probabilities),
+        "nearest class mean": classification(nearness, truth.shows, data.hierarchy) | same_class,
     }
 
 
-def conse(ground: Ground, probabilities: Floats) -> Metrics:
+def conse(data: EvaluationData, probabilities: Floats) -> Metrics:
     """The figures of images placed by their classes' probabilities, (n, classes)."""
-    targets = label_targets(ground.truth, ground.vocabulary, ground.nearest_kinds)
-    placed = replace(ground.truth, vectors=conse_vectors(probabilities, targets))
-    return evaluate(placed, ground.vocabulary, ground.taggable, ground.nearest_kinds, ground.hierarchy).metrics()
+    targets = label_targets(data.truth, data.vocabulary, data.nearest_kinds)
+    placed = replace(data.truth, vectors=conse_vectors(probabilities, targets))
+    return evaluate(placed, data.vocabulary, data.taggable, data.nearest_kinds, data.hierarchy).metrics()
 
 
 def conse_vectors(probabilities: Floats, targets: Floats, classes: int = CONSE_CLASSES) -> Floats:
@@ -94,14 +114,14 @@ def conse_vectors(probabilities: Floats, targets: Floats, classes: int = CONSE_C
     return unit_rows(np.einsum("nt,ntd->nd", weights, targets[likeliest]))
 
 
-def chance(ground: Ground, searches: Searches) -> Metrics:
+def chance(data: EvaluationData, searches: Searches) -> Metrics:
     """What figures come to if every order is equally likely. ``searches``: whose queries are asked."""
-    truth, count = ground.truth, len(ground.truth.classes)
+    truth, count = data.truth, len(data.truth.classes)
     images = len(truth.labels)
     hits = {k: hit_by_chance(truth, k) for k in HITS}
     figures: Metrics = {f"hit@{k}": hit for k, hit in hits.items()} | {f"word_hit@{k}": hit for k, hit in hits.items()}
     for k in HIERARCHICAL:
-        near = near_to(truth.shows, ground.hierarchy, k).sum(axis=1)
+        near = near_to(truth.shows, data.hierarchy, k).sum(axis=1)
         figures[f"hierarchical_precision@{k}"] = float(near.mean() / count)
     for sort, queries in searches.queries.items():
         relevant = np.array([query.relevant for query in queries])
@@ -111,7 +131,7 @@ def chance(ground: Ground, searches: Searches) -> Metrics:
     same = np.concatenate([truth.alike(part).sum(axis=1) for part in parts]) - 1
     if same.any():
         figures[f"image_precision@{FIRST_PAGE}"] = precision_by_chance(same[same > 0], images - 1)
-    tags = taggable_words(ground.vocabulary, ground.taggable)
+    tags = taggable_words(data.vocabulary, data.taggable)
     right = right_tags(truth.classes, tags)
     counts = truth.of_classes(right[:, right.any(axis=0)]).sum(axis=1)
     for k in TAGS:
@@ -120,10 +140,48 @@ def chance(ground: Ground, searches: Searches) -> Metrics:
     return figures
 
 
-def hit_by_chance(truth: Truth, k: int) -> float:
-    """hit@k of a random order of the classes: of an image with one label, k of them."""
-    classes = len(truth.classes)
-    labels, images = np.unique(truth.shows.sum(axis=1), return_counts=True)
-    orders, drawn = comb(classes, min(k, classes)), min(k, classes)
-    hits = [(orders - comb(classes - int(each), drawn)) / orders for each in labels]
-    return float(np.dot(hits, images / len(truth.labels)))
+@dataclass(frozen=True)
+class Softmax:
+    """Statistics of the features it was fitted on, (features); weights, (features, classes); and biases, (classes)."""
+
+    mean: Floats
+    scale: Floats
+    weights: Floats
+    bias: Floats
+
+    def __call__(self, features: Floats) -> Floats:
+        """The probability of each class: (n, classes)."""
+        logits = (features - self.mean) / self.scale @ self.weights + self.bias
+        return softmax(logits.astype(np.float32))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Rows of probabilities."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def fit_softmax(features: Floats, labels: NDArray[np.int64], classes: int, seed: int = 0) -> Softmax:
+    """Fit to features (n, d) and labels (n), each of 0…classes − 1."""
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.maximum(scale, 1e-2 * float(scale.mean()) + _SMALL)
+    inputs = (features - mean) / scale
+    random = np.random.default_rng(seed)
+    weights = np.zeros((features.shape[1] + 1, classes), dtype=np.float32)  # the last row is the biases
+    first, second = np.zeros_like(weights), np.zeros_like(weights)
+    batches = -(-len(labels) // _BATCH)
+    for step in range(_EPOCHS * batches):
+        if step % batches == 0:
+            order = random.permutation(len(labels))
+        chosen = order[step % batches * _BATCH :][:_BATCH]
+        x = np.concatenate([inputs[chosen], np.ones((len(chosen), 1), np.float32)], axis=1)
+        error = softmax(x @ weights)
+        error[np.arange(len(chosen)), labels[chosen]] -= 1
+        gradient = x.T @ error / len(chosen)
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        moved = first / (1 - 0.9 ** (step + 1)) / (np.sqrt(second / (1 - 0.999 ** (step + 1))) + _SMALL)
+        rate = _RATE * (1 + np.cos(np.pi * step / (_EPOCHS * batches))) / 2
+        weights -= (rate * (moved + _DECAY * weights)).astype(np.float32)
+    return Softmax(mean, scale, weights[:-1], weights[-1])

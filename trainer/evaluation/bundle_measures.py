@@ -9,33 +9,29 @@ import numpy as np
 
 from model.bundle.manifest import Logistic
 from model.bundle.reading import Bundle
-from trainer.evaluation.baselines import Ground
-from trainer.evaluation.hubs import hubness
-from trainer.evaluation.images import Embedded, vocabulary_of
+from trainer.evaluation.baselines import EvaluationData
+from trainer.evaluation.images import EmbeddedImages
 from trainer.evaluation.report import BundleDetails, Column
-from trainer.evaluation.word_pairs import WordPair, correlate, nearest_words
-from trainer.measures.evaluate import evaluate
+from trainer.evaluation.words import WordPair, correlate, hubness, nearest_words
+from trainer.labels.space import vocabulary_of
+from trainer.measures.evaluate import evaluate, measure_zero_shot
 from trainer.measures.figures import PAIRS_PREFIX
 from trainer.measures.hierarchy import hierarchy_of
-from trainer.measures.tagging import taggable_words
-from trainer.measures.zero_shot import measure_zero_shot
-from trainer.relevance.bars import search_bars, tag_bars
-from trainer.relevance.calibration import LogisticCurve
-from trainer.relevance.fitting import tag_pairs, text_pairs
-from trainer.relevance.foreign import far_words, words_of_other_things
-from trainer.relevance.halves import word_halves
-from trainer.relevance.reliability import Reliability, histogram, reliability
+from trainer.measures.searches_and_tags import taggable_words
+from trainer.relevance.calibration import LogisticCurve, Reliability, histogram, reliability
+from trainer.relevance.fitting import tag_pairs, text_pairs, word_halves
+from trainer.relevance.thresholds import far_words, search_effects, tag_effects, words_of_other_things
 from trainer.words.wordnet import WordNet
 
-__all__ = ["NEAREST_OF", "Questions", "ground_of", "measure_bundle"]
+__all__ = ["NEAREST_OF", "EvaluationOptions", "evaluation_data", "measure_bundle"]
 
 NEAREST_OF = ("said", "ocean", "dog", "bottle", "street", "boat")
 _FOREIGN_WORDS = 5_000
 
 
 @dataclass(frozen=True)
-class Questions:
-    """What is asked of every bundle alike. ``pairs``: lists of graded word pairs; ``unseen``: classes kept out."""
+class EvaluationOptions:
+    """What every bundle is measured by. ``pairs``: lists of graded word pairs; ``unseen``: classes kept out."""
 
     nearest_kinds: int
     wordnet: WordNet | None
@@ -49,35 +45,35 @@ class Questions:
         return f"no image matches the taggable words that {judge}, of the half that fits no curve"
 
 
-def ground_of(bundle: Bundle, embedded: Embedded, questions: Questions) -> Ground:
+def evaluation_data(bundle: Bundle, embedded: EmbeddedImages, options: EvaluationOptions) -> EvaluationData:
     """What the bundle and its baselines are measured on."""
     classes = embedded.truth.classes
-    return Ground(
+    return EvaluationData(
         truth=embedded.truth,
         vocabulary=vocabulary_of(bundle.words),
         taggable=bundle.words.taggable,
-        nearest_kinds=questions.nearest_kinds,
-        hierarchy=hierarchy_of(classes, questions.wordnet),
+        nearest_kinds=options.nearest_kinds,
+        hierarchy=hierarchy_of(classes, options.wordnet),
     )
 
 
 def measure_bundle(
-    bundle: Bundle, embedded: Embedded, ground: Ground, questions: Questions
+    bundle: Bundle, embedded: EmbeddedImages, data: EvaluationData, options: EvaluationOptions
 ) -> tuple[Column, BundleDetails]:
     """Measure everything that can be.
 
     Raises:
         EvaluationImpossible: the images, labels and vocabulary do not suffice for a measure.
     """
-    truth, vocabulary = ground.truth, ground.vocabulary
-    evaluation = evaluate(truth, vocabulary, ground.taggable, ground.nearest_kinds, ground.hierarchy)
+    truth, vocabulary = data.truth, data.vocabulary
+    evaluation = evaluate(truth, vocabulary, data.taggable, data.nearest_kinds, data.hierarchy)
     unfitted = truth.take(~embedded.for_fitting)
     calibration = bundle.manifest.calibration
     text, tags = _curve(calibration.text_to_image), _curve(calibration.tags)
-    bars = search_bars(unfitted, vocabulary, _foreign(ground, questions), text, calibration.min_relevance)
+    bars = search_effects(unfitted, vocabulary, _foreign(data, options), text, calibration.min_relevance)
     by_text = text_pairs(unfitted, vocabulary, np.random.default_rng(0))
-    by_tag = tag_pairs(unfitted, vocabulary, ground.taggable)
-    left_out, tags_kept = tag_bars(by_tag, tags, calibration.min_tag_relevance)
+    by_tag = tag_pairs(unfitted, vocabulary, data.taggable)
+    left_out, tags_kept = tag_effects(by_tag, tags, calibration.min_tag_relevance)
     details = BundleDetails(
         model=bundle.manifest.id,
         searches=evaluation.searches,
@@ -87,9 +83,9 @@ def measure_bundle(
         tag_reliability=reliability(tags, by_tag),
         similarities=histogram(by_text),
         nearest={word: nearest_words(word, vocabulary) for word in NEAREST_OF},
-        pairs=tuple(correlate(name, pairs, vocabulary) for name, pairs in questions.pairs.items()),
+        pairs=tuple(correlate(name, pairs, vocabulary) for name, pairs in options.pairs.items()),
         hubs=hubness(vocabulary),
-        zero_shot=None if questions.unseen is None else measure_zero_shot(truth, vocabulary, questions.unseen),
+        zero_shot=None if options.unseen is None else measure_zero_shot(truth, vocabulary, options.unseen),
     )
     of_tags = {"wrong_tags_left_out": left_out, "right_tags_kept": tags_kept}
     metrics = evaluation.metrics() | _of_details(details) | of_tags
@@ -115,14 +111,14 @@ def _error(name: str, found: Reliability | None) -> dict[str, float]:
     return {} if found is None else {f"{name}_calibration_error": found.error}
 
 
-def _foreign(ground: Ground, questions: Questions) -> list[str]:
+def _foreign(data: EvaluationData, options: EvaluationOptions) -> list[str]:
     """Words that no image matches, of the half that chooses no threshold; the most frequent of a huge vocabulary."""
-    tags = taggable_words(ground.vocabulary, ground.taggable)
+    tags = taggable_words(data.vocabulary, data.taggable)
     unfitted = [tag for tag, fitted in zip(tags, word_halves(tags), strict=True) if not fitted][:_FOREIGN_WORDS]
-    classes = ground.truth.classes
-    if questions.wordnet:
-        return list(words_of_other_things(unfitted, classes, questions.wordnet))
-    return list(far_words(unfitted, classes, ground.vocabulary))
+    classes = data.truth.classes
+    if options.wordnet:
+        return list(words_of_other_things(unfitted, classes, options.wordnet))
+    return list(far_words(unfitted, classes, data.vocabulary))
 
 
 def _curve(logistic: Logistic) -> LogisticCurve:

@@ -22,18 +22,20 @@ from model.text.embedding import embed_terms
 from model.text.query import parse
 from model.text.vocabulary import Vocabulary
 from trainer.data_sets.captions import CaptionedImage, CaptionedSet, read_captioned
-from trainer.data_sets.scene_groups import GROUP_CHARACTERS, held_out
+from trainer.data_sets.survey import GROUP_CHARACTERS, held_out
 from trainer.errors import EvaluationImpossible
-from trainer.evaluation.caption_chance import retrieval_by_chance, tags_by_chance, words_by_chance
 from trainer.evaluation.captions import (
     CaptionVectors,
     WordFigures,
-    asked_words,
     image_ranks,
     own_caption_ranks,
+    retrieval_by_chance,
     retrieval_metrics,
     right_tags_among,
     search_words,
+    searchable_words,
+    tags_by_chance,
+    words_by_chance,
 )
 from trainer.labels.caption_words import NEITHER, RIGHT, words_of_captions
 from trainer.labels.space import unit_rows
@@ -205,7 +207,7 @@ def _measure(bundle: Bundle, images: _Images) -> tuple[CaptionColumn, CaptionCol
     vocabulary = Vocabulary(bundle.words)
     queries = embed_captions(captions, vocabulary)
     told = words_of_captions(captions, vocabulary)
-    asked = asked_words(told.shown)
+    asked = searchable_words(told.shown)
     shown = told.shown[:, asked]
     words = search_words(
         [told.words[column] for column in asked], _word_vectors(bundle, told.rows[asked]), shown, vectors

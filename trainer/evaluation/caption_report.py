@@ -10,7 +10,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Column, Table
 
-from trainer.data_sets.caption_list import some_of
+from trainer.data_sets.captions import some_of
 from trainer.evaluation.caption_comparison import CaptionReport
 from trainer.evaluation.captions import RECALLS, TAGS, WORD_SHOWN_BY, WordFigures
 from trainer.measures.figures import Figure

@@ -1,9 +1,9 @@
-"""Pictures found by what people say of them, and the reverse, in one space: the protocol of Karpathy & Fei-Fei (2015).
+"""Find pictures by what people say about them, and the reverse: the protocol of Karpathy & Fei-Fei (2015).
 
 Contract: every caption is a query for its own picture among n; every picture is a query for the best of its own
 captions among all. Ranks count from 1; of equal similarities the earlier comes first. A caption that the space has no
 vector for is ranked last. Words are judged by ``trainer.labels.caption_words``: pictures for which a word is neither
-right nor wrong take no part in its search.
+right nor wrong take no part in its search. What the figures come to by chance is exact; nothing is drawn.
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.labels.caption_words import NEITHER, RIGHT
-from trainer.measures.ranking import average_precision, precision_at
-from trainer.measures.searches import FIRST_PAGE
-from trainer.measures.tagging import nearest_tags
+from trainer.measures.ranking import (
+    FIRST_PAGE,
+    average_precision,
+    average_precision_by_chance,
+    none_of,
+    precision_at,
+    precision_by_chance,
+)
+from trainer.measures.searches_and_tags import nearest_tags
 
 __all__ = [
     "RECALLS",
@@ -25,19 +31,21 @@ __all__ = [
     "WORD_SHOWN_BY",
     "CaptionVectors",
     "WordFigures",
-    "asked_words",
     "image_ranks",
     "own_caption_ranks",
+    "retrieval_by_chance",
     "retrieval_metrics",
     "right_tags_among",
     "search_words",
+    "searchable_words",
+    "tags_by_chance",
+    "words_by_chance",
 ]
 
 RECALLS = (1, 5, 10)
 TAGS = (1, 5)
 WORD_SHOWN_BY = 5
 _CHUNK = 512
-
 Vectors = NDArray[np.float32]
 Ranks = NDArray[np.int64]
 
@@ -105,7 +113,7 @@ def retrieval_metrics(direction: str, ranks: Ranks) -> dict[str, float]:
     return recalls | {f"{direction}_median_rank": float(np.median(ranks))}
 
 
-def asked_words(shown: NDArray[np.int8]) -> NDArray[np.int64]:
+def searchable_words(shown: NDArray[np.int8]) -> NDArray[np.int64]:
     """The columns of (images, words) that are right for enough images to be searched for."""
     return np.flatnonzero((shown == RIGHT).sum(axis=0) >= WORD_SHOWN_BY)
 
@@ -138,3 +146,30 @@ def right_tags_among(
     nearest = np.concatenate([found for found, _ in nearest_tags(images, tags, max(TAGS))])
     hits = np.take_along_axis(right, nearest, axis=1)
     return {k: float(hits[:, :k].any(axis=1).mean()) for k in TAGS}
+
+
+def retrieval_by_chance(direction: str, own: NDArray[np.int64], among: int) -> dict[str, float]:
+    """R@k and the median rank of the best of each query's ``own`` (queries) right answers ``among`` so many."""
+    counts, times = np.unique(own, return_counts=True)
+    weights = times / times.sum()
+    missed = np.ones(among + 1)  # the share of queries without a right answer in the first k
+    for k in range(1, among + 1):
+        missed[k] = float(np.dot(weights, [none_of(int(count), among, k) for count in counts]))
+    median = int(np.argmax(missed <= 0.5))
+    recalls = {f"{direction}_recall@{k}": float(1 - missed[min(k, among)]) for k in RECALLS}
+    return recalls | {f"{direction}_median_rank": float(median)}
+
+
+def words_by_chance(found: Sequence[WordFigures], judged: NDArray[np.int64]) -> dict[str, float]:
+    """The figures of the same searches, each among so many ``judged`` images, (searches)."""
+    if not found:
+        return {}
+    counts = list(zip([each.relevant for each in found], judged.tolist(), strict=True))
+    precision = [precision_by_chance(np.array([relevant]), among) for relevant, among in counts]
+    average = [average_precision_by_chance(relevant, among) for relevant, among in counts]
+    return {"word_precision@10": float(np.mean(precision)), "word_map": float(np.mean(average))}
+
+
+def tags_by_chance(right: NDArray[np.int64], tags: int) -> dict[str, float]:
+    """The share of images with a right one among k tags drawn; ``right``: (images), how many of the tags are right."""
+    return {f"tagged@{k}": float(np.mean([1 - none_of(int(each), tags, k) for each in right])) for k in TAGS}

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from trainer.console import progress_bar, report_errors, with_tensorflow
 from trainer.errors import TrainingPackageMissing
-from trainer.needs_tensorflow import needs_tensorflow
-from trainer.one_sentence import one_sentence
-from trainer.progress import progress_bar
 from trainer.words.wordnet import DEFAULT_FOLDER, WordNet
 
 if TYPE_CHECKING:
@@ -35,8 +33,8 @@ _BUNDLE = Path("starter/bundle")
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def evaluate(
     images: Annotated[list[Path], typer.Argument(help="A folder per class, tar files of such, or JSONL with paths.")],
     bundle: Bundle = _BUNDLE,
@@ -71,19 +69,18 @@ def evaluate(
     json_output: Json = False,
 ) -> None:
     """Measure a bundle, as it serves, on labelled images, beside baselines and other bundles."""
-    from trainer.evaluation.bundle_measures import Questions
-    from trainer.evaluation.comparison import Asked
+    from trainer.evaluation.bundle_measures import EvaluationOptions
+    from trainer.evaluation.comparison import ComparisonRequest
     from trainer.evaluation.comparison import compare as side_by_side
-    from trainer.evaluation.report import as_json
-    from trainer.evaluation.tables import print_report
-    from trainer.evaluation.word_pairs import OWN_PAIRS, read_word_pairs
-    from trainer.labels.naming import classes_shown
-    from trainer.measures.zero_shot import read_unseen
+    from trainer.evaluation.report import as_json, print_report
+    from trainer.evaluation.words import OWN_PAIRS, read_word_pairs
+    from trainer.labels.class_words import classes_shown
+    from trainer.measures.evaluate import read_unseen
 
     if out is not None:
         _check_plots()
     lists = {"own list": OWN_PAIRS} | {path.stem: path for path in word_pairs or ()}
-    questions = Questions(
+    options = EvaluationOptions(
         nearest_kinds,
         _wordnet(wordnet),
         {name: read_word_pairs(path) for name, path in lists.items()},
@@ -98,11 +95,11 @@ def evaluate(
             progress.advance(tasks[stage])
 
         report = side_by_side(
-            Asked(
+            ComparisonRequest(
                 bundles=tuple(dict.fromkeys((bundle, *(compare or ())))),
                 images=tuple(images),
                 classes=classes_shown(images, labels, synonyms),
-                questions=questions,
+                options=options,
                 training=tuple(training or ()),
                 per_class=training_cap,
                 teacher=_teacher(teacher, teacher_labels, teacher_images),
@@ -118,8 +115,8 @@ def evaluate(
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def evaluate_photos(
     photos: Annotated[
         Path, typer.Argument(help="Folder of photos named by WordNet ids: n01443537_goldfish.jpg.", exists=True)
@@ -130,17 +127,17 @@ def evaluate_photos(
 ) -> None:
     """Measure a bundle's tags and searches on photos of any WordNet senses, right by lemma or hypernym."""
     from model.bundle.reading import open_bundle
-    from trainer.evaluation.images import embed_truth, vocabulary_of
-    from trainer.evaluation.photo_report import as_json, print_photos
-    from trainer.evaluation.photos import measure_photos, read_photos, senses_of
+    from trainer.evaluation.images import embed_images
+    from trainer.evaluation.photos import as_json, measure_photos, print_photos, read_photos, senses_of
     from trainer.labels.class_words import class_words_of_names
+    from trainer.labels.space import vocabulary_of
 
     nouns = WordNet.read(wordnet)
     opened = open_bundle(bundle)
     names = dict.fromkeys(photo.labels[0] for photo in read_photos(photos))
     with progress_bar(Console(stderr=True)) as progress:
         task = progress.add_task("photos", total=None, note="")
-        truth = embed_truth(
+        truth = embed_images(
             opened, read_photos(photos), class_words_of_names(names), lambda: progress.advance(task)
         ).truth
     senses = senses_of([truth.classes[label].name for label in truth.labels[:, 0]], nouns)
@@ -152,8 +149,8 @@ def evaluate_photos(
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def evaluate_captions(
     images: Annotated[Path, typer.Argument(help="A folder or a tar file of pictures.")],
     captions: Annotated[Path, typer.Option(help="CSV with the columns path and caption, several lines a picture.")],
@@ -198,7 +195,7 @@ def evaluate_captions(
 
 
 @app.command()
-@one_sentence
+@report_errors
 def card(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, or of the recipe that makes it.")],
     report: Annotated[Path, typer.Option(help="The report.json that `evaluate --out` wrote of it.")],
@@ -241,8 +238,7 @@ def _check_plots() -> None:
 
 def _write(report: Report, folder: Path) -> None:
     from trainer.evaluation.plots import write_plots
-    from trainer.evaluation.report import as_json
-    from trainer.evaluation.tables import as_markdown
+    from trainer.evaluation.report import as_json, as_markdown
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(as_json(report) + "\n", encoding="utf-8")

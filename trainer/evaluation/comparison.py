@@ -16,19 +16,18 @@ import numpy as np
 from model.bundle.reading import Bundle, open_bundle, peek
 from trainer.data_sets.reading import LabelledFile, read_images
 from trainer.errors import EvaluationImpossible
-from trainer.evaluation.baselines import Features, Ground, chance, feature_baselines
-from trainer.evaluation.bundle_measures import Questions, ground_of, measure_bundle
-from trainer.evaluation.images import Embedded, embed_truth
+from trainer.evaluation.baselines import EvaluationData, Features, chance, feature_baselines
+from trainer.evaluation.bundle_measures import EvaluationOptions, evaluation_data, measure_bundle
+from trainer.evaluation.images import EmbeddedImages, TrainingSet, embed_images, read_training_set
 from trainer.evaluation.report import BundleDetails, Column, DataNote, Report
 from trainer.evaluation.teacher import Classifier, output_labels, place_images
-from trainer.evaluation.training_set import TrainingSet, read_training_set
 from trainer.features.computing import Extractor
 from trainer.features.extractors import extractor_of
 from trainer.labels.class_words import ClassWords
 from trainer.measures.evaluate import Evaluation, evaluate
 from trainer.measures.truth import Truth
 
-__all__ = ["Asked", "Teacher", "compare"]
+__all__ = ["ComparisonRequest", "Teacher", "compare"]
 
 Tick = Callable[[str], None]
 _NOTES = {
@@ -49,13 +48,13 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ComparisonRequest:
     """What is compared on what. ``bundles``: folders, the first in question; ``per_class``: cap on training images."""
 
     bundles: tuple[Path, ...]
     images: tuple[Path, ...]
     classes: tuple[ClassWords, ...]
-    questions: Questions
+    options: EvaluationOptions
     training: tuple[Path, ...] = ()
     per_class: int | None = None
     teacher: Teacher | None = None
@@ -66,43 +65,43 @@ class Asked:
         return read_images(self.images)
 
 
-def compare(asked: Asked) -> Report:
+def compare(request: ComparisonRequest) -> Report:
     """Measure everything that was asked for.
 
     Raises:
         TrainerError: something that was given does not fit; the message says what to do.
         ModelError: a bundle cannot be opened.
     """
-    folder, *others = asked.bundles
+    folder, *others = request.bundles
     bundle = open_bundle(folder)
-    extractor = _extractor(folder) if asked.training else None
-    training = _training(asked, extractor) if extractor else None
-    embedded = _embed(asked, bundle, training, extractor)
-    ground = ground_of(bundle, embedded, asked.questions)
-    column, details = measure_bundle(bundle, embedded, ground, asked.questions)
+    extractor = _extractor(folder) if request.training else None
+    training = _training(request, extractor) if extractor else None
+    embedded = _embed(request, bundle, training, extractor)
+    data = evaluation_data(bundle, embedded, request.options)
+    column, details = measure_bundle(bundle, embedded, data, request.options)
     columns, bundles = [column], [details]
     for other in others:
-        column, details = _measure_other(asked, other, training)
+        column, details = _measure_other(request, other, training)
         columns.append(column)
         bundles.append(details)
-    columns.append(_baseline("chance", ground, chance(ground, bundles[0].searches)))
+    columns.append(_baseline("chance", data, chance(data, bundles[0].searches)))
     if training:
-        columns += _feature_columns(embedded, ground, training)
-    if asked.teacher:
-        columns += _teacher_columns(asked, asked.teacher, embedded, ground)
-    data = DataNote(
-        sources=tuple(path.name for path in asked.images),
+        columns += _feature_columns(embedded, data, training)
+    if request.teacher:
+        columns += _teacher_columns(request, request.teacher, embedded, data)
+    note = DataNote(
+        sources=tuple(path.name for path in request.images),
         images=len(embedded.truth.labels),
         classes=len(embedded.truth.classes),
-        hierarchy=ground.hierarchy.source,
-        foreign=asked.questions.foreign,
+        hierarchy=data.hierarchy.source,
+        foreign=request.options.foreign,
         reporting=int((~embedded.for_fitting).sum()),
         unreadable=(*embedded.unreadable, *(training.unreadable if training else ())),
         trained_on=embedded.trained_on,
         unlabelled=embedded.unlabelled,
         training=len(training.names) if training else 0,
     )
-    return Report(data, tuple(columns), tuple(bundles))
+    return Report(note, tuple(columns), tuple(bundles))
 
 
 def _extractor(folder: Path) -> Extractor:
@@ -112,56 +111,62 @@ def _extractor(folder: Path) -> Extractor:
     )
 
 
-def _training(asked: Asked, extractor: Extractor) -> TrainingSet:
-    images = read_images(asked.training)
-    return read_training_set(images, extractor, asked.per_class, lambda: asked.tick("training images"))
+def _training(request: ComparisonRequest, extractor: Extractor) -> TrainingSet:
+    images = read_images(request.training)
+    return read_training_set(images, extractor, request.per_class, lambda: request.tick("training images"))
 
 
-def _embed(asked: Asked, bundle: Bundle, training: TrainingSet | None, extractor: Extractor | None) -> Embedded:
-    return embed_truth(
+def _embed(
+    request: ComparisonRequest, bundle: Bundle, training: TrainingSet | None, extractor: Extractor | None
+) -> EmbeddedImages:
+    return embed_images(
         bundle,
-        asked.read(),
-        asked.classes,
-        lambda: asked.tick(bundle.manifest.id),
+        request.read(),
+        request.classes,
+        lambda: request.tick(bundle.manifest.id),
         backbone=extractor.network if extractor else None,
         trained_on=training.digests if training else frozenset(),
     )
 
 
-def _measure_other(asked: Asked, folder: Path, training: TrainingSet | None) -> tuple[Column, BundleDetails]:
+def _measure_other(
+    request: ComparisonRequest, folder: Path, training: TrainingSet | None
+) -> tuple[Column, BundleDetails]:
     bundle = open_bundle(folder)
-    embedded = _embed(asked, bundle, training, None)
-    return measure_bundle(bundle, embedded, ground_of(bundle, embedded, asked.questions), asked.questions)
+    embedded = _embed(request, bundle, training, None)
+    return measure_bundle(bundle, embedded, evaluation_data(bundle, embedded, request.options), request.options)
 
 
-def _baseline(name: str, ground: Ground, metrics: dict[str, float]) -> Column:
-    return Column(name, "baseline", len(ground.truth.labels), metrics, _NOTES[name])
+def _baseline(name: str, data: EvaluationData, metrics: dict[str, float]) -> Column:
+    return Column(name, "baseline", len(data.truth.labels), metrics, _NOTES[name])
 
 
-def _feature_columns(embedded: Embedded, ground: Ground, training: TrainingSet) -> list[Column]:
-    position = {each.name: number for number, each in enumerate(ground.truth.classes)}
+def _feature_columns(embedded: EmbeddedImages, data: EvaluationData, training: TrainingSet) -> list[Column]:
+    position = {each.name: number for number, each in enumerate(data.truth.classes)}
     fitted = [(row, position[name]) for row, names in enumerate(training.names) for name in names if name in position]
     rows, labels = np.array(fitted, dtype=np.int64).reshape(-1, 2).T
     if len(np.unique(labels)) < 2:
         raise EvaluationImpossible("The training images show fewer than two of the classes. Check --training.")
     features = Features(embedded.features, training.features[rows], labels)
-    return [_baseline(name, ground, metrics) for name, metrics in feature_baselines(ground, features).items()]
+    return [_baseline(name, data, metrics) for name, metrics in feature_baselines(data, features).items()]
 
 
-def _teacher_columns(asked: Asked, teacher: Teacher, embedded: Embedded, ground: Ground) -> list[Column]:
-    truth, questions = ground.truth, asked.questions
+def _teacher_columns(
+    request: ComparisonRequest, teacher: Teacher, embedded: EmbeddedImages, data: EvaluationData
+) -> list[Column]:
+    truth, options = data.truth, request.options
     count = min(teacher.images or len(truth.labels), len(truth.labels))
     chosen = np.linspace(0, len(truth.labels) - 1, count).astype(np.int64)
     wanted = set(embedded.positions[chosen].tolist())
-    classes, vocabulary = truth.classes, ground.vocabulary
-    labels = output_labels(teacher.outputs, classes, vocabulary, questions.nearest_kinds, questions.wordnet)
+    classes, vocabulary = truth.classes, data.vocabulary
+    labels = output_labels(teacher.outputs, classes, vocabulary, options.nearest_kinds, options.wordnet)
     vectors = place_images(
         teacher.classifier,
-        (image for number, image in enumerate(asked.read()) if number in wanted),
+        (image for number, image in enumerate(request.read()) if number in wanted),
         labels,
         vocabulary,
-        questions.nearest_kinds,
-        lambda: asked.tick("teacher"),
+        options.nearest_kinds,
+        lambda: request.tick("teacher"),
     )
     some = replace(truth, vectors=truth.vectors[chosen], labels=truth.labels[chosen])
     columns = {"teacher + ConSE": replace(some, vectors=vectors)}
@@ -173,10 +178,10 @@ def _teacher_columns(asked: Asked, teacher: Teacher, embedded: Embedded, ground:
         "the first bundle, on the images that the teacher is run on",
     )
     return [
-        Column(name, "baseline", count, _of_space(ground, each).metrics(), note)
+        Column(name, "baseline", count, _of_space(data, each).metrics(), note)
         for (name, each), note in zip(columns.items(), notes, strict=False)
     ]
 
 
-def _of_space(ground: Ground, truth: Truth) -> Evaluation:
-    return evaluate(truth, ground.vocabulary, ground.taggable, ground.nearest_kinds, ground.hierarchy)
+def _of_space(data: EvaluationData, truth: Truth) -> Evaluation:
+    return evaluate(truth, data.vocabulary, data.taggable, data.nearest_kinds, data.hierarchy)

@@ -1,35 +1,40 @@
-"""Embeds labelled images with a bundle as it serves: its own decoding, its own graph, its own words."""
+"""Images as a bundle sees them: those that are measured, embedded as it serves, and those of the training.
+
+Contract: every training image given counts as trained on, also where a cap keeps it from being computed; none of them
+is measured.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.bundle.reading import Bundle, WordTable
+from model.bundle.reading import Bundle
 from model.errors import ImageError
 from model.images import decode
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import EvaluationImpossible
-from trainer.labels.class_words import ClassWords, Vocabulary
-from trainer.labels.padding import padded_labels
+from trainer.features.computing import Extractor, Undecodable
+from trainer.labels.class_words import ClassWords
+from trainer.labels.space import padded_labels
 from trainer.measures.truth import Truth
-from trainer.relevance.halves import image_halves
-from trainer.words.word_space import WordSpace
+from trainer.relevance.fitting import image_halves
 
-__all__ = ["Embedded", "embed_truth", "vocabulary_of"]
+__all__ = ["EmbeddedImages", "TrainingSet", "embed_images", "read_training_set"]
 
 _BATCH = 64
-
 Pixels = NDArray[np.uint8]
 Backbone = Callable[[Pixels], NDArray[np.float32]]
 """Pictures (n, size, size, 3) → features (n, d)."""
+_TRAINING_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedImages:
     """Images embedded by a bundle.
 
     ``positions``: (n), each image's place among all that were given. ``for_fitting``: (n), which images curves are
@@ -47,12 +52,7 @@ class Embedded:
     unlabelled: int = 0
 
 
-def vocabulary_of(words: WordTable) -> Vocabulary:
-    """A bundle's words as the measures take them."""
-    return Vocabulary(WordSpace(words.words, words.vectors))
-
-
-def embed_truth(
+def embed_images(
     bundle: Bundle,
     images: Iterable[LabelledFile],
     classes: Sequence[ClassWords],
@@ -60,7 +60,7 @@ def embed_truth(
     *,
     backbone: Backbone | None = None,
     trained_on: Collection[bytes] = frozenset(),
-) -> Embedded:
+) -> EmbeddedImages:
     """Embeds images, each with one label or several; the classes of the result are those that at least one image shows.
 
     ``backbone``: gives features of the same pictures. ``trained_on``: digests of images that training saw, which are
@@ -107,7 +107,7 @@ def embed_truth(
     truth = Truth(np.concatenate(batches.vectors), labels, tuple(by_name[name] for name in shown))
     features = np.concatenate(batches.features) if backbone else np.empty((len(labels), 0), np.float32)
     halves, places = np.concatenate(batches.halves), np.array(positions, dtype=np.int64)
-    return Embedded(truth, places, halves, features, tuple(unreadable), seen, unlabelled)
+    return EmbeddedImages(truth, places, halves, features, tuple(unreadable), seen, unlabelled)
 
 
 class _Batches:
@@ -124,3 +124,49 @@ class _Batches:
         self.halves.append(image_halves(pixels))
         if self._backbone:
             self.features.append(self._backbone(pixels))
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Features (n, d), the class names of each, the digests of all images given, and the keys of those unreadable."""
+
+    features: NDArray[np.float32]
+    names: tuple[tuple[str, ...], ...]
+    digests: frozenset[bytes]
+    unreadable: tuple[str, ...] = ()
+
+
+def read_training_set(
+    images: Iterable[LabelledFile],
+    extractor: Extractor,
+    per_class: int | None = None,
+    on_image: Callable[[], None] = lambda: None,
+) -> TrainingSet:
+    """Run the backbone over training images, at most ``per_class`` of each class; what cannot be read is told.
+
+    Of an image with several labels the class that has the fewest images decides.
+    """
+    counts: Counter[str] = Counter()
+    digests: set[bytes] = set()
+    names: list[tuple[str, ...]] = []
+    unreadable: list[str] = []
+    pixels: list[NDArray[np.uint8]] = []
+    features = [np.empty((0, extractor.dimension), np.float32)]
+    for image in images:
+        on_image()
+        digests.add(image.digest)
+        if not any(per_class is None or counts[label] < per_class for label in image.labels):
+            continue
+        try:
+            pixels.append(extractor.decode(image.content))
+        except Undecodable:
+            unreadable.append(image.key)
+            continue
+        counts.update(image.labels)
+        names.append(image.labels)
+        if len(pixels) == _TRAINING_BATCH:
+            features.append(extractor.network(np.stack(pixels)))
+            pixels.clear()
+    if pixels:
+        features.append(extractor.network(np.stack(pixels)))
+    return TrainingSet(np.concatenate(features), tuple(names), frozenset(digests), tuple(unreadable))

@@ -1,12 +1,13 @@
-"""Photos of WordNet senses, one or a few of each: whether tags and searches by kind of things know what they show.
+"""Photos of WordNet senses, one or a few of each: whether tags and searches by kind know what they show.
 
 Contract: photos lie in one folder and are named by their sense, ``n01443537_goldfish.jpg``. What is right comes from
-WordNet (see ``right_words``), not from the classes that a bundle was trained on, so that bundles of other classes can
+WordNet (see ``sense_words``), not from the classes that a bundle was trained on, so that bundles of other classes can
 be measured by the same photos. A photo whose right words are all missing from the vocabulary counts as wrong.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,21 +15,23 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
 from trainer.data_sets.reading import SUFFIXES, LabelledFile
 from trainer.errors import EvaluationImpossible
-from trainer.labels.class_words import Vocabulary
-from trainer.labels.right_words import kinds_of, lemmas_of, right_words
-from trainer.measures.ranking import precision_at
-from trainer.measures.searches import FIRST_PAGE
-from trainer.measures.tagging import nearest_tags, taggable_words
+from trainer.labels.sense_words import kinds_of, lemmas_of, right_words
+from trainer.labels.space import Vocabulary
+from trainer.measures.ranking import FIRST_PAGE, precision_at
+from trainer.measures.searches_and_tags import nearest_tags, taggable_words
 from trainer.words.wordnet import Sense, WordNet
 
-__all__ = ["PhotoFigures", "measure_photos", "read_photos", "senses_of"]
+__all__ = ["PhotoFigures", "as_json", "measure_photos", "print_photos", "read_photos", "senses_of"]
 
 _NAME = re.compile(r"(n\d{8})_.+")
 _FIRST = 5
 _SHOWN_BY = 5
+_SHOWN = 15
 
 
 @dataclass(frozen=True)
@@ -148,3 +151,29 @@ def _kind_queries(
     relevant = np.stack([shows[word] for word in asked])
     precision = precision_at(FIRST_PAGE, vocabulary.vectors(asked) @ vectors.T, relevant)
     return dict(zip(asked, precision.tolist(), strict=True))
+
+
+def print_photos(console: Console, model: str, figures: PhotoFigures) -> None:
+    """Prints the figures, and some of the photos whose first tags are all wrong."""
+    table = Table("", "share", title=f"{model}: {figures.photos} photos")
+    table.add_row("right word among the first five of the whole vocabulary", f"{figures.tagged:.3f}")
+    table.add_row("right word among the first five taggable words", f"{figures.tagged_taggable:.3f}")
+    known = f"({figures.lemma_known} photos)"
+    table.add_row(f"own lemma among the first ten of the whole vocabulary {known}", f"{figures.lemma:.3f}")
+    table.add_row(f"own lemma among the first ten taggable words {known}", f"{figures.lemma_taggable:.3f}")
+    mean = figures.metrics().get("photos_kind_precision@10", float("nan"))
+    table.add_row(f"precision@10 of searches by kind ({len(figures.kinds)} kinds)", f"{mean:.3f}")
+    console.print(table)
+    for name, tags in list(figures.missed.items())[:_SHOWN]:
+        console.print(f"{name}: {', '.join(tags)}", markup=False)
+    if len(figures.missed) > _SHOWN:
+        console.print(f"… and {len(figures.missed) - _SHOWN} more without a right word")
+
+
+def as_json(model: str, figures: PhotoFigures) -> str:
+    """The same, with every kind and every photo that was missed."""
+    return json.dumps(
+        {"model": model, "metrics": figures.metrics(), "kinds": figures.kinds, "missed": figures.missed},
+        indent=2,
+        ensure_ascii=False,
+    )

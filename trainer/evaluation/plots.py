@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from trainer.evaluation.report import BundleDetails, Column, Report
 from trainer.plot_style import COLORS, draw_png
-from trainer.relevance.reliability import Reliability
+from trainer.relevance.calibration import Reliability
 
 __all__ = ["write_plots"]
 

@@ -19,10 +19,10 @@ from model.images import Resize, decode
 from model.networks.tflite_backbone import TfliteBackbone
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import BackboneUnusable
-from trainer.evaluation.baselines import conse_vectors
-from trainer.evaluation.softmax import softmax
-from trainer.labels.class_words import ClassWords, Vocabulary
-from trainer.labels.right_words import label_of
+from trainer.evaluation.baselines import conse_vectors, softmax
+from trainer.labels.class_words import ClassWords
+from trainer.labels.sense_words import label_of
+from trainer.labels.space import Vocabulary
 from trainer.words.wordnet import WordNet
 
 __all__ = ["Classifier", "output_labels", "place_images", "tflite_classifier"]

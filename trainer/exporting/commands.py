@@ -8,13 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
+from trainer.console import print_left_out, report_errors, with_tensorflow
 from trainer.exporting.weights import Weights
-from trainer.features.commands import print_left_out
-from trainer.features.options import FeatureLayer, InputSize
-from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
-from trainer.needs_tensorflow import needs_tensorflow
-from trainer.one_sentence import one_sentence
+from trainer.options import FeatureLayer, InputSize, Labels, NearestKinds, PixelMean, PixelStd, Synonyms, Words
 
 __all__ = ["app"]
 
@@ -23,8 +19,8 @@ console = Console()
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def export(
     images: Annotated[list[Path], typer.Option(help="Labelled images that no training saw, for curves and figures.")],
     backbone: Annotated[Path, typer.Option(help="Backbone, as `features` had it.", exists=True)],
@@ -45,13 +41,14 @@ def export(
     ] = Weights.AS_IS,
 ) -> None:
     """Measure a head, write everything as a bundle that the embedder serves, and try searches on it."""
+    from trainer.backbones.pixel_scales import pixel_scale_of
     from trainer.data_sets.reading import read_images
     from trainer.exporting.export import Description, export_measured, read_word_table
-    from trainer.exporting.smoke_search import beside_chance
-    from trainer.exporting.tables import print_searches, print_weights
+    from trainer.exporting.measuring import print_weights
+    from trainer.exporting.smoke_search import compare_with_chance, print_searches
     from trainer.features.extractors import extractor_of
     from trainer.keras_files import check_head
-    from trainer.labels.naming import classes_shown
+    from trainer.labels.class_words import classes_shown
 
     check_head(head, read_word_table(words).vectors.shape[1])  # before all images are read, not after
     classes = classes_shown(images, labels, synonyms)
@@ -67,5 +64,5 @@ def export(
     networks = exported.networks
     if exported.given:
         print_weights(console, exported.given, networks, weights)
-    print_searches(console, exported.searches, beside_chance(networks.evaluation, networks.truth))
+    print_searches(console, exported.searches, compare_with_chance(networks.evaluation, networks.truth))
     console.print(f"{exported.manifest.id} in {out}", soft_wrap=True)

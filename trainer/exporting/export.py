@@ -1,7 +1,8 @@
-"""From what a run made to a bundle: words, networks, curves, figures, and what it was made from.
+"""Make a bundle from a run: words, networks, curves, figures, and what it was made from.
 
 Contract: curves and figures come from the images given, which no training may have seen, through the network that will
-serve; the bundle is opened, self-tested and searched before it takes its place.
+serve. The bundle is opened, self-tested and searched before it takes its place. The pictures of its self-test are
+drawn, colours that run into each other, so that nobody's pictures ship; the same size gives the same pictures.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.bundle.manifest import Calibration, License, Logistic, Manifest
 from model.bundle.reading import WordTable
@@ -22,22 +24,28 @@ from model.networks.network import Network
 from model.networks.pixel_scale import PixelScale
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import WordSpaceMissing
-from trainer.evaluation.images import vocabulary_of
-from trainer.exporting.measured import Measured, read_measured
-from trainer.exporting.networks import MeasuredNetworks, measure_networks
-from trainer.exporting.self_test import self_test_pictures
-from trainer.exporting.smaller_weights import smaller_weights
+from trainer.exporting.measuring import Measured, MeasuredNetworks, measure_networks, read_measured
 from trainer.exporting.smoke_search import SmokeSearch, smoke_search
-from trainer.exporting.weights import Weights
+from trainer.exporting.weights import Weights, smaller_weights
 from trainer.labels.class_words import ClassWords
+from trainer.labels.space import vocabulary_of
 from trainer.relevance.calibration import LogisticCurve
-from trainer.relevance.fitting import Relevance, fit_relevance
-from trainer.relevance.halves import image_halves
+from trainer.relevance.fitting import Relevance, fit_relevance, image_halves
 from trainer.words.word_space import read_trainable_words
 
-__all__ = ["Description", "Exported", "calibration_of", "export_bundle", "export_measured", "read_word_table"]
+__all__ = [
+    "Description",
+    "Exported",
+    "calibration_of",
+    "export_bundle",
+    "export_measured",
+    "read_word_table",
+    "self_test_pictures",
+]
 
 _REPRESENTATIVE = 100
+_PICTURES = 4
+_WAVES = 5
 
 
 @dataclass(frozen=True)
@@ -197,3 +205,14 @@ def _effects(relevance: Relevance) -> dict[str, float]:
 
 def _logistic(curve: LogisticCurve) -> Logistic:
     return Logistic(curve.slope, curve.offset)
+
+
+def self_test_pictures(size: int) -> NDArray[np.uint8]:
+    """Returns uint8 (4, size, size, 3): for each channel a sum of plane waves."""
+    random = np.random.default_rng(0)
+    down, right = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
+    shape = (_PICTURES, 3, _WAVES, 1, 1)
+    across, along, phase = (random.uniform(-low, high, shape) for low, high in ((4, 4), (4, 4), (0, 1)))
+    waves = np.sin(2 * np.pi * (across * right + along * down + phase)).mean(axis=2)
+    pictures: NDArray[np.uint8] = np.moveaxis(127.5 + 127.5 * waves, 1, -1).round().astype(np.uint8)
+    return pictures

@@ -1,19 +1,22 @@
-"""Searches on a finished bundle, as the embedder would answer them, before the bundle is called done.
+"""Search a finished bundle, as the embedder would answer, before it is called done; print what was found.
 
 Contract: a word goes through the embedder's own text pipeline, a picture through the bundle's own network, relevance
-comes from the bundle's own curves: nothing is taken from what was measured before. A few pictures stand for all, the
-classes by turns. Whether searches are better than chance is told by the figures of all pictures.
+comes from the bundle's own curves: nothing is taken from what was measured before. A few pictures stand for all, taken
+from the classes in turn. Whether searches are better than chance is judged by the figures of all pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from model.bundle.manifest import Logistic
 from model.bundle.reading import Bundle
@@ -22,26 +25,25 @@ from model.text.embedding import embed_terms
 from model.text.query import Term
 from model.text.vocabulary import Vocabulary
 from trainer.errors import BundleUnsearchable
-from trainer.evaluation.baselines import hit_by_chance
-from trainer.evaluation.images import vocabulary_of
-from trainer.exporting.measured import Measured
+from trainer.exporting.measuring import Measured
+from trainer.labels.space import vocabulary_of
 from trainer.measures.evaluate import Evaluation
-from trainer.measures.tagging import nearest_tags, taggable_words
+from trainer.measures.ranking import hit_by_chance
+from trainer.measures.searches_and_tags import nearest_tags, taggable_words
 from trainer.measures.truth import Truth
 
-__all__ = ["Found", "HitsBesideChance", "SmokeSearch", "beside_chance", "smoke_search"]
+__all__ = ["HitsAndChance", "Match", "SmokeSearch", "compare_with_chance", "print_searches", "smoke_search"]
 
 _PICTURES = 48
 _QUERIES = 5
 _FOUND = 3
 _TAGS = 5
 _DEVIATIONS = 2  # of a random order; about one in forty is above them
-
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Found:
+class Match:
     """A picture or a word that a search found, what it is (a picture's label, or nothing), and its relevance, 0…1."""
 
     name: str
@@ -56,14 +58,14 @@ class SmokeSearch:
     ``pictures``: how many pictures the words were searched in.
     """
 
-    by_word: Mapping[str, tuple[Found, ...]]
-    tags: Mapping[str, tuple[Found, ...]]
+    by_word: Mapping[str, tuple[Match, ...]]
+    tags: Mapping[str, tuple[Match, ...]]
     unknown: tuple[str, ...]
     pictures: int
 
 
 @dataclass(frozen=True)
-class HitsBesideChance:
+class HitsAndChance:
     """hit@k of labels' words, what it is in a random order, and by how much it must be more to tell of anything."""
 
     k: int
@@ -103,12 +105,12 @@ def smoke_search(bundle: Bundle, measured: Measured) -> SmokeSearch:
     )
 
 
-def beside_chance(evaluation: Evaluation, truth: Truth) -> HitsBesideChance:
+def compare_with_chance(evaluation: Evaluation, truth: Truth) -> HitsAndChance:
     """hit@5 of all pictures of the truth beside chance; of fewer than ten classes hit@2, of fewer than four hit@1."""
     k = max(k for k in (1, 2, 5) if k == 1 or k <= evaluation.classes / 2)
     chance = hit_by_chance(truth, k)
     margin = _DEVIATIONS * sqrt(chance * (1 - chance) / evaluation.images)
-    return HitsBesideChance(k, evaluation.word_hits[k], chance, margin)
+    return HitsAndChance(k, evaluation.word_hits[k], chance, margin)
 
 
 def _embedded(words: tuple[str, ...], bundle: Bundle) -> tuple[dict[str, Floats], tuple[str, ...]]:
@@ -128,13 +130,43 @@ def _embedded(words: tuple[str, ...], bundle: Bundle) -> tuple[dict[str, Floats]
 
 def _nearest(
     queries: Floats, vectors: Floats, k: int, names: Sequence[str], labels: Sequence[str] | None, curve: Logistic
-) -> list[tuple[Found, ...]]:
+) -> list[tuple[Match, ...]]:
     """The k vectors nearest to each query, by name."""
     [(places, cosines)] = nearest_tags(queries, vectors, k)
     return [
         tuple(
-            Found(names[place], labels[place] if labels else "", curve(float(cosine)))
+            Match(names[place], labels[place] if labels else "", curve(float(cosine)))
             for place, cosine in zip(row, similar, strict=True)
         )
         for row, similar in zip(places, cosines, strict=True)
     ]
+
+
+def print_searches(console: Console, searches: SmokeSearch, hits: HitsAndChance) -> None:
+    """Prints what searches found, nearest first with relevance, and a warning where they are no better than chance."""
+    table = Table(
+        "search", "finds", title=f"Searches on the bundle ({searches.pictures} pictures)", title_justify="left"
+    )
+    for asked in (searches.by_word, searches.tags):
+        for query, found in asked.items():
+            table.add_row(escape(query), escape(_listed(found)))
+        table.add_section()
+    console.print(table)
+    figures = f"hit@{hits.k} of the labels' words is {hits.hit:.3f}, by chance {hits.chance:.3f}"
+    console.print(figures)
+    if searches.unknown:
+        console.print(
+            f"Warning: the embedder does not find {', '.join(map(repr, searches.unknown))}, so no search by these "
+            "labels will. It looks words up in lower case: convert the words with --lowercase.",
+            markup=False,
+        )
+    if not hits.above:
+        console.print(
+            f"Warning: searches on this bundle are no better than chance ({figures}, ± {hits.margin:.3f}). It is "
+            "written all the same. Is the head of this backbone, and of these words and labels? Was it trained enough?",
+            markup=False,
+        )
+
+
+def _listed(found: Iterable[Match]) -> str:
+    return "\n".join(f"{each.name}{f' ({each.label})' if each.label else ''} {each.relevance:.2f}" for each in found)

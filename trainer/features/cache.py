@@ -2,22 +2,29 @@
 
 Contract: a cache belongs to one extractor (network, input size, views) and one dtype; asking for it with another is
 refused. A row is keyed by the SHA-256 of the image file's bytes, so the same picture in two data sets, under another
-name or after a new order is computed once. Rows are never changed or removed.
+name or in another order is computed once. Rows are never changed or removed.
 
-Durability: rows are appended to ``rows.bin`` and synced, then their keys are appended to ``keys.bin`` and synced;
-the keys are the commit point. Opening cuts both files back to whole rows that have a key, so a process killed at any
-point, or a disk that fills up, costs at most the batch that was being written. One process writes at a time (a lock
-that dies with it); any number read.
+Durability: rows are appended to ``rows.bin`` and synced, then their keys are appended to ``keys.bin`` and synced; the
+keys are the commit point. Opening cuts both files back to whole rows that have a key, so a process killed at any point,
+or a disk that fills up, costs at most the batch that was being written. One process writes at a time (a lock that dies
+with it); any number read.
+
+The caches of all backbones lie in one folder that runs share. A cache's folder follows from its spec, so two runs of
+the same backbone meet in it. Caches are removed by age; one that is being written is never removed, and one that is
+being read stays readable.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -29,10 +36,22 @@ from numpy.typing import NDArray
 from serving.durable_files import write_file
 from trainer.errors import CacheInUse, CacheMismatch, NotWritten
 
-__all__ = ["CacheSpec", "FeatureCache", "read_keys", "read_spec", "rows_on_disk"]
+__all__ = [
+    "CacheSpec",
+    "Cached",
+    "FeatureCache",
+    "cache_folder",
+    "clean",
+    "list_caches",
+    "read_keys",
+    "read_spec",
+    "rows_on_disk",
+    "shared_folder",
+]
 
 _KEY_BYTES = 32
 _ROWS, _KEYS, _SPEC = "rows.bin", "keys.bin", "spec.json"
+_REMOVED = ".removed-"
 
 
 @dataclass(frozen=True)
@@ -194,3 +213,67 @@ def _write_through(file: FileIO, content: bytes) -> None:
     while left:
         left = left[file.write(left) :]
     os.fsync(file.fileno())
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A cache: where, of what, how many images, its size on disk, and when it was last written or read into a run."""
+
+    folder: Path
+    spec: CacheSpec
+    images: int
+    bytes: int
+    last_used: datetime
+
+
+def shared_folder() -> Path:
+    """Where caches lie unless told otherwise: `cache/features` of the suite's data folder."""
+    return Path(os.environ.get("SEMSEARCH_DATA") or "var") / "cache" / "features"
+
+
+def cache_folder(root: Path, spec: CacheSpec) -> Path:
+    """The folder of a spec's cache."""
+    digest = hashlib.sha256(json.dumps(asdict(spec)).encode()).hexdigest()
+    return root / digest[:16]
+
+
+def list_caches(root: Path) -> Iterator[Cached]:
+    """Yields the caches of a folder, by name; what is no cache is passed over."""
+    for spec_file in sorted(root.glob("[!.]*/spec.json")):
+        folder = spec_file.parent
+        try:
+            spec = read_spec(folder)
+            yield Cached(
+                folder,
+                spec,
+                len(read_keys(folder, spec)),
+                sum(each.stat().st_size for each in folder.iterdir()),
+                datetime.fromtimestamp(spec_file.stat().st_mtime, UTC),
+            )
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+
+
+def clean(root: Path, unused_for: timedelta) -> tuple[list[Cached], list[Cached]]:
+    """Removes the caches that were not used for so long; those removed, and those left because one writes to them."""
+    before = datetime.now(UTC) - unused_for
+    removed: list[Cached] = []
+    in_use: list[Cached] = []
+    for each in list(list_caches(root)):
+        if each.last_used <= before:
+            (removed if _remove(each.folder) else in_use).append(each)
+    for leftover in root.glob(f"{_REMOVED}*"):  # of a removal that was interrupted
+        shutil.rmtree(leftover)
+    return removed, in_use
+
+
+def _remove(folder: Path) -> bool:
+    with (folder / "keys.bin").open("rb") as keys:
+        try:
+            fcntl.flock(keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        # Renamed first: a cache is there whole or not at all.
+        gone = folder.rename(folder.with_name(_REMOVED + folder.name))
+    shutil.rmtree(gone)
+    return True

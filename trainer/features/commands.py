@@ -12,19 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from trainer.backbones.applications import APPLICATIONS
-from trainer.backbones.pixel_scales import PixelMean, PixelStd, pixel_scale_of
-from trainer.features.caches import Cached, cache_folder, clean, list_caches, shared_folder
-from trainer.features.options import FeatureLayer, InputSize, Sources, Validation, ValidationShare
-from trainer.needs_tensorflow import needs_tensorflow
-from trainer.one_sentence import one_sentence
-from trainer.progress import progress_bar
+from trainer.console import print_left_out, progress_bar, report_errors, with_tensorflow
+from trainer.features.cache import Cached, cache_folder, clean, list_caches, shared_folder
+from trainer.options import FeatureLayer, InputSize, PixelMean, PixelStd, Sources, Validation, ValidationShare
 
-__all__ = ["app", "print_left_out"]
+__all__ = ["app"]
 
 app = typer.Typer()
 cache_app = typer.Typer(no_args_is_help=True, help="Feature caches: what there is, and removing what is not used.")
 app.add_typer(cache_app, name="cache")
 console = Console()
+
 
 Caches = Annotated[
     Path | None,
@@ -33,8 +31,8 @@ Caches = Annotated[
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def backbone(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(APPLICATIONS)}.")],
     out: Annotated[Path, typer.Option(help="The .keras file to write.")],
@@ -53,8 +51,8 @@ def backbone(
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def features(
     images: Sources,
     backbone: Annotated[Path, typer.Option(help="A .keras file, uint8 pixels in and features out, or a .tflite one.")],
@@ -72,13 +70,13 @@ def features(
     name: Annotated[str, typer.Option(help="Name of the feature set in the folder.")] = "training",
 ) -> None:
     """Run the backbone over labelled images; what it has seen before is not computed again."""
-    from trainer.data_sets.labelled_file import LabelledFile
-    from trainer.data_sets.reading import read_images
+    from trainer.backbones.pixel_scales import pixel_scale_of
+    from trainer.data_sets.reading import LabelledFile, read_images
     from trainer.data_sets.survey import check_classes, survey
     from trainer.features.cache import CacheSpec, FeatureCache
     from trainer.features.computing import LabelledImage, Undecodable, compute_features, views_of
     from trainer.features.extractors import extractor_of
-    from trainer.features.files import write_feature_set
+    from trainer.features.feature_set import write_feature_set
 
     left_out: list[str] = []
 
@@ -118,7 +116,7 @@ def features(
 
 
 @cache_app.command("list")
-@one_sentence
+@report_errors
 def list_(cache: Caches = None) -> None:
     """List the feature caches with their sizes."""
     root = cache or shared_folder()
@@ -128,7 +126,7 @@ def list_(cache: Caches = None) -> None:
 
 
 @cache_app.command("clean")
-@one_sentence
+@report_errors
 def clean_(
     keep_days: Annotated[int, typer.Option(min=0, help="Keep what was used in so many days; 0 keeps nothing.")] = 30,
     cache: Caches = None,
@@ -139,25 +137,6 @@ def clean_(
     console.print(f"{sum(each.bytes for each in removed) / 2**20:,.1f} MiB removed")
     if in_use:
         console.print(f"{len(in_use)} left, as a process writes to them")
-
-
-def print_left_out(images: Sequence[str], file: Path | None = None) -> None:
-    """Say how many images were left out and name the first; write all into the file, or remove that of a run before.
-
-    ``images``: a key, a tab, and why, each.
-
-    Raises:
-        NotWritten: the disk is full or refuses.
-    """
-    from trainer.runs import write_lines
-
-    if file is not None:
-        write_lines(file, images)
-    if images:
-        for each in images[:3]:
-            key, _, why = each.partition("\t")
-            console.print(f"left out: {key} ({why})", markup=False)
-        console.print(f"{len(images):,} images were left out{f', see {file}' if file else ''}", markup=False)
 
 
 def _print(caches: Sequence[Cached]) -> None:

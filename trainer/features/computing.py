@@ -1,12 +1,12 @@
-"""Runs a backbone over labelled images once, into a feature cache.
+"""Run a backbone over labelled images once, into a feature cache.
 
-Contract: a picture is decoded and resized by the model's own code, so that what is trained is what serves; an
-image already in the cache is neither decoded nor computed again. An image that cannot be decoded is reported and left
+Contract: a picture is decoded and resized by the model's own code, so that what is trained is what serves. An image
+that is already in the cache is neither decoded nor computed again. An image that cannot be decoded is reported and left
 out, since one bad file must not cost an hour's work. What is computed is on disk after every batch.
 
 All cores are kept busy: threads decode the next batches while one thread runs the network on this one and the caller's
-reads files and writes features. Order and results are those of one thread doing it all, and memory is bounded: at most
-`_AHEAD` batches are decoded and not yet computed.
+thread reads files and writes features. Order and results are those of one thread doing it all, and memory is bounded:
+at most `_AHEAD` batches are decoded and not yet computed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,24 +26,14 @@ from PIL import Image
 
 from trainer.errors import TrainingSetUnusable
 from trainer.features.cache import FeatureCache
-from trainer.labels.padding import padded_labels
+from trainer.features.feature_set import FeatureSet
+from trainer.labels.space import padded_labels
 
-__all__ = [
-    "ALL_VIEWS",
-    "VIEWS",
-    "Extractor",
-    "FeatureSet",
-    "LabelledImage",
-    "Undecodable",
-    "compute_features",
-    "views_of",
-]
+__all__ = ["ALL_VIEWS", "VIEWS", "Extractor", "LabelledImage", "Undecodable", "compute_features", "views_of"]
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
-
 _AHEAD = 2
-
 _CUT = 0.8  # edge of a cut-out, as a share of the picture's
 
 
@@ -63,6 +53,7 @@ VIEWS: Mapping[str, Callable[[Pixels], Pixels]] = {
     "lower right, mirrored": lambda pixels: _corner(pixels, lower=True, right=True)[:, ::-1],
 }
 """Ways to look at a square picture (size, size, 3). The first is how the embedder sees it."""
+
 
 ALL_VIEWS = tuple(VIEWS)
 
@@ -105,45 +96,6 @@ class Extractor:
     decode: Callable[[bytes], Pixels]
     network: Callable[[Pixels], NDArray[np.float32]]
     input_size: int
-
-
-@dataclass(frozen=True)
-class FeatureSet:
-    """Labelled images as features: rows of a cache, nothing copied until asked for.
-
-    ``cache``: (rows, views, dimension), possibly memory-mapped. ``rows``: (images,) int64. ``labels``: (images, most)
-    int64, positions in ``names``, and -1 after the last label of an image that has fewer than the most.
-    ``validation``: (images,), which images are not for training; None where nothing says so.
-    """
-
-    cache: NDArray[np.floating[Any]]
-    rows: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    names: tuple[str, ...]
-    validation: NDArray[np.bool_] | None = None
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def views(self) -> int:
-        """Views of each image."""
-        return int(self.cache.shape[1])
-
-    @property
-    def dimension(self) -> int:
-        """Numbers in a feature vector."""
-        return int(self.cache.shape[2])
-
-    def distinct_images(self) -> Iterator[tuple[list[str], bool]]:
-        """Yields the class names of each image, copies once, and whether it is for validation."""
-        for place in np.unique(self.rows, return_index=True)[1]:
-            named = [self.names[label] for label in self.labels[place] if label >= 0]
-            yield named, self.validation is not None and bool(self.validation[place])
-
-    def take(self, images: NDArray[np.int64], views: NDArray[np.int64] | int = 0) -> NDArray[np.float32]:
-        """The features of some images, each in one view: (n, dimension) float32."""
-        return np.asarray(self.cache[self.rows[images], views], dtype=np.float32)
 
 
 def compute_features(

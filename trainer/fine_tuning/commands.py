@@ -11,14 +11,10 @@ import typer
 from rich.console import Console
 
 from serving.durable_files import sha256
+from trainer.console import epoch_note, print_left_out, progress_bar, report_errors, with_tensorflow
 from trainer.errors import BackboneUnusable
-from trainer.features.commands import print_left_out
-from trainer.features.options import InputSize, Sources, Validation, ValidationShare
 from trainer.fitting.settings import LossKind, LossSettings
-from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
-from trainer.needs_tensorflow import needs_tensorflow
-from trainer.one_sentence import one_sentence
-from trainer.progress import epoch_note, progress_bar
+from trainer.options import InputSize, Labels, NearestKinds, Sources, Synonyms, Validation, ValidationShare, Words
 
 __all__ = ["app"]
 
@@ -27,8 +23,8 @@ console = Console()
 
 
 @app.command("fine-tune")
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def fine_tune_(
     images: Sources,
     backbone: Annotated[Path, typer.Option(help="Backbone as .keras file, as `features` had it.", exists=True)],
@@ -62,9 +58,8 @@ def fine_tune_(
     from trainer.fine_tuning.pictures import read_pictures
     from trainer.fine_tuning.training import FineTuneSettings, fine_tune
     from trainer.keras_files import check_head
-    from trainer.labels.class_words import Vocabulary
-    from trainer.labels.naming import classes_of
-    from trainer.labels.targets import label_space_of
+    from trainer.labels.class_words import classes_of
+    from trainer.labels.space import Vocabulary, label_space_of
     from trainer.words.word_space import read_trainable_words
 
     def read() -> Iterator[LabelledFile]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data_sets.labelled_file import LabelledFile
+from trainer.data_sets.reading import LabelledFile
 from trainer.data_sets.survey import Survey
 from trainer.errors import TrainingSetUnusable
 from trainer.features.computing import Extractor, Undecodable
-from trainer.labels.padding import padded_labels
+from trainer.labels.space import padded_labels
 
 __all__ = ["Batch", "Pictures", "read_pictures"]
 

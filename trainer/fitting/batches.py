@@ -1,4 +1,4 @@
-"""What a head is trained on, batch by batch, and what it is held against.
+"""What a head is trained on, batch by batch, and how it does on the images that are held out.
 
 Contract: which images are in a batch, in which order and view, follows from (seed, epoch) alone.
 """
@@ -10,13 +10,18 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 
 from trainer.errors import TrainingSetUnusable
-from trainer.features.computing import FeatureSet
+from trainer.features.feature_set import FeatureSet
+from trainer.fitting.optimisation import Loss
 from trainer.fitting.settings import HeadSettings
+from trainer.labels.space import LabelSpace
 
-__all__ = ["Batches", "Split", "balanced_weights", "split_images"]
+__all__ = ["Batches", "HeldOut", "Split", "balanced_weights", "held_out_figures", "outputs_of", "split_images"]
+
+_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -98,3 +103,51 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
         # The loss is divided by the number of images, those that fill up too.
         weights = np.pad(self._weights[batch] * (len(repeated) / len(batch)), (0, lacking))
         return features[repeated], labels[repeated], weights.astype(np.float32)
+
+
+class HeldOut:
+    """Images (n,) of a feature set, in their first view."""
+
+    def __init__(self, data: FeatureSet, images: NDArray[np.int64], space: LabelSpace, loss: Loss) -> None:
+        self._features = data.take(images, 0)
+        self._space = space
+        self._loss = loss
+        self.labels = data.labels[images].astype(np.int32)
+
+    def figures(self, head: Any) -> dict[str, float]:
+        """See `held_out_figures`; nothing where there is no image."""
+        if not len(self.labels):
+            return {}
+        return held_out_figures(outputs_of(head, self._features), self.labels, self._space, self._loss)
+
+    def nearest(self, head: Any) -> NDArray[np.int64]:
+        """The label whose vector each image is nearest to, (n,)."""
+        return _nearest(outputs_of(head, self._features), self._space)
+
+
+def held_out_figures(
+    outputs: NDArray[np.float32], labels: NDArray[np.int32], space: LabelSpace, loss: Loss
+) -> dict[str, float]:
+    """``held_out_loss``, every image counting the same, and ``held_out_hit@1``.
+
+    ``outputs``: (n, dimension), not normalised. ``labels``: (n, most), padded with -1.
+    """
+    losses = ops.convert_to_numpy(loss(ops.convert_to_tensor(labels), ops.convert_to_tensor(outputs)))
+    hits = np.any(_nearest(outputs, space)[:, None] == labels, axis=1)
+    return {"held_out_loss": float(losses.mean()), "held_out_hit@1": float(np.mean(hits))}
+
+
+def _nearest(outputs: NDArray[np.float32], space: LabelSpace) -> NDArray[np.int64]:
+    # Not scaled to length 1, which does not change what is nearest. A training that goes wrong gives no numbers.
+    with np.errstate(invalid="ignore", over="ignore"):
+        nearest: NDArray[np.int64] = np.argmax(outputs @ space.vectors.T, axis=1)
+    return nearest
+
+
+def outputs_of(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The outputs (n, dimension) of a head, not normalised, of features (n, features), n ≥ 1."""
+    # Called as it is: `predict` makes a pipeline first, and traces a function, which takes longer than the images do.
+    starts = range(0, len(features), _BATCH)
+    return np.concatenate(
+        [ops.convert_to_numpy(head(features[start : start + _BATCH], training=False)) for start in starts]
+    )

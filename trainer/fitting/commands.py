@@ -12,11 +12,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trainer.console import epoch_note, progress_bar, report_errors, with_tensorflow
 from trainer.fitting.settings import ClassWeights, Devices, LossKind, Precision
-from trainer.labels.options import Labels, NearestKinds, Synonyms, Words
-from trainer.needs_tensorflow import needs_tensorflow
-from trainer.one_sentence import one_sentence
-from trainer.progress import epoch_note, progress_bar
+from trainer.options import Labels, NearestKinds, Synonyms, Words
 
 __all__ = ["app"]
 
@@ -25,8 +23,8 @@ console = Console()
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def fit(
     features: Annotated[Path, typer.Option(help="Feature set (.npz) that `features` made.")],
     words: Words,
@@ -62,14 +60,12 @@ def fit(
     ] = None,
 ) -> None:
     """Train the head that maps features into the space of the words."""
-    from trainer.features.files import read_feature_set
-    from trainer.fitting.checkpoints import newest_epoch
-    from trainer.fitting.config_file import head_settings
-    from trainer.fitting.recorded import check_packages, fit_recorded, go_on_from, inputs_of
-    from trainer.labels.class_words import Vocabulary
-    from trainer.labels.naming import classes_of
-    from trainer.labels.targets import label_space_of
-    from trainer.runs import Run
+    from trainer.features.feature_set import read_feature_set
+    from trainer.fitting.recorded import check_packages, continue_from, fit_recorded, inputs_of
+    from trainer.fitting.settings import head_settings
+    from trainer.labels.class_words import classes_of
+    from trainer.labels.space import Vocabulary, label_space_of
+    from trainer.runs import Run, newest_epoch
     from trainer.words.word_space import read_trainable_words
 
     check_packages()
@@ -99,7 +95,7 @@ def fit(
     )
     opened = Run(run, settings)
     if start_from is not None:
-        go_on_from(start_from, opened, inputs)
+        continue_from(start_from, opened, inputs)
     try:
         with progress_bar(console) as progress:
             task = progress.add_task("head", total=settings.epochs, completed=newest_epoch(run), note="")

@@ -18,18 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import TrainingDiverged
-from trainer.features.computing import FeatureSet
-from trainer.fitting.batches import Batches, split_images
-from trainer.fitting.checkpoints import newest_epoch, restore_checkpoint, write_checkpoint
-from trainer.fitting.devices import dtype_policy, shared_among, training_devices
-from trainer.fitting.early_stopping import best_epoch, is_over
-from trainer.fitting.held_out import HeldOut
-from trainer.fitting.losses import make_loss
-from trainer.fitting.optimiser import new_optimiser
-from trainer.fitting.outputs import outputs_of
-from trainer.fitting.settings import HeadSettings
+from trainer.features.feature_set import FeatureSet
+from trainer.fitting.batches import Batches, HeldOut, outputs_of, split_images
+from trainer.fitting.optimisation import dtype_policy, make_loss, new_optimiser, shared_among, training_devices
+from trainer.fitting.settings import HeadSettings, best_epoch, is_over
 from trainer.labels.space import LabelSpace, unit_rows
-from trainer.runs import Run
+from trainer.runs import Run, newest_epoch, restore_checkpoint, write_checkpoint
 
 __all__ = ["build_head", "fit_head", "project", "save_head"]
 

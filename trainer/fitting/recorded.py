@@ -1,35 +1,58 @@
 """A fit whose folder says everything about it.
 
 Beside what `fit_head` keeps there: ``run.json``, ``tensorboard/``, ``curves.png``, ``confusion.png`` where images are
-held out, and last ``head.keras``, which appears whole.
+held out, and last ``head.keras``, which appears complete.
+
+``run.json`` says what the run was made from and with. ``inputs`` are the SHA-256 of the files and the options that make
+the training set; a folder is refused to a run with others. ``starts`` has an entry for each time that the run was
+started or continued: command, time, versions, commit, device, and for how long it trained until its last epoch.
+``tensorboard/`` has each recorded epoch once (``tensorboard --logdir RUN``).
 """
 
 from __future__ import annotations
 
+import json
+import platform
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+import tensorflow as tf
 
 from serving.durable_files import replacing, sha256
 from trainer.errors import RunMismatch, TrainingPackageMissing
-from trainer.features.computing import FeatureSet
-from trainer.fitting.batches import split_images
-from trainer.fitting.checkpoints import copy_checkpoints, newest_epoch
-from trainer.fitting.devices import training_devices
-from trainer.fitting.early_stopping import best_epoch
-from trainer.fitting.events import Events
+from trainer.features.feature_set import FeatureSet
+from trainer.fitting.batches import HeldOut, split_images
 from trainer.fitting.head import fit_head, save_head
-from trainer.fitting.held_out import HeldOut
-from trainer.fitting.losses import make_loss
-from trainer.fitting.provenance import Inputs, Provenance, check_inputs
-from trainer.fitting.settings import HeadSettings
+from trainer.fitting.optimisation import make_loss, training_devices
+from trainer.fitting.settings import HeadSettings, best_epoch
 from trainer.labels.space import LabelSpace
-from trainer.runs import Run, read_history, read_settings
+from trainer.runs import Run, copy_checkpoints, newest_epoch, read_history, read_settings, write_json
 
-__all__ = ["Fitted", "check_packages", "fit_recorded", "go_on_from", "inputs_of"]
+__all__ = [
+    "Events",
+    "Fitted",
+    "Inputs",
+    "Provenance",
+    "check_inputs",
+    "check_packages",
+    "continue_from",
+    "fit_recorded",
+    "inputs_of",
+]
 
 _SAME = ("hidden", "dimension", "activation", "precision", "held_out", "seed")
+Inputs = Mapping[str, str | int]
+_PACKAGES = ("keras", "tensorflow", "numpy", "semsearch")
 
 
 def check_packages() -> None:
@@ -50,7 +73,7 @@ def inputs_of(files: Mapping[str, Path | None], options: Mapping[str, int]) -> I
     return {name: sha256(path) for name, path in files.items() if path is not None} | dict(options)
 
 
-def go_on_from(other: Path, run: Run, inputs: Inputs) -> None:
+def continue_from(other: Path, run: Run, inputs: Inputs) -> None:
     """Let a new run begin where another one stands, with other steps; a run that has begun stays as it is.
 
     Raises:
@@ -93,14 +116,14 @@ def fit_recorded(
 ) -> Fitted:
     """Train a head as `fit_head` does, and record it.
 
-    ``inputs``: what the training set was made from, see `trainer.fitting.provenance`. ``titles``: what the classes are
+    ``inputs``: what the training set was made from, see `trainer.fitting.recorded`. ``titles``: what the classes are
     called in pictures.
 
     Raises:
         RunMismatch: the run in the folder was made from something else.
         TrainerError: as `fit_head` does.
     """
-    from trainer.fitting.pictures import draw_confusion, draw_curves
+    from trainer.fitting.plots import draw_confusion, draw_curves
 
     provenance = Provenance(run.folder, inputs, training_devices(settings.devices))
     with Events(run.folder / "tensorboard", run.history()[: newest_epoch(run.folder)]) as events:
@@ -120,3 +143,103 @@ def fit_recorded(
         save_head(head, written)
     provenance.write()
     return Fitted(path, len(run.history()), best_epoch(run.history(), settings))
+
+
+class Events:
+    """The event file of a run; a context manager."""
+
+    def __init__(self, folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
+        """``history``: the epochs done, as `Run.history` gives them."""
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        self._writer = tf.summary.create_file_writer(str(folder))
+        for entry in history:
+            self.add(entry["epoch"], {name: value for name, value in entry.items() if name != "epoch"})
+
+    def add(self, epoch: int, figures: Mapping[str, float]) -> None:
+        """Write the figures of an epoch; they can be seen when it returns."""
+        with self._writer.as_default(step=epoch):
+            for name, value in figures.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+
+class Provenance:
+    """The record of a run that is being made."""
+
+    def __init__(self, folder: Path, inputs: Inputs, device: Sequence[str]) -> None:
+        """Begins an entry.
+
+        Raises:
+            RunMismatch: the folder holds a run that was made from something else; the message says what.
+        """
+        check_inputs(folder, inputs)
+        self._path = folder / "run.json"
+        earlier = _read(folder).get("starts", [])
+        self._entry: dict[str, Any] = {
+            "command": shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": 0.0,
+            "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+            "git": _commit(),
+            "device": list(device),
+        }
+        self._record = {"inputs": dict(inputs), "starts": [*earlier, self._entry]}
+        self._began = monotonic()
+        self.write()
+
+    def write(self) -> None:
+        """Write how long it took until now."""
+        self._entry["seconds"] = round(monotonic() - self._began, 3)
+        write_json(self._path, self._record)
+
+
+def check_inputs(folder: Path, inputs: Inputs) -> None:
+    """Refuse a run's folder to other inputs; one that tells none is not refused.
+
+    Raises:
+        RunMismatch: the run in the folder was made from something else.
+    """
+    theirs = _read(folder).get("inputs", inputs)
+    changed = sorted(name for name in {*inputs, *theirs} if inputs.get(name) != theirs.get(name))
+    if changed:
+        raise RunMismatch(
+            f"The run in {folder} was made from other inputs ({', '.join(changed)} changed). Name another folder, or "
+            "delete that one."
+        )
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _version(package: str) -> str | None:
+    for name in (package, f"{package}-cpu"):  # as TensorFlow is called where it is for processors only
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _commit() -> dict[str, Any] | None:
+    """The commit of this code and whether it was changed since; None where it is not in a repository of its own."""
+    try:
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        return {"commit": _git("rev-parse", "HEAD").strip(), "dirty": bool(_git("status", "--porcelain", "."))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603

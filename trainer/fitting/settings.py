@@ -1,34 +1,70 @@
-"""Settings of a head and of its training: frozen, checked once, written into the run's folder.
+"""Settings of a head and of its training: checked, read from TOML and from options, written as TOML.
 
-Contract: a value out of range, or of another type, is refused when the settings are made, by the name of its key.
+    hidden = [2000]
+    dropout = 0.2
+    patience = 5
+    class_weights = "balanced"
+
+    [loss]
+    kind = "hinge-rank"
+    margin = 0.1
+
+Contract: the keys are the fields of HeadSettings and, under ``loss``, of LossSettings; what is left out has its
+default, and options win over the file. An unknown key, a value of another type, and one out of range are refused, all
+at once and by name.
 """
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Annotated, Literal
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from rapidfuzz import process
 
-__all__ = ["ClassWeights", "Devices", "HeadSettings", "LossKind", "LossSettings", "Precision", "Watched"]
+from trainer.errors import SettingsUnusable
+from trainer.runs import write_lines
+
+__all__ = [
+    "ClassWeights",
+    "Devices",
+    "HeadSettings",
+    "LossKind",
+    "LossSettings",
+    "Precision",
+    "Watched",
+    "best_epoch",
+    "head_settings",
+    "is_over",
+    "write_head_file",
+]
 
 LossKind = Literal["cosine", "hinge-rank", "softmax", "joint"]
 ClassWeights = Literal["none", "balanced"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 Devices = Literal["one", "all"]
 Watched = Literal["held_out_loss", "held_out_hit@1"]
-
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0)]
 _NotNegative = Annotated[float, Field(ge=0)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
+# What the command minimises unless told otherwise: of the losses the one that words are found by best.
+_DEFAULTS: Mapping[str, Any] = {"loss": {"kind": "joint"}}
+# The dimension is the words', and which images are held out is the feature set's: `fit` knows both.
+_LEFT_OUT = ("dimension", "held_out", "loss")
+History = Sequence[Mapping[str, Any]]
+"""An entry for each epoch done, from the first; all have the figure that is watched."""
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class LossSettings:
-    """Which loss, and its constants; see ``trainer.fitting.losses`` for the formulas.
+    """Which loss, and its constants; see ``trainer.fitting.optimisation`` for the formulas.
 
     ``margin`` belongs to hinge-rank (0.1 in DeViSE). ``scale`` is the inverse temperature of the softmaxes over
     cosines. ``concept_weight`` and ``cosine_weight`` are the joint loss's shares beside the softmax over labels.
@@ -70,3 +106,87 @@ class HeadSettings:
     precision: Precision = "auto"
     devices: Devices = "one"
     seed: Annotated[int, Field(ge=0)] = 0
+
+
+_NAMES = [field.name for field in fields(HeadSettings)] + [f"loss.{field.name}" for field in fields(LossSettings)]
+
+
+def head_settings(file: Path | None, options: Mapping[str, Any], dimension: int) -> HeadSettings:
+    """The settings that a file and options say; None among the options says nothing.
+
+    ``dimension``: that of the words, which the head's follows.
+
+    Raises:
+        SettingsUnusable: the file cannot be read, or it or an option says what is not possible; the message names it.
+    """
+    told = {} if file is None else _read(file)
+    merged = _merged(_merged({**_DEFAULTS, "dimension": dimension}, told), options)
+    try:
+        # As JSON, in which "3" and true are no numbers, and a list may be what has no own notation.
+        settings = TypeAdapter(HeadSettings).validate_json(json.dumps(merged, default=str), strict=True)
+    except ValidationError as error:
+        wrong = "; ".join(_described(each) for each in error.errors())
+        raise SettingsUnusable(f"{file or 'What the options say'} cannot be used: {wrong}.") from error
+    if settings.dimension != dimension:
+        raise SettingsUnusable(
+            f"{file} cannot be used: dimension is {settings.dimension}, and the words have {dimension} numbers each. "
+            "Leave it out."
+        )
+    return settings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsUnusable(f"{file} cannot be read ({error.strerror}).") from error
+    except ValueError as error:  # TOML's and UTF-8's
+        raise SettingsUnusable(f"{file} is not TOML: {error}.") from error
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        beneath = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(beneath, Mapping):
+            merged[key] = _merged(beneath, value)
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def _described(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "unexpected_keyword_argument":
+        near = process.extractOne(key, _NAMES, score_cutoff=70)
+        return f"{key} is no setting" + (f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(_NAMES)}")
+    message = error["msg"]
+    return f"{key} is {json.dumps(error['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def write_head_file(path: Path, settings: HeadSettings, remark: str) -> None:
+    """Write the settings, their loss as the table ``[loss]``, below a remark of one line.
+
+    Raises:
+        NotWritten: the disk is full or refuses.
+    """
+    fields = asdict(settings)
+    # JSON's strings, numbers and arrays are TOML's.
+    keys = [f"{key} = {json.dumps(value)}" for key, value in fields.items() if key not in _LEFT_OUT]
+    loss = [f"{key} = {json.dumps(value)}" for key, value in fields["loss"].items()]
+    write_lines(path, [f"# {remark}", *keys, "", "[loss]", *loss])
+
+
+def best_epoch(history: History, settings: HeadSettings) -> int:
+    """The epoch whose head is kept, of equals the first; 0 if none is done yet."""
+    if not history or not settings.patience:
+        return len(history)
+    sign = -1 if settings.watched == "held_out_hit@1" else 1
+    return 1 + min(range(len(history)), key=lambda number: sign * history[number][settings.watched])
+
+
+def is_over(history: History, settings: HeadSettings) -> bool:
+    """Whether all epochs are done, or so many after the best one as there is patience for."""
+    done = len(history)
+    waited = settings.patience and done - best_epoch(history, settings) >= settings.patience
+    return done >= settings.epochs or bool(waited)

@@ -1,31 +1,45 @@
-"""How well a space finds what it should: the measures of an evaluation, over vectors.
+"""How well a space finds what it should: all measures together, over vectors.
 
-Contract: vectors are unit rows; a query is its word's own vector, as the services answer it; an image is relevant to
-a word if the word is the label of a class it shows or one of its kinds. Nothing here knows files or networks, so a head
+Contract: vectors are unit rows; a query is its word's own vector, as the services answer it; an image is relevant to a
+word if the word is the label of a class it shows or one of its kinds. Nothing here knows files or networks, so a head
 in training and a bundle as served are measured by the same code.
+
+Zero-shot: classes that were kept out of training altogether are found by their words alone (Frome et al. 2013, §4.2).
+Nothing here can check that they were kept out, so whoever names them vouches for it. Kinds that such a class shares
+with others were seen in training: the images are new, and so is the label.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import EvaluationImpossible
-from trainer.labels.class_words import Vocabulary
+from trainer.labels.space import Vocabulary
 from trainer.measures.hierarchy import Hierarchy, hierarchical_precision_at, hierarchy_of
-from trainer.measures.ranking import hit_at
-from trainer.measures.searches import FIRST_PAGE, Searches, image_precision, search
-from trainer.measures.tagging import tagged_at
+from trainer.measures.ranking import FIRST_PAGE, hit_at
+from trainer.measures.searches_and_tags import QueryFigures, Searches, image_precision, search, search_by, tagged_at
 from trainer.measures.truth import Truth
 
-__all__ = ["HITS", "Evaluation", "classification", "evaluate", "label_targets"]
+__all__ = [
+    "HITS",
+    "Evaluation",
+    "ZeroShot",
+    "classification",
+    "evaluate",
+    "label_targets",
+    "measure_zero_shot",
+    "read_unseen",
+]
 
 HITS = (1, 2, 5, 10)
 HIERARCHICAL = (2, 5, 10, 20)
 TAGS = (1, 5, 10)
-
 Floats = NDArray[np.floating]
 
 
@@ -100,3 +114,78 @@ def classification(scores: Floats, right: NDArray[np.bool_], hierarchy: Hierarch
     flat = {f"hit@{k}": share for k, share in hit_at(HITS, scores, right).items()}
     near = hierarchical_precision_at(HIERARCHICAL, scores, right, hierarchy)
     return flat | {f"hierarchical_precision@{k}": share for k, share in near.items()}
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """Figures of the kept-out classes. ``hits``: the label's word among those of the kept-out classes only.
+
+    ``hits_among_all``: among those of all ``known`` classes, which draw images to what was trained on. Of an
+    image that shows other classes too, only the kept-out ones count as right. ``queries``: a search for each label
+    among all images. ``times_chance``: their mean precision@10 over that of a random order.
+    """
+
+    classes: int
+    known: int
+    images: int
+    hits: dict[int, float]
+    hits_among_all: dict[int, float]
+    queries: tuple[QueryFigures, ...]
+    times_chance: float
+
+    def metrics(self) -> dict[str, float]:
+        """The figures by name."""
+        return {
+            "unseen_classes": float(self.classes),
+            "unseen_images": float(self.images),
+            **{f"unseen_hit@{k}": share for k, share in self.hits.items()},
+            **{f"unseen_hit_among_all@{k}": share for k, share in self.hits_among_all.items()},
+            f"unseen_precision@{FIRST_PAGE}": float(np.mean([query.precision for query in self.queries])),
+            "unseen_times_chance": self.times_chance,
+        }
+
+
+def read_unseen(path: Path) -> frozenset[str]:
+    """The names of a JSON list of classes, or the keys of a file of classes' words.
+
+    Raises:
+        EvaluationImpossible: it is neither.
+    """
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationImpossible(f"{path} names no classes ({error}). It should be a JSON list of names.") from error
+    if not isinstance(names, list | dict) or not all(isinstance(name, str) for name in names):
+        raise EvaluationImpossible(f'{path} names no classes. It should be a JSON list, as ["n01443537", …].')
+    return frozenset(names)
+
+
+def measure_zero_shot(truth: Truth, vocabulary: Vocabulary, unseen: Collection[str]) -> ZeroShot:
+    """Measure the kept-out classes that images show.
+
+    Raises:
+        EvaluationImpossible: fewer than two of them are shown.
+    """
+    shown = {each.name for each in truth.shown}
+    columns = np.array([number for number, each in enumerate(truth.classes) if each.name in shown & set(unseen)])
+    if len(columns) < 2:
+        raise EvaluationImpossible(
+            f"The images show {len(columns)} of the {len(unseen)} classes that were kept out of training; at least "
+            "two are needed. Check the names, and that the images are those of these classes."
+        )
+    of_unseen = truth.take(np.any(truth.shows[:, columns], axis=1))
+    right = of_unseen.shows & np.isin(np.arange(len(truth.classes)), columns)
+    words = vocabulary.vectors([each.word for each in truth.classes])
+    similarity = of_unseen.vectors @ words.T
+    labels = tuple(dict.fromkeys(truth.classes[int(number)].word for number in columns))
+    queries = search_by([(word,) for word in labels], truth, vocabulary)
+    by_chance = np.mean([query.relevant / len(truth.labels) for query in queries])
+    return ZeroShot(
+        classes=len(columns),
+        known=len(truth.classes),
+        images=len(of_unseen.labels),
+        hits=hit_at(HITS, similarity[:, columns], right[:, columns]),
+        hits_among_all=hit_at(HITS, similarity, right),
+        queries=queries,
+        times_chance=float(np.mean([query.precision for query in queries]) / by_chance),
+    )

@@ -1,19 +1,33 @@
-"""How good an order is: hit@k of labels for images, precision@k and average precision of images for queries.
+"""How good an order is: hit@k, precision@k and average precision, and what they come to by chance.
 
-Contract: scores are similarities, greater is nearer; of equal scores the one at the lower position wins, as a stable
-sort has it. Every function is exact.
+Contract: scores are similarities, greater is nearer; of equal scores the one at the lower position wins, as in a stable
+sort. Every function is exact; expectations of random orders are in closed form, nothing is drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb, lgamma
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["average_precision", "hit_at", "precision_at", "top"]
+from trainer.measures.truth import Truth
+
+__all__ = [
+    "FIRST_PAGE",
+    "average_precision",
+    "average_precision_by_chance",
+    "hit_at",
+    "hit_by_chance",
+    "none_of",
+    "precision_at",
+    "precision_by_chance",
+    "top",
+]
 
 Floats = NDArray[np.floating]
+FIRST_PAGE = 10
 
 
 def top(scores: Floats, k: int) -> NDArray[np.int64]:
@@ -59,3 +73,38 @@ def average_precision(scores: Floats, relevant: NDArray[np.bool_]) -> NDArray[np
     precision = found.cumsum(axis=1) / np.arange(1, found.shape[1] + 1)
     average: NDArray[np.float64] = (precision * found).sum(axis=1) / count
     return average
+
+
+def precision_by_chance(relevant: NDArray[np.int64], images: int) -> float:
+    """Of queries with so many relevant images each, the mean share of the first ten that can be right."""
+    page = min(FIRST_PAGE, images)
+    return float(np.mean(page * relevant / images / np.minimum(relevant, FIRST_PAGE)))
+
+
+def average_precision_by_chance(relevant: int, images: int) -> float:
+    """The expected average precision: at rank k, one hit and (k − 1)(r − 1)/(n − 1) more before it."""
+    if images == 1:
+        return 1.0
+    harmonic = float(np.sum(1 / np.arange(1, images + 1)))
+    others = (relevant - 1) / (images - 1)
+    return (harmonic + others * (images - harmonic)) / images
+
+
+def none_of(right: int, tags: int, drawn: int) -> float:
+    """The probability that none of some tags drawn is one of the right ones."""
+    if tags - right < drawn:
+        return 0.0 if right else 1.0
+    return float(np.exp(_log_choose(tags - right, drawn) - _log_choose(tags, drawn)))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+
+
+def hit_by_chance(truth: Truth, k: int) -> float:
+    """hit@k of a random order of the classes: of an image with one label, k of them."""
+    classes = len(truth.classes)
+    labels, images = np.unique(truth.shows.sum(axis=1), return_counts=True)
+    orders, drawn = comb(classes, min(k, classes)), min(k, classes)
+    hits = [(orders - comb(classes - int(each), drawn)) / orders for each in labels]
+    return float(np.dot(hits, images / len(truth.labels)))

@@ -21,9 +21,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.labels.class_words import Vocabulary
-from trainer.labels.imagenet_classes import FittingWords
-from trainer.labels.space import unit_rows
+from trainer.labels.sense_words import FittingWords
+from trainer.labels.space import Vocabulary, unit_rows
 
 __all__ = ["VectorSettings", "class_vectors"]
 

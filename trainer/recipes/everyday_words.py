@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from trainer.labels.caption_words import RIGHT, CaptionWords
 from trainer.labels.class_words import ClassWords
-from trainer.labels.imagenet_classes import FittingWords
-from trainer.starter.label_words import NO_PICTURE
+from trainer.labels.sense_words import NO_PICTURE, FittingWords
 from trainer.words.wordnet import Category, Sense, WordNet
 
 __all__ = ["caption_classes", "caption_tags", "class_tags", "with_kinds"]

@@ -28,12 +28,12 @@ from model.bundle.recipe_writing import write_recipe
 from model.images import Resize, decode
 from model.networks.tflite_backbone import TfliteBackbone
 from trainer.data_sets.reading import read_images
-from trainer.evaluation.images import vocabulary_of
 from trainer.exporting.export import Description, export_bundle
-from trainer.exporting.measured import Measured
+from trainer.exporting.measuring import Measured
 from trainer.fitting.head import save_head
 from trainer.labels.class_words import read_class_words
-from trainer.labels.imagenet_classes import FittingWords, fitting_words, read_senses
+from trainer.labels.sense_words import FittingWords, fitting_words, read_senses
+from trainer.labels.space import vocabulary_of
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.words.wordnet import WordNet
 

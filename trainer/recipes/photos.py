@@ -35,31 +35,33 @@ from model.images import decode
 from model.packaged.filled_files import installed_file
 from serving.durable_files import replacing, write_file
 from trainer.backbones.backbone_template import make_template
-from trainer.caption_head.network import TrainedHead, move_classes, parts_of
+from trainer.caption_head.network import (
+    CaptionHeadSettings,
+    TrainedHead,
+    move_classes,
+    parts_of,
+    turned_vectors,
+    write_turned_words,
+)
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures, captioned_features, worded_features
-from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.caption_head.training import fit_caption_head
-from trainer.caption_head.turned_words import turned_vectors, write_turned_words
+from trainer.console import progress_bar
 from trainer.data_sets.captions import CaptionedSet, survey_captions
-from trainer.data_sets.labelled_file import LabelledFile
-from trainer.data_sets.reading import read_images
-from trainer.data_sets.scene_groups import held_out
-from trainer.evaluation.images import vocabulary_of
-from trainer.exporting.export import Description, export_bundle, read_word_table
-from trainer.exporting.self_test import self_test_pictures
-from trainer.exporting.tflite_head import write_tflite_head
+from trainer.data_sets.reading import LabelledFile, read_images
+from trainer.data_sets.survey import held_out
+from trainer.exporting.export import Description, export_bundle, read_word_table, self_test_pictures
+from trainer.exporting.weights import write_tflite_head
 from trainer.features.computing import Extractor
 from trainer.features.extractors import tflite_extractor
 from trainer.fitting.head import save_head
 from trainer.keras_files import load_network
 from trainer.labels.class_words import ClassWords, read_class_words
-from trainer.labels.imagenet_classes import FittingWords, fitting_words, read_senses
-from trainer.progress import progress_bar
+from trainer.labels.sense_words import FittingWords, fitting_words, read_senses
+from trainer.labels.space import vocabulary_of
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.recipes.everyday_words import caption_tags, class_tags, with_kinds
 from trainer.recipes.photos_measured import Sources, is_training_scene, measured_pictures
-from trainer.runs import Run
-from trainer.stages import Stage, run_stages
+from trainer.runs import Run, Stage, run_stages
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render
 from trainer.words.wordnet import Sense, WordNet

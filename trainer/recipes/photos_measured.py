@@ -21,12 +21,11 @@ from model.images import decode
 from model.networks.tflite_backbone import TfliteBackbone
 from model.text.vocabulary import Vocabulary
 from trainer.data_sets.captions import CaptionedSet, read_captioned
-from trainer.data_sets.labelled_file import LabelledFile
-from trainer.data_sets.reading import read_images
-from trainer.exporting.measured import Measured
+from trainer.data_sets.reading import LabelledFile, read_images
+from trainer.exporting.measuring import Measured
 from trainer.labels.caption_words import RIGHT, words_of_captions
 from trainer.labels.class_words import ClassWords
-from trainer.labels.padding import padded_labels
+from trainer.labels.space import padded_labels
 from trainer.recipes.everyday_words import caption_classes
 from trainer.words.wordnet import WordNet
 

@@ -1,35 +1,45 @@
-"""Fits a space's relevance curves and default thresholds on embedded images, and reports what they do to others.
+"""Fit a space's relevance curves and default thresholds on embedded images, and report what they do to others.
 
-Contract: images and foreign words are halved by what they are (see ``halves``); curves and thresholds come from one
-half, the rates reported from the other. Right and wrong pairs weigh the same (see ``calibration``). The pairs:
+Contract: images and foreign words are halved by what they are (pixels, letters) and by nothing else. So a bundle need
+not say which images its curves were fitted on, and no later evaluation, in whatever order and of whichever images,
+reports on what was fitted. Curves and thresholds come from one half, the rates reported from the other. Right and wrong
+pairs weigh the same (see ``calibration``). The pairs:
 
     text → image    a class's word or kind with each image; right if the image shows it
     tags            an image with each of the ten words nearest to it; right if it is a word of a class that it shows
     image → image   two images; right if they have a class in common
 
-An unanswerable query is a foreign word (see ``foreign``): a thing that no image shows. It comes back empty if not even
-its nearest image reaches the threshold.
+A query that cannot be answered is a foreign word (see ``thresholds``): a thing that no image shows. It comes back empty
+if not even its nearest image reaches the threshold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import EvaluationImpossible
-from trainer.labels.class_words import Vocabulary
-from trainer.measures.ranking import top
-from trainer.measures.searches import FIRST_PAGE
-from trainer.measures.tagging import are_right, nearest_tags, right_tags, taggable_words
+from trainer.labels.space import Vocabulary
+from trainer.measures.ranking import FIRST_PAGE, top
+from trainer.measures.searches_and_tags import are_right, nearest_tags, right_tags, taggable_words
 from trainer.measures.truth import Truth
-from trainer.relevance.calibration import LogisticCurve, Threshold, choose_threshold, fit_logistic, measure_threshold
-from trainer.relevance.foreign import far_words
-from trainer.relevance.halves import word_halves
+from trainer.relevance.calibration import LogisticCurve, Pairs
+from trainer.relevance.thresholds import Threshold, choose_threshold, far_words, measure_threshold, nearest_similarity
 
-__all__ = ["Pairs", "Relevance", "fit_relevance", "nearest_similarity", "share_a_class", "tag_pairs", "text_pairs"]
+__all__ = [
+    "Relevance",
+    "fit_relevance",
+    "image_halves",
+    "is_for_fitting",
+    "share_a_class",
+    "tag_pairs",
+    "text_pairs",
+    "word_halves",
+]
 
 _PAIRS = 200_000
 _IMAGES_FOR_TAGS = 1_000
@@ -39,7 +49,6 @@ _FOREIGN_QUERIES = 1_000
 # taken here come back empty less often, and up to here the answerable ones hardly lose (docs/decisions/0007).
 _SEARCHES_EMPTY = 0.9
 _TAGS_EMPTY = 0.5
-
 Floats = NDArray[np.float32]
 
 
@@ -57,27 +66,6 @@ class Relevance:
     image_to_image: LogisticCurve
     searches: Threshold
     tags: Threshold
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Similarities of right and of wrong pairs."""
-
-    right: Floats
-    wrong: Floats
-
-    def fit(self) -> LogisticCurve:
-        """The curve through them.
-
-        Raises:
-            EvaluationImpossible: there are no right or no wrong pairs.
-        """
-        if not len(self.right) or not len(self.wrong):
-            raise EvaluationImpossible(
-                "Relevance is fitted on right and on wrong pairs, and these images give only one of the two. "
-                "Use more images of more classes."
-            )
-        return fit_logistic(self.right, self.wrong)
 
 
 def fit_relevance(
@@ -158,14 +146,6 @@ def tag_pairs(truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_])
     return Pairs(similarity[hits], similarity[~hits])
 
 
-def nearest_similarity(truth: Truth, words: Sequence[str], vocabulary: Vocabulary) -> Floats:
-    """The similarity of the nearest image to each word: (words)."""
-    if not words:
-        return np.empty(0, np.float32)
-    nearest: Floats = (vocabulary.vectors(words) @ truth.vectors.T).max(axis=1)
-    return nearest
-
-
 def _image_pairs(truth: Truth, random: np.random.Generator) -> Pairs:
     images = len(truth.labels)
     left, other = (random.integers(images, size=min(10 * _PAIRS, images**2)) for _ in range(2))
@@ -196,3 +176,18 @@ def _first_pages(truth: Truth, vocabulary: Vocabulary) -> Floats:
 
 def _sample(values: Floats, random: np.random.Generator) -> Floats:
     return values if len(values) <= _PAIRS else random.choice(values, _PAIRS, replace=False)
+
+
+def is_for_fitting(content: bytes) -> bool:
+    """Whether something belongs to the half that curves are fitted on: its SHA-256 is even."""
+    return hashlib.sha256(content).digest()[-1] % 2 == 0
+
+
+def image_halves(pixels: Iterable[NDArray[np.uint8]]) -> NDArray[np.bool_]:
+    """Which images are for fitting, by their pixels as the network sees them: (n)."""
+    return np.array([is_for_fitting(image.tobytes()) for image in pixels], dtype=np.bool_)
+
+
+def word_halves(words: Iterable[str]) -> NDArray[np.bool_]:
+    """Which words are for fitting: (n)."""
+    return np.array([is_for_fitting(word.encode()) for word in words], dtype=np.bool_)

@@ -1,10 +1,14 @@
-"""Trains the starter's backbone as a classifier: `pretrain` writes `backbone.keras`, and goes on where it stopped.
+"""Train the starter's backbone as a classifier: `pretrain` writes `backbone.keras`, and continues where it stopped.
 
 Progressive resizing: early epochs see small crops, late ones large ones, and 64 pixels serve (the network is
 convolutional; Touvron et al. 2019 explain why larger is better at test time). A rate that rises and falls once a cycle
 (Smith 2018; restarts: Loshchilov and Hutter 2017), and a moving average of the weights, which is what is kept.
 
-After each epoch everything that the next one needs is on disk, renamed into place; an epoch's pictures, crops and order
+Targets are probabilities of the classes: a picture's own class gets most of it (label smoothing, Szegedy et al. 2015);
+where there is a teacher, its share goes to what the teacher says (distillation, Hinton et al. 2015,
+https://arxiv.org/abs/1503.02531).
+
+After each epoch everything that the next one needs is on disk, renamed into place. An epoch's pictures, crops and order
 come from its own seed, so that a run that was interrupted ends as one that was not.
 """
 
@@ -23,15 +27,24 @@ from numpy.typing import NDArray
 
 from serving.durable_files import replacing
 from trainer.runs import Run
-from trainer.starter.classifier import Batch, Classifier, ClassifierSettings
-from trainer.starter.pixels import Pictures, PictureSource
-from trainer.starter.residual import residual_network
+from trainer.starter.classifier import Batch, Classifier, ClassifierSettings, residual_network
+from trainer.starter.pictures import Pictures, PictureSource
 from trainer.starter.scene_catalog import SCENE_CLASSES
-from trainer.starter.targets import Targets
 
-__all__ = ["Beginning", "Cycle", "Figures", "PretrainSettings", "figures_of", "pretrain", "train_backbone"]
+__all__ = [
+    "SMOOTHING",
+    "Cycle",
+    "Figures",
+    "PretrainSettings",
+    "StartingPoint",
+    "Targets",
+    "figures_of",
+    "pretrain",
+    "train_backbone",
+]
 
 log = structlog.get_logger(__name__)
+SMOOTHING = 0.1
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class PretrainSettings:
 
 
 @dataclass(frozen=True)
-class Beginning:
+class StartingPoint:
     """A backbone to go on from, and what a teacher says of the training pictures: probabilities (n, classes)."""
 
     backbone: Path
@@ -91,7 +104,7 @@ class Figures:
 
 
 def pretrain(
-    source: PictureSource, folder: Path, settings: PretrainSettings, beginning: Beginning | None = None
+    source: PictureSource, folder: Path, settings: PretrainSettings, starting_point: StartingPoint | None = None
 ) -> Path:
     """Trains on the photos and on rendered scenes, or goes on with it, and returns the path of the backbone.
 
@@ -101,7 +114,7 @@ def pretrain(
     """
     target = folder / "backbone.keras"
     if not target.exists():
-        train_backbone(source.training(), source.validation(), len(source.names), folder, settings, beginning)
+        train_backbone(source.training(), source.validation(), len(source.names), folder, settings, starting_point)
     return target
 
 
@@ -111,18 +124,20 @@ def train_backbone(
     classes: int,
     folder: Path,
     settings: PretrainSettings,
-    beginning: Beginning | None = None,
+    starting_point: StartingPoint | None = None,
 ) -> keras.Model:
     """Trains a network, or goes on from the folder's checkpoint; returns and saves it as `backbone.keras`.
 
-    The network gives features; the layer of scores over them is dropped. Without a ``beginning`` its weights are fresh
-    and it learns from labels alone.
+    The network gives features; the layer of scores over them is dropped. Without a ``starting_point`` its weights are
+    fresh and it learns from labels alone.
     """
     run = Run(folder, settings)
     checkpoint = folder / "checkpoint.npz"
     keras.utils.set_random_seed(settings.seed)
-    backbone = keras.models.load_model(beginning.backbone, compile=False) if beginning else residual_network()
-    targets = Targets(training.labels, classes, beginning.teacher if beginning else None, settings.teacher_share)
+    backbone = keras.models.load_model(starting_point.backbone, compile=False) if starting_point else residual_network()
+    targets = Targets(
+        training.labels, classes, starting_point.teacher if starting_point else None, settings.teacher_share
+    )
     scores = keras.layers.Dense(classes, name="scores")(backbone.output)
     classifier = Classifier(keras.Model(backbone.input, scores), settings.classifier)
     steps_an_epoch = len(training.labels) // settings.batch
@@ -203,3 +218,24 @@ class _Pace:
             log.info(
                 "step", step=steps, of=self._of, loss=round(float(np.mean(self._losses[-100:])), 3), ms=round(pace)
             )
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The pictures' labels (n), and what a teacher says of them, (n, classes), with the share that it gets."""
+
+    labels: NDArray[np.int64]
+    classes: int
+    teacher: NDArray[np.float16] | None = None
+    teacher_share: float = 0.0
+
+    def of(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The targets of some pictures, by position."""
+        targets = np.full((len(chosen), self.classes), SMOOTHING / self.classes, np.float32)
+        targets[np.arange(len(chosen)), self.labels[chosen]] += 1 - SMOOTHING
+        if self.teacher is None:
+            return targets
+        told = self.teacher[chosen].astype(np.float32)
+        told /= told.sum(axis=1, keepdims=True)  # float16 rounds
+        mixed: NDArray[np.float32] = (1 - self.teacher_share) * targets + self.teacher_share * told
+        return mixed

@@ -26,24 +26,20 @@ from rich.console import Console
 
 from model.bundle.manifest import License
 from serving.durable_files import replacing
-from trainer.evaluation.images import vocabulary_of
+from trainer.console import progress_bar
 from trainer.exporting.export import Description, export_bundle, read_word_table
-from trainer.exporting.measured import Measured
+from trainer.exporting.measuring import Measured
 from trainer.features.extractors import keras_extractor, tflite_extractor
-from trainer.features.files import read_feature_set, write_feature_set
+from trainer.features.feature_set import read_feature_set, write_feature_set
 from trainer.fitting.head import fit_head, save_head
 from trainer.fitting.settings import HeadSettings, LossSettings
-from trainer.half_precision import halve_weights
+from trainer.keras_files import halve_weights
 from trainer.labels.class_words import read_class_words
-from trainer.labels.targets import label_space_of
-from trainer.progress import progress_bar
-from trainer.runs import Run
-from trainer.stages import Stage, run_stages
-from trainer.starter.picture_features import enlarged, picture_features
-from trainer.starter.pixels import PictureSource
-from trainer.starter.pretrain import Beginning, Cycle, PretrainSettings, pretrain
+from trainer.labels.space import label_space_of, vocabulary_of
+from trainer.runs import Run, Stage, run_stages
+from trainer.starter.pictures import PictureSource, enlarged, held_out_probabilities, picture_features
+from trainer.starter.pretrain import Cycle, PretrainSettings, StartingPoint, pretrain
 from trainer.starter.scenes import write_gallery
-from trainer.starter.teacher import held_out_probabilities
 from trainer.starter.word_files import make_words
 
 __all__ = ["make_starter", "make_twin"]
@@ -125,7 +121,7 @@ def make_starter(photos: Path, teacher: Path, run: Path, bundle: Path, gallery: 
     ``teacher``: MobileNetV2 1.0 224 quantised, a .tflite file.
 
     Raises:
-        StarterError, TrainerError: something is not installed, or does not fit; the message says what to do.
+        TrainerError: something is not installed, or does not fit; the message says what to do.
     """
     files = _Files(run, PictureSource(photos, run / "pictures"))
     run_stages(
@@ -180,7 +176,7 @@ def _ask_teacher(teacher: Path, files: _Files, console: Console) -> None:
 
 
 def _distil(files: _Files) -> None:
-    pretrain(files.source, files.distilled.parent, DISTILLATION, Beginning(files.trained, np.load(files.teacher)))
+    pretrain(files.source, files.distilled.parent, DISTILLATION, StartingPoint(files.trained, np.load(files.teacher)))
 
 
 def _make_backbone(trained: Path, files: _Files) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from trainer.starter.errors import FontMissing
+from trainer.errors import FontMissing
 from trainer.starter.scene_catalog import SCENE_CLASSES, SceneClass
 
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")

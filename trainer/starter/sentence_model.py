@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from trainer.starter.errors import SentenceModelMissing
+from trainer.errors import SentenceModelMissing
 
 __all__ = ["SENTENCE_DIMENSION", "SentenceModel", "packaged_model_folder"]
 

@@ -1,8 +1,13 @@
-"""Writes the starter's words: words.txt, words.npy, taggable.npy and labels.json in one folder.
+"""Make the starter's words: words.txt, words.npy, taggable.npy and labels.json in one folder.
 
-Contract: the folder appears whole, by a rename, in the place of an older one. What the sentence model gives is kept
+Contract: the folder appears complete, by a rename, in the place of an older one. What the sentence model gives is kept
 beside it after every thousand texts, so that an interruption costs seconds and another choice of words recomputes only
 what is new. The same photos' classes give the same files.
+
+Vectors are the sentence model's, mended with WordNet and reduced to 300 dimensions. The sentence model knows rare words
+by their pieces only ("magpie" is near "mag"). A noun of several pieces is therefore read together with what WordNet
+says about its first meaning, which counts twice as much as the bare word. The mean of all words is subtracted before
+the principal components, since it is in every word and tells none from another.
 """
 
 from __future__ import annotations
@@ -18,17 +23,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.errors import PackagesMissing
 from trainer.features.cache import CacheSpec, FeatureCache
 from trainer.labels.class_words import write_class_words
-from trainer.starter.errors import PackagesMissing
-from trainer.starter.label_words import Zipf, label_words
-from trainer.starter.vocabulary import taggable, vocabulary
-from trainer.starter.word_vectors import definitions, mend, reduce
+from trainer.labels.space import unit_rows
+from trainer.starter.vocabulary import Zipf, label_words, taggable, vocabulary
 from trainer.words.wordnet import WordNet
 
-__all__ = ["Sentences", "Sources", "load_sources", "make_words"]
+__all__ = ["Reduced", "Sentences", "Sources", "definitions", "load_sources", "make_words", "mend", "reduce"]
 
 _AT_ONCE = 1_000
+DIMENSION = 300
+Vectors = NDArray[np.float32]
 
 
 class Sentences(Protocol):
@@ -128,3 +134,48 @@ def _read(
             kept.append([key for key, _ in part], vectors[:, np.newaxis])
             on_progress(len(texts) - len(missing) + start + len(part), len(texts))
         return np.array(kept.memory_map()[kept.rows_of(keys), 0], dtype=np.float32)
+
+
+# Of the ten nearest tags of 441 mended nouns, the share that are of a common kind in WordNet (seven or more below the
+# top) is 0.17 without definitions, and 0.25, 0.32, 0.37 and 0.39 with the weights 0.5, 1, 2 and 4; for nouns of one
+# piece it is 0.26 to 0.28. Before: "tench" near "tennyson", "magpie" near "mag"; with 2: near "goldfish", near "crow".
+# Few hubs either way: the skew of 10-occurrence is 1.22 and 1.26. 300 dimensions keep 98.0 % of the variance.
+_DEFINITION_WEIGHT = 2.0
+
+
+def definitions(words: Sequence[str], pieces: NDArray[np.int64], wordnet: WordNet) -> dict[int, str]:
+    """What to read besides the word, by row, for nouns that the model has more pieces for than words."""
+    texts: dict[int, str] = {}
+    for row, (word, count) in enumerate(zip(words, pieces, strict=True)):
+        bases = wordnet.base_forms(word) if count > len(word.split()) else ()
+        if bases:
+            senses = wordnet.senses(bases[0])
+            if not senses[0].is_instance:
+                texts[row] = f"{bases[0]}: {senses[0].definition}"
+    return texts
+
+
+def mend(vectors: Vectors, rows: Sequence[int], read: Vectors) -> Vectors:
+    """Vectors (n, d) in which those of some rows are mixed with what was read about them, (len(rows), d)."""
+    mended = vectors.copy()
+    mended[list(rows)] = unit_rows(unit_rows(vectors[list(rows)]) + _DEFINITION_WEIGHT * unit_rows(read))
+    return mended
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """float16 (n, 300) unit rows, and the share of the variance that they kept."""
+
+    vectors: NDArray[np.float16]
+    kept: float
+
+
+def reduce(vectors: Vectors, dimension: int = DIMENSION) -> Reduced:
+    """The first principal components of the centred vectors."""
+    centred = (vectors - vectors.mean(axis=0)).astype(np.float64)
+    variance, axes = np.linalg.eigh(centred.T @ centred)
+    # An axis may point either way; its greatest part is made positive, so that the result is the same again.
+    axes = axes[:, ::-1][:, :dimension]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+    kept = float(variance[::-1][:dimension].sum() / variance.sum())
+    return Reduced(unit_rows(centred @ axes).astype(np.float16), kept)

@@ -12,15 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from serving.durable_files import sha256
+from trainer.console import progress_bar, report_errors, with_tensorflow
 from trainer.errors import TrainingPackageMissing
-from trainer.labels.options import Labels, Synonyms, Words
-from trainer.needs_tensorflow import needs_tensorflow
-from trainer.one_sentence import one_sentence
-from trainer.progress import progress_bar
+from trainer.options import Labels, Synonyms, Words
 
 if TYPE_CHECKING:
-    from trainer.tuning.space import Choice
-    from trainer.tuning.study import Tried
+    from trainer.tuning.study import Choice, FinishedTrial
 
 __all__ = ["app"]
 
@@ -31,8 +28,8 @@ _SHOWN = 5
 
 
 @app.command()
-@one_sentence
-@needs_tensorflow
+@report_errors
+@with_tensorflow
 def tune(
     features: Annotated[Path, typer.Argument(help="Feature set (.npz) that `features` made.", exists=True)],
     words: Words,
@@ -51,14 +48,13 @@ def tune(
             raise TrainingPackageMissing(
                 f"A search over settings needs {package}, which is not installed: pip install 'semsearch[train]'"
             )
-    from trainer.features.files import read_feature_set
-    from trainer.fitting.settings import HeadSettings
-    from trainer.labels.class_words import Vocabulary
-    from trainer.labels.naming import classes_of
-    from trainer.tuning.head_file import write_head_file
+    from trainer.features.feature_set import read_feature_set
+    from trainer.fitting.settings import HeadSettings, write_head_file
+    from trainer.labels.class_words import classes_of
+    from trainer.labels.space import Vocabulary
     from trainer.tuning.plots import write_plot
     from trainer.tuning.searching import Material, TuningSettings, search
-    from trainer.tuning.space import SearchSpace
+    from trainer.tuning.study import SearchSpace
     from trainer.words.word_space import read_trainable_words
 
     space = read_trainable_words(words)
@@ -90,7 +86,7 @@ def tune(
     console.print(f"python -m trainer fit … --config {run / 'head.toml'}{kinds}", markup=False)
 
 
-def _table(tried: Sequence[Tried]) -> Table:
+def _table(tried: Sequence[FinishedTrial]) -> Table:
     table = Table()
     for heading in ("trial", "hit@1", "loss"):
         table.add_column(heading, no_wrap=True)

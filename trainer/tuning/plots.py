@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trainer.tuning.study import Tried
+from trainer.tuning.study import FinishedTrial
 
 __all__ = ["write_plot"]
 
@@ -18,7 +18,7 @@ __all__ = ["write_plot"]
 _BLUE, _VERMILION, _GREEN = "#0072B2", "#D55E00", "#009E73"
 
 
-def write_plot(path: Path, tried: Sequence[Tried], importances: Mapping[str, float]) -> None:
+def write_plot(path: Path, tried: Sequence[FinishedTrial], importances: Mapping[str, float]) -> None:
     """Draw the trials that ran to their end, and the importances."""
     figure = Figure(figsize=(11, 4.5), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -27,7 +27,7 @@ def write_plot(path: Path, tried: Sequence[Tried], importances: Mapping[str, flo
     figure.savefig(path)
 
 
-def _history(axes: Axes, tried: Sequence[Tried]) -> None:
+def _history(axes: Axes, tried: Sequence[FinishedTrial]) -> None:
     numbers, hits = [each.number for each in tried], [each.hit for each in tried]
     axes.plot(numbers, hits, "o", color=_BLUE, label="trial")
     axes.step(numbers, np.maximum.accumulate(hits), where="post", color=_BLUE, alpha=0.5, label="best so far")

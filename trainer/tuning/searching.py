@@ -18,16 +18,15 @@ from numpy.typing import NDArray
 from optuna.trial import Trial
 
 from trainer.errors import NotWritten, TrainerError, TrainingSetUnusable
-from trainer.features.computing import FeatureSet
+from trainer.features.feature_set import FeatureSet
+from trainer.fitting.batches import HeldOut
 from trainer.fitting.head import fit_head
-from trainer.fitting.held_out import HeldOut
-from trainer.fitting.losses import make_loss
+from trainer.fitting.optimisation import make_loss
 from trainer.fitting.settings import HeadSettings, LossSettings
-from trainer.labels.class_words import ClassWords, Vocabulary
-from trainer.labels.targets import label_space_of
+from trainer.labels.class_words import ClassWords
+from trainer.labels.space import Vocabulary, label_space_of
 from trainer.runs import Run
-from trainer.tuning.space import Choice, SearchSpace
-from trainer.tuning.study import Trials, Tried, opened
+from trainer.tuning.study import Choice, FinishedTrial, SearchSpace, Trials, open_trials
 
 __all__ = ["Material", "TuningSettings", "search"]
 
@@ -73,7 +72,7 @@ def search(
     settings: TuningSettings,
     count: int,
     on_epoch: Callable[[int, int, float], None] = lambda done, epoch, hit: None,
-) -> tuple[list[Tried], Mapping[str, float]]:
+) -> tuple[list[FinishedTrial], Mapping[str, float]]:
     """Try settings until ``count`` trials are done, counting those of earlier calls.
 
     The first trial is of the defaults. ``on_epoch`` hears how many trials are done, and of the one that runs how many
@@ -85,7 +84,7 @@ def search(
         TrainingSetUnusable: no trial came to its end.
     """
     Run(folder, settings)
-    with opened(folder, settings.space, settings.base) as trials:
+    with open_trials(folder, settings.space, settings.base) as trials:
         while (done := trials.done) < count:
             trial, choice = trials.ask()
             _try(trials, trial, choice, folder / "trial", material, settings.foreign_words, _teller(on_epoch, done))

@@ -1,9 +1,12 @@
-"""The trials of a search, kept in a file: what was tried, what came of it, and what was cut off.
+"""What a search may choose, and its trials, kept in a file.
 
-Contract: a trial is in the file when it is done, and a trial that its process did not end counts as failed and is
-tried again by whoever opens the study next; so a search that was killed goes on with the trials that are done. What is
-tried next follows from the seed and from the trials that are done, so a search that was interrupted tries what one that
-was not would have tried. One process searches in a folder at a time (a lock that dies with it).
+Contract: a choice follows from its parameters alone (``SearchSpace.choose`` of a FixedTrial gives it again), and the
+settings that ``fit`` has without options lie within the bounds.
+
+A trial is in the file when it is done. A trial that its process did not end counts as failed and is tried again by
+whoever opens the study next; so a search that was killed continues with the trials that are done. What is tried next
+follows from the seed and from the trials that are done, so a search that was interrupted tries what one that was not
+would have tried. One process searches in a folder at a time (a lock that dies with it).
 """
 
 from __future__ import annotations
@@ -12,25 +15,97 @@ import fcntl
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast, get_args
 
 import optuna
-from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
 
 from trainer.errors import RunInUse
-from trainer.fitting.settings import HeadSettings
-from trainer.tuning.space import Choice, SearchSpace
+from trainer.fitting.settings import HeadSettings, LossKind, LossSettings
 
-__all__ = ["Trials", "Tried", "opened"]
+__all__ = ["Choice", "FinishedTrial", "SearchSpace", "Trials", "open_trials"]
 
+_KINDS = 2  # in a label's vector, as `fit` has it
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _DEFAULTS, _LOSS = "defaults", "held_out_loss"
 _UNPRUNED = 5  # trials that nothing is compared with
 
 
 @dataclass(frozen=True)
-class Tried:
+class Choice:
+    """Settings of a head, and how many kinds are in a label's vector."""
+
+    settings: HeadSettings
+    nearest_kinds: int
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Bounds, least and most; rates, scales and weights are drawn evenly in their logarithm.
+
+    ``widths``: of a hidden layer. ``most_hidden``: how many of them. ``most_kinds``: how many kinds the classes have,
+    so that a data set without kinds has none to choose from.
+    """
+
+    most_kinds: int = 0
+    learning_rate: tuple[float, float] = (1e-4, 1e-2)
+    weight_decay: tuple[float, float] = (1e-6, 1e-1)
+    widths: tuple[int, ...] = (256, 512, 1024, 2048)
+    most_hidden: int = 2
+    dropout: tuple[float, float] = (0.0, 0.6)
+    losses: tuple[LossKind, ...] = get_args(LossKind)
+    margin: tuple[float, float] = (0.02, 0.5)
+    scale: tuple[float, float] = (5.0, 60.0)
+    loss_weight: tuple[float, float] = (0.1, 10.0)
+
+    def defaults(self) -> dict[str, float | str]:
+        """The parameters of what ``fit`` does without options."""
+        head, loss = HeadSettings(), LossSettings("joint")
+        kinds = {"nearest_kinds": min(_KINDS, self.most_kinds)} if self.most_kinds else {}
+        return {
+            "learning_rate": head.learning_rate,
+            "weight_decay": head.weight_decay,
+            "hidden_layers": len(head.hidden),
+            "loss": loss.kind,
+            "scale": loss.scale,
+            "concept_weight": loss.concept_weight,
+            "cosine_weight": loss.cosine_weight,
+            **kinds,
+        }
+
+    def choose(self, trial: BaseTrial, base: HeadSettings) -> Choice:
+        """A trial's choice; what is not searched over is as in ``base``."""
+        widths = tuple(
+            int(trial.suggest_categorical(f"width_{number}", self.widths))
+            for number in range(1, trial.suggest_int("hidden_layers", 0, self.most_hidden) + 1)
+        )
+        settings = replace(
+            base,
+            hidden=widths,
+            dropout=trial.suggest_float("dropout", *self.dropout) if widths else 0.0,
+            loss=self._loss(trial),
+            learning_rate=trial.suggest_float("learning_rate", *self.learning_rate, log=True),
+            weight_decay=trial.suggest_float("weight_decay", *self.weight_decay, log=True),
+        )
+        return Choice(settings, trial.suggest_int("nearest_kinds", 0, self.most_kinds) if self.most_kinds else 0)
+
+    def _loss(self, trial: BaseTrial) -> LossSettings:
+        loss = LossSettings(cast(LossKind, trial.suggest_categorical("loss", self.losses)))
+        if loss.kind == "hinge-rank":
+            return replace(loss, margin=trial.suggest_float("margin", *self.margin, log=True))
+        if loss.kind in ("softmax", "joint"):
+            loss = replace(loss, scale=trial.suggest_float("scale", *self.scale, log=True))
+        if loss.kind == "joint":
+            concept = trial.suggest_float("concept_weight", *self.loss_weight, log=True)
+            cosine = trial.suggest_float("cosine_weight", *self.loss_weight, log=True)
+            loss = replace(loss, concept_weight=concept, cosine_weight=cosine)
+        return loss
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
     """A trial that ran to its end. ``hit``: held-out hit@1; ``loss``: what decides between equal hits, less is better.
 
     ``defaults``: it is what ``fit`` does without options.
@@ -47,7 +122,7 @@ class Trials:
     """The study of a folder. ``base``: what is not searched over."""
 
     def __init__(self, folder: Path, space: SearchSpace, base: HeadSettings) -> None:
-        """Opens or begins it, and puts up what was cut off to be tried again; hold the folder's lock (``opened``)."""
+        """Open or begin it, and queue again what was cut off; hold the folder's lock (``open_trials``)."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._base = space, base
         self._study = optuna.create_study(
@@ -86,7 +161,7 @@ class Trials:
         """A trial did worse than others, or could not go on."""
         self._study.tell(trial, state=TrialState.PRUNED)
 
-    def ranked(self) -> list[Tried]:
+    def ranked(self) -> list[FinishedTrial]:
         """Those that ran to their end, the best first; of equals the earliest."""
         complete = self._study.get_trials(states=(TrialState.COMPLETE,))
         return sorted(map(self._tried, complete), key=lambda each: (-each.hit, each.loss, each.number))
@@ -100,14 +175,14 @@ class Trials:
             warnings.simplefilter("ignore", UserWarning)  # that a choice few trials made is judged by few
             return optuna.importance.get_param_importances(self._study)
 
-    def _tried(self, trial: FrozenTrial) -> Tried:
+    def _tried(self, trial: FrozenTrial) -> FinishedTrial:
         choice = self._space.choose(FixedTrial(trial.params), self._base)
         defaults = trial.user_attrs.get(_DEFAULTS, False)
-        return Tried(trial.number, float(trial.values[0]), trial.user_attrs[_LOSS], choice, defaults)
+        return FinishedTrial(trial.number, float(trial.values[0]), trial.user_attrs[_LOSS], choice, defaults)
 
 
 @contextmanager
-def opened(folder: Path, space: SearchSpace, base: HeadSettings) -> Iterator[Trials]:
+def open_trials(folder: Path, space: SearchSpace, base: HeadSettings) -> Iterator[Trials]:
     """The trials of a folder, for this process alone.
 
     Raises:

@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from trainer.one_sentence import one_sentence
-from trainer.progress import download_bar, progress_bar
+from trainer.console import download_bar, progress_bar, report_errors
 
 __all__ = ["app"]
 
@@ -21,7 +20,7 @@ console = Console(soft_wrap=True)
 
 
 @app.command()
-@one_sentence
+@report_errors
 def convert(
     source: Annotated[
         Path,
@@ -57,7 +56,7 @@ def convert(
 
 
 @app.command()
-@one_sentence
+@report_errors
 def fetch(
     name: Annotated[str, typer.Argument(help="Such as glove.6B.300d; another name lists those that there are.")],
     out: Annotated[Path, typer.Option(help="Folder of the file; what is in it is not fetched again.")] = Path(
@@ -73,7 +72,7 @@ def fetch(
 ) -> None:
     """Fetch word vectors from their publisher, from where an earlier try stopped, and check them."""
     from trainer.words.fetching import fetch as fetch_file
-    from trainer.words.known_files import known_file
+    from trainer.words.fetching import known_file
 
     known = known_file(name)
     with download_bar(Console(stderr=True)) as progress:

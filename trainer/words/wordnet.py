@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from trainer.starter.errors import WordNetMissing
+from trainer.errors import WordNetMissing
 
 __all__ = ["DEFAULT_FOLDER", "Category", "Sense", "WordNet", "noun_bases"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.labels.class_words import ClassWords, Vocabulary
-from trainer.labels.space import unit_rows
+from trainer.labels.class_words import ClassWords
+from trainer.labels.space import Vocabulary, unit_rows
 from trainer.measures.truth import Truth
 from trainer.words.word_space import WordSpace
 

@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 
 from trainer.cli import app
 from trainer.features.cache import CacheSpec, FeatureCache
-from trainer.features.computing import FeatureSet
-from trainer.features.files import read_feature_set, write_feature_set
+from trainer.features.feature_set import FeatureSet, read_feature_set, write_feature_set
 from trainer.fitting.head import project
 from trainer.keras_files import load_network
 from trainer.labels.class_words import ClassWords, write_class_words

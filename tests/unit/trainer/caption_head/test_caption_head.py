@@ -10,15 +10,19 @@ import pytest
 from numpy.typing import NDArray
 
 from model.bundle.reading import WordTable
-from trainer.caption_head.network import TrainedHead, move_classes
+from trainer.caption_head.network import (
+    CaptionHeadSettings,
+    TrainedHead,
+    move_classes,
+    turned_vectors,
+    write_turned_words,
+)
 from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
-from trainer.caption_head.settings import CaptionHeadSettings
 from trainer.caption_head.training import fit_caption_head
-from trainer.caption_head.turned_words import turned_vectors, write_turned_words
 from trainer.errors import TrainingSetUnusable
 from trainer.evaluation.captions import CaptionVectors, image_ranks
 from trainer.exporting.export import read_word_table
-from trainer.features.computing import FeatureSet
+from trainer.features.feature_set import FeatureSet
 from trainer.labels.caption_words import CaptionWords
 from trainer.labels.space import unit_rows
 from trainer.runs import Run

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.needs import SHARED_DATA, need
 from trainer.data_sets.captions import read_captioned, survey_captions
-from trainer.data_sets.scene_groups import group_of, held_out
+from trainer.data_sets.survey import group_of, held_out
 from trainer.errors import TrainingSetUnusable
 
 FLICKR = SHARED_DATA / "everyday"

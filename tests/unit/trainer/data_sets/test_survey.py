@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.data_sets.labelled_file import LabelledFile, Split
+from trainer.data_sets.reading import LabelledFile, Split
 from trainer.data_sets.survey import survey
 from trainer.errors import TrainingSetUnusable
 

@@ -8,20 +8,27 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.made_up_space import CLASSES, TAGGABLE, VOCABULARY, WORDS, perfect
-from trainer.evaluation.baselines import Features, Ground, chance, conse, conse_vectors, feature_baselines
-from trainer.evaluation.softmax import fit_softmax
+from trainer.evaluation.baselines import (
+    EvaluationData,
+    Features,
+    chance,
+    conse,
+    conse_vectors,
+    feature_baselines,
+    fit_softmax,
+)
 from trainer.labels.class_words import ClassWords
 from trainer.measures.hierarchy import hierarchy_of
 from trainer.measures.ranking import average_precision, precision_at
-from trainer.measures.searches import QueryFigures, Searches, search
+from trainer.measures.searches_and_tags import QueryFigures, Searches, search
 from trainer.measures.truth import Truth
 
-GROUND = Ground(perfect(), VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
+GROUND = EvaluationData(perfect(), VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
 
 
-def small_ground(images: int) -> Ground:
+def small_ground(images: int) -> EvaluationData:
     truth = Truth(perfect().vectors[:images], np.arange(images)[:, None] % 4, CLASSES)
-    return Ground(truth, VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
+    return EvaluationData(truth, VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
 
 
 @pytest.mark.parametrize("relevant", [1, 2, 4])

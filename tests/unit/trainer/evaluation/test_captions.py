@@ -15,16 +15,18 @@ from typer.testing import CliRunner
 from tests.bundles import write_test_bundle
 from tests.needs import SHARED_DATA, need
 from trainer.cli import app
-from trainer.evaluation.caption_chance import retrieval_by_chance, tags_by_chance, words_by_chance
 from trainer.evaluation.captions import (
     CaptionVectors,
     WordFigures,
-    asked_words,
     image_ranks,
     own_caption_ranks,
+    retrieval_by_chance,
     retrieval_metrics,
     right_tags_among,
     search_words,
+    searchable_words,
+    tags_by_chance,
+    words_by_chance,
 )
 from trainer.labels.space import unit_rows
 
@@ -88,7 +90,7 @@ def test_pictures_a_word_is_undecided_for_take_no_part() -> None:
     assert second == WordFigures("y", 3, 1.0, pytest.approx((1 + 2 / 3 + 3 / 4) / 3))
     many = np.repeat(np.array([[1, -1, 0, 1]], np.int8), [5], axis=0)
     many[0, 3] = 0
-    assert asked_words(many).tolist() == [0]
+    assert searchable_words(many).tolist() == [0]
     assert search_words((), np.empty((0, 2), np.float32), np.empty((5, 0), np.int8), images) == ()
 
 

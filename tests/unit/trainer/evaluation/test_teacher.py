@@ -14,7 +14,7 @@ from tests.unit.trainer.small_wordnet import WORDNET
 from trainer.data_sets.reading import LabelledFile
 from trainer.errors import BackboneUnusable
 from trainer.evaluation import teacher
-from trainer.evaluation.softmax import softmax
+from trainer.evaluation.baselines import softmax
 from trainer.evaluation.teacher import output_labels, place_images, tflite_classifier
 from trainer.labels.class_words import ClassWords
 

@@ -12,8 +12,17 @@ from numpy.typing import NDArray
 
 from tests.unit.trainer.made_up_space import VOCABULARY
 from trainer.errors import EvaluationImpossible
-from trainer.evaluation.hubs import hubness, k_occurrence, skewness
-from trainer.evaluation.word_pairs import OWN_PAIRS, WordPair, correlate, nearest_words, read_word_pairs, spearman
+from trainer.evaluation.words import (
+    OWN_PAIRS,
+    WordPair,
+    correlate,
+    hubness,
+    k_occurrence,
+    nearest_words,
+    read_word_pairs,
+    skewness,
+    spearman,
+)
 from trainer.labels.space import unit_rows
 
 

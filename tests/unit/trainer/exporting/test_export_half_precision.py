@@ -10,8 +10,7 @@ import pytest
 
 from trainer.fitting.head import build_head, project, save_head
 from trainer.fitting.settings import HeadSettings
-from trainer.half_precision import halve_weights
-from trainer.keras_files import load_network
+from trainer.keras_files import halve_weights, load_network
 
 
 def test_a_halved_file_loads_with_plain_keras_and_gives_nearly_the_same_vectors(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from model.bundle.reading import open_bundle
 from model.networks.pixel_scale import PixelScale
 from tests.own_bundle import CHANNELS, CLASSES, SIZE, done, make_own_bundle, run
 from trainer.errors import BundleUnsearchable
-from trainer.exporting.measured import Measured
+from trainer.exporting.measuring import Measured
 from trainer.exporting.smoke_search import smoke_search
-from trainer.features.files import read_feature_set
+from trainer.features.feature_set import read_feature_set
 from trainer.labels.class_words import write_class_words
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.exporting.self_test import self_test_pictures
+from trainer.exporting.export import self_test_pictures
 
 
 @pytest.mark.parametrize("size", [8, 64, 224])

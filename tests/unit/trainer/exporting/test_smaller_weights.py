@@ -10,8 +10,7 @@ import pytest
 
 from model.networks.network import Network
 from trainer.errors import BackboneUnusable
-from trainer.exporting.smaller_weights import smaller_weights
-from trainer.exporting.weights import Weights
+from trainer.exporting.weights import Weights, smaller_weights
 from trainer.fitting.head import build_head, save_head
 from trainer.fitting.settings import HeadSettings
 

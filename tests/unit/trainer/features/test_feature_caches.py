@@ -13,10 +13,8 @@ from typer.testing import CliRunner
 
 from trainer.cli import app
 from trainer.errors import TrainingSetUnusable
-from trainer.features.cache import CacheSpec, FeatureCache
-from trainer.features.caches import cache_folder, clean, list_caches, shared_folder
-from trainer.features.computing import FeatureSet
-from trainer.features.files import read_feature_set, write_feature_set
+from trainer.features.cache import CacheSpec, FeatureCache, cache_folder, clean, list_caches, shared_folder
+from trainer.features.feature_set import FeatureSet, read_feature_set, write_feature_set
 
 SPECS = [CacheSpec(name, ("plain",), 2, "float32") for name in ("one", "two")]
 KEYS = [hashlib.sha256(bytes([number])).digest() for number in range(6)]

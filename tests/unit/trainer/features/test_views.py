@@ -11,8 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from trainer.cli import app
-from trainer.features.caches import list_caches
-from trainer.features.files import read_feature_set
+from trainer.features.cache import list_caches
+from trainer.features.feature_set import read_feature_set
 
 
 @pytest.mark.parametrize(("options", "views"), [((), ("plain", "mirrored")), (("--no-mirror",), ("plain",))])

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from trainer.errors import BackboneUnusable
-from trainer.fine_tuning.blocks import leaves, train_from, where_last_blocks_begin
+from trainer.fine_tuning.training import leaves, train_from, where_last_blocks_begin
 
 # The ends of keras.applications, layers that tell nothing left out; `|` stands where the last block begins.
 ENDS = {

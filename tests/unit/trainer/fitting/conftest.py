@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.features.computing import FeatureSet
+from trainer.features.feature_set import FeatureSet
 from trainer.fitting import head
 from trainer.labels.space import LabelSpace
 

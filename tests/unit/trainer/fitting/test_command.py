@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 
 from trainer.cli import app
 from trainer.features.cache import CacheSpec, FeatureCache
-from trainer.features.computing import FeatureSet
-from trainer.features.files import write_feature_set
+from trainer.features.feature_set import FeatureSet, write_feature_set
 from trainer.fitting import recorded
 from trainer.keras_files import load_network
 from trainer.words.word_space import convert_words

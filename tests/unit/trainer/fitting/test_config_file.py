@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import SettingsUnusable
-from trainer.fitting.config_file import head_settings
-from trainer.fitting.settings import HeadSettings, LossSettings
+from trainer.fitting.settings import HeadSettings, LossSettings, head_settings
 
 EVERYTHING = """
 hidden = [2000, 500]

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from trainer.fitting.confusion import count_confusions, most_confused_pairs
-from trainer.fitting.pictures import draw_confusion, draw_curves
+from trainer.fitting.plots import count_confusions, draw_confusion, draw_curves, most_confused_pairs
 from trainer.fitting.settings import HeadSettings
 
 NAMES = ("cat", "dog", "car", "bus", "sea")

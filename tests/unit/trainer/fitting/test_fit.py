@@ -14,15 +14,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from trainer.errors import RunMismatch, TrainingDiverged, TrainingSetUnusable
-from trainer.features.computing import FeatureSet
+from trainer.features.feature_set import FeatureSet
 from trainer.fitting import head as head_module
-from trainer.fitting.batches import balanced_weights, split_images
-from trainer.fitting.early_stopping import best_epoch
+from trainer.fitting.batches import HeldOut, balanced_weights, split_images
 from trainer.fitting.head import build_head, fit_head, project, save_head
-from trainer.fitting.held_out import HeldOut
-from trainer.fitting.losses import make_loss
-from trainer.fitting.recorded import go_on_from
-from trainer.fitting.settings import HeadSettings, LossSettings
+from trainer.fitting.optimisation import make_loss
+from trainer.fitting.recorded import continue_from
+from trainer.fitting.settings import HeadSettings, LossSettings, best_epoch
 from trainer.keras_files import load_network
 from trainer.labels.space import LabelSpace, unit_rows
 from trainer.runs import Run
@@ -192,7 +190,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_another_one_goes_on_from_bef
         fit_head(Run(tmp_path / "good", SETTINGS), data, space, SETTINGS, interrupted_after(2))
     before = Run(tmp_path / "good", SETTINGS).history()
     bad, mended = Run(tmp_path / "bad", absurd), Run(tmp_path / "mended", SETTINGS)
-    go_on_from(tmp_path / "good", bad, {})
+    continue_from(tmp_path / "good", bad, {})
     with pytest.raises(TrainingDiverged) as stopped:
         fit_head(bad, data, space, absurd)
     assert re.fullmatch(
@@ -201,7 +199,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_another_one_goes_on_from_bef
         r"goes on from epoch 2, which is kept\.",
         str(stopped.value),
     )
-    go_on_from(tmp_path / "bad", mended, {})
+    continue_from(tmp_path / "bad", mended, {})
     fit_head(mended, data, space, SETTINGS)
     assert mended.history()[:2] == bad.history() == before
     assert len(mended.history()) == SETTINGS.epochs
@@ -218,10 +216,10 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_names_no_checkpoint(
 def test_a_run_is_not_gone_on_from_with_another_head(tmp_path: Path, data: FeatureSet, space: LabelSpace) -> None:
     settings = replace(SETTINGS, epochs=1)
     with pytest.raises(RunMismatch, match="has no epoch done"):
-        go_on_from(tmp_path / "one", Run(tmp_path / "one", settings), {})
+        continue_from(tmp_path / "one", Run(tmp_path / "one", settings), {})
     fit_head(Run(tmp_path / "one", settings), data, space, settings)
     with pytest.raises(RunMismatch, match="with another hidden or seed"):
-        go_on_from(tmp_path / "one", Run(tmp_path / "two", replace(settings, hidden=(17,), seed=9)), {})
+        continue_from(tmp_path / "one", Run(tmp_path / "two", replace(settings, hidden=(17,), seed=9)), {})
 
 
 def test_another_seed_gives_another_head(tmp_path: Path, data: FeatureSet, space: LabelSpace) -> None:

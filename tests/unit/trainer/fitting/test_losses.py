@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trainer.fitting.losses import make_loss
+from trainer.fitting.optimisation import make_loss
 from trainer.fitting.settings import LossKind, LossSettings
 from trainer.labels.space import LabelSpace, unit_rows
 
@@ -97,7 +97,7 @@ def test_several_labels_share_the_target_evenly() -> None:
 
 
 def by_hand(settings: LossSettings, outputs: NDArray[np.float32], labels: Sequence[Sequence[int]]) -> list[float]:
-    """The formulas of `trainer.fitting.losses`, an image and a label at a time, in float64."""
+    """The formulas of `trainer.fitting.optimisation`, an image and a label at a time, in float64."""
     found = []
     for output, own in zip(outputs.astype(np.float64), labels, strict=True):
         x = output / np.linalg.norm(output)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import TrainingSetUnusable
-from trainer.labels.imagenet_classes import FittingWords, fitting_words, read_senses
+from trainer.labels.sense_words import FittingWords, fitting_words, read_senses
 from trainer.words.wordnet import Category, Sense, WordNet
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from trainer.errors import TrainingSetUnusable
-from trainer.labels.class_words import ClassWords, Vocabulary, with_synonyms
-from trainer.labels.space import unit_rows
-from trainer.labels.targets import label_space_of
+from trainer.labels.class_words import ClassWords, with_synonyms
+from trainer.labels.space import Vocabulary, label_space_of, unit_rows
 from trainer.words.word_space import WordSpace
 
 WORDS = ("the", "golden", "retriever", "dog", "panda", "pandas", "sports car", "sports", "car")

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import TrainingSetUnusable
-from trainer.labels.class_words import ClassWords, write_class_words
-from trainer.labels.naming import classes_of
+from trainer.labels.class_words import ClassWords, classes_of, write_class_words
 
 
 def test_folders_name_classes_and_synonyms_rename_them(tmp_path: Path) -> None:

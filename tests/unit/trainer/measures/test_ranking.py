@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from trainer.measures.ranking import average_precision, hit_at, precision_at, top
-from trainer.relevance.calibration import choose_threshold, fit_logistic, measure_threshold
+from trainer.relevance.calibration import fit_logistic
+from trainer.relevance.thresholds import choose_threshold, measure_threshold
 
 scores = arrays.arrays(np.float32, (5, 7), elements=st.integers(-3, 3).map(float))
 

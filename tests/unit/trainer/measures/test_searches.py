@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.trainer.made_up_space import CLASSES, VOCABULARY, perfect
 from trainer.labels.space import unit_rows
-from trainer.measures.searches import image_precision, search, search_by
+from trainer.measures.searches_and_tags import image_precision, search, search_by
 from trainer.measures.truth import Truth
 
 

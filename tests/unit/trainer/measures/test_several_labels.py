@@ -10,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.unit.trainer.made_up_space import CLASSES, TAGGABLE, VOCABULARY, perfect
-from trainer.evaluation.baselines import Ground, chance, hit_by_chance
-from trainer.labels.padding import padded_labels
-from trainer.measures.evaluate import evaluate
+from trainer.evaluation.baselines import EvaluationData, chance
+from trainer.labels.space import padded_labels
+from trainer.measures.evaluate import evaluate, measure_zero_shot
 from trainer.measures.hierarchy import hierarchy_of
-from trainer.measures.searches import image_precision, search
+from trainer.measures.ranking import hit_by_chance
+from trainer.measures.searches_and_tags import image_precision, search
 from trainer.measures.truth import Truth
-from trainer.measures.zero_shot import measure_zero_shot
 from trainer.relevance.fitting import share_a_class, tag_pairs
 
 POODLE, TERRIER, CAR, TRUCK = range(4)
@@ -31,8 +31,8 @@ def sets(labels: NDArray[np.int64]) -> list[set[int]]:
     return [set(row.tolist()) - {-1} for row in labels]
 
 
-def ground(truth: Truth) -> Ground:
-    return Ground(truth, VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
+def ground(truth: Truth) -> EvaluationData:
+    return EvaluationData(truth, VOCABULARY, TAGGABLE, 1, hierarchy_of(CLASSES))
 
 
 def test_room_for_more_labels_than_images_have_changes_no_figure() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.trainer.made_up_space import VOCABULARY, perfect
 from trainer.errors import EvaluationImpossible
-from trainer.measures.zero_shot import measure_zero_shot, read_unseen
+from trainer.measures.evaluate import measure_zero_shot, read_unseen
 
 
 def test_an_image_drawn_to_a_class_of_training_counts_among_the_unseen_only() -> None:

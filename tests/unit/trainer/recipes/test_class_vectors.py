@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.labels.class_words import Vocabulary
-from trainer.labels.imagenet_classes import FittingWords
-from trainer.labels.space import unit_rows
+from trainer.labels.sense_words import FittingWords
+from trainer.labels.space import Vocabulary, unit_rows
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.words.word_space import WordSpace
 

@@ -13,7 +13,7 @@ from model.bundle.reading import open_bundle
 from model.images import decode
 from trainer import recipes
 from trainer.cli import app
-from trainer.features.files import read_feature_set
+from trainer.features.feature_set import read_feature_set
 from trainer.fitting.head import project
 from trainer.keras_files import load_network
 from trainer.words.word_space import read_word_space

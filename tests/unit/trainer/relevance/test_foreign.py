@@ -10,9 +10,10 @@ import pytest
 from tests.unit.trainer.small_wordnet import WORDNET
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.photos import measure_photos, read_photos, senses_of
-from trainer.labels.class_words import ClassWords, Vocabulary
-from trainer.labels.right_words import kinds_of, label_of, right_words
-from trainer.relevance.foreign import words_of_other_things
+from trainer.labels.class_words import ClassWords
+from trainer.labels.sense_words import kinds_of, label_of, right_words
+from trainer.labels.space import Vocabulary
+from trainer.relevance.thresholds import words_of_other_things
 from trainer.words.word_space import WordSpace
 
 DOG = ClassWords("n00000005", "dog", ("animal",))

@@ -9,12 +9,10 @@ import pytest
 
 from tests.unit.trainer.made_up_space import CLASSES, TAGGABLE, VOCABULARY, perfect, space
 from trainer.errors import EvaluationImpossible
-from trainer.labels.class_words import Vocabulary
-from trainer.relevance.bars import search_bars, tag_bars
-from trainer.relevance.calibration import LogisticCurve
-from trainer.relevance.fitting import Pairs, fit_relevance
-from trainer.relevance.foreign import far_words
-from trainer.relevance.halves import image_halves, is_for_fitting, word_halves
+from trainer.labels.space import Vocabulary
+from trainer.relevance.calibration import LogisticCurve, Pairs
+from trainer.relevance.fitting import fit_relevance, image_halves, is_for_fitting, word_halves
+from trainer.relevance.thresholds import far_words, search_effects, tag_effects
 from trainer.words.word_space import WordSpace
 
 # Words on an axis that no image has, some of each half.
@@ -83,23 +81,23 @@ def test_search_bars_count_words_by_what_reaches_the_threshold() -> None:
     """At a cosine of 0.9 every label and kind has a right image on top and galaxies have none."""
     vocabulary, _ = with_foreign_words()
     curve = LogisticCurve(10.0, -9.0)
-    bars = search_bars(perfect(), vocabulary, FOREIGN, curve, min_relevance=0.5)
+    bars = search_effects(perfect(), vocabulary, FOREIGN, curve, min_relevance=0.5)
     assert (bars.empty, bars.on_top, bars.in_five) == (1, 1, 1)
     assert (bars.unanswerable, bars.answerable, bars.images) == (20, 6, 48)
-    never = search_bars(perfect(), vocabulary, FOREIGN, curve, min_relevance=0.99)
+    never = search_effects(perfect(), vocabulary, FOREIGN, curve, min_relevance=0.99)
     assert (never.empty, never.on_top, never.in_five, never.kept) == (1, 0, 0, 0)
-    always = search_bars(perfect(), vocabulary, FOREIGN, curve, min_relevance=0.0)
+    always = search_effects(perfect(), vocabulary, FOREIGN, curve, min_relevance=0.0)
     assert (always.empty, always.on_top, always.kept) == (0, 1, 1)
 
 
 def test_without_foreign_words_nothing_is_told_of_empty_answers_and_without_images_nothing_at_all() -> None:
-    bars = search_bars(perfect(), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
+    bars = search_effects(perfect(), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
     assert np.isnan(bars.empty)
     assert bars.on_top == 1
     with pytest.raises(EvaluationImpossible, match="Give more images"):
-        search_bars(perfect(0), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
+        search_effects(perfect(0), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
 
 
 def test_tag_bars_are_shares_of_wrong_and_of_right_words() -> None:
     pairs = Pairs(np.array([0.1, 0.6, 0.7, 0.8], np.float32), np.array([0.2, 0.9], np.float32))
-    assert tag_bars(pairs, LogisticCurve(1.0, -0.5), min_relevance=0.5) == (0.5, 0.75)
+    assert tag_effects(pairs, LogisticCurve(1.0, -0.5), min_relevance=0.5) == (0.5, 0.75)

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.relevance.calibration import LogisticCurve
-from trainer.relevance.fitting import Pairs
-from trainer.relevance.reliability import histogram, reliability
+from trainer.relevance.calibration import LogisticCurve, Pairs, histogram, reliability
 
 CURVE = LogisticCurve(4.0, -1.0)
 

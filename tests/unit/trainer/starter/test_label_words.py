@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.needs import SHARED_DATA
+from trainer.errors import UnknownLabel
 from trainer.labels.class_words import ClassWords
-from trainer.starter.errors import UnknownLabel
-from trainer.starter.label_words import label_words
 from trainer.starter.scene_catalog import SCENE_CLASSES
+from trainer.starter.vocabulary import label_words
 from trainer.words.wordnet import DEFAULT_FOLDER, WordNet
 
 PHOTOS = SHARED_DATA / "tiny-imagenet"

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from trainer.errors import TrainingSetUnusable
-from trainer.starter import pixels
-from trainer.starter.pixels import PictureSource
+from trainer.starter import pictures as pixels
+from trainer.starter.pictures import PictureSource
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import FONT
 

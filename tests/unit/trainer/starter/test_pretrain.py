@@ -14,9 +14,8 @@ import pytest
 from trainer.errors import RunMismatch
 from trainer.starter import pretrain as module
 from trainer.starter.classifier import Classifier, ClassifierSettings
-from trainer.starter.pixels import Pictures
-from trainer.starter.pretrain import Cycle, PretrainSettings, train_backbone
-from trainer.starter.targets import Targets
+from trainer.starter.pictures import Pictures
+from trainer.starter.pretrain import Cycle, PretrainSettings, Targets, train_backbone
 
 CLASSES = 22  # two of photos, twenty of scenes
 SETTINGS = PretrainSettings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.starter.targets import SMOOTHING, Targets
+from trainer.starter.pretrain import SMOOTHING, Targets
 
 LABELS = np.array([2, 0, 1])
 CHOSEN = np.array([0, 2])

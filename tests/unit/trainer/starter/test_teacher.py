@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.features.computing import FeatureSet
-from trainer.starter import teacher
-from trainer.starter.teacher import held_out_probabilities
+from trainer.features.feature_set import FeatureSet
+from trainer.starter import pictures as teacher
+from trainer.starter.pictures import held_out_probabilities
 
 CLASSES, EACH = 3, 400
 

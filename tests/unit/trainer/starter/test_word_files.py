@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.labels.class_words import Vocabulary, read_class_words
+from trainer.errors import PackagesMissing, StarterError
+from trainer.labels.class_words import read_class_words
+from trainer.labels.space import Vocabulary
 from trainer.starter import word_files
-from trainer.starter.errors import PackagesMissing, StarterError
 from trainer.starter.word_files import Sources, load_sources, make_words
 from trainer.words.word_space import read_word_space
 from trainer.words.wordnet import WordNet

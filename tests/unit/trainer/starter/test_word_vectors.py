@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.starter.word_vectors import definitions, mend, reduce
+from trainer.starter.word_files import definitions, mend, reduce
 from trainer.words.wordnet import WordNet
 
 

@@ -16,14 +16,12 @@ from typer.testing import CliRunner
 from trainer.cli import app
 from trainer.errors import RunInUse, TrainingSetUnusable
 from trainer.features.cache import CacheSpec, FeatureCache
-from trainer.features.computing import FeatureSet
-from trainer.features.files import write_feature_set
-from trainer.fitting.settings import HeadSettings, LossSettings
-from trainer.labels.class_words import ClassWords, Vocabulary
-from trainer.tuning.head_file import write_head_file
+from trainer.features.feature_set import FeatureSet, write_feature_set
+from trainer.fitting.settings import HeadSettings, LossSettings, write_head_file
+from trainer.labels.class_words import ClassWords
+from trainer.labels.space import Vocabulary
 from trainer.tuning.searching import Material, TuningSettings, search
-from trainer.tuning.space import SearchSpace
-from trainer.tuning.study import Trials, opened
+from trainer.tuning.study import SearchSpace, Trials, open_trials
 from trainer.words.word_space import WordSpace
 
 LABELS, FEATURES, DIMENSION = 4, 12, 50
@@ -82,11 +80,11 @@ def test_without_images_for_validation_nothing_can_be_compared(data: FeatureSet)
 
 
 def test_what_was_cut_off_failed_and_is_tried_again_first(tmp_path: Path) -> None:
-    with opened(tmp_path, SPACE, BASE) as trials:
+    with open_trials(tmp_path, SPACE, BASE) as trials:
         trial, defaults = trials.ask()
         trials.tell(trial, 0.5, 1.0)
         _, cut_off = trials.ask()
-    with opened(tmp_path, SPACE, BASE) as trials:
+    with open_trials(tmp_path, SPACE, BASE) as trials:
         assert trials.done == 1
         trial, again = trials.ask()
         assert (trial.number, again) == (2, cut_off)
@@ -96,9 +94,9 @@ def test_what_was_cut_off_failed_and_is_tried_again_first(tmp_path: Path) -> Non
 
 
 def test_the_defaults_stay_known_as_such_when_they_were_cut_off(tmp_path: Path) -> None:
-    with opened(tmp_path, SPACE, BASE) as trials:
+    with open_trials(tmp_path, SPACE, BASE) as trials:
         trials.ask()
-    with opened(tmp_path, SPACE, BASE) as trials:
+    with open_trials(tmp_path, SPACE, BASE) as trials:
         trial, _ = trials.ask()
         trials.tell(trial, 0.5, 1.0)
         [tried] = trials.ranked()
@@ -106,7 +104,7 @@ def test_the_defaults_stay_known_as_such_when_they_were_cut_off(tmp_path: Path) 
 
 
 def test_the_most_hits_come_first_then_the_least_loss_then_the_earliest(tmp_path: Path) -> None:
-    with opened(tmp_path, SPACE, BASE) as trials:
+    with open_trials(tmp_path, SPACE, BASE) as trials:
         assert trials.importances() == {}
         for hit, loss in ((0.5, 1.0), (0.75, 2.0), (0.75, 1.0), (0.5, 1.0)):
             trials.tell(trials.ask()[0], hit, loss)
@@ -117,7 +115,7 @@ def test_the_most_hits_come_first_then_the_least_loss_then_the_earliest(tmp_path
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    with opened(tmp_path, SPACE, BASE), pytest.raises(RunInUse, match="--run"), opened(tmp_path, SPACE, BASE):
+    with open_trials(tmp_path, SPACE, BASE), pytest.raises(RunInUse, match="--run"), open_trials(tmp_path, SPACE, BASE):
         pass
 
 

@@ -15,8 +15,7 @@ import pytest
 from model.files import downloads
 from tests.file_server import DEADLINE, FileServer, file_server
 from trainer.errors import WordFetchFailed, WordFileUnknown, WordFileWrong
-from trainer.words.fetching import Fetched, fetch
-from trainer.words.known_files import KNOWN, KnownFile, known_file
+from trainer.words.fetching import KNOWN, Fetched, KnownFile, fetch, known_file
 
 CONTENT = os.urandom(300_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

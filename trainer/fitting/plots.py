@@ -1,8 +1,9 @@
-"""A fit as pictures: its curves, and which classes it confuses. PNG files; needs Matplotlib (the extra ``train``)."""
+"""A fit as PNG files: its curves, and which classes it confuses. Needs Matplotlib (the extra ``train``)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from trainer.fitting.confusion import Confusion, count_confusions, most_confused_pairs
-from trainer.fitting.early_stopping import best_epoch
-from trainer.fitting.settings import HeadSettings
+from trainer.fitting.settings import HeadSettings, best_epoch
 from trainer.plot_style import COLORS, draw_png
 
-__all__ = ["draw_confusion", "draw_curves"]
+__all__ = ["Confusion", "count_confusions", "draw_confusion", "draw_curves", "most_confused_pairs"]
 
 _CLASSES = 30  # more names are too small to read
 _PAIRS = 12
@@ -99,3 +98,57 @@ def _name_pairs(axes: Any, pairs: Sequence[tuple[str, str, int, int]]) -> None:
 def _short(name: str) -> str:
     half = _LONGEST // 2
     return name if len(name) <= _LONGEST else f"{name[: half - 1]}…{name[-half:]}"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """``counts`` (classes, classes) int64: of the images of a row's class, how many are nearest to a column's.
+
+    ``images`` (classes) int64: how many a class has, those that are nearest to a class left out here among them.
+    """
+
+    names: tuple[str, ...]
+    counts: NDArray[np.int64]
+    images: NDArray[np.int64]
+
+    @property
+    def wrong(self) -> NDArray[np.int64]:
+        """The counts of images that are nearest to another class than theirs, (classes, classes)."""
+        return self.counts - np.diag(np.diag(self.counts))
+
+    def of_most_confused(self, most: int) -> Confusion:
+        """At most so many classes, in their order: those of the pairs confused most, then those with most images.
+
+        A class that no image has or is taken for is left out.
+        """
+        seen = self.counts.sum(axis=0) + self.counts.sum(axis=1)
+        pairs = np.argwhere(self.wrong)
+        pairs = pairs[np.argsort(-self.wrong[tuple(pairs.T)], kind="stable")]
+        ranked = dict.fromkeys([*pairs.ravel().tolist(), *np.argsort(-seen, kind="stable").tolist()])
+        kept = sorted([number for number in ranked if seen[number]][:most])
+        return Confusion(
+            tuple(self.names[number] for number in kept), self.counts[np.ix_(kept, kept)], self.images[kept]
+        )
+
+
+def count_confusions(labels: NDArray[np.integer], nearest: NDArray[np.int64], names: Sequence[str]) -> Confusion:
+    """Count images (n, most), padded with -1, and the label each is nearest to (n,).
+
+    An image that is nearest to any of its labels counts as right, there; another one under its first.
+    """
+    right = np.any(labels == nearest[:, None], axis=1)
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (np.where(right, nearest, labels[:, 0]), nearest), 1)
+    return Confusion(tuple(names), counts, counts.sum(axis=1))
+
+
+def most_confused_pairs(confusion: Confusion, most: int) -> list[tuple[str, str, int, int]]:
+    """Class, what it is taken for, how many images, of how many of the class; the most images first."""
+    wrong = confusion.wrong
+    pairs = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    rows, columns = np.unravel_index(pairs, wrong.shape)
+    return [
+        (confusion.names[row], confusion.names[column], int(wrong[row, column]), int(confusion.images[row]))
+        for row, column in zip(rows, columns, strict=True)
+        if wrong[row, column]
+    ]

@@ -1,8 +1,9 @@
-"""How many right pictures are among the first of a search: by a word, by two words, by a picture.
+"""How many right pictures a search finds first, and how often an image's first tags hold a right word.
 
 Contract: a query's vector is its word's own; of two words, the mean of both scaled to length 1, as the services answer
-it. An image is relevant to a word if the word is the label of a class it shows or one of its kinds. The sorts of text
-queries:
+it. An image is relevant to a word, and the word right for it, if the word is the label of a class it shows or one of
+its kinds. Tags are the nearest of all taggable words; nothing narrows them to the words of the data set. The sorts of
+text queries:
 
     label    each class's label
     kind     each kind that is not itself a label
@@ -13,24 +14,34 @@ queries:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.labels.class_words import Vocabulary
-from trainer.labels.space import unit_rows
-from trainer.measures.ranking import average_precision, precision_at, top
+from trainer.labels.class_words import ClassWords
+from trainer.labels.space import Vocabulary, unit_rows
+from trainer.measures.ranking import FIRST_PAGE, average_precision, precision_at, top
 from trainer.measures.truth import Truth
 
-__all__ = ["FIRST_PAGE", "SORTS", "QueryFigures", "Searches", "image_precision", "search", "search_by"]
+__all__ = [
+    "SORTS",
+    "QueryFigures",
+    "Searches",
+    "are_right",
+    "image_precision",
+    "nearest_tags",
+    "right_tags",
+    "search",
+    "search_by",
+    "taggable_words",
+    "tagged_at",
+]
 
-FIRST_PAGE = 10
 SORTS = ("label", "kind", "pair", "either")
-_CHUNK = 512
-
 Words = tuple[str, ...]
+_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -131,3 +142,43 @@ def image_precision(truth: Truth) -> float:
         shares.append(precision_at(FIRST_PAGE, similarity[asked], same[asked]))
     found = np.concatenate(shares)
     return float(found.mean()) if len(found) else float("nan")
+
+
+def taggable_words(vocabulary: Vocabulary, taggable: NDArray[np.bool_]) -> tuple[str, ...]:
+    """The words that may be tags, most frequent first."""
+    return tuple(word for word, may in zip(vocabulary.words, taggable, strict=True) if may)
+
+
+def right_tags(classes: Sequence[ClassWords], tags: Sequence[str]) -> NDArray[np.bool_]:
+    """Which tags are right for each class: (classes, tags)."""
+    number_of = {tag: number for number, tag in enumerate(tags)}
+    right = np.zeros((len(classes), len(tags)), dtype=np.bool_)
+    for row, each in enumerate(classes):
+        right[row, [number_of[word] for word in each.words if word in number_of]] = True
+    return right
+
+
+def nearest_tags(
+    vectors: NDArray[np.float32], tags: NDArray[np.float32], k: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yields, for some images at a time, their k nearest tags and the similarities: two of (images, k)."""
+    for start in range(0, len(vectors), _CHUNK):
+        similarity = vectors[start : start + _CHUNK] @ tags.T
+        nearest = top(similarity, k)
+        yield nearest, np.take_along_axis(similarity, nearest, axis=1)
+
+
+def are_right(nearest: NDArray[np.int64], right: NDArray[np.bool_], truth: Truth) -> NDArray[np.bool_]:
+    """Which tags of each image, (images, k), are right for a class that it shows; ``right``: (classes, tags)."""
+    shown = truth.labels[: len(nearest), :, None]
+    hits: NDArray[np.bool_] = np.any(right[shown, nearest[:, None]] & (shown >= 0), axis=1)
+    return hits
+
+
+def tagged_at(ks: Sequence[int], truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_]) -> dict[int, float]:
+    """The share of images with a right word among their first k tags, for each k."""
+    tags = taggable_words(vocabulary, taggable)
+    right = right_tags(truth.classes, tags)
+    nearest = np.concatenate([found for found, _ in nearest_tags(truth.vectors, vocabulary.vectors(tags), max(ks))])
+    hits = are_right(nearest, right, truth)
+    return {k: float(hits[:, :k].any(axis=1).mean()) for k in ks}

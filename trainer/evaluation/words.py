@@ -1,9 +1,13 @@
-"""Whether words that people find alike lie near to each other: Spearman's rank correlation over graded pairs.
+"""The words of a space by themselves: whether words that people find alike lie near each other, and hubs.
 
-A file of pairs has a word, a word and a grade on each line, separated by tabs; lines that begin with "#" are read over.
-That is how WordSim-353 (Finkelstein et al. 2002) and SimLex-999 (Hill et al. 2015) are distributed. The pairs that come
-with this package are sixty of its authors' own, graded by them from 0 to 10: enough to see a broken space, too few and
-too much of one mind to compare spaces by.
+Graded pairs are compared by Spearman's rank correlation. A file of pairs has a word, a word and a grade on each line,
+separated by tabs; lines that begin with "#" are skipped. That is how WordSim-353 (Finkelstein et al. 2002) and
+SimLex-999 (Hill et al. 2015) are distributed. The sixty pairs that come with this package are its authors' own, graded
+by them from 0 to 10: enough to see a broken space, too few and too much of one mind to compare spaces by.
+
+Hubs are words among the nearest of many others, which come up whatever is asked for. The k-occurrence of a word is how
+often it is among the k nearest of all other words. Its skewness over the vocabulary says how unevenly this falls: about
+0 where nothing is a hub, above 1 where some words are (Radovanović et al. 2010).
 """
 
 from __future__ import annotations
@@ -16,11 +20,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import EvaluationImpossible
-from trainer.labels.class_words import Vocabulary
+from trainer.labels.space import Vocabulary
 
-__all__ = ["OWN_PAIRS", "PairCorrelation", "WordPair", "correlate", "nearest_words", "read_word_pairs", "spearman"]
+__all__ = [
+    "OWN_PAIRS",
+    "Hubness",
+    "PairCorrelation",
+    "WordPair",
+    "correlate",
+    "hubness",
+    "k_occurrence",
+    "nearest_words",
+    "read_word_pairs",
+    "skewness",
+    "spearman",
+]
 
 OWN_PAIRS = Path(__file__).with_name("word_pairs.tsv")
+NEIGHBOURS = 10
+_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -93,3 +111,43 @@ def nearest_words(word: str, vocabulary: Vocabulary, k: int = 10) -> tuple[tuple
     cosine = vocabulary.vectors(vocabulary.words) @ vocabulary.vectors([word])[0]
     nearest = [place for place in np.argsort(-cosine, kind="stable") if vocabulary.words[place] != word][:k]
     return tuple((vocabulary.words[place], float(cosine[place])) for place in nearest)
+
+
+@dataclass(frozen=True)
+class Hubness:
+    """The 10-occurrence of each word, (words); its skewness, its greatest value, and the word that has it."""
+
+    counts: NDArray[np.int64]
+    skewness: float
+    greatest: int
+    word: str
+
+
+def hubness(vocabulary: Vocabulary) -> Hubness:
+    """Count over the whole vocabulary (30,000 words: half a minute)."""
+    counts = k_occurrence(vocabulary.vectors(vocabulary.words), NEIGHBOURS)
+    first = int(counts.argmax())
+    return Hubness(counts, skewness(counts), int(counts[first]), vocabulary.words[first])
+
+
+def k_occurrence(vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """How often each unit row is among the k nearest of the other rows: (n).
+
+    Of rows that are equally near, which ones count is arbitrary.
+    """
+    count = len(vectors)
+    k = min(k, count - 1)
+    occurrence = np.zeros(count, dtype=np.int64)
+    for start in range(0, count, _CHUNK):
+        similarity = vectors[start : start + _CHUNK] @ vectors.T
+        similarity[np.arange(len(similarity)), np.arange(start, start + len(similarity))] = -np.inf
+        nearest = np.argpartition(similarity, count - k, axis=1)[:, count - k :] if k else np.empty(0, dtype=np.int64)
+        occurrence += np.bincount(nearest.ravel(), minlength=count)
+    return occurrence
+
+
+def skewness(counts: NDArray[np.int64]) -> float:
+    """The third standardised moment; 0 where all are the same."""
+    deviation = counts - counts.mean()
+    spread = float(np.sqrt(np.mean(deviation**2)))
+    return float(np.mean(deviation**3) / spread**3) if spread else 0.0

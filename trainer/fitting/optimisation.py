@@ -1,6 +1,7 @@
-"""What a fit minimises: a loss over a label space.
+"""What a fit minimises, with which optimiser, and on which devices.
 
-Contract: losses compare directions only; outputs need not be normalised. An image may have several labels.
+The optimiser is AdamW (Loshchilov and Hutter 2019), with the learning rate falling to 0 by a cosine. Losses compare
+directions only, so outputs need not be normalised. An image may have several labels.
 
 Losses, for a unit vector x of an image with the labels Y, label vectors L and concepts C (all unit, see LabelSpace);
 mean is over Y, and unit(v) = v / |v|. With one label y they are the formulas of the literature:
@@ -13,19 +14,23 @@ mean is over Y, and unit(v) = v / |v|. With one label y they are the formulas of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
-from trainer.fitting.settings import LossSettings
+from trainer.fitting.settings import Devices, HeadSettings, LossSettings, Precision
 from trainer.labels.space import LabelSpace
 
-__all__ = ["Loss", "make_loss"]
+__all__ = ["Loss", "dtype_policy", "make_loss", "new_optimiser", "shared_among", "training_devices"]
 
 Loss = Callable[[Any, Any], Any]
 """(labels (n, most), padded with -1, and head outputs (n, dimension)) → losses (n,)."""
+# Below, compiling takes longer than it saves.
+_MANY_WEIGHTS = 1_000_000
 
 
 def make_loss(settings: LossSettings, space: LabelSpace) -> Loss:
@@ -68,3 +73,52 @@ def _mean(labels: Any, of: Callable[[Any], Any]) -> Any:
 
 def _unit(outputs: Any) -> Any:
     return ops.normalize(outputs, axis=-1, order=2)
+
+
+def new_optimiser(settings: HeadSettings, steps: int, weights: int, devices: int) -> Any:
+    """An optimiser for so many steps, weights and devices."""
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    kind = _Fused if weights >= _MANY_WEIGHTS and devices == 1 else keras.optimizers.AdamW
+    optimiser = kind(rate, weight_decay=settings.weight_decay, name="adamw")
+    optimiser.exclude_from_weight_decay(var_names=["bias"])
+    return optimiser
+
+
+class _Fused(keras.optimizers.AdamW):  # type: ignore[misc]  # Keras has no types
+    """The same arithmetic in one pass over the weights (XLA), where TensorFlow takes a dozen.
+
+    Of 4,096 → 2,000 → 300 numbers and 256 images a step takes 0.071 s instead of 0.100. All in XLA it takes 0.233,
+    for its products are not oneDNN's.
+    """
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """See Keras; called once, when Keras traces its step."""
+        apply = super().apply
+
+        @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+        def fused(*given: Any) -> None:
+            apply(given, trainable_variables)
+
+        fused(*grads)
+
+
+def training_devices(devices: Devices) -> tuple[str, ...]:
+    """The names of what a head is trained on: the GPUs, or the processor where there is none; of them one or all."""
+    there = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tuple(device.name for device in there[: 1 if devices == "one" else None])
+
+
+def dtype_policy(precision: Precision) -> str:
+    """The name of Keras's dtype policy for hidden layers."""
+    if precision != "auto":
+        return precision
+    return "mixed_float16" if tf.config.list_logical_devices("GPU") else "float32"
+
+
+def shared_among(devices: Sequence[str]) -> AbstractContextManager[object]:
+    """Within it, what is built is trained on all devices, each of which gets an equal part of every batch."""
+    if len(devices) == 1:
+        return nullcontext()
+    # keras.distribution is for JAX; on TensorFlow, Keras trains under the strategy that a network was built in.
+    scope: AbstractContextManager[object] = tf.distribute.MirroredStrategy(devices).scope()
+    return scope

@@ -1,24 +1,65 @@
-"""Which features a data set's images have, kept on disk: what ``features`` makes and ``fit`` reads.
+"""The features of a data set's images, and the file that `features` makes of them and `fit` reads.
 
-Contract: the file names images by their digests, with labels, sides and classes; the features stay in a cache, whose
-place is told relative to the file. Digests, not rows: a cache that was cleaned and computed anew has another order. The
-file appears whole, when every image is computed.
+Contract: the file names images by their digests, with labels, sides and classes. The features stay in a cache, whose
+place is given relative to the file. Digests, not rows: a cache that was cleaned and computed again has another order.
+The file appears complete, when every image is computed.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serving.durable_files import replacing
 from trainer.errors import NotWritten, TrainingSetUnusable
 from trainer.features.cache import read_keys, read_spec, rows_on_disk
-from trainer.features.computing import FeatureSet
 
-__all__ = ["read_feature_set", "write_feature_set"]
+__all__ = ["FeatureSet", "read_feature_set", "write_feature_set"]
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Labelled images as features: rows of a cache, nothing copied until asked for.
+
+    ``cache``: (rows, views, dimension), possibly memory-mapped. ``rows``: (images,) int64. ``labels``: (images, most)
+    int64, positions in ``names``, and -1 after the last label of an image that has fewer than the most.
+    ``validation``: (images,), which images are not for training; None where nothing says so.
+    """
+
+    cache: NDArray[np.floating[Any]]
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+    validation: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def views(self) -> int:
+        """Views of each image."""
+        return int(self.cache.shape[1])
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a feature vector."""
+        return int(self.cache.shape[2])
+
+    def distinct_images(self) -> Iterator[tuple[list[str], bool]]:
+        """Yields the class names of each image, copies once, and whether it is for validation."""
+        for place in np.unique(self.rows, return_index=True)[1]:
+            named = [self.names[label] for label in self.labels[place] if label >= 0]
+            yield named, self.validation is not None and bool(self.validation[place])
+
+    def take(self, images: NDArray[np.int64], views: NDArray[np.int64] | int = 0) -> NDArray[np.float32]:
+        """The features of some images, each in one view: (n, dimension) float32."""
+        return np.asarray(self.cache[self.rows[images], views], dtype=np.float32)
 
 
 def write_feature_set(path: Path, features: FeatureSet, cache: Path) -> None:

@@ -1,0 +1,197 @@
+"""The starter's training pictures in memory, their features, and what a pretrained network says about them.
+
+Pictures are 64 × 64 photos of 200 classes and rendered scenes of 20, as one array. Labels number the classes in use:
+the photos' by sorted name, then the scenes' in the order of the catalogue. For a network's features they are enlarged
+as the embedder enlarges them; what is computed is kept in a feature cache.
+
+The pretrained network is the backbone's teacher (distillation, Hinton et al. 2015). Its own classes are others than
+ours, and our pictures are small ones made large; so a linear classifier of our classes is trained on its features. That
+would know by heart what it was trained on, and then say no more than the label; so each picture is judged by one of
+five classifiers that has not seen it. Contract: the same features, labels and seed give the same probabilities.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from serving.durable_files import replacing
+from trainer.data_sets.reading import read_images
+from trainer.errors import TrainingSetUnusable
+from trainer.features.cache import CacheSpec, FeatureCache
+from trainer.features.computing import Extractor, compute_features
+from trainer.features.feature_set import FeatureSet
+from trainer.starter.scene_catalog import SCENE_CLASSES
+from trainer.starter.scenes import VALIDATION_SEEDS, render_many
+
+__all__ = ["EDGE", "PictureSource", "Pictures", "enlarged", "held_out_probabilities", "picture_features"]
+
+EDGE = 64
+TRAINING_SCENES = 250
+VALIDATION_SCENES = 20
+_BATCH = 256
+FOLDS = 5
+EPOCHS = 8
+BATCH = 512
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """uint8 (n, 64, 64, 3) RGB and int64 (n) labels."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """Where the pictures come from.
+
+    ``photos``: folder of classes.json, train-*.tar and val.tar. ``cache``: folder in which decoded and rendered
+    pictures are kept. ``without``: classes none of whose pictures is ever returned, nor their name.
+    """
+
+    photos: Path
+    cache: Path
+    without: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes in use: the WordNet ids of the photos', then the scenes' words."""
+        return tuple(name for name in _all_names(self.photos) if name not in self.without)
+
+    def training(self) -> Pictures:
+        """What is trained on.
+
+        Raises:
+            TrainingSetUnusable: photos cannot be read, or a class that is to be left out does not exist.
+        """
+        shards = sorted(self.photos.glob("train-*.tar"))
+        return self._in_use(
+            _cached(self.cache / "training.npz", self.photos, shards, VALIDATION_SEEDS, TRAINING_SCENES)
+        )
+
+    def validation(self) -> Pictures:
+        """What is measured on; raises as `training`."""
+        first = VALIDATION_SEEDS - VALIDATION_SCENES
+        shards = [self.photos / "val.tar"]
+        return self._in_use(_cached(self.cache / "validation.npz", self.photos, shards, first, VALIDATION_SCENES))
+
+    def _in_use(self, pictures: Pictures) -> Pictures:
+        if not self.without:
+            return pictures
+        names = _all_names(self.photos)
+        if unknown := sorted(self.without - set(names)):
+            raise TrainingSetUnusable(f"There are no classes {', '.join(unknown[:5])} to leave out. Check the names.")
+        used = np.array([number for number, name in enumerate(names) if name not in self.without])
+        chosen = np.isin(pictures.labels, used)
+        return Pictures(pictures.pixels[chosen], np.searchsorted(used, pictures.labels[chosen]))
+
+
+def _all_names(photos: Path) -> tuple[str, ...]:
+    return (*sorted(json.loads((photos / "classes.json").read_text())), *(each.word for each in SCENE_CLASSES))
+
+
+def _cached(file: Path, photos: Path, shards: list[Path], first_seed: int, scenes: int) -> Pictures:
+    if not file.exists():
+        position = {name: index for index, name in enumerate(_all_names(photos))}
+        pixels, labels, unreadable = [], [], []
+        for image in read_images(shards):
+            try:
+                pixels.append(_decoded(image.content))
+            except OSError:
+                unreadable.append(image.key)
+                continue
+            labels.append(position[image.label])
+        if unreadable:
+            raise TrainingSetUnusable(
+                f"{len(unreadable)} photos cannot be read ({', '.join(unreadable[:5])}). Mend or remove them."
+            )
+        for scene, label in render_many(first_seed, scenes, EDGE):
+            pixels.append(np.asarray(scene))
+            labels.append(len(position) - len(SCENE_CLASSES) + label)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            np.savez(temporary, pixels=np.stack(pixels), labels=np.asarray(labels, np.int64))
+    with np.load(file) as stored:
+        return Pictures(stored["pixels"], stored["labels"])
+
+
+def _decoded(content: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGB").resize((EDGE, EDGE), Image.Resampling.LANCZOS))
+
+
+def enlarged(pixels: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
+    """A square picture at another size."""
+    return np.asarray(Image.fromarray(pixels).resize((edge, edge), Image.Resampling.BICUBIC))
+
+
+def picture_features(
+    pictures: Pictures,
+    names: tuple[str, ...],
+    extractor: Extractor,
+    edge: int,
+    folder: Path,
+    show: Callable[[int, int], None],
+) -> FeatureSet:
+    """The features that an extractor's network gives of the pictures; its way to decode is not used.
+
+    ``show`` hears how many pictures are seen, and of how many.
+    """
+
+    def pixels(content: bytes) -> NDArray[np.uint8]:
+        return enlarged(np.frombuffer(content, np.uint8).reshape(EDGE, EDGE, 3), edge)
+
+    of_pictures = replace(extractor, decode=pixels)
+    spec = CacheSpec(extractor.name, ("plain",), extractor.dimension)
+    with FeatureCache(folder, spec) as cache:
+        return compute_features(_counted(pictures, names, show), names, of_pictures, cache, batch_size=_BATCH)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A decoded picture as the feature cache wants it: its pixels as bytes, and its class."""
+
+    key: str
+    content: bytes
+    labels: tuple[str]
+
+
+def _counted(pictures: Pictures, names: tuple[str, ...], show: Callable[[int, int], None]) -> Iterator[_Picture]:
+    for place, (pixels, label) in enumerate(zip(pictures.pixels, pictures.labels, strict=True), start=1):
+        yield _Picture(str(place), pixels.tobytes(), (names[label],))
+        show(place, len(pictures.labels))
+
+
+def held_out_probabilities(data: FeatureSet, seed: int = 0) -> NDArray[np.float16]:
+    """Returns the probabilities of the classes that ``data`` names, by classifiers that did not see the picture."""
+    fold = np.random.default_rng(seed).permutation(len(data)) % FOLDS
+    told = np.empty((len(data), len(data.names)), np.float16)
+    for number in range(FOLDS):
+        keras.utils.set_random_seed(seed + number)
+        classifier = _fit(data, np.flatnonzero(fold != number))
+        unseen = np.flatnonzero(fold == number)
+        told[unseen] = classifier.predict(data.take(unseen), batch_size=1024, verbose=0)
+    return told
+
+
+def _fit(data: FeatureSet, chosen: NDArray[np.int64]) -> keras.Model:
+    features = data.take(chosen)
+    standardise = keras.layers.Normalization()
+    standardise.adapt(features)
+    classifier = keras.Sequential(
+        [standardise, keras.layers.Dropout(0.2), keras.layers.Dense(len(data.names), activation="softmax")]
+    )
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, EPOCHS * max(1, len(chosen) // BATCH))
+    classifier.compile(keras.optimizers.AdamW(rate, weight_decay=1e-2), "sparse_categorical_crossentropy")
+    classifier.fit(features, data.labels[chosen], batch_size=BATCH, epochs=EPOCHS, verbose=0)
+    return classifier
