@@ -1,8 +1,8 @@
-"""Bundles side by side on captioned pictures that no training saw: what `python -m trainer evaluate-captions` does.
+"""Compare bundles on captioned pictures that no training saw: what `python -m trainer evaluate-captions` does.
 
 1. The pictures are those held out, or those on a list; at most so many, chosen by a hash of their paths.
 2. Each bundle embeds them as it serves, and the captions as it answers queries, and is measured.
-3. Chance is what the first bundle's questions come to if every order is equally likely.
+3. Chance is what the first bundle's searches come to if every order is equally likely.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from trainer.data_sets.captions import CaptionedImage, CaptionedSet, read_captio
 from trainer.data_sets.survey import GROUP_CHARACTERS, held_out
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.captions import (
+    CaptionColumn,
+    CaptionReport,
     CaptionVectors,
+    Chosen,
     WordFigures,
     image_ranks,
     own_caption_ranks,
@@ -40,48 +43,10 @@ from trainer.evaluation.captions import (
 from trainer.labels.caption_words import NEITHER, RIGHT, words_of_captions
 from trainer.labels.space import unit_rows
 
-__all__ = [
-    "CaptionColumn",
-    "CaptionReport",
-    "Chosen",
-    "choose_held_out",
-    "choose_listed",
-    "compare_on_captions",
-    "embed_captions",
-]
+__all__ = ["choose_held_out", "choose_listed", "compare_on_captions", "embed_captions"]
 
 _BATCH = 64
 _BY_CAPTION, _BY_IMAGE = "caption_to_image", "image_to_caption"
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The paths that are measured, and how that came: ``how`` is for people."""
-
-    paths: tuple[str, ...]
-    how: str
-
-
-@dataclass(frozen=True)
-class CaptionColumn:
-    """The figures of a bundle, or of chance. ``unanswered``: captions that the bundle has no vector for."""
-
-    name: str
-    metrics: dict[str, float]
-    words: tuple[WordFigures, ...] = ()
-    unanswered: int = 0
-
-
-@dataclass(frozen=True)
-class CaptionReport:
-    """``columns``: the first bundle, those beside it, and chance. ``unreadable``: paths of pictures left out."""
-
-    images: int
-    captions: int
-    chosen: Chosen
-    findings: tuple[str, ...]
-    unreadable: tuple[str, ...]
-    columns: tuple[CaptionColumn, ...]
 
 
 @dataclass

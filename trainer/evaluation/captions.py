@@ -1,20 +1,27 @@
-"""Find pictures by what people say about them, and the reverse: the protocol of Karpathy & Fei-Fei (2015).
+"""Find pictures by what people say about them, and the reverse: the measures, and their report.
 
-Contract: every caption is a query for its own picture among n; every picture is a query for the best of its own
-captions among all. Ranks count from 1; of equal similarities the earlier comes first. A caption that the space has no
-vector for is ranked last. Words are judged by ``trainer.labels.caption_words``: pictures for which a word is neither
-right nor wrong take no part in its search. What the figures come to by chance is exact; nothing is drawn.
+Contract, after the protocol of Karpathy & Fei-Fei (2015): every caption is a query for its own picture among n; every
+picture is a query for the best of its own captions among all. Ranks count from 1; of equal similarities the earlier
+comes first. A caption that the space has no vector for is ranked last. Words are judged by
+``trainer.labels.caption_words``: pictures for which a word is neither right nor wrong take no part in its search. What
+the figures come to by chance is exact; nothing is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Column, Table
 
+from trainer.data_sets.captions import some_of
 from trainer.labels.caption_words import NEITHER, RIGHT
+from trainer.measures.figures import Figure
 from trainer.measures.ranking import (
     FIRST_PAGE,
     average_precision,
@@ -29,10 +36,15 @@ __all__ = [
     "RECALLS",
     "TAGS",
     "WORD_SHOWN_BY",
+    "CaptionColumn",
+    "CaptionReport",
     "CaptionVectors",
+    "Chosen",
     "WordFigures",
+    "captions_as_json",
     "image_ranks",
     "own_caption_ranks",
+    "print_captions",
     "retrieval_by_chance",
     "retrieval_metrics",
     "right_tags_among",
@@ -48,6 +60,8 @@ WORD_SHOWN_BY = 5
 _CHUNK = 512
 Vectors = NDArray[np.float32]
 Ranks = NDArray[np.int64]
+_SHOWN = 8
+_WHOLE = frozenset({"words", "caption_to_image_median_rank", "image_to_caption_median_rank"})
 
 
 @dataclass(frozen=True)
@@ -173,3 +187,109 @@ def words_by_chance(found: Sequence[WordFigures], judged: NDArray[np.int64]) -> 
 def tags_by_chance(right: NDArray[np.int64], tags: int) -> dict[str, float]:
     """The share of images with a right one among k tags drawn; ``right``: (images), how many of the tags are right."""
     return {f"tagged@{k}": float(np.mean([1 - none_of(int(each), tags, k) for each in right])) for k in TAGS}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The paths that are measured, and how that came: ``how`` is for people."""
+
+    paths: tuple[str, ...]
+    how: str
+
+
+@dataclass(frozen=True)
+class CaptionColumn:
+    """The figures of a bundle, or of chance. ``unanswered``: captions that the bundle has no vector for."""
+
+    name: str
+    metrics: dict[str, float]
+    words: tuple[WordFigures, ...] = ()
+    unanswered: int = 0
+
+
+@dataclass(frozen=True)
+class CaptionReport:
+    """``columns``: the first bundle, those beside it, and chance. ``unreadable``: paths of pictures left out."""
+
+    images: int
+    captions: int
+    chosen: Chosen
+    findings: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    columns: tuple[CaptionColumn, ...]
+
+
+def _figure_list() -> Iterator[Figure]:
+    for direction, title in (("caption_to_image", "Caption → image"), ("image_to_caption", "Image → caption")):
+        yield from (Figure(f"{direction}_recall@{k}", f"R@{k}", title) for k in RECALLS)
+        yield Figure(f"{direction}_median_rank", "median rank", title)
+    table = f"Words of the captions → image, right for {WORD_SHOWN_BY} images or more"
+    yield Figure("words", "words asked for", table)
+    yield Figure("word_precision@10", "precision@10", table)
+    yield Figure("word_map", "mean average precision", table)
+    yield from (Figure(f"tagged@{k}", f"first {k}", "Right word among the first tags") for k in TAGS)
+
+
+FIGURES = tuple(_figure_list())
+
+
+def print_captions(console: Console, report: CaptionReport) -> None:
+    """Prints the figures side by side, what they were measured on, and which words do best and worst."""
+    for line in _notes(report):
+        console.print(line, markup=False)
+    for title, figures in groupby(FIGURES, key=lambda figure: figure.table):
+        table = Table(Column("", overflow="fold"), title=title, title_justify="left")
+        for column in report.columns:
+            # A bundle's id breaks after its name, so that columns stay narrow.
+            table.add_column(column.name.replace("@", "\n@"), justify="right", overflow="fold")
+        for figure in figures:
+            table.add_row(
+                figure.title, *(_formatted(figure.name, column.metrics.get(figure.name)) for column in report.columns)
+            )
+        console.print(table)
+    for line in _findings(report):
+        console.print(line, markup=False)
+
+
+def captions_as_json(report: CaptionReport) -> str:
+    """The same, with every word that was asked for."""
+    return json.dumps(
+        {
+            "images": report.images,
+            "captions": report.captions,
+            "chosen": report.chosen.how,
+            "findings": report.findings,
+            "unreadable": report.unreadable,
+            "columns": [asdict(column) for column in report.columns],
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _formatted(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.4g}" if name in _WHOLE else f"{value:.3f}"
+
+
+def _notes(report: CaptionReport) -> Iterator[str]:
+    yield f"{report.columns[0].name}: {report.images:,} images, {report.captions:,} captions; {report.chosen.how}"
+    yield from report.findings
+    if report.unreadable:
+        yield f"pictures that cannot be read, left out: {len(report.unreadable):,} ({some_of(report.unreadable)})"
+    for column in report.columns:
+        if column.unanswered:
+            yield f"{column.name}: {column.unanswered:,} captions have no known word, and are ranked last"
+
+
+def _findings(report: CaptionReport) -> Iterator[str]:
+    for column in report.columns:
+        if column.words:
+            ordered = sorted(column.words, key=lambda word: -word.precision)
+            yield f"{column.name}: words with the best precision@10: {_named(ordered[:_SHOWN])}"
+            yield f"{column.name}: words with the worst precision@10: {_named(ordered[::-1][:_SHOWN])}"
+
+
+def _named(words: Sequence[WordFigures]) -> str:
+    return ", ".join(f"{each.word} {each.precision:.1f}" for each in words)

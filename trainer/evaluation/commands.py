@@ -172,7 +172,7 @@ def evaluate_captions(
     """Measure a bundle, as it serves, on captioned pictures: found by captions, by their words, and tagged."""
     from trainer.data_sets.captions import survey_captions
     from trainer.evaluation.caption_comparison import choose_held_out, choose_listed, compare_on_captions
-    from trainer.evaluation.caption_report import as_json, print_captions
+    from trainer.evaluation.captions import captions_as_json, print_captions
 
     found = survey_captions(images, captions)
     if only is None:
@@ -189,7 +189,7 @@ def evaluate_captions(
 
         report = compare_on_captions(tuple(dict.fromkeys((bundle, *(compare or ())))), found, chosen, tick)
     if json_output:
-        print(as_json(report))  # noqa: T201
+        print(captions_as_json(report))  # noqa: T201
     else:
         print_captions(console, report)
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainer.evaluation.report import BundleDetails, Column, Report
-from trainer.plot_style import COLORS, draw_png
+from trainer.plots import COLORS, draw_png
 from trainer.relevance.calibration import Reliability
 
 __all__ = ["write_plots"]

@@ -123,7 +123,7 @@ def fit_recorded(
         RunMismatch: the run in the folder was made from something else.
         TrainerError: as `fit_head` does.
     """
-    from trainer.fitting.plots import draw_confusion, draw_curves
+    from trainer.plots import draw_confusion, draw_curves
 
     provenance = Provenance(run.folder, inputs, training_devices(settings.devices))
     with Events(run.folder / "tensorboard", run.history()[: newest_epoch(run.folder)]) as events:

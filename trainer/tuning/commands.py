@@ -52,7 +52,7 @@ def tune(
     from trainer.fitting.settings import HeadSettings, write_head_file
     from trainer.labels.class_words import classes_of
     from trainer.labels.space import Vocabulary
-    from trainer.tuning.plots import write_plot
+    from trainer.plots import draw_search
     from trainer.tuning.searching import Material, TuningSettings, search
     from trainer.tuning.study import SearchSpace
     from trainer.words.word_space import read_trainable_words
@@ -81,7 +81,7 @@ def tune(
         run / "head.toml", best.choice.settings,
         f"Trial {best.number}: held-out hit@1 {best.hit:.4f}. Its label vectors are those of{kinds}.",
     )  # fmt: skip
-    write_plot(run / "tuning.png", tried, importances)
+    draw_search(run / "tuning.png", tried, importances)
     console.print(f"best settings in {run / 'head.toml'}, drawn in {run / 'tuning.png'}; train with them:")
     console.print(f"python -m trainer fit … --config {run / 'head.toml'}{kinds}", markup=False)
 

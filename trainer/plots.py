@@ -1,27 +1,65 @@
-"""A fit as PNG files: its curves, and which classes it confuses. Needs Matplotlib (the extra ``train``)."""
+"""Draw runs as PNG files: the curves of a fit, what it confuses, and the trials of a search.
+
+Needs Matplotlib (the extra ``train``), so only code that draws imports this.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from trainer.fitting.settings import HeadSettings, best_epoch
-from trainer.plot_style import COLORS, draw_png
 
-__all__ = ["Confusion", "count_confusions", "draw_confusion", "draw_curves", "most_confused_pairs"]
+if TYPE_CHECKING:
+    from trainer.tuning.study import FinishedTrial
 
+__all__ = [
+    "COLORS",
+    "Confusion",
+    "count_confusions",
+    "draw_confusion",
+    "draw_curves",
+    "draw_png",
+    "draw_search",
+    "most_confused_pairs",
+]
+
+# Okabe and Ito's colours (2008), which people with any sort of colour vision tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_DPI = 150
+_STYLE: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+}
 _CLASSES = 30  # more names are too small to read
 _PAIRS = 12
 _LONGEST = 20
 _PAIRS_WIDTH = 4.6  # inches, of two longest names and two numbers
+_BLUE, _VERMILION, _GREEN = COLORS[:3]
+
+
+def draw_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], None]) -> None:
+    """Write a picture of a size in inches; the same drawing gives the same bytes."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        # Without the version of Matplotlib in the file, which would change them.
+        figure.savefig(path, dpi=_DPI, metadata={"Software": None})
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]], settings: HeadSettings, path: Path) -> None:
@@ -152,3 +190,30 @@ def most_confused_pairs(confusion: Confusion, most: int) -> list[tuple[str, str,
         for row, column in zip(rows, columns, strict=True)
         if wrong[row, column]
     ]
+
+
+def draw_search(path: Path, tried: Sequence[FinishedTrial], importances: Mapping[str, float]) -> None:
+    """Draw the trials that ran to their end, and the importances."""
+    figure = Figure(figsize=(11, 4.5), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _draw_trials(left, sorted(tried, key=lambda each: each.number))
+    _draw_importances(right, importances)
+    figure.savefig(path)
+
+
+def _draw_trials(axes: Axes, tried: Sequence[FinishedTrial]) -> None:
+    numbers, hits = [each.number for each in tried], [each.hit for each in tried]
+    axes.plot(numbers, hits, "o", color=_BLUE, label="trial")
+    axes.step(numbers, np.maximum.accumulate(hits), where="post", color=_BLUE, alpha=0.5, label="best so far")
+    for each in tried:
+        if each.defaults:
+            axes.axhline(each.hit, color=_VERMILION, linestyle="--", label="default settings")
+    axes.set(title="Trials that ran to their end", xlabel="trial", ylabel="held-out hit@1")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False)
+
+
+def _draw_importances(axes: Axes, importances: Mapping[str, float]) -> None:
+    names = list(importances)[::-1]
+    axes.barh(names, [importances[name] for name in names], color=_GREEN)
+    axes.set(title="What the differences are due to", xlabel="share")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from trainer.fitting.plots import count_confusions, draw_confusion, draw_curves, most_confused_pairs
 from trainer.fitting.settings import HeadSettings
+from trainer.plots import count_confusions, draw_confusion, draw_curves, most_confused_pairs
 
 NAMES = ("cat", "dog", "car", "bus", "sea")
 
