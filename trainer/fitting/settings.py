@@ -23,6 +23,7 @@ from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from rapidfuzz import process
@@ -57,7 +58,7 @@ _Share = Annotated[float, Field(ge=0, lt=1)]
 # What the command minimises unless told otherwise: of the losses the one that words are found by best.
 _DEFAULTS: Mapping[str, Any] = {"loss": {"kind": "joint"}}
 # The dimension is the words', and which images are held out is the feature set's: `fit` knows both.
-_LEFT_OUT = ("dimension", "held_out", "loss")
+_LEFT_OUT = ("dimension", "held_out")
 History = Sequence[Mapping[str, Any]]
 """An entry for each epoch done, from the first; all have the figure that is watched."""
 
@@ -170,11 +171,8 @@ def write_head_file(path: Path, settings: HeadSettings, remark: str) -> None:
     Raises:
         NotWritten: the disk is full or refuses.
     """
-    fields = asdict(settings)
-    # JSON's strings, numbers and arrays are TOML's.
-    keys = [f"{key} = {json.dumps(value)}" for key, value in fields.items() if key not in _LEFT_OUT]
-    loss = [f"{key} = {json.dumps(value)}" for key, value in fields["loss"].items()]
-    write_lines(path, [f"# {remark}", *keys, "", "[loss]", *loss])
+    kept = {key: value for key, value in asdict(settings).items() if key not in _LEFT_OUT}
+    write_lines(path, [f"# {remark}", *tomli_w.dumps(kept).splitlines()])
 
 
 def best_epoch(history: History, settings: HeadSettings) -> int:
