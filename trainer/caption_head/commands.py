@@ -45,10 +45,10 @@ def fit_captions(
     from trainer.caption_head.training import fit_caption_head
     from trainer.data_sets.captions import survey_captions
     from trainer.data_sets.survey import held_out as left_out_of
-    from trainer.exporting.export import read_word_table
     from trainer.features.extractors import extractor_of
     from trainer.fitting.head import save_head
     from trainer.runs import Run
+    from trainer.words.word_space import read_word_table
 
     table = read_word_table(words)
     found = survey_captions(images, captions)

@@ -43,12 +43,13 @@ def export(
     """Measure a head, write everything as a bundle that the embedder serves, and try searches on it."""
     from trainer.backbones.pixel_scales import pixel_scale_of
     from trainer.data_sets.reading import read_images
-    from trainer.exporting.export import Description, export_measured, read_word_table
+    from trainer.exporting.export import Description, export_measured
     from trainer.exporting.measuring import print_weights
     from trainer.exporting.smoke_search import compare_with_chance, print_searches
     from trainer.features.extractors import extractor_of
     from trainer.keras_files import check_head
     from trainer.labels.class_words import classes_shown
+    from trainer.words.word_space import read_word_table
 
     check_head(head, read_word_table(words).vectors.shape[1])  # before all images are read, not after
     classes = classes_shown(images, labels, synonyms)

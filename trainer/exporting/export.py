@@ -23,7 +23,6 @@ from model.images import Resize
 from model.networks.network import Network
 from model.networks.pixel_scale import PixelScale
 from trainer.data_sets.reading import LabelledFile
-from trainer.errors import WordSpaceMissing
 from trainer.exporting.measuring import Measured, MeasuredNetworks, measure_networks, read_measured
 from trainer.exporting.smoke_search import SmokeSearch, smoke_search
 from trainer.exporting.weights import Weights, smaller_weights
@@ -31,17 +30,9 @@ from trainer.labels.class_words import ClassWords
 from trainer.labels.space import vocabulary_of
 from trainer.relevance.calibration import LogisticCurve
 from trainer.relevance.fitting import Relevance, fit_relevance, image_halves
-from trainer.words.word_space import read_trainable_words
+from trainer.words.word_space import read_word_table
 
-__all__ = [
-    "Description",
-    "Exported",
-    "calibration_of",
-    "export_bundle",
-    "export_measured",
-    "read_word_table",
-    "self_test_pictures",
-]
+__all__ = ["Description", "Exported", "calibration_of", "export_bundle", "export_measured", "self_test_pictures"]
 
 _REPRESENTATIVE = 100
 _PICTURES = 4
@@ -73,21 +64,6 @@ class Exported:
     searches: SmokeSearch
     networks: MeasuredNetworks
     given: MeasuredNetworks | None = None
-
-
-def read_word_table(folder: Path) -> WordTable:
-    """Reads words.txt, words.npy and taggable.npy; without the last, every word may be a tag.
-
-    Raises:
-        WordSpaceMissing: a file is not there, or they do not match.
-        WordDimensionUnusable: no bundle can have vectors of that dimension.
-    """
-    space = read_trainable_words(folder)
-    file = folder / "taggable.npy"
-    taggable = np.load(file) if file.exists() else np.ones(len(space.words), dtype=np.bool_)
-    if len(taggable) != len(space.words):
-        raise WordSpaceMissing(f"{file} is about {len(taggable)} words, and words.txt has {len(space.words)}.")
-    return WordTable(space.words, space.vectors, taggable)
 
 
 def calibration_of(relevance: Relevance) -> Calibration:

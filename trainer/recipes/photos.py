@@ -49,7 +49,7 @@ from trainer.console import progress_bar
 from trainer.data_sets.captions import CaptionedSet, survey_captions
 from trainer.data_sets.reading import LabelledFile, read_images
 from trainer.data_sets.survey import held_out
-from trainer.exporting.export import Description, export_bundle, read_word_table, self_test_pictures
+from trainer.exporting.export import Description, export_bundle, self_test_pictures
 from trainer.exporting.weights import write_tflite_head
 from trainer.features.computing import Extractor
 from trainer.features.extractors import tflite_extractor
@@ -64,6 +64,7 @@ from trainer.recipes.photos_measured import Sources, is_training_scene, measured
 from trainer.runs import Run, Stage, run_stages
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render
+from trainer.words.word_space import read_word_table
 from trainer.words.wordnet import Sense, WordNet
 
 __all__ = ["HELD_OUT", "PhotosSources", "make_photos"]

@@ -27,7 +27,7 @@ from rich.console import Console
 from model.bundle.manifest import License
 from serving.durable_files import replacing
 from trainer.console import progress_bar
-from trainer.exporting.export import Description, export_bundle, read_word_table
+from trainer.exporting.export import Description, export_bundle
 from trainer.exporting.measuring import Measured
 from trainer.features.extractors import keras_extractor, tflite_extractor
 from trainer.features.feature_set import read_feature_set, write_feature_set
@@ -41,6 +41,7 @@ from trainer.starter.pictures import PictureSource, enlarged, held_out_probabili
 from trainer.starter.pretrain import Cycle, PretrainSettings, StartingPoint, pretrain
 from trainer.starter.scenes import write_gallery
 from trainer.starter.word_files import make_words
+from trainer.words.word_space import read_word_table
 
 __all__ = ["make_starter", "make_twin"]
 

@@ -48,7 +48,7 @@ def convert(
             limit,
             lowercase=lowercase,
             member=member,
-            told=lambda done: progress.update(task, completed=done),
+            on_progress=lambda done: progress.update(task, completed=done),
             check=lambda dimension: check_dimension(dimension, source),
         )
         progress.update(task, total=count)

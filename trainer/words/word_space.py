@@ -1,8 +1,8 @@
-"""Word vectors → the vocabulary of a bundle: words.txt and words.npy.
+"""The vocabulary of a bundle: words.txt and words.npy, converted from word vectors and read again.
 
 Words come most frequent first, as all formats have them. Contract: the file is streamed; what is held of it is the
 set of its words, never its vectors. What is written is words.txt (UTF-8, one a line) and words.npy (float16, unit
-rows), both under temporary names until complete. A word that comes twice counts once, where it came first.
+rows), both under temporary names until complete. A word that occurs twice counts once, where it came first.
 """
 
 from __future__ import annotations
@@ -16,14 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.bundle.manifest import MAX_DIMENSION, MIN_DIMENSION
+from model.bundle.reading import WordTable
 from model.errors import storage_errors
 from serving.durable_files import replacing, temporary_beside
 from trainer.errors import WordDimensionUnusable, WordSpaceMissing, WordVectorsMalformed
 from trainer.words.reading import read_entries
 
-__all__ = ["WordSpace", "check_dimension", "convert_words", "read_trainable_words", "read_word_space"]
+__all__ = [
+    "WordSpace",
+    "check_dimension",
+    "convert_words",
+    "read_trainable_words",
+    "read_word_space",
+    "read_word_table",
+]
 
-_TOLD_EVERY = 1_000  # words
+_REPORTED_EVERY = 1_000  # words
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,13 @@ def convert_words(
     *,
     lowercase: bool = False,
     member: str | None = None,
-    told: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
     check: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write ``words.txt`` and ``words.npy`` into a folder; the number of words.
+    """Write ``words.txt`` and ``words.npy`` into a folder, and return the number of words.
 
     ``limit`` keeps the first, most frequent words. ``lowercase``: of words that differ in case only, the first, most
-    frequent one stays, in lower case. ``member``: which file of a zip. ``told`` hears how many words are done.
+    frequent one stays, in lower case. ``member``: which file of a zip. ``on_progress`` hears how many words are done.
     ``check`` sees the dimension before anything is written, and may refuse it. A vector of zeros, which has no
     direction, and an empty word are left out.
 
@@ -74,8 +82,8 @@ def convert_words(
                         seen.add(word)
                         words.write(word + "\n")
                         vectors.write((vector / length).astype("<f2").tobytes())
-                        if len(seen) % _TOLD_EVERY == 0:
-                            told(len(seen))
+                        if len(seen) % _REPORTED_EVERY == 0:
+                            on_progress(len(seen))
                         if len(seen) == limit:
                             break
                 if not seen:
@@ -83,7 +91,7 @@ def convert_words(
                 _to_npy(raw, folder / "words.npy", (len(seen), dimension))
         finally:
             raw.unlink(missing_ok=True)
-    told(len(seen))
+    on_progress(len(seen))
     return len(seen)
 
 
@@ -137,3 +145,18 @@ def read_trainable_words(folder: Path) -> WordSpace:
     space = read_word_space(folder)
     check_dimension(space.vectors.shape[1], folder)
     return space
+
+
+def read_word_table(folder: Path) -> WordTable:
+    """Reads words.txt, words.npy and taggable.npy; without the last, every word may be a tag.
+
+    Raises:
+        WordSpaceMissing: a file is not there, or they do not match.
+        WordDimensionUnusable: no bundle can have vectors of that dimension.
+    """
+    space = read_trainable_words(folder)
+    file = folder / "taggable.npy"
+    taggable = np.load(file) if file.exists() else np.ones(len(space.words), dtype=np.bool_)
+    if len(taggable) != len(space.words):
+        raise WordSpaceMissing(f"{file} is about {len(taggable)} words, and words.txt has {len(space.words)}.")
+    return WordTable(space.words, space.vectors, taggable)

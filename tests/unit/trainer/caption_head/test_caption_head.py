@@ -21,11 +21,11 @@ from trainer.caption_head.pictures import CaptionedFeatures, WordedFeatures
 from trainer.caption_head.training import fit_caption_head
 from trainer.errors import TrainingSetUnusable
 from trainer.evaluation.captions import CaptionVectors, image_ranks
-from trainer.exporting.export import read_word_table
 from trainer.features.feature_set import FeatureSet
 from trainer.labels.caption_words import CaptionWords
 from trainer.labels.space import unit_rows
 from trainer.runs import Run
+from trainer.words.word_space import read_word_table
 
 WORDS, PICTURES, FEATURES, CLASSES, DIMENSION = 12, 96, 20, 5, 50
 SETTINGS = CaptionHeadSettings(
