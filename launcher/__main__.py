@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from launcher.interrupts import Interrupted, raise_on_signals
+from launcher.stopping import Interrupted, raise_on_signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:

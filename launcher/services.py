@@ -1,16 +1,19 @@
-"""The services that the Procfile lists, and the settings that each would start with.
+"""The services that the Procfile lists, the settings that each would start with, and whether their ports are free.
 
 A line of the Procfile is a shell command that has `-m PACKAGE` in it. Its settings come from the same command with
 `-m PACKAGE.settings`, so they are what the service itself reads from the environment and its flags, and a bad one is
-told in the service's own words. No package of a service is imported (the embedder's would bring TensorFlow: 7.5 s).
+reported in the service's own words. No package of a service is imported (the embedder's would bring TensorFlow: 7.5 s).
 """
 
 from __future__ import annotations
 
+import errno
 import re
+import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -18,7 +21,7 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 from pydantic import BaseModel, ConfigDict
 
-from launcher.errors import BadProcfile, BadSetting
+from launcher.errors import BadProcfile, BadSetting, PortNotFree
 from serving.settings import PREFIX
 
 GATEWAY = "gateway"
@@ -92,7 +95,7 @@ def read_services(procfile: Path, environment: Mapping[str, str]) -> list[Servic
         if not _MODULE.search(command):
             raise BadProcfile(procfile, f"has a line `{name}` that starts no service with `python -m PACKAGE`")
     with ThreadPoolExecutor(len(commands)) as asked:
-        return list(asked.map(_ask, commands.keys(), commands.values(), repeat(environment)))
+        return list(asked.map(_query_settings, commands.keys(), commands.values(), repeat(environment)))
 
 
 def with_backends(environment: Mapping[str, str], services: list[Service]) -> dict[str, str]:
@@ -101,7 +104,7 @@ def with_backends(environment: Mapping[str, str], services: list[Service]) -> di
     return {**environment, **{name: address for name, address in addresses.items() if not environment.get(name)}}
 
 
-def _ask(name: str, command: str, environment: Mapping[str, str]) -> Service:
+def _query_settings(name: str, command: str, environment: Mapping[str, str]) -> Service:
     # A Procfile's lines are shell commands, and honcho starts them as such.
     answer = subprocess.run(  # noqa: S602
         _MODULE.sub(r"\1.settings", command),
@@ -116,3 +119,60 @@ def _ask(name: str, command: str, environment: Mapping[str, str]) -> Service:
         raise BadSetting(answer.stderr.strip() or f"The {name} does not say its settings: `{command}` cannot be run.")
     settings = _Settings.model_validate_json(answer.stdout)
     return Service(name, command, settings.host, settings.port, settings.metrics_port, settings.data)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that a service will listen on, what for, and the environment variable that sets it."""
+
+    service: str
+    purpose: str
+    host: str
+    number: int
+    variable: str
+
+
+def ports_of(services: Sequence[Service]) -> Iterator[Port]:
+    """Yields the ports that the services will listen on; not those of metrics where they take any or none."""
+    for service in services:
+        yield Port(service.name, "gRPC", service.host, service.port, service.variable("port"))
+        if service.metrics_port > 0:
+            yield Port(service.name, "metrics", service.host, service.metrics_port, service.variable("metrics_port"))
+
+
+def check_ports(ports: Iterator[Port]) -> None:
+    """Opens all ports at the same time, and closes them.
+
+    Raises:
+        PortNotFree: one cannot be opened, is wanted twice, or is not known before its service starts.
+    """
+    wanted: dict[tuple[str, int], Port] = {}
+    with ExitStack() as opened:
+        for port in ports:
+            if port.number == 0:
+                raise PortNotFree(
+                    f"{port.variable} is 0, any free port, and then nobody could say where the {port.service} is: "
+                    "set it to a number."
+                )
+            if other := wanted.get((port.host, port.number)):
+                raise PortNotFree(
+                    f"{other.variable} and {port.variable} are both {port.number}: set one of them to another port."
+                )
+            wanted[port.host, port.number] = port
+            opened.enter_context(_listen(port))
+
+
+def _listen(port: Port) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(port.host.strip("[]"), port.number, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise PortNotFree(
+                f"The {port.service} cannot listen on {port.host}, which is no address of this machine: "
+                "set SEMSEARCH_HOST to one, or leave it out for 127.0.0.1."
+            ) from error
+        raise PortNotFree(
+            f"Port {port.number} on {port.host}, which the {port.service} needs for {port.purpose}, is in use or may "
+            f"not be opened. Stop the program that has it (another semsearch?), or set {port.variable} to another port."
+        ) from error

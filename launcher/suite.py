@@ -1,29 +1,36 @@
-"""Runs the suite from its checks to its end.
+"""Run the suite from its checks to its end.
 
-Settings and ports are checked, then the services are started, awaited, the gallery is filled the first time, and the
-first queries are shown.
+Settings and ports are checked, the services are started and awaited, the gallery is filled the first time, and the
+first queries are shown: lines for a shell, to be pasted as they are in the folder that the launcher was started in.
+Bytes are base64 in grpcurl's JSON; `tr` stands there because `base64 -w0` is GNU's alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shlex
+import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 
 from launcher.errors import LauncherError
-from launcher.interrupts import ignore_signals
-from launcher.ports import check_ports, ports_of
-from launcher.readiness import wait_until_serving
-from launcher.services import GATEWAY, read_services, with_backends
+from launcher.services import GATEWAY, Service, check_ports, ports_of, read_services, with_backends
 from launcher.starter_gallery import StarterGallery
-from launcher.supervisor import Supervisor
-from launcher.welcome import welcome
+from launcher.stopping import ignore_signals
+from launcher.supervisor import Supervisor, wait_until_serving
+
+READY = "semsearch is ready:"
+GRPCURL = Path(".tools/bin/grpcurl")
+_TAGGED = "cat-00.webp"
+_SIMILAR = "boat-00.webp"
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -83,3 +90,63 @@ def _environment() -> dict[str, str]:
     """Returns the environment of the services: `python` is the one that runs this, and what they log shows at once."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def welcome(services: Sequence[Service], gallery: Path) -> str:
+    """Returns the text; each query is a line of its own, after a line that begins with "# "."""
+    gateway = next(service for service in services if service.name == GATEWAY)
+    lines = ["", READY, ""]
+    for service in services:
+        metrics = f"   metrics {service.metrics_url}" if service.metrics_url else ""
+        lines.append(f"  {service.name:10}{service.address}{metrics}")
+    needed = "" if has_grpcurl() else " (`make grpcurl` first)"
+    lines += ["", f"First queries, for another terminal in this folder{needed}:"]
+    for example in examples(gateway.address, gallery):
+        lines += ["", f"# {example.title}", example.line]
+    return "\n".join([*lines, "", "Ctrl-C stops everything.", ""])
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command line and what it does."""
+
+    title: str
+    line: str
+
+
+def examples(server: str, gallery: Path) -> tuple[Example, ...]:
+    """Returns five first queries to the gateway at `server`; two of them send an image of the folder `gallery`."""
+    search, galleries = "semsearch.v1.SearchService", "semsearch.v1.GalleryService"
+    return (
+        Example("Search images by words", _call(server, f"{search}/SearchByText", {"query": "boat", "page_size": 3})),
+        Example(
+            "Tag an image file",
+            _call_with_image(server, f"{search}/TagImage", gallery / _TAGGED, {"max_tags": 5}),
+        ),
+        Example("Find similar words", _call(server, f"{search}/SimilarWords", {"query": "dog", "page_size": 5})),
+        Example(
+            "Search images by an image",
+            _call_with_image(server, f"{search}/SearchByImage", gallery / _SIMILAR, {"page_size": 3}),
+        ),
+        Example("List the images", _call(server, f"{galleries}/ListImages", {"page_size": 3})),
+    )
+
+
+def has_grpcurl() -> bool:
+    """Tells whether the examples can be run at once."""
+    return GRPCURL.exists() or shutil.which("grpcurl") is not None
+
+
+def _grpcurl() -> str:
+    """Returns the one on the PATH where only that is there; else the one that `make grpcurl` builds."""
+    return "grpcurl" if not GRPCURL.exists() and shutil.which("grpcurl") else str(GRPCURL)
+
+
+def _call(server: str, method: str, request: Mapping[str, object]) -> str:
+    return f"{_grpcurl()} -plaintext -d {shlex.quote(json.dumps(request))} {server} {method}"
+
+
+def _call_with_image(server: str, method: str, image: Path, request: Mapping[str, object]) -> str:
+    content = f"$(base64 < {shlex.quote(str(image))} | tr -d '\\n')"
+    message = json.dumps({"content": "%s", **request})
+    return f'printf {shlex.quote(message)} "{content}" | {_grpcurl()} -plaintext -d @ {server} {method}'

@@ -1,10 +1,10 @@
-"""Runs the services as processes, shows their output, and ends them all.
+"""Run the services as processes, wait until they serve, show their output, and end them all.
 
 Invariants:
 - Each service leads a session and process group of its own, so a Ctrl-C reaches the launcher alone, which stops them in
   order, and nothing that a service starts outlives it.
 - Once `stop` has returned there is no process left, at most 5 s after it was called.
-- Where the launcher is killed before it can call `stop`, the watchdog ends the services.
+- If the launcher is killed before it can call `stop`, the watchdog ends the services.
 
 The processes are honcho's `Process`, each run by a thread. honcho's `Manager` around them does not fit: it waits 5 s
 after the first process has ended before it kills the others, and for ever if none ends; a signal before all have
@@ -16,22 +16,30 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import NoReturn
 
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from honcho.printer import Message
 from honcho.process import Process
 from rich.console import Console
 from rich.text import Text
 
-from launcher.errors import ServiceStopped
-from launcher.process_groups import end_groups
+from launcher.errors import NotReady, ServiceStopped
 from launcher.services import Service
+from launcher.stopping import end_groups
 
 _COLORS = ("cyan", "yellow", "green", "magenta", "blue")
 # How long a process that was asked for may take to exist, and one that was killed to be gone: milliseconds, in fact.
 _STARTED_SECONDS = 2.0
 _KILLED_SECONDS = 0.2
+_POLL_SECONDS = 0.1
+_CALL_SECONDS = 1.0
+# A channel that found nobody tries again soon: the default waits up to 2 min.
+_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
 
 
 class Supervisor:
@@ -48,7 +56,7 @@ class Supervisor:
         """Starts some beside those that run; `stop` has to be called also where this is interrupted."""
         if self._watchdog is None:
             self._watchdog = subprocess.Popen(
-                [sys.executable, "-m", "launcher.watchdog"], stdin=subprocess.PIPE, text=True, start_new_session=True
+                [sys.executable, "-m", "launcher.stopping"], stdin=subprocess.PIPE, text=True, start_new_session=True
             )
         for service in services:
             color = _COLORS[len(self._running) % len(_COLORS)]
@@ -136,3 +144,32 @@ class _Running:
                 self._console.print(self._prefix + Text.from_ansi(line))
             case "stop":
                 self.returncode = message.data["returncode"]
+
+
+def wait_until_serving(services: Sequence[Service], supervisor: Supervisor, deadline: float) -> None:
+    """Returns when every process says of itself, under the name "", that all its services can do their work.
+
+    Raises:
+        ServiceStopped: one ends.
+        NotReady: the deadline, of `time.monotonic`, has passed.
+    """
+    with ExitStack() as stack:
+        waiting = {
+            service.name: health_pb2_grpc.HealthStub(
+                stack.enter_context(grpc.insecure_channel(service.address, _OPTIONS))
+            )
+            for service in services
+        }
+        while waiting:
+            supervisor.wait(_POLL_SECONDS)
+            waiting = {name: stub for name, stub in waiting.items() if not _serves(stub)}
+            if waiting and time.monotonic() > deadline:
+                raise NotReady(list(waiting))
+
+
+def _serves(stub: health_pb2_grpc.HealthStub) -> bool:
+    try:
+        response = stub.Check(health_pb2.HealthCheckRequest(), timeout=_CALL_SECONDS)
+    except grpc.RpcError:  # it does not answer yet
+        return False
+    return bool(response.status == health_pb2.HealthCheckResponse.SERVING)

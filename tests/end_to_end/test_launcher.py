@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.examples import GRPCURL, examples
+from launcher.suite import GRPCURL, examples
 from tests.bundles import write_test_bundle
 from tests.end_to_end.launcher_process import (
     READY,

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.examples import GRPCURL, Example, examples
 from launcher.services import Service
-from launcher.welcome import READY, welcome
+from launcher.suite import GRPCURL, READY, Example, examples, welcome
 
 SERVER = "127.0.0.1:50051"
 REPOSITORY = Path(__file__).parents[3]

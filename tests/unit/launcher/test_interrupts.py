@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import os, signal, sys
-from launcher.interrupts import Interrupted, raise_on_signals
+from launcher.stopping import Interrupted, raise_on_signals
 number, before = int(sys.argv[1]), sys.argv[2]
 signal.signal(number, signal.SIG_IGN if before == "ignored" else signal.SIG_DFL)
 raise_on_signals()

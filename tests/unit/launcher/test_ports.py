@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import PortNotFree
-from launcher.ports import Port, check_ports, ports_of
-from launcher.services import Service
+from launcher.services import Port, Service, check_ports, ports_of
 
 HOST = "127.0.0.1"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from launcher.process_groups import end_groups
+from launcher.stopping import end_groups
 
 DEADLINE_SECONDS = 20.0
 Group = subprocess.Popen[str]
@@ -76,7 +76,7 @@ def test_a_group_that_is_gone_is_no_error(start: Start) -> None:
 def test_the_watchdog_ends_the_groups_when_its_pipe_ends(start: Start) -> None:
     group = start("echo ready; sleep 600")
     subprocess.run(
-        [sys.executable, "-m", "launcher.watchdog"],
+        [sys.executable, "-m", "launcher.stopping"],
         input=f"{group.pid}\n",
         text=True,
         timeout=DEADLINE_SECONDS,

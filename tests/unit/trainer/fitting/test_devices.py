@@ -21,8 +21,8 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from trainer.features.computing import FeatureSet
-from trainer.fitting.devices import training_devices
+from trainer.features.feature_set import FeatureSet
+from trainer.fitting.optimisation import training_devices
 from trainer.fitting.head import fit_head
 from trainer.fitting.settings import HeadSettings
 from trainer.labels.space import LabelSpace
