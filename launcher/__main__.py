@@ -12,7 +12,7 @@ from launcher.stopping import Interrupted, raise_on_signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the suite and returns the exit status."""
+    """Run the suite and return the exit status."""
     raise_on_signals()
     try:
         # Here, because gRPC and pydantic take 0.4 s to import, and a Ctrl-C meanwhile should show no traceback.

@@ -67,17 +67,17 @@ class Service:
         )
 
     def variable(self, field: str) -> str:
-        """Returns the environment variable of a setting of its own."""
+        """Return the environment variable of a setting of its own."""
         return variable(self.name, field)
 
 
 def variable(service: str, field: str) -> str:
-    """Returns the environment variable of a service's own setting: `SEMSEARCH_INDEX_PORT`."""
+    """Return the environment variable of a service's own setting: `SEMSEARCH_INDEX_PORT`."""
     return f"{PREFIX}{service.upper()}_{field.upper()}"
 
 
 def read_services(procfile: Path, environment: Mapping[str, str]) -> list[Service]:
-    """Returns the services of a Procfile in its order, as they would start in `environment`.
+    """Return the services of a Procfile in its order, as they would start in `environment`.
 
     Raises:
         BadProcfile: it cannot be read, lists no gateway, or has a line that starts no Python module.
@@ -99,7 +99,7 @@ def read_services(procfile: Path, environment: Mapping[str, str]) -> list[Servic
 
 
 def with_backends(environment: Mapping[str, str], services: list[Service]) -> dict[str, str]:
-    """Tells the gateway where the others listen, so that a port is set in one place; what is set already stays."""
+    """Add where the others listen for the gateway, so that a port is set in one place; what is set already stays."""
     addresses = {variable(GATEWAY, service.name): service.address for service in services if service.name != GATEWAY}
     return {**environment, **{name: address for name, address in addresses.items() if not environment.get(name)}}
 
@@ -133,7 +133,7 @@ class Port:
 
 
 def ports_of(services: Sequence[Service]) -> Iterator[Port]:
-    """Yields the ports that the services will listen on; not those of metrics where they take any or none."""
+    """Yield the ports that the services will listen on, except metrics ports that are off or chosen at random."""
     for service in services:
         yield Port(service.name, "gRPC", service.host, service.port, service.variable("port"))
         if service.metrics_port > 0:
@@ -141,7 +141,7 @@ def ports_of(services: Sequence[Service]) -> Iterator[Port]:
 
 
 def check_ports(ports: Iterator[Port]) -> None:
-    """Opens all ports at the same time, and closes them.
+    """Open all ports at the same time, and close them.
 
     Raises:
         PortNotFree: one cannot be opened, is wanted twice, or is not known before its service starts.

@@ -53,7 +53,7 @@ class StarterGallery:
             return FillState.NOT_BEGUN
 
     def fill(self, server: str) -> None:
-        """Fills the collection if that is still to be done; says what happened, and what failed.
+        """Fill the collection if that is still to be done; print what happened and what failed.
 
         Nothing that was added is lost where this is interrupted or fails: the next start goes on.
         """
@@ -112,7 +112,7 @@ class StarterGallery:
 
 
 def _truth(folder: Path) -> AttributesOf:
-    """Returns what gives each image its label and setting, as the gallery's own list tells them."""
+    """Return a function that gives each image its label and setting from the gallery's own list."""
     file = folder / TRUTH
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     known = {entry["file"]: {name: entry[name] for name in _SHOWN} for entry in map(json.loads, lines)}

@@ -34,7 +34,7 @@ _SIMILAR = "boat-00.webp"
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Runs the suite until it cannot go on, and returns the exit status.
+    """Run the suite until it cannot continue, and return the exit status.
 
     Raises:
         Interrupted: a signal asked to end; everything is stopped.
@@ -87,13 +87,13 @@ def _run_services(arguments: argparse.Namespace, console: Console) -> NoReturn:
 
 
 def _environment() -> dict[str, str]:
-    """Returns the environment of the services: `python` is the one that runs this, and what they log shows at once."""
+    """Return the environment of the services: `python` is the one that runs this, and their output is not buffered."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def welcome(services: Sequence[Service], gallery: Path) -> str:
-    """Returns the text; each query is a line of its own, after a line that begins with "# "."""
+    """Return the text; each query is a line of its own, after a line that begins with "# "."""
     gateway = next(service for service in services if service.name == GATEWAY)
     lines = ["", READY, ""]
     for service in services:
@@ -115,7 +115,7 @@ class Example:
 
 
 def examples(server: str, gallery: Path) -> tuple[Example, ...]:
-    """Returns five first queries to the gateway at `server`; two of them send an image of the folder `gallery`."""
+    """Return five example queries for the gateway at `server`; two of them send an image from `gallery`."""
     search, galleries = "semsearch.v1.SearchService", "semsearch.v1.GalleryService"
     return (
         Example("Search images by words", _call(server, f"{search}/SearchByText", {"query": "boat", "page_size": 3})),
@@ -133,12 +133,12 @@ def examples(server: str, gallery: Path) -> tuple[Example, ...]:
 
 
 def has_grpcurl() -> bool:
-    """Tells whether the examples can be run at once."""
+    """Return whether the examples can be run at once."""
     return GRPCURL.exists() or shutil.which("grpcurl") is not None
 
 
 def _grpcurl() -> str:
-    """Returns the one on the PATH where only that is there; else the one that `make grpcurl` builds."""
+    """Return the grpcurl on the PATH if only that exists, else the one that `make grpcurl` builds."""
     return "grpcurl" if not GRPCURL.exists() and shutil.which("grpcurl") else str(GRPCURL)
 
 

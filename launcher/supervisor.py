@@ -53,7 +53,7 @@ class Supervisor:
         self._watchdog: subprocess.Popen[str] | None = None
 
     def start(self, services: Sequence[Service], environment: Mapping[str, str]) -> None:
-        """Starts some beside those that run; `stop` has to be called also where this is interrupted."""
+        """Start services beside those that run; call `stop` even if this is interrupted."""
         if self._watchdog is None:
             self._watchdog = subprocess.Popen(
                 [sys.executable, "-m", "launcher.stopping"], stdin=subprocess.PIPE, text=True, start_new_session=True
@@ -68,7 +68,7 @@ class Supervisor:
             threading.Thread(target=running.run, args=[process], name=service.name, daemon=True).start()
 
     def wait(self, seconds: float) -> None:
-        """Waits for some seconds.
+        """Wait for some seconds.
 
         Raises:
             ServiceStopped: a service ends by itself, or has done so.
@@ -77,13 +77,13 @@ class Supervisor:
             self.wait_for_end()
 
     def wait_for_end(self) -> NoReturn:
-        """Waits until a service ends by itself, and raises `ServiceStopped`."""
+        """Wait until a service ends by itself, and raise `ServiceStopped`."""
         self._one_ended.wait()
         ended = next(each for each in self._running if each.ended.is_set())
         raise ServiceStopped(ended.name, ended.returncode, ended.last_line)
 
     def stop(self) -> None:
-        """Ends all services and returns when their last words are shown."""
+        """End all services, and return when their last output is shown."""
         for each in self._running:
             each.started.wait(_STARTED_SECONDS)
         end_groups([each.pid for each in self._running if each.pid is not None])
@@ -123,7 +123,7 @@ class _Running:
         self._one_ended = one_ended
 
     def run(self, process: Process) -> None:
-        """Starts the process and follows it to its end."""
+        """Start the process and follow it to its end."""
         try:
             process.run(self)
         finally:
@@ -132,7 +132,7 @@ class _Running:
             self._one_ended.set()
 
     def put(self, message: Message) -> None:
-        """Takes one of the events "start", "line" and "stop"."""
+        """Handle one of the events "start", "line" and "stop"."""
         match message.type:
             case "start":
                 self.pid = message.data["pid"]
@@ -147,7 +147,7 @@ class _Running:
 
 
 def wait_until_serving(services: Sequence[Service], supervisor: Supervisor, deadline: float) -> None:
-    """Returns when every process says of itself, under the name "", that all its services can do their work.
+    """Wait until every process says of itself, under the name "", that all its services can do their work.
 
     Raises:
         ServiceStopped: one ends.

@@ -35,7 +35,7 @@ _out = Console()
 
 
 def report_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """The command, its errors told."""
+    """Wrap a command: print a known error as one sentence and exit with status 1."""
 
     @wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -49,7 +49,7 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def with_tensorflow(command: Callable[P, None]) -> Callable[P, None]:
-    """The command, with TensorFlow loaded before its own imports load it."""
+    """Wrap a command: load TensorFlow before its own imports do."""
 
     @wraps(command)
     def prepared(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -61,7 +61,7 @@ def with_tensorflow(command: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Progress]:
-    """A bar: description, share, count, time spent, time left. Lines printed meanwhile go above it."""
+    """Show a bar: description, share, count, time spent, time left. Lines printed meanwhile go above it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=10),  # a line of 80 characters has room for the note then
@@ -77,7 +77,7 @@ def progress_bar(console: Console) -> Iterator[Progress]:
 
 @contextmanager
 def download_bar(console: Console) -> Iterator[Progress]:
-    """A bar of a file that is fetched: name, share, bytes, speed, time left."""
+    """Show a bar for a file that is fetched: name, share, bytes, speed, time left."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -90,7 +90,7 @@ def download_bar(console: Console) -> Iterator[Progress]:
 
 
 def epoch_note(figures: Mapping[str, float]) -> str:
-    """What a bar tells of an epoch: how the images held out do, or the loss where there are none."""
+    """Return the note on an epoch: how the images held out do, or the loss if there are none."""
     if "held_out_loss" not in figures:
         return f"loss {figures['loss']:.3f}"
     return f"held out: loss {figures['held_out_loss']:.3f}, hit@1 {figures['held_out_hit@1']:.3f}"

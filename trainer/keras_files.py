@@ -79,7 +79,7 @@ def _rewrite(path: Path, change: Callable[[str, bytes], bytes], compression: int
 
 
 def _without_dates_and_addresses(name: str, content: bytes) -> bytes:
-    """The date goes, and addresses in memory that tell shared objects become numbers in order of appearance."""
+    """Drop the date, and number shared objects by appearance instead of by their addresses in memory."""
     if name == "metadata.json":
         return json.dumps({key: value for key, value in json.loads(content).items() if key != "date_saved"}).encode()
     if name == "config.json":

@@ -63,7 +63,7 @@ def draw_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], Non
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]], settings: HeadSettings, path: Path) -> None:
-    """Loss, held-out loss and hit@1 over the epochs, and which epoch's head was kept."""
+    """Draw loss, held-out loss and hit@1 over the epochs, and which epoch's head was kept."""
     epochs = [entry["epoch"] for entry in history]
     watched = "held_out_loss" in history[-1]
 
@@ -92,7 +92,10 @@ def draw_curves(history: Sequence[Mapping[str, Any]], settings: HeadSettings, pa
 
 
 def draw_confusion(labels: NDArray[np.integer], nearest: NDArray[np.int64], names: Sequence[str], path: Path) -> None:
-    """Which labels held-out images (n, most), padded with -1, are nearest to (n,), and the pairs confused most."""
+    """Draw which labels held-out images are nearest to (n,), and the pairs confused most.
+
+    ``labels``: (n, most), padded with -1.
+    """
     whole = count_confusions(labels, nearest, names)
     shown = whole.of_most_confused(_CLASSES)
     pairs = most_confused_pairs(whole, _PAIRS)
@@ -110,7 +113,7 @@ def draw_confusion(labels: NDArray[np.integer], nearest: NDArray[np.int64], name
 
 
 def _draw_matrix(axes: Any, shown: Confusion) -> None:
-    """Numbers are images; colours are shares of the class's, so that classes of few images are seen as well."""
+    """Draw counts as numbers, and as colours their shares of the class, so that small classes are seen as well."""
     shares = shown.counts / np.maximum(1, shown.images[:, None])
     # Not linear: what is wrong is mostly a small share, and is what one looks for.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
@@ -155,7 +158,7 @@ class Confusion:
         return self.counts - np.diag(np.diag(self.counts))
 
     def of_most_confused(self, most: int) -> Confusion:
-        """At most so many classes, in their order: those of the pairs confused most, then those with most images.
+        """Return at most ``most`` classes, in their order: those confused most, then those with most images.
 
         A class that no image has or is taken for is left out.
         """
@@ -181,7 +184,7 @@ def count_confusions(labels: NDArray[np.integer], nearest: NDArray[np.int64], na
 
 
 def most_confused_pairs(confusion: Confusion, most: int) -> list[tuple[str, str, int, int]]:
-    """Class, what it is taken for, how many images, of how many of the class; the most images first."""
+    """Return class, what it is taken for, how many images, of how many of the class; the most images first."""
     wrong = confusion.wrong
     pairs = np.argsort(-wrong, axis=None, kind="stable")[:most]
     rows, columns = np.unravel_index(pairs, wrong.shape)

@@ -52,7 +52,7 @@ class Run:
     """The folder of one run."""
 
     def __init__(self, folder: Path, settings: DataclassInstance) -> None:
-        """Opens the folder, creating it for a new run.
+        """Open the folder, and create it for a new run.
 
         Raises:
             RunMismatch: it holds a run with other settings; the message names them.
@@ -82,12 +82,12 @@ class Run:
         write_file(self.folder / _METRICS, "".join(json.dumps(line) + "\n" for line in history).encode())
 
     def history(self) -> list[dict[str, Any]]:
-        """The figures of every epoch recorded, oldest first."""
+        """Return the figures of every epoch recorded, oldest first."""
         return read_history(self.folder)
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """The settings of the run in a folder, as they were written.
+    """Return the settings of the run in a folder, as they were written.
 
     Raises:
         RunMismatch: there is no run in it.
@@ -99,7 +99,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The figures of every epoch that the run in a folder recorded, oldest first."""
+    """Return the figures of every epoch that the run in a folder recorded, oldest first."""
     path = folder / _METRICS
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -145,7 +145,7 @@ def write_checkpoint(head: Any, folder: Path, epoch: int, keep: Collection[int])
 
 
 def newest_epoch(folder: Path) -> int:
-    """The last epoch that has a checkpoint, or 0."""
+    """Return the last epoch that has a checkpoint, or 0."""
     return max(_checkpoints(folder), default=0)
 
 

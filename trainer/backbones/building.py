@@ -28,7 +28,7 @@ _TORCH_MEANS, _TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def build_backbone(name: str, weights: str = IMAGENET, seed: int = 0, input_size: int | None = None) -> keras.Model:
-    """The network with its weights.
+    """Build the network with its weights.
 
     ``weights``: "imagenet" (Keras downloads them, or has done so), "random", or a file as Keras offers it for download.
     ``input_size``: edge of the pictures in pixels, where not as it was trained.
@@ -82,7 +82,7 @@ def _network(application: Application, weights: str | None, size: int) -> keras.
 
 
 def preprocessed(pixels: Any, preprocessing: Preprocessing) -> Any:
-    """What ``preprocess_input`` makes of pixels, float32."""
+    """Return what ``preprocess_input`` makes of pixels, float32."""
     numbers = ops.cast(pixels, "float32")
     if preprocessing == "tf":
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(numbers)

@@ -29,7 +29,7 @@ _TYPE, _OPTIONS, _NORMALISATION, _MEAN, _STD = 0, 1, 1, 0, 1
 
 
 def pixel_scale_of(backbone: Path, mean: str = "", std: str = "") -> PixelScale | None:
-    """The scale that options tell, or else the file; None where pixels go in as they are, or nothing says it.
+    """Return the scale from the options, or else from the file; None if pixels go in as they are, or nothing says it.
 
     Raises:
         BackboneUnusable: the options are no numbers, or only one of them is given.
@@ -53,7 +53,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def normalisation_in(file: Path) -> PixelScale | None:
-    """The scale of a file's float32 pixels; None where it takes others, or has no metadata that says it."""
+    """Return the scale of a file's float32 pixels; None where it takes others, or has no metadata that says it."""
     try:
         content = file.read_bytes()
         model = schema.Model.GetRootAs(content, 0)
@@ -82,7 +82,7 @@ def _normalisation(metadata: bytes) -> PixelScale | None:
 
 
 def _offset(table: Table, field: int) -> int:
-    """Where a field is, from the table's place; 0 where it is not there."""
+    """Return where a field is, from the table's place; 0 where it is not there."""
     return int(table.Offset(4 + 2 * field))
 
 

@@ -111,7 +111,7 @@ def survey_captions(images: Path, captions: Path) -> CaptionedSet:
 
 
 def read_captioned(found: CaptionedSet, only: Collection[str] | None = None) -> Iterator[CaptionedImage]:
-    """Yields the captioned pictures of a set; of ``only`` those paths if they are given.
+    """Yield the captioned pictures of a set; of ``only`` those paths if they are given.
 
     Raises:
         TrainingSetUnusable: a picture cannot be read, or the tar breaks off.
@@ -162,7 +162,7 @@ def _members(tar: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _entries(tar: Path) -> Iterator[tuple[str, tarfile.TarFile, tarfile.TarInfo]]:
-    """Yields the pictures of a tar file, plain or compressed, in one pass; of two of one name the first."""
+    """Yield the pictures of a tar file, plain or compressed, in one pass; of two of one name the first."""
     seen: set[str] = set()
     try:
         with tarfile.open(tar, "r|*") as shard:
@@ -221,13 +221,13 @@ def read_caption_list(file: Path) -> CaptionList:
 
 
 def some_of(items: Sequence[object]) -> str:
-    """The first few, and how many more there are."""
+    """Return the first few, and how many more there are."""
     rest = f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
     return ", ".join(str(each) for each in items[:_SHOWN]) + rest
 
 
 def _rows(file: Path) -> Iterator[tuple[int, str, str]]:
-    """Yields (line, path, caption), stripped; the caption may be empty."""
+    """Yield (line, path, caption), stripped; the caption may be empty."""
     rows = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
     began = 1
     try:

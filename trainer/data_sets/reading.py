@@ -86,7 +86,7 @@ class LabelledFile:
 
 
 def split_of(text: str | None) -> Split | None:
-    """The side that a data set's file names: train, val or validation; nothing is no side.
+    """Return the side that a data set's file names: train, val or validation; nothing is no side.
 
     Raises:
         ValueError: it is another word.
@@ -98,7 +98,7 @@ def split_of(text: str | None) -> Split | None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes.
+    """Return a file's bytes.
 
     Raises:
         TrainingSetUnusable: the file system does not give them; what the bytes are is seen later.
@@ -112,7 +112,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_images(sources: Sequence[Path], split: Split | None = None) -> Iterator[LabelledFile]:
-    """Yields the images of data sets, one source after the other.
+    """Yield the images of data sets, one source after the other.
 
     ``split``: the side that all of them are on, whatever the sources say.
 
@@ -141,7 +141,7 @@ def _read(source: Path) -> Iterator[LabelledFile]:
 
 
 def read_folder(folder: Path) -> Iterator[LabelledFile]:
-    """Yields `<folder>/<class>/**/<image>`; hidden folders are no classes.
+    """Yield `<folder>/<class>/**/<image>`; hidden folders are no classes.
 
     Raises:
         TrainingSetUnusable: a folder cannot be read, or the folder of a class has no image.
@@ -183,7 +183,7 @@ def _unreadable(error: OSError) -> TrainingSetUnusable:
 
 
 def read_tar(path: Path) -> Iterator[LabelledFile]:
-    """Yields the members `<class>/<image>` of a tar file, plain or compressed, in one pass from front to back.
+    """Yield the members `<class>/<image>` of a tar file, plain or compressed, in one pass from front to back.
 
     Raises:
         TrainingSetUnusable: it is no tar file, cannot be read, or breaks off in the middle.
@@ -201,7 +201,7 @@ def read_tar(path: Path) -> Iterator[LabelledFile]:
 
 
 def read_jsonl(path: Path) -> Iterator[LabelledFile]:
-    """Yields the images of lines such as `{"file": "a.jpg", "labels": ["cat", "sofa"], "split": "train"}`.
+    """Yield the images of lines such as `{"file": "a.jpg", "labels": ["cat", "sofa"], "split": "train"}`.
 
     Raises:
         TrainingSetUnusable: a line is something else, or its file cannot be read.
@@ -218,7 +218,7 @@ def read_jsonl(path: Path) -> Iterator[LabelledFile]:
 
 
 def read_csv(path: Path) -> Iterator[LabelledFile]:
-    """Yields the images of a CSV file with the columns file (or path), label (or labels, separated by "|") and split.
+    """Yield the images of a CSV file with the columns file (or path), label (or labels, separated by "|") and split.
 
     Raises:
         TrainingSetUnusable: a line is something else, or its file cannot be read.
@@ -258,12 +258,12 @@ def _refused(path: Path, number: int, error: Exception, wanted: str) -> Training
 
 
 def is_voc(folder: Path) -> bool:
-    """Whether a folder has the layout."""
+    """Return whether a folder has the layout."""
     return all(os.path.isdir(folder / name) for name in ("Annotations", "JPEGImages"))  # noqa: PTH112 - never raises
 
 
 def read_voc(folder: Path) -> Iterator[LabelledFile]:
-    """Yields the images by the sorted names of their annotations.
+    """Yield the images by the sorted names of their annotations.
 
     Raises:
         TrainingSetUnusable: an annotation or its image is missing or malformed, or an image is on both sides.
@@ -279,7 +279,7 @@ def read_voc(folder: Path) -> Iterator[LabelledFile]:
 
 
 def _names(path: Path) -> list[str] | None:
-    """What a list names, the first word of each line (class lists have a second); None where there is none."""
+    """Return the first word of each line of a list (class lists have a second); None if there is no list."""
     return [line.split()[0] for line in path.read_text().splitlines() if line.strip()] if path.exists() else None
 
 
@@ -296,7 +296,7 @@ def _sides(folder: Path, lists: Mapping[Split, list[str] | None]) -> dict[str, S
 
 
 def _annotation(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The name of the image's file, and its labels."""
+    """Return the name of the image's file, and its labels."""
     try:
         root = ElementTree.fromstring(read_bytes(path))  # noqa: S314
     except ElementTree.ParseError as error:

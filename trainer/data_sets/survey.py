@@ -106,7 +106,7 @@ def _trains(image: _Seen) -> bool:
 
 
 def _share(digest: bytes) -> float:
-    """A number from 0 to less than 1 that follows from the bytes."""
+    """Return a number from 0 to less than 1 that follows from the bytes."""
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
@@ -129,7 +129,7 @@ def _some(names: list[str]) -> str:
 
 
 def group_of(path: str, characters: int = GROUP_CHARACTERS) -> str:
-    """The scene that a picture belongs to: the first characters of its file's name, without the ending.
+    """Return the scene that a picture belongs to: the first characters of its file's name, without the ending.
 
     0 characters: every picture is a scene of its own, called by its whole path.
     """
@@ -137,7 +137,7 @@ def group_of(path: str, characters: int = GROUP_CHARACTERS) -> str:
 
 
 def held_out(paths: Iterable[str], share: float, seed: int = 0, characters: int = GROUP_CHARACTERS) -> tuple[str, ...]:
-    """The paths whose scenes are held out, in the order given.
+    """Return the paths whose scenes are held out, in the order given.
 
     ``share``: about how much of the scenes, 0…1. A greater share holds out what a smaller one does, and more.
     """
@@ -145,5 +145,5 @@ def held_out(paths: Iterable[str], share: float, seed: int = 0, characters: int 
 
 
 def _place(name: str, seed: int) -> float:
-    """A number from 0 to less than 1 that follows from the name and the seed."""
+    """Return a number from 0 to less than 1 that follows from the name and the seed."""
     return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:6], "big") / 2**48

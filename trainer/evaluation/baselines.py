@@ -82,7 +82,10 @@ class Features:
 
 
 def feature_baselines(data: EvaluationData, features: Features) -> dict[str, Metrics]:
-    """Softmax, ConSE and nearest class mean, by name. Classes that no training image shows are never their answer."""
+    """Return the figures of softmax, ConSE and nearest class mean, by name.
+
+    Classes that no training image shows are never their answer.
+    """
     truth = data.truth
     probabilities = fit_softmax(features.training, features.labels, len(truth.classes))(features.measured)
     centre = features.training.mean(axis=0)
@@ -101,21 +104,21 @@ def feature_baselines(data: EvaluationData, features: Features) -> dict[str, Met
 
 
 def conse(data: EvaluationData, probabilities: Floats) -> Metrics:
-    """The figures of images placed by their classes' probabilities, (n, classes)."""
+    """Return the figures of images placed by their classes' probabilities, (n, classes)."""
     targets = label_targets(data.truth, data.vocabulary, data.nearest_kinds)
     placed = replace(data.truth, vectors=conse_vectors(probabilities, targets))
     return evaluate(placed, data.vocabulary, data.taggable, data.nearest_kinds, data.hierarchy).metrics()
 
 
 def conse_vectors(probabilities: Floats, targets: Floats, classes: int = CONSE_CLASSES) -> Floats:
-    """The unit mean of the likeliest classes' vectors, (classes, dimension), weighed by probability."""
+    """Return the unit mean of the likeliest classes' vectors, (classes, dimension), weighed by probability."""
     likeliest = top(probabilities, classes)
     weights = np.take_along_axis(probabilities, likeliest, axis=1)
     return unit_rows(np.einsum("nt,ntd->nd", weights, targets[likeliest]))
 
 
 def chance(data: EvaluationData, searches: Searches) -> Metrics:
-    """What figures come to if every order is equally likely. ``searches``: whose queries are asked."""
+    """Return what figures come to if every order is equally likely, for the queries of ``searches``."""
     truth, count = data.truth, len(data.truth.classes)
     images = len(truth.labels)
     hits = {k: hit_by_chance(truth, k) for k in HITS}
@@ -150,13 +153,13 @@ class Softmax:
     bias: Floats
 
     def __call__(self, features: Floats) -> Floats:
-        """The probability of each class: (n, classes)."""
+        """Return the probability of each class: (n, classes)."""
         logits = (features - self.mean) / self.scale @ self.weights + self.bias
         return softmax(logits.astype(np.float32))
 
 
 def softmax(logits: Floats) -> Floats:
-    """Rows of probabilities."""
+    """Return rows of probabilities."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
     return probabilities

@@ -46,7 +46,7 @@ class EvaluationOptions:
 
 
 def evaluation_data(bundle: Bundle, embedded: EmbeddedImages, options: EvaluationOptions) -> EvaluationData:
-    """What the bundle and its baselines are measured on."""
+    """Return what the bundle and its baselines are measured on."""
     classes = embedded.truth.classes
     return EvaluationData(
         truth=embedded.truth,
@@ -112,7 +112,7 @@ def _error(name: str, found: Reliability | None) -> dict[str, float]:
 
 
 def _foreign(data: EvaluationData, options: EvaluationOptions) -> list[str]:
-    """Words that no image matches, of the half that chooses no threshold; the most frequent of a huge vocabulary."""
+    """Return words that no image matches, of the half that chooses no threshold; the most frequent at most."""
     tags = taggable_words(data.vocabulary, data.taggable)
     unfitted = [tag for tag, fitted in zip(tags, word_halves(tags), strict=True) if not fitted][:_FOREIGN_WORDS]
     classes = data.truth.classes

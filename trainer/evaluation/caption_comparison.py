@@ -61,7 +61,7 @@ class _Images:
 def choose_held_out(
     found: CaptionedSet, share: float, images: int, *, seed: int = 0, characters: int = GROUP_CHARACTERS
 ) -> Chosen:
-    """At most so many of the pictures whose scenes are held out (see ``held_out``).
+    """Choose at most so many of the pictures whose scenes are held out (see ``held_out``).
 
     Raises:
         EvaluationImpossible: none is held out.
@@ -78,7 +78,7 @@ def choose_held_out(
 
 
 def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0) -> Chosen:
-    """At most so many of the pictures that a file lists, a path a line.
+    """Choose at most so many of the pictures that a file lists, one path per line.
 
     Raises:
         EvaluationImpossible: the file cannot be read, or lists a picture that has no caption or is not there.
@@ -98,7 +98,7 @@ def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0
 
 
 def _at_most(paths: Sequence[str], images: int, seed: int) -> tuple[str, ...]:
-    """So many of the paths, drawn by a hash of each, in an order that says nothing of the scenes."""
+    """Return at most so many paths, drawn by a hash of each, in an order that says nothing of the scenes."""
     return tuple(sorted(paths, key=lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest())[:images])
 
 
@@ -154,7 +154,7 @@ def _embed_images(bundle: Bundle, found: CaptionedSet, chosen: Chosen, tick: Cal
 
 
 def embed_captions(captions: Sequence[Sequence[str]], vocabulary: Vocabulary) -> CaptionVectors:
-    """The vectors of each picture's captions, as queries get them; an owner is a picture's number."""
+    """Return the vectors of each picture's captions, as queries get them; an owner is a picture's number."""
     texts = [(number, text) for number, of_picture in enumerate(captions) for text in of_picture]
     vectors = np.zeros((len(texts), vocabulary.table.vectors.shape[1]), dtype=np.float32)
     answered = np.ones(len(texts), dtype=np.bool_)
@@ -167,7 +167,7 @@ def embed_captions(captions: Sequence[Sequence[str]], vocabulary: Vocabulary) ->
 
 
 def _measure(bundle: Bundle, images: _Images) -> tuple[CaptionColumn, CaptionColumn]:
-    """The figures of a bundle, and of chance on the same questions."""
+    """Return the figures of a bundle, and of chance on the same questions."""
     vectors, captions = np.concatenate(images.vectors), [each.captions for each in images.shown]
     vocabulary = Vocabulary(bundle.words)
     queries = embed_captions(captions, vocabulary)

@@ -88,7 +88,7 @@ class WordFigures:
 
 
 def image_ranks(captions: CaptionVectors, images: Vectors) -> Ranks:
-    """The rank of each caption's own picture among the pictures, (n, dimension): (captions)."""
+    """Return the rank of each caption's own picture among the pictures, (n, dimension): (captions)."""
     ranks = np.full(len(captions.owners), len(images), dtype=np.int64)
     asked = np.flatnonzero(captions.answered)
     for start in range(0, len(asked), _CHUNK):
@@ -99,7 +99,7 @@ def image_ranks(captions: CaptionVectors, images: Vectors) -> Ranks:
 
 
 def own_caption_ranks(captions: CaptionVectors, images: Vectors) -> Ranks:
-    """The rank of the best of each picture's own captions among all captions: (n); each picture has at least one."""
+    """Return the rank of the best of each picture's own captions, at least one, among all captions: (n)."""
     ranks = np.empty(len(images), dtype=np.int64)
     for start in range(0, len(images), _CHUNK):
         similarity = images[start : start + _CHUNK] @ captions.vectors.T
@@ -113,7 +113,7 @@ def own_caption_ranks(captions: CaptionVectors, images: Vectors) -> Ranks:
 
 
 def _ranks(similarity: Vectors, own: NDArray[np.int64]) -> Ranks:
-    """The rank of one column, ``own`` (rows, 1), of each row."""
+    """Return the rank of one column, ``own`` (rows, 1), of each row."""
     score = np.take_along_axis(similarity, own, axis=1)
     earlier = np.arange(similarity.shape[1]) < own
     before = (similarity > score) | ((similarity == score) & earlier)
@@ -122,20 +122,20 @@ def _ranks(similarity: Vectors, own: NDArray[np.int64]) -> Ranks:
 
 
 def retrieval_metrics(direction: str, ranks: Ranks) -> dict[str, float]:
-    """R@1, R@5, R@10 (shares) and the median rank, by name."""
+    """Return R@1, R@5, R@10 (shares) and the median rank, by name."""
     recalls = {f"{direction}_recall@{k}": float((ranks <= k).mean()) for k in RECALLS}
     return recalls | {f"{direction}_median_rank": float(np.median(ranks))}
 
 
 def searchable_words(shown: NDArray[np.int8]) -> NDArray[np.int64]:
-    """The columns of (images, words) that are right for enough images to be searched for."""
+    """Return the columns of (images, words) that are right for enough images to be searched for."""
     return np.flatnonzero((shown == RIGHT).sum(axis=0) >= WORD_SHOWN_BY)
 
 
 def search_words(
     words: Sequence[str], vectors: Vectors, shown: NDArray[np.int8], images: Vectors
 ) -> tuple[WordFigures, ...]:
-    """The figures of searches for w words, ``vectors`` (w, dimension), among n images; ``shown``: int8 (n, w)."""
+    """Return the figures of searches for w words, ``vectors`` (w, dimension), among images; ``shown``: int8 (n, w)."""
     if not words:
         return ()
     relevant = (shown == RIGHT).T
@@ -150,7 +150,7 @@ def search_words(
 def right_tags_among(
     tags: Vectors, column_of_tag: Mapping[int, int], shown: NDArray[np.int8], images: Vectors
 ) -> dict[int, float]:
-    """The share of images with a right word among their first k tags, for each k of ``TAGS``.
+    """Return the share of images with a right word among their first k tags, for each k of ``TAGS``.
 
     ``column_of_tag``: where the words of ``shown``, int8 (images, words), stand among the tags; others are wrong.
     """
@@ -163,7 +163,7 @@ def right_tags_among(
 
 
 def retrieval_by_chance(direction: str, own: NDArray[np.int64], among: int) -> dict[str, float]:
-    """R@k and the median rank of the best of each query's ``own`` (queries) right answers ``among`` so many."""
+    """Return R@k and the median rank of the best of each query's ``own`` (queries) right answers ``among`` so many."""
     counts, times = np.unique(own, return_counts=True)
     weights = times / times.sum()
     missed = np.ones(among + 1)  # the share of queries without a right answer in the first k
@@ -175,7 +175,7 @@ def retrieval_by_chance(direction: str, own: NDArray[np.int64], among: int) -> d
 
 
 def words_by_chance(found: Sequence[WordFigures], judged: NDArray[np.int64]) -> dict[str, float]:
-    """The figures of the same searches, each among so many ``judged`` images, (searches)."""
+    """Return the figures of the same searches, each among so many ``judged`` images, (searches)."""
     if not found:
         return {}
     counts = list(zip([each.relevant for each in found], judged.tolist(), strict=True))
@@ -185,7 +185,7 @@ def words_by_chance(found: Sequence[WordFigures], judged: NDArray[np.int64]) -> 
 
 
 def tags_by_chance(right: NDArray[np.int64], tags: int) -> dict[str, float]:
-    """The share of images with a right one among k tags drawn; ``right``: (images), how many of the tags are right."""
+    """Return the share of images with a right one among k random tags; ``right``: (images), how many tags are right."""
     return {f"tagged@{k}": float(np.mean([1 - none_of(int(each), tags, k) for each in right])) for k in TAGS}
 
 
@@ -234,7 +234,7 @@ FIGURES = tuple(_figure_list())
 
 
 def print_captions(console: Console, report: CaptionReport) -> None:
-    """Prints the figures side by side, what they were measured on, and which words do best and worst."""
+    """Print the figures side by side, what they were measured on, and which words do best and worst."""
     for line in _notes(report):
         console.print(line, markup=False)
     for title, figures in groupby(FIGURES, key=lambda figure: figure.table):
@@ -252,7 +252,7 @@ def print_captions(console: Console, report: CaptionReport) -> None:
 
 
 def captions_as_json(report: CaptionReport) -> str:
-    """The same, with every word that was asked for."""
+    """Return the report as JSON, with every word that was searched for."""
     return json.dumps(
         {
             "images": report.images,

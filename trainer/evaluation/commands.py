@@ -229,7 +229,7 @@ def _teacher(network: Path | None, labels: Path | None, images: int) -> Teacher 
 
 
 def _check_plots() -> None:
-    """Before hours of measuring, not after."""
+    """Check for Matplotlib before hours of measuring, not after."""
     if find_spec("matplotlib") is None:
         raise TrainingPackageMissing(
             "Matplotlib is not installed, so no plots can be drawn. Install it: pip install 'semsearch[report]'"

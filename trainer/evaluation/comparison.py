@@ -61,7 +61,7 @@ class ComparisonRequest:
     tick: Tick = field(default=lambda stage: None)
 
     def read(self) -> Iterator[LabelledFile]:
-        """The images, from the first to the last."""
+        """Return the images, from the first to the last."""
         return read_images(self.images)
 
 

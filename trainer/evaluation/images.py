@@ -61,7 +61,7 @@ def embed_images(
     backbone: Backbone | None = None,
     trained_on: Collection[bytes] = frozenset(),
 ) -> EmbeddedImages:
-    """Embeds images, each with one label or several; the classes of the result are those that at least one image shows.
+    """Embed images, each with one label or several; the classes of the result are those that at least one image shows.
 
     ``backbone``: gives features of the same pictures. ``trained_on``: digests of images that training saw, which are
     left out.

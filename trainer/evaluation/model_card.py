@@ -58,7 +58,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def card_text(manifest: Manifest, report: Content) -> str:
-    """The card as Markdown.
+    """Return the card as Markdown.
 
     Raises:
         EvaluationImpossible: the report is of another bundle.

@@ -54,7 +54,7 @@ class PhotoFigures:
     missed: dict[str, tuple[str, ...]]
 
     def metrics(self) -> dict[str, float]:
-        """The figures by name."""
+        """Return the figures by name."""
         found = {
             "photos": float(self.photos),
             f"photos_tagged@{_FIRST}": self.tagged,
@@ -69,7 +69,7 @@ class PhotoFigures:
 
 
 def read_photos(folder: Path) -> Iterator[LabelledFile]:
-    """Yields the photos of a flat folder, each labelled with the sense that its name begins with.
+    """Yield the photos of a flat folder, each labelled with the sense that its name begins with.
 
     Raises:
         EvaluationImpossible: it has none.
@@ -85,7 +85,7 @@ def read_photos(folder: Path) -> Iterator[LabelledFile]:
 
 
 def senses_of(names: Sequence[str], wordnet: WordNet) -> tuple[Sense, ...]:
-    """The senses that are named.
+    """Return the senses that are named.
 
     Raises:
         EvaluationImpossible: WordNet has no such noun.
@@ -154,7 +154,7 @@ def _kind_queries(
 
 
 def print_photos(console: Console, model: str, figures: PhotoFigures) -> None:
-    """Prints the figures, and some of the photos whose first tags are all wrong."""
+    """Print the figures, and some of the photos whose first tags are all wrong."""
     table = Table("", "share", title=f"{model}: {figures.photos} photos")
     table.add_row("right word among the first five of the whole vocabulary", f"{figures.tagged:.3f}")
     table.add_row("right word among the first five taggable words", f"{figures.tagged_taggable:.3f}")
@@ -171,7 +171,7 @@ def print_photos(console: Console, model: str, figures: PhotoFigures) -> None:
 
 
 def as_json(model: str, figures: PhotoFigures) -> str:
-    """The same, with every kind and every photo that was missed."""
+    """Return the figures as JSON, with every kind and every photo that was missed."""
     return json.dumps(
         {"model": model, "metrics": figures.metrics(), "kinds": figures.kinds, "missed": figures.missed},
         indent=2,

@@ -93,7 +93,7 @@ class Report:
 
 
 def as_json(report: Report) -> str:
-    """The report for machines."""
+    """Return the report as JSON."""
     first = report.columns[0]
     content = {
         "version": VERSION,
@@ -159,7 +159,7 @@ def _number(value: float) -> float | None:
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Prints the figures side by side, what they were measured on, and which words do worst."""
+    """Print the figures side by side, what they were measured on, and which words do worst."""
     for line in _notes(report):
         console.print(line, markup=False)
     for title, figures in _tables(report):
@@ -177,7 +177,7 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def as_markdown(report: Report) -> str:
-    """The same as a page of Markdown."""
+    """Return the report as a page of Markdown."""
     lines = [f"# Evaluation of {report.model}", "", *(f"- {line}" for line in _notes(report)), ""]
     for title, figures in _tables(report):
         lines += [f"## {title}", "", _markdown_row(["", *(column.name for column in report.columns)])]

@@ -39,7 +39,7 @@ class Classifier(Protocol):
         """Edge of the pictures in pixels."""
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The outputs' probabilities, (n, outputs), of pictures, uint8 (n, size, size, 3)."""
+        """Return the outputs' probabilities, (n, outputs), of pictures, uint8 (n, size, size, 3)."""
 
 
 class _TfliteClassifier:
@@ -53,12 +53,12 @@ class _TfliteClassifier:
 
 
 def _are_probabilities(outputs: NDArray[np.float32]) -> bool:
-    """Whether the network ends in a softmax: sums of outputs that are quantised come out at one only nearly."""
+    """Return whether the network ends in a softmax: sums of outputs that are quantised come out at one only nearly."""
     return bool(outputs.min() >= 0 and np.abs(outputs.sum(axis=1) - 1).max() < _QUANTISED)
 
 
 def tflite_classifier(path: Path, input_size: int = 224) -> Classifier:
-    """A classifier in a .tflite file that takes uint8 pictures.
+    """Return a classifier in a .tflite file that takes uint8 pictures.
 
     Raises:
         BackboneUnusable: the file is none, or wants other input.
@@ -76,7 +76,7 @@ def output_labels(
     kinds: int,
     wordnet: WordNet | None = None,
 ) -> tuple[ClassWords | None, ...]:
-    """The label of each output; None where the vocabulary has no word for it.
+    """Return the label of each output; None where the vocabulary has no word for it.
 
     An output that is one of the classes, by its sense in WordNet or by its name, has that class's words; any other has,
     with WordNet, its own and its nearest kinds, and without, the first of its names that is known.
@@ -106,7 +106,7 @@ def place_images(
     kinds: int,
     on_image: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """The unit vectors (n, dimension) of images, which must be readable, by ConSE over the outputs with a label."""
+    """Return unit vectors (n, dimension) of readable images, placed by ConSE over the outputs with a label."""
     known = [number for number, label in enumerate(labels) if label]
     targets = np.stack([vocabulary.label_vector(label, kinds) for label in labels if label])
     probabilities = []

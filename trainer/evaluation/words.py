@@ -80,7 +80,7 @@ def read_word_pairs(path: Path) -> tuple[WordPair, ...]:
 
 
 def correlate(name: str, pairs: Sequence[WordPair], vocabulary: Vocabulary) -> PairCorrelation:
-    """How well the cosines of pairs follow their grades; nan of fewer than three known pairs."""
+    """Return how well the cosines of pairs follow their grades; nan of fewer than three known pairs."""
     known = [pair for pair in pairs if pair.one in vocabulary and pair.other in vocabulary]
     if len(known) < 3:
         return PairCorrelation(name, float("nan"), len(known), len(pairs))
@@ -91,7 +91,7 @@ def correlate(name: str, pairs: Sequence[WordPair], vocabulary: Vocabulary) -> P
 
 
 def spearman(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Spearman's ρ: the correlation of the ranks, equal values sharing their mean rank; nan without any spread."""
+    """Return Spearman's ρ: the correlation of ranks, equal values sharing their mean rank; nan without spread."""
     ranks, other_ranks = _ranks(one), _ranks(other)
     if np.ptp(ranks) == 0 or np.ptp(other_ranks) == 0:
         return float("nan")
@@ -105,7 +105,7 @@ def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def nearest_words(word: str, vocabulary: Vocabulary, k: int = 10) -> tuple[tuple[str, float], ...]:
-    """The k words nearest to a word and their cosines, nearest first; empty if the word is not known."""
+    """Return the k words nearest to a word and their cosines, nearest first; empty if the word is not known."""
     if word not in vocabulary:
         return ()
     cosine = vocabulary.vectors(vocabulary.words) @ vocabulary.vectors([word])[0]
@@ -131,7 +131,7 @@ def hubness(vocabulary: Vocabulary) -> Hubness:
 
 
 def k_occurrence(vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """How often each unit row is among the k nearest of the other rows: (n).
+    """Return how often each unit row is among the k nearest of the other rows: (n).
 
     Of rows that are equally near, which ones count is arbitrary.
     """
@@ -147,7 +147,7 @@ def k_occurrence(vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
 
 
 def skewness(counts: NDArray[np.int64]) -> float:
-    """The third standardised moment; 0 where all are the same."""
+    """Return the third standardised moment; 0 where all are the same."""
     deviation = counts - counts.mean()
     spread = float(np.sqrt(np.mean(deviation**2)))
     return float(np.mean(deviation**3) / spread**3) if spread else 0.0

@@ -67,7 +67,7 @@ class Exported:
 
 
 def calibration_of(relevance: Relevance) -> Calibration:
-    """A bundle's curves and thresholds."""
+    """Return a bundle's curves and thresholds."""
     return Calibration(
         _logistic(relevance.text_to_image),
         _logistic(relevance.tag),
@@ -89,7 +89,7 @@ def export_measured(
     on_left_out: Callable[[str], None] = lambda image: None,
     weights: Weights = Weights.AS_IS,
 ) -> Exported:
-    """Decodes the images as the embedder would, measures, and writes the bundle, with smaller weights if asked for.
+    """Decode the images as the embedder would, measure, and write the bundle, with smaller weights if asked for.
 
     ``on_left_out`` hears of each image that cannot be read, or that has no label: its key, a tab, why.
 
@@ -121,7 +121,7 @@ def export_bundle(
     nearest_kinds: int,
     description: Description,
 ) -> Exported:
-    """Measures and writes the bundle, and searches it before it takes its place.
+    """Measure and write the bundle, and search it before it takes its place.
 
     Raises:
         BundleUnsearchable: searches on it get no answers.
@@ -184,7 +184,7 @@ def _logistic(curve: LogisticCurve) -> Logistic:
 
 
 def self_test_pictures(size: int) -> NDArray[np.uint8]:
-    """Returns uint8 (4, size, size, 3): for each channel a sum of plane waves."""
+    """Return uint8 (4, size, size, 3): for each channel a sum of plane waves."""
     random = np.random.default_rng(0)
     down, right = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
     shape = (_PICTURES, 3, _WAVES, 1, 1)

@@ -53,15 +53,15 @@ class Measured:
     keys: tuple[str, ...] = ()
 
     def name(self, image: int) -> str:
-        """What people know an image by."""
+        """Return the name that people know an image by."""
         return self.keys[image] if self.keys else f"picture {image + 1}"
 
     def words(self, image: int) -> tuple[str, ...]:
-        """The words of the classes that an image shows."""
+        """Return the words of the classes that an image shows."""
         return tuple(self.classes[label].word for label in self.labels[image] if label >= 0)
 
     def by_turns(self, most: int) -> NDArray[np.int64]:
-        """The first image of each class, by first labels, then the second ones, and so on, up to so many."""
+        """Return the first image of each class, by first labels, then the second ones, and so on, up to so many."""
         turn = np.empty(len(self.labels), dtype=np.int64)
         for label in np.unique(self.labels[:, 0]):
             images = np.flatnonzero(self.labels[:, 0] == label)
@@ -141,7 +141,7 @@ def measure_networks(
 
 
 def cosines(one: MeasuredNetworks, other: MeasuredNetworks) -> NDArray[np.float32]:
-    """How near the two vectors of each picture are: (n)."""
+    """Return how near the two vectors of each picture are: (n)."""
     near: NDArray[np.float32] = np.einsum("nd,nd->n", one.truth.vectors, other.truth.vectors)
     return near
 
@@ -157,7 +157,7 @@ def _milliseconds(network: Network, pixels: NDArray[np.uint8]) -> float:
 
 
 def print_weights(console: Console, given: MeasuredNetworks, smaller: MeasuredNetworks, name: str) -> None:
-    """Prints the networks with smaller weights beside those they were made from."""
+    """Print the networks with smaller weights beside those they were made from."""
     table = Table("", "as given", name, title="What smaller weights cost", title_justify="left")
     sides = given, smaller
     table.add_row("backbone and head, MB", *(f"{each.bytes / 1e6:,.1f}" for each in sides))

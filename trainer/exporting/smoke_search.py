@@ -106,7 +106,7 @@ def smoke_search(bundle: Bundle, measured: Measured) -> SmokeSearch:
 
 
 def compare_with_chance(evaluation: Evaluation, truth: Truth) -> HitsAndChance:
-    """hit@5 of all pictures of the truth beside chance; of fewer than ten classes hit@2, of fewer than four hit@1."""
+    """Return hit@5 of all pictures beside chance; with fewer than ten classes hit@2, with fewer than four hit@1."""
     k = max(k for k in (1, 2, 5) if k == 1 or k <= evaluation.classes / 2)
     chance = hit_by_chance(truth, k)
     margin = _DEVIATIONS * sqrt(chance * (1 - chance) / evaluation.images)
@@ -114,7 +114,7 @@ def compare_with_chance(evaluation: Evaluation, truth: Truth) -> HitsAndChance:
 
 
 def _embedded(words: tuple[str, ...], bundle: Bundle) -> tuple[dict[str, Floats], tuple[str, ...]]:
-    """The vectors of words as the embedder answers them, and the words that it has no answer to."""
+    """Return the vectors of words as the embedder answers them, and the words that it has no answer to."""
     vocabulary = Vocabulary(bundle.words)
     asked: dict[str, Floats] = {}
     for word in words:
@@ -131,7 +131,7 @@ def _embedded(words: tuple[str, ...], bundle: Bundle) -> tuple[dict[str, Floats]
 def _nearest(
     queries: Floats, vectors: Floats, k: int, names: Sequence[str], labels: Sequence[str] | None, curve: Logistic
 ) -> list[tuple[Match, ...]]:
-    """The k vectors nearest to each query, by name."""
+    """Return the k vectors nearest to each query, by name."""
     [(places, cosines)] = nearest_tags(queries, vectors, k)
     return [
         tuple(
@@ -143,7 +143,7 @@ def _nearest(
 
 
 def print_searches(console: Console, searches: SmokeSearch, hits: HitsAndChance) -> None:
-    """Prints what searches found, nearest first with relevance, and a warning where they are no better than chance."""
+    """Print what searches found, nearest first with relevance, and a warning where they are no better than chance."""
     table = Table(
         "search", "finds", title=f"Searches on the bundle ({searches.pictures} pictures)", title_justify="left"
     )

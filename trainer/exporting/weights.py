@@ -35,7 +35,7 @@ class Weights(StrEnum):
 def smaller_weights(
     backbone: Path, head: Path, weights: Weights, pixels: NDArray[np.uint8], folder: Path
 ) -> tuple[Path, Path]:
-    """Writes a backbone and a head with smaller weights into the folder; returns their files.
+    """Write a backbone and a head with smaller weights into the folder; return their files.
 
     ``pixels``: uint8 (n, size, size, 3), a hundred or so of the pictures that are to be served: the ranges of int8
     activations come from them. A .tflite backbone keeps its weights.

@@ -82,7 +82,7 @@ class FeatureCache:
     """An open cache; a context manager. One thread may append while others ask whether a key is there."""
 
     def __init__(self, folder: Path, spec: CacheSpec) -> None:
-        """Opens or creates the cache in a folder.
+        """Open or create the cache in a folder.
 
         Raises:
             CacheMismatch: the folder holds the cache of another spec.
@@ -115,7 +115,7 @@ class FeatureCache:
             ) from error
 
     def _cut_back(self) -> None:
-        """Drops what was written after the last whole row that has a key."""
+        """Drop what was written after the last whole row that has a key."""
         self._keys.truncate(len(self) * _KEY_BYTES)
         self._rows.truncate(len(self) * self.spec.row_bytes)
 
@@ -166,29 +166,29 @@ class FeatureCache:
         self._row_of_key.update({key: first + number for number, key in enumerate(keys)})
 
     def rows_of(self, keys: Sequence[bytes]) -> NDArray[np.int64]:
-        """The row number of each key, (n,). Raises KeyError for a key that is not there."""
+        """Return the row number of each key, (n,). Raises KeyError for a key that is not there."""
         return np.array([self._row_of_key[key] for key in keys], dtype=np.int64)
 
     def memory_map(self) -> NDArray[np.floating[Any]]:
-        """Every row so far: (rows, views, dimension), read-only and memory-mapped."""
+        """Return every row so far: (rows, views, dimension), read-only and memory-mapped."""
         return rows_on_disk(self.folder, self.spec, len(self))
 
 
 def read_spec(folder: Path) -> CacheSpec:
-    """What the cache in a folder belongs to; FileNotFoundError, ValueError or TypeError where there is none."""
+    """Return what the cache in a folder belongs to; FileNotFoundError, ValueError or TypeError where there is none."""
     described = json.loads((folder / _SPEC).read_text())
     return CacheSpec(**{**described, "views": tuple(described["views"])})
 
 
 def read_keys(folder: Path, spec: CacheSpec) -> NDArray[np.uint8]:
-    """The keys of the rows that are whole, (rows, 32), in their order; a process may be appending meanwhile."""
+    """Return the keys of the rows that are whole, (rows, 32), in their order; a process may be appending meanwhile."""
     keys = (folder / _KEYS).read_bytes()
     count = min(len(keys) // _KEY_BYTES, (folder / _ROWS).stat().st_size // spec.row_bytes)
     return np.frombuffer(keys, np.uint8, count * _KEY_BYTES).reshape(count, _KEY_BYTES)
 
 
 def rows_on_disk(folder: Path, spec: CacheSpec, count: int) -> NDArray[np.floating[Any]]:
-    """The first rows, (count, views, dimension), read-only and memory-mapped."""
+    """Return the first rows, (count, views, dimension), read-only and memory-mapped."""
     shape = (count, *spec.row_shape)
     if not count:  # an empty file cannot be mapped
         return np.empty(shape, dtype=spec.dtype)
@@ -208,7 +208,7 @@ def _check_spec(path: Path, spec: CacheSpec) -> None:
 
 
 def _write_through(file: FileIO, content: bytes) -> None:
-    """Unbuffered, so that what a full disk refused is not written later."""
+    """Write unbuffered, so that what a full disk refused is not written later."""
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]
@@ -227,18 +227,18 @@ class Cached:
 
 
 def shared_folder() -> Path:
-    """Where caches lie unless told otherwise: `cache/features` of the suite's data folder."""
+    """Return the default folder of caches: `cache/features` of the suite's data folder."""
     return Path(os.environ.get("SEMSEARCH_DATA") or "var") / "cache" / "features"
 
 
 def cache_folder(root: Path, spec: CacheSpec) -> Path:
-    """The folder of a spec's cache."""
+    """Return the folder of a spec's cache."""
     digest = hashlib.sha256(json.dumps(asdict(spec)).encode()).hexdigest()
     return root / digest[:16]
 
 
 def list_caches(root: Path) -> Iterator[Cached]:
-    """Yields the caches of a folder, by name; what is no cache is passed over."""
+    """Yield the caches of a folder, by name; what is no cache is passed over."""
     for spec_file in sorted(root.glob("[!.]*/spec.json")):
         folder = spec_file.parent
         try:
@@ -255,7 +255,7 @@ def list_caches(root: Path) -> Iterator[Cached]:
 
 
 def clean(root: Path, unused_for: timedelta) -> tuple[list[Cached], list[Cached]]:
-    """Removes the caches that were not used for so long; those removed, and those left because one writes to them."""
+    """Remove caches unused for so long; return those removed, and those left because a process writes to them."""
     before = datetime.now(UTC) - unused_for
     removed: list[Cached] = []
     in_use: list[Cached] = []

@@ -155,7 +155,7 @@ class _Batch:
 def _in_order(
     images: Iterable[LabelledImage], extractor: Extractor, cache: FeatureCache, batch_size: int
 ) -> Iterator[_Seen]:
-    """Yields every image once its features are in the cache, or once it is known to have none."""
+    """Yield every image once its features are in the cache, or once it is known to have none."""
     compute = _Network(extractor, cache)
     waiting: deque[Future[_Batch]] = deque()
     with (
@@ -208,7 +208,7 @@ class _Network:
 
 
 def _kept(batch: _Batch, cache: FeatureCache) -> Sequence[_Seen]:
-    """The images of a batch, its features written."""
+    """Write the features of a batch, and return its images."""
     if batch.keys:
         cache.append(batch.keys, batch.features)
     return batch.images

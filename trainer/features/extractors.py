@@ -38,7 +38,7 @@ def extractor_of(
     resize: Resize = Resize.CENTER_CROP,
     pixel_scale: PixelScale | None = None,
 ) -> Extractor:
-    """The extractor of a .keras or a .tflite file.
+    """Return the extractor of a .keras or a .tflite file.
 
     ``input_size``: edge of the pictures in pixels; None takes what the file says. ``feature_layer``: of a .tflite file,
     the tensor that the features are; "" is its output. ``pixel_scale``: of a .tflite file that takes float32.
@@ -62,7 +62,7 @@ def extractor_of(
 
 
 def keras_extractor(backbone: Path, input_size: int | None = None, resize: Resize = Resize.CENTER_CROP) -> Extractor:
-    """The extractor of a .keras file that maps (n, s, s, 3) uint8 to features (n, dimension); raises as above."""
+    """Return the extractor of a .keras file: (n, s, s, 3) uint8 to features (n, dimension). Raises as above."""
     try:
         network = load_network(backbone)
         taken, given = network.input_shape, network.output_shape
@@ -93,7 +93,7 @@ def tflite_extractor(
     resize: Resize = Resize.CENTER_CROP,
     pixel_scale: PixelScale | None = None,
 ) -> Extractor:
-    """The extractor of a .tflite file; ``feature_layer`` names the tensor that the features are; raises as above."""
+    """Return the extractor of a .tflite file; ``feature_layer`` names the tensor of features. Raises as above."""
     try:
         network = TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer, pixel_scale=pixel_scale)
     except PixelScaleMissing as error:

@@ -52,13 +52,13 @@ class FeatureSet:
         return int(self.cache.shape[2])
 
     def distinct_images(self) -> Iterator[tuple[list[str], bool]]:
-        """Yields the class names of each image, copies once, and whether it is for validation."""
+        """Yield the class names of each image, copies once, and whether it is for validation."""
         for place in np.unique(self.rows, return_index=True)[1]:
             named = [self.names[label] for label in self.labels[place] if label >= 0]
             yield named, self.validation is not None and bool(self.validation[place])
 
     def take(self, images: NDArray[np.int64], views: NDArray[np.int64] | int = 0) -> NDArray[np.float32]:
-        """The features of some images, each in one view: (n, dimension) float32."""
+        """Return the features of some images, each in one view: (n, dimension) float32."""
         return np.asarray(self.cache[self.rows[images], views], dtype=np.float32)
 
 

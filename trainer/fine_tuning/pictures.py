@@ -37,13 +37,13 @@ class Pictures:
     decode: Callable[[bytes], NDArray[np.uint8]]
 
     def training(self, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        """Yields an epoch's batches in a new order, half of the pictures mirrored."""
+        """Yield an epoch's batches in a new order, half of the pictures mirrored."""
         random = np.random.default_rng((seed, epoch))
         order = random.permutation(np.flatnonzero(~self.validation))
         yield from self._batches(order, random.random(len(order)) < 0.5, batch_size)
 
     def held_out(self, batch_size: int) -> Iterator[Batch]:
-        """Yields the batches for validation, as the embedder sees them."""
+        """Yield the batches for validation, as the embedder sees them."""
         order = np.flatnonzero(self.validation)
         yield from self._batches(order, np.zeros(len(order), np.bool_), batch_size)
 
@@ -74,7 +74,7 @@ class Pictures:
 def read_pictures(
     images: Iterable[LabelledFile], known: Survey, extractor: Extractor, on_left_out: Callable[[str], None]
 ) -> Pictures:
-    """Reads a surveyed data set; ``on_left_out`` hears of each image left out: its key, a tab, why.
+    """Read a surveyed data set; ``on_left_out`` gets each image left out: its key, a tab, why.
 
     Raises:
         TrainingSetUnusable: no image is left for training or for validation.

@@ -153,7 +153,7 @@ def _held_out(joined: Any, pictures: Pictures, space: LabelSpace, loss: Loss, ba
 
 
 def where_last_blocks_begin(names: Sequence[str], blocks: int) -> int:
-    """The place among the names of a network's layers, in their order, at which its last blocks begin.
+    """Return the place among the names of a network's layers, in their order, at which its last blocks begin.
 
     Raises:
         BackboneUnusable: the names tell of no blocks, or of fewer.
@@ -199,7 +199,7 @@ def train_from(backbone: keras.Model, from_layer: str = "", last_blocks: int = 1
 
 
 def leaves(layer: Any) -> Iterator[Any]:
-    """Yields the layers of a network in their order, those of networks inside it in place of these."""
+    """Yield the layers of a network in their order; a network inside it is replaced by its own layers."""
     if isinstance(layer, keras.Model):
         for each in layer.layers:
             yield from leaves(each)

@@ -33,7 +33,7 @@ class Split:
 
 
 def split_images(data: FeatureSet, settings: HeadSettings) -> Split:
-    """As the data set says, or else a share of it by chance.
+    """Split images as the data set says, or else hold out a random share.
 
     Raises:
         TrainingSetUnusable: no image is left to train on, or none to watch where the training ends early.
@@ -55,7 +55,7 @@ def split_images(data: FeatureSet, settings: HeadSettings) -> Split:
 
 
 def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """How much each image counts so that every class counts the same: (n,), their mean is 1.
+    """Return how much each image counts so that every class counts the same: (n,), their mean is 1.
 
     ``labels``: (n, most), padded with -1. A class weighs the inverse of its number of images, an image the mean of its
     classes.
@@ -70,7 +70,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
     """The batches of one epoch at a time: features, labels, and where they are needed weights."""
 
     def __init__(self, data: FeatureSet, images: NDArray[np.int64], settings: HeadSettings, parts: int = 1) -> None:
-        """``parts``: into how many equal parts a batch must be divisible; images that weigh nothing fill it up."""
+        """Prepare the first epoch.
+
+        ``parts``: into how many equal parts a batch must be divisible; images that weigh nothing fill it up.
+        """
         super().__init__()
         self._data = data
         self._images = images
@@ -93,7 +96,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
         return len(self._batches)
 
     def __getitem__(self, number: int) -> tuple[Any, ...]:
-        """(b, features) float32, (b, most) int32, and where images do not weigh the same (b,) float32."""
+        """Return (b, features) float32, (b, most) int32 and, where images do not weigh the same, (b,) float32."""
         batch, views = self._batches[number]
         features, labels = self._data.take(batch, views), self._data.labels[batch].astype(np.int32)
         if not self._weighted:
@@ -121,14 +124,14 @@ class HeldOut:
         return held_out_figures(outputs_of(head, self._features), self.labels, self._space, self._loss)
 
     def nearest(self, head: Any) -> NDArray[np.int64]:
-        """The label whose vector each image is nearest to, (n,)."""
+        """Return the label whose vector each image is nearest to, (n,)."""
         return _nearest(outputs_of(head, self._features), self._space)
 
 
 def held_out_figures(
     outputs: NDArray[np.float32], labels: NDArray[np.int32], space: LabelSpace, loss: Loss
 ) -> dict[str, float]:
-    """``held_out_loss``, every image counting the same, and ``held_out_hit@1``.
+    """Return ``held_out_loss``, every image counting the same, and ``held_out_hit@1``.
 
     ``outputs``: (n, dimension), not normalised. ``labels``: (n, most), padded with -1.
     """
@@ -145,7 +148,7 @@ def _nearest(outputs: NDArray[np.float32], space: LabelSpace) -> NDArray[np.int6
 
 
 def outputs_of(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The outputs (n, dimension) of a head, not normalised, of features (n, features), n ≥ 1."""
+    """Return the outputs (n, dimension) of a head, not normalised, of features (n, features), n ≥ 1."""
     # Called as it is: `predict` makes a pipeline first, and traces a function, which takes longer than the images do.
     starts = range(0, len(features), _BATCH)
     return np.concatenate(

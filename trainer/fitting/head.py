@@ -36,7 +36,7 @@ _CHECKPOINT_SECONDS = 10.0
 
 
 def build_head(settings: HeadSettings, features: int) -> Any:
-    """An untrained head: standardised features, hidden layers with dropout, a linear layer into the space."""
+    """Return an untrained head: standardised features, hidden layers with dropout, a linear layer into the space."""
     policy = dtype_policy(settings.precision)
     inputs = x = keras.Input((features,), name="features")
     # Frozen, so that it only applies statistics: those of the training set, which `fit_head` computes once. Moving
@@ -113,17 +113,17 @@ class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         self._written = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Keras counts epochs from 0; here they are counted from 1."""
+        """Shuffle the batches; Keras counts epochs from 0, and they are counted from 1 here."""
         self._epoch = epoch + 1
         self._batches.shuffle(self._epoch)
         _reseed_dropout(self.model, self._epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """``batch`` is counted from 0; the loss is the mean of the epoch so far."""
+        """Check the loss, which is the mean of the epoch so far; ``batch`` is counted from 0."""
         self._check(logs["loss"], f"step {batch + 1} of {len(self._batches)}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """A checkpoint is a commit point: what comes after the newest one is done again after an interruption."""
+        """Record the epoch, and write a checkpoint: an interrupted run does again what comes after the newest one."""
         figures = {"loss": float(logs["loss"])} | self._held_out.figures(self.model)
         self._check(figures.get("held_out_loss", 0.0), "on the images held out")
         self._run.record(self._epoch, figures)
@@ -166,14 +166,14 @@ def _reseed_dropout(head: Any, epoch: int) -> None:
 
 
 def _in_float32(head: Any, settings: HeadSettings, features: int) -> Any:
-    """The same head without optimiser or loss, however it was trained."""
+    """Return the same head without optimiser or loss, however it was trained."""
     plain = build_head(replace(settings, precision="float32"), features)
     plain.set_weights(head.get_weights())
     return plain
 
 
 def project(head: Any, features: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """The unit vectors (n, dimension) of features (n, features)."""
+    """Return the unit vectors (n, dimension) of features (n, features)."""
     return unit_rows(outputs_of(head, np.asarray(features, dtype=np.float32)))
 
 

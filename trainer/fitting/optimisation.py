@@ -34,7 +34,7 @@ _MANY_WEIGHTS = 1_000_000
 
 
 def make_loss(settings: LossSettings, space: LabelSpace) -> Loss:
-    """The loss that the settings name, over a label space."""
+    """Return the loss that the settings name, over a label space."""
     vectors, concepts, relevance = space.vectors, space.concepts, space.relevance
 
     def cosine(labels: Any, outputs: Any) -> Any:
@@ -66,7 +66,7 @@ def make_loss(settings: LossSettings, space: LabelSpace) -> Loss:
 
 
 def _mean(labels: Any, of: Callable[[Any], Any]) -> Any:
-    """The mean (n, d) over each image's labels of what (n, most, d) is told of their numbers."""
+    """Return the mean (n, d) over each image's labels of what ``of`` gives for their numbers, (n, most, d)."""
     there = ops.cast(labels >= 0, "float32")[:, :, None]
     return ops.sum(there * of(ops.maximum(labels, 0)), axis=1) / ops.sum(there, axis=1)
 
@@ -76,7 +76,7 @@ def _unit(outputs: Any) -> Any:
 
 
 def new_optimiser(settings: HeadSettings, steps: int, weights: int, devices: int) -> Any:
-    """An optimiser for so many steps, weights and devices."""
+    """Return an optimiser for so many steps, weights and devices."""
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     kind = _Fused if weights >= _MANY_WEIGHTS and devices == 1 else keras.optimizers.AdamW
     optimiser = kind(rate, weight_decay=settings.weight_decay, name="adamw")
@@ -103,20 +103,20 @@ class _Fused(keras.optimizers.AdamW):  # type: ignore[misc]  # Keras has no type
 
 
 def training_devices(devices: Devices) -> tuple[str, ...]:
-    """The names of what a head is trained on: the GPUs, or the processor where there is none; of them one or all."""
+    """Return the names of the devices to train on: one or all of the GPUs, or the processor if there is none."""
     there = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tuple(device.name for device in there[: 1 if devices == "one" else None])
 
 
 def dtype_policy(precision: Precision) -> str:
-    """The name of Keras's dtype policy for hidden layers."""
+    """Return the name of Keras's dtype policy for hidden layers."""
     if precision != "auto":
         return precision
     return "mixed_float16" if tf.config.list_logical_devices("GPU") else "float32"
 
 
 def shared_among(devices: Sequence[str]) -> AbstractContextManager[object]:
-    """Within it, what is built is trained on all devices, each of which gets an equal part of every batch."""
+    """Return a context in which networks are built for all devices; each gets an equal part of every batch."""
     if len(devices) == 1:
         return nullcontext()
     # keras.distribution is for JAX; on TensorFlow, Keras trains under the strategy that a network was built in.

@@ -56,7 +56,7 @@ _PACKAGES = ("keras", "tensorflow", "numpy", "semsearch")
 
 
 def check_packages() -> None:
-    """Before the training, not after.
+    """Check that what draws and writes a run's figures is installed, before the training.
 
     Raises:
         TrainingPackageMissing: what draws or writes a run's figures is not installed.
@@ -69,7 +69,7 @@ def check_packages() -> None:
 
 
 def inputs_of(files: Mapping[str, Path | None], options: Mapping[str, int]) -> Inputs:
-    """What tells whether a training set is the same: the digests of the files that there are, and the options."""
+    """Return what identifies a training set: the digests of the files that exist, and the options."""
     return {name: sha256(path) for name, path in files.items() if path is not None} | dict(options)
 
 
@@ -149,7 +149,7 @@ class Events:
     """The event file of a run; a context manager."""
 
     def __init__(self, folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
-        """``history``: the epochs done, as `Run.history` gives them."""
+        """Write the epochs done, ``history``, anew."""
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = tf.summary.create_file_writer(str(folder))
@@ -176,7 +176,7 @@ class Provenance:
     """The record of a run that is being made."""
 
     def __init__(self, folder: Path, inputs: Inputs, device: Sequence[str]) -> None:
-        """Begins an entry.
+        """Begin an entry.
 
         Raises:
             RunMismatch: the folder holds a run that was made from something else; the message says what.
@@ -232,7 +232,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> dict[str, Any] | None:
-    """The commit of this code and whether it was changed since; None where it is not in a repository of its own."""
+    """Return the commit of this code and whether it was changed since; None outside a repository of its own."""
     try:
         _git("ls-files", "--error-unmatch", Path(__file__).name)
         return {"commit": _git("rev-parse", "HEAD").strip(), "dirty": bool(_git("status", "--porcelain", "."))}

@@ -113,7 +113,7 @@ _NAMES = [field.name for field in fields(HeadSettings)] + [f"loss.{field.name}" 
 
 
 def head_settings(file: Path | None, options: Mapping[str, Any], dimension: int) -> HeadSettings:
-    """The settings that a file and options say; None among the options says nothing.
+    """Return the settings from a file and options; an option that is None says nothing.
 
     ``dimension``: that of the words, which the head's follows.
 
@@ -176,7 +176,7 @@ def write_head_file(path: Path, settings: HeadSettings, remark: str) -> None:
 
 
 def best_epoch(history: History, settings: HeadSettings) -> int:
-    """The epoch whose head is kept, of equals the first; 0 if none is done yet."""
+    """Return the epoch whose head is kept, of equals the first; 0 if none is done yet."""
     if not history or not settings.patience:
         return len(history)
     sign = -1 if settings.watched == "held_out_hit@1" else 1
@@ -184,7 +184,7 @@ def best_epoch(history: History, settings: HeadSettings) -> int:
 
 
 def is_over(history: History, settings: HeadSettings) -> bool:
-    """Whether all epochs are done, or so many after the best one as there is patience for."""
+    """Return whether all epochs are done, or so many after the best one as there is patience for."""
     done = len(history)
     waited = settings.patience and done - best_epoch(history, settings) >= settings.patience
     return done >= settings.epochs or bool(waited)

@@ -44,7 +44,7 @@ class CaptionWords:
 
 
 def words_of_captions(captions: Sequence[Sequence[str]], vocabulary: Vocabulary) -> CaptionWords:
-    """What the captions of each picture tell; one that is too long for a query tells nothing."""
+    """Return which words the captions of each picture have; a caption too long for a query has none."""
     reader = _Reader(vocabulary)
     counts: list[dict[int, int]] = []
     for of_picture in captions:
@@ -100,7 +100,7 @@ class _Reader:
 
 
 def _tells_of_people(terms: Sequence[Term]) -> tuple[bool, bool]:
-    """Whether a caption tells of a person, and whether of several."""
+    """Return whether a caption mentions a person, and whether several."""
     texts = (term.text.casefold().replace("-", " ").replace("’", "'") for term in terms)
     words = [word.strip(".!?:'").removesuffix("'s") for text in texts for word in text.split()]
     one = sum(word in _ONE_PERSON for word in words)

@@ -45,7 +45,7 @@ class ClassWords:
 
 
 def class_words_of_names(names: Iterable[str]) -> tuple[ClassWords, ...]:
-    """Classes that are called what their folders are called."""
+    """Return classes that are called what their folders are called."""
     return tuple(ClassWords(name, name.replace("_", " ").lower()) for name in names)
 
 
@@ -67,7 +67,7 @@ def read_class_words(path: Path) -> tuple[ClassWords, ...]:
 
 
 def with_synonyms(classes: Iterable[ClassWords], path: Path | None) -> tuple[ClassWords, ...]:
-    """The classes, those in a file of synonyms called by the words given there; None is no file.
+    """Return the classes, those in a file of synonyms called by the words given there; None is no file.
 
     Raises:
         TrainingSetUnusable: the file is not of the format above.
@@ -93,7 +93,7 @@ def write_class_words(path: Path, classes: Iterable[ClassWords]) -> None:
 def classes_of(
     names: Sequence[str], labels: Path | None = None, synonyms: Path | None = None
 ) -> tuple[ClassWords, ...]:
-    """The words of classes, in the order of their names.
+    """Return the words of classes, in the order of their names.
 
     ``labels``: a file of classes; None calls them what they are named. ``synonyms``: a file of synonyms.
 
@@ -111,7 +111,7 @@ def classes_of(
 def classes_shown(
     images: Sequence[Path], labels: Path | None = None, synonyms: Path | None = None
 ) -> tuple[ClassWords, ...]:
-    """The words of the classes in a file, or where there is none of those that images show, in the order they come.
+    """Return the words of the classes in a file or, without one, of those that images show, in their order.
 
     Raises:
         TrainingSetUnusable: a file is malformed, or the images cannot be read.

@@ -58,23 +58,23 @@ _SHALLOW = frozenset({Category.FOOD, Category.PLANT})
 
 
 def lemmas_of(sense: Sense) -> tuple[str, ...]:
-    """The names of a sense, in lower case."""
+    """Return the names of a sense, in lower case."""
     return tuple(dict.fromkeys(lemma.lower() for lemma in sense.lemmas))
 
 
 def right_words(sense: Sense, wordnet: WordNet) -> frozenset[str]:
-    """The words that are right for a picture of a sense."""
+    """Return the words that are right for a picture of a sense."""
     return frozenset(_with_last_words(lemmas_of(sense))) | frozenset(kinds_of(sense, wordnet))
 
 
 def kinds_of(sense: Sense, wordnet: WordNet) -> tuple[str, ...]:
-    """Lemmas of the kinds up to five levels up, and their last words, nearest first; without the most general."""
+    """Return lemmas of the kinds up to five levels up, and their last words, nearest first, but the most general."""
     kinds = (kind for level, kind in wordnet.ancestors(sense) if level <= LEVELS)
     return tuple(dict.fromkeys(word for kind in kinds for word in _with_last_words(lemmas_of(kind))))
 
 
 def label_of(sense: Sense, wordnet: WordNet, vocabulary: Vocabulary, kinds: int) -> ClassWords | None:
-    """A sense as a class: its first lemma that the vocabulary has, or else a last word, and its nearest known kinds.
+    """Return a sense as a class: its first known lemma, or else a last word, and its nearest known kinds.
 
     None if the vocabulary has no word for it. ``kinds``: how many at most.
     """
@@ -109,7 +109,7 @@ class FittingWords:
 
 
 def read_senses(labels: Path, wordnet: WordNet) -> tuple[Sense | None, ...]:
-    """The sense of each line; None for the background.
+    """Return the sense of each line; None for the background.
 
     Raises:
         TrainingSetUnusable: WordNet has no sense with the lemmas of a line.
@@ -131,7 +131,7 @@ def read_senses(labels: Path, wordnet: WordNet) -> tuple[Sense | None, ...]:
 
 
 def fitting_words(sense: Sense, wordnet: WordNet, vocabulary: Container[str]) -> FittingWords:
-    """The words of a vocabulary that fit a class.
+    """Return the words of a vocabulary that fit a class.
 
     Its names are its lemmas; where the vocabulary has none, what they end with ("tiger shark": "shark"). Its kinds are
     its hypernyms but for the most general ones, by nouns that mean them before anything else. Further words are all

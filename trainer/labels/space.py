@@ -53,7 +53,7 @@ class LabelSpace:
 
     @classmethod
     def of_labels(cls, names: Sequence[str], vectors: NDArray[np.floating]) -> LabelSpace:
-        """Targets that know the labels' own vectors and no further words."""
+        """Return targets that know the labels' own vectors and no further words."""
         unit = unit_rows(vectors)
         none = np.empty((0, unit.shape[1]), dtype=np.float32)
         return cls(tuple(names), unit, none, np.empty((len(names), 0), dtype=np.float32))
@@ -65,7 +65,7 @@ class LabelSpace:
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The rows scaled to length 1, float32.
+    """Return the rows scaled to length 1, float32.
 
     Raises:
         TrainingSetUnusable: a row is zero or not finite, so it has no direction.
@@ -79,7 +79,7 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def padded_labels(labels: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """The numbers of each image's labels: (images, most) int64, -1 after the last of an image that has fewer."""
+    """Return the numbers of each image's labels: (images, most) int64, -1 after the last of an image that has fewer."""
     most = max(map(len, labels), default=1)
     return np.array([[*each, *[-1] * (most - len(each))] for each in labels], dtype=np.int64).reshape(-1, most)
 
@@ -96,11 +96,11 @@ class Vocabulary:
         return word in self._row_of_word
 
     def entries(self, label: str) -> tuple[str, ...]:
-        """What stands for a label: itself if the vocabulary has it, or else the words that it is made of."""
+        """Return what stands for a label: itself if the vocabulary has it, or else the words that it is made of."""
         return (label,) if label in self else tuple(label.replace("_", " ").split())
 
     def vectors(self, labels: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of words, or of labels of several words, (n, dimension), unit rows.
+        """Return the vectors of words, or of labels of several words, (n, dimension), unit rows.
 
         A label that the vocabulary does not have itself gets the mean of its words' vectors.
 
@@ -123,7 +123,7 @@ class Vocabulary:
         )
 
     def label_vector(self, label: ClassWords, kinds: int) -> NDArray[np.float32]:
-        """Where pictures of a class should land: the mean of its word and its nearest kinds, equally weighted.
+        """Return where pictures of a class should land: the mean of its word and its nearest kinds, equally weighted.
 
         On 234 unseen photos and 30,000 words, label vectors of the lemma alone put a right word among the first five
         for 69 %, of the lemma and its nearest hypernyms for 90 %.
@@ -134,7 +134,7 @@ class Vocabulary:
 
 
 def vocabulary_of(words: WordTable) -> Vocabulary:
-    """A bundle's words as the measures take them."""
+    """Return a bundle's words as a vocabulary."""
     return Vocabulary(WordSpace(words.words, words.vectors))
 
 
@@ -146,7 +146,7 @@ def label_space_of(
     seed: int = 0,
     spared: Collection[str] = frozenset(),
 ) -> LabelSpace:
-    """The targets of some classes.
+    """Return the targets of some classes.
 
     ``nearest_kinds``: how many kinds are in a label's vector. ``foreign_words``: how many words of no class to draw.
     ``spared``: words of which nothing is to be learned.
@@ -174,7 +174,7 @@ def label_space_of(
 
 
 def unknown_labels(missing: Mapping[str, Sequence[str]], vocabulary: Sequence[str]) -> TrainingSetUnusable:
-    """The error that lists labels; ``missing``: which of its words each lacks."""
+    """Return the error that lists labels; ``missing``: which of its words each lacks."""
     lines = "".join(f"\n  {_line(label, words, vocabulary)}" for label, words in missing.items())
     labels = "1 label" if len(missing) == 1 else f"{len(missing):,} labels"
     return TrainingSetUnusable(
@@ -193,7 +193,7 @@ def _line(label: str, missing: Sequence[str], vocabulary: Sequence[str]) -> str:
 
 
 def _suggest(word: str, vocabulary: Sequence[str]) -> list[str]:
-    """Up to three words a few typing errors away, nearest first; of equals the more frequent first."""
+    """Return up to three words a few typing errors away, nearest first; of equals the more frequent first."""
     errors = min(2, len(word) // 3)  # none in what is as short as an emoji: every other letter would be near
     if not errors:
         return []

@@ -61,7 +61,7 @@ class Evaluation:
     tagged: dict[int, float]
 
     def metrics(self) -> dict[str, float]:
-        """The figures by name, as a bundle's manifest holds them; what these images cannot tell is left out."""
+        """Return the figures by name, as a bundle's manifest holds them; what these images cannot tell is left out."""
         figures = {
             "images": float(self.images),
             "classes": float(self.classes),
@@ -105,12 +105,12 @@ def evaluate(
 
 
 def label_targets(truth: Truth, vocabulary: Vocabulary, nearest_kinds: int) -> NDArray[np.float32]:
-    """The label vector of each class: (classes, dimension)."""
+    """Return the label vector of each class: (classes, dimension)."""
     return np.stack([vocabulary.label_vector(each, nearest_kinds) for each in truth.classes])
 
 
 def classification(scores: Floats, right: NDArray[np.bool_], hierarchy: Hierarchy) -> dict[str, float]:
-    """Flat hit@k and hierarchical precision@k of classes' scores, whatever gave them; both (images, classes)."""
+    """Return flat hit@k and hierarchical precision@k of classes' scores, whatever gave them; both (images, classes)."""
     flat = {f"hit@{k}": share for k, share in hit_at(HITS, scores, right).items()}
     near = hierarchical_precision_at(HIERARCHICAL, scores, right, hierarchy)
     return flat | {f"hierarchical_precision@{k}": share for k, share in near.items()}
@@ -134,7 +134,7 @@ class ZeroShot:
     times_chance: float
 
     def metrics(self) -> dict[str, float]:
-        """The figures by name."""
+        """Return the figures by name."""
         return {
             "unseen_classes": float(self.classes),
             "unseen_images": float(self.images),
@@ -146,7 +146,7 @@ class ZeroShot:
 
 
 def read_unseen(path: Path) -> frozenset[str]:
-    """The names of a JSON list of classes, or the keys of a file of classes' words.
+    """Return the names of a JSON list of classes, or the keys of a file of classes' words.
 
     Raises:
         EvaluationImpossible: it is neither.

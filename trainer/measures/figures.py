@@ -60,7 +60,7 @@ FIGURES = tuple(_figures())
 
 
 def in_order(columns: Iterable[Mapping[str, float]]) -> tuple[Figure, ...]:
-    """The figures that at least one column has, in the order of tables; lists of word pairs follow, by name."""
+    """Return the figures that at least one column has, in the order of tables; lists of word pairs follow, by name."""
     present = {name for metrics in columns for name in metrics}
     pairs = sorted(name for name in present if name.startswith(PAIRS_PREFIX))
     return (
@@ -70,7 +70,7 @@ def in_order(columns: Iterable[Mapping[str, float]]) -> tuple[Figure, ...]:
 
 
 def shown(name: str, value: float | None) -> str:
-    """A figure as people read it: counts whole, shares with three digits, and a dash for what there is none of."""
+    """Return a figure as people read it: counts whole, shares with three digits, and a dash for None."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if name in _COUNTS else f"{value:.3f}"

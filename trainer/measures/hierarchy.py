@@ -33,7 +33,7 @@ class Hierarchy:
 
 
 def hierarchy_of(classes: Sequence[ClassWords], wordnet: WordNet | None = None) -> Hierarchy:
-    """WordNet's hierarchy, if it is given and knows every class, or else that of the classes' kinds."""
+    """Return WordNet's hierarchy, if it is given and knows every class, or else that of the classes' kinds."""
     senses = [sense_of(each, wordnet) for each in classes] if wordnet else [None]
     if wordnet and all(senses):
         return Hierarchy("WordNet 3.0", _distances([_steps_up(sense, wordnet) for sense in senses if sense]))
@@ -41,7 +41,7 @@ def hierarchy_of(classes: Sequence[ClassWords], wordnet: WordNet | None = None) 
 
 
 def sense_of(each: ClassWords, wordnet: WordNet) -> Sense | None:
-    """The meaning of a class: the sense that its name is the id of, or else the first sense of its word."""
+    """Return the meaning of a class: the sense that its name is the id of, or else the first sense of its word."""
     try:
         return wordnet.sense(each.name)
     except KeyError:
@@ -58,7 +58,7 @@ def _steps_up(sense: Sense, wordnet: WordNet) -> dict[str, int]:
 
 
 def _distances(steps: Sequence[Mapping[str, int]]) -> NDArray[np.int64]:
-    """The shortest way between each two, from the steps of each to every node above it."""
+    """Return the shortest way between each two, from the steps of each to every node above it."""
     return np.array(
         [[0 if a is b else min(up + b[node] for node, up in a.items() if node in b) for b in steps] for a in steps],
         dtype=np.int64,
@@ -66,7 +66,7 @@ def _distances(steps: Sequence[Mapping[str, int]]) -> NDArray[np.int64]:
 
 
 def nearest_classes(distances: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
-    """Which classes are in the set of each class's k nearest: (classes, classes)."""
+    """Return which classes are in the set of each class's k nearest: (classes, classes)."""
     radius = np.sort(distances, axis=1)[:, min(k, len(distances)) - 1]
     near: NDArray[np.bool_] = distances <= radius[:, None]
     return near
@@ -75,7 +75,7 @@ def nearest_classes(distances: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
 def hierarchical_precision_at(
     ks: Sequence[int], scores: NDArray[np.floating], right: NDArray[np.bool_], hierarchy: Hierarchy
 ) -> dict[int, float]:
-    """The mean share of the k best classes that are among the k nearest in the hierarchy, for each k.
+    """Return the mean share of the k best classes that are among the k nearest in the hierarchy, for each k.
 
     ``scores``: (images, classes); ``right``: the same, which classes each image shows. The k nearest of an image that
     shows several are those of each of them.
@@ -85,6 +85,6 @@ def hierarchical_precision_at(
 
 
 def near_to(right: NDArray[np.bool_], hierarchy: Hierarchy, k: int) -> NDArray[np.bool_]:
-    """Which classes are among the k nearest of a class that each image shows: (images, classes), as ``right``."""
+    """Return which classes are among the k nearest of a class that each image shows: (images, classes)."""
     near: NDArray[np.bool_] = right.astype(np.float32) @ nearest_classes(hierarchy.distances, k).astype(np.float32) > 0
     return near

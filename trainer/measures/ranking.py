@@ -31,7 +31,7 @@ FIRST_PAGE = 10
 
 
 def top(scores: Floats, k: int) -> NDArray[np.int64]:
-    """The positions of the k greatest scores of each row, greatest first: (n, min(k, columns))."""
+    """Return the positions of the k greatest scores of each row, greatest first: (n, min(k, columns))."""
     columns = scores.shape[1]
     if columns <= k:
         return np.argsort(-scores, axis=1, kind="stable").astype(np.int64)
@@ -45,13 +45,13 @@ def top(scores: Floats, k: int) -> NDArray[np.int64]:
 
 
 def hit_at(ks: Sequence[int], scores: Floats, right: NDArray[np.bool_]) -> dict[int, float]:
-    """The share of rows with a right column among the k greatest (flat hit@k, Frome et al. 2013), for each k."""
+    """Return the share of rows with a right column among the k greatest (flat hit@k, Frome et al. 2013), for each k."""
     found = np.take_along_axis(right, top(scores, max(ks)), axis=1)
     return {k: float(found[:, :k].any(axis=1).mean()) for k in ks}
 
 
 def precision_at(k: int, scores: Floats, relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The share of relevant items among each row's first k: (n,).
+    """Return the share of relevant items among each row's first k: (n,).
 
     Where fewer than k items are relevant, the most that could be had counts as 1.
     """
@@ -64,7 +64,7 @@ def precision_at(k: int, scores: Floats, relevant: NDArray[np.bool_]) -> NDArray
 
 
 def average_precision(scores: Floats, relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Of each row, the mean of the precisions at the ranks of its relevant items, over the whole order: (n,)."""
+    """Return for each row the mean precision at the ranks of its relevant items, over the whole order: (n,)."""
     order = np.argsort(-scores, axis=1, kind="stable")
     found = np.take_along_axis(relevant, order, axis=1)
     count = found.sum(axis=1)
@@ -76,13 +76,13 @@ def average_precision(scores: Floats, relevant: NDArray[np.bool_]) -> NDArray[np
 
 
 def precision_by_chance(relevant: NDArray[np.int64], images: int) -> float:
-    """Of queries with so many relevant images each, the mean share of the first ten that can be right."""
+    """Return the mean share of a random first ten that is right, for queries with so many relevant images each."""
     page = min(FIRST_PAGE, images)
     return float(np.mean(page * relevant / images / np.minimum(relevant, FIRST_PAGE)))
 
 
 def average_precision_by_chance(relevant: int, images: int) -> float:
-    """The expected average precision: at rank k, one hit and (k − 1)(r − 1)/(n − 1) more before it."""
+    """Return the expected average precision: at rank k, one hit and (k − 1)(r − 1)/(n − 1) more before it."""
     if images == 1:
         return 1.0
     harmonic = float(np.sum(1 / np.arange(1, images + 1)))
@@ -91,7 +91,7 @@ def average_precision_by_chance(relevant: int, images: int) -> float:
 
 
 def none_of(right: int, tags: int, drawn: int) -> float:
-    """The probability that none of some tags drawn is one of the right ones."""
+    """Return the probability that none of some tags drawn is one of the right ones."""
     if tags - right < drawn:
         return 0.0 if right else 1.0
     return float(np.exp(_log_choose(tags - right, drawn) - _log_choose(tags, drawn)))
@@ -102,7 +102,7 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def hit_by_chance(truth: Truth, k: int) -> float:
-    """hit@k of a random order of the classes: of an image with one label, k of them."""
+    """Return hit@k of a random order of the classes: of an image with one label, k of them."""
     classes = len(truth.classes)
     labels, images = np.unique(truth.shows.sum(axis=1), return_counts=True)
     orders, drawn = comb(classes, min(k, classes)), min(k, classes)

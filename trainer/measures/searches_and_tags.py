@@ -65,7 +65,7 @@ class Searches:
     both_found: float
 
     def metrics(self) -> dict[str, float]:
-        """Mean precision@10 and mean average precision of each sort."""
+        """Return mean precision@10 and mean average precision of each sort."""
         means: dict[str, float] = {}
         for sort, queries in self.queries.items():
             means[f"{sort}_precision@{FIRST_PAGE}"] = float(np.mean([query.precision for query in queries]))
@@ -94,7 +94,7 @@ def search(truth: Truth, vocabulary: Vocabulary, seed: int = 0) -> Searches:
 def search_by(
     queries: Sequence[Words], truth: Truth, vocabulary: Vocabulary, *, match_any: bool = False
 ) -> tuple[QueryFigures, ...]:
-    """The figures of some queries, each of one or more words; those that no image is relevant to are left out.
+    """Return the figures of some queries, each of one or more words; those that no image is relevant to are left out.
 
     ``match_any``: an image is relevant if it is to one of a query's words, not only if it is to all of them.
     """
@@ -127,7 +127,7 @@ def _vectors(queries: Sequence[Words], vocabulary: Vocabulary) -> NDArray[np.flo
 
 
 def image_precision(truth: Truth) -> float:
-    """Mean precision@10 of searches by each image among all others; right is what shows a class that it shows too.
+    """Return mean precision@10 of searches by each image among all others; right images share a class with it.
 
     Images that no other image shares a class with ask for nothing and are left out; nan if all are.
     """
@@ -145,12 +145,12 @@ def image_precision(truth: Truth) -> float:
 
 
 def taggable_words(vocabulary: Vocabulary, taggable: NDArray[np.bool_]) -> tuple[str, ...]:
-    """The words that may be tags, most frequent first."""
+    """Return the words that may be tags, most frequent first."""
     return tuple(word for word, may in zip(vocabulary.words, taggable, strict=True) if may)
 
 
 def right_tags(classes: Sequence[ClassWords], tags: Sequence[str]) -> NDArray[np.bool_]:
-    """Which tags are right for each class: (classes, tags)."""
+    """Return which tags are right for each class: (classes, tags)."""
     number_of = {tag: number for number, tag in enumerate(tags)}
     right = np.zeros((len(classes), len(tags)), dtype=np.bool_)
     for row, each in enumerate(classes):
@@ -161,7 +161,7 @@ def right_tags(classes: Sequence[ClassWords], tags: Sequence[str]) -> NDArray[np
 def nearest_tags(
     vectors: NDArray[np.float32], tags: NDArray[np.float32], k: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yields, for some images at a time, their k nearest tags and the similarities: two of (images, k)."""
+    """Yield, for some images at a time, their k nearest tags and the similarities: two of (images, k)."""
     for start in range(0, len(vectors), _CHUNK):
         similarity = vectors[start : start + _CHUNK] @ tags.T
         nearest = top(similarity, k)
@@ -169,14 +169,14 @@ def nearest_tags(
 
 
 def are_right(nearest: NDArray[np.int64], right: NDArray[np.bool_], truth: Truth) -> NDArray[np.bool_]:
-    """Which tags of each image, (images, k), are right for a class that it shows; ``right``: (classes, tags)."""
+    """Return which tags of each image, (images, k), are right for a class that it shows; ``right``: (classes, tags)."""
     shown = truth.labels[: len(nearest), :, None]
     hits: NDArray[np.bool_] = np.any(right[shown, nearest[:, None]] & (shown >= 0), axis=1)
     return hits
 
 
 def tagged_at(ks: Sequence[int], truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_]) -> dict[int, float]:
-    """The share of images with a right word among their first k tags, for each k."""
+    """Return the share of images with a right word among their first k tags, for each k."""
     tags = taggable_words(vocabulary, taggable)
     right = right_tags(truth.classes, tags)
     nearest = np.concatenate([found for found, _ in nearest_tags(truth.vectors, vocabulary.vectors(tags), max(ks))])

@@ -37,20 +37,20 @@ class Truth:
         return shows[:, :-1]
 
     def of_classes(self, has: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which images show a class that has something: (n, things), of (classes, things)."""
+        """Return which images show a class that has something: (n, things), of (classes, things)."""
         return _any_of(self.shows, has)
 
     def relevance(self, words: Sequence[str]) -> NDArray[np.bool_]:
-        """Which images each word should find: (words, n)."""
+        """Return which images each word should find: (words, n)."""
         of_class = np.array([[word in each.words for word in words] for each in self.classes], dtype=np.bool_)
         return self.of_classes(of_class).T
 
     def alike(self, images: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which images show a class that these show too: (images, n)."""
+        """Return which images show a class that these show too: (images, n)."""
         return _any_of(self.shows[images], self.shows.T)
 
     def take(self, images: NDArray[np.bool_]) -> Truth:
-        """Some of the images, of the same classes."""
+        """Return some of the images, with the same classes."""
         return Truth(self.vectors[images], self.labels[images], self.classes)
 
     @property
@@ -71,6 +71,6 @@ class Truth:
 
 
 def _any_of(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The product of boolean matrices: of counts that float32 holds exactly, and so at the speed of numbers."""
+    """Return the product of boolean matrices: of counts that float32 holds exactly, and so at the speed of numbers."""
     found: NDArray[np.bool_] = one.astype(np.float32) @ other.astype(np.float32) > 0
     return found

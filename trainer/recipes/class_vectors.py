@@ -44,7 +44,7 @@ class VectorSettings:
 def class_vectors(
     classes: Sequence[FittingWords], vocabulary: Vocabulary, tags: Sequence[str], settings: VectorSettings
 ) -> NDArray[np.float32]:
-    """Returns unit rows (classes, dimension); zeros for a class that no word of the vocabulary fits.
+    """Return unit rows (classes, dimension); zeros for a class that no word of the vocabulary fits.
 
     ``tags``: the words that may be tags.
     """
@@ -92,7 +92,7 @@ def _moved(
 
 
 def _mean(each: FittingWords, vocabulary: Vocabulary) -> NDArray[np.float32]:
-    """The mean of a class's first name and its nearest kind."""
+    """Return the mean of a class's first name and its nearest kind."""
     vector: NDArray[np.float32] = unit_rows(
         vocabulary.vectors([*each.own[:1], *each.kinds[:1]] or each.further[:1]).mean(axis=0, keepdims=True)
     )[0]
@@ -100,7 +100,7 @@ def _mean(each: FittingWords, vocabulary: Vocabulary) -> NDArray[np.float32]:
 
 
 def _wanted_tags(classes: Sequence[FittingWords], tags: Sequence[str], own_share: float) -> NDArray[np.float32]:
-    """For each class a distribution over the tags; a row of zeros where none fits."""
+    """Return for each class a distribution over the tags; a row of zeros if none fits."""
     column = {tag: number for number, tag in enumerate(tags)}
     wanted = np.zeros((len(classes), len(tags)), np.float32)
     for row, each in enumerate(classes):

@@ -59,7 +59,7 @@ def make_recipe(
     backbone: Path, labels: Path, photos: Path, words_of: Path, class_words: Path, target: Path,
     on_image: Callable[[], None] = lambda: None,
 ) -> Recipe:  # fmt: skip
-    """Writes the recipe's folder.
+    """Write the recipe's folder.
 
     ``labels``: the names of the network's classes, a line each. ``photos``: folder with classes.json and val.tar.
     ``words_of``: the bundle whose words are used. ``class_words``: the words of the photos' classes.
@@ -101,7 +101,7 @@ def make_recipe(
 
 
 def head_of(vectors: NDArray[np.float32]) -> keras.Model:
-    """ConSE: scores (n, classes) → the mean of the class vectors (classes, dimension), weighted by probability."""
+    """Return ConSE as a head: scores (n, classes) to the mean of the class vectors, weighted by probability."""
     scores = keras.Input((len(vectors),), name="scores")
     mean = keras.layers.Dense(vectors.shape[1], use_bias=False, name="space")
     head = keras.Model(scores, mean(keras.layers.Softmax()(scores)), name="head")
@@ -110,7 +110,7 @@ def head_of(vectors: NDArray[np.float32]) -> keras.Model:
 
 
 def _with_tags(words: WordTable, more: Container[str]) -> WordTable:
-    """The words, of which more may be tags: those of classes that the network knows."""
+    """Return the words, of which more may be tags: those of classes that the network knows."""
     named = np.array([word in more for word in words.words], np.bool_)
     return replace(words, taggable=words.taggable | named)
 
@@ -118,7 +118,7 @@ def _with_tags(words: WordTable, more: Container[str]) -> WordTable:
 def _seen(
     backbone: Path, names: Sequence[str], photos: Path, class_words: Path, on_image: Callable[[], None]
 ) -> Measured:
-    """The photos, and which of them show what the network names."""
+    """Return the photos, and which of them show what the network names."""
     class_of = {wnid: names.index(text) for wnid, text in json.loads((photos / "classes.json").read_text()).items()}
     classes = tuple(each for each in read_class_words(class_words) if each.name in class_of)
     position = {each.name: number for number, each in enumerate(classes)}

@@ -36,7 +36,7 @@ class LogisticCurve:
     offset: float
 
     def __call__(self, similarity: Floats) -> NDArray[np.float64]:
-        """The relevance, 0…1, of each similarity."""
+        """Return the relevance, 0…1, of each similarity."""
         z = self.slope * np.asarray(similarity, dtype=np.float64) + self.offset
         relevance: NDArray[np.float64] = 1 / (1 + np.exp(-z))
         return relevance
@@ -75,7 +75,7 @@ class Pairs:
     wrong: NDArray[np.float32]
 
     def fit(self) -> LogisticCurve:
-        """The curve through them.
+        """Return the curve through them.
 
         Raises:
             EvaluationImpossible: there are no right or no wrong pairs.
@@ -116,7 +116,7 @@ class SimilarityHistogram:
 
 
 def reliability(curve: LogisticCurve, pairs: Pairs, bins: int = BINS) -> Reliability | None:
-    """The reliability of a curve on pairs; none where there are only right or only wrong ones."""
+    """Return the reliability of a curve on pairs; none where there are only right or only wrong ones."""
     if not len(pairs.right) or not len(pairs.wrong):
         return None
     predicted = curve(np.concatenate([pairs.right, pairs.wrong]))
@@ -132,7 +132,7 @@ def reliability(curve: LogisticCurve, pairs: Pairs, bins: int = BINS) -> Reliabi
 
 
 def histogram(pairs: Pairs, bins: int = _HISTOGRAM_BINS) -> SimilarityHistogram:
-    """How similar right and wrong pairs are."""
+    """Return how similar right and wrong pairs are."""
     both = np.concatenate([pairs.right, pairs.wrong])
     edges = np.linspace(float(both.min()), float(both.max()) + 1e-6, bins + 1)
     right, wrong = (

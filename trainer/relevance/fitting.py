@@ -129,14 +129,14 @@ def _foreign_halves(
 
 
 def text_pairs(truth: Truth, vocabulary: Vocabulary, random: np.random.Generator) -> Pairs:
-    """Every label and kind shown with every image; of more than can be kept, as many as can, drawn at random."""
+    """Return pairs of every label and kind shown with every image; of too many, a random sample."""
     words = (*truth.label_words, *truth.kind_words)
     similarity, relevant = vocabulary.vectors(words) @ truth.vectors.T, truth.relevance(words)
     return Pairs(_sample(similarity[relevant], random), _sample(similarity[~relevant], random))
 
 
 def tag_pairs(truth: Truth, vocabulary: Vocabulary, taggable: NDArray[np.bool_]) -> Pairs:
-    """Each of the first images with the ten taggable words nearest to it."""
+    """Return pairs of each of the first images with the ten taggable words nearest to it."""
     tags = taggable_words(vocabulary, taggable)
     right = right_tags(truth.classes, tags)
     images = slice(_IMAGES_FOR_TAGS)
@@ -158,14 +158,14 @@ def _image_pairs(truth: Truth, random: np.random.Generator) -> Pairs:
 
 
 def share_a_class(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pairs of images have a label in common: (pairs), of two of (pairs, most)."""
+    """Return which pairs of images have a label in common: (pairs), of two of (pairs, most)."""
     shared = [(one[:, [place]] == other).any(axis=1) & (one[:, place] >= 0) for place in range(one.shape[1])]
     in_common: NDArray[np.bool_] = np.any(np.stack(shared), axis=0)
     return in_common
 
 
 def _first_pages(truth: Truth, vocabulary: Vocabulary) -> Floats:
-    """Similarities of the right images on the first page of every answerable query."""
+    """Return similarities of the right images on the first page of every answerable query."""
     words = (*truth.label_words, *truth.kind_words)
     similarity = vocabulary.vectors(words) @ truth.vectors.T
     page = top(similarity, FIRST_PAGE)
@@ -179,15 +179,15 @@ def _sample(values: Floats, random: np.random.Generator) -> Floats:
 
 
 def is_for_fitting(content: bytes) -> bool:
-    """Whether something belongs to the half that curves are fitted on: its SHA-256 is even."""
+    """Return whether something belongs to the half that curves are fitted on: its SHA-256 is even."""
     return hashlib.sha256(content).digest()[-1] % 2 == 0
 
 
 def image_halves(pixels: Iterable[NDArray[np.uint8]]) -> NDArray[np.bool_]:
-    """Which images are for fitting, by their pixels as the network sees them: (n)."""
+    """Return which images are for fitting, by their pixels as the network sees them: (n)."""
     return np.array([is_for_fitting(image.tobytes()) for image in pixels], dtype=np.bool_)
 
 
 def word_halves(words: Iterable[str]) -> NDArray[np.bool_]:
-    """Which words are for fitting: (n)."""
+    """Return which words are for fitting: (n)."""
     return np.array([is_for_fitting(word.encode()) for word in words], dtype=np.bool_)

@@ -64,7 +64,7 @@ class Threshold:
 
 
 def choose_threshold(right: Floats, best_wrong: Floats, empty: float = 0.8) -> Threshold:
-    """The least relevance at which a share of the unanswerable queries come back empty.
+    """Choose the least relevance at which a share of the unanswerable queries come back empty.
 
     ``right``: relevances of right answers. ``best_wrong``: the highest relevance that each unanswerable query finds.
     """
@@ -74,7 +74,7 @@ def choose_threshold(right: Floats, best_wrong: Floats, empty: float = 0.8) -> T
 
 
 def measure_threshold(min_relevance: float, right: Floats, best_wrong: Floats) -> Threshold:
-    """What a least relevance does to answers it was not chosen on."""
+    """Measure what a least relevance does to answers it was not chosen on."""
     return Threshold(
         min_relevance=min_relevance,
         empty=float(np.mean(np.asarray(best_wrong) < min_relevance)),
@@ -98,7 +98,7 @@ class SearchEffects:
 def search_effects(
     truth: Truth, vocabulary: Vocabulary, foreign: Sequence[str], curve: LogisticCurve, min_relevance: float
 ) -> SearchEffects:
-    """The effect of a threshold on searches for every label and kind shown, and for foreign words.
+    """Measure the effect of a threshold on searches for every label and kind shown, and for foreign words.
 
     Raises:
         EvaluationImpossible: there are no images.
@@ -128,7 +128,7 @@ def _empty(nearest: NDArray[np.float32], curve: LogisticCurve, min_relevance: fl
 
 
 def tag_effects(pairs: Pairs, curve: LogisticCurve, min_relevance: float) -> tuple[float, float]:
-    """``left_out`` and ``tags_kept``; nan of what there is none of."""
+    """Return ``left_out`` and ``tags_kept``; nan where there are no such tags."""
     left_out, kept = (
         float(np.mean(_reaches(curve, values, min_relevance))) if len(values) else float("nan")
         for values in (pairs.wrong, pairs.right)
@@ -142,7 +142,7 @@ def _reaches(curve: LogisticCurve, similarity: NDArray[np.float32], min_relevanc
 
 
 def far_words(words: Sequence[str], classes: Sequence[ClassWords], vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Those of the words whose cosine to every label and kind of the classes is low."""
+    """Return those of the words whose cosine to every label and kind of the classes is low."""
     known = tuple(dict.fromkeys(word for each in classes for word in each.words))
     candidates = [word for word in words if word not in known]
     if not candidates:
@@ -152,7 +152,7 @@ def far_words(words: Sequence[str], classes: Sequence[ClassWords], vocabulary: V
 
 
 def words_of_other_things(words: Sequence[str], classes: Sequence[ClassWords], wordnet: WordNet) -> tuple[str, ...]:
-    """Those of the words whose every meaning as a noun is something else than a class, a kind above or a thing below.
+    """Return the words none of whose meanings as a noun is a class, a kind above one or a thing below one.
 
     A word that WordNet has no noun for is none of them, since nothing is known of it; nor is any word of the classes.
     """
@@ -171,7 +171,7 @@ def words_of_other_things(words: Sequence[str], classes: Sequence[ClassWords], w
 
 
 def nearest_similarity(truth: Truth, words: Sequence[str], vocabulary: Vocabulary) -> NDArray[np.float32]:
-    """The similarity of the nearest image to each word: (words)."""
+    """Return the similarity of the nearest image to each word: (words)."""
     if not words:
         return np.empty(0, np.float32)
     nearest: NDArray[np.float32] = (vocabulary.vectors(words) @ truth.vectors.T).max(axis=1)

@@ -34,7 +34,7 @@ _BLEND_EVERY = 10  # steps between two takes of the moving average, which walks 
 
 
 def residual_network(name: str = "residual") -> keras.Model:
-    """Returns the network with fresh weights."""
+    """Build the network with fresh weights."""
     pixels = keras.Input((None, None, 3), dtype="uint8", name="pixels")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
     x = _convolution(x, 32, stride=2)
@@ -93,7 +93,7 @@ class Classifier:
         rate: Callable[[int], float],
         on_step: Callable[[int, float], None] = lambda steps, loss: None,
     ) -> float:
-        """Trains on batches of pixels (n, s, s, 3) and targets (n, classes), and returns their mean loss.
+        """Train on batches of pixels (n, s, s, 3) and targets (n, classes), and return their mean loss.
 
         Targets are probabilities, float32, each row summing to 1.
 
@@ -111,7 +111,7 @@ class Classifier:
 
     @contextmanager
     def averaged(self) -> Iterator[keras.Model]:
-        """The network with the averaged weights, for the length of a ``with``."""
+        """Give the network its averaged weights for the length of a ``with``."""
         own = _values(self._network.weights)
         _assign(self._network.weights, self._average)
         try:
@@ -120,7 +120,7 @@ class Classifier:
             _assign(self._network.weights, own)
 
     def save(self, path: Path, epochs: int) -> None:
-        """Writes the state, and how many epochs made it."""
+        """Write the state, and how many epochs made it."""
         arrays: dict[str, Any] = {"epochs": epochs, "done": self.steps}
         for name, values in self._state().items():
             arrays |= {f"{name}{place}": value for place, value in enumerate(values)}
@@ -128,7 +128,7 @@ class Classifier:
             np.savez(written, **arrays)
 
     def restore(self, path: Path) -> int:
-        """Takes up what `save` wrote, if there is such a file, and returns how many epochs are done."""
+        """Restore what `save` wrote, if there is such a file, and return how many epochs are done."""
         if not path.exists():
             return 0
         with np.load(path) as stored:

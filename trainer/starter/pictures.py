@@ -69,7 +69,7 @@ class PictureSource:
         return tuple(name for name in _all_names(self.photos) if name not in self.without)
 
     def training(self) -> Pictures:
-        """What is trained on.
+        """Return what is trained on.
 
         Raises:
             TrainingSetUnusable: photos cannot be read, or a class that is to be left out does not exist.
@@ -80,7 +80,7 @@ class PictureSource:
         )
 
     def validation(self) -> Pictures:
-        """What is measured on; raises as `training`."""
+        """Return what is measured on; raises as `training`."""
         first = VALIDATION_SEEDS - VALIDATION_SCENES
         shards = [self.photos / "val.tar"]
         return self._in_use(_cached(self.cache / "validation.npz", self.photos, shards, first, VALIDATION_SCENES))
@@ -131,7 +131,7 @@ def _decoded(content: bytes) -> NDArray[np.uint8]:
 
 
 def enlarged(pixels: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
-    """A square picture at another size."""
+    """Return a square picture at another size."""
     return np.asarray(Image.fromarray(pixels).resize((edge, edge), Image.Resampling.BICUBIC))
 
 
@@ -143,7 +143,7 @@ def picture_features(
     folder: Path,
     show: Callable[[int, int], None],
 ) -> FeatureSet:
-    """The features that an extractor's network gives of the pictures; its way to decode is not used.
+    """Return the features that an extractor's network gives of the pictures; its way to decode is not used.
 
     ``show`` hears how many pictures are seen, and of how many.
     """
@@ -173,7 +173,7 @@ def _counted(pictures: Pictures, names: tuple[str, ...], show: Callable[[int, in
 
 
 def held_out_probabilities(data: FeatureSet, seed: int = 0) -> NDArray[np.float16]:
-    """Returns the probabilities of the classes that ``data`` names, by classifiers that did not see the picture."""
+    """Return the probabilities of the classes that ``data`` names, by classifiers that did not see the picture."""
     fold = np.random.default_rng(seed).permutation(len(data)) % FOLDS
     told = np.empty((len(data), len(data.names)), np.float16)
     for number in range(FOLDS):

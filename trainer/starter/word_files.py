@@ -41,10 +41,10 @@ class Sentences(Protocol):
     """A sentence model: texts in, unit vectors out."""
 
     def piece_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """How many word pieces each text has: (n,)."""
+        """Return how many word pieces each text has: (n,)."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The texts' vectors: (n, d), unit rows."""
+        """Return the texts' vectors: (n, d), unit rows."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Sources:
 
 
 def load_sources() -> Sources:
-    """WordNet, wordfreq and the sentence model, as installed.
+    """Load WordNet, wordfreq and the sentence model, as installed.
 
     Raises:
         StarterError: one of them is not installed.
@@ -84,7 +84,7 @@ def load_sources() -> Sources:
 def make_words(
     photos: Path, folder: Path, on_progress: Callable[[int, int], None], sources: Sources | None = None
 ) -> None:
-    """Makes the folder; ``on_progress`` hears how many texts are read, and of how many.
+    """Make the folder; ``on_progress`` hears how many texts are read, and of how many.
 
     ``sources``: other than the installed ones.
 
@@ -110,7 +110,7 @@ def make_words(
 
 
 def _put(written: Path, folder: Path) -> None:
-    """Renames, setting an older folder aside until then, since a folder that holds files cannot be renamed onto."""
+    """Rename, setting an older folder aside until then, since a folder that holds files cannot be renamed onto."""
     older = folder.with_name(f".{folder.name}.older")
     shutil.rmtree(older, ignore_errors=True)
     if folder.exists():
@@ -122,7 +122,7 @@ def _put(written: Path, folder: Path) -> None:
 def _read(
     texts: Sequence[str], sentences: Sentences, folder: Path, on_progress: Callable[[int, int], None]
 ) -> NDArray[np.float32]:
-    """The sentence model's vectors of some texts, (n, d), kept in a cache."""
+    """Return the sentence model's vectors of some texts, (n, d), kept in a cache."""
     dimension = sentences.embed(texts[:1]).shape[1]
     spec = CacheSpec("all-MiniLM-L6-v2", ("plain",), dimension, "float32")
     keys = [hashlib.sha256(text.encode()).digest() for text in texts]
@@ -144,7 +144,7 @@ _DEFINITION_WEIGHT = 2.0
 
 
 def definitions(words: Sequence[str], pieces: NDArray[np.int64], wordnet: WordNet) -> dict[int, str]:
-    """What to read besides the word, by row, for nouns that the model has more pieces for than words."""
+    """Return what to read besides the word, by row, for nouns that the model splits into more pieces than words."""
     texts: dict[int, str] = {}
     for row, (word, count) in enumerate(zip(words, pieces, strict=True)):
         bases = wordnet.base_forms(word) if count > len(word.split()) else ()
@@ -156,7 +156,7 @@ def definitions(words: Sequence[str], pieces: NDArray[np.int64], wordnet: WordNe
 
 
 def mend(vectors: Vectors, rows: Sequence[int], read: Vectors) -> Vectors:
-    """Vectors (n, d) in which those of some rows are mixed with what was read about them, (len(rows), d)."""
+    """Return vectors (n, d) in which those of some rows are mixed with what was read about them, (len(rows), d)."""
     mended = vectors.copy()
     mended[list(rows)] = unit_rows(unit_rows(vectors[list(rows)]) + _DEFINITION_WEIGHT * unit_rows(read))
     return mended
@@ -171,7 +171,7 @@ class Reduced:
 
 
 def reduce(vectors: Vectors, dimension: int = DIMENSION) -> Reduced:
-    """The first principal components of the centred vectors."""
+    """Return the first principal components of the centred vectors."""
     centred = (vectors - vectors.mean(axis=0)).astype(np.float64)
     variance, axes = np.linalg.eigh(centred.T @ centred)
     # An axis may point either way; its greatest part is made positive, so that the result is the same again.

@@ -61,7 +61,7 @@ class SearchSpace:
     loss_weight: tuple[float, float] = (0.1, 10.0)
 
     def defaults(self) -> dict[str, float | str]:
-        """The parameters of what ``fit`` does without options."""
+        """Return the parameters of what ``fit`` does without options."""
         head, loss = HeadSettings(), LossSettings("joint")
         kinds = {"nearest_kinds": min(_KINDS, self.most_kinds)} if self.most_kinds else {}
         return {
@@ -76,7 +76,7 @@ class SearchSpace:
         }
 
     def choose(self, trial: BaseTrial, base: HeadSettings) -> Choice:
-        """A trial's choice; what is not searched over is as in ``base``."""
+        """Return a trial's choice; what is not searched over is as in ``base``."""
         widths = tuple(
             int(trial.suggest_categorical(f"width_{number}", self.widths))
             for number in range(1, trial.suggest_int("hidden_layers", 0, self.most_hidden) + 1)
@@ -147,27 +147,27 @@ class Trials:
         return len(self._study.get_trials(deepcopy=False, states=_DONE))
 
     def ask(self) -> tuple[Trial, Choice]:
-        """The next trial."""
+        """Return the next trial."""
         self._study.sampler = optuna.samplers.TPESampler(seed=self._base.seed * 100_003 + self.done)
         trial = self._study.ask()
         return trial, self._space.choose(trial, self._base)
 
     def tell(self, trial: Trial, hit: float, loss: float) -> None:
-        """A trial ran to its end."""
+        """Record that a trial ran to its end."""
         trial.set_user_attr(_LOSS, loss)
         self._study.tell(trial, hit)
 
     def give_up(self, trial: Trial) -> None:
-        """A trial did worse than others, or could not go on."""
+        """Record that a trial did worse than others, or could not go on."""
         self._study.tell(trial, state=TrialState.PRUNED)
 
     def ranked(self) -> list[FinishedTrial]:
-        """Those that ran to their end, the best first; of equals the earliest."""
+        """Return those that ran to their end, the best first; of equals the earliest."""
         complete = self._study.get_trials(states=(TrialState.COMPLETE,))
         return sorted(map(self._tried, complete), key=lambda each: (-each.hit, each.loss, each.number))
 
     def importances(self) -> dict[str, float]:
-        """How much of the differences in hit@1 each parameter explains, the most first; empty where nothing differs."""
+        """Return how much of the differences in hit@1 each parameter explains, most first; empty if nothing differs."""
         values = {trial.value for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
         if len(values) < 2:
             return {}
@@ -183,7 +183,7 @@ class Trials:
 
 @contextmanager
 def open_trials(folder: Path, space: SearchSpace, base: HeadSettings) -> Iterator[Trials]:
-    """The trials of a folder, for this process alone.
+    """Open the trials of a folder, for this process alone.
 
     Raises:
         RunInUse: another process searches in it.

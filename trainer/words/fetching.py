@@ -39,7 +39,7 @@ class KnownFile:
 
 
 def _glove(archive: str, sha256: str, *dimensions: int) -> dict[str, KnownFile]:
-    """One archive with a file a dimension."""
+    """Return the entries of one archive with a file for each dimension."""
     names = [f"{archive}.{dimension}d" for dimension in dimensions]
     return {name: KnownFile(f"{_GLOVE}{archive}.zip", sha256, f"{name}.txt") for name in names}
 
@@ -69,7 +69,7 @@ KNOWN: Mapping[str, KnownFile] = {
 
 
 def known_file(name: str) -> KnownFile:
-    """Returns the file of a name.
+    """Return the file of a name.
 
     Raises:
         WordFileUnknown: there is none of that name; the message tells those that there are.
@@ -89,7 +89,7 @@ class Fetched:
 
 
 def fetch(known: KnownFile, folder: Path, mirror: str, progress: Progress) -> Fetched:
-    """Returns the file in the folder, fetched from its URL or the mirror unless it is there already.
+    """Return the file in the folder, fetched from its URL or the mirror unless it is there already.
 
     ``mirror``: a folder, or a URL (http, https, file), that has the file under its publisher's name; "" is the
     publisher itself.
@@ -125,7 +125,7 @@ def fetch(known: KnownFile, folder: Path, mirror: str, progress: Progress) -> Fe
 
 
 def _download(url: str, path: Path, output_file: str | Path, progress: Progress, *, checked: bool) -> None:
-    """Puts the file in the place that pooch has for it, from where an earlier try stopped; pooch takes its checksum.
+    """Download the file to where pooch wants it, from where an earlier try stopped; pooch checks its checksum.
 
     Raises:
         WordFetchFailed: it cannot be fetched now; what came is kept.

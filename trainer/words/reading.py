@@ -62,12 +62,12 @@ _LONGEST_WORD = 1 << 12  # bytes of a word; without a space after them it is no 
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yields the lines of a stream; one longer than any line of word vectors comes in parts."""
+    """Yield the lines of a stream; one longer than any line of word vectors comes in parts."""
     return iter(partial(stream.readline, _LONGEST_LINE), b"")
 
 
 def parse_line(line: bytes, dimension: int, place: str) -> Entry:
-    """Reads one line; ``place`` says where it is, for errors.
+    """Read one line; ``place`` says where it is, for errors.
 
     Raises:
         WordVectorsMalformed: it is not a word in UTF-8 and as many finite numbers as the dimension.
@@ -105,7 +105,7 @@ def _is_number(text: bytes) -> bool:
 
 
 def read_entries(source: Path, member: str | None = None) -> Iterator[Entry]:
-    """Yields the words of a file and their vectors, as they stand there; ``member`` is one of a zip.
+    """Yield the words of a file and their vectors, as they stand there; ``member`` is one of a zip.
 
     Raises:
         WordVectorsMalformed: the file is damaged or in no format that is known; line, or word and byte, are told.
@@ -143,7 +143,7 @@ def _is_text(content: bytes) -> bool:
 
 @contextmanager
 def open_word_file(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
-    """Opens a file from its start; ``member`` is the name within a zip, which one with a single file needs not.
+    """Open a file from its start; ``member`` is the name within a zip, needed if there are several.
 
     Raises:
         WordVectorsMalformed: it is damaged, or a zip without that member or with several to choose from.
@@ -187,7 +187,7 @@ def _member(path: Path, archive: zipfile.ZipFile, wanted: str | None) -> zipfile
 
 
 def read_glove(stream: IO[bytes], name: str) -> Iterator[Entry]:
-    """Yields the entries of a stream; the first line tells the dimension.
+    """Yield the entries of a stream; the first line gives the dimension.
 
     Raises:
         WordVectorsMalformed: a line, whose number is told, is not a word and as many numbers as the first has.
@@ -199,7 +199,7 @@ def read_glove(stream: IO[bytes], name: str) -> Iterator[Entry]:
 
 
 def read_word2vec_text(stream: IO[bytes], name: str) -> Iterator[Entry]:
-    """Yields the entries of a stream.
+    """Yield the entries of a stream.
 
     Raises:
         WordVectorsMalformed: a line, whose number is told, is not a word and as many numbers as the header says, or
@@ -217,7 +217,7 @@ def read_word2vec_text(stream: IO[bytes], name: str) -> Iterator[Entry]:
 
 
 def read_word2vec_binary(stream: IO[bytes], name: str) -> Iterator[Entry]:
-    """Yields the entries of a stream.
+    """Yield the entries of a stream.
 
     Raises:
         WordVectorsMalformed: a word, whose number and byte are told, is not UTF-8 or holds an end of a line, its

@@ -148,7 +148,7 @@ def read_trainable_words(folder: Path) -> WordSpace:
 
 
 def read_word_table(folder: Path) -> WordTable:
-    """Reads words.txt, words.npy and taggable.npy; without the last, every word may be a tag.
+    """Read words.txt, words.npy and taggable.npy; without the last, every word may be a tag.
 
     Raises:
         WordSpaceMissing: a file is not there, or they do not match.

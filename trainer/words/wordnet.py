@@ -104,38 +104,38 @@ class WordNet:
         return cls(senses, index, uses, irregular)
 
     def sense(self, wnid: str) -> Sense:
-        """The sense of a wnid. Raises KeyError if WordNet 3.0 has none."""
+        """Return the sense of a wnid. Raises KeyError if WordNet 3.0 has none."""
         return self._senses[wnid]
 
     def all_senses(self) -> Iterable[Sense]:
-        """Every sense of every noun."""
+        """Return every sense of every noun."""
         return self._senses.values()
 
     def senses(self, word: str) -> tuple[Sense, ...]:
-        """The noun senses of a word as it is written, most used first; empty if WordNet has no such noun."""
+        """Return the noun senses of a word as it is written, most used first; empty if WordNet has no such noun."""
         return tuple(self._senses[wnid] for wnid in self._senses_of_word.get(_key(word), ()))
 
     def base_forms(self, word: str) -> tuple[str, ...]:
-        """Nouns of WordNet that the word is a form of, itself first: "magpies" → ("magpie",)."""
+        """Return nouns of WordNet that the word is a form of, itself first: "magpies" → ("magpie",)."""
         candidates = (_key(word), *self._irregular.get(_key(word), ()), *noun_bases(_key(word)))
         known = dict.fromkeys(base for base in candidates if base in self._senses_of_word)
         return tuple(base.replace("_", " ") for base in known)
 
     def is_mostly_noun(self, word: str) -> bool:
-        """Whether the tagged texts behind WordNet use the word as a noun at least as often as otherwise."""
+        """Return whether the tagged texts behind WordNet use the word as a noun at least as often as otherwise."""
         uses = self._uses.get(_key(word), {})
         return 2 * uses.get(_NOUN, 0) >= sum(uses.values())
 
     def uses_as_noun(self, word: str) -> int:
-        """How often the tagged texts behind WordNet use a word or phrase as a noun."""
+        """Return how often the tagged texts behind WordNet use a word or phrase as a noun."""
         return self._uses.get(_key(word), {}).get(_NOUN, 0)
 
     def depth(self, sense: Sense) -> int:
-        """How many kinds a sense is below the top, by the longest way: "entity" 0, "artifact" 4, "vehicle" 7."""
+        """Return how many kinds a sense is below the top, by the longest way: "entity" 0, "artifact" 4, "vehicle" 7."""
         return max((1 + self.depth(self._senses[wnid]) for wnid in sense.hypernyms), default=0)
 
     def ancestors(self, sense: Sense) -> Iterator[tuple[int, Sense]]:
-        """Every kind that a sense belongs to, with its distance (1 is the nearest), breadth first, each once."""
+        """Yield every kind that a sense belongs to, with its distance (1 is the nearest), breadth first, each once."""
         seen = {sense.wnid}
         level = [sense]
         distance = 0
@@ -148,20 +148,20 @@ class WordNet:
                 yield distance, parent
 
     def senses_with_lemmas(self, lemmas: Sequence[str]) -> tuple[Sense, ...]:
-        """The senses of the first lemma that have all the lemmas: how lists of ImageNet's classes name one."""
+        """Return the senses of the first lemma that have all the lemmas: how lists of ImageNet's classes name one."""
         wanted = {lemma.casefold() for lemma in lemmas}
         return tuple(
             sense for sense in self.senses(lemmas[0]) if wanted <= {lemma.casefold() for lemma in sense.lemmas}
         )
 
     def is_scientific_name(self, lemma: str) -> bool:
-        """Whether a lemma is a species by its scientific name ("Carassius auratus"): its first word is a genus."""
+        """Return whether a lemma is a scientific name ("Carassius auratus"): its first word is a genus."""
         genus, _, species = lemma.partition(" ")
         return bool(species) and genus[:1].isupper() and _key(f"genus {genus}") in self._senses_of_word
 
 
 def noun_bases(word: str) -> Iterator[str]:
-    """What a regular plural may be the plural of, right or wrong: "boxes" → "boxe", "box"."""
+    """Yield what a regular plural may be the plural of, right or wrong: "boxes" → "boxe", "box"."""
     for ending, replacement in _NOUN_ENDINGS:
         if word.endswith(ending) and len(word) > len(ending) + 1:
             yield word.removesuffix(ending) + replacement
