@@ -14,9 +14,7 @@ from pathlib import Path
 from embedder_service.errors import RecipeNotFound
 from model.bundle.manifest import File, Manifest
 from model.bundle.reading import MANIFEST, peek
-from model.bundle.recipe import FilledFile, Recipe
-from model.bundle.recipe_json import read_recipe
-from model.bundle.recipe_writing import RECIPE
+from model.bundle.recipe import RECIPE, FilledFile, Recipe, recipe_from_json
 from model.errors import BundleError, RecipeUnusable
 
 __all__ = ["OpenedRecipe", "RecipeFolder"]
@@ -78,7 +76,7 @@ class RecipeFolder:
             raise RecipeNotFound(name, names)
         folder = self.recipes / name
         try:
-            recipe = read_recipe((folder / RECIPE).read_text(encoding="utf-8"))
+            recipe = recipe_from_json((folder / RECIPE).read_text(encoding="utf-8"))
             manifest = peek(folder)
         except (OSError, UnicodeDecodeError, BundleError, RecipeUnusable) as error:
             raise RecipeUnusable(f"The recipe {name!r} in {folder} cannot be used: {error}") from error

@@ -14,8 +14,7 @@ from embedder_service.errors import EmbedderError
 from embedder_service.image_embedding import ImageInput, ImageVector, Timings
 from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
-from model.bundle.manifest import Manifest
-from model.bundle.manifest_json import to_calibration
+from model.bundle.manifest import Manifest, calibration_message
 from model.bundle.reading import WordTable
 from model.errors import InvalidCrop, ModelError, QueryError, UnknownWords
 from model.images import CropBox
@@ -155,7 +154,7 @@ def from_manifest(manifest: Manifest, active_id: str) -> pb.Model:
         dimension=manifest.dimension,
         input_size=manifest.input_size,
         word_count=manifest.word_count,
-        calibration=to_calibration(manifest.calibration),
+        calibration=calibration_message(manifest.calibration),
         metrics=manifest.metrics,
         active=manifest.id == active_id,
     )

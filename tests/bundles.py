@@ -12,8 +12,7 @@ import tensorflow as tf
 
 from model.bundle.manifest import Calibration, Logistic, Manifest
 from model.bundle.reading import WordTable
-from model.bundle.recipe_writing import write_recipe
-from model.bundle.writing import BundleContent, write_bundle
+from model.bundle.writing import BundleContent, write_bundle, write_recipe
 from model.images import Resize
 
 INPUT_SIZE = 32

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from model.bundle.reading import open_bundle
 from model.bundle.recipe import FilledFile
-from model.bundle.recipe_writing import write_recipe
-from model.bundle.writing import BundleContent, write_bundle
+from model.bundle.writing import BundleContent, write_bundle, write_recipe
 from serving.durable_files import sha256
 from trainer.backbones.backbone_template import make_template
 from trainer.exporting.weights import write_tflite_head

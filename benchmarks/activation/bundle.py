@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.bundle.manifest_json import KERAS_HEAD
+from model.bundle.manifest import KERAS_HEAD
 from model.bundle.reading import SELF_TEST, WordTable, peek
 from model.bundle.writing import BundleContent, write_bundle
 

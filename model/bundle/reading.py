@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.bundle.manifest import File, Manifest
-from model.bundle.manifest_json import TAGGABLE, TFLITE_BACKBONE, VECTORS, WORDS, read_manifest
+from model.bundle.manifest import TAGGABLE, TFLITE_BACKBONE, VECTORS, WORDS, File, Manifest, manifest_from_json
 from model.errors import BundleDamaged
 from model.networks.network import Network
 from serving.durable_files import sha256
@@ -49,7 +48,7 @@ class Bundle:
 
 
 def peek(folder: Path) -> Manifest:
-    """Reads the manifest only.
+    """Read the manifest only.
 
     Raises:
         BundleDamaged: there is none, or it cannot be read.
@@ -61,11 +60,11 @@ def peek(folder: Path) -> Manifest:
         raise BundleDamaged(
             f"There is no readable {MANIFEST} in {folder}: it is no bundle. Name the folder of one, or fetch it again."
         ) from error
-    return read_manifest(text)
+    return manifest_from_json(text)
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Opens the bundle in a folder.
+    """Open the bundle in a folder.
 
     Raises:
         BundleDamaged: a file is missing, changed or unreadable, or the self-test gives other vectors.
@@ -90,7 +89,7 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Checks every file of a bundle against its checksum.
+    """Check every file of a bundle against its checksum.
 
     Raises:
         BundleDamaged: a file is missing, changed or unreadable.

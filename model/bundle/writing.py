@@ -1,9 +1,11 @@
-"""Writes a bundle. The commit point is one rename: a bundle is there whole, or not at all.
+"""Write a bundle, and the recipe of one. The commit point is one rename: a bundle is there complete, or not at all.
 
 1. All files are written into a temporary folder beside the target, and fsynced.
 2. Their checksums make the id; the manifest is written last, and fsynced.
 3. The folder is opened as the embedder would open it, and the caller may look at it: what does not pass is not kept.
 4. The folder is renamed to its place, and the parent is fsynced.
+
+A recipe is written from a finished bundle: it has what ships of it, and says where the rest comes from.
 """
 
 from __future__ import annotations
@@ -11,15 +13,15 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.bundle.manifest import File, Manifest, bundle_id
-from model.bundle.manifest_json import (
+from model.bundle.manifest import (
     KERAS_BACKBONE,
     KERAS_HEAD,
     TAGGABLE,
@@ -27,13 +29,17 @@ from model.bundle.manifest_json import (
     TFLITE_HEAD,
     VECTORS,
     WORDS,
-    write_manifest,
+    File,
+    Manifest,
+    bundle_id,
+    manifest_to_json,
 )
 from model.bundle.reading import MANIFEST, SELF_TEST, Bundle, WordTable, open_bundle
+from model.bundle.recipe import RECIPE, FetchedFile, FilledFile, Recipe, recipe_to_json
 from model.networks.network import TFLITE, Network
 from serving.durable_files import publish, sha256, sync
 
-__all__ = ["BundleContent", "write_bundle"]
+__all__ = ["BundleContent", "write_bundle", "write_recipe"]
 
 SELF_TEST_WORDS = 16
 
@@ -58,7 +64,7 @@ def write_bundle(
     target: Path,
     check: Callable[[Bundle], None] = lambda bundle: None,
 ) -> Manifest:
-    """Writes the bundle at `target`, which must not exist, and returns its manifest.
+    """Write the bundle at `target`, which must not exist, and return its manifest.
 
     Filled in are its id and files, and what the words say: how many they are, and their dimension.
     `manifest.feature_layer` and `pixel_scale` are taken as they are; which kinds of files it has, the content says.
@@ -85,7 +91,7 @@ def write_bundle(
             dimension=content.words.vectors.shape[1],
             word_count=len(content.words.words),
         )
-        (folder / MANIFEST).write_text(write_manifest(complete), encoding="utf-8")
+        (folder / MANIFEST).write_text(manifest_to_json(complete), encoding="utf-8")
         folder.chmod(0o755)
         for path in (*folder.iterdir(), folder):
             sync(path)
@@ -122,3 +128,46 @@ def _write_files(folder: Path, content: BundleContent, manifest: Manifest) -> No
 
 def _describe(path: Path) -> File:
     return File(path.name, path.stat().st_size, sha256(path))
+
+
+def write_recipe(
+    bundle: Path,
+    target: Path,
+    fetched: Mapping[str, str],
+    *,
+    words_from: str = "",
+    filled: Mapping[Path, FilledFile] = MappingProxyType({}),
+) -> Recipe:
+    """Write the recipe of a bundle into the folder `target`, which must not exist and names the recipe.
+
+    `fetched` says for files of the bundle at which URL they are, `filled` which are made from a package, by the files
+    of their templates, which are copied. They are left out of the folder; and so are the words, if `words_from` is the
+    id of another bundle that has them: they are found there by their checksums.
+
+    Raises:
+        FileExistsError: there is something at the target.
+        ValueError: the bundle has no file of a name in `fetched` or `filled`.
+        BundleDamaged: the bundle does not open.
+    """
+    manifest = open_bundle(bundle).manifest
+    files = {file.name: file for file in manifest.files}
+    elsewhere = {*fetched, *(each.name for each in filled.values())}
+    if unknown := elsewhere - files.keys():
+        raise ValueError(
+            f"The bundle {manifest.id} has no file {', '.join(sorted(unknown))} that comes from elsewhere."
+        )
+    recipe = Recipe(
+        target.name,
+        manifest.display_name,
+        manifest.id,
+        tuple(FetchedFile(name, url, files[name].size, files[name].sha256) for name, url in sorted(fetched.items())),
+        words_from,
+        tuple(filled.values()),
+    )
+    target.mkdir(parents=True)
+    for name in {MANIFEST, *files} - elsewhere - ({WORDS, VECTORS} if words_from else set()):
+        shutil.copyfile(bundle / name, target / name)
+    for template, each in filled.items():
+        shutil.copyfile(template, target / each.template)
+    (target / RECIPE).write_text(recipe_to_json(recipe), encoding="utf-8")
+    return recipe

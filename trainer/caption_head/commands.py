@@ -38,7 +38,7 @@ def fit_captions(
     seed: int = 0,
 ) -> None:
     """Train a head on captioned pictures, and turn the words to meet them; `export` makes a bundle of both."""
-    from model.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
+    from model.bundle.manifest import TAGGABLE, VECTORS, WORDS
     from trainer.backbones.pixel_scales import pixel_scale_of
     from trainer.caption_head.network import CaptionHeadSettings, write_turned_words
     from trainer.caption_head.pictures import captioned_features

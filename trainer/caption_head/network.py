@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.bundle.manifest_json import TAGGABLE, VECTORS, WORDS
+from model.bundle.manifest import TAGGABLE, VECTORS, WORDS
 from model.bundle.reading import WordTable
 from model.errors import storage_errors
 from trainer.errors import TrainingSetUnusable

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from model.bundle.manifest import License
 from model.bundle.reading import WordTable, open_bundle
 from model.bundle.recipe import Recipe
-from model.bundle.recipe_writing import write_recipe
+from model.bundle.writing import write_recipe
 from model.images import Resize, decode
 from model.networks.tflite_backbone import TfliteBackbone
 from trainer.data_sets.reading import read_images

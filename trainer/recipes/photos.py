@@ -29,8 +29,7 @@ from rich.console import Console
 from model.bundle.manifest import License
 from model.bundle.reading import WordTable, open_bundle
 from model.bundle.recipe import FilledFile
-from model.bundle.recipe_writing import write_recipe
-from model.bundle.writing import BundleContent, write_bundle
+from model.bundle.writing import BundleContent, write_bundle, write_recipe
 from model.images import decode
 from model.packaged.filled_files import installed_file
 from serving.durable_files import replacing, write_file

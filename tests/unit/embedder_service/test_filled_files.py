@@ -18,7 +18,7 @@ import pytest
 from embedder_service.models import ModelFolder
 from embedder_service.pulling import Progress, Pulls
 from embedder_service.recipes import RecipeFolder
-from model.bundle.manifest_json import read_manifest
+from model.bundle.manifest import manifest_from_json
 from model.bundle.reading import open_bundle, peek
 from model.errors import BundleDamaged, PackageFileWrong, PackageMissing, RecipeError, RecipeUnusable
 from serving.durable_files import sha256
@@ -174,4 +174,4 @@ def test_a_tflite_head_behind_a_keras_backbone_is_refused(place: Place) -> None:
     manifest["backbone"] |= {"kerasFile": "backbone.keras"}
     del manifest["backbone"]["tfliteFile"]
     with pytest.raises(BundleDamaged, match=r"head\.tflite behind the latter"):
-        read_manifest(json.dumps(manifest))
+        manifest_from_json(json.dumps(manifest))

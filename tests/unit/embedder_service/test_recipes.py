@@ -11,7 +11,7 @@ import pytest
 from embedder_service.errors import RecipeNotFound
 from embedder_service.recipes import RecipeFolder
 from model.bundle.reading import peek
-from model.bundle.recipe_writing import write_recipe
+from model.bundle.writing import write_recipe
 from model.errors import RecipeUnusable
 from tests.bundles import write_test_bundle, write_test_recipe
 
