@@ -1,6 +1,6 @@
 """Networks of keras.applications that can be a backbone: which layer its features are, and what it takes pixels as.
 
-Contract: a name is how people write the network; everything here is plain data, so that it can be told without Keras.
+Contract: a name is how people write the network; everything here is plain data, so that it can be listed without Keras.
 """
 
 from __future__ import annotations

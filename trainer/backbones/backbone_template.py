@@ -28,7 +28,7 @@ from model.packaged.package_weights import Parameters, read_parameters
 from trainer.backbones.efficientnet_lite import CLASSES, convolutions, feature_map
 from trainer.errors import BackboneUnusable
 
-__all__ = ["PIXEL_MEAN", "PIXEL_SCALE", "make_template"]
+__all__ = ["make_template"]
 
 PIXEL_MEAN, PIXEL_SCALE = 127, 128
 # Of how many stages the last maps are features too. Earlier maps know of colours, textures and places what
@@ -96,7 +96,7 @@ def _emptied(model: schema.ModelT, layers: list[str]) -> dict[str, NDArray[np.ui
             tensor.name = f"{layer}:{part}".encode()
             were[f"{layer}:{part}"] = model.buffers[tensor.buffer].data
             tensor.buffer = _add_zeros(model, len(were[f"{layer}:{part}"]))
-    # Keras numbers layers through a whole process, and metadata tells of the converter: neither is of the network.
+    # Keras numbers layers through a whole process, and metadata names the converter: neither belongs to the network.
     for number, tensor in enumerate(graph.tensors):
         if tensor.name.decode() not in were:
             tensor.name = f"tensor{number}".encode()

@@ -19,7 +19,7 @@ from flatbuffers.table import Table
 from model.networks.pixel_scale import PixelScale
 from trainer.errors import BackboneUnusable
 
-__all__ = ["normalisation_in", "pixel_scale_of"]
+__all__ = ["pixel_scale_of"]
 
 _NAME = b"TFLITE_METADATA"
 # ModelMetadata.subgraph_metadata, SubGraphMetadata.input_tensor_metadata, TensorMetadata.process_units

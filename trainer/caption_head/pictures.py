@@ -26,13 +26,7 @@ from trainer.features.feature_set import FeatureSet
 from trainer.labels.caption_words import CaptionWords, words_of_captions
 from trainer.labels.class_words import ClassWords
 
-__all__ = [
-    "CaptionedFeatures",
-    "WordedFeatures",
-    "captioned_features",
-    "features_of",
-    "worded_features",
-]
+__all__ = ["CaptionedFeatures", "WordedFeatures", "captioned_features", "worded_features"]
 
 _CAPTIONED = "captioned"
 
@@ -106,7 +100,7 @@ def captioned_features(
 ) -> CaptionedFeatures:
     """Compute what a head learns from captioned pictures, those of the paths in `only`.
 
-    `on_left_out` hears of each picture that cannot be read: its path, a tab, why.
+    `on_left_out` gets each picture that cannot be read: its path, a tab, why.
 
     Raises:
         TrainingSetUnusable: no picture can be read, or the tar breaks off.
@@ -129,9 +123,9 @@ def captioned_features(
     paths = tuple(path for path in listed if path not in unreadable)
     vocabulary = Vocabulary(words)
     captions = [found.captions[path] for path in paths]
-    told = words_of_captions(captions, vocabulary)
-    sums, counts, owners = _captions(captions, vocabulary, told)
-    return CaptionedFeatures(paths, seen, sums, counts, owners, told)
+    caption_words = words_of_captions(captions, vocabulary)
+    sums, counts, owners = _captions(captions, vocabulary, caption_words)
+    return CaptionedFeatures(paths, seen, sums, counts, owners, caption_words)
 
 
 def worded_features(
@@ -178,10 +172,10 @@ def features_of(
 
 
 def _captions(
-    of_pictures: Sequence[Sequence[str]], vocabulary: Vocabulary, told: CaptionWords
+    of_pictures: Sequence[Sequence[str]], vocabulary: Vocabulary, caption_words: CaptionWords
 ) -> tuple[Vectors, NDArray[np.uint8], NDArray[np.int64]]:
     """Return the sums of all captions that have one, which words are in them, and whose they are."""
-    column_of = {word: column for column, word in enumerate(told.words)}
+    column_of = {word: column for column, word in enumerate(caption_words.words)}
     sums, columns, owners = [], [], []
     for picture, captions in enumerate(of_pictures):
         for caption in captions:
@@ -192,7 +186,7 @@ def _captions(
             sums.append(text.length * text.vector)
             columns.append([column_of[word] for term in text.understood for word in term.words if word in column_of])
             owners.append(picture)
-    counts = np.zeros((len(sums), len(told.words)), np.uint8)
+    counts = np.zeros((len(sums), len(caption_words.words)), np.uint8)
     for row, places in enumerate(columns):
         np.add.at(counts[row], places, 1)
     dimension = vocabulary.table.vectors.shape[1]

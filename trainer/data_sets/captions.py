@@ -28,7 +28,6 @@ __all__ = [
     "CaptionedImage",
     "CaptionedSet",
     "CaptionsOfPath",
-    "read_caption_list",
     "read_captioned",
     "some_of",
     "survey_captions",
@@ -69,17 +68,19 @@ class CaptionedSet:
     @property
     def findings(self) -> tuple[str, ...]:
         """What is wrong with it, a sentence each; nothing of that is fatal."""
-        told = []
+        findings = []
         if self.empty_lines:
-            told.append(f"empty captions, passed over: {len(self.empty_lines):,} (line {some_of(self.empty_lines)})")
+            findings.append(
+                f"empty captions, passed over: {len(self.empty_lines):,} (line {some_of(self.empty_lines)})"
+            )
         if self.without:
-            told.append(f"pictures without a caption, left out: {len(self.without):,} ({some_of(self.without)})")
+            findings.append(f"pictures without a caption, left out: {len(self.without):,} ({some_of(self.without)})")
         if self.missing:
             named = some_of([f"line {each.line}: {each.path}" for each in self.missing])
-            told.append(f"captioned pictures that are not in {self.images}: {len(self.missing):,} ({named})")
+            findings.append(f"captioned pictures that are not in {self.images}: {len(self.missing):,} ({named})")
         if self.uncaptioned:
-            told.append(f"pictures that {self.file} does not name, left out: {self.uncaptioned:,}")
-        return tuple(told)
+            findings.append(f"pictures that {self.file} does not name, left out: {self.uncaptioned:,}")
+        return tuple(findings)
 
 
 def survey_captions(images: Path, captions: Path) -> CaptionedSet:

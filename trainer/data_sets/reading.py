@@ -29,20 +29,7 @@ from xml.etree import ElementTree
 
 from trainer.errors import TrainingSetUnusable
 
-__all__ = [
-    "SUFFIXES",
-    "LabelledFile",
-    "Split",
-    "is_voc",
-    "read_bytes",
-    "read_csv",
-    "read_folder",
-    "read_images",
-    "read_jsonl",
-    "read_tar",
-    "read_voc",
-    "split_of",
-]
+__all__ = ["SUFFIXES", "LabelledFile", "Split", "read_bytes", "read_folder", "read_images", "read_tar"]
 
 SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 Split = Literal["train", "validation"]
@@ -66,7 +53,7 @@ class LabelledFile:
 
     @property
     def digest(self) -> bytes:
-        """What tells whether two files are the same image: the SHA-256 of their bytes."""
+        """What identifies an image: the SHA-256 of its bytes."""
         return hashlib.sha256(self.content).digest()
 
     @property

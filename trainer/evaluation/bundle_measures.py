@@ -23,7 +23,7 @@ from trainer.relevance.fitting import tag_pairs, text_pairs, word_halves
 from trainer.relevance.thresholds import far_words, search_effects, tag_effects, words_of_other_things
 from trainer.words.wordnet import WordNet
 
-__all__ = ["NEAREST_OF", "EvaluationOptions", "evaluation_data", "measure_bundle"]
+__all__ = ["EvaluationOptions", "evaluation_data", "measure_bundle"]
 
 NEAREST_OF = ("said", "ocean", "dog", "bottle", "street", "boat")
 _FOREIGN_WORDS = 5_000

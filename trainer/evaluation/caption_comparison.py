@@ -43,7 +43,7 @@ from trainer.evaluation.captions import (
 from trainer.labels.caption_words import NEITHER, RIGHT, words_of_captions
 from trainer.labels.space import unit_rows
 
-__all__ = ["choose_held_out", "choose_listed", "compare_on_captions", "embed_captions"]
+__all__ = ["choose_held_out", "choose_listed", "compare_on_captions"]
 
 _BATCH = 64
 _BY_CAPTION, _BY_IMAGE = "caption_to_image", "image_to_caption"
@@ -105,14 +105,14 @@ def _at_most(paths: Sequence[str], images: int, seed: int) -> tuple[str, ...]:
 def compare_on_captions(
     bundles: Sequence[Path], found: CaptionedSet, chosen: Chosen, tick: Callable[[str], None] = lambda _: None
 ) -> CaptionReport:
-    """Measure the bundles in the folders, the first in question; ``tick`` hears of each picture, by a bundle's id.
+    """Measure the bundles in the folders, the first in question; ``tick`` gets a bundle's id for each picture.
 
     Raises:
         TrainingSetUnusable: a picture cannot be read from its folder or tar.
         EvaluationImpossible: none of the pictures can be decoded.
         ModelError: a bundle cannot be opened.
     """
-    for folder in bundles:  # a folder that is none is told before the first is measured
+    for folder in bundles:  # a folder that is no bundle is refused before the first is measured
         peek(folder)
     columns: list[CaptionColumn] = []
     for folder in bundles:
@@ -171,16 +171,21 @@ def _measure(bundle: Bundle, images: _Images) -> tuple[CaptionColumn, CaptionCol
     vectors, captions = np.concatenate(images.vectors), [each.captions for each in images.shown]
     vocabulary = Vocabulary(bundle.words)
     queries = embed_captions(captions, vocabulary)
-    told = words_of_captions(captions, vocabulary)
-    asked = searchable_words(told.shown)
-    shown = told.shown[:, asked]
+    caption_words = words_of_captions(captions, vocabulary)
+    columns_searched = searchable_words(caption_words.shown)
+    shown = caption_words.shown[:, columns_searched]
     words = search_words(
-        [told.words[column] for column in asked], _word_vectors(bundle, told.rows[asked]), shown, vectors
+        [caption_words.words[column] for column in columns_searched],
+        _word_vectors(bundle, caption_words.rows[columns_searched]),
+        shown,
+        vectors,
     )
     tag_rows = np.flatnonzero(bundle.words.taggable)
     tag_of_row = {int(row): tag for tag, row in enumerate(tag_rows)}
-    column_of_tag = {tag_of_row[int(row)]: column for column, row in enumerate(told.rows) if int(row) in tag_of_row}
-    tags = right_tags_among(_word_vectors(bundle, tag_rows), column_of_tag, told.shown, vectors)
+    column_of_tag = {
+        tag_of_row[int(row)]: column for column, row in enumerate(caption_words.rows) if int(row) in tag_of_row
+    }
+    tags = right_tags_among(_word_vectors(bundle, tag_rows), column_of_tag, caption_words.shown, vectors)
     metrics = {
         **retrieval_metrics(_BY_CAPTION, image_ranks(queries, vectors)),
         **retrieval_metrics(_BY_IMAGE, own_caption_ranks(queries, vectors)),
@@ -189,7 +194,7 @@ def _measure(bundle: Bundle, images: _Images) -> tuple[CaptionColumn, CaptionCol
         **{f"tagged@{k}": share for k, share in tags.items()},
     }
     per_image = np.array([len(each) for each in captions], dtype=np.int64)
-    taggable = told.shown[:, sorted(column_of_tag.values())]
+    taggable = caption_words.shown[:, sorted(column_of_tag.values())]
     chance = {
         **retrieval_by_chance(_BY_CAPTION, np.ones(1, dtype=np.int64), len(vectors)),
         **retrieval_by_chance(_BY_IMAGE, per_image, int(per_image.sum())),

@@ -33,9 +33,6 @@ from trainer.measures.ranking import (
 from trainer.measures.searches_and_tags import nearest_tags
 
 __all__ = [
-    "RECALLS",
-    "TAGS",
-    "WORD_SHOWN_BY",
     "CaptionColumn",
     "CaptionReport",
     "CaptionVectors",

@@ -142,7 +142,7 @@ def read_training_set(
     per_class: int | None = None,
     on_image: Callable[[], None] = lambda: None,
 ) -> TrainingSet:
-    """Run the backbone over training images, at most ``per_class`` of each class; what cannot be read is told.
+    """Run the backbone over training images, at most ``per_class`` of each class; return what cannot be read.
 
     Of an image with several labels the class that has the fewest images decides.
     """

@@ -32,7 +32,7 @@ from trainer.relevance.calibration import LogisticCurve
 from trainer.relevance.fitting import Relevance, fit_relevance, image_halves
 from trainer.words.word_space import read_word_table
 
-__all__ = ["Description", "Exported", "calibration_of", "export_bundle", "export_measured", "self_test_pictures"]
+__all__ = ["Description", "Exported", "export_bundle", "export_measured", "self_test_pictures"]
 
 _REPRESENTATIVE = 100
 _PICTURES = 4
@@ -41,7 +41,7 @@ _WAVES = 5
 
 @dataclass(frozen=True)
 class Description:
-    """What a manifest tells besides what is measured: names, provenance, and how pictures become features."""
+    """What a manifest says besides what is measured: names, provenance, and how pictures become features."""
 
     name: str
     display_name: str
@@ -91,7 +91,7 @@ def export_measured(
 ) -> Exported:
     """Decode the images as the embedder would, measure, and write the bundle, with smaller weights if asked for.
 
-    ``on_left_out`` hears of each image that cannot be read, or that has no label: its key, a tab, why.
+    ``on_left_out`` gets each image that cannot be read, or that has no label: its key, a tab, why.
 
     Raises:
         TrainingSetUnusable: an image has a class that is not among ``classes``, none can be measured, or a class has a

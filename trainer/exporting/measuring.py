@@ -29,7 +29,7 @@ from trainer.measures.evaluate import Evaluation, evaluate
 from trainer.measures.figures import shown
 from trainer.measures.truth import Truth
 
-__all__ = ["Measured", "MeasuredNetworks", "cosines", "measure_networks", "print_weights", "read_measured"]
+__all__ = ["Measured", "MeasuredNetworks", "measure_networks", "print_weights", "read_measured"]
 
 _BATCH = 64
 _TIMED = 16
@@ -41,7 +41,7 @@ class Measured:
     """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n, most) labels, as ``Truth`` has them.
 
     ``typical`` (n): the images that the curves are fitted on; None means all. ``closed``
-    (n): the images whose labels name all that they show, which alone can tell that a word matches nothing; None means
+    (n): the images whose labels name all that they show, which alone can show that a word matches nothing; None means
     all. ``keys`` (n): where each was found; may be empty.
     """
 
@@ -78,7 +78,7 @@ def read_measured(
 ) -> Measured:
     """Decode labelled images.
 
-    ``on_left_out`` hears of each image that cannot be read, or that has no label: its key, a tab, why.
+    ``on_left_out`` gets each image that cannot be read, or that has no label: its key, a tab, why.
 
     Raises:
         TrainingSetUnusable: an image has a class that is not among ``classes``, or none can be measured.

@@ -66,7 +66,7 @@ class SmokeSearch:
 
 @dataclass(frozen=True)
 class HitsAndChance:
-    """hit@k of labels' words, what it is in a random order, and by how much it must be more to tell of anything."""
+    """hit@k of labels' words, what it is in a random order, and by how much it must be more to mean anything."""
 
     k: int
     hit: float

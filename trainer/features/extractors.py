@@ -2,7 +2,7 @@
 
 Contract: an extractor's name holds the SHA-256 of the backbone's file, so that features of two backbones never meet in
 one cache. What a picture's numbers mean to the network (preprocessing) is part of its file: it takes uint8 RGB. Where a
-.tflite file takes float32, its scale is told with it, and is part of the name.
+.tflite file takes float32, its scale is given with it, and is part of the name.
 """
 
 from __future__ import annotations

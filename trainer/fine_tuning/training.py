@@ -156,16 +156,16 @@ def where_last_blocks_begin(names: Sequence[str], blocks: int) -> int:
     """Return the place among the names of a network's layers, in their order, at which its last blocks begin.
 
     Raises:
-        BackboneUnusable: the names tell of no blocks, or of fewer.
+        BackboneUnusable: the names show no blocks, or fewer.
     """
     ends: dict[str, int] = {}
     for place, name in enumerate(names):
         if (block := _block_of(name)) is not None:
             ends[block] = place
     if len(ends) <= blocks:
-        told = f"tell of {len(ends)} blocks only" if ends else "tell of no blocks"
+        how = f"tell of {len(ends)} blocks only" if ends else "tell of no blocks"
         raise BackboneUnusable(
-            f"The names of the backbone's layers {told}, so its last {blocks} cannot be told from the rest. Name the "
+            f"The names of the backbone's layers {how}, so its last {blocks} cannot be told from the rest. Name the "
             f"layer from which on it is to be trained, such as {', '.join(names[-_SHOWN:])}: --from-layer"
         )
     return sorted(ends.values())[-1 - blocks] + 1

@@ -38,17 +38,7 @@ from trainer.fitting.settings import HeadSettings, best_epoch
 from trainer.labels.space import LabelSpace
 from trainer.runs import Run, copy_checkpoints, newest_epoch, read_history, read_settings, write_json
 
-__all__ = [
-    "Events",
-    "Fitted",
-    "Inputs",
-    "Provenance",
-    "check_inputs",
-    "check_packages",
-    "continue_from",
-    "fit_recorded",
-    "inputs_of",
-]
+__all__ = ["Events", "Fitted", "Inputs", "Provenance", "check_packages", "continue_from", "fit_recorded", "inputs_of"]
 
 _SAME = ("hidden", "dimension", "activation", "precision", "held_out", "seed")
 Inputs = Mapping[str, str | int]
@@ -203,7 +193,7 @@ class Provenance:
 
 
 def check_inputs(folder: Path, inputs: Inputs) -> None:
-    """Refuse a run's folder to other inputs; one that tells none is not refused.
+    """Refuse a run's folder to other inputs; one without any is not refused.
 
     Raises:
         RunMismatch: the run in the folder was made from something else.

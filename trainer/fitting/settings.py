@@ -55,7 +55,7 @@ _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0)]
 _NotNegative = Annotated[float, Field(ge=0)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
-# What the command minimises unless told otherwise: of the losses the one that words are found by best.
+# What the command minimises by default: of the losses the one that words are found by best.
 _DEFAULTS: Mapping[str, Any] = {"loss": {"kind": "joint"}}
 # The dimension is the words', and which images are held out is the feature set's: `fit` knows both.
 _LEFT_OUT = ("dimension", "held_out")
@@ -120,8 +120,8 @@ def head_settings(file: Path | None, options: Mapping[str, Any], dimension: int)
     Raises:
         SettingsUnusable: the file cannot be read, or it or an option says what is not possible; the message names it.
     """
-    told = {} if file is None else _read(file)
-    merged = _merged(_merged({**_DEFAULTS, "dimension": dimension}, told), options)
+    from_file = {} if file is None else _read(file)
+    merged = _merged(_merged({**_DEFAULTS, "dimension": dimension}, from_file), options)
     try:
         # As JSON, in which "3" and true are no numbers, and a list may be what has no own notation.
         settings = TypeAdapter(HeadSettings).validate_json(json.dumps(merged, default=str), strict=True)

@@ -1,10 +1,10 @@
-"""Which words of a vocabulary are right for a picture, as its captions tell.
+"""Which words of a vocabulary are right for a picture, according to its captions.
 
 Contract: a word that two captions of a picture have is right for it; one that a single caption has is neither right nor
 wrong, since people see different things in a picture; one that none has is wrong. Words are looked up as queries look
 them up, so that `dogs` is `dog` where the vocabulary has no `dogs`; where it has both, a caption with the plural has
 the singular too. A phrase of the vocabulary is one word, and its parts are words beside it. Function words are left
-out. Who tells of a man tells of a person; who tells of several, or of a group or crowd, tells of people.
+out. A caption of a man is of a person; one of several, or of a group or crowd, is of people.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _GROUPS = frozenset({"group", "crowd"})
 
 @dataclass(frozen=True)
 class CaptionWords:
-    """What captions tell of pictures.
+    """Which words the captions of pictures have.
 
     ``words``: the w words that at least one caption has, in the order of the vocabulary. ``rows``: (w), where they
     stand in it. ``shown``: int8 (images, w): 1 right, 0 wrong, −1 neither.
@@ -77,8 +77,10 @@ class _Reader:
         except QueryError:
             return set()
         found = {row for term in meant for row in self._rows_of_term(term.text)}
-        person, people = _tells_of_people(terms)
-        found |= {row for row, told in ((self._person, person), (self._people, people)) if told and row is not None}
+        person, people = _mentions_people(terms)
+        found |= {
+            row for row, mentioned in ((self._person, person), (self._people, people)) if mentioned and row is not None
+        }
         return found
 
     def _rows_of_term(self, text: str) -> tuple[int, ...]:
@@ -99,7 +101,7 @@ class _Reader:
                 yield from self._rows_of_term(part)
 
 
-def _tells_of_people(terms: Sequence[Term]) -> tuple[bool, bool]:
+def _mentions_people(terms: Sequence[Term]) -> tuple[bool, bool]:
     """Return whether a caption mentions a person, and whether several."""
     texts = (term.text.casefold().replace("-", " ").replace("’", "'") for term in terms)
     words = [word.strip(".!?:'").removesuffix("'s") for text in texts for word in text.split()]

@@ -98,10 +98,10 @@ def classes_of(
     ``labels``: a file of classes; None calls them what they are named. ``synonyms``: a file of synonyms.
 
     Raises:
-        TrainingSetUnusable: a file is malformed, or that of the classes tells nothing of some.
+        TrainingSetUnusable: a file is malformed, or that of the classes lacks some.
     """
-    told = class_words_of_names(names) if labels is None else read_class_words(labels)
-    by_name = {each.name: each for each in told}
+    named = class_words_of_names(names) if labels is None else read_class_words(labels)
+    by_name = {each.name: each for each in named}
     missing = [name for name in names if name not in by_name]
     if missing:
         raise TrainingSetUnusable(f"The file of labels tells nothing of {', '.join(missing[:5])}. Add these classes.")

@@ -21,7 +21,6 @@ from trainer.labels.space import Vocabulary
 from trainer.words.wordnet import Category, Sense, WordNet
 
 __all__ = [
-    "LEVELS",
     "NO_PICTURE",
     "FittingWords",
     "fitting_words",

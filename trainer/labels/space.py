@@ -22,15 +22,7 @@ from trainer.errors import TrainingSetUnusable
 from trainer.labels.class_words import ClassWords
 from trainer.words.word_space import WordSpace
 
-__all__ = [
-    "LabelSpace",
-    "Vocabulary",
-    "label_space_of",
-    "padded_labels",
-    "unit_rows",
-    "unknown_labels",
-    "vocabulary_of",
-]
+__all__ = ["LabelSpace", "Vocabulary", "label_space_of", "padded_labels", "unit_rows", "vocabulary_of"]
 
 _SUGGESTIONS = 3
 _COMMON = 100_000  # of the most frequent words suggestions are made: rarer ones are mostly names and errors
@@ -185,11 +177,11 @@ def unknown_labels(missing: Mapping[str, Sequence[str]], vocabulary: Sequence[st
 
 
 def _line(label: str, missing: Sequence[str], vocabulary: Sequence[str]) -> str:
-    told = []
+    described = []
     for word in missing:
         near = ", ".join(map(repr, _suggest(word, vocabulary)))
-        told.append(repr(word) + (f" (did you mean {near}?)" if near else ""))
-    return ", ".join(told) if list(missing) == [label] else f"{label!r}: no {', no '.join(told)}"
+        described.append(repr(word) + (f" (did you mean {near}?)" if near else ""))
+    return ", ".join(described) if list(missing) == [label] else f"{label!r}: no {', no '.join(described)}"
 
 
 def _suggest(word: str, vocabulary: Sequence[str]) -> list[str]:

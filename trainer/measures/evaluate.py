@@ -61,7 +61,7 @@ class Evaluation:
     tagged: dict[int, float]
 
     def metrics(self) -> dict[str, float]:
-        """Return the figures by name, as a bundle's manifest holds them; what these images cannot tell is left out."""
+        """Return the figures by name, as a bundle's manifest holds them; unknown ones are left out."""
         figures = {
             "images": float(self.images),
             "classes": float(self.classes),

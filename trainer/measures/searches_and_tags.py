@@ -26,7 +26,6 @@ from trainer.measures.ranking import FIRST_PAGE, average_precision, precision_at
 from trainer.measures.truth import Truth
 
 __all__ = [
-    "SORTS",
     "QueryFigures",
     "Searches",
     "are_right",

@@ -5,7 +5,7 @@ words of one kind lie as they please, and the mean of some is nearer to others. 
 are moved, without any image, to make three sums small:
 
     tags     cross-entropy of the words that fit, in a softmax over all words that may be tags
-    kinds    for each word, how well its similarity tells the classes it fits from the others (logistic loss)
+    kinds    for each word, how well its similarity separates the classes it fits from the others (logistic loss)
     cosine   how far the vector has gone from where it began, so that words that fit no class keep their meaning too
 
 This package's one module, beside the recipes themselves, that imports Keras.

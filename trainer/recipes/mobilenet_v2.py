@@ -37,7 +37,7 @@ from trainer.labels.space import vocabulary_of
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.words.wordnet import WordNet
 
-__all__ = ["FEATURE_LAYER", "INPUT_SIZE", "head_of", "make_recipe"]
+__all__ = ["head_of", "make_recipe"]
 
 INPUT_SIZE = 224
 FEATURE_LAYER = "MobilenetV2/Logits/Squeeze1"

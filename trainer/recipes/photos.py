@@ -66,7 +66,7 @@ from trainer.starter.scenes import VALIDATION_SEEDS, render
 from trainer.words.word_space import read_word_table
 from trainer.words.wordnet import Sense, WordNet
 
-__all__ = ["HELD_OUT", "PhotosSources", "make_photos"]
+__all__ = ["PhotosSources", "make_photos"]
 
 WEIGHTS = FilledFile(
     name="backbone.tflite",

@@ -2,8 +2,8 @@
 
 Three sorts count alike, since people search for all of them: photos of single things, everyday photos by the words that
 their captions agree on, and scenes. Contract: no training saw any of them. Of the photos of things, which are 64 pixels
-wide, only those count whose class the network names: it sees these as it sees sharp ones. That a word matches nothing
-can be told of these alone, for the others show much that nobody wrote down.
+wide, only those count whose class the network names: it sees these as it sees sharp ones. Only these
+can show that a word matches nothing, for the others show much that nobody wrote down.
 """
 
 from __future__ import annotations
@@ -103,10 +103,10 @@ def _captioned(
     sources: Sources, vocabulary: Vocabulary, wordnet: WordNet, tags: set[str], size: int
 ) -> Iterator[_Picture]:
     images = list(read_captioned(sources.captions, sources.unseen))
-    told = words_of_captions([image.captions for image in images], vocabulary)
-    right = told.shown == RIGHT
+    caption_words = words_of_captions([image.captions for image in images], vocabulary)
+    right = caption_words.shown == RIGHT
     columns = np.flatnonzero(right.sum(axis=0) >= _LEAST_RIGHT)
-    classes = caption_classes([told.words[column] for column in columns], wordnet, tags)
+    classes = caption_classes([caption_words.words[column] for column in columns], wordnet, tags)
     for image, row in zip(images, right[:, columns], strict=True):
         if row.any():
             shown = tuple(classes[number] for number in np.flatnonzero(row))

@@ -90,9 +90,9 @@ def fit_relevance(
     text = text_pairs(fitting, vocabulary, random).fit()
     pairs = tag_pairs(fitting, vocabulary, taggable)
     tag = pairs.fit()
-    told = np.ones(len(truth.labels), np.bool_) if closed is None else closed
-    fitted_words, unseen_words = _foreign_halves(truth.take(told), vocabulary, taggable, random)
-    searched, searched_unseen = truth.take(told & for_fitting), truth.take(told & ~for_fitting)
+    complete = np.ones(len(truth.labels), np.bool_) if closed is None else closed
+    fitted_words, unseen_words = _foreign_halves(truth.take(complete), vocabulary, taggable, random)
+    searched, searched_unseen = truth.take(complete & for_fitting), truth.take(complete & ~for_fitting)
     first_page, nearest = _first_pages(fitting, vocabulary), nearest_similarity(searched, fitted_words, vocabulary)
     searches = choose_threshold(text(first_page), text(nearest), _SEARCHES_EMPTY)
     tagging = choose_threshold(tag(pairs.right), tag(pairs.wrong), _TAGS_EMPTY)

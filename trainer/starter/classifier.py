@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from serving.durable_files import replacing
 
-__all__ = ["FEATURES", "Batch", "Classifier", "ClassifierSettings", "residual_network"]
+__all__ = ["Batch", "Classifier", "ClassifierSettings", "residual_network"]
 
 FEATURES = 384
 # Channels, blocks and stride of each stage.
@@ -97,7 +97,7 @@ class Classifier:
 
         Targets are probabilities, float32, each row summing to 1.
 
-        ``rate`` gives the learning rate when so many steps are done; ``on_step`` hears the steps done and the loss.
+        ``rate`` gives the learning rate when so many steps are done; ``on_step`` gets the steps done and the loss.
         """
         losses = []
         for pixels, targets in batches:

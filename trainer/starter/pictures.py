@@ -32,7 +32,7 @@ from trainer.features.feature_set import FeatureSet
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render_many
 
-__all__ = ["EDGE", "PictureSource", "Pictures", "enlarged", "held_out_probabilities", "picture_features"]
+__all__ = ["PictureSource", "Pictures", "enlarged", "held_out_probabilities", "picture_features"]
 
 EDGE = 64
 TRAINING_SCENES = 250
@@ -145,7 +145,7 @@ def picture_features(
 ) -> FeatureSet:
     """Return the features that an extractor's network gives of the pictures; its way to decode is not used.
 
-    ``show`` hears how many pictures are seen, and of how many.
+    ``show`` gets how many pictures are seen, and of how many.
     """
 
     def pixels(content: bytes) -> NDArray[np.uint8]:
@@ -175,13 +175,13 @@ def _counted(pictures: Pictures, names: tuple[str, ...], show: Callable[[int, in
 def held_out_probabilities(data: FeatureSet, seed: int = 0) -> NDArray[np.float16]:
     """Return the probabilities of the classes that ``data`` names, by classifiers that did not see the picture."""
     fold = np.random.default_rng(seed).permutation(len(data)) % FOLDS
-    told = np.empty((len(data), len(data.names)), np.float16)
+    probabilities = np.empty((len(data), len(data.names)), np.float16)
     for number in range(FOLDS):
         keras.utils.set_random_seed(seed + number)
         classifier = _fit(data, np.flatnonzero(fold != number))
         unseen = np.flatnonzero(fold == number)
-        told[unseen] = classifier.predict(data.take(unseen), batch_size=1024, verbose=0)
-    return told
+        probabilities[unseen] = classifier.predict(data.take(unseen), batch_size=1024, verbose=0)
+    return probabilities
 
 
 def _fit(data: FeatureSet, chosen: NDArray[np.int64]) -> keras.Model:

@@ -38,7 +38,6 @@ __all__ = [
     "PretrainSettings",
     "StartingPoint",
     "Targets",
-    "figures_of",
     "pretrain",
     "train_backbone",
 ]
@@ -153,7 +152,7 @@ def train_backbone(
             figures = figures_of(network, validation)
         seconds = time.monotonic() - started
         line = {"crop": settings.crops[epoch], "loss": loss, **asdict(figures), "seconds": round(seconds)}
-        run.record(epoch + 1, line)  # before the checkpoint: an epoch that is done again is told again
+        run.record(epoch + 1, line)  # before the checkpoint: an epoch that is done again is recorded again
         classifier.save(checkpoint, epoch + 1)
         log.info("epoch", epoch=epoch + 1, of=len(settings.crops), **line)
     with classifier.averaged(), replacing(folder / "backbone.keras") as written:
@@ -235,7 +234,7 @@ class Targets:
         targets[np.arange(len(chosen)), self.labels[chosen]] += 1 - SMOOTHING
         if self.teacher is None:
             return targets
-        told = self.teacher[chosen].astype(np.float32)
-        told /= told.sum(axis=1, keepdims=True)  # float16 rounds
-        mixed: NDArray[np.float32] = (1 - self.teacher_share) * targets + self.teacher_share * told
+        taught = self.teacher[chosen].astype(np.float32)
+        taught /= taught.sum(axis=1, keepdims=True)  # float16 rounds
+        mixed: NDArray[np.float32] = (1 - self.teacher_share) * targets + self.teacher_share * taught
         return mixed

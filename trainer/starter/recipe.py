@@ -1,7 +1,7 @@
 """The starter from photos, a sentence model and WordNet, in stages that an interruption does not undo.
 
 1. The backbone is trained on photos and rendered scenes.
-2. A pretrained network tells what it sees in the same pictures.
+2. A pretrained network says what it sees in the same pictures.
 3. The backbone is trained on with that as its teacher; its kernels are then kept as float16, which is what serves.
 4. The words are made.
 5. The backbone runs once over what it was trained on.

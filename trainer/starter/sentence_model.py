@@ -24,7 +24,7 @@ from tokenizers import Tokenizer
 
 from trainer.errors import SentenceModelMissing
 
-__all__ = ["SENTENCE_DIMENSION", "SentenceModel", "packaged_model_folder"]
+__all__ = ["SentenceModel", "packaged_model_folder"]
 
 SENTENCE_DIMENSION = 384
 

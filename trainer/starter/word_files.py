@@ -64,7 +64,7 @@ def load_sources() -> Sources:
         StarterError: one of them is not installed.
     """
     try:
-        # Not at the top: the product's environment is without them, and is to be told so in a sentence.
+        # Not at the top: the product's environment is without them, and a sentence should say so.
         from wordfreq import iter_wordlist, zipf_frequency
 
         from trainer.starter.sentence_model import SentenceModel, packaged_model_folder
@@ -84,7 +84,7 @@ def load_sources() -> Sources:
 def make_words(
     photos: Path, folder: Path, on_progress: Callable[[int, int], None], sources: Sources | None = None
 ) -> None:
-    """Make the folder; ``on_progress`` hears how many texts are read, and of how many.
+    """Make the folder; ``on_progress`` gets how many texts are read, and of how many.
 
     ``sources``: other than the installed ones.
 

@@ -75,7 +75,7 @@ def search(
 ) -> tuple[list[FinishedTrial], Mapping[str, float]]:
     """Try settings until ``count`` trials are done, counting those of earlier calls.
 
-    The first trial is of the defaults. ``on_epoch`` hears how many trials are done, and of the one that runs how many
+    The first trial is of the defaults. ``on_epoch`` gets how many trials are done, and of the one that runs how many
     epochs and its hit@1. Returns the trials that ran to their end, the best first, and how much each parameter matters.
 
     Raises:
@@ -87,7 +87,15 @@ def search(
     with open_trials(folder, settings.space, settings.base) as trials:
         while (done := trials.done) < count:
             trial, choice = trials.ask()
-            _try(trials, trial, choice, folder / "trial", material, settings.foreign_words, _teller(on_epoch, done))
+            _run_trial(
+                trials,
+                trial,
+                choice,
+                folder / "trial",
+                material,
+                settings.foreign_words,
+                _with_trials_done(on_epoch, done),
+            )
         ranked = trials.ranked()
         if not ranked:
             raise TrainingSetUnusable(
@@ -96,18 +104,18 @@ def search(
         return ranked, trials.importances()
 
 
-def _teller(on_epoch: Callable[[int, int, float], None], done: int) -> Callable[[int, float], None]:
+def _with_trials_done(on_epoch: Callable[[int, int, float], None], done: int) -> Callable[[int, float], None]:
     return lambda epoch, hit: on_epoch(done, epoch, hit)
 
 
-def _try(
+def _run_trial(
     trials: Trials,
     trial: Trial,
     choice: Choice,
     scratch: Path,
     material: Material,
     foreign_words: int,
-    tell: Callable[[int, float], None],
+    on_epoch: Callable[[int, float], None],
 ) -> None:
     data, seed = material.data, choice.settings.seed
     space = label_space_of(material.classes, material.vocabulary, choice.nearest_kinds, foreign_words, seed)
@@ -115,9 +123,9 @@ def _try(
     def watch(epoch: int, figures: Mapping[str, float]) -> None:
         hit = figures["held_out_hit@1"]
         trial.report(hit, epoch)
-        tell(epoch, hit)
+        on_epoch(epoch, hit)
         if trial.should_prune():
-            raise _GivenUp
+            raise _Pruned
 
     keras.backend.clear_session()
     shutil.rmtree(scratch, ignore_errors=True)  # of a trial that was cut off
@@ -125,15 +133,15 @@ def _try(
         head = fit_head(Run(scratch, choice.settings), data, space, choice.settings, watch)
     except NotWritten:
         raise
-    except (_GivenUp, TrainerError):  # or its loss was no number any more: the settings were no good
+    except (_Pruned, TrainerError):  # or its loss was no number any more: the settings were no good
         trials.give_up(trial)
     else:
         # By one loss for all trials: their own cannot be compared.
         judged = HeldOut(data, material.held_out, space, make_loss(LossSettings("softmax"), space)).figures(head)
-        trials.tell(trial, judged["held_out_hit@1"], judged["held_out_loss"])
+        trials.record(trial, judged["held_out_hit@1"], judged["held_out_loss"])
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-class _GivenUp(Exception):
+class _Pruned(Exception):
     """A trial does worse than others did by then."""

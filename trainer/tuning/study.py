@@ -152,7 +152,7 @@ class Trials:
         trial = self._study.ask()
         return trial, self._space.choose(trial, self._base)
 
-    def tell(self, trial: Trial, hit: float, loss: float) -> None:
+    def record(self, trial: Trial, hit: float, loss: float) -> None:
         """Record that a trial ran to its end."""
         trial.set_user_attr(_LOSS, loss)
         self._study.tell(trial, hit)

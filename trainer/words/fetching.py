@@ -72,7 +72,7 @@ def known_file(name: str) -> KnownFile:
     """Return the file of a name.
 
     Raises:
-        WordFileUnknown: there is none of that name; the message tells those that there are.
+        WordFileUnknown: there is none of that name; the message lists those that there are.
     """
     if name not in KNOWN:
         raise WordFileUnknown(f"There are no word vectors {name!r} to fetch. There are: {', '.join(KNOWN)}.")

@@ -34,16 +34,7 @@ from numpy.typing import NDArray
 
 from trainer.errors import WordVectorsMalformed
 
-__all__ = [
-    "Entry",
-    "lines_of",
-    "open_word_file",
-    "parse_line",
-    "read_entries",
-    "read_glove",
-    "read_word2vec_binary",
-    "read_word2vec_text",
-]
+__all__ = ["Entry", "read_entries"]
 
 Entry = tuple[str, NDArray[np.float32]]
 """A word and its vector, (dimension) float32, every number finite."""
@@ -108,7 +99,7 @@ def read_entries(source: Path, member: str | None = None) -> Iterator[Entry]:
     """Yield the words of a file and their vectors, as they stand there; ``member`` is one of a zip.
 
     Raises:
-        WordVectorsMalformed: the file is damaged or in no format that is known; line, or word and byte, are told.
+        WordVectorsMalformed: the file is damaged or in no format that is known; the message says where.
     """
     name = f"{source}" if member is None else f"{source}, {member}"
     with open_word_file(source, member) as stream:
@@ -190,7 +181,7 @@ def read_glove(stream: IO[bytes], name: str) -> Iterator[Entry]:
     """Yield the entries of a stream; the first line gives the dimension.
 
     Raises:
-        WordVectorsMalformed: a line, whose number is told, is not a word and as many numbers as the first has.
+        WordVectorsMalformed: a line, whose number is given, is not a word and as many numbers as the first has.
     """
     dimension = 0
     for number, line in enumerate(lines_of(stream), start=1):
@@ -202,7 +193,7 @@ def read_word2vec_text(stream: IO[bytes], name: str) -> Iterator[Entry]:
     """Yield the entries of a stream.
 
     Raises:
-        WordVectorsMalformed: a line, whose number is told, is not a word and as many numbers as the header says, or
+        WordVectorsMalformed: a line, whose number is given, is not a word and as many numbers as the header says, or
             there are fewer lines than it says.
     """
     lines = lines_of(stream)
@@ -220,7 +211,7 @@ def read_word2vec_binary(stream: IO[bytes], name: str) -> Iterator[Entry]:
     """Yield the entries of a stream.
 
     Raises:
-        WordVectorsMalformed: a word, whose number and byte are told, is not UTF-8 or holds an end of a line, its
+        WordVectorsMalformed: a word, whose number and byte are given, is not UTF-8 or holds an end of a line, its
             numbers are not finite, or the stream ends before as many words as the header says.
     """
     header = stream.readline()

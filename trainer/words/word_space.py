@@ -55,7 +55,7 @@ def convert_words(
     """Write ``words.txt`` and ``words.npy`` into a folder, and return the number of words.
 
     ``limit`` keeps the first, most frequent words. ``lowercase``: of words that differ in case only, the first, most
-    frequent one stays, in lower case. ``member``: which file of a zip. ``on_progress`` hears how many words are done.
+    frequent one stays, in lower case. ``member``: which file of a zip. ``on_progress`` gets how many words are done.
     ``check`` sees the dimension before anything is written, and may refuse it. A vector of zeros, which has no
     direction, and an empty word are left out.
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from trainer.errors import WordNetMissing
 
-__all__ = ["DEFAULT_FOLDER", "Category", "Sense", "WordNet", "noun_bases"]
+__all__ = ["DEFAULT_FOLDER", "Category", "Sense", "WordNet"]
 
 DEFAULT_FOLDER = Path("/usr/share/wordnet")
 

@@ -82,13 +82,13 @@ def test_without_images_for_validation_nothing_can_be_compared(data: FeatureSet)
 def test_what_was_cut_off_failed_and_is_tried_again_first(tmp_path: Path) -> None:
     with open_trials(tmp_path, SPACE, BASE) as trials:
         trial, defaults = trials.ask()
-        trials.tell(trial, 0.5, 1.0)
+        trials.record(trial, 0.5, 1.0)
         _, cut_off = trials.ask()
     with open_trials(tmp_path, SPACE, BASE) as trials:
         assert trials.done == 1
         trial, again = trials.ask()
         assert (trial.number, again) == (2, cut_off)
-        trials.tell(trial, 0.75, 1.0)
+        trials.record(trial, 0.75, 1.0)
         _, third = trials.ask()
     assert third not in (defaults, cut_off)
 
@@ -98,7 +98,7 @@ def test_the_defaults_stay_known_as_such_when_they_were_cut_off(tmp_path: Path) 
         trials.ask()
     with open_trials(tmp_path, SPACE, BASE) as trials:
         trial, _ = trials.ask()
-        trials.tell(trial, 0.5, 1.0)
+        trials.record(trial, 0.5, 1.0)
         [tried] = trials.ranked()
     assert (tried.number, tried.defaults) == (1, True)
 
@@ -107,7 +107,7 @@ def test_the_most_hits_come_first_then_the_least_loss_then_the_earliest(tmp_path
     with open_trials(tmp_path, SPACE, BASE) as trials:
         assert trials.importances() == {}
         for hit, loss in ((0.5, 1.0), (0.75, 2.0), (0.75, 1.0), (0.5, 1.0)):
-            trials.tell(trials.ask()[0], hit, loss)
+            trials.record(trials.ask()[0], hit, loss)
         trials.give_up(trials.ask()[0])
         assert [each.number for each in trials.ranked()] == [2, 1, 0, 3]
         assert trials.done == 5
