@@ -81,7 +81,7 @@ def read_services(procfile: Path, environment: Mapping[str, str]) -> list[Servic
 
     Raises:
         BadProcfile: it cannot be read, lists no gateway, or has a line that starts no Python module.
-        BadSetting: a service refuses its settings; the first one that does is told.
+        BadSetting: a service refuses its settings; the first one that does is reported.
     """
     try:
         commands: dict[str, str] = parse_procfile(procfile.read_text(encoding="utf-8")).processes
