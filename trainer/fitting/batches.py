@@ -21,7 +21,7 @@ from trainer.labels.space import LabelSpace
 
 __all__ = ["Batches", "HeldOut", "Split", "balanced_weights", "held_out_figures", "outputs_of", "split_images"]
 
-_BATCH = 1024
+_OUTPUTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _nearest(outputs: NDArray[np.float32], space: LabelSpace) -> NDArray[np.int6
 def outputs_of(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the outputs (n, dimension) of a head, not normalised, of features (n, features), n ≥ 1."""
     # Called as it is: `predict` makes a pipeline first, and traces a function, which takes longer than the images do.
-    starts = range(0, len(features), _BATCH)
+    starts = range(0, len(features), _OUTPUTS_AT_ONCE)
     return np.concatenate(
-        [ops.convert_to_numpy(head(features[start : start + _BATCH], training=False)) for start in starts]
+        [ops.convert_to_numpy(head(features[start : start + _OUTPUTS_AT_ONCE], training=False)) for start in starts]
     )

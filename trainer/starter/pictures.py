@@ -37,10 +37,10 @@ __all__ = ["PictureSource", "Pictures", "enlarged", "held_out_probabilities", "p
 EDGE = 64
 TRAINING_SCENES = 250
 VALIDATION_SCENES = 20
-_BATCH = 256
-FOLDS = 5
-EPOCHS = 8
-BATCH = 512
+_FEATURES_BATCH = 256
+TEACHER_FOLDS = 5
+TEACHER_EPOCHS = 8
+TEACHER_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def picture_features(
     of_pictures = replace(extractor, decode=pixels)
     spec = CacheSpec(extractor.name, ("plain",), extractor.dimension)
     with FeatureCache(folder, spec) as cache:
-        return compute_features(_counted(pictures, names, show), names, of_pictures, cache, batch_size=_BATCH)
+        return compute_features(_counted(pictures, names, show), names, of_pictures, cache, batch_size=_FEATURES_BATCH)
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,9 @@ def _counted(pictures: Pictures, names: tuple[str, ...], show: Callable[[int, in
 
 def held_out_probabilities(data: FeatureSet, seed: int = 0) -> NDArray[np.float16]:
     """Return the probabilities of the classes that ``data`` names, by classifiers that did not see the picture."""
-    fold = np.random.default_rng(seed).permutation(len(data)) % FOLDS
+    fold = np.random.default_rng(seed).permutation(len(data)) % TEACHER_FOLDS
     probabilities = np.empty((len(data), len(data.names)), np.float16)
-    for number in range(FOLDS):
+    for number in range(TEACHER_FOLDS):
         keras.utils.set_random_seed(seed + number)
         classifier = _fit(data, np.flatnonzero(fold != number))
         unseen = np.flatnonzero(fold == number)
@@ -191,7 +191,7 @@ def _fit(data: FeatureSet, chosen: NDArray[np.int64]) -> keras.Model:
     classifier = keras.Sequential(
         [standardise, keras.layers.Dropout(0.2), keras.layers.Dense(len(data.names), activation="softmax")]
     )
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, EPOCHS * max(1, len(chosen) // BATCH))
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, TEACHER_EPOCHS * max(1, len(chosen) // TEACHER_BATCH))
     classifier.compile(keras.optimizers.AdamW(rate, weight_decay=1e-2), "sparse_categorical_crossentropy")
-    classifier.fit(features, data.labels[chosen], batch_size=BATCH, epochs=EPOCHS, verbose=0)
+    classifier.fit(features, data.labels[chosen], batch_size=TEACHER_BATCH, epochs=TEACHER_EPOCHS, verbose=0)
     return classifier

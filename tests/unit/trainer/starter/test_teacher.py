@@ -15,7 +15,7 @@ CLASSES, EACH = 3, 400
 
 @pytest.fixture(autouse=True)
 def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teacher, "BATCH", 16)
+    monkeypatch.setattr(teacher, "TEACHER_BATCH", 16)
 
 
 def features(labels: NDArray[np.int64]) -> FeatureSet:
