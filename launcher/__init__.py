@@ -1,1 +1,1 @@
-"""Starts the suite on one machine: what `make run-all` runs. Knows the services only as processes and by gRPC."""
+"""Start the suite on one machine: what `make run-all` runs. Knows the services only as processes and by gRPC."""

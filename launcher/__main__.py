@@ -1,4 +1,4 @@
-"""Runs the suite until Ctrl-C: `python -m launcher`.
+"""Run the suite until Ctrl-C: `python -m launcher`.
 
 Exit status: 1 a port is taken or a service stopped, 2 a bad setting, 130 Ctrl-C, 143 SIGTERM.
 """

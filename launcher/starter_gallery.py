@@ -1,9 +1,9 @@
-"""Fills the default collection with the gallery that ships, the first time.
+"""Fill the default collection with the gallery that ships, the first time.
 
 How far it came stands in the file `launcher/gallery` of the data folder:
 
     (no file)  not begun: it is filled if the collection is empty, else it holds somebody's own images and is left alone
-    filling    begun: the next start goes on, what is there is not sent again
+    filling    begun: the next start continues, and does not send again what is there
     done       nothing to do any more, also where images were deleted since
 """
 
@@ -55,7 +55,7 @@ class StarterGallery:
     def fill(self, server: str) -> None:
         """Fill the collection if that is still to be done; print what happened and what failed.
 
-        Nothing that was added is lost where this is interrupted or fails: the next start goes on.
+        Nothing that was added is lost if this is interrupted or fails: the next start continues.
         """
         if self.state is FillState.DONE:
             return

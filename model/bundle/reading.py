@@ -1,4 +1,4 @@
-"""Opens a bundle, with every check: format, sizes, checksums, shapes, and the vectors that its self-test must give.
+"""Open a bundle, with every check: format, sizes, checksums, shapes, and the vectors that its self-test must give.
 
 A bundle that opens is whole and gives, to 1e-3, the vectors that it gave where it was made. With a .tflite backbone it
 is 0.05: processors round the sums of an int8 network differently (two sets of LiteRT's kernels gave vectors of

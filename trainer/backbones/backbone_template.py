@@ -1,4 +1,4 @@
-"""Makes the template from which a machine with the weights' package makes an int8 backbone (see `filled_backbone`).
+"""Make the template from which a machine with the weights' package makes an int8 backbone (see `filled_backbone`).
 
 1. TensorFlow's converter quantises the network, calibrated on pictures: uint8 pixels in, the last map out as float32.
 2. The graph gets its end, in float32: the means over positions of the last map and of the last four stages' maps (the
@@ -6,7 +6,7 @@
    to steps of 6/255.
 3. Every weight and bias gets a buffer of its own, of zeros, and the name of what belongs there. The other names are
    the same whenever the template is made.
-4. The template is filled once, and what it gives is held against what the converter made.
+4. The template is filled once, and the result is compared with what the converter made.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A head taught by captions: pictures land near to what people say of them."""
+"""A head taught by captions: pictures land near what people say about them."""

@@ -236,7 +236,7 @@ def serving_head(members: Sequence[CaptionHead], classes: Vectors | None, settin
 def move_classes(head: Any, towards: Vectors, share: float) -> None:
     """Move the class vectors of a head that `serving_head` made with classes, in place.
 
-    Training moves words, and the class vectors do not follow. Vectors that were fitted anew to the moved words stand
+    Training moves words, and the class vectors do not follow. Vectors that were fitted again to the moved words stand
     better among them, but the rest of the head was trained with the vectors as they were; so they go part of the way.
 
     Args:

@@ -1,4 +1,4 @@
-"""Trains a caption head.
+"""Train a caption head.
 
 Three losses are added, all on the vector that is served, the sum of both parts:
 

@@ -1,1 +1,1 @@
-"""Labelled pictures as people have them: a folder a class, tar files, lists, Pascal VOC; read, and looked over."""
+"""Labelled and captioned pictures as people have them: folders, tar files, lists, Pascal VOC; read and surveyed."""

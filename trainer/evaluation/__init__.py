@@ -1,1 +1,1 @@
-"""Measures of a space and of what searches and tags with it: figures, baselines, relevance, and their report."""
+"""Measure bundles as they serve, beside baselines and each other, and report what was found."""

@@ -1,1 +1,1 @@
-"""From what a run made to a bundle that the embedder serves."""
+"""Make a bundle that the embedder serves from what a run made."""

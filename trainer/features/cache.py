@@ -273,7 +273,7 @@ def _remove(folder: Path) -> bool:
             fcntl.flock(keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        # Renamed first: a cache is there whole or not at all.
+        # Renamed first: a cache is there complete or not at all.
         gone = folder.rename(folder.with_name(_REMOVED + folder.name))
     shutil.rmtree(gone)
     return True

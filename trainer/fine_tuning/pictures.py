@@ -1,6 +1,6 @@
 """The labelled pictures that a network is fine-tuned on, decoded as the embedder decodes.
 
-Contract: files are held as they are, a few kilobytes each, and decoded anew for every batch, by threads and one batch
+Contract: files are held as they are, a few kilobytes each, and decoded again for every batch, by threads and one batch
 ahead of the network. Order and mirroring of an epoch follow from the seed and the epoch alone.
 """
 

@@ -1,1 +1,1 @@
-"""What labels are called, and where their words lie in the joint space."""
+"""Which words are right for a class, a caption or a WordNet sense, and where they lie in the joint space."""

@@ -9,7 +9,7 @@
 6. Each part of the head becomes a bundle of its own, to be measured beside the whole.
 7. What is ours of the bundle becomes a recipe: the weights come from the package on every machine.
 
-Each stage leaves a file or folder in the run's folder, so an interrupted recipe goes on where it was.
+Each stage leaves a file or folder in the run's folder, so an interrupted recipe continues where it was.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Makes the starter: its word space, its scenes, its backbone and its head."""
+"""Make the starter: its word space, its scenes, its backbone and its head."""

@@ -1,4 +1,4 @@
-"""Renders the gallery: everyday things in their settings, from Noto Color Emoji on drawn backgrounds.
+"""Render the gallery: everyday things in their settings, from Noto Color Emoji on drawn backgrounds.
 
 The same seed gives the same picture. Seeds below `GALLERY_SEEDS` make the gallery that ships, those from it to
 `VALIDATION_SEEDS` measure, and those above train: no picture is in two of the three.

@@ -1,1 +1,1 @@
-"""A search over the settings of a head, on features that are there."""
+"""Search over the settings of a head, on features that are computed already."""

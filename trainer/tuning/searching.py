@@ -1,4 +1,4 @@
-"""Tries settings of a head one after the other, each on the features that are there.
+"""Try settings of a head one after the other, each on the features that are there.
 
 Contract: what is compared is hit@1 of the images for validation, which no head was trained on; between equals the
 softmax loss over label vectors decides, the same for all, since what the trials minimise are different losses. The best

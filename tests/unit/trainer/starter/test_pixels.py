@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from trainer.errors import TrainingSetUnusable
-from trainer.starter import pictures as pixels
 from trainer.starter.pictures import PictureSource
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import FONT
@@ -37,7 +36,7 @@ def photos(folder: Path, members: dict[str, bytes]) -> Path:
 def test_photos_come_first_and_scenes_after_under_labels_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pixels, "TRAINING_SCENES", 1)
+    monkeypatch.setattr("trainer.starter.pictures.TRAINING_SCENES", 1)
     folder = photos(tmp_path, {"n2/1.jpg": jpeg("red"), "n1/1.jpg": jpeg("blue")})
     source = PictureSource(folder, tmp_path / "cache")
     pictures = source.training()
@@ -53,7 +52,7 @@ def test_photos_come_first_and_scenes_after_under_labels_of_their_own(
 def test_a_class_left_out_is_in_neither_names_nor_pictures_and_the_others_close_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pixels, "TRAINING_SCENES", 1)
+    monkeypatch.setattr("trainer.starter.pictures.TRAINING_SCENES", 1)
     folder = photos(tmp_path, {"n2/1.jpg": jpeg("red"), "n1/1.jpg": jpeg("blue")})
     left_out = SCENE_CLASSES[3].word
     source = PictureSource(folder, tmp_path / "cache", frozenset({"n1", left_out}))
@@ -65,7 +64,7 @@ def test_a_class_left_out_is_in_neither_names_nor_pictures_and_the_others_close_
 
 @pytest.mark.skipif(not FONT.exists(), reason="the font of fonts-noto-color-emoji is not installed")
 def test_a_class_to_leave_out_that_does_not_exist_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pixels, "TRAINING_SCENES", 1)
+    monkeypatch.setattr("trainer.starter.pictures.TRAINING_SCENES", 1)
     folder = photos(tmp_path, {"n1/1.jpg": jpeg("blue")})
     with pytest.raises(TrainingSetUnusable, match="no classes n9 to leave out"):
         PictureSource(folder, tmp_path / "cache", frozenset({"n9"})).training()

@@ -7,7 +7,6 @@ import pytest
 from numpy.typing import NDArray
 
 from trainer.features.feature_set import FeatureSet
-from trainer.starter import pictures as teacher
 from trainer.starter.pictures import held_out_probabilities
 
 CLASSES, EACH = 3, 400
@@ -15,7 +14,7 @@ CLASSES, EACH = 3, 400
 
 @pytest.fixture(autouse=True)
 def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teacher, "TEACHER_BATCH", 16)
+    monkeypatch.setattr("trainer.starter.pictures.TEACHER_BATCH", 16)
 
 
 def features(labels: NDArray[np.int64]) -> FeatureSet:
