@@ -1,6 +1,6 @@
 """Compare bundles on captioned pictures that no training saw: what `python -m trainer evaluate-captions` does.
 
-1. The pictures are those held out, or those on a list; at most so many, chosen by a hash of their paths.
+1. The pictures are those held out, or those on a list; no more than a limit, chosen by a hash of their paths.
 2. Each bundle embeds them as it serves, and the captions as it answers queries, and is measured.
 3. Chance is what the first bundle's searches come to if every order is equally likely.
 """
@@ -61,7 +61,7 @@ class _Images:
 def choose_held_out(
     found: CaptionedSet, share: float, images: int, *, seed: int = 0, characters: int = GROUP_CHARACTERS
 ) -> Chosen:
-    """Choose at most so many of the pictures whose scenes are held out (see ``held_out``).
+    """Choose up to ``images`` of the pictures whose scenes are held out (see ``held_out``).
 
     Raises:
         EvaluationImpossible: none is held out.
@@ -78,7 +78,7 @@ def choose_held_out(
 
 
 def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0) -> Chosen:
-    """Choose at most so many of the pictures that a file lists, one path per line.
+    """Choose up to ``images`` of the pictures that a file lists, one path per line.
 
     Raises:
         EvaluationImpossible: the file cannot be read, or lists a picture that has no caption or is not there.
@@ -98,7 +98,7 @@ def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0
 
 
 def _at_most(paths: Sequence[str], images: int, seed: int) -> tuple[str, ...]:
-    """Return at most so many paths, drawn by a hash of each, in an order that says nothing of the scenes."""
+    """Return up to ``images`` paths, drawn by a hash of each, in an order that says nothing of the scenes."""
     return tuple(sorted(paths, key=lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest())[:images])
 
 

@@ -160,7 +160,10 @@ def right_tags_among(
 
 
 def retrieval_by_chance(direction: str, own: NDArray[np.int64], among: int) -> dict[str, float]:
-    """Return R@k and the median rank of the best of each query's ``own`` (queries) right answers ``among`` so many."""
+    """Return R@k and the median rank of the best of each query's right answers.
+
+    ``own``: (queries), how many answers are right; ``among``: how many there are to choose from.
+    """
     counts, times = np.unique(own, return_counts=True)
     weights = times / times.sum()
     missed = np.ones(among + 1)  # the share of queries without a right answer in the first k
@@ -172,7 +175,7 @@ def retrieval_by_chance(direction: str, own: NDArray[np.int64], among: int) -> d
 
 
 def words_by_chance(found: Sequence[WordFigures], judged: NDArray[np.int64]) -> dict[str, float]:
-    """Return the figures of the same searches, each among so many ``judged`` images, (searches)."""
+    """Return the figures of the same searches by chance; ``judged``: (searches), the images that each is among."""
     if not found:
         return {}
     counts = list(zip([each.relevant for each in found], judged.tolist(), strict=True))

@@ -61,7 +61,7 @@ class Measured:
         return tuple(self.classes[label].word for label in self.labels[image] if label >= 0)
 
     def by_turns(self, most: int) -> NDArray[np.int64]:
-        """Return the first image of each class, by first labels, then the second ones, and so on, up to so many."""
+        """Return the first image of each class, by first labels, then the second ones, and so on, up to ``most``."""
         turn = np.empty(len(self.labels), dtype=np.int64)
         for label in np.unique(self.labels[:, 0]):
             images = np.flatnonzero(self.labels[:, 0] == label)

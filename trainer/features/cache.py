@@ -204,7 +204,7 @@ def _check_spec(path: Path, spec: CacheSpec) -> None:
             f"The features in {path.parent} are of another backbone, view or type than {spec.extractor} "
             f"({', '.join(spec.views)}; {spec.dimension} × {spec.dtype}). Name another folder, or delete that one."
         )
-    os.utime(path)  # when it was last used, for who cleans up
+    os.utime(path)  # the time of its last use, for `clean`
 
 
 def _write_through(file: FileIO, content: bytes) -> None:

@@ -76,7 +76,7 @@ def _unit(outputs: Any) -> Any:
 
 
 def new_optimiser(settings: HeadSettings, steps: int, weights: int, devices: int) -> Any:
-    """Return an optimiser for so many steps, weights and devices."""
+    """Return an optimiser for a number of steps, weights and devices."""
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     kind = _Fused if weights >= _MANY_WEIGHTS and devices == 1 else keras.optimizers.AdamW
     optimiser = kind(rate, weight_decay=settings.weight_decay, name="adamw")

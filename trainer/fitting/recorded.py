@@ -106,7 +106,7 @@ def fit_recorded(
 ) -> Fitted:
     """Train a head as `fit_head` does, and record it.
 
-    ``inputs``: what the training set was made from, see `trainer.fitting.recorded`. ``titles``: what the classes are
+    ``inputs``: what the training set was made from, as ``run.json`` keeps it. ``titles``: what the classes are
     called in pictures.
 
     Raises:

@@ -84,7 +84,7 @@ class HeadSettings:
 
     ``hidden`` are the widths of the layers before the last; ``held_out`` is the share of the images that
     is kept back to watch the training, never trained on, where the data set does not say which.
-    ``patience``: the training ends when so many epochs in a row did not improve what is ``watched``, and the head is
+    ``patience``: the training ends when that many epochs in a row did not improve what is ``watched``, and the head is
     that of the best epoch; 0 trains all epochs, and the head is that of the last.
     ``class_weights``: "balanced" makes every class count the same, however many images it has.
     ``precision``: of the hidden layers' arithmetic; "auto" is mixed_float16 where there is a GPU, float32 elsewhere.
@@ -184,7 +184,7 @@ def best_epoch(history: History, settings: HeadSettings) -> int:
 
 
 def is_over(history: History, settings: HeadSettings) -> bool:
-    """Return whether all epochs are done, or so many after the best one as there is patience for."""
+    """Return whether all epochs are done, or as many after the best one as ``patience`` allows."""
     done = len(history)
     waited = settings.patience and done - best_epoch(history, settings) >= settings.patience
     return done >= settings.epochs or bool(waited)

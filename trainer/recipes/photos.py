@@ -80,7 +80,7 @@ WEIGHTS = FilledFile(
 INPUT_SIZE = 260
 HELD_OUT = 0.2  # of the captions' scenes; what `evaluate-captions` measures by default
 SCENES = Path(__file__).with_name("scenes.json")
-_CALIBRATED_ON = 4  # every so many-th picture of the gallery
+_CALIBRATED_ON = 4  # every fourth picture of the gallery
 _RENDERED, _RENDERED_EDGE = 60, 320  # of each class
 _AFTER_TRAINING = VectorSettings(kinds_weight=0.15)
 _CLASSES_FOLLOW = 0.35  # part of the way to where the moved words have them; docs/decisions/0017 has others

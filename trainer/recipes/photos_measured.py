@@ -33,7 +33,7 @@ __all__ = ["Sources", "is_training_scene", "measured_pictures"]
 
 _LEAST_RIGHT = 5  # photos that a word of captions must be right for
 _TRAINING_SHARE = 0.7  # of the scenes
-_LOOKED_AT = 4  # every so many-th photo of things
+_LOOKED_AT = 4  # every fourth photo of things
 
 
 @dataclass(frozen=True)

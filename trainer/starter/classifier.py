@@ -97,7 +97,7 @@ class Classifier:
 
         Targets are probabilities, float32, each row summing to 1.
 
-        ``rate`` gives the learning rate when so many steps are done; ``on_step`` gets the steps done and the loss.
+        ``rate`` gives the learning rate from the number of steps done; ``on_step`` gets the steps done and the loss.
         """
         losses = []
         for pixels, targets in batches:
