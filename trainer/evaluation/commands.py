@@ -69,8 +69,7 @@ def evaluate(
     json_output: Json = False,
 ) -> None:
     """Measure a bundle, as it serves, on labelled images, beside baselines and other bundles."""
-    from trainer.evaluation.bundle_measures import EvaluationOptions
-    from trainer.evaluation.comparison import ComparisonRequest
+    from trainer.evaluation.comparison import ComparisonRequest, EvaluationOptions
     from trainer.evaluation.comparison import compare as side_by_side
     from trainer.evaluation.report import as_json, print_report
     from trainer.evaluation.words import OWN_PAIRS, read_word_pairs
