@@ -4,7 +4,8 @@
     int8      a .keras backbone as .tflite with weights and activations as int8, the head as float16: a quarter of the
               file; pixels go in as they are, and features come out as float32
 
-Contract: the files given stay as they are. TensorFlow is imported where it is used: options need `Weights` without it.
+Contract: the files given stay as they are. TensorFlow and LiteRT are imported where they are used: the options of
+`export` need `Weights` without them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.networks.network import TFLITE
 from trainer.errors import BackboneUnusable
 
 __all__ = ["Weights", "smaller_weights", "write_tflite_head"]
@@ -43,6 +43,8 @@ def smaller_weights(
     Raises:
         BackboneUnusable: a .tflite backbone is to become int8, or weights cannot be kept so; the message says why.
     """
+    from model.networks.network import TFLITE
+
     smaller = folder / backbone.name, folder / f"head{head.suffix}"
     shutil.copyfile(head, smaller[1])
     _halve(smaller[1])
