@@ -85,7 +85,9 @@ wheel: setup ## Build the client's wheel and sdist into client/dist
 	@cd client && '$(abspath $(BIN))/hatchling' build --clean
 
 test: setup ## Run all tests; the slowest are listed at the end
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+# Files in the order of their folders: those of tests/end_to_end and tests/services, which take minutes, go first. What is
+# compiled is kept, whatever the machine's settings: hundreds of processes are started.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style, formatting, which package may import which, and the protos
 	$(BIN)/ruff check .
