@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -14,8 +15,11 @@ from model.bundle.manifest import Calibration, Logistic, Manifest
 from model.bundle.reading import WordTable
 from model.bundle.writing import BundleContent, write_bundle, write_recipe
 from model.images import Resize
+from trainer.exporting.tflite_head import write_tflite_head
 
 INPUT_SIZE = 32
+SQUARE = 8
+FEATURES = (INPUT_SIZE // SQUARE) ** 2 * 3
 DIMENSION = 300
 WORDS = (
     "the", "and", "said", "car", "dog", "house", "street", "sports", "cat", "red", "sea", "boat", "cats", "tree",
@@ -27,25 +31,18 @@ UNSEEN = frozenset({"the", "and", "said", "red"})
 def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite: bool = False) -> Path:
     """Writes a bundle to `parent / name` and returns its folder. Another seed gives another model, with other words.
 
-    With `tflite` the same network is kept as a .tflite file, which takes some seconds to make.
+    With `tflite` the same networks are kept as .tflite files: an embedder that serves those starts in a second, without
+    TensorFlow. The first such bundle of a process takes some seconds to make.
     """
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(len(WORDS), DIMENSION))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     taggable = np.array([word not in UNSEEN for word in WORDS])
-    keras.utils.set_random_seed(seed)
-    pixels = keras.Input((INPUT_SIZE, INPUT_SIZE, 3), dtype="uint8")
-    features = keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 127.5, -1)(pixels)))
-    width = features.shape[-1]
+    suffix = ".tflite" if tflite else ".keras"
     with tempfile.TemporaryDirectory() as folder:
-        backbone, head = Path(folder) / "backbone.keras", Path(folder) / "head.keras"
-        network = keras.Model(pixels, features)
-        if tflite:
-            backbone = backbone.with_suffix(".tflite")
-            backbone.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
-        else:
-            network.save(backbone)
-        keras.Sequential([keras.Input((width,)), keras.layers.Dense(DIMENSION)]).save(head)
+        backbone, head = Path(folder) / f"backbone{suffix}", Path(folder) / f"head{suffix}"
+        backbone.write_bytes(_backbone(suffix))
+        head.write_bytes(_head(seed, suffix))
         write_bundle(
             name,
             BundleContent(
@@ -59,7 +56,7 @@ def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite
                 display_name="A random space for tests",
                 input_size=INPUT_SIZE,
                 resize=Resize.CENTER_CROP,
-                feature_dimension=width,
+                feature_dimension=FEATURES,
                 dimension=DIMENSION,
                 word_count=0,
                 calibration=Calibration(Logistic(8, -2), Logistic(8, -2), Logistic(6, -3), 0.0, 0.0),
@@ -71,7 +68,33 @@ def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite
     return parent / name
 
 
+@cache
+def _backbone(suffix: str) -> bytes:
+    """The means of squares of 8 × 8 pixels, as a file of a kind."""
+    pixels = keras.Input((INPUT_SIZE, INPUT_SIZE, 3), dtype="uint8")
+    means = keras.layers.AveragePooling2D(SQUARE)(keras.layers.Rescaling(1 / 127.5, -1)(pixels))
+    network = keras.Model(pixels, keras.layers.Flatten()(means))
+    if suffix == ".tflite":
+        converted: bytes = tf.lite.TFLiteConverter.from_keras_model(network).convert()
+        return converted
+    with tempfile.TemporaryDirectory() as folder:
+        network.save(Path(folder) / "backbone.keras")
+        return (Path(folder) / "backbone.keras").read_bytes()
+
+
+@cache
+def _head(seed: int, suffix: str) -> bytes:
+    keras.utils.set_random_seed(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "head.keras"
+        keras.Sequential([keras.Input((FEATURES,)), keras.layers.Dense(DIMENSION)]).save(file)
+        if suffix == ".tflite":
+            write_tflite_head(file, file.with_suffix(suffix))
+        return file.with_suffix(suffix).read_bytes()
+
+
 def write_test_recipe(recipes: Path, bundle: Path, url: str, *, name: str = "small") -> Path:
     """Writes a recipe to `recipes / name` that fetches the bundle's head from `url`, and returns its folder."""
-    write_recipe(bundle, recipes / name, {"head.keras": url}, words_from="test@sha256:0")
+    [head] = (file.name for file in bundle.glob("head.*"))
+    write_recipe(bundle, recipes / name, {head: url}, words_from="test@sha256:0")
     return recipes / name

@@ -31,8 +31,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bundles take seconds to make, and no test changes them."""
     folder = tmp_path_factory.mktemp("bundles")
     for seed, name in enumerate(("first", "second", "third")):
-        write_test_bundle(folder, seed=seed, name=name)
-    write_test_bundle(folder, name="pulled")
+        write_test_bundle(folder, seed=seed, name=name, tflite=True)
+    write_test_bundle(folder, name="pulled", tflite=True)
     return folder
 
 
@@ -43,7 +43,7 @@ def data(bundles: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def service(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbedderProcess]:
-    """One process for the tests that change nothing: TensorFlow takes seconds to start."""
+    """One process for the tests that change nothing: it takes a second to start."""
     with embedder_process(with_models(tmp_path_factory.mktemp("data"), bundles), bundles / "first") as running:
         yield running
         assert running.stop() == 0
@@ -111,7 +111,7 @@ CALLS: dict[str, Callable[[EmbedderProcess, str], object]] = {
 
 
 def test_a_model_that_is_not_there_or_damaged_is_refused_and_the_active_one_goes_on(bundles: Path, data: Path) -> None:
-    for file in ("backbone.keras", "words.npy"):
+    for file in ("backbone.tflite", "words.npy"):
         (data / "models" / "second" / file).write_bytes(b"damaged")
     refused = {
         "x@sha256:0": (grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
@@ -199,7 +199,7 @@ def test_a_change_of_the_file_by_hand_is_followed(bundles: Path, data: Path) -> 
 
 @pytest.fixture
 def server(bundles: Path) -> Iterator[FileServer]:
-    with file_server((bundles / "pulled" / "head.keras").read_bytes()) as served:
+    with file_server((bundles / "pulled" / "head.tflite").read_bytes()) as served:
         yield served
 
 
@@ -262,7 +262,7 @@ def test_a_pull_that_cannot_reach_its_file_says_how_to_go_on_and_a_mirror_helps(
         assert "There are: small" in refusal.message
     mirror = data / "mirror"
     mirror.mkdir()
-    shutil.copy(bundles / "pulled" / "head.keras", mirror / "backbone file.bin")
+    shutil.copy(bundles / "pulled" / "head.tflite", mirror / "backbone file.bin")
     flags = pulling(bundles, data, server, f"--model-mirror={mirror}")
     with embedder_process(data, bundles / "first", *flags) as service:
         assert pull(service)[-1].model.id == peek(bundles / "pulled").id

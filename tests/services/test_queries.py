@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a gateway that serves the words of the test bundle, once they are indexed."""
     data = tmp_path_factory.mktemp("data")
     with (
-        embedder_process(data, write_test_bundle(tmp_path_factory.mktemp("bundle"))) as embedder,
+        embedder_process(data, write_test_bundle(tmp_path_factory.mktemp("bundle"), tflite=True)) as embedder,
         service_process("index_service", data) as index,
         service_process("gateway", data, f"--embedder={embedder.address}", f"--index={index.address}") as gateway,
     ):

@@ -91,7 +91,7 @@ def test_a_scale_that_is_none_is_refused(mean: tuple[float, ...], deviation: tup
 
 def test_a_bundle_keeps_the_scale_of_its_pixels(folder: Path, floats: Path, tmp_path: Path) -> None:
     made = open_bundle(folder / "tflite")
-    content = BundleContent(floats, folder / "tflite" / "head.keras", made.words, noise(2))
+    content = BundleContent(floats, folder / "keras" / "head.keras", made.words, noise(2))
     scale = PixelScale((127.5, 127.5, 127.4), (127.5,))
     write_bundle("floats", content, replace(made.manifest, pixel_scale=scale), tmp_path / "floats")
     bundle = open_bundle(tmp_path / "floats")
@@ -120,7 +120,7 @@ def test_an_inner_tensor_gives_its_own_numbers(folder: Path) -> None:
     [
         ('"inputSize": 32', '"inputSize": 48', "not uint8 pixels"),
         ('"inputSize"', '"featureLayer": "nothing", "inputSize"', "no tensor 'nothing'"),
-        ('"tfliteFile": "backbone.tflite"', '"tfliteFile": "head.keras"', "does not describe a bundle"),
+        ('"tfliteFile": "backbone.tflite"', '"tfliteFile": "words.npy"', "does not describe a bundle"),
     ],
 )
 def test_a_manifest_that_does_not_fit_the_file_is_refused(
