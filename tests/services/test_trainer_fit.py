@@ -1,4 +1,7 @@
-"""Fitting a head in a real process that is killed at some epoch: the next one ends with the same head."""
+"""Fitting a head in a real process that is killed at some epoch: the next one ends with the same head.
+
+What is not killed runs in the tests' own process, where TensorFlow is loaded already.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from tests.own_bundle import done
 from tests.services.service_process import environment
 from trainer.features.cache import CacheSpec, FeatureCache
 from trainer.features.feature_set import FeatureSet, write_feature_set
@@ -52,10 +57,15 @@ def make_inputs(folder: Path) -> None:
     (folder / "head.toml").write_text(SETTINGS)
 
 
-def fit(folder: Path, run: Path) -> subprocess.Popen[str]:
+def fit(folder: Path, run: Path) -> list[str]:
+    """The command."""
     given = ("--features", folder / "features.npz", "--words", folder / "words", "--config", folder / "head.toml")
+    return ["fit", *map(str, given), "--run", str(run)]
+
+
+def start(folder: Path, command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "trainer", "fit", *map(str, given), "--run", str(run)],
+        [sys.executable, "-m", "trainer", *command],
         env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -63,26 +73,21 @@ def fit(folder: Path, run: Path) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, out
-    return out
-
-
 def epochs_done(run: Path) -> int:
     metrics = run / "metrics.jsonl"
     return len(metrics.read_text().splitlines()) if metrics.exists() else 0
 
 
-def test_a_killed_fit_goes_on_and_ends_with_the_same_figures_and_head(tmp_path: Path) -> None:
+def test_a_killed_fit_ends_with_the_same_figures_and_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMSEARCH_DATA", str(tmp_path))
     make_inputs(tmp_path)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    finish(fit(tmp_path, whole))
+    done(*fit(tmp_path, whole))
     epochs = epochs_done(whole)
     assert 9 < epochs < 60
     seed = int.from_bytes(os.urandom(4))
     stop = random.Random(seed).randint(1, epochs // 2)
-    with fit(tmp_path, broken) as process:
+    with start(tmp_path, fit(tmp_path, broken)) as process:
         deadline = time.monotonic() + SECONDS
         while epochs_done(broken) < stop:
             assert process.poll() is None, process.stdout and process.stdout.read()
@@ -91,7 +96,7 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_figures_and_head(tmp_path: 
         process.send_signal(signal.SIGKILL)
         process.wait(SECONDS)
     assert not (broken / "head.keras").exists(), f"seed {seed}"
-    finish(fit(tmp_path, broken))
+    done(*fit(tmp_path, broken))
     assert (broken / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes(), f"seed {seed}"
     mine, theirs = (load_network(run / "head.keras").get_weights() for run in (broken, whole))
     for left, right in zip(mine, theirs, strict=True):

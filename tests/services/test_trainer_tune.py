@@ -1,4 +1,7 @@
-"""A search over settings in a real process that is killed: the same command goes on with the trials that are done."""
+"""A search over settings in a real process that is killed: the same command goes on with the trials that are done.
+
+What is not killed runs in the tests' own process, where TensorFlow is loaded already.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from tests.own_bundle import done
 from tests.services.service_process import environment
 from trainer.features.cache import CacheSpec, FeatureCache
 from trainer.features.feature_set import FeatureSet, write_feature_set
@@ -39,10 +44,15 @@ def draw(folder: Path) -> None:
     np.save(folder / "words" / "words.npy", unit.astype(np.float16))
 
 
-def tune(folder: Path, run: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "trainer", "tune", str(folder / "training.npz"), "--words", str(folder / "words")]
+def tune(folder: Path, run: str) -> list[str]:
+    """The command."""
+    given = ["tune", str(folder / "training.npz"), "--words", str(folder / "words"), "--run", str(folder / run)]
+    return [*given, "--trials", str(TRIALS), "--epochs", "4", "--batch-size", "64"]
+
+
+def start(folder: Path, command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*command, "--run", str(folder / run), "--trials", str(TRIALS), "--epochs", "4", "--batch-size", "64"],
+        [sys.executable, "-m", "trainer", *command],
         env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,20 +83,15 @@ def stop_in_a_trial(process: subprocess.Popen[str], run: Path) -> None:
         time.sleep(0.05)
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, out
-    return out
-
-
 def trials(run: Path) -> list[FrozenTrial]:
     return optuna.load_study(study_name="tune", storage=f"sqlite:///{run / 'study.db'}").trials
 
 
-def test_a_killed_search_goes_on_and_finds_what_one_that_was_not_killed_finds(tmp_path: Path) -> None:
+def test_a_killed_search_goes_on_and_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMSEARCH_DATA", str(tmp_path))
     draw(tmp_path)
     broken, straight = tmp_path / "broken", tmp_path / "straight"
-    with tune(tmp_path, "broken") as process:
+    with start(tmp_path, tune(tmp_path, "broken")) as process:
         stop_in_a_trial(process, broken)
         process.kill()
         process.wait(SECONDS)
@@ -94,23 +99,21 @@ def test_a_killed_search_goes_on_and_finds_what_one_that_was_not_killed_finds(tm
     [cut_off] = [trial for trial in before if trial.state == TrialState.RUNNING]
     assert not (broken / "head.toml").exists()
 
-    with tune(tmp_path, "broken") as process:
-        finish(process)
+    done(*tune(tmp_path, "broken"))
     after = trials(broken)
     assert after[cut_off.number].state == TrialState.FAIL
-    done = [trial for trial in after if trial.state in DONE]
-    assert len(done) == TRIALS
+    ended = [trial for trial in after if trial.state in DONE]
+    assert len(ended) == TRIALS
     kept = [trial for trial in before if trial.state in DONE]
-    assert [(trial.number, trial.params, trial.value) for trial in done[: len(kept)]] == [
+    assert [(trial.number, trial.params, trial.value) for trial in ended[: len(kept)]] == [
         (trial.number, trial.params, trial.value) for trial in kept
     ]
-    assert cut_off.params.items() <= done[len(kept)].params.items()
+    assert cut_off.params.items() <= ended[len(kept)].params.items()
 
-    with tune(tmp_path, "straight") as process:
-        finish(process)
+    done(*tune(tmp_path, "straight"))
     expected = trials(straight)
-    assert [trial.params for trial in done] == [trial.params for trial in expected]
-    assert [trial.state for trial in done] == [trial.state for trial in expected]
+    assert [trial.params for trial in ended] == [trial.params for trial in expected]
+    assert [trial.state for trial in ended] == [trial.state for trial in expected]
 
     def best(run: Path) -> list[str]:
         return (run / "head.toml").read_text().splitlines()[1:]  # without the trial's number
