@@ -42,6 +42,13 @@ def train(folder: Path, settings: PretrainSettings = SETTINGS) -> keras.Model:
     return train_backbone(TRAINING, VALIDATION, CLASSES, folder, settings)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, keras.Model]:
+    """The folder and the backbone of a training that nothing interrupted; it takes most of a minute."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(folder)
+
+
 def dies_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: Callable[..., Any] = module._batches
 
@@ -54,8 +61,10 @@ def dies_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_batches", interrupted)
 
 
-def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train(tmp_path / "whole")
+def test_an_interrupted_training_ends_as_one_that_was_not(
+    trained: tuple[Path, keras.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, whole = trained
     with monkeypatch.context() as patched:
         dies_in(1, patched)
         with pytest.raises(KeyboardInterrupt):
@@ -68,8 +77,8 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path: Path, monkey
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
-def test_the_backbone_takes_pixels_of_any_size_and_gives_features(tmp_path: Path) -> None:
-    backbone = train(tmp_path)
+def test_the_backbone_takes_pixels_of_any_size_and_gives_features(trained: tuple[Path, keras.Model]) -> None:
+    _, backbone = trained
     for edge in (32, 64, 96):
         features = backbone.predict(np.zeros((2, edge, edge, 3), np.uint8), verbose=0)
         assert features.shape == (2, 384)
@@ -77,10 +86,10 @@ def test_the_backbone_takes_pixels_of_any_size_and_gives_features(tmp_path: Path
         assert np.isfinite(features).all()
 
 
-def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
-    train(tmp_path)
+def test_a_folder_of_other_settings_is_refused(trained: tuple[Path, keras.Model]) -> None:
+    folder, _ = trained
     with pytest.raises(RunMismatch, match="batch was 8, is 16"):
-        train(tmp_path, replace(SETTINGS, batch=16))
+        train(folder, replace(SETTINGS, batch=16))
 
 
 def test_training_lowers_the_loss() -> None:
