@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Sequence
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 from typing import TypeVar
 
 import pytest
+
+from model.networks.loading_tensorflow import load_tensorflow
 
 # Where the tests run in the background of a shell, SIGINT is ignored, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Files of tests run beside each other, and what each computes is small: more threads would only wait for each other.
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_threads, "1")
+
+
+class _TensorFlowFirst(MetaPathFinder):
+    """Load TensorFlow before usearch: in the other order they share C++ symbols, and TensorFlow's converter fails.
+
+    No process of the product loads both; tests of several packages in one process do.
+    """
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if fullname == "usearch":
+            load_tensorflow()
+
+
+sys.meta_path.insert(0, _TensorFlowFirst())
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

@@ -53,6 +53,20 @@ def all_but(free: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def wait_until_closed(folder: Path) -> None:
+    """Waits until no store in the folder is open: a thread that has answered closes its connection after that."""
+    deadline = time.monotonic() + DEADLINE
+    while any(str(folder) in name and ".sqlite" in name for name in open_names()):
+        assert time.monotonic() < deadline, list(open_names())
+
+
+def open_names() -> Iterator[str]:
+    need(sys.platform == "linux", "Only Linux has /proc.")
+    for handle in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield str(handle.readlink())
+
+
 def opened(catalog: Catalog, name: str) -> VectorIndex:
     """Asks for an index until it is open."""
     deadline = time.monotonic() + DEADLINE
@@ -60,7 +74,7 @@ def opened(catalog: Catalog, name: str) -> VectorIndex:
         try:
             return catalog.get(name)
         except TooManyOpenFiles:
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, list(open_names())
 
 
 def test_indexes_that_nobody_uses_hold_no_files(open_data: OpenCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,11 +107,12 @@ def test_an_index_for_which_no_handle_was_left_opens_later(
 
 
 def test_a_call_for_which_no_handle_is_left_can_be_made_again(
-    open_data: OpenCatalog, monkeypatch: pytest.MonkeyPatch
+    open_data: OpenCatalog, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_MOST", 0)
     index = open_data().create(definition("one"))
     vectors = fill(index, 3)
+    wait_until_closed(data_folder)
     with all_but(2):
         with pytest.raises(TooManyOpenFiles):
             found_ids(index, vectors[1], 1)
