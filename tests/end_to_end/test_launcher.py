@@ -34,7 +34,7 @@ CALL_SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_test_bundle(tmp_path_factory.mktemp("bundle"))
+    return write_test_bundle(tmp_path_factory.mktemp("bundle"), tflite=True)
 
 
 @pytest.fixture(scope="module")
