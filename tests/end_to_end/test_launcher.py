@@ -80,9 +80,7 @@ def test_each_query_that_is_shown_works_as_it_is_printed(
     assert len(json.loads(done.stdout)[answer]) == count
 
 
-def test_the_first_start_fills_the_gallery_with_images_and_their_truth(
-    running: tuple[Launcher, str], gallery: Path
-) -> None:
+def test_the_first_start_fills_the_gallery_and_its_truth(running: tuple[Launcher, str], gallery: Path) -> None:
     started, server = running
     assert any(line.startswith("20 images added") for line in started.lines)
     listed = subprocess.run(
@@ -95,7 +93,7 @@ def test_the_first_start_fills_the_gallery_with_images_and_their_truth(
     assert {image["path"]: (image["label"], image["setting"]) for image in images} == expected
 
 
-def test_a_filling_that_was_broken_off_leaves_no_process_and_goes_on_at_the_next_start(own: dict[str, str]) -> None:
+def test_an_interrupted_filling_goes_on_at_the_next_start(own: dict[str, str]) -> None:
     with launcher(own, STARTER) as started:
         started.wait_for(FILLING)
         processes = started.descendants()
@@ -109,9 +107,7 @@ def test_a_filling_that_was_broken_off_leaves_no_process_and_goes_on_at_the_next
         assert int(added.split()[0]) + there == len(list(STARTER.glob("*.webp")))
 
 
-def test_a_second_start_fills_nothing_and_a_killed_launcher_leaves_no_process(
-    own: dict[str, str], gallery: Path
-) -> None:
+def test_a_second_start_fills_nothing_and_a_kill_ends_all(own: dict[str, str], gallery: Path) -> None:
     with launcher(own, gallery) as started:
         started.wait_for(READY)
         assert FILLING in started.text

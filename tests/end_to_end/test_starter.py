@@ -101,7 +101,7 @@ def bench(server: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_an_index_killed_during_ingest_keeps_every_image_that_was_answered(tmp_path: Path) -> None:
+def test_an_index_killed_during_ingest_keeps_answered_images(tmp_path: Path) -> None:
     own = settings(tmp_path / "var", BUNDLE)
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -123,7 +123,7 @@ def test_these_are_all_files(data: Path) -> None:
 
 @pytest.mark.parametrize("pattern", NO_TRUTH)
 @DAMAGES
-def test_what_is_no_truth_costs_nothing_and_what_is_built_again_is_told(
+def test_what_can_be_rebuilt_costs_nothing_and_is_reported(
     pattern: str, damage: Callable[[Path], None], data: Path, state: State
 ) -> None:
     damage(one(data, pattern))
@@ -139,9 +139,7 @@ def test_what_is_no_truth_costs_nothing_and_what_is_built_again_is_told(
 
 
 @DAMAGES
-def test_a_damaged_log_is_told_and_what_was_folded_in_before_is_there(
-    damage: Callable[[Path], None], data: Path
-) -> None:
+def test_a_damaged_log_is_reported_and_older_writes_are_there(damage: Callable[[Path], None], data: Path) -> None:
     damage(one(data, f"items/{STORE_FILE}-wal"))
     with started(data) as catalog:
         (told,) = repairs(catalog)
@@ -167,7 +165,7 @@ def test_no_byte_of_the_beginning_of_a_log_is_altered_unnoticed(offset: int, dat
         assert repairs(catalog) or held(catalog) == state
 
 
-def test_an_older_copy_of_a_store_is_not_searched_with_newer_segments(data: Path, state: State) -> None:
+def test_an_older_store_is_not_searched_with_newer_segments(data: Path, state: State) -> None:
     backup = data.parent / "backup"
     with started(data):
         pass  # folds the log in
@@ -198,7 +196,7 @@ def test_lost_aliases_are_told_and_can_be_set_again(damage: Callable[[Path], Non
         check(catalog, [state])
 
 
-def test_a_byte_altered_anywhere_in_a_store_is_told_or_does_no_harm_beyond_it(data: Path, state: State) -> None:
+def test_an_altered_byte_in_a_store_is_reported_or_harmless(data: Path, state: State) -> None:
     """SQLite has no checksums, so the byte may be an item's own, and then it is that item that differs, no other."""
     with started(data):
         pass

@@ -12,7 +12,7 @@ KILLS = 200
 TIMEOUT = 600.0
 
 
-def test_two_hundred_kills_under_load_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_two_hundred_kills_under_load_lose_no_acknowledged_write(tmp_path: Path) -> None:
     seed = os.environ.get("SEMSEARCH_FAULTS_SEED") or secrets.token_hex(4)
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.load", seed, str(KILLS), str(tmp_path / "index")],

@@ -94,7 +94,7 @@ def test_only_what_is_new_or_changed_is_sent(stack: ClientStack, folder: Path, c
     assert again.err == "0 added, 9 already there.\n"
 
 
-def test_each_file_that_cannot_be_indexed_is_named_with_the_reason_and_the_others_are_added(
+def test_a_file_that_cannot_be_indexed_is_named_with_the_reason(
     stack: ClientStack, folder: Path, collection: str
 ) -> None:
     (folder / "1-text.png").write_text("no image")
@@ -141,7 +141,7 @@ def test_an_empty_folder_is_no_failure(stack: ClientStack, tmp_path: Path) -> No
     assert (done.status, done.out, done.err) == (0, "", "0 added.\n")
 
 
-def test_a_name_that_is_no_unicode_and_a_time_out_of_range_are_no_hindrance(
+def test_a_name_outside_unicode_and_a_bad_time_are_accepted(
     stack: ClientStack, tmp_path: Path, collection: str
 ) -> None:
     Path(os.fsdecode(bytes(tmp_path) + b"/\xff.png")).write_bytes(picture("blue", seed=1))
@@ -177,7 +177,7 @@ def many(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
+def test_ctrl_c_keeps_acknowledged_images_and_a_rerun_goes_on(
     stack: ClientStack, tmp_path: Path, collection: str, embeds_only: Callable[[int], None]
 ) -> None:
     many(tmp_path, 100)

@@ -113,7 +113,7 @@ def test_a_sound_index_is_told_so(shared: IndexProcess) -> None:
     ]
 
 
-def test_damage_is_a_table_a_sentence_and_a_status_and_a_rebuild_repairs_it(own: IndexProcess, data: Path) -> None:
+def test_damage_is_shown_with_a_status_and_a_rebuild_repairs_it(own: IndexProcess, data: Path) -> None:
     segment = damage(data)
     done = operate(own, "check", "items")
     assert done.status == 1
@@ -205,7 +205,7 @@ def flip(content: bytes) -> bytes:
         (lambda content: content[:20] + b"\xff" * 9 + b"\x01", "is damaged or cut off"),
     ],
 )
-def test_a_file_that_is_no_whole_export_is_refused_in_a_sentence_and_leaves_nothing(
+def test_an_incomplete_export_is_refused_and_leaves_nothing(
     shared: IndexProcess, tmp_path: Path, shared_data: Path, change: Callable[[bytes], bytes], told: str
 ) -> None:
     file = tmp_path / "items.export"
@@ -249,7 +249,7 @@ def test_a_name_that_is_taken_is_told(shared: IndexProcess, tmp_path: Path) -> N
     )
 
 
-def test_an_index_service_that_does_not_answer_is_told_with_its_own_option() -> None:
+def test_a_silent_index_service_is_reported_with_its_own_option() -> None:
     done = semsearch(NOWHERE, "index", "list", "--index-address", "127.0.0.1:1")
     assert done.status == 1
     assert done.err == (

@@ -41,7 +41,7 @@ def test_models_are_listed_with_their_evaluation(stack: ClientStack) -> None:
     ]
 
 
-def test_a_pull_tells_people_what_to_do_next_and_machines_each_step(stack: ClientStack) -> None:
+def test_a_pull_shows_people_what_is_next_and_machines_each_step(stack: ClientStack) -> None:
     done = semsearch(stack.server, "model", "pull", "toy-recipe")
     assert (done.status, done.out) == (0, "")
     assert done.err == f"{PULLED.id} is here. Switch to it with: semsearch model activate {PULLED.id}\n"
@@ -57,7 +57,7 @@ def test_a_pull_tells_people_what_to_do_next_and_machines_each_step(stack: Clien
     assert PULLED.id in {each["id"] for each in semsearch(stack.server, "model", "list", "--json").document}
 
 
-def test_a_switch_that_is_left_by_ctrl_c_goes_on_and_can_be_joined(stack: ClientStack) -> None:
+def test_a_switch_left_by_ctrl_c_goes_on_and_can_be_joined(stack: ClientStack) -> None:
     def full() -> None:
         raise overloaded(0.05)
 

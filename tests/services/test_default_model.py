@@ -135,7 +135,7 @@ def test_a_start_without_the_package_says_what_to_do(original: Place, tmp_path: 
     assert "Traceback" not in done.stderr
 
 
-def test_a_default_that_is_no_recipe_is_told_with_those_there_are(place: Place, tmp_path: Path) -> None:
+def test_an_unknown_default_is_refused_with_those_there_are(place: Place, tmp_path: Path) -> None:
     done = subprocess.run(
         command("embedder_service", *flags(place, "none")),
         env=environment(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=False,
@@ -143,7 +143,7 @@ def test_a_default_that_is_no_recipe_is_told_with_those_there_are(place: Place, 
     assert (done.returncode, done.stderr) == (1, "There is no recipe 'none'. There are: packaged.\n")
 
 
-def test_a_data_folder_made_before_goes_on_with_its_model_until_told(place: Place, tmp_path: Path) -> None:
+def test_an_older_data_folder_keeps_its_model_until_told(place: Place, tmp_path: Path) -> None:
     with suite(tmp_path, *flags(place, "tiny")) as gateway, Client(gateway.address) as client:
         uploads = (Upload(noise(number), f"{number}", {"number": number}) for number in range(IMAGES))
         assert all(result.error is None for result in client.index_images(uploads))

@@ -110,7 +110,7 @@ CALLS: dict[str, Callable[[EmbedderProcess, str], object]] = {
 }
 
 
-def test_a_model_that_is_not_there_or_damaged_is_refused_and_the_active_one_goes_on(bundles: Path, data: Path) -> None:
+def test_a_missing_or_damaged_model_leaves_the_active_one(bundles: Path, data: Path) -> None:
     for file in ("backbone.tflite", "words.npy"):
         (data / "models" / "second" / file).write_bytes(b"damaged")
     refused = {
@@ -128,7 +128,7 @@ def test_a_model_that_is_not_there_or_damaged_is_refused_and_the_active_one_goes
     assert not (data / "models" / "active").exists()
 
 
-def test_an_image_of_a_stream_that_names_an_unknown_model_disturbs_no_other(service: EmbedderProcess) -> None:
+def test_an_unknown_model_in_a_stream_disturbs_no_other_image(service: EmbedderProcess) -> None:
     image = pb.ImageInput(content=noise(1))
     requests = [
         pb.StreamEmbedImagesRequest(sequence=number, image=image, model_id=model_id)
@@ -146,7 +146,7 @@ def test_no_model_is_activated_without_an_id(service: EmbedderProcess) -> None:
     assert Refusal.of(raised.value).fields == ("id",)
 
 
-def test_a_switch_under_load_drops_nothing_and_holds_after_a_restart(bundles: Path, data: Path) -> None:
+def test_a_switch_under_load_drops_nothing_and_is_durable(bundles: Path, data: Path) -> None:
     first, second = peek(bundles / "first").id, peek(bundles / "second").id
     expected = {model_id: open_bundle(bundles / model_id.partition("@")[0]).words for model_id in (first, second)}
     seen: Counter[str] = Counter()
@@ -240,9 +240,7 @@ def test_a_pull_goes_on_after_the_process_was_killed(bundles: Path, data: Path, 
     assert start >= 8_192
 
 
-def test_a_pull_that_cannot_reach_its_file_says_how_to_go_on_and_a_mirror_helps(
-    bundles: Path, data: Path, server: FileServer
-) -> None:
+def test_a_pull_without_its_file_says_that_a_mirror_helps(bundles: Path, data: Path, server: FileServer) -> None:
     server.statuses = [404, 404]
     with embedder_process(data, bundles / "first", *pulling(bundles, data, server)) as service:
         with pytest.raises(grpc.RpcError) as raised:

@@ -96,7 +96,7 @@ def test_terms_with_weights_give_what_the_same_raw_query_gives(service: Embedder
     assert response.model_id.startswith("test@sha256:")
 
 
-def test_unknown_words_are_named_with_suggestions_beside_the_vector(service: EmbedderProcess) -> None:
+def test_unknown_words_come_with_suggestions_beside_the_vector(service: EmbedderProcess) -> None:
     [embedding] = texts(service, "dog gldfish")
     assert embedding.vector
     assert [(word.word, list(word.suggestions)) for word in embedding.unknown_words] == [("gldfish", ["goldfish"])]
@@ -125,9 +125,7 @@ def test_a_query_without_a_vector_says_why_and_disturbs_no_other(
         assert [word.word for word in bad.unknown_words] == ["qwertz", "asdfgh"]
 
 
-def test_images_become_the_vectors_that_the_bundle_gives_to_their_pixels(
-    service: EmbedderProcess, bundle: Path
-) -> None:
+def test_images_become_the_vectors_of_the_bundles_network(service: EmbedderProcess, bundle: Path) -> None:
     response = images(service, noise(1), noise(2))
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(noise(seed)))) for seed in (1, 2)])
     expected = open_bundle(bundle).network(pixels)
@@ -308,7 +306,7 @@ def start_with(bundle: Path, data: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("file", ["backbone.keras", "words.npy", "words.txt"])
-def test_a_bundle_with_one_flipped_byte_is_refused_with_one_sentence(tmp_path: Path, bundle: Path, file: str) -> None:
+def test_a_bundle_with_a_flipped_byte_is_refused_in_one_sentence(tmp_path: Path, bundle: Path, file: str) -> None:
     damaged = tmp_path / "bundle"
     shutil.copytree(bundle, damaged)
     content = bytearray((damaged / file).read_bytes())

@@ -197,7 +197,7 @@ async def finish(call: Awaitable[object] | AsyncIterator[object]) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1_000_000])
-async def test_page_sizes_of_0_and_a_million_are_the_default_and_the_maximum(stack: Stack, size: int) -> None:
+async def test_page_sizes_0_and_a_million_are_default_and_maximum(stack: Stack, size: int) -> None:
     await stack.search.SearchByText(text(page_size=size))
     await stack.search.SimilarWords(search.SimilarWordsRequest(query="red", page_size=size))
     await stack.gallery.ListImages(gallery.ListImagesRequest(page_size=size))
@@ -205,7 +205,7 @@ async def test_page_sizes_of_0_and_a_million_are_the_default_and_the_maximum(sta
     await stack.models.ListModels(model_service_pb2.ListModelsRequest(page_size=size))
 
 
-async def test_a_page_token_that_was_altered_or_belongs_to_another_request_is_refused(stack: Stack) -> None:
+async def test_an_altered_or_foreign_page_token_is_refused(stack: Stack) -> None:
     request = search.SimilarWordsRequest(query="red", page_size=2)
     token = (await stack.search.SimilarWords(request)).next_page_token
     signature = token.rindex(".") + 1  # not its last character, whose lowest bits are padding
@@ -245,7 +245,7 @@ UPLOAD = gallery.IndexImagesRequest(image=image(5, RED))
     ],
     ids=["nothing", "no config", "config twice", "no payload", "same sequence", "falling sequence", "bad id", "nowhere"],
 )  # fmt: skip
-async def test_a_stream_that_breaks_the_rules_ends_after_what_came_before_is_answered(
+async def test_a_stream_that_breaks_the_rules_answers_the_rest_first(
     stack: Stack,
     requests: list[gallery.IndexImagesRequest],
     code: grpc.StatusCode,

@@ -114,7 +114,7 @@ async def test_a_full_embedder_is_waited_for(stack: Stack) -> None:
     assert next(refusals, None) is None
 
 
-async def test_the_default_collection_is_there_and_is_emptied_when_it_is_deleted(stack: Stack) -> None:
+async def test_deleting_the_default_collection_only_empties_it(stack: Stack) -> None:
     await stack.index("", [image(1, RED), image(2, picture("blue"))])
     get = gallery.GetCollectionRequest(collection_id="gallery")
     before = (await stack.gallery.GetCollection(get)).collection
@@ -208,7 +208,7 @@ async def test_the_thumbnail_is_a_small_webp(stack: Stack) -> None:
 
 @pytest.mark.parametrize("rendition", [gallery.RENDITION_ORIGINAL, gallery.RENDITION_THUMBNAIL])
 @pytest.mark.parametrize("damage", ["missing", "flipped bit"])
-async def test_a_missing_or_damaged_file_is_told_and_the_image_is_still_known(
+async def test_an_image_stays_known_when_its_file_is_lost_or_damaged(
     stack: Stack,
     rendition: gallery.Rendition.ValueType,
     damage: str,

@@ -100,7 +100,7 @@ async def test_the_gateway_starts_alone_and_serves_when_the_others_come(tmp_path
         await wait_for_health(channel, "", NOT_SERVING)
 
 
-async def test_while_the_words_are_filled_images_are_found_and_words_say_when_to_come_back(tmp_path: Path) -> None:
+async def test_while_words_are_filled_only_words_ask_to_try_again(tmp_path: Path) -> None:
     async with color_embedder() as (embedder, embedder_port):
         embedder.words_may_flow.clear()
         async with (
@@ -133,7 +133,7 @@ async def test_while_the_words_are_filled_images_are_found_and_words_say_when_to
             assert similar.words[0].word == "crimson"
 
 
-async def test_a_gateway_killed_while_it_fills_the_words_goes_on_where_it_was(tmp_path: Path) -> None:
+async def test_a_gateway_killed_while_filling_words_goes_on_there(tmp_path: Path) -> None:
     async with (
         color_embedder() as (embedder, embedder_port),
         service("index_service", "--port=0", f"--data={tmp_path}") as index,
@@ -204,7 +204,7 @@ async def test_acknowledged_images_and_page_tokens_outlive_the_gateway(tmp_path:
         assert tokens[1] == ""
 
 
-async def test_a_search_goes_on_after_restarts_and_is_refused_after_a_switch_of_models(tmp_path: Path) -> None:
+async def test_a_page_token_survives_restarts_but_no_switch_of_models(tmp_path: Path) -> None:
     request = search.SearchByTextRequest(query="red", min_relevance=0, page_size=2)
     similar = search.SimilarWordsRequest(query="red", page_size=2)
     shown: list[str] = []

@@ -41,7 +41,7 @@ def ids(response: search.SearchByTextResponse | search.SearchByImageResponse) ->
     return [match.image.id for match in response.matches]
 
 
-async def test_a_text_search_finds_the_image_with_all_that_is_known_of_it(stack: Stack, colors: str) -> None:
+async def test_a_text_search_finds_an_image_with_all_its_data(stack: Stack, colors: str) -> None:
     response = await stack.search.SearchByText(search.SearchByTextRequest(query="red", collection=colors))
     [match] = response.matches
     assert (match.image.id, match.image.collection) == ("red", colors)
@@ -130,7 +130,7 @@ async def test_filters_test_the_callers_attributes_and_the_images_own(
     assert {each.id for each in listed.images} == expected
 
 
-async def test_an_image_finds_its_like_and_a_stored_one_leaves_itself_out(stack: Stack, colors: str) -> None:
+async def test_an_image_finds_similar_ones_and_a_stored_one_not_itself(stack: Stack, colors: str) -> None:
     by_bytes = await stack.search.SearchByImage(
         search.SearchByImageRequest(content=picture((250, 3, 3)), collection=colors)
     )
@@ -181,7 +181,7 @@ async def test_tags_from_the_callers_labels(stack: Stack) -> None:
     assert [tag.word for tag in (await stack.search.TagImage(request)).tags] == ["orange"]
 
 
-async def test_similar_words_page_through_the_vocabulary_without_the_query(stack: Stack) -> None:
+async def test_similar_words_page_through_all_but_the_query(stack: Stack) -> None:
     request = search.SimilarWordsRequest(query="red qwertz", page_size=3)
     words: list[str] = []
     while True:
@@ -208,7 +208,7 @@ async def test_models_are_listed_by_id_and_page_by_page(stack: Stack) -> None:
     assert dict(serving.metrics) == MODEL.metrics
 
 
-async def test_calls_to_other_services_have_no_more_time_than_the_caller_gave(stack: Stack) -> None:
+async def test_calls_to_other_services_keep_the_callers_deadline(stack: Stack) -> None:
     stack.embedder.deadlines.clear()
     await stack.search.SearchByText(search.SearchByTextRequest(query="red and green"), timeout=7.0)
     await stack.search.SearchByText(search.SearchByTextRequest(query="red and blue"))

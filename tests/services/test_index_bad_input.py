@@ -398,7 +398,7 @@ def test_odd_page_sizes_are_brought_into_range(service: IndexProcess, size: int)
     assert len(page.items) == 20
 
 
-def test_messages_before_a_faulty_one_are_kept_and_the_faulty_one_is_not(service: IndexProcess) -> None:
+def test_messages_before_a_faulty_one_are_kept(service: IndexProcess) -> None:
     messages = [
         pb.UpsertItemsRequest(index="items", model_id="m", items=[item("before", X)]),
         pb.UpsertItemsRequest(items=[item("partly", X), item("a/b", X)]),

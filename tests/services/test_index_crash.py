@@ -106,7 +106,7 @@ def everything(service: IndexProcess) -> Iterator[pb.Item]:
             return
 
 
-def test_a_stop_during_a_build_is_quick_and_the_build_is_made_up_for(tmp_path: Path) -> None:
+def test_a_stop_during_a_build_is_quick_and_the_build_is_redone(tmp_path: Path) -> None:
     rows = 3_000
     with index_process(tmp_path, "--annoy-trees=1000") as service:
         create(service)
@@ -123,7 +123,7 @@ def test_a_stop_during_a_build_is_quick_and_the_build_is_made_up_for(tmp_path: P
         assert list(last.index.stats.repairs) == []
 
 
-def test_a_second_process_on_the_data_folder_is_refused_with_one_sentence(tmp_path: Path) -> None:
+def test_a_second_process_on_a_data_folder_is_refused(tmp_path: Path) -> None:
     with index_process(tmp_path) as first:
         second = subprocess.run(
             command("index_service"),

@@ -57,7 +57,7 @@ def request(name: str, vectors: NDArray[np.float32], **fields: object) -> pb.Sea
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_a_search_finds_what_the_index_aims_at_and_one_that_asks_for_all_finds_all(
+def test_a_search_reaches_its_target_and_an_exact_one_finds_all(
     service: IndexProcess, vectors: NDArray[np.float32], name: str
 ) -> None:
     true, _ = found(service, request("exact", vectors))
@@ -77,7 +77,7 @@ def test_a_search_finds_what_the_index_aims_at_and_one_that_asks_for_all_finds_a
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_an_index_tells_its_measured_recall_and_how_it_was_measured(service: IndexProcess, name: str) -> None:
+def test_an_index_reports_its_recall_and_how_it_was_measured(service: IndexProcess, name: str) -> None:
     stats = service.stub.GetIndex(pb.GetIndexRequest(name=name)).index.stats
     (segment,) = stats.segments
     assert segment.row_count == ROWS
@@ -91,7 +91,7 @@ def test_an_index_tells_its_measured_recall_and_how_it_was_measured(service: Ind
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_a_filter_that_one_row_in_a_thousand_passes_finds_all_that_pass(
+def test_a_filter_that_few_rows_pass_finds_all_of_them(
     service: IndexProcess, vectors: NDArray[np.float32], name: str
 ) -> None:
     rare = ParseDict({"must": [{"field": "rare", "equals": True}]}, query_pb2.Filter())

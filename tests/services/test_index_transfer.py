@@ -232,7 +232,7 @@ def test_what_is_no_whole_export_is_refused_and_leaves_nothing(service: IndexPro
     assert names(service) == before
 
 
-def test_so_many_exports_run_at_once_and_those_whose_callers_go_make_room(service: IndexProcess) -> None:
+def test_exports_are_limited_and_a_cancelled_one_makes_room(service: IndexProcess) -> None:
     # Far more than a connection takes in unread, so that no export ends on its own.
     service.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="heavy", dimension=DIMENSION, model_id="m")))
     row = vectors(range(1))[0].tolist()
@@ -274,13 +274,13 @@ def test_an_export_survives_the_deletion_of_its_index(service: IndexProcess) -> 
 
 
 @pytest.mark.parametrize("method", ["ExportIndex", "CheckIndex"])
-def test_an_index_that_is_not_there_can_be_neither_exported_nor_checked(service: IndexProcess, method: str) -> None:
+def test_a_missing_index_can_be_neither_exported_nor_checked(service: IndexProcess, method: str) -> None:
     request = getattr(pb, f"{method}Request")(name="nothing")
     told = refusal(lambda: list(getattr(service.stub, method)(request)))
     assert (told.code, told.reason) == (grpc.StatusCode.NOT_FOUND, "INDEX_NOT_FOUND")
 
 
-def test_damage_is_found_while_the_index_is_served_and_a_rebuild_repairs_it(tmp_path: Path) -> None:
+def test_damage_is_found_while_serving_and_a_rebuild_repairs_it(tmp_path: Path) -> None:
     with index_process(tmp_path, "--annoy-trees=3") as other:
         other.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="items", dimension=DIMENSION, model_id="m")))
         upsert(other, "items", range(2_000))

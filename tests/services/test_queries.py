@@ -151,9 +151,7 @@ def test_the_client_returns_what_was_understood(server: str) -> None:
     ],
     ids=str,
 )
-def test_the_command_says_what_was_understood_where_it_is_not_plain(
-    server: str, arguments: list[str], told: str
-) -> None:
+def test_the_command_explains_what_is_not_plainly_understood(server: str, arguments: list[str], told: str) -> None:
     for command in ("search", "words"):
         done = semsearch(server, command, *arguments)
         assert done.status == 0

@@ -149,7 +149,7 @@ async def test_an_error_becomes_its_status_with_reason_and_details(
             assert "secret" not in status.message
 
 
-async def test_an_internal_error_is_logged_once_under_the_callers_trace_id(program: Path) -> None:
+async def test_an_internal_error_is_logged_once_with_its_trace_id(program: Path) -> None:
     trace_id = "0123456789abcdef0123456789abcdef"
     with running(program) as (process, port):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

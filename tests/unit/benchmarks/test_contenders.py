@@ -54,7 +54,7 @@ def test_what_was_built_with_other_parameters_makes_room(tmp_path: Path) -> None
     assert folders("two", "one") == [engine, other]
 
 
-def test_a_contender_whose_package_is_missing_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contender_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def importing(module: str) -> object:
         raise ModuleNotFoundError(f"No module named '{module}'", name="faiss")
 

@@ -42,7 +42,7 @@ def test_efforts_rise_to_the_last() -> None:
     assert all(one < other for one, other in itertools.pairwise(efforts))
 
 
-def test_all_answer_every_query_and_what_they_found_stays_in_order(corpus: Corpus) -> None:
+def test_all_answer_every_query_and_keep_their_finds_in_order(corpus: Corpus) -> None:
     queries = corpus.measuring.vectors
 
     def exact(query: np.ndarray) -> Positions:

@@ -30,9 +30,7 @@ def test_rows_are_of_length_one_and_no_two_are_the_same(corpus: Corpus) -> None:
     assert len(np.unique(corpus.rows, axis=0)) == 300
 
 
-def test_a_row_is_a_word_or_a_mixture_and_a_query_is_neither_a_row_nor_another_query(
-    corpus: Corpus, words: Path
-) -> None:
+def test_rows_are_words_or_mixtures_and_queries_are_all_new(corpus: Corpus, words: Path) -> None:
     real = np.load(words).astype(np.float32)
     real /= np.linalg.norm(real, axis=1, keepdims=True)
     queries = np.concatenate([corpus.tuning.vectors, corpus.measuring.vectors])

@@ -83,7 +83,7 @@ def test_a_file_that_changed_meanwhile_starts_over(server: FileServer, tmp_path:
     assert server.asked[-1][1] == '"one"'
 
 
-def test_without_lengths_a_file_is_fetched_and_more_than_it_is_refused(server: FileServer, tmp_path: Path) -> None:
+def test_without_lengths_only_more_than_the_file_is_refused(server: FileServer, tmp_path: Path) -> None:
     server.chunked = True
     fetch(server.url, tmp_path)
     (tmp_path / DIGEST).unlink()

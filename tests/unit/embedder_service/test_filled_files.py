@@ -131,7 +131,7 @@ async def test_a_package_file_with_one_other_byte_is_refused(place: Place) -> No
     await refused(place, PackageFileWrong, "SHA-256")
 
 
-async def test_a_file_that_asks_for_a_command_is_refused_though_the_recipe_wants_it(place: Place) -> None:
+async def test_a_file_that_asks_for_a_command_is_always_refused(place: Place) -> None:
     class Command:
         def __reduce__(self) -> tuple[Any, ...]:
             return os.system, (f"touch {place.site / 'ran'}",)

@@ -24,7 +24,7 @@ def gray(level: int) -> ImageInput:
     return ImageInput(file.getvalue())
 
 
-async def test_a_call_that_does_not_fit_is_refused_whole_and_fits_when_there_is_room() -> None:
+async def test_a_call_is_refused_whole_until_there_is_room_for_it() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
@@ -53,7 +53,7 @@ async def test_a_caller_that_goes_gives_its_room_back() -> None:
     assert isinstance(result, ImageVector)
 
 
-async def test_answers_are_in_the_order_of_the_images_with_errors_in_their_places() -> None:
+async def test_answers_and_errors_are_in_the_order_of_the_images() -> None:
     model = HeldModel()
     model.let_go(10)
     with ThreadPoolExecutor(2) as decoders:

@@ -102,7 +102,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_the_active_model_is_loaded_from_the_start_and_others_when_named(loaded: Loaded) -> None:
+async def test_the_active_model_is_loaded_first_and_others_when_named(loaded: Loaded) -> None:
     assert loaded.openings.open_now == {"a"}
     assert await used(loaded) == "a"
     assert await used(loaded, "b") == "b"
@@ -121,7 +121,7 @@ async def test_calls_that_name_a_model_meanwhile_wait_for_one_load(loaded: Loade
     assert loaded.openings.opened["b"] == 1
 
 
-async def test_one_stays_loaded_beside_the_active_one_the_last_that_was_used(loaded: Loaded) -> None:
+async def test_the_last_used_model_stays_loaded_beside_the_active_one(loaded: Loaded) -> None:
     for name in ("b", "c", "b", "d"):
         await used(loaded, name)
     await until(lambda: loaded.openings.open_now == {"a", "d"})
@@ -147,7 +147,7 @@ async def test_a_load_that_everybody_left_ends_well_and_is_bounded_too(loaded: L
     await until(lambda: loaded.openings.open_now == {"a", "c"})
 
 
-async def test_what_cannot_be_loaded_is_told_to_each_and_can_be_tried_again(loaded: Loaded) -> None:
+async def test_every_caller_hears_of_a_failed_load_and_may_try_again(loaded: Loaded) -> None:
     loaded.openings.damaged.add("b")
     for _ in range(2):
         with pytest.raises(BundleDamaged):
@@ -159,7 +159,7 @@ async def test_what_cannot_be_loaded_is_told_to_each_and_can_be_tried_again(load
     assert await used(loaded, "b") == "b"
 
 
-async def test_activating_writes_the_choice_and_calls_in_flight_keep_their_model(loaded: Loaded) -> None:
+async def test_activating_is_durable_and_calls_keep_their_model(loaded: Loaded) -> None:
     async with loaded.models.use() as before:
         await loaded.models.activate(loaded.ids["b"])
         assert loaded.file.read_text().strip() == loaded.ids["b"]

@@ -38,7 +38,7 @@ def test_an_active_bundle_that_is_gone_is_named(models: ModelFolder) -> None:
         models.active()
 
 
-def test_bundles_are_listed_by_id_without_those_that_cannot_be_read(models: ModelFolder) -> None:
+def test_bundles_are_listed_by_id_without_unreadable_ones(models: ModelFolder) -> None:
     broken = models.models / "broken"
     shutil.copytree(models.models / "own", broken)
     (broken / "manifest.json").write_text("{")

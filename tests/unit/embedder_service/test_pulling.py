@@ -80,7 +80,7 @@ async def test_a_recipe_becomes_a_bundle_that_opens(place: Place, bundles: Path)
     assert (place.target / "words.npy").stat().st_ino == words.st_ino
 
 
-async def test_the_models_card_comes_with_it_and_its_text_is_no_part_of_the_model(place: Place) -> None:
+async def test_the_models_card_comes_with_it_and_is_no_part_of_it(place: Place) -> None:
     (place.recipe / CARD).write_text("# Small\n")
     await pull(place)
     assert (place.target / CARD).read_text() == "# Small\n"
@@ -105,7 +105,7 @@ async def test_a_model_that_was_damaged_is_made_anew(place: Place) -> None:
     assert open_bundle(place.target)
 
 
-async def test_progress_grows_from_what_is_there_and_ends_with_the_model(place: Place) -> None:
+async def test_progress_grows_from_what_is_there_to_the_whole_model(place: Place) -> None:
     place.server.breaks = [16_384, 0, 0]
     with pytest.raises(DownloadFailed):
         await pull(place)
@@ -164,7 +164,7 @@ async def test_a_wrong_file_leaves_no_model_and_a_right_one_makes_it(place: Plac
     assert (await pull(place))[-1].made
 
 
-async def test_words_that_no_bundle_has_are_named_with_the_bundle_that_has_them(place: Place, bundles: Path) -> None:
+async def test_missing_words_are_named_with_the_bundle_that_has_them(place: Place, bundles: Path) -> None:
     manifest = json.loads((place.recipe / "manifest.json").read_text())
     for file in manifest["files"]:
         if file["name"] == "words.npy":
@@ -174,7 +174,7 @@ async def test_words_that_no_bundle_has_are_named_with_the_bundle_that_has_them(
         await pull(place)
 
 
-async def test_damaged_words_are_passed_over_for_those_of_another_bundle(place: Place, bundles: Path) -> None:
+async def test_damaged_words_are_taken_from_another_bundle(place: Place, bundles: Path) -> None:
     shutil.copytree(bundles / "default", place.models / "copy")
     (place.models / "copy" / "words.npy").write_bytes(b"damaged")
     assert (await pull(place))[-1].made

@@ -93,7 +93,7 @@ def test_a_recipe_that_cannot_be_read_is_told_with_its_folder(folder: Path, name
         RecipeFolder(folder.parent).open("small")
 
 
-def test_a_recipe_is_never_overwritten_and_fetches_only_what_the_bundle_has(bundle: Path, tmp_path: Path) -> None:
+def test_a_recipe_is_never_overwritten_nor_fetches_other_files(bundle: Path, tmp_path: Path) -> None:
     write_test_recipe(tmp_path, bundle, URL)
     with pytest.raises(FileExistsError):
         write_test_recipe(tmp_path, bundle, URL)

@@ -58,7 +58,7 @@ def test_every_error_is_drawn_in_its_tree_and_has_an_example_here() -> None:
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_every_error_has_a_status_with_a_reason_and_its_own_sentence(error: Exception) -> None:
+def test_every_error_has_a_status_a_reason_and_its_sentence(error: Exception) -> None:
     assert is_expected(error, ERRORS)
     described = ERRORS[type(error)](error)
     assert isinstance(described, ErrorStatus)
@@ -68,13 +68,13 @@ def test_every_error_has_a_status_with_a_reason_and_its_own_sentence(error: Exce
     assert from_status(status)[0]
 
 
-def test_a_file_that_could_not_be_fetched_says_when_to_try_again_and_how_to_do_without_the_network() -> None:
+def test_a_failed_fetch_says_when_to_retry_and_how_to_go_offline() -> None:
     error = errors.DownloadFailed("backbone", "http://localhost", "it does not answer")
     assert (retry_delay_seconds(to_status(error, ERRORS)) or 0) > 0
     assert "SEMSEARCH_EMBEDDER_MODEL_MIRROR" in str(error)
 
 
-def test_a_full_queue_says_when_to_come_again_and_unknown_words_what_was_meant() -> None:
+def test_statuses_say_when_to_retry_and_what_was_meant() -> None:
     assert retry_delay_seconds(to_status(errors.Overloaded(7), ERRORS)) == 1.0
     _, metadata = from_status(to_status(model_errors.UnknownWords({"dgo": ("dog",)}), ERRORS))
     assert metadata["suggestions"] == '{"dgo": ["dog"]}'

@@ -30,7 +30,7 @@ def test_a_path_reads_from_the_outside_inwards() -> None:
     assert AttributePath.parse("camera.model").names == ("camera", "model")
 
 
-def test_selection_keeps_the_nesting_and_leaves_out_what_is_not_there() -> None:
+def test_a_selection_keeps_the_nesting_and_leaves_out_the_absent() -> None:
     attributes = from_json('{"camera":{"model":"X","lens":{"f":2}},"tags":["a"],"rank":1}')
     paths = [AttributePath.parse(text) for text in ("camera.model", "camera.lens.f", "tags", "rank.x", "nothing")]
     assert select(attributes, paths) == {"camera": {"model": "X", "lens": {"f": 2}}, "tags": ["a"]}

@@ -77,7 +77,7 @@ def test_nothing_is_found_where_all_is_well(open_data: OpenCatalog) -> None:
 
 @pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "forest.ann", "order.npy"])
 @pytest.mark.parametrize("cut", [False, True])
-def test_a_segments_file_that_differs_is_found_and_a_rebuild_repairs_it(
+def test_a_rebuild_repairs_an_altered_file_of_a_segment(
     open_data: OpenCatalog, data_folder: Path, name: str, cut: bool
 ) -> None:
     index, vectors = filled(open_data())
@@ -100,9 +100,7 @@ def test_a_segments_file_that_differs_is_found_and_a_rebuild_repairs_it(
     assert (stats.repairs, stats.segment_row_count, stats.item_count) == ((), ROWS + 8, ROWS + 8)
 
 
-def test_a_segment_that_differs_from_the_store_is_found_and_rebuilt_from_the_store(
-    open_data: OpenCatalog, data_folder: Path
-) -> None:
+def test_a_segment_unlike_the_store_is_found_and_rebuilt(open_data: OpenCatalog, data_folder: Path) -> None:
     index, vectors = filled(open_data())
     other = unit(-vectors[:1])[0]
     connection = sqlite3.connect(data_folder / "items" / STORE_FILE)
@@ -141,7 +139,7 @@ def test_a_manifest_that_is_damaged_or_gone_is_found_and_rebuilt(
         ("DELETE FROM items WHERE row = 10", MEMORY, "rows that the store does not have: 1"),
     ],
 )
-def test_what_is_wrong_in_the_store_is_found_and_is_nothing_that_a_rebuild_repairs(
+def test_a_fault_in_the_store_is_found_and_no_rebuild_repairs_it(
     open_data: OpenCatalog, data_folder: Path, statement: str, part: str, problem: str
 ) -> None:
     index, vectors = filled(open_data())
@@ -163,7 +161,7 @@ def test_a_damaged_page_of_the_store_is_found(open_data: OpenCatalog, data_folde
     assert any(each.part == STORE and "SQLite" in each.problem and not each.rebuild_repairs for each in damages(index))
 
 
-def test_a_check_finds_nothing_wrong_in_what_writes_and_merges_change_meanwhile(open_data: OpenCatalog) -> None:
+def test_a_check_finds_no_fault_in_concurrent_writes_and_merges(open_data: OpenCatalog) -> None:
     index, _ = filled(open_data())
     steps = index.check()
     next(steps)
@@ -176,7 +174,7 @@ def test_a_check_finds_nothing_wrong_in_what_writes_and_merges_change_meanwhile(
     assert damages(index) == ()
 
 
-def test_searches_and_writes_go_on_during_a_rebuild_and_are_not_lost(data_folder: Path, stack: ExitStack) -> None:
+def test_searches_and_writes_go_on_during_a_rebuild(data_folder: Path, stack: ExitStack) -> None:
     go_on = threading.Event()
     engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))

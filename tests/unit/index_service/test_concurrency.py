@@ -32,7 +32,7 @@ def test_items_of_one_message_are_written_one_after_the_other(open_data: OpenCat
     np.testing.assert_array_equal(kept["a"].vector, second)
 
 
-def test_attributes_of_an_item_that_comes_only_later_in_the_message_are_refused(open_data: OpenCatalog) -> None:
+def test_attributes_before_their_item_in_a_message_are_refused(open_data: OpenCatalog) -> None:
     index = open_data().create(definition("one"))
     items = (NewItem("a", '{"turn":1}', None), NewItem("a", '{"turn":2}', random_units(0, 1, 4)[0]))
     with pytest.raises(ItemNotFound, match='"a"'):
@@ -59,7 +59,7 @@ def test_writers_share_commits_and_each_reads_its_own_writes(open_data: OpenCata
     assert index.stats().item_count == 400
 
 
-def test_searches_see_a_replaced_item_once_whatever_is_written_meanwhile(open_data: OpenCatalog) -> None:
+def test_searches_see_a_replaced_item_once_amid_writes(open_data: OpenCatalog) -> None:
     index = open_data().create(definition("one"))
     vectors = fill(index, 20)
 
@@ -80,7 +80,7 @@ def test_searches_see_a_replaced_item_once_whatever_is_written_meanwhile(open_da
     assert turn > 0
 
 
-def test_a_full_disk_refuses_the_write_and_keeps_what_was_acknowledged(
+def test_a_full_disk_refuses_a_write_and_keeps_earlier_ones(
     open_data: OpenCatalog,
 ) -> None:
     index = open_data().create(definition("one"))

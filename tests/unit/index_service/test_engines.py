@@ -99,7 +99,7 @@ def test_finds_the_nearest_among_many_dead_rows(searcher: Searcher, vectors: NDA
     assert share == 1.0 if compared_all else share >= 0.93
 
 
-def test_every_row_finds_itself_those_too_that_the_engine_left_out_for_measuring(
+def test_every_row_finds_itself_even_if_held_out_for_measuring(
     searcher: Searcher, vectors: NDArray[np.float32]
 ) -> None:
     answer = searcher.nearest(vectors, 1, np.ones(ROWS, dtype=np.bool_), 0.99)
@@ -121,7 +121,7 @@ def test_nothing_counts_and_nothing_is_found(searcher: Searcher, vectors: NDArra
     assert len(found) == 0
 
 
-def test_a_forest_that_proposes_only_dead_rows_falls_back_on_a_scan(tmp_path: Path) -> None:
+def test_a_forest_that_proposes_only_dead_rows_scans_instead(tmp_path: Path) -> None:
     generator = np.random.default_rng(4)
     dead = np.eye(1, 8) + 1e-4 * generator.normal(size=(2_000, 8))
     alive = -np.eye(1, 8) + 0.3 * generator.normal(size=(18_000, 8))
@@ -135,7 +135,7 @@ def test_a_forest_that_proposes_only_dead_rows_falls_back_on_a_scan(tmp_path: Pa
 
 
 @APPROXIMATE
-def test_a_segment_is_built_in_a_process_of_its_own_and_tells_its_progress(
+def test_a_segment_is_built_in_its_own_process_with_progress(
     tmp_path: Path, engine: type[AnnoyEngine | HnswEngine]
 ) -> None:
     rows = unit(np.random.default_rng(3).normal(size=(2_500, 8)).astype(np.float32))
@@ -161,7 +161,7 @@ def test_the_same_vectors_give_the_same_file(tmp_path: Path, engine: str, file: 
     assert contents[0] == contents[1]
 
 
-def test_vectors_that_lie_along_few_directions_get_a_forest_over_these_alone(tmp_path: Path) -> None:
+def test_vectors_along_few_directions_get_a_forest_over_these(tmp_path: Path) -> None:
     rows = clusters(4_000, 200) * np.linspace(1, 0.02, 200, dtype=np.float32) ** 2
     rows = unit(rows)
     searcher = built(annoy_in_process(trees=30), rows, tmp_path)

@@ -87,7 +87,7 @@ def test_an_export_of_version_1_is_imported_as_it_was(open_data: OpenCatalog) ->
     assert make_v1.EXPORT.read_bytes() == before
 
 
-def test_vectors_of_version_1_need_no_repair_and_keep_their_segments(catalog: Catalog) -> None:
+def test_vectors_of_version_1_keep_their_segments_unrepaired(catalog: Catalog) -> None:
     content = CONTENTS["exact"]
     stats = catalog.get("exact").stats()
     assert stats.repairs == ()
@@ -97,7 +97,7 @@ def test_vectors_of_version_1_need_no_repair_and_keep_their_segments(catalog: Ca
     assert stats.item_count == len(content.items)
 
 
-def test_a_forest_of_version_1_which_has_no_plan_is_built_again_and_that_is_told(catalog: Catalog) -> None:
+def test_a_forest_of_version_1_without_a_plan_is_rebuilt(catalog: Catalog) -> None:
     index = catalog.get("items")
     (repair,) = index.stats().repairs
     assert "an older version wrote it; its 200 rows are built again" in repair
@@ -107,7 +107,7 @@ def test_a_forest_of_version_1_which_has_no_plan_is_built_again_and_that_is_told
 
 
 @NAMES
-def test_every_item_of_version_1_has_the_neighbours_that_comparing_all_gives(catalog: Catalog, name: str) -> None:
+def test_every_item_of_version_1_has_its_true_neighbours(catalog: Catalog, name: str) -> None:
     items = CONTENTS[name].items
     vectors = np.array([each.vector for each in items], dtype=np.float64)
     answer = catalog.get(name).search([each.vector for each in items], 5, None, attributes=False)
@@ -141,9 +141,7 @@ def test_an_alias_of_version_1_names_its_index(catalog: Catalog) -> None:
         assert catalog.get(alias).definition.name == name
 
 
-def test_a_folder_of_version_1_without_aliases_is_not_one_that_lost_them(
-    open_data: OpenCatalog, data_folder: Path
-) -> None:
+def test_a_folder_of_version_1_without_aliases_has_lost_none(open_data: OpenCatalog, data_folder: Path) -> None:
     shutil.copytree(make_v1.FOLDER, data_folder)
     (data_folder / ".aliases.json").unlink()
     open_data().set_alias("new", "items")

@@ -58,7 +58,7 @@ def test_one_refused_write_does_not_harm_its_neighbours(disk: Disk, threads: Thr
     commits.close(IndexNotFound("test"))
 
 
-def test_a_failed_commit_fails_its_whole_group_and_later_ones_go_on(threads: ThreadPoolExecutor) -> None:
+def test_a_failed_commit_fails_its_whole_group_and_no_other(threads: ThreadPoolExecutor) -> None:
     failures = [StorageFull(Path("store"), "full")]
 
     def commit(writes: Sequence[str]) -> Sequence[int | Exception]:

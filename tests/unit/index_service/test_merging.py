@@ -93,7 +93,7 @@ class PausedEngine(ExactEngine):
         return super().open(vectors, folder)
 
 
-def test_writes_and_searches_go_on_during_a_merge_and_are_not_lost(data_folder: Path, stack: ExitStack) -> None:
+def test_writes_and_searches_go_on_during_a_merge(data_folder: Path, stack: ExitStack) -> None:
     go_on = threading.Event()
     engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
@@ -145,9 +145,7 @@ def test_a_full_disk_fails_the_merge_with_a_sentence(data_folder: Path, stack: E
 
 
 @pytest.mark.parametrize("moment", ["during", "after"])
-def test_a_merge_that_outlives_its_index_does_not_touch_the_next_of_that_name(
-    data_folder: Path, stack: ExitStack, moment: str
-) -> None:
+def test_a_merge_that_outlives_its_index_spares_its_namesake(data_folder: Path, stack: ExitStack, moment: str) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
     def pause() -> None:
@@ -268,7 +266,7 @@ def test_rows_that_come_in_bulk_are_folded_once_at_the_end(data_folder: Path, st
     assert [each.row_count for each in index.stats().segments] == [100]
 
 
-def test_rows_that_come_in_bulk_are_folded_meanwhile_where_they_fill_the_memory(
+def test_bulk_rows_are_folded_meanwhile_when_they_fill_memory(
     data_folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merging, "_MOST_HELD_BYTES", 30 * 4 * 4)

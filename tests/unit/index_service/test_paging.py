@@ -236,7 +236,7 @@ def walk(index: VectorIndex, query: Vectors, size: int, between: Callable[[], No
     return pages
 
 
-def test_an_approximate_search_repeats_nothing_goes_on_in_order_and_is_never_short(
+def test_approximate_pages_are_in_order_full_and_without_repeats(
     careless: tuple[CarelessEngine, VectorIndex, NDArray[np.float32]],
 ) -> None:
     engine, index, vectors = careless
@@ -253,7 +253,7 @@ def test_an_approximate_search_repeats_nothing_goes_on_in_order_and_is_never_sho
     assert engine.asked[:2] == [7, 14], "it is asked for what was shown and a page more"
 
 
-def test_where_the_engine_proposes_too_few_behind_it_is_asked_for_more(
+def test_an_engine_that_proposes_too_few_is_asked_for_more(
     careless: tuple[CarelessEngine, VectorIndex, NDArray[np.float32]],
 ) -> None:
     engine, index, vectors = careless
@@ -283,7 +283,7 @@ def test_an_exact_walk_misses_nothing_whatever_the_engine(
 
 @given(size=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
-def test_identical_vectors_are_shown_once_each_oldest_first_across_pages(size: int, seed: int) -> None:
+def test_identical_vectors_come_once_each_oldest_first(size: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder, open_catalog(Path(folder), engine_of, NEVER) as catalog:
         index = catalog.create(IndexDefinition("items", 300, "model"))
         vectors = random_units(seed, 4, 300)[np.arange(40) % 4]

@@ -30,7 +30,7 @@ MEASURED = Plan(
 )
 
 
-def test_an_effort_lies_between_the_points_whose_recall_lies_around_what_is_asked_for() -> None:
+def test_an_effort_lies_between_the_points_around_the_target() -> None:
     effort = MEASURED.effort(10, 0.9)
     assert effort is not None
     assert 1_000 < effort < 10_000
@@ -53,7 +53,7 @@ def test_many_queries_at_once_are_cheaper_to_compare_with_all_rows() -> None:
     assert MEASURED.effort(10, 0.95, queries=100) is None
 
 
-def test_so_many_neighbours_that_a_scan_is_as_fast_compare_all_rows() -> None:
+def test_all_rows_are_compared_where_a_scan_is_as_fast() -> None:
     assert MEASURED.effort(100, 0.8) is not None
     assert MEASURED.effort(2_000, 0.8) is None
 
@@ -99,7 +99,7 @@ class Half:
 
 
 @pytest.mark.parametrize("effort", [500, 1_000, 2_000])
-def test_measured_recall_is_that_of_an_engine_whose_recall_is_known(effort: int) -> None:
+def test_measured_recall_is_the_known_recall_of_an_engine(effort: int) -> None:
     vectors = unit(np.random.default_rng(0).normal(size=(4_000, 16)).astype(np.float32))
     plan = make_plan(vectors, held_out_rows(len(vectors)), Half(vectors), effort, 16, 0.5)
     assert plan.points[0].recalls == pytest.approx((effort / 4_000, effort / 4_000), abs=0.06)

@@ -89,7 +89,7 @@ def test_a_damaged_segment_is_rebuilt_and_answers_stay_right(
 @pytest.mark.parametrize(
     ("name", "place"), [("vectors.npy", -2), ("rows.npy", -8 * 100), ("forest.ann", -2), ("plan.json", -2)]
 )
-def test_damage_that_the_disk_does_by_itself_is_found_in_the_background_and_mended(
+def test_damage_by_the_disk_is_found_and_mended_by_itself(
     open_data: OpenCatalog, data_folder: Path, name: str, place: int
 ) -> None:
     index, vectors = with_segment(open_data())
@@ -187,7 +187,7 @@ def test_a_damaged_store_is_told_and_other_indexes_work(
     assert not (data_folder / "items").exists()
 
 
-def test_a_large_store_is_looked_through_after_opening_and_its_damage_told(
+def test_a_large_store_is_checked_after_opening(
     open_data: OpenCatalog, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, vectors = with_segment(open_data())
@@ -216,7 +216,7 @@ def test_a_store_of_a_newer_version_is_refused_with_a_sentence(open_data: OpenCa
         open_data().get("items")
 
 
-def test_a_manifest_of_a_newer_version_is_refused_with_a_sentence_and_left_as_it_is(
+def test_a_manifest_of_a_newer_version_is_refused_and_kept(
     open_data: OpenCatalog, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, vectors = with_segment(open_data())
@@ -237,7 +237,7 @@ def test_a_manifest_of_a_newer_version_is_refused_with_a_sentence_and_left_as_it
         assert (index.stats().repairs, found_ids(index, vectors[3], 1)) == ((), ["3"])
 
 
-def test_a_copy_of_a_data_folder_is_checked_by_content_and_needs_no_repair(
+def test_a_copied_data_folder_is_checked_by_content(
     open_data: OpenCatalog, data_folder: Path, stack: ExitStack
 ) -> None:
     index, vectors = with_segment(open_data())
@@ -250,9 +250,7 @@ def test_a_copy_of_a_data_folder_is_checked_by_content_and_needs_no_repair(
     assert answers(index, vectors) == expected
 
 
-def test_a_disk_that_cannot_be_read_keeps_no_other_index_from_being_served(
-    open_data: OpenCatalog, data_folder: Path
-) -> None:
+def test_an_unreadable_disk_stops_no_other_index(open_data: OpenCatalog, data_folder: Path) -> None:
     catalog = open_data()
     with_segment(catalog)
     fill(catalog.create(IndexDefinition("healthy", 8, "model", engine=EngineKind.EXACT)), 10)

@@ -96,7 +96,7 @@ def writes(draw: st.DrawFn) -> Write:
 
 @settings(max_examples=25, deadline=None)
 @given(history=st.lists(writes(), max_size=8))
-def test_an_import_holds_what_was_exported_to_the_bit_and_in_the_same_order(history: list[Write]) -> None:
+def test_an_import_equals_the_export_to_the_bit_and_in_order(history: list[Write]) -> None:
     with tempfile.TemporaryDirectory() as folder, open_catalog(Path(folder), engine_of, NEVER) as catalog:
         index = catalog.create(DEFINITION)
         for write in history:
@@ -133,9 +133,7 @@ def test_an_export_is_of_one_moment_while_writes_go_on(open_data: OpenCatalog) -
     assert held(index) != before
 
 
-def test_an_import_goes_on_as_an_index_of_its_own_and_is_there_after_a_restart(
-    open_data: OpenCatalog, data_folder: Path
-) -> None:
+def test_an_import_is_an_index_of_its_own_and_survives_a_restart(open_data: OpenCatalog, data_folder: Path) -> None:
     catalog = open_data()
     index = catalog.create(DEFINITION)
     query = fill(index, 20)[3]

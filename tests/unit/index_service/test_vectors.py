@@ -82,7 +82,7 @@ def test_a_distance_depends_on_nothing_but_the_two_vectors(
     share=st.sampled_from([0.05, 0.2, 0.5, 1.0]),
     copies=st.booleans(),
 )
-def test_every_row_from_a_distance_up_to_the_kth_behind_it_is_proposed(
+def test_every_row_from_a_distance_to_the_kth_behind_is_proposed(
     seed: int, count: int, k: int, place: int, share: float, copies: bool
 ) -> None:
     generator = np.random.default_rng(seed)

@@ -36,7 +36,7 @@ def run(example: Example, folder: Path) -> tuple[dict[str, object], str, str]:
     return json.loads(request), server, method
 
 
-def test_there_are_five_and_each_sends_json_to_a_method_of_its_own(root: Path) -> None:
+def test_each_of_the_five_sends_json_to_a_method_of_its_own(root: Path) -> None:
     gallery = root / "starter" / "gallery"
     gallery.mkdir(parents=True)
     for name in ("cat-00.webp", "boat-00.webp"):
@@ -65,7 +65,7 @@ def test_the_images_that_are_sent_ship() -> None:
     assert all(Path(name).is_file() for name in named)
 
 
-def test_the_grpcurl_that_make_builds_comes_before_one_on_the_path(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_grpcurl_that_make_builds_is_used_first(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_path = root / "bin"
     on_path.mkdir()
     (root / GRPCURL).rename(on_path / "grpcurl")

@@ -31,7 +31,7 @@ def service(name: str, host: str = "127.0.0.1", port: int = 1, metrics_port: int
     return Service(name, "", host, port, metrics_port, Path("var"))
 
 
-def test_services_come_in_the_procfiles_order_with_their_own_settings(procfile: Path) -> None:
+def test_services_come_in_the_procfiles_order_with_settings(procfile: Path) -> None:
     index, gateway = read_services(procfile, environment(SEMSEARCH_INDEX_PORT="6000", SEMSEARCH_DATA="elsewhere"))
     assert index == Service("index", f"exec {PYTHON} -m index_service", "127.0.0.1", 6000, 9053, Path("elsewhere"))
     assert (gateway.name, gateway.port, gateway.metrics_port) == ("gateway", 50051, 9051)

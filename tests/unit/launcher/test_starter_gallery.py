@@ -37,7 +37,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, output: io.StringIO)
     assert starter.state is FillState.NOT_BEGUN
 
 
-def test_a_server_that_fails_is_told_and_the_next_start_tries_again(tmp_path: Path, output: io.StringIO) -> None:
+def test_a_failing_server_is_tried_again_at_the_next_start(tmp_path: Path, output: io.StringIO) -> None:
     (tmp_path / "gallery").mkdir()
     starter = gallery(tmp_path, output)
     starter.fill(NOBODY)

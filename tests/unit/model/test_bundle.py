@@ -38,7 +38,7 @@ def test_a_written_bundle_opens_and_embeds(original: Path) -> None:
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
 
 
-def test_the_same_content_has_the_same_words_and_another_seed_another_id(original: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_another_id(original: Path, tmp_path: Path) -> None:
     other = write_test_bundle(tmp_path, seed=1)
     assert peek(other).id != peek(original).id
 

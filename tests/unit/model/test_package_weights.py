@@ -79,7 +79,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
         read_parameters(file)
 
 
-def test_a_file_that_is_altered_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
+def test_an_altered_file_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
     file = written(tmp_path, {"a": tensor("0", VALUES.reshape(4, 6))})
     content = bytearray(file.read_bytes())
     for place in range(len(content)):

@@ -76,7 +76,7 @@ def test_several_words_are_the_normalised_weighted_mean() -> None:
     np.testing.assert_allclose(embed("cat sofa^0.5 -dog").vector, mean / np.linalg.norm(mean), atol=1e-5)
 
 
-def test_a_phrase_that_is_not_in_the_vocabulary_is_the_mean_of_its_words() -> None:
+def test_a_phrase_outside_the_vocabulary_is_its_words_mean() -> None:
     mean = of("red") + of("boat")
     np.testing.assert_allclose(embed('"red boat"').vector, mean / np.linalg.norm(mean), atol=1e-5)
 
@@ -106,7 +106,7 @@ def test_without_suggestions_unknown_words_are_named_all_the_same() -> None:
     assert [each.suggestions for each in embed_terms(parse("banan dog"), VOCABULARY, suggest=False).unknown] == [()]
 
 
-def test_unknown_words_are_named_with_suggestions_and_the_rest_counts() -> None:
+def test_unknown_words_get_suggestions_and_the_rest_counts() -> None:
     found = embed("banan dog zzzzzz")
     assert {each.word: each.suggestions for each in found.unknown} == {"banan": ("banana",), "zzzzzz": ()}
     np.testing.assert_allclose(found.vector, of("dog"), atol=1e-5)

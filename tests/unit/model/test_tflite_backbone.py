@@ -45,7 +45,7 @@ def noise(count: int, size: int = INPUT_SIZE) -> NDArray[np.uint8]:
     return np.random.default_rng(3).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
-def test_the_same_network_in_both_kinds_of_file_gives_the_same_vectors(folder: Path) -> None:
+def test_both_kinds_of_file_give_the_same_vectors(folder: Path) -> None:
     keras_bundle, tflite_bundle = open_bundle(folder / "keras"), open_bundle(folder / "tflite")
     assert (keras_bundle.manifest.backbone, tflite_bundle.manifest.backbone) == ("backbone.keras", "backbone.tflite")
     for count in (1, 3, 5):
@@ -74,7 +74,7 @@ def test_a_float_network_sees_pixels_on_the_scale_that_is_told(folder: Path, flo
     np.testing.assert_allclose(channels(noise(1)).mean(), expected.mean(), rtol=1e-4)
 
 
-def test_a_float_network_without_a_scale_and_a_scale_for_bytes_are_refused(folder: Path, floats: Path) -> None:
+def test_a_scale_of_pixels_is_required_for_floats_and_only_there(folder: Path, floats: Path) -> None:
     with pytest.raises(PixelScaleMissing, match="takes float32"):
         TfliteBackbone(floats, input_size=INPUT_SIZE)
     with pytest.raises(ValueError, match="takes uint8"):

@@ -16,7 +16,7 @@ JSON: st.SearchStrategy[JsonValue] = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON))
-def test_attributes_are_what_protobufs_own_converter_makes_of_them(attributes: dict[str, JsonValue]) -> None:
+def test_attributes_convert_as_protobufs_own_converter_does(attributes: dict[str, JsonValue]) -> None:
     struct = to_struct(attributes)
     assert struct == json_format.ParseDict(attributes, struct_pb2.Struct())
     assert from_struct(struct) == json_format.MessageToDict(struct) == attributes

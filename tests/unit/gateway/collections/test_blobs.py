@@ -39,9 +39,7 @@ async def test_what_was_put_is_read_back_by_another_process(blobs: FolderBlobSto
     assert not await reopened.holds(sha256(b"unknown"), 1)
 
 
-async def test_putting_again_leaves_one_of_each_file_and_no_temporary_ones(
-    blobs: FolderBlobStore, tmp_path: Path
-) -> None:
+async def test_putting_again_leaves_each_file_once_and_none_temporary(blobs: FolderBlobStore, tmp_path: Path) -> None:
     await blobs.put([BLOB])
     assert len(files(tmp_path)) == 2
 
@@ -114,13 +112,13 @@ async def test_files_are_removed_off_the_event_loop(blobs: FolderBlobStore, monk
     assert threading.main_thread() not in threads
 
 
-async def test_a_folder_that_cannot_be_written_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_read_only_folder_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageFull, match="cannot be stored"):
         await FolderBlobStore(tmp_path / "file").put([BLOB])
 
 
-async def test_every_write_is_on_disk_before_its_final_name_and_the_folder_after(
+async def test_a_write_is_synced_before_its_name_and_the_folder_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []

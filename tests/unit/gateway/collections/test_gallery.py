@@ -50,7 +50,7 @@ def test_every_id_that_is_taken_is_one_that_the_index_takes(text: str) -> None:
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
 
 
-def test_a_callers_field_is_looked_up_among_the_callers_attributes() -> None:
+def test_a_filters_field_is_looked_up_in_the_callers_attributes() -> None:
     own = ParseDict(
         {
             "must": [{"field": "album", "equals": "a"}, {"field": "image.width", "range": {"gte": 100}}],
@@ -164,7 +164,7 @@ async def test_a_deleted_image_that_was_added_again_keeps_its_file(core: Core) -
     assert await core.gallery.original("gallery", "b") == RED
 
 
-async def test_the_files_of_replaced_images_and_deleted_collections_go_too(core: Core) -> None:
+async def test_files_of_replaced_images_and_deleted_collections_go(core: Core) -> None:
     await core.collections.create("other", "")
     await core.add(upload(1, RED, "a"))
     await core.add(upload(2, BLUE, "a"))

@@ -41,7 +41,7 @@ async def test_a_collection_is_created_once(core: Core) -> None:
     assert len(core.index.indexes) == 2
 
 
-async def test_a_collection_that_another_process_created_in_the_same_moment_is_put_back(core: Core) -> None:
+async def test_a_collection_created_by_two_processes_at_once_is_kept(core: Core) -> None:
     async def other_was_first(alias: str, name: str) -> str:
         core.index.set_alias = set_alias  # type: ignore[method-assign]
         await core.index.create(NewIndex("images-a.others", MODEL.dimension, MODEL.id, Engine.ANNOY))
@@ -65,7 +65,7 @@ async def test_deleting_a_collection_takes_its_images_and_its_index(core: Core) 
     assert all(name.startswith("images-gallery.") for name in core.index.indexes)
 
 
-async def test_deleting_the_default_collection_empties_it_and_keeps_what_it_is(core: Core) -> None:
+async def test_deleting_the_default_collection_keeps_its_definition(core: Core) -> None:
     await core.add(upload(1, picture("red")))
     before = await core.collections.get("gallery")
     assert await core.collections.delete("gallery") == 1
@@ -75,7 +75,7 @@ async def test_deleting_the_default_collection_empties_it_and_keeps_what_it_is(c
     assert result.duplicate_of == ""
 
 
-async def test_an_index_that_a_crash_left_without_an_alias_is_swept_when_it_is_old(core: Core) -> None:
+async def test_an_old_index_without_an_alias_is_swept(core: Core) -> None:
     await core.collections.create("a", "")
     await core.index.delete_alias("images-a")
     [orphan] = [name for name in core.index.indexes if name.startswith("images-a.")]

@@ -36,7 +36,7 @@ async def stored(core: Core, collection: str = "gallery") -> dict[str, str]:
     return {image.id: image.sha256 for image in images}
 
 
-async def test_an_image_without_an_id_is_named_by_its_bytes_and_kept_with_what_was_learnt(core: Core) -> None:
+async def test_an_image_without_an_id_is_named_by_its_bytes(core: Core) -> None:
     [result] = await core.add(upload(7, RED, attributes={"album": "colours"}))
 
     assert (result.sequence, result.id, result.error, result.duplicate_of) == (7, sha256(RED), None, "")
@@ -47,7 +47,7 @@ async def test_an_image_without_an_id_is_named_by_its_bytes_and_kept_with_what_w
     assert (await core.blobs.read(image.sha256, Rendition.THUMBNAIL))[8:12] == b"WEBP"
 
 
-async def test_the_same_bytes_without_an_id_are_a_duplicate_of_whatever_id_has_them(core: Core) -> None:
+async def test_the_same_bytes_without_an_id_are_a_duplicate_of_any_id(core: Core) -> None:
     await core.add(upload(1, RED, "my-red", {"n": 1.0}))
 
     [result] = await core.add(upload(2, RED, attributes={"n": 2.0}))
@@ -65,7 +65,7 @@ async def test_another_id_for_known_bytes_is_a_duplicate_too(core: Core) -> None
     assert await stored(core) == {sha256(RED): sha256(RED)}
 
 
-async def test_the_same_id_and_bytes_replace_attributes_only_where_some_are_given(core: Core) -> None:
+async def test_the_same_id_and_bytes_replace_only_given_attributes(core: Core) -> None:
     await core.add(upload(1, RED, "a", {"n": 1.0}))
 
     [without] = await core.add(upload(2, RED, "a"))
@@ -78,7 +78,7 @@ async def test_the_same_id_and_bytes_replace_attributes_only_where_some_are_give
     assert core.embedder.embedded_images == 1
 
 
-async def test_the_same_id_with_other_bytes_is_replaced_and_stays_as_old_as_it_was(core: Core) -> None:
+async def test_other_bytes_replace_an_image_and_keep_its_create_time(core: Core) -> None:
     await core.add(upload(1, RED, "a", {"n": 1.0}))
     before = await core.gallery.get("gallery", "a")
 
@@ -132,7 +132,7 @@ async def test_a_bad_image_among_good_ones_is_answered_with_its_error(core: Core
     assert set(await stored(core)) == {sha256(RED), sha256(BLUE)}
 
 
-async def test_every_acknowledged_image_is_searchable_and_its_file_is_there(tmp_path: Path) -> None:
+async def test_every_acknowledged_image_is_searchable_and_has_its_file(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(window_images=4, batch_images=2))
     sent = [upload(number * 3, picture("red", seed=number)) for number in range(20)]
     durable = -1
@@ -233,7 +233,7 @@ async def test_a_stream_that_is_broken_off_keeps_no_other_waiting(tmp_path: Path
         assert len(await core.add(*reds(100))) == 10
 
 
-async def test_an_overloaded_embedder_is_asked_again_after_the_delay_it_names(core: Core) -> None:
+async def test_an_overloaded_embedder_is_asked_again_after_its_delay(core: Core) -> None:
     refusals = iter([overloaded(0.01), overloaded(0.01)])
 
     def refuse_twice() -> None:
@@ -245,7 +245,7 @@ async def test_an_overloaded_embedder_is_asked_again_after_the_delay_it_names(co
     assert result.error is None
 
 
-async def test_an_embedder_that_stays_overloaded_is_passed_on_for_the_image(tmp_path: Path) -> None:
+async def test_an_embedder_that_stays_overloaded_fails_the_image(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(overload_seconds=0.05))
 
     def refuse() -> None:
@@ -257,7 +257,7 @@ async def test_an_embedder_that_stays_overloaded_is_passed_on_for_the_image(tmp_
     assert await stored(core) == {}
 
 
-async def test_an_embedder_that_does_not_answer_ends_the_stream_and_keeps_what_was_acknowledged(
+async def test_a_silent_embedder_ends_the_stream_but_undoes_nothing(
     tmp_path: Path,
 ) -> None:
     core = await open_core(tmp_path, IngestLimits(batch_images=1))
@@ -275,7 +275,7 @@ async def test_an_embedder_that_does_not_answer_ends_the_stream_and_keeps_what_w
     assert set(acknowledged) <= set(await stored(core))
 
 
-async def test_an_index_that_does_not_answer_leaves_nothing_acknowledged(core: Core) -> None:
+async def test_a_silent_index_leaves_nothing_acknowledged(core: Core) -> None:
     def fail() -> None:
         raise DependencyUnavailable("index")
 
@@ -295,7 +295,7 @@ async def test_the_file_is_durable_before_the_item(core: Core) -> None:
     assert result.error is None
 
 
-async def test_sending_the_bytes_again_mends_an_image_whose_file_is_missing(core: Core) -> None:
+async def test_sending_the_bytes_again_restores_a_missing_file(core: Core) -> None:
     [first] = await core.add(upload(1, RED, "a", {"n": 1.0}))
     await core.blobs.release([sha256(RED)])
     await core.blobs.remove(sha256(RED), cutoff=2**40)
@@ -314,7 +314,7 @@ async def test_an_unknown_collection_is_refused_before_anything_is_read(core: Co
         await core.add(upload(1, RED), collection="nowhere")
 
 
-async def test_images_are_embedded_with_the_model_of_their_collection_whichever_serves(core: Core) -> None:
+async def test_images_are_embedded_with_their_collections_model(core: Core) -> None:
     core.embedder.model = OTHER_MODEL
     await core.collections.create("newer", "")
     for collection, model in (("gallery", MODEL), ("newer", OTHER_MODEL)):
@@ -325,7 +325,7 @@ async def test_images_are_embedded_with_the_model_of_their_collection_whichever_
         assert index.items["red"].vector == pytest.approx(core.embedder.vector((255, 0, 0), model.id), abs=0.02)
 
 
-async def test_a_collection_that_gets_another_model_between_embedding_and_storing_is_embedded_anew(
+async def test_a_model_switched_before_storing_embeds_the_images_anew(
     core: Core,
 ) -> None:
     """As where another process switched it."""

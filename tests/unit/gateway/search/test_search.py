@@ -46,7 +46,7 @@ def ids(found: ImageMatches) -> list[str]:
     return [match.image.id for match in found.matches]
 
 
-async def test_the_nearest_image_comes_first_with_distance_similarity_and_relevance_that_agree(gallery: Core) -> None:
+async def test_the_nearest_image_comes_first_and_its_figures_agree(gallery: Core) -> None:
     found = await gallery.search.by_text(TextQuery("red"), EVERYTHING, FIRST)
     assert ids(found)[0] == "red"
     assert len(ids(found)) == len(NAMES)
@@ -70,7 +70,7 @@ async def test_a_filter_is_about_the_callers_attributes(gallery: Core) -> None:
     assert ids(await gallery.search.by_text(TextQuery("red"), scope, FIRST)) == ["blue"]
 
 
-async def test_unknown_words_are_named_and_a_query_of_only_such_is_refused(gallery: Core) -> None:
+async def test_a_query_of_only_unknown_words_is_refused_and_names_them(gallery: Core) -> None:
     found = await gallery.search.by_text(TextQuery("red qwertz"), EVERYTHING, FIRST)
     assert [each.word for each in found.unknown_words] == ["qwertz"]
     with pytest.raises(UnknownWords) as caught:
@@ -126,7 +126,7 @@ async def test_an_image_and_words_that_cancel_each_other_are_refused(core: Core)
         await core.search.by_image(ImageSource(image_id="red"), (Term("red", -1.0),), Scope("gallery"), FIRST)
 
 
-async def test_a_collection_is_searched_with_its_own_model_whichever_serves(gallery: Core) -> None:
+async def test_a_collection_is_searched_with_its_own_model(gallery: Core) -> None:
     gallery.embedder.model = OTHER_MODEL
     assert ids(await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)) == ["red"]
     red = ImageSource(content=picture((250, 5, 5)))
@@ -136,7 +136,7 @@ async def test_a_collection_is_searched_with_its_own_model_whichever_serves(gall
         await gallery.search.by_text(TextQuery("red"), Scope("nowhere"), FIRST)
 
 
-async def test_a_search_goes_on_with_the_new_model_where_another_process_switched_the_collection(gallery: Core) -> None:
+async def test_a_search_follows_a_switch_made_by_another_process(gallery: Core) -> None:
     red = ImageSource(image_id="red")
     assert ids(await gallery.search.by_image(red, (), EVERYTHING, FIRST))[0] == "orange"
     old = gallery.index.indexes[gallery.index.aliases["images-gallery"]].items.values()
@@ -184,7 +184,7 @@ async def test_labels_are_ranked_and_those_not_understood_are_named(gallery: Cor
         await gallery.tagging.choose(ImageSource(image_id="red"), "gallery", ["qwertz", "qwerty"], 1, 0.0)
 
 
-async def test_a_stored_image_is_tagged_by_its_collections_model_and_bytes_by_the_one_that_serves(
+async def test_stored_images_are_tagged_by_their_collections_model(
     tagging: Core,
 ) -> None:
     tagging.embedder.model = OTHER_MODEL
@@ -202,7 +202,7 @@ async def test_a_stored_image_is_tagged_by_its_collections_model_and_bytes_by_th
 
 
 @given(slope=st.floats(0.1, 1000), offset=st.floats(-1000, 1000), similarities=st.lists(st.floats(-1, 1), min_size=2))
-def test_relevance_rises_with_similarity_and_stays_between_0_and_1(
+def test_relevance_rises_with_similarity_between_0_and_1(
     slope: float, offset: float, similarities: Sequence[float]
 ) -> None:
     curve = Logistic(slope, offset)

@@ -140,9 +140,7 @@ class UnsteadyEmbedder(ColorEmbedder):
 
 
 @pytest.mark.parametrize("terms", [(), (Term("green", 0.1),)], ids=["image", "image and words"])
-async def test_pages_of_an_image_search_do_not_depend_on_the_last_bits_of_the_model(
-    tmp_path: Path, terms: tuple[Term, ...]
-) -> None:
+async def test_pages_of_an_image_search_ignore_the_models_last_bits(tmp_path: Path, terms: tuple[Term, ...]) -> None:
     core = await open_core(tmp_path / "images", embedder=UnsteadyEmbedder())
     await fill(core)
     for size in SIZES:
@@ -150,7 +148,7 @@ async def test_pages_of_an_image_search_do_not_depend_on_the_last_bits_of_the_mo
         assert sorted(shown) == sorted(IMAGES)
 
 
-async def test_a_search_goes_on_where_the_image_that_it_is_made_with_was_deleted(gallery: Core) -> None:
+async def test_a_search_by_an_image_goes_on_after_it_is_deleted(gallery: Core) -> None:
     turn = by_image(gallery, ImageSource(image_id="red"), Term("yellow"))
     expected = await walk(turn, 3)
     first = await turn(Page(3))
@@ -226,7 +224,7 @@ CHANGES = st.lists(
     rounds=st.lists(CHANGES, min_size=20, max_size=20),
     source=st.sampled_from([None, "i-0", "i-7"]),
 )
-def test_what_stays_is_shown_once_and_in_order_whatever_comes_and_goes(
+def test_what_stays_is_shown_once_in_order_amid_other_changes(
     size: int, rounds: list[list[tuple[str, int, str]]], source: str | None
 ) -> None:
     asyncio.run(_walk_while_images_come_and_go(size, rounds, source))

@@ -83,7 +83,7 @@ async def test_a_fill_that_broke_off_goes_on_where_it_was(core: Core, monkeypatc
     assert len(core.index.indexes[NAME].items) == len(COLORS) - 1
 
 
-async def test_another_model_gets_its_own_words_beside_those_of_the_first(core: Core) -> None:
+async def test_another_model_gets_words_of_its_own(core: Core) -> None:
     red = COLORS["red"]
     async with filling(core):
         await ready(core)
@@ -96,7 +96,7 @@ async def test_another_model_gets_its_own_words_beside_those_of_the_first(core: 
             assert nearest.id == "red"
 
 
-async def test_words_of_images_whose_model_does_not_serve_are_filled_when_they_are_asked_for(core: Core) -> None:
+async def test_words_of_a_model_not_serving_are_filled_on_demand(core: Core) -> None:
     core.embedder.model = OTHER_MODEL
     vector = core.embedder.vector(COLORS["red"], MODEL.id)
     async with filling(core):
@@ -109,7 +109,7 @@ async def test_words_of_images_whose_model_does_not_serve_are_filled_when_they_a
         assert core.index.aliases["words"] == "words-ba9876543210"
 
 
-async def test_words_of_a_model_that_went_out_of_use_go_and_do_not_come_back(core: Core) -> None:
+async def test_words_of_an_unused_model_go_and_do_not_come_back(core: Core) -> None:
     async with filling(core):
         await ready(core)
         core.embedder.model = OTHER_MODEL

@@ -52,7 +52,7 @@ async def gallery(core: Core) -> Core:
     return core
 
 
-async def test_every_collection_gets_the_models_vectors_and_keeps_everything_else(gallery: Core) -> None:
+async def test_a_switch_changes_every_collections_vectors_and_no_more(gallery: Core) -> None:
     before = {name: await gallery.gallery.list_page(name, 100, "", None) for name in ("gallery", "other")}
     described = [replace(each, model_id=OTHER_MODEL.id) for each in await gallery.collections.list_all()]
     async with switching(gallery):
@@ -105,7 +105,7 @@ async def test_a_name_stands_for_the_one_model_that_has_it(gallery: Core) -> Non
     assert not gallery.switch._state.read()
 
 
-async def test_a_switch_is_joined_by_the_same_model_and_refused_to_another_and_outlives_its_callers(
+async def test_a_switch_outlives_its_callers_and_refuses_another_model(
     gallery: Core,
 ) -> None:
     first = gallery.switch.activate(OTHER_MODEL.id)
@@ -121,7 +121,7 @@ async def test_a_switch_is_joined_by_the_same_model_and_refused_to_another_and_o
     is_switched(gallery, "gallery", "other")
 
 
-async def test_images_that_cannot_be_embedded_are_left_out_and_stop_nothing(gallery: Core) -> None:
+async def test_images_that_cannot_be_embedded_are_left_out(gallery: Core) -> None:
     folder = gallery.blobs._root / sha256(picture("green"))[:2] / sha256(picture("green"))[2:]
     (folder / "original").write_bytes(b"damaged")
     blue = gallery.index.indexes[gallery.index.aliases["images-gallery"]].items["blue"]
@@ -138,7 +138,7 @@ async def test_images_that_cannot_be_embedded_are_left_out_and_stop_nothing(gall
     assert result.duplicate_of == "", "what was left out can be added again"
 
 
-async def test_an_image_over_which_the_embedder_fails_is_found_and_left_out(gallery: Core) -> None:
+async def test_an_image_that_breaks_the_embedder_is_left_out(gallery: Core) -> None:
     embed = gallery.embedder.embed_images
 
     async def fail_over_green(inputs, model_id=""):  # type: ignore[no-untyped-def]
@@ -168,7 +168,7 @@ async def test_a_service_that_does_not_answer_is_waited_for(gallery: Core) -> No
     is_switched(gallery, "gallery", "other")
 
 
-async def test_a_model_that_cannot_serve_ends_the_switch_and_leaves_nothing_behind(gallery: Core) -> None:
+async def test_a_model_that_cannot_serve_ends_the_switch(gallery: Core) -> None:
     def refuse() -> None:
         raise Refused(Refusal("The bundle is damaged.", 9, "BUNDLE_DAMAGED"))
 
@@ -186,7 +186,7 @@ async def test_a_model_that_cannot_serve_ends_the_switch_and_leaves_nothing_behi
     is_switched(gallery, "gallery", "other")
 
 
-async def test_an_open_stream_goes_on_with_the_new_model_and_loses_nothing(gallery: Core) -> None:
+async def test_an_open_stream_goes_on_with_the_new_model(gallery: Core) -> None:
     feed: asyncio.Queue[Upload | None] = asyncio.Queue()
 
     async def uploads() -> AsyncIterator[Upload]:
@@ -221,7 +221,7 @@ async def test_an_open_stream_goes_on_with_the_new_model_and_loses_nothing(galle
         )
 
 
-async def test_a_collection_that_is_created_during_a_switch_is_switched_too(gallery: Core) -> None:
+async def test_a_collection_created_during_a_switch_is_switched_too(gallery: Core) -> None:
     embed = gallery.embedder.activate_model
 
     async def create_first(model_id: str):  # type: ignore[no-untyped-def]
@@ -236,7 +236,7 @@ async def test_a_collection_that_is_created_during_a_switch_is_switched_too(gall
 
 
 @pytest.mark.parametrize("collection", ["gallery", "other"])
-async def test_a_collection_that_is_deleted_while_it_is_switched_stays_deleted(gallery: Core, collection: str) -> None:
+async def test_a_collection_deleted_during_its_switch_stays_deleted(gallery: Core, collection: str) -> None:
     deleting: list[asyncio.Task[int]] = []
 
     def delete_once() -> None:
@@ -254,7 +254,7 @@ async def test_a_collection_that_is_deleted_while_it_is_switched_stays_deleted(g
         assert await images(gallery) == {}
 
 
-async def test_a_model_activated_at_the_embedder_by_hand_leaves_collections_alone_until_it_is_activated_here(
+async def test_activating_at_the_embedder_switches_no_collection(
     gallery: Core,
 ) -> None:
     gallery.embedder.model = OTHER_MODEL

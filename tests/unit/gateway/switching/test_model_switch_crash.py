@@ -53,9 +53,7 @@ async def _switch_until(root: Path, embedder: ColorEmbedder, index: MemoryIndex,
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_switch_that_crashes_at_any_call_leaves_searches_right_and_is_finished_by_the_next_start(
-    tmp_path: Path, after: bool
-) -> None:
+async def test_a_crashed_switch_is_right_and_ends_at_the_next_start(tmp_path: Path, after: bool) -> None:
     crashes = 0
     files = tmp_path / "files"
     files.mkdir()
