@@ -1,4 +1,7 @@
-"""Computing features in a real process that is killed: what it computed is kept, and the next one ends the work."""
+"""Computing features in a real process that is killed: what it computed is kept, and the next one ends the work.
+
+What is not killed runs in the tests' own process, where TensorFlow is loaded already.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from tests.own_bundle import done
 from tests.services.service_process import environment
 from trainer.backbones.building import build_backbone, save_backbone
 from trainer.features.feature_set import read_feature_set
@@ -33,10 +38,14 @@ def draw(folder: Path) -> list[Path]:
     return files
 
 
-def features(folder: Path, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "trainer", "features", str(folder / "images"), "--backbone"]
+def features(folder: Path, out: Path) -> list[str]:
+    """The command."""
+    return ["features", str(folder / "images"), "--backbone", str(folder / "backbone.keras"), "--out", str(out)]
+
+
+def start(out: Path, command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*command, str(folder / "backbone.keras"), "--out", str(out)],
+        [sys.executable, "-m", "trainer", *command],
         env=environment(out),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -52,13 +61,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
         time.sleep(0.005)
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, out
-    return out
-
-
-def test_a_killed_computation_goes_on_where_it_was_and_ends_as_if_it_had_not_been_killed(tmp_path: Path) -> None:
+def test_a_killed_computation_of_features_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = draw(tmp_path / "images")
     save_backbone(build_backbone("mobilenetv3-small", "random", input_size=SIZE), tmp_path / "backbone.keras")
     caches = tmp_path / "broken" / "cache" / "features"
@@ -66,7 +69,7 @@ def test_a_killed_computation_goes_on_where_it_was_and_ends_as_if_it_had_not_bee
     def computed() -> int:
         return sum(path.stat().st_size // 32 for path in caches.glob("*/keys.bin"))
 
-    with features(tmp_path, tmp_path / "broken") as process:
+    with start(tmp_path / "broken", features(tmp_path, tmp_path / "broken")) as process:
         wait_until(lambda: any(caches.glob("*/keys.bin")), process)
         # The data set is surveyed by now. A pipe that nobody writes to holds the process, so that it cannot be done.
         aside = files[BLOCKING].rename(tmp_path / "aside.png")
@@ -82,16 +85,16 @@ def test_a_killed_computation_goes_on_where_it_was_and_ends_as_if_it_had_not_bee
     [folder] = caches.iterdir()
     keys, rows = (folder / "keys.bin").read_bytes(), (folder / "rows.bin").read_bytes()
 
-    with features(tmp_path, tmp_path / "broken") as process:
-        out = finish(process)
+    monkeypatch.setenv("SEMSEARCH_DATA", str(tmp_path / "broken"))
+    out = done(*features(tmp_path, tmp_path / "broken"))
     assert f"{IMAGES} images of 2 classes" in out.replace("\n", " ")
     assert computed() == IMAGES, "an image was computed twice"
     row = (folder / "rows.bin").stat().st_size // IMAGES
     assert (folder / "keys.bin").read_bytes()[: kept * 32] == keys[: kept * 32]
     assert (folder / "rows.bin").read_bytes()[: kept * row] == rows[: kept * row]
 
-    with features(tmp_path, tmp_path / "straight") as process:
-        finish(process)
+    monkeypatch.setenv("SEMSEARCH_DATA", str(tmp_path / "straight"))
+    done(*features(tmp_path, tmp_path / "straight"))
     everything = np.arange(IMAGES)
     broken, straight = (read_feature_set(tmp_path / name / "training.npz") for name in ("broken", "straight"))
     np.testing.assert_array_equal(broken.labels, straight.labels)
