@@ -34,8 +34,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bundles take seconds to make, and no test changes them."""
     folder = tmp_path_factory.mktemp("bundles")
     for seed, name in enumerate(("first", "second")):
-        write_test_bundle(folder, seed=seed, name=name)
-    write_test_bundle(folder, name="pulled")
+        write_test_bundle(folder, seed=seed, name=name, tflite=True)
+    write_test_bundle(folder, name="pulled")  # the words of the first, and other files
     return folder
 
 
