@@ -15,7 +15,7 @@ from model.bundle.manifest import Calibration, Logistic, Manifest
 from model.bundle.reading import WordTable
 from model.bundle.writing import BundleContent, write_bundle, write_recipe
 from model.images import Resize
-from trainer.exporting.tflite_head import write_tflite_head
+from trainer.exporting.weights import write_tflite_head
 
 INPUT_SIZE = 32
 SQUARE = 8
