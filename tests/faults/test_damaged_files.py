@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index_service.__main__ import KEY_FILE
 from index_service.aliases import ALIASES_FILE
 from index_service.catalog import Catalog, open_catalog
 from index_service.errors import StoreDamaged
@@ -18,7 +17,6 @@ from index_service.manifest import MANIFEST_FILE
 from index_service.merge_plan import Thresholds
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.store import STORE_FILE
-from serving.page_tokens import KEY_BYTES, load_key
 from tests.faults.oracle import check, check_searches, held, items_of
 from tests.faults.steps import DEADLINE, Create, Fold, Items, Put, Remove, Retag, SetAlias, State, Step, random_units
 from tests.unit.index_service.engines_in_process import engine_of
@@ -76,7 +74,6 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, State]:
     with started(running) as catalog:
         state = ask(catalog, State(), *IN_SEGMENTS)
     with started(running) as catalog:
-        load_key(running / KEY_FILE)
         state = ask(catalog, state, *LATER)
         shutil.copytree(running, copy)
     return copy, state
@@ -110,7 +107,6 @@ NO_TRUTH = {
     f"items/{SEGMENTS_FOLDER}/segment-*/plan.json": True,
     f"items/{MANIFEST_FILE}": True,
     f"items/{STORE_FILE}-shm": False,
-    KEY_FILE: False,
     ".lock": False,
 }
 TRUTH = {f"items/{STORE_FILE}", f"items/{STORE_FILE}-wal", ALIASES_FILE}
@@ -132,7 +128,6 @@ def test_what_can_be_rebuilt_costs_nothing_and_is_reported(
         assert bool(repairs(catalog)) == NO_TRUTH[pattern]
         state = ask(catalog, state, Put("items", 300, 10, seed=4), Fold("items"))
         check(catalog, [state])
-        assert len(load_key(data / KEY_FILE)) == KEY_BYTES
     with started(data) as catalog:
         check(catalog, [state])
         assert repairs(catalog) == ()
