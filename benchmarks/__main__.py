@@ -38,7 +38,7 @@ Results = dict[tuple[str, int], Latencies]
 
 @asynccontextmanager
 async def calls_to(server: str) -> AsyncIterator[Mapping[str, Call]]:
-    """What is measured, by name. Raises grpc.aio.AioRpcError where the suite does not answer."""
+    """Yield the calls to measure, by name; raise grpc.aio.AioRpcError if the suite does not answer."""
     once, once_port = _start()
     twice, twice_port = _start(f"127.0.0.1:{once_port}")
     try:
@@ -70,7 +70,7 @@ async def calls_to(server: str) -> AsyncIterator[Mapping[str, Call]]:
 
 
 async def run(server: str, seconds: float, rounds: int) -> Results:
-    """Measures every call with every number of clients, round by round."""
+    """Measure every call with every number of clients, round by round."""
     results: Results = {}
     async with calls_to(server) as calls:
         for call in calls.values():

@@ -28,7 +28,7 @@ async def _once(request: bytes, context: Context) -> bytes:
 
 
 async def serve(downstream: str | None) -> None:
-    """Serves until the process is ended."""
+    """Serve until the process is ended."""
     methods: dict[str, Any] = {"Once": grpc.unary_unary_rpc_method_handler(_once)}
     if downstream is not None:
         further: Any = grpc.aio.insecure_channel(downstream).unary_unary(ONCE)

@@ -36,7 +36,7 @@ class Latencies:
 
 
 async def measure(call: Call, clients: int, seconds: float) -> Latencies:
-    """Lets clients call until the time is over; a call that fails ends the measurement with its error."""
+    """Let clients call until the time is over; a call that fails ends the measurement with its error."""
     began = perf_counter()
     taken: list[float] = []
 

@@ -27,14 +27,14 @@ class Running:
     address: str
 
     def cpu_seconds(self) -> float:
-        """What it, and the processes that it began and that have ended, have computed so far (Linux)."""
+        """Return the processor time used so far by the process and by its children that have ended (Linux)."""
         fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def running(module: str, data: Path, *flags: str) -> Iterator[Running]:
-    """Starts a service on a data folder, waits until it is ready, and ends it; its log is kept in the folder.
+    """Start a service on a data folder, waits until it is ready, and ends it; its log is kept in the folder.
 
     Raises:
         RuntimeError: it ended instead of getting ready.

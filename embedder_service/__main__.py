@@ -28,7 +28,7 @@ _PULLS = 2  # at the same time; more wait
 
 @asynccontextmanager
 async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[GrpcService]]:
-    """Opens the active model and the servicer over it."""
+    """Open the active model and the servicer over it."""
     recipes = RecipeFolder(settings.recipes)
     default = DefaultModel(settings.default_model, settings.data / "models", recipes)
     folder = default.folder
@@ -56,7 +56,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[Gr
 
 
 def main() -> int:
-    """Reads the settings and serves until a signal."""
+    """Read the settings and serves until a signal."""
     settings = load_settings(EmbedderSettings)
     return run(settings, lambda: open_services(settings), ERRORS)
 

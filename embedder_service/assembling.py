@@ -26,7 +26,7 @@ Bundles = Iterable[tuple[Path, Manifest]]
 
 
 def assemble(opened: OpenedRecipe, came: Mapping[str, Path], bundles: Bundles, folder: Path, target: Path) -> None:
-    """Makes the bundle in `folder`, which is made anew, and renames it to `target`, which must not exist.
+    """Make the bundle in `folder`, which is made anew, and renames it to `target`, which must not exist.
 
     `came` is what was fetched, or made from packages, by its name in the bundle.
 
@@ -53,7 +53,7 @@ def assemble(opened: OpenedRecipe, came: Mapping[str, Path], bundles: Bundles, f
 
 
 def _find(file: File, bundles: Bundles, opened: OpenedRecipe) -> Path:
-    """Returns the undamaged file of a bundle that has that checksum."""
+    """Return the undamaged file of a bundle that has that checksum."""
     for folder, manifest in bundles:
         for each in manifest.files:
             path = folder / each.name

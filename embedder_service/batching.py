@@ -54,14 +54,14 @@ class Batcher:
         self._arrived = asyncio.Event()
 
     async def embed(self, pixels: NDArray[np.uint8]) -> Batched:
-        """Returns the vector of one picture, uint8 (size, size, 3)."""
+        """Return the vector of one picture, uint8 (size, size, 3)."""
         entry = _Entry(pixels, perf_counter(), asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._arrived.set()
         return await entry.result
 
     async def run(self) -> None:
-        """Runs batches until it is cancelled."""
+        """Run batches until it is cancelled."""
         while True:
             await self._arrived.wait()
             batch = self._next_batch()
@@ -99,7 +99,7 @@ class Batcher:
 
 @asynccontextmanager
 async def open_batcher(model: Run, max_batch: int) -> AsyncIterator[Batcher]:
-    """Runs a batcher in the background for the length of a `with`; its end waits for the batch that the model is at."""
+    """Run a batcher in the background for the length of a `with`; its end waits for the batch that the model is at."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="model")
     batcher = Batcher(model, max_batch, thread)
     running = asyncio.create_task(batcher.run())

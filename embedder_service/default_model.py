@@ -29,7 +29,7 @@ class DefaultModel:
     """What the setting says: "tiny", the name of a recipe, or the path of a bundle's folder, which has a slash."""
 
     def __init__(self, name: str, models: Path, recipes: RecipeFolder) -> None:
-        """Reads what there is.
+        """Read what there is.
 
         Raises:
             RecipeNotFound: there is no recipe of that name.
@@ -61,7 +61,7 @@ class DefaultModel:
             )
 
     def _is_here(self) -> bool:
-        """Tell whether another model serves, or this one is here and whole."""
+        """Return whether another model serves, or this one is here and whole."""
         model_id = self.folder.active_id()
         if model_id != self.folder.default_id():
             return True

@@ -26,7 +26,7 @@ Progress = Callable[[int], None]
 
 
 def bytes_here(file: FetchedFile, folder: Path) -> int:
-    """Returns how many bytes of a file are in the folder already."""
+    """Return how many bytes of a file are in the folder already."""
     for path in (folder / file.sha256, _part(file, folder)):
         if path.exists():
             return min(path.stat().st_size, file.size)
@@ -34,7 +34,7 @@ def bytes_here(file: FetchedFile, folder: Path) -> int:
 
 
 def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, stop: Event) -> Path:
-    """Returns the file in the folder, fetched from its URL or the mirror unless it is there already.
+    """Return the file in the folder, fetched from its URL or the mirror unless it is there already.
 
     `progress` gets the number of bytes that are here. Once `stop` is set, the next piece is the last.
 

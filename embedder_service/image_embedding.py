@@ -78,7 +78,7 @@ class ImageEmbedder:
         self._admitted = 0
 
     async def embed(self, images: Sequence[ImageInput]) -> list[ImageVector | ImageError]:
-        """Returns a vector for each image, or what is wrong with it.
+        """Return a vector for each image, or what is wrong with it.
 
         Raises:
             Overloaded: so many images wait that these do not fit.

@@ -63,13 +63,13 @@ class LoadedModels:
         self._seen: object = None  # what `models/active` was when it was last followed
 
     def loaded(self, model_id: str = "") -> ServedModel | None:
-        """Returns a model, without an id the one that serves, or None where it is not loaded."""
+        """Return a model, without an id the one that serves, or None where it is not loaded."""
         slot = self._slots.get(model_id or self.active_id)
         return slot.model if slot else None
 
     @asynccontextmanager
     async def use(self, model_id: str = "") -> AsyncIterator[ServedModel]:
-        """Gives a model for the length of a `with`; without an id the one that serves.
+        """Give a model for the length of a `with`; without an id the one that serves.
 
         Raises:
             ModelNotFound: there is none of that id.
@@ -86,7 +86,7 @@ class LoadedModels:
             self._used(wanted)
 
     async def activate(self, model_id: str) -> ServedModel:
-        """Makes a model the one that serves, now and after a restart, and returns it.
+        """Make a model the one that serves, now and after a restart, and returns it.
 
         Raises:
             ModelNotFound, BundleError: see `use`.
@@ -98,7 +98,7 @@ class LoadedModels:
             return model
 
     async def follow_choice(self) -> None:
-        """Makes the model serve that `models/active` names.
+        """Make the model serve that `models/active` names.
 
         Raises:
             ModelNotFound, BundleError: see `use`.
@@ -111,7 +111,7 @@ class LoadedModels:
                     self._serve(model)
 
     async def watch_choice(self) -> None:
-        """Follows each change of `models/active` that somebody makes by hand, until it is cancelled."""
+        """Follow each change of `models/active` that somebody makes by hand, until it is cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -124,7 +124,7 @@ class LoadedModels:
                 self.health.failed(error, expected=expected, event="models/active is passed over")
 
     async def close(self) -> None:
-        """Closes all models."""
+        """Close all models."""
         for load in self._loads.values():
             load.cancel()
         await asyncio.gather(*self._loads.values(), return_exceptions=True)
@@ -138,7 +138,7 @@ class LoadedModels:
         self.active_id = model.id
 
     async def _load(self, model_id: str) -> None:
-        """Loads a model, or waits for who does; the load goes on if the caller leaves."""
+        """Load a model, or waits for who does; the load goes on if the caller leaves."""
         load = self._loads.get(model_id)
         if load is None:
             load = self._loads[model_id] = asyncio.create_task(self._open(model_id))
@@ -183,7 +183,7 @@ class LoadedModels:
 
 @asynccontextmanager
 async def open_models(folder: ModelFolder, opener: Opener, threads: Executor) -> AsyncIterator[LoadedModels]:
-    """Loads the model that should serve, and follows what should for the length of a `with`.
+    """Load the model that should serve, and follows what should for the length of a `with`.
 
     Raises:
         ModelNotFound, BundleError: it is not there, or cannot be loaded.

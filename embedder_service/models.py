@@ -39,7 +39,7 @@ class ModelFolder:
     shipped: tuple[Path, ...]
 
     def active(self) -> Path:
-        """Returns the folder of the bundle that should serve.
+        """Return the folder of the bundle that should serve.
 
         Raises:
             ModelNotFound: `models/active` names a bundle that is not there.
@@ -48,7 +48,7 @@ class ModelFolder:
         return self.folder(self.active_id())
 
     def active_id(self) -> str:
-        """Returns the id of the bundle that should serve; it need not be there.
+        """Return the id of the bundle that should serve; it need not be there.
 
         Raises:
             BundleError: there is no `models/active`, and the default bundle cannot be read.
@@ -59,7 +59,7 @@ class ModelFolder:
             return self.default_id()
 
     def default_id(self) -> str:
-        """Returns the id of the model that serves where none is chosen; it need not be there.
+        """Return the id of the model that serves where none is chosen; it need not be there.
 
         Raises:
             BundleError: its manifest cannot be read.
@@ -67,7 +67,7 @@ class ModelFolder:
         return peek(self.default).id
 
     def choice(self) -> tuple[int, ...] | None:
-        """Returns what differs whenever `models/active` was written, and None where it is not there."""
+        """Return what differs whenever `models/active` was written, and None where it is not there."""
         try:
             status = (self.models / ACTIVE).stat()
         except OSError:
@@ -75,7 +75,7 @@ class ModelFolder:
         return status.st_mtime_ns, status.st_ino, status.st_size
 
     def set_active(self, model_id: str) -> None:
-        """Makes a bundle the one that should serve, now and after a restart.
+        """Make a bundle the one that should serve, now and after a restart.
 
         Raises:
             StorageFull: the file cannot be written.
@@ -85,7 +85,7 @@ class ModelFolder:
             write_file(self.models / ACTIVE, f"{model_id}\n".encode())
 
     def folder(self, model_id: str) -> Path:
-        """Returns the folder of a bundle.
+        """Return the folder of a bundle.
 
         Raises:
             ModelNotFound: there is none of that id.
@@ -96,12 +96,12 @@ class ModelFolder:
         raise ModelNotFound(model_id)
 
     def manifests(self) -> list[Manifest]:
-        """Returns the manifest of every bundle that can be read, by id."""
+        """Return the manifest of every bundle that can be read, by id."""
         found = {manifest.id: manifest for _, manifest in self.bundles()}
         return [found[model_id] for model_id in sorted(found)]
 
     def manifest(self, model_id: str) -> Manifest:
-        """Returns the manifest of a bundle.
+        """Return the manifest of a bundle.
 
         Raises:
             ModelNotFound: there is none of that id.
@@ -112,7 +112,7 @@ class ModelFolder:
         raise ModelNotFound(model_id)
 
     def bundles(self) -> Iterator[tuple[Path, Manifest]]:
-        """Yields the folder and the manifest of every bundle that can be read, those that ship first."""
+        """Yield the folder and the manifest of every bundle that can be read, those that ship first."""
         kept = sorted(file.parent for file in self.models.glob(f"[!.]*/{MANIFEST}"))
         for folder in dict.fromkeys((*self.shipped, *kept)):
             try:

@@ -69,7 +69,7 @@ class Pulls:
         self._running: dict[str, tuple[_Pull, asyncio.Future[Manifest]]] = {}
 
     async def pull(self, recipe: str) -> AsyncGenerator[Progress, None]:
-        """Makes the model of a recipe; the last that it yields names it. Close it to leave.
+        """Make the model of a recipe; the last that it yields names it. Close it to leave.
 
         Raises:
             PullError: see `embedder_service.errors`.
@@ -117,7 +117,7 @@ class Pulls:
         return opened.manifest
 
     def _is_here(self, manifest: Manifest, target: Path, folder: Path) -> bool:
-        """Tells whether the model is there and whole; what is damaged, or is at its place, is moved away."""
+        """Return whether the model is there and whole; what is damaged, or is at its place, is moved away."""
         in_the_way = {target}
         for place, found in self._models.bundles():
             if found.id == manifest.id:
@@ -163,7 +163,7 @@ def _check_room(folder: Path, needed: int) -> None:
 
 @contextmanager
 def _alone(lock: Path, stop: Event) -> Iterator[None]:
-    """Waits until no other thread or process holds the lock, and holds it for the length of a `with`.
+    """Wait until no other thread or process holds the lock, and holds it for the length of a `with`.
 
     Raises:
         _Stopped: `stop` was set first.

@@ -61,11 +61,11 @@ class RecipeFolder:
     recipes: Path
 
     def names(self) -> list[str]:
-        """Returns the names of the recipes there are."""
+        """Return the names of the recipes there are."""
         return sorted(file.parent.name for file in self.recipes.glob(f"[!.]*/{RECIPE}"))
 
     def open(self, name: str) -> OpenedRecipe:
-        """Returns a recipe.
+        """Return a recipe.
 
         Raises:
             RecipeNotFound: there is none of that name.

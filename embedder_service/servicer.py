@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import grpc.aio
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
+from typing_extensions import override
 
 from embedder_service import translate
 from embedder_service.errors import EmbedderError
@@ -57,8 +58,9 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         self._threads = threads
         self._budget = budget  # of the bytes of images that were not answered
 
+    @override
     async def EmbedText(self, request: pb.EmbedTextRequest, context: Context) -> pb.EmbedTextResponse:
-        """Turns queries into vectors."""
+        """Turn queries into vectors."""
         translate.check_count(len(request.queries), self._limits.max_queries, "queries")
         async with self._models.use(request.model_id) as model:
 
@@ -67,8 +69,9 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
 
             return pb.EmbedTextResponse(embeddings=await self._on_thread(embed), model_id=model.id)
 
+    @override
     async def EmbedImages(self, request: pb.EmbedImagesRequest, context: Context) -> pb.EmbedImagesResponse:
-        """Turns images into vectors."""
+        """Turn images into vectors."""
         translate.check_count(len(request.images), self._limits.max_images, "images")
         inputs = [translate.to_image(image) for image in request.images]
         with self._budget.taken_at_once(sum(len(image.content) for image in request.images)):
@@ -81,10 +84,11 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
             timings=translate.from_timings(timings),
         )
 
+    @override
     async def StreamEmbedImages(
         self, request_iterator: AsyncIterator[pb.StreamEmbedImagesRequest], context: Context
     ) -> AsyncIterator[pb.StreamEmbedImagesResponse]:
-        """Turns a stream of images into vectors, each answered when it is done, a bounded number at a time.
+        """Turn a stream of images into vectors, each answered when it is done, a bounded number at a time.
 
         The next image is read once there is room for the one before it.
         """
@@ -109,10 +113,11 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
                 for task in (*answering, *([reading] if reading else [])):
                     task.cancel()
 
+    @override
     async def StreamWords(
         self, request: pb.StreamWordsRequest, context: Context
     ) -> AsyncIterator[pb.StreamWordsResponse]:
-        """Sends the vocabulary."""
+        """Send the vocabulary."""
         if request.skip < 0:
             raise InvalidField("skip", f"must not be negative; it is {request.skip}.")
         async with self._models.use(request.model_id) as model:
@@ -124,19 +129,22 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
             for first in range(request.skip, len(model.words.words), count):
                 yield await self._on_thread(lambda first=first: words(first))  # type: ignore[misc]
 
+    @override
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
-        """Describes a model."""
+        """Describe a model."""
         loaded = self._models.loaded(request.id)
         manifest = loaded.manifest if loaded else await self._on_thread(lambda: self._folder.manifest(request.id))
         return pb.GetModelResponse(model=self._described(manifest), limits=self._limits)
 
+    @override
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        """Lists the models."""
+        """List the models."""
         manifests = await self._on_thread(self._folder.manifests)
         return pb.ListModelsResponse(models=[self._described(manifest) for manifest in manifests])
 
+    @override
     async def PullModel(self, request: pb.PullModelRequest, context: Context) -> AsyncIterator[pb.PullModelResponse]:
-        """Makes a model from a recipe."""
+        """Make a model from a recipe."""
         async with aclosing(self._pulls.pull(request.recipe)) as pull:
             async for progress in pull:
                 model = self._described(progress.made) if progress.made else None
@@ -144,8 +152,9 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
                     bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, model=model
                 )
 
+    @override
     async def ActivateModel(self, request: pb.ActivateModelRequest, context: Context) -> pb.ActivateModelResponse:
-        """Makes a model the one that serves."""
+        """Make a model the one that serves."""
         if not request.id:
             raise InvalidField("id", "must be the id of a model. ListModels tells which there are.")
         model = await self._models.activate(request.id)
@@ -177,7 +186,7 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
 async def _embed_images(
     images: Sequence[ImageInput | ImageError], embedder: ImageEmbedder
 ) -> list[ImageVector | ImageError]:
-    """Embeds the images that can be, and puts what is wrong with the others in their places."""
+    """Embed the images that can be, and puts what is wrong with the others in their places."""
     embedded = iter(await embedder.embed([image for image in images if isinstance(image, ImageInput)]))
     return [next(embedded) if isinstance(image, ImageInput) else image for image in images]
 
@@ -192,7 +201,7 @@ def _embed_text(query: pb.TextQuery, vocabulary: Vocabulary) -> TextVector | Que
 async def _next(
     requests: AsyncIterator[pb.StreamEmbedImagesRequest], share: ByteShare
 ) -> pb.StreamEmbedImagesRequest | None:
-    """Returns the next image of a stream once there is room for it; None where there is none."""
+    """Return the next image of a stream once there is room for it; None where there is none."""
     request = await anext(requests, None)
     if request is not None:
         await share.take(len(request.image.content))

@@ -42,13 +42,13 @@ MAX_THUMBNAIL_EDGE = 4_096
 
 
 def check_count(count: int, most: int, field: str) -> None:
-    """Raises InvalidField where a batch is empty or too large."""
+    """Raise InvalidField where a batch is empty or too large."""
     if not 1 <= count <= most:
         raise InvalidField(field, f"must have 1 to {most:,} entries; it has {count:,}.")
 
 
 def to_terms(query: pb.TextQuery) -> tuple[Term, ...]:
-    """Returns the terms of a query.
+    """Return the terms of a query.
 
     Raises:
         InvalidField: it has both forms.
@@ -66,7 +66,7 @@ def _term(term: query_pb2.Term) -> Term:
 
 
 def from_text(result: TextVector | QueryError) -> pb.TextEmbedding:
-    """Returns a query's vector, or why it has none."""
+    """Return a query's vector, or why it has none."""
     if isinstance(result, QueryError):
         suggestions = result.suggestions if isinstance(result, UnknownWords) else {}
         unknown = [_unknown(UnknownWord(word, near)) for word, near in suggestions.items()]
@@ -86,7 +86,7 @@ def _unknown(word: UnknownWord) -> query_pb2.UnknownWord:
 
 
 def to_image(image: pb.ImageInput) -> ImageInput | InvalidCrop:
-    """Returns an image to embed, or what is wrong with its crop box.
+    """Return an image to embed, or what is wrong with its crop box.
 
     Raises:
         InvalidField: the thumbnail's edge is out of range.
@@ -103,7 +103,7 @@ def to_image(image: pb.ImageInput) -> ImageInput | InvalidCrop:
 
 
 def from_image(result: ImageVector | EmbedderError | ModelError) -> pb.ImageEmbedding:
-    """Returns an image's vector, or why it has none."""
+    """Return an image's vector, or why it has none."""
     if not isinstance(result, ImageVector):
         return pb.ImageEmbedding(status=to_status(result, ERRORS))
     return pb.ImageEmbedding(
@@ -120,7 +120,7 @@ def _packed(vectors: NDArray[np.float32]) -> bytes:
 
 
 def from_timings(timings: Sequence[Timings]) -> pb.Timings:
-    """Returns the longest of each."""
+    """Return the longest of each."""
     return pb.Timings(
         decode=_duration(max((each.decode for each in timings), default=0.0)),
         queue=_duration(max((each.queue for each in timings), default=0.0)),
@@ -135,7 +135,7 @@ def _duration(seconds: float) -> duration_pb2.Duration:
 
 
 def from_words(table: WordTable, first: int, count: int, model_id: str) -> pb.StreamWordsResponse:
-    """Returns the next words of the vocabulary, at most `count`, their vectors scaled to length 1."""
+    """Return the next words of the vocabulary, at most `count`, their vectors scaled to length 1."""
     rows: NDArray[np.float32] = table.vectors[first : first + count].astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     taggable = table.taggable[first : first + count].tolist()
@@ -147,7 +147,7 @@ def from_words(table: WordTable, first: int, count: int, model_id: str) -> pb.St
 
 
 def from_manifest(manifest: Manifest, active_id: str) -> pb.Model:
-    """Returns a model's description."""
+    """Return a model's description."""
     return pb.Model(
         id=manifest.id,
         display_name=manifest.display_name,
@@ -161,7 +161,7 @@ def from_manifest(manifest: Manifest, active_id: str) -> pb.Model:
 
 
 def limits(settings: EmbedderSettings) -> pb.Limits:
-    """Returns what one call may carry."""
+    """Return what one call may carry."""
     return pb.Limits(
         max_queries=MAX_QUERIES,
         max_images=MAX_IMAGES,

@@ -16,7 +16,7 @@ from serving.settings import load_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT and returns the exit status."""
+    """Serve until SIGTERM or SIGINT and returns the exit status."""
     settings = load_settings(GatewaySettings, argv)
     # The threads of a product go on spinning for the next one: choosing the tags of an image cost 50 ms of processor
     # time, for which the embedder waited.

@@ -55,7 +55,7 @@ def build_core(
     ingest_limits: IngestLimits | None = None,
     copy_limits: CopyLimits | None = None,
 ) -> Core:
-    """Returns the domain; `switch_file` keeps which model is being switched to. Without limits, the usual ones hold."""
+    """Return the domain; `switch_file` keeps which model is being switched to. Without limits, the usual ones hold."""
     readiness, models, placements, writes = Readiness(), ModelCatalog(embedder), Placements(index), CollectionWrites()
     collections = ImageCollections(index, blobs, models, placements, writes)
     gallery = Gallery(index, blobs, placements, writes)

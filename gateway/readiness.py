@@ -24,7 +24,7 @@ class Readiness:
         self._changed = asyncio.Condition()
 
     async def set(self, need: Need, there: bool) -> None:
-        """Says whether something is there."""
+        """Return whether something is there."""
         async with self._changed:
             if there:
                 self._there.add(need)
@@ -33,7 +33,7 @@ class Readiness:
             self._changed.notify_all()
 
     async def watch(self, *needs: Need) -> AsyncIterator[bool]:
-        """Yields whether all needs are there: now, and whenever that changes."""
+        """Yield whether all needs are there: now, and whenever that changes."""
         last: bool | None = None
         while True:
             async with self._changed:

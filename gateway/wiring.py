@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[GrpcService]]:
-    """Opens the gateway's three services.
+    """Open the gateway's three services.
 
     The embedder and the index need not be up yet. What the services need is prepared in the background; their health
     tells when it is there.
@@ -123,7 +123,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
 
 
 async def _prepare_gallery(core: Core, health: WorkHealth) -> None:
-    """Creates the default collection as soon as the embedder and the index answer; tells which have another model."""
+    """Create the default collection as soon as the embedder and the index answer; tells which have another model."""
     while True:
         try:
             await core.collections.ensure_default()
@@ -136,7 +136,7 @@ async def _prepare_gallery(core: Core, health: WorkHealth) -> None:
 
 
 async def _tell_of_other_models(collections: ImageCollections, serving: Model) -> None:
-    """Says what becomes of images that were embedded before another model became the one that serves."""
+    """Log which collections keep the model that embedded their images, and how to switch them."""
     if others := [each for each in await collections.list_all() if each.model_id != serving.id]:
         log.info(
             "these collections keep the model that embedded their images; to embed them anew with the one that serves: "

@@ -31,7 +31,7 @@ class Aliases:
     """The aliases of a data folder; not for several threads at once."""
 
     def __init__(self, folder: Path, *, expected: bool) -> None:
-        """Reads the aliases of a folder; `expected` says whether there must be some file of them."""
+        """Read the aliases of a folder; `expected` says whether there must be some file of them."""
         self._path = folder / ALIASES_FILE
         self._names: dict[str, str] = {}
         self._damage: StoreDamaged | None = None
@@ -48,7 +48,7 @@ class Aliases:
             log.warning("aliases lost", problem=str(self._damage))
 
     def get(self, alias: str) -> str | None:
-        """Returns the index that an alias names.
+        """Return the index that an alias names.
 
         Raises:
             StoreDamaged: the alias is unknown, and what the file said is lost.
@@ -58,7 +58,7 @@ class Aliases:
         return self._names.get(alias)
 
     def check_complete(self) -> None:
-        """Checks that these are all aliases.
+        """Check that these are all aliases.
 
         Raises:
             StoreDamaged: what the file said is lost, and no alias has been set since.
@@ -67,17 +67,17 @@ class Aliases:
             raise self._damage
 
     def of(self, index: str) -> tuple[str, ...]:
-        """Returns the aliases that name an index, sorted."""
+        """Return the aliases that name an index, sorted."""
         return tuple(sorted(alias for alias, name in self._names.items() if name == index))
 
     def set(self, alias: str, index: str) -> str | None:
-        """Lets an alias name an index from now on; returns what it named before. On disk when this returns."""
+        """Let an alias name an index from now on; returns what it named before. On disk when this returns."""
         previous = self._names.get(alias)
         self._write({**self._names, alias: index})
         return previous
 
     def remove(self, alias: str) -> str | None:
-        """Removes an alias; returns what it named, None if there is none."""
+        """Remove an alias; returns what it named, None if there is none."""
         previous = self.get(alias)
         if previous is not None:
             self._write({name: index for name, index in self._names.items() if name != alias})

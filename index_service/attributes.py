@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from typing_extensions import override
+
 from index_service.errors import InvalidAttributePath
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -32,7 +34,7 @@ class AttributePath:
 
     @classmethod
     def parse(cls, text: str) -> AttributePath:
-        """Reads a path with dots.
+        """Read a path with dots.
 
         Raises:
             InvalidAttributePath: it is empty or too long, a name in it is empty, or has a character that SQLite's paths
@@ -54,28 +56,29 @@ class AttributePath:
         path = "".join(f'."{name}"' for name in self.names).replace("'", "''")
         return f"'${path}'"
 
+    @override
     def __str__(self) -> str:
         return ".".join(self.names)
 
 
 def canonical_number(number: float) -> int | float:
-    """Returns the one Python number whose JSON text stands for `number`."""
+    """Return the one Python number whose JSON text stands for `number`."""
     return int(number) if number.is_integer() and abs(number) <= _LARGEST_INTEGER else number
 
 
 def to_json(value: JsonValue) -> str:
-    """Returns the canonical text of a value whose numbers are canonical."""
+    """Return the canonical text of a value whose numbers are canonical."""
     return _ENCODER.encode(value)
 
 
 def from_json(text: str) -> dict[str, JsonValue]:
-    """Reads attributes as `to_json` wrote them."""
+    """Read attributes as `to_json` wrote them."""
     attributes: dict[str, JsonValue] = json.loads(text)
     return attributes
 
 
 def is_canonical(text: str) -> bool:
-    """Tells whether a text is the canonical one of an object that is nested no deeper than `MAX_DEPTH`."""
+    """Return whether a text is the canonical one of an object that is nested no deeper than `MAX_DEPTH`."""
     try:
         value = json.loads(text)
         return isinstance(value, dict) and to_json(_canonical(value, 1)) == text
@@ -96,7 +99,7 @@ def _canonical(value: JsonValue, depth: int) -> JsonValue:
 
 
 def select(attributes: Mapping[str, JsonValue], paths: Iterable[AttributePath]) -> dict[str, JsonValue]:
-    """Returns only what the paths point to, in the same nesting; a path that leads nowhere adds nothing."""
+    """Return only what the paths point to, in the same nesting; a path that leads nowhere adds nothing."""
     selected: dict[str, JsonValue] = {}
     for path in paths:
         value: JsonValue = dict(attributes)

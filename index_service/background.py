@@ -33,19 +33,19 @@ class Background:
         self.merging = WorkHealth("merging")
 
     def close(self) -> None:
-        """Ends the threads after the work at hand; what still waits is dropped."""
+        """End the threads after the work at hand; what still waits is dropped."""
         # In this order: a commit and the end of a check may begin a merge.
         for threads in (self.commits, self.checks, self.merges):
             threads.shutdown(cancel_futures=True)
 
 
 def start(threads: Executor, work: Callable[[], object]) -> None:
-    """Runs work for whose end nobody waits; if it fails, that is logged."""
+    """Run work for whose end nobody waits; if it fails, that is logged."""
     log_failure(threads.submit(work))
 
 
 def submit_after(first: Future[Any], threads: Executor, work: Callable[[], T]) -> Future[T]:
-    """Runs work on a thread once `first` has ended, however it did."""
+    """Run work on a thread once `first` has ended, however it did."""
     done: Future[T] = Future()
 
     def run() -> None:
@@ -65,7 +65,7 @@ def submit_after(first: Future[Any], threads: Executor, work: Callable[[], T]) -
 
 
 def log_failure(work: Future[Any]) -> None:
-    """Logs the failure of work, if it fails, once and with its traceback."""
+    """Log the failure of work, if it fails, once and with its traceback."""
     work.add_done_callback(_log_failure)
 
 

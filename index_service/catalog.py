@@ -92,7 +92,7 @@ class Catalog:
         return self._background.merging
 
     def create(self, definition: IndexDefinition) -> VectorIndex:
-        """Creates an index; it is on disk when this returns.
+        """Create an index; it is on disk when this returns.
 
         Raises:
             IndexExists: the name is taken.
@@ -104,7 +104,7 @@ class Catalog:
             return self._opened_anew(folder)
 
     def begin_import(self, name: str, header: ExportHeader) -> Import:
-        """Begins a new index that is to be filled with an export; the caller discards it in the end.
+        """Begin a new index that is to be filled with an export; the caller discards it in the end.
 
         Raises:
             IndexExists: the name is taken.
@@ -114,7 +114,7 @@ class Catalog:
         return Import(temporary_beside(folder), _created_now(replace(header.definition, name=name)), header)
 
     def finish_import(self, filled: Import) -> VectorIndex:
-        """Gives a complete import its name: the commit point. It is on disk and searchable when this returns.
+        """Give a complete import its name: the commit point. It is on disk and searchable when this returns.
 
         Raises:
             IndexExists: the name was taken meanwhile.
@@ -127,7 +127,7 @@ class Catalog:
             return self._opened_anew(folder)
 
     def get(self, name: str) -> VectorIndex:
-        """Returns an index by its name or an alias.
+        """Return an index by its name or an alias.
 
         Raises:
             IndexNotFound: there is none.
@@ -144,17 +144,17 @@ class Catalog:
         return index
 
     def aliases(self, name: str) -> tuple[str, ...]:
-        """Returns the aliases of an index."""
+        """Return the aliases of an index."""
         return self._aliases.of(name)
 
     def page(self, after: str, limit: int) -> list[VectorIndex | DamagedIndex]:
-        """Returns the next `limit` indexes by name, from beyond `after`."""
+        """Return the next `limit` indexes by name, from beyond `after`."""
         with self._lock:
             names = sorted(name for name in self._indexes if name > after)
             return [self._indexes[name] for name in names[:limit]]
 
     def delete(self, name: str) -> int:
-        """Deletes an index; returns how many items went with it, 0 for a damaged one.
+        """Delete an index; returns how many items went with it, 0 for a damaged one.
 
         Raises:
             IndexNotFound: there is none of that name.
@@ -176,7 +176,7 @@ class Catalog:
             return count
 
     def set_alias(self, alias: str, name: str) -> str | None:
-        """Lets an alias name an index; returns the one it named before.
+        """Let an alias name an index; returns the one it named before.
 
         Raises:
             IndexNotFound: there is no index of that name.
@@ -191,7 +191,7 @@ class Catalog:
             return self._aliases.set(alias, name)
 
     def delete_alias(self, alias: str) -> str:
-        """Removes an alias; returns the index it named.
+        """Remove an alias; returns the index it named.
 
         Raises:
             IndexNotFound: there is no such alias.
@@ -203,7 +203,7 @@ class Catalog:
         return previous
 
     def close(self) -> None:
-        """Closes all indexes."""
+        """Close all indexes."""
         with self._lock:
             for index in self._indexes.values():
                 if isinstance(index, VectorIndex):
@@ -213,7 +213,7 @@ class Catalog:
         self._background.close()
 
     def _remove(self, name: str) -> None:
-        """Removes an index that is closed; where that is not possible, it is opened again."""
+        """Remove an index that is closed; where that is not possible, it is opened again."""
         folder = self._folder / name
         try:
             with storage_errors(self._folder):
@@ -224,7 +224,7 @@ class Catalog:
                 self._indexes[name] = self._open(folder)
 
     def _open_again(self, damaged: DamagedIndex) -> None:
-        """Opens an index for which there was no room or no handle, so that who tries again finds it."""
+        """Open an index for which there was no room or no handle, so that who tries again finds it."""
         with self._lock:
             if self._indexes.get(damaged.name) is damaged:
                 self._indexes[damaged.name] = self._open(self._folder / damaged.name)
@@ -260,7 +260,7 @@ class Catalog:
 
 
 def _problem(folder: Path, error: Exception) -> IndexServiceError:
-    """Returns what an error at the opening of an index means."""
+    """Return what an error at the opening of an index means."""
     if isinstance(error, IndexServiceError):
         return error
     if (known := storage_error(error, folder)) is not None:
@@ -276,7 +276,7 @@ def _created_now(definition: IndexDefinition) -> IndexDefinition:
 
 @contextmanager
 def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) -> Iterator[Catalog]:
-    """Opens the indexes in `folder`, which is made if need be, and closes them at the end.
+    """Open the indexes in `folder`, which is made if need be, and closes them at the end.
 
     Raises:
         DataFolderInUse: another process has them open.

@@ -62,7 +62,7 @@ CheckStep: TypeAlias = CheckProgress | CheckReport
 def check(
     folder: Path, reader: StoreReader, snapshot: Snapshot, manifest: Callable[[], Manifest]
 ) -> Generator[CheckStep, None, None]:
-    """Yields progress, and the report last.
+    """Yield progress, and the report last.
 
     Args:
         folder: the index's folder.
@@ -102,7 +102,7 @@ class _Tally:
     _in_memory: int = 0
 
     def add(self, page: Sequence[StoredRow], snapshot: Snapshot) -> None:
-        """Looks at rows of the store, and at what is made from them."""
+        """Look at rows of the store, and at what is made from them."""
         dimension = snapshot.live.vectors.shape[1]
         sized = [row for row in page if len(row.vector) == 4 * dimension]
         ids = np.array([row.id for row in sized], dtype=object)
@@ -127,7 +127,7 @@ class _Tally:
         self._count(MEMORY, "items that no search finds", missing, repairs=True)
 
     def damages(self, snapshot: Snapshot) -> Iterator[Damage]:
-        """Returns what was found, once all rows of the store were looked at."""
+        """Return what was found, once all rows of the store were looked at."""
         for (part, problem, repairs), (first, *_) in self._found.items():
             count = self._counts[part, problem, repairs]
             yield Damage(part, f'{problem}: {count}, first "{first}"', repairs)
@@ -143,7 +143,7 @@ class _Tally:
 
 
 def _compare(part: Part, rows: Rows, vectors: Vectors) -> tuple[Mask, Mask]:
-    """Marks which of `rows` (n,) lie in a part, and which of those have the same vector there as in `vectors`."""
+    """Mark which of `rows` (n,) lie in a part, and which of those have the same vector there as in `vectors`."""
     if not len(part.rows):
         return np.zeros(len(rows), dtype=np.bool_), np.empty(0, dtype=np.bool_)
     at = np.minimum(np.searchsorted(part.rows, rows), len(part.rows) - 1)

@@ -19,7 +19,7 @@ _MOST = 1_000
 
 
 def raise_limit() -> None:
-    """Lets this process open as many files as the system allows; the usual limit of 1,024 is one for `select`."""
+    """Let this process open as many files as the system allows; the usual limit of 1,024 is one for `select`."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -31,7 +31,7 @@ class IdleConnections:
     """Keeps connections that are not in use; safe for threads."""
 
     def __init__(self, most: int | None = None) -> None:
-        """Keeps at most `most` connections; by default a share of the files that the process may open."""
+        """Keep at most `most` connections; by default a share of the files that the process may open."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         by_limit = _MOST if limit == resource.RLIM_INFINITY else limit // (_SHARE * _FILES_OF_ONE)
         self._most = min(_MOST, by_limit) if most is None else most
@@ -41,12 +41,12 @@ class IdleConnections:
         self._count = 0
 
     def take(self, key: Hashable) -> sqlite3.Connection | None:
-        """Returns a connection that was kept under a key, if there is one."""
+        """Return a connection that was kept under a key, if there is one."""
         with self._lock:
             return self._pop(key) if key in self._idle else None
 
     def keep(self, key: Hashable, connection: sqlite3.Connection) -> None:
-        """Keeps a connection that no transaction is under way on; closes the one that was idle longest."""
+        """Keep a connection that no transaction is under way on; closes the one that was idle longest."""
         surplus = []
         with self._lock:
             self._idle.setdefault(key, []).append(connection)
@@ -58,7 +58,7 @@ class IdleConnections:
             each.close()
 
     def close(self, key: Hashable) -> None:
-        """Closes all connections that were kept under a key."""
+        """Close all connections that were kept under a key."""
         while (connection := self.take(key)) is not None:
             connection.close()
 

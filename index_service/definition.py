@@ -37,7 +37,7 @@ class IndexDefinition:
     created_microseconds: int = 0  # since 1970, UTC
 
     def to_json(self) -> str:
-        """Returns the text that the store keeps."""
+        """Return the text that the store keeps."""
         return json.dumps(
             {
                 "name": self.name,
@@ -53,7 +53,7 @@ class IndexDefinition:
 
     @classmethod
     def from_json(cls, text: str) -> IndexDefinition:
-        """Reads what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
             ValueError, KeyError, TypeError: it is something else.

@@ -66,13 +66,13 @@ class ExportDigest:
         )
 
     def add(self, rows: Sequence[StoredRow]) -> None:
-        """Takes in the next rows."""
+        """Take in the next rows."""
         self._count += len(rows)
         for row in rows:
             self._sum.update(_framed((row.id, str(row.row), str(row.sequence), row.vector, row.attributes)))
 
     def trailer(self) -> ExportTrailer:
-        """Returns the trailer that belongs to what was taken in."""
+        """Return the trailer that belongs to what was taken in."""
         return ExportTrailer(self._count, self._sum.digest())
 
 

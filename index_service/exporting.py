@@ -19,7 +19,7 @@ _PIECE_BYTES = 2**20
 
 
 def export(store: Store) -> Generator[ExportPiece, None, None]:
-    """Yields the pieces of an export; rows in pieces of about 1 MiB.
+    """Yield the pieces of an export; rows in pieces of about 1 MiB.
 
     Raises:
         IndexNotFound: the store is closed.

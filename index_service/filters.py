@@ -70,7 +70,7 @@ class Sql:
 
 
 def to_sql(condition: Condition) -> Sql:
-    """Translates a filter or a condition."""
+    """Translate a filter or a condition."""
     match condition:
         case Filter():
             return _filter(condition)
@@ -83,7 +83,7 @@ def to_sql(condition: Condition) -> Sql:
 
 
 def index_statements(path: AttributePath, number: int) -> tuple[str, ...]:
-    """Returns the statements that make `OneOf` on a path fast: one index for scalars, one that finds lists."""
+    """Return the statements that make `OneOf` on a path fast: one index for scalars, one that finds lists."""
     return (
         f"CREATE INDEX attribute_{number}_value ON items (attributes -> {path.sql})",
         f"CREATE INDEX attribute_{number}_type ON items (json_type(attributes, {path.sql}))",

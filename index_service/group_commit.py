@@ -35,7 +35,7 @@ class GroupCommit(Generic[W, R]):
         self._working = False
 
     def submit(self, write: W) -> Future[R]:
-        """Queues a write; the future is done once it is committed and searchable.
+        """Queue a write; the future is done once it is committed and searchable.
 
         Raises:
             TooManyWrites: the queue is full.
@@ -55,7 +55,7 @@ class GroupCommit(Generic[W, R]):
         return future
 
     def close(self, reason: IndexServiceError) -> None:
-        """Commits what waits; later writes are refused with `reason`."""
+        """Commit what waits; later writes are refused with `reason`."""
         with self._changed:
             self._closing = reason
             self._changed.wait_for(lambda: not self._working)
@@ -84,7 +84,7 @@ class GroupCommit(Generic[W, R]):
                 future.set_result(result)
 
     def _next_group(self) -> list[tuple[W, Future[R]]]:
-        """Takes writes that wait; leaves out those whose callers have gone."""
+        """Take writes that wait; leaves out those whose callers have gone."""
         with self._changed:
             group: list[tuple[W, Future[R]]] = []
             items = 0

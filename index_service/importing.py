@@ -38,7 +38,7 @@ class Import:
         self._connection: sqlite3.Connection | None = None
 
     def add(self, rows: Sequence[StoredRow]) -> None:
-        """Takes in the next rows.
+        """Take in the next rows.
 
         Raises:
             InvalidExport: they are not what can follow.
@@ -61,7 +61,7 @@ class Import:
                 raise InvalidExport("it has an id or a sequence twice") from error
 
     def complete(self, trailer: ExportTrailer) -> None:
-        """Checks that the export is whole, and syncs what was made of it.
+        """Check that the export is whole, and syncs what was made of it.
 
         Raises:
             InvalidExport: it is not.
@@ -82,7 +82,7 @@ class Import:
             sync(self.folder)
 
     def discard(self) -> None:
-        """Closes the files, and removes them where they still have their temporary name."""
+        """Close the files, and removes them where they still have their temporary name."""
         if self._connection is not None:
             self._connection.close()
         discard(self.folder)

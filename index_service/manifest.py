@@ -30,7 +30,7 @@ class UnusableManifest(Exception):
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file of a segment. ``inode`` and ``modified_ns`` are 0 where version 1 of the format did not keep them."""
+    """A file of a segment. `inode` and `modified_ns` are 0 where version 1 of the format did not keep them."""
 
     name: str
     size_bytes: int
@@ -40,12 +40,12 @@ class FileRecord:
 
     @classmethod
     def of(cls, path: Path) -> FileRecord:
-        """Describes a file as it is."""
+        """Describe a file as it is."""
         status = path.stat()
         return cls(path.name, status.st_size, sha256(path), status.st_ino, status.st_mtime_ns)
 
     def untouched(self, folder: Path) -> bool:
-        """Tells whether the system knows of no write to the file since it was described."""
+        """Return whether the system knows of no write to the file since it was described."""
         try:
             status = (folder / self.name).stat()
         except FileNotFoundError:
@@ -53,7 +53,7 @@ class FileRecord:
         return (status.st_size, status.st_ino, status.st_mtime_ns) == (self.size_bytes, self.inode, self.modified_ns)
 
     def problem(self, folder: Path) -> str | None:
-        """Says what is wrong with the file in a folder, by its content; None if it is as recorded."""
+        """Return what is wrong with the content of the file in a folder; None if it is as recorded."""
         path = folder / self.name
         if not path.is_file():
             return f"{self.name} is missing"
@@ -74,15 +74,15 @@ class SegmentRecord:
     files: tuple[FileRecord, ...]
 
     def untouched(self, folder: Path) -> bool:
-        """Tells whether the system knows of no write to the files since they were described."""
+        """Return whether the system knows of no write to the files since they were described."""
         return all(file.untouched(folder) for file in self.files)
 
     def problem(self, folder: Path) -> str | None:
-        """Says what is wrong with the segment's files, by their content; None if they are as recorded."""
+        """Return what is wrong with the content of the segment's files; None if they are as recorded."""
         return next((problem for file in self.files if (problem := file.problem(folder))), None)
 
     def described_anew(self, folder: Path) -> SegmentRecord:
-        """The record of the same files, known by what the system says of them now."""
+        """Return a record of the same files with their present sizes and times."""
         files = []
         for file in self.files:
             status = (folder / file.name).stat()
@@ -98,14 +98,14 @@ class Manifest:
     segments: tuple[SegmentRecord, ...] = ()
 
     def write(self, folder: Path) -> None:
-        """Replaces the manifest in an index's folder."""
+        """Replace the manifest in an index's folder."""
         body = {"format_version": FORMAT_VERSION, **asdict(self)}
         content = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
         write_file(folder / MANIFEST_FILE, content.encode())
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """Reads the manifest of an index's folder; None if there is none.
+        """Read the manifest of an index's folder; None if there is none.
 
         Raises:
             UnusableManifest: it is damaged.

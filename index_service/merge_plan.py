@@ -59,6 +59,6 @@ def plan(snapshot: Snapshot, thresholds: Thresholds) -> Plan | None:
 
 
 def plan_all(snapshot: Snapshot) -> Plan | None:
-    """Chooses everything; None if it is one segment without dead rows already, or empty."""
+    """Choose everything; None if it is one segment without dead rows already, or empty."""
     dirty = any(segment.dead_count for segment in snapshot.segments) or len(snapshot.live.rows) > 0
     return Plan(snapshot, snapshot.segments) if dirty or len(snapshot.segments) > 1 else None

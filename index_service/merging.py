@@ -78,7 +78,7 @@ class Merger:
         self._not_before = 0.0
 
     def consider(self, *, anyway: bool = False) -> None:
-        """Starts a merge in the background if one is due and none is waiting; cheap enough for every commit."""
+        """Start a merge in the background if one is due and none is waiting; cheap enough for every commit."""
         with self._lock:
             if self._queued or self._closed or time.monotonic() < self._not_before:
                 return
@@ -91,7 +91,7 @@ class Merger:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Starts no merge meanwhile, unless live rows fill the memory, and considers one at the end.
+        """Start no merge meanwhile, unless live rows fill the memory, and considers one at the end.
 
         Rows that are written at once would be folded again and again: 400,000 of them in five merges, the last of which
         does the work of all.
@@ -106,18 +106,18 @@ class Merger:
             self.consider()
 
     def fold_all(self, progress: Progress) -> Future[None]:
-        """Folds everything into one segment; `progress` is called with the rows that are done and all rows.
+        """Fold everything into one segment; `progress` is called with the rows that are done and all rows.
 
         The future raises BuildFailed or StorageFull where that was not possible; nothing has changed then.
         """
         return self._once_verified(lambda: self._fold_all(progress))
 
     def rebuild(self, pin: Pin, progress: Progress) -> Future[None]:
-        """Writes everything into one segment from the store, whatever the old ones hold; else as `fold_all`."""
+        """Write everything into one segment from the store, whatever the old ones hold; else as `fold_all`."""
         return self._background.merges.submit(self._rebuild, pin, progress)
 
     def verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
-        """Hashes the files of segments in the background; where one is damaged, tells it and rebuilds everything.
+        """Hash the files of segments in the background; where one is damaged, tells it and rebuilds everything.
 
         Until that is done they are not folded: a damaged vector would get a checksum that says it is sound.
         """
@@ -132,7 +132,7 @@ class Merger:
             return self._manifest
 
     def close(self) -> None:
-        """Ends a merge that is under way; none commits any more."""
+        """End a merge that is under way; none commits any more."""
         with self._commit_lock:
             self._closed = True
         self._engine.stop()
@@ -177,7 +177,7 @@ class Merger:
                 log.warning("rebuild failed; the next start tries again", folder=str(self._folder), exc_info=True)
 
     def _damage(self, record: SegmentRecord) -> str | None:
-        """Says what is wrong with a segment's files; None also once the index is closed."""
+        """Return what is wrong with a segment's files; None if nothing is, or the index is closed."""
         for file in record.files:
             if self._closed:
                 return None
@@ -208,7 +208,7 @@ class Merger:
         self.consider()
 
     def _check_open(self) -> None:
-        """Checks that the index was not closed meanwhile.
+        """Check that the index was not closed meanwhile.
 
         Raises:
             BuildFailed: it was; its folder may be gone, or belong to another index of the same name.
@@ -245,7 +245,7 @@ class Merger:
 
 
 def _swapped(current: Snapshot, chosen: Plan, opened: Sequence[Segment]) -> Snapshot:
-    """Puts the new segment in the place of what it was made from; masks what has been deleted since."""
+    """Put the new segment in the place of what it was made from; masks what has been deleted since."""
     now = {segment.name: segment for segment in current.segments}
     live_count = len(chosen.before.live.rows)
     dead = np.concatenate(

@@ -50,17 +50,17 @@ class StoreReader:
         self._dimension = dimension
 
     def version(self) -> int:
-        """Returns the version that this transaction sees, and pins it."""
+        """Return the version that this transaction sees, and pins it."""
         ((version,),) = self._connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchall()
         return int(version)
 
     def last_row(self) -> int:
-        """Returns the highest row number that was ever given; 0 if none was."""
+        """Return the highest row number that was ever given; 0 if none was."""
         found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
         return int(found[0]) if found else 0
 
     def check_schema(self) -> None:
-        """Checks that the tables are what this program reads.
+        """Check that the tables are what this program reads.
 
         Raises:
             sqlite3.Error: they are not, or SQLite cannot make sense of the file.
@@ -70,7 +70,7 @@ class StoreReader:
         )
 
     def check_structure(self) -> None:
-        """Reads the whole file, and checks all of its structure; an item's own bytes have no checksum.
+        """Read the whole file, and checks all of its structure; an item's own bytes have no checksum.
 
         100,000 items of 300 numbers take 0.15 s, about as long as the checksums of their segments.
 
@@ -83,7 +83,7 @@ class StoreReader:
             raise StoreDamaged(self._path, problem)
 
     def quick_check(self) -> list[str]:
-        """Lets SQLite look for damage in the whole file; returns what it says of the first ten places.
+        """Let SQLite look for damage in the whole file; returns what it says of the first ten places.
 
         Raises:
             sqlite3.Error: SQLite cannot make sense of the file.
@@ -93,19 +93,19 @@ class StoreReader:
         return [] if told == ["ok"] else told
 
     def count(self) -> int:
-        """Returns the number of items."""
+        """Return the number of items."""
         ((count,),) = self._connection.execute("SELECT count(*) FROM items").fetchall()
         return int(count)
 
     def stray_vector_count(self) -> int:
-        """Returns how many vectors belong to no item."""
+        """Return how many vectors belong to no item."""
         ((count,),) = self._connection.execute(
             "SELECT count(*) FROM vectors WHERE row NOT IN (SELECT row FROM items)"
         ).fetchall()
         return int(count)
 
     def stored_rows(self, after: int, limit: int) -> list[StoredRow]:
-        """Returns the next `limit` rows by number, from beyond `after`, as they are."""
+        """Return the next `limit` rows by number, from beyond `after`, as they are."""
         cursor = self._connection.execute(
             "SELECT items.row, sequence, id, attributes, ifnull(vector, x'') FROM items LEFT JOIN vectors"
             " ON vectors.row = items.row WHERE items.row > ? ORDER BY items.row LIMIT ?",
@@ -114,7 +114,7 @@ class StoreReader:
         return [StoredRow(*columns) for columns in cursor]
 
     def rows(self, condition: Filter | None = None) -> NDArray[np.int64]:
-        """Returns the row numbers of the items that pass, rising."""
+        """Return the row numbers of the items that pass, rising."""
         passes = to_sql(condition or Filter())
         cursor = self._connection.execute(
             f"SELECT row FROM items WHERE {passes.text} ORDER BY row",  # noqa: S608 — values are parameters
@@ -123,7 +123,7 @@ class StoreReader:
         return np.fromiter((row for (row,) in cursor), dtype=np.int64)
 
     def vectors(self, rows: NDArray[np.int64]) -> Vectors:
-        """Returns the vectors (n, dimension) of rows that rise.
+        """Return the vectors (n, dimension) of rows that rise.
 
         Raises:
             StoreDamaged: a row has no vector of the right size, or one that is not of length 1.
@@ -147,14 +147,14 @@ class StoreReader:
         return found
 
     def items(self, ids: Sequence[str], *, attributes: bool, vectors: bool) -> dict[str, StoredItem]:
-        """Returns the items that exist among `ids`, by id."""
+        """Return the items that exist among `ids`, by id."""
         found = self._select(
             "id IN (SELECT value FROM json_each(?))", [json.dumps(ids)], attributes=attributes, vectors=vectors
         )
         return {item.id: item for item in found}
 
     def items_of(self, rows: NDArray[np.int64], *, attributes: bool, vectors: bool) -> dict[int, StoredItem]:
-        """Returns the items of rows, by row."""
+        """Return the items of rows, by row."""
         found = self._select(
             "row IN (SELECT value FROM json_each(?))",
             [json.dumps(rows.tolist())],
@@ -164,7 +164,7 @@ class StoreReader:
         return {item.row: item for item in found}
 
     def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> Iterator[StoredItem]:
-        """Yields the next `limit` items that pass, in the order of `sequence`, from beyond `after`."""
+        """Yield the next `limit` items that pass, in the order of `sequence`, from beyond `after`."""
         passes = to_sql(condition)
         return self._select(
             f"sequence > ? AND {passes.text} ORDER BY sequence LIMIT ?",

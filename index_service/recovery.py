@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 class Recovered:
     """An index as it was found.
 
-    ``repairs``: what has to be rebuilt. ``unhashed``: the segments whose content was not looked at.
+    `repairs`: what has to be rebuilt. `unhashed`: the segments whose content was not looked at.
     """
 
     manifest: Manifest
@@ -51,7 +51,7 @@ class Recovered:
 
 
 def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
-    """Takes the steps from 3 on for the index in `folder`, whose store is open.
+    """Take the steps from 3 on for the index in `folder`, whose store is open.
 
     Raises:
         StorageFull: a repair could not be written.
@@ -92,7 +92,7 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
 
 
 def _open_sound(folder: Path, record: SegmentRecord, engine: Engine, last_given: int) -> tuple[SegmentRecord, Segment]:
-    """Opens a segment if its files are as recorded; returns it with its record as the system knows the files now.
+    """Open a segment if its files are as recorded; returns it with its record as the system knows the files now.
 
     Raises:
         UnusableSegment: they are not, or an older version wrote them, or it has rows after the last that were given.

@@ -35,7 +35,7 @@ class UnusableSegment(Exception):
 def write_segment(
     index_folder: Path, kind: EngineKind, engine: Engine, parts: Sequence[Part], progress: Progress
 ) -> SegmentRecord:
-    """Writes a segment of all rows that are alive in `parts`, at least one, and returns its record.
+    """Write a segment of all rows that are alive in `parts`, at least one, and returns its record.
 
     Raises:
         BuildFailed: the engine could not.
@@ -58,7 +58,7 @@ def write_segment(
 
 
 def stored_part(reader: StoreReader) -> Part:
-    """Returns all rows of the store, with their vectors in memory.
+    """Return all rows of the store, with their vectors in memory.
 
     Raises:
         StoreDamaged: a row has no vector of the right size.
@@ -69,7 +69,7 @@ def stored_part(reader: StoreReader) -> Part:
 
 
 def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> Segment:
-    """Opens a segment whose files were found to be as recorded; no row of it is marked as deleted.
+    """Open a segment whose files were found to be as recorded; no row of it is marked as deleted.
 
     Args:
         index_folder: the index's folder.
@@ -92,12 +92,12 @@ def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> S
 
 
 def last_row(index_folder: Path, record: SegmentRecord) -> int:
-    """Returns the highest row number of a segment whose files are as recorded."""
+    """Return the highest row number of a segment whose files are as recorded."""
     return int(np.load(index_folder / SEGMENTS_FOLDER / record.name / _ROWS, mmap_mode="r")[-1])
 
 
 def _write_rows(folder: Path, parts: Sequence[Part]) -> int:
-    """Writes the row numbers and vectors that are alive in `parts`, by row number; returns how many."""
+    """Write the row numbers and vectors that are alive in `parts`, by row number; returns how many."""
     rows = np.concatenate([part.rows[part.alive] for part in parts])
     part_of = np.concatenate([np.full(part.alive_count, number) for number, part in enumerate(parts)])
     position = np.concatenate([np.flatnonzero(part.alive) for part in parts])

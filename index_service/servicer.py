@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import grpc.aio
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
+from typing_extensions import override
 
 from index_service.background import log_failure
 from index_service.call_threads import run_to_end, steps
@@ -55,18 +56,21 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         self._budget = budget  # of the bytes of writes that are not committed
         self._operations = 0
 
+    @override
     async def CreateIndex(self, request: pb.CreateIndexRequest, context: Context) -> pb.CreateIndexResponse:
-        """Creates an index."""
+        """Create an index."""
         definition = indexes.to_definition(request.index)
         index = await self._on_thread(lambda: self._catalog.create(definition))
         return pb.CreateIndexResponse(index=await self._describe(index))
 
+    @override
     async def GetIndex(self, request: pb.GetIndexRequest, context: Context) -> pb.GetIndexResponse:
-        """Returns an index's description."""
+        """Return an index's description."""
         return pb.GetIndexResponse(index=await self._describe(self._find(request.name, "name")))
 
+    @override
     async def ListIndexes(self, request: pb.ListIndexesRequest, context: Context) -> pb.ListIndexesResponse:
-        """Lists the indexes by name."""
+        """List the indexes by name."""
         size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
         if request.page_token and not NAME_PATTERN.fullmatch(request.page_token):
             raise InvalidPageToken
@@ -75,15 +79,17 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         described = [await self._describe(index) for index in found[:size]]
         return pb.ListIndexesResponse(indexes=described, next_page_token=token)
 
+    @override
     async def DeleteIndex(self, request: pb.DeleteIndexRequest, context: Context) -> pb.DeleteIndexResponse:
-        """Deletes an index."""
+        """Delete an index."""
         name = indexes.required(request.name, "name")
         return pb.DeleteIndexResponse(deleted_item_count=await self._on_thread(lambda: self._catalog.delete(name)))
 
+    @override
     async def UpsertItems(
         self, request_iterator: AsyncIterator[pb.UpsertItemsRequest], context: Context
     ) -> pb.UpsertItemsResponse:
-        """Adds or replaces items, message by message."""
+        """Add or replaces items, message by message."""
         first = await anext(aiter(request_iterator), None)
         if first is None:
             raise InvalidField("index", "is missing: the stream had no message.")
@@ -92,31 +98,36 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         with index.bulk() if first.bulk else nullcontext(), self._budget.share() as share:
             return pb.UpsertItemsResponse(upserted_count=await self._upsert(index, first, request_iterator, share))
 
+    @override
     async def DeleteItems(self, request: pb.DeleteItemsRequest, context: Context) -> pb.DeleteItemsResponse:
-        """Deletes items."""
+        """Delete items."""
         index = self._find(request.index, "index")
         written = await asyncio.wrap_future(index.delete(items.to_delete(request)))
         return pb.DeleteItemsResponse(deleted_count=written.count, unknown_ids=written.unknown_ids)
 
+    @override
     async def GetItems(self, request: pb.GetItemsRequest, context: Context) -> pb.GetItemsResponse:
-        """Returns items by id."""
+        """Return items by id."""
         index = self._find(request.index, "index")
         return await self._on_thread(lambda: _get_items(index, request))
 
+    @override
     async def ListItems(self, request: pb.ListItemsRequest, context: Context) -> pb.ListItemsResponse:
-        """Lists items in the order of first addition."""
+        """List items in the order of first addition."""
         index = self._find(request.index, "index")
         return await self._on_thread(lambda: _list_items(index, request))
 
+    @override
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
-        """Finds the nearest items."""
+        """Find the nearest items."""
         index = self._find(request.index, "index")
         return await self._on_thread(lambda: _search(index, request))
 
+    @override
     async def OptimizeIndex(
         self, request: pb.OptimizeIndexRequest, context: Context
     ) -> AsyncIterator[pb.OptimizeIndexResponse]:
-        """Folds everything into one segment, or writes it anew; it goes on where the caller leaves."""
+        """Fold everything into one segment, or writes it anew; it goes on where the caller leaves."""
         index = self._find(request.name, "name")
         loop = asyncio.get_running_loop()
         progress: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
@@ -136,32 +147,36 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
             done_row_count=last[0], total_row_count=last[1], index=await self._describe(index)
         )
 
+    @override
     async def SetAlias(self, request: pb.SetAliasRequest, context: Context) -> pb.SetAliasResponse:
-        """Lets an alias name an index."""
+        """Let an alias name an index."""
         alias = indexes.to_name(request.alias, "alias")
         name = indexes.required(request.index, "index")
         previous = await self._on_thread(lambda: self._catalog.set_alias(alias, name))
         return pb.SetAliasResponse(previous_index=previous or "")
 
+    @override
     async def DeleteAlias(self, request: pb.DeleteAliasRequest, context: Context) -> pb.DeleteAliasResponse:
-        """Removes an alias."""
+        """Remove an alias."""
         alias = indexes.required(request.alias, "alias")
         return pb.DeleteAliasResponse(previous_index=await self._on_thread(lambda: self._catalog.delete_alias(alias)))
 
+    @override
     async def ExportIndex(
         self, request: pb.ExportIndexRequest, context: Context
     ) -> AsyncIterator[pb.ExportIndexResponse]:
-        """Streams an index as it is at this moment."""
+        """Stream an index as it is at this moment."""
         index = self._find(request.name, "name")
         with self._operation():
             async with aclosing(steps(self._threads, exports.from_pieces(index.export()))) as messages:
                 async for message in messages:
                     yield message
 
+    @override
     async def ImportIndex(
         self, request_iterator: AsyncIterator[pb.ImportIndexRequest], context: Context
     ) -> pb.ImportIndexResponse:
-        """Makes a new index of an export; nothing is left of it unless it was complete."""
+        """Make a new index of an export; nothing is left of it unless it was complete."""
         first = await anext(request_iterator, None)
         if first is None:
             raise InvalidField("name", "is missing: the stream had no message.")
@@ -175,8 +190,9 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
                 await run_to_end(self._threads, importing.discard)
         return pb.ImportIndexResponse(index=await self._describe(index))
 
+    @override
     async def CheckIndex(self, request: pb.CheckIndexRequest, context: Context) -> AsyncIterator[pb.CheckIndexResponse]:
-        """Looks for damage; one that kept the index from being opened is what a check is for, too."""
+        """Look for damage; one that kept the index from being opened is what a check is for, too."""
         last = CheckProgress(0, 0)
         try:
             index = self._find(request.name, "name")
@@ -196,7 +212,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         further: AsyncIterator[pb.UpsertItemsRequest],
         share: ByteShare,
     ) -> int:
-        """Writes the messages of a stream, some at a time, and returns how many items they had."""
+        """Write the messages of a stream, some at a time, and returns how many items they had."""
         in_flight: deque[asyncio.Future[Written]] = deque()
         count = 0
         message: pb.UpsertItemsRequest | None = first
@@ -236,7 +252,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     @contextmanager
     def _operation(self) -> Iterator[None]:
-        """Counts what runs for long."""
+        """Count what runs for long."""
         if self._operations >= _MAX_OPERATIONS:
             raise TooManyOperations(_MAX_OPERATIONS)
         self._operations += 1

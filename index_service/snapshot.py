@@ -51,7 +51,7 @@ class Part:
         return len(self.rows) - self.alive_count
 
     def mask(self, rows: Rows) -> Mask:
-        """Marks the positions of those of `rows` that lie here."""
+        """Mark the positions of those of `rows` that lie here."""
         marked = np.zeros(len(self.rows), dtype=np.bool_)
         if len(self.rows) and len(rows):
             at = np.searchsorted(self.rows, rows)
@@ -84,12 +84,12 @@ class LiveRows(Part):
 
     @classmethod
     def of(cls, rows: Rows, vectors: Vectors, alive: Mask) -> LiveRows:
-        """Copies rows into a buffer with room for as many again."""
+        """Copy rows into a buffer with room for as many again."""
         buffer = _Buffer(max(_FIRST_CAPACITY, 2 * len(rows)), vectors.shape[1])
         return cls._fill(buffer, 0, rows, vectors, alive)
 
     def appended(self, rows: Rows, vectors: Vectors) -> LiveRows:
-        """Returns these rows and further ones, whose numbers are higher."""
+        """Return these rows and further ones, whose numbers are higher."""
         alive = np.concatenate([self.alive, np.ones(len(rows), dtype=np.bool_)])
         count = len(self.rows)
         if self._buffer.used == count and count + len(rows) <= len(self._buffer.rows):
@@ -97,7 +97,7 @@ class LiveRows(Part):
         return self.of(np.concatenate([self.rows, rows]), np.concatenate([self.vectors, vectors]), alive)
 
     def after(self, count: int) -> LiveRows:
-        """Returns the rows from position `count` on."""
+        """Return the rows from position `count` on."""
         return self.of(self.rows[count:], self.vectors[count:], self.alive[count:])
 
     @classmethod
@@ -139,7 +139,7 @@ class Snapshot:
         return sum(part.alive_count for part in self.parts)
 
     def after(self, changes: Changes) -> Snapshot:
-        """Returns the snapshot that a commit leads to."""
+        """Return the snapshot that a commit leads to."""
         live = self.live.appended(changes.added, changes.vectors) if len(changes.added) else self.live
         if not len(changes.removed):
             return Snapshot(changes.version, self.segments, live)
@@ -165,20 +165,20 @@ class Published:
         return self._history[-1]
 
     def update(self, change: Callable[[Snapshot], Snapshot]) -> None:
-        """Replaces the newest snapshot by what `change` makes of it; one change at a time."""
+        """Replace the newest snapshot by what `change` makes of it; one change at a time."""
         with self._changed:
             self._history.append(change(self._history[-1]))
             self._changed.notify_all()
 
     def forget_older(self) -> None:
-        """Lets go of all but the newest: after a merge the older ones hold segments that are gone."""
+        """Let go of all but the newest: after a merge the older ones hold segments that are gone."""
         with self._changed:
             newest = self._history[-1]
             self._history.clear()
             self._history.append(newest)
 
     def at(self, version: int) -> Snapshot | None:
-        """Returns the newest snapshot of a version, waiting for one to come; None if it is not kept any more.
+        """Return the newest snapshot of a version, waiting for one to come; None if it is not kept any more.
 
         Raises:
             TimeoutError: it was committed long ago and never published.

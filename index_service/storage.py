@@ -31,7 +31,7 @@ _SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns what SQLite and the system say about a file into errors of the domain; others pass.
+    """Turn what SQLite and the system say about a file into errors of the domain; others pass.
 
     Raises:
         StorageFull: no room, or no right to write.
@@ -48,7 +48,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def storage_error(error: Exception, path: Path) -> StorageFull | TooManyOpenFiles | StoreDamaged | None:
-    """Returns the domain's error for one of SQLite or of the system, if there is one."""
+    """Return the domain's error for one of SQLite or of the system, if there is one."""
     if lacks_handles(error):
         return TooManyOpenFiles(path)
     if isinstance(error, OSError) and cannot_write(error):
@@ -66,13 +66,13 @@ def storage_error(error: Exception, path: Path) -> StorageFull | TooManyOpenFile
 
 
 def lacks_handles(error: Exception) -> bool:
-    """Tells whether an error says only that no further file may be open now."""
+    """Return whether an error says only that no further file may be open now."""
     # Annoy and usearch tell it as a text only.
     return getattr(error, "errno", None) in _NO_HANDLE or any(os.strerror(each) in str(error) for each in _NO_HANDLE)
 
 
 def _refusal(path: Path) -> StorageFull | TooManyOpenFiles | None:
-    """Says why SQLite cannot write beside a file; None if it can."""
+    """Return why SQLite cannot write beside a file; None if it can."""
     probe = temporary_beside(path)
     try:
         probe.write_bytes(bytes(_PROBE_BYTES))
@@ -89,7 +89,7 @@ def _refusal(path: Path) -> StorageFull | TooManyOpenFiles | None:
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Writes an array in NumPy's format, not synced; unlike `numpy.save` to a file it says why it cannot."""
+    """Write an array in NumPy's format, not synced; unlike `numpy.save` to a file it says why it cannot."""
     content = io.BytesIO()
     np.save(content, array)
     path.write_bytes(content.getvalue())

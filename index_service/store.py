@@ -50,7 +50,7 @@ _SMALL_BYTES = 256 * 2**20
 
 
 def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
-    """Checks that Python's SQLite can run what the stores need.
+    """Check that Python's SQLite can run what the stores need.
 
     Raises:
         SqliteTooOld: it cannot.
@@ -76,7 +76,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path, idle: IdleConnections) -> Store:
-        """Opens the store in an index's folder; `idle` keeps its connections.
+        """Open the store in an index's folder; `idle` keeps its connections.
 
         Raises:
             StoreDamaged, StoreTooNew: it is missing, or not what this program wrote.
@@ -108,7 +108,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[StoreReader]:
-        """Opens a reading transaction: everything read through it is of one version.
+        """Open a reading transaction: everything read through it is of one version.
 
         Raises:
             IndexNotFound: the store is closed.
@@ -129,7 +129,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Yields the connection that writes, for one transaction; not for several threads at once.
+        """Yield the connection that writes, for one transaction; not for several threads at once.
 
         Raises:
             StorageFull, StoreDamaged, TooManyOpenFiles: it cannot be written.
@@ -144,7 +144,7 @@ class Store:
                 self._keep(self._writing, connection)
 
     def close(self) -> None:
-        """Closes the connections; readers that are at work finish. Nothing may write any more."""
+        """Close the connections; readers that are at work finish. Nothing may write any more."""
         self._closed = True
         self._idle.close(self._reading)
         self._idle.close(self._writing)
@@ -156,7 +156,7 @@ class Store:
 
 
 def create(folder: Path, definition: IndexDefinition) -> None:
-    """Creates the folder of an index with an empty store.
+    """Create the folder of an index with an empty store.
 
     1. A folder under a temporary name. 2. The database in it, complete and closed. 3. The folder synced and renamed to
        its name: the commit point.
@@ -177,7 +177,7 @@ def create(folder: Path, definition: IndexDefinition) -> None:
 
 
 def write_empty(folder: Path, definition: IndexDefinition) -> None:
-    """Makes a folder with an empty store, complete and closed, not synced.
+    """Make a folder with an empty store, complete and closed, not synced.
 
     Raises:
         OSError, sqlite3.Error: it cannot be written.
@@ -224,7 +224,7 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Opens a database which exists."""
+    """Open a database which exists."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
     )
@@ -243,7 +243,7 @@ def _fold_log(writer: sqlite3.Connection, promised: int) -> tuple[str, ...]:
 
 
 def _check(writer: sqlite3.Connection, path: Path) -> tuple[IndexDefinition, str]:
-    """Checks that a store is what this program wrote; returns its index's definition and its uid."""
+    """Check that a store is what this program wrote; returns its index's definition and its uid."""
     _check_size(writer, path)
     meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
     int(meta["version"])
@@ -263,7 +263,7 @@ def _is_small(path: Path) -> bool:
 
 
 def _check_size(writer: sqlite3.Connection, path: Path) -> None:
-    """Checks that the file is whole; SQLite reads what is cut off as zeros."""
+    """Check that the file is whole; SQLite reads what is cut off as zeros."""
     ((pages,),) = writer.execute("PRAGMA page_count").fetchall()
     ((page_bytes,),) = writer.execute("PRAGMA page_size").fetchall()
     if (size := path.stat().st_size) != pages * page_bytes:

@@ -78,7 +78,7 @@ class SegmentStats:
 class Stats:
     """What an index consists of.
 
-    ``repairs``: what was found damaged since the service started. ``recall``: the recall@10 that was measured, over
+    `repairs`: what was found damaged since the service started. `recall`: the recall@10 that was measured, over
     all items; those that are compared one and all count as found.
     """
 
@@ -105,7 +105,7 @@ class VectorIndex:
         background: Background,
         idle: IdleConnections,
     ) -> None:
-        """Opens the index in `folder`; merges and checks run in the background, and `idle` keeps its connections.
+        """Open the index in `folder`; merges and checks run in the background, and `idle` keeps its connections.
 
         Raises:
             StoreDamaged, StorageFull, TooManyOpenFiles: it cannot be opened.
@@ -132,7 +132,7 @@ class VectorIndex:
             start(background.checks, self._check_store)
 
     def check_model(self, model_id: str) -> None:
-        """Checks that vectors of a model may be held against those of this index.
+        """Check that vectors of a model may be held against those of this index.
 
         Raises:
             ModelMismatch: they may not.
@@ -146,7 +146,7 @@ class VectorIndex:
         return self._store.uid
 
     def check_uid(self, uid: str) -> None:
-        """Checks that positions among an index's rows are positions here.
+        """Check that positions among an index's rows are positions here.
 
         Raises:
             PositionOutOfDate: that was another index.
@@ -155,7 +155,7 @@ class VectorIndex:
             raise PositionOutOfDate(self.definition.name)
 
     def upsert(self, write: Upsert) -> Future[Written]:
-        """Writes items as a whole; the future is done when they are on disk and searchable.
+        """Write items as a whole; the future is done when they are on disk and searchable.
 
         The future raises ItemNotFound where an item without a vector does not exist, StorageFull or StoreDamaged where
         the store could not be written; nothing of the write was kept then.
@@ -166,20 +166,20 @@ class VectorIndex:
         return self._commits.submit(write)
 
     def bulk(self) -> AbstractContextManager[None]:
-        """Holds merges back while many items are written, and lets them go on at the end; see `Merger.held`."""
+        """Hold merges back while many items are written, and lets them go on at the end; see `Merger.held`."""
         return self._merger.held()
 
     def delete(self, write: Delete) -> Future[Written]:
-        """Deletes items; the future is done when that is on disk and they are no longer found. Raises as `upsert`."""
+        """Delete items; the future is done when that is on disk and they are no longer found. Raises as `upsert`."""
         return self._commits.submit(write)
 
     def items(self, ids: Sequence[str], *, vectors: bool) -> dict[str, StoredItem]:
-        """Returns the items that exist among `ids`, with attributes, by id."""
+        """Return the items that exist among `ids`, with attributes, by id."""
         with self._store.read() as reader:
             return reader.items(ids, attributes=True, vectors=vectors)
 
     def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> Generator[StoredItem, None, None]:
-        """Yields the next `limit` items that pass, in the order of first addition, from beyond sequence `after`.
+        """Yield the next `limit` items that pass, in the order of first addition, from beyond sequence `after`.
 
         They are read as they are asked for; whoever is done with them closes the generator.
         """
@@ -197,7 +197,7 @@ class VectorIndex:
         recall: float | None = None,
         after: Sequence[Position | None] | None = None,
     ) -> Answer:
-        """Finds the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
+        """Find the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
 
         Args:
             queries: What to find the neighbours of.
@@ -234,16 +234,16 @@ class VectorIndex:
         return self._merger.rebuild(self._pin, progress) if rebuild else self._merger.fold_all(progress)
 
     def export(self) -> Generator[ExportPiece, None, None]:
-        """Yields the pieces of an export of this moment; see `exporting`."""
+        """Yield the pieces of an export of this moment; see `exporting`."""
         return export(self._store)
 
     def check(self) -> Generator[CheckStep, None, None]:
-        """Looks for damage in everything that is kept; see `checking`."""
+        """Look for damage in everything that is kept; see `checking`."""
         with self._pin() as (reader, snapshot):
             yield from check(self.folder, reader, snapshot, lambda: self._merger.manifest)
 
     def stats(self) -> Stats:
-        """Returns what the index consists of now."""
+        """Return what the index consists of now."""
         snapshot = self._published.newest
         segments = tuple(
             SegmentStats(len(part.rows), part.dead_count, part.searcher.tuned()) for part in snapshot.segments
@@ -265,13 +265,13 @@ class VectorIndex:
         )
 
     def close(self) -> None:
-        """Commits what was taken on, ends merges and closes the files; reads that are at work finish."""
+        """Commit what was taken on, ends merges and closes the files; reads that are at work finish."""
         self._merger.close()
         self._commits.close(IndexNotFound(self.definition.name))
         self._store.close()
 
     def _check_store(self) -> None:
-        """Tells of a large store that is found to be damaged only now; what it gives is served, and may be wrong."""
+        """Report damage to a large store that was opened unchecked; it is still served, and answers may be wrong."""
         try:
             with self._store.read() as reader:
                 reader.check_structure()
@@ -289,7 +289,7 @@ class VectorIndex:
 
     @contextmanager
     def _pin(self) -> Iterator[tuple[StoreReader, Snapshot]]:
-        """Yields a reading transaction and the snapshot of the same version.
+        """Yield a reading transaction and the snapshot of the same version.
 
         The transaction is begun first. Its snapshot may have left the history where this thread was held up between the
         two for many commits; then both are taken anew.
@@ -302,7 +302,7 @@ class VectorIndex:
                     return
 
     def _targets(self, reader: StoreReader, queries: Sequence[Vectors | str]) -> tuple[Vectors, list[int | None]]:
-        """Returns the queries' vectors (m, dimension), and for those that are items the rows of these."""
+        """Return the queries' vectors (m, dimension), and for those that are items the rows of these."""
         ids = [query for query in queries if isinstance(query, str)]
         items = reader.items(ids, attributes=False, vectors=True) if ids else {}
         vectors = np.empty((len(queries), self.definition.dimension), dtype=np.float32)

@@ -36,7 +36,7 @@ class NoDirection(ValueError):
 
 
 def unit(vectors: NDArray[np.float32]) -> Vectors:
-    """Returns vectors (n, dimension) of any length at length 1, as new float32.
+    """Return vectors (n, dimension) of any length at length 1, as new float32.
 
     Raises:
         NoDirection: a row has a NaN or an infinity, or is zero.
@@ -51,14 +51,14 @@ def unit(vectors: NDArray[np.float32]) -> Vectors:
 
 
 def not_of_length_1(vectors: Vectors) -> Positions:
-    """Returns the positions of the rows (n, dimension) that `unit` cannot have made; NaN and infinity included."""
+    """Return the positions of the rows (n, dimension) that `unit` cannot have made; NaN and infinity included."""
     wide = vectors.astype(np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
     return np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))
 
 
 def distances(query: Vectors, rows: Vectors) -> NDArray[np.float32]:
-    """Returns the distances (n,) of a query (dimension,) to rows (n, dimension).
+    """Return the distances (n,) of a query (dimension,) to rows (n, dimension).
 
     In float64, as the length of the difference: √(2 − 2·cos) from a float32 product would give up to 5e-4 for a vector
     and itself, and the last bits would depend on how many rows are multiplied together, so that engines would disagree.
@@ -71,7 +71,7 @@ def distances(query: Vectors, rows: Vectors) -> NDArray[np.float32]:
 
 
 def nearest(queries: Vectors, k: int, rows: Vectors, counting: Mask) -> list[Positions]:
-    """Finds, for each query (m, dimension), positions that contain the `k` nearest rows among those that count.
+    """Find, for each query (m, dimension), positions that contain the `k` nearest rows among those that count.
 
     All of them are found, with every tie at the k-th place; a few more may be returned, so the caller ranks them by
     `distances`. The order is that of the rows.
@@ -87,7 +87,7 @@ def nearest(queries: Vectors, k: int, rows: Vectors, counting: Mask) -> list[Pos
 
 
 def nearest_of(query: Vectors, k: int, rows: Vectors, positions: Positions) -> Positions:
-    """Returns those of `positions` that contain the `k` nearest of them, and perhaps a few more; all if they are fewer.
+    """Return those of `positions` that contain the `k` nearest of them, and perhaps a few more; all if they are fewer.
 
     Args:
         query: float32 (dimension,) of length 1.
@@ -102,7 +102,7 @@ def nearest_of(query: Vectors, k: int, rows: Vectors, positions: Positions) -> P
 
 
 def nearest_behind(query: Vectors, distance: float, k: int, rows: Vectors, counting: Mask) -> Positions:
-    """Finds positions that contain the `k` nearest of those rows that count and lie at a distance or beyond.
+    """Find positions that contain the `k` nearest of those rows that count and lie at a distance or beyond.
 
     All of them are found, with every tie at both ends; a few nearer ones and a few more may be returned, so the caller
     sifts and ranks them by `distances`. The order is that of the rows.
@@ -131,7 +131,7 @@ def nearest_behind(query: Vectors, distance: float, k: int, rows: Vectors, count
 
 
 def _margin(dimension: int) -> np.float32:
-    """Returns by how much products in float32 may be off when two of them, or one and a distance, are compared."""
+    """Return by how much products in float32 may be off when two of them, or one and a distance, are compared."""
     # |computed − true product| ≤ dimension·ε for rows of length 1 (Higham, Accuracy and Stability, §3.1); twice,
     # because both of two may be off; and again for rows that are of length 1 only to within ε.
     return np.float32(4 * dimension * np.finfo(np.float32).eps)
@@ -150,7 +150,7 @@ def _largest_products(queries: Vectors, k: int, rows: Vectors, left_out: Mask | 
 
 
 def _leading(products: NDArray[np.float32], k: int, margin: np.float32) -> Mask:
-    """Marks those of more than `k` products that contain the `k` largest, also where some are off by the margin."""
+    """Mark those of more than `k` products that contain the `k` largest, also where some are off by the margin."""
     kth = np.partition(products, len(products) - k)[len(products) - k]
     leading: Mask = products >= kth - margin
     return leading

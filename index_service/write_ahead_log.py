@@ -20,7 +20,7 @@ _SALT = slice(16, 24)
 
 
 def promised_frames(store: Path) -> int:
-    """Returns how many frames the log of a store that is not open must hold at least; 0 where nothing says so."""
+    """Return how many frames the log of a store that is not open must hold at least; 0 where nothing says so."""
     index = _read(store.with_name(f"{store.name}-shm"), 2 * _INDEX_HEADER.size)
     header = index[: _INDEX_HEADER.size]
     if len(index) < 2 * _INDEX_HEADER.size or header != index[_INDEX_HEADER.size :]:

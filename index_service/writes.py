@@ -71,7 +71,7 @@ class StoreWriter:
         self._store = store
 
     def commit(self, writes: Sequence[Write]) -> tuple[list[Outcome], Changes]:
-        """Applies writes in one transaction; returns what became of each, and what changed.
+        """Apply writes in one transaction; returns what became of each, and what changed.
 
         Raises:
             StorageFull, StoreDamaged, TooManyOpenFiles: nothing of any of them was kept.
@@ -151,7 +151,7 @@ class _Transaction:
         return Written(len(known), tuple(item_id for item_id in dict.fromkeys(write.ids) if item_id not in known))
 
     def _known(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """Returns (row, sequence) of the ids that exist."""
+        """Return (row, sequence) of the ids that exist."""
         cursor: sqlite3.Cursor = self.connection.execute(
             "SELECT id, row, sequence FROM items WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
         )
@@ -165,7 +165,7 @@ class _Transaction:
 
 
 def insert_rows(connection: sqlite3.Connection, rows: Sequence[StoredRow]) -> None:
-    """Inserts rows, within the transaction that is under way."""
+    """Insert rows, within the transaction that is under way."""
     connection.executemany(
         "INSERT INTO items (row, sequence, id, attributes) VALUES (?, ?, ?, ?)",
         [(row.row, row.sequence, row.id, row.attributes) for row in rows],
@@ -174,7 +174,7 @@ def insert_rows(connection: sqlite3.Connection, rows: Sequence[StoredRow]) -> No
 
 
 def _merged(items: Sequence[NewItem]) -> list[NewItem]:
-    """Returns one item an id, as if they had been written one after the other."""
+    """Return one item an id, as if they had been written one after the other."""
     merged: dict[str, NewItem] = {}
     for item in items:
         before = merged.get(item.id)

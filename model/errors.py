@@ -192,7 +192,7 @@ class InvalidWeight(QueryError):
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns what the system says about a place that has no room, or may not be written, into StorageFull."""
+    """Turn what the system says about a place that has no room, or may not be written, into StorageFull."""
     try:
         yield
     except OSError as error:

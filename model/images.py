@@ -104,7 +104,7 @@ def decode(
     thumbnail_edge: int = 0,
     limits: ImageLimits | None = None,
 ) -> DecodedImage:
-    """Returns the picture as a square of `size` pixels an edge; `thumbnail_edge` 0 makes no thumbnail.
+    """Return the picture as a square of `size` pixels an edge; `thumbnail_edge` 0 makes no thumbnail.
 
     Raises:
         NotAnImage, DamagedImage, ImageTooLarge: see `embedder_service.errors`.
@@ -156,7 +156,7 @@ def _damaged() -> DamagedImage:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Returns the first frame as 8-bit RGB, transparency on white."""
+    """Return the first frame as 8-bit RGB, transparency on white."""
     image.load()
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits and more: the brightest value becomes white
         levels = np.asarray(image, dtype=np.float32)
@@ -170,7 +170,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _box(crop: CropBox, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Returns a crop box in pixels, at least one wide and high."""
+    """Return a crop box in pixels, at least one wide and high."""
     left, top = min(int(crop.left * size[0]), size[0] - 1), min(int(crop.top * size[1]), size[1] - 1)
     return left, top, max(round(crop.right * size[0]), left + 1), max(round(crop.bottom * size[1]), top + 1)
 

@@ -58,7 +58,7 @@ class WorkHealth:
             self._tell()
 
     async def watch(self) -> AsyncIterator[bool]:
-        """Yields whether the work is well: now, and whenever that changes."""
+        """Yield whether the work is well: now, and whenever that changes."""
         changed = asyncio.Event()
         listener = partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         self._listeners.append(listener)

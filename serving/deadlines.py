@@ -9,11 +9,11 @@ _end: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def begin(seconds: float | None) -> None:
-    """Takes over what is left of the caller's time; None where the caller set no deadline."""
+    """Take over what is left of the caller's time; None where the caller set no deadline."""
     _end.set(None if seconds is None else time.monotonic() + seconds)
 
 
 def cap(seconds: float) -> float:
-    """Returns how long a call may take that is made for the one at hand and should take at most `seconds`."""
+    """Return how long a call may take that is made for the one at hand and should take at most `seconds`."""
     end = _end.get()
     return seconds if end is None else max(0.0, min(seconds, end - time.monotonic()))

@@ -24,7 +24,7 @@ class _Undecodable:
 
 
 def tolerant(deserialize: Deserialize | None) -> Deserialize | None:
-    """Returns a deserializer that does not raise; what it returns must be passed through `checked`."""
+    """Return a deserializer that does not raise; what it returns must be passed through `checked`."""
     if deserialize is None:
         return None
 
@@ -38,7 +38,7 @@ def tolerant(deserialize: Deserialize | None) -> Deserialize | None:
 
 
 def checked(request: Any) -> Any:
-    """Returns a request, or the requests of a stream, as a servicer expects them.
+    """Return a request, or the requests of a stream, as a servicer expects them.
 
     Raises:
         InvalidField: a request could not be decoded; for a stream, when it is its turn.

@@ -40,23 +40,23 @@ _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EP
 
 
 def cannot_write(error: OSError) -> bool:
-    """Tells whether the system says that a place has no room, or may not be written."""
+    """Return whether the system says that a place has no room, or may not be written."""
     return error.errno in _CANNOT_WRITE
 
 
 def temporary_beside(path: Path) -> Path:
-    """Returns an unused name in the same folder, with the same ending."""
+    """Return an unused name in the same folder, with the same ending."""
     return path.with_name(f"{_TEMPORARY}{secrets.token_hex(4)}-{path.name}")
 
 
 def is_temporary(path: Path) -> bool:
-    """Tells whether a name came from `temporary_beside`."""
+    """Return whether a name came from `temporary_beside`."""
     return path.name.startswith(_TEMPORARY)
 
 
 @contextmanager
 def replacing(path: Path, *, sync_name: bool = True) -> Iterator[Path]:
-    """Gives the name under which a file is written that takes its place as a whole at the end of a `with`.
+    """Give the name under which a file is written that takes its place as a whole at the end of a `with`.
 
     The rename is the commit point; what fails leaves nothing behind. Without `sync_name` it is the caller who syncs the
     folder, after several files.
@@ -74,7 +74,7 @@ def replacing(path: Path, *, sync_name: bool = True) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: bytes, *, sync_name: bool = True) -> None:
-    """Writes or replaces a file as a whole; see `replacing`."""
+    """Write or replaces a file as a whole; see `replacing`."""
     with replacing(path, sync_name=sync_name) as temporary:
         temporary.write_bytes(content)
 
@@ -102,7 +102,7 @@ def write_files(files: Mapping[Path, bytes]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Makes the content of a file, or the names in a folder, survive a power loss."""
+    """Make the content of a file, or the names in a folder, survive a power loss."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -111,13 +111,13 @@ def sync(path: Path) -> None:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Gives a synced file, or a folder of synced files, its name."""
+    """Give a synced file, or a folder of synced files, its name."""
     temporary.rename(path)
     sync(path.parent)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Puts a file that never changes in another place, without a second copy where the file system can."""
+    """Put a file that never changes in another place, without a second copy where the file system can."""
     try:
         os.link(source, target)
     except OSError:
@@ -125,7 +125,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder: first its name, at once, then what is in it, as far as that is possible."""
+    """Remove a folder: first its name, at once, then what is in it, as far as that is possible."""
     doomed = temporary_beside(path)
     path.rename(doomed)
     sync(path.parent)
@@ -133,12 +133,12 @@ def remove_folder(path: Path) -> None:
 
 
 def discard(temporary: Path) -> None:
-    """Removes a folder under a temporary name, if it is there, as far as that is possible."""
+    """Remove a folder under a temporary name, if it is there, as far as that is possible."""
     shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what an earlier process left under temporary names."""
+    """Remove what an earlier process left under temporary names."""
     for leftover in filter(is_temporary, folder.iterdir()):
         if leftover.is_dir():
             shutil.rmtree(leftover)
@@ -147,13 +147,13 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file in hex."""
+    """Return the SHA-256 of a file in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size_bytes(folder: Path, part: str) -> tuple[int, int]:
-    """Returns the bytes of all files below a folder, and of those below its subfolder `part`.
+    """Return the bytes of all files below a folder, and of those below its subfolder `part`.
 
     Files that vanish meanwhile do not count.
     """

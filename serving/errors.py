@@ -108,17 +108,17 @@ _OWN: ErrorTable = {
 
 
 def reason_name(reason: reasons.ErrorReason.ValueType) -> str:
-    """Returns a reason as it is sent: `ERROR_REASON_EMPTY_QUERY` → `EMPTY_QUERY`."""
+    """Return a reason as it is sent: `ERROR_REASON_EMPTY_QUERY` → `EMPTY_QUERY`."""
     return reasons.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 
 def is_expected(error: BaseException, table: ErrorTable) -> bool:
-    """Tells whether an error is in the table, or one that every service has."""
+    """Return whether an error is in the table, or one that every service has."""
     return _lookup(error, table) is not None
 
 
 def to_status(error: BaseException, table: ErrorTable) -> status_pb2.Status:
-    """Translates an error, for a response that has a status for each item or for a whole call.
+    """Translate an error, for a response that has a status for each item or for a whole call.
 
     An error that the table does not know is logged here, once, with its traceback.
     """
@@ -137,7 +137,7 @@ def to_status(error: BaseException, table: ErrorTable) -> status_pb2.Status:
 
 
 def from_status(status: status_pb2.Status) -> tuple[str, Mapping[str, str]]:
-    """Returns the reason and the metadata of a status that this suite made; ("", {}) for any other."""
+    """Return the reason and the metadata of a status that this suite made; ("", {}) for any other."""
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info) and info.domain == DOMAIN:
@@ -146,7 +146,7 @@ def from_status(status: status_pb2.Status) -> tuple[str, Mapping[str, str]]:
 
 
 def retry_delay_seconds(status: status_pb2.Status) -> float | None:
-    """Returns after how many seconds a status asks to be tried again, or None."""
+    """Return after how many seconds a status asks to be tried again, or None."""
     for detail in status.details:
         info = error_details_pb2.RetryInfo()
         if detail.Unpack(info):
@@ -162,7 +162,7 @@ def _lookup(error: BaseException, table: ErrorTable) -> Callable[[Any], ErrorSta
 
 
 def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
-    """Passes a downstream service's own status on; what says nothing to the caller becomes UNAVAILABLE."""
+    """Pass a downstream service's own status on; what says nothing to the caller becomes UNAVAILABLE."""
     status = rpc_status.from_call(error)
     if status is not None and from_status(status)[0]:
         return status
@@ -185,7 +185,7 @@ def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
 
 
 def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
-    """Builds the message of a status that fits into the trailers of a call, with as much of what it quotes as may."""
+    """Build the message of a status that fits into the trailers of a call, with as much of what it quotes as may."""
     for most in _QUOTED_CHARACTERS:
         built = _assemble(status, cut_quoted(message, most), most)
         if _trailer_bytes(built) <= _MOST_TRAILER_BYTES:
@@ -194,7 +194,7 @@ def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
 
 
 def _trailer_bytes(status: status_pb2.Status) -> int:
-    """Returns how much of the trailers a status takes: its message percent-encoded, and all of it in base64."""
+    """Return how much of the trailers a status takes: its message percent-encoded, and all of it in base64."""
     message = sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in status.message.encode())
     return message + 4 * math.ceil(int(status.ByteSize()) / 3)
 

@@ -16,6 +16,7 @@ import grpc.aio
 import structlog
 from google.rpc import status_pb2
 from grpc_status import rpc_status
+from typing_extensions import override
 
 from serving import deadlines, metrics, tracing
 from serving.decoding import checked, tolerant
@@ -36,6 +37,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._errors = errors
         self._wrapped: dict[str, Handler] = {}
 
+    @override
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],

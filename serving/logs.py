@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def configure(settings: ServiceSettings) -> None:
-    """Sets up structlog for the process; called once, before anything is logged."""
+    """Set up structlog for the process; called once, before anything is logged."""
     for_people = settings.log_format == "console"
     structlog.configure(
         processors=[

@@ -20,7 +20,7 @@ SECONDS = Histogram(
 
 
 def serve_metrics(host: str, port: int) -> int:
-    """Serves `/metrics` from a thread of its own and returns the port.
+    """Serve `/metrics` from a thread of its own and returns the port.
 
     Raises:
         OSError: the port is taken.

@@ -26,11 +26,11 @@ class PageTokens:
         self._serializer = URLSafeSerializer(key, salt="page-token")
 
     def encode(self, cursor: str, request: Message) -> str:
-        """Returns the token with which `request` goes on at `cursor`."""
+        """Return the token with which `request` goes on at `cursor`."""
         return str(self._serializer.dumps([cursor, _digest(request)]))
 
     def decode(self, token: str, request: Message) -> str | None:
-        """Returns the cursor of a token; None for the empty token, which is the first page.
+        """Return the cursor of a token; None for the empty token, which is the first page.
 
         Raises:
             InvalidPageToken: it was altered, or made for another request.
@@ -47,7 +47,7 @@ class PageTokens:
 
 
 def page_size(requested: int, default: int, maximum: int) -> int:
-    """Returns the page size to use: 0 means the default, more than the maximum means the maximum.
+    """Return the page size to use: 0 means the default, more than the maximum means the maximum.
 
     Raises:
         InvalidField: it is negative.
@@ -58,7 +58,7 @@ def page_size(requested: int, default: int, maximum: int) -> int:
 
 
 def load_key(path: Path) -> bytes:
-    """Returns the signing key kept in a file, which is made the first time; processes that race get the same one.
+    """Return the signing key kept in a file, which is made the first time; processes that race get the same one.
 
     A key that was cut off is replaced: it would sign, and be easier to guess.
     """
@@ -81,7 +81,7 @@ def load_key(path: Path) -> bytes:
 
 
 def _digest(request: Message) -> str:
-    """Returns a digest of a request without `page_size` and `page_token`."""
+    """Return a digest of a request without `page_size` and `page_token`."""
     copy = type(request)()
     copy.CopyFrom(request)
     for field in ("page_size", "page_token"):

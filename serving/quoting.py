@@ -15,12 +15,12 @@ _SENTENCE = 5
 
 
 def cut(text: str, most: int) -> str:
-    """Returns at most so many characters of a text; one that was cut ends with "…"."""
+    """Return at most so many characters of a text; one that was cut ends with "…"."""
     return text if len(text) <= most else text[: most - 1] + _MORE
 
 
 def cut_quoted(message: str, most: int) -> str:
-    """Returns a message with at most so many characters of each text in quotation marks.
+    """Return a message with at most so many characters of each text in quotation marks.
 
     One that is still long, because it quotes many or in another way, loses its middle: it begins with what happened and
     ends with what to do.

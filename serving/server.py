@@ -48,7 +48,7 @@ OpenServices = Callable[[], AbstractAsyncContextManager[Sequence[GrpcService]]]
 
 
 def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
-    """Serves until SIGTERM or SIGINT and returns the process's exit status."""
+    """Serve until SIGTERM or SIGINT and returns the process's exit status."""
     logs.configure(settings)
     return asyncio.run(_run(settings, open_services, errors))
 
@@ -115,7 +115,7 @@ async def _serve(
 
 
 async def _report_health(servicer: health.aio.HealthServicer, services: Sequence[GrpcService]) -> None:
-    """Reports each service's health, and as that of "" whether all are well; runs until it is cancelled."""
+    """Report each service's health, and as that of "" whether all are well; runs until it is cancelled."""
     serving = dict.fromkeys((service.name for service in services), False)
 
     async def set_status(name: str, well: bool) -> None:
@@ -147,7 +147,7 @@ class _PortTaken(Exception):
 
 
 def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
-    """Binds the gRPC port and the metrics port and returns the first."""
+    """Bind the gRPC port and the metrics port and returns the first."""
     variable = settings.variable("port")
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")

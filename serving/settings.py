@@ -23,6 +23,7 @@ from pydantic_settings import (
     SettingsError,
 )
 from rapidfuzz import process
+from typing_extensions import override
 
 PREFIX = "SEMSEARCH_"
 # Each process sees the variables of all: these belong to others and are theirs to check.
@@ -38,12 +39,14 @@ class _EnvironmentSource(PydanticBaseSettingsSource):
         super().__init__(settings_cls)
         self._variable = settings_cls.variable
 
+    @override
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Returns the text of a field's variable; None where it is not set, or empty."""
+        """Return the text of a field's variable; None where it is not set, or empty."""
         return os.environ.get(self._variable(field_name)) or None, field_name, False
 
+    @override
     def __call__(self) -> dict[str, Any]:
-        """Returns the texts of all variables that are set."""
+        """Return the texts of all variables that are set."""
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: text for name, text in found.items() if text is not None}
 
@@ -78,10 +81,11 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """Returns the environment variable of a field."""
+        """Return the environment variable of a field."""
         own = "" if field in cls.shared else f"{cls.service.upper()}_"
         return f"{PREFIX}{own}{field.upper()}"
 
+    @override
     @classmethod
     def settings_customise_sources(
         cls,
@@ -91,14 +95,14 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Replaces the sources: what is passed in, then the environment."""
+        """Replace the sources: what is passed in, then the environment."""
         if not issubclass(settings_cls, ServiceSettings):
             raise TypeError(settings_cls)
         return init_settings, _EnvironmentSource(settings_cls)
 
 
 def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
-    """Reads the settings of a service from flags (`sys.argv[1:]` by default) and the environment.
+    """Read the settings of a service from flags (`sys.argv[1:]` by default) and the environment.
 
     Raises:
         SystemExit: with 2 and one sentence on stderr if a setting is bad or unknown; with 0 after `--help`.
@@ -127,7 +131,7 @@ def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
 
 
 def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None) -> None:
-    """Prints the settings that a service would start with, as one line of JSON by field; stops as `load_settings` does.
+    """Print the settings that a service would start with, as one line of JSON by field; stops as `load_settings` does.
 
     A service's settings module calls it where it is run (`python -m index_service.settings`): who starts or deploys a
     service learns its ports and folders without starting it.
@@ -136,7 +140,7 @@ def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None
 
 
 def _unknown_variable(cls: type[ServiceSettings]) -> str | None:
-    """Returns a sentence about the first variable that claims to be ours and is not, or None."""
+    """Return a sentence about the first variable that claims to be ours and is not, or None."""
     known = {cls.variable(field) for field in cls.model_fields}
     others = tuple(f"{PREFIX}{service.upper()}_" for service in SERVICES if service != cls.service)
     for name in sorted(os.environ):

@@ -15,12 +15,12 @@ _trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 
 
 def current_trace_id() -> str:
-    """Returns the trace id of the call at hand, 32 hex digits; outside of a call a new one."""
+    """Return the trace id of the call at hand, 32 hex digits; outside of a call a new one."""
     return _trace_id.get() or secrets.token_hex(16)
 
 
 def begin(traceparent: str | None) -> str:
-    """Takes over the caller's trace id, or starts a new one where it sent none that is valid."""
+    """Take over the caller's trace id, or starts a new one where it sent none that is valid."""
     match = _PATTERN.fullmatch(traceparent or "")
     trace_id = match[1] if match else secrets.token_hex(16)
     _trace_id.set(trace_id)
@@ -28,5 +28,5 @@ def begin(traceparent: str | None) -> str:
 
 
 def traceparent() -> str:
-    """Returns the header to send to the next service."""
+    """Return the header to send to the next service."""
     return f"00-{current_trace_id()}-{secrets.token_hex(8)}-01"

@@ -12,7 +12,7 @@ SHARED_DATA = Path(os.environ.get("SEMSEARCH_SHARED_DATA", Path(__file__).parent
 
 
 def need(there: bool, otherwise: str) -> None:
-    """Goes on if it is there; ``otherwise`` says what is missing, and what to do about it."""
+    """Goes on if it is there; `otherwise` says what is missing, and what to do about it."""
     if not there:
         pytest.fail(otherwise) if os.environ.get("CI") == "true" else pytest.skip(otherwise)
 

@@ -1,7 +1,7 @@
-"""The command line: ``python -m trainer words … | backbone | features | fit | export | …``, and evaluation's commands.
+"""The command line: `python -m trainer words … | backbone | features | fit | export | …`, and evaluation's commands.
 
 Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
-Results are tables for people; ``--json`` writes them for machines. Heavy imports wait until a command needs them.
+Results are tables for people; `--json` writes them for machines. Heavy imports wait until a command needs them.
 """
 
 from __future__ import annotations

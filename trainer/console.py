@@ -99,7 +99,7 @@ def epoch_note(figures: Mapping[str, float]) -> str:
 def print_left_out(images: Sequence[str], file: Path | None = None) -> None:
     """Say how many images were left out and name the first; write all into the file, or remove that of a run before.
 
-    ``images``: a key, a tab, and why, each.
+    `images`: a key, a tab, and why, each.
 
     Raises:
         NotWritten: the disk is full or refuses.

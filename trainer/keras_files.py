@@ -1,6 +1,6 @@
 """Networks as .keras files: read them, halve their size, and make them the same bytes every time.
 
-A .keras file is a zip with the weights in ``model.weights.h5``; Keras casts what it reads there to the type of the
+A .keras file is a zip with the weights in `model.weights.h5`; Keras casts what it reads there to the type of the
 layer's own variables. So a file whose kernels are float16 loads with plain Keras and computes in float32 as before.
 Contract: arrays of two or more axes become float16; others (biases, batch statistics, whose small variances float16
 would lose) stay as they are; values beyond float16's range are refused. A file is replaced as a whole.

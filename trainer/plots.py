@@ -1,6 +1,6 @@
 """Draw runs as PNG files: the curves of a fit, what it confuses, and the trials of a search.
 
-Needs Matplotlib (the extra ``train``), so only code that draws imports this.
+Needs Matplotlib (the extra `train`), so only code that draws imports this.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]], settings: HeadSettings, pa
 def draw_confusion(labels: NDArray[np.integer], nearest: NDArray[np.int64], names: Sequence[str], path: Path) -> None:
     """Draw which labels held-out images are nearest to (n,), and the pairs confused most.
 
-    ``labels``: (n, most), padded with -1.
+    `labels`: (n, most), padded with -1.
     """
     whole = count_confusions(labels, nearest, names)
     shown = whole.of_most_confused(_CLASSES)
@@ -143,9 +143,9 @@ def _short(name: str) -> str:
 
 @dataclass(frozen=True)
 class Confusion:
-    """``counts`` (classes, classes) int64: of the images of a row's class, how many are nearest to a column's.
+    """`counts` (classes, classes) int64: of the images of a row's class, how many are nearest to a column's.
 
-    ``images`` (classes) int64: how many a class has, those that are nearest to a class left out here among them.
+    `images` (classes) int64: how many a class has, those that are nearest to a class left out here among them.
     """
 
     names: tuple[str, ...]
@@ -158,7 +158,7 @@ class Confusion:
         return self.counts - np.diag(np.diag(self.counts))
 
     def of_most_confused(self, most: int) -> Confusion:
-        """Return at most ``most`` classes, in their order: those confused most, then those with most images.
+        """Return at most `most` classes, in their order: those confused most, then those with most images.
 
         A class that no image has or is taken for is left out.
         """

@@ -1,7 +1,7 @@
 """A run is a folder: its settings, its figures, and where it stopped.
 
-Contract: ``settings.json`` is written once, before anything else, and a folder is refused to a run with other settings;
-so everything in it was made by them, and an interrupted run continues instead of starting again. ``metrics.jsonl`` has
+Contract: `settings.json` is written once, before anything else, and a folder is refused to a run with other settings;
+so everything in it was made by them, and an interrupted run continues instead of starting again. `metrics.jsonl` has
 one line per epoch. Every file appears complete: written under a temporary name, then renamed.
 
 Checkpoints: one file of weights and optimiser for one of the last epochs, and one for the best. A checkpoint is the

@@ -1,4 +1,4 @@
-"""The command ``python -m benchmarks.activation``: a switch to a model of many words, timed, beside searches."""
+"""The command `python -m benchmarks.activation`: a switch to a model of many words, timed, beside searches."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _wait_for_words(client: Client) -> None:
 
 
 def _searches(client: Client, ended: threading.Event, most: int = 10**9) -> list[float]:
-    """Searches for words like `dog`, one after the other with a pause; how long each took, in ms."""
+    """Search for words like `dog`, one after the other with a pause; how long each took, in ms."""
     took: list[float] = []
     while not ended.wait(_PAUSE) and len(took) < most:
         began = time.perf_counter()

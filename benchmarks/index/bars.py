@@ -29,7 +29,7 @@ class SizedBar(Bar):
 
 
 def bars(sizes: Sequence[Size], target: float) -> list[SizedBar]:
-    """Returns every bar of which the figure was measured."""
+    """Return every bar of which the figure was measured."""
     return [bar for size in sizes for engine in size.engines for bar in _of_engine(size, engine, target)]
 
 

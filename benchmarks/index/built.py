@@ -31,7 +31,7 @@ class Built:
 
 
 def kept(parent: Path, name: str, parameters: str, make: Callable[[Path], dict[str, float]]) -> Built:
-    """Returns what `make` writes into a folder, and the figures it returns, from an earlier run where there is one.
+    """Return what `make` writes into a folder, and the figures it returns, from an earlier run where there is one.
 
     Args:
         parent: the folder of the vectors it is made from.
@@ -54,7 +54,7 @@ def kept(parent: Path, name: str, parameters: str, make: Callable[[Path], dict[s
 
 
 def build(contender: Contender, rows_file: Path) -> Built:
-    """Builds a contender beside its rows, in a process whose memory is gone afterwards.
+    """Build a contender beside its rows, in a process whose memory is gone afterwards.
 
     Raises:
         RuntimeError: that process ended before it was done.

@@ -37,7 +37,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 async def serve(rows: int) -> None:
-    """Serves until the process is ended."""
+    """Serve until the process is ended."""
     items = [(str(rows - 1 - place), 0.1 * place) for place in range(K)]
 
     def answer() -> pb.SearchResponse:
@@ -73,7 +73,7 @@ async def serve(rows: int) -> None:
 
 @contextmanager
 def running(rows: int) -> Iterator[list[Competitor]]:
-    """Starts the server and yields both echoes, who find nothing."""
+    """Start the server and yields both echoes, who find nothing."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.index.echo_server", str(rows)], stdout=subprocess.PIPE, text=True
     )

@@ -49,7 +49,7 @@ class Raced:
 def effort_for(
     searcher: Searcher, efforts: Sequence[int], questions: Questions, rows: NDArray[np.float32], target: float
 ) -> int:
-    """Returns the least of rising efforts that reaches a recall on the questions, or the last where none does."""
+    """Return the least of rising efforts that reaches a recall on the questions, or the last where none does."""
     k = questions.cosines.shape[1]
 
     def reaches(effort: int) -> bool:
@@ -66,7 +66,7 @@ def race(
     tell: Callable[[str], None],
     seed: int = 0,
 ) -> dict[str, Raced]:
-    """Lets all search all queries (m, dimension), again and again until each had so many seconds on average."""
+    """Let all search all queries (m, dimension), again and again until each had so many seconds on average."""
     raced = {competitor.name: Raced() for competitor in competitors}
     order = list(competitors)
     shuffled = random.Random(seed)

@@ -17,7 +17,7 @@ class Memory:
 
     @classmethod
     def of(cls, process: int | str = "self") -> Memory | None:
-        """Reads /proc/PID/status."""
+        """Read /proc/PID/status."""
         status = Path(f"/proc/{process}/status")
         if not status.exists():
             return None
@@ -26,11 +26,11 @@ class Memory:
 
     @classmethod
     def since(cls, before: Memory | None) -> Memory | None:
-        """Returns what this process has more than before."""
+        """Return what this process has more than before."""
         now = cls.of()
         return now and before and cls(now.own - before.own, now.mapped - before.mapped)
 
 
 def disk_bytes(folder: Path) -> int:
-    """Returns the bytes that a folder's files take up on disk."""
+    """Return the bytes that a folder's files take up on disk."""
     return sum(512 * file.stat().st_blocks for file in folder.rglob("*") if file.is_file())

@@ -30,7 +30,7 @@ class MergePause:
 
 
 def measure(data: Path, queries: NDArray[np.float32], seconds: float) -> MergePause:
-    """Searches a copy of a data folder: before a merge of all its rows, during it, and after it.
+    """Search a copy of a data folder: before a merge of all its rows, during it, and after it.
 
     Args:
         data: of a service that is not running, with an index of one segment.
@@ -59,7 +59,7 @@ def _for(seconds: float) -> Callable[[], bool]:
 def _searches(
     service: RunningService, next_query: Callable[[], NDArray[np.float32]], going_on: Callable[[], bool]
 ) -> Latencies:
-    """Searches while it goes on, once at least."""
+    """Search while it goes on, once at least."""
     began = perf_counter()
     taken: list[float] = []
     while not taken or going_on():

@@ -51,7 +51,7 @@ class _Entrant:
 
 
 def measure(corpus: Corpus, plan: Plan, tell: Callable[[str], None]) -> Size:
-    """Builds what is not built yet, and measures; `tell` hears what is being done."""
+    """Build what is not built yet, and measures; `tell` hears what is being done."""
     with ExitStack() as stack:
         built = []
         for contender in plan.contenders:
@@ -111,7 +111,7 @@ def _raced(
 
 
 def _tuned(corpus: Corpus, contender: Contender, built: Built, goals: Mapping[str, float]) -> list[_Entrant]:
-    """Opens a contender; one with a knob races at the least effort for each recall, by its name, and at its own."""
+    """Open a contender; one with a knob races at the least effort for each recall, by its name, and at its own."""
     before = Memory.of()
     searcher = contender.open(corpus.rows_file, built.folder)
     efforts: dict[str, int | None] = {contender.name: None}

@@ -68,9 +68,9 @@ _COLUMNS = (
 class Reached:
     """What a plan came to with one kind of vectors.
 
-    ``effort``, ``told_recall``: what `GetIndex` tells; there is no effort where all rows are compared. ``recall``,
-    ``error``: measured with queries that are no rows, and its standard error. ``scan_p50_ms``: of comparing all rows.
-    ``segment_to_raw``: disk of the vectors and the engine's files to the raw vectors.
+    `effort`, `told_recall`: what `GetIndex` tells; there is no effort where all rows are compared. `recall`,
+    `error`: measured with queries that are no rows, and its standard error. `scan_p50_ms`: of comparing all rows.
+    `segment_to_raw`: disk of the vectors and the engine's files to the raw vectors.
     """
 
     distribution: str

@@ -52,11 +52,11 @@ class Size:
     engines: tuple[EngineFigures, ...]
 
     def p50(self, contender: str) -> float | None:
-        """Returns a contender's median in milliseconds, None where it did not take part."""
+        """Return a contender's median in milliseconds, None where it did not take part."""
         return next((row.p50_ms for row in self.contenders if row.contender == contender), None)
 
     def recall(self, contender: str) -> float | None:
-        """Returns a contender's recall, None where it did not take part or does not search."""
+        """Return a contender's recall, None where it did not take part or does not search."""
         return next((row.recall for row in self.contenders if row.contender == contender), None)
 
 
@@ -66,10 +66,10 @@ def in_process(engine: str) -> str:
 
 
 def over_grpc(engine: str) -> str:
-    """Names the service with an engine in the table."""
+    """Name the service with an engine in the table."""
     return f"{engine} engine, gRPC"
 
 
 def like(engine: str) -> str:
-    """Names the recall that the planner with an engine had."""
+    """Name the recall that the planner with an engine had."""
     return f"recall as the {engine} engine"

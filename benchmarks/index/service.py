@@ -40,7 +40,7 @@ _NO_ATTRIBUTES = FieldMask(paths=["-"])
 
 
 def filled(corpus: Corpus, engine: EngineKind, target: float, tell: Callable[[str], None]) -> Built:
-    """Returns a folder whose data folder (`data_of`) holds all rows, in one segment.
+    """Return a folder whose data folder (`data_of`) holds all rows, in one segment.
 
     Its figures: inserts_per_s, acknowledged and so on disk, while merges went on beside as the settings' defaults have
     it; build_s, how long OptimizeIndex took after that; disk_bytes then, and of these segment_bytes.
@@ -59,13 +59,13 @@ def filled(corpus: Corpus, engine: EngineKind, target: float, tell: Callable[[st
 
 
 def data_of(built: Built) -> Path:
-    """Returns the data folder of what `filled` returned."""
+    """Return the data folder of what `filled` returned."""
     return built.folder / _DATA
 
 
 @contextmanager
 def cloned(data: Path) -> Iterator[Path]:
-    """Copies the data folder of a service that is not running; segments, which never change, are shared."""
+    """Copy the data folder of a service that is not running; segments, which never change, are shared."""
     clone = data.with_name(f"{data.name}.clone")
     shutil.rmtree(clone, ignore_errors=True)  # of a run that was killed
     try:
@@ -76,19 +76,19 @@ def cloned(data: Path) -> Iterator[Path]:
 
 
 def search_request(query: NDArray[np.float32]) -> pb.SearchRequest:
-    """Returns the request for the nearest of a query (dimension,)."""
+    """Return the request for the nearest of a query (dimension,)."""
     target = pb.SearchQuery(vector=query.astype("<f4").tobytes())
     return pb.SearchRequest(index=INDEX, queries=[target], k=K, model_id=_MODEL, attributes_mask=_NO_ATTRIBUTES)
 
 
 def search(service: RunningService, query: NDArray[np.float32]) -> Positions:
-    """Searches through the service."""
+    """Search through the service."""
     (result,) = service.stub.Search(search_request(query)).results
     return np.array([int(neighbor.id) for neighbor in result.neighbors], dtype=np.intp)
 
 
 def first_answer(service: RunningService, query: NDArray[np.float32]) -> float:
-    """Returns the seconds from the start of a service's process to the answer of its first search, which this makes."""
+    """Return the seconds from the start of a service's process to the answer of its first search, which this makes."""
     search(service, query)
     return perf_counter() - service.started
 
@@ -96,7 +96,7 @@ def first_answer(service: RunningService, query: NDArray[np.float32]) -> float:
 def _fill(
     service: RunningService, rows: NDArray[np.float32], engine: EngineKind, target: float, tell: Callable[[str], None]
 ) -> float:
-    """Adds all rows in one stream, and returns how many a second."""
+    """Add all rows in one stream, and returns how many a second."""
     index = pb.Index(
         name=INDEX,
         dimension=rows.shape[1],
@@ -136,7 +136,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def source_digest() -> str:
-    """Names the service's code as it is now."""
+    """Name the service's code as it is now."""
     folder = Path(index_service.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):

@@ -47,7 +47,7 @@ def contenders_table(size: Size) -> Table:
 
 
 def bars_table(bars: Sequence[SizedBar]) -> Table:
-    """Draws what is promised and what came of it."""
+    """Draw what is promised and what came of it."""
     table = Table("vectors", "bar", "figure", "bound", "", title="Bars", title_justify="left")
     for bar in bars:
         table.add_row(f"{bar.rows:,}", *bar.drawn)
@@ -57,7 +57,7 @@ def bars_table(bars: Sequence[SizedBar]) -> Table:
 def write_json(
     file: Path, sizes: Sequence[Size], bars: Sequence[SizedBar], missing: Sequence[str], run: Mapping[str, object]
 ) -> None:
-    """Writes what a run measured; `run` says with what settings and on what machine."""
+    """Write what a run measured; `run` says with what settings and on what machine."""
     figures = {
         "run": run,
         "sizes": [asdict(size) for size in sizes],

@@ -29,19 +29,19 @@ class Questions:
     cosines: Vectors
 
     def save(self, folder: Path) -> None:
-        """Writes them into a new folder."""
+        """Write them into a new folder."""
         folder.mkdir()
         for name in ("vectors", "positions", "cosines"):
             np.save(folder / f"{name}.npy", getattr(self, name))
 
     @classmethod
     def load(cls, folder: Path) -> Questions:
-        """Reads what `save` wrote."""
+        """Read what `save` wrote."""
         return cls(*(np.load(folder / f"{name}.npy") for name in ("vectors", "positions", "cosines")))
 
 
 def nearest_of_all(queries: Vectors, rows: Vectors, k: int) -> tuple[Positions, Vectors]:
-    """Finds positions (m, k) and cosines (m, k) of the nearest rows of each query, nearest first, by comparing all."""
+    """Find positions (m, k) and cosines (m, k) of the nearest rows of each query, nearest first, by comparing all."""
     positions = np.zeros((len(queries), k), dtype=np.intp)
     cosines = np.full((len(queries), k), -np.inf, dtype=np.float32)
     some = _MEMORY_CELLS // _CHUNK
@@ -60,13 +60,13 @@ def nearest_of_all(queries: Vectors, rows: Vectors, k: int) -> tuple[Positions, 
 
 
 def _largest(values: Vectors, k: int) -> Positions:
-    """Returns where the `k` largest of each row are, in no order."""
+    """Return where the `k` largest of each row are, in no order."""
     places: Positions = np.argpartition(values, -k, axis=1)[:, -k:]
     return places
 
 
 def recall(found: Sequence[Positions], questions: Questions, rows: Vectors) -> float:
-    """Returns the share of the k nearest rows that was found, averaged over the questions; `found` has theirs in order.
+    """Return the share of the k nearest rows that was found, averaged over the questions; `found` has theirs in order.
 
     A row as near as the k-th counts whichever of such equals it is; none counts twice, and none beyond the first k.
     """

@@ -68,7 +68,7 @@ class Corpus:
 
 
 def make(recipe: Recipe, cache: Path) -> Corpus:
-    """Returns the vectors of a recipe, made now or by an earlier run, with the true neighbours of every query."""
+    """Return the vectors of a recipe, made now or by an earlier run, with the true neighbours of every query."""
     folder = cache / recipe.key
     if not folder.exists():
         partial = cache / f"{recipe.key}.partial"
@@ -107,7 +107,7 @@ def _write(recipe: Recipe, folder: Path) -> None:
 
 
 def _near(words: Vectors, cache: Path) -> NDArray[np.intp]:
-    """Returns the places (n, 10) of each word's nearest, itself left out; the same for every size, and so kept."""
+    """Return the places (n, 10) of each word's nearest, itself left out; the same for every size, and so kept."""
     file = cache / f"near-{hashlib.sha256(words.tobytes()).hexdigest()[:12]}.npy"
     if not file.exists():
         partial = file.with_suffix(".partial.npy")
@@ -118,7 +118,7 @@ def _near(words: Vectors, cache: Path) -> NDArray[np.intp]:
 
 
 def _mixtures(words: Vectors, near: NDArray[np.intp], rng: np.random.Generator) -> Vectors:
-    """Returns a chunk of mixtures (10,000, dimension); always a whole one, so that fewer are the first of more."""
+    """Return a chunk of mixtures (10,000, dimension); always a whole one, so that fewer are the first of more."""
     first = rng.integers(len(words), size=_CHUNK)
     parts = np.stack([first, *(near[first, rng.integers(near.shape[1], size=_CHUNK)] for _ in range(2))], axis=1)
     weights = rng.dirichlet(np.ones(3), size=_CHUNK).astype(np.float32)

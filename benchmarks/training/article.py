@@ -25,9 +25,9 @@ _BATCH = 32  # Keras's own, which the article leaves as it is
 
 
 def seconds_an_epoch(backbone: Path, files: Sequence[LabelledFile], targets: NDArray[np.float32], hidden: int) -> float:
-    """Seconds of one epoch of ``fit``; building the network and its graph are not counted.
+    """Seconds of one epoch of `fit`; building the network and its graph are not counted.
 
-    ``backbone``: a .keras file, not trained. ``targets``: (images, dimension), where each should land.
+    `backbone`: a .keras file, not trained. `targets`: (images, dimension), where each should land.
     """
     network = load_network(backbone)
     network.trainable = False

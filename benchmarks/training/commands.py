@@ -44,7 +44,7 @@ class Way:
         return self.folder / "words"
 
     def make_backbone(self) -> Step:
-        """Writes the backbone's file."""
+        """Write the backbone's file."""
         return self._timed("backbone", self.backbone, "--weights", self.weights, "--out", self.network)
 
     def to_bundle(self, tell: Callable[[str], None]) -> Iterator[Step]:

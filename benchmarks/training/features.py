@@ -62,7 +62,7 @@ class FeatureSpeed:
 def measure(
     files: Sequence[LabelledFile], extractor: Extractor, looks: tuple[str, ...], rounds: int, folder: Path
 ) -> FeatureSpeed:
-    """Measures both in turn; ``folder`` is where caches are made, one a round."""
+    """Measure both in turn; `folder` is where caches are made, one a round."""
     names = sorted({label for file in files for label in file.labels})
     batches = _decoded(files, extractor, looks)
     for batch in (batches[0], batches[-1]):
@@ -129,7 +129,7 @@ def _extractor(backbone: str, folder: Path) -> Extractor:
 
 
 def _decoded(files: Sequence[LabelledFile], extractor: Extractor, looks: Sequence[str]) -> list[NDArray[np.uint8]]:
-    """The batches that the network gets, (images · views, size, size, 3)."""
+    """Return the batches for the network, (images · views, size, size, 3)."""
     pictures = [extractor.decode(file.content) for file in files]
     return [
         np.stack([VIEWS[look](picture) for picture in pictures[start : start + BATCH] for look in looks])

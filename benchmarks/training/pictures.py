@@ -20,16 +20,16 @@ __all__ = ["Pictures", "lay_out", "write_glove"]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Folders with a folder per class: ``training``, and ``unseen`` of other photos for an export's figures."""
+    """Folders with a folder per class: `training`, and `unseen` of other photos for an export's figures."""
 
     training: Path
     unseen: Path
 
 
 def lay_out(photos: Path, words: Path, classes: int, each: int, unseen: int, folder: Path) -> Pictures:
-    """Writes ``each`` photos a class to train on and ``unseen`` more; always the same ones.
+    """Write `each` photos a class to train on and `unseen` more; always the same ones.
 
-    ``photos``: folder of classes.json and train-*.tar.
+    `photos`: folder of classes.json and train-*.tar.
 
     Raises:
         TrainingSetUnusable: the photos are not there, or too few.
@@ -61,7 +61,7 @@ def lay_out(photos: Path, words: Path, classes: int, each: int, unseen: int, fol
 
 
 def write_glove(words: Path, file: Path) -> None:
-    """Writes a vocabulary, a folder of words.txt and words.npy, as GloVe's text."""
+    """Write a vocabulary, a folder of words.txt and words.npy, as GloVe's text."""
     space = read_word_space(words)
     with file.open("w", encoding="utf-8") as lines:
         for word, vector in zip(space.words, space.vectors, strict=True):

@@ -24,9 +24,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Measured:
-    """``epoch_s``: one epoch of the article's way. ``steps``: this trainer's, to the bundle. ``refit_s``: a fit more.
+    """`epoch_s`: one epoch of the article's way. `steps`: this trainer's, to the bundle. `refit_s`: a fit more.
 
-    ``epochs``: how many a fit had.
+    `epochs`: how many a fit had.
     """
 
     backbone: str
@@ -50,7 +50,7 @@ class Measured:
 
 
 def bars(measured: Measured) -> Iterator[Bar]:
-    """Yields every promise with its figure."""
+    """Yield every promise with its figure."""
     as_promised = (measured.images, measured.classes, measured.epochs) == (_IMAGES, _CLASSES, _EPOCHS)
     judged = as_promised and measured.backbone == _BACKBONE
     faster = measured.article_s / measured.own_s

@@ -42,7 +42,7 @@ def _rows(measured: Measured) -> Iterator[tuple[str, str, str]]:
 
 
 def bars_table(bars: Sequence[Bar]) -> Table:
-    """Draws what is promised and what came of it."""
+    """Draw what is promised and what came of it."""
     table = Table("bar", "figure", "bound", "", title="Bars", title_justify="left")
     for bar in bars:
         table.add_row(*bar.drawn)
@@ -50,7 +50,7 @@ def bars_table(bars: Sequence[Bar]) -> Table:
 
 
 def write_json(file: Path, measured: Measured, bars: Sequence[Bar], run: Mapping[str, object]) -> None:
-    """Writes what a run measured; `run` says with what settings and on what machine."""
+    """Write what a run measured; `run` says with what settings and on what machine."""
     figures = {
         "run": run,
         "measured": {**asdict(measured), "article_s": measured.article_s, "own_s": measured.own_s},

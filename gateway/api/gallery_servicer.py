@@ -9,6 +9,7 @@ from typing import Any
 import grpc.aio
 from semsearch.v1 import gallery_service_pb2 as pb
 from semsearch.v1 import gallery_service_pb2_grpc as pb_grpc
+from typing_extensions import override
 
 from gateway.api import translate
 from gateway.api.statuses import ERRORS
@@ -40,10 +41,11 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         self._collections = collections
         self._tokens = tokens
 
+    @override
     async def IndexImages(
         self, request_iterator: AsyncIterator[pb.IndexImagesRequest], context: Context
     ) -> AsyncIterator[pb.IndexImagesResponse]:
-        """Adds images and answers each once it is durable and searchable."""
+        """Add images and answers each once it is durable and searchable."""
         uploads = UploadStream(request_iterator)
         collection = await uploads.collection()
         async with aclosing(self._ingest.run(collection, uploads)) as answers:
@@ -54,14 +56,16 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
                 )
         uploads.raise_fault()
 
+    @override
     async def GetImage(self, request: pb.GetImageRequest, context: Context) -> pb.GetImageResponse:
-        """Returns an image's description."""
+        """Return an image's description."""
         collection = translate.collection_or_default(request.collection)
         image = await self._gallery.get(collection, require_image_id(request.id, "id"))
         return pb.GetImageResponse(image=translate.image_message(image))
 
+    @override
     async def ListImages(self, request: pb.ListImagesRequest, context: Context) -> pb.ListImagesResponse:
-        """Lists the images of a collection, oldest first."""
+        """List the images of a collection, oldest first."""
         size = page_size(request.page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         token = self._tokens.decode(request.page_token, request) or ""
         filter_ = request.filter if request.HasField("filter") else None
@@ -76,16 +80,18 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
             next_page_token=self._tokens.encode(next_token, request) if next_token else "",
         )
 
+    @override
     async def DeleteImages(self, request: pb.DeleteImagesRequest, context: Context) -> pb.DeleteImagesResponse:
-        """Deletes images; unknown ids are named in the response and are no error."""
+        """Delete images; unknown ids are named in the response and are no error."""
         if not 1 <= len(request.ids) <= MAX_DELETED_IDS:
             raise InvalidField("ids", f"send 1 to {MAX_DELETED_IDS:,} ids; there were {len(request.ids):,}.")
         ids = [require_image_id(image_id, f"ids[{number}]") for number, image_id in enumerate(request.ids)]
         deleted, unknown = await self._gallery.delete(translate.collection_or_default(request.collection), ids)
         return pb.DeleteImagesResponse(deleted_count=deleted, unknown_ids=unknown)
 
+    @override
     async def UpdateImage(self, request: pb.UpdateImageRequest, context: Context) -> pb.UpdateImageResponse:
-        """Changes an image's attributes."""
+        """Change an image's attributes."""
         image = await self._gallery.update(
             translate.collection_or_default(request.image.collection, "image.collection"),
             require_image_id(request.image.id, "image.id"),
@@ -94,10 +100,11 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         )
         return pb.UpdateImageResponse(image=translate.image_message(image))
 
+    @override
     async def DownloadImage(
         self, request: pb.DownloadImageRequest, context: Context
     ) -> AsyncIterator[pb.DownloadImageResponse]:
-        """Sends an image's bytes, in chunks."""
+        """Send an image's bytes, in chunks."""
         download = await self._gallery.download(
             translate.collection_or_default(request.collection),
             require_image_id(request.id, "id"),
@@ -110,10 +117,11 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         for start in range(CHUNK_BYTES, len(content), CHUNK_BYTES):
             yield pb.DownloadImageResponse(chunk=content[start : start + CHUNK_BYTES])
 
+    @override
     async def CreateCollection(
         self, request: pb.CreateCollectionRequest, context: Context
     ) -> pb.CreateCollectionResponse:
-        """Creates a collection."""
+        """Create a collection."""
         if len(request.display_name) > MAX_DISPLAY_NAME_CHARACTERS:
             raise InvalidField("display_name", f"has at most {MAX_DISPLAY_NAME_CHARACTERS} characters.")
         collection = await self._collections.create(
@@ -121,13 +129,15 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         )
         return pb.CreateCollectionResponse(collection=translate.collection_message(collection))
 
+    @override
     async def GetCollection(self, request: pb.GetCollectionRequest, context: Context) -> pb.GetCollectionResponse:
-        """Returns a collection's description."""
+        """Return a collection's description."""
         collection = await self._collections.get(require_collection_id(request.collection_id, "collection_id"))
         return pb.GetCollectionResponse(collection=translate.collection_message(collection))
 
+    @override
     async def ListCollections(self, request: pb.ListCollectionsRequest, context: Context) -> pb.ListCollectionsResponse:
-        """Lists the collections by id."""
+        """List the collections by id."""
         size = page_size(request.page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         after = self._tokens.decode(request.page_token, request) or ""
         collections = [each for each in await self._collections.list_all() if each.id > after]
@@ -137,9 +147,10 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
             next_page_token=self._tokens.encode(collections[size - 1].id, request) if more else "",
         )
 
+    @override
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
-        """Deletes a collection with all its images; the default one is emptied and stays."""
+        """Delete a collection with all its images; the default one is emptied and stays."""
         deleted = await self._collections.delete(require_collection_id(request.collection_id, "collection_id"))
         return pb.DeleteCollectionResponse(deleted_image_count=deleted)

@@ -9,6 +9,7 @@ from typing import Any
 import grpc.aio
 from semsearch.v1 import model_service_pb2 as pb
 from semsearch.v1 import model_service_pb2_grpc as pb_grpc
+from typing_extensions import override
 
 from gateway.api import translate
 from gateway.backends.embedding import Embedder
@@ -24,15 +25,16 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ModelServicer(pb_grpc.ModelServiceServicer):
-    """Tells what the embedder knows of models, and switches to another."""
+    """Describes the embedder's models, and switches to another."""
 
     def __init__(self, embedder: Embedder, switch: ModelSwitch, tokens: PageTokens) -> None:
         self._embedder = embedder
         self._switch = switch
         self._tokens = tokens
 
+    @override
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        """Lists the models that can be served, by id."""
+        """List the models that can be served, by id."""
         size = page_size(request.page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         after = self._tokens.decode(request.page_token, request) or ""
         models = sorted(
@@ -44,22 +46,25 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
             next_page_token=self._tokens.encode(models[size - 1].id, request) if more else "",
         )
 
+    @override
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
-        """Returns a model's description."""
+        """Return a model's description."""
         model, _ = await self._embedder.get_model(_at_most(request.id, "id"))
         return pb.GetModelResponse(model=translate.model_message(model))
 
+    @override
     async def PullModel(self, request: pb.PullModelRequest, context: Context) -> AsyncIterator[pb.PullModelResponse]:
-        """Makes a model from a recipe and tells how far it is."""
+        """Make a model from a recipe and tells how far it is."""
         recipe = _required(request.recipe, "recipe")
         async with aclosing(self._embedder.pull_model(recipe)) as pull:
             async for progress in pull:
                 yield translate.pull_message(progress)
 
+    @override
     async def ActivateModel(
         self, request: pb.ActivateModelRequest, context: Context
     ) -> AsyncIterator[pb.ActivateModelResponse]:
-        """Switches to a model and tells how far it is."""
+        """Switch to a model and tells how far it is."""
         async with aclosing(self._switch.activate(_required(request.id, "id"))) as switch:
             async for progress in switch:
                 yield translate.switch_message(progress)

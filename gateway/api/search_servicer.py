@@ -11,6 +11,7 @@ import grpc.aio
 from google.protobuf.message import Message
 from semsearch.v1 import search_service_pb2 as pb
 from semsearch.v1 import search_service_pb2_grpc as pb_grpc
+from typing_extensions import override
 
 from gateway.api import translate
 from gateway.backends.embedding import TextQuery
@@ -38,8 +39,9 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         self._tagging = tagging
         self._tokens = tokens
 
+    @override
     async def SearchByText(self, request: pb.SearchByTextRequest, context: Context) -> pb.SearchByTextResponse:
-        """Finds the images nearest to words."""
+        """Find the images nearest to words."""
         query, field = translate.text_query(request.query, request.terms)
         page = self._page(request, request.page_size, request.page_token)
         scope = _scope(request)
@@ -52,8 +54,9 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
             understood=translate.understood_messages(found.understood),
         )
 
+    @override
     async def SearchByImage(self, request: pb.SearchByImageRequest, context: Context) -> pb.SearchByImageResponse:
-        """Finds the images nearest to an image, to a part of it, or to an image and words together."""
+        """Find the images nearest to an image, to a part of it, or to an image and words together."""
         source = translate.image_source(request)
         terms = translate.query_terms(request.terms)
         page = self._page(request, request.page_size, request.page_token)
@@ -67,8 +70,9 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
             understood=translate.understood_messages(found.understood),
         )
 
+    @override
     async def TagImage(self, request: pb.TagImageRequest, context: Context) -> pb.TagImageResponse:
-        """Names what an image shows."""
+        """Name what an image shows."""
         source = translate.image_source(request)
         collection = translate.collection_or_default(request.collection)
         max_tags = _max_tags(request.max_tags)
@@ -88,8 +92,9 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
             unknown_words=translate.unknown_messages(found.unknown_words),
         )
 
+    @override
     async def SimilarWords(self, request: pb.SimilarWordsRequest, context: Context) -> pb.SimilarWordsResponse:
-        """Finds the words nearest to words."""
+        """Find the words nearest to words."""
         page = self._page(request, request.page_size, request.page_token)
         with _fields(text="query"):
             found = await self._search.similar_words(TextQuery(raw=request.query), page)
@@ -130,7 +135,7 @@ def _fields(text: str) -> Iterator[None]:
 async def _fitting(
     page: Page, search: Callable[[Page], Awaitable[ImageMatches]]
 ) -> tuple[ImageMatches, list[pb.ImageMatch]]:
-    """Returns what a search finds, and its messages; where these are too large, that of a smaller page."""
+    """Return what a search finds, and its messages; where these are too large, that of a smaller page."""
     found = await search(page)
     matches = [translate.match_message(match) for match in found.matches]
     if (fitting := translate.count_of_a_page(matches)) < len(matches):

@@ -12,7 +12,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def _refused(error: errors.Refused) -> ErrorStatus:
-    """Passes on what the embedder or the index said."""
+    """Pass on what the embedder or the index said."""
     refusal = error.refusal
     name = f"ERROR_REASON_{refusal.reason}"
     known = name in reasons.ErrorReason.keys()  # noqa: SIM118 — not a dict: it has no `in`

@@ -33,12 +33,12 @@ MAX_ATTRIBUTES_DEPTH = 15  # the index takes 16 levels, and a caller's attribute
 
 
 def collection_or_default(collection: str, field: str = "collection") -> str:
-    """Returns a collection's id; empty means the default one."""
+    """Return a collection's id; empty means the default one."""
     return require_collection_id(collection, field) if collection else DEFAULT_COLLECTION
 
 
 def text_query(raw: str, terms: Sequence[query_pb2.Term]) -> tuple[TextQuery, str]:
-    """Returns a query and the name of the field that it came in; a query of no words is the embedder's to refuse."""
+    """Return a query and the name of the field that it came in; a query of no words is the embedder's to refuse."""
     if raw and terms:
         raise InvalidField("query", "send either `query` or `terms`, not both.")
     if terms:
@@ -47,7 +47,7 @@ def text_query(raw: str, terms: Sequence[query_pb2.Term]) -> tuple[TextQuery, st
 
 
 def query_terms(terms: Sequence[query_pb2.Term]) -> tuple[Term, ...]:
-    """Returns terms; an absent weight is 1."""
+    """Return terms; an absent weight is 1."""
     if len(terms) > MAX_TERMS:
         raise InvalidField("terms", f"at most {MAX_TERMS} terms are taken; there were {len(terms):,}.")
     for number, term in enumerate(terms):
@@ -59,7 +59,7 @@ def query_terms(terms: Sequence[query_pb2.Term]) -> tuple[Term, ...]:
 def image_source(
     request: search_service_pb2.SearchByImageRequest | search_service_pb2.TagImageRequest,
 ) -> ImageSource:
-    """Returns the image that a request is about."""
+    """Return the image that a request is about."""
     crop = None
     if request.HasField("crop"):
         crop = Crop(request.crop.left, request.crop.top, request.crop.right, request.crop.bottom)
@@ -76,7 +76,7 @@ def min_relevance(
     | search_service_pb2.SearchByImageRequest
     | search_service_pb2.TagImageRequest,
 ) -> float | None:
-    """Returns the relevance that is asked for; None where it is absent."""
+    """Return the relevance that is asked for; None where it is absent."""
     if not request.HasField("min_relevance"):
         return None
     if not 0.0 <= request.min_relevance <= 1.0:
@@ -85,7 +85,7 @@ def min_relevance(
 
 
 def attributes_from(struct: struct_pb2.Struct, field: str) -> Attributes:
-    """Returns a caller's attributes."""
+    """Return a caller's attributes."""
     if (size := struct.ByteSize()) > MAX_ATTRIBUTES_BYTES:
         raise InvalidField(field, f"at most {MAX_ATTRIBUTES_BYTES:,} bytes of attributes are kept; these are {size:,}.")
     if _is_deeper(struct, MAX_ATTRIBUTES_DEPTH):
@@ -97,7 +97,7 @@ def attributes_from(struct: struct_pb2.Struct, field: str) -> Attributes:
 
 
 def _is_deeper(group: struct_pb2.Struct | struct_pb2.ListValue, levels: int) -> bool:
-    """Tell whether objects and lists are nested deeper than some levels; what is below these is not looked at."""
+    """Return whether objects and lists are nested deeper than some levels; what is below these is not looked at."""
     values = group.fields.values() if isinstance(group, struct_pb2.Struct) else group.values
     inner = [each.struct_value if each.HasField("struct_value") else each.list_value for each in values if _nests(each)]
     return levels < 1 or any(_is_deeper(each, levels - 1) for each in inner)
@@ -108,7 +108,7 @@ def _nests(value: struct_pb2.Value) -> bool:
 
 
 def attributes_change(mask: field_mask_pb2.FieldMask) -> AttributesChange:
-    """Returns which attributes to change."""
+    """Return which attributes to change."""
     paths = []
     for path in mask.paths:
         group, *names = path.split(".")
@@ -123,7 +123,7 @@ def attributes_change(mask: field_mask_pb2.FieldMask) -> AttributesChange:
 
 
 def rendition(value: gallery_service_pb2.Rendition.ValueType) -> Rendition:
-    """Returns a rendition; unspecified means the original."""
+    """Return a rendition; unspecified means the original."""
     if value == gallery_service_pb2.RENDITION_THUMBNAIL:
         return Rendition.THUMBNAIL
     if value in (gallery_service_pb2.RENDITION_UNSPECIFIED, gallery_service_pb2.RENDITION_ORIGINAL):
@@ -132,7 +132,7 @@ def rendition(value: gallery_service_pb2.Rendition.ValueType) -> Rendition:
 
 
 def image_message(image: StoredImage) -> image_pb2.Image:
-    """Returns the message of an image."""
+    """Return the message of an image."""
     created = timestamp_pb2.Timestamp()
     created.FromDatetime(image.create_time)
     return image_pb2.Image(
@@ -149,7 +149,7 @@ def image_message(image: StoredImage) -> image_pb2.Image:
 
 
 def match_message(match: ImageMatch) -> search_service_pb2.ImageMatch:
-    """Returns the message of a match."""
+    """Return the message of a match."""
     return search_service_pb2.ImageMatch(
         image=image_message(match.image),
         distance=match.distance,
@@ -159,7 +159,7 @@ def match_message(match: ImageMatch) -> search_service_pb2.ImageMatch:
 
 
 def unknown_messages(words: Iterable[UnknownWord]) -> list[query_pb2.UnknownWord]:
-    """Returns the messages of words that were not understood."""
+    """Return the messages of words that were not understood."""
     return [query_pb2.UnknownWord(word=each.word, suggestions=each.suggestions) for each in words]
 
 
@@ -169,7 +169,7 @@ def understood_messages(terms: Iterable[UnderstoodTerm]) -> list[query_pb2.Under
 
 
 def collection_message(collection: Collection) -> image_pb2.Collection:
-    """Returns the message of a collection."""
+    """Return the message of a collection."""
     created = timestamp_pb2.Timestamp()
     created.FromDatetime(collection.create_time)
     return image_pb2.Collection(
@@ -182,7 +182,7 @@ def collection_message(collection: Collection) -> image_pb2.Collection:
 
 
 def model_message(model: Model) -> model_service_pb2.Model:
-    """Returns the message of a model."""
+    """Return the message of a model."""
     return model_service_pb2.Model(
         id=model.id,
         display_name=model.display_name,
@@ -196,7 +196,7 @@ def model_message(model: Model) -> model_service_pb2.Model:
 
 
 def pull_message(progress: PullProgress) -> model_service_pb2.PullModelResponse:
-    """Returns the message of how far a pull is."""
+    """Return the message of how far a pull is."""
     return model_service_pb2.PullModelResponse(
         bytes_done=progress.bytes_done,
         bytes_total=progress.bytes_total,
@@ -205,7 +205,7 @@ def pull_message(progress: PullProgress) -> model_service_pb2.PullModelResponse:
 
 
 def switch_message(progress: SwitchProgress) -> model_service_pb2.ActivateModelResponse:
-    """Returns the message of how far a switch is."""
+    """Return the message of how far a switch is."""
     return model_service_pb2.ActivateModelResponse(
         images_done=progress.images_done,
         images_total=progress.images_total,
@@ -217,7 +217,7 @@ def switch_message(progress: SwitchProgress) -> model_service_pb2.ActivateModelR
 
 
 def result_message(result: UploadResult, errors: ErrorTable) -> gallery_service_pb2.IndexImagesResult:
-    """Returns the message of what became of an upload."""
+    """Return the message of what became of an upload."""
     message = gallery_service_pb2.IndexImagesResult(
         sequence=result.sequence, id=result.id, duplicate_of=result.duplicate_of
     )

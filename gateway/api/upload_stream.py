@@ -24,7 +24,7 @@ class UploadStream:
         self._fault: StreamConfigError | InvalidField | None = None
 
     async def collection(self) -> str:
-        """Reads the first message and returns the collection that it names.
+        """Read the first message and returns the collection that it names.
 
         Raises:
             StreamConfigError: it is missing, or carries something else.
@@ -36,7 +36,7 @@ class UploadStream:
         raise StreamConfigError("The first message of the stream must carry `config`; the images come after it.")
 
     async def __aiter__(self) -> AsyncIterator[Upload]:
-        """Yields the uploads; an image whose own fields are wrong is one with an error."""
+        """Yield the uploads; an image whose own fields are wrong is one with an error."""
         last: int | None = None
         async for request in self._requests:
             payload = request.WhichOneof("payload")
@@ -56,7 +56,7 @@ class UploadStream:
             yield _upload(request.image)
 
     def raise_fault(self) -> None:
-        """Raises what ended the iteration too early, if anything did."""
+        """Raise what ended the iteration too early, if anything did."""
         if self._fault is not None:
             raise self._fault
 

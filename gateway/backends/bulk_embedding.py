@@ -14,7 +14,7 @@ Result = ImageEmbedding | Refused
 async def embed_patiently(
     embedder: Embedder, images: Sequence[ImageInput], model_id: str, patience_seconds: float, call_bytes: int
 ) -> list[Result]:
-    """Returns one result for each image, in order; what is still `Overloaded` when the patience ends stays so.
+    """Return one result for each image, in order; what is still `Overloaded` when the patience ends stays so.
 
     A call carries at most `call_bytes`, or one image that is larger.
 
@@ -45,7 +45,7 @@ async def embed_patiently(
 
 
 def _calls(images: Sequence[ImageInput], places: Sequence[int], call_bytes: int) -> Iterator[list[int]]:
-    """Yields the places of the images of each call."""
+    """Yield the places of the images of each call."""
     call: list[int] = []
     size = 0
     for place in places:

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 async def follow_health(
     channel: grpc.aio.Channel, service: str, need: Need, readiness: Readiness, health: WorkHealth
 ) -> None:
-    """Keeps `need` in step with the health of a service (its full name); runs until it is cancelled."""
+    """Keep `need` in step with the health of a service (its full name); runs until it is cancelled."""
     stub = health_pb2_grpc.HealthStub(channel)
     while True:
         try:

@@ -49,7 +49,7 @@ class EmbedderClient:
         self._stub: pb_grpc.EmbedderServiceAsyncStub = pb_grpc.EmbedderServiceStub(channel)
 
     async def embed_texts(self, queries: Sequence[TextQuery], model_id: str = "") -> TextEmbeddings:
-        """Embeds 1 to `Limits.max_queries` queries."""
+        """Embed 1 to `Limits.max_queries` queries."""
         request = pb.EmbedTextRequest(queries=[_query(query) for query in queries], model_id=model_id)
         with calls_to(_SERVICE):
             response = await self._stub.EmbedText(request)
@@ -63,7 +63,7 @@ class EmbedderClient:
         return ImageEmbeddings(response.model_id, tuple(_image(each) for each in response.embeddings))
 
     async def stream_words(self, skip: int, model_id: str = "") -> AsyncGenerator[Words, None]:
-        """Yields the vocabulary after its first `skip` words; close it to leave."""
+        """Yield the vocabulary after its first `skip` words; close it to leave."""
         request = pb.StreamWordsRequest(skip=skip, model_id=model_id)
         stream = self._stub.StreamWords(request, timeout=_STREAM_WORDS_SECONDS)
         try:
@@ -75,20 +75,20 @@ class EmbedderClient:
             stream.cancel()
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
-        """Returns a model."""
+        """Return a model."""
         with calls_to(_SERVICE):
             response = await self._stub.GetModel(pb.GetModelRequest(id=model_id))
         limits = response.limits
         return _model(response.model), Limits(limits.max_queries, limits.max_images, limits.max_image_bytes)
 
     async def list_models(self) -> Sequence[Model]:
-        """Returns the models that could be served."""
+        """Return the models that could be served."""
         with calls_to(_SERVICE):
             response = await self._stub.ListModels(pb.ListModelsRequest())
         return [_model(each) for each in response.models]
 
     async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
-        """Makes a model from a recipe that ships, and tells how far it is; close it to leave."""
+        """Make a model from a recipe that ships, and tells how far it is; close it to leave."""
         stream = self._stub.PullModel(pb.PullModelRequest(recipe=recipe), timeout=_PULL_SECONDS)
         try:
             with calls_to(_SERVICE):
@@ -99,7 +99,7 @@ class EmbedderClient:
             stream.cancel()
 
     async def activate_model(self, model_id: str) -> Model:
-        """Makes a model the one that serves where a call names none, and returns it."""
+        """Make a model the one that serves where a call names none, and returns it."""
         with calls_to(_SERVICE):
             response = await self._stub.ActivateModel(pb.ActivateModelRequest(id=model_id), timeout=_LOAD_SECONDS)
         return _model(response.model)

@@ -128,7 +128,7 @@ class Logistic:
     offset: float
 
     def relevance(self, similarity: float) -> float:
-        """Returns 1 / (1 + exp(−(slope · similarity + offset))), written so that nothing overflows."""
+        """Return 1 / (1 + exp(−(slope · similarity + offset))), written so that nothing overflows."""
         return 0.5 * (1.0 + math.tanh(0.5 * (self.slope * similarity + self.offset)))
 
 
@@ -163,7 +163,7 @@ class Model:
 
 
 def short_hash(model_id: str) -> str:
-    """Returns the digest part of a model's id, by which its indexes are named."""
+    """Return the digest part of a model's id, by which its indexes are named."""
     return model_id.rpartition(":")[2]
 
 
@@ -214,19 +214,19 @@ class Embedder(Protocol):
         """Embeds 1 to `Limits.max_queries` queries."""
 
     async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
-        """Embeds 1 to `Limits.max_images` images."""
+        """Embed 1 to `Limits.max_images` images."""
 
     def stream_words(self, skip: int, model_id: str = "") -> AsyncGenerator[Words, None]:
-        """Yields the vocabulary after its first `skip` words; close it to leave."""
+        """Yield the vocabulary after its first `skip` words; close it to leave."""
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
-        """Returns a model."""
+        """Return a model."""
 
     async def list_models(self) -> Sequence[Model]:
-        """Returns the models that could be served."""
+        """Return the models that could be served."""
 
     def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
-        """Makes a model from a recipe that ships, and tells how far it is; close it to leave."""
+        """Make a model from a recipe that ships, and tells how far it is; close it to leave."""
 
     async def activate_model(self, model_id: str) -> Model:
-        """Makes a model the one that serves where a call names none, and returns it."""
+        """Make a model the one that serves where a call names none, and returns it."""

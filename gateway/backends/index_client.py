@@ -34,7 +34,7 @@ class IndexClient:
         self._stub: pb_grpc.IndexServiceAsyncStub = pb_grpc.IndexServiceStub(channel)
 
     async def create(self, index: NewIndex) -> IndexInfo:
-        """Creates an index; raises `IndexExists`."""
+        """Create an index; raises `IndexExists`."""
         message = pb.Index(
             name=index.name,
             dimension=index.dimension,
@@ -47,12 +47,12 @@ class IndexClient:
             return _info((await self._stub.CreateIndex(pb.CreateIndexRequest(index=message))).index)
 
     async def get(self, name: str) -> IndexInfo:
-        """Describes an index."""
+        """Describe an index."""
         with calls_to(_SERVICE):
             return _info((await self._stub.GetIndex(pb.GetIndexRequest(name=name))).index)
 
     async def list_all(self) -> Sequence[IndexInfo]:
-        """Returns all indexes, by name."""
+        """Return all indexes, by name."""
         found: list[IndexInfo] = []
         token = ""
         while True:
@@ -65,18 +65,18 @@ class IndexClient:
                 return found
 
     async def delete(self, name: str) -> int:
-        """Deletes an index by its name (no alias) and returns how many items it had."""
+        """Delete an index by its name (no alias) and returns how many items it had."""
         with calls_to(_SERVICE):
             return (await self._stub.DeleteIndex(pb.DeleteIndexRequest(name=name))).deleted_item_count
 
     async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
-        """Adds or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
+        """Add or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
         request = _upsert_message(name, model_id, items)
         with calls_to(_SERVICE):
             await self._stub.UpsertItems(iter([request]))
 
     async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
-        """Adds or replaces batches of items with vectors; see `VectorIndex.load`."""
+        """Add or replaces batches of items with vectors; see `VectorIndex.load`."""
         call = None
         try:
             with calls_to(_SERVICE):
@@ -95,12 +95,12 @@ class IndexClient:
                 call.cancel()
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
-        """Deletes items and returns the ids that there were none of."""
+        """Delete items and returns the ids that there were none of."""
         with calls_to(_SERVICE):
             return list((await self._stub.DeleteItems(pb.DeleteItemsRequest(index=name, ids=ids))).unknown_ids)
 
     async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
-        """Returns those items that exist, in the order of `ids`."""
+        """Return those items that exist, in the order of `ids`."""
         found: list[Item] = []
         missing = list(ids)
         while missing:
@@ -116,7 +116,7 @@ class IndexClient:
     async def list_items(
         self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
     ) -> tuple[Sequence[Item], str]:
-        """Returns a page of items, oldest first, and the token of the next page or ""."""
+        """Return a page of items, oldest first, and the token of the next page or ""."""
         request = pb.ListItemsRequest(index=name, page_size=page_size, page_token=page_token, filter=filter_)
         with calls_to(_SERVICE):
             response = await self._stub.ListItems(request)
@@ -134,7 +134,7 @@ class IndexClient:
         vectors: bool = False,
         after: Position | None = None,
     ) -> Found:
-        """Returns the k ≤ `MAX_NEIGHBORS` nearest items; see `VectorIndex.search`."""
+        """Return the k ≤ `MAX_NEIGHBORS` nearest items; see `VectorIndex.search`."""
         request = pb.SearchRequest(
             index=name,
             queries=[pb.SearchQuery(vector=_packed(vector), after=_after(after))],
@@ -164,12 +164,12 @@ class IndexClient:
                 pass
 
     async def set_alias(self, alias: str, name: str) -> str:
-        """Lets an alias name an index and returns the index it named before, or ""."""
+        """Let an alias name an index and returns the index it named before, or ""."""
         with calls_to(_SERVICE):
             return (await self._stub.SetAlias(pb.SetAliasRequest(alias=alias, index=name))).previous_index
 
     async def delete_alias(self, alias: str) -> str:
-        """Removes an alias and returns the index it named."""
+        """Remove an alias and returns the index it named."""
         with calls_to(_SERVICE):
             return (await self._stub.DeleteAlias(pb.DeleteAliasRequest(alias=alias))).previous_index
 

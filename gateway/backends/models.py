@@ -15,27 +15,27 @@ class ModelCatalog:
         self._limits: Limits | None = None
 
     async def describe(self, model_id: str) -> Model:
-        """Returns the model of an id that a response of the embedder carried."""
+        """Return the model of an id that a response of the embedder carried."""
         if model_id not in self._known:
             self._known[model_id] = await self._embedder.get_model(model_id)
         return self._known[model_id][0]
 
     async def serving(self) -> Model:
-        """Returns the model that serves now; asks every time."""
+        """Return the model that serves now; asks every time."""
         model, limits = await self._embedder.get_model()
         self._known[model.id] = model, limits
         self._limits = limits
         return model
 
     async def limits(self) -> Limits:
-        """Returns what one call to the embedder may carry."""
+        """Return what one call to the embedder may carry."""
         if self._limits is None:
             await self.serving()
         assert self._limits is not None  # noqa: S101 — `serving` sets it or raises
         return self._limits
 
     async def require_size(self, content: bytes) -> bytes:
-        """Returns an image's bytes if the embedder takes as many.
+        """Return an image's bytes if the embedder takes as many.
 
         Raises:
             ImageTooLarge: it does not. Checked here because a message that is larger than the channel allows would

@@ -32,7 +32,7 @@ _BY_REASON: dict[str, type[Refused]] = {
 
 @contextmanager
 def calls_to(service: str) -> Iterator[None]:
-    """Raises errors of the core for those of a call; `service` is what people call the service.
+    """Raise errors of the core for those of a call; `service` is what people call the service.
 
     Raises:
         Refused: the service said why it refuses.
@@ -52,7 +52,7 @@ def calls_to(service: str) -> Iterator[None]:
 
 
 def refused(status: status_pb2.Status) -> Refused:
-    """Returns the error for a status that a service of this suite made, for a call or for one of its items."""
+    """Return the error for a status that a service of this suite made, for a call or for one of its items."""
     reason, metadata = from_status(status)
     violations: list[Violation] = []
     for detail in status.details:

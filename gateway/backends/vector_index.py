@@ -113,22 +113,22 @@ class VectorIndex(Protocol):
     """
 
     async def create(self, index: NewIndex) -> IndexInfo:
-        """Creates an index; raises `IndexExists`."""
+        """Create an index; raises `IndexExists`."""
 
     async def get(self, name: str) -> IndexInfo:
-        """Describes an index."""
+        """Describe an index."""
 
     async def list_all(self) -> Sequence[IndexInfo]:
-        """Returns all indexes, by name."""
+        """Return all indexes, by name."""
 
     async def delete(self, name: str) -> int:
-        """Deletes an index by its name (no alias) and returns how many items it had."""
+        """Delete an index by its name (no alias) and returns how many items it had."""
 
     async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
-        """Adds or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
+        """Add or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
 
     async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
-        """Adds or replaces batches of items with vectors, one after the other; all are on disk when it returns.
+        """Add or replaces batches of items with vectors, one after the other; all are on disk when it returns.
 
         For items by the hundred thousand: while one batch is written, the next is read. Each is of 1 to
         `MAX_ITEMS_A_CALL`, all or none, and the index is folded into segments at the end only. What was written stays
@@ -136,15 +136,15 @@ class VectorIndex(Protocol):
         """
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
-        """Deletes items and returns the ids that there were none of."""
+        """Delete items and returns the ids that there were none of."""
 
     async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
-        """Returns those items that exist, in the order of `ids`."""
+        """Return those items that exist, in the order of `ids`."""
 
     async def list_items(
         self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
     ) -> tuple[Sequence[Item], str]:
-        """Returns a page of items, oldest first, and the token of the next page or ""."""
+        """Return a page of items, oldest first, and the token of the next page or ""."""
 
     async def search(
         self,
@@ -158,7 +158,7 @@ class VectorIndex(Protocol):
         vectors: bool = False,
         after: Position | None = None,
     ) -> Found:
-        """Returns the k ≤ `MAX_NEIGHBORS` nearest items, or with their attributes some 3 MiB; raises `ModelMismatch`.
+        """Return the k ≤ `MAX_NEIGHBORS` nearest items, or with their attributes some 3 MiB; raises `ModelMismatch`.
 
         With `after`, these are the nearest behind a neighbour that a search for the same vector returned; raises
         `PositionOutOfDate` where that was in another index.
@@ -168,7 +168,7 @@ class VectorIndex(Protocol):
         """Folds all rows into segments; takes as long as it takes."""
 
     async def set_alias(self, alias: str, name: str) -> str:
-        """Lets an alias name an index and returns the index it named before, or ""."""
+        """Let an alias name an index and returns the index it named before, or ""."""
 
     async def delete_alias(self, alias: str) -> str:
-        """Removes an alias and returns the index it named."""
+        """Remove an alias and returns the index it named."""

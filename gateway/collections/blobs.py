@@ -60,22 +60,22 @@ class BlobStore(Protocol):
         """Store images durably, all before it returns; raise `StorageFull`, after which some may be stored."""
 
     async def holds(self, sha256: str, size: int) -> bool:
-        """Tells whether the original is there with that many bytes."""
+        """Return whether the original is there with that many bytes."""
 
     async def read(self, sha256: str, rendition: Rendition) -> bytes:
-        """Returns the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
+        """Return the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
 
     async def release(self, sha256s: Sequence[str]) -> None:
-        """Notes that items that name these images are about to go; raises `StorageFull`."""
+        """Note that items that name these images are about to go; raises `StorageFull`."""
 
     async def released_before(self, cutoff: float) -> list[str]:
-        """Returns the images that were released before a time (seconds since the epoch)."""
+        """Return the images that were released before a time (seconds since the epoch)."""
 
     async def retain(self, sha256: str) -> None:
-        """Takes the note back: an item still names the image."""
+        """Take the note back: an item still names the image."""
 
     async def remove(self, sha256: str, cutoff: float) -> None:
-        """Removes a released image, unless it was put again since the cutoff, and the note."""
+        """Remove a released image, unless it was put again since the cutoff, and the note."""
 
 
 class FolderBlobStore:
@@ -98,30 +98,30 @@ class FolderBlobStore:
                 raise StorageFull(error.strerror or _CANNOT_WRITE) from error
 
     async def holds(self, sha256: str, size: int) -> bool:
-        """Tells whether the original is there with that many bytes."""
+        """Return whether the original is there with that many bytes."""
         return await asyncio.to_thread(_has, self._folder(sha256) / "original", size)
 
     async def read(self, sha256: str, rendition: Rendition) -> bytes:
-        """Returns the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
+        """Return the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
         return await asyncio.to_thread(_read, self._folder(sha256), sha256, rendition)
 
     async def release(self, sha256s: Sequence[str]) -> None:
-        """Notes that items that name these images are about to go; raises `StorageFull`."""
+        """Note that items that name these images are about to go; raises `StorageFull`."""
         try:
             await asyncio.to_thread(_touch, self._root / _RELEASED, sha256s)
         except OSError as error:
             raise StorageFull(error.strerror or _CANNOT_WRITE) from error
 
     async def released_before(self, cutoff: float) -> list[str]:
-        """Returns the images that were released before a time (seconds since the epoch)."""
+        """Return the images that were released before a time (seconds since the epoch)."""
         return await asyncio.to_thread(_older, self._root / _RELEASED, cutoff)
 
     async def retain(self, sha256: str) -> None:
-        """Takes the note back: an item still names the image."""
+        """Take the note back: an item still names the image."""
         await asyncio.to_thread((self._root / _RELEASED / sha256).unlink, missing_ok=True)
 
     async def remove(self, sha256: str, cutoff: float) -> None:
-        """Removes a released image, unless it was put again since the cutoff, and the note."""
+        """Remove a released image, unless it was put again since the cutoff, and the note."""
         async with self._lock(sha256):
             await asyncio.to_thread(_remove, self._folder(sha256), cutoff)
         await self.retain(sha256)
@@ -170,7 +170,7 @@ def _read(folder: Path, sha256: str, rendition: Rendition) -> bytes:
 
 
 def _candidates(folder: Path, sha256: str, rendition: Rendition) -> Iterator[tuple[Path, str]]:
-    """Yields files that may be the rendition, each with the beginning of the SHA-256 that it must have."""
+    """Yield files that may be the rendition, each with the beginning of the SHA-256 that it must have."""
     if rendition is Rendition.ORIGINAL:
         yield folder / "original", sha256
     else:

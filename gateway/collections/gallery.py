@@ -40,7 +40,7 @@ class AttributesChange:
     paths: tuple[tuple[str, ...], ...] = ()
 
     def apply(self, old: Attributes, new: Attributes) -> Attributes:
-        """Returns `old` with the chosen attributes as they are in `new`; those that `new` does not have are removed."""
+        """Return `old` with the chosen attributes as they are in `new`; those that `new` does not have are removed."""
         if not self.paths:
             return new
         changed = _copy(old)
@@ -61,12 +61,12 @@ class Gallery:
         self._changing: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, collection: str, image_id: str) -> StoredImage:
-        """Returns an image; raises `ImageNotFound`, `CollectionNotFound`."""
+        """Return an image; raises `ImageNotFound`, `CollectionNotFound`."""
         item = await self._placements.using(collection, lambda placement: self._item(collection, placement, image_id))
         return StoredImage.from_item(collection, item)
 
     async def vector(self, collection: str, placement: Placement, image_id: str) -> Vector:
-        """Returns an image's vector, which the placement's model made."""
+        """Return an image's vector, which the placement's model made."""
         item = await self._item(collection, placement, image_id, vectors=True)
         assert item.vector is not None  # noqa: S101 — it was asked for
         return item.vector
@@ -74,7 +74,7 @@ class Gallery:
     async def list_page(
         self, collection: str, page_size: int, page_token: str, filter_: Filter | None
     ) -> tuple[Sequence[StoredImage], str]:
-        """Returns a page of images, oldest first, and the token of the next one or ""; raises `ListingOutOfDate`."""
+        """Return a page of images, oldest first, and the token of the next one or ""; raises `ListingOutOfDate`."""
         in_index = in_store(filter_) if filter_ else None
 
         async def read(placement: Placement) -> tuple[Sequence[StoredImage], str]:
@@ -86,7 +86,7 @@ class Gallery:
         return await self._placements.using(collection, read)
 
     async def delete(self, collection: str, image_ids: Sequence[str]) -> tuple[int, Sequence[str]]:
-        """Deletes images; returns how many there were, and the ids that there were none of.
+        """Delete images; returns how many there were, and the ids that there were none of.
 
         Their files stay until the sweeper finds that no collection has them (`sweeper.py`).
         """
@@ -101,7 +101,7 @@ class Gallery:
     async def update(
         self, collection: str, image_id: str, attributes: Attributes, change: AttributesChange
     ) -> StoredImage:
-        """Changes an image's attributes and returns it as it is then."""
+        """Change an image's attributes and returns it as it is then."""
 
         async def write(placement: Placement) -> StoredImage:
             image = StoredImage.from_item(collection, await self._item(collection, placement, image_id))
@@ -116,11 +116,11 @@ class Gallery:
             return await self._placements.using(collection, write)
 
     async def original(self, collection: str, image_id: str) -> bytes:
-        """Returns an image's bytes; raises `BlobMissing`."""
+        """Return an image's bytes; raises `BlobMissing`."""
         return (await self.download(collection, image_id, Rendition.ORIGINAL)).content
 
     async def download(self, collection: str, image_id: str, rendition: Rendition) -> Download:
-        """Returns a rendition of an image, checked against its checksum; raises `BlobMissing`."""
+        """Return a rendition of an image, checked against its checksum; raises `BlobMissing`."""
         image = await self.get(collection, image_id)
         content = await self._blobs.read(image.sha256, rendition)
         return Download(image.media_type if rendition is Rendition.ORIGINAL else THUMBNAIL_MEDIA_TYPE, content)

@@ -51,7 +51,7 @@ class Collection:
 
 
 def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIndex:
-    """Returns an index for a collection's images, of a name that no other has."""
+    """Return an index for a collection's images, of a name that no other has."""
     return NewIndex(
         name=f"{alias_of(collection)}.{model.short_hash}.{secrets.token_hex(4)}",
         dimension=model.dimension,
@@ -81,11 +81,11 @@ class ImageCollections:
         self._lock = asyncio.Lock()
 
     async def get(self, collection: str) -> Collection:
-        """Describes a collection; raises `CollectionNotFound`."""
+        """Describe a collection; raises `CollectionNotFound`."""
         return _describe(collection, await self._index_of(collection))
 
     async def list_all(self) -> Sequence[Collection]:
-        """Returns all collections, by id."""
+        """Return all collections, by id."""
         return sorted(
             (
                 _describe(alias.removeprefix(ALIAS_PREFIX), info)
@@ -97,12 +97,12 @@ class ImageCollections:
         )
 
     async def settled(self) -> Sequence[Collection]:
-        """Returns all collections, by id, at a moment when none is being created or deleted."""
+        """Return all collections, by id, at a moment when none is being created or deleted."""
         async with self._lock:
             return await self.list_all()
 
     async def create(self, collection: str, display_name: str) -> Collection:
-        """Creates a collection for the model that serves now; raises `CollectionExists`."""
+        """Create a collection for the model that serves now; raises `CollectionExists`."""
         async with self._lock:
             try:
                 await self._index_of(collection)
@@ -119,7 +119,7 @@ class ImageCollections:
             return _describe(collection, fresh)
 
     async def delete(self, collection: str) -> int:
-        """Deletes a collection and returns how many images it had; the default one is emptied and stays.
+        """Delete a collection and returns how many images it had; the default one is emptied and stays.
 
         An image that is being added meanwhile goes with the rest, even if it was acknowledged.
         """
@@ -136,7 +136,7 @@ class ImageCollections:
             return await self._index.delete(info.name)
 
     async def ensure_default(self) -> None:
-        """Creates the default collection if there is none."""
+        """Create the default collection if there is none."""
         try:
             await self.create(DEFAULT_COLLECTION, "Gallery")
         except CollectionExists:
@@ -144,7 +144,7 @@ class ImageCollections:
         log.info("created the default collection", collection=DEFAULT_COLLECTION)
 
     async def sweep(self) -> None:
-        """Removes indexes of collections that no alias has named for `ORPHAN_AGE`: another process may be at work."""
+        """Remove indexes of collections that no alias has named for `ORPHAN_AGE`: another process may be at work."""
         latest = datetime.now(UTC) - ORPHAN_AGE
         for info in await self._index.list_all():
             ours = info.name.startswith(ALIAS_PREFIX) and "collection" in info.labels

@@ -32,7 +32,7 @@ class StoredImage:
 
     @classmethod
     def from_item(cls, collection: str, item: Item | Neighbor) -> StoredImage:
-        """Reads an image from an item of the collection's index."""
+        """Read an image from an item of the collection's index."""
         attributes: Any = from_text(item.attributes)
         image, user = attributes["image"], attributes.get("user")
         return cls(
@@ -65,12 +65,12 @@ class StoredImage:
 
 
 def rfc3339(time: datetime) -> str:
-    """Returns a time in UTC with microseconds, for example 2026-01-31T12:00:00.000000Z; such strings sort by time."""
+    """Return a time in UTC with microseconds, for example 2026-01-31T12:00:00.000000Z; such strings sort by time."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def require_image_id(image_id: str, field: str) -> str:
-    """Returns an image's id if it is one that can exist.
+    """Return an image's id if it is one that can exist.
 
     Raises:
         InvalidId: it is empty, longer than 200 characters or 512 bytes, has a slash or a control character, or begins

@@ -27,7 +27,7 @@ class Listing:
         self._filter = filter_
 
     async def page(self, size: int, token: str) -> tuple[Sequence[Item], str]:
-        """Returns a page and the token of the next one, or "".
+        """Return a page and the token of the next one, or "".
 
         Raises:
             ListingOutOfDate: the token is of another index, and this one does not have the item it stopped at.
@@ -41,7 +41,7 @@ class Listing:
         return items, json.dumps([self._name, items[-1].id, cursor]) if cursor else ""
 
     async def _cursor(self, token: str) -> str:
-        """Returns the index's own token for the place behind the item that a token names; "" where it is the last."""
+        """Return the index's own token for the place behind the item that a token names; "" where it is the last."""
         try:
             name, last, cursor = json.loads(token)
         except ValueError as error:

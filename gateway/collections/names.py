@@ -14,7 +14,7 @@ _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 def require_collection_id(collection: str, field: str) -> str:
-    """Returns a collection's id if it is one that can exist; raises `InvalidId`."""
+    """Return a collection's id if it is one that can exist; raises `InvalidId`."""
     if not _ID.fullmatch(collection):
         shown = collection if len(collection) <= 80 else f"{collection[:80]}…"
         raise InvalidId(
@@ -26,13 +26,13 @@ def require_collection_id(collection: str, field: str) -> str:
 
 
 def alias_of(collection: str) -> str:
-    """Returns the name under which the index service knows a collection."""
+    """Return the name under which the index service knows a collection."""
     return ALIAS_PREFIX + collection
 
 
 @contextmanager
 def errors_of(collection: str) -> Iterator[None]:
-    """Says "collection" where the index service says "index"."""
+    """Turn errors about an index into errors about its collection."""
     try:
         yield
     except IndexNotFound as error:

@@ -41,7 +41,7 @@ class Placements:
         self._known: dict[str, Placement] = {}
 
     async def of(self, collection: str) -> Placement:
-        """Returns a collection's placement, as it was when it was last looked up; raises `CollectionNotFound`."""
+        """Return a collection's placement, as it was when it was last looked up; raises `CollectionNotFound`."""
         placement = self._known.pop(collection, None)
         if placement is None:
             with errors_of(collection):
@@ -57,7 +57,7 @@ class Placements:
         self._known.pop(collection, None)
 
     async def using(self, collection: str, work: Callable[[Placement], Awaitable[T]]) -> T:
-        """Does work with a collection's placement, and once more with a new one where it proves to be out of date.
+        """Do work with a collection's placement, and once more with a new one where it proves to be out of date.
 
         Raises:
             CollectionNotFound: there is no such collection.

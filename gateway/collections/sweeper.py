@@ -48,7 +48,7 @@ class Sweeper:
         self.health = WorkHealth("sweeping")
 
     async def keep_sweeping(self) -> None:
-        """Sweeps at once and then every hour; runs until it is cancelled."""
+        """Sweep at once and then every hour; runs until it is cancelled."""
         while True:
             try:
                 await self._collections.sweep()
@@ -61,7 +61,7 @@ class Sweeper:
                 await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def sweep(self, cutoff: float) -> int:
-        """Removes images released before `cutoff` (seconds since the epoch) that no collection has; says how many."""
+        """Remove images released before `cutoff` (seconds since the epoch) that no collection has; says how many."""
         released = await self._blobs.released_before(cutoff)
         removed = 0
         for start in range(0, len(released), _BATCH):
@@ -78,7 +78,7 @@ class Sweeper:
         return removed
 
     async def _named(self, sha256s: Sequence[str]) -> set[str]:
-        """Returns those of the images that some collection has."""
+        """Return those of the images that some collection has."""
         test = is_one_of("image.sha256", sha256s)
         named: set[str] = set()
         for collection in await self._collections.list_all():

@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 
 class CollectionWrites:
-    """Lets writes pass, follows them, and holds them."""
+    """Let writes pass, follows them, and holds them."""
 
     def __init__(self) -> None:
         self._under_way: Counter[str] = Counter()
@@ -47,7 +47,7 @@ class CollectionWrites:
 
     @asynccontextmanager
     async def held(self, collection: str) -> AsyncIterator[None]:
-        """Waits for the writes that are under way, and keeps others waiting until the block is left."""
+        """Wait for the writes that are under way, and keeps others waiting until the block is left."""
         await self._until(lambda: collection not in self._held)
         self._held.add(collection)
         try:
@@ -59,7 +59,7 @@ class CollectionWrites:
 
     @contextmanager
     def followed(self, collection: str) -> Iterator[set[str]]:
-        """Returns a set to which the ids are added that are written from now on, as long as the block lasts."""
+        """Return a set to which the ids are added that are written from now on, as long as the block lasts."""
         ids: set[str] = set()
         self._followers.setdefault(collection, []).append(ids)
         try:
@@ -75,7 +75,7 @@ class CollectionWrites:
             await self._changed.wait()
 
     def _tell(self) -> None:
-        """Wakes all who wait.
+        """Wake all who wait.
 
         A Condition was rejected: to notify is to await there, and a write that ends by cancellation must not.
         """

@@ -102,7 +102,7 @@ class ImageIngest:
         self._budget = ByteBudget(self._limits.pending_bytes)
 
     async def run(self, collection: str, uploads: AsyncIterable[Upload]) -> AsyncGenerator[Acknowledgement, None]:
-        """Yields an acknowledgement for each batch, until the stream ends or the generator is closed.
+        """Yield an acknowledgement for each batch, until the stream ends or the generator is closed.
 
         Raises:
             CollectionNotFound: there is no such collection, or it was deleted meanwhile.
@@ -185,7 +185,7 @@ class ImageIngest:
         await planned.put(None)
 
     async def _next_batch(self, arrived: asyncio.Queue[Upload | None]) -> tuple[Sequence[Upload], bool]:
-        """Returns what waits, at least one image unless the stream has ended, and whether more may come."""
+        """Return what waits, at least one image unless the stream has ended, and whether more may come."""
         batch: list[Upload] = []
         size = 0
         upload = await arrived.get()
@@ -229,7 +229,7 @@ class ImageIngest:
             del batch, steps, embedding  # the images, as above
 
     async def _write(self, collection: str, steps: Sequence[Step], embedded: _Embedded) -> list[UploadResult]:
-        """Stores a batch; where the collection was switched to another model meanwhile, embeds it anew first."""
+        """Store a batch; where the collection was switched to another model meanwhile, embeds it anew first."""
         while True:
             if embedded.failure is not None:
                 raise embedded.failure
@@ -252,7 +252,7 @@ class ImageIngest:
     async def _put(
         self, collection: str, steps: Sequence[Step], embedded: _Embedded
     ) -> tuple[list[UploadResult], list[Item], list[str]]:
-        """Puts a batch's new images into the blob store.
+        """Put a batch's new images into the blob store.
 
         Returns the uploads' results, the items to write, and the SHA-256 of images that they replace.
         """

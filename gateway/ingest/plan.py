@@ -89,7 +89,7 @@ class IngestPlanner:
         self._settled.set()
 
     async def plan(self, uploads: Sequence[Upload]) -> tuple[list[Step], Sequence[Upload]]:
-        """Decides on a batch, or on its first part; returns the steps and the uploads that are left.
+        """Decide on a batch, or on its first part; returns the steps and the uploads that are left.
 
         Some are left where the next one depends on whether a replacement on its way will succeed: then `settled` must
         be awaited first. Raises what looking into the index raises.
@@ -117,11 +117,11 @@ class IngestPlanner:
             self._settled.set()
 
     async def settled(self) -> None:
-        """Waits until nothing is on its way."""
+        """Wait until nothing is on its way."""
         await self._settled.wait()
 
     async def _look_up(self, uploads: Sequence[Upload]) -> tuple[dict[str, list[Entry]], dict[str, StoredImage]]:
-        """Returns what the collection has: entries by SHA-256, oldest first, and images by id."""
+        """Return what the collection has: entries by SHA-256, oldest first, and images by id."""
         if not uploads:
             return {}, {}
         contents = {upload.sha256: upload.content for upload in uploads}
@@ -163,7 +163,7 @@ class IngestPlanner:
 
 
 def _conflict(upload: Upload, entry: Entry) -> bool:
-    """Tells whether an upload needs to know how another that is on its way ends: both are about one id."""
+    """Return whether an upload needs to know how another that is on its way ends: both are about one id."""
     replaced = entry.replaces.sha256 if entry.replaces else ""
     return entry.sha256 != upload.sha256 and (entry.id == (upload.id or upload.sha256) or replaced == upload.sha256)
 

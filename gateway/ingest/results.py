@@ -26,7 +26,7 @@ class Acknowledgement:
 
 
 def result_of(step: Step) -> UploadResult:
-    """Returns what became of the upload of a step that was taken."""
+    """Return what became of the upload of a step that was taken."""
     entry = step.entry
     error = step.error or (entry.error if entry else None)
     if error is not None or entry is None:

@@ -25,7 +25,7 @@ class IngestWindow:
         self._changed = asyncio.Condition()
 
     async def enter(self, size: int) -> None:
-        """Waits until an image of `size` bytes fits, and counts it; one caller at a time."""
+        """Wait until an image of `size` bytes fits, and counts it; one caller at a time."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._has_room(size))
         await self._share.take(size)

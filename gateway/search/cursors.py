@@ -26,14 +26,14 @@ class Cursor:
     place: Position
 
     def to_text(self) -> str:
-        """Returns what `from_text` reads, to the last bit."""
+        """Return what `from_text` reads, to the last bit."""
         place = self.place
         vector = base64.b64encode(self.vector.astype("<f4").tobytes()).decode()
         return json.dumps([place.index_uid, place.distance, place.row, place.rank, vector])
 
     @classmethod
     def from_text(cls, text: str) -> Cursor:
-        """Returns the cursor.
+        """Return the cursor.
 
         Raises:
             ValueError: it is the text of something else.

@@ -57,7 +57,7 @@ class QueryVectors:
         return answer.model_id, result
 
     async def of_each(self, queries: Sequence[TextQuery], model_id: str) -> TextEmbeddings:
-        """Returns the embeddings of several queries; those of which no word is known stay `RefusedText`.
+        """Return the embeddings of several queries; those of which no word is known stay `RefusedText`.
 
         Raises:
             Refused: another reason refuses one of them, or none of all has a word that is known.
@@ -72,7 +72,7 @@ class QueryVectors:
         return answer
 
     async def of_image(self, source: ImageSource, collection: str, placement: Placement) -> Vector:
-        """Returns an image's vector by the placement's model; that of a stored, whole image is looked up."""
+        """Return an image's vector by the placement's model; that of a stored, whole image is looked up."""
         if source.image_id is not None and source.crop is None:
             return await self._gallery.vector(collection, placement, source.image_id)
         if source.image_id is not None:
@@ -88,7 +88,7 @@ class QueryVectors:
         placement: Placement,
         known: Vector | None,
     ) -> tuple[Vector, TextEmbedding | None]:
-        """Returns the vector of an image and words, and how the words were understood; None where there are none.
+        """Return the vector of an image and words, and how the words were understood; None where there are none.
 
         It is normalised(image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as the image.
         Where it is `known`, which a later page has it, only the words are looked up.
@@ -104,7 +104,7 @@ class QueryVectors:
         return _combine(vector, text) if known is None else known, text
 
     async def of_content(self, source: ImageSource, model_id: str = "") -> tuple[str, Vector]:
-        """Returns the model's id and the vector of an image that came as bytes."""
+        """Return the model's id and the vector of an image that came as bytes."""
         content = await self._models.require_size(source.content or b"")
         return await self._embed(content, source.crop, model_id)
 

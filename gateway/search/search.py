@@ -98,7 +98,7 @@ class Search:
         self._words = words
 
     async def by_text(self, query: TextQuery, scope: Scope, page: Page) -> ImageMatches:
-        """Finds the images nearest to words; by default those that the model calls relevant."""
+        """Find the images nearest to words; by default those that the model calls relevant."""
 
         async def find(placement: Placement) -> ImageMatches:
             model_id, text = await self._vectors.of_text(query, placement.model_id)
@@ -111,7 +111,7 @@ class Search:
         return await self._placements.using(scope.collection, find)
 
     async def by_image(self, source: ImageSource, terms: Sequence[Term], scope: Scope, page: Page) -> ImageMatches:
-        """Finds the images nearest to an image, or to an image and words; by default all of them.
+        """Find the images nearest to an image, or to an image and words; by default all of them.
 
         A stored image is left out of its own matches.
         """
@@ -129,7 +129,7 @@ class Search:
         return await self._placements.using(scope.collection, find)
 
     async def similar_words(self, query: TextQuery, page: Page) -> WordMatches:
-        """Finds the words nearest to words, without those of the query."""
+        """Find the words nearest to words, without those of the query."""
         model_id, text = await self._vectors.of_text(query)
         try:
             return await self._similar(text, model_id, page)
@@ -161,7 +161,7 @@ class Search:
         *,
         left_out: str | None = None,
     ) -> tuple[tuple[ImageMatch, ...], Cursor | None]:
-        """Returns a page of the images nearest to a vector, and where the next begins."""
+        """Return a page of the images nearest to a vector, and where the next begins."""
         with errors_of(scope.collection), _going_on():
             found = await self._index.search(
                 alias_of(scope.collection),
@@ -189,7 +189,7 @@ class Search:
 def _page_of(
     found: Sequence[Neighbor], page: Page, vector: Vector, *, cut: bool = False
 ) -> tuple[Sequence[Neighbor], Cursor | None]:
-    """Returns what a page shows of the neighbours found, and where the next begins, if any is left for it.
+    """Return what a page shows of the neighbours found, and where the next begins, if any is left for it.
 
     Where others were `cut` off, that is behind the last that was found.
     """

@@ -50,7 +50,7 @@ class Tagging:
         self._words = words
 
     async def tag(self, source: ImageSource, collection: str, max_tags: int, min_relevance: float | None) -> Tags:
-        """Returns words of the vocabulary that name what is seen; by default those that the model calls relevant.
+        """Return words of the vocabulary that name what is seen; by default those that the model calls relevant.
 
         They are chosen to say different things (see `tag_choice`).
 
@@ -76,7 +76,7 @@ class Tagging:
     async def choose(
         self, source: ImageSource, collection: str, labels: Sequence[str], max_tags: int, min_relevance: float
     ) -> Tags:
-        """Ranks the caller's labels by their nearness to the image; labels that are not understood are named apart.
+        """Rank the caller's labels by their nearness to the image; labels that are not understood are named apart.
 
         A label is read as a query is, so that "a photo of a dog" means "dog"; it is answered as it was written.
         """
@@ -94,7 +94,7 @@ class Tagging:
         return Tags(tuple(tag for tag in tags if tag.relevance >= min_relevance)[:max_tags], unknown)
 
     async def _vector(self, source: ImageSource, collection: str) -> tuple[str, Vector]:
-        """Returns an image's model and its vector."""
+        """Return an image's model and its vector."""
         if source.image_id is None:
             return await self._vectors.of_content(source)
 
@@ -106,7 +106,7 @@ class Tagging:
     async def _both(
         self, source: ImageSource, collection: str, labels: Sequence[TextQuery]
     ) -> tuple[Vector, TextEmbeddings]:
-        """Returns the vectors of an image and of labels, of one model."""
+        """Return the vectors of an image and of labels, of one model."""
         if source.image_id is None:
             (model_id, vector), texts = await asyncio.gather(
                 self._vectors.of_content(source), self._vectors.of_each(labels, "")

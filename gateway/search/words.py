@@ -58,7 +58,7 @@ class WordsIndex:
         self.health = WorkHealth("words")
 
     async def keep_filled(self) -> None:
-        """Fills the index of the model that serves, and of each that is asked for; runs until it is cancelled."""
+        """Fill the index of the model that serves, and of each that is asked for; runs until it is cancelled."""
         while True:
             self._more.clear()
             try:
@@ -89,7 +89,7 @@ class WordsIndex:
         vectors: bool = False,
         after: Position | None = None,
     ) -> Sequence[Neighbor]:
-        """Returns the k words nearest to a vector that `model_id` made, without attributes; behind `after`, if given.
+        """Return the k words nearest to a vector that `model_id` made, without attributes; behind `after`, if given.
 
         Raises:
             WordsNotReady: the index is not filled with that model's words yet.
@@ -114,7 +114,7 @@ class WordsIndex:
         return found.neighbors
 
     async def nearest_tags(self, vector: Vector, count: int, model_id: str) -> Sequence[Neighbor]:
-        """Returns words near to a vector that may be tags and say different things, nearest first.
+        """Return words near to a vector that may be tags and say different things, nearest first.
 
         Raises:
             WordsNotReady: the index is not filled with that model's words yet.
@@ -126,7 +126,7 @@ class WordsIndex:
         return [found[place] for place in choose_distinct([each.similarity for each in found], vectors, count)]
 
     async def fill(self, model: Model, told: Told = lambda _: None) -> None:
-        """Fills the index of a model, if it is not filled; ``told`` hears how many of its words are there."""
+        """Fill the index of a model, if it is not filled; `told` hears how many of its words are there."""
         async with self._filling:
             if not await self.is_filled(model.id):
                 await self._add_words(_name_of(model.id), model, told)
@@ -138,11 +138,11 @@ class WordsIndex:
         await self._index.optimize(_name_of(model.id))
 
     async def activate(self, model: Model) -> None:
-        """Lets the alias `words` name the index of a model, which is filled."""
+        """Let the alias `words` name the index of a model, which is filled."""
         await self._index.set_alias(ALIAS, _name_of(model.id))
 
     async def drop_all_but(self, model_ids: Iterable[str]) -> None:
-        """Removes the indexes of all other models, none of which may be in use."""
+        """Remove the indexes of all other models, none of which may be in use."""
         kept = {_name_of(model_id) for model_id in model_ids}
         async with self._filling:
             for info in await self._index.list_all():
@@ -154,14 +154,14 @@ class WordsIndex:
         self._more.set()
 
     async def is_filled(self, model_id: str) -> bool:
-        """Tells whether the words of a model can be searched."""
+        """Return whether the words of a model can be searched."""
         with suppress(IndexNotFound):
             await self._index.get(_alias_of(model_id))
             return True
         return False
 
     async def _fill_wanted(self, model_id: str) -> None:
-        """Fills the index of a model, if there are images of it: it may be one that went out of use meanwhile."""
+        """Fill the index of a model, if there are images of it: it may be one that went out of use meanwhile."""
         try:
             infos = await self._index.list_all()
             if any(each.model_id == model_id and not each.name.startswith(f"{ALIAS}-") for each in infos):

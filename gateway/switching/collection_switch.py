@@ -67,7 +67,7 @@ class CollectionSwitch:
         self._limits = limits
 
     async def run(self, collection: str, model: Model, tally: Tally, tell: Callable[[], None]) -> None:
-        """Moves a collection to a model; keeps the tally, and calls `tell` when it has changed.
+        """Move a collection to a model; keeps the tally, and calls `tell` when it has changed.
 
         Raises:
             CollectionNotFound, CollectionMoved: it was deleted or emptied meanwhile; what was copied is removed.
@@ -101,7 +101,7 @@ class CollectionSwitch:
             await self._index.delete(source.name)
 
     async def drop_targets(self) -> None:
-        """Removes what switches that broke off have left: indexes that were to take collections over."""
+        """Remove what switches that broke off have left: indexes that were to take collections over."""
         for info in await self._index.list_all():
             if SWITCH_LABEL in info.labels and not info.aliases:
                 await self._index.delete(info.name)
@@ -122,7 +122,7 @@ class CollectionSwitch:
 
 
 def _taken(ids: set[str]) -> list[str]:
-    """Takes all ids out of a set."""
+    """Take all ids out of a set."""
     taken = list(ids)
     ids.clear()
     return taken

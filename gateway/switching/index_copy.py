@@ -80,7 +80,7 @@ class IndexCopy:
         self._failed: set[str] = set()
 
     async def prune(self) -> None:
-        """Removes from the target what the source has no more."""
+        """Remove from the target what the source has no more."""
         gone: list[str] = []
         async for items in self._pages(self._route.target):
             ids = [item.id for item in items]
@@ -90,7 +90,7 @@ class IndexCopy:
             await self._index.delete_items(self._route.target, chunk)
 
     async def everything(self) -> None:
-        """Copies all that the source has.
+        """Copy all that the source has.
 
         Raises:
             Overloaded: the embedder had no room for too long.
@@ -102,7 +102,7 @@ class IndexCopy:
             await self._bring(items, known, self._limits.overload_seconds)
 
     async def again(self, ids: Sequence[str], patience_seconds: float | None = None) -> None:
-        """Copies images of these ids as the source has them now, and removes what it has no more.
+        """Copy images of these ids as the source has them now, and removes what it has no more.
 
         Raises what `everything` raises; `Overloaded` after `patience_seconds`.
         """
@@ -117,7 +117,7 @@ class IndexCopy:
                 await self._bring(ordered, await self._known(ordered), patience)
 
     async def _bring(self, items: Sequence[Item], known: dict[str, Item], patience: float) -> None:
-        """Copies a page of items; `known` is what the target has of them."""
+        """Copy a page of items; `known` is what the target has of them."""
         by_id = {item.id: item for item in items}
         # Deleted and added again: it is at another place of the order now.
         again = [
@@ -160,7 +160,7 @@ class IndexCopy:
         await self._remove([item.id for item in batch if item.id in self._failed and item.id in known])
 
     async def _vectors(self, contents: Sequence[bytes], patience: float) -> list[Result]:
-        """Embeds a batch; where the embedder fails over it, one by one, so that one image stops no switch."""
+        """Embed a batch; where the embedder fails over it, one by one, so that one image stops no switch."""
         inputs = [ImageInput(content) for content in contents]
         try:
             return await embed_patiently(

@@ -65,7 +65,7 @@ class ModelSwitch:
         self.health = WorkHealth("switching")
 
     async def keep_switching(self) -> None:
-        """Does the switch that a stop interrupted, and those that are asked for; runs until it is cancelled."""
+        """Do the switch that a stop interrupted, and those that are asked for; runs until it is cancelled."""
         while True:
             self._begun.clear()
             if self._run is not None:
@@ -91,7 +91,7 @@ class ModelSwitch:
             yield progress
 
     async def _begin(self, model: Model) -> SwitchRun:
-        """Begins the switch to a model; where it serves everywhere, that is done already."""
+        """Begin the switch to a model; where it serves everywhere, that is done already."""
         run = SwitchRun(model.id)
         others = await self._others(run)
         serving, _ = await self._embedder.get_model()
@@ -158,7 +158,7 @@ class ModelSwitch:
                     log.info("a collection was deleted while it was switched", collection=each.id)
 
     async def _others(self, run: SwitchRun) -> list[Collection]:
-        """Returns the collections that are of another model, and counts the images of all."""
+        """Return the collections that are of another model, and counts the images of all."""
         collections = await self._collections.settled()
         others = [each for each in collections if each.model_id != run.target]
         run.count({each.id: Tally(_done(each, run.target), total=each.image_count) for each in collections})

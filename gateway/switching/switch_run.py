@@ -36,40 +36,40 @@ class SwitchRun:
 
     @property
     def ended(self) -> bool:
-        """Tells whether it is done or was given up."""
+        """Return whether it is done or was given up."""
         return self._model is not None or self._error is not None
 
     def count(self, collections: Mapping[str, Tally]) -> None:
-        """Takes over which collections there are; those that were counted before keep their tallies."""
+        """Take over which collections there are; those that were counted before keep their tallies."""
         self._tallies = {name: self._tallies.get(name, tally) for name, tally in collections.items()}
         self.tell()
 
     def count_words(self, done: int, total: int) -> None:
-        """Takes over how many words of the model's vocabulary are indexed."""
+        """Take over how many words of the model's vocabulary are indexed."""
         self._words_done, self._words_total = done, total
         self.tell()
 
     def tally(self, collection: str) -> Tally:
-        """Returns the tally of a collection, to be kept by who moves it."""
+        """Return the tally of a collection, to be kept by who moves it."""
         return self._tallies.setdefault(collection, Tally())
 
     def tell(self) -> None:
-        """Wakes all who watch."""
+        """Wake all who watch."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     def succeed(self, model: Model) -> None:
-        """Ends it: the model serves everywhere."""
+        """End it: the model serves everywhere."""
         self._model = model
         self.tell()
 
     def fail(self, error: GatewayError) -> None:
-        """Ends it: it was given up."""
+        """End it: it was given up."""
         self._error = error
         self.tell()
 
     async def watch(self) -> AsyncIterator[SwitchProgress]:
-        """Yields how far it is, now and when that has changed; who is slow is told the newest figures, not each.
+        """Yield how far it is, now and when that has changed; who is slow is told the newest figures, not each.
 
         Raises:
             GatewayError: it was given up.

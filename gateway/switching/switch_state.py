@@ -18,14 +18,14 @@ class SwitchState:
         self._path = path
 
     def read(self) -> str:
-        """Returns the model's id, or "" where none is being switched to."""
+        """Return the model's id, or "" where none is being switched to."""
         try:
             return self._path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return ""
 
     def write(self, model_id: str) -> None:
-        """Says which model is being switched to; raises `SwitchNotStored`."""
+        """Record which model is being switched to; raises `SwitchNotStored`."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_file(self._path, f"{model_id}\n".encode())
@@ -33,7 +33,7 @@ class SwitchState:
             raise SwitchNotStored(error.strerror or str(error)) from error
 
     def clear(self) -> None:
-        """Says that none is being switched to; raises `SwitchNotStored`."""
+        """Record that no switch is under way; raises `SwitchNotStored`."""
         try:
             self._path.unlink(missing_ok=True)
             sync(self._path.parent)

@@ -39,9 +39,9 @@ _RERANKED = 60
 
 @dataclass(frozen=True)
 class Forest:
-    """A forest, memory-mapped, over projected vectors or, where ``projection`` is None, over the vectors.
+    """A forest, memory-mapped, over projected vectors or, where `projection` is None, over the vectors.
 
-    ``order``: the positions of its items, intp (items,).
+    `order`: the positions of its items, intp (items,).
     """
 
     forest: AnnoyIndex
@@ -50,7 +50,7 @@ class Forest:
 
     @classmethod
     def open(cls, folder: Path, dimension: int) -> Forest:
-        """Opens a forest over vectors of a dimension."""
+        """Open a forest over vectors of a dimension."""
         file = folder / PROJECTION
         projection: Projection | None = np.load(file) if file.exists() else None
         forest = AnnoyIndex(dimension if projection is None else projection.shape[1], "angular")

@@ -28,9 +28,9 @@ _ORDERED_BY = 24
 def build_forest(
     vectors_file: Path, folder: Path, target: float, trees: float, threads: float, *, progress: Progress
 ) -> None:
-    """Writes the files of a forest over float32 (n, dimension) in NumPy's format.
+    """Write the files of a forest over float32 (n, dimension) in NumPy's format.
 
-    ``target``: the recall that the index aims at; ``trees``: of a forest over components; the others as in Annoy.
+    `target`: the recall that the index aims at; `trees`: of a forest over components; the others as in Annoy.
     """
     vectors = np.load(vectors_file, mmap_mode="r").view(np.ndarray)
     projection = leading_components(vectors, SEED)
@@ -57,7 +57,7 @@ def build_forest(
 
 
 def _order(vectors: Vectors, projection: Projection | None) -> Positions:
-    """Returns the positions of all vectors in the order in which the forest shall have them."""
+    """Return the positions of all vectors in the order in which the forest shall have them."""
     numbers = np.empty((len(vectors), min(_ORDERED_BY, vectors.shape[1])), dtype=np.float32)
     for start in range(0, len(vectors), _CHUNK):
         block = vectors[start : start + _CHUNK]

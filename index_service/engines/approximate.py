@@ -27,7 +27,7 @@ class Proposer(Protocol):
     """What an engine's files can do; knows nothing of which rows count."""
 
     def reranked(self, k: int, effort: int) -> int:
-        """Returns how many of its proposals must be compared, so that its own arithmetic costs no neighbour."""
+        """Return how many of its proposals must be compared, so that its own arithmetic costs no neighbour."""
         ...
 
     def propose(self, queries: Vectors, limit: int, effort: int) -> Sequence[Positions]:
@@ -68,7 +68,7 @@ class ApproximateSearcher:
         return Found(found, compared_all=False)
 
     def _held_out_of(self, queries: Vectors, k: int, counting: Mask) -> Sequence[Positions]:
-        """Returns the nearest of the rows that the engine's files leave out, all of which are compared."""
+        """Return the nearest of the rows that the engine's files leave out, all of which are compared."""
         if not len(self._held_out):
             return [self._held_out] * len(queries)
         near = nearest(queries, k, self._held_out_vectors, counting[self._held_out])

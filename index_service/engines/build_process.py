@@ -30,7 +30,7 @@ class BuildProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, engine: str, vectors_file: Path, folder: Path, settings: Sequence[float], progress: Progress) -> None:
-        """Calls an engine's build function with the vectors, the folder and the settings; raises as `Engine.build`."""
+        """Call an engine's build function with the vectors, the folder and the settings; raises as `Engine.build`."""
         arguments = [engine, str(vectors_file), str(folder), *map(str, settings)]
         with self._lock:
             if self._stopped:
@@ -63,7 +63,7 @@ class BuildProcess:
             raise BuildFailed(f"Building a segment in {folder} ended with status {process.returncode}: {last[0]}")
 
     def stop(self) -> None:
-        """Ends a build that is under way, and lets none begin any more."""
+        """End a build that is under way, and lets none begin any more."""
         with self._lock:
             self._stopped = True
             if self._process is not None:

@@ -12,7 +12,7 @@ __all__ = ["engine_of"]
 
 
 def engine_of(definition: IndexDefinition, threads: int = 1, trees: int = TREES) -> Engine:
-    """Returns a new engine; ``threads`` build a segment (-1: all cores), ``trees`` are those of an Annoy forest."""
+    """Return a new engine; `threads` build a segment (-1: all cores), `trees` are those of an Annoy forest."""
     match definition.engine:
         case EngineKind.ANNOY:
             return AnnoyEngine(definition.recall_target, threads, trees)

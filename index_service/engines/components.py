@@ -30,7 +30,7 @@ _CHUNK = 4_096
 
 
 def leading_components(vectors: Vectors, seed: int) -> Projection | None:
-    """Returns the fewest components that hold enough of the vectors; None where that is not much fewer than all.
+    """Return the fewest components that hold enough of the vectors; None where that is not much fewer than all.
 
     Args:
         vectors: float32 (n, dimension) of length 1.

@@ -36,11 +36,11 @@ class Found:
 class Tuned:
     """How a segment is searched at the recall target of its index.
 
-    ``effort``: nodes that Annoy looks at (search_k), candidates that HNSW keeps (ef); None where all rows are compared,
-    because that is not slower or because nothing less reaches the target. ``recall``: recall@10 measured with
-    ``queries`` queries that neither the engine's files nor the effort were made from; 1 where all rows are compared.
-    ``milliseconds``, ``scan_milliseconds``: of one query, by the engine and comparing all; None where not measured.
-    ``components``: of how many numbers the vectors are that the engine keeps.
+    `effort`: nodes that Annoy looks at (search_k), candidates that HNSW keeps (ef); None where all rows are compared,
+    because that is not slower or because nothing less reaches the target. `recall`: recall@10 measured with
+    `queries` queries that neither the engine's files nor the effort were made from; 1 where all rows are compared.
+    `milliseconds`, `scan_milliseconds`: of one query, by the engine and comparing all; None where not measured.
+    `components`: of how many numbers the vectors are that the engine keeps.
     """
 
     effort: int | None
@@ -55,7 +55,7 @@ class Searcher(Protocol):
     """The rows of an open segment, searchable."""
 
     def nearest(self, queries: Vectors, k: int, counting: Mask, recall: float) -> Found:
-        """Finds the nearest rows of each query.
+        """Find the nearest rows of each query.
 
         Args:
             queries: float32 (m, dimension) of length 1.
@@ -66,7 +66,7 @@ class Searcher(Protocol):
         ...
 
     def tuned(self) -> Tuned:
-        """Tells how it searches at the recall target of its index."""
+        """Return how it searches at the recall target of its index."""
         ...
 
 
@@ -74,7 +74,7 @@ class Engine(Protocol):
     """One way to search segments."""
 
     def build(self, vectors_file: Path, folder: Path, progress: Progress) -> tuple[str, ...]:
-        """Writes the engine's own files into `folder` and returns their names.
+        """Write the engine's own files into `folder` and returns their names.
 
         Args:
             vectors_file: float32 (n, dimension) in NumPy's format, n ≥ 1.
@@ -88,7 +88,7 @@ class Engine(Protocol):
         ...
 
     def open(self, vectors: Vectors, folder: Path) -> Searcher:
-        """Opens what `build` wrote for these vectors.
+        """Open what `build` wrote for these vectors.
 
         Raises:
             UnusablePlan: another version wrote them.
@@ -96,5 +96,5 @@ class Engine(Protocol):
         ...
 
     def stop(self) -> None:
-        """Ends a build that is under way, and lets none begin any more."""
+        """End a build that is under way, and lets none begin any more."""
         ...

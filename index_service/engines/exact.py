@@ -29,7 +29,7 @@ class ExactEngine:
     """Needs no files beside the vectors."""
 
     def build(self, vectors_file: Path, folder: Path, progress: Progress) -> tuple[str, ...]:
-        """Writes nothing."""
+        """Write nothing."""
         del vectors_file, folder, progress
         return ()
 

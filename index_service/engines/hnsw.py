@@ -32,7 +32,7 @@ _SPARE = 16
 
 
 def new_graph(dimension: int) -> Index:
-    """Returns an empty graph."""
+    """Return an empty graph."""
     return Index(
         ndim=dimension,
         metric="ip",
@@ -52,7 +52,7 @@ class Graph:
 
     @classmethod
     def open(cls, folder: Path, dimension: int) -> Graph:
-        """Opens a graph over vectors of a dimension."""
+        """Open a graph over vectors of a dimension."""
         file = folder / GRAPH
         # Where no handle is left, usearch breaks the process: the next file that Annoy opened ended it. Python says so.
         with file.open("rb"):

@@ -20,9 +20,9 @@ _ASTRAY = 0.5
 
 
 def build_graph(vectors_file: Path, folder: Path, target: float, threads: float, *, progress: Progress) -> None:
-    """Writes the files of a graph over float32 (n, dimension) in NumPy's format; key i is row i.
+    """Write the files of a graph over float32 (n, dimension) in NumPy's format; key i is row i.
 
-    ``target``: the recall that the index aims at; ``threads``: -1 takes all cores.
+    `target`: the recall that the index aims at; `threads`: -1 takes all cores.
     """
     vectors = np.load(vectors_file, mmap_mode="r").view(np.ndarray)
     held_out = held_out_rows(len(vectors))

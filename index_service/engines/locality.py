@@ -16,7 +16,7 @@ _SAMPLE = 1_000
 
 
 def local_order(vectors: Vectors) -> Positions:
-    """Returns all positions (n,) of vectors (n, dimension) in such an order; the same vectors give the same."""
+    """Return all positions (n,) of vectors (n, dimension) in such an order; the same vectors give the same."""
     order = np.arange(len(vectors), dtype=np.intp)
     pending = [(0, len(order))]
     while pending:

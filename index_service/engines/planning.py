@@ -43,11 +43,11 @@ class Point:
 class Plan:
     """What was measured of a segment.
 
-    ``points``: by effort, rising; recalls do not fall. ``scan_milliseconds``: of comparing all rows with one query;
-    ``batch_scan_milliseconds``: a query's share of comparing all rows with very many. ``held_out``: positions that the
+    `points`: by effort, rising; recalls do not fall. `scan_milliseconds`: of comparing all rows with one query;
+    `batch_scan_milliseconds`: a query's share of comparing all rows with very many. `held_out`: positions that the
     engine's files leave out, so that queries were not among what they search; a search compares all of them.
-    ``margin``: how far a search aims beyond the recall that is asked for, as a share of what is missing to 1.
-    ``recall``: recall@10 of ``queries`` further queries at the index's ``target``.
+    `margin`: how far a search aims beyond the recall that is asked for, as a share of what is missing to 1.
+    `recall`: recall@10 of `queries` further queries at the index's `target`.
     """
 
     components: int
@@ -61,7 +61,7 @@ class Plan:
     margin: float = LEAST_MARGIN
 
     def effort(self, k: int, recall: float, queries: int = 1) -> int | None:
-        """Returns the least effort that reaches a recall of the `k` nearest; None if comparing all rows is as good."""
+        """Return the least effort that reaches a recall of the `k` nearest; None if comparing all rows is as good."""
         needed = self._needed(k, recall)
         if needed is None:
             return None
@@ -70,7 +70,7 @@ class Plan:
         return effort if milliseconds < _WORTH * scan else None
 
     def tuned(self) -> Tuned:
-        """Tells what the plan comes to at the target."""
+        """Return what the plan achieves at the target."""
         needed, effort = self._needed(KS[0], self.target), self.effort(KS[0], self.target)
         return Tuned(
             effort,
@@ -82,7 +82,7 @@ class Plan:
         )
 
     def _needed(self, k: int, recall: float) -> tuple[int, float] | None:
-        """Returns the effort and its milliseconds; None where no effort that was measured reaches the recall."""
+        """Return the effort and its milliseconds; None where no effort that was measured reaches the recall."""
         aim = recall + self.margin * (1 - recall)
         near, far = self._least(0, aim), self._least(1, aim)
         if near is None or k <= KS[0]:
@@ -97,7 +97,7 @@ class Plan:
         return math.ceil(effort), milliseconds
 
     def _least(self, column: int, recall: float) -> tuple[float, float] | None:
-        """Interpolates effort and milliseconds between the points around a recall."""
+        """Interpolate effort and milliseconds between the points around a recall."""
         before: Point | None = None
         for point in self.points:
             reached = point.recalls[column]
@@ -114,13 +114,13 @@ class Plan:
         return None
 
     def write(self, folder: Path) -> None:
-        """Writes the plan's file."""
+        """Write the plan's file."""
         content = {"format_version": FORMAT_VERSION, **asdict(self)}
         (folder / PLAN_FILE).write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Plan:
-        """Reads what `write` wrote.
+        """Read what `write` wrote.
 
         Raises:
             UnusablePlan: it is not there, or of another version.

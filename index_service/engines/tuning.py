@@ -38,7 +38,7 @@ _MARGINS = (LEAST_MARGIN, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85)
 
 
 def held_out_rows(count: int) -> Positions:
-    """Returns the positions, rising, that the files of `count` rows leave out."""
+    """Return the positions, rising, that the files of `count` rows leave out."""
     size = min(_HELD_OUT, int(_HELD_OUT_SHARE * count))
     return np.sort(np.random.default_rng(SEED).permutation(count)[:size]).astype(np.intp)
 
@@ -52,7 +52,7 @@ def make_plan(
     target: float,
     astray: float = 0.0,
 ) -> Plan:
-    """Measures efforts from the first one on, each twice the one before, until recall or cost say that it is enough.
+    """Measure efforts from the first one on, each twice the one before, until recall or cost say that it is enough.
 
     Args:
         vectors: float32 (n, dimension), all rows of the segment.
@@ -139,7 +139,7 @@ def _searched(
 
 
 def _scan_times(vectors: Vectors, queries: Vectors, known: Mask) -> tuple[float, float]:
-    """Returns the milliseconds of comparing all rows with one query, and a query's share of comparing with many."""
+    """Return the milliseconds of comparing all rows with one query, and a query's share of comparing with many."""
     times: dict[int, list[float]] = {1: [], _BATCH: []}
     for size, count in ((1, _SCANS), (_BATCH, 3)):
         for start in range(count):

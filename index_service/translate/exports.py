@@ -19,14 +19,14 @@ _FIELD = "piece.items.items"
 
 
 def from_pieces(pieces: Generator[ExportPiece, None, None]) -> Generator[pb.ExportIndexResponse, None, None]:
-    """Yields the messages of an export; closes `pieces` in the end."""
+    """Yield the messages of an export; closes `pieces` in the end."""
     with closing(pieces):
         for piece in pieces:
             yield pb.ExportIndexResponse(piece=from_piece(piece))
 
 
 def from_piece(piece: ExportPiece) -> pb.ExportPiece:
-    """Returns a piece of an export."""
+    """Return a piece of an export."""
     if isinstance(piece, ExportHeader):
         header = pb.ExportHeader(
             format_version=FORMAT_VERSION,
@@ -45,7 +45,7 @@ def from_piece(piece: ExportPiece) -> pb.ExportPiece:
 
 
 def to_header(piece: pb.ExportPiece) -> ExportHeader:
-    """Returns the header of an export.
+    """Return the header of an export.
 
     Raises:
         InvalidExport: it is none.
@@ -61,7 +61,7 @@ def to_header(piece: pb.ExportPiece) -> ExportHeader:
 
 
 def to_rows(piece: pb.ExportPiece, dimension: int) -> tuple[StoredRow, ...]:
-    """Returns the rows of a piece.
+    """Return the rows of a piece.
 
     Raises:
         InvalidExport: it is a header.
@@ -89,5 +89,5 @@ def to_rows(piece: pb.ExportPiece, dimension: int) -> tuple[StoredRow, ...]:
 
 
 def to_trailer(trailer: pb.ExportTrailer) -> ExportTrailer:
-    """Returns a trailer."""
+    """Return a trailer."""
     return ExportTrailer(trailer.item_count, trailer.sha256)

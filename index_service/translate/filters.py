@@ -23,7 +23,7 @@ from index_service.filters import (
 
 
 def to_filter(message: query_pb2.Filter, field: str = "filter") -> Filter | None:
-    """Returns the filter; None for one without conditions, which everything passes.
+    """Return the filter; None for one without conditions, which everything passes.
 
     Raises:
         InvalidFilter: it is malformed, or deeper or larger than allowed.

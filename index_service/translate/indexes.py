@@ -37,7 +37,7 @@ _ENGINE_MESSAGES = {
 
 
 def to_definition(message: pb.Index) -> IndexDefinition:
-    """Returns the definition of an index that is to be created.
+    """Return the definition of an index that is to be created.
 
     Raises:
         InvalidField: a field is missing, malformed or out of range.
@@ -66,7 +66,7 @@ def to_definition(message: pb.Index) -> IndexDefinition:
 
 
 def to_name(name: str, field: str) -> str:
-    """Returns a new index's or alias's name.
+    """Return a new index's or alias's name.
 
     Raises:
         InvalidField: it may not be one.
@@ -80,7 +80,7 @@ def to_name(name: str, field: str) -> str:
 
 
 def required(name: str, field: str) -> str:
-    """Returns the name under which an index or an alias is to be found.
+    """Return the name under which an index or an alias is to be found.
 
     Raises:
         InvalidField: it is empty.
@@ -91,7 +91,7 @@ def required(name: str, field: str) -> str:
 
 
 def from_index(index: VectorIndex, aliases: tuple[str, ...]) -> pb.Index:
-    """Describes an index."""
+    """Describe an index."""
     stats = index.stats()
     message = from_definition(index.definition)
     message.aliases.extend(aliases)
@@ -102,7 +102,7 @@ def from_index(index: VectorIndex, aliases: tuple[str, ...]) -> pb.Index:
 
 
 def from_definition(definition: IndexDefinition) -> pb.Index:
-    """Returns an index as its creator defined it."""
+    """Return an index as its creator defined it."""
     return pb.Index(
         name=definition.name,
         dimension=definition.dimension,
@@ -115,7 +115,7 @@ def from_definition(definition: IndexDefinition) -> pb.Index:
 
 
 def from_damaged(index: DamagedIndex, aliases: tuple[str, ...]) -> pb.Index:
-    """Describes an index that could not be opened, as far as that is possible."""
+    """Describe an index that could not be opened, as far as that is possible."""
     return pb.Index(name=index.name, aliases=aliases, stats=pb.IndexStats(repairs=[str(index.problem)]))
 
 

@@ -26,7 +26,7 @@ _FORBIDDEN_IN_IDS = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 
 
 def to_upsert(message: pb.UpsertItemsRequest, dimension: int) -> Upsert:
-    """Returns the items of a message.
+    """Return the items of a message.
 
     Raises:
         InvalidField: there are none or too many, or attributes that cannot be kept.
@@ -53,12 +53,12 @@ def to_upsert(message: pb.UpsertItemsRequest, dimension: int) -> Upsert:
 
 
 def to_delete(message: pb.DeleteItemsRequest) -> Delete:
-    """Returns the ids to delete. Raises as `to_ids`."""
+    """Return the ids to delete. Raises as `to_ids`."""
     return Delete(to_ids(message.ids))
 
 
 def to_ids(ids: Sequence[str]) -> tuple[str, ...]:
-    """Returns ids.
+    """Return ids.
 
     Raises:
         InvalidField: there are none or too many.
@@ -69,7 +69,7 @@ def to_ids(ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def to_id(item_id: str, field: str) -> str:
-    """Returns an id.
+    """Return an id.
 
     Raises:
         InvalidId: it is empty or too long, or has a slash or a control character.
@@ -120,7 +120,7 @@ def to_vectors(packed: Sequence[bytes], dimension: int, fields: Sequence[str]) -
 
 
 def from_item(item: StoredItem) -> pb.Item:
-    """Returns an item with what was read of it."""
+    """Return an item with what was read of it."""
     return pb.Item(
         id=item.id,
         vector=b"" if item.vector is None else item.vector.tobytes(),
@@ -129,7 +129,7 @@ def from_item(item: StoredItem) -> pb.Item:
 
 
 def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int | None]:
-    """Returns the items of a page, and the sequence of the last of them if others follow.
+    """Return the items of a page, and the sequence of the last of them if others follow.
 
     A page has at most `size` items and some 3 MiB.
     """
@@ -147,7 +147,7 @@ def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int 
 
 
 def to_part(ids: Sequence[str], read: Callable[[Sequence[str]], Mapping[str, StoredItem]]) -> pb.GetItemsResponse:
-    """Returns the items of the first ids, some 3 MiB, and which of these ids are unknown."""
+    """Return the items of the first ids, some 3 MiB, and which of these ids are unknown."""
     part = pb.GetItemsResponse()
     part_bytes = 0
     for start in range(0, len(ids), _READ_AT_ONCE):

@@ -30,7 +30,7 @@ _NOTHING = "-"
 class SearchTerms:
     """A checked search.
 
-    ``after``: where each query goes on. ``paths``: attributes to return, None for all, empty for none. ``recall``: None
+    `after`: where each query goes on. `paths`: attributes to return, None for all, empty for none. `recall`: None
     means the index's target.
     """
 
@@ -43,7 +43,7 @@ class SearchTerms:
 
 
 def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
-    """Returns what to search.
+    """Return what to search.
 
     Raises:
         InvalidField, InvalidFilter, InvalidId, DimensionMismatch, InvalidVector: the request breaks the rules.
@@ -71,17 +71,17 @@ def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
 
 
 def has_vectors(message: pb.SearchRequest) -> bool:
-    """Tells whether a model's vectors are among the queries."""
+    """Return whether a model's vectors are among the queries."""
     return any(query.HasField("vector") for query in message.queries)
 
 
 def goes_on(message: pb.SearchRequest) -> bool:
-    """Tells whether a query goes on where an earlier one ended."""
+    """Return whether a query goes on where an earlier one ended."""
     return any(query.HasField("after") for query in message.queries)
 
 
 def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None, index_uid: str) -> pb.SearchResponse:
-    """Returns the neighbours, with the attributes that `paths` point to, and with their vectors if they have them.
+    """Return the neighbours, with the attributes that `paths` point to, and with their vectors if they have them.
 
     With attributes, they are some 3 MiB at most.
     """

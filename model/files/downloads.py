@@ -45,7 +45,7 @@ class Download:
     on_retry: Callable[[Broken], None] = _ignore
 
     def run(self, progress: Progress, stop: Event) -> None:
-        """Fetches until all bytes are here, in several tries. Once `stop` is set, the next piece is the last.
+        """Fetch until all bytes are here, in several tries. Once `stop` is set, the next piece is the last.
 
         Raises:
             Broken: it cannot be fetched now, or was stopped; what came is kept.
@@ -70,7 +70,7 @@ class Download:
                 return
 
     def _fetch(self, progress: Progress, stop: Event) -> None:
-        """Fetches what is missing, in one try."""
+        """Fetch what is missing, in one try."""
         start, etag = self._known()
         if start == self.size:
             return

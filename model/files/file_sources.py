@@ -51,12 +51,12 @@ class OpenedFile:
 
 
 def file_name(url: str) -> str:
-    """Returns the name of a file at its place, which is that in a mirror too."""
+    """Return the name of a file at its place, which is that in a mirror too."""
     return PurePosixPath(unquote(urlsplit(url).path)).name
 
 
 def place_of(url: str, mirror: str) -> str:
-    """Returns where a file is to be looked for: at its URL, or under its name in a mirror, a URL or a folder."""
+    """Return where a file is to be looked for: at its URL, or under its name in a mirror, a URL or a folder."""
     if not mirror:
         return url
     if "://" in mirror:
@@ -66,7 +66,7 @@ def place_of(url: str, mirror: str) -> str:
 
 @contextmanager
 def open_file(place: str, size: int | None, start: int, etag: str) -> Iterator[OpenedFile]:
-    """Opens a file of `size` bytes, if that is known, from `start` on, if it still is the one `etag` stands for.
+    """Open a file of `size` bytes, if that is known, from `start` on, if it still is the one `etag` stands for.
 
     Raises:
         Broken: it cannot be opened, or breaks off while its pieces are taken.

@@ -26,7 +26,7 @@ class KerasNetwork:
     """A head and L2 normalisation, behind a backbone or behind features."""
 
     def __init__(self, head: Path, *, backbone: Path | None, input_size: int, feature_dimension: int = 0) -> None:
-        """Reads .keras files; without a backbone, features of `feature_dimension` numbers are taken.
+        """Read .keras files; without a backbone, features of `feature_dimension` numbers are taken.
 
         Raises:
             OSError, ValueError, TypeError, KeyError, RuntimeError: they cannot be read, or do not fit together.
@@ -47,7 +47,7 @@ class KerasNetwork:
         self._embed = tf.function(embed, input_signature=[signature]).get_concrete_function()
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Returns the vectors of a batch."""
+        """Return the vectors of a batch."""
         count = len(inputs)
         padded = 1 << max(count - 1, 0).bit_length()
         if padded > count:

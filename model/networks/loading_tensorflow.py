@@ -33,7 +33,7 @@ def load_tensorflow() -> None:
 
 @contextmanager
 def _standard_error_set_aside() -> Iterator[None]:
-    """The descriptor, for it is not Python that writes."""
+    """Redirect the file descriptor of standard error: native code writes to it, not Python."""
     shown = os.dup(_STANDARD_ERROR)
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), _STANDARD_ERROR)

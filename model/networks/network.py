@@ -36,7 +36,7 @@ class Network:
         feature_layer: str = "",
         pixel_scale: PixelScale | None = None,
     ) -> None:
-        """Reads .keras or .tflite files; the last two arguments are for a .tflite backbone (see there).
+        """Read .keras or .tflite files; the last two arguments are for a .tflite backbone (see there).
 
         Raises:
             OSError, ValueError, TypeError, KeyError, RuntimeError: they cannot be read, or do not fit together.
@@ -51,13 +51,13 @@ class Network:
         self.feature_dimension = self._vectors.feature_dimension
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Returns the vectors of a batch."""
+        """Return the vectors of a batch."""
         inputs: NDArray[Any] = self._features(pixels) if self._features else pixels
         return self._vectors(inputs)
 
 
 def _head(head: Path, backbone: Path | None, input_size: int, feature_dimension: int) -> KerasNetwork | TfliteHead:
-    """Opens a head, with the backbone before it if that is a .keras file."""
+    """Open a head, with the backbone before it if that is a .keras file."""
     if head.suffix != TFLITE:
         from model.networks.keras_network import KerasNetwork
 

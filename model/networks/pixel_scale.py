@@ -34,6 +34,6 @@ class PixelScale:
             raise ValueError(f"pixels are divided by their deviation, which {self.deviation} cannot be")
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The numbers that stand for uint8 pixels (…, 3)."""
+        """Scale uint8 pixels (…, 3) to the numbers that the network expects."""
         mean, deviation = (np.asarray(numbers, dtype=np.float32) for numbers in (self.mean, self.deviation))
         return ((pixels - mean) / deviation).astype(np.float32)

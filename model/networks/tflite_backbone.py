@@ -36,7 +36,7 @@ class TfliteBackbone:
     def __init__(
         self, file: Path, *, input_size: int | None, feature_layer: str = "", pixel_scale: PixelScale | None = None
     ) -> None:
-        """Reads the file; an `input_size` of None takes what it says. `pixel_scale` is for one that takes float32.
+        """Read the file; an `input_size` of None takes what it says. `pixel_scale` is for one that takes float32.
 
         Raises:
             PixelScaleMissing: it takes float32, and no `pixel_scale` is given.
@@ -62,7 +62,7 @@ class TfliteBackbone:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tflite")
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Returns the features of a batch."""
+        """Return the features of a batch."""
         if len(pixels) == 1:
             return self._alone(pixels[0])[np.newaxis]
         features = np.empty((len(pixels), self.feature_dimension), np.float32)
@@ -99,7 +99,7 @@ class _OneImage:
 
 
 def _with_output(content: bytes, tensor: str) -> bytes:
-    """Returns a model whose first output is one of its tensors.
+    """Return a model whose first output is one of its tensors.
 
     An inner tensor can be read after a run, but is only promised to be there if it is an output: its memory may serve
     a later one, or a delegate may leave it out.

@@ -24,7 +24,7 @@ class TfliteHead:
     """A network from features to vectors, and L2 normalisation."""
 
     def __init__(self, file: Path, feature_dimension: int) -> None:
-        """Reads the file, which takes float32 (1, d) or (n, d).
+        """Read the file, which takes float32 (1, d) or (n, d).
 
         Raises:
             OSError, ValueError, RuntimeError: LiteRT cannot read it, or it takes or gives something else.
@@ -49,7 +49,7 @@ class TfliteHead:
         self._rows = 1
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the vectors of a batch."""
+        """Return the vectors of a batch."""
         vectors = np.empty((len(features), self._dimension), np.float32)
         step = max(len(features), 1) if self._takes_any_rows else 1
         for start in range(0, len(features), step):

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from model.errors import PackageFileWrong
 
@@ -82,6 +83,7 @@ def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tup
 class _Unpickler(pickle.Unpickler):
     """Gives six names, and no others."""
 
+    @override
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a name."""
         if (module, name) == ("collections", "OrderedDict"):
@@ -92,6 +94,7 @@ class _Unpickler(pickle.Unpickler):
             return _VALUES[name]
         raise _Refused(f"it asks for {module}.{name}, which no file of parameters needs; nothing of it was run")
 
+    @override
     def persistent_load(self, pid: Any) -> _Storage:
         """Return the storage that a tensor names."""
         kind, values, key, _, count, view = pid

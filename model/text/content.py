@@ -1,4 +1,4 @@
-"""Tells which terms of a query say what to look for.
+"""Decides which terms of a query say what to look for.
 
 Function words do not count beside others, nor do the words that carry a query for pictures: `a photo of a dog`,
 `show me a dog` and `dog` are one query. Both count where nothing else is there, in quotes, and with a weight of their

@@ -67,7 +67,7 @@ class _Known:
 def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary, *, suggest: bool = True) -> TextVector:
     """Return the vector of a query. The order of its terms does not matter, but where it makes a phrase.
 
-    ``suggest``: look for words near to those that are unknown; each costs a search of the whole vocabulary.
+    `suggest`: look for words near to those that are unknown; each costs a search of the whole vocabulary.
 
     Raises:
         UnknownWords: the vocabulary has none of its words.

@@ -101,7 +101,7 @@ def _runs(terms: Sequence[Term], start: int, vocabulary: Vocabulary) -> Iterator
 
 
 def _keeps_edges(run: Sequence[Term], phrase: str) -> bool:
-    """Tell whether function words at the edges of a run are the phrase's own, not what an ending was taken for."""
+    """Return whether function words at the edges of a run are the phrase's own, not what an ending was taken for."""
     own = phrase.replace("-", " ").split()
     return all(
         each.text.casefold() not in FUNCTION_WORDS or each.text.casefold() == edge

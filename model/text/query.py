@@ -66,12 +66,12 @@ class Term:
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether it is a word without quotes, sign or weight."""
+        """Return whether it is a word without quotes, sign or weight."""
         return not self.quoted and not self.weighted and self.weight > 0 and " " not in self.text
 
     @property
     def is_function_word(self) -> bool:
-        """Tell whether it only joins other words, as far as its writer did not say that it counts."""
+        """Return whether it only joins other words, as far as its writer did not say that it counts."""
         return not self.quoted and not self.weighted and self.text.casefold() in FUNCTION_WORDS
 
 

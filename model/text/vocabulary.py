@@ -40,7 +40,7 @@ class Vocabulary:
         self.suggest = lru_cache(_REMEMBERED)(Speller(table.words, table.taggable).suggest)
 
     def has(self, text: str) -> bool:
-        """Tell whether a text is an entry as it stands, but for case."""
+        """Return whether a text is an entry as it stands, but for case."""
         return text.casefold() in self._rows
 
     def find(self, text: str) -> int | None:

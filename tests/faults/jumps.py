@@ -1,4 +1,4 @@
-"""Lets the wall clock jump before each request: `python -m tests.faults.jumps FOLDER` (with the seam loaded)."""
+"""Let the wall clock jump before each request: `python -m tests.faults.jumps FOLDER` (with the seam loaded)."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def work(folder: Path, seed: str, items: Items, pipe: int) -> None:
 
 
 def kill(folder: Path, seed: str, items: Items) -> Counter[int]:
-    """Lets a child work and kills it at a random moment; returns how many answers each writer got."""
+    """Let a child work and kills it at a random moment; returns how many answers each writer got."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         try:

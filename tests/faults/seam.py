@@ -64,7 +64,7 @@ class Seam:
         )
 
     def disarm(self) -> None:
-        """Lets everything pass again."""
+        """Let everything pass again."""
         self._library.faults_disarm()
 
     def kinds(self) -> str:
@@ -73,5 +73,5 @@ class Seam:
         return kinds.decode()
 
     def set_clock(self, seconds: int) -> None:
-        """Lets the wall clock be so many seconds ahead of the true one."""
+        """Let the wall clock be so many seconds ahead of the true one."""
         self._library.faults_set_clock(ctypes.c_long(seconds))

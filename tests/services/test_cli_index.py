@@ -155,7 +155,7 @@ def test_a_name_outside_unicode_and_a_bad_time_are_accepted(
 
 @pytest.fixture
 def embeds_only(stack: ClientStack) -> Iterator[Callable[[int], None]]:
-    """Lets the embedder take so many images and refuse all others for the time being; lifted after the test."""
+    """Let the embedder take so many images and refuse all others for the time being; lifted after the test."""
     embedder = stack.embedder
 
     def limit(images: int) -> None:

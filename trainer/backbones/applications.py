@@ -18,9 +18,9 @@ its deviations; own: the network has layers for it and takes 0…255."""
 
 @dataclass(frozen=True)
 class Application:
-    """``module`` and ``function`` of keras.applications; ``input_size`` in pixels, as it was trained.
+    """`module` and `function` of keras.applications; `input_size` in pixels, as it was trained.
 
-    ``feature_layer``: the layer of the whole classifier that the features are, which fixes the input's size; "" is the
+    `feature_layer`: the layer of the whole classifier that the features are, which fixes the input's size; "" is the
     mean over the last map.
     """
 

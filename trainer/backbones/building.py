@@ -1,7 +1,7 @@
 """A network of keras.applications as a backbone: one graph from uint8 pixels to features, preprocessing inside.
 
 Contract: what comes out maps uint8 (n, s, s, 3) RGB to float32 (n, d), and gives for them what the application gives
-for its own ``preprocess_input`` of them. It is made of Keras's own layers and operations alone, so that a .keras file
+for its own `preprocess_input` of them. It is made of Keras's own layers and operations alone, so that a .keras file
 of it loads without custom objects in safe mode. The same name, weights and seed give the same file, to the byte.
 """
 
@@ -30,8 +30,8 @@ _TORCH_MEANS, _TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def build_backbone(name: str, weights: str = IMAGENET, seed: int = 0, input_size: int | None = None) -> keras.Model:
     """Build the network with its weights.
 
-    ``weights``: "imagenet" (Keras downloads them, or has done so), "random", or a file as Keras offers it for download.
-    ``input_size``: edge of the pictures in pixels, where not as it was trained.
+    `weights`: "imagenet" (Keras downloads them, or has done so), "random", or a file as Keras offers it for download.
+    `input_size`: edge of the pictures in pixels, where not as it was trained.
 
     Raises:
         BackboneUnusable: there is no such network, or no such weights; the message says what to do.
@@ -82,7 +82,7 @@ def _network(application: Application, weights: str | None, size: int) -> keras.
 
 
 def preprocessed(pixels: Any, preprocessing: Preprocessing) -> Any:
-    """Return what ``preprocess_input`` makes of pixels, float32."""
+    """Return what `preprocess_input` makes of pixels, float32."""
     numbers = ops.cast(pixels, "float32")
     if preprocessing == "tf":
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(numbers)

@@ -1,4 +1,4 @@
-"""The command ``python -m trainer fit-captions``."""
+"""The command `python -m trainer fit-captions`."""
 
 from __future__ import annotations
 

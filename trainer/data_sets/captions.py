@@ -51,9 +51,9 @@ class CaptionedImage:
 class CaptionedSet:
     """What there is before a picture is read.
 
-    ``captions``: of each path that has both a picture and a caption, in the order of the list. ``missing``: entries
-    whose picture is not there. ``without``: paths that have a picture, and no caption that is not empty.
-    ``empty_lines``: numbers of the list's lines without a caption. ``uncaptioned``: pictures that the list does not
+    `captions`: of each path that has both a picture and a caption, in the order of the list. `missing`: entries
+    whose picture is not there. `without`: paths that have a picture, and no caption that is not empty.
+    `empty_lines`: numbers of the list's lines without a caption. `uncaptioned`: pictures that the list does not
     name.
     """
 
@@ -112,7 +112,7 @@ def survey_captions(images: Path, captions: Path) -> CaptionedSet:
 
 
 def read_captioned(found: CaptionedSet, only: Collection[str] | None = None) -> Iterator[CaptionedImage]:
-    """Yield the captioned pictures of a set; of ``only`` those paths if they are given.
+    """Yield the captioned pictures of a set; of `only` those paths if they are given.
 
     Raises:
         TrainingSetUnusable: a picture cannot be read, or the tar breaks off.
@@ -189,7 +189,7 @@ class CaptionsOfPath:
 class CaptionList:
     """A list that was read.
 
-    ``entries``: one a path, in the order of their first lines; perhaps without captions. ``empty_lines``: numbers of
+    `entries`: one a path, in the order of their first lines; perhaps without captions. `empty_lines`: numbers of
     the lines whose caption is empty.
     """
 

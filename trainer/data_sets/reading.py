@@ -101,7 +101,7 @@ def read_bytes(path: Path) -> bytes:
 def read_images(sources: Sequence[Path], split: Split | None = None) -> Iterator[LabelledFile]:
     """Yield the images of data sets, one source after the other.
 
-    ``split``: the side that all of them are on, whatever the sources say.
+    `split`: the side that all of them are on, whatever the sources say.
 
     Raises:
         TrainingSetUnusable: a source is none of these, cannot be read, or has no image.

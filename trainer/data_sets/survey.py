@@ -28,7 +28,7 @@ GROUP_CHARACTERS = 5
 
 @dataclass(frozen=True)
 class Survey:
-    """``names``: the classes, sorted. ``images``: files. ``validation``: the digests of the images on that side."""
+    """`names`: the classes, sorted. `images`: files. `validation`: the digests of the images on that side."""
 
     names: tuple[str, ...]
     images: int
@@ -45,7 +45,7 @@ class _Seen:
 def survey(images: Iterable[LabelledFile], validation_share: float = 0.0) -> Survey:
     """Read every file once.
 
-    ``validation_share``: how much of a data set without sides is for validation, 0…1.
+    `validation_share`: how much of a data set without sides is for validation, 0…1.
 
     Raises:
         TrainingSetUnusable: an image is on both sides, there are fewer than two classes, or a class has fewer than two
@@ -139,7 +139,7 @@ def group_of(path: str, characters: int = GROUP_CHARACTERS) -> str:
 def held_out(paths: Iterable[str], share: float, seed: int = 0, characters: int = GROUP_CHARACTERS) -> tuple[str, ...]:
     """Return the paths whose scenes are held out, in the order given.
 
-    ``share``: about how much of the scenes, 0…1. A greater share holds out what a smaller one does, and more.
+    `share`: about how much of the scenes, 0…1. A greater share holds out what a smaller one does, and more.
     """
     return tuple(path for path in paths if _place(group_of(path, characters), seed) < share)
 

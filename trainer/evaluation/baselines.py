@@ -60,7 +60,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EvaluationData:
-    """What every column of a table is measured on. ``hierarchy`` is of ``truth.classes``; the rest as ``evaluate``."""
+    """What every column of a table is measured on. `hierarchy` is of `truth.classes`; the rest as `evaluate`."""
 
     truth: Truth
     vocabulary: Vocabulary
@@ -118,7 +118,7 @@ def conse_vectors(probabilities: Floats, targets: Floats, classes: int = CONSE_C
 
 
 def chance(data: EvaluationData, searches: Searches) -> Metrics:
-    """Return what figures come to if every order is equally likely, for the queries of ``searches``."""
+    """Return what figures come to if every order is equally likely, for the queries of `searches`."""
     truth, count = data.truth, len(data.truth.classes)
     images = len(truth.labels)
     hits = {k: hit_by_chance(truth, k) for k in HITS}

@@ -61,7 +61,7 @@ class _Images:
 def choose_held_out(
     found: CaptionedSet, share: float, images: int, *, seed: int = 0, characters: int = GROUP_CHARACTERS
 ) -> Chosen:
-    """Choose up to ``images`` of the pictures whose scenes are held out (see ``held_out``).
+    """Choose up to `images` of the pictures whose scenes are held out (see `held_out`).
 
     Raises:
         EvaluationImpossible: none is held out.
@@ -78,7 +78,7 @@ def choose_held_out(
 
 
 def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0) -> Chosen:
-    """Choose up to ``images`` of the pictures that a file lists, one path per line.
+    """Choose up to `images` of the pictures that a file lists, one path per line.
 
     Raises:
         EvaluationImpossible: the file cannot be read, or lists a picture that has no caption or is not there.
@@ -98,14 +98,14 @@ def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0
 
 
 def _at_most(paths: Sequence[str], images: int, seed: int) -> tuple[str, ...]:
-    """Return up to ``images`` paths, drawn by a hash of each, in an order that says nothing of the scenes."""
+    """Return up to `images` paths, drawn by a hash of each, in an order that says nothing of the scenes."""
     return tuple(sorted(paths, key=lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest())[:images])
 
 
 def compare_on_captions(
     bundles: Sequence[Path], found: CaptionedSet, chosen: Chosen, tick: Callable[[str], None] = lambda _: None
 ) -> CaptionReport:
-    """Measure the bundles in the folders, the first in question; ``tick`` gets a bundle's id for each picture.
+    """Measure the bundles in the folders, the first in question; `tick` gets a bundle's id for each picture.
 
     Raises:
         TrainingSetUnusable: a picture cannot be read from its folder or tar.

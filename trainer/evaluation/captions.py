@@ -3,7 +3,7 @@
 Contract, after the protocol of Karpathy & Fei-Fei (2015): every caption is a query for its own picture among n; every
 picture is a query for the best of its own captions among all. Ranks count from 1; of equal similarities the earlier
 comes first. A caption that the space has no vector for is ranked last. Words are judged by
-``trainer.labels.caption_words``: pictures for which a word is neither right nor wrong take no part in its search. What
+`trainer.labels.caption_words`: pictures for which a word is neither right nor wrong take no part in its search. What
 the figures come to by chance is exact; nothing is drawn.
 """
 
@@ -65,7 +65,7 @@ _WHOLE = frozenset({"words", "caption_to_image_median_rank", "image_to_caption_m
 class CaptionVectors:
     """Captions as queries.
 
-    ``vectors``: (captions, dimension), unit rows. ``owners``: (captions), each one's picture. ``answered``: (captions),
+    `vectors`: (captions, dimension), unit rows. `owners`: (captions), each one's picture. `answered`: (captions),
     whether the space has a vector for it.
     """
 
@@ -110,7 +110,7 @@ def own_caption_ranks(captions: CaptionVectors, images: Vectors) -> Ranks:
 
 
 def _ranks(similarity: Vectors, own: NDArray[np.int64]) -> Ranks:
-    """Return the rank of one column, ``own`` (rows, 1), of each row."""
+    """Return the rank of one column, `own` (rows, 1), of each row."""
     score = np.take_along_axis(similarity, own, axis=1)
     earlier = np.arange(similarity.shape[1]) < own
     before = (similarity > score) | ((similarity == score) & earlier)
@@ -132,7 +132,7 @@ def searchable_words(shown: NDArray[np.int8]) -> NDArray[np.int64]:
 def search_words(
     words: Sequence[str], vectors: Vectors, shown: NDArray[np.int8], images: Vectors
 ) -> tuple[WordFigures, ...]:
-    """Return the figures of searches for w words, ``vectors`` (w, dimension), among images; ``shown``: int8 (n, w)."""
+    """Return the figures of searches for w words, `vectors` (w, dimension), among images; `shown`: int8 (n, w)."""
     if not words:
         return ()
     relevant = (shown == RIGHT).T
@@ -147,9 +147,9 @@ def search_words(
 def right_tags_among(
     tags: Vectors, column_of_tag: Mapping[int, int], shown: NDArray[np.int8], images: Vectors
 ) -> dict[int, float]:
-    """Return the share of images with a right word among their first k tags, for each k of ``TAGS``.
+    """Return the share of images with a right word among their first k tags, for each k of `TAGS`.
 
-    ``column_of_tag``: where the words of ``shown``, int8 (images, words), stand among the tags; others are wrong.
+    `column_of_tag`: where the words of `shown`, int8 (images, words), stand among the tags; others are wrong.
     """
     right = np.zeros((len(images), len(tags)), dtype=np.bool_)
     for tag, column in column_of_tag.items():
@@ -162,7 +162,7 @@ def right_tags_among(
 def retrieval_by_chance(direction: str, own: NDArray[np.int64], among: int) -> dict[str, float]:
     """Return R@k and the median rank of the best of each query's right answers.
 
-    ``own``: (queries), how many answers are right; ``among``: how many there are to choose from.
+    `own`: (queries), how many answers are right; `among`: how many there are to choose from.
     """
     counts, times = np.unique(own, return_counts=True)
     weights = times / times.sum()
@@ -175,7 +175,7 @@ def retrieval_by_chance(direction: str, own: NDArray[np.int64], among: int) -> d
 
 
 def words_by_chance(found: Sequence[WordFigures], judged: NDArray[np.int64]) -> dict[str, float]:
-    """Return the figures of the same searches by chance; ``judged``: (searches), the images that each is among."""
+    """Return the figures of the same searches by chance; `judged`: (searches), the images that each is among."""
     if not found:
         return {}
     counts = list(zip([each.relevant for each in found], judged.tolist(), strict=True))
@@ -185,13 +185,13 @@ def words_by_chance(found: Sequence[WordFigures], judged: NDArray[np.int64]) -> 
 
 
 def tags_by_chance(right: NDArray[np.int64], tags: int) -> dict[str, float]:
-    """Return the share of images with a right one among k random tags; ``right``: (images), how many tags are right."""
+    """Return the share of images with a right one among k random tags; `right`: (images), how many tags are right."""
     return {f"tagged@{k}": float(np.mean([1 - none_of(int(each), tags, k) for each in right])) for k in TAGS}
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The paths that are measured, and how that came: ``how`` is for people."""
+    """The paths that are measured, and how that came: `how` is for people."""
 
     paths: tuple[str, ...]
     how: str
@@ -199,7 +199,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class CaptionColumn:
-    """The figures of a bundle, or of chance. ``unanswered``: captions that the bundle has no vector for."""
+    """The figures of a bundle, or of chance. `unanswered`: captions that the bundle has no vector for."""
 
     name: str
     metrics: dict[str, float]
@@ -209,7 +209,7 @@ class CaptionColumn:
 
 @dataclass(frozen=True)
 class CaptionReport:
-    """``columns``: the first bundle, those beside it, and chance. ``unreadable``: paths of pictures left out."""
+    """`columns`: the first bundle, those beside it, and chance. `unreadable`: paths of pictures left out."""
 
     images: int
     captions: int

@@ -51,7 +51,7 @@ Tick = Callable[[str], None]
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What every bundle is measured by. ``pairs``: lists of graded word pairs; ``unseen``: classes kept out."""
+    """What every bundle is measured by. `pairs`: lists of graded word pairs; `unseen`: classes kept out."""
 
     nearest_kinds: int
     wordnet: WordNet | None
@@ -156,7 +156,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """What is compared on what. ``bundles``: folders, the first in question; ``per_class``: cap on training images."""
+    """What is compared on what. `bundles`: folders, the first in question; `per_class`: cap on training images."""
 
     bundles: tuple[Path, ...]
     images: tuple[Path, ...]

@@ -37,10 +37,10 @@ _TRAINING_BATCH = 256
 class EmbeddedImages:
     """Images embedded by a bundle.
 
-    ``positions``: (n), each image's place among all that were given. ``for_fitting``: (n), which images curves are
-    fitted on, by ``image_halves``. ``features``: (n, d) of a backbone, or (n, 0) if none was given. ``unreadable``: the
-    keys of images that could not be read; ``trained_on``: how many were left out because training saw them;
-    ``unlabelled``: how many because they have no label.
+    `positions`: (n), each image's place among all that were given. `for_fitting`: (n), which images curves are
+    fitted on, by `image_halves`. `features`: (n, d) of a backbone, or (n, 0) if none was given. `unreadable`: the
+    keys of images that could not be read; `trained_on`: how many were left out because training saw them;
+    `unlabelled`: how many because they have no label.
     """
 
     truth: Truth
@@ -63,11 +63,11 @@ def embed_images(
 ) -> EmbeddedImages:
     """Embed images, each with one label or several; the classes of the result are those that at least one image shows.
 
-    ``backbone``: gives features of the same pictures. ``trained_on``: digests of images that training saw, which are
+    `backbone`: gives features of the same pictures. `trained_on`: digests of images that training saw, which are
     left out.
 
     Raises:
-        EvaluationImpossible: an image has a class that is not among ``classes``, or none can be read.
+        EvaluationImpossible: an image has a class that is not among `classes`, or none can be read.
     """
     by_name = {each.name: each for each in classes}
     manifest = bundle.manifest
@@ -142,7 +142,7 @@ def read_training_set(
     per_class: int | None = None,
     on_image: Callable[[], None] = lambda: None,
 ) -> TrainingSet:
-    """Run the backbone over training images, at most ``per_class`` of each class; return what cannot be read.
+    """Run the backbone over training images, at most `per_class` of each class; return what cannot be read.
 
     Of an image with several labels the class that has the fewest images decides.
     """

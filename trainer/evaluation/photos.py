@@ -1,7 +1,7 @@
 """Photos of WordNet senses, one or a few of each: whether tags and searches by kind know what they show.
 
-Contract: photos lie in one folder and are named by their sense, ``n01443537_goldfish.jpg``. What is right comes from
-WordNet (see ``sense_words``), not from the classes that a bundle was trained on, so that bundles of other classes can
+Contract: photos lie in one folder and are named by their sense, `n01443537_goldfish.jpg`. What is right comes from
+WordNet (see `sense_words`), not from the classes that a bundle was trained on, so that bundles of other classes can
 be measured by the same photos. A photo whose right words are all missing from the vocabulary counts as wrong.
 """
 
@@ -38,10 +38,10 @@ _SHOWN = 15
 class PhotoFigures:
     """Shares are 0…1.
 
-    ``tagged``: a right word among the first five of the whole vocabulary, ``tagged_taggable`` of the taggable words, as
-    served. ``lemma`` and ``lemma_taggable``: a lemma of the photo's own sense among the first ten, of the
-    ``lemma_known`` photos for which the vocabulary has one. ``kinds``: precision@10 of each kind that at least five
-    photos are of. ``missed``: the first tags of photos without a right one among them.
+    `tagged`: a right word among the first five of the whole vocabulary, `tagged_taggable` of the taggable words, as
+    served. `lemma` and `lemma_taggable`: a lemma of the photo's own sense among the first ten, of the
+    `lemma_known` photos for which the vocabulary has one. `kinds`: precision@10 of each kind that at least five
+    photos are of. `missed`: the first tags of photos without a right one among them.
     """
 
     photos: int

@@ -1,6 +1,6 @@
 """A report as pictures: calibration curves, hit@k beside the baselines, similarities of pairs, hubs. PNG files.
 
-Needs Matplotlib, which is installed with the extra ``report``; no service needs it.
+Needs Matplotlib, which is installed with the extra `report`; no service needs it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an evaluation found: its columns of figures and what lies behind them, as JSON, tables and Markdown.
 
-Contract: ``as_json`` holds every figure that tables and plots show, so that a card can be written from it. A value that
+Contract: `as_json` holds every figure that tables and plots show, so that a card can be written from it. A value that
 is not a number is left out.
 """
 
@@ -32,7 +32,7 @@ _WORST = 5
 
 @dataclass(frozen=True)
 class Column:
-    """The figures of a bundle, or of something to compare it with, and on how many images; ``note`` says what it is."""
+    """The figures of a bundle, or of something to compare it with, and on how many images; `note` says what it is."""
 
     name: str
     kind: Literal["bundle", "baseline"]
@@ -43,10 +43,10 @@ class Column:
 
 @dataclass(frozen=True)
 class DataNote:
-    """What was measured on. ``foreign`` says which words no image matches, and who judged so.
+    """What was measured on. `foreign` says which words no image matches, and who judged so.
 
-    ``reporting``: how many images fitted no curve. ``training``: how many images the baselines were fitted on.
-    ``unlabelled``: how many images were left out because nothing says what they show.
+    `reporting`: how many images fitted no curve. `training`: how many images the baselines were fitted on.
+    `unlabelled`: how many images were left out because nothing says what they show.
     """
 
     sources: tuple[str, ...]
@@ -63,7 +63,7 @@ class DataNote:
 
 @dataclass(frozen=True)
 class BundleDetails:
-    """What lies behind a bundle's figures. ``nearest``: words nearest to some words, with their cosines."""
+    """What lies behind a bundle's figures. `nearest`: words nearest to some words, with their cosines."""
 
     model: str
     searches: Searches

@@ -1,4 +1,4 @@
-"""The command ``python -m trainer export``."""
+"""The command `python -m trainer export`."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Description:
 class Exported:
     """A bundle that took its place: its manifest, what searches on it found, its networks as they were measured.
 
-    ``given``: the networks that were given, measured too, where the bundle has them with smaller weights.
+    `given`: the networks that were given, measured too, where the bundle has them with smaller weights.
     """
 
     manifest: Manifest
@@ -91,10 +91,10 @@ def export_measured(
 ) -> Exported:
     """Decode the images as the embedder would, measure, and write the bundle, with smaller weights if asked for.
 
-    ``on_left_out`` gets each image that cannot be read, or that has no label: its key, a tab, why.
+    `on_left_out` gets each image that cannot be read, or that has no label: its key, a tab, why.
 
     Raises:
-        TrainingSetUnusable: an image has a class that is not among ``classes``, none can be measured, or a class has a
+        TrainingSetUnusable: an image has a class that is not among `classes`, none can be measured, or a class has a
             word that gets no vector.
         BackboneUnusable: its weights cannot be made smaller in that way.
         BundleUnsearchable: searches on the bundle get no answers.

@@ -38,11 +38,11 @@ _FIGURES = ("hit@1", "hit@5", "word_hit@1", "label_precision@10", "image_precisi
 
 @dataclass(frozen=True)
 class Measured:
-    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n, most) labels, as ``Truth`` has them.
+    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n, most) labels, as `Truth` has them.
 
-    ``typical`` (n): the images that the curves are fitted on; None means all. ``closed``
+    `typical` (n): the images that the curves are fitted on; None means all. `closed`
     (n): the images whose labels name all that they show, which alone can show that a word matches nothing; None means
-    all. ``keys`` (n): where each was found; may be empty.
+    all. `keys` (n): where each was found; may be empty.
     """
 
     pixels: NDArray[np.uint8]
@@ -61,7 +61,7 @@ class Measured:
         return tuple(self.classes[label].word for label in self.labels[image] if label >= 0)
 
     def by_turns(self, most: int) -> NDArray[np.int64]:
-        """Return the first image of each class, by first labels, then the second ones, and so on, up to ``most``."""
+        """Return the first image of each class, by first labels, then the second ones, and so on, up to `most`."""
         turn = np.empty(len(self.labels), dtype=np.int64)
         for label in np.unique(self.labels[:, 0]):
             images = np.flatnonzero(self.labels[:, 0] == label)
@@ -78,10 +78,10 @@ def read_measured(
 ) -> Measured:
     """Decode labelled images.
 
-    ``on_left_out`` gets each image that cannot be read, or that has no label: its key, a tab, why.
+    `on_left_out` gets each image that cannot be read, or that has no label: its key, a tab, why.
 
     Raises:
-        TrainingSetUnusable: an image has a class that is not among ``classes``, or none can be measured.
+        TrainingSetUnusable: an image has a class that is not among `classes`, or none can be measured.
     """
     position = {each.name: number for number, each in enumerate(classes)}
     pixels, labels, keys = [], [], []
@@ -105,7 +105,7 @@ def read_measured(
 
 @dataclass(frozen=True)
 class MeasuredNetworks:
-    """``bytes``: of both files. ``milliseconds``: the median of a picture alone. ``truth``: the pictures, placed."""
+    """`bytes`: of both files. `milliseconds`: the median of a picture alone. `truth`: the pictures, placed."""
 
     feature_dimension: int
     bytes: int

@@ -55,7 +55,7 @@ class Match:
 class SmokeSearch:
     """What each word found among the pictures, what tags each picture got; and the words that are never found.
 
-    ``pictures``: how many pictures the words were searched in.
+    `pictures`: how many pictures the words were searched in.
     """
 
     by_word: Mapping[str, tuple[Match, ...]]

@@ -37,7 +37,7 @@ def smaller_weights(
 ) -> tuple[Path, Path]:
     """Write a backbone and a head with smaller weights into the folder; return their files.
 
-    ``pixels``: uint8 (n, size, size, 3), a hundred or so of the pictures that are to be served: the ranges of int8
+    `pixels`: uint8 (n, size, size, 3), a hundred or so of the pictures that are to be served: the ranges of int8
     activations come from them. A .tflite backbone keeps its weights.
 
     Raises:

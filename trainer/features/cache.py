@@ -4,7 +4,7 @@ Contract: a cache belongs to one extractor (network, input size, views) and one 
 refused. A row is keyed by the SHA-256 of the image file's bytes, so the same picture in two data sets, under another
 name or in another order is computed once. Rows are never changed or removed.
 
-Durability: rows are appended to ``rows.bin`` and synced, then their keys are appended to ``keys.bin`` and synced; the
+Durability: rows are appended to `rows.bin` and synced, then their keys are appended to `keys.bin` and synced; the
 keys are the commit point. Opening cuts both files back to whole rows that have a key, so a process killed at any point,
 or a disk that fills up, costs at most the batch that was being written. One process writes at a time (a lock that dies
 with it); any number read.
@@ -58,8 +58,8 @@ _REMOVED = ".removed-"
 class CacheSpec:
     """What makes two feature vectors comparable.
 
-    ``extractor`` names the network and its preprocessing; ``views`` are the ways each picture was looked at, in the
-    order of a row's first axis; ``dtype`` is "float16" (half the disk, 3 digits) or "float32".
+    `extractor` names the network and its preprocessing; `views` are the ways each picture was looked at, in the
+    order of a row's first axis; `dtype` is "float16" (half the disk, 3 digits) or "float32".
     """
 
     extractor: str

@@ -80,15 +80,15 @@ class LabelledImage(Protocol):
 
 
 class Undecodable(Exception):
-    """Raised by an extractor's ``decode`` for bytes that are no picture."""
+    """Raised by an extractor's `decode` for bytes that are no picture."""
 
 
 @dataclass(frozen=True)
 class Extractor:
     """A backbone ready to run.
 
-    ``name`` identifies network and preprocessing; ``decode`` gives (size, size, 3) RGB or raises Undecodable;
-    ``network`` maps (n, size, size, 3) uint8 to (n, dimension) float32.
+    `name` identifies network and preprocessing; `decode` gives (size, size, 3) RGB or raises Undecodable;
+    `network` maps (n, size, size, 3) uint8 to (n, dimension) float32.
     """
 
     name: str
@@ -109,10 +109,10 @@ def compute_features(
 ) -> FeatureSet:
     """Fill the cache with the images' features and return them, in the images' order.
 
-    ``validation``: the digests of the images that are not for training; None leaves it open.
+    `validation`: the digests of the images that are not for training; None leaves it open.
 
     Raises:
-        TrainingSetUnusable: no image could be decoded, or one has a class that is not among ``names``.
+        TrainingSetUnusable: no image could be decoded, or one has a class that is not among `names`.
         NotWritten: the disk is full; what was computed before is kept.
     """
     number_of = {name: number for number, name in enumerate(names)}

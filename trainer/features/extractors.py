@@ -40,8 +40,8 @@ def extractor_of(
 ) -> Extractor:
     """Return the extractor of a .keras or a .tflite file.
 
-    ``input_size``: edge of the pictures in pixels; None takes what the file says. ``feature_layer``: of a .tflite file,
-    the tensor that the features are; "" is its output. ``pixel_scale``: of a .tflite file that takes float32.
+    `input_size`: edge of the pictures in pixels; None takes what the file says. `feature_layer`: of a .tflite file,
+    the tensor that the features are; "" is its output. `pixel_scale`: of a .tflite file that takes float32.
 
     Raises:
         BackboneUnusable: the file cannot be read, takes other pictures, or says nothing of their size or scale.
@@ -93,7 +93,7 @@ def tflite_extractor(
     resize: Resize = Resize.CENTER_CROP,
     pixel_scale: PixelScale | None = None,
 ) -> Extractor:
-    """Return the extractor of a .tflite file; ``feature_layer`` names the tensor of features. Raises as above."""
+    """Return the extractor of a .tflite file; `feature_layer` names the tensor of features. Raises as above."""
     try:
         network = TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer, pixel_scale=pixel_scale)
     except PixelScaleMissing as error:

@@ -27,9 +27,9 @@ __all__ = ["FeatureSet", "read_feature_set", "write_feature_set"]
 class FeatureSet:
     """Labelled images as features: rows of a cache, nothing copied until asked for.
 
-    ``cache``: (rows, views, dimension), possibly memory-mapped. ``rows``: (images,) int64. ``labels``: (images, most)
-    int64, positions in ``names``, and -1 after the last label of an image that has fewer than the most.
-    ``validation``: (images,), which images are not for training; None where nothing says so.
+    `cache`: (rows, views, dimension), possibly memory-mapped. `rows`: (images,) int64. `labels`: (images, most)
+    int64, positions in `names`, and -1 after the last label of an image that has fewer than the most.
+    `validation`: (images,), which images are not for training; None where nothing says so.
     """
 
     cache: NDArray[np.floating[Any]]
@@ -63,7 +63,7 @@ class FeatureSet:
 
 
 def write_feature_set(path: Path, features: FeatureSet, cache: Path) -> None:
-    """Write a data set's digests, labels, sides and class names as an .npz file; ``cache`` is the folder of its cache.
+    """Write a data set's digests, labels, sides and class names as an .npz file; `cache` is the folder of its cache.
 
     Raises:
         NotWritten: the disk is full or refuses.
@@ -88,7 +88,7 @@ def write_feature_set(path: Path, features: FeatureSet, cache: Path) -> None:
 
 
 def read_feature_set(path: Path) -> FeatureSet:
-    """Read what ``write_feature_set`` wrote; the features are memory-mapped.
+    """Read what `write_feature_set` wrote; the features are memory-mapped.
 
     Raises:
         TrainingSetUnusable: the file or its cache is absent, or the cache lacks features that it names.

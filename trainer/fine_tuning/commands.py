@@ -1,4 +1,4 @@
-"""The command ``python -m trainer fine-tune``."""
+"""The command `python -m trainer fine-tune`."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Pictures:
 def read_pictures(
     images: Iterable[LabelledFile], known: Survey, extractor: Extractor, on_left_out: Callable[[str], None]
 ) -> Pictures:
-    """Read a surveyed data set; ``on_left_out`` gets each image left out: its key, a tab, why.
+    """Read a surveyed data set; `on_left_out` gets each image left out: its key, a tab, why.
 
     Raises:
         TrainingSetUnusable: no image is left for training or for validation.

@@ -1,7 +1,7 @@
 """Train the last layers of a backbone together with the head, from pixels to the vectors of labels.
 
 Contract: what is kept is the epoch with the least held-out loss, and only if that is less than before; it is written as
-``backbone.keras`` and ``head.keras`` when it is found. After every epoch a checkpoint of weights and optimiser is
+`backbone.keras` and `head.keras` when it is found. After every epoch a checkpoint of weights and optimiser is
 written and renamed (the commit point); all randomness comes from (seed, epoch), so a training that was interrupted ends
 as one that was not.
 
@@ -42,9 +42,9 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class FineTuneSettings:
-    """``from_layer``: the first layer of the backbone that is trained; "" takes its ``last_blocks``.
+    """`from_layer`: the first layer of the backbone that is trained; "" takes its `last_blocks`.
 
-    ``made_of``: the digests of backbone, head, pictures and words.
+    `made_of`: the digests of backbone, head, pictures and words.
     """
 
     from_layer: str = ""
@@ -59,7 +59,7 @@ class FineTuneSettings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Held-out figures before and at the best epoch: ``held_out_loss`` and ``held_out_hit@1``; the layers trained."""
+    """Held-out figures before and at the best epoch: `held_out_loss` and `held_out_hit@1`; the layers trained."""
 
     before: dict[str, float]
     best: dict[str, float]
@@ -80,7 +80,7 @@ def fine_tune(
     settings: FineTuneSettings,
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, figures: None,
 ) -> Outcome:
-    """Train, or go on; ``on_epoch`` gets the number of epochs done and their figures, 0 those of before.
+    """Train, or go on; `on_epoch` gets the number of epochs done and their figures, 0 those of before.
 
     Raises:
         BackboneUnusable: backbone and head do not fit together, or no layer can be trained.
@@ -174,7 +174,7 @@ def where_last_blocks_begin(names: Sequence[str], blocks: int) -> int:
 def train_from(backbone: keras.Model, from_layer: str = "", last_blocks: int = 1) -> tuple[str, ...]:
     """Let the backbone's layers be trained from one on, the others not; the names of those that are.
 
-    ``from_layer``: the first; "" takes the last blocks.
+    `from_layer`: the first; "" takes the last blocks.
 
     Raises:
         BackboneUnusable: there is no such layer, or nothing from it on that can be trained.

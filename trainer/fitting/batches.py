@@ -57,7 +57,7 @@ def split_images(data: FeatureSet, settings: HeadSettings) -> Split:
 def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return how much each image counts so that every class counts the same: (n,), their mean is 1.
 
-    ``labels``: (n, most), padded with -1. A class weighs the inverse of its number of images, an image the mean of its
+    `labels`: (n, most), padded with -1. A class weighs the inverse of its number of images, an image the mean of its
     classes.
     """
     there = labels >= 0
@@ -72,7 +72,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
     def __init__(self, data: FeatureSet, images: NDArray[np.int64], settings: HeadSettings, parts: int = 1) -> None:
         """Prepare the first epoch.
 
-        ``parts``: into how many equal parts a batch must be divisible; images that weigh nothing fill it up.
+        `parts`: into how many equal parts a batch must be divisible; images that weigh nothing fill it up.
         """
         super().__init__()
         self._data = data
@@ -131,9 +131,9 @@ class HeldOut:
 def held_out_figures(
     outputs: NDArray[np.float32], labels: NDArray[np.int32], space: LabelSpace, loss: Loss
 ) -> dict[str, float]:
-    """Return ``held_out_loss``, every image counting the same, and ``held_out_hit@1``.
+    """Return `held_out_loss`, every image counting the same, and `held_out_hit@1`.
 
-    ``outputs``: (n, dimension), not normalised. ``labels``: (n, most), padded with -1.
+    `outputs`: (n, dimension), not normalised. `labels`: (n, most), padded with -1.
     """
     losses = ops.convert_to_numpy(loss(ops.convert_to_tensor(labels), ops.convert_to_tensor(outputs)))
     hits = np.any(_nearest(outputs, space)[:, None] == labels, axis=1)

@@ -1,6 +1,6 @@
-"""The command ``python -m trainer fit``.
+"""The command `python -m trainer fit`.
 
-Contract: as that of ``trainer.cli``, whose command it becomes. Heavy imports wait until it needs them.
+Contract: as that of `trainer.cli`, whose command it becomes. Heavy imports wait until it needs them.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def fit_head(
 ) -> Any:
     """Train a head, going on from the run's last checkpoint; returns it trained, in float32.
 
-    ``on_epoch`` gets the number of epochs done and their last figures: ``loss``, the mean over the epoch's batches,
-    and of the images held out ``held_out_loss`` and ``held_out_hit@1``. What it raises ends the training there.
+    `on_epoch` gets the number of epochs done and their last figures: `loss`, the mean over the epoch's batches,
+    and of the images held out `held_out_loss` and `held_out_hit@1`. What it raises ends the training there.
 
     Raises:
         TrainingDiverged: the loss is no number any more; the checkpoint before it stays.
@@ -119,7 +119,7 @@ class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         _reseed_dropout(self.model, self._epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Check the loss, which is the mean of the epoch so far; ``batch`` is counted from 0."""
+        """Check the loss, which is the mean of the epoch so far; `batch` is counted from 0."""
         self._check(logs["loss"], f"step {batch + 1} of {len(self._batches)}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -66,7 +66,7 @@ def make_loss(settings: LossSettings, space: LabelSpace) -> Loss:
 
 
 def _mean(labels: Any, of: Callable[[Any], Any]) -> Any:
-    """Return the mean (n, d) over each image's labels of what ``of`` gives for their numbers, (n, most, d)."""
+    """Return the mean (n, d) over each image's labels of what `of` gives for their numbers, (n, most, d)."""
     there = ops.cast(labels >= 0, "float32")[:, :, None]
     return ops.sum(there * of(ops.maximum(labels, 0)), axis=1) / ops.sum(there, axis=1)
 

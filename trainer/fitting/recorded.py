@@ -1,12 +1,12 @@
 """A fit whose folder says everything about it.
 
-Beside what `fit_head` keeps there: ``run.json``, ``tensorboard/``, ``curves.png``, ``confusion.png`` where images are
-held out, and last ``head.keras``, which appears complete.
+Beside what `fit_head` keeps there: `run.json`, `tensorboard/`, `curves.png`, `confusion.png` where images are
+held out, and last `head.keras`, which appears complete.
 
-``run.json`` says what the run was made from and with. ``inputs`` are the SHA-256 of the files and the options that make
-the training set; a folder is refused to a run with others. ``starts`` has an entry for each time that the run was
+`run.json` says what the run was made from and with. `inputs` are the SHA-256 of the files and the options that make
+the training set; a folder is refused to a run with others. `starts` has an entry for each time that the run was
 started or continued: command, time, versions, commit, device, and for how long it trained until its last epoch.
-``tensorboard/`` has each recorded epoch once (``tensorboard --logdir RUN``).
+`tensorboard/` has each recorded epoch once (`tensorboard --logdir RUN`).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def fit_recorded(
 ) -> Fitted:
     """Train a head as `fit_head` does, and record it.
 
-    ``inputs``: what the training set was made from, as ``run.json`` keeps it. ``titles``: what the classes are
+    `inputs`: what the training set was made from, as `run.json` keeps it. `titles`: what the classes are
     called in pictures.
 
     Raises:
@@ -139,7 +139,7 @@ class Events:
     """The event file of a run; a context manager."""
 
     def __init__(self, folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
-        """Write the epochs done, ``history``, anew."""
+        """Write the epochs done, `history`, anew."""
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = tf.summary.create_file_writer(str(folder))

@@ -9,7 +9,7 @@
     kind = "hinge-rank"
     margin = 0.1
 
-Contract: the keys are the fields of HeadSettings and, under ``loss``, of LossSettings; what is left out has its
+Contract: the keys are the fields of HeadSettings and, under `loss`, of LossSettings; what is left out has its
 default, and options win over the file. An unknown key, a value of another type, and one out of range are refused, all
 at once and by name.
 """
@@ -65,10 +65,10 @@ History = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, config=_CONFIG)
 class LossSettings:
-    """Which loss, and its constants; see ``trainer.fitting.optimisation`` for the formulas.
+    """Which loss, and its constants; see `trainer.fitting.optimisation` for the formulas.
 
-    ``margin`` belongs to hinge-rank (0.1 in DeViSE). ``scale`` is the inverse temperature of the softmaxes over
-    cosines. ``concept_weight`` and ``cosine_weight`` are the joint loss's shares beside the softmax over labels.
+    `margin` belongs to hinge-rank (0.1 in DeViSE). `scale` is the inverse temperature of the softmaxes over
+    cosines. `concept_weight` and `cosine_weight` are the joint loss's shares beside the softmax over labels.
     """
 
     kind: LossKind = "cosine"
@@ -82,13 +82,13 @@ class LossSettings:
 class HeadSettings:
     """The head's layers and how they are trained (AdamW, cosine decay of the learning rate to 0).
 
-    ``hidden`` are the widths of the layers before the last; ``held_out`` is the share of the images that
+    `hidden` are the widths of the layers before the last; `held_out` is the share of the images that
     is kept back to watch the training, never trained on, where the data set does not say which.
-    ``patience``: the training ends when that many epochs in a row did not improve what is ``watched``, and the head is
+    `patience`: the training ends when that many epochs in a row did not improve what is `watched`, and the head is
     that of the best epoch; 0 trains all epochs, and the head is that of the last.
-    ``class_weights``: "balanced" makes every class count the same, however many images it has.
-    ``precision``: of the hidden layers' arithmetic; "auto" is mixed_float16 where there is a GPU, float32 elsewhere.
-    ``devices``: "all" shares each batch among the GPUs of the machine.
+    `class_weights`: "balanced" makes every class count the same, however many images it has.
+    `precision`: of the hidden layers' arithmetic; "auto" is mixed_float16 where there is a GPU, float32 elsewhere.
+    `devices`: "all" shares each batch among the GPUs of the machine.
     """
 
     hidden: tuple[_Count, ...] = ()
@@ -115,7 +115,7 @@ _NAMES = [field.name for field in fields(HeadSettings)] + [f"loss.{field.name}" 
 def head_settings(file: Path | None, options: Mapping[str, Any], dimension: int) -> HeadSettings:
     """Return the settings from a file and options; an option that is None says nothing.
 
-    ``dimension``: that of the words, which the head's follows.
+    `dimension`: that of the words, which the head's follows.
 
     Raises:
         SettingsUnusable: the file cannot be read, or it or an option says what is not possible; the message names it.
@@ -166,7 +166,7 @@ def _described(error: Any) -> str:
 
 
 def write_head_file(path: Path, settings: HeadSettings, remark: str) -> None:
-    """Write the settings, their loss as the table ``[loss]``, below a remark of one line.
+    """Write the settings, their loss as the table `[loss]`, below a remark of one line.
 
     Raises:
         NotWritten: the disk is full or refuses.
@@ -184,7 +184,7 @@ def best_epoch(history: History, settings: HeadSettings) -> int:
 
 
 def is_over(history: History, settings: HeadSettings) -> bool:
-    """Return whether all epochs are done, or as many after the best one as ``patience`` allows."""
+    """Return whether all epochs are done, or as many after the best one as `patience` allows."""
     done = len(history)
     waited = settings.patience and done - best_epoch(history, settings) >= settings.patience
     return done >= settings.epochs or bool(waited)

@@ -34,8 +34,8 @@ _GROUPS = frozenset({"group", "crowd"})
 class CaptionWords:
     """Which words the captions of pictures have.
 
-    ``words``: the w words that at least one caption has, in the order of the vocabulary. ``rows``: (w), where they
-    stand in it. ``shown``: int8 (images, w): 1 right, 0 wrong, −1 neither.
+    `words`: the w words that at least one caption has, in the order of the vocabulary. `rows`: (w), where they
+    stand in it. `shown`: int8 (images, w): 1 right, 0 wrong, −1 neither.
     """
 
     words: tuple[str, ...]

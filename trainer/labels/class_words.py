@@ -4,7 +4,7 @@ Contract: a class has one word of its own, its label, and the words of the kinds
 ("goldfish": "fish", "animal"). All have a vector in the vocabulary that they are used with: their own or, for several
 words, the mean of those. The first use checks that.
 
-The file is JSON: ``{"n01443537": {"word": "goldfish", "kinds": ["fish", "animal"]}, …}``. Without one, a class is
+The file is JSON: `{"n01443537": {"word": "goldfish", "kinds": ["fish", "animal"]}, …}`. Without one, a class is
 called what its folder is called, with underscores as spaces. A file of synonyms is JSON too: ``{"label": "word or
 words", …}``, by a class's name or its word.
 """
@@ -85,7 +85,7 @@ def with_synonyms(classes: Iterable[ClassWords], path: Path | None) -> tuple[Cla
 
 
 def write_class_words(path: Path, classes: Iterable[ClassWords]) -> None:
-    """Write what ``read_class_words`` reads."""
+    """Write what `read_class_words` reads."""
     entries = {each.name: {"word": each.word, "kinds": list(each.kinds)} for each in classes}
     path.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -95,7 +95,7 @@ def classes_of(
 ) -> tuple[ClassWords, ...]:
     """Return the words of classes, in the order of their names.
 
-    ``labels``: a file of classes; None calls them what they are named. ``synonyms``: a file of synonyms.
+    `labels`: a file of classes; None calls them what they are named. `synonyms`: a file of synonyms.
 
     Raises:
         TrainingSetUnusable: a file is malformed, or that of the classes lacks some.

@@ -75,7 +75,7 @@ def kinds_of(sense: Sense, wordnet: WordNet) -> tuple[str, ...]:
 def label_of(sense: Sense, wordnet: WordNet, vocabulary: Vocabulary, kinds: int) -> ClassWords | None:
     """Return a sense as a class: its first known lemma, or else a last word, and its nearest known kinds.
 
-    None if the vocabulary has no word for it. ``kinds``: how many at most.
+    None if the vocabulary has no word for it. `kinds`: how many at most.
     """
     names = [word for word in (*lemmas_of(sense), *_with_last_words(lemmas_of(sense))) if word in vocabulary]
     if not names:
@@ -93,7 +93,7 @@ def _with_last_words(lemmas: Iterable[str]) -> list[str]:
 class FittingWords:
     """Words of a vocabulary that fit a class.
 
-    ``own``: its names. ``kinds``: what people call the kinds it belongs to, nearest first. ``further``: other names of
+    `own`: its names. `kinds`: what people call the kinds it belongs to, nearest first. `further`: other names of
     these kinds, and of kinds that few people name.
     """
 

@@ -32,10 +32,10 @@ _COMMON = 100_000  # of the most frequent words suggestions are made: rarer ones
 class LabelSpace:
     """The targets of training.
 
-    ``names``: the classes, in the order of the numbers that label images.
-    ``vectors``: (labels, dimension), where a picture of each class should land.
-    ``concepts``: (concepts, dimension), words that people type; may be empty.
-    ``relevance``: (labels, concepts), how much each word should find pictures of each class.
+    `names`: the classes, in the order of the numbers that label images.
+    `vectors`: (labels, dimension), where a picture of each class should land.
+    `concepts`: (concepts, dimension), words that people type; may be empty.
+    `relevance`: (labels, concepts), how much each word should find pictures of each class.
     """
 
     names: tuple[str, ...]
@@ -140,8 +140,8 @@ def label_space_of(
 ) -> LabelSpace:
     """Return the targets of some classes.
 
-    ``nearest_kinds``: how many kinds are in a label's vector. ``foreign_words``: how many words of no class to draw.
-    ``spared``: words of which nothing is to be learned.
+    `nearest_kinds`: how many kinds are in a label's vector. `foreign_words`: how many words of no class to draw.
+    `spared`: words of which nothing is to be learned.
 
     Raises:
         TrainingSetUnusable: a class has a word that gets no vector.
@@ -166,7 +166,7 @@ def label_space_of(
 
 
 def unknown_labels(missing: Mapping[str, Sequence[str]], vocabulary: Sequence[str]) -> TrainingSetUnusable:
-    """Return the error that lists labels; ``missing``: which of its words each lacks."""
+    """Return the error that lists labels; `missing`: which of its words each lacks."""
     lines = "".join(f"\n  {_line(label, words, vocabulary)}" for label, words in missing.items())
     labels = "1 label" if len(missing) == 1 else f"{len(missing):,} labels"
     return TrainingSetUnusable(

@@ -47,9 +47,9 @@ Floats = NDArray[np.floating]
 class Evaluation:
     """The figures. Shares are 0…1.
 
-    ``classified``: hit@k and hierarchical precision@k of the label vectors of all classes, nearest to the image first.
-    ``word_hits``: hit@k with each label's word alone for its vector: zero-shot classification as served.
-    ``tagged``: share of images with a right word among the first k of the taggable vocabulary.
+    `classified`: hit@k and hierarchical precision@k of the label vectors of all classes, nearest to the image first.
+    `word_hits`: hit@k with each label's word alone for its vector: zero-shot classification as served.
+    `tagged`: share of images with a right word among the first k of the taggable vocabulary.
     """
 
     images: int
@@ -83,8 +83,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure a space on embedded images.
 
-    ``taggable``: (words), which words may be tags. ``nearest_kinds``: how many kinds are in a label's vector.
-    ``hierarchy``: of ``truth.classes``; without one, that of their kinds.
+    `taggable`: (words), which words may be tags. `nearest_kinds`: how many kinds are in a label's vector.
+    `hierarchy`: of `truth.classes`; without one, that of their kinds.
 
     Raises:
         EvaluationImpossible: there are no images, or fewer than two classes.
@@ -118,11 +118,11 @@ def classification(scores: Floats, right: NDArray[np.bool_], hierarchy: Hierarch
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """Figures of the kept-out classes. ``hits``: the label's word among those of the kept-out classes only.
+    """Figures of the kept-out classes. `hits`: the label's word among those of the kept-out classes only.
 
-    ``hits_among_all``: among those of all ``known`` classes, which draw images to what was trained on. Of an
-    image that shows other classes too, only the kept-out ones count as right. ``queries``: a search for each label
-    among all images. ``times_chance``: their mean precision@10 over that of a random order.
+    `hits_among_all`: among those of all `known` classes, which draw images to what was trained on. Of an
+    image that shows other classes too, only the kept-out ones count as right. `queries`: a search for each label
+    among all images. `times_chance`: their mean precision@10 over that of a random order.
     """
 
     classes: int

@@ -77,7 +77,7 @@ def hierarchical_precision_at(
 ) -> dict[int, float]:
     """Return the mean share of the k best classes that are among the k nearest in the hierarchy, for each k.
 
-    ``scores``: (images, classes); ``right``: the same, which classes each image shows. The k nearest of an image that
+    `scores`: (images, classes); `right`: the same, which classes each image shows. The k nearest of an image that
     shows several are those of each of them.
     """
     best = top(scores, max(ks))

@@ -76,7 +76,7 @@ def average_precision(scores: Floats, relevant: NDArray[np.bool_]) -> NDArray[np
 
 
 def precision_by_chance(relevant: NDArray[np.int64], images: int) -> float:
-    """Return the mean precision@10 of a random order, for queries with ``relevant`` right images each."""
+    """Return the mean precision@10 of a random order, for queries with `relevant` right images each."""
     page = min(FIRST_PAGE, images)
     return float(np.mean(page * relevant / images / np.minimum(relevant, FIRST_PAGE)))
 

@@ -9,7 +9,7 @@ text queries:
     kind     each kind that is not itself a label
     pair     a label and its nearest kind ("goldfish fish"): relevant is what is relevant to both
     either   a label and another, drawn by a seed: relevant is what is relevant to one of the two, since the mean of two
-             words asks for what is near to either; ``both_found`` is the share of them whose first ten show both
+             words asks for what is near to either; `both_found` is the share of them whose first ten show both
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _CHUNK = 512
 class QueryFigures:
     """A query, the share of right images among the first ten it finds, its average precision over all of them.
 
-    ``relevant``: how many right images there are.
+    `relevant`: how many right images there are.
     """
 
     query: str
@@ -95,7 +95,7 @@ def search_by(
 ) -> tuple[QueryFigures, ...]:
     """Return the figures of some queries, each of one or more words; those that no image is relevant to are left out.
 
-    ``match_any``: an image is relevant if it is to one of a query's words, not only if it is to all of them.
+    `match_any`: an image is relevant if it is to one of a query's words, not only if it is to all of them.
     """
     if not queries:
         return ()
@@ -168,7 +168,7 @@ def nearest_tags(
 
 
 def are_right(nearest: NDArray[np.int64], right: NDArray[np.bool_], truth: Truth) -> NDArray[np.bool_]:
-    """Return which tags of each image, (images, k), are right for a class that it shows; ``right``: (classes, tags)."""
+    """Return which tags of each image, (images, k), are right for a class that it shows; `right`: (classes, tags)."""
     shown = truth.labels[: len(nearest), :, None]
     hits: NDArray[np.bool_] = np.any(right[shown, nearest[:, None]] & (shown >= 0), axis=1)
     return hits

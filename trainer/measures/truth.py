@@ -21,8 +21,8 @@ __all__ = ["Truth"]
 class Truth:
     """Embedded images and what they show.
 
-    ``vectors``: (n, dimension) float32. ``labels``: (n, most) int64, positions in ``classes``, and -1 after the last
-    label of an image that has fewer than the most, as ``FeatureSet`` has them.
+    `vectors`: (n, dimension) float32. `labels`: (n, most) int64, positions in `classes`, and -1 after the last
+    label of an image that has fewer than the most, as `FeatureSet` has them.
     """
 
     vectors: NDArray[np.float32]

@@ -46,7 +46,7 @@ def class_vectors(
 ) -> NDArray[np.float32]:
     """Return unit rows (classes, dimension); zeros for a class that no word of the vocabulary fits.
 
-    ``tags``: the words that may be tags.
+    `tags`: the words that may be tags.
     """
     known = [number for number, each in enumerate(classes) if each.words]
     fitting = [classes[number] for number in known]

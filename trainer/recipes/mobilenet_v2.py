@@ -61,8 +61,8 @@ def make_recipe(
 ) -> Recipe:  # fmt: skip
     """Write the recipe's folder.
 
-    ``labels``: the names of the network's classes, a line each. ``photos``: folder with classes.json and val.tar.
-    ``words_of``: the bundle whose words are used. ``class_words``: the words of the photos' classes.
+    `labels`: the names of the network's classes, a line each. `photos`: folder with classes.json and val.tar.
+    `words_of`: the bundle whose words are used. `class_words`: the words of the photos' classes.
 
     Raises:
         TrainerError: a file does not fit the others; the message says what to do.

@@ -92,7 +92,7 @@ class Pairs:
 class Reliability:
     """Bins of predicted relevance: its mean, the balanced share that is right, and the balanced share of all pairs.
 
-    Empty bins are left out. ``error`` is the expected calibration error (Naeini et al. 2015): the mean distance between
+    Empty bins are left out. `error` is the expected calibration error (Naeini et al. 2015): the mean distance between
     the first two, weighed by the third.
     """
 

@@ -3,13 +3,13 @@
 Contract: images and foreign words are halved by what they are (pixels, letters) and by nothing else. So a bundle need
 not say which images its curves were fitted on, and no later evaluation, in whatever order and of whichever images,
 reports on what was fitted. Curves and thresholds come from one half, the rates reported from the other. Right and wrong
-pairs weigh the same (see ``calibration``). The pairs:
+pairs weigh the same (see `calibration`). The pairs:
 
     text → image    a class's word or kind with each image; right if the image shows it
     tags            an image with each of the ten words nearest to it; right if it is a word of a class that it shows
     image → image   two images; right if they have a class in common
 
-A query that cannot be answered is a foreign word (see ``thresholds``): a thing that no image shows. It comes back empty
+A query that cannot be answered is a foreign word (see `thresholds`): a thing that no image shows. It comes back empty
 if not even its nearest image reaches the threshold.
 """
 
@@ -56,9 +56,9 @@ Floats = NDArray[np.float32]
 class Relevance:
     """A space's curves and thresholds, with the thresholds' effect on the unseen half.
 
-    ``searches``: ``empty`` is the share of unanswerable queries that come back empty, ``kept`` the share of the right
-    images on the first page of answerable ones that stay. ``tags``: ``empty`` is the share of the wrong words among an
-    image's ten nearest that are left out, ``kept`` the share of the right ones that stay.
+    `searches`: `empty` is the share of unanswerable queries that come back empty, `kept` the share of the right
+    images on the first page of answerable ones that stay. `tags`: `empty` is the share of the wrong words among an
+    image's ten nearest that are left out, `kept` the share of the right ones that stay.
     """
 
     text_to_image: LogisticCurve
@@ -78,8 +78,8 @@ def fit_relevance(
 ) -> Relevance:
     """Fit on one half of the images, report on the other.
 
-    ``taggable``: (words), which words may be tags. ``for_fitting``: (images), which are for fitting, as
-    ``image_halves`` has it. The images must show every class a few times. ``closed``: (images), those whose labels name
+    `taggable`: (words), which words may be tags. `for_fitting`: (images), which are for fitting, as
+    `image_halves` has it. The images must show every class a few times. `closed`: (images), those whose labels name
     all that they show, among which alone foreign words are searched for; None means all.
 
     Raises:

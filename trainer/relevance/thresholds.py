@@ -54,7 +54,7 @@ _FAR = 0.55
 class Threshold:
     """A least relevance and what it does.
 
-    ``empty``: share of the queries that nothing matches which come back empty. ``kept``: share of the right answers
+    `empty`: share of the queries that nothing matches which come back empty. `kept`: share of the right answers
     that stay.
     """
 
@@ -66,7 +66,7 @@ class Threshold:
 def choose_threshold(right: Floats, best_wrong: Floats, empty: float = 0.8) -> Threshold:
     """Choose the least relevance at which a share of the unanswerable queries come back empty.
 
-    ``right``: relevances of right answers. ``best_wrong``: the highest relevance that each unanswerable query finds.
+    `right`: relevances of right answers. `best_wrong`: the highest relevance that each unanswerable query finds.
     """
     threshold = float(np.quantile(best_wrong, empty, method="higher"))
     threshold = float(np.nextafter(np.float32(threshold), np.float32(1)))
@@ -84,7 +84,7 @@ def measure_threshold(min_relevance: float, right: Floats, best_wrong: Floats) -
 
 @dataclass(frozen=True)
 class SearchEffects:
-    """The shares above, 0…1, and of how many words and images; ``empty`` is nan if no word is known to match none."""
+    """The shares above, 0…1, and of how many words and images; `empty` is nan if no word is known to match none."""
 
     empty: float
     on_top: float
@@ -128,7 +128,7 @@ def _empty(nearest: NDArray[np.float32], curve: LogisticCurve, min_relevance: fl
 
 
 def tag_effects(pairs: Pairs, curve: LogisticCurve, min_relevance: float) -> tuple[float, float]:
-    """Return ``left_out`` and ``tags_kept``; nan where there are no such tags."""
+    """Return `left_out` and `tags_kept`; nan where there are no such tags."""
     left_out, kept = (
         float(np.mean(_reaches(curve, values, min_relevance))) if len(values) else float("nan")
         for values in (pairs.wrong, pairs.right)

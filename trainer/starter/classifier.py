@@ -66,7 +66,7 @@ def _block(x: Any, channels: int, stride: int) -> Any:
 class ClassifierSettings:
     """Constants of the loss and the optimiser.
 
-    ``average``: what the moving average keeps of itself in a step. ``weight_decay`` is of kernels only.
+    `average`: what the moving average keeps of itself in a step. `weight_decay` is of kernels only.
     """
 
     weight_decay: float = 5e-4
@@ -97,7 +97,7 @@ class Classifier:
 
         Targets are probabilities, float32, each row summing to 1.
 
-        ``rate`` gives the learning rate from the number of steps done; ``on_step`` gets the steps done and the loss.
+        `rate` gives the learning rate from the number of steps done; `on_step` gets the steps done and the loss.
         """
         losses = []
         for pixels, targets in batches:
@@ -111,7 +111,7 @@ class Classifier:
 
     @contextmanager
     def averaged(self) -> Iterator[keras.Model]:
-        """Give the network its averaged weights for the length of a ``with``."""
+        """Give the network its averaged weights for the length of a `with`."""
         own = _values(self._network.weights)
         _assign(self._network.weights, self._average)
         try:

@@ -55,8 +55,8 @@ class Pictures:
 class PictureSource:
     """Where the pictures come from.
 
-    ``photos``: folder of classes.json, train-*.tar and val.tar. ``cache``: folder in which decoded and rendered
-    pictures are kept. ``without``: classes none of whose pictures is ever returned, nor their name.
+    `photos`: folder of classes.json, train-*.tar and val.tar. `cache`: folder in which decoded and rendered
+    pictures are kept. `without`: classes none of whose pictures is ever returned, nor their name.
     """
 
     photos: Path
@@ -145,7 +145,7 @@ def picture_features(
 ) -> FeatureSet:
     """Return the features that an extractor's network gives of the pictures; its way to decode is not used.
 
-    ``show`` gets how many pictures are seen, and of how many.
+    `show` gets how many pictures are seen, and of how many.
     """
 
     def pixels(content: bytes) -> NDArray[np.uint8]:
@@ -173,7 +173,7 @@ def _counted(pictures: Pictures, names: tuple[str, ...], show: Callable[[int, in
 
 
 def held_out_probabilities(data: FeatureSet, seed: int = 0) -> NDArray[np.float16]:
-    """Return the probabilities of the classes that ``data`` names, by classifiers that did not see the picture."""
+    """Return the probabilities of the classes that `data` names, by classifiers that did not see the picture."""
     fold = np.random.default_rng(seed).permutation(len(data)) % TEACHER_FOLDS
     probabilities = np.empty((len(data), len(data.names)), np.float16)
     for number in range(TEACHER_FOLDS):

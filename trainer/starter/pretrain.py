@@ -58,7 +58,7 @@ class Cycle:
 class PretrainSettings:
     """What is trained on in which order, and the constants of the training.
 
-    ``teacher_share``: how much of a target is what a teacher says; the rest is the label.
+    `teacher_share`: how much of a target is what a teacher says; the rest is the label.
     """
 
     cycles: tuple[Cycle, ...] = (
@@ -127,7 +127,7 @@ def train_backbone(
 ) -> keras.Model:
     """Train a network, or continue from the folder's checkpoint; return it, and save it as `backbone.keras`.
 
-    The network gives features; the layer of scores over them is dropped. Without a ``starting_point`` its weights are
+    The network gives features; the layer of scores over them is dropped. Without a `starting_point` its weights are
     fresh and it learns from labels alone.
     """
     run = Run(folder, settings)

@@ -119,7 +119,7 @@ class _Files:
 def make_starter(photos: Path, teacher: Path, run: Path, bundle: Path, gallery: Path, console: Console) -> None:
     """Make the bundle and the gallery, or continue with making them.
 
-    ``teacher``: MobileNetV2 1.0 224 quantised, a .tflite file.
+    `teacher`: MobileNetV2 1.0 224 quantised, a .tflite file.
 
     Raises:
         TrainerError: something is not installed, or does not fit; the message says what to do.
@@ -140,7 +140,7 @@ def make_starter(photos: Path, teacher: Path, run: Path, bundle: Path, gallery: 
 
 
 def make_twin(photos: Path, without: frozenset[str], run: Path, bundle: Path, console: Console) -> None:
-    """Make the twin of the starter that was never shown the classes ``without``; raises as `make_starter`."""
+    """Make the twin of the starter that was never shown the classes `without`; raises as `make_starter`."""
     files = _Files(run, PictureSource(photos, run / "pictures", without))
     run_stages(
         (

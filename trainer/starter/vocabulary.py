@@ -174,7 +174,7 @@ def vocabulary(
 ) -> tuple[str, ...]:
     """Return the entries, most frequent first; equally frequent ones by the alphabet.
 
-    ``frequent``: words by frequency, as many as it takes. ``words``: how many single words; ``entries``: how many
+    `frequent`: words by frequency, as many as it takes. `words`: how many single words; `entries`: how many
     with phrases, at most.
     """
     own = dict.fromkeys(word for each in labels for word in each.words)

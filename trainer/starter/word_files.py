@@ -49,7 +49,7 @@ class Sentences(Protocol):
 
 @dataclass(frozen=True)
 class Sources:
-    """What words are made from. ``frequent``: English words, most frequent first; ``zipf``: how common a text is."""
+    """What words are made from. `frequent`: English words, most frequent first; `zipf`: how common a text is."""
 
     wordnet: WordNet
     frequent: Iterable[str]
@@ -84,9 +84,9 @@ def load_sources() -> Sources:
 def make_words(
     photos: Path, folder: Path, on_progress: Callable[[int, int], None], sources: Sources | None = None
 ) -> None:
-    """Make the folder; ``on_progress`` gets how many texts are read, and of how many.
+    """Make the folder; `on_progress` gets how many texts are read, and of how many.
 
-    ``sources``: other than the installed ones.
+    `sources`: other than the installed ones.
 
     Raises:
         StarterError: something that this needs is not installed, or a class is unknown to WordNet.

@@ -1,4 +1,4 @@
-"""The command ``python -m trainer tune``."""
+"""The command `python -m trainer tune`."""
 
 from __future__ import annotations
 

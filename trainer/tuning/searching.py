@@ -35,7 +35,7 @@ __all__ = ["Material", "TuningSettings", "search"]
 class TuningSettings:
     """What a search is of; written into the run's folder, which is refused to a search of something else.
 
-    ``base``: what is not searched over. ``foreign_words``: see ``label_space_of``. ``made_of``: the digests of the
+    `base`: what is not searched over. `foreign_words`: see `label_space_of`. `made_of`: the digests of the
     feature set and of the words.
     """
 
@@ -73,9 +73,9 @@ def search(
     count: int,
     on_epoch: Callable[[int, int, float], None] = lambda done, epoch, hit: None,
 ) -> tuple[list[FinishedTrial], Mapping[str, float]]:
-    """Try settings until ``count`` trials are done, counting those of earlier calls.
+    """Try settings until `count` trials are done, counting those of earlier calls.
 
-    The first trial is of the defaults. ``on_epoch`` gets how many trials are done, and of the one that runs how many
+    The first trial is of the defaults. `on_epoch` gets how many trials are done, and of the one that runs how many
     epochs and its hit@1. Returns the trials that ran to their end, the best first, and how much each parameter matters.
 
     Raises:

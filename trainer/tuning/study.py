@@ -1,7 +1,7 @@
 """What a search may choose, and its trials, kept in a file.
 
-Contract: a choice follows from its parameters alone (``SearchSpace.choose`` of a FixedTrial gives it again), and the
-settings that ``fit`` has without options lie within the bounds.
+Contract: a choice follows from its parameters alone (`SearchSpace.choose` of a FixedTrial gives it again), and the
+settings that `fit` has without options lie within the bounds.
 
 A trial is in the file when it is done. A trial that its process did not end counts as failed and is tried again by
 whoever opens the study next; so a search that was killed continues with the trials that are done. What is tried next
@@ -45,7 +45,7 @@ class Choice:
 class SearchSpace:
     """Bounds, least and most; rates, scales and weights are drawn evenly in their logarithm.
 
-    ``widths``: of a hidden layer. ``most_hidden``: how many of them. ``most_kinds``: how many kinds the classes have,
+    `widths`: of a hidden layer. `most_hidden`: how many of them. `most_kinds`: how many kinds the classes have,
     so that a data set without kinds has none to choose from.
     """
 
@@ -61,7 +61,7 @@ class SearchSpace:
     loss_weight: tuple[float, float] = (0.1, 10.0)
 
     def defaults(self) -> dict[str, float | str]:
-        """Return the parameters of what ``fit`` does without options."""
+        """Return the parameters of what `fit` does without options."""
         head, loss = HeadSettings(), LossSettings("joint")
         kinds = {"nearest_kinds": min(_KINDS, self.most_kinds)} if self.most_kinds else {}
         return {
@@ -76,7 +76,7 @@ class SearchSpace:
         }
 
     def choose(self, trial: BaseTrial, base: HeadSettings) -> Choice:
-        """Return a trial's choice; what is not searched over is as in ``base``."""
+        """Return a trial's choice; what is not searched over is as in `base`."""
         widths = tuple(
             int(trial.suggest_categorical(f"width_{number}", self.widths))
             for number in range(1, trial.suggest_int("hidden_layers", 0, self.most_hidden) + 1)
@@ -106,9 +106,9 @@ class SearchSpace:
 
 @dataclass(frozen=True)
 class FinishedTrial:
-    """A trial that ran to its end. ``hit``: held-out hit@1; ``loss``: what decides between equal hits, less is better.
+    """A trial that ran to its end. `hit`: held-out hit@1; `loss`: what decides between equal hits, less is better.
 
-    ``defaults``: it is what ``fit`` does without options.
+    `defaults`: it is what `fit` does without options.
     """
 
     number: int
@@ -119,10 +119,10 @@ class FinishedTrial:
 
 
 class Trials:
-    """The study of a folder. ``base``: what is not searched over."""
+    """The study of a folder. `base`: what is not searched over."""
 
     def __init__(self, folder: Path, space: SearchSpace, base: HeadSettings) -> None:
-        """Open or begin it, and queue again what was cut off; hold the folder's lock (``open_trials``)."""
+        """Open or begin it, and queue again what was cut off; hold the folder's lock (`open_trials`)."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._base = space, base
         self._study = optuna.create_study(

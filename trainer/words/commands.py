@@ -1,6 +1,6 @@
-"""The commands ``python -m trainer words fetch | convert``.
+"""The commands `python -m trainer words fetch | convert`.
 
-Contract: as that of ``trainer.cli``, whose commands these become. Heavy imports wait until a command needs them.
+Contract: as that of `trainer.cli`, whose commands these become. Heavy imports wait until a command needs them.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Fetched:
 def fetch(known: KnownFile, folder: Path, mirror: str, progress: Progress) -> Fetched:
     """Return the file in the folder, fetched from its URL or the mirror unless it is there already.
 
-    ``mirror``: a folder, or a URL (http, https, file), that has the file under its publisher's name; "" is the
+    `mirror`: a folder, or a URL (http, https, file), that has the file under its publisher's name; "" is the
     publisher itself.
 
     Raises:

@@ -58,7 +58,7 @@ def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def parse_line(line: bytes, dimension: int, place: str) -> Entry:
-    """Read one line; ``place`` says where it is, for errors.
+    """Read one line; `place` says where it is, for errors.
 
     Raises:
         WordVectorsMalformed: it is not a word in UTF-8 and as many finite numbers as the dimension.
@@ -96,7 +96,7 @@ def _is_number(text: bytes) -> bool:
 
 
 def read_entries(source: Path, member: str | None = None) -> Iterator[Entry]:
-    """Yield the words of a file and their vectors, as they stand there; ``member`` is one of a zip.
+    """Yield the words of a file and their vectors, as they stand there; `member` is one of a zip.
 
     Raises:
         WordVectorsMalformed: the file is damaged or in no format that is known; the message says where.
@@ -134,7 +134,7 @@ def _is_text(content: bytes) -> bool:
 
 @contextmanager
 def open_word_file(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
-    """Open a file from its start; ``member`` is the name within a zip, needed if there are several.
+    """Open a file from its start; `member` is the name within a zip, needed if there are several.
 
     Raises:
         WordVectorsMalformed: it is damaged, or a zip without that member or with several to choose from.

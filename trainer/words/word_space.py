@@ -36,7 +36,7 @@ _REPORTED_EVERY = 1_000  # words
 
 @dataclass(frozen=True)
 class WordSpace:
-    """A vocabulary: ``words`` (n), most frequent first, and ``vectors`` (n, dimension) float16, unit rows."""
+    """A vocabulary: `words` (n), most frequent first, and `vectors` (n, dimension) float16, unit rows."""
 
     words: tuple[str, ...]
     vectors: NDArray[np.float16]
@@ -52,11 +52,11 @@ def convert_words(
     on_progress: Callable[[int], None] = lambda _: None,
     check: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write ``words.txt`` and ``words.npy`` into a folder, and return the number of words.
+    """Write `words.txt` and `words.npy` into a folder, and return the number of words.
 
-    ``limit`` keeps the first, most frequent words. ``lowercase``: of words that differ in case only, the first, most
-    frequent one stays, in lower case. ``member``: which file of a zip. ``on_progress`` gets how many words are done.
-    ``check`` sees the dimension before anything is written, and may refuse it. A vector of zeros, which has no
+    `limit` keeps the first, most frequent words. `lowercase`: of words that differ in case only, the first, most
+    frequent one stays, in lower case. `member`: which file of a zip. `on_progress` gets how many words are done.
+    `check` sees the dimension before anything is written, and may refuse it. A vector of zeros, which has no
     direction, and an empty word are left out.
 
     Raises:
@@ -116,7 +116,7 @@ def _to_npy(raw: Path, path: Path, shape: tuple[int, int]) -> None:
 
 
 def read_word_space(folder: Path) -> WordSpace:
-    """Read ``words.txt`` and ``words.npy``; the vectors are memory-mapped.
+    """Read `words.txt` and `words.npy`; the vectors are memory-mapped.
 
     Raises:
         WordSpaceMissing: the files are not there.
@@ -136,7 +136,7 @@ def read_word_space(folder: Path) -> WordSpace:
 
 
 def read_trainable_words(folder: Path) -> WordSpace:
-    """Read what ``read_word_space`` reads, to make a bundle with.
+    """Read what `read_word_space` reads, to make a bundle with.
 
     Raises:
         WordSpaceMissing, WordVectorsMalformed: see there.

@@ -1,11 +1,11 @@
 """Nouns of WordNet 3.0: their senses, kinds, definitions and how often each part of speech occurs.
 
-Contract: everything is read once into immutable values; a sense is named by its *wnid* (``n02085620``: "n" and the
-eight-digit offset in ``data.noun``), which is how ImageNet names its classes. Words are asked for in lower case with
+Contract: everything is read once into immutable values; a sense is named by its *wnid* (`n02085620`: "n" and the
+eight-digit offset in `data.noun`), which is how ImageNet names its classes. Words are asked for in lower case with
 spaces; lemmas are given back as WordNet spells them ("Chihuahua", "golden retriever").
 
-The files are Debian's ``wordnet-base``, format wndb(5WN) and cntlist(5WN). NLTK's reader is not used: it also wants
-``lexnames`` and ``index.sense``, which that package leaves out.
+The files are Debian's `wordnet-base`, format wndb(5WN) and cntlist(5WN). NLTK's reader is not used: it also wants
+`lexnames` and `index.sense`, which that package leaves out.
 
 Source: Fellbaum (ed.), WordNet: An Electronic Lexical Database, 1998. Needed to make the starter, never to run it.
 """
@@ -57,7 +57,7 @@ class Category(IntEnum):
 class Sense:
     """One meaning of a noun (a synset).
 
-    ``category`` is the number of its lexicographer file; ``hypernyms`` are the wnids of the kinds it belongs to,
+    `category` is the number of its lexicographer file; `hypernyms` are the wnids of the kinds it belongs to,
     empty for a named instance (Paris, Einstein), which is of no kind but of one example.
     """
 
@@ -86,7 +86,7 @@ class WordNet:
 
     @classmethod
     def read(cls, folder: Path = DEFAULT_FOLDER) -> WordNet:
-        """Read ``data.noun``, ``index.noun``, ``cntlist.rev`` and ``noun.exc`` (about a second).
+        """Read `data.noun`, `index.noun`, `cntlist.rev` and `noun.exc` (about a second).
 
         Raises:
             WordNetMissing: a file is not there.

@@ -25,7 +25,7 @@ class _Forest:
     search_k: int = -1
 
     def set_effort(self, effort: int) -> None:
-        """Sets search_k."""
+        """Set search_k."""
         self.search_k = effort
 
     def nearest(self, query: NDArray[np.float32], k: int) -> Positions:

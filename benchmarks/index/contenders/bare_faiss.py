@@ -24,7 +24,7 @@ class _Graph:
     index: Any
 
     def set_effort(self, effort: int) -> None:
-        """Sets efSearch."""
+        """Set efSearch."""
         self.index.hnsw.efSearch = effort
 
     def nearest(self, query: NDArray[np.float32], k: int) -> Positions:

@@ -23,7 +23,7 @@ class _Graph:
     index: hnswlib.Index
 
     def set_effort(self, effort: int) -> None:
-        """Sets ef."""
+        """Set ef."""
         self.index.set_ef(effort)
 
     def nearest(self, query: NDArray[np.float32], k: int) -> Positions:

@@ -41,7 +41,7 @@ class BareNumpy:
     default_effort: int | None = None
 
     def build(self, rows_file: Path, folder: Path) -> None:
-        """Gives the file a second name."""
+        """Give the file a second name."""
         (folder / _FILE).hardlink_to(rows_file)
 
     def open(self, rows_file: Path, folder: Path) -> _Scan:

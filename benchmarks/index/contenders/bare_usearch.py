@@ -24,7 +24,7 @@ class _Graph:
     index: Index
 
     def set_effort(self, effort: int) -> None:
-        """Sets expansion_search."""
+        """Set expansion_search."""
         self.index.expansion_search = effort  # type: ignore[misc] # mypy misses the setter
 
     def nearest(self, query: NDArray[np.float32], k: int) -> Positions:

@@ -22,11 +22,11 @@ class Searcher(Protocol):
     """An open index."""
 
     def set_effort(self, effort: int) -> None:
-        """Sets how hard the next searches look; a contender without such a knob ignores it."""
+        """Set how hard the next searches look; a contender without such a knob ignores it."""
         ...
 
     def nearest(self, query: NDArray[np.float32], k: int) -> Positions:
-        """Returns the positions of the `k` nearest rows of a query (dimension,), as far as it finds them."""
+        """Return the positions of the `k` nearest rows of a query (dimension,), as far as it finds them."""
         ...
 
 
@@ -54,16 +54,16 @@ class Contender(Protocol):
         ...
 
     def build(self, rows_file: Path, folder: Path) -> None:
-        """Builds over float32 (n, dimension) in NumPy's format with all cores, and writes into `folder`."""
+        """Build over float32 (n, dimension) in NumPy's format with all cores, and writes into `folder`."""
         ...
 
     def open(self, rows_file: Path, folder: Path) -> Searcher:
-        """Opens what `build` wrote, memory-mapped where that is offered."""
+        """Open what `build` wrote, memory-mapped where that is offered."""
         ...
 
 
 def grid(first: int, last: int, growth: float = 1.1) -> Sequence[int]:
-    """Returns whole numbers from `first` to beyond `last`, each about so many times the one before."""
+    """Return whole numbers from `first` to beyond `last`, each about so many times the one before."""
     steps = [first]
     while steps[-1] < last:
         steps.append(max(steps[-1] + 1, round(growth * steps[-1])))

@@ -14,7 +14,7 @@ PACKAGES = {"numpy": "numpy", "annoy": "annoy", "hnswlib": "hnswlib", "usearch":
 
 
 def load(names: Iterable[str]) -> tuple[list[Contender], Sequence[str]]:
-    """Returns the contenders of these names, and sentences about those whose package is missing."""
+    """Return the contenders of these names, and sentences about those whose package is missing."""
     contenders: list[Contender] = []
     missing = []
     for name in names:

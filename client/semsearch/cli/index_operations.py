@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typing_extensions import override
 
 from semsearch import export_file
 from semsearch.cli import index, options
@@ -24,11 +25,13 @@ _FOLDER = "DIR"
 class FolderOrCommand(TyperGroup):
     """A group of commands in which any other argument is the folder, or an option, of `semsearch index DIR`."""
 
+    @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the folder's command before its arguments."""
         commands = {*self.commands, *ctx.help_option_names} - {_FOLDER}
         return super().parse_args(ctx, [_FOLDER, *args] if args and args[0] not in commands else args)
 
+    @override
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Leave that name out of usage lines and errors."""
         name, command, rest = super().resolve_command(ctx, args)

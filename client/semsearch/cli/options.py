@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
+from typing_extensions import override
 
 from semsearch.values import JsonValue, Term
 
@@ -39,6 +40,7 @@ class QueryCommand(TyperCommand):
     A word of one letter is still taken for an option; `-- -x` passes it.
     """
 
+    @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Hide the minus of such words from click; `query_of` and `terms_of` put it back."""
         return super().parse_args(

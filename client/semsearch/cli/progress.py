@@ -15,6 +15,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
+from typing_extensions import override
 
 
 def progress_bar(console: Console, *, of_bytes: bool = False, disable: bool = False) -> Progress:
@@ -33,6 +34,7 @@ def progress_bar(console: Console, *, of_bytes: bool = False, disable: bool = Fa
 class _Rate(ProgressColumn):
     """Items a second."""
 
+    @override
     def render(self, task: Task) -> Text:
         """Render the rate of the last seconds."""
         return Text(f"{task.speed:.0f}/s" if task.speed else "")

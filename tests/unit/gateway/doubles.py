@@ -374,7 +374,7 @@ class MemoryIndex:
         return self.aliases.pop(alias)
 
     def move(self, alias: str, index: NewIndex) -> None:
-        """Lets an alias name a new index and drops the one it named, as another process does, in no time."""
+        """Let an alias name a new index and drops the one it named, as another process does, in no time."""
         self.indexes[index.name] = _Index(index)
         del self.indexes[self.aliases[alias]]
         self.aliases[alias] = index.name

@@ -38,7 +38,7 @@ class CrashPoint:
 
 
 class Turnstile:
-    """Lets through as many calls of everything that it wraps as were released."""
+    """Let through as many calls of everything that it wraps as were released."""
 
     def __init__(self) -> None:
         self._permits = asyncio.Semaphore(0)
@@ -58,7 +58,7 @@ class Turnstile:
         self._permits.release()
 
     def open(self) -> None:
-        """Lets everything through from now on."""
+        """Let everything through from now on."""
         self._open = True
         self._permits.release()
 

@@ -88,7 +88,7 @@ class Trial:
         self.watching = asyncio.create_task(self._watch())
 
     async def end(self) -> None:
-        """Lets the switch go to its end."""
+        """Let the switch go to its end."""
         self.turnstile.open()
         async with asyncio.timeout(10):
             await self.watching
@@ -109,7 +109,7 @@ class Trial:
         await task
 
     async def let_switch(self, calls: int) -> None:
-        """Lets the switch make calls, as many as it comes to, one after the other."""
+        """Let the switch make calls, as many as it comes to, one after the other."""
         async with asyncio.timeout(5):
             for _ in range(calls):
                 while not self.turnstile.waiting and not self.watching.done():  # noqa: ASYNC110
