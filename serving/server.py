@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import grpc.aio
 import structlog
+import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -50,7 +51,7 @@ OpenServices = Callable[[], AbstractAsyncContextManager[Sequence[GrpcService]]]
 def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
     """Serve until SIGTERM or SIGINT and returns the process's exit status."""
     logs.configure(settings)
-    return asyncio.run(_run(settings, open_services, errors))
+    return uvloop.run(_run(settings, open_services, errors))
 
 
 async def _run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
