@@ -1,5 +1,5 @@
-# Every action of a developer is a target here; CI calls nothing else. `make help` lists them.
-# Variables: PYTHON (the Python that makes the environment), VENV (where it lies).
+# Every developer action is a target here; CI calls nothing else. `make help` lists them.
+# Variables: PYTHON (the Python that creates the environment), VENV (where the environment is).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +13,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(VENV)/bin
 PROTOS := $(shell find protos -name '*.proto')
-# Stamp files: what they stand for is done again only when something it was made from has changed, so that a second
+# Stamp files: a step is repeated only when something that it depends on has changed, so that a second
 # run needs no network.
 DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
@@ -23,15 +23,15 @@ BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 
 .PHONY: help setup run-all bench bench-index bench-recall bench-train bench-activation bench-setup starter-setup starter protos wheel test lint types format grpcurl lock clean
 
-help: ## Say what each target does
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## Make the environment: .venv, the locked dependencies, the generated code, the semsearch command
+setup: $(INSTALLED) ## Create the environment: .venv, the locked dependencies, the generated code, the semsearch command
 
 $(DEPENDENCIES): requirements.lock
 	@sh scripts/check_machine.sh '$(PYTHON)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo 'Installing the dependencies into $(VENV); the first time takes some minutes ...'
+	@echo 'Installing the dependencies into $(VENV); this takes some minutes the first time ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
@@ -44,39 +44,39 @@ $(INSTALLED): pyproject.toml client/pyproject.toml $(STUBS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e client -e .
 	@touch $@
 
-run-all: setup ## Start the three services, fill the gallery the first time, and show first queries; Ctrl-C stops all
+run-all: setup ## Start the three services, fill the gallery on the first run, print first queries; Ctrl-C stops all
 	@$(BIN)/python -m launcher
 
-bench: setup ## Measure searches and tags of the suite that `make run-all` started, beside gRPC alone
+bench: setup ## Measure searches and tags against the suite that `make run-all` started, next to bare gRPC
 	@$(BIN)/python -m benchmarks
 
-bench-setup: $(BENCH_DEPENDENCIES) ## Install whom `make bench-index` measures the index against
+bench-setup: $(BENCH_DEPENDENCIES) ## Install the libraries that `make bench-index` compares with
 
-# Without dependencies, which are the project's own.
+# Without dependencies: the project already has them.
 $(BENCH_DEPENDENCIES): benchmarks/index/requirements.lock $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-bench-index: bench-setup ## Measure vector indexes side by side, ours and others: SIZES=20000,200000
+bench-index: bench-setup ## Compare vector indexes, ours and others: SIZES=20000,200000
 	@$(BIN)/python -m benchmarks.index $(if $(SIZES),--sizes '$(SIZES)')
 
-bench-recall: setup ## Measure whether searches reach the recall they aim at, on four kinds of vectors: SIZES=20000
+bench-recall: setup ## Measure whether searches reach their recall target, on four kinds of vectors: SIZES=20000
 	@$(BIN)/python -m benchmarks.index.recall $(if $(SIZES),--sizes '$(SIZES)')
 
-bench-train: setup ## Measure training, pictures to bundle, against features anew in every epoch: PHOTOS=folder
+bench-train: setup ## Compare training, from pictures to bundle, with computing features in every epoch: PHOTOS=folder
 	@$(BIN)/python -m benchmarks.training $(if $(PHOTOS),--photos '$(PHOTOS)')
 
-bench-activation: setup ## Measure a switch to a model of many words, beside searches: WORDS=400000
+bench-activation: setup ## Measure a switch to a model with many words, while searches run: WORDS=400000
 	@$(BIN)/python -m benchmarks.activation $(if $(WORDS),--words '$(WORDS)')
 
-starter-setup: $(STARTER_DEPENDENCIES) ## Install what only making the starter needs
+starter-setup: $(STARTER_DEPENDENCIES) ## Install what only the making of the starter needs
 
-# Without dependencies: the lock is complete, and leaves out what overrides.txt says.
+# Without dependencies: the lock is complete, except for what overrides.txt excludes.
 $(STARTER_DEPENDENCIES): trainer/starter/requirements.lock $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-starter: starter-setup ## Make the model and the gallery that ship anew (hours): PHOTOS=folder
+starter: starter-setup ## Rebuild the shipped model and gallery (takes hours): PHOTOS=folder
 	@$(BIN)/python -m trainer starter '$(PHOTOS)'
 
 protos: $(STUBS) ## Generate Python code and type stubs from protos/ into client/semsearch/
@@ -84,32 +84,32 @@ protos: $(STUBS) ## Generate Python code and type stubs from protos/ into client
 wheel: setup ## Build the client's wheel and sdist into client/dist
 	@cd client && '$(abspath $(BIN))/hatchling' build --clean
 
-test: setup ## Run all tests; the slowest are listed at the end
-# Files in the order of their folders: those of tests/end_to_end and tests/services, which take minutes, go first. What is
-# compiled is kept, whatever the machine's settings: hundreds of processes are started.
+test: setup ## Run all tests and list the slowest at the end
+# Files run in the order of their folders: tests/end_to_end and tests/services take minutes, so they go first. Python's
+# compiled files are kept, whatever the machine's settings, because the tests start hundreds of processes.
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-lint: setup ## Check style, formatting, which package may import which, and the protos
+lint: setup ## Check style, formatting, import contracts and the protos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/buf lint $(STUBS) --config protos/buf.yaml
 
-types: setup ## Check the types of everything but the tests (mypy --strict)
+types: setup ## Check all types except in the tests (mypy --strict)
 	$(BIN)/mypy
 
-format: setup ## Format the code and mend what ruff can mend
+format: setup ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 grpcurl: .tools/bin/grpcurl ## Build grpcurl, the command-line gRPC client, into .tools/bin (needs Go)
 
 .tools/bin/grpcurl:
-	@command -v go >/dev/null || { echo 'grpcurl is built with Go, and there is no `go` on the PATH: install Go (https://go.dev/dl) or grpcurl itself.' >&2; exit 1; }
+	@command -v go >/dev/null || { echo 'Building grpcurl needs Go, but there is no `go` on the PATH: install Go (https://go.dev/dl) or grpcurl itself.' >&2; exit 1; }
 	@echo 'Building grpcurl $(GRPCURL_VERSION) ...'
 	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
 
-lock: ## Choose the dependencies' versions anew and write requirements.lock
+lock: ## Upgrade the dependencies and write requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-package semsearch --no-annotate --no-header -o requirements.lock
@@ -119,6 +119,6 @@ lock: ## Choose the dependencies' versions anew and write requirements.lock
 		--upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		-o requirements.lock
 
-clean: ## Remove what was built: environment, generated code, tools, caches; var/ and runs/ stay
+clean: ## Remove everything built: environment, generated code, tools, caches; keep var/ and runs/
 	rm -rf $(VENV) client/dist $(STUBS) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find client/semsearch -name '*_pb2*.py*' -delete
