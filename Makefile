@@ -76,8 +76,8 @@ $(STARTER_DEPENDENCIES): trainer/starter/requirements.lock $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-starter: starter-setup ## Rebuild the shipped model and gallery (takes hours): PHOTOS=folder
-	@$(BIN)/python -m trainer starter '$(PHOTOS)'
+starter: starter-setup ## Rebuild the shipped model and gallery (takes hours): PHOTOS=folder TEACHER=file
+	@$(BIN)/python -m trainer starter '$(PHOTOS)' --teacher '$(TEACHER)'
 
 protos: $(STUBS) ## Generate Python code and type stubs from protos/ into client/semsearch/
 
