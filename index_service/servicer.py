@@ -1,6 +1,7 @@
 """IndexService over gRPC: each method validates, translates, calls the core and translates back.
 
-The event loop only moves messages: whatever touches SQLite, vectors or large messages runs on the call threads.
+The event loop moves messages and runs small searches; whatever else touches SQLite, vectors or large messages runs on
+the call threads.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ MAX_PAGE = 1_000
 _IN_FLIGHT = 4
 # Exports, imports and checks that may run at once: each reads or writes the whole of an index.
 _MAX_OPERATIONS = 4
+# A search of less takes less than a millisecond; it runs on the event loop.
+_SMALL_ROW_COUNT = 4_096
+_SMALL_K = 100
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
 
 T = TypeVar("T")
@@ -121,6 +125,8 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         """Find the nearest items."""
         index = self._find(request.index, "index")
+        if _is_small(index, request):
+            return _search(index, request)
         return await self._on_thread(lambda: _search(index, request))
 
     @override
@@ -272,6 +278,16 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _is_small(index: VectorIndex, request: pb.SearchRequest) -> bool:
+    """Return whether a search takes no longer than handing it to a thread, which is then left out."""
+    return (
+        len(request.queries) == 1
+        and request.k <= _SMALL_K
+        and not request.HasField("filter")
+        and index.row_count <= _SMALL_ROW_COUNT
+    )
 
 
 def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:

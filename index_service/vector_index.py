@@ -145,6 +145,11 @@ class VectorIndex:
         """What no other index has or had, not even one of the same name."""
         return self._store.uid
 
+    @property
+    def row_count(self) -> int:
+        """The number of rows that a search may have to look at, deleted ones included."""
+        return sum(len(part.rows) for part in self._published.newest.parts)
+
     def check_uid(self, uid: str) -> None:
         """Check that positions among an index's rows are positions here.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from google.protobuf import field_mask_pb2
 from semsearch.index.v1 import index_service_pb2 as pb
+from semsearch.v1 import query_pb2
 
 from index_service.catalog import Catalog
 from index_service.definition import EngineKind, IndexDefinition
@@ -193,3 +194,35 @@ def test_writes_of_all_streams_wait_for_room(
     monkeypatch.setattr(index, "upsert", counted)
     assert asyncio.run(write()) == [10] * 4
     assert most <= 2, "two messages fit"
+
+
+class NoThreads(ThreadPoolExecutor):
+    def submit(self, *_arguments: Any, **_more: Any) -> Any:
+        raise AssertionError("handed to a thread")
+
+
+@pytest.mark.parametrize(
+    ("fields", "small"),
+    [
+        ({}, True),
+        ({"k": 101}, False),
+        ({"filter": query_pb2.Filter(must=[query_pb2.Condition(field="n", exists=True)])}, False),
+        ({"queries": [pb.SearchQuery(item_id="1"), pb.SearchQuery(item_id="2")]}, False),
+    ],
+)
+def test_only_small_searches_run_on_the_event_loop(catalog: Catalog, fields: dict[str, Any], small: bool) -> None:
+    servicer = IndexServicer(catalog, NoThreads(1), ByteBudget(2**20))
+    request = pb.SearchRequest(**{"index": "items", "k": 3, "queries": [pb.SearchQuery(item_id="1")], **fields})
+    if small:
+        assert len(asyncio.run(servicer.Search(request, CONTEXT)).results[0].neighbors) == 3
+    else:
+        with pytest.raises(AssertionError, match="handed to a thread"):
+            asyncio.run(servicer.Search(request, CONTEXT))
+
+
+def test_a_search_of_many_rows_runs_on_a_thread(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("index_service.servicer._SMALL_ROW_COUNT", 19)
+    servicer = IndexServicer(catalog, NoThreads(1), ByteBudget(2**20))
+    request = pb.SearchRequest(index="items", k=3, queries=[pb.SearchQuery(item_id="1")])
+    with pytest.raises(AssertionError, match="handed to a thread"):
+        asyncio.run(servicer.Search(request, CONTEXT))
