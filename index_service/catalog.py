@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,8 +46,6 @@ from serving.background import WorkHealth
 from serving.durable_files import publish, remove_folder, remove_leftovers, temporary_beside
 
 LOCK_FILE = ".lock"
-# Indexes that are opened at the same time, at the start. Each reads a few small files.
-_OPENERS = 4
 # What the lock's file says once there is a file of aliases, which then is missing only where it was lost. In folders of
 # the first version there is one only after an alias was set.
 ALWAYS_WITH_ALIASES = b"2\n"
@@ -80,11 +77,7 @@ class Catalog:
         remove_leftovers(folder)
         found = sorted(path for path in folder.iterdir() if path.is_dir() and NAME_PATTERN.fullmatch(path.name))
         self._aliases = Aliases(folder, expected=aliases_expected)
-        with ThreadPoolExecutor(_OPENERS, thread_name_prefix="open") as openers:
-            opened = openers.map(self._open, found)
-            self._indexes: dict[str, VectorIndex | DamagedIndex] = {
-                path.name: each for path, each in zip(found, opened, strict=True)
-            }
+        self._indexes: dict[str, VectorIndex | DamagedIndex] = {path.name: self._open(path) for path in found}
 
     @property
     def merging(self) -> WorkHealth:

@@ -20,6 +20,7 @@ from index_service.manifest import FileRecord, SegmentRecord
 from index_service.reads import StoreReader
 from index_service.snapshot import Part, Rows, Segment
 from index_service.storage import write_array
+from index_service.vectors import read_array
 from serving.durable_files import discard, publish, sync, temporary_beside
 
 SEGMENTS_FOLDER = "segments"
@@ -80,9 +81,9 @@ def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> S
         UnusableSegment: another version of the engine wrote its files.
     """
     folder = index_folder / SEGMENTS_FOLDER / record.name
-    rows: Rows = np.load(folder / _ROWS)
+    rows: Rows = read_array(folder / _ROWS)
     # A memmap's own class makes each slice cost microseconds.
-    vectors = np.load(folder / _VECTORS, mmap_mode="r").view(np.ndarray)
+    vectors = read_array(folder / _VECTORS, mapped=True)
     alive = np.ones(len(rows), dtype=np.bool_)
     try:
         searcher = engine.open(vectors, folder)
@@ -93,7 +94,7 @@ def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> S
 
 def last_row(index_folder: Path, record: SegmentRecord) -> int:
     """Return the highest row number of a segment whose files are as recorded."""
-    return int(np.load(index_folder / SEGMENTS_FOLDER / record.name / _ROWS, mmap_mode="r")[-1])
+    return int(read_array(index_folder / SEGMENTS_FOLDER / record.name / _ROWS, mapped=True)[-1])
 
 
 def _write_rows(folder: Path, parts: Sequence[Part]) -> int:

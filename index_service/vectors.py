@@ -6,7 +6,9 @@ rows is the length of their difference: 0 for the same direction, 2 for the oppo
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import threading
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,10 @@ _HARDLY_MORE = 16
 _GATHER_SHARE = 0.25
 
 
+# NumPy parses the header of a file with `ast`, which CPython 3.11 must not do on two threads at once (gh-106905).
+_PARSING = threading.Lock()
+
+
 class NoDirection(ValueError):
     """Row `row` has no direction, and why."""
 
@@ -33,6 +39,12 @@ class NoDirection(ValueError):
         super().__init__(f"row {row} {problem}")
         self.row = row
         self.problem = problem
+
+
+def read_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    """Return the array of a .npy file, memory-mapped if asked for; raise OSError, ValueError where it is none."""
+    with _PARSING:
+        return np.load(path, mmap_mode="r").view(np.ndarray) if mapped else np.load(path)  # type: ignore[no-any-return]
 
 
 def unit(vectors: NDArray[np.float32]) -> Vectors:

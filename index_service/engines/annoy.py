@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from annoy import AnnoyIndex
 
 from index_service.engines.approximate import ApproximateSearcher
@@ -19,7 +18,7 @@ from index_service.engines.build_process import BuildProcess
 from index_service.engines.components import Projection
 from index_service.engines.contract import Progress
 from index_service.engines.planning import PLAN_FILE, Plan
-from index_service.vectors import Positions, Vectors
+from index_service.vectors import Positions, Vectors, read_array
 
 __all__ = ["FIRST_SEARCH_K", "FOREST", "ORDER", "PROJECTION", "TREES", "AnnoyEngine", "Forest"]
 
@@ -52,10 +51,10 @@ class Forest:
     def open(cls, folder: Path, dimension: int) -> Forest:
         """Open a forest over vectors of a dimension."""
         file = folder / PROJECTION
-        projection: Projection | None = np.load(file) if file.exists() else None
+        projection: Projection | None = read_array(file) if file.exists() else None
         forest = AnnoyIndex(dimension if projection is None else projection.shape[1], "angular")
         forest.load(str(folder / FOREST))
-        return cls(forest, np.load(folder / ORDER), projection)
+        return cls(forest, read_array(folder / ORDER), projection)
 
     def reranked(self, k: int, effort: int) -> int:
         """See `Proposer`."""

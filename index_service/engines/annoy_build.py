@@ -14,7 +14,7 @@ from index_service.engines.contract import Progress
 from index_service.engines.locality import local_order
 from index_service.engines.tuning import SEED, held_out_rows, make_plan
 from index_service.storage import write_array
-from index_service.vectors import Positions, Vectors
+from index_service.vectors import Positions, Vectors, read_array
 
 __all__ = ["build_forest"]
 
@@ -32,7 +32,7 @@ def build_forest(
 
     `target`: the recall that the index aims at; `trees`: of a forest over components; the others as in Annoy.
     """
-    vectors = np.load(vectors_file, mmap_mode="r").view(np.ndarray)
+    vectors = read_array(vectors_file, mapped=True)
     projection = leading_components(vectors, SEED)
     components = vectors.shape[1] if projection is None else projection.shape[1]
     if projection is not None:

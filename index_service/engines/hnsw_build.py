@@ -10,6 +10,7 @@ import numpy as np
 from index_service.engines.contract import Progress
 from index_service.engines.hnsw import FIRST_EXPANSION, GRAPH, Graph, new_graph
 from index_service.engines.tuning import held_out_rows, make_plan
+from index_service.vectors import read_array
 
 __all__ = ["build_graph"]
 
@@ -24,7 +25,7 @@ def build_graph(vectors_file: Path, folder: Path, target: float, threads: float,
 
     `target`: the recall that the index aims at; `threads`: -1 takes all cores.
     """
-    vectors = np.load(vectors_file, mmap_mode="r").view(np.ndarray)
+    vectors = read_array(vectors_file, mapped=True)
     held_out = held_out_rows(len(vectors))
     graph = new_graph(vectors.shape[1])
     for start in range(0, len(vectors), _CHUNK):

@@ -50,23 +50,6 @@ def test_an_index_keeps_its_definition_over_a_restart(open_data: OpenCatalog) ->
     assert kept.indexed_attributes == wanted.indexed_attributes
 
 
-def test_indexes_are_opened_beside_each_other(open_data: OpenCatalog, data_folder: Path, stack: ExitStack) -> None:
-    names = ["one", "two"]
-    catalog = open_data()
-    for name in names:
-        fill(catalog.create(definition(name)), 3)
-    stack.close()
-    together = threading.Barrier(2, timeout=DEADLINE)
-
-    def engine(wanted: IndexDefinition) -> Engine:
-        together.wait()
-        return engine_of(wanted)
-
-    catalog = stack.enter_context(open_catalog(data_folder, engine, NEVER))
-    found = catalog.page("", 9)
-    assert [index.definition.name for index in found if isinstance(index, VectorIndex)] == names
-
-
 def test_names_and_aliases_are_one_space(open_data: OpenCatalog) -> None:
     catalog = open_data()
     catalog.create(definition("one"))

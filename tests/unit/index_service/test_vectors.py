@@ -1,10 +1,14 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index_service.vectors import NoDirection, distances, nearest, nearest_behind, unit
+from index_service.vectors import NoDirection, distances, nearest, nearest_behind, read_array, unit
 
 
 def random_units(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
@@ -124,3 +128,23 @@ def test_every_row_up_to_the_kth_distance_is_proposed(
         must = np.flatnonzero(counting & (exact <= kth))
         assert counting[found].all()
         assert set(must.tolist()) <= set(found.tolist())
+
+
+def test_headers_of_arrays_are_parsed_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "rows.npy", np.arange(3))
+    load, inside, most = np.load, 0, 0
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        try:
+            return load(*arguments, **options)
+        finally:
+            inside -= 1
+
+    monkeypatch.setattr(np, "load", counted)
+    with ThreadPoolExecutor(8) as threads:
+        read = list(threads.map(lambda _: read_array(tmp_path / "rows.npy"), range(200)))
+    assert all(each.tolist() == [0, 1, 2] for each in read)
+    assert most == 1
