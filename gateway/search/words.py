@@ -161,7 +161,7 @@ class WordsIndex:
         return False
 
     async def _fill_wanted(self, model_id: str) -> None:
-        """Fill the index of a model, if there are images of it: it may be one that went out of use meanwhile."""
+        """Fill the index of a model, if it has images: it may have gone out of use."""
         try:
             infos = await self._index.list_all()
             if any(each.model_id == model_id and not each.name.startswith(f"{ALIAS}-") for each in infos):

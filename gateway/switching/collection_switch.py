@@ -6,7 +6,7 @@
 4. The images are copied in their order, each with its id and its attributes, its vector recomputed from its file. What
    the new index has already is left alone.
 5. Concurrent writes are copied, then those made during that copy, until few are left.
-6. Writes are held. The last of them are copied, and the alias is moved: the commit point. Writes go on.
+6. Writes are held. The last of them are copied, and the alias is moved: the commit point. Writes resume.
 7. The old index is removed. In the way of a crash, the sweeper does it.
 
 Invariants:
@@ -34,7 +34,7 @@ from gateway.collections.writes import CollectionWrites
 from gateway.errors import IndexNotFound
 from gateway.switching.index_copy import CopyLimits, IndexCopy, Route, Tally
 
-# So few images that were written meanwhile are left for when writes are held; after so many rounds more are.
+# Writes are held once this few written images are left to copy, or after this many rounds.
 _HELD_IMAGES = 16
 _ROUNDS = 20
 # An overloaded embedder must not block writes for long: the copy stops and is restarted.
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class CollectionMoved(Exception):
-    """The collection was emptied or deleted meanwhile."""
+    """The collection was emptied or deleted during its switch."""
 
 
 class CollectionSwitch:
@@ -70,7 +70,7 @@ class CollectionSwitch:
         """Move a collection to a model; keeps the tally, and call `on_change` after each change.
 
         Raises:
-            CollectionNotFound, CollectionMoved: it was deleted or emptied meanwhile; what was copied is removed.
+            CollectionNotFound, CollectionMoved: It was deleted or emptied during the switch; the copy is removed.
         """
         with errors_of(collection):
             source = await self._index.get(alias_of(collection))

@@ -15,7 +15,7 @@ run waits and begins again. Where the embedder says that the model is none that 
 collections that were moved stay so, the others stay as they were, and all work.
 
 The switch continues whether or not anybody watches it. One process of several on one data folder may switch, and the
-others must not write meanwhile.
+others must not write during the switch.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class ModelSwitch:
         if serving.id == model.id and not others and await self._words.is_filled(model.id):
             run.succeed(serving)
         else:
-            # On the event loop, a few milliseconds: a caller who leaves must not come between the file and the run.
+            # On the event loop, a few milliseconds: a cancelled call must not separate the file from the run.
             self._state.write(model.id)
             self._run = run
             self._begun.set()
