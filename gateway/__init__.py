@@ -1,1 +1,1 @@
-"""Composes the embedder and the index into search, tagging and a gallery."""
+"""The gateway: search, tagging and a gallery on top of the embedder and the index."""

@@ -1,4 +1,4 @@
-"""Starts the gateway: `python -m gateway --help`."""
+"""Start the gateway: `python -m gateway --help`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from serving.settings import load_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT and returns the exit status."""
+    """Serve until SIGTERM or SIGINT and return the exit status."""
     settings = load_settings(GatewaySettings, argv)
-    # The threads of a product go on spinning for the next one: choosing the tags of an image cost 50 ms of processor
-    # time, for which the embedder waited.
+    # BLAS threads keep spinning after a matrix product: choosing an image's tags cost 50 ms of processor time, which
+    # delayed the embedder.
     threadpool_limits(1, user_api="blas")
     return run(settings, partial(open_gateway, settings), ERRORS)
 

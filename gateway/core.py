@@ -1,4 +1,4 @@
-"""Puts the gateway's domain together over an embedder, an index and a store of images; it knows no gRPC."""
+"""Build the gateway's domain from an embedder, an index and an image store; it knows no gRPC."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Core", "build_core"]
 
 @dataclass(frozen=True)
 class Core:
-    """The domain's objects, which share what must be one: placements, writes, readiness."""
+    """The domain's objects. They share one instance each of placements, writes and readiness."""
 
     readiness: Readiness
     models: ModelCatalog
@@ -55,7 +55,7 @@ def build_core(
     ingest_limits: IngestLimits | None = None,
     copy_limits: CopyLimits | None = None,
 ) -> Core:
-    """Return the domain; `switch_file` keeps which model is being switched to. Without limits, the usual ones hold."""
+    """Return the domain; `switch_file` records the model being switched to. Limits have defaults."""
     readiness, models, placements, writes = Readiness(), ModelCatalog(embedder), Placements(index), CollectionWrites()
     collections = ImageCollections(index, blobs, models, placements, writes)
     gallery = Gallery(index, blobs, placements, writes)

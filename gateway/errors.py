@@ -1,25 +1,25 @@
-"""What can go wrong in the gateway's core. `statuses.py` says what each becomes on the wire.
+"""The errors of the gateway's core. `statuses.py` maps each to a gRPC status.
 
 GatewayError
-├── InvalidId                the id of an image or a collection is not one that can exist
-├── ImageTooLarge            more bytes than the embedder takes
-├── CancelledTerms           an image and words together leave no direction
-├── StreamConfigError        a stream's configuration is missing, or comes twice
+├── InvalidId                the id of an image or a collection is malformed
+├── ImageTooLarge            more bytes than the embedder accepts
+├── CancelledTerms           an image and words cancel each other out
+├── StreamConfigError        a stream's configuration is missing or repeated
 ├── CollectionNotFound
 ├── CollectionExists
-├── CollectionOfOtherModel   the collection's vectors were made by another model than the query's
-├── ListingOutOfDate         the collection has another index by now, without the image that a page ended with
-├── SearchOutOfDate          the search was begun in another index than there is now
+├── CollectionOfOtherModel   the collection's vectors and the query's come from different models
+├── ListingOutOfDate         the collection has a new index, without the last page's last image
+├── SearchOutOfDate          the search began in an index that has been replaced
 ├── UnknownModel             no model has that name
 ├── AmbiguousModel           several models have that name
-├── SwitchUnderWay           another model is being switched to
-├── SwitchNotStored          which model is switched to cannot be written into the data folder
+├── SwitchUnderWay           a switch to another model is in progress
+├── SwitchNotStored          the target of a switch cannot be recorded in the data folder
 ├── ImageNotFound
-├── BlobMissing              the image is known, its file is missing or damaged
-├── StorageFull              the data folder cannot be written
+├── BlobMissing              the image exists, but its file is missing or damaged
+├── StorageFull              the data folder is full or not writable
 ├── WordsNotReady            the words index is being filled
 ├── DependencyUnavailable    the embedder or the index does not answer
-└── Refused                  the embedder or the index said no; carries its own reason, to be passed on
+└── Refused                  the embedder or the index refused the call; carries its reason, to be passed on
     ├── Overloaded
     ├── UnknownWords
     ├── InvalidCrop
@@ -41,11 +41,11 @@ R = TypeVar("R", bound="Refused")
 
 
 class GatewayError(Exception):
-    """Base of all."""
+    """Base class of the core's errors."""
 
 
 class InvalidId(GatewayError):
-    """The id is empty, too long, or has a character that ids do not have."""
+    """The id is empty, too long, or has a forbidden character."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -54,11 +54,11 @@ class InvalidId(GatewayError):
 
 
 class ImageTooLarge(GatewayError):
-    """The image has more bytes than the embedder takes."""
+    """The image has more bytes than the embedder accepts."""
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(
-            f"The image has {size:,} bytes; at most {limit:,} are taken. Send it smaller, or compressed more."
+            f"The image has {size:,} bytes; the limit is {limit:,}. Send a smaller or more compressed image."
         )
         self.limit = limit
 
@@ -69,7 +69,7 @@ class CancelledTerms(GatewayError):
     def __init__(self) -> None:
         super().__init__(
             "The image and the words cancel each other out, so that no direction is left to search in. "
-            "Take out a term, or change a weight."
+            "Remove a term or change a weight."
         )
 
 
@@ -78,49 +78,49 @@ class StreamConfigError(GatewayError):
 
 
 class CollectionNotFound(GatewayError):
-    """There is no collection of that id."""
+    """No collection has that id."""
 
     def __init__(self, collection: str) -> None:
-        super().__init__(f'There is no collection "{collection}". ListCollections lists those that there are.')
+        super().__init__(f'There is no collection "{collection}". ListCollections lists all collections.')
         self.collection = collection
 
 
 class CollectionExists(GatewayError):
-    """There is a collection of that id already."""
+    """A collection with that id already exists."""
 
     def __init__(self, collection: str) -> None:
-        super().__init__(f'There is a collection "{collection}" already. Use it, or choose another id.')
+        super().__init__(f'The collection "{collection}" already exists. Use it, or choose another id.')
         self.collection = collection
 
 
 class CollectionOfOtherModel(GatewayError):
-    """The collection's vectors and the query's lie in different spaces."""
+    """The collection's vectors and the query's come from different models."""
 
     def __init__(self, collection: str) -> None:
         super().__init__(
-            f'The images of the collection "{collection}" were switched to another model while the query was worked '
-            "on, so that they cannot be compared. Try again."
+            f'The images of the collection "{collection}" were switched to another model while the query was '
+            "processed, so they cannot be compared. Try again."
         )
         self.collection = collection
 
 
 class ListingOutOfDate(GatewayError):
-    """The collection was switched to another index, which does not have the image that the last page ended with."""
+    """The collection was switched to another index, which lacks the last image of the last page."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The collection was switched to another model or emptied since the last page, and the image that it ended "
-            "with is there no more. Start again without the token."
+            "The collection was switched to another model or emptied since the last page, and the last image of that "
+            "page no longer exists. Start again without the token."
         )
 
 
 class SearchOutOfDate(GatewayError):
-    """The search was begun in another index: another model's, or one that was emptied since."""
+    """The search began in an index that was since replaced: for another model, or because it was emptied."""
 
     def __init__(self) -> None:
         super().__init__(
-            "Since the last page what is searched was switched to another model, emptied or made anew, so that the "
-            "search cannot go on where it ended. Start again without the token."
+            "Since the last page, the index was switched to another model, emptied or recreated, so the search "
+            "cannot continue. Start again without the token."
         )
 
 
@@ -128,7 +128,7 @@ class UnknownModel(GatewayError):
     """No model has that name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no model {name!r}. ListModels tells which there are; PullModel fetches others.")
+        super().__init__(f"There is no model {name!r}. ListModels lists all models; PullModel fetches others.")
         self.name = name
 
 
@@ -136,32 +136,32 @@ class AmbiguousModel(GatewayError):
     """Several models have that name."""
 
     def __init__(self, name: str, ids: Sequence[str]) -> None:
-        super().__init__(f"Several models are called {name!r}. Name one by its whole id: {', '.join(ids)}.")
+        super().__init__(f"Several models are called {name!r}. Use a full id: {', '.join(ids)}.")
 
 
 class SwitchUnderWay(GatewayError):
-    """Another model is being switched to."""
+    """A switch to another model is in progress."""
 
     def __init__(self, target: str) -> None:
         super().__init__(
-            f"The images are being switched to the model {target}, and one switch is made at a time. Nothing was "
-            "changed. Activate that model to see how far it is, and the other one when it is done."
+            f"The images are being switched to the model {target}, and only one switch can run at a time. Nothing "
+            "was changed. Activate that model to follow its progress, and activate the other one afterwards."
         )
         self.target = target
 
 
 class SwitchNotStored(GatewayError):
-    """Which model is switched to cannot be written into the data folder."""
+    """The target of a switch cannot be recorded in the data folder."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(
-            f"The switch to another model cannot be noted in the data folder: {problem}. Nothing is lost, and searches "
-            "go on. Free space or mend the permissions of the data folder, then activate the model again."
+            f"The switch to another model cannot be recorded in the data folder: {problem}. Nothing is lost, and "
+            "searches still work. Free space or fix the data folder's permissions, then activate the model again."
         )
 
 
 class ImageNotFound(GatewayError):
-    """The collection has no image of that id."""
+    """The collection has no image with that id."""
 
     def __init__(self, collection: str, image_id: str) -> None:
         super().__init__(f'The collection "{collection}" has no image "{image_id}".')
@@ -170,35 +170,35 @@ class ImageNotFound(GatewayError):
 
 
 class BlobMissing(GatewayError):
-    """The image's file is missing, or its bytes are not those that were stored."""
+    """The image's file is missing, or its bytes differ from those stored."""
 
     def __init__(self, sha256: str, problem: str) -> None:
         super().__init__(
-            f"The file of the image with SHA-256 {sha256} {problem}. Its vector and attributes are intact: it is still "
-            "found by searches. Delete it and index the same bytes again to mend it, or restore the file from a backup."
+            f"The file of the image with SHA-256 {sha256} {problem}. Its vector and attributes are intact: searches "
+            "still find it. To repair it, delete it and index the same bytes again, or restore the file from a backup."
         )
         self.sha256 = sha256
 
 
 class StorageFull(GatewayError):
-    """The data folder cannot be written."""
+    """The data folder is full or not writable."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(
             f"The image cannot be stored: {problem}. Nothing that was acknowledged is lost. "
-            "Free space or mend the permissions of the data folder, then send the image again."
+            "Free space or fix the data folder's permissions, then send the image again."
         )
 
 
 class WordsNotReady(GatewayError):
-    """The words index is not filled yet."""
+    """The words index is still being filled."""
 
     retry_after_seconds = 2.0
 
     def __init__(self) -> None:
         super().__init__(
-            "The vocabulary is still being indexed, which happens once for each model; words and tags are answered "
-            "when it is done. Searches for images work already. Try again in a moment."
+            "The vocabulary is still being indexed, which happens once per model; words and tags work when that is "
+            "done. Image searches work already. Try again in a moment."
         )
 
 
@@ -222,7 +222,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a service said when it refused something.
+    """A service's answer when it refuses a call or an item.
 
     `code` is the number of the gRPC status code; `reason` the ErrorInfo reason, for example "EMPTY_QUERY".
     """
@@ -236,7 +236,7 @@ class Refusal:
 
 
 class Part(enum.Enum):
-    """The part of a search that a refusal is about; the caller's field for it is the servicer's to name."""
+    """The part of a search that a refusal is about; the servicer maps it to the caller's field."""
 
     TEXT = enum.auto()
     IMAGE = enum.auto()
@@ -246,7 +246,8 @@ class Part(enum.Enum):
 class Refused(GatewayError):
     """The embedder or the index refused a call, or one item of it.
 
-    `part` and, where there are several such parts, `number` say what of a search it is about; None is not known.
+    `part` is the part of a search that the refusal is about, and `number` its index if there are several; None means
+    unknown.
     """
 
     def __init__(self, refusal: Refusal, part: Part | None = None, number: int | None = None) -> None:
@@ -256,11 +257,11 @@ class Refused(GatewayError):
         self.number = number
 
     def about(self: R, part: Part, number: int | None = None) -> R:
-        """Return the same error, about a part of a search."""
+        """Return the same error, attributed to a part of a search."""
         return type(self)(self.refusal, part, number)
 
     def at(self: R, field: str) -> R:
-        """Return the same error, about a field that the gateway's own caller knows."""
+        """Return the same error, attributed to a field of the gateway's own caller."""
         return type(self)(replace(self.refusal, violations=(Violation(field, self.refusal.message),)))
 
 
@@ -277,20 +278,20 @@ class InvalidCrop(Refused):
 
 
 class ModelNotFound(Refused):
-    """No model of that id."""
+    """No model has that id."""
 
 
 class IndexNotFound(Refused):
-    """No index of that name."""
+    """No index has that name."""
 
 
 class IndexExists(Refused):
-    """An index of that name exists."""
+    """An index with that name exists."""
 
 
 class ModelMismatch(Refused):
-    """The vector was made by another model than the index's items."""
+    """The vector and the index's items come from different models."""
 
 
 class PositionOutOfDate(Refused):
-    """The index is another one than that which a search was begun in."""
+    """The index is not the one that the search began in."""

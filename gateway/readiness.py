@@ -1,4 +1,4 @@
-"""Which of the things that the gateway's services need are there."""
+"""Which needs of the gateway's services are met."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 
 class Need(enum.Enum):
-    """A thing that a service may need."""
+    """A dependency of a service."""
 
     EMBEDDER = enum.auto()
     INDEX = enum.auto()
@@ -17,27 +17,27 @@ class Need(enum.Enum):
 
 
 class Readiness:
-    """Knows what is there, and tells when it changes."""
+    """Tracks which needs are met, and reports changes."""
 
     def __init__(self) -> None:
-        self._there: set[Need] = set()
+        self._met: set[Need] = set()
         self._changed = asyncio.Condition()
 
-    async def set(self, need: Need, there: bool) -> None:
-        """Return whether something is there."""
+    async def set(self, need: Need, met: bool) -> None:
+        """Record whether a need is met."""
         async with self._changed:
-            if there:
-                self._there.add(need)
+            if met:
+                self._met.add(need)
             else:
-                self._there.discard(need)
+                self._met.discard(need)
             self._changed.notify_all()
 
     async def watch(self, *needs: Need) -> AsyncIterator[bool]:
-        """Yield whether all needs are there: now, and whenever that changes."""
+        """Yield whether all needs are met, now and after each change."""
         last: bool | None = None
         while True:
             async with self._changed:
-                while (now := self._there.issuperset(needs)) == last:
+                while (now := self._met.issuperset(needs)) == last:
                     await self._changed.wait()
             last = now
             yield now

@@ -10,7 +10,7 @@ from serving.settings import ServiceSettings, print_settings
 
 
 class GatewaySettings(ServiceSettings):
-    """The shared settings, and where the other services are."""
+    """The shared settings, and the addresses of the other services."""
 
     service: ClassVar[str] = "gateway"
 
@@ -23,7 +23,7 @@ class GatewaySettings(ServiceSettings):
     )
     index: str = Field("127.0.0.1:50053", min_length=1, description="Address of the index.")
     max_pending_bytes: int = Field(
-        256 * 2**20, ge=1, description="Bytes of images that all uploads together may have on their way; more wait."
+        256 * 2**20, ge=1, description="Bytes of images that all uploads together may have in progress; more must wait."
     )
 
 

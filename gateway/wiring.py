@@ -1,4 +1,4 @@
-"""Puts the gateway together from its settings: the domain (see `core`), its servicers, and what runs beside them."""
+"""Build the gateway from its settings: the domain (see `core`), its servicers and background work."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from serving.page_tokens import PageTokens, load_key
 from serving.server import GrpcService
 
 _RETRY_SECONDS = 0.5
-# Images of one call to the embedder; more are no faster.
+# Image bytes per call to the embedder; more is no faster.
 _BATCH_BYTES = 16 * 2**20
 _EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
 _INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
@@ -52,8 +52,8 @@ log = structlog.get_logger(__name__)
 async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[GrpcService]]:
     """Open the gateway's three services.
 
-    The embedder and the index need not be up yet. What the services need is prepared in the background; their health
-    tells when it is there.
+    The embedder and the index need not be up yet. Their needs are prepared in the background; the services' health
+    reports when they are met.
     """
     tokens = PageTokens(load_key(settings.data / "gateway" / "page_token_key"))
     async with (
@@ -123,11 +123,11 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
 
 
 async def _prepare_gallery(core: Core, health: WorkHealth) -> None:
-    """Create the default collection as soon as the embedder and the index answer; tells which have another model."""
+    """Create the default collection as soon as the embedder and the index answer; log collections of other models."""
     while True:
         try:
             await core.collections.ensure_default()
-            await _tell_of_other_models(core.collections, await core.models.serving())
+            await _log_other_models(core.collections, await core.models.serving())
         except (GatewayError, TimeoutError) as error:
             health.failed(error, expected=True)
             await asyncio.sleep(_RETRY_SECONDS)
@@ -135,11 +135,11 @@ async def _prepare_gallery(core: Core, health: WorkHealth) -> None:
             return await core.readiness.set(Need.GALLERY, True)
 
 
-async def _tell_of_other_models(collections: ImageCollections, serving: Model) -> None:
-    """Log which collections keep the model that embedded their images, and how to switch them."""
+async def _log_other_models(collections: ImageCollections, serving: Model) -> None:
+    """Log which collections are still on another model, and how to switch them."""
     if others := [each for each in await collections.list_all() if each.model_id != serving.id]:
         log.info(
-            "these collections keep the model that embedded their images; to embed them anew with the one that serves: "
+            "these collections keep the model that embedded their images; to re-embed them with the serving model: "
             f"semsearch model activate {serving.id.partition('@')[0]}",
             collections=[each.id for each in others],
             models=sorted({each.model_id for each in others}),

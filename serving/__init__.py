@@ -1,1 +1,1 @@
-"""What every server process shares, and only that. Knows gRPC, and nothing of images or vectors."""
+"""Code that every server process shares, and nothing else. It knows gRPC, but not images or vectors."""

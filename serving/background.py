@@ -1,4 +1,4 @@
-"""Work that runs beside the calls: no failure of it ends the service, and its health tells of each."""
+"""Background work: its failures never stop the service, and its health reports them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import structlog
 __all__ = ["WorkHealth", "keep_running"]
 
 _RETRY_SECONDS = 5.0
-_FAILED = "work in the background failed, and is tried again"
+_FAILED = "background work failed and will be retried"
 
 log = structlog.get_logger(__name__)
 
 
 class WorkHealth:
-    """Whether some work in the background does what it should; safe for threads.
+    """The health of some background work; thread-safe.
 
-    The work may be about several things, for example all indexes: it is well when it fails at none of them. A streak of
-    failures ends when the work has succeeded; it is logged when it begins, when it fails in another way, and when it
+    The work may have several subjects, for example all indexes: it is healthy when it fails for none of them. A streak
+    of failures ends with the next success. It is logged when it starts, when the type of error changes, and when it
     ends.
     """
 
     def __init__(self, name: str) -> None:
-        """Begins as well; `name` is what the work is called in the log and in the health service."""
+        """Start as healthy; `name` identifies the work in the log and in the health service."""
         self.name = name
         self._lock = threading.Lock()
         self._failing: dict[str, type[BaseException]] = {}
@@ -34,11 +34,11 @@ class WorkHealth:
 
     @property
     def is_well(self) -> bool:
-        """Whether the work fails at nothing."""
+        """Whether nothing fails."""
         return not self._failing
 
     def failed(self, error: BaseException, about: str = "", *, expected: bool = False, event: str = _FAILED) -> None:
-        """Say that the work failed; what is not `expected` is logged with its traceback."""
+        """Record a failure; an error that is not `expected` is logged with its traceback."""
         with self._lock:
             is_news = self._failing.get(about) is not type(error)
             self._failing[about] = type(error)
@@ -47,18 +47,18 @@ class WorkHealth:
                 log.warning(event, work=self.name, about=about, error=str(error))
             else:
                 log.error(event, work=self.name, about=about, exc_info=error)
-            self._tell()
+            self._notify()
 
     def succeeded(self, about: str = "") -> None:
-        """Say that the work succeeded, or that there is nothing to do any more."""
+        """Record a success, or that nothing is left to do."""
         with self._lock:
             had_failed = self._failing.pop(about, None)
         if had_failed:
-            log.info("work in the background succeeded again", work=self.name, about=about)
-            self._tell()
+            log.info("background work recovered", work=self.name, about=about)
+            self._notify()
 
     async def watch(self) -> AsyncIterator[bool]:
-        """Yield whether the work is well: now, and whenever that changes."""
+        """Yield whether the work is healthy, now and after each change."""
         changed = asyncio.Event()
         listener = partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         self._listeners.append(listener)
@@ -74,7 +74,7 @@ class WorkHealth:
         finally:
             self._listeners.remove(listener)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in tuple(self._listeners):
             listener()
 
@@ -82,17 +82,17 @@ class WorkHealth:
 async def keep_running(
     health: WorkHealth, work: Callable[[], Awaitable[None]], retry_seconds: float = _RETRY_SECONDS
 ) -> None:
-    """Do some work to its end, from the beginning again whenever it fails.
+    """Run some work to completion, and restart it whenever it fails.
 
     Args:
-        health: What is told of failures; the work itself says when it has succeeded.
-        work: Starts it. What it handles itself does not come here.
-        retry_seconds: How long to wait before it begins again.
+        health: Records the failures; the work itself records intermediate successes.
+        work: Starts the work. Only errors that it does not handle itself arrive here.
+        retry_seconds: How long to wait before a restart.
     """
     while True:
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 — whatever it is, the service goes on without this work
+        except Exception as error:  # noqa: BLE001 — whatever the error, the service continues without this work
             health.failed(error)
         else:
             health.succeeded()

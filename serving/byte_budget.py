@@ -1,6 +1,6 @@
-"""A number of bytes that all calls of a process share, so that many callers cannot fill its memory.
+"""A byte budget that all calls of a process share, so that many callers cannot fill its memory.
 
-What counts images or items bounds no memory: one may have a byte or 32 MiB.
+A limit on images or items does not bound memory: one may have a single byte or 32 MiB.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ __all__ = ["ByteBudget", "ByteShare", "TooManyBytes"]
 
 
 class TooManyBytes(Exception):
-    """So much is being worked on that what came does not fit beside it."""
+    """The work in progress leaves no room for more bytes."""
 
     def __init__(self, taken: int, limit: int) -> None:
         super().__init__(
-            f"Calls with {taken:,} bytes are being worked on, and at most {limit:,} bytes are at once. "
-            "Try again in a moment."
+            f"Calls with {taken:,} bytes are in progress, and the limit is {limit:,} bytes. Try again in a moment."
         )
 
 
 class ByteBudget:
-    """Bytes that are taken when work arrives and given back when it is done; used on one event loop.
+    """A budget of bytes, taken when work arrives and given back when it is done; for one event loop.
 
     Invariants:
-    - At most `limit` bytes are taken. What is larger than that is let in alone.
-    - Those who wait are served in the order in which they came, however small the later ones are.
+    - At most `limit` bytes are taken. Work larger than that is admitted alone.
+    - Waiting callers are served first come, first served, however small the later ones are.
     """
 
     def __init__(self, limit: int) -> None:
@@ -49,7 +48,7 @@ class ByteBudget:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was served in the same moment
+            if turn.done() and not turn.cancelled():  # it was served at the same moment
                 self.give_back(size)
             else:
                 turn.cancel()
@@ -58,10 +57,10 @@ class ByteBudget:
 
     @contextmanager
     def taken_at_once(self, size: int) -> Iterator[None]:
-        """Take `size` bytes for the length of a `with`.
+        """Take `size` bytes for the duration of a `with` block, without waiting.
 
         Raises:
-            TooManyBytes: they are not free, or others wait for theirs.
+            TooManyBytes: The bytes are not free, or other callers are waiting.
         """
         if self._waiting or not self._has_room(size):
             raise TooManyBytes(self._taken, self._limit)
@@ -73,7 +72,7 @@ class ByteBudget:
 
     @contextmanager
     def share(self) -> Iterator[ByteShare]:
-        """Open the share of a stream for the length of a `with`; in the end all of it is given back."""
+        """Open a stream's share for the duration of a `with` block; at the end, all of it is given back."""
         share = ByteShare(self)
         try:
             yield share
@@ -89,7 +88,7 @@ class ByteBudget:
         return not self._taken or self._taken + size <= self._limit
 
     def _serve(self) -> None:
-        """Let in those who wait, from the first to come to the first who does not fit."""
+        """Admit waiting callers in order, up to the first that does not fit."""
         while self._waiting:
             size, turn = self._waiting[0]
             if not turn.cancelled():
@@ -101,7 +100,7 @@ class ByteBudget:
 
 
 class ByteShare:
-    """What one stream has taken of a budget."""
+    """One stream's share of a budget."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
@@ -118,7 +117,7 @@ class ByteShare:
         self._taken += size
 
     def give_back(self, size: int) -> None:
-        """Give back bytes; what is left of the work of a stream that has ended has none."""
+        """Give back bytes; has no effect once the stream has ended."""
         size = min(size, self._taken)
         self._taken -= size
         self._budget.give_back(size)

@@ -1,9 +1,9 @@
-"""Channels to other services: every call has a deadline, at most that of the call it is made for, and the trace id.
+"""Channels to other services. Every call carries the trace id and a deadline, capped by that of the current call.
 
-Both are put into the call itself. A client interceptor could add them too, at the price of one more task a call.
+Both are set on the call itself. A client interceptor could add them, but would cost one more task per call.
 
-UNAVAILABLE is retried by gRPC itself, with backoff, only where nothing was answered yet; round robin over the addresses
-of a DNS name spreads calls over replicas.
+gRPC itself retries UNAVAILABLE with backoff, but only before the first response. Round robin over the addresses of a
+DNS name spreads calls over replicas.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def open_channel(target: str, *, max_message_bytes: int) -> grpc.aio.Channel:
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.keepalive_time_ms", 30_000),
-            # A service that was restarted is found again within a second.
+            # Reconnect to a restarted service within a second.
             ("grpc.max_reconnect_backoff_ms", 1_000),
             ("grpc.initial_reconnect_backoff_ms", 100),
         ],
@@ -57,7 +57,7 @@ def open_channel(target: str, *, max_message_bytes: int) -> grpc.aio.Channel:
 
 
 def _in_context(call: Any) -> Callable[..., Any]:
-    """Return a method of a channel that adds the deadline and the trace id of the call at hand."""
+    """Return a method of a channel that adds the deadline and the trace id of the current call."""
 
     def start(*request: Any, timeout: float | None = None, metadata: Any = (), **options: Any) -> Any:
         return call(
@@ -71,7 +71,7 @@ def _in_context(call: Any) -> Callable[..., Any]:
 
 
 class _Channel(grpc.aio.Channel):
-    """A channel whose calls are made in the context of the call at hand."""
+    """A channel whose calls run in the context of the current call."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._channel = channel

@@ -1,8 +1,8 @@
-"""Requests that are no message of their method, refused with a status that says so.
+"""Refuse requests that cannot be decoded, with a status that says so.
 
-gRPC decodes a request before the method is called, and answers what cannot be decoded without details: bytes of another
-message, text that is not UTF-8, or more than 100 messages within each other, which is protobuf's own limit. Here such a
-request passes for one that was decoded, until it reaches the place where errors become statuses.
+gRPC decodes a request before it calls the method. If decoding fails, it answers without details: for bytes of another
+message, text that is not UTF-8, or nesting beyond protobuf's limit of 100 messages. Here a placeholder stands for such
+a request until it reaches the code that turns errors into statuses.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Deserialize = Callable[[bytes], Any]
 
 @dataclass(frozen=True)
 class _Undecodable:
-    """Stands for a request that could not be decoded."""
+    """The placeholder for a request that could not be decoded."""
 
 
 def tolerant(deserialize: Deserialize | None) -> Deserialize | None:
-    """Return a deserializer that does not raise; what it returns must be passed through `checked`."""
+    """Return a deserializer that does not raise; its results must be passed through `checked`."""
     if deserialize is None:
         return None
 
@@ -38,10 +38,10 @@ def tolerant(deserialize: Deserialize | None) -> Deserialize | None:
 
 
 def checked(request: Any) -> Any:
-    """Return a request, or the requests of a stream, as a servicer expects them.
+    """Return a request, or a stream's requests, if they could be decoded.
 
     Raises:
-        InvalidField: a request could not be decoded; for a stream, when it is its turn.
+        InvalidField: A request could not be decoded; in a stream, raised when that request is reached.
     """
     if isinstance(request, _Undecodable):
         raise InvalidField(

@@ -1,10 +1,10 @@
 """The only place that writes, syncs, renames and removes files that must survive (SQLite syncs its own).
 
-A file or folder is written under a temporary name (`temporary_beside`), synced, renamed, and its folder synced: it is
-then there as a whole or not at all, whenever the process or the machine stops. What is left under a temporary name
-belongs to nobody and may be removed.
+A file or folder is written under a temporary name (`temporary_beside`), synced and renamed, and its parent folder is
+synced. It then exists completely or not at all, whenever the process or the machine stops. Leftovers under temporary
+names have no owner and may be removed.
 
-It knows nothing of servers, so that what is no server, the model and the trainer, may use it too.
+This module knows nothing about servers, so that the model and the trainer can use it too.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EP
 
 
 def cannot_write(error: OSError) -> bool:
-    """Return whether the system says that a place has no room, or may not be written."""
+    """Return whether an error means that a disk is full or not writable."""
     return error.errno in _CANNOT_WRITE
 
 
 def temporary_beside(path: Path) -> Path:
-    """Return an unused name in the same folder, with the same ending."""
+    """Return an unused temporary name in the same folder, with the same suffix."""
     return path.with_name(f"{_TEMPORARY}{secrets.token_hex(4)}-{path.name}")
 
 
@@ -56,10 +56,10 @@ def is_temporary(path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path, *, sync_name: bool = True) -> Iterator[Path]:
-    """Give the name under which a file is written that takes its place as a whole at the end of a `with`.
+    """Yield a temporary name to write a file under; it replaces `path` atomically at the end of the `with` block.
 
-    The rename is the commit point; what fails leaves nothing behind. Without `sync_name` it is the caller who syncs the
-    folder, after several files.
+    The rename is the commit point; a failure leaves nothing behind. Without `sync_name`, the caller must sync the
+    folder, for example once after several files.
     """
     temporary = temporary_beside(path)
     try:
@@ -74,16 +74,16 @@ def replacing(path: Path, *, sync_name: bool = True) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: bytes, *, sync_name: bool = True) -> None:
-    """Write or replaces a file as a whole; see `replacing`."""
+    """Write or replace a file atomically; see `replacing`."""
     with replacing(path, sync_name=sync_name) as temporary:
         temporary.write_bytes(content)
 
 
 def write_files(files: Mapping[Path, bytes]) -> None:
-    """Write or replace several files, each as a whole, and sync the names of all when they are there.
+    """Write or replace several files, each atomically, and sync their folders.
 
-    All contents are written before the first is synced, so that the disk gets them together; the names of a folder are
-    synced once. Where it fails, some of the files may be there, and nothing under a temporary name.
+    All contents are written before the first is synced, so that the disk receives them together; each folder is synced
+    once. After a failure some of the files may exist, but none under a temporary name.
     """
     temporaries = {path: temporary_beside(path) for path in files}
     try:
@@ -117,7 +117,7 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put a file that never changes in another place, without a second copy where the file system can."""
+    """Hard-link an immutable file to another path, or copy it where the file system has no links."""
     try:
         os.link(source, target)
     except OSError:
@@ -125,7 +125,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder: first its name, at once, then what is in it, as far as that is possible."""
+    """Remove a folder: rename it away atomically, then delete its contents as far as possible."""
     doomed = temporary_beside(path)
     path.rename(doomed)
     sync(path.parent)
@@ -133,12 +133,12 @@ def remove_folder(path: Path) -> None:
 
 
 def discard(temporary: Path) -> None:
-    """Remove a folder under a temporary name, if it is there, as far as that is possible."""
+    """Delete a folder under a temporary name, if it exists, ignoring errors."""
     shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what an earlier process left under temporary names."""
+    """Remove leftovers of an earlier process under temporary names."""
     for leftover in filter(is_temporary, folder.iterdir()):
         if leftover.is_dir():
             shutil.rmtree(leftover)
@@ -155,7 +155,7 @@ def sha256(path: Path) -> str:
 def size_bytes(folder: Path, part: str) -> tuple[int, int]:
     """Return the bytes of all files below a folder, and of those below its subfolder `part`.
 
-    Files that vanish meanwhile do not count.
+    Files that vanish during the walk do not count.
     """
     total = in_part = 0
     for root, _, names in os.walk(folder):

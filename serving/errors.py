@@ -1,9 +1,9 @@
-"""From the errors of a domain to gRPC statuses with google.rpc details (AIP-193), in one place.
+"""Translate domain errors to gRPC statuses with google.rpc details (AIP-193), in one place.
 
-A domain raises its own exceptions and knows nothing of gRPC. Its service has one table, exception class →
-`ErrorStatus`; a class is looked up along its MRO. What the table does not know is our own fault: it is logged once with
-the call's trace id and answered as INTERNAL with that id, never with the exception's text. What an error repeats of the
-caller's text is cut (`quoting`).
+A domain raises its own exceptions and knows nothing about gRPC. Its service has one table, exception class →
+`ErrorStatus`; a class is looked up along its MRO. An error that is not in the table is a bug of ours: it is logged once
+with the call's trace id and answered as INTERNAL with that id, never with the exception's text. The caller's text that
+an error quotes is shortened (`quoting`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from serving.quoting import cut, cut_quoted
 
 DOMAIN = "semsearch"
 RETRY_SECONDS = 1.0
-# Characters of each quoted text, fewer where the status would not fit otherwise.
+# Characters kept of each quoted text; fewer if the status would not fit otherwise.
 _QUOTED_CHARACTERS = (200, 60, 20)
-# Names and metadata may have so many times as much: an item's id has up to 512 bytes.
+# Names and metadata may be this many times as long: an item's id has up to 512 bytes.
 _NAME_SHARE = 3
-# gRPC takes 8 kB of trailers, of which others need little.
+# gRPC accepts 8 kB of trailers; the other trailers need little of it.
 _MOST_TRAILER_BYTES = 7_000
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ class FieldViolation:
 
 @dataclass(frozen=True)
 class Resource:
-    """A thing that an error is about: `type` is the message's name, for example "semsearch.v1.Image"."""
+    """The resource that an error is about: `type` is the message's name, for example "semsearch.v1.Image"."""
 
     type: str
     name: str
@@ -57,7 +57,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class ErrorStatus:
-    """What an error becomes on the wire; its message is the exception's own sentence."""
+    """An error on the wire; its message is the exception's text."""
 
     code: grpc.StatusCode
     reason: reasons.ErrorReason.ValueType
@@ -113,14 +113,14 @@ def reason_name(reason: reasons.ErrorReason.ValueType) -> str:
 
 
 def is_expected(error: BaseException, table: ErrorTable) -> bool:
-    """Return whether an error is in the table, or one that every service has."""
+    """Return whether an error is in the table, or is one of those that every service has."""
     return _lookup(error, table) is not None
 
 
 def to_status(error: BaseException, table: ErrorTable) -> status_pb2.Status:
-    """Translate an error, for a response that has a status for each item or for a whole call.
+    """Translate an error to the status of an item in a response, or of a whole call.
 
-    An error that the table does not know is logged here, once, with its traceback.
+    An error that is not in the table is logged here, once, with its traceback.
     """
     if isinstance(error, grpc.aio.AioRpcError):
         return _from_downstream(error)
@@ -146,7 +146,7 @@ def from_status(status: status_pb2.Status) -> tuple[str, Mapping[str, str]]:
 
 
 def retry_delay_seconds(status: status_pb2.Status) -> float | None:
-    """Return after how many seconds a status asks to be tried again, or None."""
+    """Return the seconds after which a status asks for a retry, or None."""
     for detail in status.details:
         info = error_details_pb2.RetryInfo()
         if detail.Unpack(info):
@@ -162,7 +162,7 @@ def _lookup(error: BaseException, table: ErrorTable) -> Callable[[Any], ErrorSta
 
 
 def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
-    """Pass a downstream service's own status on; what says nothing to the caller becomes UNAVAILABLE."""
+    """Pass on a downstream service's own status; one that means nothing to the caller becomes UNAVAILABLE."""
     status = rpc_status.from_call(error)
     if status is not None and from_status(status)[0]:
         return status
@@ -185,7 +185,7 @@ def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
 
 
 def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
-    """Build the message of a status that fits into the trailers of a call, with as much of what it quotes as may."""
+    """Build a status that fits into the trailers of a call, with quotes as long as possible."""
     for most in _QUOTED_CHARACTERS:
         built = _assemble(status, cut_quoted(message, most), most)
         if _trailer_bytes(built) <= _MOST_TRAILER_BYTES:
@@ -194,13 +194,13 @@ def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
 
 
 def _trailer_bytes(status: status_pb2.Status) -> int:
-    """Return how much of the trailers a status takes: its message percent-encoded, and all of it in base64."""
+    """Return the bytes of trailers that a status takes: its message percent-encoded, plus all of it in base64."""
     message = sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in status.message.encode())
     return message + 4 * math.ceil(int(status.ByteSize()) / 3)
 
 
 def _assemble(status: ErrorStatus, message: str, most: int) -> status_pb2.Status:
-    # Programs read these, so they are cut only where they are longer than what is known by them.
+    # Programs read these, so they are cut only beyond the length of a valid name.
     names = _NAME_SHARE * most
     metadata = {key: cut(text, names) for key, text in status.metadata.items()}
     details: list[Message] = [

@@ -1,6 +1,6 @@
-"""What happens around every call on the server: trace id, metrics, and the translation of errors.
+"""Wrap every call on the server with a trace id, metrics and the translation of errors.
 
-This holds the suite's one broad `except`: whatever a servicer raises ends as a status with details (serving/errors.py).
+The broad `except` is here: whatever a servicer raises becomes a status with details (serving/errors.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
-# Health and reflection are asked every second by machines; they would drown the rest.
+# Machines poll health and reflection every second, which would drown the rest.
 UNMEASURED = ("grpc.health.", "grpc.reflection.")
 
 
@@ -62,7 +62,7 @@ def _wrap(handler: Handler, method: _Method) -> Handler:
             handler.stream_stream if handler.request_streaming else handler.unary_stream  # type: ignore[assignment]
         )
 
-        # No generator: gRPC leaves one that its caller breaks off to the garbage collector.
+        # Not a generator: gRPC leaves a cancelled one to the garbage collector.
         async def stream(request: Any, context: Context) -> None:
             async with method.around(context), aclosing(inner_stream(checked(request), context)) as responses:
                 async for response in responses:
@@ -88,7 +88,7 @@ def _wrap(handler: Handler, method: _Method) -> Handler:
 
 
 class _Method:
-    """One method's surroundings."""
+    """One method's labels, metrics and error table."""
 
     def __init__(self, service: str, method: str, errors: ErrorTable) -> None:
         self._labels = (service, method)

@@ -1,4 +1,4 @@
-"""Structured logs: one line an event on stderr, for people or as JSON."""
+"""Structured logs: one line per event on stderr, for people or as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def configure(settings: ServiceSettings) -> None:
             *([] if for_people else [structlog.processors.dict_tracebacks]),
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
-                # The default shows the values of local variables, and with them what callers sent.
+                # The default prints local variables, and so the data of callers.
                 exception_formatter=structlog.dev.plain_traceback,
             )
             if for_people

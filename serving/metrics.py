@@ -1,6 +1,6 @@
-"""Prometheus metrics that every service has; names and labels are those of the gRPC ecosystem's middleware.
+"""Prometheus metrics of every service, with the names and labels of the usual gRPC middleware.
 
-Services define further metrics of their own with prometheus_client, named `semsearch_<service>_…`.
+Services define further metrics with prometheus_client, named `semsearch_<service>_…`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ SECONDS = Histogram(
 
 
 def serve_metrics(host: str, port: int) -> int:
-    """Serve `/metrics` from a thread of its own and returns the port.
+    """Serve `/metrics` from a separate thread and return the port.
 
     Raises:
-        OSError: the port is taken.
+        OSError: The port is in use.
     """
     server, _ = start_http_server(port, addr=host)
     return int(server.server_address[1])

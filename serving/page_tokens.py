@@ -1,7 +1,7 @@
-"""Pages by AIP-158: signed tokens that are bound to the request that they continue.
+"""Pagination by AIP-158: signed tokens, each bound to the request that it continues.
 
-A token holds a cursor (whatever the service needs to go on) and a digest of the request without its paging fields,
-signed with the service's key. It cannot be altered, nor be used with other search terms or filters.
+A token holds a cursor (whatever the service needs to continue) and a digest of the request without its paging fields,
+signed with the service's key. It cannot be altered or used with other search terms or filters.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class PageTokens:
         self._serializer = URLSafeSerializer(key, salt="page-token")
 
     def encode(self, cursor: str, request: Message) -> str:
-        """Return the token with which `request` goes on at `cursor`."""
+        """Return the token with which `request` continues at `cursor`."""
         return str(self._serializer.dumps([cursor, _digest(request)]))
 
     def decode(self, token: str, request: Message) -> str | None:
-        """Return the cursor of a token; None for the empty token, which is the first page.
+        """Return the cursor of a token; None for the empty token, which means the first page.
 
         Raises:
-            InvalidPageToken: it was altered, or made for another request.
+            InvalidPageToken: The token was altered, or made for another request.
         """
         if not token:
             return None
@@ -50,7 +50,7 @@ def page_size(requested: int, default: int, maximum: int) -> int:
     """Return the page size to use: 0 means the default, more than the maximum means the maximum.
 
     Raises:
-        InvalidField: it is negative.
+        InvalidField: The size is negative.
     """
     if requested < 0:
         raise InvalidField("page_size", f"must not be negative; it was {requested}. 0 means {default}.")
@@ -58,9 +58,9 @@ def page_size(requested: int, default: int, maximum: int) -> int:
 
 
 def load_key(path: Path) -> bytes:
-    """Return the signing key kept in a file, which is made the first time; processes that race get the same one.
+    """Return the signing key in a file, creating it if needed; processes that race get the same key.
 
-    A key that was cut off is replaced: it would sign, and be easier to guess.
+    A truncated key is replaced: it would still sign, but be easier to guess.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size != KEY_BYTES:
@@ -74,7 +74,7 @@ def load_key(path: Path) -> bytes:
         try:
             os.link(temporary, path)
         except FileExistsError:
-            pass  # another process was first, its key counts
+            pass  # another process was first: use its key
         finally:
             temporary.unlink()
     return path.read_bytes()

@@ -1,6 +1,6 @@
-"""Cuts what an error repeats of a caller's text.
+"""Shorten the caller's text that an error quotes.
 
-A status travels in the trailers of a call, of which gRPC takes 8 kB: a longer one ends the call as "Stream removed" and
+A status travels in a call's trailers, which gRPC limits to 8 kB. A longer one ends the call as "Stream removed" and
 tells the caller nothing.
 """
 
@@ -10,20 +10,19 @@ import re
 
 _QUOTED = re.compile(r'"([^"]+)"')
 _MORE = "…"
-# A sentence beside what it quotes.
+# The length of a sentence, as a multiple of the length of its quotes.
 _SENTENCE = 5
 
 
 def cut(text: str, most: int) -> str:
-    """Return at most so many characters of a text; one that was cut ends with "…"."""
+    """Return at most `most` characters of a text; a shortened one ends with "…"."""
     return text if len(text) <= most else text[: most - 1] + _MORE
 
 
 def cut_quoted(message: str, most: int) -> str:
-    """Return a message with at most so many characters of each text in quotation marks.
+    """Return a message with at most `most` characters of each text in quotation marks.
 
-    One that is still long, because it quotes many or in another way, loses its middle: it begins with what happened and
-    ends with what to do.
+    A message that is still too long loses its middle, because it begins with what happened and ends with what to do.
     """
     message = _QUOTED.sub(lambda quoted: f'"{cut(quoted[1], most)}"', message)
     half = _SENTENCE * most // 2

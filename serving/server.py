@@ -1,10 +1,11 @@
 """The life of a service process: bind, open, serve, drain, close.
 
-1. The ports are bound first, so that one in use is told before a model is loaded.
-2. `open_services` opens what the services need. A domain error there is one sentence on stderr and exit status 1.
-3. Health and reflection join the services; health says SERVING from here on, or when a service says that it can.
-4. SIGTERM or SIGINT: health says NOT_SERVING, no new calls, calls in flight have `drain_seconds`, then what was opened
-   is closed. A second signal does not wait.
+1. The ports are bound first, so that a port in use is reported before a model is loaded.
+2. `open_services` opens what the services need. A domain error there is printed to stderr as one
+   sentence, and the exit status is 1.
+3. Health and reflection are added. A service is SERVING from now on, or once it reports that it is ready.
+4. On SIGTERM or SIGINT health becomes NOT_SERVING, new calls are refused, calls in flight have `drain_seconds` to
+   finish, and then everything is closed.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class GrpcService:
-    """A service to serve: its full name, and what adds it to a server.
+    """A service to serve: its full name, and the function that adds it to a server.
 
-    `health` yields whether it can do its work, now and at each change; None says that it can from the start. Work that
-    runs beside its calls has a health of its own, `<service>/<work>`: the service goes on where that fails.
+    `health` yields whether the service is ready, now and after each change; None means ready from the start. Background
+    work has a separate health, `<service>/<work>`: the service continues if that work fails.
     """
 
     name: str
@@ -49,7 +50,7 @@ OpenServices = Callable[[], AbstractAsyncContextManager[Sequence[GrpcService]]]
 
 
 def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
-    """Serve until SIGTERM or SIGINT and returns the process's exit status."""
+    """Serve until SIGTERM or SIGINT and return the process's exit status."""
     logs.configure(settings)
     return uvloop.run(_run(settings, open_services, errors))
 
@@ -64,14 +65,14 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
-            # gRPC's own bound, a ping in 5 minutes, ends the connection of who looks after a silent stream more often:
-            # the gateway's health watches (30 s) were broken off after 120 s.
+            # gRPC's default, one ping in 5 minutes, drops clients that ping a silent stream more often: the gateway's
+            # health watches (30 s) were cut off after 120 s.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-            # A caller that vanished without a word, or was stopped, is found out within 80 s, and its calls end; else a
-            # stream to it would be held for hours, and with it what the stream reads.
+            # Detect a caller that vanished or was suspended within 80 s, and end its calls. Otherwise a stream to it
+            # would stay open for hours, with all that it holds.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
-            # Two processes on one port would share its calls between them, each with half of the data.
+            # Two processes on one port would share its calls, each with half of the data.
             ("grpc.so_reuseport", 0),
         ],
     )
@@ -116,11 +117,11 @@ async def _serve(
 
 
 async def _report_health(servicer: health.aio.HealthServicer, services: Sequence[GrpcService]) -> None:
-    """Report each service's health, and as that of "" whether all are well; runs until it is cancelled."""
+    """Report each service's health, and under "" whether all are healthy; run until cancelled."""
     serving = dict.fromkeys((service.name for service in services), False)
 
-    async def set_status(name: str, well: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if well else health_pb2.HealthCheckResponse.NOT_SERVING
+    async def set_status(name: str, healthy: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
         await servicer.set(name, status)
 
     async def report(name: str, healthy: bool) -> None:
@@ -129,10 +130,10 @@ async def _report_health(servicer: health.aio.HealthServicer, services: Sequence
         await set_status("", all(serving.values()))
 
     async def follow(
-        name: str, changes: AsyncIterator[bool], tell: Callable[[str, bool], Awaitable[None]] = report
+        name: str, changes: AsyncIterator[bool], publish: Callable[[str, bool], Awaitable[None]] = report
     ) -> None:
         async for healthy in changes:
-            await tell(name, healthy)
+            await publish(name, healthy)
 
     async with asyncio.TaskGroup() as group:
         for service in services:
@@ -144,11 +145,11 @@ async def _report_health(servicer: health.aio.HealthServicer, services: Sequence
 
 
 class _PortTaken(Exception):
-    """A port is in use, or may not be opened."""
+    """A port is in use or may not be opened."""
 
 
 def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
-    """Bind the gRPC port and the metrics port and returns the first."""
+    """Bind the gRPC port and the metrics port, and return the former."""
     variable = settings.variable("port")
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")
@@ -165,7 +166,7 @@ def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
 
 def _port_sentence(host: str, port: int, variable: str) -> str:
     return (
-        f"Port {port} on {host} is in use or may not be opened. Stop the program that has it "
+        f"Port {port} on {host} is in use or may not be opened. Stop the program that uses it "
         f"(another semsearch?), or set {variable} to another port."
     )
 

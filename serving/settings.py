@@ -1,8 +1,8 @@
-"""Typed settings of a service process: flags beat the environment, the environment beats defaults.
+"""Typed settings of a service process: flags override the environment, which overrides the defaults.
 
-Shared settings are read from `SEMSEARCH_<NAME>`, a service's own from `SEMSEARCH_<SERVICE>_<NAME>`; flags are the
-field's name with hyphens. Settings are frozen and validated once, here; nothing below reads the environment. A setting
-that is unknown or bad stops the start with one sentence that names it.
+Shared settings are read from `SEMSEARCH_<NAME>`, a service's own from `SEMSEARCH_<SERVICE>_<NAME>`; a flag is
+the field's name with hyphens. Settings are frozen and validated once, here; no other code reads the environment. An
+unknown or invalid setting aborts the start with one sentence that names it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rapidfuzz import process
 from typing_extensions import override
 
 PREFIX = "SEMSEARCH_"
-# Each process sees the variables of all: these belong to others and are theirs to check.
+# Every process sees all variables; those of another service are checked by that service.
 SERVICES = ("embedder", "index", "gateway", "client", "trainer", "shared")
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -41,7 +41,7 @@ class _EnvironmentSource(PydanticBaseSettingsSource):
 
     @override
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the text of a field's variable; None where it is not set, or empty."""
+        """Return the text of a field's variable; None if it is unset or empty."""
         return os.environ.get(self._variable(field_name)) or None, field_name, False
 
     @override
@@ -52,7 +52,7 @@ class _EnvironmentSource(PydanticBaseSettingsSource):
 
 
 class ServiceSettings(BaseSettings):
-    """Settings that every service has; a service subclasses it, sets `service` and adds its own fields."""
+    """Settings of every service; each one subclasses this, sets `service` and adds its own fields."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
@@ -61,18 +61,18 @@ class ServiceSettings(BaseSettings):
         {"host", "data", "log_level", "log_format", "drain_seconds", "max_message_bytes"}
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 lets other machines in.")
-    data: Path = Field(Path("var"), description="Folder of everything that must survive.")
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 accepts other machines.")
+    data: Path = Field(Path("var"), description="Folder of all persistent data.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged."
     )
     log_format: Literal["console", "json"] = Field("console", description="`console` for people, `json` for machines.")
     drain_seconds: float = Field(
-        3.0, ge=0, le=300, description="How long calls in flight may take to finish at a stop."
+        3.0, ge=0, le=300, description="Seconds that calls in flight have to finish at shutdown."
     )
     max_message_bytes: int = Field(
         64 * 2**20,
-        ge=4 * 2**20,  # what gRPC takes by default, and what a page of a list may have
+        ge=4 * 2**20,  # gRPC's default, and the most that a page of a list may have
         le=2**31 - 1,
         description="Largest gRPC message in bytes; the same for all services.",
     )
@@ -95,7 +95,7 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Replace the sources: what is passed in, then the environment."""
+        """Replace the sources: first the arguments, then the environment."""
         if not issubclass(settings_cls, ServiceSettings):
             raise TypeError(settings_cls)
         return init_settings, _EnvironmentSource(settings_cls)
@@ -105,7 +105,7 @@ def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
     """Read the settings of a service from flags (`sys.argv[1:]` by default) and the environment.
 
     Raises:
-        SystemExit: with 2 and one sentence on stderr if a setting is bad or unknown; with 0 after `--help`.
+        SystemExit: 2, with one sentence on stderr, if a setting is invalid or unknown; 0 after `--help`.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if unknown := _unknown_variable(cls):
@@ -131,16 +131,16 @@ def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
 
 
 def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None) -> None:
-    """Print the settings that a service would start with, as one line of JSON by field; stops as `load_settings` does.
+    """Print the settings that a service would start with, as one line of JSON; raises as `load_settings` does.
 
-    A service's settings module calls it where it is run (`python -m index_service.settings`): who starts or deploys a
-    service learns its ports and folders without starting it.
+    A service's settings module calls this when run (`python -m index_service.settings`), so that a launcher can read
+    the ports and folders without starting the service.
     """
     print(load_settings(cls, argv).model_dump_json())  # noqa: T201 — it is the output
 
 
 def _unknown_variable(cls: type[ServiceSettings]) -> str | None:
-    """Return a sentence about the first variable that claims to be ours and is not, or None."""
+    """Return a sentence about the first variable with our prefix that is no setting, or None."""
     known = {cls.variable(field) for field in cls.model_fields}
     others = tuple(f"{PREFIX}{service.upper()}_" for service in SERVICES if service != cls.service)
     for name in sorted(os.environ):
@@ -152,5 +152,5 @@ def _unknown_variable(cls: type[ServiceSettings]) -> str | None:
 
 
 def _stop(sentence: str) -> NoReturn:
-    print(sentence, file=sys.stderr)  # noqa: T201 — before logging is set up, for the person who starts it
+    print(sentence, file=sys.stderr)  # noqa: T201 — logging is not set up yet
     raise SystemExit(2)

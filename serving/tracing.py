@@ -1,6 +1,6 @@
-"""The trace id of the call at hand, carried from service to service as W3C Trace Context (`traceparent`).
+"""The trace id of the current call, carried from service to service as W3C Trace Context (`traceparent`).
 
-Every log line of a call and every INTERNAL answer name it, so that one id finds a request in all services' logs.
+Every log line of a call and every INTERNAL answer contains it, so one id finds a request in all services' logs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 
 
 def current_trace_id() -> str:
-    """Return the trace id of the call at hand, 32 hex digits; outside of a call a new one."""
+    """Return the current call's trace id, 32 hex digits; outside a call, a new one."""
     return _trace_id.get() or secrets.token_hex(16)
 
 
 def begin(traceparent: str | None) -> str:
-    """Take over the caller's trace id, or starts a new one where it sent none that is valid."""
+    """Set the caller's trace id, or a new one if it sent no valid one, and return it."""
     match = _PATTERN.fullmatch(traceparent or "")
     trace_id = match[1] if match else secrets.token_hex(16)
     _trace_id.set(trace_id)

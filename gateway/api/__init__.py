@@ -1,1 +1,1 @@
-"""The gateway's three services as gRPC: servicers, messages and statuses."""
+"""The gateway's three gRPC services: servicers, messages and statuses."""

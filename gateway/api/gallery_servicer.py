@@ -1,4 +1,4 @@
-"""GalleryService over the core."""
+"""GalleryService on top of the core."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class GalleryServicer(pb_grpc.GalleryServiceServicer):
-    """Translates, asks the core, translates back."""
+    """Translates requests, calls the core and translates its answers."""
 
     def __init__(
         self, gallery: Gallery, ingest: ImageIngest, collections: ImageCollections, tokens: PageTokens
@@ -45,7 +45,7 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
     async def IndexImages(
         self, request_iterator: AsyncIterator[pb.IndexImagesRequest], context: Context
     ) -> AsyncIterator[pb.IndexImagesResponse]:
-        """Add images and answers each once it is durable and searchable."""
+        """Add images, answering each once it is durable and searchable."""
         uploads = UploadStream(request_iterator)
         collection = await uploads.collection()
         async with aclosing(self._ingest.run(collection, uploads)) as answers:
@@ -72,7 +72,7 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         collection = translate.collection_or_default(request.collection)
         images, next_token = await self._gallery.list_page(collection, size, token, filter_)
         messages = [translate.image_message(image) for image in images]
-        if (fitting := translate.count_of_a_page(messages)) < len(messages):
+        if (fitting := translate.count_on_page(messages)) < len(messages):
             images, next_token = await self._gallery.list_page(collection, fitting, token, filter_)
             messages = [translate.image_message(image) for image in images]
         return pb.ListImagesResponse(
@@ -82,7 +82,7 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
 
     @override
     async def DeleteImages(self, request: pb.DeleteImagesRequest, context: Context) -> pb.DeleteImagesResponse:
-        """Delete images; unknown ids are named in the response and are no error."""
+        """Delete images; unknown ids are listed in the response and are not an error."""
         if not 1 <= len(request.ids) <= MAX_DELETED_IDS:
             raise InvalidField("ids", f"send 1 to {MAX_DELETED_IDS:,} ids; there were {len(request.ids):,}.")
         ids = [require_image_id(image_id, f"ids[{number}]") for number, image_id in enumerate(request.ids)]
@@ -104,7 +104,7 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
     async def DownloadImage(
         self, request: pb.DownloadImageRequest, context: Context
     ) -> AsyncIterator[pb.DownloadImageResponse]:
-        """Send an image's bytes, in chunks."""
+        """Stream an image's bytes in chunks."""
         download = await self._gallery.download(
             translate.collection_or_default(request.collection),
             require_image_id(request.id, "id"),
@@ -151,6 +151,6 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
-        """Delete a collection with all its images; the default one is emptied and stays."""
+        """Delete a collection with all its images; the default one is only emptied."""
         deleted = await self._collections.delete(require_collection_id(request.collection_id, "collection_id"))
         return pb.DeleteCollectionResponse(deleted_image_count=deleted)

@@ -1,4 +1,4 @@
-"""ModelService over the embedder and the switch."""
+"""ModelService on top of the embedder and the model switch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ModelServicer(pb_grpc.ModelServiceServicer):
-    """Describes the embedder's models, and switches to another."""
+    """Lists, pulls and activates the embedder's models."""
 
     def __init__(self, embedder: Embedder, switch: ModelSwitch, tokens: PageTokens) -> None:
         self._embedder = embedder
@@ -54,7 +54,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
 
     @override
     async def PullModel(self, request: pb.PullModelRequest, context: Context) -> AsyncIterator[pb.PullModelResponse]:
-        """Make a model from a recipe and tells how far it is."""
+        """Make a model from a recipe, streaming its progress."""
         recipe = _required(request.recipe, "recipe")
         async with aclosing(self._embedder.pull_model(recipe)) as pull:
             async for progress in pull:
@@ -64,7 +64,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
     async def ActivateModel(
         self, request: pb.ActivateModelRequest, context: Context
     ) -> AsyncIterator[pb.ActivateModelResponse]:
-        """Switch to a model and tells how far it is."""
+        """Switch to a model, streaming the progress."""
         async with aclosing(self._switch.activate(_required(request.id, "id"))) as switch:
             async for progress in switch:
                 yield translate.switch_message(progress)

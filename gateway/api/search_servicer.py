@@ -1,4 +1,4 @@
-"""SearchService over the core."""
+"""SearchService on top of the core."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class SearchServicer(pb_grpc.SearchServiceServicer):
-    """Translates, asks the core, translates back."""
+    """Translates requests, calls the core and translates its answers."""
 
     def __init__(self, search: Search, tagging: Tagging, tokens: PageTokens) -> None:
         self._search = search
@@ -112,7 +112,7 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         cursor = self._tokens.decode(token, request)
         try:
             return Page(size, None if cursor is None else Cursor.from_text(cursor))
-        except ValueError as error:  # a token of another kind of list, or of an earlier version
+        except ValueError as error:  # a token of another method or an earlier version
             raise InvalidPageToken from error
 
     def _next(self, cursor: Cursor | None, request: Message) -> str:
@@ -121,7 +121,7 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
 
 @contextmanager
 def _fields(text: str) -> Iterator[None]:
-    """Name the caller's field in what refuses a part of a search; `text` is the field of the words."""
+    """Attribute a refused part of a search to the caller's field; `text` is the field of the words."""
     names = {Part.TEXT: text, Part.IMAGE: "content", Part.CROP: "crop"}
     try:
         yield
@@ -135,10 +135,10 @@ def _fields(text: str) -> Iterator[None]:
 async def _fitting(
     page: Page, search: Callable[[Page], Awaitable[ImageMatches]]
 ) -> tuple[ImageMatches, list[pb.ImageMatch]]:
-    """Return what a search finds, and its messages; where these are too large, that of a smaller page."""
+    """Return a search's result and its messages; search again with a smaller page if they are too large."""
     found = await search(page)
     matches = [translate.match_message(match) for match in found.matches]
-    if (fitting := translate.count_of_a_page(matches)) < len(matches):
+    if (fitting := translate.count_on_page(matches)) < len(matches):
         found = await search(replace(page, size=fitting))
         matches = [translate.match_message(match) for match in found.matches]
     return found, matches

@@ -1,4 +1,4 @@
-"""What each error of the core becomes on the wire."""
+"""The gRPC status of each error of the core."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def _refused(error: errors.Refused) -> ErrorStatus:
-    """Pass on what the embedder or the index said."""
+    """Pass on a refusal of the embedder or the index."""
     refusal = error.refusal
     name = f"ERROR_REASON_{refusal.reason}"
     known = name in reasons.ErrorReason.keys()  # noqa: SIM118 — not a dict: it has no `in`
     return ErrorStatus(
         _CODES[refusal.code],
-        # A service that is newer than this one may have reasons that are not known here.
+        # A newer service may have reasons that are unknown here.
         reasons.ErrorReason.Value(name) if known else reasons.ERROR_REASON_UNSPECIFIED,
         fields=tuple(FieldViolation(each.field, each.description) for each in refusal.violations),
         retry_after_seconds=refusal.retry_after_seconds,

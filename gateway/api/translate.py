@@ -1,6 +1,6 @@
-"""Public messages ↔ the core's types, with the checks that need nothing but the message.
+"""Translate public messages to the core's types and back, with the checks that need only the message.
 
-What is wrong raises `InvalidField` or `InvalidId`, which name the caller's field. A filter is the index's to check.
+Invalid input raises `InvalidField` or `InvalidId`, which name the caller's field. The index checks filters.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from serving.errors import ErrorTable, InvalidField, to_status
 
 MAX_TERMS = 100
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
-# Clients take messages of 4 MiB unless they are told otherwise.
+# Clients accept messages of 4 MiB by default.
 MAX_PAGE_BYTES = 3 * 2**20
-MAX_ATTRIBUTES_DEPTH = 15  # the index takes 16 levels, and a caller's attributes are one of the item's
+MAX_ATTRIBUTES_DEPTH = 15  # the index accepts 16 levels, and the caller's attributes lie one level deep in an item's
 
 
 def collection_or_default(collection: str, field: str = "collection") -> str:
@@ -38,7 +38,7 @@ def collection_or_default(collection: str, field: str = "collection") -> str:
 
 
 def text_query(raw: str, terms: Sequence[query_pb2.Term]) -> tuple[TextQuery, str]:
-    """Return a query and the name of the field that it came in; a query of no words is the embedder's to refuse."""
+    """Return a query and the name of its field; the embedder refuses a query without words."""
     if raw and terms:
         raise InvalidField("query", "send either `query` or `terms`, not both.")
     if terms:
@@ -49,7 +49,7 @@ def text_query(raw: str, terms: Sequence[query_pb2.Term]) -> tuple[TextQuery, st
 def query_terms(terms: Sequence[query_pb2.Term]) -> tuple[Term, ...]:
     """Return terms; an absent weight is 1."""
     if len(terms) > MAX_TERMS:
-        raise InvalidField("terms", f"at most {MAX_TERMS} terms are taken; there were {len(terms):,}.")
+        raise InvalidField("terms", f"at most {MAX_TERMS} terms are allowed; there were {len(terms):,}.")
     for number, term in enumerate(terms):
         if term.HasField("weight") and not (math.isfinite(term.weight) and term.weight):
             raise InvalidField(f"terms[{number}].weight", f"must be a number other than 0; it was {term.weight}.")
@@ -76,7 +76,7 @@ def min_relevance(
     | search_service_pb2.SearchByImageRequest
     | search_service_pb2.TagImageRequest,
 ) -> float | None:
-    """Return the relevance that is asked for; None where it is absent."""
+    """Return the requested relevance, or None."""
     if not request.HasField("min_relevance"):
         return None
     if not 0.0 <= request.min_relevance <= 1.0:
@@ -87,7 +87,7 @@ def min_relevance(
 def attributes_from(struct: struct_pb2.Struct, field: str) -> Attributes:
     """Return a caller's attributes."""
     if (size := struct.ByteSize()) > MAX_ATTRIBUTES_BYTES:
-        raise InvalidField(field, f"at most {MAX_ATTRIBUTES_BYTES:,} bytes of attributes are kept; these are {size:,}.")
+        raise InvalidField(field, f"at most {MAX_ATTRIBUTES_BYTES:,} bytes of attributes are allowed; got {size:,}.")
     if _is_deeper(struct, MAX_ATTRIBUTES_DEPTH):
         raise InvalidField(field, f"must be nested at most {MAX_ATTRIBUTES_DEPTH} levels deep.")
     try:
@@ -97,7 +97,7 @@ def attributes_from(struct: struct_pb2.Struct, field: str) -> Attributes:
 
 
 def _is_deeper(group: struct_pb2.Struct | struct_pb2.ListValue, levels: int) -> bool:
-    """Return whether objects and lists are nested deeper than some levels; what is below these is not looked at."""
+    """Return whether objects and lists are nested deeper than `levels`; deeper values are not visited."""
     values = group.fields.values() if isinstance(group, struct_pb2.Struct) else group.values
     inner = [each.struct_value if each.HasField("struct_value") else each.list_value for each in values if _nests(each)]
     return levels < 1 or any(_is_deeper(each, levels - 1) for each in inner)
@@ -114,7 +114,7 @@ def attributes_change(mask: field_mask_pb2.FieldMask) -> AttributesChange:
         group, *names = path.split(".")
         if group != "attributes" or not all(names):
             raise InvalidField(
-                "update_mask", f'only "attributes" and "attributes.<name>" can be changed; {path[:60]!r} was asked for.'
+                "update_mask", f'only "attributes" and "attributes.<name>" can be changed, not {path[:60]!r}.'
             )
         if not names:
             return AttributesChange()
@@ -164,7 +164,7 @@ def unknown_messages(words: Iterable[UnknownWord]) -> list[query_pb2.UnknownWord
 
 
 def understood_messages(terms: Iterable[UnderstoodTerm]) -> list[query_pb2.UnderstoodTerm]:
-    """Return the messages of what a query was understood as."""
+    """Return the messages of a query's understood terms."""
     return [query_pb2.UnderstoodTerm(text=each.text, words=each.words, weight=each.weight) for each in terms]
 
 
@@ -196,7 +196,7 @@ def model_message(model: Model) -> model_service_pb2.Model:
 
 
 def pull_message(progress: PullProgress) -> model_service_pb2.PullModelResponse:
-    """Return the message of how far a pull is."""
+    """Return the message of a pull's progress."""
     return model_service_pb2.PullModelResponse(
         bytes_done=progress.bytes_done,
         bytes_total=progress.bytes_total,
@@ -205,7 +205,7 @@ def pull_message(progress: PullProgress) -> model_service_pb2.PullModelResponse:
 
 
 def switch_message(progress: SwitchProgress) -> model_service_pb2.ActivateModelResponse:
-    """Return the message of how far a switch is."""
+    """Return the message of a switch's progress."""
     return model_service_pb2.ActivateModelResponse(
         images_done=progress.images_done,
         images_total=progress.images_total,
@@ -217,7 +217,7 @@ def switch_message(progress: SwitchProgress) -> model_service_pb2.ActivateModelR
 
 
 def result_message(result: UploadResult, errors: ErrorTable) -> gallery_service_pb2.IndexImagesResult:
-    """Return the message of what became of an upload."""
+    """Return the message of an upload's result."""
     message = gallery_service_pb2.IndexImagesResult(
         sequence=result.sequence, id=result.id, duplicate_of=result.duplicate_of
     )
@@ -226,8 +226,8 @@ def result_message(result: UploadResult, errors: ErrorTable) -> gallery_service_
     return message
 
 
-def count_of_a_page(messages: Sequence[Message]) -> int:
-    """Return how many of the first messages fit into a page: one at least, if there is one."""
+def count_on_page(messages: Sequence[Message]) -> int:
+    """Return how many messages from the start fit on a page: at least one, if any exist."""
     page_bytes = 0
     for count, message in enumerate(messages):
         page_bytes += message.ByteSize()

@@ -1,4 +1,4 @@
-"""Reads the request stream of IndexImages."""
+"""Read the request stream of IndexImages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from serving.errors import InvalidField
 
 
 class UploadStream:
-    """The configuration of a stream, then its uploads.
+    """A stream's configuration, followed by its uploads.
 
-    A message that breaks the rules of the stream ends the iteration, so that what came before is still finished;
-    `raise_fault` then says what was wrong.
+    A message that breaks the stream's rules ends the iteration, so that earlier uploads are still completed;
+    `raise_fault` then raises the error.
     """
 
     def __init__(self, requests: AsyncIterator[pb.IndexImagesRequest]) -> None:
@@ -24,10 +24,10 @@ class UploadStream:
         self._fault: StreamConfigError | InvalidField | None = None
 
     async def collection(self) -> str:
-        """Read the first message and returns the collection that it names.
+        """Read the first message and return its collection.
 
         Raises:
-            StreamConfigError: it is missing, or carries something else.
+            StreamConfigError: The message is missing or carries no configuration.
         """
         async for request in self._requests:
             if request.WhichOneof("payload") != "config":
@@ -36,7 +36,7 @@ class UploadStream:
         raise StreamConfigError("The first message of the stream must carry `config`; the images come after it.")
 
     async def __aiter__(self) -> AsyncIterator[Upload]:
-        """Yield the uploads; an image whose own fields are wrong is one with an error."""
+        """Yield the uploads; an image with invalid fields becomes an upload with an error."""
         last: int | None = None
         async for request in self._requests:
             payload = request.WhichOneof("payload")
@@ -44,19 +44,19 @@ class UploadStream:
                 self._fault = StreamConfigError("Only the first message of the stream may carry `config`.")
                 return
             if payload is None:
-                self._fault = InvalidField("image", "a message of the stream carries nothing.")
+                self._fault = InvalidField("image", "a message of the stream is empty.")
                 return
             sequence = request.image.sequence
             if last is not None and sequence <= last:
                 self._fault = InvalidField(
-                    "image.sequence", f"must rise from message to message; {sequence} came after {last}."
+                    "image.sequence", f"must increase from message to message; {sequence} came after {last}."
                 )
                 return
             last = sequence
             yield _upload(request.image)
 
     def raise_fault(self) -> None:
-        """Raise what ended the iteration too early, if anything did."""
+        """Raise the error that ended the iteration early, if any."""
         if self._fault is not None:
             raise self._fault
 

@@ -1,1 +1,1 @@
-"""What the gateway needs of the embedder and the index, and how it asks them."""
+"""The gateway's interfaces to the embedder and the index, and the clients that implement them."""

@@ -1,7 +1,7 @@
 """Attributes: JSON objects, canonical text in the index, google.protobuf.Struct at the public edge.
 
-What an item is copied with stays text. Canonical text has no spaces, characters as they are, and whole numbers to 2⁵³
-without a fraction, so that equal values are equal texts; the index refuses any other.
+Copying an item keeps the text as it is. Canonical text has no spaces, no escaped non-ASCII characters,
+and whole numbers up to 2⁵³ without a fraction, so that equal values are equal texts; the index refuses other forms.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "Jso
 Attributes = Mapping[str, JsonValue]
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-# Beyond it a double no longer tells neighbouring integers apart.
+# Beyond this, a double cannot distinguish neighbouring integers.
 _LARGEST_INTEGER = 2.0**53
 
 
@@ -35,7 +35,7 @@ def from_struct(struct: Struct) -> dict[str, JsonValue]:
     """Return the fields of a Struct.
 
     Raises:
-        ValueError: a number is not finite, which JSON cannot express.
+        ValueError: A number is not finite, which JSON cannot express.
     """
     return {name: from_value(value) for name, value in struct.fields.items()}
 
@@ -46,7 +46,7 @@ def to_struct(attributes: Attributes) -> Struct:
 
 
 def from_value(value: Value) -> JsonValue:
-    """Return a Value; one that has no kind is null. Raises as `from_struct`."""
+    """Return a Value's content; one without a kind is null. Raises as `from_struct`."""
     match value.WhichOneof("kind"):
         case "string_value":
             return value.string_value
@@ -64,7 +64,7 @@ def from_value(value: Value) -> JsonValue:
 
 def _number(number: float) -> int | float:
     if not math.isfinite(number):
-        raise ValueError(f"{number} is not a number that JSON has")
+        raise ValueError(f"{number} is not a number in JSON")
     return int(number) if number.is_integer() and abs(number) <= _LARGEST_INTEGER else number
 
 

@@ -1,4 +1,4 @@
-"""Embeds images that may wait: where the embedder is full, it is asked again after the time that it names."""
+"""Embed images that may wait: if the embedder is overloaded, retry after the delay that it requests."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Result = ImageEmbedding | Refused
 async def embed_patiently(
     embedder: Embedder, images: Sequence[ImageInput], model_id: str, patience_seconds: float, call_bytes: int
 ) -> list[Result]:
-    """Return one result for each image, in order; what is still `Overloaded` when the patience ends stays so.
+    """Return one result for each image, in order; images still `Overloaded` after `patience_seconds` stay so.
 
-    A call carries at most `call_bytes`, or one image that is larger.
+    A call carries at most `call_bytes`, or one larger image.
 
     Raises:
-        DependencyUnavailable, Refused, TimeoutError: the whole call failed, for another reason than a full queue.
+        DependencyUnavailable, Refused, TimeoutError: The whole call failed, for a reason other than a full queue.
     """
     clock = asyncio.get_running_loop().time
     give_up = clock() + patience_seconds
@@ -45,7 +45,7 @@ async def embed_patiently(
 
 
 def _calls(images: Sequence[ImageInput], places: Sequence[int], call_bytes: int) -> Iterator[list[int]]:
-    """Yield the places of the images of each call."""
+    """Yield the indices of the images of each call."""
     call: list[int] = []
     size = 0
     for place in places:

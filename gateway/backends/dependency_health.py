@@ -1,4 +1,4 @@
-"""Follows the health of another service (grpc.health.v1 Watch): the gateway's own depends on it."""
+"""Follow the health of another service (grpc.health.v1 Watch), on which the gateway's own depends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from gateway.readiness import Need, Readiness
 from serving.background import WorkHealth
 
-# A watch has no end; a deadline finds a connection that died without a word, and is no sign of illness.
+# A watch never ends by itself. The deadline detects silently dead connections and is not a failure.
 _WATCH_SECONDS = 300.0
 _RETRY_SECONDS = 0.5
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 async def follow_health(
     channel: grpc.aio.Channel, service: str, need: Need, readiness: Readiness, health: WorkHealth
 ) -> None:
-    """Keep `need` in step with the health of a service (its full name); runs until it is cancelled."""
+    """Keep `need` in sync with the health of a service (its full name); run until cancelled."""
     stub = health_pb2_grpc.HealthStub(channel)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The `Embedder` behind EmbedderService."""
+"""An `Embedder` that calls EmbedderService."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from gateway.backends.rpc_errors import calls_to, refused
 from gateway.errors import Refused
 
 _SERVICE = "embedder"
-# The whole vocabulary, at the pace at which the index writes it.
+# The whole vocabulary, at the index's write speed.
 _STREAM_WORDS_SECONDS = 1_800.0
 # Hundreds of megabytes over a slow line.
 _PULL_SECONDS = 24 * 3_600.0
@@ -56,14 +56,14 @@ class EmbedderClient:
         return TextEmbeddings(response.model_id, tuple(_text(each) for each in response.embeddings))
 
     async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
-        """Embeds 1 to `Limits.max_images` images."""
+        """Embed 1 to `Limits.max_images` images."""
         request = pb.EmbedImagesRequest(images=[_image_input(image) for image in images], model_id=model_id)
         with calls_to(_SERVICE):
             response = await self._stub.EmbedImages(request)
         return ImageEmbeddings(response.model_id, tuple(_image(each) for each in response.embeddings))
 
     async def stream_words(self, skip: int, model_id: str = "") -> AsyncGenerator[Words, None]:
-        """Yield the vocabulary after its first `skip` words; close it to leave."""
+        """Yield the vocabulary after its first `skip` words; close the generator to stop."""
         request = pb.StreamWordsRequest(skip=skip, model_id=model_id)
         stream = self._stub.StreamWords(request, timeout=_STREAM_WORDS_SECONDS)
         try:
@@ -82,13 +82,13 @@ class EmbedderClient:
         return _model(response.model), Limits(limits.max_queries, limits.max_images, limits.max_image_bytes)
 
     async def list_models(self) -> Sequence[Model]:
-        """Return the models that could be served."""
+        """Return the models that can be served."""
         with calls_to(_SERVICE):
             response = await self._stub.ListModels(pb.ListModelsRequest())
         return [_model(each) for each in response.models]
 
     async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
-        """Make a model from a recipe that ships, and tells how far it is; close it to leave."""
+        """Make a model from a built-in recipe, yielding progress; close the generator to stop."""
         stream = self._stub.PullModel(pb.PullModelRequest(recipe=recipe), timeout=_PULL_SECONDS)
         try:
             with calls_to(_SERVICE):
@@ -99,7 +99,7 @@ class EmbedderClient:
             stream.cancel()
 
     async def activate_model(self, model_id: str) -> Model:
-        """Make a model the one that serves where a call names none, and returns it."""
+        """Make a model the default for calls that name none, and return it."""
         with calls_to(_SERVICE):
             response = await self._stub.ActivateModel(pb.ActivateModelRequest(id=model_id), timeout=_LOAD_SECONDS)
         return _model(response.model)

@@ -1,4 +1,4 @@
-"""What the gateway needs of an embedder. All vectors are float32 (dimension,), of unit length."""
+"""The embedder's interface. All vectors are float32 (dimension,), of unit length."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TextQuery:
 
 @dataclass(frozen=True)
 class UnknownWord:
-    """A word that the vocabulary does not have, with the nearest that it has, best first."""
+    """A word outside the vocabulary, with the nearest words in it, best first."""
 
     word: str
     suggestions: tuple[str, ...] = ()
@@ -50,9 +50,9 @@ class UnderstoodTerm:
 
 @dataclass(frozen=True)
 class TextEmbedding:
-    """A query's vector, what it was understood as, and the words that did not count.
+    """A query's vector, its understood terms, and its unknown words.
 
-    `length` is how long the weighted sum of the terms was: `vector` times it is the sum.
+    `length` is the norm of the weighted sum of the terms: `length · vector` is the sum.
     """
 
     vector: Vector
@@ -62,7 +62,7 @@ class TextEmbedding:
 
     @property
     def words(self) -> frozenset[str]:
-        """Return the vocabulary's words that the query stands for."""
+        """Return the vocabulary's words for the query."""
         return frozenset(word for term in self.understood for word in term.words)
 
 
@@ -103,7 +103,7 @@ class ImageInput:
 
 @dataclass(frozen=True)
 class ImageEmbedding:
-    """An image's vector and what was learnt from reading it; `thumbnail` is WebP."""
+    """An image's vector and the properties found while decoding it; `thumbnail` is WebP."""
 
     vector: Vector
     width: int
@@ -158,12 +158,12 @@ class Model:
 
     @property
     def short_hash(self) -> str:
-        """Returns the digest part of the id, by which indexes of the model are named."""
+        """Return the digest part of the id, after which the model's indexes are named."""
         return short_hash(self.id)
 
 
 def short_hash(model_id: str) -> str:
-    """Return the digest part of a model's id, by which its indexes are named."""
+    """Return the digest part of a model's id, after which its indexes are named."""
     return model_id.rpartition(":")[2]
 
 
@@ -195,7 +195,7 @@ class Words:
 
 @dataclass(frozen=True)
 class PullProgress:
-    """How much of a recipe's files is there; `model` is what was made of them, None until all is done."""
+    """How many bytes of a recipe's files are present; `model` is the result, None until it is complete."""
 
     bytes_done: int
     bytes_total: int
@@ -203,30 +203,29 @@ class PullProgress:
 
 
 class Embedder(Protocol):
-    """Turns words and images into vectors, with the model of an id; the empty id is the one that serves now.
+    """Turns words and images into vectors, with the model of a given id; the empty id means the serving model.
 
-    Every method raises `ModelNotFound` where there is no model of that id, `DependencyUnavailable` where the embedder
-    does not answer, `Refused` (or another subclass) where it refuses the whole call, and `TimeoutError` where the
-    deadline passed.
+    Every method raises `ModelNotFound` if no model has that id, `DependencyUnavailable` if the embedder does not
+    answer, `Refused` (or another subclass) if it refuses the whole call, and `TimeoutError` if the deadline passes.
     """
 
     async def embed_texts(self, queries: Sequence[TextQuery], model_id: str = "") -> TextEmbeddings:
-        """Embeds 1 to `Limits.max_queries` queries."""
+        """Embed 1 to `Limits.max_queries` queries."""
 
     async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
         """Embed 1 to `Limits.max_images` images."""
 
     def stream_words(self, skip: int, model_id: str = "") -> AsyncGenerator[Words, None]:
-        """Yield the vocabulary after its first `skip` words; close it to leave."""
+        """Yield the vocabulary after its first `skip` words; close the generator to stop."""
 
     async def get_model(self, model_id: str = "") -> tuple[Model, Limits]:
         """Return a model."""
 
     async def list_models(self) -> Sequence[Model]:
-        """Return the models that could be served."""
+        """Return the models that can be served."""
 
     def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
-        """Make a model from a recipe that ships, and tells how far it is; close it to leave."""
+        """Make a model from a built-in recipe, yielding progress; close the generator to stop."""
 
     async def activate_model(self, model_id: str) -> Model:
-        """Make a model the one that serves where a call names none, and returns it."""
+        """Make a model the default for calls that name none, and return it."""

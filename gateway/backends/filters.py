@@ -1,8 +1,8 @@
-"""Filters: the public message, passed to the index with the paths that a caller's attributes have there.
+"""Filters: the public message, passed to the index with its paths rewritten to where attributes lie there.
 
-A stored image's attributes are `{"user": {…the caller's own…}, "image": {…what the gateway knows…}}`. A caller writes
-`camera.model` for an attribute of their own, and `image.width` (any name of `IMAGE_FIELDS`) for one that the gateway
-keeps. A caller's own attribute of exactly such a name cannot be filtered by. The index checks the rest of a filter.
+A stored image's attributes are `{"user": {…the caller's…}, "image": {…the gateway's…}}`. A caller writes
+`camera.model` for an attribute of their own, and `image.width` (any name in `IMAGE_FIELDS`) for one of the gateway's.
+A caller's own attribute with exactly such a name cannot be filtered by. The index checks the rest of a filter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IMAGE_FIELDS = frozenset({"sha256", "media_type", "size_bytes", "width", "height
 
 
 def in_store(filter_: Filter) -> Filter:
-    """Return a caller's filter with the paths that its fields have in the index."""
+    """Return a caller's filter with its fields rewritten to their paths in the index."""
     moved = Filter()
     moved.CopyFrom(filter_)
     _move(moved)
@@ -29,7 +29,7 @@ def is_true(field: str) -> Filter:
 
 
 def is_one_of(field: str, texts: Iterable[str]) -> Filter:
-    """Return the filter for items whose attribute at a path is one of some texts."""
+    """Return the filter for items whose attribute at a path is one of `texts`."""
     values = ListValue(values=[Value(string_value=text) for text in texts])
     return Filter(must=[Condition(field=field, any_of=values)])
 

@@ -1,4 +1,4 @@
-"""The `VectorIndex` behind IndexService."""
+"""A `VectorIndex` that calls IndexService."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.backends.vector_index import Engine, Found, IndexInfo, Item, Neighb
 _SERVICE = "index"
 _ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine.HNSW: pb.ENGINE_HNSW}
 _LIST_PAGE = 1_000
-# A large vocabulary, at the pace at which the index writes it.
+# A large vocabulary, at the index's write speed.
 _LOAD_SECONDS = 1_800.0
 # Segments of a million items take minutes.
 _OPTIMIZE_SECONDS = 3_600.0
@@ -65,18 +65,18 @@ class IndexClient:
                 return found
 
     async def delete(self, name: str) -> int:
-        """Delete an index by its name (no alias) and returns how many items it had."""
+        """Delete an index by its name (not an alias) and return how many items it had."""
         with calls_to(_SERVICE):
             return (await self._stub.DeleteIndex(pb.DeleteIndexRequest(name=name))).deleted_item_count
 
     async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
-        """Add or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
+        """Add or replace 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
         request = _upsert_message(name, model_id, items)
         with calls_to(_SERVICE):
             await self._stub.UpsertItems(iter([request]))
 
     async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
-        """Add or replaces batches of items with vectors; see `VectorIndex.load`."""
+        """Add or replace batches of items with vectors; see `VectorIndex.load`."""
         call = None
         try:
             with calls_to(_SERVICE):
@@ -87,7 +87,7 @@ class IndexClient:
                 if call is not None:
                     await call.done_writing()
                     await call
-        except asyncio.InvalidStateError:  # the index has ended the call, and its answer says why
+        except asyncio.InvalidStateError:  # the index ended the call; its answer says why
             with calls_to(_SERVICE):
                 await cast("grpc.aio.StreamUnaryCall[Any, Any]", call)
         finally:
@@ -95,7 +95,7 @@ class IndexClient:
                 call.cancel()
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
-        """Delete items and returns the ids that there were none of."""
+        """Delete items and return the unknown ids."""
         with calls_to(_SERVICE):
             return list((await self._stub.DeleteItems(pb.DeleteItemsRequest(index=name, ids=ids))).unknown_ids)
 
@@ -108,7 +108,7 @@ class IndexClient:
             with calls_to(_SERVICE):
                 response = await self._stub.GetItems(request)
             found += [_item(item) for item in response.items]
-            # Of large items a part comes at a time.
+            # Large items come in several parts.
             answered = {*response.unknown_ids, *(item.id for item in response.items)}
             missing = [item_id for item_id in missing if item_id not in answered]
         return found
@@ -158,18 +158,18 @@ class IndexClient:
         return Found(neighbors, result.truncated)
 
     async def optimize(self, name: str) -> None:
-        """Folds all rows into segments; takes as long as it takes."""
+        """Fold all rows into segments; may take minutes."""
         with calls_to(_SERVICE):
             async for _ in self._stub.OptimizeIndex(pb.OptimizeIndexRequest(name=name), timeout=_OPTIMIZE_SECONDS):
                 pass
 
     async def set_alias(self, alias: str, name: str) -> str:
-        """Let an alias name an index and returns the index it named before, or ""."""
+        """Point an alias at an index and return the index it named before, or ""."""
         with calls_to(_SERVICE):
             return (await self._stub.SetAlias(pb.SetAliasRequest(alias=alias, index=name))).previous_index
 
     async def delete_alias(self, alias: str) -> str:
-        """Remove an alias and returns the index it named."""
+        """Remove an alias and return the index it named."""
         with calls_to(_SERVICE):
             return (await self._stub.DeleteAlias(pb.DeleteAliasRequest(alias=alias))).previous_index
 

@@ -1,4 +1,4 @@
-"""Descriptions of models, asked of the embedder once each: a model is immutable, so what was learnt stays true."""
+"""Descriptions of models, requested from the embedder once each: models are immutable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from gateway.errors import ImageTooLarge
 
 
 class ModelCatalog:
-    """Remembers the models that were asked for."""
+    """Caches the models' descriptions."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -15,13 +15,13 @@ class ModelCatalog:
         self._limits: Limits | None = None
 
     async def describe(self, model_id: str) -> Model:
-        """Return the model of an id that a response of the embedder carried."""
+        """Return the model of an id that the embedder returned."""
         if model_id not in self._known:
             self._known[model_id] = await self._embedder.get_model(model_id)
         return self._known[model_id][0]
 
     async def serving(self) -> Model:
-        """Return the model that serves now; asks every time."""
+        """Return the serving model; asks the embedder every time."""
         model, limits = await self._embedder.get_model()
         self._known[model.id] = model, limits
         self._limits = limits
@@ -35,11 +35,11 @@ class ModelCatalog:
         return self._limits
 
     async def require_size(self, content: bytes) -> bytes:
-        """Return an image's bytes if the embedder takes as many.
+        """Return an image's bytes if they are within the embedder's limit.
 
         Raises:
-            ImageTooLarge: it does not. Checked here because a message that is larger than the channel allows would
-                fail without a word about the reason.
+            ImageTooLarge: They are not. Checked here because a message beyond the channel's limit would fail without
+                a useful reason.
         """
         limit = (await self.limits()).max_image_bytes
         if len(content) > limit:

@@ -1,4 +1,4 @@
-"""From the errors of calls to other services to those of the gateway's core."""
+"""Translate errors of calls to other services into errors of the gateway's core."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _BY_REASON: dict[str, type[Refused]] = {
     "INDEX_NOT_FOUND": errors.IndexNotFound,
     "INDEX_EXISTS": errors.IndexExists,
     "MODEL_MISMATCH": errors.ModelMismatch,
-    # Of the index: the embedder has no pages.
+    # From the index only: the embedder has no pages.
     "INVALID_PAGE_TOKEN": errors.PositionOutOfDate,
 }
 
 
 @contextmanager
 def calls_to(service: str) -> Iterator[None]:
-    """Raise errors of the core for those of a call; `service` is what people call the service.
+    """Translate a call's errors into the core's; `service` is the service's name in messages.
 
     Raises:
-        Refused: the service said why it refuses.
-        TimeoutError: the deadline passed.
-        DependencyUnavailable: it said nothing that a caller could use.
+        Refused: The service gave a reason.
+        TimeoutError: The deadline passed.
+        DependencyUnavailable: The service gave no usable reason.
     """
     try:
         yield
@@ -52,7 +52,7 @@ def calls_to(service: str) -> Iterator[None]:
 
 
 def refused(status: status_pb2.Status) -> Refused:
-    """Return the error for a status that a service of this suite made, for a call or for one of its items."""
+    """Return the error for a status of another service, for a call or one of its items."""
     reason, metadata = from_status(status)
     violations: list[Violation] = []
     for detail in status.details:

@@ -1,6 +1,6 @@
-"""What the gateway needs of a vector index: named, durable, searched by angle.
+"""The vector index's interface: named, durable indexes, searched by angle.
 
-A name may always be an alias, unless it says otherwise. Distances are angular, √(2 − 2·cos), smaller is nearer.
+A name may always be an alias unless stated otherwise. Distances are angular, √(2 − 2·cos), smaller is nearer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_ITEMS_A_CALL = 5_000
 
 @dataclass(frozen=True)
 class Item:
-    """An item; without a vector where it was not asked for, or where only the attributes are to change.
+    """An item; `vector` is None if it was not requested, or if only the attributes are to change.
 
     `attributes` is canonical JSON; see `attributes.py`.
     """
@@ -33,10 +33,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Position:
-    """A neighbour's place in the order of all, by distance, then by row, for as long as the index exists.
+    """A neighbour's place in the order by distance, then by row; valid as long as the index exists.
 
-    `index_uid` is what no other index has or had, `row` tells equals apart, `rank` is how many neighbours were returned
-    with it: how deep the index is to search.
+    `index_uid` is unique to the index, `row` breaks ties, and `rank` is how many neighbours were returned up to and
+    including this one: how deep the index must search.
     """
 
     index_uid: str
@@ -47,7 +47,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """An item that was found, with its attributes (canonical JSON, or "") and its vector if they were asked for."""
+    """An item that was found, with its attributes (canonical JSON, or "") and its vector if requested."""
 
     id: str
     attributes: str
@@ -56,25 +56,25 @@ class Neighbor:
 
     @property
     def distance(self) -> float:
-        """Returns the angular distance to the query."""
+        """Return the angular distance to the query."""
         return self.place.distance
 
     @property
     def similarity(self) -> float:
-        """Returns the cosine, −1…1: distance² = 2 − 2·cos."""
+        """Return the cosine, −1…1: distance² = 2 − 2·cos."""
         return 1.0 - 0.5 * self.distance * self.distance
 
 
 @dataclass(frozen=True)
 class Found:
-    """Neighbours, nearest first; `cut` where fewer than asked for are here only because their attributes are large."""
+    """Neighbours, nearest first; `cut` if some are missing only because their attributes are large."""
 
     neighbors: Sequence[Neighbor]
     cut: bool = False
 
 
 class Engine(enum.Enum):
-    """What an index is searched with once its rows are in segments."""
+    """The engine that searches an index's segments."""
 
     ANNOY = enum.auto()
     EXACT = enum.auto()
@@ -95,7 +95,7 @@ class NewIndex:
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """An index as it is."""
+    """An index's current state."""
 
     name: str
     model_id: str
@@ -108,8 +108,8 @@ class IndexInfo:
 class VectorIndex(Protocol):
     """Named indexes of vectors.
 
-    Every method raises `DependencyUnavailable` where the index service does not answer, `IndexNotFound` for an unknown
-    name, another `Refused` where it refuses the call, and `TimeoutError` where the deadline passed.
+    Every method raises `DependencyUnavailable` if the index service does not answer, `IndexNotFound` for an unknown
+    name, another `Refused` if it refuses the call, and `TimeoutError` if the deadline passes.
     """
 
     async def create(self, index: NewIndex) -> IndexInfo:
@@ -122,21 +122,21 @@ class VectorIndex(Protocol):
         """Return all indexes, by name."""
 
     async def delete(self, name: str) -> int:
-        """Delete an index by its name (no alias) and returns how many items it had."""
+        """Delete an index by its name (not an alias) and return how many items it had."""
 
     async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
-        """Add or replaces 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
+        """Add or replace 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
 
     async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
-        """Add or replaces batches of items with vectors, one after the other; all are on disk when it returns.
+        """Add or replace batches of items with vectors, in order; all are on disk when it returns.
 
-        For items by the hundred thousand: while one batch is written, the next is read. Each is of 1 to
-        `MAX_ITEMS_A_CALL`, all or none, and the index is folded into segments at the end only. What was written stays
-        where a batch cannot be had; the error of that is raised.
+        Meant for hundreds of thousands of items: while one batch is written, the next is read. Each batch has 1 to
+        `MAX_ITEMS_A_CALL` items, written all or none, and the index is folded into segments only at the end. If
+        `batches` raises, earlier batches stay written and the error is passed on.
         """
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
-        """Delete items and returns the ids that there were none of."""
+        """Delete items and return the unknown ids."""
 
     async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
         """Return those items that exist, in the order of `ids`."""
@@ -158,17 +158,17 @@ class VectorIndex(Protocol):
         vectors: bool = False,
         after: Position | None = None,
     ) -> Found:
-        """Return the k ≤ `MAX_NEIGHBORS` nearest items, or with their attributes some 3 MiB; raises `ModelMismatch`.
+        """Return the k ≤ `MAX_NEIGHBORS` nearest items, up to about 3 MiB with attributes; raises `ModelMismatch`.
 
-        With `after`, these are the nearest behind a neighbour that a search for the same vector returned; raises
-        `PositionOutOfDate` where that was in another index.
+        With `after`, they follow a neighbour that a search for the same vector returned; raises `PositionOutOfDate` if
+        that was in another index.
         """
 
     async def optimize(self, name: str) -> None:
-        """Folds all rows into segments; takes as long as it takes."""
+        """Fold all rows into segments; may take minutes."""
 
     async def set_alias(self, alias: str, name: str) -> str:
-        """Let an alias name an index and returns the index it named before, or ""."""
+        """Point an alias at an index and return the index it named before, or ""."""
 
     async def delete_alias(self, alias: str) -> str:
-        """Remove an alias and returns the index it named."""
+        """Remove an alias and return the index it named."""

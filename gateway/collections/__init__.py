@@ -1,1 +1,1 @@
-"""Collections and their images: where they are kept, and what becomes of them."""
+"""Collections and their images: storage, listing, changes and deletion."""

@@ -1,17 +1,17 @@
-"""The images' bytes, addressed by the SHA-256 of the original.
+"""Image files, addressed by the SHA-256 of the original.
 
     <root>/<first 2 hex>/<other 62 hex>/original
                                         thumbnail-<first 16 hex of its own SHA-256>.webp
-    <root>/released/<64 hex>            an item that named the image was deleted: perhaps none is left
+    <root>/released/<64 hex>            an item that named the image was deleted; others may remain
 
 Invariants:
-1. A file that bears its final name is whole and on disk: it is written under a temporary name, fsynced, renamed
+1. A file under its final name is complete and on disk: it is written under a temporary name, fsynced, renamed
    (the commit point), and its folder is fsynced, before `put` returns. The images of one `put` go through each of
    these steps together.
 2. Content never changes under a name, so that writing the same image twice is harmless, from any number of processes.
-3. What `read` returns has been held against its checksum; the caller never gets damaged bytes.
-4. Only a released image is ever removed, and `remove` spares one that was put again since the cutoff: whoever puts an
-   image has that long to store an item that names it.
+3. `read` checks content against its checksum; the caller never gets damaged bytes.
+4. Only released images are removed, and `remove` spares one that was put again since the cutoff: after a `put`, the
+   caller has that long to store an item that names the image.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CANNOT_WRITE = "the data folder cannot be written"
 
 
 class Rendition(enum.Enum):
-    """A form in which an image is kept."""
+    """A stored form of an image."""
 
     ORIGINAL = "original"
     THUMBNAIL = "thumbnail"
@@ -60,22 +60,22 @@ class BlobStore(Protocol):
         """Store images durably, all before it returns; raise `StorageFull`, after which some may be stored."""
 
     async def holds(self, sha256: str, size: int) -> bool:
-        """Return whether the original is there with that many bytes."""
+        """Return whether the original exists with that many bytes."""
 
     async def read(self, sha256: str, rendition: Rendition) -> bytes:
         """Return the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
 
     async def release(self, sha256s: Sequence[str]) -> None:
-        """Note that items that name these images are about to go; raises `StorageFull`."""
+        """Record that items naming these images are about to be deleted; raises `StorageFull`."""
 
     async def released_before(self, cutoff: float) -> list[str]:
         """Return the images that were released before a time (seconds since the epoch)."""
 
     async def retain(self, sha256: str) -> None:
-        """Take the note back: an item still names the image."""
+        """Withdraw the release: an item still names the image."""
 
     async def remove(self, sha256: str, cutoff: float) -> None:
-        """Remove a released image, unless it was put again since the cutoff, and the note."""
+        """Remove a released image, unless it was put again since the cutoff, and its release."""
 
 
 class FolderBlobStore:
@@ -83,14 +83,14 @@ class FolderBlobStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        # `put` of an image that is there only renews its time; between that and `remove`'s look at the time nothing
-        # may come. Each image has a lock of its own, for as long as someone uses it.
+        # `put` of an existing image only renews its time; it must not overlap `remove`'s check of that time. Each image
+        # has its own lock, for as long as it is in use.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def put(self, blobs: Sequence[Blob]) -> None:
         """Store images durably, all before it returns; raise `StorageFull`, after which some may be stored."""
         async with AsyncExitStack() as locks:
-            for sha256 in sorted({blob.sha256 for blob in blobs}):  # in one order, so that no two wait for each other
+            for sha256 in sorted({blob.sha256 for blob in blobs}):  # in a fixed order, to avoid deadlock
                 await locks.enter_async_context(self._lock(sha256))
             try:
                 await asyncio.to_thread(_put, {self._folder(blob.sha256): blob for blob in blobs})
@@ -98,7 +98,7 @@ class FolderBlobStore:
                 raise StorageFull(error.strerror or _CANNOT_WRITE) from error
 
     async def holds(self, sha256: str, size: int) -> bool:
-        """Return whether the original is there with that many bytes."""
+        """Return whether the original exists with that many bytes."""
         return await asyncio.to_thread(_has, self._folder(sha256) / "original", size)
 
     async def read(self, sha256: str, rendition: Rendition) -> bytes:
@@ -106,7 +106,7 @@ class FolderBlobStore:
         return await asyncio.to_thread(_read, self._folder(sha256), sha256, rendition)
 
     async def release(self, sha256s: Sequence[str]) -> None:
-        """Note that items that name these images are about to go; raises `StorageFull`."""
+        """Record that items naming these images are about to be deleted; raises `StorageFull`."""
         try:
             await asyncio.to_thread(_touch, self._root / _RELEASED, sha256s)
         except OSError as error:
@@ -117,11 +117,11 @@ class FolderBlobStore:
         return await asyncio.to_thread(_older, self._root / _RELEASED, cutoff)
 
     async def retain(self, sha256: str) -> None:
-        """Take the note back: an item still names the image."""
+        """Withdraw the release: an item still names the image."""
         await asyncio.to_thread((self._root / _RELEASED / sha256).unlink, missing_ok=True)
 
     async def remove(self, sha256: str, cutoff: float) -> None:
-        """Remove a released image, unless it was put again since the cutoff, and the note."""
+        """Remove a released image, unless it was put again since the cutoff, and its release."""
         async with self._lock(sha256):
             await asyncio.to_thread(_remove, self._folder(sha256), cutoff)
         await self.retain(sha256)
@@ -191,7 +191,7 @@ def _older(folder: Path, cutoff: float) -> list[str]:
 def _remove(folder: Path, cutoff: float) -> None:
     if not folder.exists() or folder.stat().st_mtime >= cutoff:
         return
-    # The rename takes all files away at once: half an image is never seen.
+    # The rename removes all files at once: nobody sees half an image.
     doomed = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     folder.rename(doomed)
     shutil.rmtree(doomed)

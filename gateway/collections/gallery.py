@@ -1,4 +1,4 @@
-"""The images of a collection, one by one: look up, list, change, delete, read."""
+"""Look up, list, change, delete and read the images of a collection."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AttributesChange:
     paths: tuple[tuple[str, ...], ...] = ()
 
     def apply(self, old: Attributes, new: Attributes) -> Attributes:
-        """Return `old` with the chosen attributes as they are in `new`; those that `new` does not have are removed."""
+        """Return `old` with the chosen attributes taken from `new`; those missing in `new` are removed."""
         if not self.paths:
             return new
         changed = _copy(old)
@@ -57,7 +57,7 @@ class Gallery:
         self._blobs = blobs
         self._placements = placements
         self._writes = writes
-        # Two changes of one image, each of another attribute, must not undo each other: one at a time.
+        # Two concurrent changes to one image must not undo each other: one at a time.
         self._changing: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, collection: str, image_id: str) -> StoredImage:
@@ -66,7 +66,7 @@ class Gallery:
         return StoredImage.from_item(collection, item)
 
     async def vector(self, collection: str, placement: Placement, image_id: str) -> Vector:
-        """Return an image's vector, which the placement's model made."""
+        """Return an image's vector, made by the placement's model."""
         item = await self._item(collection, placement, image_id, vectors=True)
         assert item.vector is not None  # noqa: S101 — it was asked for
         return item.vector
@@ -86,9 +86,9 @@ class Gallery:
         return await self._placements.using(collection, read)
 
     async def delete(self, collection: str, image_ids: Sequence[str]) -> tuple[int, Sequence[str]]:
-        """Delete images; returns how many there were, and the ids that there were none of.
+        """Delete images; return the number deleted, and the unknown ids.
 
-        Their files stay until the sweeper finds that no collection has them (`sweeper.py`).
+        Their files stay until the sweeper finds that no collection uses them (`sweeper.py`).
         """
         ids = list(dict.fromkeys(image_ids))
         async with self._writes.writing(collection, ids):
@@ -101,7 +101,7 @@ class Gallery:
     async def update(
         self, collection: str, image_id: str, attributes: Attributes, change: AttributesChange
     ) -> StoredImage:
-        """Change an image's attributes and returns it as it is then."""
+        """Change an image's attributes and return the changed image."""
 
         async def write(placement: Placement) -> StoredImage:
             image = StoredImage.from_item(collection, await self._item(collection, placement, image_id))

@@ -2,9 +2,9 @@
 
 The collection `c` is the alias `images-c` of an index `images-c.<model's hash>.<random>`. Ids have no dots, so that no
 alias can be mistaken for an index. The alias is the collection: setting it creates the collection, moving it swaps the
-contents, removing it deletes the collection, each at once for everyone. An index of ours without an alias is one that a
-switch to another model fills (`collection_switch.py`; it is labelled so), or what a crash between two steps left;
-`sweep` removes the latter.
+contents, removing it deletes the collection, each at once for everyone. One of our indexes without an alias is
+either being filled by a switch to another model (`collection_switch.py`; it has a label for this) or left over from a
+crash between two steps; `sweep` removes the latter.
 
 Collections are created and deleted one at a time in a process. Where two processes create the same one at once, the
 second finds the first's index under the alias and puts it back.
@@ -32,7 +32,7 @@ from gateway.errors import CollectionExists, CollectionNotFound, Refused
 
 MAX_DISPLAY_NAME_CHARACTERS = 200
 ORPHAN_AGE = timedelta(hours=1)
-# On an index that was made to take a collection over from another one.
+# Marks an index that a switch fills to replace a collection's current one.
 SWITCH_LABEL = "switch"
 _PAGE = 1_000
 
@@ -51,7 +51,7 @@ class Collection:
 
 
 def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIndex:
-    """Return an index for a collection's images, of a name that no other has."""
+    """Return a uniquely named index for a collection's images."""
     return NewIndex(
         name=f"{alias_of(collection)}.{model.short_hash}.{secrets.token_hex(4)}",
         dimension=model.dimension,
@@ -97,12 +97,12 @@ class ImageCollections:
         )
 
     async def settled(self) -> Sequence[Collection]:
-        """Return all collections, by id, at a moment when none is being created or deleted."""
+        """Return all collections, by id, while none is being created or deleted."""
         async with self._lock:
             return await self.list_all()
 
     async def create(self, collection: str, display_name: str) -> Collection:
-        """Create a collection for the model that serves now; raises `CollectionExists`."""
+        """Create a collection for the serving model; raises `CollectionExists`."""
         async with self._lock:
             try:
                 await self._index_of(collection)
@@ -119,9 +119,9 @@ class ImageCollections:
             return _describe(collection, fresh)
 
     async def delete(self, collection: str) -> int:
-        """Delete a collection and returns how many images it had; the default one is emptied and stays.
+        """Delete a collection and return its image count; the default one is only emptied.
 
-        An image that is being added meanwhile goes with the rest, even if it was acknowledged.
+        An image that is added concurrently is deleted too, even if it was acknowledged.
         """
         async with self._lock, self._writes.held(collection):
             info = await self._index_of(collection)
@@ -136,7 +136,7 @@ class ImageCollections:
             return await self._index.delete(info.name)
 
     async def ensure_default(self) -> None:
-        """Create the default collection if there is none."""
+        """Create the default collection if it does not exist."""
         try:
             await self.create(DEFAULT_COLLECTION, "Gallery")
         except CollectionExists:
@@ -151,7 +151,7 @@ class ImageCollections:
             if ours and not info.aliases and info.create_time < latest and SWITCH_LABEL not in info.labels:
                 try:
                     await self._index.delete(info.name)
-                except Refused:  # an alias has named it since, or it has gone
+                except Refused:  # it got an alias since, or is gone
                     continue
                 log.info("removed an index that no collection names", index=info.name)
 
@@ -175,6 +175,6 @@ def _describe(collection: str, info: IndexInfo) -> Collection:
         display_name=info.labels.get("display_name", collection),
         image_count=info.item_count,
         model_id=info.model_id,
-        # Kept as a label because the index changes under a collection: when it is emptied, when its model changes.
+        # Kept as a label because the index is replaced when the collection is emptied or its model changes.
         create_time=datetime.fromisoformat(created) if created else info.create_time,
     )

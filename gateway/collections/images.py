@@ -1,4 +1,4 @@
-"""A stored image, and how it lies in the index: item id = image id, attributes `{"user": …, "image": …}`."""
+"""A stored image, and its representation in the index: item id = image id, attributes `{"user": …, "image": …}`."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def rfc3339(time: datetime) -> str:
 
 
 def require_image_id(image_id: str, field: str) -> str:
-    """Return an image's id if it is one that can exist.
+    """Return an image's id if it is valid.
 
     Raises:
-        InvalidId: it is empty, longer than 200 characters or 512 bytes, has a slash or a control character, or begins
+        InvalidId: It is empty, longer than 200 characters or 512 bytes, has a slash or a control character, or begins
             or ends with white space.
     """
     if not image_id:

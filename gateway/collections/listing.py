@@ -1,8 +1,8 @@
-"""Lists a collection page by page, also while it is switched to another index.
+"""List a collection page by page, even while it is switched to another index.
 
-An index's own token says where an item lies in that index; in another one the same number is another place. So a token
-names the index and the last item that was shown, too: where the collection has another index by now, that item is
-looked for in it, and the list goes on behind it. Images keep their order in a switch.
+An index's own token is a position in that index and means nothing in another. So a token also names the index and the
+last item shown: if the collection has a new index, that item is searched for there, and the list continues after it.
+A switch keeps the order of images.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Listing:
         """Return a page and the token of the next one, or "".
 
         Raises:
-            ListingOutOfDate: the token is of another index, and this one does not have the item it stopped at.
+            ListingOutOfDate: The token is for another index, and this one lacks the last item shown.
         """
         cursor = ""
         if token:
@@ -41,14 +41,14 @@ class Listing:
         return items, json.dumps([self._name, items[-1].id, cursor]) if cursor else ""
 
     async def _cursor(self, token: str) -> str:
-        """Return the index's own token for the place behind the item that a token names; "" where it is the last."""
+        """Return the index's own token for the place after a token's item; "" if that is the last."""
         try:
             name, last, cursor = json.loads(token)
         except ValueError as error:
             raise ListingOutOfDate from error
-        return str(cursor) if name == self._name else await self._behind(str(last))
+        return str(cursor) if name == self._name else await self._after(str(last))
 
-    async def _behind(self, item_id: str) -> str:
+    async def _after(self, item_id: str) -> str:
         start = ""
         while True:
             items, following = await self._list(_SEARCH_PAGE, start)

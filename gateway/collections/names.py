@@ -1,4 +1,4 @@
-"""What collections are called: by callers, and by the index service."""
+"""Names of collections: for callers, and in the index service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 def require_collection_id(collection: str, field: str) -> str:
-    """Return a collection's id if it is one that can exist; raises `InvalidId`."""
+    """Return a collection's id if it is valid; raises `InvalidId`."""
     if not _ID.fullmatch(collection):
         shown = collection if len(collection) <= 80 else f"{collection[:80]}…"
         raise InvalidId(
@@ -26,7 +26,7 @@ def require_collection_id(collection: str, field: str) -> str:
 
 
 def alias_of(collection: str) -> str:
-    """Return the name under which the index service knows a collection."""
+    """Return a collection's alias in the index service."""
     return ALIAS_PREFIX + collection
 
 

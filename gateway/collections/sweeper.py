@@ -1,9 +1,9 @@
-"""Removes files of images that were deleted and that no collection has any more.
+"""Remove files of deleted images that no collection uses any more.
 
-Deleting an image removes its item, at once; its file is released then, and removed here, later. Doing both at once
-could take the file from under an image that is being added in the same moment: who adds an image puts its file first,
-which renews the file's time, and has `GRACE_SECONDS` to store the item. Files that were never released are never
-touched, so that a gateway that is started beside a wrong or an incomplete index destroys nothing.
+Deleting an image removes its item at once and releases its file, which is removed here later. Removing both at once
+could take the file of an image that is being added at that moment: an upload puts the file first, which renews the
+file's time, and has `GRACE_SECONDS` to store the item. Files that were never released are never touched, so a gateway
+that is started with a wrong or incomplete index destroys nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """Removes what nothing names."""
+    """Removes unused image files and indexes."""
 
     def __init__(
         self, index: VectorIndex, blobs: BlobStore, collections: ImageCollections, placements: Placements
@@ -48,7 +48,7 @@ class Sweeper:
         self.health = WorkHealth("sweeping")
 
     async def keep_sweeping(self) -> None:
-        """Sweep at once and then every hour; runs until it is cancelled."""
+        """Sweep now and then every hour; run until cancelled."""
         while True:
             try:
                 await self._collections.sweep()
@@ -61,7 +61,7 @@ class Sweeper:
                 await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def sweep(self, cutoff: float) -> int:
-        """Remove images released before `cutoff` (seconds since the epoch) that no collection has; says how many."""
+        """Remove images released before `cutoff` (seconds since the epoch) that no collection uses; return how many."""
         released = await self._blobs.released_before(cutoff)
         removed = 0
         for start in range(0, len(released), _BATCH):
@@ -78,12 +78,12 @@ class Sweeper:
         return removed
 
     async def _named(self, sha256s: Sequence[str]) -> set[str]:
-        """Return those of the images that some collection has."""
+        """Return those of the images that some collection uses."""
         test = is_one_of("image.sha256", sha256s)
         named: set[str] = set()
         for collection in await self._collections.list_all():
             name = collection.id
-            with suppress(CollectionNotFound):  # deleted meanwhile, with all it named
+            with suppress(CollectionNotFound):  # deleted in the meantime, with its items
                 named |= await self._placements.using(name, lambda place, name=name: self._in(name, place, test))  # type: ignore[misc]
         return named
 

@@ -1,16 +1,15 @@
-"""Writes to collections: side by side, unless somebody needs a collection to stand still.
+"""Coordinate writes to collections: concurrent, unless a collection is held.
 
-Whoever moves a collection to another index must lose no write: it follows the ids that are written while it copies,
-then holds the collection, copies the last of them, moves the alias, and lets go. Reads know nothing of this and never
-wait.
+Moving a collection to another index must lose no write: the mover follows the ids that are written while it copies,
+then holds the collection, copies the last of them, moves the alias, and releases the hold. Reads never wait.
 
 Invariants:
-- While a collection is held, no write to it is under way, and none begins.
-- An id is told to followers when its write has ended, however it ended: a write that failed may have been done.
-- A write that waits for a hold to end has not begun; one that comes after the wish to hold waits, so that a stream of
-  writes cannot keep a hold from ever beginning.
+- While a collection is held, no write to it is in progress, and none begins.
+- Followers receive an id when its write ends, however it ends: a failed write may have been applied.
+- A write that waits for a hold to end has not begun. Writes that arrive after a hold is requested wait, so that a
+  stream of writes cannot starve a hold.
 
-This holds among the writes of one process. See docs/decisions/0006-switching-models.md for what that asks of several.
+This covers the writes of one process. See docs/decisions/0006-switching-models.md for several processes.
 """
 
 from __future__ import annotations
@@ -22,44 +21,44 @@ from contextlib import asynccontextmanager, contextmanager
 
 
 class CollectionWrites:
-    """Let writes pass, follows them, and holds them."""
+    """Admits, follows and holds writes."""
 
     def __init__(self) -> None:
-        self._under_way: Counter[str] = Counter()
+        self._in_progress: Counter[str] = Counter()
         self._held: set[str] = set()
         self._followers: dict[str, list[set[str]]] = {}
         self._changed = asyncio.Event()
 
     @asynccontextmanager
     async def writing(self, collection: str, ids: Iterable[str]) -> AsyncIterator[None]:
-        """Is around each write to a collection that adds, changes or deletes images of these ids."""
+        """Enclose a write to a collection that adds, changes or deletes the images of these ids."""
         await self._until(lambda: collection not in self._held)
-        self._under_way[collection] += 1
+        self._in_progress[collection] += 1
         try:
             yield
         finally:
             for follower in self._followers.get(collection, ()):
                 follower.update(ids)
-            self._under_way[collection] -= 1
-            if not self._under_way[collection]:
-                del self._under_way[collection]
-                self._tell()
+            self._in_progress[collection] -= 1
+            if not self._in_progress[collection]:
+                del self._in_progress[collection]
+                self._notify()
 
     @asynccontextmanager
     async def held(self, collection: str) -> AsyncIterator[None]:
-        """Wait for the writes that are under way, and keeps others waiting until the block is left."""
+        """Wait for the writes in progress, and block others until the `with` block ends."""
         await self._until(lambda: collection not in self._held)
         self._held.add(collection)
         try:
-            await self._until(lambda: not self._under_way[collection])
+            await self._until(lambda: not self._in_progress[collection])
             yield
         finally:
             self._held.discard(collection)
-            self._tell()
+            self._notify()
 
     @contextmanager
     def followed(self, collection: str) -> Iterator[set[str]]:
-        """Return a set to which the ids are added that are written from now on, as long as the block lasts."""
+        """Yield a set that collects the ids written during the `with` block."""
         ids: set[str] = set()
         self._followers.setdefault(collection, []).append(ids)
         try:
@@ -74,10 +73,10 @@ class CollectionWrites:
         while not condition():
             await self._changed.wait()
 
-    def _tell(self) -> None:
-        """Wake all who wait.
+    def _notify(self) -> None:
+        """Wake all waiters.
 
-        A Condition was rejected: to notify is to await there, and a write that ends by cancellation must not.
+        A Condition was rejected: its notify needs an await, which a cancelled write must not do.
         """
         self._changed.set()
         self._changed = asyncio.Event()

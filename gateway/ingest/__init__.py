@@ -1,1 +1,1 @@
-"""Images on their way in: from an upload to an answer once it is durable and searchable."""
+"""Ingest: from an upload to its answer once the image is durable and searchable."""

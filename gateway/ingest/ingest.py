@@ -1,9 +1,9 @@
-"""Adds a stream of images to a collection.
+"""Add a stream of images to a collection.
 
 Three stages overlap, each working through the stream in its order, joined by bounded queues:
 
 1. read: check the id, hash;
-2. plan: look up what the collection has (`ingest_plan.py`), start embedding what is new;
+2. plan: look up existing images (`plan.py`), start embedding new ones;
 3. store: originals and thumbnails durably into the blob store, then — the commit point — the items into the index,
    then the answer.
 
@@ -12,13 +12,13 @@ Invariants:
   crash and is swept later; an item without a blob never is.
 - Answers come in the order of the uploads, so that all up to `durable_sequence` have been answered.
 - At most a window of images of a stream is between the first stage and the answer, and at most a window of bytes
-  between it and the store; of all streams together, `IngestLimits.pending_bytes`. A stream that would bring more is not
-  read on, so that its sender waits. Beside what is counted, each stream has one image in hand.
-- A batch is whatever waits when the stage before is free; nothing waits for a timer.
-- One bad image is answered with its error and ends nothing. What ends the stream leaves acknowledged images as they
-  are.
-- An image is embedded with its collection's model. Where the collection gets another one before the item is stored, the
-  index refuses the vector, and the image is embedded anew.
+  between it and the store; of all streams together, `IngestLimits.pending_bytes`. Beyond that, the stream is not
+  read, so its sender waits. One more image per stream is not counted: the one just read.
+- A batch is whatever is waiting when a stage becomes free; no stage waits for a timer.
+- A bad image is answered with its error and does not end the stream. Whatever ends the stream, acknowledged images
+  stay.
+- An image is embedded with its collection's model. If that changes before the item is stored, the index refuses the
+  vector, and the image is embedded again.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ THUMBNAIL_EDGE = 320
 class IngestLimits:
     """Bounds of a stream, and of all together: `pending_bytes`.
 
-    A batch ends with the image that passes `batch_bytes`; a call to the embedder carries at most so many, or one image
-    that is larger. `overload_seconds`: for how long a full embedder is asked again before its answer is passed on.
+    A batch ends with the image that passes `batch_bytes`; a call to the embedder carries at most that many, or one
+    larger image. `overload_seconds` is how long an overloaded embedder is retried before its error is passed on.
     """
 
     window_images: int = 64
@@ -66,9 +66,9 @@ class IngestLimits:
 
 @dataclass(frozen=True)
 class _Embedded:
-    """What became of a batch's new entries, and the model that made their vectors: that of the collection.
+    """The embedding results of a batch's new entries, and the collection's model that made them.
 
-    `failure`: why there are none; it is raised when the batches before this one are stored.
+    `failure` is why there are none; it is raised once the earlier batches are stored.
     """
 
     model_id: str = ""
@@ -105,8 +105,8 @@ class ImageIngest:
         """Yield an acknowledgement for each batch, until the stream ends or the generator is closed.
 
         Raises:
-            CollectionNotFound: there is no such collection, or it was deleted meanwhile.
-            StorageFull: the data folder cannot be written.
+            CollectionNotFound: The collection does not exist, or was deleted during the run.
+            StorageFull: The data folder is not writable.
         """
         self._placements.forget(collection)
         await self._placements.of(collection)
@@ -179,13 +179,13 @@ class ImageIngest:
                 steps, waiting = await planner.plan(waiting)
                 if steps:
                     await planned.put((steps, stages.create_task(self._embed(collection, _new_entries(steps)))))
-                del steps  # the images, which would be kept until the next come
+                del steps  # free the images before waiting for more
                 if waiting:
                     await planner.settled()
         await planned.put(None)
 
     async def _next_batch(self, arrived: asyncio.Queue[Upload | None]) -> tuple[Sequence[Upload], bool]:
-        """Return what waits, at least one image unless the stream has ended, and whether more may come."""
+        """Return the waiting uploads, at least one unless the stream has ended, and whether more may come."""
         batch: list[Upload] = []
         size = 0
         upload = await arrived.get()
@@ -198,7 +198,7 @@ class ImageIngest:
         return batch, False
 
     async def _embed(self, collection: str, entries: Sequence[Entry]) -> _Embedded:
-        """Embeds new images with the collection's model."""
+        """Embed new images with the collection's model."""
         inputs = [ImageInput(entry.content or b"", thumbnail_edge=THUMBNAIL_EDGE) for entry in entries]
 
         async def embed(placement: Placement) -> _Embedded:
@@ -229,7 +229,7 @@ class ImageIngest:
             del batch, steps, embedding  # the images, as above
 
     async def _write(self, collection: str, steps: Sequence[Step], embedded: _Embedded) -> list[UploadResult]:
-        """Store a batch; where the collection was switched to another model meanwhile, embeds it anew first."""
+        """Store a batch; re-embed it first if the collection was switched to another model."""
         while True:
             if embedded.failure is not None:
                 raise embedded.failure
@@ -278,7 +278,7 @@ class ImageIngest:
                 create_time=entry.replaces.create_time if entry.replaces else datetime.now(UTC),
             )
         await self._blobs.put(blobs)
-        # Of several writes to one id in a batch the last one counts.
+        # The last of several writes to one id in a batch wins.
         images: dict[str, StoredImage] = {}
         results = []
         for step in steps:

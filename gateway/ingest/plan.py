@@ -1,4 +1,4 @@
-"""What is to be done with each image of a stream, decided before anything is embedded.
+"""Decide what to do with each image of a stream, before anything is embedded.
 
 The rules, for an image with the bytes S that the caller calls X, or does not name:
 1. The collection has S under the id X: the attributes are replaced where the caller sent any, nothing else is done.
@@ -84,40 +84,40 @@ class IngestPlanner:
         self._blobs = blobs
         self._placements = placements
         self._collection = collection
-        self._on_their_way: list[Entry] = []
+        self._pending: list[Entry] = []
         self._settled = asyncio.Event()
         self._settled.set()
 
     async def plan(self, uploads: Sequence[Upload]) -> tuple[list[Step], Sequence[Upload]]:
-        """Decide on a batch, or on its first part; returns the steps and the uploads that are left.
+        """Plan a batch or its first part; return the steps and the remaining uploads.
 
-        Some are left where the next one depends on whether a replacement on its way will succeed: then `settled` must
-        be awaited first. Raises what looking into the index raises.
+        Some remain if the next one depends on whether a pending replacement succeeds: await `settled` first. Raises
+        the index's errors.
         """
-        # Taken before the look into the index: what is finished between the two is in at least one of them.
-        on_their_way = list(self._on_their_way)
+        # Copied before the lookup: an entry that finishes in between is in at least one of them.
+        pending = list(self._pending)
         stored_by_sha, stored_by_id = await self._look_up([upload for upload in uploads if upload.error is None])
         steps: list[Step] = []
         for number, upload in enumerate(uploads):
-            if upload.error is None and any(_conflict(upload, entry) for entry in on_their_way):
+            if upload.error is None and any(_conflict(upload, entry) for entry in pending):
                 return steps, uploads[number:]
-            step = _step(upload, on_their_way, stored_by_sha, stored_by_id)
+            step = _step(upload, pending, stored_by_sha, stored_by_id)
             steps.append(step)
             if step.adds and step.entry:
-                on_their_way.append(step.entry)
-                self._on_their_way.append(step.entry)
+                pending.append(step.entry)
+                self._pending.append(step.entry)
                 self._settled.clear()
         return steps, ()
 
     def finish(self, steps: Sequence[Step]) -> None:
-        """Forgets a batch that was answered: from here on the index knows it."""
+        """Forget an answered batch: the index has it now."""
         done = {id(step.entry) for step in steps if step.adds}
-        self._on_their_way = [entry for entry in self._on_their_way if id(entry) not in done]
-        if not self._on_their_way:
+        self._pending = [entry for entry in self._pending if id(entry) not in done]
+        if not self._pending:
             self._settled.set()
 
     async def settled(self) -> None:
-        """Wait until nothing is on its way."""
+        """Wait until no entry is pending."""
         await self._settled.wait()
 
     async def _look_up(self, uploads: Sequence[Upload]) -> tuple[dict[str, list[Entry]], dict[str, StoredImage]]:
@@ -170,14 +170,14 @@ def _conflict(upload: Upload, entry: Entry) -> bool:
 
 def _step(
     upload: Upload,
-    on_their_way: Sequence[Entry],
+    pending: Sequence[Entry],
     stored_by_sha: Mapping[str, Sequence[Entry]],
     stored_by_id: Mapping[str, StoredImage],
 ) -> Step:
     if upload.error is not None:
         return Step(upload, error=upload.error)
     adds = False
-    known = next((entry for entry in on_their_way if entry.sha256 == upload.sha256), None)
+    known = next((entry for entry in pending if entry.sha256 == upload.sha256), None)
     if known is None and (stored := stored_by_sha.get(upload.sha256)):
         known = next((entry for entry in stored if entry.id == upload.id), stored[0])
         adds = known.content is not None

@@ -1,4 +1,4 @@
-"""What the sender of a stream of images is told."""
+"""The answers to a stream of images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.ingest.plan import Step
 
 @dataclass(frozen=True)
 class UploadResult:
-    """What became of an upload; `error` says why it was refused, `duplicate_of` names the image that was there."""
+    """An upload's result; `error` says why it was refused, `duplicate_of` names the existing image."""
 
     sequence: int
     id: str
@@ -26,7 +26,7 @@ class Acknowledgement:
 
 
 def result_of(step: Step) -> UploadResult:
-    """Return what became of the upload of a step that was taken."""
+    """Return the result of a completed step's upload."""
     entry = step.entry
     error = step.error or (entry.error if entry else None)
     if error is not None or entry is None:

@@ -1,4 +1,4 @@
-"""How much of a stream may be on its way at once."""
+"""A limit on how much of a stream is in progress."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class IngestWindow:
         self._changed = asyncio.Condition()
 
     async def enter(self, size: int) -> None:
-        """Wait until an image of `size` bytes fits, and counts it; one caller at a time."""
+        """Wait until an image of `size` bytes fits, and count it; one caller at a time."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._has_room(size))
         await self._share.take(size)
@@ -34,17 +34,17 @@ class IngestWindow:
     async def store(self, size: int) -> None:
         """Give back the bytes of images that were stored."""
         self._share.give_back(size)
-        await self._tell()
+        await self._notify()
 
     async def answer(self, images: int) -> None:
-        """Take out images that were answered."""
+        """Remove answered images."""
         self._images -= images
-        await self._tell()
+        await self._notify()
 
     def _has_room(self, size: int) -> bool:
         taken = self._share.taken
         return self._images < self._max_images and (not taken or taken + size <= self._max_bytes)
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()

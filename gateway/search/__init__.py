@@ -1,1 +1,1 @@
-"""Searches and tags: what a query means, and what is near it."""
+"""Search and tagging: a query's vector and its nearest neighbours."""

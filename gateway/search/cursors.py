@@ -1,9 +1,8 @@
-"""Where a search goes on: what a page token holds.
+"""Search cursors: the content of a page token.
 
-A page begins behind the last match of the page before, at a place in the order of distances to the query's vector; see
-docs/decisions/0009-pages-by-distance.md. The vector is in the token, not made again: the same image in another batch of
-the model's has another vector in its last bits, and all distances with it, and the image that was searched with may be
-gone.
+A page begins after the last match of the previous page, at a place in the order of distances to the query's vector; see
+docs/decisions/0009-pages-by-distance.md. The token contains the vector, because it cannot be reproduced: in another
+batch the same image's vector, and so all distances, differ in the last bits, and the query image may be gone.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from gateway.backends.vector_index import Position
 
 @dataclass(frozen=True, eq=False)
 class Cursor:
-    """The place behind a match, among the neighbours of a vector."""
+    """The place after a match, among the neighbours of a vector."""
 
     vector: Vector
     place: Position
 
     def to_text(self) -> str:
-        """Return what `from_text` reads, to the last bit."""
+        """Return the text that `from_text` reads back exactly."""
         place = self.place
         vector = base64.b64encode(self.vector.astype("<f4").tobytes()).decode()
         return json.dumps([place.index_uid, place.distance, place.row, place.rank, vector])
@@ -36,7 +35,7 @@ class Cursor:
         """Return the cursor.
 
         Raises:
-            ValueError: it is the text of something else.
+            ValueError: The text is not a cursor.
         """
         match json.loads(text):
             case [str(index_uid), float(distance), int(row), int(rank), str(vector)]:

@@ -1,4 +1,4 @@
-"""From what a caller looks for, words or images, to vectors."""
+"""Turn queries, words or images, into vectors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gateway.collections.placements import Placement
 from gateway.errors import CancelledTerms, InvalidCrop, Part, UnknownWords
 from gateway.search.text_vectors import TextVectors
 
-# Below this length what is left of an image less its words is rounding, not a direction.
+# Below this norm, image plus terms is rounding error, not a direction.
 _NO_DIRECTION = 1e-4
 
 
@@ -40,7 +40,7 @@ class ImageSource:
 
 
 class QueryVectors:
-    """Turns what a caller asks for into vectors."""
+    """Turns queries into vectors."""
 
     def __init__(self, embedder: Embedder, models: ModelCatalog, gallery: Gallery) -> None:
         self._embedder = embedder
@@ -60,7 +60,7 @@ class QueryVectors:
         """Return the embeddings of several queries; those of which no word is known stay `RefusedText`.
 
         Raises:
-            Refused: another reason refuses one of them, or none of all has a word that is known.
+            Refused: A query was refused for another reason, or no query has a known word.
         """
         answer = await self._texts.embed(queries, model_id)
         refused = [result for result in answer.results if isinstance(result, RefusedText)]
@@ -91,7 +91,7 @@ class QueryVectors:
         """Return the vector of an image and words, and how the words were understood; None where there are none.
 
         It is normalised(image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as the image.
-        Where it is `known`, which a later page has it, only the words are looked up.
+        If it is `known`, from an earlier page, only the words are embedded.
         """
 
         async def of_image() -> Vector:

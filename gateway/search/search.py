@@ -23,7 +23,7 @@ from gateway.search.words import WordsIndex
 
 @dataclass(frozen=True)
 class Page:
-    """Which of the neighbours: the first `size` behind a place, or the nearest of all."""
+    """A page: the first `size` neighbours after a cursor, or the nearest."""
 
     size: int
     after: Cursor | None = None
@@ -80,7 +80,7 @@ class WordMatches:
 class Search:
     """Finds images, with the model of their collection, and words, with the model that serves.
 
-    Every search raises `SearchOutOfDate` where its page begins in an index that is not searched any more.
+    Every search raises `SearchOutOfDate` if its page begins in an index that has been replaced.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Search:
         try:
             return await self._similar(text, model_id, page)
         except WordsNotReady:
-            # Another model may serve by now, and the words of the one before have been dropped.
+            # Another model may serve now, and the previous one's words may be gone.
             newer, text = await self._vectors.of_text(query)
             if newer == model_id:
                 raise
@@ -142,7 +142,7 @@ class Search:
 
     async def _similar(self, text: TextEmbedding, model_id: str, page: Page) -> WordMatches:
         vector, after = (page.after.vector, page.after.place) if page.after else (text.vector, None)
-        with _going_on():
+        with _position_errors():
             found = await self._words.nearest(
                 vector, page.size + 1 + len(text.words), model_id, taggable=False, after=after
             )
@@ -162,7 +162,7 @@ class Search:
         left_out: str | None = None,
     ) -> tuple[tuple[ImageMatch, ...], Cursor | None]:
         """Return a page of the images nearest to a vector, and where the next begins."""
-        with errors_of(scope.collection), _going_on():
+        with errors_of(scope.collection), _position_errors():
             found = await self._index.search(
                 alias_of(scope.collection),
                 vector,
@@ -191,14 +191,14 @@ def _page_of(
 ) -> tuple[Sequence[Neighbor], Cursor | None]:
     """Return what a page shows of the neighbours found, and where the next begins, if any is left for it.
 
-    Where others were `cut` off, that is behind the last that was found.
+    If others were `cut` off, it begins after the last that was found.
     """
     shown = found[: page.size]
     return shown, Cursor(vector, shown[-1].place) if cut or len(found) > page.size else None
 
 
 @contextmanager
-def _going_on() -> Iterator[None]:
+def _position_errors() -> Iterator[None]:
     try:
         yield
     except PositionOutOfDate as error:

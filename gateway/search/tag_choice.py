@@ -1,7 +1,7 @@
-"""Chooses tags that say different things: of "dog", "hound" and "grass" rather "dog" and "grass".
+"""Choose tags that say different things: of "dog", "hound" and "grass" rather "dog" and "grass".
 
-Maximal marginal relevance (Carbonell and Goldstein 1998): one after the other, the word is taken that is nearest to the
-image less a share of its nearness to the words that were taken. Contract: the nearest word is always among those taken,
+Maximal marginal relevance (Carbonell and Goldstein 1998): repeatedly take the word nearest to the image, less a
+share of its nearness to the words already taken. Contract: the nearest word is always among those taken,
 and the order in which they are shown is that of nearness to the image.
 """
 

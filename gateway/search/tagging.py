@@ -61,7 +61,7 @@ class Tagging:
         try:
             found = await self._words.nearest_tags(vector, max_tags, model_id)
         except WordsNotReady:
-            # Another model may be the image's by now, and the words of the one before have been dropped.
+            # The image may have another model now, and the previous one's words may be gone.
             self._placements.forget(collection)
             newer, vector = await self._vector(source, collection)
             if newer == model_id:
@@ -78,7 +78,7 @@ class Tagging:
     ) -> Tags:
         """Rank the caller's labels by their nearness to the image; labels that are not understood are named apart.
 
-        A label is read as a query is, so that "a photo of a dog" means "dog"; it is answered as it was written.
+        A label is parsed like a query, so that "a photo of a dog" means "dog"; the answer has it as written.
         """
         labels = list(dict.fromkeys(labels))
         vector, texts = await self._both(source, collection, [TextQuery(raw=label) for label in labels])
@@ -111,7 +111,7 @@ class Tagging:
             (model_id, vector), texts = await asyncio.gather(
                 self._vectors.of_content(source), self._vectors.of_each(labels, "")
             )
-            if model_id != texts.model_id:  # another model serves since a moment
+            if model_id != texts.model_id:  # the serving model has just changed
                 _, vector = await self._vectors.of_content(source, texts.model_id)
             return vector, texts
 

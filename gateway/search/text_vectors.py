@@ -1,7 +1,7 @@
-"""Vectors of queries: those that were asked for last are remembered, so that a query which is repeated skips a hop.
+"""Vectors of queries, with a cache of the most recent, so that a repeated query skips a hop.
 
-A model is immutable and its id names its bytes, so what was learnt of a query stays true. Queries that name no model,
-those that the embedder refused and long ones are not remembered.
+A model is immutable and its id names its bytes, so cached vectors stay valid. Queries without a model id,
+refused queries and long ones are not cached.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HITS, _MISSES = _LOOKUPS.labels("hit"), _LOOKUPS.labels("miss")
 
 
 class TextVectors:
-    """Embeds queries, and remembers `MAX_REMEMBERED` of them at most."""
+    """Embeds queries, and caches at most `MAX_REMEMBERED` of them."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -46,7 +46,7 @@ class TextVectors:
     def _recall(self, model_id: str, query: TextQuery) -> TextEmbedding | None:
         key = model_id, query
         if embedding := self._known.pop(key, None):
-            self._known[key] = embedding  # at the end: the first is the one that was not used for longest
+            self._known[key] = embedding  # last: the first is the least recently used
         return embedding
 
     def _remember(self, model_id: str, query: TextQuery, embedding: TextEmbedding) -> None:

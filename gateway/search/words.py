@@ -1,13 +1,13 @@
 """The words indexes: the vocabulary of each model in use, filled by the gateway, once for each model.
 
-1. The index `words-<model's hash>` is created; it may be there from a run that broke off.
-2. Words are added in the order of their rank, message by message; while the index writes some, the next are read. As
-   many items as the index has, so many words at least are in it: that is where a broken run goes on. (It is not an
-   exact place, because a few words are left out, see below; adding a word again changes nothing.)
+1. The index `words-<model's hash>` is created; it may exist from an interrupted run.
+2. Words are added in the order of their rank, message by message; while the index writes some, the next are read. An
+   interrupted run resumes at the index's item count. (That is a lower bound, because a few words are left out, see
+   below; adding a word again changes nothing.)
 3. The alias `words.<model's hash>` is set: the commit point. From here on the model's words are searched.
 4. The index is folded into segments.
 
-The alias `words` names those of the model that serves, for people who look.
+The alias `words` names those of the model that serves, for operators.
 
 An item's id is the word itself, its attributes are `rank` and `taggable`. Words with a slash or a control character
 ("24/7") cannot be ids and are left out.
@@ -39,7 +39,7 @@ _RETRY_SECONDS = 1.0
 _MAX_ID_BYTES = 512
 _NOT_IN_IDS = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
 
-Told = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class WordsIndex:
         self.health = WorkHealth("words")
 
     async def keep_filled(self) -> None:
-        """Fill the index of the model that serves, and of each that is asked for; runs until it is cancelled."""
+        """Fill the index of the model that serves, and of each requested model; run until cancelled."""
         while True:
             self._more.clear()
             try:
@@ -125,16 +125,16 @@ class WordsIndex:
         vectors = np.stack([each.vector for each in found if each.vector is not None])
         return [found[place] for place in choose_distinct([each.similarity for each in found], vectors, count)]
 
-    async def fill(self, model: Model, told: Told = lambda _: None) -> None:
-        """Fill the index of a model, if it is not filled; `told` hears how many of its words are there."""
+    async def fill(self, model: Model, on_progress: OnProgress = lambda _: None) -> None:
+        """Fill the index of a model, if it is not filled; `on_progress` receives the number of words done."""
         async with self._filling:
             if not await self.is_filled(model.id):
-                await self._add_words(_name_of(model.id), model, told)
+                await self._add_words(_name_of(model.id), model, on_progress)
                 await self._index.set_alias(_alias_of(model.id), _name_of(model.id))
-        told(model.word_count)
+        on_progress(model.word_count)
 
     async def fold(self, model: Model) -> None:
-        """Folds the index of a model, which is filled, into segments."""
+        """Fold the index of a model, which is filled, into segments."""
         await self._index.optimize(_name_of(model.id))
 
     async def activate(self, model: Model) -> None:
@@ -161,7 +161,7 @@ class WordsIndex:
         return False
 
     async def _fill_wanted(self, model_id: str) -> None:
-        """Fill the index of a model, if there are images of it: it may be one that went out of use meanwhile."""
+        """Fill the index of a model, if it has images: it may have gone out of use."""
         try:
             infos = await self._index.list_all()
             if any(each.model_id == model_id and not each.name.startswith(f"{ALIAS}-") for each in infos):
@@ -170,10 +170,10 @@ class WordsIndex:
                 await self.fold(model)
         except Refused as error:
             # A model that is gone, or damaged, must not keep the others' words from being filled.
-            log.warning("the words of a model cannot be had", model=model_id, error=str(error))
+            log.warning("the words of a model are unavailable", model=model_id, error=str(error))
         self._wanted.discard(model_id)
 
-    async def _add_words(self, name: str, model: Model, told: Told) -> None:
+    async def _add_words(self, name: str, model: Model, on_progress: OnProgress) -> None:
         with suppress(IndexExists):
             await self._index.create(
                 NewIndex(
@@ -187,18 +187,18 @@ class WordsIndex:
             )
         skip = (await self._index.get(name)).item_count
         log.info("filling the words index", index=name, words=model.word_count, already=skip)
-        async with aclosing(self._batches(skip, model.id, told)) as batches:
+        async with aclosing(self._batches(skip, model.id, on_progress)) as batches:
             await self._index.load(name, model.id, batches)
         log.info("filled the words index", index=name)
 
-    async def _batches(self, skip: int, model_id: str, told: Told) -> AsyncGenerator[list[Item], None]:
-        told(skip)
+    async def _batches(self, skip: int, model_id: str, on_progress: OnProgress) -> AsyncGenerator[list[Item], None]:
+        on_progress(skip)
         async with aclosing(self._embedder.stream_words(skip, model_id)) as words:
             async for batch in words:
                 # On a thread, so that searches do not wait for it.
                 if items := await asyncio.to_thread(_items, batch):
                     yield items
-                told(batch.words[-1].rank + 1)
+                on_progress(batch.words[-1].rank + 1)
 
 
 def _name_of(model_id: str) -> str:

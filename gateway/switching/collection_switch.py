@@ -1,19 +1,19 @@
-"""Moves a collection to another model, while it is searched and written to.
+"""Move a collection to another model while it is searched and written to.
 
-1. An index of the model is created, labelled as what a switch fills; or it is there from a run that broke off.
+1. An index of the model is created, labelled as what a switch fills; or it exists from an interrupted run.
 2. From here on the ids that are written to the collection are followed (`collection_writes.py`).
 3. What the new index has and the collection has no more is removed: it was deleted while nobody followed.
-4. The images are copied in their order, each with its id and its attributes, its vector made anew from its file. What
+4. The images are copied in their order, each with its id and its attributes, its vector recomputed from its file. What
    the new index has already is left alone.
-5. What was written meanwhile is copied, and what was written during that, until it is little.
-6. Writes are held. The last of them are copied, and the alias is moved: the commit point. Writes go on.
+5. Concurrent writes are copied, then those made during that copy, until few are left.
+6. Writes are held. The last of them are copied, and the alias is moved: the commit point. Writes resume.
 7. The old index is removed. In the way of a crash, the sweeper does it.
 
 Invariants:
 - At the commit point the new index has the images that the old one has, less those that the model cannot embed, which
   are logged: their files stay.
 - A write is in one of the two indexes when it is acknowledged, and in the new one after the commit point.
-- Before the commit point nothing has happened to the collection. A run that broke off is begun again at 1, and embeds
+- Before the commit point nothing has happened to the collection. An interrupted run restarts at 1, and embeds
   nothing twice.
 """
 
@@ -34,17 +34,17 @@ from gateway.collections.writes import CollectionWrites
 from gateway.errors import IndexNotFound
 from gateway.switching.index_copy import CopyLimits, IndexCopy, Route, Tally
 
-# So few images that were written meanwhile are left for when writes are held; after so many rounds more are.
+# Writes are held once this few written images are left to copy, or after this many rounds.
 _HELD_IMAGES = 16
 _ROUNDS = 20
-# A full embedder must not keep writes waiting for long: the copy breaks off, and is begun again.
+# An overloaded embedder must not block writes for long: the copy stops and is restarted.
 _HELD_PATIENCE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
 
 class CollectionMoved(Exception):
-    """The collection was emptied or deleted meanwhile."""
+    """The collection was emptied or deleted during its switch."""
 
 
 class CollectionSwitch:
@@ -66,18 +66,18 @@ class CollectionSwitch:
         self._writes = writes
         self._limits = limits
 
-    async def run(self, collection: str, model: Model, tally: Tally, tell: Callable[[], None]) -> None:
-        """Move a collection to a model; keeps the tally, and calls `tell` when it has changed.
+    async def run(self, collection: str, model: Model, tally: Tally, on_change: Callable[[], None]) -> None:
+        """Move a collection to a model; keeps the tally, and call `on_change` after each change.
 
         Raises:
-            CollectionNotFound, CollectionMoved: it was deleted or emptied meanwhile; what was copied is removed.
+            CollectionNotFound, CollectionMoved: It was deleted or emptied during the switch; the copy is removed.
         """
         with errors_of(collection):
             source = await self._index.get(alias_of(collection))
         target = await self._target(collection, source, model)
         tally.done, tally.failed, tally.total = 0, 0, source.item_count
         route = Route(source.name, target, model.id)
-        copy = IndexCopy(self._embedder, self._index, self._blobs, route, tally, tell, self._limits)
+        copy = IndexCopy(self._embedder, self._index, self._blobs, route, tally, on_change, self._limits)
         log.info("switching a collection", collection=collection, model=model.id, images=source.item_count)
         try:
             with self._writes.followed(collection) as written:
@@ -96,7 +96,7 @@ class CollectionSwitch:
             raise CollectionMoved(collection) from error
         log.info("switched a collection", collection=collection, model=model.id, failed=tally.failed)
         tally.total = tally.done + tally.failed
-        tell()
+        on_change()
         with suppress(IndexNotFound):
             await self._index.delete(source.name)
 

@@ -1,4 +1,4 @@
-"""Brings one index of images in step with another, with the vectors of another model.
+"""Bring one index of images in sync with another, with another model's vectors.
 
 Each method may be called again after any other, and after a crash: what is in step already is left alone. The images of
 the target keep the order of the source.
@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 class CopyLimits:
     """Bounds of a copy.
 
-    A batch ends with the image that passes `batch_bytes`; a call to the embedder carries at most so many, or one image
-    that is larger. `overload_seconds`: for how long a full embedder is asked again before the copy breaks off.
+    A batch ends with the image that passes `batch_bytes`; a call to the embedder carries at most that many, or one
+    larger image. `overload_seconds`: for how long a full embedder is asked again before the copy breaks off.
     """
 
     page_images: int = 200
@@ -58,7 +58,7 @@ class Route:
 
 
 class IndexCopy:
-    """One copy; keeps a tally, and calls `tell` when it has changed."""
+    """One copy; keeps a tally, and calls `on_change` after each change."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class IndexCopy:
         blobs: BlobStore,
         route: Route,
         tally: Tally,
-        tell: Callable[[], None],
+        on_change: Callable[[], None],
         limits: CopyLimits | None = None,
     ) -> None:
         self._embedder = embedder
@@ -75,7 +75,7 @@ class IndexCopy:
         self._blobs = blobs
         self._route = route
         self._tally = tally
-        self._tell = tell
+        self._on_change = on_change
         self._limits = limits or CopyLimits()
         self._failed: set[str] = set()
 
@@ -102,7 +102,7 @@ class IndexCopy:
             await self._bring(items, known, self._limits.overload_seconds)
 
     async def again(self, ids: Sequence[str], patience_seconds: float | None = None) -> None:
-        """Copy images of these ids as the source has them now, and removes what it has no more.
+        """Copy images of these ids as the source has them now, and remove what it has no more.
 
         Raises what `everything` raises; `Overloaded` after `patience_seconds`.
         """
@@ -137,8 +137,8 @@ class IndexCopy:
             await self._index.upsert(self._route.target, self._route.model_id, chunk)
         for batch in self._batches(missing):
             await self._embed(batch, known, patience)
-            self._told()
-        self._told()
+            self._update_tally()
+        self._update_tally()
 
     async def _embed(self, batch: Sequence[Item], known: dict[str, Item], patience: float) -> None:
         read = await asyncio.gather(*(self._read(item) for item in batch))
@@ -184,10 +184,10 @@ class IndexCopy:
         self._failed.add(item.id)
         log.warning("an image is left out of a switch to another model", image=item.id, error=str(error))
 
-    def _told(self) -> None:
+    def _update_tally(self) -> None:
         self._tally.failed = len(self._failed)
         self._tally.total = max(self._tally.total, self._tally.done + self._tally.failed)
-        self._tell()
+        self._on_change()
 
     async def _remove(self, ids: Sequence[str]) -> None:
         if ids:

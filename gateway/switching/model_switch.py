@@ -1,21 +1,21 @@
-"""Switches the whole suite to another model.
+"""Switch the whole suite to another model.
 
-1. A file names the target (`switch_state.py`): the commit point of the request. From here on a restart goes on.
+1. A file names the target (`switch_state.py`): the commit point of the request. A restart now resumes the switch.
 2. The words of the target are indexed. The index folds them into segments by itself, which nobody waits for: of a large
    vocabulary that takes longer than all the rest, and until then it compares a query with each word.
-3. The collections of other models are moved, one after the other, each at a commit point of its own
+3. The collections of other models are moved, in turn, each at a commit point of its own
    (`collection_switch.py`). Each is searched with its own model all the while.
-4. The embedder is told: the target serves where a call names no model, and new collections are of it.
+4. The embedder is switched: the target serves where a call names no model, and new collections are of it.
 5. The alias `words` is moved. Collections that were created with the model before, in between, are moved as in 3.
 6. What nothing uses any more is removed: words of other models, indexes that broken runs left.
 7. The file is removed: done.
 
-Every step may be done again, so a run that broke off anywhere is begun again at 2. Where a service does not answer, the
+Every step may be done again, so an interrupted run restarts at 2. Where a service does not answer, the
 run waits and begins again. Where the embedder says that the model is none that can serve, the switch is given up:
 collections that were moved stay so, the others stay as they were, and all work.
 
-The switch goes on whether or not somebody watches it. One process of several on one data folder may switch, and the
-others must not write meanwhile.
+The switch continues whether or not anybody watches it. One process of several on one data folder may switch, and the
+others must not write during the switch.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class ModelSwitch:
-    """Does one switch at a time."""
+    """Runs one switch at a time."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class ModelSwitch:
             await self._begun.wait()
 
     async def activate(self, name: str) -> AsyncGenerator[SwitchProgress, None]:
-        """Switches to a model and yields how far it is, the model itself at last; or joins the switch to it.
+        """Switch to a model and yield how far it is, the model itself at last; or joins the switch to it.
 
         Raises:
             ModelNotFound, UnknownModel, AmbiguousModel: the name, or the id, is not that of one model.
@@ -98,7 +98,7 @@ class ModelSwitch:
         if serving.id == model.id and not others and await self._words.is_filled(model.id):
             run.succeed(serving)
         else:
-            # On the event loop, a few milliseconds: a caller who leaves must not come between the file and the run.
+            # On the event loop, a few milliseconds: a cancelled call must not separate the file from the run.
             self._state.write(model.id)
             self._run = run
             self._begun.set()
@@ -153,12 +153,12 @@ class ModelSwitch:
         while others := await self._others(run):
             for each in others:
                 try:
-                    await self._switch.run(each.id, model, run.tally(each.id), run.tell)
+                    await self._switch.run(each.id, model, run.tally(each.id), run.notify)
                 except (CollectionMoved, CollectionNotFound):
                     log.info("a collection was deleted while it was switched", collection=each.id)
 
     async def _others(self, run: SwitchRun) -> list[Collection]:
-        """Return the collections that are of another model, and counts the images of all."""
+        """Return the collections that are of another model, and count the images of all."""
         collections = await self._collections.settled()
         others = [each for each in collections if each.model_id != run.target]
         run.count({each.id: Tally(_done(each, run.target), total=each.image_count) for each in collections})

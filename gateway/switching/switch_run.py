@@ -1,4 +1,4 @@
-"""One switch to another model, as those see it who watch."""
+"""The progress of one switch to another model, as watchers see it."""
 
 from __future__ import annotations
 
@@ -40,36 +40,36 @@ class SwitchRun:
         return self._model is not None or self._error is not None
 
     def count(self, collections: Mapping[str, Tally]) -> None:
-        """Take over which collections there are; those that were counted before keep their tallies."""
+        """Set the collections; those already counted keep their tallies."""
         self._tallies = {name: self._tallies.get(name, tally) for name, tally in collections.items()}
-        self.tell()
+        self.notify()
 
     def count_words(self, done: int, total: int) -> None:
         """Take over how many words of the model's vocabulary are indexed."""
         self._words_done, self._words_total = done, total
-        self.tell()
+        self.notify()
 
     def tally(self, collection: str) -> Tally:
-        """Return the tally of a collection, to be kept by who moves it."""
+        """Return the tally of a collection, which its mover updates."""
         return self._tallies.setdefault(collection, Tally())
 
-    def tell(self) -> None:
-        """Wake all who watch."""
+    def notify(self) -> None:
+        """Wake all watchers."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     def succeed(self, model: Model) -> None:
         """End it: the model serves everywhere."""
         self._model = model
-        self.tell()
+        self.notify()
 
     def fail(self, error: GatewayError) -> None:
         """End it: it was given up."""
         self._error = error
-        self.tell()
+        self.notify()
 
     async def watch(self) -> AsyncIterator[SwitchProgress]:
-        """Yield how far it is, now and when that has changed; who is slow is told the newest figures, not each.
+        """Yield how far it is, now and after each change; a slow watcher gets only the newest figures.
 
         Raises:
             GatewayError: it was given up.

@@ -1,4 +1,4 @@
-"""Which model is being switched to, kept in a file, so that a gateway that is started again goes on.
+"""Which model is being switched to, kept in a file, so that a restarted gateway resumes the switch.
 
 The rename of the written file is the commit point (see `serving.durable_files`). It holds the model's id.
 """
@@ -12,7 +12,7 @@ from serving.durable_files import sync, write_file
 
 
 class SwitchState:
-    """The file."""
+    """The file that records the target of a switch."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -235,7 +235,7 @@ async def test_pages_of_images_with_large_attributes_fit_into_a_message(stack: S
     images = [image(n, picture("red", seed=n), f"large-{n:03}", {"text": "x" * 60_000}) for n in range(100)]
     results = await stack.index(name, images)
     assert not any(result.HasField("status") for result in results)
-    # The client takes messages of 4 MiB, as every client does that is not told otherwise.
+    # The client accepts messages of 4 MiB, the default.
     assert [each.id for each in await listed(stack, name)] == [each.id for each in images]
     request = search.SearchByTextRequest(query="red", collection=name, page_size=100, min_relevance=0)
     found: list[str] = []

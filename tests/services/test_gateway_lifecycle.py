@@ -133,7 +133,7 @@ async def test_while_words_are_filled_only_words_ask_to_try_again(tmp_path: Path
             assert similar.words[0].word == "crimson"
 
 
-async def test_a_gateway_killed_while_filling_words_goes_on_there(tmp_path: Path) -> None:
+async def test_a_gateway_killed_while_filling_words_resumes_there(tmp_path: Path) -> None:
     async with (
         color_embedder() as (embedder, embedder_port),
         service("index_service", "--port=0", f"--data={tmp_path}") as index,
@@ -256,13 +256,13 @@ async def test_a_stop_ends_in_time_and_with_status_0(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "told"), [("--embedder=", "SEMSEARCH_GATEWAY_EMBEDDER"), ("--port=abc", "SEMSEARCH_GATEWAY_PORT")]
+    ("flag", "named"), [("--embedder=", "SEMSEARCH_GATEWAY_EMBEDDER"), ("--port=abc", "SEMSEARCH_GATEWAY_PORT")]
 )
-async def test_a_bad_setting_is_told_in_a_sentence(tmp_path: Path, flag: str, told: str) -> None:
+async def test_a_bad_setting_is_reported_in_a_sentence(tmp_path: Path, flag: str, named: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", f"--data={tmp_path}", flag, stderr=asyncio.subprocess.PIPE
     )
     _, stderr = await process.communicate()
     assert process.returncode == 2
-    assert told in stderr.decode()
+    assert named in stderr.decode()
     assert "Traceback" not in stderr.decode()

@@ -174,7 +174,7 @@ def test_searches_and_uploads_go_on_during_a_switch(suite: Suite) -> None:
         assert client.get_collection("gallery").model_id == suite.second
         after = list(client.list_images())
         assert [(image.id, image.sha256, image.create_time) for image in after[:IMAGES]] == before
-        # Not in the order of the answers: what the move refused was embedded anew, and stored after what came later.
+        # Not in the order of the answers: what the move refused was embedded again, and stored after what came later.
         uploaded = [image.id for image in after[IMAGES:]]
         assert len(uploaded) == len(set(uploaded))
         assert set(acknowledged) <= set(uploaded)

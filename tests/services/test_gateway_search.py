@@ -218,7 +218,7 @@ async def test_calls_to_other_services_keep_the_callers_deadline(stack: Stack) -
     assert 7.5 < default <= 30.5
 
 
-async def test_a_deadline_that_passes_is_told(stack: Stack) -> None:
+async def test_a_passed_deadline_is_reported(stack: Stack) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         await stack.search.SearchByText(search.SearchByTextRequest(query="red"), timeout=0.000001)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED

@@ -66,7 +66,7 @@ async def test_work_is_well_when_it_fails_at_nothing() -> None:
     assert health.is_well
 
 
-async def test_who_watches_is_told_of_changes_from_any_thread() -> None:
+async def test_watchers_see_changes_from_any_thread() -> None:
     health = WorkHealth("merging")
     watch = health.watch()
     async with asyncio.timeout(DEADLINE):

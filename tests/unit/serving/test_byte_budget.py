@@ -68,7 +68,7 @@ async def test_what_is_larger_than_the_whole_budget_is_let_in_alone() -> None:
     assert queue.entered == [25, 2]
 
 
-async def test_who_leaves_the_queue_makes_way_for_those_behind() -> None:
+async def test_a_caller_leaving_the_queue_lets_the_next_in() -> None:
     budget = ByteBudget(10)
     await budget.take(6)
     queue = Queue(budget, 9, 2)
@@ -91,7 +91,7 @@ async def test_who_leaves_in_the_moment_of_being_let_in_keeps_nothing() -> None:
     assert budget.taken == 0
 
 
-async def test_who_cannot_wait_is_refused_and_told_when_to_come_again() -> None:
+async def test_a_caller_that_cannot_wait_is_refused_with_a_retry_delay() -> None:
     budget = ByteBudget(10)
     with budget.taken_at_once(8):
         with pytest.raises(TooManyBytes) as raised, budget.taken_at_once(3):

@@ -18,7 +18,7 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path: Path, monkeypa
     assert path.read_bytes() == b"old"
 
 
-def test_what_fails_while_it_is_written_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     def write() -> None:
         with replacing(tmp_path / "network.keras") as temporary:
             assert temporary.suffix == ".keras"

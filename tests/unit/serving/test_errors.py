@@ -15,8 +15,8 @@ def violation(status: status_pb2.Status) -> FieldViolation:
 
 
 def test_what_a_message_quotes_is_cut_and_the_rest_is_whole() -> None:
-    told = to_status(InvalidField("name", f'was "{"x" * 10_000}"; choose another.'), {}).message
-    assert told == f'name: was "{"x" * 199}…"; choose another.'
+    message = to_status(InvalidField("name", f'was "{"x" * 10_000}"; choose another.'), {}).message
+    assert message == f'name: was "{"x" * 199}…"; choose another.'
 
 
 @pytest.mark.parametrize("letter", ["x", "%", "語", '"', "'", "\n"])

@@ -72,7 +72,7 @@ def test_what_a_service_said_is_passed_on_as_it_was() -> None:
     assert to_status(again, ERRORS) == status
 
 
-def test_a_refusal_can_be_told_about_the_callers_own_field() -> None:
+def test_a_refusal_can_name_the_callers_own_field() -> None:
     moved = errors.InvalidCrop(REFUSAL).at("crop")
     assert type(moved) is errors.InvalidCrop
     assert moved.refusal.violations == (Violation("crop", REFUSAL.message),)

@@ -55,7 +55,7 @@ async def test_one_flipped_bit_is_found(blobs: FolderBlobStore, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("rendition", list(Rendition))
-async def test_a_missing_file_is_told(blobs: FolderBlobStore, tmp_path: Path, rendition: Rendition) -> None:
+async def test_a_missing_file_is_reported(blobs: FolderBlobStore, tmp_path: Path, rendition: Rendition) -> None:
     for path in files(tmp_path):
         path.unlink()
     with pytest.raises(BlobMissing, match="is missing"):

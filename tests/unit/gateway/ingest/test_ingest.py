@@ -186,7 +186,7 @@ def reds(first: int) -> list[Upload]:
     return [upload(first + number, picture("red", seed=first + number)) for number in range(10)]
 
 
-async def test_all_streams_together_have_no_more_bytes_on_their_way_than_is_set(tmp_path: Path) -> None:
+async def test_all_streams_together_stay_within_the_byte_limit(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(pending_bytes=3 * len(RED) + 30, batch_images=2))
     read, most = 0, 0
 
@@ -325,7 +325,7 @@ async def test_images_are_embedded_with_their_collections_model(core: Core) -> N
         assert index.items["red"].vector == pytest.approx(core.embedder.vector((255, 0, 0), model.id), abs=0.02)
 
 
-async def test_a_model_switched_before_storing_embeds_the_images_anew(
+async def test_a_model_switched_before_storing_embeds_the_images_again(
     core: Core,
 ) -> None:
     """As where another process switched it."""

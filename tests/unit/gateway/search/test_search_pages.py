@@ -148,7 +148,7 @@ async def test_pages_of_an_image_search_ignore_the_models_last_bits(tmp_path: Pa
         assert sorted(shown) == sorted(IMAGES)
 
 
-async def test_a_search_by_an_image_goes_on_after_it_is_deleted(gallery: Core) -> None:
+async def test_a_search_by_an_image_continues_after_it_is_deleted(gallery: Core) -> None:
     turn = by_image(gallery, ImageSource(image_id="red"), Term("yellow"))
     expected = await walk(turn, 3)
     first = await turn(Page(3))
@@ -157,7 +157,7 @@ async def test_a_search_by_an_image_goes_on_after_it_is_deleted(gallery: Core) -
     assert [match.image.id for match in (*first.matches, *second.matches)] == expected
 
 
-async def test_what_a_filter_passes_is_asked_anew_for_each_page(gallery: Core) -> None:
+async def test_a_filter_is_applied_again_to_each_page(gallery: Core) -> None:
     scope = replace(EVERYTHING, filter=Filter(must_not=is_true("hidden").must))
     whole = await walk(by_text(gallery, scope), 3)
     first = await by_text(gallery, scope)(Page(3))

@@ -71,7 +71,7 @@ async def test_a_fill_that_the_index_breaks_off_leaves_no_stream_of_words_open(c
     assert core.embedder.open_word_streams == 0
 
 
-async def test_a_fill_that_broke_off_goes_on_where_it_was(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_interrupted_fill_resumes_where_it_stopped(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway.search.words, "_RETRY_SECONDS", 0.01)
     core.embedder.break_words_after = 4
     async with filling(core):

@@ -73,7 +73,7 @@ async def test_who_watches_sees_the_words_come_in_before_the_images(gallery: Cor
     original = gallery.index.upsert
 
     async def slow(name: str, model_id: str, items: Sequence[Item]) -> None:
-        await asyncio.sleep(0)  # whoever watches is told meanwhile
+        await asyncio.sleep(0)  # let watchers see the progress
         await original(name, model_id, items)
 
     gallery.index.upsert = slow  # type: ignore[method-assign]
@@ -186,7 +186,7 @@ async def test_a_model_that_cannot_serve_ends_the_switch(gallery: Core) -> None:
     is_switched(gallery, "gallery", "other")
 
 
-async def test_an_open_stream_goes_on_with_the_new_model(gallery: Core) -> None:
+async def test_an_open_stream_continues_with_the_new_model(gallery: Core) -> None:
     feed: asyncio.Queue[Upload | None] = asyncio.Queue()
 
     async def uploads() -> AsyncIterator[Upload]:
@@ -267,7 +267,7 @@ async def test_activating_at_the_embedder_switches_no_collection(
     is_switched(gallery, "gallery", "other")
 
 
-async def test_a_list_that_was_begun_before_a_switch_goes_on_behind_it(gallery: Core) -> None:
+async def test_a_list_continues_across_a_switch(gallery: Core) -> None:
     await gallery.gallery.delete("gallery", ["red"])  # so that places in the old index and in the new one differ
     page, token = await gallery.gallery.list_page("gallery", 2, "", None)
     async with switching(gallery):

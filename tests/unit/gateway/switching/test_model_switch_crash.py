@@ -60,7 +60,7 @@ async def test_a_crashed_switch_is_right_and_ends_at_the_next_start(tmp_path: Pa
     for number in range(10_000):
         root = tmp_path / str(number)
         root.mkdir()
-        # One folder of files for all: writing them anew each time would take longest.
+        # One folder of files for all: rewriting them each time would be the slowest part.
         (root / "images").symlink_to(files)
         embedder, index, _ = await _filled(root)
         if not await _switch_until(root, embedder, index, CrashPoint(number, after=after)):

@@ -182,7 +182,7 @@ class Trial:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder of files for all trials: files are named by what is in them, and writing each anew takes longest."""
+    """One folder of files for all trials: files are named by content, and rewriting them is the slowest part."""
     return tmp_path_factory.mktemp("files")
 
 
