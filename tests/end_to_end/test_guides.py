@@ -1,6 +1,6 @@
 """The guides, as people follow them: every command, in the order of the page, on real photos where there are any.
 
-A block ``sh is run. ``sh network needs the publishers' servers and is not; its commands are tested by themselves.
+A block ```sh is run. ```sh network needs the publishers' servers and is not; its commands are tested by themselves.
 ```sh services is run beside the services that `make run-all` starts.
 """
 
@@ -55,7 +55,7 @@ def lay_out_rendered(folder: Path) -> None:
 
 
 def blocks(guide: Path, kind: str) -> list[str]:
-    return re.findall(rf"^``{kind}\n(.*?)^``$", guide.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{kind}\n(.*?)^```$", guide.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def follow(script: str, folder: Path, own: dict[str, str]) -> str:
