@@ -66,8 +66,11 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Ctrl-C may leave a lock of gRPC locked, and closing would wait for it forever. The process is ending, and the
+        # connection ends with it.
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            self.close()
 
     def close(self) -> None:
         """Close the channel; calls that run on it are cancelled."""

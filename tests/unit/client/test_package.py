@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
+from unittest.mock import Mock
 
 import pytest
 import semsearch
+from semsearch import Client
 
 
 @pytest.mark.parametrize("name", semsearch.__all__)
@@ -36,3 +39,14 @@ def test_the_services_load_nothing_of_the_client() -> None:
     assert {name for name in loaded if name.startswith("semsearch.") and "v1" not in name} <= {
         "semsearch.bundle", "semsearch.embedder", "semsearch.index",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "closes"), [(None, 1), (ValueError, 1), (KeyboardInterrupt, 0)])
+def test_ctrl_c_does_not_wait_for_the_channel(error: type[BaseException] | None, closes: int) -> None:
+    client = Client("127.0.0.1:1")
+    channel, client.channel = client.channel, Mock()
+    with suppress(ValueError, KeyboardInterrupt), client:
+        if error:
+            raise error
+    assert client.channel.close.call_count == closes
+    channel.close()
