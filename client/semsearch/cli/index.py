@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -42,7 +44,10 @@ def index(
             again = shlex.join(["semsearch", "index", str(folder), "--collection", collection])
             output.say(f"{run.summary(started)} What was added stays; go on with: {again}")
         if isinstance(error, KeyboardInterrupt):
-            raise typer.Exit(130) from None
+            # At once: releasing the interrupted call could wait for a lock of gRPC that Ctrl-C has left locked.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(130)
         raise
     if as_json:
         output.line({"summary": {outcome.value: run.counts[outcome] for outcome in Outcome}})
