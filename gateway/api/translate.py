@@ -24,11 +24,10 @@ from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatch
 from gateway.switching.switch_run import SwitchProgress
 from serving.errors import ErrorTable, InvalidField, to_status
+from serving.page_tokens import PageRoom
 
 MAX_TERMS = 100
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
-# Clients accept messages of 4 MiB by default.
-MAX_PAGE_BYTES = 3 * 2**20
 MAX_ATTRIBUTES_DEPTH = 15  # the index accepts 16 levels, and the caller's attributes lie one level deep in an item's
 
 
@@ -228,9 +227,5 @@ def result_message(result: UploadResult, errors: ErrorTable) -> gallery_service_
 
 def count_on_page(messages: Sequence[Message]) -> int:
     """Return how many messages from the start fit on a page: at least one, if any exist."""
-    page_bytes = 0
-    for count, message in enumerate(messages):
-        page_bytes += message.ByteSize()
-        if count and page_bytes > MAX_PAGE_BYTES:
-            return count
-    return len(messages)
+    room = PageRoom()
+    return next((count for count, message in enumerate(messages) if not room.fits(message)), len(messages))

@@ -14,14 +14,13 @@ from index_service.reads import StoredItem
 from index_service.vectors import NoDirection, Vectors, unit
 from index_service.writes import Delete, NewItem, Upsert
 from serving.errors import InvalidField
+from serving.page_tokens import PageRoom
 
 MAX_BATCH = 5_000
 MAX_ID_BYTES = 512
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
 # Items that are read before it is known how large they are: 16 MiB at most.
 _READ_AT_ONCE = 250
-# Clients take messages of 4 MiB unless they are told otherwise.
-MAX_PAGE_BYTES = 3 * 2**20
 _FORBIDDEN_IN_IDS = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 
 
@@ -134,12 +133,11 @@ def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int 
     A page has at most `size` items and some 3 MiB.
     """
     page: list[pb.Item] = []
-    page_bytes = 0
+    room = PageRoom()
     last: int | None = None
     for item in found:
         message = from_item(item)
-        page_bytes += message.ByteSize()
-        if len(page) == size or (page and page_bytes > MAX_PAGE_BYTES):
+        if len(page) == size or not room.fits(message):
             return page, last
         page.append(message)
         last = item.sequence
@@ -149,7 +147,7 @@ def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int 
 def to_part(ids: Sequence[str], read: Callable[[Sequence[str]], Mapping[str, StoredItem]]) -> pb.GetItemsResponse:
     """Return the items of the first ids, some 3 MiB, and which of these ids are unknown."""
     part = pb.GetItemsResponse()
-    part_bytes = 0
+    room = PageRoom()
     for start in range(0, len(ids), _READ_AT_ONCE):
         some = ids[start : start + _READ_AT_ONCE]
         found = read(some)
@@ -158,8 +156,7 @@ def to_part(ids: Sequence[str], read: Callable[[Sequence[str]], Mapping[str, Sto
                 part.unknown_ids.append(item_id)
                 continue
             message = from_item(found[item_id])
-            part_bytes += message.ByteSize()
-            if part.items and part_bytes > MAX_PAGE_BYTES:
+            if not room.fits(message):
                 return part
             part.items.append(message)
     return part

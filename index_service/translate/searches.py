@@ -12,10 +12,11 @@ from index_service.errors import InvalidAttributePath
 from index_service.filters import Filter
 from index_service.search import Position
 from index_service.translate.filters import to_filter
-from index_service.translate.items import MAX_PAGE_BYTES, to_id, to_vectors
+from index_service.translate.items import to_id, to_vectors
 from index_service.vector_index import Answer, Neighbor
 from index_service.vectors import MAX_DISTANCE, Vectors
 from serving.errors import InvalidField
+from serving.page_tokens import PageRoom
 
 MAX_QUERIES = 1_000
 MAX_K = 10_000
@@ -86,14 +87,12 @@ def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None, index_u
     With attributes, they are some 3 MiB at most.
     """
     results: list[pb.SearchResult] = []
-    page_bytes = 0
+    room = PageRoom()
     for neighbors in answer.neighbors:
         shown: list[pb.Neighbor] = []
         for neighbor in neighbors:
             message = _neighbor(neighbor, paths)
-            if neighbor.attributes is not None:
-                page_bytes += message.ByteSize()
-            if page_bytes > MAX_PAGE_BYTES and (shown or results):
+            if neighbor.attributes is not None and not room.fits(message):
                 break
             shown.append(message)
         results.append(
