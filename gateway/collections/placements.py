@@ -18,6 +18,7 @@ from typing import TypeVar
 from gateway.backends.vector_index import VectorIndex
 from gateway.collections.names import alias_of, errors_of
 from gateway.errors import CollectionNotFound, CollectionOfOtherModel, ModelNotFound
+from gateway.recently_used import RecentlyUsed
 
 MAX_REMEMBERED = 1_000
 
@@ -37,23 +38,21 @@ class Placements:
 
     def __init__(self, index: VectorIndex) -> None:
         self._index = index
-        self._known: dict[str, Placement] = {}
+        self._known: RecentlyUsed[str, Placement] = RecentlyUsed(MAX_REMEMBERED)
 
     async def of(self, collection: str) -> Placement:
         """Return a collection's placement, possibly cached; raises `CollectionNotFound`."""
-        placement = self._known.pop(collection, None)
+        placement = self._known.get(collection)
         if placement is None:
             with errors_of(collection):
                 info = await self._index.get(alias_of(collection))
             placement = Placement(info.name, info.model_id)
-        self._known[collection] = placement  # last: the first is the least recently used
-        if len(self._known) > MAX_REMEMBERED:
-            del self._known[next(iter(self._known))]
+            self._known.put(collection, placement)
         return placement
 
     def forget(self, collection: str) -> None:
         """Drop a collection's cached placement."""
-        self._known.pop(collection, None)
+        self._known.forget(collection)
 
     async def using(self, collection: str, work: Callable[[Placement], Awaitable[T]]) -> T:
         """Run work with a collection's placement, and retry once with a fresh one if it is stale.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from prometheus_client import Counter
 
 from gateway.backends.embedding import Embedder, RefusedText, TextEmbedding, TextEmbeddings, TextQuery
+from gateway.recently_used import RecentlyUsed
 
 MAX_REMEMBERED = 4_096  # some 10 MB
 _MAX_CHARACTERS = 256
@@ -26,11 +27,11 @@ class TextVectors:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._known: dict[tuple[str, TextQuery], TextEmbedding] = {}
+        self._known: RecentlyUsed[tuple[str, TextQuery], TextEmbedding] = RecentlyUsed(MAX_REMEMBERED)
 
     async def embed(self, queries: Sequence[TextQuery], model_id: str) -> TextEmbeddings:
         """Return one result for each query, in order; raise as `Embedder.embed_texts`."""
-        found: list[TextEmbedding | RefusedText | None] = [self._recall(model_id, query) for query in queries]
+        found: list[TextEmbedding | RefusedText | None] = [self._known.get((model_id, query)) for query in queries]
         missing = [number for number, result in enumerate(found) if result is None]
         _HITS.inc(len(queries) - len(missing))
         _MISSES.inc(len(missing))
@@ -43,15 +44,6 @@ class TextVectors:
                     self._remember(model_id, queries[number], result)
         return TextEmbeddings(model_id, tuple(result for result in found if result is not None))
 
-    def _recall(self, model_id: str, query: TextQuery) -> TextEmbedding | None:
-        key = model_id, query
-        if embedding := self._known.pop(key, None):
-            self._known[key] = embedding  # last: the first is the least recently used
-        return embedding
-
     def _remember(self, model_id: str, query: TextQuery, embedding: TextEmbedding) -> None:
-        if len(query.raw) + sum(len(term.text) for term in query.terms) > _MAX_CHARACTERS:
-            return
-        self._known[model_id, query] = embedding
-        if len(self._known) > MAX_REMEMBERED:
-            del self._known[next(iter(self._known))]
+        if len(query.raw) + sum(len(term.text) for term in query.terms) <= _MAX_CHARACTERS:
+            self._known.put((model_id, query), embedding)

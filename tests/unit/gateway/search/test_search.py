@@ -146,7 +146,7 @@ async def test_a_search_follows_a_switch_made_by_another_process(gallery: Core) 
     items = [replace(each, vector=np.roll(each.vector, 1)) for each in old if each.vector is not None]
     await gallery.index.upsert("images-gallery", OTHER_MODEL.id, items)
     assert ids(await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)) == ["red"]
-    gallery.placements._known["gallery"] = Placement("gone", MODEL.id)
+    gallery.placements._known.put("gallery", Placement("gone", MODEL.id))
     assert ids(await gallery.search.by_image(red, (Term("yellow"),), EVERYTHING, FIRST))[0] == "orange"
 
 
