@@ -11,7 +11,7 @@ from contextlib import ExitStack, asynccontextmanager
 from semsearch.index.v1 import index_service_pb2, index_service_pb2_grpc
 from threadpoolctl import threadpool_limits
 
-from index_service.catalog import Catalog, open_catalog
+from index_service.catalog import open_catalog
 from index_service.connections import raise_limit
 from index_service.definition import IndexDefinition
 from index_service.engines.choosing import engine_of
@@ -40,10 +40,9 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
         stack.enter_context(threadpool_limits(settings.blas_threads, user_api="blas"))
         threads = stack.enter_context(ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call"))
 
-        def open_all() -> Catalog:
-            return stack.enter_context(open_catalog(folder, engine, thresholds))
-
-        catalog = await asyncio.get_running_loop().run_in_executor(threads, open_all)
+        catalog = await asyncio.get_running_loop().run_in_executor(
+            threads, stack.enter_context, open_catalog(folder, engine, thresholds)
+        )
         servicer = IndexServicer(catalog, threads, ByteBudget(settings.max_pending_bytes))
         name = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
         yield [

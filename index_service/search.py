@@ -69,6 +69,7 @@ def search(
     """
     wanted = k if all(row is None for row in without) else k + 1
     whole = [number for number, position in enumerate(after) if position is None]
+    beginnings = queries if len(whole) == len(queries) else queries[whole]
     compared_all = True
     found: list[list[_Found]] = [[(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))] for _ in queries]
     for part in snapshot.parts:
@@ -77,7 +78,7 @@ def search(
             continue
         if whole:
             searcher = part.searcher if among is None else ExactSearcher(part.vectors)
-            nearest = searcher.nearest(queries[whole], wanted, counting, recall)
+            nearest = searcher.nearest(beginnings, wanted, counting, recall)
             compared_all = compared_all and nearest.compared_all
             for number, positions in zip(whole, nearest.positions, strict=True):
                 found[number].append((part.rows[positions], distances(queries[number], part.vectors[positions])))
