@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from semsearch.cli import gallery, index_operations, model, options, queries
 from semsearch.cli.output import Output
 from semsearch.errors import SemsearchError
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="semsearch",
@@ -34,5 +37,10 @@ def main() -> None:
     except SemsearchError as error:
         Output("--json" in sys.argv).fail(error)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except SystemExit as ended:  # typer turns Ctrl-C into it
+        if ended.code != _INTERRUPTED:
+            raise
+        # At once: releasing the interrupted call could wait for a lock of gRPC that Ctrl-C has left locked.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_INTERRUPTED)

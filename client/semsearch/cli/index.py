@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -39,15 +37,10 @@ def index(
         with Client(server) as client:
             _ensure_collection(client, collection, output)
             run.index(FolderIndex(client, collection), folder)
-    except (KeyboardInterrupt, SemsearchError) as error:
+    except (KeyboardInterrupt, SemsearchError):
         if run.seen:
             again = shlex.join(["semsearch", "index", str(folder), "--collection", collection])
             output.say(f"{run.summary(started)} What was added stays; go on with: {again}")
-        if isinstance(error, KeyboardInterrupt):
-            # At once: releasing the interrupted call could wait for a lock of gRPC that Ctrl-C has left locked.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(130)
         raise
     if as_json:
         output.line({"summary": {outcome.value: run.counts[outcome] for outcome in Outcome}})

@@ -132,7 +132,7 @@ def rebuild(
                 progress.update(task, completed=last.done, total=last.total)
     except KeyboardInterrupt:
         output.say("The rebuild continues in the service.")
-        raise typer.Exit(130) from None
+        raise
     if not as_json:
         output.say(f"{name} was rebuilt: {counted(last.total, 'item')}.")
 

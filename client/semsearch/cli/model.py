@@ -69,7 +69,7 @@ def pull(
                 progress.update(task, completed=last.bytes_done, total=last.bytes_total)
     except KeyboardInterrupt:
         output.say(f"Broken off; what was fetched stays. Go on with: {again}")
-        raise typer.Exit(130) from None
+        raise
     if last.model and not as_json:
         use = shlex.join(["semsearch", "model", "activate", last.model.id])
         output.say(f"{last.model.id} is here. Switch to it with: {use}")
@@ -97,7 +97,7 @@ def activate(
     except KeyboardInterrupt:
         if last is not None:
             output.say(f"The switch goes on in the server. See how far it is with: {again}")
-        raise typer.Exit(130) from None
+        raise
     except (ServerUnreachable, ServerNotReady, TimedOut):
         if last is not None:
             output.say(f"The switch goes on when the server does. See how far it is with: {again}")
