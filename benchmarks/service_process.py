@@ -34,7 +34,7 @@ class Running:
 
 @contextmanager
 def running(module: str, data: Path, *flags: str) -> Iterator[Running]:
-    """Start a service on a data folder, waits until it is ready, and ends it; its log is kept in the folder.
+    """Start a service on a data folder, wait until it is ready, and end it; its log is kept in the folder.
 
     Raises:
         RuntimeError: it ended instead of getting ready.

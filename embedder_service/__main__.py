@@ -56,7 +56,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[Gr
 
 
 def main() -> int:
-    """Read the settings and serves until a signal."""
+    """Read the settings and serve until a signal."""
     settings = load_settings(EmbedderSettings)
     return run(settings, lambda: open_services(settings), ERRORS)
 

@@ -26,7 +26,7 @@ Bundles = Iterable[tuple[Path, Manifest]]
 
 
 def assemble(opened: OpenedRecipe, came: Mapping[str, Path], bundles: Bundles, folder: Path, target: Path) -> None:
-    """Make the bundle in `folder`, which is made anew, and renames it to `target`, which must not exist.
+    """Make the bundle in `folder`, which is recreated, and rename it to `target`, which must not exist.
 
     `came` is what was fetched, or made from packages, by its name in the bundle.
 

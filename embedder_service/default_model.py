@@ -29,7 +29,7 @@ class DefaultModel:
     """What the setting says: "tiny", the name of a recipe, or the path of a bundle's folder, which has a slash."""
 
     def __init__(self, name: str, models: Path, recipes: RecipeFolder) -> None:
-        """Read what there is.
+        """Read the setting.
 
         Raises:
             RecipeNotFound: there is no recipe of that name.

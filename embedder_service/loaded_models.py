@@ -86,7 +86,7 @@ class LoadedModels:
             self._used(wanted)
 
     async def activate(self, model_id: str) -> ServedModel:
-        """Make a model the one that serves, now and after a restart, and returns it.
+        """Make a model the one that serves, now and after a restart, and return it.
 
         Raises:
             ModelNotFound, BundleError: see `use`.
@@ -138,7 +138,7 @@ class LoadedModels:
         self.active_id = model.id
 
     async def _load(self, model_id: str) -> None:
-        """Load a model, or waits for who does; the load goes on if the caller leaves."""
+        """Load a model, or wait for a load in progress; the load continues if the caller leaves."""
         load = self._loads.get(model_id)
         if load is None:
             load = self._loads[model_id] = asyncio.create_task(self._open(model_id))
@@ -183,7 +183,7 @@ class LoadedModels:
 
 @asynccontextmanager
 async def open_models(folder: ModelFolder, opener: Opener, threads: Executor) -> AsyncIterator[LoadedModels]:
-    """Load the model that should serve, and follows what should for the length of a `with`.
+    """Load the model that should serve, and follow changes of that choice for the length of a `with`.
 
     Raises:
         ModelNotFound, BundleError: it is not there, or cannot be loaded.

@@ -163,7 +163,7 @@ def _check_room(folder: Path, needed: int) -> None:
 
 @contextmanager
 def _alone(lock: Path, stop: Event) -> Iterator[None]:
-    """Wait until no other thread or process holds the lock, and holds it for the length of a `with`.
+    """Wait until no other thread or process holds the lock, and hold it for the length of a `with`.
 
     Raises:
         _Stopped: `stop` was set first.

@@ -44,7 +44,7 @@ Opener = Callable[[Path], AbstractAsyncContextManager[ServedModel]]
 def model_opener(
     loader: Executor, decoders: Executor, limits: ImageLimits, max_queued_images: int, max_batch_images: int
 ) -> Opener:
-    """Return what opens the bundle of a folder, with every check, on `loader`, and closes it at the end of a `with`.
+    """Return a function that opens a bundle, with every check, on `loader`, for the length of a `with`.
 
     It raises what `open_bundle` does. Up to `max_queued_images` may wait for each model.
     """

@@ -186,7 +186,7 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
 async def _embed_images(
     images: Sequence[ImageInput | ImageError], embedder: ImageEmbedder
 ) -> list[ImageVector | ImageError]:
-    """Embed the images that can be, and puts what is wrong with the others in their places."""
+    """Embed the valid images, and put the errors of the others in their places."""
     embedded = iter(await embedder.embed([image for image in images if isinstance(image, ImageInput)]))
     return [next(embedded) if isinstance(image, ImageInput) else image for image in images]
 

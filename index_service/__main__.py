@@ -27,7 +27,7 @@ from serving.settings import load_settings
 
 @asynccontextmanager
 async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcService]]:
-    """Open the indexes of the data folder and the servicer over them; closes them in the reverse order."""
+    """Open the indexes of the data folder and the servicer over them; close them in the reverse order."""
     folder = settings.data / "index"
     thresholds = Thresholds(settings.full_scan_threshold, settings.deleted_threshold, settings.vacuum_min_vector_number)
 
@@ -55,7 +55,7 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
 
 
 def main() -> int:
-    """Read the settings and serves until a signal."""
+    """Read the settings and serve until a signal."""
     settings = load_settings(IndexSettings)
     raise_limit()
     return run(settings, lambda: open_services(settings), ERRORS)

@@ -71,13 +71,13 @@ class Aliases:
         return tuple(sorted(alias for alias, name in self._names.items() if name == index))
 
     def set(self, alias: str, index: str) -> str | None:
-        """Let an alias name an index from now on; returns what it named before. On disk when this returns."""
+        """Point an alias at an index and return what it named before. On disk when this returns."""
         previous = self._names.get(alias)
         self._write({**self._names, alias: index})
         return previous
 
     def remove(self, alias: str) -> str | None:
-        """Remove an alias; returns what it named, None if there is none."""
+        """Remove an alias; return what it named, or None."""
         previous = self.get(alias)
         if previous is not None:
             self._write({name: index for name, index in self._names.items() if name != alias})

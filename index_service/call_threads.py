@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def run_to_end(threads: Executor, work: Callable[[], T]) -> T:
-    """Run `work` on a thread; where the call is cancelled meanwhile, says so only after it has ended."""
+    """Run `work` on a thread; if the call is cancelled, raise that only after the work has ended."""
     step = asyncio.get_running_loop().run_in_executor(threads, work)
     try:
         return await asyncio.shield(step)
@@ -25,7 +25,7 @@ async def run_to_end(threads: Executor, work: Callable[[], T]) -> T:
 
 
 async def steps(threads: Executor, generator: Generator[T, None, None]) -> AsyncGenerator[T, None]:
-    """Yield what a generator does, each step on a thread; closes it in the end, also where the caller goes away."""
+    """Yield from a generator, each step on a thread; close it at the end, also if the caller leaves."""
     try:
         while (step := await run_to_end(threads, lambda: next(generator, None))) is not None:
             yield step

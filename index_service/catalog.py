@@ -147,7 +147,7 @@ class Catalog:
             return [self._indexes[name] for name in names[:limit]]
 
     def delete(self, name: str) -> int:
-        """Delete an index; returns how many items went with it, 0 for a damaged one.
+        """Delete an index and return its number of items, 0 for a damaged one.
 
         Raises:
             IndexNotFound: there is none of that name.
@@ -169,7 +169,7 @@ class Catalog:
             return count
 
     def set_alias(self, alias: str, name: str) -> str | None:
-        """Let an alias name an index; returns the one it named before.
+        """Point an alias at an index and return the one it named before.
 
         Raises:
             IndexNotFound: there is no index of that name.
@@ -184,7 +184,7 @@ class Catalog:
             return self._aliases.set(alias, name)
 
     def delete_alias(self, alias: str) -> str:
-        """Remove an alias; returns the index it named.
+        """Remove an alias and return the index it named.
 
         Raises:
             IndexNotFound: there is no such alias.
@@ -269,7 +269,7 @@ def _created_now(definition: IndexDefinition) -> IndexDefinition:
 
 @contextmanager
 def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) -> Iterator[Catalog]:
-    """Open the indexes in `folder`, which is made if need be, and closes them at the end.
+    """Open the indexes in `folder`, which is created if needed, and close them at the end.
 
     Raises:
         DataFolderInUse: another process has them open.

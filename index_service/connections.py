@@ -46,7 +46,7 @@ class IdleConnections:
             return self._pop(key) if key in self._idle else None
 
     def keep(self, key: Hashable, connection: sqlite3.Connection) -> None:
-        """Keep a connection that no transaction is under way on; closes the one that was idle longest."""
+        """Keep a connection without an open transaction; close those that were idle longest."""
         surplus = []
         with self._lock:
             self._idle.setdefault(key, []).append(connection)

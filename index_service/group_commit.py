@@ -84,7 +84,7 @@ class GroupCommit(Generic[W, R]):
                 future.set_result(result)
 
     def _next_group(self) -> list[tuple[W, Future[R]]]:
-        """Take writes that wait; leaves out those whose callers have gone."""
+        """Take waiting writes; leave out those whose callers have gone."""
         with self._changed:
             group: list[tuple[W, Future[R]]] = []
             items = 0

@@ -61,7 +61,7 @@ class Import:
                 raise InvalidExport("it has an id or a sequence twice") from error
 
     def complete(self, trailer: ExportTrailer) -> None:
-        """Check that the export is whole, and syncs what was made of it.
+        """Check that the export is complete, and sync what was made of it.
 
         Raises:
             InvalidExport: it is not.
@@ -82,7 +82,7 @@ class Import:
             sync(self.folder)
 
     def discard(self) -> None:
-        """Close the files, and removes them where they still have their temporary name."""
+        """Close the files, and remove them if they still have their temporary name."""
         if self._connection is not None:
             self._connection.close()
         discard(self.folder)

@@ -91,7 +91,7 @@ class Merger:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Start no merge meanwhile, unless live rows fill the memory, and considers one at the end.
+        """Start no merge in this block unless live rows fill the memory, and consider one at the end.
 
         Rows that are written at once would be folded again and again: 400,000 of them in five merges, the last of which
         does the work of all.
@@ -117,7 +117,7 @@ class Merger:
         return self._background.merges.submit(self._rebuild, pin, progress)
 
     def verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
-        """Hash the files of segments in the background; where one is damaged, tells it and rebuilds everything.
+        """Hash the files of segments in the background; if one is damaged, report it and rebuild everything.
 
         Until that is done they are not folded: a damaged vector would get a checksum that says it is sound.
         """
@@ -245,7 +245,7 @@ class Merger:
 
 
 def _swapped(current: Snapshot, chosen: Plan, opened: Sequence[Segment]) -> Snapshot:
-    """Put the new segment in the place of what it was made from; masks what has been deleted since."""
+    """Replace rows by the new segment that was made from them; mask rows that were deleted since."""
     now = {segment.name: segment for segment in current.segments}
     live_count = len(chosen.before.live.rows)
     dead = np.concatenate(

@@ -50,7 +50,7 @@ class StoreReader:
         self._dimension = dimension
 
     def version(self) -> int:
-        """Return the version that this transaction sees, and pins it."""
+        """Return the version that this transaction sees, and pin it."""
         ((version,),) = self._connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchall()
         return int(version)
 
@@ -83,7 +83,7 @@ class StoreReader:
             raise StoreDamaged(self._path, problem)
 
     def quick_check(self) -> list[str]:
-        """Let SQLite look for damage in the whole file; returns what it says of the first ten places.
+        """Let SQLite check the whole file for damage; return its reports of the first ten places.
 
         Raises:
             sqlite3.Error: SQLite cannot make sense of the file.

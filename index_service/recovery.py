@@ -92,7 +92,7 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
 
 
 def _open_sound(folder: Path, record: SegmentRecord, engine: Engine, last_given: int) -> tuple[SegmentRecord, Segment]:
-    """Open a segment if its files are as recorded; returns it with its record as the system knows the files now.
+    """Open a segment if its files are as recorded; return it with a record of their present sizes and times.
 
     Raises:
         UnusableSegment: they are not, or an older version wrote them, or it has rows after the last that were given.

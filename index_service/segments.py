@@ -36,7 +36,7 @@ class UnusableSegment(Exception):
 def write_segment(
     index_folder: Path, kind: EngineKind, engine: Engine, parts: Sequence[Part], progress: Progress
 ) -> SegmentRecord:
-    """Write a segment of all rows that are alive in `parts`, at least one, and returns its record.
+    """Write a segment of all rows that are alive in `parts`, at least one, and return its record.
 
     Raises:
         BuildFailed: the engine could not.
@@ -98,7 +98,7 @@ def last_row(index_folder: Path, record: SegmentRecord) -> int:
 
 
 def _write_rows(folder: Path, parts: Sequence[Part]) -> int:
-    """Write the row numbers and vectors that are alive in `parts`, by row number; returns how many."""
+    """Write the row numbers and vectors that are alive in `parts`, by row number; return how many."""
     rows = np.concatenate([part.rows[part.alive] for part in parts])
     part_of = np.concatenate([np.full(part.alive_count, number) for number, part in enumerate(parts)])
     position = np.concatenate([np.flatnonzero(part.alive) for part in parts])

@@ -133,7 +133,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def OptimizeIndex(
         self, request: pb.OptimizeIndexRequest, context: Context
     ) -> AsyncIterator[pb.OptimizeIndexResponse]:
-        """Fold everything into one segment, or writes it anew; it goes on where the caller leaves."""
+        """Fold everything into one segment, or rewrite it; continue if the caller leaves."""
         index = self._find(request.name, "name")
         loop = asyncio.get_running_loop()
         progress: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
@@ -218,7 +218,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         further: AsyncIterator[pb.UpsertItemsRequest],
         share: ByteShare,
     ) -> int:
-        """Write the messages of a stream, some at a time, and returns how many items they had."""
+        """Write the messages of a stream, some at a time, and return their number of items."""
         in_flight: deque[asyncio.Future[Written]] = deque()
         count = 0
         message: pb.UpsertItemsRequest | None = first

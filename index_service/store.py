@@ -231,7 +231,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _fold_log(writer: sqlite3.Connection, promised: int) -> tuple[str, ...]:
-    """Folds the log into the database; says so where it held fewer frames than were promised."""
+    """Fold the log into the database; report if it held fewer frames than were promised."""
     ((_, frames, _),) = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if frames >= promised:
@@ -243,7 +243,7 @@ def _fold_log(writer: sqlite3.Connection, promised: int) -> tuple[str, ...]:
 
 
 def _check(writer: sqlite3.Connection, path: Path) -> tuple[IndexDefinition, str]:
-    """Check that a store is what this program wrote; returns its index's definition and its uid."""
+    """Check that this program wrote a store; return its index's definition and its uid."""
     _check_size(writer, path)
     meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
     int(meta["version"])

@@ -171,7 +171,7 @@ class VectorIndex:
         return self._commits.submit(write)
 
     def bulk(self) -> AbstractContextManager[None]:
-        """Hold merges back while many items are written, and lets them go on at the end; see `Merger.held`."""
+        """Hold merges back while many items are written, and resume them at the end; see `Merger.held`."""
         return self._merger.held()
 
     def delete(self, write: Delete) -> Future[Written]:
@@ -235,7 +235,7 @@ class VectorIndex:
         return Answer(neighbors, compared_all)
 
     def optimize(self, progress: Progress, *, rebuild: bool = False) -> Future[None]:
-        """Folds everything into one segment, or writes it anew; see `Merger.fold_all` and `Merger.rebuild`."""
+        """Fold everything into one segment, or rewrite it; see `Merger.fold_all` and `Merger.rebuild`."""
         return self._merger.rebuild(self._pin, progress) if rebuild else self._merger.fold_all(progress)
 
     def export(self) -> Generator[ExportPiece, None, None]:
@@ -270,7 +270,7 @@ class VectorIndex:
         )
 
     def close(self) -> None:
-        """Commit what was taken on, ends merges and closes the files; reads that are at work finish."""
+        """Commit accepted writes, end merges and close the files; running reads finish."""
         self._merger.close()
         self._commits.close(IndexNotFound(self.definition.name))
         self._store.close()

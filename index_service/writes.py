@@ -71,7 +71,7 @@ class StoreWriter:
         self._store = store
 
     def commit(self, writes: Sequence[Write]) -> tuple[list[Outcome], Changes]:
-        """Apply writes in one transaction; returns what became of each, and what changed.
+        """Apply writes in one transaction; return the outcome of each, and what changed.
 
         Raises:
             StorageFull, StoreDamaged, TooManyOpenFiles: nothing of any of them was kept.
@@ -102,7 +102,7 @@ class _Transaction:
     removed: list[int] = field(default_factory=list)
 
     def apply(self, write: Write) -> Outcome:
-        """Refuses a write as a whole, or applies it as a whole."""
+        """Apply a write completely, or refuse it completely."""
         match write:
             case Upsert():
                 return self._upsert(write)

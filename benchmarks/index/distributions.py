@@ -3,7 +3,7 @@
 - words: real word vectors, as many as there are; the queries are words that are kept out.
 - mixtures: three random words, weighted evenly (Dirichlet), and noise 0.3 times as long.
 - clusters: 1,000 random centres, and noise 0.8 times as long.
-- uniform: every direction is as likely. In so many dimensions no index is much faster than comparing all rows.
+- uniform: every direction is as likely. In that many dimensions no index is much faster than comparing all rows.
 
 The same arguments give the same numbers, and the rows of a smaller size are the first rows of a larger one.
 """

@@ -73,7 +73,7 @@ async def serve(rows: int) -> None:
 
 @contextmanager
 def running(rows: int) -> Iterator[list[Competitor]]:
-    """Start the server and yields both echoes, who find nothing."""
+    """Start the server and yield both echoes, which find nothing."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.index.echo_server", str(rows)], stdout=subprocess.PIPE, text=True
     )

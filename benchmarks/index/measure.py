@@ -66,7 +66,7 @@ def race(
     tell: Callable[[str], None],
     seed: int = 0,
 ) -> dict[str, Raced]:
-    """Let all search all queries (m, dimension), again and again until each had so many seconds on average."""
+    """Let all contenders search all queries (m, dimension) in turn, until each had that many seconds on average."""
     raced = {competitor.name: Raced() for competitor in competitors}
     order = list(competitors)
     shuffled = random.Random(seed)

@@ -59,7 +59,7 @@ def _for(seconds: float) -> Callable[[], bool]:
 def _searches(
     service: RunningService, next_query: Callable[[], NDArray[np.float32]], going_on: Callable[[], bool]
 ) -> Latencies:
-    """Search while it goes on, once at least."""
+    """Search during the merge, at least once."""
     began = perf_counter()
     taken: list[float] = []
     while not taken or going_on():

@@ -51,7 +51,7 @@ class _Entrant:
 
 
 def measure(corpus: Corpus, plan: Plan, tell: Callable[[str], None]) -> Size:
-    """Build what is not built yet, and measures; `tell` hears what is being done."""
+    """Build what is not built yet, and measure; report progress to `tell`."""
     with ExitStack() as stack:
         built = []
         for contender in plan.contenders:

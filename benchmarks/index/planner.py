@@ -21,7 +21,7 @@ __all__ = ["opened"]
 
 @contextmanager
 def opened(data: Path) -> Iterator[Callable[[NDArray[np.float32]], Positions]]:
-    """Open the index in a data folder that no service holds, and yields what searches it."""
+    """Open the index in a data folder that no service uses, and yield its searcher."""
     with open_catalog(data / "index", engine_of, Thresholds()) as catalog:
         index = catalog.get(INDEX)
 

@@ -5,7 +5,7 @@
     python -m benchmarks.index.recall --help
 
 A segment is built of each kind of vectors as a merge builds it. Queries that are no rows then measure the recall beside
-what the plan tells. What was built is kept in the cache, so a run that was interrupted goes on where it stopped.
+what the plan reports. Built indexes stay in the cache, so an interrupted run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Reached:
 
     @property
     def verdict(self) -> str:
-        """Whether the recall is the target, as far as so many queries can say."""
+        """Whether the recall reaches the target, within the error of this number of queries."""
         if self.recall >= self.target:
             return "reached"
         return "within error" if self.recall + 2 * self.error >= self.target else "missed"

@@ -96,7 +96,7 @@ def first_answer(service: RunningService, query: NDArray[np.float32]) -> float:
 def _fill(
     service: RunningService, rows: NDArray[np.float32], engine: EngineKind, target: float, tell: Callable[[str], None]
 ) -> float:
-    """Add all rows in one stream, and returns how many a second."""
+    """Add all rows in one stream, and return the rows per second."""
     index = pb.Index(
         name=INDEX,
         dimension=rows.shape[1],
@@ -111,7 +111,7 @@ def _fill(
 
 
 def _optimize(service: RunningService, engine: EngineKind, tell: Callable[[str], None]) -> float:
-    """Folds everything into one segment, and returns the seconds."""
+    """Fold everything into one segment, and return the seconds."""
     began = perf_counter()
     for step in service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name=INDEX)):
         tell(f"{engine} engine: merging, {step.done_row_count:,} rows")

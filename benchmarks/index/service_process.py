@@ -29,7 +29,7 @@ class RunningService:
 
 @contextmanager
 def running(data: Path, *settings: str) -> Iterator[RunningService]:
-    """Start the service on a data folder, waits until it is ready, and ends it; its log is kept in the folder.
+    """Start the service on a data folder, wait until it is ready, and end it; its log is kept in the folder.
 
     Raises:
         RuntimeError: it ended instead of getting ready.

@@ -21,7 +21,7 @@ class ModelCatalog:
         return self._known[model_id][0]
 
     async def serving(self) -> Model:
-        """Return the serving model; asks the embedder every time."""
+        """Return the serving model; ask the embedder every time."""
         model, limits = await self._embedder.get_model()
         self._known[model.id] = model, limits
         self._limits = limits

@@ -67,7 +67,7 @@ class CollectionSwitch:
         self._limits = limits
 
     async def run(self, collection: str, model: Model, tally: Tally, on_change: Callable[[], None]) -> None:
-        """Move a collection to a model; keeps the tally, and call `on_change` after each change.
+        """Move a collection to a model; keep the tally, and call `on_change` after each change.
 
         Raises:
             CollectionNotFound, CollectionMoved: It was deleted or emptied during the switch; the copy is removed.

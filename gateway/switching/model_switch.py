@@ -65,7 +65,7 @@ class ModelSwitch:
         self.health = WorkHealth("switching")
 
     async def keep_switching(self) -> None:
-        """Do the switch that a stop interrupted, and those that are asked for; runs until it is cancelled."""
+        """Do the switch that a stop interrupted, and those that are requested; run until cancelled."""
         while True:
             self._begun.clear()
             if self._run is not None:

@@ -63,7 +63,7 @@ class BuildProcess:
             raise BuildFailed(f"Building a segment in {folder} ended with status {process.returncode}: {last[0]}")
 
     def stop(self) -> None:
-        """End a build that is under way, and lets none begin any more."""
+        """End a running build, and let no other begin."""
         with self._lock:
             self._stopped = True
             if self._process is not None:

@@ -33,7 +33,7 @@ def _report(rows: int) -> None:
 
 
 def main() -> None:
-    """Read the arguments and builds."""
+    """Read the arguments and build."""
     engine, vectors_file, folder, *settings = sys.argv[1:]
     os.nice(_NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -74,7 +74,7 @@ class Engine(Protocol):
     """One way to search segments."""
 
     def build(self, vectors_file: Path, folder: Path, progress: Progress) -> tuple[str, ...]:
-        """Write the engine's own files into `folder` and returns their names.
+        """Write the engine's own files into `folder` and return their names.
 
         Args:
             vectors_file: float32 (n, dimension) in NumPy's format, n ≥ 1.
@@ -96,5 +96,5 @@ class Engine(Protocol):
         ...
 
     def stop(self) -> None:
-        """End a build that is under way, and lets none begin any more."""
+        """End a running build, and let no other begin."""
         ...

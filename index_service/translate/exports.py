@@ -19,7 +19,7 @@ _FIELD = "piece.items.items"
 
 
 def from_pieces(pieces: Generator[ExportPiece, None, None]) -> Generator[pb.ExportIndexResponse, None, None]:
-    """Yield the messages of an export; closes `pieces` in the end."""
+    """Yield the messages of an export; close `pieces` at the end."""
     with closing(pieces):
         for piece in pieces:
             yield pb.ExportIndexResponse(piece=from_piece(piece))

@@ -65,7 +65,7 @@ def fit_head(
     settings: HeadSettings,
     on_epoch: OnEpoch = lambda epoch, figures: None,
 ) -> Any:
-    """Train a head, going on from the run's last checkpoint; returns it trained, in float32.
+    """Train a head, starting from the run's last checkpoint; return it trained, in float32.
 
     `on_epoch` gets the number of epochs done and their last figures: `loss`, the mean over the epoch's batches,
     and of the images held out `held_out_loss` and `held_out_hit@1`. What it raises ends the training there.

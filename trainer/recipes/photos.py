@@ -314,7 +314,7 @@ DESCRIPTION = Description(
 
 @contextmanager
 def _counting(console: Console, what: str) -> Iterator[Callable[[], None]]:
-    """Show a bar that counts, for the length of a `with`; gives what moves it on."""
+    """Show a progress bar for the length of a `with`; yield a function that advances it."""
     with progress_bar(console) as progress:
         task = progress.add_task(what, total=None, note="")
         yield lambda: progress.advance(task)

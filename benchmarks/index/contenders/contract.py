@@ -54,7 +54,7 @@ class Contender(Protocol):
         ...
 
     def build(self, rows_file: Path, folder: Path) -> None:
-        """Build over float32 (n, dimension) in NumPy's format with all cores, and writes into `folder`."""
+        """Build over float32 (n, dimension) in NumPy's format with all cores, and write into `folder`."""
         ...
 
     def open(self, rows_file: Path, folder: Path) -> Searcher:
@@ -63,7 +63,7 @@ class Contender(Protocol):
 
 
 def grid(first: int, last: int, growth: float = 1.1) -> Sequence[int]:
-    """Return whole numbers from `first` to beyond `last`, each about so many times the one before."""
+    """Return whole numbers from `first` to beyond `last`, each about `growth` times the one before."""
     steps = [first]
     while steps[-1] < last:
         steps.append(max(steps[-1] + 1, round(growth * steps[-1])))
