@@ -55,11 +55,10 @@ def is_temporary(path: Path) -> bool:
 
 
 @contextmanager
-def replacing(path: Path, *, sync_name: bool = True) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name to write a file under; it replaces `path` atomically at the end of the `with` block.
 
-    The rename is the commit point; a failure leaves nothing behind. Without `sync_name`, the caller must sync the
-    folder, for example once after several files.
+    The rename is the commit point; a failure leaves nothing behind.
     """
     temporary = temporary_beside(path)
     try:
@@ -69,13 +68,12 @@ def replacing(path: Path, *, sync_name: bool = True) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if sync_name:
-        sync(path.parent)
+    sync(path.parent)
 
 
-def write_file(path: Path, content: bytes, *, sync_name: bool = True) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write or replace a file atomically; see `replacing`."""
-    with replacing(path, sync_name=sync_name) as temporary:
+    with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
