@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from semsearch.embedder.v1 import embedder_service_pb2, embedder_service_pb2_grpc
 
 from embedder_service import translate
+from embedder_service.decoding import ImageDecoder
 from embedder_service.default_model import DefaultModel
 from embedder_service.loaded_models import open_models
 from embedder_service.pulling import Pulls
@@ -32,14 +33,15 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[Gr
     recipes = RecipeFolder(settings.recipes)
     default = DefaultModel(settings.default_model, settings.data / "models", recipes)
     folder = default.folder
-    limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_frames)
+    limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_scans)
     with (
         ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call") as threads,
         ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode") as decoders,
         ThreadPoolExecutor(1, thread_name_prefix="load") as loader,
         ThreadPoolExecutor(_PULLS, thread_name_prefix="pull") as pullers,
     ):
-        opener = model_opener(loader, decoders, limits, settings.max_queued_images, settings.max_batch_images)
+        decoder = ImageDecoder(decoders, limits, settings.max_decoding_pixels)
+        opener = model_opener(loader, decoder, settings.max_queued_images, settings.max_batch_images)
         pulls = Pulls(recipes, folder, settings.model_mirror, pullers)
         await default.make(pulls)
         async with open_models(folder, opener, threads) as models:

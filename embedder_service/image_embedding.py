@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -18,32 +17,23 @@ from numpy.typing import NDArray
 from prometheus_client import Counter, Gauge
 
 from embedder_service.batching import Batcher
+from embedder_service.decoding import ImageDecoder, ImageInput
 from embedder_service.errors import Overloaded
 from model.errors import ImageError
-from model.images import CropBox, DecodedImage, ImageLimits, Resize, decode
+from model.images import PhotoMetadata, Resize
 
-__all__ = ["ImageEmbedder", "ImageInput", "ImageVector", "Preprocessing", "Timings"]
+__all__ = ["ImageEmbedder", "ImageVector", "Preprocessing", "Timings"]
 
 _QUEUED = Gauge("semsearch_embedder_queued_images", "Images between arrival and vector.")
 _IMAGES = Counter("semsearch_embedder_images", "Images that were answered.", ["outcome"])
 
 
 @dataclass(frozen=True)
-class ImageInput:
-    """An image's bytes, the part of it that counts, and the longest edge of its thumbnail in pixels; 0 is none."""
-
-    content: bytes
-    crop: CropBox | None = None
-    thumbnail_edge: int = 0
-
-
-@dataclass(frozen=True)
 class Preprocessing:
-    """How a model wants its pictures, and what is refused."""
+    """How a model wants its pictures."""
 
     size: int
     resize: Resize
-    limits: ImageLimits
 
 
 @dataclass(frozen=True)
@@ -64,16 +54,18 @@ class ImageVector:
     height: int
     media_type: str
     thumbnail: bytes
+    metadata: PhotoMetadata
+    perceptual_hash: int
     timings: Timings
 
 
 class ImageEmbedder:
     """Embeds images with one model."""
 
-    def __init__(self, batcher: Batcher, preprocessing: Preprocessing, decoders: Executor, max_images: int) -> None:
+    def __init__(self, batcher: Batcher, preprocessing: Preprocessing, decoder: ImageDecoder, max_images: int) -> None:
         self._batcher = batcher
         self._preprocessing = preprocessing
-        self._decoders = decoders
+        self._decoder = decoder
         self._max_images = max_images
         self._admitted = 0
 
@@ -102,12 +94,11 @@ class ImageEmbedder:
     async def _embed(self, image: ImageInput) -> ImageVector | ImageError:
         arrived = perf_counter()
         try:
-            decoded, began, ended = await asyncio.get_running_loop().run_in_executor(
-                self._decoders, _decode, image, self._preprocessing
-            )
+            decoding = await self._decoder.decode(image, self._preprocessing.size, self._preprocessing.resize)
         except ImageError as error:
             _IMAGES.labels("refused").inc()
             return error
+        decoded, began = decoding.image, decoding.began
         batched = await self._batcher.embed(decoded.pixels)
         _IMAGES.labels("embedded").inc()
         return ImageVector(
@@ -116,18 +107,7 @@ class ImageEmbedder:
             decoded.height,
             decoded.media_type,
             decoded.thumbnail,
-            Timings(ended - began, began - arrived + batched.queue_seconds, batched.model_seconds),
+            decoded.metadata,
+            decoded.perceptual_hash,
+            Timings(decoding.ended - began, began - arrived + batched.queue_seconds, batched.model_seconds),
         )
-
-
-def _decode(image: ImageInput, how: Preprocessing) -> tuple[DecodedImage, float, float]:
-    began = perf_counter()
-    decoded = decode(
-        image.content,
-        size=how.size,
-        resize=how.resize,
-        crop=image.crop,
-        thumbnail_edge=image.thumbnail_edge,
-        limits=how.limits,
-    )
-    return decoded, began, perf_counter()

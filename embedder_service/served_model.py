@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedder_service.batching import open_batcher
+from embedder_service.decoding import ImageDecoder
 from embedder_service.image_embedding import ImageEmbedder, Preprocessing
 from model.bundle.manifest import Manifest
 from model.bundle.reading import Bundle, WordTable, open_bundle
-from model.images import ImageLimits
 from model.text.vocabulary import Vocabulary
 
 __all__ = ["Opener", "ServedModel", "model_opener"]
@@ -41,9 +41,7 @@ class ServedModel:
 Opener = Callable[[Path], AbstractAsyncContextManager[ServedModel]]
 
 
-def model_opener(
-    loader: Executor, decoders: Executor, limits: ImageLimits, max_queued_images: int, max_batch_images: int
-) -> Opener:
+def model_opener(loader: Executor, decoder: ImageDecoder, max_queued_images: int, max_batch_images: int) -> Opener:
     """Return a function that opens a bundle, with every check, on `loader`, for the length of a `with`.
 
     It raises what `open_bundle` does. Up to `max_queued_images` may wait for each model.
@@ -53,9 +51,9 @@ def model_opener(
     async def open_model(folder: Path) -> AsyncIterator[ServedModel]:
         bundle, vocabulary = await asyncio.get_running_loop().run_in_executor(loader, _load, folder)
         manifest = bundle.manifest
-        preprocessing = Preprocessing(manifest.input_size, manifest.resize, limits)
+        preprocessing = Preprocessing(manifest.input_size, manifest.resize)
         async with open_batcher(bundle.network, max_batch_images) as batcher:
-            images = ImageEmbedder(batcher, preprocessing, decoders, max_queued_images)
+            images = ImageEmbedder(batcher, preprocessing, decoder, max_queued_images)
             yield ServedModel(manifest, vocabulary, images)
 
     return open_model

@@ -44,7 +44,14 @@ class EmbedderSettings(ServiceSettings):
         description="Bytes an image may have; 1 MiB less than `max_message_bytes` at most.",
     )
     max_image_pixels: int = Field(100_000_000, ge=1, description="Pixels an image may have.")
-    max_image_frames: int = Field(10_000, ge=1, description="Frames an animation may have.")
+    max_image_scans: int = Field(
+        100, ge=1, description="Scans a progressive JPEG may have; each goes over the whole picture."
+    )
+    max_decoding_pixels: int = Field(
+        150_000_000,
+        ge=1,
+        description="Pixels that are decoded at the same time, over all calls; a larger image is decoded alone.",
+    )
     max_queued_images: int = Field(
         1_024, ge=256, le=2**31 - 1, description="Images that may be between arrival and vector; more are refused."
     )

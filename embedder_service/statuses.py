@@ -69,6 +69,7 @@ ERRORS: ErrorTable = {
         metadata={"queued": str(error.queued)},
     ),
     model_errors.NotAnImage: lambda _: _invalid(reasons.ERROR_REASON_NOT_AN_IMAGE),
+    model_errors.UnsupportedImage: lambda _: _invalid(reasons.ERROR_REASON_UNSUPPORTED_IMAGE),
     model_errors.DamagedImage: lambda _: _invalid(reasons.ERROR_REASON_DAMAGED_IMAGE),
     model_errors.ImageTooLarge: lambda error: _invalid(reasons.ERROR_REASON_IMAGE_TOO_LARGE, limit=str(error.limit)),
     model_errors.InvalidCrop: lambda _: _invalid(reasons.ERROR_REASON_INVALID_CROP),

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.v1 import query_pb2
 
+from embedder_service.decoding import ImageInput
 from embedder_service.errors import EmbedderError
-from embedder_service.image_embedding import ImageInput, ImageVector, Timings
+from embedder_service.image_embedding import ImageVector, Timings
 from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
 from model.bundle.manifest import Manifest, calibration_message
@@ -112,6 +113,15 @@ def from_image(result: ImageVector | EmbedderError | ModelError) -> pb.ImageEmbe
         height=result.height,
         media_type=result.media_type,
         thumbnail=result.thumbnail,
+        metadata=pb.PhotoMetadata(
+            taken_time=result.metadata.taken_time,
+            camera=result.metadata.camera,
+            lens=result.metadata.lens,
+            latitude=result.metadata.latitude,
+            longitude=result.metadata.longitude,
+            orientation=result.metadata.orientation,
+        ),
+        perceptual_hash=result.perceptual_hash,
     )
 
 

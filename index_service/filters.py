@@ -2,7 +2,8 @@
 
 What a condition tests is the value at its path. Objects are walked by name; a list at the end of the path passes if any
 of its elements does (one level: a list within a list is not looked into). A path that leads nowhere passes no condition
-but `Exists(present=False)`. Equality knows types: 1 is not true, and "1" is not 1. Ranges hold only for numbers.
+but `Exists(present=False)`. Equality knows types: 1 is not true, and "1" is not 1. A range holds only for numbers, or
+only for texts.
 
 Values reach SQL as parameters only; paths are literals (`AttributePath.sql`), which their parser makes safe. The SQL
 runs over a table with a column `attributes` of canonical JSON text.
@@ -32,13 +33,14 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Within:
-    """The attribute is a number within bounds; a bound that is None is open."""
+    """The attribute is a number, or a text, within bounds; a bound that is None is open. Texts sort by code points."""
 
     path: AttributePath
-    gt: float | None = None
-    gte: float | None = None
-    lt: float | None = None
-    lte: float | None = None
+    gt: float | str | None = None
+    gte: float | str | None = None
+    lt: float | str | None = None
+    lte: float | str | None = None
+    of_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,13 +131,14 @@ def _within(condition: Within) -> Sql:
         if bound is not None
     ]
     values = tuple(bound for _, bound in bounds)
+    types = "('text')" if condition.of_text else "('integer', 'real')"
     scalar = "".join(f" AND json_extract(attributes, {path}) {operator} ?" for operator, _ in bounds)
     element = "".join(f" AND atom {operator} ?" for operator, _ in bounds)
     # Looking into every value by json_each alone would be shorter, and take twice as long.
     return Sql(
-        f"CASE WHEN json_type(attributes, {path}) IN ('integer', 'real') THEN TRUE{scalar} "  # noqa: S608 — no value is in the text
+        f"CASE WHEN json_type(attributes, {path}) IN {types} THEN TRUE{scalar} "  # noqa: S608 — no value is in the text
         f"WHEN json_type(attributes, {path}) = 'array' THEN EXISTS "
-        f"(SELECT 1 FROM json_each(attributes, {path}) WHERE type IN ('integer', 'real'){element}) END",
+        f"(SELECT 1 FROM json_each(attributes, {path}) WHERE type IN {types}{element}) END",
         values + values,
     )
 

@@ -11,8 +11,9 @@ ModelError
 ├── StorageFull         the disk is full, or a folder cannot be written
 ├── ImageError          an image cannot be embedded
 │   ├── NotAnImage      the bytes are not an image of a known format
+│   ├── UnsupportedImage  an image or a video of a kind that is not read
 │   ├── DamagedImage    the bytes begin as an image, but are cut off or damaged
-│   ├── ImageTooLarge   more bytes, pixels or frames than allowed
+│   ├── ImageTooLarge   more bytes, pixels or scans than allowed
 │   └── InvalidCrop     the crop box is empty or outside the image
 └── QueryError          a query gives no vector
     ├── EmptyQuery      there is no word in it
@@ -53,6 +54,7 @@ __all__ = [
     "RecipeUnusable",
     "StorageFull",
     "UnknownWords",
+    "UnsupportedImage",
     "shortened",
     "storage_errors",
 ]
@@ -129,12 +131,16 @@ class NotAnImage(ImageError):
     """The bytes are not an image of a known format."""
 
 
+class UnsupportedImage(ImageError):
+    """An image or a video of a kind that is not read."""
+
+
 class DamagedImage(ImageError):
     """The bytes begin as an image, but are cut off or damaged."""
 
 
 class ImageTooLarge(ImageError):
-    """More bytes, pixels or frames than allowed; `limit` is the greatest number that is."""
+    """More bytes, pixels or scans than allowed; `limit` is the greatest number that is."""
 
     def __init__(self, what: str, actual: int, limit: int) -> None:
         super().__init__(f"The image has {actual:,} {what}, and {limit:,} are allowed. Send a smaller one.")

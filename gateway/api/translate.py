@@ -144,6 +144,13 @@ def image_message(image: StoredImage) -> image_pb2.Image:
         width=image.width,
         height=image.height,
         create_time=created,
+        taken_time=image.photo.taken_time,
+        camera=image.photo.camera,
+        lens=image.photo.lens,
+        latitude=image.photo.latitude,
+        longitude=image.photo.longitude,
+        orientation=image.photo.orientation,
+        perceptual_hash=image.perceptual_hash,
     )
 
 

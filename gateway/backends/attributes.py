@@ -62,6 +62,11 @@ def from_value(value: Value) -> JsonValue:
             return None
 
 
+def canonical(number: JsonValue) -> JsonValue:
+    """Return a value whose number is in the canonical form: a whole one is an `int`."""
+    return _number(number) if isinstance(number, float) else number
+
+
 def _number(number: float) -> int | float:
     if not math.isfinite(number):
         raise ValueError(f"{number} is not a number in JSON")

@@ -19,6 +19,7 @@ from gateway.backends.embedding import (
     Limits,
     Logistic,
     Model,
+    PhotoMetadata,
     PullProgress,
     RefusedText,
     TextEmbedding,
@@ -134,6 +135,19 @@ def _image(embedding: pb.ImageEmbedding) -> ImageEmbedding | Refused:
         height=embedding.height,
         media_type=embedding.media_type,
         thumbnail=embedding.thumbnail,
+        photo=_photo(embedding.metadata),
+        perceptual_hash=embedding.perceptual_hash,
+    )
+
+
+def _photo(metadata: pb.PhotoMetadata) -> PhotoMetadata:
+    return PhotoMetadata(
+        taken_time=metadata.taken_time,
+        camera=metadata.camera,
+        lens=metadata.lens,
+        latitude=metadata.latitude if metadata.HasField("latitude") else None,
+        longitude=metadata.longitude if metadata.HasField("longitude") else None,
+        orientation=metadata.orientation or 1,
     )
 
 

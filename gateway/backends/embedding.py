@@ -102,6 +102,22 @@ class ImageInput:
 
 
 @dataclass(frozen=True)
+class PhotoMetadata:
+    """What the camera wrote (EXIF); "" and None where it is unknown.
+
+    `taken_time` is local time in ISO 8601, with the offset from UTC if known. Latitude and longitude are degrees north
+    and east. `orientation` is that of the original, 1 to 8.
+    """
+
+    taken_time: str = ""
+    camera: str = ""
+    lens: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    orientation: int = 1
+
+
+@dataclass(frozen=True)
 class ImageEmbedding:
     """An image's vector and the properties found while decoding it; `thumbnail` is WebP."""
 
@@ -110,6 +126,8 @@ class ImageEmbedding:
     height: int
     media_type: str
     thumbnail: bytes
+    photo: PhotoMetadata = PhotoMetadata()
+    perceptual_hash: int = 0
 
 
 @dataclass(frozen=True)

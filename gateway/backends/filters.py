@@ -12,7 +12,23 @@ from collections.abc import Iterable
 from google.protobuf.struct_pb2 import ListValue, Value
 from semsearch.v1.query_pb2 import Condition, Filter
 
-IMAGE_FIELDS = frozenset({"sha256", "media_type", "size_bytes", "width", "height", "create_time"})
+IMAGE_FIELDS = frozenset(
+    {
+        "sha256",
+        "media_type",
+        "size_bytes",
+        "width",
+        "height",
+        "create_time",
+        "taken_time",
+        "camera",
+        "lens",
+        "latitude",
+        "longitude",
+        "orientation",
+        "perceptual_hash",
+    }
+)
 
 
 def in_store(filter_: Filter) -> Filter:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.backends.attributes import Attributes, from_text, to_text
+from gateway.backends.attributes import Attributes, JsonValue, canonical, from_text, to_text
+from gateway.backends.embedding import PhotoMetadata
 from gateway.backends.vector_index import Item, Neighbor
 from gateway.errors import InvalidId
 
 MAX_ID_CHARACTERS = 200
 MAX_ID_BYTES = 512  # the index's own limit
 
+_PHOTO_FIELDS = tuple(each.name for each in fields(PhotoMetadata))
+
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image of a collection. `sha256` is lower-case hex; width and height are those after EXIF orientation."""
+    """An image of a collection.
+
+    `sha256` is lower-case hex; width and height are those after EXIF orientation; `perceptual_hash` has 16 hex digits,
+    or is empty where the image was added before there was one.
+    """
 
     id: str
     collection: str
@@ -29,6 +36,8 @@ class StoredImage:
     width: int
     height: int
     create_time: datetime
+    photo: PhotoMetadata = field(default_factory=PhotoMetadata)
+    perceptual_hash: str = ""
 
     @classmethod
     def from_item(cls, collection: str, item: Item | Neighbor) -> StoredImage:
@@ -45,23 +54,25 @@ class StoredImage:
             width=int(image["width"]),
             height=int(image["height"]),
             create_time=datetime.fromisoformat(image["create_time"]),
+            photo=PhotoMetadata(**{name: image[name] for name in _PHOTO_FIELDS if name in image}),
+            perceptual_hash=image.get("perceptual_hash", ""),
         )
 
     def item_attributes(self) -> str:
         """Return the attributes of the image's item."""
-        return to_text(
-            {
-                "user": dict(self.attributes),
-                "image": {
-                    "sha256": self.sha256,
-                    "media_type": self.media_type,
-                    "size_bytes": self.size_bytes,
-                    "width": self.width,
-                    "height": self.height,
-                    "create_time": rfc3339(self.create_time),
-                },
-            }
-        )
+        image: dict[str, JsonValue] = {
+            "sha256": self.sha256,
+            "media_type": self.media_type,
+            "size_bytes": self.size_bytes,
+            "width": self.width,
+            "height": self.height,
+            "create_time": rfc3339(self.create_time),
+        }
+        photo = {name: getattr(self.photo, name) for name in _PHOTO_FIELDS}
+        known = {name: canonical(value) for name, value in photo.items() if value not in ("", None)}
+        if self.perceptual_hash:
+            known["perceptual_hash"] = self.perceptual_hash
+        return to_text({"user": dict(self.attributes), "image": image | known})
 
 
 def rfc3339(time: datetime) -> str:

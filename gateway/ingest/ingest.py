@@ -276,6 +276,8 @@ class ImageIngest:
                 width=result.width,
                 height=result.height,
                 create_time=entry.replaces.create_time if entry.replaces else datetime.now(UTC),
+                photo=result.photo,
+                perceptual_hash=f"{result.perceptual_hash:016x}",
             )
         await self._blobs.put(blobs)
         # The last of several writes to one id in a batch wins.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 from semsearch.v1 import query_pb2
@@ -56,7 +57,7 @@ def _filter(message: query_pb2.Filter, field: str, depth: int) -> Filter:
 def _condition(message: query_pb2.Condition, field: str, depth: int) -> Condition:
     kind = message.WhichOneof("test")
     if kind is None:
-        raise InvalidFilter(field, "has no test; set equals, any_of, range, exists or nested.")
+        raise InvalidFilter(field, "has no test; set equals, any_of, range, text_range, exists or nested.")
     if kind == "nested":
         if message.field:
             raise InvalidFilter(f"{field}.field", "must be empty beside a nested filter.")
@@ -77,16 +78,22 @@ def _condition(message: query_pb2.Condition, field: str, depth: int) -> Conditio
             )
         case "range":
             return _within(message.range, path, f"{field}.range")
+        case "text_range":
+            return Within(path, **_bounds(message.text_range), of_text=True)
         case "exists":
             return Exists(path, message.exists)
 
 
 def _within(message: query_pb2.Range, path: AttributePath, field: str) -> Within:
-    bounds = {name: getattr(message, name) if message.HasField(name) else None for name in ("gt", "gte", "lt", "lte")}
+    bounds = _bounds(message)
     for name, bound in bounds.items():
         if bound is not None and math.isnan(bound):
             raise InvalidFilter(f"{field}.{name}", "is NaN, which no number can be held against.")
     return Within(path, **bounds)
+
+
+def _bounds(message: query_pb2.Range | query_pb2.TextRange) -> dict[str, Any]:
+    return {name: getattr(message, name) if message.HasField(name) else None for name in ("gt", "gte", "lt", "lte")}
 
 
 def _scalar(value: Value, field: str) -> Scalar:

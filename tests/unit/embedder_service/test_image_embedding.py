@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 
 from embedder_service.batching import open_batcher
+from embedder_service.decoding import ImageDecoder, ImageInput
 from embedder_service.errors import Overloaded
-from embedder_service.image_embedding import ImageEmbedder, ImageInput, ImageVector, Preprocessing
+from embedder_service.image_embedding import ImageEmbedder, ImageVector, Preprocessing
 from model.errors import NotAnImage
 from model.images import ImageLimits, Resize
 from tests.unit.embedder_service.held_model import DEADLINE, HeldModel
 
-HOW = Preprocessing(4, Resize.CENTER_CROP, ImageLimits())
+HOW = Preprocessing(4, Resize.CENTER_CROP)
 
 
 def gray(level: int) -> ImageInput:
@@ -28,7 +29,7 @@ async def test_a_call_is_refused_whole_until_there_is_room_for_it() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
-            images = ImageEmbedder(batcher, HOW, decoders, max_images=3)
+            images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=3)
             first = asyncio.create_task(images.embed([gray(1), gray(2)]))
             await model.wait_for_start()
             with pytest.raises(Overloaded) as raised:
@@ -43,7 +44,7 @@ async def test_a_caller_that_goes_gives_its_room_back() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
-            images = ImageEmbedder(batcher, HOW, decoders, max_images=1)
+            images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=1)
             gone = asyncio.create_task(images.embed([gray(1)]))
             await model.wait_for_start()
             gone.cancel()
@@ -58,7 +59,7 @@ async def test_answers_and_errors_are_in_the_order_of_the_images() -> None:
     model.let_go(10)
     with ThreadPoolExecutor(2) as decoders:
         async with open_batcher(model, max_batch=2) as batcher:
-            images = ImageEmbedder(batcher, HOW, decoders, max_images=9)
+            images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=9)
             answers = await asyncio.wait_for(images.embed([gray(1), ImageInput(b"no"), gray(3)]), DEADLINE)
     assert [type(answer) for answer in answers] == [ImageVector, NotAnImage, ImageVector]
     assert [float(answer.vector[0]) for answer in answers if isinstance(answer, ImageVector)] == [1, 3]

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 
-from embedder_service.image_embedding import ImageInput, ImageVector, Timings
+from embedder_service.decoding import ImageInput
+from embedder_service.image_embedding import ImageVector, Timings
 from embedder_service.pulling import Progress
 from embedder_service.servicer import EmbedderServicer
+from model.images import PhotoMetadata
 from serving.byte_budget import ByteBudget, TooManyBytes
 from tests.unit.embedder_service.held_model import DEADLINE
 
@@ -51,7 +53,9 @@ class HeldModels:
     async def embed(self, images: Sequence[ImageInput]) -> list[ImageVector]:
         self.reached.set()
         await self.gate.wait()
-        return [ImageVector(np.ones(2, np.float32), 1, 1, "image/png", b"", Timings()) for _ in images]
+        return [
+            ImageVector(np.ones(2, np.float32), 1, 1, "image/png", b"", PhotoMetadata(), 0, Timings()) for _ in images
+        ]
 
 
 def servicer_of(*, models: Any = NOTHING, pulls: Any = NOTHING, max_bytes: int = 2**20) -> EmbedderServicer:
