@@ -1,4 +1,4 @@
-"""semsearch.v1.Filter → `filters.Filter`, within the limits on depth and size."""
+"""Translates semsearch.v1.Filter to `filters.Filter`, within the limits on depth and size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from index_service.filters import (
 
 
 def to_filter(message: query_pb2.Filter, field: str = "filter") -> Filter | None:
-    """Return the filter; None for one without conditions, which everything passes.
+    """Return the filter; None if it has no conditions, so that everything passes.
 
     Raises:
         InvalidFilter: it is malformed, or deeper or larger than allowed.
@@ -85,7 +85,7 @@ def _within(message: query_pb2.Range, path: AttributePath, field: str) -> Within
     bounds = {name: getattr(message, name) if message.HasField(name) else None for name in ("gt", "gte", "lt", "lte")}
     for name, bound in bounds.items():
         if bound is not None and math.isnan(bound):
-            raise InvalidFilter(f"{field}.{name}", "is NaN, which no number can be held against.")
+            raise InvalidFilter(f"{field}.{name}", "is NaN, which cannot be compared with numbers.")
     return Within(path, **bounds)
 
 

@@ -53,7 +53,7 @@ class FullDisk(InProcess):
             super().run(engine, vectors_file, folder, settings, progress)
         except OSError as error:
             if error.errno == errno.ENOSPC or "No space left" in str(error):
-                raise StorageFull(folder, "no room for a segment") from error
+                raise StorageFull(folder, "no space for a segment") from error
             raise
 
 

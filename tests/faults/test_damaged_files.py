@@ -170,7 +170,7 @@ def test_an_older_store_is_not_searched_with_newer_segments(data: Path, state: S
     shutil.copyfile(backup, data / "items" / STORE_FILE)
     with started(data) as catalog:
         (told,) = repairs(catalog)
-        assert "rows that the store never gave" in told
+        assert "rows that the store never assigned" in told
         # These get the row numbers of those that the copy does not know.
         state = ask(catalog, state, Put("items", 600, 40, seed=8))
         check(catalog, [state])

@@ -59,7 +59,7 @@ def write_until_full(service: IndexProcess, first: int) -> int:
 def was_refused_for_room(error: grpc.RpcError) -> None:
     refusal = Refusal.of(error)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
-    assert "make room" in refusal.message
+    assert "free disk space" in refusal.message
 
 
 def check(service: IndexProcess, batches: int) -> None:

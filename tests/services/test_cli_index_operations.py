@@ -245,7 +245,7 @@ def test_a_name_that_is_taken_is_told(shared: IndexProcess, tmp_path: Path) -> N
     done = operate(shared, "import", tmp_path / "x", "items")
     assert (done.status, done.err) == (
         1,
-        '"items" is already the name of an index. Choose another, or delete that first.\n',
+        '"items" is already the name of an index. Choose another name, or delete the index first.\n',
     )
 
 

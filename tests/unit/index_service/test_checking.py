@@ -109,7 +109,7 @@ def test_a_segment_unlike_the_store_is_found_and_rebuilt(open_data: OpenCatalog,
     connection.close()
     (found,) = damages(index)
     assert (found.part, found.rebuild_repairs) == (segment_of(data_folder).name, True)
-    assert found.problem == 'items with another vector than in the store: 1, first "0"'
+    assert found.problem == 'items whose vector differs from the store: 1, first "0"'
     rebuild(index)
     assert damages(index) == ()
     assert found_ids(index, other, 1) == ["0"]
@@ -135,7 +135,7 @@ def test_a_manifest_that_is_damaged_or_gone_is_found_and_rebuilt(
         ("UPDATE vectors SET vector = x'00' WHERE row IN (5, 6)", STORE, "items without a vector of the right size: 2"),
         ("UPDATE vectors SET vector = zeroblob(32) WHERE row = 5", STORE, "items whose vector is not of length 1: 1"),
         ("UPDATE items SET attributes = '{' WHERE row = 5", STORE, "items whose attributes cannot be read: 1"),
-        ("INSERT INTO vectors VALUES (999999, x'00')", STORE, "vectors of no item: 1"),
+        ("INSERT INTO vectors VALUES (999999, x'00')", STORE, "vectors without an item: 1"),
         ("DELETE FROM items WHERE row = 10", MEMORY, "rows that the store does not have: 1"),
     ],
 )

@@ -66,17 +66,17 @@ def built(engine: Engine, vectors: NDArray[np.float32], folder: Path) -> Searche
 
 
 def mean_recall(
-    searcher: Searcher, vectors: NDArray[np.float32], counting: NDArray[np.bool_], k: int, target: float = TARGET
+    searcher: Searcher, vectors: NDArray[np.float32], eligible: NDArray[np.bool_], k: int, target: float = TARGET
 ) -> tuple[float, bool]:
     """Returns the recall of 50 queries near to rows, and whether all rows were compared."""
     noise = 0.05 * np.random.default_rng(1).normal(size=(50, vectors.shape[1])).astype(np.float32)
     asked = unit(vectors[:50] + noise)
     shares = []
-    answer = searcher.nearest(asked, k, counting, target)
+    answer = searcher.nearest(asked, k, eligible, target)
     for query, found in zip(asked, answer.positions, strict=True):
-        assert counting[found].all()
-        assert len(found) >= min(k, np.count_nonzero(counting))
-        true = np.argsort(np.where(counting, distances(query, vectors), np.inf))[: min(k, np.count_nonzero(counting))]
+        assert eligible[found].all()
+        assert len(found) >= min(k, np.count_nonzero(eligible))
+        true = np.argsort(np.where(eligible, distances(query, vectors), np.inf))[: min(k, np.count_nonzero(eligible))]
         nearest = found[np.argsort(distances(query, vectors[found]))][:k]
         shares.append(len(np.intersect1d(true, nearest)) / len(true))
     return float(np.mean(shares)), answer.compared_all
@@ -94,8 +94,8 @@ def test_a_recall_of_one_compares_all_rows(searcher: Searcher, vectors: NDArray[
 
 @pytest.mark.parametrize("alive", [0.8, 0.5, 0.02])
 def test_finds_the_nearest_among_many_dead_rows(searcher: Searcher, vectors: NDArray[np.float32], alive: float) -> None:
-    counting = np.random.default_rng(2).random(ROWS) < alive
-    share, compared_all = mean_recall(searcher, vectors, counting, 10)
+    eligible = np.random.default_rng(2).random(ROWS) < alive
+    share, compared_all = mean_recall(searcher, vectors, eligible, 10)
     assert share == 1.0 if compared_all else share >= 0.93
 
 
@@ -110,10 +110,10 @@ def test_every_row_finds_itself_even_if_held_out_for_measuring(
 
 def test_is_never_short_where_only_far_rows_are_left(searcher: Searcher, vectors: NDArray[np.float32]) -> None:
     query = vectors[0]
-    counting = np.zeros(ROWS, dtype=np.bool_)
-    counting[np.argsort(distances(query, vectors))[-5:]] = True
-    (found,) = searcher.nearest(query[None, :], 10, counting, TARGET).positions
-    assert sorted(found.tolist()) == np.flatnonzero(counting).tolist()
+    eligible = np.zeros(ROWS, dtype=np.bool_)
+    eligible[np.argsort(distances(query, vectors))[-5:]] = True
+    (found,) = searcher.nearest(query[None, :], 10, eligible, TARGET).positions
+    assert sorted(found.tolist()) == np.flatnonzero(eligible).tolist()
 
 
 def test_nothing_counts_and_nothing_is_found(searcher: Searcher, vectors: NDArray[np.float32]) -> None:
@@ -126,12 +126,12 @@ def test_a_forest_that_proposes_only_dead_rows_scans_instead(tmp_path: Path) -> 
     dead = np.eye(1, 8) + 1e-4 * generator.normal(size=(2_000, 8))
     alive = -np.eye(1, 8) + 0.3 * generator.normal(size=(18_000, 8))
     rows = unit(np.concatenate([dead, alive]).astype(np.float32))
-    counting = np.arange(len(rows)) >= len(dead)
+    eligible = np.arange(len(rows)) >= len(dead)
     searcher = built(annoy_in_process(trees=30), rows, tmp_path)
-    answer = searcher.nearest(rows[:1], 10, counting, 0.5)
+    answer = searcher.nearest(rows[:1], 10, eligible, 0.5)
     assert not answer.compared_all
     assert len(answer.positions[0]) >= 10
-    assert counting[answer.positions[0]].all()
+    assert eligible[answer.positions[0]].all()
 
 
 @APPROXIMATE

@@ -100,7 +100,7 @@ def test_vectors_of_version_1_keep_their_segments_unrepaired(catalog: Catalog) -
 def test_a_forest_of_version_1_without_a_plan_is_rebuilt(catalog: Catalog) -> None:
     index = catalog.get("items")
     (repair,) = index.stats().repairs
-    assert "an older version wrote it; its 200 rows are built again" in repair
+    assert "an older version wrote it; its 200 rows will be rebuilt" in repair
     index.optimize(lambda _done, _total: None).result()
     stats = index.stats()
     assert (stats.segment_count, stats.segment_row_count) == (1, len(CONTENTS["items"].items))

@@ -269,7 +269,7 @@ def test_rows_that_come_in_bulk_are_folded_once_at_the_end(data_folder: Path, st
 def test_bulk_rows_are_folded_meanwhile_when_they_fill_memory(
     data_folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merging, "_MOST_HELD_BYTES", 30 * 4 * 4)
+    monkeypatch.setattr(merging, "_MAX_LIVE_BYTES", 30 * 4 * 4)
     engine = PausedEngine()
     thresholds = Thresholds(full_scan_threshold=10)
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, thresholds))

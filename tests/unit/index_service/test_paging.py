@@ -194,15 +194,15 @@ class CarelessSearcher:
     def tuned(self) -> Tuned:
         return Tuned(1, 0.9, 0, None, None, self.vectors.shape[1])
 
-    def nearest(self, queries: Vectors, k: int, counting: Mask, recall: float) -> Found:
-        if recall == 1.0 or k >= np.count_nonzero(counting):
-            return ExactSearcher(self.vectors).nearest(queries, k, counting, recall)
+    def nearest(self, queries: Vectors, k: int, eligible: Mask, recall: float) -> Found:
+        if recall == 1.0 or k >= np.count_nonzero(eligible):
+            return ExactSearcher(self.vectors).nearest(queries, k, eligible, recall)
         self.asked.append(k)
         penalty = 0.3 * (np.arange(len(self.vectors)) % 3 == 0)
         found = []
         for query in queries:
             order = np.argsort(distances(query, self.vectors) + penalty)
-            found.append(order[counting[order]][:k])
+            found.append(order[eligible[order]][:k])
         return Found(found, compared_all=False)
 
 

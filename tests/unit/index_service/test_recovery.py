@@ -109,7 +109,7 @@ def test_damage_by_the_disk_is_found_and_mended_by_itself(
     while segment.exists() and time.monotonic() < deadline:
         index.optimize(lambda _done, _total: None).result(DEADLINE)  # merges and checks wait for each other
     (repair,) = index.stats().repairs
-    assert repair == f"segment {segment.name}: {name} does not match its checksum; all rows are built again"
+    assert repair == f"segment {segment.name}: {name} does not match its checksum; all rows will be rebuilt"
     assert answers(index, vectors) == expected
     assert index.stats().segment_row_count == ROWS - 2
     index = open_data().get("items")

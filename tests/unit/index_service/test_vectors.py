@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index_service.vectors import NoDirection, distances, nearest, nearest_behind, read_array, unit
+from index_service.vectors import NoDirection, distances, nearest, nearest_after, read_array, unit
 
 
 def random_units(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
@@ -93,15 +93,15 @@ def test_every_row_from_a_distance_to_the_kth_behind_is_proposed(
     rows = random_units(seed, count, 8)
     if copies:
         rows = rows[generator.integers(0, max(1, count // 4), count)]
-    counting = generator.random(count) < share
+    eligible = generator.random(count) < share
     (query,) = random_units(seed + 1, 1, 8)
     exact = distances(query, rows)
     after = float(exact[place % count])
-    found = nearest_behind(query, after, k, rows, counting)
-    behind = np.sort(exact[counting & (exact > after)])
+    found = nearest_after(query, after, k, rows, eligible)
+    behind = np.sort(exact[eligible & (exact > after)])
     last = behind[k - 1] if len(behind) >= k else np.inf
-    must = np.flatnonzero(counting & (exact >= after) & (exact <= last))
-    assert counting[found].all()
+    must = np.flatnonzero(eligible & (exact >= after) & (exact <= last))
+    assert eligible[found].all()
     assert set(must.tolist()) <= set(found.tolist())
 
 
@@ -120,13 +120,13 @@ def test_every_row_up_to_the_kth_distance_is_proposed(
     rows = random_units(seed, count, 8)
     if copies:
         rows = rows[generator.integers(0, max(1, count // 4), count)]
-    counting = generator.random(count) < share
+    eligible = generator.random(count) < share
     queries = random_units(seed + 1, 3, 8)
-    for query, found in zip(queries, nearest(queries, k, rows, counting), strict=True):
-        exact = np.where(counting, distances(query, rows), np.inf)
+    for query, found in zip(queries, nearest(queries, k, rows, eligible), strict=True):
+        exact = np.where(eligible, distances(query, rows), np.inf)
         kth = np.sort(exact)[min(k, count) - 1]
-        must = np.flatnonzero(counting & (exact <= kth))
-        assert counting[found].all()
+        must = np.flatnonzero(eligible & (exact <= kth))
+        assert eligible[found].all()
         assert set(must.tolist()) <= set(found.tolist())
 
 
