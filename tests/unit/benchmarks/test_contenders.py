@@ -61,7 +61,7 @@ def test_a_contender_without_its_package_says_what_to_install(monkeypatch: pytes
     monkeypatch.setattr(registry, "import_module", importing)
     contenders, missing = load(["faiss"])
     assert contenders == []
-    assert missing == ["faiss was left out, its package faiss-cpu is missing: make bench-setup"]
+    assert missing == ["faiss was left out, because its package faiss-cpu is missing. Run `make bench-setup`."]
 
 
 def test_numpy_finds_the_nearest_in_order(corpus: Corpus, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_all_answer_every_query_and_keep_their_finds_in_order(corpus: Corpus) ->
         Competitor(name, search, lambda name=name: prepared.append(name))
         for name, search in (("exact", exact), ("blind", lambda _: np.empty(0, dtype=np.intp)))
     ]
-    raced = race(competitors, queries, seconds=0, tell=lambda _: None)
+    raced = race(competitors, queries, seconds=0, report=lambda _: None)
     assert set(prepared) == {"exact", "blind"}
     assert recall(raced["exact"].found, corpus.measuring, corpus.rows) == 1
     assert recall(raced["blind"].found, corpus.measuring, corpus.rows) == 0
