@@ -1,4 +1,4 @@
-"""What filters mean, evaluated in plain Python: the oracle of the SQL."""
+"""The meaning of filters, evaluated in plain Python: the oracle for the SQL."""
 
 from index_service.attributes import AttributePath, JsonValue
 from index_service.filters import Condition, Exists, Filter, OneOf, Within
