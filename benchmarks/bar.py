@@ -16,7 +16,7 @@ class Bar:
     judged: bool
 
     @property
-    def drawn(self) -> tuple[str, str, str, str]:
+    def cells(self) -> tuple[str, str, str, str]:
         """The table row: promise, figure, bound and verdict."""
         return (
             self.promise, f"{self.figure:,.2f}", f"{'≤' if self.at_most else '≥'} {self.bound:,g}", self.verdict,

@@ -77,7 +77,7 @@ def check(
     tally = _Tally([part for part in snapshot.parts if _name(part) not in unsound])
     done = 0
     try:
-        damages += [Damage(STORE, f"SQLite: {told}", False) for told in reader.quick_check()]
+        damages += [Damage(STORE, f"SQLite: {report}", False) for report in reader.quick_check()]
         last = 0
         while page := reader.stored_rows(last, _PAGE_ROWS):
             last = page[-1].row

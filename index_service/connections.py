@@ -12,10 +12,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 
-_FILES_OF_ONE = 3
+_FILES_PER_CONNECTION = 3
 # Idle connections use 1/4 of the files that the process may open; the rest is for segments, calls and running reads.
 _SHARE = 4
-_MOST = 1_000
+_MAX_CONNECTIONS = 1_000
 
 
 def raise_limit() -> None:
@@ -33,8 +33,8 @@ class IdleConnections:
     def __init__(self, most: int | None = None) -> None:
         """Keep at most `most` connections; by default a share of the files that the process may open."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        by_limit = _MOST if limit == resource.RLIM_INFINITY else limit // (_SHARE * _FILES_OF_ONE)
-        self._most = min(_MOST, by_limit) if most is None else most
+        by_limit = _MAX_CONNECTIONS if limit == resource.RLIM_INFINITY else limit // (_SHARE * _FILES_PER_CONNECTION)
+        self._most = min(_MAX_CONNECTIONS, by_limit) if most is None else most
         self._lock = threading.Lock()
         # Ordered by last use, the most recent last.
         self._idle: OrderedDict[Hashable, list[sqlite3.Connection]] = OrderedDict()

@@ -7,7 +7,7 @@ move no position, and a position stays valid even if its row is deleted.
 
 A search among filtered rows compares all of them and is never short; an engine's own search may be approximate. To
 search after a position, twice as many neighbours are requested of the engine until enough are after it. Deeper than
-`_DEEPEST`, all rows are compared instead, which costs the same at any depth. So a page is never short. A row that an
+`_MAX_DEPTH`, all rows are compared instead, which costs the same at any depth. So a page is never short. A row that an
 approximate search missed does not appear on later pages once a page has passed its place.
 """
 
@@ -25,7 +25,7 @@ from index_service.snapshot import Part, Rows, Snapshot
 from index_service.vectors import Mask, Positions, Vectors, distances, nearest_after
 
 # Also the most neighbours that one call may request.
-_DEEPEST = 10_000
+_MAX_DEPTH = 10_000
 
 _Found: TypeAlias = tuple[Rows, NDArray[np.float32]]
 
@@ -98,7 +98,7 @@ def _nearest_after(
 ) -> tuple[_Found, bool]:
     """Find at least the `k` nearest rows after a position; return them and whether all rows were compared."""
     depth = after.rank + k
-    while not exact and depth <= _DEEPEST:
+    while not exact and depth <= _MAX_DEPTH:
         answer = part.searcher.nearest(query[None, :], depth, eligible, recall)
         found = _after_position(part, answer.positions[0], query, after)
         if len(found[0]) >= k or depth >= len(eligible):

@@ -23,7 +23,7 @@ _PRODUCT_CELLS = 16 * 2**20
 # The relative rounding error of a component, and so of a length, is at most 2⁻²⁴.
 _LENGTH_TOLERANCE = 1e-6
 # Ranking this many more costs less than selecting among them.
-_HARDLY_MORE = 16
+_RANKED_SURPLUS = 16
 # Above this share of eligible rows, multiplying all rows is faster than gathering the eligible ones.
 _GATHER_SHARE = 0.25
 
@@ -107,7 +107,7 @@ def nearest_of(query: Vectors, k: int, rows: Vectors, positions: Positions) -> P
         rows: float32 (n, dimension).
         positions: int (m,).
     """
-    if len(positions) <= k + _HARDLY_MORE:
+    if len(positions) <= k + _RANKED_SURPLUS:
         return positions
     chosen: Positions = positions[_leading(rows[positions] @ query, k, _margin(rows.shape[1]))]
     return chosen

@@ -56,8 +56,8 @@ def _measure(address: str, services: dict[str, Running]) -> dict[str, float]:
         _wait_for_words(client)
         alone = _searches(client, threading.Event(), 100)
         switched = threading.Event()
-        meanwhile: list[float] = []
-        searcher = threading.Thread(target=lambda: meanwhile.extend(_searches(client, switched)))
+        during: list[float] = []
+        searcher = threading.Thread(target=lambda: during.extend(_searches(client, switched)))
         searcher.start()
         before = {name: service.cpu_seconds() for name, service in services.items()}
         began, filled = time.perf_counter(), 0.0
@@ -74,9 +74,9 @@ def _measure(address: str, services: dict[str, Running]) -> dict[str, float]:
         "filled_after_seconds": round(filled, 1),
         **{f"{name}_cpu_seconds": round(each.cpu_seconds() - before[name], 1) for name, each in services.items()},
         **{f"search_alone_p{p}_ms": _percentile(alone, p) for p in (50, 99, 100)},
-        **{f"search_meanwhile_p{p}_ms": _percentile(meanwhile, p) for p in (50, 99, 100)},
+        **{f"search_meanwhile_p{p}_ms": _percentile(during, p) for p in (50, 99, 100)},
         **{f"search_right_after_p{p}_ms": _percentile(after, p) for p in (50, 99, 100)},
-        "searches_meanwhile": len(meanwhile),
+        "searches_meanwhile": len(during),
     }
 
 

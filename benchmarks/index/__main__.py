@@ -35,7 +35,7 @@ _ENGINES = tuple(kind.value for kind in EngineKind)
 # The exact engine does the same as NumPy.
 _DEFAULT_ENGINES = ",".join(kind for kind in _ENGINES if kind != EngineKind.EXACT)
 _WIDTH = 150
-_FEWEST = 100
+_MIN_COUNT = 100
 
 T = TypeVar("T")
 
@@ -92,8 +92,8 @@ def _listed(text: str, read: Callable[[str], T], option: str) -> list[T]:
 
 def _count(text: str) -> int:
     count = int(text)
-    if count < _FEWEST:
-        raise ValueError(f"at least {_FEWEST} vectors are needed to measure anything")
+    if count < _MIN_COUNT:
+        raise ValueError(f"at least {_MIN_COUNT} vectors are needed to measure anything")
     return count
 
 

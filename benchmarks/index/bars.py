@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from benchmarks.bar import Bar
 from benchmarks.index.echo_server import DECODING
-from benchmarks.index.results import PEERS, EngineFigures, Size, in_process, like, over_grpc
+from benchmarks.index.results import PEERS, EngineFigures, Size, in_process, over_grpc, recall_goal
 
 MERGE_ROWS = 200_000
 _RESTART_ROWS = 1_000_000
@@ -39,7 +39,7 @@ def _of_engine(size: Size, figures: EngineFigures, target: float) -> Iterator[Si
         if figure is not None:
             yield SizedBar(promise, figure, bound, at_most=True, judged=judged, rows=size.rows)
 
-    peer = f"{PEERS.get(engine)}, {like(engine)}"
+    peer = f"{PEERS.get(engine)}, {recall_goal(engine)}"
     if engine == "annoy":
         if (faster := _ratio(size.p50(peer), size.p50(mine))) is not None:
             judged = size.rows == MERGE_ROWS and _comparable(size, (mine, peer), target)

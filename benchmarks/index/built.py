@@ -28,7 +28,7 @@ class Built:
     figures: dict[str, float]
 
 
-def kept(parent: Path, name: str, parameters: str, make: Callable[[Path], dict[str, float]]) -> Built:
+def cached(parent: Path, name: str, parameters: str, make: Callable[[Path], dict[str, float]]) -> Built:
     """Return the folder that `make` fills and the figures that it returns, reused from an earlier run if possible.
 
     Args:
@@ -61,7 +61,7 @@ def build(contender: Contender, rows_file: Path) -> Built:
     def make(folder: Path) -> dict[str, float]:
         return {"build_s": _in_process(contender, rows_file, folder), "disk_bytes": disk_bytes(folder)}
 
-    return kept(rows_file.parent, contender.name, contender.parameters, make)
+    return cached(rows_file.parent, contender.name, contender.parameters, make)
 
 
 def _in_process(contender: Contender, rows_file: Path, folder: Path) -> float:

@@ -32,7 +32,7 @@ class Competitor:
 
 
 @dataclass
-class Raced:
+class Timed:
     """The time of each search, and the result of each query's first search, in the order of the queries."""
 
     milliseconds: list[float] = field(default_factory=list)
@@ -63,9 +63,9 @@ def race(
     seconds: float,
     report: Callable[[str], None],
     seed: int = 0,
-) -> dict[str, Raced]:
+) -> dict[str, Timed]:
     """Let all competitors search all queries (m, dimension) in turns, until each has had `seconds` on average."""
-    raced = {competitor.name: Raced() for competitor in competitors}
+    raced = {competitor.name: Timed() for competitor in competitors}
     order = list(competitors)
     shuffled = random.Random(seed)
     began = perf_counter()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from semsearch.index.v1 import index_service_pb2 as pb
 
-from benchmarks.index.service import INDEX, cloned, search
+from benchmarks.index.service import INDEX, clone, search
 from benchmarks.index.service_process import RunningService, running
 from benchmarks.load import Latencies
 
@@ -35,18 +35,18 @@ def measure(data: Path, queries: NDArray[np.float32], seconds: float) -> MergePa
         queries: float32 (m, dimension), sent sequentially by one client.
         seconds: how long to search before the merge, and again after it.
     """
-    asked = cycle(queries)
-    with cloned(data) as clone, running(clone) as service:
-        _searches(service, asked.__next__, _for(1.0))
-        without = _searches(service, asked.__next__, _for(seconds))
+    endless = cycle(queries)
+    with clone(data) as copy, running(copy) as service:
+        _searches(service, endless.__next__, _for(1.0))
+        outside = _searches(service, endless.__next__, _for(seconds))
         # Delete a row, so that there is something to fold.
         service.stub.DeleteItems(pb.DeleteItemsRequest(index=INDEX, ids=["0"]))
         merge = Thread(target=lambda: list(service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name=INDEX))))
         merge.start()
-        during = _searches(service, asked.__next__, merge.is_alive)
+        during = _searches(service, endless.__next__, merge.is_alive)
         merge.join()
-        without += _searches(service, asked.__next__, _for(seconds))
-    return MergePause(without.quantile(0.99), during.quantile(0.99), during.seconds)
+        outside += _searches(service, endless.__next__, _for(seconds))
+    return MergePause(outside.quantile(0.99), during.quantile(0.99), during.seconds)
 
 
 def _for(seconds: float) -> Callable[[], bool]:

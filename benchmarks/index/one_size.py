@@ -20,7 +20,7 @@ from benchmarks.index.built import Built, build
 from benchmarks.index.contenders.contract import Contender
 from benchmarks.index.measure import Competitor, effort_for, race
 from benchmarks.index.memory import Memory
-from benchmarks.index.results import PEERS, EngineFigures, Row, Size, in_process, like, over_grpc
+from benchmarks.index.results import PEERS, EngineFigures, Row, Size, in_process, over_grpc, recall_goal
 from benchmarks.index.truth import recall
 from benchmarks.index.vectors import Corpus, K
 from index_service.definition import EngineKind
@@ -59,7 +59,7 @@ def measure(corpus: Corpus, plan: Plan, report: Callable[[str], None]) -> Size:
         figures: dict[EngineKind, EngineFigures] = {}
         for engine in plan.engines if plan.own_parts else ():
             report(f"{engine} engine: starting")
-            data[engine] = service.filled(corpus, engine, plan.target, report)
+            data[engine] = service.fill(corpus, engine, plan.target, report)
             figures[engine] = _figures(corpus, engine, data[engine])
             if "merge" in plan.own_parts and len(corpus.rows) <= MERGE_ROWS:
                 report(f"{engine} engine: searching during a merge")
@@ -70,14 +70,14 @@ def measure(corpus: Corpus, plan: Plan, report: Callable[[str], None]) -> Size:
         entrants: list[_Entrant] = []
         goals: dict[str, dict[str, float]] = {contender.name: {} for contender in plan.contenders}
         for engine in data if "planner" in plan.own_parts else ():
-            clone = stack.enter_context(service.cloned(service.data_of(data[engine])))
+            clone = stack.enter_context(service.clone(service.data_of(data[engine])))
             entrants.append(_planner(stack, corpus, engine, data[engine], clone))
             if (peer := PEERS.get(engine.value)) in goals:
                 found = [entrants[-1].competitor.search(query) for query in corpus.tuning.vectors]
-                goals[peer][like(engine.value)] = recall(found, corpus.tuning, corpus.rows)
-        for contender, its in built:
+                goals[peer][recall_goal(engine.value)] = recall(found, corpus.tuning, corpus.rows)
+        for contender, files in built:
             goal = {f"recall ≥ {plan.target:g}": plan.target} | goals[contender.name]
-            entrants.extend(_tuned(corpus, contender, its, goal))
+            entrants.extend(_tuned(corpus, contender, files, goal))
         for engine in data:
             if "service" in plan.own_parts:
                 entrant, figures[engine] = _service(stack, corpus, engine, data[engine], figures[engine])
@@ -85,24 +85,24 @@ def measure(corpus: Corpus, plan: Plan, report: Callable[[str], None]) -> Size:
         if "service" in plan.own_parts:
             echoes = stack.enter_context(echo_server.running(len(corpus.rows)))
             entrants.extend(_Entrant(echo, _row(echo.name, "")) for echo in echoes)
-        return Size(len(corpus.rows), _raced(corpus, entrants, plan.seconds, report), tuple(figures.values()))
+        return Size(len(corpus.rows), _measured(corpus, entrants, plan.seconds, report), tuple(figures.values()))
 
 
-def _raced(
+def _measured(
     corpus: Corpus, entrants: Sequence[_Entrant], seconds: float, report: Callable[[str], None]
 ) -> tuple[Row, ...]:
     raced = race([entrant.competitor for entrant in entrants], corpus.measuring.vectors, seconds, report)
     rows = []
     for entrant in entrants:
-        its = raced[entrant.competitor.name]
-        searches = any(len(found) for found in its.found)
+        timed = raced[entrant.competitor.name]
+        searches = any(len(found) for found in timed.found)
         rows.append(
             replace(
                 entrant.row,
-                recall=recall(its.found, corpus.measuring, corpus.rows) if searches else None,
-                p50_ms=its.latencies.quantile(0.5),
-                p99_ms=its.latencies.quantile(0.99),
-                queries_per_s=its.latencies.per_second,
+                recall=recall(timed.found, corpus.measuring, corpus.rows) if searches else None,
+                p50_ms=timed.latencies.quantile(0.5),
+                p99_ms=timed.latencies.quantile(0.99),
+                queries_per_s=timed.latencies.per_second,
             )
         )
     return tuple(rows)
@@ -134,7 +134,7 @@ def _tuned(corpus: Corpus, contender: Contender, built: Built, goals: Mapping[st
 
 def _planner(stack: ExitStack, corpus: Corpus, engine: EngineKind, built: Built, clone: Path) -> _Entrant:
     before = Memory.of()
-    search = stack.enter_context(planner.opened(clone))
+    search = stack.enter_context(planner.open_index(clone))
     search(corpus.tuning.vectors[0])
     name = in_process(engine)
     return _Entrant(Competitor(name, search), _row(name, "", built, Memory.since(before)))

@@ -18,7 +18,7 @@ from index_service.merge_plan import Thresholds
 
 
 @contextmanager
-def opened(data: Path) -> Iterator[Callable[[NDArray[np.float32]], Positions]]:
+def open_index(data: Path) -> Iterator[Callable[[NDArray[np.float32]], Positions]]:
     """Open the index in a data folder that no service uses, and yield its search function."""
     with open_catalog(data / "index", engine_of, Thresholds()) as catalog:
         index = catalog.get(INDEX)

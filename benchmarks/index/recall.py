@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from benchmarks.index.built import kept
+from benchmarks.index.built import cached
 from benchmarks.index.distributions import Distribution, write_rows
 from benchmarks.index.memory import disk_bytes
 from benchmarks.index.service import source_digest
@@ -142,22 +142,22 @@ def _reached(
         np.save(folder / _QUERIES, write_rows(folder / _ROWS, distribution, words, count, queries))
         return {}
 
-    drawn = kept(cache, f"{distribution} {count}", f"{queries} {words.stat().st_size}", make_vectors).folder
-    rows = np.load(drawn / _ROWS, mmap_mode="r").view(np.ndarray)
+    corpus = cached(cache, f"{distribution} {count}", f"{queries} {words.stat().st_size}", make_vectors).folder
+    rows = np.load(corpus / _ROWS, mmap_mode="r").view(np.ndarray)
     engine = engine_of(IndexDefinition("benchmark", rows.shape[1], "benchmark", kind, target), threads=-1)
 
     def build(folder: Path) -> dict[str, float]:
         began = perf_counter()
-        engine.build(drawn / _ROWS, folder, lambda _: None)
+        engine.build(corpus / _ROWS, folder, lambda _: None)
         return {"build_s": perf_counter() - began, "disk_bytes": disk_bytes(folder)}
 
-    built = kept(drawn, f"{kind} engine", f"{target} {source_digest()}", build)
+    built = cached(corpus, f"{kind} engine", f"{target} {source_digest()}", build)
     searcher = engine.open(rows, built.folder)
     tuned = searcher.tuned()
     with threadpool_limits(1):
-        asked = np.load(drawn / _QUERIES)
-        shares, times = found_shares(searcher, rows, asked, target)
-        _, scans = found_shares(searcher, rows, asked[:_SCANS], 1.0)
+        measuring = np.load(corpus / _QUERIES)
+        shares, times = found_shares(searcher, rows, measuring, target)
+        _, scans = found_shares(searcher, rows, measuring[:_SCANS], 1.0)
     return Reached(
         distribution=distribution.value,
         engine=kind.value,
@@ -182,7 +182,7 @@ def _table(reached: list[Reached]) -> Table:
         table.add_column(heading, justify="right" if number > 1 else "left", no_wrap=True)
     for each in reached:
         fields = {name: getattr(each, name) for name, _, _ in _COLUMNS}
-        table.add_row(*("" if fields[name] is None else drawn.format(fields[name]) for name, _, drawn in _COLUMNS))
+        table.add_row(*("" if fields[name] is None else format_.format(fields[name]) for name, _, format_ in _COLUMNS))
     return table
 
 

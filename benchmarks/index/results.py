@@ -68,6 +68,6 @@ def over_grpc(engine: str) -> str:
     return f"{engine} engine, gRPC"
 
 
-def like(engine: str) -> str:
+def recall_goal(engine: str) -> str:
     """Return the name of the goal to reach the recall of the planner with an engine."""
     return f"recall as the {engine} engine"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from semsearch.index.v1 import index_service_pb2 as pb
 
 import index_service
-from benchmarks.index.built import Built, kept
+from benchmarks.index.built import Built, cached
 from benchmarks.index.memory import disk_bytes
 from benchmarks.index.service_process import RunningService, running
 from benchmarks.index.truth import Positions
@@ -36,8 +36,8 @@ _FOR_BUILDING = ("--build-threads=-1", f"--full-scan-threshold={10**9}")
 _NO_ATTRIBUTES = FieldMask(paths=["-"])
 
 
-def filled(corpus: Corpus, engine: EngineKind, target: float, report: Callable[[str], None]) -> Built:
-    """Return a folder whose data folder (`data_of`) holds all rows in one segment.
+def fill(corpus: Corpus, engine: EngineKind, target: float, report: Callable[[str], None]) -> Built:
+    """Write all rows through the service into one segment, or reuse an earlier run's; `data_of` gives its data folder.
 
     Its figures: inserts_per_s, acknowledged (so on disk), while merges ran in the background with default settings;
     build_s, the duration of OptimizeIndex after that; then disk_bytes, and segment_bytes, which are part of these.
@@ -52,16 +52,16 @@ def filled(corpus: Corpus, engine: EngineKind, target: float, report: Callable[[
             segments = disk_bytes(data / "index" / INDEX / "segments")
             return {**figures, "disk_bytes": disk_bytes(data / "index"), "segment_bytes": segments}
 
-    return kept(corpus.folder, f"{engine} engine", f"{target} {source_digest()}", make)
+    return cached(corpus.folder, f"{engine} engine", f"{target} {source_digest()}", make)
 
 
 def data_of(built: Built) -> Path:
-    """Return the data folder in the result of `filled`."""
+    """Return the data folder in the result of `fill`."""
     return built.folder / _DATA
 
 
 @contextmanager
-def cloned(data: Path) -> Iterator[Path]:
+def clone(data: Path) -> Iterator[Path]:
     """Copy the data folder of a stopped service; segments are shared, because they never change."""
     clone = data.with_name(f"{data.name}.clone")
     shutil.rmtree(clone, ignore_errors=True)  # left by a killed run

@@ -13,7 +13,7 @@ from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 
 from benchmarks.service_process import running as running_process
 
-_LARGEST_MESSAGE = 64 * 2**20
+_MAX_MESSAGE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,6 @@ def running(data: Path, *settings: str) -> Iterator[RunningService]:
     """
     started = time.perf_counter()
     with running_process("index_service", data, *settings) as process:
-        options = [("grpc.max_send_message_length", _LARGEST_MESSAGE)]
+        options = [("grpc.max_send_message_length", _MAX_MESSAGE_BYTES)]
         with grpc.insecure_channel(process.address, options=options) as channel:
             yield RunningService(process.process_id, pb_grpc.IndexServiceStub(channel), started)

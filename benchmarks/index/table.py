@@ -40,7 +40,7 @@ def contenders_table(size: Size) -> Table:
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
     for row in sorted(size.contenders, key=lambda row: row.p50_ms):
         fields: Mapping[str, Any] = asdict(row)
-        table.add_row(*("" if fields[key] is None else drawn.format(fields[key]) for key, _, drawn in COLUMNS))
+        table.add_row(*("" if fields[key] is None else format_.format(fields[key]) for key, _, format_ in COLUMNS))
     return table
 
 
@@ -48,7 +48,7 @@ def bars_table(bars: Sequence[SizedBar]) -> Table:
     """Return the table of the performance targets and their figures."""
     table = Table("vectors", "bar", "figure", "bound", "", title="Bars", title_justify="left")
     for bar in bars:
-        table.add_row(f"{bar.rows:,}", *bar.drawn)
+        table.add_row(f"{bar.rows:,}", *bar.cells)
     return table
 
 

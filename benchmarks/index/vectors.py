@@ -83,22 +83,22 @@ def _write(recipe: Recipe, folder: Path) -> None:
     words = _unit(np.load(recipe.words).astype(np.float32))
     rng = np.random.default_rng(recipe.seed)
     order = rng.permutation(len(words))
-    asked, kept = words[order[: recipe.queries]], words[order[recipe.queries :]]
-    near = _near(kept, folder.parent)
+    left_out, indexed = words[order[: recipe.queries]], words[order[recipe.queries :]]
+    near = _near(indexed, folder.parent)
     rows = np.lib.format.open_memmap(
         folder / _ROWS, mode="w+", dtype=np.float32, shape=(recipe.count, words.shape[1])
     )  # fmt: skip
-    real = min(recipe.count, len(kept))
-    rows[:real] = kept[:real]
+    real = min(recipe.count, len(indexed))
+    rows[:real] = indexed[:real]
     for start in range(real, recipe.count, _CHUNK):
-        mixed = _mixtures(kept, near, np.random.default_rng([recipe.seed, start]))
+        mixed = _mixtures(indexed, near, np.random.default_rng([recipe.seed, start]))
         rows[start : start + _CHUNK] = mixed[: recipe.count - start]
     rows.flush()
-    mixed = _mixtures(kept, near, rng)
+    mixed = _mixtures(indexed, near, rng)
     middle = recipe.queries // 2
     questions = (
-        np.concatenate([asked[:middle], mixed[: recipe.queries - middle]]),
-        np.concatenate([asked[middle:], mixed[recipe.queries : recipe.queries + middle]]),
+        np.concatenate([left_out[:middle], mixed[: recipe.queries - middle]]),
+        np.concatenate([left_out[middle:], mixed[recipe.queries : recipe.queries + middle]]),
     )
     for half, queries in zip(_HALVES, questions, strict=True):
         Questions(queries, *nearest_of_all(queries, _mapped(folder / _ROWS), K)).save(folder / half)

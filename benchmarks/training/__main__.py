@@ -27,7 +27,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from benchmarks.training.article import seconds_an_epoch
+from benchmarks.training.article import seconds_per_epoch
 from benchmarks.training.commands import Way
 from benchmarks.training.features import measure
 from benchmarks.training.pictures import lay_out, write_glove
@@ -79,7 +79,7 @@ def main(
         status.update("the article's way: one epoch")
         files = list(read_images([pictures.training]))
         targets = Vocabulary(read_word_space(words)).vectors([file.label for file in files])
-        epoch_s = seconds_an_epoch(way.network, files, targets, hidden)
+        epoch_s = seconds_per_epoch(way.network, files, targets, hidden)
         console.print(f"the article's way: {epoch_s:,.1f} s per epoch")
         status.update("features against the bare network")
         some = [files[number] for number in np.linspace(0, len(files) - 1, min(feature_images, len(files)), dtype=int)]

@@ -22,7 +22,9 @@ from trainer.keras_files import load_network
 _BATCH = 32  # the default of Keras, which the article uses
 
 
-def seconds_an_epoch(backbone: Path, files: Sequence[LabelledFile], targets: NDArray[np.float32], hidden: int) -> float:
+def seconds_per_epoch(
+    backbone: Path, files: Sequence[LabelledFile], targets: NDArray[np.float32], hidden: int
+) -> float:
     """Return the seconds of one epoch of `fit`, without building the network and its graph.
 
     `backbone`: a .keras file; it is not trained. `targets`: (images, dimension), each image's target vector.

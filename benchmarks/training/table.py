@@ -43,7 +43,7 @@ def bars_table(bars: Sequence[Bar]) -> Table:
     """Return the table of the performance targets and their figures."""
     table = Table("bar", "figure", "bound", "", title="Bars", title_justify="left")
     for bar in bars:
-        table.add_row(*bar.drawn)
+        table.add_row(*bar.cells)
     return table
 
 

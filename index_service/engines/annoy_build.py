@@ -18,7 +18,7 @@ from index_service.vectors import Positions, Vectors, read_array
 
 _CHUNK = 1_000
 # A forest over full vectors is as large as the vectors even without a tree, so it gets this share of the trees.
-_WHOLE_SHARE = 0.4
+_FULL_VECTOR_SHARE = 0.4
 # The first numbers are enough to place a vector, and take little memory.
 _ORDERED_BY = 24
 
@@ -48,7 +48,7 @@ def build_forest(
         for item, vector in enumerate((block if projection is None else block @ projection).tolist(), start):
             forest.add_item(item, vector)
         progress(start + _CHUNK if start + _CHUNK < len(order) else len(vectors))
-    forest.build(math.ceil(trees if projection is not None else _WHOLE_SHARE * trees), n_jobs=int(threads))
+    forest.build(math.ceil(trees if projection is not None else _FULL_VECTOR_SHARE * trees), n_jobs=int(threads))
     forest.unload()
     opened = Forest.open(folder, vectors.shape[1])
     make_plan(vectors, held_out, opened, FIRST_SEARCH_K, components, target).write(folder)

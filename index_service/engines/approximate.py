@@ -17,7 +17,7 @@ from index_service.engines.planning import Plan
 from index_service.vectors import Mask, Positions, Vectors, nearest, nearest_of
 
 # Few page sizes and recalls are in use, so most searches have the same ones.
-_REMEMBERED = 256
+_CACHED_EFFORTS = 256
 
 
 class Proposer(Protocol):
@@ -39,7 +39,7 @@ class ApproximateSearcher:
         self._vectors = vectors
         self._proposer = proposer
         self._plan = plan
-        self._effort = lru_cache(_REMEMBERED)(plan.effort)
+        self._effort = lru_cache(_CACHED_EFFORTS)(plan.effort)
         self._held_out: Positions = np.array(plan.held_out, dtype=np.intp)
         self._held_out_vectors: Vectors = vectors[self._held_out]  # a copy, because they are scattered
 
@@ -56,12 +56,12 @@ class ApproximateSearcher:
         proposals = self._proposer.propose(queries, limit, effort)
         held_out = self._held_out_of(queries, k, eligible)
         found = []
-        for query, proposed, beside in zip(queries, proposals, held_out, strict=True):
-            counted = proposed[eligible[proposed]][:kept]
-            if len(counted) + len(beside) < k:
+        for query, proposed, from_held_out in zip(queries, proposals, held_out, strict=True):
+            candidates = proposed[eligible[proposed]][:kept]
+            if len(candidates) + len(from_held_out) < k:
                 found.append(nearest(query[None, :], k, self._vectors, eligible)[0])
             else:
-                found.append(np.concatenate([nearest_of(query, k, self._vectors, counted), beside]))
+                found.append(np.concatenate([nearest_of(query, k, self._vectors, candidates), from_held_out]))
         return Found(found, compared_all=False)
 
     def _held_out_of(self, queries: Vectors, k: int, eligible: Mask) -> Sequence[Positions]:

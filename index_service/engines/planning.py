@@ -21,7 +21,7 @@ KS = (10, 100)
 # The sample is small, so every plan aims beyond the requested recall by at least this margin.
 LEAST_MARGIN = 0.15
 # Measured times vary: an engine that is hardly faster than comparing all rows may turn out slower.
-_WORTH = 0.75
+_MAX_COST_SHARE = 0.75
 
 
 class UnusablePlan(Exception):
@@ -65,7 +65,7 @@ class Plan:
             return None
         effort, milliseconds = needed
         scan = self.batch_scan_milliseconds + (self.scan_milliseconds - self.batch_scan_milliseconds) / max(1, queries)
-        return effort if milliseconds < _WORTH * scan else None
+        return effort if milliseconds < _MAX_COST_SHARE * scan else None
 
     def tuned(self) -> Tuned:
         """Return what the plan achieves for the target."""

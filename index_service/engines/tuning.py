@@ -29,10 +29,10 @@ _HELD_OUT_SHARE = 0.05
 _SCANS = 16
 _BATCH = 32
 # No effort is measured beyond this multiple of a scan's cost, nor beyond this recall.
-_COSTLY = 2.0
-_ENOUGH = 0.998
+_MAX_COST = 2.0
+_MAX_RECALL = 0.998
 # Standard errors between a measured recall and a lower bound that holds 19 times in 20.
-_SURE = 1.64
+_STANDARD_ERRORS = 1.64
 _MARGINS = (LEAST_MARGIN, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85)
 
 
@@ -80,7 +80,7 @@ def make_plan(
     while tried < len(vectors):
         points.append(_point(tried, proposer, vectors, queries[:half], truth[:half], points))
         tried *= 2
-        if min(points[-1].recalls) >= _ENOUGH or points[-1].milliseconds[0] > _COSTLY * scan:
+        if min(points[-1].recalls) >= _MAX_RECALL or points[-1].milliseconds[0] > _MAX_COST * scan:
             break
     plan = replace(plan, points=tuple(points), scan_milliseconds=scan, batch_scan_milliseconds=batch_scan)
     return _confirmed(plan, proposer, vectors, queries[half:], truth[half:])
@@ -102,7 +102,7 @@ def _confirmed(plan: Plan, proposer: Proposer, vectors: Vectors, queries: Vector
         # The other half, which chose the effort, reached what it was aimed at.
         both = (plan.target + margin * (1 - plan.target) + recall) / 2
         error = float(np.std(shares)) / math.sqrt(2 * len(shares))
-        if min(recall, both - _SURE * error) >= plan.target:
+        if min(recall, both - _STANDARD_ERRORS * error) >= plan.target:
             return replace(aimed, recall=recall, queries=len(queries))
     return replace(plan, points=())
 

@@ -59,7 +59,7 @@ def _condition(message: query_pb2.Condition, field: str, depth: int) -> Conditio
         raise InvalidFilter(field, "has no test; set equals, any_of, range, exists or nested.")
     if kind == "nested":
         if message.field:
-            raise InvalidFilter(f"{field}.field", "must be empty beside a nested filter.")
+            raise InvalidFilter(f"{field}.field", "must be empty if the condition is a nested filter.")
         return _filter(message.nested, f"{field}.nested", depth + 1)
     try:
         path = AttributePath.parse(message.field)

@@ -40,7 +40,7 @@ from tests.unit.index_service.engines_in_process import InProcess
 # So high that merges happen only when a scenario requests them, at the same point each time.
 NEVER = Thresholds(full_scan_threshold=10**9, deleted_threshold=1.0, vacuum_min_vector_number=10**9)
 STOPPED = 137
-_MOST_FAILURES = 5
+_MAX_FAILURES = 5
 
 
 class FullDisk(InProcess):
@@ -85,7 +85,7 @@ class Run:
             if self._matters(kind):
                 tried += 1
                 self._stop_at(number, kind)
-            if len(self.failures) == _MOST_FAILURES:
+            if len(self.failures) == _MAX_FAILURES:
                 break
         return {"points": len(kinds), "tried": tried, "kinds": kinds, "failures": self.failures}
 

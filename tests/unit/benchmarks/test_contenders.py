@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.index.built import build, kept
+from benchmarks.index.built import build, cached
 from benchmarks.index.contenders import registry
 from benchmarks.index.contenders.registry import PACKAGES, load
 from benchmarks.index.truth import recall
@@ -45,10 +45,10 @@ def test_a_built_contender_is_reused(corpus: Corpus) -> None:
 def test_builds_with_other_parameters_are_removed(tmp_path: Path) -> None:
     def folders(*parameters: str) -> list[str]:
         for each in parameters:
-            kept(tmp_path, "hnsw engine", each, lambda _: {})
+            cached(tmp_path, "hnsw engine", each, lambda _: {})
         return sorted(path.name for path in tmp_path.iterdir())
 
-    kept(tmp_path, "hnsw", "one", lambda _: {})
+    cached(tmp_path, "hnsw", "one", lambda _: {})
     (engine, other) = folders("one")
     assert folders("two") != [engine, other]
     assert folders("two", "one") == [engine, other]

@@ -40,9 +40,9 @@ def test_the_table_has_the_figures_of_the_json_the_fastest_first(tmp_path: Path)
     written = json.loads(file.read_text())
     (size,) = written["sizes"]
     assert size["rows"] == 200_000
-    drawn = list(zip(*(column.cells for column in contenders_table(SIZE).columns), strict=True))
+    shown = list(zip(*(column.cells for column in contenders_table(SIZE).columns), strict=True))
     by_speed = sorted(size["contenders"], key=lambda each: each["p50_ms"])
-    assert drawn == [
+    assert shown == [
         tuple("" if each[key] is None else form.format(each[key]) for key, _, form in COLUMNS) for each in by_speed
     ]
     assert written["run"] == {"seconds": 3}

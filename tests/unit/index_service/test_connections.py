@@ -78,7 +78,7 @@ def opened(catalog: Catalog, name: str) -> VectorIndex:
 
 
 def test_unused_indexes_hold_no_files(open_data: OpenCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_MOST", 4)
+    monkeypatch.setattr(connections, "_MAX_CONNECTIONS", 4)
     before, threads = open_files(), threading.active_count()
     catalog = open_data()
     vectors = {}
@@ -109,7 +109,7 @@ def test_an_index_that_lacked_file_handles_opens_later(
 def test_a_call_that_lacked_file_handles_can_be_retried(
     open_data: OpenCatalog, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_MOST", 0)
+    monkeypatch.setattr(connections, "_MAX_CONNECTIONS", 0)
     index = open_data().create(definition("one"))
     vectors = fill(index, 3)
     wait_until_closed(data_folder)
