@@ -1,1 +1,1 @@
-"""Measurements, side by side in one run, since the machines they run on are shared."""
+"""Benchmarks; each compares its subjects in a single run, because machines are shared."""

@@ -1,10 +1,10 @@
-"""Latency of searches and tags through the whole suite, beside what gRPC alone costs.
+"""Latency of searching and tagging through the whole suite, compared with the cost of gRPC alone.
 
     make run-all            # in one terminal
     make bench              # in another
 
-Rounds of all calls follow each other, so that what else the machine does falls on each alike; compare the columns of
-one run, never two runs.
+Rounds of all calls alternate, so that other load on the machine affects each equally. Compare the columns of one run,
+never two runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from semsearch.v1 import gallery_service_pb2, gallery_service_pb2_grpc, search_s
 from benchmarks.echo_server import ONCE, TWO_HOP
 from benchmarks.load import Call, Latencies, measure
 
-PAYLOAD = bytes(1_000)  # about a query's answer
+PAYLOAD = bytes(1_000)  # about the size of an answer to a query
 WORDS = ("dog", "boat", "fruit", "car", "cat sofa", "red flower", "vehicle -bus", "bird")
 IMAGES = 50
 CLIENTS = (1, 16)
@@ -52,7 +52,7 @@ async def calls_to(server: str) -> AsyncIterator[Mapping[str, Call]]:
             page = await gallery.ListImages(gallery_service_pb2.ListImagesRequest(page_size=IMAGES), timeout=10)
             files = cycle([await _download(gallery, image.id) for image in page.images])
             ids, words = cycle(image.id for image in page.images), cycle(WORDS)
-            echo_once: Any = echo.unary_unary(ONCE)  # bytes in, bytes out: without serialisers the stubs know no type
+            echo_once: Any = echo.unary_unary(ONCE)  # bytes in, bytes out: stubs without serialisers have no types
             echo_twice: Any = two_hop.unary_unary(TWO_HOP)
             yield {
                 "bare echo": lambda: echo_once(PAYLOAD),
@@ -86,14 +86,16 @@ async def run(server: str, seconds: float, rounds: int) -> Results:
 def main(
     server: Annotated[str, typer.Option(help="Address of the gateway.")] = "127.0.0.1:50051",
     seconds: Annotated[float, typer.Option(min=0.05, help="Length of one measurement.")] = 3.0,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 3,
-    out: Annotated[Path, typer.Option(help="JSON with the figures.")] = Path("benchmarks/results/latency.json"),
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each call.")] = 3,
+    out: Annotated[Path, typer.Option(help="JSON file for the figures.")] = Path("benchmarks/results/latency.json"),
 ) -> None:
-    """Measure SearchByText and TagImage beside a bare echo and a bare two-hop."""
+    """Measure SearchByText and TagImage, compared with a bare echo and a bare two-hop call."""
     try:
         results = asyncio.run(run(server, seconds, rounds))
     except grpc.aio.AioRpcError as error:
-        print(f"The gateway at {server} does not answer ({error.code().name}). `make run-all` first.", file=sys.stderr)
+        print(
+            f"The gateway at {server} does not answer ({error.code().name}). Run `make run-all` first.", file=sys.stderr
+        )
         raise typer.Exit(1) from error
     table = Table("call", "clients", "p50 ms", "p99 ms", "calls/s", "p50 / two-hop")
     rows = []

@@ -1,15 +1,13 @@
-"""A promise, and whether a run kept it."""
+"""A performance target, and whether a run met it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Bar"]
-
 
 @dataclass(frozen=True)
 class Bar:
-    """The figure is to be at most, or at least, the bound; judged only where it is what the promise is made for."""
+    """A figure that must be at most, or at least, the bound; judged only under the conditions of the target."""
 
     promise: str
     figure: float
@@ -18,15 +16,15 @@ class Bar:
     judged: bool
 
     @property
-    def drawn(self) -> tuple[str, str, str, str]:
-        """Promise, figure, bound and verdict, as a table has them."""
+    def cells(self) -> tuple[str, str, str, str]:
+        """The table row: promise, figure, bound and verdict."""
         return (
             self.promise, f"{self.figure:,.2f}", f"{'≤' if self.at_most else '≥'} {self.bound:,g}", self.verdict,
         )  # fmt: skip
 
     @property
     def verdict(self) -> str:
-        """Whether it was kept."""
+        """Whether the target was met."""
         if not self.judged:
             return "not judged here"
         return "met" if (self.figure <= self.bound if self.at_most else self.figure >= self.bound) else "missed"

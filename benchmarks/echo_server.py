@@ -1,9 +1,9 @@
-"""What gRPC in Python costs by itself: a server that gives back what it got, at once or after two calls further on.
+"""The cost of gRPC in Python alone: a server that echoes its input, directly or through two further calls.
 
     python -m benchmarks.echo_server              # answers /benchmarks.Echo/Once
     python -m benchmarks.echo_server HOST:PORT    # answers /benchmarks.Echo/TwoHop through the Once of another
 
-It prints the port it took.
+It prints its port.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import Any
 
 import grpc
 import grpc.aio
-
-__all__ = ["ONCE", "TWO_HOP"]
 
 ONCE = "/benchmarks.Echo/Once"
 TWO_HOP = "/benchmarks.Echo/TwoHop"
@@ -28,7 +26,7 @@ async def _once(request: bytes, context: Context) -> bytes:
 
 
 async def serve(downstream: str | None) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     methods: dict[str, Any] = {"Once": grpc.unary_unary_rpc_method_handler(_once)}
     if downstream is not None:
         further: Any = grpc.aio.insecure_channel(downstream).unary_unary(ONCE)

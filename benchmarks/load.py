@@ -1,4 +1,4 @@
-"""Closed-loop load: so many clients, each of which sends its next call when the last is answered."""
+"""Closed-loop load: each client sends its next call when the last one is answered."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from time import perf_counter
 
 import numpy as np
 
-__all__ = ["Latencies", "measure"]
-
 Call = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True)
 class Latencies:
-    """Milliseconds of every call of a measurement, and how long it took in seconds."""
+    """Milliseconds of every call of a measurement, and its total seconds."""
 
     milliseconds: tuple[float, ...]
     seconds: float
 
     def __add__(self, other: Latencies) -> Latencies:
-        """Both measurements as one."""
+        """Combine two measurements into one."""
         return Latencies(self.milliseconds + other.milliseconds, self.seconds + other.seconds)
 
     def quantile(self, share: float) -> float:
@@ -31,12 +29,12 @@ class Latencies:
 
     @property
     def per_second(self) -> float:
-        """Calls a second, over all clients."""
+        """Calls per second over all clients."""
         return len(self.milliseconds) / self.seconds
 
 
 async def measure(call: Call, clients: int, seconds: float) -> Latencies:
-    """Let clients call until the time is over; a call that fails ends the measurement with its error."""
+    """Let clients call until the time is over; a failed call ends the measurement with its error."""
     began = perf_counter()
     taken: list[float] = []
 

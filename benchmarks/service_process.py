@@ -1,4 +1,4 @@
-"""A real service as a process over a data folder."""
+"""Runs a real service as a process over a data folder."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Running", "running"]
-
 _READY = re.compile(r'"address": "([^"]+)".*"event": "ready"|"event": "ready".*"address": "([^"]+)"')
 _READY_SECONDS = 600.0
 _STOP_SECONDS = 120.0
@@ -21,23 +19,23 @@ _STOP_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Running:
-    """A service that answers."""
+    """A running service that is ready."""
 
     process_id: int
     address: str
 
     def cpu_seconds(self) -> float:
-        """Return the processor time used so far by the process and by its children that have ended (Linux)."""
+        """Return the CPU time used so far by the process and its exited children (Linux)."""
         fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def running(module: str, data: Path, *flags: str) -> Iterator[Running]:
-    """Start a service on a data folder, wait until it is ready, and end it; its log is kept in the folder.
+    """Start a service on a data folder, wait until it is ready, and stop it at the end; keep its log in the folder.
 
     Raises:
-        RuntimeError: it ended instead of getting ready.
+        RuntimeError: the service exited before it was ready.
     """
     data.mkdir(parents=True, exist_ok=True)
     log = data / f"{module}.log"
@@ -58,4 +56,4 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
         if found := _READY.search(log.read_text()):
             return str(found[1] or found[2])
         time.sleep(0.01)
-    raise RuntimeError(f"{log.name} tells why the service did not get ready:\n{log.read_text()}")
+    raise RuntimeError(f"The service exited before it was ready. Its log {log.name}:\n{log.read_text()}")

@@ -1,1 +1,1 @@
-"""Named vector indexes: durable, live, searched by angle."""
+"""Named vector indexes: durable, updatable, and searched by angular distance."""

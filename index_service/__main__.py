@@ -1,4 +1,4 @@
-"""Starts the index service: `python -m index_service`."""
+"""Start the index service: `python -m index_service`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from serving.settings import load_settings
 
 @asynccontextmanager
 async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcService]]:
-    """Open the indexes of the data folder and the servicer over them; close them in the reverse order."""
+    """Open the indexes in the data folder and their servicer; close them in reverse order."""
     folder = settings.data / "index"
     thresholds = Thresholds(settings.full_scan_threshold, settings.deleted_threshold, settings.vacuum_min_vector_number)
 
@@ -35,8 +35,8 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
         return engine_of(definition, settings.build_threads, settings.annoy_trees)
 
     with ExitStack() as stack:
-        # The threads of a product wait for each other: beside another busy process on two cores, 28,000 × 300 took
-        # 8.0 ms on two threads and 2.4 ms on one (idle: 1.0 and 2.0).
+        # The threads of a matrix product wait for each other: with another busy process on two cores, 28,000 × 300
+        # took 8.0 ms on two threads and 2.4 ms on one (on an idle machine: 1.0 and 2.0).
         stack.enter_context(threadpool_limits(settings.blas_threads, user_api="blas"))
         threads = stack.enter_context(ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call"))
 
@@ -55,7 +55,7 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
 
 
 def main() -> int:
-    """Read the settings and serve until a signal."""
+    """Read the settings and serve until a signal arrives."""
     settings = load_settings(IndexSettings)
     raise_limit()
     return run(settings, lambda: open_services(settings), ERRORS)

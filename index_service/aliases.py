@@ -1,11 +1,11 @@
-"""Aliases: one small file, replaced as a whole, so that an alias moves from one index to another at once.
+"""Aliases: one small file, replaced as a whole, so that an alias moves from one index to another atomically.
 
-There is one from the first start on; whoever opens the folder knows whether that was, and so whether one that is not
-there was lost.
+The first start creates the file. The catalog knows whether a first start has happened, and so whether a missing file
+was lost.
 
-Format: {"format_version": 1, "aliases": {alias: index}, "checksum": SHA-256 of the aliases}. Where the file is damaged,
-what it said is lost: names that no index has can then not be resolved, and the next `set` begins anew beside the
-damaged file.
+Format: {"format_version": 1, "aliases": {alias: index}, "checksum": SHA-256 of the aliases}. If the file is damaged,
+its aliases are lost: a name that is not an index's cannot be resolved, and the next `set` starts an empty file and
+keeps the damaged one beside it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from index_service.storage import storage_errors
 from serving.durable_files import write_file
 
 FORMAT_VERSION = 1
-ALIASES_FILE = ".aliases.json"  # with a dot, which no index's name begins with
+ALIASES_FILE = ".aliases.json"  # no index name begins with a dot
 
 log = structlog.get_logger(__name__)
 
 
 class Aliases:
-    """The aliases of a data folder; not for several threads at once."""
+    """The aliases of a data folder; not thread-safe."""
 
     def __init__(self, folder: Path, *, expected: bool) -> None:
-        """Read the aliases of a folder; `expected` says whether there must be some file of them."""
+        """Read the aliases of a folder; `expected` says whether their file must exist."""
         self._path = folder / ALIASES_FILE
         self._names: dict[str, str] = {}
         self._damage: StoreDamaged | None = None
@@ -51,17 +51,17 @@ class Aliases:
         """Return the index that an alias names.
 
         Raises:
-            StoreDamaged: the alias is unknown, and what the file said is lost.
+            StoreDamaged: the alias is unknown, and the file's aliases are lost.
         """
         if self._damage is not None and alias not in self._names:
             raise self._damage
         return self._names.get(alias)
 
     def check_complete(self) -> None:
-        """Check that these are all aliases.
+        """Check that no alias is missing.
 
         Raises:
-            StoreDamaged: what the file said is lost, and no alias has been set since.
+            StoreDamaged: the file's aliases are lost, and no alias has been set since.
         """
         if self._damage is not None:
             raise self._damage
@@ -71,13 +71,13 @@ class Aliases:
         return tuple(sorted(alias for alias, name in self._names.items() if name == index))
 
     def set(self, alias: str, index: str) -> str | None:
-        """Point an alias at an index and return what it named before. On disk when this returns."""
+        """Point an alias at an index and return what it named before. The change is on disk when this returns."""
         previous = self._names.get(alias)
         self._write({**self._names, alias: index})
         return previous
 
     def remove(self, alias: str) -> str | None:
-        """Remove an alias; return what it named, or None."""
+        """Remove an alias; return the index that it named, or None."""
         previous = self.get(alias)
         if previous is not None:
             self._write({name: index for name, index in self._names.items() if name != alias})

@@ -1,7 +1,7 @@
-"""Attributes of items: JSON objects in canonical text, and the paths that point into them.
+"""Attributes of items: JSON objects as canonical text, and the paths that point into them.
 
-The text is canonical: one scalar has exactly one text, so that equality of scalars is equality of texts, whatever their
-type, and one database index serves strings, numbers, booleans and null alike.
+Canonical means that each scalar has exactly one text. Scalars of any type are therefore equal exactly if their texts
+are, and one database index serves strings, numbers, booleans and null.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ Scalar: TypeAlias = str | int | float | bool | None
 JsonValue: TypeAlias = "Scalar | list[JsonValue] | dict[str, JsonValue]"
 
 MAX_PATH_CHARACTERS = 256
-# Protobuf itself reads at most 100 messages within each other, three for each of these.
+# Protobuf reads at most 100 nested messages, and each level takes three.
 MAX_DEPTH = 16
-# Beyond it a double no longer tells neighbouring integers apart, and SQLite's integers end at 2⁶³.
+# Above it, a double cannot distinguish neighbouring integers; SQLite's integers end at 2⁶³.
 _LARGEST_INTEGER = 2.0**53
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
 class AttributePath:
-    """Names from the outermost object inwards; "camera.model" is ("camera", "model")."""
+    """Names from the outermost object inward; "camera.model" is ("camera", "model")."""
 
     names: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> AttributePath:
-        """Read a path with dots.
+        """Parse a dotted path.
 
         Raises:
-            InvalidAttributePath: it is empty or too long, a name in it is empty, or has a character that SQLite's paths
-                cannot express.
+            InvalidAttributePath: the path is empty or too long, or a name in it is empty or has a character that
+                SQLite's paths cannot express.
         """
         if not text or len(text) > MAX_PATH_CHARACTERS:
             raise InvalidAttributePath(text, f"must have 1 to {MAX_PATH_CHARACTERS} characters")
@@ -52,7 +52,7 @@ class AttributePath:
     @property
     def sql(self) -> str:
         """The path as an SQL literal."""
-        # Not a parameter: SQLite uses an index on an expression only where the texts agree.
+        # Not a parameter: SQLite uses an index on an expression only if the texts are the same.
         path = "".join(f'."{name}"' for name in self.names).replace("'", "''")
         return f"'${path}'"
 
@@ -62,7 +62,7 @@ class AttributePath:
 
 
 def canonical_number(number: float) -> int | float:
-    """Return the one Python number whose JSON text stands for `number`."""
+    """Return `number` as the int or float whose JSON text is canonical."""
     return int(number) if number.is_integer() and abs(number) <= _LARGEST_INTEGER else number
 
 
@@ -78,7 +78,7 @@ def from_json(text: str) -> dict[str, JsonValue]:
 
 
 def is_canonical(text: str) -> bool:
-    """Return whether a text is the canonical one of an object that is nested no deeper than `MAX_DEPTH`."""
+    """Return whether a text is the canonical JSON of an object nested no deeper than `MAX_DEPTH`."""
     try:
         value = json.loads(text)
         return isinstance(value, dict) and to_json(_canonical(value, 1)) == text
@@ -99,7 +99,7 @@ def _canonical(value: JsonValue, depth: int) -> JsonValue:
 
 
 def select(attributes: Mapping[str, JsonValue], paths: Iterable[AttributePath]) -> dict[str, JsonValue]:
-    """Return only what the paths point to, in the same nesting; a path that leads nowhere adds nothing."""
+    """Return only the values at the paths, with the same nesting; a path that leads nowhere adds nothing."""
     selected: dict[str, JsonValue] = {}
     for path in paths:
         value: JsonValue = dict(attributes)

@@ -1,8 +1,8 @@
-"""The threads that indexes share, and work there that no call waits for.
+"""The threads that all indexes share, and background work on them.
 
-Thousands of indexes may be open, so none has a thread of its own. Merges have one thread in the whole service, so that
-searches keep most of the machine. What reads whole files to check them has another, so that the merges of all indexes
-do not wait for the check of a large one.
+Thousands of indexes may be open, so none has its own thread. The whole service has one thread for merges, so that
+searches keep most of the machine, and another for checks that read whole files, so that no merge waits for the check of
+a large index.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-# Commits wait for the disk, which syncs several files at once.
+# Commits wait for the disk, which can sync several files at once.
 _COMMITS = 8
 
 
@@ -33,19 +33,19 @@ class Background:
         self.merging = WorkHealth("merging")
 
     def close(self) -> None:
-        """End the threads after the work at hand; what still waits is dropped."""
-        # In this order: a commit and the end of a check may begin a merge.
+        """Let the threads finish their current work and end; drop queued work."""
+        # In this order, because a commit or the end of a check may start a merge.
         for threads in (self.commits, self.checks, self.merges):
             threads.shutdown(cancel_futures=True)
 
 
 def start(threads: Executor, work: Callable[[], object]) -> None:
-    """Run work for whose end nobody waits; if it fails, that is logged."""
+    """Run work whose result no caller awaits, and log its failure."""
     log_failure(threads.submit(work))
 
 
 def submit_after(first: Future[Any], threads: Executor, work: Callable[[], T]) -> Future[T]:
-    """Run work on a thread once `first` has ended, however it did."""
+    """Run work on a thread after `first` has ended, whether it succeeded, failed or was cancelled."""
     done: Future[T] = Future()
 
     def run() -> None:
@@ -53,11 +53,11 @@ def submit_after(first: Future[Any], threads: Executor, work: Callable[[], T]) -
             return
         try:
             done.set_result(work())
-        except Exception as error:  # noqa: BLE001 — it belongs to whoever waits for the work
+        except Exception as error:  # noqa: BLE001 — passed to the caller that waits for the work
             done.set_exception(error)
 
     def submit(_: Future[Any]) -> None:
-        # Where the threads end before its turn comes, nobody shall wait for it.
+        # If the threads shut down before its turn, callers must not wait for it forever.
         threads.submit(run).add_done_callback(lambda running: done.cancel() if running.cancelled() else None)
 
     first.add_done_callback(submit)
@@ -65,7 +65,7 @@ def submit_after(first: Future[Any], threads: Executor, work: Callable[[], T]) -
 
 
 def log_failure(work: Future[Any]) -> None:
-    """Log the failure of work, if it fails, once and with its traceback."""
+    """If work fails, log that once with its traceback."""
     work.add_done_callback(_log_failure)
 
 

@@ -1,7 +1,7 @@
-"""Long work on the call threads whose caller may go away: what is under way there is waited for, then left.
+"""Long work on the call threads for a caller that may cancel.
 
-A thread cannot be interrupted. Where a call is cancelled, its task goes on only after the step at hand has ended, so
-that what is closed or removed next is not in use any more.
+A thread cannot be interrupted. A cancelled call waits until its current step has ended, so that the thread no longer
+uses what is closed or removed next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def run_to_end(threads: Executor, work: Callable[[], T]) -> T:
-    """Run `work` on a thread; if the call is cancelled, raise that only after the work has ended."""
+    """Run `work` on a thread; if the call is cancelled, raise the cancellation only after the work has ended."""
     step = asyncio.get_running_loop().run_in_executor(threads, work)
     try:
         return await asyncio.shield(step)
@@ -25,7 +25,7 @@ async def run_to_end(threads: Executor, work: Callable[[], T]) -> T:
 
 
 async def steps(threads: Executor, generator: Generator[T, None, None]) -> AsyncGenerator[T, None]:
-    """Yield from a generator, each step on a thread; close it at the end, also if the caller leaves."""
+    """Yield from a generator, running each step on a thread; always close it, even if the caller leaves."""
     try:
         while (step := await run_to_end(threads, lambda: next(generator, None))) is not None:
             yield step

@@ -1,9 +1,9 @@
 """All indexes of a data folder, by name and by alias.
 
-An index is a folder under its name: there once it has been renamed to it (`store.create`), gone once it has been
-renamed away (`durable_files.remove_folder`); those two renames are the commit points of creating and deleting. There is
-no list beside the folders that could disagree with them. One process at a time holds the data folder, by a lock on a
-file that the system lets go of when the process ends, however it ends.
+An index is a folder with its name. It exists once its folder has been renamed to that name (`store.create`) and is gone
+once the folder has been renamed away (`durable_files.remove_folder`): these two renames are the commit points of
+creating and deleting. No separate list could disagree with the folders. One process at a time holds the data folder, by
+a lock on a file; the system releases the lock when the process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from serving.background import WorkHealth
 from serving.durable_files import publish, remove_folder, remove_leftovers, temporary_beside
 
 LOCK_FILE = ".lock"
-# What the lock's file says once there is a file of aliases, which then is missing only where it was lost. In folders of
-# the first version there is one only after an alias was set.
+# Content of the lock file once the file of aliases exists; if that file is missing later, it was lost. Folders of the
+# first version have it only after an alias was set.
 ALWAYS_WITH_ALIASES = b"2\n"
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ class DamagedIndex:
 
 
 class Catalog:
-    """The open indexes of a data folder; safe for threads."""
+    """The open indexes of a data folder; thread-safe."""
 
     def __init__(self, folder: Path, engine: EngineFactory, thresholds: Thresholds, *, aliases_expected: bool) -> None:
         self._folder = folder
@@ -72,7 +72,7 @@ class Catalog:
         self._thresholds = thresholds
         self._background = Background()
         self._idle = IdleConnections()
-        # Held for creating, deleting and aliases, never while an index is searched or written.
+        # Held while indexes are created or deleted and aliases change, never while an index is searched or written.
         self._lock = threading.Lock()
         remove_leftovers(folder)
         found = sorted(path for path in folder.iterdir() if path.is_dir() and NAME_PATTERN.fullmatch(path.name))
@@ -81,7 +81,7 @@ class Catalog:
 
     @property
     def merging(self) -> WorkHealth:
-        """The health of merges in the background."""
+        """The health of background merges."""
         return self._background.merging
 
     def create(self, definition: IndexDefinition) -> VectorIndex:
@@ -94,10 +94,10 @@ class Catalog:
         with self._lock:
             folder = self._free_folder(definition.name)
             create(folder, _created_now(definition))
-            return self._opened_anew(folder)
+            return self._open_new(folder)
 
     def begin_import(self, name: str, header: ExportHeader) -> Import:
-        """Begin a new index that is to be filled with an export; the caller discards it in the end.
+        """Begin a new index to fill from an export; the caller must discard the import at the end.
 
         Raises:
             IndexExists: the name is taken.
@@ -110,28 +110,28 @@ class Catalog:
         """Give a complete import its name: the commit point. It is on disk and searchable when this returns.
 
         Raises:
-            IndexExists: the name was taken meanwhile.
+            IndexExists: the name has been taken since the import began.
             StorageFull: it cannot be written.
         """
         with self._lock:
             folder = self._free_folder(filled.definition.name)
             with storage_errors(folder):
                 publish(filled.folder, folder)
-            return self._opened_anew(folder)
+            return self._open_new(folder)
 
     def get(self, name: str) -> VectorIndex:
         """Return an index by its name or an alias.
 
         Raises:
-            IndexNotFound: there is none.
-            StoreDamaged, StorageFull, TooManyOpenFiles, OpeningFailed: it could not be opened.
+            IndexNotFound: no index or alias has the name.
+            StoreDamaged, StorageFull, TooManyOpenFiles, OpeningFailed: the index could not be opened.
         """
         index = self._indexes.get(name) or self._indexes.get(self._aliases.get(name) or "")
         if index is None:
             raise IndexNotFound(name)
         if isinstance(index, DamagedIndex):
             if isinstance(index.problem, StorageFull | TooManyOpenFiles):
-                # Not where checks run, one of which may be long.
+                # Not on the thread for checks, where a long one may be running.
                 start(self._background.commits, partial(self._open_again, index))
             raise index.problem
         return index
@@ -141,7 +141,7 @@ class Catalog:
         return self._aliases.of(name)
 
     def page(self, after: str, limit: int) -> list[VectorIndex | DamagedIndex]:
-        """Return the next `limit` indexes by name, from beyond `after`."""
+        """Return the next `limit` indexes whose names sort after `after`."""
         with self._lock:
             names = sorted(name for name in self._indexes if name > after)
             return [self._indexes[name] for name in names[:limit]]
@@ -150,9 +150,9 @@ class Catalog:
         """Delete an index and return its number of items, 0 for a damaged one.
 
         Raises:
-            IndexNotFound: there is none of that name.
+            IndexNotFound: no index has that name.
             IndexInUse: an alias names it.
-            StoreDamaged: what aliases there are is lost.
+            StoreDamaged: the aliases are lost.
         """
         with self._lock:
             index = self._indexes.get(name)
@@ -172,9 +172,9 @@ class Catalog:
         """Point an alias at an index and return the one it named before.
 
         Raises:
-            IndexNotFound: there is no index of that name.
-            IndexExists: the alias is an index's name.
-            StorageFull: it cannot be written; the alias names what it did.
+            IndexNotFound: no index has that name.
+            IndexExists: the alias is the name of an index.
+            StorageFull: it cannot be written; the alias is unchanged.
         """
         with self._lock:
             if name not in self._indexes:
@@ -187,7 +187,7 @@ class Catalog:
         """Remove an alias and return the index it named.
 
         Raises:
-            IndexNotFound: there is no such alias.
+            IndexNotFound: the alias does not exist.
         """
         with self._lock:
             previous = self._aliases.remove(alias)
@@ -202,11 +202,11 @@ class Catalog:
                 if isinstance(index, VectorIndex):
                     index.close()
             self._indexes.clear()
-        # Not under the lock, which `_open_again` waits for.
+        # Not under the lock, because `_open_again` waits for it.
         self._background.close()
 
     def _remove(self, name: str) -> None:
-        """Remove an index that is closed; where that is not possible, it is opened again."""
+        """Remove a closed index; reopen it if that fails."""
         folder = self._folder / name
         try:
             with storage_errors(self._folder):
@@ -217,31 +217,31 @@ class Catalog:
                 self._indexes[name] = self._open(folder)
 
     def _open_again(self, damaged: DamagedIndex) -> None:
-        """Open an index for which there was no room or no handle, so that who tries again finds it."""
+        """Open an index that lacked disk space or file handles, so that a retry finds it."""
         with self._lock:
             if self._indexes.get(damaged.name) is damaged:
                 self._indexes[damaged.name] = self._open(self._folder / damaged.name)
 
     def _free_folder(self, name: str) -> Path:
         folder = self._folder / name
-        # The file system may hold names for equal that differ in case.
+        # The file system may ignore case in names.
         if name in self._indexes or folder.exists():
             raise IndexExists(name)
         if self._aliases.get(name) is not None:
             raise IndexExists(name, "alias")
         return folder
 
-    def _opened_anew(self, folder: Path) -> VectorIndex:
+    def _open_new(self, folder: Path) -> VectorIndex:
         self._indexes[folder.name] = index = self._open(folder)
         if isinstance(index, DamagedIndex):
-            self._remove(folder.name)  # nobody was told that it is there
+            self._remove(folder.name)  # its creation was never acknowledged
             raise index.problem
         return index
 
     def _open(self, folder: Path) -> VectorIndex | DamagedIndex:
         try:
             return VectorIndex(folder, self._engine, self._thresholds, self._background, self._idle)
-        except Exception as error:  # whatever is wrong with one must not keep the others from being served
+        except Exception as error:  # one bad index must not keep the others from being served
             problem = _problem(folder, error)
             log.warning(
                 "index cannot be opened",
@@ -253,7 +253,7 @@ class Catalog:
 
 
 def _problem(folder: Path, error: Exception) -> IndexServiceError:
-    """Return what an error at the opening of an index means."""
+    """Return the domain's error for one that was raised while an index was opened."""
     if isinstance(error, IndexServiceError):
         return error
     if (known := storage_error(error, folder)) is not None:
@@ -269,7 +269,7 @@ def _created_now(definition: IndexDefinition) -> IndexDefinition:
 
 @contextmanager
 def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) -> Iterator[Catalog]:
-    """Open the indexes in `folder`, which is created if needed, and close them at the end.
+    """Open the indexes in `folder`, creating it if needed, and close them at the end.
 
     Raises:
         DataFolderInUse: another process has them open.
@@ -289,7 +289,7 @@ def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) ->
         marked = lock.read() == ALWAYS_WITH_ALIASES
         catalog = Catalog(folder, engine, thresholds, aliases_expected=marked)
         if not marked:
-            with suppress(OSError):  # on a full disk the next start marks it
+            with suppress(OSError):  # if the disk is full, the next start writes the mark
                 lock.truncate(0)
                 lock.write(ALWAYS_WITH_ALIASES)
         try:

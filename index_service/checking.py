@@ -1,8 +1,8 @@
-"""Checks of an index: everything that it keeps, held against its checksums and against the store.
+"""Integrity checks of an index: all of its data, compared with its checksums and with the store.
 
-The store is the truth and can only be checked against itself: SQLite's own check, a vector of length 1 and attributes
-in canonical JSON for each item. What is made from it, segments and rows in memory, must be the store's, to the bit. A
-check reads one version of everything, changes nothing, and no search or write waits for it.
+The store is the source of truth and can only be checked against itself: by SQLite's own check, and by requiring a
+vector of length 1 and canonical JSON attributes of each item. Segments and rows in memory are derived from it and must
+match it to the bit. A check reads one version of everything and changes nothing; no search or write waits for it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MEMORY = "rows in memory"
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is not as it should be, and whether building all segments anew from the store repairs it."""
+    """A problem, and whether rebuilding all segments from the store repairs it."""
 
     part: str
     problem: str
@@ -41,7 +41,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class CheckProgress:
-    """How many items were looked at, of how many."""
+    """The number of items checked so far, and of all items."""
 
     done: int
     total: int
@@ -49,7 +49,7 @@ class CheckProgress:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found, and what was looked at."""
+    """The damage found, and what was checked."""
 
     damages: tuple[Damage, ...]
     item_count: int
@@ -62,7 +62,7 @@ CheckStep: TypeAlias = CheckProgress | CheckReport
 def check(
     folder: Path, reader: StoreReader, snapshot: Snapshot, manifest: Callable[[], Manifest]
 ) -> Generator[CheckStep, None, None]:
-    """Yield progress, and the report last.
+    """Yield progress, and finally the report.
 
     Args:
         folder: the index's folder.
@@ -73,11 +73,11 @@ def check(
     yield CheckProgress(0, snapshot.alive_count)
     damages = list(_file_damages(folder, manifest))
     unsound = {damage.part for damage in damages}
-    # What is missing of a mapped file cannot even be read: the process would be killed.
+    # Reading the missing part of a mapped file would kill the process.
     tally = _Tally([part for part in snapshot.parts if _name(part) not in unsound])
     done = 0
     try:
-        damages += [Damage(STORE, f"SQLite: {told}", False) for told in reader.quick_check()]
+        damages += [Damage(STORE, f"SQLite: {report}", False) for report in reader.quick_check()]
         last = 0
         while page := reader.stored_rows(last, _PAGE_ROWS):
             last = page[-1].row
@@ -85,7 +85,7 @@ def check(
             tally.add(page, snapshot)
             yield CheckProgress(done, max(done, snapshot.alive_count))
         if strays := reader.stray_vector_count():
-            damages.append(Damage(STORE, f"vectors of no item: {strays}", False))
+            damages.append(Damage(STORE, f"vectors without an item: {strays}", False))
         damages += tally.damages(snapshot)
     except sqlite3.Error as error:
         damages.append(Damage(STORE, f"SQLite: {error}", False))
@@ -94,7 +94,7 @@ def check(
 
 @dataclass
 class _Tally:
-    """Counts what is wrong with items; of each kind of damage, the first one is named."""
+    """Counts damaged items by kind of damage, and names the first of each kind."""
 
     compared: Sequence[Part]
     _found: dict[tuple[str, str, bool], list[str]] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class _Tally:
     _in_memory: int = 0
 
     def add(self, page: Sequence[StoredRow], snapshot: Snapshot) -> None:
-        """Look at rows of the store, and at what is made from them."""
+        """Check rows of the store, and the data derived from them."""
         dimension = snapshot.live.vectors.shape[1]
         sized = [row for row in page if len(row.vector) == 4 * dimension]
         ids = np.array([row.id for row in sized], dtype=object)
@@ -117,17 +117,17 @@ class _Tally:
         rows = np.array([row.row for row in sized], dtype=np.int64)
         for part in self.compared:
             here, same = _compare(part, rows, vectors)
-            self._count(_name(part), "items with another vector than in the store", ids[here][~same], repairs=True)
+            self._count(_name(part), "items whose vector differs from the store", ids[here][~same], repairs=True)
         every = np.array([row.row for row in page], dtype=np.int64)
         held = np.zeros(len(every), dtype=np.bool_)
         for part in snapshot.parts:
             held |= np.isin(every, part.rows[part.alive], assume_unique=True)
         self._in_memory += int(np.count_nonzero(held))
         missing = [row.id for row, found in zip(page, held.tolist(), strict=True) if not found]
-        self._count(MEMORY, "items that no search finds", missing, repairs=True)
+        self._count(MEMORY, "items that searches cannot find", missing, repairs=True)
 
     def damages(self, snapshot: Snapshot) -> Iterator[Damage]:
-        """Return what was found, once all rows of the store were looked at."""
+        """Yield the damage found, after all rows of the store have been added."""
         for (part, problem, repairs), (first, *_) in self._found.items():
             count = self._counts[part, problem, repairs]
             yield Damage(part, f'{problem}: {count}, first "{first}"', repairs)
@@ -143,7 +143,7 @@ class _Tally:
 
 
 def _compare(part: Part, rows: Rows, vectors: Vectors) -> tuple[Mask, Mask]:
-    """Mark which of `rows` (n,) lie in a part, and which of those have the same vector there as in `vectors`."""
+    """Mark which of `rows` (n,) are in a part, and which of those have the same vector there as in `vectors`."""
     if not len(part.rows):
         return np.zeros(len(rows), dtype=np.bool_), np.empty(0, dtype=np.bool_)
     at = np.minimum(np.searchsorted(part.rows, rows), len(part.rows) - 1)
@@ -161,7 +161,7 @@ def _file_damages(folder: Path, manifest: Callable[[], Manifest]) -> Iterator[Da
         yield Damage(MANIFEST, problem, True)
     for record in manifest().segments:
         segment_problem = _segment_problem(folder, record)
-        # A merge that ends meanwhile removes the segments that it folded.
+        # A merge that ended during the check has removed the segments that it folded.
         if segment_problem and record in manifest().segments:
             yield Damage(record.name, segment_problem, True)
 
@@ -171,20 +171,20 @@ def _manifest_problem(folder: Path, manifest: Callable[[], Manifest]) -> str | N
     try:
         found = Manifest.read(folder)
     except (UnusableManifest, OSError) as error:
-        return _told(error, folder)
+        return _message(error, folder)
     if found is None:
         return "it is missing"
-    return None if found in (before, manifest()) else "it names other segments than those in use"
+    return None if found in (before, manifest()) else "the segments it names are not those in use"
 
 
 def _segment_problem(folder: Path, record: SegmentRecord) -> str | None:
     try:
         return record.problem(folder / SEGMENTS_FOLDER / record.name)
     except OSError as error:
-        return _told(error, folder)
+        return _message(error, folder)
 
 
-def _told(error: Exception, folder: Path) -> str:
+def _message(error: Exception, folder: Path) -> str:
     if lacks_handles(error):
         raise TooManyOpenFiles(folder) from error
     return str(error)

@@ -1,7 +1,7 @@
-"""SQLite connections that stay open between uses: those of all stores that were used last, up to a number.
+"""A pool of idle SQLite connections: the most recently used ones of all stores, up to a limit.
 
-A connection holds up to three files open: the database, its log and the index of that. With thousands of indexes a
-process may not have that many. So an index that nobody uses holds none; its store is opened again in a millisecond.
+A connection holds up to three files open: the database, its log and the log's index. With thousands of indexes, that is
+more than a process may open. So an unused index holds none, and its store is reopened within a millisecond.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 
-_FILES_OF_ONE = 3
-# Of the files that the process may open; the rest is for segments, calls and what is being read just now.
+_FILES_PER_CONNECTION = 3
+# Idle connections use 1/4 of the files that the process may open; the rest is for segments, calls and running reads.
 _SHARE = 4
-_MOST = 1_000
+_MAX_CONNECTIONS = 1_000
 
 
 def raise_limit() -> None:
-    """Let this process open as many files as the system allows; the usual limit of 1,024 is one for `select`."""
+    """Let this process open as many files as the system allows; the usual limit of 1,024 exists for `select`."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (ValueError, OSError):  # macOS takes no limit above another one of its own, and says "unlimited"
+    except (ValueError, OSError):  # macOS reports "unlimited" but refuses a limit above another of its own
         return
 
 
 class IdleConnections:
-    """Keeps connections that are not in use; safe for threads."""
+    """Keeps unused connections; thread-safe."""
 
     def __init__(self, most: int | None = None) -> None:
         """Keep at most `most` connections; by default a share of the files that the process may open."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        by_limit = _MOST if limit == resource.RLIM_INFINITY else limit // (_SHARE * _FILES_OF_ONE)
-        self._most = min(_MOST, by_limit) if most is None else most
+        by_limit = _MAX_CONNECTIONS if limit == resource.RLIM_INFINITY else limit // (_SHARE * _FILES_PER_CONNECTION)
+        self._most = min(_MAX_CONNECTIONS, by_limit) if most is None else most
         self._lock = threading.Lock()
-        # The key that was used last comes last.
+        # Ordered by last use, the most recent last.
         self._idle: OrderedDict[Hashable, list[sqlite3.Connection]] = OrderedDict()
         self._count = 0
 
     def take(self, key: Hashable) -> sqlite3.Connection | None:
-        """Return a connection that was kept under a key, if there is one."""
+        """Remove and return a connection that is kept under a key, or None."""
         with self._lock:
             return self._pop(key) if key in self._idle else None
 
     def keep(self, key: Hashable, connection: sqlite3.Connection) -> None:
-        """Keep a connection without an open transaction; close those that were idle longest."""
+        """Keep a connection without an open transaction; close the longest idle ones above the limit."""
         surplus = []
         with self._lock:
             self._idle.setdefault(key, []).append(connection)
@@ -54,11 +54,11 @@ class IdleConnections:
             self._count += 1
             while self._count > self._most:
                 surplus.append(self._pop(next(iter(self._idle))))
-        for each in surplus:  # not under the lock: the last of a store folds its log into the database
+        for each in surplus:  # not under the lock: closing a store's last one folds its log into the database
             each.close()
 
     def close(self, key: Hashable) -> None:
-        """Close all connections that were kept under a key."""
+        """Close all connections that are kept under a key."""
         while (connection := self.take(key)) is not None:
             connection.close()
 

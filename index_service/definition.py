@@ -1,4 +1,4 @@
-"""What an index is by its creator's will; fixed once it exists."""
+"""An index's immutable definition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_RECALL_TARGET = 0.95
 
 
 class EngineKind(StrEnum):
-    """How segments are searched; the value is what files hold."""
+    """How segments are searched; files hold the value."""
 
     ANNOY = "annoy"
     EXACT = "exact"
@@ -37,7 +37,7 @@ class IndexDefinition:
     created_microseconds: int = 0  # since 1970, UTC
 
     def to_json(self) -> str:
-        """Return the text that the store keeps."""
+        """Return the definition as the text that the store keeps."""
         return json.dumps(
             {
                 "name": self.name,
@@ -56,7 +56,7 @@ class IndexDefinition:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError, KeyError, TypeError: it is something else.
+            ValueError, KeyError, TypeError: the text is not a definition.
         """
         fields = json.loads(text)
         return cls(

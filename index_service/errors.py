@@ -1,29 +1,29 @@
-"""What can go wrong in the index service, without a word of gRPC; `statuses` maps each class to a code and a reason.
+"""Errors of the index service, independent of gRPC; `statuses` maps each class to a code and a reason.
 
 IndexServiceError
-├── IndexNotFound            no index or alias of that name
+├── IndexNotFound            no index or alias has that name
 ├── IndexExists              the name is taken by an index or an alias
-├── IndexInUse               an alias names the index that is to be deleted
-├── ItemNotFound             no item of that id
+├── IndexInUse               an alias names the index to delete
+├── ItemNotFound             no item has that id
 ├── InvalidId                an item's id is empty, too long, or has a slash or a control character
-├── InvalidVector            NaN, an infinity, or no direction
-├── DimensionMismatch        a vector of another length than the index's
-├── ModelMismatch            a vector of another model than the index's
-├── PositionOutOfDate        a search is to go on in another index than the one it was begun in
+├── InvalidVector            a vector has a NaN or an infinity, or is all zero
+├── DimensionMismatch        a vector's length is not the index's dimension
+├── ModelMismatch            a vector's model is not the index's
+├── PositionOutOfDate        a search continues in a different index from the one it began in
 ├── InvalidAttributePath     a path that no attribute can have
 ├── InvalidFilter            a filter that is malformed, too deep or too large
-├── InvalidExport            an export that is to be imported is cut off, altered, or none at all
-├── ExportTooNew             it was written by a newer version
-├── TooManyWrites            the queue in front of the store is full
-├── TooManyOperations        so many exports, imports and checks run already
+├── InvalidExport            the data to import is truncated, altered, or not an export
+├── ExportTooNew             a newer version wrote the export
+├── TooManyWrites            the store's write queue is full
+├── TooManyOperations        the limit of concurrent exports, imports and checks is reached
 ├── BuildFailed              an engine could not build a segment
-├── TooManyOpenFiles         the process, or the machine, may not open another file now
+├── TooManyOpenFiles         the process or the system has no free file handle
 ├── OpeningFailed            an index cannot be opened, and its files are not known to be damaged
 ├── StorageFull              the disk is full, or the data folder cannot be written
 ├── DataFolderInUse          another process serves the data folder
-├── SqliteTooOld             Python was built with a SQLite that lacks what the stores need
-└── StoreDamaged             a file of the truth cannot be read
-    └── StoreTooNew          it was written by a newer version
+├── SqliteTooOld             Python's SQLite lacks features that the stores need
+└── StoreDamaged             a file that no other can replace cannot be read
+    └── StoreTooNew          a newer version wrote the file
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pathlib import Path
 
 
 class IndexServiceError(Exception):
-    """Base of every error of this service."""
+    """The base of all errors of this service."""
 
 
 class IndexNotFound(IndexServiceError):
@@ -47,7 +47,7 @@ class IndexExists(IndexServiceError):
     """The name is taken."""
 
     def __init__(self, name: str, kind: str = "index") -> None:
-        super().__init__(f'"{name}" is already the name of an {kind}. Choose another, or delete that first.')
+        super().__init__(f'"{name}" is already the name of an {kind}. Choose another name, or delete the {kind} first.')
         self.name = name
 
 
@@ -56,15 +56,15 @@ class IndexInUse(IndexServiceError):
 
     def __init__(self, name: str, aliases: tuple[str, ...]) -> None:
         super().__init__(
-            f'Index "{name}" is named by the alias {", ".join(aliases)} and stays. Let it name another index, '
-            "or remove it, then delete the index."
+            f'Index "{name}" was not deleted, because it is the target of the alias {", ".join(aliases)}. '
+            "Point the alias at another index or remove it, then delete the index."
         )
         self.name = name
         self.aliases = aliases
 
 
 class ItemNotFound(IndexServiceError):
-    """The index has no item of that id."""
+    """The index has no item with that id."""
 
     def __init__(self, item_id: str, purpose: str) -> None:
         super().__init__(f'The index has no item "{item_id}", so {purpose}.')
@@ -81,7 +81,7 @@ class InvalidId(IndexServiceError):
 
 
 class InvalidVector(IndexServiceError):
-    """A vector has no direction."""
+    """A vector has a NaN or an infinity, or is all zero."""
 
     def __init__(self, field: str, description: str) -> None:
         super().__init__(f"{field} {description}")
@@ -100,11 +100,11 @@ class DimensionMismatch(IndexServiceError):
 
 
 class ModelMismatch(IndexServiceError):
-    """A vector was made by another model than the items of the index."""
+    """A vector comes from a different model from the index's."""
 
     def __init__(self, index: str, expected: str, got: str) -> None:
         super().__init__(
-            f'Index "{index}" holds vectors of model "{expected}", these are of "{got}". '
+            f'Index "{index}" holds vectors of model "{expected}", but these are of "{got}". '
             "Vectors of different models cannot be compared: use an index of the same model."
         )
         self.index = index
@@ -113,11 +113,11 @@ class ModelMismatch(IndexServiceError):
 
 
 class PositionOutOfDate(IndexServiceError):
-    """A search is to go on in another index than the one it was begun in."""
+    """A search continues in a different index from the one it began in."""
 
     def __init__(self, index: str) -> None:
         super().__init__(
-            f'The search was begun in another index than "{index}", so there is no place in this one to go on from. '
+            f'The search did not begin in this index "{index}", so it cannot continue here. '
             "Search again from the beginning."
         )
 
@@ -132,7 +132,7 @@ class InvalidAttributePath(IndexServiceError):
 
 
 class InvalidFilter(IndexServiceError):
-    """A filter is malformed, deeper or larger than allowed."""
+    """A filter is malformed, or deeper or larger than allowed."""
 
     def __init__(self, field: str, description: str) -> None:
         super().__init__(f"{field} {description}")
@@ -141,65 +141,63 @@ class InvalidFilter(IndexServiceError):
 
 
 class InvalidExport(IndexServiceError):
-    """What is to be imported is not a whole export."""
+    """The data to import is not a complete export."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(
-            f"The export is damaged or cut off: {problem}. Nothing of it was kept; export the index again."
-        )
+        super().__init__(f"The export is damaged or cut off: {problem}. Nothing was imported; export the index again.")
 
 
 class ExportTooNew(IndexServiceError):
-    """An export was written by a newer version of this program."""
+    """A newer version of this program wrote the export."""
 
     def __init__(self, found: int, known: int) -> None:
         super().__init__(
-            f"The format of the export is version {found}, this program reads up to {known}. Nothing of it was kept; "
-            "import it with the newer program."
+            f"The export has format version {found}, but this program reads versions up to {known}. "
+            "Nothing was imported; import it with the newer program."
         )
         self.found = found
         self.known = known
 
 
 class TooManyOperations(IndexServiceError):
-    """As many exports, imports and checks run as may."""
+    """The limit of concurrent exports, imports and checks is reached."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"{limit} exports, imports and checks are under way, and no more may run at once. "
-            "Try again when one is done."
+            f"{limit} exports, imports and checks are already running, which is the limit. "
+            "Try again when one has finished."
         )
 
 
 class TooManyWrites(IndexServiceError):
-    """More items wait to be committed than the queue holds."""
+    """The store's write queue is full."""
 
     def __init__(self, waiting: int) -> None:
-        super().__init__(f"{waiting} items wait to be written already. Nothing of this call was; try again shortly.")
+        super().__init__(f"{waiting} items are already waiting. Nothing of this call was written; try again shortly.")
 
 
 class BuildFailed(IndexServiceError):
-    """An engine could not build a segment; its rows go on being searched as before."""
+    """An engine could not build a segment; its rows are still searched as before."""
 
 
 class TooManyOpenFiles(IndexServiceError):
-    """The process, or the machine, may not open another file now."""
+    """The process or the system has no free file handle."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} cannot be opened, because too many files are open already. Nothing is damaged: try again in a "
-            "moment. If it happens often, let the index service open more files (`ulimit -n`)."
+            f"{path} cannot be opened, because too many files are already open. Nothing is damaged: try again in a "
+            "moment. If this happens often, let the index service open more files (`ulimit -n`)."
         )
         self.path = path
 
 
 class OpeningFailed(IndexServiceError):
-    """An index cannot be opened through a fault of this program, as far as is known."""
+    """An index cannot be opened, probably because of a bug in this program."""
 
     def __init__(self, folder: Path, cause: Exception) -> None:
         super().__init__(
-            f"The index in {folder} cannot be opened ({type(cause).__name__}: {cause}). Nothing says that its files "
-            "are damaged, and other indexes are not affected. The log has more; keep the folder, and start again."
+            f"The index in {folder} cannot be opened ({type(cause).__name__}: {cause}). Its files are not known to be "
+            "damaged, and other indexes are not affected. See the log for details; keep the folder, and restart."
         )
 
 
@@ -209,7 +207,7 @@ class StorageFull(IndexServiceError):
     def __init__(self, path: Path, cause: str) -> None:
         super().__init__(
             f"{path} cannot be written ({cause}). Nothing that was acknowledged is lost; "
-            "make room or correct the folder's rights, then try again."
+            "free disk space or correct the folder's permissions, then try again."
         )
         self.path = path
 
@@ -225,7 +223,7 @@ class DataFolderInUse(IndexServiceError):
 
 
 class SqliteTooOld(IndexServiceError):
-    """Python's SQLite lacks what the stores need."""
+    """Python's SQLite lacks features that the stores need."""
 
     def __init__(self, version: tuple[int, ...], oldest: tuple[int, ...]) -> None:
         found, needed = (".".join(map(str, numbers)) for numbers in (version, oldest))
@@ -233,23 +231,23 @@ class SqliteTooOld(IndexServiceError):
 
 
 class StoreDamaged(IndexServiceError):
-    """A file that holds the truth cannot be read."""
+    """A file that no other can replace cannot be read."""
 
     def __init__(self, path: Path, cause: str, sentence: str = "") -> None:
         super().__init__(
             sentence
             or f"{path} is damaged or missing ({cause}). Other indexes are not affected. "
-            "Restore the file from a copy and restart, or delete the index and fill it again."
+            "Restore the file from a backup and restart, or delete the index and fill it again."
         )
         self.path = path
         self.cause = cause
 
 
 class StoreTooNew(StoreDamaged):
-    """A file was written by a newer version of this program."""
+    """A newer version of this program wrote the file."""
 
     def __init__(self, path: Path, found: int, known: int) -> None:
-        cause = f"its format is version {found}, this program reads up to {known}"
+        cause = f"it has format version {found}, but this program reads versions up to {known}"
         super().__init__(
             path, cause, f"{path} was written by a newer program: {cause}. Nothing was changed; run the newer program."
         )

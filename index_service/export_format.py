@@ -1,8 +1,8 @@
-"""What an export is made of: a header, rows by number, a trailer with a checksum of both.
+"""The parts of an export: a header, rows by number, and a trailer with a checksum of both.
 
-An import of an export has the same ids, attributes and vectors (to the bit), the same order of first addition and the
-same order of equals, because it has the same row numbers. How pieces are put into messages and files, and what the
-checksum is taken of, is written in the proto (`ExportPiece`, `ExportTrailer`).
+An imported index has the same ids, attributes and vectors (to the bit), and because row numbers are kept, the same
+order of first addition and of equal distances. The proto (`ExportPiece`, `ExportTrailer`) defines how pieces are put
+into messages and files, and what the checksum covers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class ExportHeader:
-    """The index that is exported, how many items follow, and after which commit it looked like this."""
+    """The exported index, its number of items, and the version (last commit) that was exported."""
 
     definition: IndexDefinition
     item_count: int
@@ -30,7 +30,7 @@ class ExportHeader:
 
 @dataclass(frozen=True)
 class ExportTrailer:
-    """How many items there were, and the SHA-256 (32 bytes) of all."""
+    """The number of items, and the SHA-256 (32 bytes) of header and rows."""
 
     item_count: int
     sha256: bytes
@@ -40,7 +40,7 @@ ExportPiece: TypeAlias = ExportHeader | tuple[StoredRow, ...] | ExportTrailer
 
 
 class ExportDigest:
-    """Counts and sums up what an export holds, as it goes by."""
+    """Counts and hashes an export's rows as they are streamed."""
 
     def __init__(self, header: ExportHeader) -> None:
         definition = header.definition
@@ -66,13 +66,13 @@ class ExportDigest:
         )
 
     def add(self, rows: Sequence[StoredRow]) -> None:
-        """Take in the next rows."""
+        """Count and hash the next rows."""
         self._count += len(rows)
         for row in rows:
             self._sum.update(_framed((row.id, str(row.row), str(row.sequence), row.vector, row.attributes)))
 
     def trailer(self) -> ExportTrailer:
-        """Return the trailer that belongs to what was taken in."""
+        """Return the trailer for the header and the rows added so far."""
         return ExportTrailer(self._count, self._sum.digest())
 
 

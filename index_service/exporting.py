@@ -1,8 +1,8 @@
-"""Exports: one reading transaction of the store from the first piece to the last, so that all are of one version.
+"""Exports: one read transaction of the store for all pieces, so that they are of one version.
 
-Writers do not wait for it. But what they write meanwhile stays in SQLite's log (WAL), which cannot begin anew while a
-transaction still reads an older state: the log grows by what is written during an export, and shrinks again with the
-next restart. Whoever is done with an export, or gives it up, must close the iterator; that ends the transaction.
+Writers do not wait for an export. But SQLite's log (WAL) cannot be reused while a transaction reads an older state, so
+it grows by what is written during the export; it shrinks at the next restart. The caller must close the iterator when
+it has finished or gives up; that ends the transaction.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _PIECE_BYTES = 2**20
 
 
 def export(store: Store) -> Generator[ExportPiece, None, None]:
-    """Yield the pieces of an export; rows in pieces of about 1 MiB.
+    """Yield the pieces of an export; each piece of rows has about 1 MiB.
 
     Raises:
         IndexNotFound: the store is closed.
-        StoreDamaged: rows cannot be read, or have no vector of the right size. There is no trailer then.
+        StoreDamaged: rows cannot be read, or have no vector of the right size. No trailer was yielded.
     """
     with store.read() as reader:
         header = ExportHeader(store.definition, snapshot_version=reader.version(), item_count=reader.count())

@@ -1,12 +1,12 @@
 """Filters on attributes, and their translation into parameterised SQL.
 
-What a condition tests is the value at its path. Objects are walked by name; a list at the end of the path passes if any
-of its elements does (one level: a list within a list is not looked into). A path that leads nowhere passes no condition
-but `Exists(present=False)`. Equality knows types: 1 is not true, and "1" is not 1. A range holds only for numbers, or
-only for texts.
+A condition tests the value at its path. The path descends through objects by name. A list at its end passes if any of
+its elements passes; lists within that list are not searched. A path that leads nowhere passes only
+`Exists(present=False)`. Equality respects types: 1 is not true, and "1" is not 1. A range matches only
+numbers, or only texts.
 
-Values reach SQL as parameters only; paths are literals (`AttributePath.sql`), which their parser makes safe. The SQL
-runs over a table with a column `attributes` of canonical JSON text.
+Values reach SQL only as parameters; paths are literals (`AttributePath.sql`), which their parser makes safe. The SQL
+expects a table with a column `attributes` of canonical JSON text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_VALUES = 10_000
 
 @dataclass(frozen=True)
 class OneOf:
-    """The attribute equals one of the values; none of no values."""
+    """The attribute equals one of the values; nothing passes if there are no values."""
 
     path: AttributePath
     values: tuple[Scalar, ...]
@@ -33,7 +33,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Within:
-    """The attribute is a number, or a text, within bounds; a bound that is None is open. Texts sort by code points."""
+    """The attribute is a number, or a text, within bounds; None means no bound. Texts sort by code points."""
 
     path: AttributePath
     gt: float | str | None = None
@@ -45,7 +45,7 @@ class Within:
 
 @dataclass(frozen=True)
 class Exists:
-    """The attribute is there, be it null, or it is not."""
+    """The attribute exists, even if it is null; or, with `present` false, it does not."""
 
     path: AttributePath
     present: bool
@@ -85,7 +85,7 @@ def to_sql(condition: Condition) -> Sql:
 
 
 def index_statements(path: AttributePath, number: int) -> tuple[str, ...]:
-    """Return the statements that make `OneOf` on a path fast: one index for scalars, one that finds lists."""
+    """Return the statements that make `OneOf` on a path fast: an index of scalars, and an index that finds lists."""
     return (
         f"CREATE INDEX attribute_{number}_value ON items (attributes -> {path.sql})",
         f"CREATE INDEX attribute_{number}_type ON items (json_type(attributes, {path.sql}))",
@@ -110,7 +110,7 @@ def _one_of(condition: OneOf) -> Sql:
     texts = tuple(to_json(value) for value in condition.values)
     among = f"IN ({', '.join('?' * len(texts))})"
     element = f"attributes -> ({path} || '[' || key || ']')"
-    # Two terms that each have an index, so that SQLite joins two look-ups instead of reading every row.
+    # Each of the two terms has an index, so SQLite combines two lookups instead of reading every row.
     return Sql(
         f"((attributes -> {path}) {among} OR (json_type(attributes, {path}) = 'array' AND EXISTS "  # noqa: S608 — no value is in the text
         f"(SELECT 1 FROM json_each(attributes, {path}) WHERE ({element}) {among})))",
@@ -134,7 +134,7 @@ def _within(condition: Within) -> Sql:
     types = "('text')" if condition.of_text else "('integer', 'real')"
     scalar = "".join(f" AND json_extract(attributes, {path}) {operator} ?" for operator, _ in bounds)
     element = "".join(f" AND atom {operator} ?" for operator, _ in bounds)
-    # Looking into every value by json_each alone would be shorter, and take twice as long.
+    # Using json_each for every value would be shorter, but take twice as long.
     return Sql(
         f"CASE WHEN json_type(attributes, {path}) IN {types} THEN TRUE{scalar} "  # noqa: S608 — no value is in the text
         f"WHEN json_type(attributes, {path}) = 'array' THEN EXISTS "

@@ -1,7 +1,7 @@
-"""Group commit: one thread at a time commits, at each turn, everything that arrived during the turn before.
+"""Group commit: one thread at a time commits, at each turn, all writes that arrived during the turn before.
 
-A sync of the disk costs the same for one item as for thousands, so writers share it; nobody waits for a timer. The
-threads are shared by all indexes, and an index gives way to the others after each turn.
+A disk sync costs the same for one item as for thousands, so writers share it; no write waits for a timer. All indexes
+share the threads, and an index yields to the others after each turn.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ W = TypeVar("W", bound=Sized)
 R = TypeVar("R")
 
 MAX_WAITING = 100_000
-# Items in one transaction at most, so that the first of them does not wait for long.
+# The most items in one transaction, so that the first of them does not wait long.
 _GROUP_ITEMS = 10_000
 
 
 class GroupCommit(Generic[W, R]):
-    """Commits writes of type W through `commit`, which returns the result, or the error, of each, on `threads`."""
+    """Commits writes of type W on `threads` by calling `commit`, which returns the result or the error of each."""
 
     def __init__(self, commit: Callable[[Sequence[W]], Sequence[R | Exception]], threads: Executor) -> None:
         self._commit = commit
@@ -39,7 +39,7 @@ class GroupCommit(Generic[W, R]):
 
         Raises:
             TooManyWrites: the queue is full.
-            IndexServiceError: the one given to `close`.
+            IndexServiceError: `close` was called; this is its `reason`.
         """
         future: Future[R] = Future()
         with self._changed:
@@ -55,7 +55,7 @@ class GroupCommit(Generic[W, R]):
         return future
 
     def close(self, reason: IndexServiceError) -> None:
-        """Commit what waits; later writes are refused with `reason`."""
+        """Commit the queued writes; refuse later writes with `reason`."""
         with self._changed:
             self._closing = reason
             self._changed.wait_for(lambda: not self._working)
@@ -75,7 +75,7 @@ class GroupCommit(Generic[W, R]):
     def _commit_group(self, group: Sequence[tuple[W, Future[R]]]) -> None:
         try:
             results = self._commit([write for write, _ in group])
-        except Exception as error:  # noqa: BLE001 — it belongs to the writers, who wait for it
+        except Exception as error:  # noqa: BLE001 — passed to the waiting writers
             results = [error] * len(group)
         for (_, future), result in zip(group, results, strict=True):
             if isinstance(result, Exception):
@@ -84,14 +84,14 @@ class GroupCommit(Generic[W, R]):
                 future.set_result(result)
 
     def _next_group(self) -> list[tuple[W, Future[R]]]:
-        """Take waiting writes; leave out those whose callers have gone."""
+        """Take waiting writes; skip those that were cancelled."""
         with self._changed:
             group: list[tuple[W, Future[R]]] = []
             items = 0
             while self._waiting and (not group or items + len(self._waiting[0][0]) <= _GROUP_ITEMS):
                 write, future = self._waiting.popleft()
                 self._waiting_items -= len(write)
-                # False for a caller that has gone; from here on it is too late to go.
+                # False if the caller cancelled; from here on it no longer can.
                 if future.set_running_or_notify_cancel():
                     group.append((write, future))
                     items += len(write)

@@ -1,9 +1,9 @@
-"""Imports: a new index is filled under a temporary name, and has its own once everything of the export is in it.
+"""Imports: a new index is filled under a temporary name, and renamed to its own once the export is complete.
 
-1. A folder with an empty store under a temporary name. 2. Rows as they come, each with the number it had. 3. At the
-trailer, count and checksum are compared, the database is closed and synced. 4. The catalog renames the folder: the
-commit point. Stopped or given up before 4, nothing is left; a process that is killed leaves the temporary folder, which
-the next start removes.
+1. Create a folder with an empty store under a temporary name. 2. Insert rows as they arrive, with their original row
+numbers. 3. At the trailer, compare count and checksum, then close and sync the database. 4. The catalog renames the
+folder: the commit point. An import that stops before 4 leaves nothing; if the process is killed, the next start removes
+the temporary folder.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from index_service.store import STORE_FILE, write_empty
 from index_service.writes import insert_rows
 from serving.durable_files import discard, sync
 
-# Doubles, in which many languages read numbers, tell whole numbers apart up to here.
+# Up to here, doubles represent every integer; many languages read numbers as doubles.
 _LARGEST_ROW = 2**53
 
 
 class Import:
-    """An index that is being filled; used by one thread at a time, and discarded at the end, whatever the end was."""
+    """An index being filled, by one thread at a time; the caller must always discard it at the end."""
 
     def __init__(self, temporary: Path, definition: IndexDefinition, header: ExportHeader) -> None:
-        """Names the folder `temporary`, beside the index's own, and what is to come; touches nothing yet."""
+        """Prepare an import into the folder `temporary`, which is beside the index's own; touch no file yet."""
         self.folder = temporary
         self.definition = definition
         self._digest = ExportDigest(header)
@@ -38,10 +38,10 @@ class Import:
         self._connection: sqlite3.Connection | None = None
 
     def add(self, rows: Sequence[StoredRow]) -> None:
-        """Take in the next rows.
+        """Insert the next rows.
 
         Raises:
-            InvalidExport: they are not what can follow.
+            InvalidExport: the rows are not valid after those before.
             StorageFull: they cannot be written.
         """
         for row in rows:
@@ -58,10 +58,10 @@ class Import:
                 insert_rows(connection, rows)
                 connection.execute("COMMIT")
             except sqlite3.IntegrityError as error:
-                raise InvalidExport("it has an id or a sequence twice") from error
+                raise InvalidExport("it has a duplicate id or sequence") from error
 
     def complete(self, trailer: ExportTrailer) -> None:
-        """Check that the export is complete, and sync what was made of it.
+        """Check that the export is complete, and sync the new store.
 
         Raises:
             InvalidExport: it is not.
@@ -70,7 +70,8 @@ class Import:
         found = self._digest.trailer()
         if not found.item_count == trailer.item_count == self._expected:
             raise InvalidExport(
-                f"it has {found.item_count} items, its header says {self._expected}, its trailer {trailer.item_count}"
+                f"it has {found.item_count} items, but its header says {self._expected}, "
+                f"and its trailer {trailer.item_count}"
             )
         if found.sha256 != trailer.sha256:
             raise InvalidExport("it does not match its checksum")
@@ -92,7 +93,7 @@ class Import:
             write_empty(self.folder, self.definition)
             path = self.folder / STORE_FILE
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            # Nobody reads it yet, and half of it is worth nothing: it is synced once, when it is whole.
+            # No one reads it yet, and a partial import is useless: it is synced once, when complete.
             self._connection.execute("PRAGMA journal_mode = OFF")
             self._connection.execute("PRAGMA synchronous = OFF")
         return self._connection

@@ -1,12 +1,12 @@
-"""The manifest of an index: which segments there are, with the size and SHA-256 of each of their files.
+"""The manifest of an index: its segments, with the size and SHA-256 of each of their files.
 
-Replaced as a whole; the rename is the commit point of a merge. What it does not name does not exist, and what it names
-is believed only if it is as it says. It holds no truth: without it, all segments are built again from the store.
+The manifest is replaced as a whole; the rename is the commit point of a merge. A segment that it does not name does not
+exist, and one that it names is used only if its files match. It is derived data: without it, all segments are rebuilt
+from the store.
 
-Hashing gigabytes would keep an index from opening for many seconds, so a file is known again by what the system says of
-it (size, inode, time of the last change), which every write to it changes; only where that differs, as in a copy, is it
-hashed before it is used. Damage that the disk does by itself changes none of these: the index hashes every file once
-in the background after opening.
+Hashing gigabytes would delay opening by many seconds, so a file is recognised by its metadata (size, inode,
+modification time), which every write changes. Only if these differ, as in a copy, is it hashed before use. Damage by
+the disk itself does not change them: after opening, the index hashes every file once in the background.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MANIFEST_FILE = "manifest.json"
 
 
 class UnusableManifest(Exception):
-    """The manifest cannot be used; caught in recovery, which says so and rebuilds."""
+    """The manifest cannot be used; recovery catches and reports this, and rebuilds."""
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file of a segment. `inode` and `modified_ns` are 0 where version 1 of the format did not keep them."""
+    """A file of a segment; `inode` and `modified_ns` are 0 if read from format version 1, which lacks them."""
 
     name: str
     size_bytes: int
@@ -40,12 +40,12 @@ class FileRecord:
 
     @classmethod
     def of(cls, path: Path) -> FileRecord:
-        """Describe a file as it is."""
+        """Return the record of a file's current state."""
         status = path.stat()
         return cls(path.name, status.st_size, sha256(path), status.st_ino, status.st_mtime_ns)
 
     def untouched(self, folder: Path) -> bool:
-        """Return whether the system knows of no write to the file since it was described."""
+        """Return whether the file's metadata shows no write since it was recorded."""
         try:
             status = (folder / self.name).stat()
         except FileNotFoundError:
@@ -53,7 +53,7 @@ class FileRecord:
         return (status.st_size, status.st_ino, status.st_mtime_ns) == (self.size_bytes, self.inode, self.modified_ns)
 
     def problem(self, folder: Path) -> str | None:
-        """Return what is wrong with the content of the file in a folder; None if it is as recorded."""
+        """Return what is wrong with the file's content; None if it is as recorded."""
         path = folder / self.name
         if not path.is_file():
             return f"{self.name} is missing"
@@ -74,15 +74,15 @@ class SegmentRecord:
     files: tuple[FileRecord, ...]
 
     def untouched(self, folder: Path) -> bool:
-        """Return whether the system knows of no write to the files since they were described."""
+        """Return whether the files' metadata shows no write since they were recorded."""
         return all(file.untouched(folder) for file in self.files)
 
     def problem(self, folder: Path) -> str | None:
         """Return what is wrong with the content of the segment's files; None if they are as recorded."""
         return next((problem for file in self.files if (problem := file.problem(folder))), None)
 
-    def described_anew(self, folder: Path) -> SegmentRecord:
-        """Return a record of the same files with their present sizes and times."""
+    def refreshed(self, folder: Path) -> SegmentRecord:
+        """Return a record of the same files with their current metadata."""
         files = []
         for file in self.files:
             status = (folder / file.name).stat()
@@ -92,7 +92,7 @@ class SegmentRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The segments that belong to the store `store_uid`."""
+    """The segments of the store `store_uid`."""
 
     store_uid: str
     segments: tuple[SegmentRecord, ...] = ()
@@ -109,7 +109,7 @@ class Manifest:
 
         Raises:
             UnusableManifest: it is damaged.
-            StoreTooNew: a newer version wrote it.
+            StoreTooNew: a newer version of this program wrote it.
         """
         path = folder / MANIFEST_FILE
         if not path.exists():

@@ -1,4 +1,4 @@
-"""What a merge folds, chosen from a snapshot."""
+"""The choice of what a merge folds, made from a snapshot."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from index_service.snapshot import Part, Segment, Snapshot
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When to merge; names and figures are those that Qdrant publishes."""
+    """When to merge; names and defaults are those of Qdrant."""
 
-    full_scan_threshold: int = 10_000  # live rows that are still scanned
-    deleted_threshold: float = 0.2  # share of a segment's rows that may be dead
-    vacuum_min_vector_number: int = 1_000  # below so many rows, dead ones do not matter
+    full_scan_threshold: int = 10_000  # this many live rows are merged, fewer are scanned
+    deleted_threshold: float = 0.2  # share of dead rows at which a segment is merged
+    vacuum_min_vector_number: int = 1_000  # segments with fewer rows are not merged for their dead ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,23 +23,24 @@ class Plan:
 
     before: Snapshot
     segments: tuple[Segment, ...]
-    stored: Part | None = None  # the same rows, read from the store: where the segments' own are not to be trusted
+    stored: Part | None = None  # the same rows from the store, if the segments' own cannot be trusted
 
     @property
     def parts(self) -> Sequence[Part]:
-        """What is folded."""
+        """The parts to fold."""
         return (*self.segments, self.before.live) if self.stored is None else (self.stored,)
 
     @property
     def row_count(self) -> int:
-        """Rows that the new segment will have."""
+        """The number of rows of the new segment."""
         return sum(part.alive_count for part in self.parts)
 
 
 def plan(snapshot: Snapshot, thresholds: Thresholds) -> Plan | None:
-    """Chooses what to fold by the thresholds; None if nothing is due.
+    """Choose what to fold by the thresholds; None if nothing is due.
 
-    Segments no larger than what is folded anyway join in, so that their number grows with the logarithm of the rows.
+    Segments no larger than what is already chosen are folded too, so that the number of segments grows only
+    logarithmically with the rows.
     """
     crowded = [
         segment
@@ -59,6 +60,6 @@ def plan(snapshot: Snapshot, thresholds: Thresholds) -> Plan | None:
 
 
 def plan_all(snapshot: Snapshot) -> Plan | None:
-    """Choose everything; None if it is one segment without dead rows already, or empty."""
+    """Choose everything; None if the index is empty, or already one segment without dead rows."""
     dirty = any(segment.dead_count for segment in snapshot.segments) or len(snapshot.live.rows) > 0
     return Plan(snapshot, snapshot.segments) if dirty or len(snapshot.segments) > 1 else None

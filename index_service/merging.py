@@ -1,13 +1,13 @@
-"""Merges: live rows and the dead rows of old segments are folded into a new segment, while searches and writes go on.
+"""Merges: live rows and old segments are folded into a new segment without dead rows; searches and writes continue.
 
-1. What to fold is chosen from a snapshot (`merge_plan`).
-2. The rows alive in it are written as a new segment, synced and renamed.
-3. The manifest names the new segment in place of those it replaces: the commit point.
-4. The new snapshot is published; what was deleted meanwhile is masked in it, what was added meanwhile stays live.
-5. The folders of the old segments are removed; their mapped files live on until the last search that uses them ends.
+1. Choose what to fold from a snapshot (`merge_plan`).
+2. Write the rows alive in it as a new segment, sync and rename it.
+3. Replace the folded segments by the new one in the manifest: the commit point.
+4. Publish the new snapshot: rows deleted during the merge are masked in it, rows added during the merge stay live.
+5. Remove the folders of the old segments; their mapped files remain until the last search that uses them ends.
 
-Stopped before 3, nothing has happened, and the next start removes what was written; stopped after it, the next start
-finds the new segment. The store is not touched: a merge can lose nothing.
+If the process stops before 3, nothing has changed, and the next start removes what was written. If it stops after 3,
+the next start finds the new segment. A merge never writes the store, so it cannot lose data.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from index_service.storage import lacks_handles, storage_errors
 from serving.durable_files import remove_folder
 
 Progress = Callable[[int, int], None]
-# Yields a reading transaction of the store and the snapshot of the same version.
+# Yields a read transaction of the store and the snapshot of the same version.
 Pin = Callable[[], AbstractContextManager[tuple[StoreReader, Snapshot]]]
 
 log = structlog.get_logger(__name__)
 
-# After a merge that failed, so that a full disk is not written to again and again.
+# The pause after a failed merge, so that a full disk is not written to again and again.
 _RETRY_SECONDS = 60.0
-# Live rows lie in memory; beyond so much they are folded even while many are being written.
-_MOST_HELD_BYTES = 2**29
+# Live rows are in memory; above this size they are folded even during a bulk write.
+_MAX_LIVE_BYTES = 2**29
 
 
 class Merger:
-    """Merges of one index, one at a time, on the thread for merges."""
+    """The merges of one index, one at a time, on the merge thread."""
 
     def __init__(
         self,
@@ -70,73 +70,73 @@ class Merger:
         self._verified: Future[None] = Future()
         self._verified.set_result(None)
         self._lock = threading.Lock()
-        # Apart, so that a commit that asks for a merge does not wait for a manifest to be synced.
+        # A second lock, so that a commit that requests a merge does not wait for the sync of a manifest.
         self._commit_lock = threading.Lock()
         self._queued = False
-        self._holding = 0
+        self._pauses = 0
         self._closed = False
         self._not_before = 0.0
 
-    def consider(self, *, anyway: bool = False) -> None:
-        """Start a merge in the background if one is due and none is waiting; cheap enough for every commit."""
+    def start_if_due(self, *, forced: bool = False) -> None:
+        """Queue a background merge if none is queued and one is due, or `forced`; cheap enough for every commit."""
         with self._lock:
             if self._queued or self._closed or time.monotonic() < self._not_before:
                 return
-            if self._holding and not anyway and self._published.newest.live.vectors.nbytes < _MOST_HELD_BYTES:
+            if self._pauses and not forced and self._published.newest.live.vectors.nbytes < _MAX_LIVE_BYTES:
                 return
-            if not anyway and plan(self._published.newest, self._thresholds) is None:
+            if not forced and plan(self._published.newest, self._thresholds) is None:
                 return
             self._queued = True
-        log_failure(self._once_verified(lambda: self._in_background(anyway=anyway)))
+        log_failure(self._once_verified(lambda: self._in_background(forced=forced)))
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Start no merge in this block unless live rows fill the memory, and consider one at the end.
+    def paused(self) -> Iterator[None]:
+        """Start no merge in this block unless live rows use too much memory; start one at the end if it is due.
 
-        Rows that are written at once would be folded again and again: 400,000 of them in five merges, the last of which
-        does the work of all.
+        Rows of a bulk write would be folded again and again: 400,000 took five merges, and the last one redid the work
+        of all the others.
         """
         with self._lock:
-            self._holding += 1
+            self._pauses += 1
         try:
             yield
         finally:
             with self._lock:
-                self._holding -= 1
-            self.consider()
+                self._pauses -= 1
+            self.start_if_due()
 
     def fold_all(self, progress: Progress) -> Future[None]:
-        """Fold everything into one segment; `progress` is called with the rows that are done and all rows.
+        """Fold everything into one segment; `progress` is called with the number of rows done and of all rows.
 
-        The future raises BuildFailed or StorageFull where that was not possible; nothing has changed then.
+        The future raises BuildFailed or StorageFull if that is not possible; nothing has changed then.
         """
         return self._once_verified(lambda: self._fold_all(progress))
 
     def rebuild(self, pin: Pin, progress: Progress) -> Future[None]:
-        """Write everything into one segment from the store, whatever the old ones hold; else as `fold_all`."""
+        """Write everything from the store into one segment, ignoring the old ones; otherwise as `fold_all`."""
         return self._background.merges.submit(self._rebuild, pin, progress)
 
-    def verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
+    def verify(self, records: Sequence[SegmentRecord], pin: Pin, report: Callable[[str], None]) -> None:
         """Hash the files of segments in the background; if one is damaged, report it and rebuild everything.
 
-        Until that is done they are not folded: a damaged vector would get a checksum that says it is sound.
+        Until this has finished, no segment is folded: a damaged vector would get a valid checksum.
         """
         if records:
-            self._verified = self._background.checks.submit(self._verify, records, pin, tell)
+            self._verified = self._background.checks.submit(self._verify, records, pin, report)
             log_failure(self._verified)
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest in use, which is the one on disk."""
+        """The current manifest, which is the one on disk."""
         with self._commit_lock:
             return self._manifest
 
     def close(self) -> None:
-        """End a merge that is under way; none commits any more."""
+        """Stop a running merge; none commits after this."""
         with self._commit_lock:
             self._closed = True
         self._engine.stop()
-        self._background.merging.succeeded(str(self._folder))  # none is due any more
+        self._background.merging.succeeded(str(self._folder))  # no merge is pending any more
 
     def _once_verified(self, work: Callable[[], None]) -> Future[None]:
         return submit_after(self._verified, self._background.merges, work)
@@ -158,14 +158,14 @@ class Merger:
         self._merge(Plan(before, before.segments, stored), lambda done: progress(done, total))
         progress(total, total)
 
-    def _verify(self, records: Sequence[SegmentRecord], pin: Pin, tell: Callable[[str], None]) -> None:
+    def _verify(self, records: Sequence[SegmentRecord], pin: Pin, report: Callable[[str], None]) -> None:
         for record in records:
             problem = self._damage(record)
             if problem is None or self._closed or record not in self.manifest.segments:
                 continue
-            repair = f"segment {record.name}: {problem}; all rows are built again"
+            repair = f"segment {record.name}: {problem}; all rows will be rebuilt"
             log.warning("damage found", folder=str(self._folder), problem=repair)
-            tell(repair)
+            report(repair)
             start(self._background.merges, lambda: self._repair(pin))
             return
 
@@ -174,7 +174,7 @@ class Merger:
             self._rebuild(pin, lambda _done, _total: None)
         except Exception:
             if not self._closed:
-                log.warning("rebuild failed; the next start tries again", folder=str(self._folder), exc_info=True)
+                log.warning("rebuild failed; the next start retries it", folder=str(self._folder), exc_info=True)
 
     def _damage(self, record: SegmentRecord) -> str | None:
         """Return what is wrong with a segment's files; None if nothing is, or the index is closed."""
@@ -191,13 +191,13 @@ class Merger:
                 return problem
         return None
 
-    def _in_background(self, *, anyway: bool) -> None:
+    def _in_background(self, *, forced: bool) -> None:
         try:
             newest = self._published.newest
-            chosen = plan_all(newest) if anyway else plan(newest, self._thresholds)
+            chosen = plan_all(newest) if forced else plan(newest, self._thresholds)
             if chosen is not None:
                 self._merge(chosen, lambda _: None)
-        except Exception as error:  # noqa: BLE001 — whatever it is, the next commit tries again
+        except Exception as error:  # noqa: BLE001 — whatever the error, a later commit retries
             self._not_before = time.monotonic() + _RETRY_SECONDS
             if not self._closed:
                 self._background.merging.failed(error, str(self._folder), event="merge failed")
@@ -205,13 +205,13 @@ class Merger:
             self._background.merging.succeeded(str(self._folder))
         finally:
             self._queued = False
-        self.consider()
+        self.start_if_due()
 
     def _check_open(self) -> None:
-        """Check that the index was not closed meanwhile.
+        """Check that the index has not been closed.
 
         Raises:
-            BuildFailed: it was; its folder may be gone, or belong to another index of the same name.
+            BuildFailed: it has; its folder may be gone, or belong to another index with the same name.
         """
         if self._closed:
             raise BuildFailed("The index was closed while its rows were being merged.")
@@ -245,7 +245,7 @@ class Merger:
 
 
 def _swapped(current: Snapshot, chosen: Plan, opened: Sequence[Segment]) -> Snapshot:
-    """Replace rows by the new segment that was made from them; mask rows that were deleted since."""
+    """Return the snapshot with the folded rows replaced by the new segment; mask rows deleted since."""
     now = {segment.name: segment for segment in current.segments}
     live_count = len(chosen.before.live.rows)
     dead = np.concatenate(

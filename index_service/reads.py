@@ -1,4 +1,4 @@
-"""Reading the store, within one transaction."""
+"""Reads of the store within one transaction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LENGTH_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class StoredItem:
-    """An item as the store has it; what was not asked for is None."""
+    """An item of the store; fields that were not requested are None."""
 
     row: int
     sequence: int
@@ -32,17 +32,17 @@ class StoredItem:
 
 @dataclass(frozen=True)
 class StoredRow:
-    """A row as it lies in the store; nothing of it is checked."""
+    """A row exactly as stored, unchecked."""
 
     row: int
     sequence: int
     id: str
     attributes: str  # canonical JSON
-    vector: bytes  # float32, little-endian; empty where the row has none
+    vector: bytes  # float32, little-endian; empty if the row has none
 
 
 class StoreReader:
-    """A reading transaction of a store."""
+    """A read transaction of a store."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, dimension: int) -> None:
         self._connection = connection
@@ -55,42 +55,42 @@ class StoreReader:
         return int(version)
 
     def last_row(self) -> int:
-        """Return the highest row number that was ever given; 0 if none was."""
+        """Return the highest row number ever assigned; 0 if none was."""
         found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
         return int(found[0]) if found else 0
 
     def check_schema(self) -> None:
-        """Check that the tables are what this program reads.
+        """Check that the store has the tables and columns that this program reads.
 
         Raises:
-            sqlite3.Error: they are not, or SQLite cannot make sense of the file.
+            sqlite3.Error: it does not, or SQLite cannot read the file.
         """
         self._connection.execute(
             "SELECT row, sequence, id, attributes, vector FROM items JOIN vectors USING (row) LIMIT 0"
         )
 
     def check_structure(self) -> None:
-        """Read the whole file, and checks all of its structure; an item's own bytes have no checksum.
+        """Read the whole file and check its structure; the bytes of an item have no checksum.
 
         100,000 items of 300 numbers take 0.15 s, about as long as the checksums of their segments.
 
         Raises:
             StoreDamaged: the structure is broken.
-            sqlite3.Error: SQLite cannot make sense of the file.
+            sqlite3.Error: SQLite cannot read the file.
         """
         ((problem,),) = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
         if problem != "ok":
             raise StoreDamaged(self._path, problem)
 
     def quick_check(self) -> list[str]:
-        """Let SQLite check the whole file for damage; return its reports of the first ten places.
+        """Let SQLite check the whole file for damage; return its first ten reports.
 
         Raises:
-            sqlite3.Error: SQLite cannot make sense of the file.
+            sqlite3.Error: SQLite cannot read the file.
         """
-        self._connection.execute("PRAGMA shrink_memory")  # what it remembers of the file says nothing about the file
-        told = [str(text) for (text,) in self._connection.execute("PRAGMA quick_check(10)")]
-        return [] if told == ["ok"] else told
+        self._connection.execute("PRAGMA shrink_memory")  # check the file, not the page cache
+        reports = [str(text) for (text,) in self._connection.execute("PRAGMA quick_check(10)")]
+        return [] if reports == ["ok"] else reports
 
     def count(self) -> int:
         """Return the number of items."""
@@ -98,14 +98,14 @@ class StoreReader:
         return int(count)
 
     def stray_vector_count(self) -> int:
-        """Return how many vectors belong to no item."""
+        """Return the number of vectors that belong to no item."""
         ((count,),) = self._connection.execute(
             "SELECT count(*) FROM vectors WHERE row NOT IN (SELECT row FROM items)"
         ).fetchall()
         return int(count)
 
     def stored_rows(self, after: int, limit: int) -> list[StoredRow]:
-        """Return the next `limit` rows by number, from beyond `after`, as they are."""
+        """Return the next `limit` rows after row number `after`, in ascending order and unchecked."""
         cursor = self._connection.execute(
             "SELECT items.row, sequence, id, attributes, ifnull(vector, x'') FROM items LEFT JOIN vectors"
             " ON vectors.row = items.row WHERE items.row > ? ORDER BY items.row LIMIT ?",
@@ -114,7 +114,7 @@ class StoreReader:
         return [StoredRow(*columns) for columns in cursor]
 
     def rows(self, condition: Filter | None = None) -> NDArray[np.int64]:
-        """Return the row numbers of the items that pass, rising."""
+        """Return the row numbers of the items that pass the filter, ascending."""
         passes = to_sql(condition or Filter())
         cursor = self._connection.execute(
             f"SELECT row FROM items WHERE {passes.text} ORDER BY row",  # noqa: S608 — values are parameters
@@ -123,10 +123,10 @@ class StoreReader:
         return np.fromiter((row for (row,) in cursor), dtype=np.int64)
 
     def vectors(self, rows: NDArray[np.int64]) -> Vectors:
-        """Return the vectors (n, dimension) of rows that rise.
+        """Return the vectors (n, dimension) of rows, which must be ascending.
 
         Raises:
-            StoreDamaged: a row has no vector of the right size, or one that is not of length 1.
+            StoreDamaged: a row has no vector of the right size, or its vector does not have length 1.
         """
         found = np.empty((len(rows), self._dimension), dtype=np.float32)
         for start in range(0, len(rows), _CHUNK):
@@ -140,10 +140,10 @@ class StoreReader:
                 raise StoreDamaged(self._path, f"{len(chunk) - len(blobs)} rows have no vector")
             for offset, blob in enumerate(blobs):
                 found[start + offset] = self._vector(blob)
-        # The one redundancy of a vector; a NaN among those that are searched would hide all others.
+        # A vector's only redundancy is its length. One NaN among the searched vectors would hide all others.
         lengths = np.einsum("ij,ij->i", found, found)
         if not np.allclose(lengths, 1.0, rtol=0, atol=_LENGTH_TOLERANCE):
-            raise StoreDamaged(self._path, "a vector is not of length 1")
+            raise StoreDamaged(self._path, "a vector does not have length 1")
         return found
 
     def items(self, ids: Sequence[str], *, attributes: bool, vectors: bool) -> dict[str, StoredItem]:
@@ -164,7 +164,7 @@ class StoreReader:
         return {item.row: item for item in found}
 
     def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> Iterator[StoredItem]:
-        """Yield the next `limit` items that pass, in the order of `sequence`, from beyond `after`."""
+        """Yield the next `limit` items after sequence `after` that pass the filter, in the order of `sequence`."""
         passes = to_sql(condition)
         return self._select(
             f"sequence > ? AND {passes.text} ORDER BY sequence LIMIT ?",
@@ -184,7 +184,7 @@ class StoreReader:
         )
         for row, sequence, item_id, text, blob in cursor:
             if not (isinstance(sequence, int) and isinstance(item_id, str) and isinstance(text, str | None)):
-                raise StoreDamaged(self._path, f"row {row} has a value of another type than was written")
+                raise StoreDamaged(self._path, f"row {row} has a value of the wrong type")
             yield StoredItem(row, sequence, item_id, text, None if blob is None else self._vector(blob))
 
     def _vector(self, blob: object) -> Vectors:

@@ -1,19 +1,19 @@
 """Opening an index, whatever state its folder was left in.
 
-1. What lies under temporary names is removed.
-2. SQLite opens the store and replays its log. If it cannot, the index is damaged: nothing else is touched.
-3. The manifest is read. Missing, damaged or of another store: no segment counts. One of a newer version: the index is
-   left alone, as 2 says.
-4. The files of each segment are held against the manifest, by their content unless the system knows of no write to them
-   (`manifest`). A segment that differs in one byte does not count, nor does one that an older version built,
-   nor one with rows that the store has yet to give: the store was replaced by an older copy, or has lost its log.
-5. The manifest is written again if it is not as things are, and the first time an index is opened: from then on one
-   that is missing was lost. Folders that it does not name are removed.
-6. Rows that no segment holds are loaded from the store as live rows, so that every search is right from the first one
-   on. Rows of segments that the store has no more are masked.
+1. Remove files and folders with temporary names.
+2. Let SQLite open the store and replay its log. If it cannot, the index is damaged: touch nothing else.
+3. Read the manifest. If it is missing, damaged or of another store, ignore all segments. If a newer version wrote it,
+   leave the index alone, as in 2.
+4. Compare the files of each segment with the manifest: by content, unless their metadata shows no write (`manifest`).
+   Ignore a segment that differs in one byte, one that an older version built, and one with row numbers that the store
+   has not assigned yet (the store was replaced by an older copy, or has lost its log).
+5. Write the manifest if it differs from what was found, or if this is the first time that the index is opened: from
+   then on, a missing manifest was lost. Remove folders that it does not name.
+6. Load rows that no segment holds from the store as live rows, so that the first search is already correct. Mask rows
+   of segments that the store no longer has.
 
-What 3 and 4 found is returned; the caller has it rebuilt in the background, and has the files hashed there that 4
-took the system's word for.
+The problems found in 3 and 4 are returned. The caller rebuilds these segments in the background, and hashes there the
+files that 4 accepted by their metadata.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Recovered:
-    """An index as it was found.
+    """The recovered state of an index.
 
-    `repairs`: what has to be rebuilt. `unhashed`: the segments whose content was not looked at.
+    `repairs`: descriptions of what has to be rebuilt. `unhashed`: segments whose content has not been checked.
     """
 
     manifest: Manifest
@@ -51,12 +51,12 @@ class Recovered:
 
 
 def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
-    """Take the steps from 3 on for the index in `folder`, whose store is open.
+    """Run steps 1 and 3 to 6 for the index in `folder`, whose store is already open.
 
     Raises:
         StorageFull: a repair could not be written.
         StoreDamaged: rows cannot be read.
-        StoreTooNew: a newer version wrote the manifest.
+        StoreTooNew: a newer version of this program wrote the manifest.
     """
     segments_folder = folder / SEGMENTS_FOLDER
     with storage_errors(folder):
@@ -72,7 +72,7 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
             try:
                 known, segment = _open_sound(folder, record, engine, last_given)
             except UnusableSegment as error:
-                repairs.append(f"segment {record.name}: {error}; its {record.row_count} rows are built again")
+                repairs.append(f"segment {record.name}: {error}; its {record.row_count} rows will be rebuilt")
                 continue
             records.append(known)
             opened.append(segment)
@@ -92,18 +92,18 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
 
 
 def _open_sound(folder: Path, record: SegmentRecord, engine: Engine, last_given: int) -> tuple[SegmentRecord, Segment]:
-    """Open a segment if its files are as recorded; return it with a record of their present sizes and times.
+    """Open a segment if its files are as recorded; return it with a record of their current metadata.
 
     Raises:
-        UnusableSegment: they are not, or an older version wrote them, or it has rows after the last that were given.
+        UnusableSegment: a file differs, an older version wrote it, or a row number is above the last one assigned.
     """
     files = folder / SEGMENTS_FOLDER / record.name
     if not record.untouched(files):
         if problem := record.problem(files):
             raise UnusableSegment(problem)
-        record = record.described_anew(files)
+        record = record.refreshed(files)
     if last_row(folder, record) > last_given:
-        raise UnusableSegment("it holds rows that the store never gave, which is older or lost its log")
+        raise UnusableSegment("it has rows that the store never assigned; the store is older or has lost its log")
     return record, open_segment(folder, record, engine)
 
 
@@ -111,11 +111,11 @@ def _usable_manifest(folder: Path, store_uid: str) -> tuple[Manifest, list[str]]
     try:
         manifest = Manifest.read(folder)
     except UnusableManifest as error:
-        return Manifest(store_uid), [f"manifest: {error}; all segments are built again"]
+        return Manifest(store_uid), [f"manifest: {error}; all segments will be rebuilt"]
     if manifest is not None and manifest.store_uid != store_uid:
-        return Manifest(store_uid), ["manifest: it belongs to another store; all segments are built again"]
+        return Manifest(store_uid), ["manifest: it belongs to another store; all segments will be rebuilt"]
     if manifest is None and any((folder / SEGMENTS_FOLDER).iterdir()):
-        return Manifest(store_uid), ["manifest: it is missing; all segments are built again"]
+        return Manifest(store_uid), ["manifest: it is missing; all segments will be rebuilt"]
     return manifest or Manifest(store_uid), []
 
 

@@ -1,7 +1,7 @@
-"""Segments on disk: a folder with `rows.npy`, `vectors.npy` and the engine's own files; never changed once named.
+"""Segments on disk: a folder with `rows.npy`, `vectors.npy` and the engine's own files, immutable once named.
 
-A segment is written under a temporary name, file by file synced, then renamed. It counts from the moment that a
-manifest names it. Vectors are memory-mapped; row numbers (8 bytes each) are held in memory.
+A segment is written under a temporary name, each file is synced, and the folder is renamed. It takes effect when a
+manifest names it. Vectors are memory-mapped; row numbers (8 bytes each) are in memory.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ _CHUNK = 1_024
 
 
 class UnusableSegment(Exception):
-    """A segment cannot be searched, and why; caught in recovery, which says so and rebuilds it."""
+    """A segment cannot be searched; recovery catches and reports this, and rebuilds it."""
 
 
 def write_segment(
     index_folder: Path, kind: EngineKind, engine: Engine, parts: Sequence[Part], progress: Progress
 ) -> SegmentRecord:
-    """Write a segment of all rows that are alive in `parts`, at least one, and return its record.
+    """Write a segment of all rows alive in `parts` (at least one), and return its record.
 
     Raises:
-        BuildFailed: the engine could not.
+        BuildFailed: the engine could not build it.
         OSError: a file could not be written.
     """
     folder = index_folder / SEGMENTS_FOLDER / f"segment-{secrets.token_hex(6)}"
     temporary = temporary_beside(folder)
     try:
-        temporary.mkdir()  # without parents, so that the folder of an index that was deleted does not come back
+        temporary.mkdir()  # without parents, so that a deleted index's folder is not created again
         rows = _write_rows(temporary, parts)
         names = (_ROWS, _VECTORS, *engine.build(temporary / _VECTORS, temporary, progress))
         for name in names:
@@ -59,7 +59,7 @@ def write_segment(
 
 
 def stored_part(reader: StoreReader) -> Part:
-    """Return all rows of the store, with their vectors in memory.
+    """Return all rows of the store with their vectors in memory.
 
     Raises:
         StoreDamaged: a row has no vector of the right size.
@@ -70,19 +70,19 @@ def stored_part(reader: StoreReader) -> Part:
 
 
 def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> Segment:
-    """Open a segment whose files were found to be as recorded; no row of it is marked as deleted.
+    """Open a segment whose files are known to be as recorded; none of its rows are marked as deleted.
 
     Args:
         index_folder: the index's folder.
         record: the segment.
-        engine: the one that built it.
+        engine: the engine that built it.
 
     Raises:
         UnusableSegment: another version of the engine wrote its files.
     """
     folder = index_folder / SEGMENTS_FOLDER / record.name
     rows: Rows = read_array(folder / _ROWS)
-    # A memmap's own class makes each slice cost microseconds.
+    # A plain array, because slicing a `memmap` costs microseconds.
     vectors = read_array(folder / _VECTORS, mapped=True)
     alive = np.ones(len(rows), dtype=np.bool_)
     try:
@@ -98,14 +98,14 @@ def last_row(index_folder: Path, record: SegmentRecord) -> int:
 
 
 def _write_rows(folder: Path, parts: Sequence[Part]) -> int:
-    """Write the row numbers and vectors that are alive in `parts`, by row number; return how many."""
+    """Write the numbers and vectors of the rows alive in `parts`, by row number; return how many."""
     rows = np.concatenate([part.rows[part.alive] for part in parts])
     part_of = np.concatenate([np.full(part.alive_count, number) for number, part in enumerate(parts)])
     position = np.concatenate([np.flatnonzero(part.alive) for part in parts])
     order = np.argsort(rows)
     write_array(folder / _ROWS, rows[order])
     dimension = parts[0].vectors.shape[1]
-    # Written, not mapped: where the disk is full, a write fails with an error, a mapped page kills the process.
+    # Written, not mapped: on a full disk, a write raises an error, but a mapped page kills the process.
     with (folder / _VECTORS).open("wb") as file:
         shape = (len(rows), dimension)
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})

@@ -1,7 +1,7 @@
 """IndexService over gRPC: each method validates, translates, calls the core and translates back.
 
-The event loop moves messages and runs small searches; whatever else touches SQLite, vectors or large messages runs on
-the call threads.
+The event loop moves messages and runs small searches; all other work with SQLite, vectors or large messages runs on the
+call threads.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from serving.page_tokens import page_size
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
-# Messages of one stream that may wait for their commit while the next is read and translated.
+# Messages of one stream that may wait for their commit while the next one is read and translated.
 _IN_FLIGHT = 4
-# Exports, imports and checks that may run at once: each reads or writes the whole of an index.
+# Exports, imports and checks that may run at once: each reads or writes a whole index.
 _MAX_OPERATIONS = 4
-# A search of less takes less than a millisecond; it runs on the event loop.
+# A search up to these sizes takes less than a millisecond, so it runs on the event loop.
 _SMALL_ROW_COUNT = 4_096
 _SMALL_K = 100
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
@@ -57,7 +57,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     def __init__(self, catalog: Catalog, threads: Executor, budget: ByteBudget) -> None:
         self._catalog = catalog
         self._threads = threads
-        self._budget = budget  # of the bytes of writes that are not committed
+        self._budget = budget  # bytes of uncommitted writes
         self._operations = 0
 
     @override
@@ -93,7 +93,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def UpsertItems(
         self, request_iterator: AsyncIterator[pb.UpsertItemsRequest], context: Context
     ) -> pb.UpsertItemsResponse:
-        """Add or replaces items, message by message."""
+        """Add or replace items, message by message."""
         first = await anext(aiter(request_iterator), None)
         if first is None:
             raise InvalidField("index", "is missing: the stream had no message.")
@@ -133,20 +133,22 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def OptimizeIndex(
         self, request: pb.OptimizeIndexRequest, context: Context
     ) -> AsyncIterator[pb.OptimizeIndexResponse]:
-        """Fold everything into one segment, or rewrite it; continue if the caller leaves."""
+        """Fold everything into one segment, or rewrite it; continue even if the caller leaves."""
         index = self._find(request.name, "name")
         loop = asyncio.get_running_loop()
         progress: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
-        merge = index.optimize(lambda done, total: _tell(loop, progress, (done, total)), rebuild=request.rebuild)
-        merge.add_done_callback(lambda _: _tell(loop, progress, None))
+        merge = index.optimize(
+            lambda done, total: _put_progress(loop, progress, (done, total)), rebuild=request.rebuild
+        )
+        merge.add_done_callback(lambda _: _put_progress(loop, progress, None))
         last = (0, 0)
         try:
             while (step := await progress.get()) is not None:
                 last = step
-                if progress.empty():  # a slow caller is told the newest figure, not each
+                if progress.empty():  # a slow caller gets only the newest figure
                     yield pb.OptimizeIndexResponse(done_row_count=last[0], total_row_count=last[1])
         except (asyncio.CancelledError, GeneratorExit):
-            log_failure(merge)  # the caller, who would have been told, has left
+            log_failure(merge)  # the caller, which would have received the error, has left
             raise
         await asyncio.wrap_future(merge)
         yield pb.OptimizeIndexResponse(
@@ -155,7 +157,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     @override
     async def SetAlias(self, request: pb.SetAliasRequest, context: Context) -> pb.SetAliasResponse:
-        """Let an alias name an index."""
+        """Point an alias at an index."""
         alias = indexes.to_name(request.alias, "alias")
         name = indexes.required(request.index, "index")
         previous = await self._on_thread(lambda: self._catalog.set_alias(alias, name))
@@ -171,7 +173,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def ExportIndex(
         self, request: pb.ExportIndexRequest, context: Context
     ) -> AsyncIterator[pb.ExportIndexResponse]:
-        """Stream an index as it is at this moment."""
+        """Stream a snapshot of an index."""
         index = self._find(request.name, "name")
         with self._operation():
             async with aclosing(steps(self._threads, exports.from_pieces(index.export()))) as messages:
@@ -182,7 +184,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def ImportIndex(
         self, request_iterator: AsyncIterator[pb.ImportIndexRequest], context: Context
     ) -> pb.ImportIndexResponse:
-        """Make a new index of an export; nothing is left of it unless it was complete."""
+        """Create an index from an export; keep nothing unless the export is complete."""
         first = await anext(request_iterator, None)
         if first is None:
             raise InvalidField("name", "is missing: the stream had no message.")
@@ -198,7 +200,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     @override
     async def CheckIndex(self, request: pb.CheckIndexRequest, context: Context) -> AsyncIterator[pb.CheckIndexResponse]:
-        """Look for damage; one that kept the index from being opened is what a check is for, too."""
+        """Check an index for damage; this also works if the damage prevented the index from being opened."""
         last = CheckProgress(0, 0)
         try:
             index = self._find(request.name, "name")
@@ -218,7 +220,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         further: AsyncIterator[pb.UpsertItemsRequest],
         share: ByteShare,
     ) -> int:
-        """Write the messages of a stream, some at a time, and return their number of items."""
+        """Write the messages of a stream, several at a time, and return their number of items."""
         in_flight: deque[asyncio.Future[Written]] = deque()
         count = 0
         message: pb.UpsertItemsRequest | None = first
@@ -248,7 +250,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         else:
             raise InvalidExport("it ends without a trailer")
         if await anext(messages, None) is not None:
-            raise InvalidExport("something follows its trailer")
+            raise InvalidExport("it has messages after its trailer")
 
         def complete() -> VectorIndex:
             importing.complete(importing_ended)
@@ -258,7 +260,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     @contextmanager
     def _operation(self) -> Iterator[None]:
-        """Count what runs for long."""
+        """Count a long-running call."""
         if self._operations >= _MAX_OPERATIONS:
             raise TooManyOperations(_MAX_OPERATIONS)
         self._operations += 1
@@ -281,7 +283,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
 
 def _is_small(index: VectorIndex, request: pb.SearchRequest) -> bool:
-    """Return whether a search takes no longer than handing it to a thread, which is then left out."""
+    """Return whether a search takes no longer than handing it to a thread would."""
     return (
         len(request.queries) == 1
         and request.k <= _SMALL_K
@@ -291,7 +293,7 @@ def _is_small(index: VectorIndex, request: pb.SearchRequest) -> bool:
 
 
 def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
-    if searches.goes_on(request):
+    if searches.has_positions(request):
         index.check_uid(request.index_uid)
     if searches.has_vectors(request):
         index.check_model(request.model_id)
@@ -333,7 +335,7 @@ def _check_same_stream(first: pb.UpsertItemsRequest, message: pb.UpsertItemsRequ
 
 
 def _sequence(page_token: str) -> int:
-    """Return the sequence number that a page begins behind, which is what a token says."""
+    """Return the sequence number that a page starts after, which its token holds."""
     if page_token and not _SEQUENCE.fullmatch(page_token):
         raise InvalidPageToken
     return int(page_token or 0)
@@ -343,7 +345,7 @@ def _name(index: VectorIndex | DamagedIndex) -> str:
     return index.name if isinstance(index, DamagedIndex) else index.definition.name
 
 
-def _tell(
+def _put_progress(
     loop: asyncio.AbstractEventLoop, steps: asyncio.Queue[tuple[int, int] | None], step: tuple[int, int] | None
 ) -> None:
     loop.call_soon_threadsafe(steps.put_nowait, step)

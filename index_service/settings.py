@@ -1,4 +1,4 @@
-"""Settings of the index service; `python -m index_service.settings` prints them."""
+"""The settings of the index service; `python -m index_service.settings` prints them."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ from serving.settings import ServiceSettings, print_settings
 
 
 class IndexSettings(ServiceSettings):
-    """What can be set; thresholds have the names and defaults that Qdrant publishes."""
+    """The settings; thresholds have the names and defaults of Qdrant."""
 
     service: ClassVar[str] = "index"
 
     port: int = Field(50053, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(9053, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
     full_scan_threshold: int = Field(
-        10_000, ge=1, description="Rows outside segments that are scanned; from so many on they are merged into one."
+        10_000, ge=1, description="Rows outside segments at which they are merged into a segment; fewer are scanned."
     )
     deleted_threshold: float = Field(
         0.2, gt=0, le=1, description="Share of a segment's rows that may be deleted before it is merged."
     )
     vacuum_min_vector_number: int = Field(
-        1_000, ge=1, description="Segments of fewer rows are not merged for their deleted ones."
+        1_000, ge=1, description="Segments with fewer rows are not merged because of deleted rows."
     )
     annoy_trees: int = Field(
-        TREES, ge=1, le=1_000, description="Trees in a new Annoy forest over components; 2/5 over all."
+        TREES,
+        ge=1,
+        le=1_000,
+        description="Trees in a new Annoy forest over components; a forest over full vectors has 2/5 as many.",
     )
-    build_threads: int = Field(1, ge=-1, le=256, description="Threads that build a segment; -1 takes all cores.")
+    build_threads: int = Field(1, ge=-1, le=256, description="Threads that build a segment; -1 uses all cores.")
     blas_threads: int = Field(
-        1, ge=1, le=256, description="Threads of one matrix product; searches already run beside each other."
+        1, ge=1, le=256, description="Threads of one matrix product; searches already run in parallel."
     )
     max_pending_bytes: int = Field(
-        256 * 2**20, ge=1, description="Bytes of items that all writes together may have uncommitted; more wait."
+        256 * 2**20, ge=1, description="Bytes of uncommitted items of all writes together; further writes wait."
     )
-    call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are worked on at the same time.")
+    call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are processed at the same time.")
 
 
 if __name__ == "__main__":

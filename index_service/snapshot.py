@@ -1,10 +1,11 @@
-"""What a search sees: an immutable picture of all rows in memory, joined to the store by a version.
+"""Snapshots: an immutable view of all rows in memory, which a version ties to the store.
 
 Invariants:
-- A row number lies in exactly one part: one of the segments, or the live rows. Within a part, row numbers rise.
-- A snapshot of version v counts exactly the rows that commit v left in the store. Committing and publishing are two
-  steps, so a reader pins a version in the store first and then asks for the snapshot of that version (`Published.at`).
-- Nothing that a snapshot refers to changes. Live rows grow in a buffer that snapshots share, each up to its own length.
+- A row number is in exactly one part: one of the segments, or the live rows. Within a part, row numbers ascend.
+- In a snapshot of version v, exactly the rows that commit v left in the store are alive. Committing and publishing are
+  two steps, so a reader first pins a version in the store and then gets the snapshot of it (`Published.at`).
+- Nothing that a snapshot refers to changes. Snapshots share the buffer in which live rows grow, and each uses it only
+  up to its own length.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _PUBLISH_SECONDS = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Rows that are searched together: `rows` (n,) rising, `vectors` (n, dimension), `alive` (n,)."""
+    """Rows that are searched together: `rows` (n,) ascending, `vectors` (n, dimension), `alive` (n,)."""
 
     rows: Rows
     vectors: Vectors
@@ -42,16 +43,16 @@ class Part:
 
     @cached_property
     def alive_count(self) -> int:
-        """How many rows are not deleted."""
+        """The number of rows that are not deleted."""
         return int(np.count_nonzero(self.alive))
 
     @property
     def dead_count(self) -> int:
-        """How many rows are deleted."""
+        """The number of deleted rows."""
         return len(self.rows) - self.alive_count
 
     def mask(self, rows: Rows) -> Mask:
-        """Mark the positions of those of `rows` that lie here."""
+        """Mark the positions in this part whose rows are among `rows`."""
         marked = np.zeros(len(self.rows), dtype=np.bool_)
         if len(self.rows) and len(rows):
             at = np.searchsorted(self.rows, rows)
@@ -62,13 +63,13 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Segment(Part):
-    """A part whose vectors and engine files lie in the folder `name`, and never change."""
+    """A part whose vectors and engine files are in the folder `name` and never change."""
 
     name: str
 
 
 class _Buffer:
-    """Room for rows. Only the snapshot that ends at `used` may append; earlier ones keep what they have."""
+    """Space for rows. Only the snapshot that ends at `used` may append; earlier ones keep their rows."""
 
     def __init__(self, capacity: int, dimension: int) -> None:
         self.rows: Rows = np.empty(capacity, dtype=np.int64)
@@ -84,12 +85,12 @@ class LiveRows(Part):
 
     @classmethod
     def of(cls, rows: Rows, vectors: Vectors, alive: Mask) -> LiveRows:
-        """Copy rows into a buffer with room for as many again."""
+        """Copy rows into a buffer with space for at least as many again."""
         buffer = _Buffer(max(_FIRST_CAPACITY, 2 * len(rows)), vectors.shape[1])
         return cls._fill(buffer, 0, rows, vectors, alive)
 
     def appended(self, rows: Rows, vectors: Vectors) -> LiveRows:
-        """Return these rows and further ones, whose numbers are higher."""
+        """Return these rows followed by further ones with higher numbers."""
         alive = np.concatenate([self.alive, np.ones(len(rows), dtype=np.bool_)])
         count = len(self.rows)
         if self._buffer.used == count and count + len(rows) <= len(self._buffer.rows):
@@ -112,7 +113,7 @@ class LiveRows(Part):
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What a commit changed: rows added, (m,) rising with vectors (m, dimension), and rows removed."""
+    """The changes of a commit: rows added, (m,) ascending with vectors (m, dimension), and rows removed."""
 
     version: int
     added: Rows
@@ -122,7 +123,7 @@ class Changes:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """All rows as one commit left them."""
+    """All rows as of one commit."""
 
     version: int
     segments: tuple[Segment, ...]
@@ -130,16 +131,16 @@ class Snapshot:
 
     @property
     def parts(self) -> Sequence[Part]:
-        """Segments and live rows."""
+        """The segments and the live rows."""
         return (*self.segments, self.live)
 
     @property
     def alive_count(self) -> int:
-        """How many rows count: the number of items."""
+        """The number of rows that are not deleted, which is the number of items."""
         return sum(part.alive_count for part in self.parts)
 
     def after(self, changes: Changes) -> Snapshot:
-        """Return the snapshot that a commit leads to."""
+        """Return the snapshot after a commit."""
         live = self.live.appended(changes.added, changes.vectors) if len(changes.added) else self.live
         if not len(changes.removed):
             return Snapshot(changes.version, self.segments, live)
@@ -165,23 +166,23 @@ class Published:
         return self._history[-1]
 
     def update(self, change: Callable[[Snapshot], Snapshot]) -> None:
-        """Replace the newest snapshot by what `change` makes of it; one change at a time."""
+        """Replace the newest snapshot by the result of `change`; one change runs at a time."""
         with self._changed:
             self._history.append(change(self._history[-1]))
             self._changed.notify_all()
 
     def forget_older(self) -> None:
-        """Let go of all but the newest: after a merge the older ones hold segments that are gone."""
+        """Release all snapshots but the newest: after a merge, older ones hold segments that were removed."""
         with self._changed:
             newest = self._history[-1]
             self._history.clear()
             self._history.append(newest)
 
     def at(self, version: int) -> Snapshot | None:
-        """Return the newest snapshot of a version, waiting for one to come; None if it is not kept any more.
+        """Return the newest snapshot of a version, waiting until it is published; None if it is no longer kept.
 
         Raises:
-            TimeoutError: it was committed long ago and never published.
+            TimeoutError: the version was not published in time.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._history[-1].version >= version, _PUBLISH_SECONDS):

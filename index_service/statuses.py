@@ -1,4 +1,4 @@
-"""The error table: what each error of the domain becomes on the wire."""
+"""The error table: the gRPC status of each error of the domain."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ ERRORS: ErrorTable = {
     errors.BuildFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.OpeningFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
-    # Only at the start, where the sentence is printed and the process ends.
+    # Raised only at startup: the message is printed and the process exits.
     errors.DataFolderInUse: lambda _: ErrorStatus(
         StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
     ),

@@ -1,15 +1,15 @@
-"""The store of one index: a SQLite database, the only truth about its items.
+"""The store of one index: a SQLite database, the source of truth for its items.
 
 Invariants:
-- A row number is given once and never again. An item that gets a new vector gets a new row; one that gets new
-  attributes only keeps its row. `sequence` is the row number that an id got when it was first added, so it orders items
-  by first addition.
+- A row number is assigned once and never reused. An item with a new vector gets a new row; an item with only new
+  attributes keeps its row. `sequence` is the row number that an id got when it was first added, so it orders items by
+  first addition.
 - Vectors are float32 of length 1; attributes are canonical JSON text (`attributes`).
-- WAL with synchronous=FULL: once a commit returns, it survives a power loss. `version` rises by one with each commit.
-- One connection at a time writes (`writes`), others read, each inside a transaction (`reads`), so no reader waits for a
-  writer. Those that are idle are kept open only while few are (`connections`).
+- WAL with synchronous=FULL: once a commit returns, it survives a power loss. Each commit increments `version`.
+- One connection at a time writes (`writes`); others read, each in a transaction (`reads`), so no reader waits for a
+  writer. A limited number of idle connections stay open (`connections`).
 
-An index's folder appears under its name as a whole (`create`): the rename is the commit point.
+An index's folder appears under its name atomically (`create`): the rename is the commit point.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from serving.durable_files import discard, publish, sync, temporary_beside
 
 FORMAT_VERSION = 1
 STORE_FILE = "store.sqlite"
-# `attributes -> path` came with it (February 2022).
+# The first version with `attributes -> path` (February 2022).
 OLDEST_SQLITE = (3, 38, 0)
 
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
     "CREATE TABLE items (row INTEGER PRIMARY KEY AUTOINCREMENT, sequence INTEGER NOT NULL UNIQUE,"
     " id TEXT NOT NULL UNIQUE, attributes TEXT NOT NULL)",
-    # Apart from the items, so that a filter that reads all attributes does not read the vectors too.
+    # A separate table, so that a filter that reads all attributes does not read the vectors too.
     "CREATE TABLE vectors (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
 )
-# A vector of 300 numbers fills a page of 4 KB to 88 %, one of 16 KB to 96 %.
+# Vectors of 300 numbers fill 88 % of a 4 KB page and 96 % of a 16 KB page.
 _PAGE_BYTES = 16_384
-# The log keeps its greatest size otherwise, which a long reader during much writing makes as large as what was written.
+# Without a limit, the log never shrinks; a long read during heavy writing makes it as large as what was written.
 _JOURNAL_BYTES = 16 * 2**20
-# Checking the structure of so much takes 0.3 s where the file is in memory, and seconds where it is not.
+# Checking the structure of this much takes 0.3 s if the file is cached in memory, and seconds if it is not.
 _SMALL_BYTES = 256 * 2**20
 
 
 def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
-    """Check that Python's SQLite can run what the stores need.
+    """Check that Python's SQLite has the features that the stores need.
 
     Raises:
-        SqliteTooOld: it cannot.
+        SqliteTooOld: it does not.
     """
     if version < OLDEST_SQLITE:
         raise SqliteTooOld(version, OLDEST_SQLITE)
@@ -70,7 +70,7 @@ class Store:
         self.uid = uid
         self.repairs = repairs
         self._idle = idle
-        # Not the path or the uid: an index that was deleted and one that was copied may have the same as another.
+        # Not the path or the uid: another index may share the path of a deleted one, or the uid of a copied one.
         self._reading, self._writing = object(), object()
         self._closed = False
 
@@ -79,9 +79,9 @@ class Store:
         """Open the store in an index's folder; `idle` keeps its connections.
 
         Raises:
-            StoreDamaged, StoreTooNew: it is missing, or not what this program wrote.
+            StoreDamaged, StoreTooNew: it is missing, or this version of the program cannot read it.
             StorageFull: it cannot be written.
-            TooManyOpenFiles: the process has none left to open it with.
+            TooManyOpenFiles: the process has no free file handle.
         """
         path = folder / STORE_FILE
         if not path.is_file():
@@ -103,17 +103,17 @@ class Store:
 
     @property
     def is_small(self) -> bool:
-        """Whether its structure is checked when it is opened; of a larger one whoever opens it has it checked then."""
+        """Whether `open` checked the structure; the caller must have a larger store checked after opening it."""
         return _is_small(self.path)
 
     @contextmanager
     def read(self) -> Iterator[StoreReader]:
-        """Open a reading transaction: everything read through it is of one version.
+        """Open a read transaction: all data read through it is of one version.
 
         Raises:
             IndexNotFound: the store is closed.
-            StoreDamaged: SQLite cannot make sense of the file.
-            TooManyOpenFiles: the process has none left to open it with.
+            StoreDamaged: SQLite cannot read the file.
+            TooManyOpenFiles: the process has no free file handle.
         """
         if self._closed:
             raise IndexNotFound(self.definition.name)
@@ -129,7 +129,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection that writes, for one transaction; not for several threads at once.
+        """Yield the write connection for one transaction; not thread-safe.
 
         Raises:
             StorageFull, StoreDamaged, TooManyOpenFiles: it cannot be written.
@@ -144,22 +144,22 @@ class Store:
                 self._keep(self._writing, connection)
 
     def close(self) -> None:
-        """Close the connections; readers that are at work finish. Nothing may write any more."""
+        """Close the connections; running reads finish. No writes may follow."""
         self._closed = True
         self._idle.close(self._reading)
         self._idle.close(self._writing)
 
     def _keep(self, key: object, connection: sqlite3.Connection) -> None:
         self._idle.keep(key, connection)
-        if self._closed:  # meanwhile
+        if self._closed:  # while the connection was in use
             self._idle.close(key)
 
 
 def create(folder: Path, definition: IndexDefinition) -> None:
     """Create the folder of an index with an empty store.
 
-    1. A folder under a temporary name. 2. The database in it, complete and closed. 3. The folder synced and renamed to
-       its name: the commit point.
+    1. Create the folder under a temporary name. 2. Create the database in it and close it. 3. Sync the folder and
+       rename it to its name: the commit point.
 
     Raises:
         FileExistsError, OSError: the folder exists.
@@ -177,7 +177,7 @@ def create(folder: Path, definition: IndexDefinition) -> None:
 
 
 def write_empty(folder: Path, definition: IndexDefinition) -> None:
-    """Make a folder with an empty store, complete and closed, not synced.
+    """Create a folder with an empty store that is complete and closed, but not synced.
 
     Raises:
         OSError, sqlite3.Error: it cannot be written.
@@ -224,26 +224,26 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open a database which exists."""
+    """Open an existing database."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
     )
 
 
 def _fold_log(writer: sqlite3.Connection, promised: int) -> tuple[str, ...]:
-    """Fold the log into the database; report if it held fewer frames than were promised."""
+    """Fold the log into the database; return a report if it held fewer frames than promised."""
     ((_, frames, _),) = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if frames >= promised:
         return ()
     return (
         f"store: its log is damaged or missing ({max(frames, 0)} of {promised} frames are whole); "
-        "what was written last before the stop is lost",
+        "the last writes before the stop are lost",
     )
 
 
 def _check(writer: sqlite3.Connection, path: Path) -> tuple[IndexDefinition, str]:
-    """Check that this program wrote a store; return its index's definition and its uid."""
+    """Check that this program wrote the store; return the index's definition and the store's uid."""
     _check_size(writer, path)
     meta = dict(writer.execute("SELECT key, value FROM meta").fetchall())
     int(meta["version"])
@@ -263,7 +263,7 @@ def _is_small(path: Path) -> bool:
 
 
 def _check_size(writer: sqlite3.Connection, path: Path) -> None:
-    """Check that the file is whole; SQLite reads what is cut off as zeros."""
+    """Check that the file is complete; SQLite reads a truncated part as zeros."""
     ((pages,),) = writer.execute("PRAGMA page_count").fetchall()
     ((page_bytes,),) = writer.execute("PRAGMA page_size").fetchall()
     if (size := path.stat().st_size) != pages * page_bytes:

@@ -1,7 +1,7 @@
-"""One index: the store's truth, and the snapshot of its rows that searches use.
+"""One index: its store, and the snapshot of its rows that searches use.
 
-Invariants: the store alone is the truth; what is acknowledged is committed and seen by every later call; a read sees
-one version of everything (`_pin`); no read waits for a write or a merge.
+Invariants: the store is the only source of truth; an acknowledged write is committed and visible to every later call; a
+read sees one version of everything (`_pin`); no read waits for a write or a merge.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Neighbor:
-    """An item that was found; `attributes` is canonical JSON. What was not asked for is None."""
+    """An item that was found; `attributes` is canonical JSON. Fields that were not requested are None."""
 
     id: str
     distance: float
@@ -67,7 +67,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class SegmentStats:
-    """A segment, and how it is searched at the index's recall target."""
+    """A segment, and how it is searched for the index's recall target."""
 
     row_count: int
     deleted_row_count: int
@@ -78,8 +78,8 @@ class SegmentStats:
 class Stats:
     """What an index consists of.
 
-    `repairs`: what was found damaged since the service started. `recall`: the recall@10 that was measured, over
-    all items; those that are compared one and all count as found.
+    `repairs`: damage found since the service started. `recall`: the measured recall@10 over all items; items that an
+    exact scan compares count as found.
     """
 
     item_count: int
@@ -105,7 +105,7 @@ class VectorIndex:
         background: Background,
         idle: IdleConnections,
     ) -> None:
-        """Open the index in `folder`; merges and checks run in the background, and `idle` keeps its connections.
+        """Open the index in `folder`; merges and checks run on `background`, and `idle` keeps its connections.
 
         Raises:
             StoreDamaged, StorageFull, TooManyOpenFiles: it cannot be opened.
@@ -127,55 +127,55 @@ class VectorIndex:
         self._writer = StoreWriter(self._store)
         self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, background.commits)
         self._merger.verify(recovered.unhashed, self._pin, self._repairs.append)
-        self._merger.consider(anyway=bool(recovered.repairs))
+        self._merger.start_if_due(forced=bool(recovered.repairs))
         if not self._store.is_small:
             start(background.checks, self._check_store)
 
     def check_model(self, model_id: str) -> None:
-        """Check that vectors of a model may be held against those of this index.
+        """Check that vectors of a model can be compared with those of this index.
 
         Raises:
-            ModelMismatch: they may not.
+            ModelMismatch: they cannot.
         """
         if model_id != self.definition.model_id:
             raise ModelMismatch(self.definition.name, self.definition.model_id, model_id)
 
     @property
     def uid(self) -> str:
-        """What no other index has or had, not even one of the same name."""
+        """An id that no other index has or ever had, not even one with the same name."""
         return self._store.uid
 
     @property
     def row_count(self) -> int:
-        """The number of rows that a search may have to look at, deleted ones included."""
+        """The number of rows that a search may have to visit, including deleted ones."""
         return sum(len(part.rows) for part in self._published.newest.parts)
 
     def check_uid(self, uid: str) -> None:
-        """Check that positions among an index's rows are positions here.
+        """Check that search positions from the index with `uid` are valid in this one.
 
         Raises:
-            PositionOutOfDate: that was another index.
+            PositionOutOfDate: that is a different index.
         """
         if uid != self.uid:
             raise PositionOutOfDate(self.definition.name)
 
     def upsert(self, write: Upsert) -> Future[Written]:
-        """Write items as a whole; the future is done when they are on disk and searchable.
+        """Write all items or none; the future is done when they are on disk and searchable.
 
-        The future raises ItemNotFound where an item without a vector does not exist, StorageFull or StoreDamaged where
-        the store could not be written; nothing of the write was kept then.
+        The future raises ItemNotFound if an item without a vector does not exist, and StorageFull or StoreDamaged if
+        the store could not be written; then nothing of the write was kept.
 
         Raises:
-            TooManyWrites, IndexNotFound: the write was not taken on.
+            TooManyWrites, IndexNotFound: the write was not queued.
         """
         return self._commits.submit(write)
 
     def bulk(self) -> AbstractContextManager[None]:
-        """Hold merges back while many items are written, and resume them at the end; see `Merger.held`."""
-        return self._merger.held()
+        """Pause merges while many items are written, and resume them at the end; see `Merger.paused`."""
+        return self._merger.paused()
 
     def delete(self, write: Delete) -> Future[Written]:
-        """Delete items; the future is done when that is on disk and they are no longer found. Raises as `upsert`."""
+        """Delete items; the future is done when that is on disk and visible to searches. Raises as `upsert`."""
         return self._commits.submit(write)
 
     def items(self, ids: Sequence[str], *, vectors: bool) -> dict[str, StoredItem]:
@@ -184,9 +184,9 @@ class VectorIndex:
             return reader.items(ids, attributes=True, vectors=vectors)
 
     def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> Generator[StoredItem, None, None]:
-        """Yield the next `limit` items that pass, in the order of first addition, from beyond sequence `after`.
+        """Yield the next `limit` items after sequence `after` that pass `condition`, in the order of first addition.
 
-        They are read as they are asked for; whoever is done with them closes the generator.
+        Items are read lazily; the caller must close the generator.
         """
         with self._store.read() as reader:
             yield from reader.page(after, limit, condition, vectors=vectors)
@@ -205,16 +205,16 @@ class VectorIndex:
         """Find the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
 
         Args:
-            queries: What to find the neighbours of.
-            k: How many each query wants.
-            condition: What items must pass; None for all.
+            queries: Vectors and ids of items to find the neighbours of.
+            k: The number of neighbours of each query.
+            condition: The filter that items must pass; None lets all pass.
             attributes: Whether to return the neighbours' attributes.
             vectors: Whether to return their vectors.
             recall: Share of the true neighbours to aim at; None means the index's target, 1 compares all.
-            after: Where it has a position for a query, the nearest behind it are found.
+            after: For each query, the position after which to search, or None to start at the nearest.
 
         Raises:
-            ItemNotFound: an id that the index does not have.
+            ItemNotFound: the index has no item with an id among `queries`.
             StoreDamaged: the store cannot be read.
         """
         with self._pin() as (reader, snapshot):
@@ -239,16 +239,16 @@ class VectorIndex:
         return self._merger.rebuild(self._pin, progress) if rebuild else self._merger.fold_all(progress)
 
     def export(self) -> Generator[ExportPiece, None, None]:
-        """Yield the pieces of an export of this moment; see `exporting`."""
+        """Yield the pieces of an export of the current version; see `exporting`."""
         return export(self._store)
 
     def check(self) -> Generator[CheckStep, None, None]:
-        """Look for damage in everything that is kept; see `checking`."""
+        """Check all data of the index for damage; see `checking`."""
         with self._pin() as (reader, snapshot):
             yield from check(self.folder, reader, snapshot, lambda: self._merger.manifest)
 
     def stats(self) -> Stats:
-        """Return what the index consists of now."""
+        """Return what the index currently consists of."""
         snapshot = self._published.newest
         segments = tuple(
             SegmentStats(len(part.rows), part.dead_count, part.searcher.tuned()) for part in snapshot.segments
@@ -270,18 +270,18 @@ class VectorIndex:
         )
 
     def close(self) -> None:
-        """Commit accepted writes, end merges and close the files; running reads finish."""
+        """Commit queued writes, stop merges and close the files; running reads finish."""
         self._merger.close()
         self._commits.close(IndexNotFound(self.definition.name))
         self._store.close()
 
     def _check_store(self) -> None:
-        """Report damage to a large store that was opened unchecked; it is still served, and answers may be wrong."""
+        """Check a large store that was opened unchecked; if it is damaged, report that but keep serving it."""
         try:
             with self._store.read() as reader:
                 reader.check_structure()
         except IndexNotFound:
-            return  # closed meanwhile
+            return  # the index has been closed
         except StoreDamaged as error:
             log.warning("damage found", folder=str(self.folder), problem=str(error))
             self._repairs.append(str(error))
@@ -289,15 +289,15 @@ class VectorIndex:
     def _commit(self, writes: Sequence[Write]) -> list[Outcome]:
         outcomes, changes = self._writer.commit(writes)
         self._published.update(lambda snapshot: snapshot.after(changes))
-        self._merger.consider()
+        self._merger.start_if_due()
         return outcomes
 
     @contextmanager
     def _pin(self) -> Iterator[tuple[StoreReader, Snapshot]]:
-        """Yield a reading transaction and the snapshot of the same version.
+        """Yield a read transaction and the snapshot of the same version.
 
-        The transaction is begun first. Its snapshot may have left the history where this thread was held up between the
-        two for many commits; then both are taken anew.
+        The transaction begins first. If this thread is then delayed for many commits, the snapshot may no longer be
+        kept; then both are taken again.
         """
         while True:
             with self._store.read() as reader:
@@ -307,7 +307,7 @@ class VectorIndex:
                     return
 
     def _targets(self, reader: StoreReader, queries: Sequence[Vectors | str]) -> tuple[Vectors, list[int | None]]:
-        """Return the queries' vectors (m, dimension), and for those that are items the rows of these."""
+        """Return the queries' vectors (m, dimension), and for each query that is an item's id, its row."""
         ids = [query for query in queries if isinstance(query, str)]
         items = reader.items(ids, attributes=False, vectors=True) if ids else {}
         vectors = np.empty((len(queries), self.definition.dimension), dtype=np.float32)

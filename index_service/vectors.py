@@ -1,7 +1,7 @@
-"""Vectors of length one and the angular distance between them.
+"""Vectors of length 1 and the angular distance between them.
 
-Arrays of vectors are float32 (n, dimension), C-contiguous, rows of length 1. Distance is √(2 − 2·cos), which for such
-rows is the length of their difference: 0 for the same direction, 2 for the opposite, smaller = nearer.
+Arrays of vectors are float32 (n, dimension), C-contiguous, with rows of length 1. The distance is √(2 − 2·cos), which
+for such rows is the length of their difference: 0 for the same direction, 2 for the opposite; smaller is nearer.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ Positions: TypeAlias = NDArray[np.intp]
 Mask: TypeAlias = NDArray[np.bool_]
 
 MAX_DISTANCE = 2.0
-# A product of this many float32 (64 MB) stays small beside the vectors it is made from.
+# A product of this many float32 (64 MB) is small compared with the vectors.
 _PRODUCT_CELLS = 16 * 2**20
-# A component is rounded by at most 2⁻²⁴ of itself, so a length by no more.
+# The relative rounding error of a component, and so of a length, is at most 2⁻²⁴.
 _LENGTH_TOLERANCE = 1e-6
-# To rank so many more costs less than to sift them.
-_HARDLY_MORE = 16
-# Above this share of rows, multiplying all of them beats gathering those that count.
+# Ranking this many more costs less than selecting among them.
+_RANKED_SURPLUS = 16
+# Above this share of eligible rows, multiplying all rows is faster than gathering the eligible ones.
 _GATHER_SHARE = 0.25
 
 
-# NumPy parses the header of a file with `ast`, which CPython 3.11 must not do on two threads at once (gh-106905).
+# NumPy parses a file's header with `ast`, which is not thread-safe in CPython 3.11 (gh-106905).
 _PARSING = threading.Lock()
 
 
 class NoDirection(ValueError):
-    """Row `row` has no direction, and why."""
+    """Row `row` has no direction; `problem` says why."""
 
     def __init__(self, row: int, problem: str) -> None:
         super().__init__(f"row {row} {problem}")
@@ -42,13 +42,13 @@ class NoDirection(ValueError):
 
 
 def read_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
-    """Return the array of a .npy file, memory-mapped if asked for; raise OSError, ValueError where it is none."""
+    """Return the array of a .npy file, memory-mapped if `mapped`; raise OSError or ValueError if it is not one."""
     with _PARSING:
         return np.load(path, mmap_mode="r").view(np.ndarray) if mapped else np.load(path)  # type: ignore[no-any-return]
 
 
 def unit(vectors: NDArray[np.float32]) -> Vectors:
-    """Return vectors (n, dimension) of any length at length 1, as new float32.
+    """Return vectors (n, dimension) scaled to length 1, as a new float32 array.
 
     Raises:
         NoDirection: a row has a NaN or an infinity, or is zero.
@@ -63,7 +63,7 @@ def unit(vectors: NDArray[np.float32]) -> Vectors:
 
 
 def not_of_length_1(vectors: Vectors) -> Positions:
-    """Return the positions of the rows (n, dimension) that `unit` cannot have made; NaN and infinity included."""
+    """Return the positions of the rows (n, dimension) that do not have length 1, including any with NaN or infinity."""
     wide = vectors.astype(np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
     return np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))
@@ -72,8 +72,8 @@ def not_of_length_1(vectors: Vectors) -> Positions:
 def distances(query: Vectors, rows: Vectors) -> NDArray[np.float32]:
     """Return the distances (n,) of a query (dimension,) to rows (n, dimension).
 
-    In float64, as the length of the difference: √(2 − 2·cos) from a float32 product would give up to 5e-4 for a vector
-    and itself, and the last bits would depend on how many rows are multiplied together, so that engines would disagree.
+    Computed in float64 as the length of the difference. √(2 − 2·cos) from a float32 product would give up to 5e-4 for a
+    vector and itself, and its last bits would depend on how many rows are multiplied at once: engines would disagree.
     """
     difference = rows.astype(np.float64)
     difference -= query
@@ -82,70 +82,70 @@ def distances(query: Vectors, rows: Vectors) -> NDArray[np.float32]:
     return found
 
 
-def nearest(queries: Vectors, k: int, rows: Vectors, counting: Mask) -> list[Positions]:
-    """Find, for each query (m, dimension), positions that contain the `k` nearest rows among those that count.
+def nearest(queries: Vectors, k: int, rows: Vectors, eligible: Mask) -> list[Positions]:
+    """Return, for each query (m, dimension), positions that include the `k` nearest eligible rows.
 
-    All of them are found, with every tie at the k-th place; a few more may be returned, so the caller ranks them by
-    `distances`. The order is that of the rows.
+    Every tie at the k-th place is included, and a few more may be, so the caller must rank them by `distances`. The
+    positions are in row order.
     """
-    count = int(np.count_nonzero(counting))
+    count = int(np.count_nonzero(eligible))
     if count <= k:
-        everything = np.flatnonzero(counting)
+        everything = np.flatnonzero(eligible)
         return [everything] * len(queries)
     if count < _GATHER_SHARE * len(rows):
-        positions = np.flatnonzero(counting)
+        positions = np.flatnonzero(eligible)
         return [positions[found] for found in _largest_products(queries, k, rows[positions], None)]
-    return _largest_products(queries, k, rows, None if count == len(rows) else ~counting)
+    return _largest_products(queries, k, rows, None if count == len(rows) else ~eligible)
 
 
 def nearest_of(query: Vectors, k: int, rows: Vectors, positions: Positions) -> Positions:
-    """Return those of `positions` that contain the `k` nearest of them, and perhaps a few more; all if they are fewer.
+    """Return the `k` nearest of `positions` and perhaps a few more; all of them if there are fewer.
 
     Args:
         query: float32 (dimension,) of length 1.
-        k: how many are wanted.
+        k: the number of neighbours.
         rows: float32 (n, dimension).
         positions: int (m,).
     """
-    if len(positions) <= k + _HARDLY_MORE:
+    if len(positions) <= k + _RANKED_SURPLUS:
         return positions
     chosen: Positions = positions[_leading(rows[positions] @ query, k, _margin(rows.shape[1]))]
     return chosen
 
 
-def nearest_behind(query: Vectors, distance: float, k: int, rows: Vectors, counting: Mask) -> Positions:
-    """Find positions that contain the `k` nearest of those rows that count and lie at a distance or beyond.
+def nearest_after(query: Vectors, distance: float, k: int, rows: Vectors, eligible: Mask) -> Positions:
+    """Return positions that include the `k` nearest of the eligible rows at `distance` or farther.
 
-    All of them are found, with every tie at both ends; a few nearer ones and a few more may be returned, so the caller
-    sifts and ranks them by `distances`. The order is that of the rows.
+    Every tie at both ends is included; a few nearer and a few farther rows may be too, so the caller must filter and
+    rank them by `distances`. The positions are in row order.
 
     Args:
         query: float32 (dimension,) of length 1.
-        distance: as `distances` computed it for this query.
-        k: how many are wanted.
+        distance: a distance that `distances` computed for this query.
+        k: the number of neighbours.
         rows: float32 (n, dimension).
-        counting: bool (n,).
+        eligible: bool (n,): rows that may be found.
     """
-    count = int(np.count_nonzero(counting))
+    count = int(np.count_nonzero(eligible))
     if count < _GATHER_SHARE * len(rows):
-        positions = np.flatnonzero(counting)
+        positions = np.flatnonzero(eligible)
         everything = np.ones(count, dtype=np.bool_)
-        return positions[nearest_behind(query, distance, k, rows[positions], everything)]
+        return positions[nearest_after(query, distance, k, rows[positions], everything)]
     products = rows @ query
     margin = _margin(rows.shape[1])
     cosine = np.float32(1 - distance * distance / 2)
-    found = counting & (products <= cosine + margin)
-    surely_behind = products[found & (products < cosine - margin)]
-    if len(surely_behind) > k:
-        kth = np.partition(surely_behind, len(surely_behind) - k)[len(surely_behind) - k]
+    found = eligible & (products <= cosine + margin)
+    surely_after = products[found & (products < cosine - margin)]
+    if len(surely_after) > k:
+        kth = np.partition(surely_after, len(surely_after) - k)[len(surely_after) - k]
         found &= products >= kth - margin
     return np.flatnonzero(found)
 
 
 def _margin(dimension: int) -> np.float32:
-    """Return by how much products in float32 may be off when two of them, or one and a distance, are compared."""
-    # |computed − true product| ≤ dimension·ε for rows of length 1 (Higham, Accuracy and Stability, §3.1); twice,
-    # because both of two may be off; and again for rows that are of length 1 only to within ε.
+    """Return the greatest error of a comparison of two float32 products, or of a product and a distance."""
+    # |computed − true product| ≤ dimension·ε for rows of length 1 (Higham, Accuracy and Stability, §3.1); doubled,
+    # because both products may be off, and doubled again, because rows have length 1 only to within ε.
     return np.float32(4 * dimension * np.finfo(np.float32).eps)
 
 
@@ -162,7 +162,7 @@ def _largest_products(queries: Vectors, k: int, rows: Vectors, left_out: Mask | 
 
 
 def _leading(products: NDArray[np.float32], k: int, margin: np.float32) -> Mask:
-    """Mark those of more than `k` products that contain the `k` largest, also where some are off by the margin."""
+    """Mark the `k` largest of more than `k` products, and all others that may be among them within the margin."""
     kth = np.partition(products, len(products) - k)[len(products) - k]
     leading: Mask = products >= kth - margin
     return leading

@@ -1,9 +1,9 @@
-"""What SQLite's log of a store should hold, as the -shm beside it says; SQLite itself does not hold the two together.
+"""The number of frames that SQLite's log of a store should hold according to its -shm; SQLite does not compare the two.
 
-Where the log is damaged or gone, SQLite takes what is whole of its beginning for all of it and says nothing. The -shm
-(the log's index, in shared memory) outlives a process that is killed, and SQLite raises its count of frames only once
-these are synced. So a log with fewer frames was damaged. After a power loss the -shm may be old or empty: then it says
-nothing, or less than is there.
+If the log is damaged or missing, SQLite silently uses only its intact beginning. The -shm (the log's index, in shared
+memory) survives when the process is killed, and SQLite increases its frame count only after syncing the frames. So a
+log with fewer frames was damaged. After a power loss the -shm may be old or empty: then it gives no count, or one that
+is too low.
 
 Formats: https://www.sqlite.org/walformat.html
 """
@@ -13,14 +13,14 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-_INDEX_HEADER = struct.Struct("=III BBH II 8s 8s 8s")  # of the machine's own byte order
+_INDEX_HEADER = struct.Struct("=III BBH II 8s 8s 8s")  # native byte order
 _INDEX_VERSION = 3_007_000
 _LOG_HEADER_BYTES = 32
 _SALT = slice(16, 24)
 
 
 def promised_frames(store: Path) -> int:
-    """Return how many frames the log of a store that is not open must hold at least; 0 where nothing says so."""
+    """Return how many frames the log of a closed store must hold at least; 0 if unknown."""
     index = _read(store.with_name(f"{store.name}-shm"), 2 * _INDEX_HEADER.size)
     header = index[: _INDEX_HEADER.size]
     if len(index) < 2 * _INDEX_HEADER.size or header != index[_INDEX_HEADER.size :]:
@@ -29,7 +29,7 @@ def promised_frames(store: Path) -> int:
     if version != _INDEX_VERSION or struct.pack("=II", *_checksum(header[:-8], "=")) != checksum:
         return 0
     log = _read(store.with_name(f"{store.name}-wal"), _LOG_HEADER_BYTES)
-    # A log that has begun anew since then: the -shm is older than it.
+    # If the salts differ, the log was restarted after the -shm was written.
     return 0 if _is_whole(log) and log[_SALT] != salt else int(frames)
 
 

@@ -1,7 +1,7 @@
-"""Writing the store: what arrived together is one transaction.
+"""Writes to the store: writes that arrive together are one transaction.
 
-1. BEGIN IMMEDIATE. 2. Each write is checked against what is there and refused as a whole or applied as a whole. 3. The
-version rises. 4. COMMIT: the commit point; SQLite has synced the log when it returns. Before it, nothing is kept.
+1. BEGIN IMMEDIATE. 2. Check each write against the stored items, and apply or refuse it as a whole. 3. Increment the
+version. 4. COMMIT: the commit point; SQLite has synced the log when it returns. Before it, nothing is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from index_service.vectors import Vectors
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item to write; without a vector, new attributes for one that exists."""
+    """An item to write; without a vector, only the attributes of an existing item are replaced."""
 
     id: str
     attributes: str  # canonical JSON
@@ -32,7 +32,7 @@ class NewItem:
 
 @dataclass(frozen=True)
 class Upsert:
-    """Items to add or replace, one after the other."""
+    """Items to add or replace, in this order."""
 
     items: tuple[NewItem, ...]
 
@@ -55,7 +55,7 @@ Write: TypeAlias = Upsert | Delete
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a write: how many items, and the ids of a delete that were not there."""
+    """The result of a write: its number of items, and the ids to delete that were unknown."""
 
     count: int
     unknown_ids: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class StoreWriter:
         """Apply writes in one transaction; return the outcome of each, and what changed.
 
         Raises:
-            StorageFull, StoreDamaged, TooManyOpenFiles: nothing of any of them was kept.
+            StorageFull, StoreDamaged, TooManyOpenFiles: none of the writes was kept.
         """
         with self._store.write() as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -93,7 +93,7 @@ class StoreWriter:
 
 @dataclass
 class _Transaction:
-    """A transaction that is under way, and what it has changed so far."""
+    """An open transaction and its changes so far."""
 
     connection: sqlite3.Connection
     next_row: int
@@ -112,12 +112,12 @@ class _Transaction:
     def _upsert(self, write: Upsert) -> Outcome:
         items = _merged(write.items)
         known = self._known([item.id for item in items])
-        there = set(known)
+        existing = set(known)
         for item in write.items:
             if item.vector is not None:
-                there.add(item.id)
-            elif item.id not in there:
-                return ItemNotFound(item.id, "its attributes cannot be changed without giving a vector")
+                existing.add(item.id)
+            elif item.id not in existing:
+                return ItemNotFound(item.id, "its attributes cannot be changed without a vector")
         self.connection.executemany(
             "UPDATE items SET attributes = ? WHERE row = ?",
             [(item.attributes, known[item.id][0]) for item in items if item.vector is None],
@@ -165,7 +165,7 @@ class _Transaction:
 
 
 def insert_rows(connection: sqlite3.Connection, rows: Sequence[StoredRow]) -> None:
-    """Insert rows, within the transaction that is under way."""
+    """Insert rows within the open transaction."""
     connection.executemany(
         "INSERT INTO items (row, sequence, id, attributes) VALUES (?, ?, ?, ?)",
         [(row.row, row.sequence, row.id, row.attributes) for row in rows],
@@ -174,7 +174,7 @@ def insert_rows(connection: sqlite3.Connection, rows: Sequence[StoredRow]) -> No
 
 
 def _merged(items: Sequence[NewItem]) -> list[NewItem]:
-    """Return one item an id, as if they had been written one after the other."""
+    """Return one item per id, as if the items had been written in order."""
     merged: dict[str, NewItem] = {}
     for item in items:
         before = merged.get(item.id)

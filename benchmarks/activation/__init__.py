@@ -1,1 +1,1 @@
-"""How long it takes to switch to a model with a large vocabulary, and how searches fare meanwhile."""
+"""Measures a switch to a model with a large vocabulary, and the searches during the switch."""

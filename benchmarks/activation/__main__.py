@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.activation`: a switch to a model of many words, timed, beside searches."""
+"""The command `python -m benchmarks.activation`: time a switch to a model with many words while searches run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PAUSE = 0.05
 
 
 def main(
-    words: Annotated[int, typer.Option(min=1, help="Words of the model that is switched to.")] = 400_000,
-    bundle: Annotated[Path, typer.Option(help="Bundle that serves before, and whose networks it has.")] = Path(
+    words: Annotated[int, typer.Option(min=1, help="Words of the new model.")] = 400_000,
+    bundle: Annotated[Path, typer.Option(help="Bundle of the old model, and of the new model's networks.")] = Path(
         "starter/bundle"
     ),
-    keep: Annotated[Path | None, typer.Option(help="Folder for bundle, data and logs; a temporary one.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file of the figures.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for bundle, data and logs; or a temporary one.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
-    """Switch to a model of many words, and search with the one before all the while."""
+    """Switch to a model with many words while searches with the old model run."""
     with ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         large = folder / "data" / "models" / "large"
@@ -56,8 +56,8 @@ def _measure(address: str, services: dict[str, Running]) -> dict[str, float]:
         _wait_for_words(client)
         alone = _searches(client, threading.Event(), 100)
         switched = threading.Event()
-        meanwhile: list[float] = []
-        searcher = threading.Thread(target=lambda: meanwhile.extend(_searches(client, switched)))
+        during: list[float] = []
+        searcher = threading.Thread(target=lambda: during.extend(_searches(client, switched)))
         searcher.start()
         before = {name: service.cpu_seconds() for name, service in services.items()}
         began, filled = time.perf_counter(), 0.0
@@ -74,9 +74,9 @@ def _measure(address: str, services: dict[str, Running]) -> dict[str, float]:
         "filled_after_seconds": round(filled, 1),
         **{f"{name}_cpu_seconds": round(each.cpu_seconds() - before[name], 1) for name, each in services.items()},
         **{f"search_alone_p{p}_ms": _percentile(alone, p) for p in (50, 99, 100)},
-        **{f"search_meanwhile_p{p}_ms": _percentile(meanwhile, p) for p in (50, 99, 100)},
+        **{f"search_meanwhile_p{p}_ms": _percentile(during, p) for p in (50, 99, 100)},
         **{f"search_right_after_p{p}_ms": _percentile(after, p) for p in (50, 99, 100)},
-        "searches_meanwhile": len(meanwhile),
+        "searches_meanwhile": len(during),
     }
 
 
@@ -89,7 +89,7 @@ def _wait_for_words(client: Client) -> None:
 
 
 def _searches(client: Client, ended: threading.Event, most: int = 10**9) -> list[float]:
-    """Search for words like `dog`, one after the other with a pause; how long each took, in ms."""
+    """Search for words like `dog` repeatedly with pauses; return the milliseconds of each search."""
     took: list[float] = []
     while not ended.wait(_PAUSE) and len(took) < most:
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A bundle with as many words as are asked for: another bundle's networks, and made-up words."""
+"""Writes a bundle with a given number of synthetic words and another bundle's networks."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from model.bundle.manifest import KERAS_HEAD
 from model.bundle.reading import SELF_TEST, WordTable, peek
 from model.bundle.writing import BundleContent, write_bundle
 
-__all__ = ["write_large_bundle"]
-
 _CHUNK = 10_000
 _CENTRES = 2_000
 _SPREAD = 1.2
 
 
 def write_large_bundle(source: Path, words: int, target: Path, seed: int = 0) -> str:
-    """Write the bundle, and return its id.
+    """Write the bundle and return its id.
 
-    The words lie around two thousand centres, as real ones do in their fields; all may be tags. The first is `dog`,
-    which can be searched for before and after.
+    The words are clustered around two thousand centres, as real words are around topics; all may be tags. The first is
+    `dog`, which can be searched for before and after the switch.
     """
     manifest = peek(source)
     random = np.random.default_rng(seed)

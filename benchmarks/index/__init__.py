@@ -1,1 +1,1 @@
-"""Vector search side by side: the index service, its planner in process, and what others search with."""
+"""Compares vector search by the index service, by its planner in process, and by other libraries."""

@@ -1,11 +1,11 @@
-"""Vector search side by side: this project's index, Annoy, hnswlib, usearch, faiss and NumPy, in one run.
+"""Compare vector search by this project's index, Annoy, hnswlib, usearch, faiss and NumPy in one run.
 
     make bench-index                          # 20,000, 200,000 and 1,000,000 vectors
-    make bench-index SIZES=20000              # only those
+    make bench-index SIZES=20000              # 20,000 vectors only
     python -m benchmarks.index --help
 
-All race at the recall that they reach on queries which tuned them, measured on others. What was built is kept in the
-cache, so a run that was interrupted goes on where it stopped. Compare the rows of one run, never two runs.
+Each contender is tuned to the recall on one set of queries and measured on another. Built indexes stay in the cache, so
+an interrupted run resumes where it stopped. Compare the rows of one run, never two runs.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from index_service.definition import EngineKind
 
 _NAMES = (*PACKAGES, *OWN_PARTS)
 _ENGINES = tuple(kind.value for kind in EngineKind)
-# The exact engine is what NumPy is.
+# The exact engine does the same as NumPy.
 _DEFAULT_ENGINES = ",".join(kind for kind in _ENGINES if kind != EngineKind.EXACT)
 _WIDTH = 150
-_FEWEST = 100
+_MIN_COUNT = 100
 
 T = TypeVar("T")
 
@@ -43,17 +43,17 @@ T = TypeVar("T")
 def main(
     sizes: Annotated[str, typer.Option(help="Numbers of vectors.")] = "20000,200000,1000000",
     seconds: Annotated[
-        float, typer.Option(min=0, help="How long each contender is measured; at least all queries.")
+        float, typer.Option(min=0, help="Measured time of each contender; at least one pass over all queries.")
     ] = 20.0,
     engines: Annotated[str, typer.Option(help=f"Engines of the service: {', '.join(_ENGINES)}.")] = _DEFAULT_ENGINES,
-    only: Annotated[str, typer.Option(help="Who takes part.")] = ",".join(_NAMES),
-    recall: Annotated[float, typer.Option(min=0, max=1, help="The recall@10 that all are to reach.")] = 0.95,
-    queries: Annotated[int, typer.Option(min=10, help="Queries that tune, and as many that measure.")] = 500,
-    words: Annotated[Path, typer.Option(help="The real word vectors.", exists=True)] = Path("starter/bundle/words.npy"),
-    cache: Annotated[Path, typer.Option(help="Where vectors and indexes are kept.")] = Path("var/bench-index"),
-    out: Annotated[Path, typer.Option(help="JSON with the figures.")] = Path("benchmarks/results/index.json"),
+    only: Annotated[str, typer.Option(help="Contenders.")] = ",".join(_NAMES),
+    recall: Annotated[float, typer.Option(min=0, max=1, help="The recall@10 to reach.")] = 0.95,
+    queries: Annotated[int, typer.Option(min=10, help="Queries for tuning, and again as many for measuring.")] = 500,
+    words: Annotated[Path, typer.Option(help="Real word vectors.", exists=True)] = Path("starter/bundle/words.npy"),
+    cache: Annotated[Path, typer.Option(help="Folder that keeps vectors and indexes.")] = Path("var/bench-index"),
+    out: Annotated[Path, typer.Option(help="JSON file for the figures.")] = Path("benchmarks/results/index.json"),
 ) -> None:
-    """Measure recall, latency, memory and disk of vector indexes side by side."""
+    """Compare recall, latency, memory and disk usage of vector indexes."""
     names = _listed(only, lambda name: _one_of(name, _NAMES), "--only")
     contenders, missing = load(name for name in names if name in PACKAGES)
     plan = Plan(
@@ -64,16 +64,16 @@ def main(
         seconds=seconds,
     )
     console = Console()
-    console.width = max(console.width, _WIDTH)  # a table that goes to a file is whole
+    console.width = max(console.width, _WIDTH)  # so that a table written to a file is not cut
     measured: list[Size] = []
     for count in _listed(sizes, _count, "--sizes"):
-        with console.status(f"{count:,} vectors: making them") as status:
+        with console.status(f"{count:,} vectors: generating") as status:
 
-            def tell(what: str, count: int = count) -> None:
+            def report(what: str, count: int = count) -> None:
                 status.update(f"{count:,} vectors: {what}")
 
             corpus = make(Recipe(words, count, queries), cache)
-            measured.append(measure(corpus, plan, tell))
+            measured.append(measure(corpus, plan, report))
         console.print(contenders_table(measured[-1]))
         judged = bars(measured, recall)
         write_json(out, measured, judged, missing, _run(seconds, recall, queries))
@@ -92,14 +92,14 @@ def _listed(text: str, read: Callable[[str], T], option: str) -> list[T]:
 
 def _count(text: str) -> int:
     count = int(text)
-    if count < _FEWEST:
-        raise ValueError(f"it takes at least {_FEWEST} vectors to measure anything")
+    if count < _MIN_COUNT:
+        raise ValueError(f"at least {_MIN_COUNT} vectors are needed to measure anything")
     return count
 
 
 def _one_of(name: str, names: tuple[str, ...]) -> str:
     if name not in names:
-        raise ValueError(f"'{name}' is none of {', '.join(names)}")
+        raise ValueError(f"'{name}' is not one of {', '.join(names)}")
     return name
 
 
@@ -123,5 +123,5 @@ def _version(package: str) -> str | None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes it started are ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes it started are stopped too
     typer.run(main)

@@ -1,7 +1,7 @@
-"""What the project promises of its index, and whether a run kept it.
+"""The project's performance targets for its index, and whether a run met them.
 
-A bar that is promised for one size is only judged there; at other sizes its figure is shown. One that compares at a
-recall is not judged where either side missed the recall by more than chance may explain.
+A bar for one size is judged only at that size; at other sizes its figure is only shown. A comparison at a recall is not
+judged if either side missed the recall by more than chance can explain.
 """
 
 from __future__ import annotations
@@ -11,25 +11,23 @@ from dataclasses import dataclass
 
 from benchmarks.bar import Bar
 from benchmarks.index.echo_server import DECODING
-from benchmarks.index.results import PEERS, EngineFigures, Size, in_process, like, over_grpc
-
-__all__ = ["MERGE_ROWS", "SizedBar", "bars"]
+from benchmarks.index.results import PEERS, EngineFigures, Size, in_process, over_grpc, recall_goal
 
 MERGE_ROWS = 200_000
 _RESTART_ROWS = 1_000_000
-# Recall over 500 queries is off by 0.01 once in twenty.
+# The recall of 500 queries is off by 0.01 once in twenty times.
 _CHANCE = 0.01
 
 
 @dataclass(frozen=True)
 class SizedBar(Bar):
-    """A promise at one number of rows."""
+    """A performance target at one number of rows."""
 
     rows: int
 
 
 def bars(sizes: Sequence[Size], target: float) -> list[SizedBar]:
-    """Return every bar of which the figure was measured."""
+    """Return the bars whose figures were measured."""
     return [bar for size in sizes for engine in size.engines for bar in _of_engine(size, engine, target)]
 
 
@@ -41,7 +39,7 @@ def _of_engine(size: Size, figures: EngineFigures, target: float) -> Iterator[Si
         if figure is not None:
             yield SizedBar(promise, figure, bound, at_most=True, judged=judged, rows=size.rows)
 
-    peer = f"{PEERS.get(engine)}, {like(engine)}"
+    peer = f"{PEERS.get(engine)}, {recall_goal(engine)}"
     if engine == "annoy":
         if (faster := _ratio(size.p50(peer), size.p50(mine))) is not None:
             judged = size.rows == MERGE_ROWS and _comparable(size, (mine, peer), target)

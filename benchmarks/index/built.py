@@ -1,4 +1,4 @@
-"""What was built once and is opened by later runs: a folder for each, there as a whole or not at all."""
+"""Built artefacts that later runs reuse: one folder each, which exists completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,27 +17,25 @@ from time import perf_counter
 from benchmarks.index.contenders.contract import Contender
 from benchmarks.index.memory import disk_bytes
 
-__all__ = ["Built", "build", "kept"]
-
 _RECORD = "built.json"
 
 
 @dataclass(frozen=True)
 class Built:
-    """Where it lies, and what its making told."""
+    """The folder of an artefact, and the figures from building it."""
 
     folder: Path
     figures: dict[str, float]
 
 
-def kept(parent: Path, name: str, parameters: str, make: Callable[[Path], dict[str, float]]) -> Built:
-    """Return what `make` writes into a folder, and the figures it returns, from an earlier run where there is one.
+def cached(parent: Path, name: str, parameters: str, make: Callable[[Path], dict[str, float]]) -> Built:
+    """Return the folder that `make` fills and the figures that it returns, reused from an earlier run if possible.
 
     Args:
-        parent: the folder of the vectors it is made from.
-        name: what it is.
-        parameters: all else that it depends on; what was made with others goes.
-        make: writes into an empty folder.
+        parent: the folder of the vectors that it is built from.
+        name: the artefact's name.
+        parameters: everything else that it depends on; artefacts with other parameters are removed.
+        make: fills an empty folder and returns figures.
     """
     digest = hashlib.sha256(parameters.encode()).hexdigest()[:12]
     stem = re.sub("[^a-z0-9]+", "-", name.lower())
@@ -54,16 +52,16 @@ def kept(parent: Path, name: str, parameters: str, make: Callable[[Path], dict[s
 
 
 def build(contender: Contender, rows_file: Path) -> Built:
-    """Build a contender beside its rows, in a process whose memory is gone afterwards.
+    """Build a contender beside its rows, in a separate process so that its memory is freed afterwards.
 
     Raises:
-        RuntimeError: that process ended before it was done.
+        RuntimeError: the process ended before the build was complete.
     """
 
     def make(folder: Path) -> dict[str, float]:
         return {"build_s": _in_process(contender, rows_file, folder), "disk_bytes": disk_bytes(folder)}
 
-    return kept(rows_file.parent, contender.name, contender.parameters, make)
+    return cached(rows_file.parent, contender.name, contender.parameters, make)
 
 
 def _in_process(contender: Contender, rows_file: Path, folder: Path) -> float:
@@ -77,7 +75,7 @@ def _in_process(contender: Contender, rows_file: Path, folder: Path) -> float:
     except EOFError as error:
         process.join()
         raise RuntimeError(
-            f"Building {contender.name} ended with status {process.exitcode}; -9 may mean that memory ran out."
+            f"Building {contender.name} ended with status {process.exitcode}; -9 may mean that it ran out of memory."
         ) from error
     finally:
         process.kill()
@@ -86,7 +84,7 @@ def _in_process(contender: Contender, rows_file: Path, folder: Path) -> float:
 
 
 def _timed(contender: Contender, rows_file: Path, folder: Path, sender: Connection) -> None:
-    # Ctrl-C is for the parent, which ends this process; most builders would not notice it.
+    # Ctrl-C is for the parent, which stops this process; most builders would ignore it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     began = perf_counter()
     contender.build(rows_file, folder)

@@ -1,9 +1,9 @@
-"""Kinds of vectors for which a planner has to reach its target, each with queries of the same kind that are no rows.
+"""Distributions of vectors for which a planner must reach its target, each with queries of its kind that are not rows.
 
-- words: real word vectors, as many as there are; the queries are words that are kept out.
-- mixtures: three random words, weighted evenly (Dirichlet), and noise 0.3 times as long.
-- clusters: 1,000 random centres, and noise 0.8 times as long.
-- uniform: every direction is as likely. In that many dimensions no index is much faster than comparing all rows.
+- words: real word vectors, all that exist; the queries are words that are left out.
+- mixtures: three random words with Dirichlet weights (uniform), plus noise 0.3 times as long.
+- clusters: 1,000 random centres, plus noise 0.8 times as long.
+- uniform: all directions are equally likely. In so many dimensions no index is much faster than comparing all rows.
 
 The same arguments give the same numbers, and the rows of a smaller size are the first rows of a larger one.
 """
@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Distribution", "write_rows"]
-
 Vectors = NDArray[np.float32]
 
 _CHUNK = 10_000
@@ -25,12 +23,12 @@ _PARTS = 3
 _MIXTURE_NOISE = 0.3
 _CENTRES = 1_000
 _CLUSTER_NOISE = 0.8
-# Chunks of rows and of queries are drawn by the first number, and by where they begin.
+# Chunks of rows and of queries are seeded with this number and with their start.
 _ROWS, _QUERIES, _ORDER, _CENTRE = range(4)
 
 
 class Distribution(StrEnum):
-    """The kinds."""
+    """The kinds of vectors."""
 
     WORDS = "words"
     MIXTURES = "mixtures"
@@ -42,11 +40,11 @@ def write_rows(file: Path, kind: Distribution, words_file: Path, count: int, que
     """Write `count` rows, float32 (n, dimension) of length 1, and return the queries (m, dimension).
 
     Args:
-        file: where the rows go, in NumPy's format.
-        kind: what is drawn.
+        file: the file for the rows, in NumPy's format.
+        kind: the distribution to draw from.
         words_file: real word vectors, float16 (n, dimension).
-        count: how many rows are wanted; of words there are no more than there are.
-        queries: how many queries are wanted.
+        count: the number of rows; for words, at most as many as exist.
+        queries: the number of queries.
     """
     words = _unit(np.load(words_file).astype(np.float32))
     if kind is Distribution.WORDS:
@@ -61,7 +59,7 @@ def write_rows(file: Path, kind: Distribution, words_file: Path, count: int, que
 
 
 def _drawn(kind: Distribution, words: Vectors, seed: tuple[int, int]) -> Vectors:
-    """Return a chunk (10,000, dimension); always a whole one, so that fewer are the first of more."""
+    """Return a chunk (10,000, dimension), always full, so that fewer rows are a prefix of more."""
     generator = np.random.default_rng(seed)
     noise = _unit(generator.standard_normal((_CHUNK, words.shape[1]), dtype=np.float32))
     match kind:

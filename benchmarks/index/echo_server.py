@@ -1,10 +1,9 @@
-"""What a search over gRPC costs without searching: the same messages, and nothing between them.
+"""The cost of a search over gRPC without searching: the same messages, with no work between them.
 
     python -m benchmarks.index.echo_server ROWS
 
-It answers IndexService.Search by decoding the query and naming ten items of an index of so many rows, as the index
-service does with its own messages, and /benchmarks.Echo/Once with an answer of the same size, of bytes that nobody
-decodes. It prints the port it took.
+It answers IndexService.Search by decoding the query and naming ten items of an index of ROWS rows, with the index
+service's own messages, and /benchmarks.Echo/Once with undecoded bytes of the same size. It prints its port.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ from benchmarks.index.measure import Competitor
 from benchmarks.index.service import search_request
 from benchmarks.index.vectors import K
 
-__all__ = ["BARE", "DECODING", "running"]
-
 BARE = "bare gRPC echo"
 DECODING = "bare gRPC echo, decoding"
 
@@ -37,7 +34,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 async def serve(rows: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     items = [(str(rows - 1 - place), 0.1 * place) for place in range(K)]
 
     def answer() -> pb.SearchResponse:
@@ -73,7 +70,7 @@ async def serve(rows: int) -> None:
 
 @contextmanager
 def running(rows: int) -> Iterator[list[Competitor]]:
-    """Start the server and yield both echoes, which find nothing."""
+    """Start the server and yield both echoes as competitors that find nothing."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.index.echo_server", str(rows)], stdout=subprocess.PIPE, text=True
     )
@@ -81,11 +78,11 @@ def running(rows: int) -> Iterator[list[Competitor]]:
         assert process.stdout is not None
         with process.stdout, grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
             stub = pb_grpc.IndexServiceStub(channel)
-            once: Any = channel.unary_unary(ONCE)  # bytes in, bytes out: without serialisers the stubs know no type
+            once: Any = channel.unary_unary(ONCE)  # bytes in, bytes out: stubs without serialisers have no types
             nothing = np.empty(0, dtype=np.intp)
 
             def bare(query: NDArray[np.float32]) -> NDArray[np.intp]:
-                once(query.tobytes())  # 1,200 bytes, 20 less than the message
+                once(query.tobytes())  # 1,200 bytes, 20 fewer than the message
                 return nothing
 
             def decoding(query: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -1,7 +1,7 @@
-"""Recall and speed, always together: how hard a contender must look, and how fast all are when they take turns.
+"""Measures recall and speed together: the effort that a contender needs, and how fast all are when they take turns.
 
-Competitors race block by block, each block in another order, so that what else the machine does falls on each alike.
-The first search of a turn is not counted: it finds the caches as somebody else left them.
+Competitors take turns block by block, in a different order in each block, so that other load on the machine affects
+each equally. The first search of a turn is not timed, because the caches are still another competitor's.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from benchmarks.index.contenders.contract import Searcher
 from benchmarks.index.truth import Positions, Questions, recall
 from benchmarks.load import Latencies
 
-__all__ = ["Competitor", "Raced", "effort_for", "race"]
-
 _BLOCK = 25
 
 
 @dataclass(frozen=True)
 class Competitor:
-    """Who races: `search` answers a query (dimension,) with positions, `prepare` is called before each turn."""
+    """A competitor: `search` answers a query (dimension,) with positions; `prepare` is called before each turn."""
 
     name: str
     search: Callable[[NDArray[np.float32]], Positions]
@@ -34,22 +32,22 @@ class Competitor:
 
 
 @dataclass
-class Raced:
-    """How long each search took, and what the first search of each query found, in the queries' order."""
+class Timed:
+    """The time of each search, and the result of each query's first search, in the order of the queries."""
 
     milliseconds: list[float] = field(default_factory=list)
     found: list[Positions] = field(default_factory=list)
 
     @property
     def latencies(self) -> Latencies:
-        """The searches, one after the other, without what lay between them."""
+        """The latencies of the searches, without the time between them."""
         return Latencies(tuple(self.milliseconds), sum(self.milliseconds) / 1000)
 
 
 def effort_for(
     searcher: Searcher, efforts: Sequence[int], questions: Questions, rows: NDArray[np.float32], target: float
 ) -> int:
-    """Return the least of rising efforts that reaches a recall on the questions, or the last where none does."""
+    """Return the least of ascending efforts that reaches a recall on the questions, or the last if none does."""
     k = questions.cosines.shape[1]
 
     def reaches(effort: int) -> bool:
@@ -63,11 +61,11 @@ def race(
     competitors: Sequence[Competitor],
     queries: NDArray[np.float32],
     seconds: float,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     seed: int = 0,
-) -> dict[str, Raced]:
-    """Let all contenders search all queries (m, dimension) in turn, until each had that many seconds on average."""
-    raced = {competitor.name: Raced() for competitor in competitors}
+) -> dict[str, Timed]:
+    """Let all competitors search all queries (m, dimension) in turns, until each has had `seconds` on average."""
+    raced = {competitor.name: Timed() for competitor in competitors}
     order = list(competitors)
     shuffled = random.Random(seed)
     began = perf_counter()
@@ -86,7 +84,7 @@ def race(
                     mine.milliseconds.append(1000 * (perf_counter() - sent))
                     if first_pass:
                         mine.found.append(found)
-            tell(f"racing, {perf_counter() - began:.0f} s of {seconds * len(competitors):.0f} s")
+            report(f"measuring, {perf_counter() - began:.0f} s of {seconds * len(competitors):.0f} s")
             if not first_pass and perf_counter() - began >= seconds * len(competitors):
                 break
         first_pass = False

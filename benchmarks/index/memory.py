@@ -1,16 +1,14 @@
-"""What a process holds in memory, as Linux tells it; None elsewhere."""
+"""The memory of a process as Linux reports it; None on other systems."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Memory", "disk_bytes"]
-
 
 @dataclass(frozen=True)
 class Memory:
-    """Megabytes (2**20) of its own (RssAnon), and of mapped files (RssFile), which the system may take back."""
+    """Megabytes (2**20) of own memory (RssAnon), and of mapped files (RssFile), which the system can reclaim."""
 
     own: float
     mapped: float
@@ -26,7 +24,7 @@ class Memory:
 
     @classmethod
     def since(cls, before: Memory | None) -> Memory | None:
-        """Return what this process has more than before."""
+        """Return the increase since `before`."""
         now = cls.of()
         return now and before and cls(now.own - before.own, now.mapped - before.mapped)
 

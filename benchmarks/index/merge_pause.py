@@ -1,4 +1,4 @@
-"""How long searches take while a merge folds all rows anew, beside how long they take without one."""
+"""Measures searches during a merge that folds all rows again, compared with searches without a merge."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from semsearch.index.v1 import index_service_pb2 as pb
 
-from benchmarks.index.service import INDEX, cloned, search
+from benchmarks.index.service import INDEX, clone, search
 from benchmarks.index.service_process import RunningService, running
 from benchmarks.load import Latencies
-
-__all__ = ["MergePause", "measure"]
 
 
 @dataclass(frozen=True)
 class MergePause:
-    """Milliseconds within which 99 of 100 searches were answered, and how long the merge took."""
+    """The 99th percentile of searches in milliseconds, and the duration of the merge."""
 
     p99_without_ms: float
     p99_during_ms: float
@@ -30,25 +28,25 @@ class MergePause:
 
 
 def measure(data: Path, queries: NDArray[np.float32], seconds: float) -> MergePause:
-    """Search a copy of a data folder: before a merge of all its rows, during it, and after it.
+    """Search a copy of a data folder before, during and after a merge of all its rows.
 
     Args:
-        data: of a service that is not running, with an index of one segment.
-        queries: float32 (m, dimension), asked one after the other by one client.
-        seconds: how long to search before, and how long after.
+        data: the data folder of a stopped service, with an index of one segment.
+        queries: float32 (m, dimension), sent sequentially by one client.
+        seconds: how long to search before the merge, and again after it.
     """
-    asked = cycle(queries)
-    with cloned(data) as clone, running(clone) as service:
-        _searches(service, asked.__next__, _for(1.0))
-        without = _searches(service, asked.__next__, _for(seconds))
-        # With one row deleted there is something to fold.
+    endless = cycle(queries)
+    with clone(data) as copy, running(copy) as service:
+        _searches(service, endless.__next__, _for(1.0))
+        outside = _searches(service, endless.__next__, _for(seconds))
+        # Delete a row, so that there is something to fold.
         service.stub.DeleteItems(pb.DeleteItemsRequest(index=INDEX, ids=["0"]))
         merge = Thread(target=lambda: list(service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name=INDEX))))
         merge.start()
-        during = _searches(service, asked.__next__, merge.is_alive)
+        during = _searches(service, endless.__next__, merge.is_alive)
         merge.join()
-        without += _searches(service, asked.__next__, _for(seconds))
-    return MergePause(without.quantile(0.99), during.quantile(0.99), during.seconds)
+        outside += _searches(service, endless.__next__, _for(seconds))
+    return MergePause(outside.quantile(0.99), during.quantile(0.99), during.seconds)
 
 
 def _for(seconds: float) -> Callable[[], bool]:
@@ -57,12 +55,12 @@ def _for(seconds: float) -> Callable[[], bool]:
 
 
 def _searches(
-    service: RunningService, next_query: Callable[[], NDArray[np.float32]], going_on: Callable[[], bool]
+    service: RunningService, next_query: Callable[[], NDArray[np.float32]], continues: Callable[[], bool]
 ) -> Latencies:
     """Search during the merge, at least once."""
     began = perf_counter()
     taken: list[float] = []
-    while not taken or going_on():
+    while not taken or continues():
         sent = perf_counter()
         search(service, next_query())
         taken.append(1000 * (perf_counter() - sent))

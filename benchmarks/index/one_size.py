@@ -1,7 +1,7 @@
-"""Measures everything at one number of rows.
+"""Measures all contenders at one number of rows.
 
-What can be built one after the other is, and lies on disk then; only then all are opened, tuned and let race. Searches
-have one thread: that of the client, and in the service that of the call.
+First all contenders are built on disk, one at a time; then all are opened, tuned and measured in turns. A search uses
+one thread: the client's, and in the service the call's.
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ from benchmarks.index.built import Built, build
 from benchmarks.index.contenders.contract import Contender
 from benchmarks.index.measure import Competitor, effort_for, race
 from benchmarks.index.memory import Memory
-from benchmarks.index.results import PEERS, EngineFigures, Row, Size, in_process, like, over_grpc
+from benchmarks.index.results import PEERS, EngineFigures, Row, Size, in_process, over_grpc, recall_goal
 from benchmarks.index.truth import recall
 from benchmarks.index.vectors import Corpus, K
 from index_service.definition import EngineKind
 
-__all__ = ["OWN_PARTS", "Plan", "measure"]
-
-# What of this project takes part, by the names that --only takes.
+# This project's own contenders, by their names for --only.
 OWN_PARTS = ("planner", "service", "merge")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Who takes part, the recall that all are to reach, and for how many seconds each is measured."""
+    """The contenders, the recall to reach, and the seconds to measure each."""
 
     contenders: Sequence[Contender]
     engines: Sequence[EngineKind]
@@ -44,42 +42,42 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Entrant:
-    """Who races, and its row as far as it is known before."""
+    """A competitor, and the part of its row that is known before it is measured."""
 
     competitor: Competitor
     row: Row
 
 
-def measure(corpus: Corpus, plan: Plan, tell: Callable[[str], None]) -> Size:
-    """Build what is not built yet, and measure; report progress to `tell`."""
+def measure(corpus: Corpus, plan: Plan, report: Callable[[str], None]) -> Size:
+    """Build what is not built yet, and measure; pass progress to `report`."""
     with ExitStack() as stack:
         built = []
         for contender in plan.contenders:
-            tell(f"building {contender.name}")
+            report(f"building {contender.name}")
             built.append((contender, build(contender, corpus.rows_file)))
         data: dict[EngineKind, Built] = {}
         figures: dict[EngineKind, EngineFigures] = {}
         for engine in plan.engines if plan.own_parts else ():
-            tell(f"{engine} engine: starting")
-            data[engine] = service.filled(corpus, engine, plan.target, tell)
+            report(f"{engine} engine: starting")
+            data[engine] = service.fill(corpus, engine, plan.target, report)
             figures[engine] = _figures(corpus, engine, data[engine])
             if "merge" in plan.own_parts and len(corpus.rows) <= MERGE_ROWS:
-                tell(f"{engine} engine: searching during a merge")
+                report(f"{engine} engine: searching during a merge")
                 figures[engine] = _with_merge(corpus, figures[engine], data[engine], plan.seconds)
-        tell("tuning")
+        report("tuning")
         stack.enter_context(threadpool_limits(1))
-        corpus.rows[:, 0].sum()  # all pages are in memory, so that they do not count for whom they are compared with
+        corpus.rows[:, 0].sum()  # load all pages, so that no contender is charged for them
         entrants: list[_Entrant] = []
         goals: dict[str, dict[str, float]] = {contender.name: {} for contender in plan.contenders}
         for engine in data if "planner" in plan.own_parts else ():
-            clone = stack.enter_context(service.cloned(service.data_of(data[engine])))
+            clone = stack.enter_context(service.clone(service.data_of(data[engine])))
             entrants.append(_planner(stack, corpus, engine, data[engine], clone))
             if (peer := PEERS.get(engine.value)) in goals:
                 found = [entrants[-1].competitor.search(query) for query in corpus.tuning.vectors]
-                goals[peer][like(engine.value)] = recall(found, corpus.tuning, corpus.rows)
-        for contender, its in built:
+                goals[peer][recall_goal(engine.value)] = recall(found, corpus.tuning, corpus.rows)
+        for contender, files in built:
             goal = {f"recall ≥ {plan.target:g}": plan.target} | goals[contender.name]
-            entrants.extend(_tuned(corpus, contender, its, goal))
+            entrants.extend(_tuned(corpus, contender, files, goal))
         for engine in data:
             if "service" in plan.own_parts:
                 entrant, figures[engine] = _service(stack, corpus, engine, data[engine], figures[engine])
@@ -87,31 +85,31 @@ def measure(corpus: Corpus, plan: Plan, tell: Callable[[str], None]) -> Size:
         if "service" in plan.own_parts:
             echoes = stack.enter_context(echo_server.running(len(corpus.rows)))
             entrants.extend(_Entrant(echo, _row(echo.name, "")) for echo in echoes)
-        return Size(len(corpus.rows), _raced(corpus, entrants, plan.seconds, tell), tuple(figures.values()))
+        return Size(len(corpus.rows), _measured(corpus, entrants, plan.seconds, report), tuple(figures.values()))
 
 
-def _raced(
-    corpus: Corpus, entrants: Sequence[_Entrant], seconds: float, tell: Callable[[str], None]
+def _measured(
+    corpus: Corpus, entrants: Sequence[_Entrant], seconds: float, report: Callable[[str], None]
 ) -> tuple[Row, ...]:
-    raced = race([entrant.competitor for entrant in entrants], corpus.measuring.vectors, seconds, tell)
+    raced = race([entrant.competitor for entrant in entrants], corpus.measuring.vectors, seconds, report)
     rows = []
     for entrant in entrants:
-        its = raced[entrant.competitor.name]
-        searches = any(len(found) for found in its.found)
+        timed = raced[entrant.competitor.name]
+        searches = any(len(found) for found in timed.found)
         rows.append(
             replace(
                 entrant.row,
-                recall=recall(its.found, corpus.measuring, corpus.rows) if searches else None,
-                p50_ms=its.latencies.quantile(0.5),
-                p99_ms=its.latencies.quantile(0.99),
-                queries_per_s=its.latencies.per_second,
+                recall=recall(timed.found, corpus.measuring, corpus.rows) if searches else None,
+                p50_ms=timed.latencies.quantile(0.5),
+                p99_ms=timed.latencies.quantile(0.99),
+                queries_per_s=timed.latencies.per_second,
             )
         )
     return tuple(rows)
 
 
 def _tuned(corpus: Corpus, contender: Contender, built: Built, goals: Mapping[str, float]) -> list[_Entrant]:
-    """Open a contender; one with a knob races at the least effort for each recall, by its name, and at its own."""
+    """Open a contender; return an entrant for the least effort that reaches each goal, and one for its default."""
     before = Memory.of()
     searcher = contender.open(corpus.rows_file, built.folder)
     efforts: dict[str, int | None] = {contender.name: None}
@@ -136,7 +134,7 @@ def _tuned(corpus: Corpus, contender: Contender, built: Built, goals: Mapping[st
 
 def _planner(stack: ExitStack, corpus: Corpus, engine: EngineKind, built: Built, clone: Path) -> _Entrant:
     before = Memory.of()
-    search = stack.enter_context(planner.opened(clone))
+    search = stack.enter_context(planner.open_index(clone))
     search(corpus.tuning.vectors[0])
     name = in_process(engine)
     return _Entrant(Competitor(name, search), _row(name, "", built, Memory.since(before)))

@@ -1,4 +1,4 @@
-"""This project's index in process: what the service does for a search, without gRPC."""
+"""Runs this project's index in process: a search as in the service, without gRPC."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from index_service.catalog import open_catalog
 from index_service.engines.choosing import engine_of
 from index_service.merge_plan import Thresholds
 
-__all__ = ["opened"]
-
 
 @contextmanager
-def opened(data: Path) -> Iterator[Callable[[NDArray[np.float32]], Positions]]:
-    """Open the index in a data folder that no service uses, and yield its searcher."""
+def open_index(data: Path) -> Iterator[Callable[[NDArray[np.float32]], Positions]]:
+    """Open the index in a data folder that no service uses, and yield its search function."""
     with open_catalog(data / "index", engine_of, Thresholds()) as catalog:
         index = catalog.get(INDEX)
 

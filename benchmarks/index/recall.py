@@ -1,11 +1,11 @@
-"""Whether the planner reaches the recall that it aims at, whatever the vectors are like, and what that costs.
+"""Measures whether the planner reaches its target recall for all distributions of vectors, and at what cost.
 
     make bench-recall                         # 1,000,000 vectors of each kind
     make bench-recall SIZES=20000
     python -m benchmarks.index.recall --help
 
-A segment is built of each kind of vectors as a merge builds it. Queries that are no rows then measure the recall beside
-what the plan reports. Built indexes stay in the cache, so an interrupted run resumes where it stopped.
+For each kind of vectors, a segment is built as a merge builds it. Queries that are not rows then measure the recall, to
+compare it with the plan's. Built indexes stay in the cache, so an interrupted run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from benchmarks.index.built import kept
+from benchmarks.index.built import cached
 from benchmarks.index.distributions import Distribution, write_rows
 from benchmarks.index.memory import disk_bytes
 from benchmarks.index.service import source_digest
@@ -39,20 +39,18 @@ from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Searcher
 from index_service.vectors import distances
 
-__all__ = ["Reached", "found_shares", "main"]
-
 _ROWS = "rows.npy"
 _QUERIES = "queries.npy"
 _SCANS = 20
 _ENGINES = tuple(kind for kind in EngineKind if kind is not EngineKind.EXACT)
-# Field of a row, heading, and how it is drawn.
+# Field of a row, heading, and format.
 _COLUMNS = (
     ("distribution", "vectors", "{}"),
     ("engine", "engine", "{}"),
     ("rows", "rows", "{:,}"),
     ("effort", "effort", "{:,}"),
     ("components", "components", "{}"),
-    ("told_recall", "told", "{:.3f}"),
+    ("reported_recall", "reported", "{:.3f}"),
     ("recall", "recall@10", "{:.3f}"),
     ("error", "± error", "{:.3f}"),
     ("p50_ms", "p50 ms", "{:.2f}"),
@@ -66,11 +64,11 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Reached:
-    """What a plan came to with one kind of vectors.
+    """The result of a plan for one kind of vectors.
 
-    `effort`, `told_recall`: what `GetIndex` tells; there is no effort where all rows are compared. `recall`,
-    `error`: measured with queries that are no rows, and its standard error. `scan_p50_ms`: of comparing all rows.
-    `segment_to_raw`: disk of the vectors and the engine's files to the raw vectors.
+    `effort`, `reported_recall`: as `GetIndex` reports them; `effort` is None if all rows are compared. `recall`,
+    `error`: measured with queries that are not rows, and its standard error. `scan_p50_ms`: of comparing all rows.
+    `segment_to_raw`: disk usage of the vectors and the engine's files, relative to the raw vectors.
     """
 
     distribution: str
@@ -79,7 +77,7 @@ class Reached:
     target: float
     effort: int | None
     components: int
-    told_recall: float
+    reported_recall: float
     recall: float
     error: float
     p50_ms: float
@@ -90,7 +88,7 @@ class Reached:
 
     @property
     def verdict(self) -> str:
-        """Whether the recall reaches the target, within the error of this number of queries."""
+        """Whether the recall reaches the target within its sampling error."""
         if self.recall >= self.target:
             return "reached"
         return "within error" if self.recall + 2 * self.error >= self.target else "missed"
@@ -101,10 +99,10 @@ def main(
     distributions: Annotated[str, typer.Option(help="Kinds of vectors.")] = ",".join(Distribution),
     engines: Annotated[str, typer.Option(help="Engines.")] = EngineKind.ANNOY.value,
     recall: Annotated[float, typer.Option(min=0, max=1, help="The recall@10 to aim at.")] = 0.95,
-    queries: Annotated[int, typer.Option(min=10, help="Queries that measure.")] = 1_000,
-    words: Annotated[Path, typer.Option(help="The real word vectors.", exists=True)] = Path("starter/bundle/words.npy"),
-    cache: Annotated[Path, typer.Option(help="Where vectors and segments are kept.")] = Path("var/bench-recall"),
-    out: Annotated[Path, typer.Option(help="JSON with the figures.")] = Path("benchmarks/results/recall.json"),
+    queries: Annotated[int, typer.Option(min=10, help="Queries for measuring.")] = 1_000,
+    words: Annotated[Path, typer.Option(help="Real word vectors.", exists=True)] = Path("starter/bundle/words.npy"),
+    cache: Annotated[Path, typer.Option(help="Folder that keeps vectors and segments.")] = Path("var/bench-recall"),
+    out: Annotated[Path, typer.Option(help="JSON file for the figures.")] = Path("benchmarks/results/recall.json"),
 ) -> None:
     """Measure whether the planner reaches its target on several kinds of vectors."""
     console = Console(width=160)
@@ -123,7 +121,7 @@ def main(
 def found_shares(
     searcher: Searcher, rows: NDArray[np.float32], queries: NDArray[np.float32], target: float
 ) -> tuple[NDArray[np.float64], Latencies]:
-    """Search each query (m, dimension), and return the share of its nearest rows that was found, and the times."""
+    """Search for each query (m, dimension); return the share of its nearest rows that was found, and the latencies."""
     everything = np.ones(len(rows), dtype=np.bool_)
     shares, milliseconds = [], []
     for query, true in zip(queries, nearest_of_all(queries, rows, K)[0], strict=True):
@@ -144,30 +142,30 @@ def _reached(
         np.save(folder / _QUERIES, write_rows(folder / _ROWS, distribution, words, count, queries))
         return {}
 
-    drawn = kept(cache, f"{distribution} {count}", f"{queries} {words.stat().st_size}", make_vectors).folder
-    rows = np.load(drawn / _ROWS, mmap_mode="r").view(np.ndarray)
+    corpus = cached(cache, f"{distribution} {count}", f"{queries} {words.stat().st_size}", make_vectors).folder
+    rows = np.load(corpus / _ROWS, mmap_mode="r").view(np.ndarray)
     engine = engine_of(IndexDefinition("benchmark", rows.shape[1], "benchmark", kind, target), threads=-1)
 
     def build(folder: Path) -> dict[str, float]:
         began = perf_counter()
-        engine.build(drawn / _ROWS, folder, lambda _: None)
+        engine.build(corpus / _ROWS, folder, lambda _: None)
         return {"build_s": perf_counter() - began, "disk_bytes": disk_bytes(folder)}
 
-    built = kept(drawn, f"{kind} engine", f"{target} {source_digest()}", build)
+    built = cached(corpus, f"{kind} engine", f"{target} {source_digest()}", build)
     searcher = engine.open(rows, built.folder)
-    told = searcher.tuned()
+    tuned = searcher.tuned()
     with threadpool_limits(1):
-        asked = np.load(drawn / _QUERIES)
-        shares, times = found_shares(searcher, rows, asked, target)
-        _, scans = found_shares(searcher, rows, asked[:_SCANS], 1.0)
+        measuring = np.load(corpus / _QUERIES)
+        shares, times = found_shares(searcher, rows, measuring, target)
+        _, scans = found_shares(searcher, rows, measuring[:_SCANS], 1.0)
     return Reached(
         distribution=distribution.value,
         engine=kind.value,
         rows=len(rows),
         target=target,
-        effort=told.effort,
-        components=told.components,
-        told_recall=told.recall,
+        effort=tuned.effort,
+        components=tuned.components,
+        reported_recall=tuned.recall,
         recall=float(shares.mean()),
         error=float(shares.std() / np.sqrt(len(shares))),
         p50_ms=times.quantile(0.5),
@@ -184,7 +182,7 @@ def _table(reached: list[Reached]) -> Table:
         table.add_column(heading, justify="right" if number > 1 else "left", no_wrap=True)
     for each in reached:
         fields = {name: getattr(each, name) for name, _, _ in _COLUMNS}
-        table.add_row(*("" if fields[name] is None else drawn.format(fields[name]) for name, _, drawn in _COLUMNS))
+        table.add_row(*("" if fields[name] is None else format_.format(fields[name]) for name, _, format_ in _COLUMNS))
     return table
 
 
@@ -196,5 +194,5 @@ def _write(file: Path, reached: list[Reached], target: float, queries: int) -> N
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes it started are ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes it started are stopped too
     typer.run(main)

@@ -1,18 +1,16 @@
-"""What a run measured, as it is drawn and as it is written."""
+"""The figures of a run, for the tables and the JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PEERS", "EngineFigures", "Row", "Size", "in_process", "like", "over_grpc"]
-
-# The library within each engine that proposes, and which is also measured by itself.
+# The library that each engine uses to propose candidates, which is also measured by itself.
 PEERS = {"annoy": "Annoy", "hnsw": "usearch"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A contender at one size; None is what it does not have, or what this machine cannot tell."""
+    """A contender's figures at one size; None if it has no such figure or this machine cannot measure it."""
 
     contender: str
     parameters: str
@@ -30,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class EngineFigures:
-    """What only the service has, for one engine at one size."""
+    """The figures that only the service has, for one engine at one size."""
 
     engine: str
     inserts_per_s: float
@@ -45,31 +43,31 @@ class EngineFigures:
 
 @dataclass(frozen=True)
 class Size:
-    """Everything measured with one number of rows."""
+    """All figures at one number of rows."""
 
     rows: int
     contenders: tuple[Row, ...]
     engines: tuple[EngineFigures, ...]
 
     def p50(self, contender: str) -> float | None:
-        """Return a contender's median in milliseconds, None where it did not take part."""
+        """Return a contender's median in milliseconds; None if it did not take part."""
         return next((row.p50_ms for row in self.contenders if row.contender == contender), None)
 
     def recall(self, contender: str) -> float | None:
-        """Return a contender's recall, None where it did not take part or does not search."""
+        """Return a contender's recall; None if it did not take part or does not search."""
         return next((row.recall for row in self.contenders if row.contender == contender), None)
 
 
 def in_process(engine: str) -> str:
-    """Names the planner with an engine in the table."""
+    """Return the table's name of the planner with an engine."""
     return f"{engine} engine, in process"
 
 
 def over_grpc(engine: str) -> str:
-    """Name the service with an engine in the table."""
+    """Return the table's name of the service with an engine."""
     return f"{engine} engine, gRPC"
 
 
-def like(engine: str) -> str:
-    """Name the recall that the planner with an engine had."""
+def recall_goal(engine: str) -> str:
+    """Return the name of the goal to reach the recall of the planner with an engine."""
     return f"recall as the {engine} engine"

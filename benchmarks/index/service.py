@@ -1,7 +1,6 @@
-"""This project's index: filled through the service, searched through it and, from the same files, in this process.
+"""This project's index, filled through the service, and searched through it and, from the same files, in process.
 
-Items are named by their row's number. What the service wrote is kept; where the
-service's code has changed since, it is made anew.
+An item's id is its row's number. The data folder is kept and reused until the service's code changes.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from semsearch.index.v1 import index_service_pb2 as pb
 
 import index_service
-from benchmarks.index.built import Built, kept
+from benchmarks.index.built import Built, cached
 from benchmarks.index.memory import disk_bytes
 from benchmarks.index.service_process import RunningService, running
 from benchmarks.index.truth import Positions
@@ -28,46 +27,44 @@ from benchmarks.index.vectors import Corpus, K
 from index_service.definition import EngineKind
 from index_service.segments import SEGMENTS_FOLDER
 
-__all__ = ["INDEX", "cloned", "data_of", "filled", "first_answer", "search", "search_request", "source_digest"]
-
 INDEX = "benchmark"
 _MODEL = "benchmark"
 _DATA = "data"
 _BATCH = 1_000
-# All cores, as the others have, and no merge in the background that the one asked for would have to wait for.
+# Use all cores, as the others do, and run no background merge that the requested one would have to wait for.
 _FOR_BUILDING = ("--build-threads=-1", f"--full-scan-threshold={10**9}")
 _NO_ATTRIBUTES = FieldMask(paths=["-"])
 
 
-def filled(corpus: Corpus, engine: EngineKind, target: float, tell: Callable[[str], None]) -> Built:
-    """Return a folder whose data folder (`data_of`) holds all rows, in one segment.
+def fill(corpus: Corpus, engine: EngineKind, target: float, report: Callable[[str], None]) -> Built:
+    """Write all rows through the service into one segment, or reuse an earlier run's; `data_of` gives its data folder.
 
-    Its figures: inserts_per_s, acknowledged and so on disk, while merges went on beside as the settings' defaults have
-    it; build_s, how long OptimizeIndex took after that; disk_bytes then, and of these segment_bytes.
+    Its figures: inserts_per_s, acknowledged (so on disk), while merges ran in the background with default settings;
+    build_s, the duration of OptimizeIndex after that; then disk_bytes, and segment_bytes, which are part of these.
     """
 
     def make(folder: Path) -> dict[str, float]:
         data = folder / _DATA
         with running(data) as service:
-            figures = {"inserts_per_s": _fill(service, corpus.rows, engine, target, tell)}
+            figures = {"inserts_per_s": _fill(service, corpus.rows, engine, target, report)}
         with running(data, *_FOR_BUILDING) as service:
-            figures["build_s"] = _optimize(service, engine, tell)
+            figures["build_s"] = _optimize(service, engine, report)
             segments = disk_bytes(data / "index" / INDEX / "segments")
             return {**figures, "disk_bytes": disk_bytes(data / "index"), "segment_bytes": segments}
 
-    return kept(corpus.folder, f"{engine} engine", f"{target} {source_digest()}", make)
+    return cached(corpus.folder, f"{engine} engine", f"{target} {source_digest()}", make)
 
 
 def data_of(built: Built) -> Path:
-    """Return the data folder of what `filled` returned."""
+    """Return the data folder in the result of `fill`."""
     return built.folder / _DATA
 
 
 @contextmanager
-def cloned(data: Path) -> Iterator[Path]:
-    """Copy the data folder of a service that is not running; segments, which never change, are shared."""
+def clone(data: Path) -> Iterator[Path]:
+    """Copy the data folder of a stopped service; segments are shared, because they never change."""
     clone = data.with_name(f"{data.name}.clone")
-    shutil.rmtree(clone, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(clone, ignore_errors=True)  # left by a killed run
     try:
         shutil.copytree(data, clone, copy_function=_link_or_copy)
         yield clone
@@ -76,7 +73,7 @@ def cloned(data: Path) -> Iterator[Path]:
 
 
 def search_request(query: NDArray[np.float32]) -> pb.SearchRequest:
-    """Return the request for the nearest of a query (dimension,)."""
+    """Return the request for the nearest rows of a query (dimension,)."""
     target = pb.SearchQuery(vector=query.astype("<f4").tobytes())
     return pb.SearchRequest(index=INDEX, queries=[target], k=K, model_id=_MODEL, attributes_mask=_NO_ATTRIBUTES)
 
@@ -88,15 +85,15 @@ def search(service: RunningService, query: NDArray[np.float32]) -> Positions:
 
 
 def first_answer(service: RunningService, query: NDArray[np.float32]) -> float:
-    """Return the seconds from the start of a service's process to the answer of its first search, which this makes."""
+    """Send the first search; return the seconds from the start of the service's process to its answer."""
     search(service, query)
     return perf_counter() - service.started
 
 
 def _fill(
-    service: RunningService, rows: NDArray[np.float32], engine: EngineKind, target: float, tell: Callable[[str], None]
+    service: RunningService, rows: NDArray[np.float32], engine: EngineKind, target: float, report: Callable[[str], None]
 ) -> float:
-    """Add all rows in one stream, and return the rows per second."""
+    """Add all rows in one stream; return rows per second."""
     index = pb.Index(
         name=INDEX,
         dimension=rows.shape[1],
@@ -106,21 +103,21 @@ def _fill(
     )
     service.stub.CreateIndex(pb.CreateIndexRequest(index=index))
     began = perf_counter()
-    service.stub.UpsertItems(_batches(rows, lambda sent: tell(f"{engine} engine: adding, {sent:,} rows")))
+    service.stub.UpsertItems(_batches(rows, lambda sent: report(f"{engine} engine: adding, {sent:,} rows")))
     return len(rows) / (perf_counter() - began)
 
 
-def _optimize(service: RunningService, engine: EngineKind, tell: Callable[[str], None]) -> float:
-    """Fold everything into one segment, and return the seconds."""
+def _optimize(service: RunningService, engine: EngineKind, report: Callable[[str], None]) -> float:
+    """Fold everything into one segment; return the seconds that it took."""
     began = perf_counter()
     for step in service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name=INDEX)):
-        tell(f"{engine} engine: merging, {step.done_row_count:,} rows")
+        report(f"{engine} engine: merging, {step.done_row_count:,} rows")
     return perf_counter() - began
 
 
-def _batches(rows: NDArray[np.float32], tell: Callable[[int], None]) -> Iterator[pb.UpsertItemsRequest]:
+def _batches(rows: NDArray[np.float32], report: Callable[[int], None]) -> Iterator[pb.UpsertItemsRequest]:
     for start in range(0, len(rows), _BATCH):
-        tell(start)
+        report(start)
         items = [
             pb.Item(id=str(position), vector=row.tobytes())
             for position, row in enumerate(rows[start : start + _BATCH].astype("<f4"), start)
@@ -136,7 +133,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def source_digest() -> str:
-    """Name the service's code as it is now."""
+    """Return a digest of the service's current code."""
     folder = Path(index_service.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):

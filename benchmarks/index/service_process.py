@@ -1,4 +1,4 @@
-"""The real index service as a process over a data folder."""
+"""Runs the real index service as a process over a data folder."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 
 from benchmarks.service_process import running as running_process
 
-__all__ = ["RunningService", "running"]
-
-_LARGEST_MESSAGE = 64 * 2**20
+_MAX_MESSAGE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class RunningService:
-    """A service that answers; `started` is the `time.perf_counter` at which its process was begun."""
+    """A running service; `started` is the `time.perf_counter` at which its process was started."""
 
     process_id: int
     stub: pb_grpc.IndexServiceStub
@@ -29,13 +27,13 @@ class RunningService:
 
 @contextmanager
 def running(data: Path, *settings: str) -> Iterator[RunningService]:
-    """Start the service on a data folder, wait until it is ready, and end it; its log is kept in the folder.
+    """Start the service on a data folder, wait until it is ready, and stop it at the end; keep its log in the folder.
 
     Raises:
-        RuntimeError: it ended instead of getting ready.
+        RuntimeError: the service exited before it was ready.
     """
     started = time.perf_counter()
     with running_process("index_service", data, *settings) as process:
-        options = [("grpc.max_send_message_length", _LARGEST_MESSAGE)]
+        options = [("grpc.max_send_message_length", _MAX_MESSAGE_BYTES)]
         with grpc.insecure_channel(process.address, options=options) as channel:
             yield RunningService(process.process_id, pb_grpc.IndexServiceStub(channel), started)

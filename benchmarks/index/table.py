@@ -1,4 +1,4 @@
-"""The table and the JSON: both are made from the same rows."""
+"""The tables and the JSON, which show the same rows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from rich.table import Table
 from benchmarks.index.bars import SizedBar
 from benchmarks.index.results import Size
 
-__all__ = ["COLUMNS", "bars_table", "contenders_table", "write_json"]
-
-# Field of a row, heading, and how it is drawn.
+# Field of a row, heading, and format.
 COLUMNS = (
     ("contender", "contender", "{}"),
     ("effort", "effort", "{:,}"),
@@ -30,34 +28,34 @@ COLUMNS = (
     ("inserts_per_s", "inserts/s", "{:,.0f}"),
 )
 _CAPTION = (
-    "effort: search_k, ef, expansion_search or efSearch. build s: with all cores; of an engine: OptimizeIndex alone, "
-    "after the inserts. own and mapped MB: RssAnon and RssFile, in this process what opening and tuning added."
+    "effort: search_k, ef, expansion_search or efSearch. build s: with all cores; for an engine: OptimizeIndex alone, "
+    "after the inserts. own and mapped MB: RssAnon and RssFile; for this process, the increase by opening and tuning."
 )
 
 
 def contenders_table(size: Size) -> Table:
-    """Draws who raced at one size, the fastest first."""
+    """Return the table of the contenders at one size, fastest first."""
     table = Table(title=f"{size.rows:,} vectors", title_justify="left", caption=_CAPTION, caption_justify="left")
     for number, (_, heading, _) in enumerate(COLUMNS):
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
     for row in sorted(size.contenders, key=lambda row: row.p50_ms):
         fields: Mapping[str, Any] = asdict(row)
-        table.add_row(*("" if fields[key] is None else drawn.format(fields[key]) for key, _, drawn in COLUMNS))
+        table.add_row(*("" if fields[key] is None else format_.format(fields[key]) for key, _, format_ in COLUMNS))
     return table
 
 
 def bars_table(bars: Sequence[SizedBar]) -> Table:
-    """Draw what is promised and what came of it."""
+    """Return the table of the performance targets and their figures."""
     table = Table("vectors", "bar", "figure", "bound", "", title="Bars", title_justify="left")
     for bar in bars:
-        table.add_row(f"{bar.rows:,}", *bar.drawn)
+        table.add_row(f"{bar.rows:,}", *bar.cells)
     return table
 
 
 def write_json(
     file: Path, sizes: Sequence[Size], bars: Sequence[SizedBar], missing: Sequence[str], run: Mapping[str, object]
 ) -> None:
-    """Write what a run measured; `run` says with what settings and on what machine."""
+    """Write the figures of a run; `run` describes its settings and machine."""
     figures = {
         "run": run,
         "sizes": [asdict(size) for size in sizes],

@@ -1,4 +1,4 @@
-"""What a search should find, and what share of it a search did find."""
+"""The true neighbours of queries, and the recall of searches."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Positions", "Questions", "nearest_of_all", "recall"]
-
 Vectors = NDArray[np.float32]
 Positions = NDArray[np.intp]
 
 _CHUNK = 10_000
 _MEMORY_CELLS = 10_000_000
-# Two ways to compute a cosine in float32 differ by less; who is this near to the k-th counts for it.
+# Float32 cosines computed in two ways differ by less; a row this close to the k-th counts as a tie.
 _TIE = 1e-5
 
 
@@ -29,7 +27,7 @@ class Questions:
     cosines: Vectors
 
     def save(self, folder: Path) -> None:
-        """Write them into a new folder."""
+        """Write the questions into a new folder."""
         folder.mkdir()
         for name in ("vectors", "positions", "cosines"):
             np.save(folder / f"{name}.npy", getattr(self, name))
@@ -41,7 +39,7 @@ class Questions:
 
 
 def nearest_of_all(queries: Vectors, rows: Vectors, k: int) -> tuple[Positions, Vectors]:
-    """Find positions (m, k) and cosines (m, k) of the nearest rows of each query, nearest first, by comparing all."""
+    """Return positions (m, k) and cosines (m, k) of each query's nearest rows, nearest first, by comparing all rows."""
     positions = np.zeros((len(queries), k), dtype=np.intp)
     cosines = np.full((len(queries), k), -np.inf, dtype=np.float32)
     some = _MEMORY_CELLS // _CHUNK
@@ -60,15 +58,15 @@ def nearest_of_all(queries: Vectors, rows: Vectors, k: int) -> tuple[Positions, 
 
 
 def _largest(values: Vectors, k: int) -> Positions:
-    """Return where the `k` largest of each row are, in no order."""
+    """Return the positions of the `k` largest values of each row, unordered."""
     places: Positions = np.argpartition(values, -k, axis=1)[:, -k:]
     return places
 
 
 def recall(found: Sequence[Positions], questions: Questions, rows: Vectors) -> float:
-    """Return the share of the k nearest rows that was found, averaged over the questions; `found` has theirs in order.
+    """Return the share of the k nearest rows that was found, averaged over the questions, whose order `found` has.
 
-    A row as near as the k-th counts whichever of such equals it is; none counts twice, and none beyond the first k.
+    Of rows that tie with the k-th, any counts. No row counts twice, and none after the first k found.
     """
     wanted = questions.cosines.size
     k = questions.cosines.shape[1]

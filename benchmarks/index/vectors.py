@@ -1,17 +1,17 @@
-"""The vectors that are searched: real word vectors, and beyond them mixtures of near words.
+"""The vectors to search: real word vectors, plus mixtures of neighbouring words.
 
 The recipe:
-1. Words, drawn by the seed, are kept out of the index. The others come first in it, in an order drawn by the seed.
-2. What is missing to the wanted number is mixed: a word and two of its ten nearest with weights drawn evenly
-   (Dirichlet), and on top the difference of two random words, 0.8 times as long as the mixture. With 100,000 of these
-   beside the 30,000 words of the starter, a mixture's neighbourhood is like a word's: cosine of the nearest 0.73
-   (words: 0.69), of the tenth 0.51 (0.44), intrinsic dimension 18 (20). With a difference of 0.2 they lie in clumps
-   that every index finds at once (dimension 7).
-3. Queries are no rows: half are the words that were kept out, half are further mixtures. Half of each tune, half
-   measure.
+1. Some words, drawn with the seed, are left out of the index. The others come first, in an order drawn with the seed.
+2. The remaining rows are mixtures: a word and two of its ten nearest with uniform Dirichlet weights, plus the
+   difference of two random words, 0.8 times as long as the mixture. With 100,000 mixtures and the 30,000 words of the
+   starter, a mixture's neighbourhood resembles a word's: cosine of the nearest 0.73 (words: 0.69), of the tenth 0.51
+   (0.44), intrinsic dimension 18 (20). With a difference of 0.2 they form clusters that every index finds easily
+   (dimension 7).
+3. Queries are not rows: half are the words left out, half are further mixtures. Half of each are for tuning, half for
+   measuring.
 
-The same recipe gives the same numbers, and the rows of a smaller size are the first rows of a larger one. What was made
-is kept in a folder named by the recipe, which is there as a whole or not at all.
+The same recipe gives the same numbers, and the rows of a smaller size are the first rows of a larger one. The result is
+kept in a folder named after the recipe, which exists completely or not at all.
 """
 
 from __future__ import annotations
@@ -27,10 +27,8 @@ from numpy.typing import NDArray
 
 from benchmarks.index.truth import Questions, nearest_of_all
 
-__all__ = ["Corpus", "K", "Recipe", "make"]
-
 K = 10
-_VERSION = 1  # rises when the same recipe would give other numbers
+_VERSION = 1  # incremented when the same recipe would give different numbers
 _NEAR = 10
 _NOISE = 0.8
 _CHUNK = 10_000
@@ -42,7 +40,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make: `count` rows from the words in a file, float16 (n, dimension), and `queries` for either half."""
+    """The recipe of a corpus: `count` rows from the words in a file, float16 (n, dimension), and `queries` per half."""
 
     words: Path
     count: int
@@ -51,7 +49,7 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """Names what it makes; another recipe or other words have another name."""
+        """A key of the corpus; a different recipe or different words have a different key."""
         fields = {**asdict(self), "words": hashlib.sha256(self.words.read_bytes()).hexdigest(), "version": _VERSION}
         return f"{self.count}-{hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]}"
 
@@ -68,7 +66,7 @@ class Corpus:
 
 
 def make(recipe: Recipe, cache: Path) -> Corpus:
-    """Return the vectors of a recipe, made now or by an earlier run, with the true neighbours of every query."""
+    """Return the corpus of a recipe, from an earlier run if possible, with the true neighbours of every query."""
     folder = cache / recipe.key
     if not folder.exists():
         partial = cache / f"{recipe.key}.partial"
@@ -85,29 +83,29 @@ def _write(recipe: Recipe, folder: Path) -> None:
     words = _unit(np.load(recipe.words).astype(np.float32))
     rng = np.random.default_rng(recipe.seed)
     order = rng.permutation(len(words))
-    asked, kept = words[order[: recipe.queries]], words[order[recipe.queries :]]
-    near = _near(kept, folder.parent)
+    left_out, indexed = words[order[: recipe.queries]], words[order[recipe.queries :]]
+    near = _near(indexed, folder.parent)
     rows = np.lib.format.open_memmap(
         folder / _ROWS, mode="w+", dtype=np.float32, shape=(recipe.count, words.shape[1])
     )  # fmt: skip
-    real = min(recipe.count, len(kept))
-    rows[:real] = kept[:real]
+    real = min(recipe.count, len(indexed))
+    rows[:real] = indexed[:real]
     for start in range(real, recipe.count, _CHUNK):
-        mixed = _mixtures(kept, near, np.random.default_rng([recipe.seed, start]))
+        mixed = _mixtures(indexed, near, np.random.default_rng([recipe.seed, start]))
         rows[start : start + _CHUNK] = mixed[: recipe.count - start]
     rows.flush()
-    mixed = _mixtures(kept, near, rng)
+    mixed = _mixtures(indexed, near, rng)
     middle = recipe.queries // 2
     questions = (
-        np.concatenate([asked[:middle], mixed[: recipe.queries - middle]]),
-        np.concatenate([asked[middle:], mixed[recipe.queries : recipe.queries + middle]]),
+        np.concatenate([left_out[:middle], mixed[: recipe.queries - middle]]),
+        np.concatenate([left_out[middle:], mixed[recipe.queries : recipe.queries + middle]]),
     )
     for half, queries in zip(_HALVES, questions, strict=True):
         Questions(queries, *nearest_of_all(queries, _mapped(folder / _ROWS), K)).save(folder / half)
 
 
 def _near(words: Vectors, cache: Path) -> NDArray[np.intp]:
-    """Return the places (n, 10) of each word's nearest, itself left out; the same for every size, and so kept."""
+    """Return the positions (n, 10) of each word's nearest words, without itself; cached, as all sizes share them."""
     file = cache / f"near-{hashlib.sha256(words.tobytes()).hexdigest()[:12]}.npy"
     if not file.exists():
         partial = file.with_suffix(".partial.npy")
@@ -118,7 +116,7 @@ def _near(words: Vectors, cache: Path) -> NDArray[np.intp]:
 
 
 def _mixtures(words: Vectors, near: NDArray[np.intp], rng: np.random.Generator) -> Vectors:
-    """Return a chunk of mixtures (10,000, dimension); always a whole one, so that fewer are the first of more."""
+    """Return a chunk of mixtures (10,000, dimension), always full, so that fewer rows are a prefix of more."""
     first = rng.integers(len(words), size=_CHUNK)
     parts = np.stack([first, *(near[first, rng.integers(near.shape[1], size=_CHUNK)] for _ in range(2))], axis=1)
     weights = rng.dirichlet(np.ones(3), size=_CHUNK).astype(np.float32)
@@ -135,6 +133,6 @@ def _unit(vectors: Vectors) -> Vectors:
 
 
 def _mapped(file: Path) -> Vectors:
-    # A memmap's own class makes each slice cost microseconds.
+    # A plain array, because slicing a `memmap` costs microseconds.
     rows: Vectors = np.load(file, mmap_mode="r").view(np.ndarray)
     return rows

@@ -1,1 +1,1 @@
-"""Measurements of training."""
+"""Benchmarks of training."""

@@ -1,11 +1,11 @@
-"""Training side by side: the article's way, features anew in every epoch, and this trainer, in one run.
+"""Compare training the article's way, which recomputes features in every epoch, with this trainer in one run.
 
     make bench-train                          # 1,000 photos, 20 classes, VGG16, 100 epochs: about half an hour
     python -m benchmarks.training --images 100 --epochs 10
     python -m benchmarks.training --help
 
-One epoch of the article's way is measured and multiplied by the epochs that this trainer ran. The weights are random
-unless a file is given: time does not depend on them. Compare the rows of one run, never two runs.
+One epoch of the article's way is measured and multiplied by the number of epochs that this trainer ran. The weights are
+random unless a file is given, because time does not depend on them. Compare the rows of one run, never two runs.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Annotated
 
 from model.networks.loading_tensorflow import load_tensorflow
 
-load_tensorflow()  # with oneDNN, which both sides have then
+load_tensorflow()  # with oneDNN for both sides
 
 import numpy as np
 import typer
 from rich.console import Console
 
-from benchmarks.training.article import seconds_an_epoch
+from benchmarks.training.article import seconds_per_epoch
 from benchmarks.training.commands import Way
 from benchmarks.training.features import measure
 from benchmarks.training.pictures import lay_out, write_glove
@@ -45,24 +45,24 @@ _WIDTH = 120
 
 @report_errors
 def main(
-    photos: Annotated[Path, typer.Option(help="Folder of classes.json and train-*.tar.")] = Path(
+    photos: Annotated[Path, typer.Option(help="Folder with classes.json and train-*.tar.")] = Path(
         "../shared/data/tiny-imagenet"
     ),
-    images: Annotated[int, typer.Option(min=2, help="How many photos.")] = 1_000,
-    classes: Annotated[int, typer.Option(min=2, help="Of how many classes.")] = 20,
+    images: Annotated[int, typer.Option(min=2, help="Number of photos.")] = 1_000,
+    classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 20,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of the head.")] = 100,
-    backbone: Annotated[str, typer.Option(help="Name, as `python -m trainer backbone` has it.")] = "vgg16",
-    weights: Annotated[str, typer.Option(help="`random`, `imagenet`, or a file as Keras offers it.")] = "random",
+    backbone: Annotated[str, typer.Option(help="Name of a backbone, as for `python -m trainer backbone`.")] = "vgg16",
+    weights: Annotated[str, typer.Option(help="`random`, `imagenet`, or a weights file from Keras.")] = "random",
     hidden: Annotated[int, typer.Option(min=1, help="Width of the head's hidden layer.")] = 2_000,
-    unseen: Annotated[int, typer.Option(min=1, help="Photos of each class that the export is measured on.")] = 5,
-    feature_images: Annotated[int, typer.Option(min=1, help="Photos that a round of features has.")] = 64,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of features, bare and whole.")] = 3,
-    words: Annotated[Path, typer.Option(help="Folder of the words.", exists=True)] = Path("starter/bundle"),
-    out: Annotated[Path, typer.Option(help="JSON with the figures.")] = Path("benchmarks/results/training.json"),
+    unseen: Annotated[int, typer.Option(min=1, help="Photos of each class for evaluating the export.")] = 5,
+    feature_images: Annotated[int, typer.Option(min=1, help="Photos in a round of features.")] = 64,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of features for each side.")] = 3,
+    words: Annotated[Path, typer.Option(help="Folder of the vocabulary.", exists=True)] = Path("starter/bundle"),
+    out: Annotated[Path, typer.Option(help="JSON file for the figures.")] = Path("benchmarks/results/training.json"),
 ) -> None:
-    """Measure training from pictures to bundle against the article's way, features anew in every epoch."""
+    """Compare training from pictures to bundle with the article's way, which recomputes features in every epoch."""
     console = Console()
-    console.width = max(console.width, _WIDTH)  # a table that goes to a file is whole
+    console.width = max(console.width, _WIDTH)  # so that a table written to a file is not cut
     each = images // classes
     with tempfile.TemporaryDirectory() as name, console.status("photos and words") as status:
         folder = Path(name)
@@ -74,13 +74,13 @@ def main(
         for step in way.to_bundle(lambda command: status.update(f"this trainer: {command}")):
             steps.append(step)
             console.print(f"trainer {step.command}: {step.seconds:,.1f} s")
-        status.update("a fit more, with cached features")
+        status.update("another fit, with cached features")
         refit = way.fit("refit", seed=1)
         status.update("the article's way: one epoch")
         files = list(read_images([pictures.training]))
         targets = Vocabulary(read_word_space(words)).vectors([file.label for file in files])
-        epoch_s = seconds_an_epoch(way.network, files, targets, hidden)
-        console.print(f"the article's way: {epoch_s:,.1f} s an epoch")
+        epoch_s = seconds_per_epoch(way.network, files, targets, hidden)
+        console.print(f"the article's way: {epoch_s:,.1f} s per epoch")
         status.update("features against the bare network")
         some = [files[number] for number in np.linspace(0, len(files) - 1, min(feature_images, len(files)), dtype=int)]
         speed = measure(some, extractor_of(way.network), views_of(mirror=False), rounds, folder / "rounds")
@@ -107,5 +107,5 @@ def _run(weights: str, hidden: int, unseen: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that its folder and what it started are removed too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that its folder is removed and its processes are stopped
     typer.run(main)

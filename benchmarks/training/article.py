@@ -1,7 +1,7 @@
 """The article's way: every epoch decodes every picture and runs it through the backbone and the head.
 
-"Building an image search service from scratch", which the README tells of. To its favour a batch is decoded while the
-network is at another.
+It is "Building an image search service from scratch", which the README mentions. In its favour, one batch is decoded
+while the network processes another.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from trainer.data_sets.reading import LabelledFile
 from trainer.features.extractors import extractor_of
 from trainer.keras_files import load_network
 
-__all__ = ["seconds_an_epoch"]
-
-_BATCH = 32  # Keras's own, which the article leaves as it is
+_BATCH = 32  # the default of Keras, which the article uses
 
 
-def seconds_an_epoch(backbone: Path, files: Sequence[LabelledFile], targets: NDArray[np.float32], hidden: int) -> float:
-    """Seconds of one epoch of `fit`; building the network and its graph are not counted.
+def seconds_per_epoch(
+    backbone: Path, files: Sequence[LabelledFile], targets: NDArray[np.float32], hidden: int
+) -> float:
+    """Return the seconds of one epoch of `fit`, without building the network and its graph.
 
-    `backbone`: a .keras file, not trained. `targets`: (images, dimension), where each should land.
+    `backbone`: a .keras file; it is not trained. `targets`: (images, dimension), each image's target vector.
     """
     network = load_network(backbone)
     network.trainable = False
@@ -44,7 +44,7 @@ def seconds_an_epoch(backbone: Path, files: Sequence[LabelledFile], targets: NDA
 
 
 class _Pictures(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """Batches of decoded pictures and where they should land."""
+    """Batches of decoded pictures and their target vectors."""
 
     def __init__(self, files: Sequence[LabelledFile], targets: NDArray[np.float32], decode: Any) -> None:
         super().__init__(workers=2)

@@ -1,4 +1,4 @@
-"""This trainer's own way, by its command line, each command a process as a person starts it."""
+"""This trainer's way: its command line, with each command in its own process, as a user runs it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from benchmarks.training.pictures import Pictures
 from benchmarks.training.results import Step
 from trainer.errors import TrainerError
 
-__all__ = ["CommandFailed", "Way"]
-
 
 class CommandFailed(TrainerError):
     """A command of the trainer ended with an error."""
@@ -23,7 +21,7 @@ class CommandFailed(TrainerError):
 
 @dataclass(frozen=True)
 class Way:
-    """From pictures and a GloVe file to a bundle, in a folder of its own."""
+    """The way from pictures and a GloVe file to a bundle, in its own folder."""
 
     pictures: Pictures
     glove: Path
@@ -47,32 +45,32 @@ class Way:
         """Write the backbone's file."""
         return self._timed("backbone", self.backbone, "--weights", self.weights, "--out", self.network)
 
-    def to_bundle(self, tell: Callable[[str], None]) -> Iterator[Step]:
-        """From the backbone's file, the pictures and the words to the bundle, in the order that they are made."""
-        tell("words")
+    def to_bundle(self, report: Callable[[str], None]) -> Iterator[Step]:
+        """Yield the steps from the backbone's file, the pictures and the words to the bundle, as they are done."""
+        report("words")
         yield self._timed("words", "convert", self.glove, "--out", self.words)
-        tell("features")
+        report("features")
         yield self._timed(
             "features", self.pictures.training, "--backbone", self.network, "--out", self.folder, "--no-mirror",
             "--cache", self.folder / "cache",
         )  # fmt: skip
-        tell("fit")
+        report("fit")
         yield self.fit("run")
-        tell("export")
+        report("export")
         yield self._timed(
             "export", "--images", self.pictures.unseen, "--backbone", self.network, "--words", self.words,
             "--head", self.folder / "run" / "head.keras", "--out", self.folder / "bundle",
         )  # fmt: skip
 
     def fit(self, run: str, seed: int = 0) -> Step:
-        """Trains a head on the features that are there."""
+        """Train a head on the computed features."""
         return self._timed(
             "fit", "--features", self.folder / "training.npz", "--words", self.words, "--run", self.folder / run,
             "--loss", "cosine", "--hidden", self.hidden, "--epochs", self.epochs, "--seed", seed,
         )  # fmt: skip
 
     def epochs_run(self, run: str) -> int:
-        """How many epochs a fit had."""
+        """Return the number of epochs of a fit."""
         return len((self.folder / run / "metrics.jsonl").read_text().splitlines())
 
     def _timed(self, command: str, *arguments: object) -> Step:
@@ -80,5 +78,7 @@ class Way:
         began = perf_counter()
         done = subprocess.run(line, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise CommandFailed(f"`trainer {command}` failed, so nothing can be measured. It said:\n{done.stderr}")
+            raise CommandFailed(
+                f"`trainer {command}` failed, so nothing can be measured. Its error output:\n{done.stderr}"
+            )
         return Step(command, perf_counter() - began)

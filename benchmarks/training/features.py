@@ -1,9 +1,9 @@
-"""Images a second from files to features in the cache, beside the bare network on pictures that are decoded already.
+"""Images per second from files to cached features, compared with the bare network on decoded pictures.
 
     python -m benchmarks.training.features PHOTOS --backbone mobilenetv2
 
-Rounds of both follow each other, so that what else the machine does falls on each alike. Two ratios are told: the
-median of the rounds', and that of the fastest rounds of both, which other work on the machine disturbed least.
+Rounds of both alternate, so that other load on the machine affects each equally. Two ratios are reported: the median of
+all rounds' ratios, and the ratio of the fastest rounds of both, which other load disturbed least.
 """
 
 from __future__ import annotations
@@ -29,14 +29,12 @@ from trainer.data_sets.reading import SUFFIXES, LabelledFile
 from trainer.features.cache import CacheSpec, FeatureCache
 from trainer.features.computing import VIEWS, Extractor, compute_features
 
-__all__ = ["FeatureSpeed", "Round", "measure"]
-
 BATCH = 64
 
 
 @dataclass(frozen=True)
 class Round:
-    """Images a second: of the bare network, and from files to the cache."""
+    """Images per second of the bare network, and from files to the cache."""
 
     bare: float
     whole: float
@@ -50,19 +48,19 @@ class FeatureSpeed:
 
     @property
     def ratio(self) -> float:
-        """Median of the rounds' ratios."""
+        """The median of the rounds' ratios."""
         return median(each.whole / each.bare for each in self.rounds)
 
     @property
     def fastest_ratio(self) -> float:
-        """Ratio of the fastest rounds of both."""
+        """The ratio of the fastest rounds of both."""
         return max(each.whole for each in self.rounds) / max(each.bare for each in self.rounds)
 
 
 def measure(
     files: Sequence[LabelledFile], extractor: Extractor, looks: tuple[str, ...], rounds: int, folder: Path
 ) -> FeatureSpeed:
-    """Measure both in turn; `folder` is where caches are made, one a round."""
+    """Measure both in turns; `folder` holds the caches, one per round."""
     names = sorted({label for file in files for label in file.labels})
     batches = _decoded(files, extractor, looks)
     for batch in (batches[0], batches[-1]):
@@ -80,17 +78,17 @@ def measure(
 
 def main(
     photos: Annotated[Path, typer.Argument(help="Folder of photos, at any depth.", exists=True, file_okay=False)],
-    backbone: Annotated[str, typer.Option(help="Name of a network, as `python -m trainer backbone` has it.")] = (
+    backbone: Annotated[str, typer.Option(help="Name of a network, as for `python -m trainer backbone`.")] = (
         "mobilenetv2"
     ),
-    images: Annotated[int, typer.Option(min=1, help="How many photos.")] = 100,
-    views: Annotated[int, typer.Option(min=1, max=len(VIEWS), help="Ways to look at each; training uses all.")] = (
+    images: Annotated[int, typer.Option(min=1, help="Number of photos.")] = 100,
+    views: Annotated[int, typer.Option(min=1, max=len(VIEWS), help="Views of each photo; training uses all.")] = (
         len(VIEWS)
     ),
-    rounds: Annotated[int, typer.Option(min=1, help="How often both are measured.")] = 7,
-    out: Annotated[Path, typer.Option(help="JSON with the figures.")] = Path("benchmarks/results/features.json"),
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side.")] = 7,
+    out: Annotated[Path, typer.Option(help="JSON file for the figures.")] = Path("benchmarks/results/features.json"),
 ) -> None:
-    """Measure the computing of features against the bare network."""
+    """Compare the speed of computing features with that of the bare network."""
     paths = islice((path for path in sorted(photos.rglob("*")) if path.suffix.lower() in SUFFIXES), images)
     files = [LabelledFile(path.name, path.read_bytes(), ("photo",)) for path in paths]
     looks = tuple(VIEWS)[:views]
@@ -103,8 +101,8 @@ def main(
     console = Console()
     console.print(table)
     console.print(
-        f"{backbone}, {len(files)} photos, {views} views, {os.cpu_count()} cores: {speed.ratio:.3f} of the network in "
-        f"the median, {speed.fastest_ratio:.3f} at the fastest"
+        f"{backbone}, {len(files)} photos, {views} views, {os.cpu_count()} cores: {speed.ratio:.3f} of the network's "
+        f"speed in the median, {speed.fastest_ratio:.3f} in the fastest rounds"
     )
     figures = {
         "backbone": backbone,

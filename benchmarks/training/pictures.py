@@ -1,7 +1,7 @@
-"""What both sides train on: as many photos of each of some classes, a folder per class, and words in GloVe's format.
+"""The training data of both sides: an equal number of photos of each class, one folder per class, and GloVe words.
 
-A class is called by its first name, where the vocabulary has that as a word; so folders name the labels, as anybody's
-would, and no file of labels is needed.
+A class is used if its first name is a word of the vocabulary, and its folder has that name. So folders name the labels,
+as a user's would, and no file of labels is needed.
 """
 
 from __future__ import annotations
@@ -15,30 +15,28 @@ from trainer.data_sets.reading import read_tar
 from trainer.errors import TrainingSetUnusable
 from trainer.words.word_space import read_word_space
 
-__all__ = ["Pictures", "lay_out", "write_glove"]
-
 
 @dataclass(frozen=True)
 class Pictures:
-    """Folders with a folder per class: `training`, and `unseen` of other photos for an export's figures."""
+    """Two folders with one folder per class: `training`, and `unseen` with other photos for evaluating an export."""
 
     training: Path
     unseen: Path
 
 
 def lay_out(photos: Path, words: Path, classes: int, each: int, unseen: int, folder: Path) -> Pictures:
-    """Write `each` photos a class to train on and `unseen` more; always the same ones.
+    """Write `each` photos per class to train on and `unseen` more; the choice is deterministic.
 
-    `photos`: folder of classes.json and train-*.tar.
+    `photos`: folder with classes.json and train-*.tar.
 
     Raises:
-        TrainingSetUnusable: the photos are not there, or too few.
+        TrainingSetUnusable: the photos are missing or too few.
     """
     shards = sorted(photos.glob("train-*.tar"))
     if not shards or not (photos / "classes.json").exists():
         raise TrainingSetUnusable(
-            f"The photos are absent: {photos} has no classes.json and train-*.tar, so there is nothing to measure "
-            "with. Name the folder that has them: --photos"
+            f"The photos are missing: {photos} has no classes.json and train-*.tar, so there is nothing to measure "
+            "with. Name the folder that has them with --photos."
         )
     named = _named(photos, frozenset(read_word_space(words).words))
     chosen = dict(sorted(named.items())[:classes])
@@ -56,12 +54,12 @@ def lay_out(photos: Path, words: Path, classes: int, each: int, unseen: int, fol
         if len(written) == classes and min(written.values()) == each + unseen:
             return made
     raise TrainingSetUnusable(
-        f"{photos} has not {each + unseen} photos of each of {classes} classes. Ask for fewer: --images, --classes"
+        f"{photos} does not have {each + unseen} photos for each of {classes} classes. Lower --images or --classes."
     )
 
 
 def write_glove(words: Path, file: Path) -> None:
-    """Write a vocabulary, a folder of words.txt and words.npy, as GloVe's text."""
+    """Write a vocabulary (a folder with words.txt and words.npy) in GloVe's text format."""
     space = read_word_space(words)
     with file.open("w", encoding="utf-8") as lines:
         for word, vector in zip(space.words, space.vectors, strict=True):
@@ -69,7 +67,7 @@ def write_glove(words: Path, file: Path) -> None:
 
 
 def _named(photos: Path, vocabulary: frozenset[str]) -> dict[str, str]:
-    """Classes by their first name, those that are one word of the vocabulary, each word once."""
+    """Return the classes whose first name is a word of the vocabulary, by that word, each word once."""
     names = json.loads((photos / "classes.json").read_text(encoding="utf-8"))
     by_word = {name.split(",")[0].strip().lower(): wnid for wnid, name in sorted(names.items(), reverse=True)}
     return {wnid: word for word, wnid in by_word.items() if word in vocabulary and " " not in word}

@@ -1,4 +1,4 @@
-"""What a run measured, and whether it kept what is promised. All of it is from one run on one machine."""
+"""The figures of a run, and whether they meet the performance targets. All are from one run on one machine."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from benchmarks.bar import Bar
 from benchmarks.training.features import FeatureSpeed
 
-__all__ = ["Measured", "Step", "bars"]
-
-# What the promises are made for.
+# The conditions of the performance targets.
 _IMAGES, _CLASSES, _EPOCHS, _BACKBONE = 1_000, 20, 100, "vgg16"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command of the trainer, and its seconds from start to end."""
+    """A command of the trainer, and the seconds that it took."""
 
     command: str
     seconds: float
@@ -24,9 +22,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Measured:
-    """`epoch_s`: one epoch of the article's way. `steps`: this trainer's, to the bundle. `refit_s`: a fit more.
+    """The figures of a run.
 
-    `epochs`: how many a fit had.
+    `epoch_s`: one epoch of the article's way. `steps`: this trainer's steps to the bundle. `refit_s`: another fit.
+    `epochs`: the number of epochs of a fit.
     """
 
     backbone: str
@@ -40,17 +39,17 @@ class Measured:
 
     @property
     def article_s(self) -> float:
-        """All epochs of the article's way, from the one that was measured."""
+        """Seconds of all epochs of the article's way, extrapolated from the measured one."""
         return self.epoch_s * self.epochs
 
     @property
     def own_s(self) -> float:
-        """All steps of this trainer."""
+        """Seconds of all steps of this trainer."""
         return sum(step.seconds for step in self.steps)
 
 
 def bars(measured: Measured) -> Iterator[Bar]:
-    """Yield every promise with its figure."""
+    """Yield the performance targets with their figures."""
     as_promised = (measured.images, measured.classes, measured.epochs) == (_IMAGES, _CLASSES, _EPOCHS)
     judged = as_promised and measured.backbone == _BACKBONE
     faster = measured.article_s / measured.own_s

@@ -1,4 +1,4 @@
-"""The tables and the JSON: all are made from the same figures."""
+"""The tables and the JSON, which show the same figures."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from rich.table import Table
 from benchmarks.bar import Bar
 from benchmarks.training.results import Measured
 
-__all__ = ["bars_table", "figures_table", "write_json"]
-
 
 def figures_table(measured: Measured) -> Table:
-    """Draws both ways, and the speed of the features."""
+    """Return the table of both ways and of the speed of features."""
     title = (
         f"{measured.images:,} photos of {measured.classes} classes, {measured.backbone}, {measured.epochs} epochs, "
-        "one view a photo"
+        "one view per photo"
     )
     table = Table("", "", "", title=title, title_justify="left", show_header=False)
     table.columns[2].justify = "right"
@@ -42,15 +40,15 @@ def _rows(measured: Measured) -> Iterator[tuple[str, str, str]]:
 
 
 def bars_table(bars: Sequence[Bar]) -> Table:
-    """Draw what is promised and what came of it."""
+    """Return the table of the performance targets and their figures."""
     table = Table("bar", "figure", "bound", "", title="Bars", title_justify="left")
     for bar in bars:
-        table.add_row(*bar.drawn)
+        table.add_row(*bar.cells)
     return table
 
 
 def write_json(file: Path, measured: Measured, bars: Sequence[Bar], run: Mapping[str, object]) -> None:
-    """Write what a run measured; `run` says with what settings and on what machine."""
+    """Write the figures of a run; `run` describes its settings and machine."""
     figures = {
         "run": run,
         "measured": {**asdict(measured), "article_s": measured.article_s, "own_s": measured.own_s},

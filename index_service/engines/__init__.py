@@ -1,1 +1,1 @@
-"""Engines: how the rows of a segment are searched. `contract` says what every engine promises."""
+"""Engines: how the rows of a segment are searched. `contract` defines what every engine guarantees."""

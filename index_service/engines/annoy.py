@@ -1,8 +1,8 @@
 """The Annoy engine: a forest of random projection trees (github.com/spotify/annoy), searched approximately.
 
-The forest is over the leading principal components of the vectors where these hold most of them, over the vectors
-otherwise; `search_k`, how many nodes a search looks at, is the effort that the segment's plan tunes. Its items lie in
-the order of `locality`, for a search spends most of its time on waiting for their numbers.
+The forest indexes the leading principal components of the vectors if these hold most of their length, and the full
+vectors otherwise. `search_k`, the number of nodes that a search visits, is the effort that the segment's plan tunes.
+Items are in the order of `locality`, because a search spends most of its time waiting for their numbers.
 """
 
 from __future__ import annotations
@@ -20,25 +20,23 @@ from index_service.engines.contract import Progress
 from index_service.engines.planning import PLAN_FILE, Plan
 from index_service.vectors import Positions, Vectors, read_array
 
-__all__ = ["FIRST_SEARCH_K", "FOREST", "ORDER", "PROJECTION", "TREES", "AnnoyEngine", "Forest"]
-
 FOREST = "forest.ann"
 ORDER = "order.npy"
 PROJECTION = "projection.npy"
-# Of 200,000 rows over 96 components, 30 trees needed 26,000 nodes for a recall@10 of 0.95, 60 needed 20,000, 90 needed
-# 17,000. Each adds a hundredth of the vectors to the disk, on which forest and vectors shall have 2.2 times these.
+# With 200,000 rows and 96 components, 30 trees needed 26,000 nodes for a recall@10 of 0.95, 60 needed 20,000 and 90
+# needed 17,000. Each tree takes a hundredth of the vectors' size; forest and vectors together may take 2.2 times it.
 TREES = 75
 FIRST_SEARCH_K = 250
-# Annoy ranks by float32 arithmetic of its own: near the k-th place its order may be off by a few.
+# Annoy ranks in float32: near the k-th place, its order may be off by a few.
 _SPARE = 64
-# By fewer components than there are it ranks worse: so many of the nodes that it looked at are ranked again. Of 32,000
-# nodes over 200,000 rows, 1,287 reranked gave a recall@10 of 0.956 in 6.6 ms, 320 gave 0.952 in 5.7 ms, 80 gave 0.936.
+# With fewer components it ranks less accurately, so one in this many visited nodes is reranked. Of 32,000 nodes over
+# 200,000 rows, 1,287 reranked gave a recall@10 of 0.956 in 6.6 ms, 320 gave 0.952 in 5.7 ms, 80 gave 0.936.
 _RERANKED = 60
 
 
 @dataclass(frozen=True)
 class Forest:
-    """A forest, memory-mapped, over projected vectors or, where `projection` is None, over the vectors.
+    """A memory-mapped forest over projected vectors, or over full vectors if `projection` is None.
 
     `order`: the positions of its items, intp (items,).
     """
@@ -49,7 +47,7 @@ class Forest:
 
     @classmethod
     def open(cls, folder: Path, dimension: int) -> Forest:
-        """Open a forest over vectors of a dimension."""
+        """Open a forest over vectors of dimension `dimension`."""
         file = folder / PROJECTION
         projection: Projection | None = read_array(file) if file.exists() else None
         forest = AnnoyIndex(dimension if projection is None else projection.shape[1], "angular")
@@ -68,7 +66,7 @@ class Forest:
 
 @dataclass
 class AnnoyEngine:
-    """Builds forests, each in a process of its own, and opens them memory-mapped."""
+    """Builds forests, each in its own process, and opens them memory-mapped."""
 
     target: float
     threads: int = 1
@@ -82,7 +80,7 @@ class AnnoyEngine:
 
     def open(self, vectors: Vectors, folder: Path) -> ApproximateSearcher:
         """See `Engine`."""
-        plan = Plan.read(folder)  # first: it knows whether the others are what this program reads
+        plan = Plan.read(folder)  # first, because it checks that this program can read the other files
         return ApproximateSearcher(vectors, Forest.open(folder, vectors.shape[1]), plan)
 
     def stop(self) -> None:

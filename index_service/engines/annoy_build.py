@@ -1,4 +1,4 @@
-"""Builds an Annoy forest and measures its plan."""
+"""Builds an Annoy forest and measures its search plan."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from index_service.engines.tuning import SEED, held_out_rows, make_plan
 from index_service.storage import write_array
 from index_service.vectors import Positions, Vectors, read_array
 
-__all__ = ["build_forest"]
-
 _CHUNK = 1_000
-# A forest over all numbers is as large as the vectors before it has a tree: it gets this share of the trees.
-_WHOLE_SHARE = 0.4
-# The first numbers tell enough of where a vector lies, and take little memory.
+# A forest over full vectors is as large as the vectors even without a tree, so it gets this share of the trees.
+_FULL_VECTOR_SHARE = 0.4
+# The first numbers are enough to place a vector, and take little memory.
 _ORDERED_BY = 24
 
 
@@ -30,7 +28,7 @@ def build_forest(
 ) -> None:
     """Write the files of a forest over float32 (n, dimension) in NumPy's format.
 
-    `target`: the recall that the index aims at; `trees`: of a forest over components; the others as in Annoy.
+    `target`: the index's recall target; `trees`: for a forest over components; `threads`: as in Annoy.
     """
     vectors = read_array(vectors_file, mapped=True)
     projection = leading_components(vectors, SEED)
@@ -46,18 +44,18 @@ def build_forest(
     forest.on_disk_build(str(folder / FOREST))
     for start in range(0, len(order), _CHUNK):
         block = vectors[order[start : start + _CHUNK]]
-        # A list of floats is added five times as fast as an array.
+        # Annoy adds a list of floats five times as fast as an array.
         for item, vector in enumerate((block if projection is None else block @ projection).tolist(), start):
             forest.add_item(item, vector)
         progress(start + _CHUNK if start + _CHUNK < len(order) else len(vectors))
-    forest.build(math.ceil(trees if projection is not None else _WHOLE_SHARE * trees), n_jobs=int(threads))
+    forest.build(math.ceil(trees if projection is not None else _FULL_VECTOR_SHARE * trees), n_jobs=int(threads))
     forest.unload()
     opened = Forest.open(folder, vectors.shape[1])
     make_plan(vectors, held_out, opened, FIRST_SEARCH_K, components, target).write(folder)
 
 
 def _order(vectors: Vectors, projection: Projection | None) -> Positions:
-    """Return the positions of all vectors in the order in which the forest shall have them."""
+    """Return the positions of all vectors in the forest's order."""
     numbers = np.empty((len(vectors), min(_ORDERED_BY, vectors.shape[1])), dtype=np.float32)
     for start in range(0, len(vectors), _CHUNK):
         block = vectors[start : start + _CHUNK]

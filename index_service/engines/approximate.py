@@ -1,7 +1,7 @@
-"""Searching with an engine that only proposes: its candidates are ranked by their float32 vectors, which decide.
+"""Search with an engine that only proposes candidates; these are ranked by their float32 vectors.
 
-Contract: as `Searcher`. Where the plan says that comparing all rows is as good, or where too few of the candidates
-count (deleted rows crowd out the others), all rows are compared; so an answer is never short.
+Contract: as `Searcher`. All rows are compared if the plan finds that as good, or if too few candidates are eligible
+(deleted rows displace the others), so an answer is never short.
 """
 
 from __future__ import annotations
@@ -16,62 +16,59 @@ from index_service.engines.contract import Found, Tuned
 from index_service.engines.planning import Plan
 from index_service.vectors import Mask, Positions, Vectors, nearest, nearest_of
 
-__all__ = ["ApproximateSearcher", "Proposer"]
-
-
-# Most searches ask for the same; page sizes and recalls that people choose are few.
-_REMEMBERED = 256
+# Few page sizes and recalls are in use, so most searches have the same ones.
+_CACHED_EFFORTS = 256
 
 
 class Proposer(Protocol):
-    """What an engine's files can do; knows nothing of which rows count."""
+    """The opened files of an engine; it does not know which rows are eligible."""
 
     def reranked(self, k: int, effort: int) -> int:
-        """Return how many of its proposals must be compared, so that its own arithmetic costs no neighbour."""
+        """Return how many of its proposals must be reranked, so that no neighbour is lost to its own arithmetic."""
         ...
 
     def propose(self, queries: Vectors, limit: int, effort: int) -> Sequence[Positions]:
-        """Proposes, for each query (m, dimension), up to `limit` positions, nearest first as far as it can tell."""
+        """Propose, for each query (m, dimension), up to `limit` positions, approximately nearest first."""
         ...
 
 
 class ApproximateSearcher:
-    """An engine's files over the rows of `vectors`, with the plan that was made for them."""
+    """An engine's files over the rows of `vectors`, with their plan."""
 
     def __init__(self, vectors: Vectors, proposer: Proposer, plan: Plan) -> None:
         self._vectors = vectors
         self._proposer = proposer
         self._plan = plan
-        self._effort = lru_cache(_REMEMBERED)(plan.effort)
+        self._effort = lru_cache(_CACHED_EFFORTS)(plan.effort)
         self._held_out: Positions = np.array(plan.held_out, dtype=np.intp)
-        self._held_out_vectors: Vectors = vectors[self._held_out]  # a copy: they lie scattered
+        self._held_out_vectors: Vectors = vectors[self._held_out]  # a copy, because they are scattered
 
-    def nearest(self, queries: Vectors, k: int, counting: Mask, recall: float) -> Found:
+    def nearest(self, queries: Vectors, k: int, eligible: Mask, recall: float) -> Found:
         """See `Searcher`."""
-        count = int(np.count_nonzero(counting))
-        # Where a tenth of the rows counts, one must look as deep as for ten times as many.
-        depth = k * len(counting) // max(1, count)
+        count = int(np.count_nonzero(eligible))
+        # If a tenth of the rows is eligible, the search must go as deep as for ten times as many neighbours.
+        depth = k * len(eligible) // max(1, count)
         effort = None if recall >= 1 or count <= k else self._effort(depth, recall, len(queries))
         if effort is None:
-            return Found(nearest(queries, k, self._vectors, counting), compared_all=True)
+            return Found(nearest(queries, k, self._vectors, eligible), compared_all=True)
         kept = self._proposer.reranked(k, effort)
-        limit = min(max(effort, kept), kept + len(counting) - count)
+        limit = min(max(effort, kept), kept + len(eligible) - count)
         proposals = self._proposer.propose(queries, limit, effort)
-        held_out = self._held_out_of(queries, k, counting)
+        held_out = self._held_out_of(queries, k, eligible)
         found = []
-        for query, proposed, beside in zip(queries, proposals, held_out, strict=True):
-            counted = proposed[counting[proposed]][:kept]
-            if len(counted) + len(beside) < k:
-                found.append(nearest(query[None, :], k, self._vectors, counting)[0])
+        for query, proposed, from_held_out in zip(queries, proposals, held_out, strict=True):
+            candidates = proposed[eligible[proposed]][:kept]
+            if len(candidates) + len(from_held_out) < k:
+                found.append(nearest(query[None, :], k, self._vectors, eligible)[0])
             else:
-                found.append(np.concatenate([nearest_of(query, k, self._vectors, counted), beside]))
+                found.append(np.concatenate([nearest_of(query, k, self._vectors, candidates), from_held_out]))
         return Found(found, compared_all=False)
 
-    def _held_out_of(self, queries: Vectors, k: int, counting: Mask) -> Sequence[Positions]:
-        """Return the nearest of the rows that the engine's files leave out, all of which are compared."""
+    def _held_out_of(self, queries: Vectors, k: int, eligible: Mask) -> Sequence[Positions]:
+        """Return the nearest of the rows that the engine's files leave out, by comparing all of these."""
         if not len(self._held_out):
             return [self._held_out] * len(queries)
-        near = nearest(queries, k, self._held_out_vectors, counting[self._held_out])
+        near = nearest(queries, k, self._held_out_vectors, eligible[self._held_out])
         return [self._held_out[positions] for positions in near]
 
     def tuned(self) -> Tuned:

@@ -1,7 +1,7 @@
-"""Builds an engine's files in a process of its own (`building` is what runs in it).
+"""Builds an engine's files in a separate process, which runs `building`.
 
-A process, because filling a forest or a graph holds the GIL (other threads waited up to 20 ms while 30,000 rows were
-added to a forest), because a full disk kills whoever writes to a mapped file, and because a build can only be ended
+There are three reasons: filling a forest or a graph holds the GIL (other threads waited up to 20 ms while 30,000 rows
+were added to a forest); on a full disk, writing to a mapped file kills the process; and a build can only be stopped
 from outside.
 """
 
@@ -18,11 +18,9 @@ from pathlib import Path
 from index_service.engines.contract import Progress
 from index_service.errors import BuildFailed, StorageFull
 
-__all__ = ["BuildProcess"]
-
 
 class BuildProcess:
-    """At most one build at a time; `stop` may be called by another thread."""
+    """Runs at most one build at a time; another thread may call `stop`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,12 +28,16 @@ class BuildProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, engine: str, vectors_file: Path, folder: Path, settings: Sequence[float], progress: Progress) -> None:
-        """Call an engine's build function with the vectors, the folder and the settings; raises as `Engine.build`."""
+        """Call an engine's build function with the vectors, the folder and the settings.
+
+        Raises:
+            BuildFailed, StorageFull: as `Engine.build`.
+        """
         arguments = [engine, str(vectors_file), str(folder), *map(str, settings)]
         with self._lock:
             if self._stopped:
                 raise BuildFailed("The service is stopping.")
-            # A group of its own: Ctrl-C is for the service, which ends the build.
+            # Its own process group, so that Ctrl-C reaches only the service, which stops the build.
             self._process = process = subprocess.Popen(  # noqa: S603 — our own interpreter, our own module
                 [sys.executable, "-m", "index_service.engines.building", *arguments],
                 stdin=subprocess.PIPE,
@@ -46,7 +48,7 @@ class BuildProcess:
         with process, ThreadPoolExecutor(1, thread_name_prefix="complaint") as reader:
             if process.stdout is None or process.stderr is None:  # for the type checker: both are pipes
                 raise BuildFailed("No pipe.")
-            # Read beside the progress: a process whose complaint fills the pipe would wait for ever.
+            # Read in parallel with the progress: a process whose error output fills the pipe would wait forever.
             complaining = reader.submit(process.stderr.read)
             try:
                 for line in process.stdout:
@@ -57,13 +59,13 @@ class BuildProcess:
             complaint = complaining.result().decode(errors="replace").strip()
         self._process = None
         if process.returncode == -signal.SIGBUS or "No space left" in complaint:
-            raise StorageFull(folder, "no room for a segment")
+            raise StorageFull(folder, "no space for a segment")
         if process.returncode != 0:
-            last = complaint.splitlines()[-1:] or ["it was ended"]
+            last = complaint.splitlines()[-1:] or ["it was stopped"]
             raise BuildFailed(f"Building a segment in {folder} ended with status {process.returncode}: {last[0]}")
 
     def stop(self) -> None:
-        """End a running build, and let no other begin."""
+        """Stop a running build, and let no other start."""
         with self._lock:
             self._stopped = True
             if self._process is not None:

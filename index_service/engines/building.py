@@ -1,7 +1,7 @@
-"""What builds an engine's files: `python -m index_service.engines.building ENGINE VECTORS FOLDER SETTING …`.
+"""The build process of an engine's files: `python -m index_service.engines.building ENGINE VECTORS FOLDER SETTING …`.
 
-The number of rows that were added goes to standard output, one line each time. The process ends when its standard input
-does: with its parent.
+It prints the number of rows added so far to standard output, one number per line. It exits when its standard input
+ends, and so together with its parent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NICENESS = 5
 
 
 def _end_with_parent() -> None:
-    while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
+    while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter exits
         pass
     os._exit(1)
 
@@ -37,7 +37,7 @@ def main() -> None:
     engine, vectors_file, folder, *settings = sys.argv[1:]
     os.nice(_NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with threadpool_limits(1, user_api="blas"):  # as the service searches, so that what is measured holds there
+    with threadpool_limits(1, user_api="blas"):  # as in the service, so that measured times apply there
         _BUILDS[engine](Path(vectors_file), Path(folder), *(float(setting) for setting in settings), progress=_report)
 
 

@@ -1,4 +1,4 @@
-"""The engine that an index's definition names."""
+"""Creates the engine that an index's definition names."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from index_service.engines.contract import Engine
 from index_service.engines.exact import ExactEngine
 from index_service.engines.hnsw import HnswEngine
 
-__all__ = ["engine_of"]
-
 
 def engine_of(definition: IndexDefinition, threads: int = 1, trees: int = TREES) -> Engine:
-    """Return a new engine; `threads` build a segment (-1: all cores), `trees` are those of an Annoy forest."""
+    """Return a new engine; `threads` build a segment (-1: all cores), and `trees` is the size of an Annoy forest."""
     match definition.engine:
         case EngineKind.ANNOY:
             return AnnoyEngine(definition.recall_target, threads, trees)

@@ -1,15 +1,15 @@
-"""What every engine promises; the tests hold each against `exact`.
+"""The guarantees of every engine; tests compare each engine with `exact`.
 
-1. Smaller distance = nearer, for every engine. Distances are computed by `vectors.distances` from the float32 vectors,
-   never by an engine, so all engines give the same distance for the same pair.
-2. Positions inside a segment are 0…n−1. What row of the store a position stands for, and what item, is not the engine's
-   business; neither is the order of equals.
-3. A segment never changes. An engine's files are written once, by `build`, into a folder that nobody reads yet; whoever
-   calls `build` syncs and publishes them.
-4. `nearest` is never short: it finds min(k, rows that count) rows. An engine that searches approximately may find
-   others than the nearest ones, and aims at the share of them that the caller asks for; an exact one may not. An answer
-   says whether every row that counts was compared.
-5. Engines hold no state that a search changes: any number of threads search at once.
+1. For every engine, a smaller distance means nearer. Distances are computed by `vectors.distances` from the float32
+   vectors, never by an engine, so all engines give the same distance for the same pair.
+2. Positions in a segment are 0…n−1. Engines do not know the row or the item at a position, nor do they define the order
+   of equal distances.
+3. A segment never changes. `build` writes an engine's files once, into a folder that no one reads yet; its caller syncs
+   and publishes them.
+4. `nearest` is never short: it finds min(k, eligible rows) rows. An approximate engine may miss some of the nearest
+   rows, and aims at the requested share of them; an exact engine finds them all. An answer says whether every eligible
+   row was compared.
+5. A search changes no state of an engine, so any number of threads may search at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Found:
-    """For each query the positions of its nearest rows and perhaps a few more, and whether all rows were compared."""
+    """The positions of each query's nearest rows and perhaps a few more, and whether all rows were compared."""
 
     positions: Sequence[Positions]
     compared_all: bool
@@ -34,13 +34,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Tuned:
-    """How a segment is searched at the recall target of its index.
+    """How a segment is searched for its index's recall target.
 
-    `effort`: nodes that Annoy looks at (search_k), candidates that HNSW keeps (ef); None where all rows are compared,
-    because that is not slower or because nothing less reaches the target. `recall`: recall@10 measured with
-    `queries` queries that neither the engine's files nor the effort were made from; 1 where all rows are compared.
-    `milliseconds`, `scan_milliseconds`: of one query, by the engine and comparing all; None where not measured.
-    `components`: of how many numbers the vectors are that the engine keeps.
+    `effort`: nodes that Annoy visits (search_k) or candidates that HNSW keeps (ef); None if all rows are compared,
+    because that is not slower or because no effort reaches the target. `recall`: recall@10, measured with `queries`
+    queries that influenced neither the engine's files nor the effort; 1 if all rows are compared. `milliseconds`,
+    `scan_milliseconds`: time of one query by the engine and by comparing all rows; None if not measured.
+    `components`: the dimension of the vectors that the engine keeps.
     """
 
     effort: int | None
@@ -54,19 +54,19 @@ class Tuned:
 class Searcher(Protocol):
     """The rows of an open segment, searchable."""
 
-    def nearest(self, queries: Vectors, k: int, counting: Mask, recall: float) -> Found:
+    def nearest(self, queries: Vectors, k: int, eligible: Mask, recall: float) -> Found:
         """Find the nearest rows of each query.
 
         Args:
             queries: float32 (m, dimension) of length 1.
-            k: how many are wanted, at least 1.
-            counting: bool (n,): rows that may be found; deleted ones may not.
-            recall: share of the true nearest ones to aim at, in (0, 1]; 1 compares all.
+            k: the number of neighbours, at least 1.
+            eligible: bool (n,): rows that may be found, which excludes deleted ones.
+            recall: share of the true nearest rows to aim at, in (0, 1]; 1 compares all rows.
         """
         ...
 
     def tuned(self) -> Tuned:
-        """Return how it searches at the recall target of its index."""
+        """Return how it searches for its index's recall target."""
         ...
 
 
@@ -79,16 +79,16 @@ class Engine(Protocol):
         Args:
             vectors_file: float32 (n, dimension) in NumPy's format, n ≥ 1.
             folder: where to write.
-            progress: called with the number of rows that are done.
+            progress: called with the number of rows done.
 
         Raises:
-            BuildFailed: it cannot be built, or `stop` was called.
-            StorageFull: there is no room for its files.
+            BuildFailed: the files cannot be built, or `stop` was called.
+            StorageFull: there is no disk space for them.
         """
         ...
 
     def open(self, vectors: Vectors, folder: Path) -> Searcher:
-        """Open what `build` wrote for these vectors.
+        """Open the files that `build` wrote for these vectors.
 
         Raises:
             UnusablePlan: another version wrote them.
@@ -96,5 +96,5 @@ class Engine(Protocol):
         ...
 
     def stop(self) -> None:
-        """End a running build, and let no other begin."""
+        """Stop a running build, and let no other start."""
         ...

@@ -1,4 +1,4 @@
-"""The exact engine: a full scan. Every other engine is tested against it, and falls back on it."""
+"""The exact engine: a full scan. All other engines are tested against it and fall back to it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from index_service.vectors import Mask, Vectors, nearest
 
 @dataclass(frozen=True)
 class ExactSearcher:
-    """Compares every row that counts, all queries with one matrix product."""
+    """Compares all eligible rows with all queries in one matrix product."""
 
     vectors: Vectors
 
-    def nearest(self, queries: Vectors, k: int, counting: Mask, recall: float) -> Found:
-        """See `Searcher`; finds every tie at the k-th place too."""
+    def nearest(self, queries: Vectors, k: int, eligible: Mask, recall: float) -> Found:
+        """See `Searcher`; this also finds every tie at the k-th place."""
         del recall
-        return Found(nearest(queries, k, self.vectors, counting), compared_all=True)
+        return Found(nearest(queries, k, self.vectors, eligible), compared_all=True)
 
     def tuned(self) -> Tuned:
         """See `Searcher`."""
@@ -26,7 +26,7 @@ class ExactSearcher:
 
 
 class ExactEngine:
-    """Needs no files beside the vectors."""
+    """Needs no files besides the vectors."""
 
     def build(self, vectors_file: Path, folder: Path, progress: Progress) -> tuple[str, ...]:
         """Write nothing."""
@@ -39,4 +39,4 @@ class ExactEngine:
         return ExactSearcher(vectors)
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Do nothing; builds end at once."""

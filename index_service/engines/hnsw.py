@@ -1,8 +1,8 @@
 """The HNSW engine: a hierarchy of proximity graphs (Malkov and Yashunin 2016), built and searched by usearch.
 
-The graph holds the vectors as float16, half of their size, and is memory-mapped. How many candidates a search keeps
-(ef, expansion) is the effort that the segment's plan tunes; usearch keeps at least as many as it is asked for, so each
-call says it by its count, and no state of the graph changes.
+The graph holds the vectors as float16, which is half their size, and is memory-mapped. The number of candidates that a
+search keeps (ef, or expansion) is the effort that the segment's plan tunes. usearch keeps at least as many candidates
+as the call requests, so the effort is passed as this count, and no state of the graph changes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ from index_service.engines.contract import Progress
 from index_service.engines.planning import PLAN_FILE, Plan
 from index_service.vectors import Positions, Vectors
 
-__all__ = ["FIRST_EXPANSION", "GRAPH", "Graph", "HnswEngine", "new_graph"]
-
 GRAPH = "graph.usearch"
 FIRST_EXPANSION = 12
-# Names as in the paper: M and efConstruction, with the values that usearch recommends.
+# M and efConstruction in the paper, with the values that usearch recommends.
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 128
-# float16 may swap neighbours that are equally near to three digits.
+# float16 may swap neighbours whose distances agree to three digits.
 _SPARE = 16
 
 
@@ -46,15 +44,16 @@ def new_graph(dimension: int) -> Index:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph, memory-mapped."""
+    """A memory-mapped graph."""
 
     graph: Index
 
     @classmethod
     def open(cls, folder: Path, dimension: int) -> Graph:
-        """Open a graph over vectors of a dimension."""
+        """Open a graph over vectors of dimension `dimension`."""
         file = folder / GRAPH
-        # Where no handle is left, usearch breaks the process: the next file that Annoy opened ended it. Python says so.
+        # Without a free handle, usearch corrupts the process: the next file that Annoy opened crashed it. Python raises
+        # an error instead, so it opens the file first.
         with file.open("rb"):
             pass
         graph = new_graph(dimension)
@@ -68,13 +67,13 @@ class Graph:
 
     def propose(self, queries: Vectors, limit: int, effort: int) -> Sequence[Positions]:
         """See `Proposer`."""
-        asked = max(limit, effort)
-        return [self.graph.search(query, asked, threads=1).keys[:limit].astype(np.intp) for query in queries]
+        count = max(limit, effort)
+        return [self.graph.search(query, count, threads=1).keys[:limit].astype(np.intp) for query in queries]
 
 
 @dataclass
 class HnswEngine:
-    """Builds graphs, each in a process of its own, and opens them memory-mapped."""
+    """Builds graphs, each in its own process, and opens them memory-mapped."""
 
     target: float
     threads: int = 1

@@ -1,4 +1,4 @@
-"""Builds a usearch graph and measures its plan."""
+"""Builds a usearch graph and measures its search plan."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from index_service.engines.hnsw import FIRST_EXPANSION, GRAPH, Graph, new_graph
 from index_service.engines.tuning import held_out_rows, make_plan
 from index_service.vectors import read_array
 
-__all__ = ["build_graph"]
-
 _CHUNK = 1_000
-# Of a graph over 200,000 rows, kept-out rows found 0.97 of their neighbours with 26 candidates, words that no row was
-# made of 0.92 and mixtures of words 0.95; kept-out rows led astray by half of another found 0.93.
-_ASTRAY = 0.5
+# In a graph over 200,000 rows with 26 candidates, held-out rows found 0.97 of their neighbours, words that no row was
+# made of found 0.92, mixtures of words 0.95, and held-out rows shifted by half of another row 0.93.
+_SHIFT = 0.5
 
 
 def build_graph(vectors_file: Path, folder: Path, target: float, threads: float, *, progress: Progress) -> None:
     """Write the files of a graph over float32 (n, dimension) in NumPy's format; key i is row i.
 
-    `target`: the recall that the index aims at; `threads`: -1 takes all cores.
+    `target`: the index's recall target; `threads`: -1 uses all cores.
     """
     vectors = read_array(vectors_file, mapped=True)
     held_out = held_out_rows(len(vectors))
@@ -32,8 +30,8 @@ def build_graph(vectors_file: Path, folder: Path, target: float, threads: float,
         rows = np.setdiff1d(np.arange(start, min(start + _CHUNK, len(vectors))), held_out, assume_unique=True)
         graph.add(rows, vectors[rows], threads=max(0, int(threads)))
         progress(min(start + _CHUNK, len(vectors)))
-    plan = make_plan(vectors, held_out, Graph(graph), FIRST_EXPANSION, vectors.shape[1], target, _ASTRAY)
-    # A graph can still grow, unlike a forest: then no search has to compare them beside it.
+    plan = make_plan(vectors, held_out, Graph(graph), FIRST_EXPANSION, vectors.shape[1], target, _SHIFT)
+    # Unlike a forest, a graph can still grow; with the held-out rows in it, no search has to compare them separately.
     graph.add(held_out, vectors[held_out], threads=max(0, int(threads)))
     graph.save(str(folder / GRAPH))
     replace(plan, held_out=()).write(folder)

@@ -1,6 +1,7 @@
-"""An order of vectors in which near ones lie near each other, so that who looks at a neighbourhood reads few pages.
+"""An order of vectors in which neighbours are close together, so that visiting a neighbourhood reads few pages.
 
-As the leaves of a k-d tree (Bentley 1975): split at the median of the number that varies most, again and again.
+It is the order of the leaves of a k-d tree (Bentley 1975): split recursively at the median of the number that varies
+most.
 """
 
 from __future__ import annotations
@@ -9,14 +10,12 @@ import numpy as np
 
 from index_service.vectors import Positions, Vectors
 
-__all__ = ["local_order"]
-
 _LEAF = 256
 _SAMPLE = 1_000
 
 
 def local_order(vectors: Vectors) -> Positions:
-    """Return all positions (n,) of vectors (n, dimension) in such an order; the same vectors give the same."""
+    """Return all positions (n,) of vectors (n, dimension) in such an order; it is deterministic."""
     order = np.arange(len(vectors), dtype=np.intp)
     pending = [(0, len(order))]
     while pending:

@@ -1,8 +1,8 @@
-"""The plan of a segment: how hard to search for a recall that is asked for, and when to compare all rows instead.
+"""The search plan of a segment: the effort that reaches a requested recall, and when to compare all rows instead.
 
-An approximate engine has one knob, its effort. After each build the recall at several efforts, and what they cost
-beside comparing all rows, are measured (`tuning`) and kept in `plan.json` with the engine's other files. Searches read
-off it; nothing is guessed while searching.
+An approximate engine has one parameter, its effort. After each build, the recall and the cost of several efforts and
+the cost of comparing all rows are measured (`tuning`) and stored in `plan.json` with the engine's other files. Searches
+only look up the plan.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from pathlib import Path
 
 from index_service.engines.contract import Tuned
 
-__all__ = ["KS", "LEAST_MARGIN", "PLAN_FILE", "Plan", "Point", "UnusablePlan"]
-
 PLAN_FILE = "plan.json"
 FORMAT_VERSION = 2
-# How many neighbours the measured searches ask for; what is asked for between and beyond is interpolated.
+# Numbers of neighbours for which searches are measured; values for other numbers are interpolated.
 KS = (10, 100)
-# The sample is small, so every plan aims at least so far beyond the recall that is asked for.
+# The sample is small, so every plan aims beyond the requested recall by at least this margin.
 LEAST_MARGIN = 0.15
-# What was measured is not what will be: an engine that is hardly faster than comparing all rows may turn out slower.
-_WORTH = 0.75
+# Measured times vary: an engine that is hardly faster than comparing all rows may turn out slower.
+_MAX_COST_SHARE = 0.75
 
 
 class UnusablePlan(Exception):
@@ -32,7 +30,7 @@ class UnusablePlan(Exception):
 
 @dataclass(frozen=True)
 class Point:
-    """What an effort gives, for each of `KS`: recall, and milliseconds of one query."""
+    """The measurements of an effort for each of `KS`: recall, and milliseconds of one query."""
 
     effort: int
     recalls: tuple[float, ...]
@@ -41,13 +39,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """What was measured of a segment.
+    """The measurements of a segment.
 
-    `points`: by effort, rising; recalls do not fall. `scan_milliseconds`: of comparing all rows with one query;
-    `batch_scan_milliseconds`: a query's share of comparing all rows with very many. `held_out`: positions that the
-    engine's files leave out, so that queries were not among what they search; a search compares all of them.
-    `margin`: how far a search aims beyond the recall that is asked for, as a share of what is missing to 1.
-    `recall`: recall@10 of `queries` further queries at the index's `target`.
+    `points`: by ascending effort; recalls do not fall. `scan_milliseconds`: time to compare all rows with one query;
+    `batch_scan_milliseconds`: time per query to compare all rows with many queries. `held_out`: positions that the
+    engine's files leave out, because their rows were the queries; a search compares all of them. `margin`: how far a
+    search aims beyond the requested recall, as a share of the distance to 1. `recall`: recall@10 of `queries` further
+    queries at the index's `target`.
     """
 
     components: int
@@ -61,16 +59,16 @@ class Plan:
     margin: float = LEAST_MARGIN
 
     def effort(self, k: int, recall: float, queries: int = 1) -> int | None:
-        """Return the least effort that reaches a recall of the `k` nearest; None if comparing all rows is as good."""
+        """Return the least effort that reaches a recall of the `k` nearest; None to compare all rows instead."""
         needed = self._needed(k, recall)
         if needed is None:
             return None
         effort, milliseconds = needed
         scan = self.batch_scan_milliseconds + (self.scan_milliseconds - self.batch_scan_milliseconds) / max(1, queries)
-        return effort if milliseconds < _WORTH * scan else None
+        return effort if milliseconds < _MAX_COST_SHARE * scan else None
 
     def tuned(self) -> Tuned:
-        """Return what the plan achieves at the target."""
+        """Return what the plan achieves for the target."""
         needed, effort = self._needed(KS[0], self.target), self.effort(KS[0], self.target)
         return Tuned(
             effort,
@@ -82,7 +80,7 @@ class Plan:
         )
 
     def _needed(self, k: int, recall: float) -> tuple[int, float] | None:
-        """Return the effort and its milliseconds; None where no effort that was measured reaches the recall."""
+        """Return the effort and its milliseconds; None if no measured effort reaches the recall."""
         aim = recall + self.margin * (1 - recall)
         near, far = self._least(0, aim), self._least(1, aim)
         if near is None or k <= KS[0]:
@@ -97,7 +95,7 @@ class Plan:
         return math.ceil(effort), milliseconds
 
     def _least(self, column: int, recall: float) -> tuple[float, float] | None:
-        """Interpolate effort and milliseconds between the points around a recall."""
+        """Return effort and milliseconds, interpolated between the points around a recall."""
         before: Point | None = None
         for point in self.points:
             reached = point.recalls[column]
@@ -123,13 +121,13 @@ class Plan:
         """Read what `write` wrote.
 
         Raises:
-            UnusablePlan: it is not there, or of another version.
+            UnusablePlan: the file is missing, unreadable or of another version.
         """
         try:
             fields = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
             version = fields.pop("format_version")
             if version != FORMAT_VERSION:
-                raise UnusablePlan(f"{PLAN_FILE} is of version {version} instead of {FORMAT_VERSION}")
+                raise UnusablePlan(f"{PLAN_FILE} has version {version} instead of {FORMAT_VERSION}")
             points = tuple(
                 Point(each["effort"], tuple(each["recalls"]), tuple(each["milliseconds"]))
                 for each in fields.pop("points")

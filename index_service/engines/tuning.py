@@ -1,11 +1,12 @@
-"""Measures a freshly built segment and makes its plan, in the process that built it.
+"""Measures a newly built segment and makes its search plan, in the process that built it.
 
-The queries are made of rows that the engine's files leave out. Half of them choose an effort. The other half confirm
-it and tell the recall: the effort rises until they reach the target, and the recall of all is beyond it by more than
-its error. What is asked is not always like the rows: a graph, whose ways lead along rows, then finds less, a forest
-hardly (Jaiswal et al. 2022, OOD-DiskANN). So queries may be led astray, each some way towards another row. The truth is
-the exact engine's. Times are of the processor, in one thread: by the clock, what the machine does beside it makes long
-searches look slower than they are, and all rows are compared. The lower quartile counts.
+The queries are made from rows that the engine's files leave out. Half of them choose an effort. The other half confirm
+it and measure the recall: the effort is raised until they reach the target, and until the recall of all queries exceeds
+it by more than its error. Real queries may be distributed differently from the rows; then a graph, whose paths lead
+along rows, finds fewer neighbours, a forest hardly any fewer (Jaiswal et al. 2022, OOD-DiskANN). So queries can be
+shifted, each towards another row. The ground truth comes from the exact engine. Times are CPU times of one thread: by
+the clock, other load makes long searches look slower than they are, so that all rows would be compared. The lower
+quartile is used.
 """
 
 from __future__ import annotations
@@ -21,24 +22,22 @@ from index_service.engines.approximate import Proposer
 from index_service.engines.planning import KS, LEAST_MARGIN, Plan, Point
 from index_service.vectors import Mask, Positions, Vectors, distances, nearest, nearest_of, unit
 
-__all__ = ["SEED", "held_out_rows", "make_plan"]
-
 # The same vectors give the same files.
 SEED = 20_090_401
 _HELD_OUT = 512
 _HELD_OUT_SHARE = 0.05
 _SCANS = 16
 _BATCH = 32
-# Beyond this many times a scan no effort is worth knowing, nor beyond this recall.
-_COSTLY = 2.0
-_ENOUGH = 0.998
-# Standard errors between a recall that was measured and one that is true 19 times in 20.
-_SURE = 1.64
+# No effort is measured beyond this multiple of a scan's cost, nor beyond this recall.
+_MAX_COST = 2.0
+_MAX_RECALL = 0.998
+# Standard errors between a measured recall and a lower bound that holds 19 times in 20.
+_STANDARD_ERRORS = 1.64
 _MARGINS = (LEAST_MARGIN, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85)
 
 
 def held_out_rows(count: int) -> Positions:
-    """Return the positions, rising, that the files of `count` rows leave out."""
+    """Return the positions, ascending, that an engine's files over `count` rows leave out."""
     size = min(_HELD_OUT, int(_HELD_OUT_SHARE * count))
     return np.sort(np.random.default_rng(SEED).permutation(count)[:size]).astype(np.intp)
 
@@ -50,26 +49,26 @@ def make_plan(
     first_effort: int,
     components: int,
     target: float,
-    astray: float = 0.0,
+    shift: float = 0.0,
 ) -> Plan:
-    """Measure efforts from the first one on, each twice the one before, until recall or cost say that it is enough.
+    """Measure efforts, starting at the first and doubling, until the recall is high enough or the cost too high.
 
     Args:
         vectors: float32 (n, dimension), all rows of the segment.
-        held_out: positions that the proposer does not know.
-        proposer: what was built.
+        held_out: positions that the proposer leaves out.
+        proposer: the engine's files.
         first_effort: the least effort worth measuring.
-        components: numbers in the vectors that the proposer keeps.
-        target: the recall that the index aims at.
-        astray: how much of another row is added to each that is a query.
+        components: dimension of the vectors that the proposer keeps.
+        target: the index's recall target.
+        shift: how much of another row is added to each query.
     """
     plan = Plan(components, target, held_out=tuple(held_out.tolist()))
     known = np.ones(len(vectors), dtype=np.bool_)
     known[held_out] = False
     if len(held_out) < 4 or np.count_nonzero(known) <= KS[-1]:
         return plan
-    chosen = vectors[np.random.default_rng(SEED).permutation(held_out)]  # so that each half is of all rows
-    queries = unit(chosen + astray * np.roll(chosen, 1, axis=0)) if astray else chosen
+    chosen = vectors[np.random.default_rng(SEED).permutation(held_out)]  # so that each half samples all rows
+    queries = unit(chosen + shift * np.roll(chosen, 1, axis=0)) if shift else chosen
     truth = [
         _ranked(query, near, vectors)
         for query, near in zip(queries, nearest(queries, KS[-1], vectors, known), strict=True)
@@ -81,7 +80,7 @@ def make_plan(
     while tried < len(vectors):
         points.append(_point(tried, proposer, vectors, queries[:half], truth[:half], points))
         tried *= 2
-        if min(points[-1].recalls) >= _ENOUGH or points[-1].milliseconds[0] > _COSTLY * scan:
+        if min(points[-1].recalls) >= _MAX_RECALL or points[-1].milliseconds[0] > _MAX_COST * scan:
             break
     plan = replace(plan, points=tuple(points), scan_milliseconds=scan, batch_scan_milliseconds=batch_scan)
     return _confirmed(plan, proposer, vectors, queries[half:], truth[half:])
@@ -90,8 +89,8 @@ def make_plan(
 def _confirmed(plan: Plan, proposer: Proposer, vectors: Vectors, queries: Vectors, truth: Sequence[Positions]) -> Plan:
     """Return the plan with the least margin at which queries that did not choose the effort reach the target.
 
-    With those that chose it they must be beyond the target by more than the error of their number may explain. Where no
-    margin is enough, all rows are compared.
+    The recall of both halves together must exceed the target by more than its sampling error. If no margin is enough,
+    all rows are compared.
     """
     for margin in _MARGINS:
         aimed = replace(plan, margin=margin)
@@ -100,10 +99,10 @@ def _confirmed(plan: Plan, proposer: Proposer, vectors: Vectors, queries: Vector
             return aimed
         shares, _ = _searched(KS[0], effort, proposer, vectors, queries, truth)
         recall = float(np.mean(shares))
-        # The queries that chose the effort, which are as many, found with it what it was aimed at.
+        # The other half, which chose the effort, reached what it was aimed at.
         both = (plan.target + margin * (1 - plan.target) + recall) / 2
         error = float(np.std(shares)) / math.sqrt(2 * len(shares))
-        if min(recall, both - _SURE * error) >= plan.target:
+        if min(recall, both - _STANDARD_ERRORS * error) >= plan.target:
             return replace(aimed, recall=recall, queries=len(queries))
     return replace(plan, points=())
 
@@ -127,7 +126,7 @@ def _point(
 def _searched(
     k: int, effort: int, proposer: Proposer, vectors: Vectors, queries: Vectors, truth: Sequence[Positions]
 ) -> tuple[list[float], list[float]]:
-    """Return, for each query, the share of its `k` nearest that was found, and the milliseconds that it took."""
+    """Return, for each query, the share of its `k` nearest that was found, and its milliseconds."""
     shares, milliseconds = [], []
     for query, true in zip(queries, truth, strict=True):
         started = time.thread_time()
@@ -139,7 +138,7 @@ def _searched(
 
 
 def _scan_times(vectors: Vectors, queries: Vectors, known: Mask) -> tuple[float, float]:
-    """Return the milliseconds of comparing all rows with one query, and a query's share of comparing with many."""
+    """Return the milliseconds to compare all rows with one query, and per query with many queries."""
     times: dict[int, list[float]] = {1: [], _BATCH: []}
     for size, count in ((1, _SCANS), (_BATCH, 3)):
         for start in range(count):

@@ -1,4 +1,4 @@
-"""Messages ↔ domain. Only this package, the servicer and `statuses` see generated code.
+"""Translation between messages and the domain. Only this package, the servicer and `statuses` use generated code.
 
-What a caller sent is checked here, completely: what comes out is sound. Errors name the field as the caller wrote it.
+Callers' input is validated completely here, so the results are valid. Errors name the field as in the caller's message.
 """

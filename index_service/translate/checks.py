@@ -9,7 +9,7 @@ from index_service.errors import StoreDamaged
 
 
 def from_step(step: CheckStep, last: CheckProgress) -> pb.CheckIndexResponse:
-    """Return progress, or a report beside the `last` progress."""
+    """Return progress, or a report together with the `last` progress."""
     if isinstance(step, CheckProgress):
         return pb.CheckIndexResponse(done_item_count=step.done, total_item_count=step.total)
     report = pb.CheckReport(
@@ -24,5 +24,5 @@ def from_step(step: CheckStep, last: CheckProgress) -> pb.CheckIndexResponse:
 
 
 def report_of(error: StoreDamaged) -> CheckReport:
-    """Return the report of an index that could not even be opened."""
+    """Return the report of an index that could not be opened."""
     return CheckReport((Damage(STORE, str(error), False),), 0, 0)

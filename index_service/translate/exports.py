@@ -1,4 +1,4 @@
-"""Exports: pieces, and what is imported of them."""
+"""Exports and imports: the pieces of an export."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def to_header(piece: pb.ExportPiece) -> ExportHeader:
     """Return the header of an export.
 
     Raises:
-        InvalidExport: it is none.
-        ExportTooNew: it is of a newer version.
-        InvalidField: its definition is malformed or out of range.
+        InvalidExport: the piece is not a header.
+        ExportTooNew: the export has a newer format version.
+        InvalidField: the definition has a field that is malformed or out of range.
     """
     version = piece.header.format_version
     if not piece.HasField("header") or version < 1:
@@ -64,7 +64,7 @@ def to_rows(piece: pb.ExportPiece, dimension: int) -> tuple[StoredRow, ...]:
     """Return the rows of a piece.
 
     Raises:
-        InvalidExport: it is a header.
+        InvalidExport: the piece is a header.
         InvalidId, DimensionMismatch, InvalidVector, InvalidField: an item breaks the rules.
     """
     if not piece.HasField("items"):
@@ -84,7 +84,7 @@ def to_rows(piece: pb.ExportPiece, dimension: int) -> tuple[StoredRow, ...]:
             raise DimensionMismatch(f"{_FIELD}[{number}].vector", len(row.vector) // 4, dimension)
     vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(-1, dimension)
     for number in not_of_length_1(vectors)[:1].tolist():
-        raise InvalidVector(f"{_FIELD}[{number}].vector", "is not of length 1.")
+        raise InvalidVector(f"{_FIELD}[{number}].vector", "does not have length 1.")
     return rows
 
 

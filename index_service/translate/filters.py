@@ -1,4 +1,4 @@
-"""semsearch.v1.Filter → `filters.Filter`, within the limits on depth and size."""
+"""Translates semsearch.v1.Filter to `filters.Filter`, within the limits on depth and size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from index_service.filters import (
 
 
 def to_filter(message: query_pb2.Filter, field: str = "filter") -> Filter | None:
-    """Return the filter; None for one without conditions, which everything passes.
+    """Return the filter; None if it has no conditions, so that everything passes.
 
     Raises:
         InvalidFilter: it is malformed, or deeper or larger than allowed.
@@ -60,7 +60,7 @@ def _condition(message: query_pb2.Condition, field: str, depth: int) -> Conditio
         raise InvalidFilter(field, "has no test; set equals, any_of, range, text_range, exists or nested.")
     if kind == "nested":
         if message.field:
-            raise InvalidFilter(f"{field}.field", "must be empty beside a nested filter.")
+            raise InvalidFilter(f"{field}.field", "must be empty if the condition is a nested filter.")
         return _filter(message.nested, f"{field}.nested", depth + 1)
     try:
         path = AttributePath.parse(message.field)
@@ -88,7 +88,7 @@ def _within(message: query_pb2.Range, path: AttributePath, field: str) -> Within
     bounds = _bounds(message)
     for name, bound in bounds.items():
         if bound is not None and math.isnan(bound):
-            raise InvalidFilter(f"{field}.{name}", "is NaN, which no number can be held against.")
+            raise InvalidFilter(f"{field}.{name}", "is NaN, which cannot be compared with numbers.")
     return Within(path, **bounds)
 
 

@@ -37,7 +37,7 @@ _ENGINE_MESSAGES = {
 
 
 def to_definition(message: pb.Index) -> IndexDefinition:
-    """Return the definition of an index that is to be created.
+    """Return the definition of an index to create.
 
     Raises:
         InvalidField: a field is missing, malformed or out of range.
@@ -47,13 +47,13 @@ def to_definition(message: pb.Index) -> IndexDefinition:
     if not 1 <= len(message.model_id) <= MAX_TEXT_CHARACTERS:
         raise InvalidField("index.model_id", f"must have 1 to {MAX_TEXT_CHARACTERS} characters.")
     if message.engine not in _ENGINES:
-        raise InvalidField("index.engine", f"is no engine of this version: {message.engine}.")
+        raise InvalidField("index.engine", f"is not an engine that this version knows: {message.engine}.")
     if math.isnan(message.recall_target) or not 0 <= message.recall_target <= 1:
         raise InvalidField("index.recall_target", f"must be 0 to 1; it was {message.recall_target:g}.")
     if len(message.labels) > MAX_LABELS:
         raise InvalidField("index.labels", f"are {len(message.labels)}; at most {MAX_LABELS} are allowed.")
     if any(max(len(key), len(text)) > MAX_TEXT_CHARACTERS for key, text in message.labels.items()):
-        raise InvalidField("index.labels", f"may have up to {MAX_TEXT_CHARACTERS} characters.")
+        raise InvalidField("index.labels", f"may have at most {MAX_TEXT_CHARACTERS} characters each.")
     return IndexDefinition(
         name=to_name(message.name, "index.name"),
         dimension=message.dimension,
@@ -66,10 +66,10 @@ def to_definition(message: pb.Index) -> IndexDefinition:
 
 
 def to_name(name: str, field: str) -> str:
-    """Return a new index's or alias's name.
+    """Return the name of a new index or alias.
 
     Raises:
-        InvalidField: it may not be one.
+        InvalidField: it is not a valid name.
     """
     if not NAME_PATTERN.fullmatch(name):
         raise InvalidField(
@@ -80,13 +80,13 @@ def to_name(name: str, field: str) -> str:
 
 
 def required(name: str, field: str) -> str:
-    """Return the name under which an index or an alias is to be found.
+    """Return the name of an existing index or alias.
 
     Raises:
         InvalidField: it is empty.
     """
     if not name:
-        raise InvalidField(field, "is missing: the name of an index or an alias.")
+        raise InvalidField(field, "is missing; it must be the name of an index or an alias.")
     return name
 
 
@@ -102,7 +102,7 @@ def from_index(index: VectorIndex, aliases: tuple[str, ...]) -> pb.Index:
 
 
 def from_definition(definition: IndexDefinition) -> pb.Index:
-    """Return an index as its creator defined it."""
+    """Return an index's definition."""
     return pb.Index(
         name=definition.name,
         dimension=definition.dimension,
@@ -115,7 +115,7 @@ def from_definition(definition: IndexDefinition) -> pb.Index:
 
 
 def from_damaged(index: DamagedIndex, aliases: tuple[str, ...]) -> pb.Index:
-    """Describe an index that could not be opened, as far as that is possible."""
+    """Describe an index that could not be opened, with what is known of it."""
     return pb.Index(name=index.name, aliases=aliases, stats=pb.IndexStats(repairs=[str(index.problem)]))
 
 
@@ -149,7 +149,7 @@ def _segment(segment: SegmentStats) -> pb.SegmentStats:
 
 def _paths(message: pb.Index) -> tuple[AttributePath, ...]:
     if len(message.indexed_attributes) > MAX_INDEXED_ATTRIBUTES:
-        raise InvalidField("index.indexed_attributes", f"may be up to {MAX_INDEXED_ATTRIBUTES}.")
+        raise InvalidField("index.indexed_attributes", f"may be at most {MAX_INDEXED_ATTRIBUTES}.")
     paths = []
     for number, text in enumerate(message.indexed_attributes):
         try:

@@ -1,4 +1,4 @@
-"""Items: what is written, deleted, read and listed."""
+"""Items: writing, deleting, reading and listing them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving.page_tokens import PageRoom
 MAX_BATCH = 5_000
 MAX_ID_BYTES = 512
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
-# Items that are read before it is known how large they are: 16 MiB at most.
+# Items that are read before their size is known: at most 16 MiB.
 _READ_AT_ONCE = 250
 _FORBIDDEN_IN_IDS = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 
@@ -28,7 +28,7 @@ def to_upsert(message: pb.UpsertItemsRequest, dimension: int) -> Upsert:
     """Return the items of a message.
 
     Raises:
-        InvalidField: there are none or too many, or attributes that cannot be kept.
+        InvalidField: there are no or too many items, or attributes that cannot be stored.
         InvalidId, DimensionMismatch, InvalidVector: an item breaks the rules.
     """
     _check_count(len(message.items), "items")
@@ -57,18 +57,18 @@ def to_delete(message: pb.DeleteItemsRequest) -> Delete:
 
 
 def to_ids(ids: Sequence[str]) -> tuple[str, ...]:
-    """Return ids.
+    """Return validated ids.
 
     Raises:
-        InvalidField: there are none or too many.
-        InvalidId: one breaks the rules.
+        InvalidField: there are no or too many ids.
+        InvalidId: an id breaks the rules.
     """
     _check_count(len(ids), "ids")
     return tuple(to_id(item_id, f"ids[{number}]") for number, item_id in enumerate(ids))
 
 
 def to_id(item_id: str, field: str) -> str:
-    """Return an id.
+    """Return a validated id.
 
     Raises:
         InvalidId: it is empty or too long, or has a slash or a control character.
@@ -83,7 +83,7 @@ def to_id(item_id: str, field: str) -> str:
 
 
 def to_attributes(text: str, field: str) -> str:
-    """Return attributes, which are canonical JSON, as they came; empty means {}.
+    """Return attributes, checked to be canonical JSON, unchanged; an empty text means {}.
 
     Raises:
         InvalidField: the text is not canonical, not an object, nested too deep, or too large.
@@ -102,10 +102,10 @@ def to_attributes(text: str, field: str) -> str:
 
 
 def to_vectors(packed: Sequence[bytes], dimension: int, fields: Sequence[str]) -> Vectors:
-    """Return packed vectors, each little-endian float32, as (n, dimension) at length 1; `fields` name them in errors.
+    """Return packed little-endian float32 vectors as (n, dimension), scaled to length 1; errors use the names `fields`.
 
     Raises:
-        DimensionMismatch, InvalidVector: one cannot be compared with those of the index.
+        DimensionMismatch, InvalidVector: a vector cannot be compared with those of the index.
     """
     for vector, field in zip(packed, fields, strict=True):
         if len(vector) % 4:
@@ -119,7 +119,7 @@ def to_vectors(packed: Sequence[bytes], dimension: int, fields: Sequence[str]) -
 
 
 def from_item(item: StoredItem) -> pb.Item:
-    """Return an item with what was read of it."""
+    """Return an item with the fields that were read."""
     return pb.Item(
         id=item.id,
         vector=b"" if item.vector is None else item.vector.tobytes(),
@@ -128,9 +128,9 @@ def from_item(item: StoredItem) -> pb.Item:
 
 
 def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int | None]:
-    """Return the items of a page, and the sequence of the last of them if others follow.
+    """Return the items of a page, and the sequence of the last one if more follow.
 
-    A page has at most `size` items and some 3 MiB.
+    A page has at most `size` items and about 3 MiB.
     """
     page: list[pb.Item] = []
     room = PageRoom()
@@ -145,7 +145,7 @@ def to_page(found: Iterable[StoredItem], size: int) -> tuple[list[pb.Item], int 
 
 
 def to_part(ids: Sequence[str], read: Callable[[Sequence[str]], Mapping[str, StoredItem]]) -> pb.GetItemsResponse:
-    """Return the items of the first ids, some 3 MiB, and which of these ids are unknown."""
+    """Return the items of the first ids, up to about 3 MiB, and which of these ids are unknown."""
     part = pb.GetItemsResponse()
     room = PageRoom()
     for start in range(0, len(ids), _READ_AT_ONCE):

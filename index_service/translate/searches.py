@@ -20,9 +20,9 @@ from serving.page_tokens import PageRoom
 
 MAX_QUERIES = 1_000
 MAX_K = 10_000
-# Some 10 MB of neighbours without their attributes.
+# About 10 MB of neighbours without attributes.
 MAX_NEIGHBORS = 200_000
-# Some 20 MB of vectors of the greatest dimension.
+# About 20 MB of vectors of the greatest dimension.
 MAX_NEIGHBORS_WITH_VECTORS = 5_000
 _NOTHING = "-"
 
@@ -31,8 +31,8 @@ _NOTHING = "-"
 class SearchTerms:
     """A checked search.
 
-    `after`: where each query goes on. `paths`: attributes to return, None for all, empty for none. `recall`: None
-    means the index's target.
+    `after`: the position after which each query continues. `paths`: attributes to return; None for all, empty for
+    none. `recall`: None means the index's target.
     """
 
     queries: tuple[Vectors | str, ...]
@@ -72,19 +72,19 @@ def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
 
 
 def has_vectors(message: pb.SearchRequest) -> bool:
-    """Return whether a model's vectors are among the queries."""
+    """Return whether a query is a model's vector."""
     return any(query.HasField("vector") for query in message.queries)
 
 
-def goes_on(message: pb.SearchRequest) -> bool:
-    """Return whether a query goes on where an earlier one ended."""
+def has_positions(message: pb.SearchRequest) -> bool:
+    """Return whether a query continues after a position."""
     return any(query.HasField("after") for query in message.queries)
 
 
 def from_answer(answer: Answer, paths: tuple[AttributePath, ...] | None, index_uid: str) -> pb.SearchResponse:
-    """Return the neighbours, with the attributes that `paths` point to, and with their vectors if they have them.
+    """Return the neighbours with the attributes at `paths`, and with their vectors if these were read.
 
-    With attributes, they are some 3 MiB at most.
+    If they have attributes, the response is cut at about 3 MiB.
     """
     results: list[pb.SearchResult] = []
     room = PageRoom()

@@ -9,8 +9,8 @@ from tests.needs import need
 
 @pytest.fixture(scope="session")
 def seam_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The seam, compiled; only where the linker puts a library before libc by LD_PRELOAD and there is /proc."""
-    need(sys.platform == "linux", "The seam between a process and libc is for Linux only.")
+    """Compile the seam; skip on systems without LD_PRELOAD and /proc."""
+    need(sys.platform == "linux", "The seam between a process and libc works only on Linux.")
     found = compiler()
     need(found is not None, "There is no C compiler: install one (Debian and Ubuntu: apt install g++).")
     assert found is not None

@@ -1,4 +1,4 @@
-"""What a machine that stops leaves on its disk, at worst: nothing but what was synced (`stop_at.c`, `keep`)."""
+"""What is left on the disk, at worst, when a machine stops: only what was synced (`stop_at.c`, `keep`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def begin(folder: Path, image: Path) -> None:
-    """Takes everything below a folder for synced."""
+    """Begin an image in which everything below a folder is synced."""
     (image / "removed").mkdir(parents=True)
     for path in (folder, *folder.rglob("*")):
         kept = image / str(path.stat().st_ino)
@@ -19,7 +19,7 @@ def begin(folder: Path, image: Path) -> None:
 
 
 def restore(folder: Path, image: Path, into: Path) -> None:
-    """Writes what survived of a folder: names that were synced, with the bytes that were."""
+    """Write what survived of a folder: the synced names with their synced bytes."""
     _restore(folder.stat().st_ino, image, into)
 
 

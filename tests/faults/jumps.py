@@ -1,4 +1,4 @@
-"""Let the wall clock jump before each request: `python -m tests.faults.jumps FOLDER` (with the seam loaded)."""
+"""Makes the wall clock jump before each request: `python -m tests.faults.jumps FOLDER` (with the seam loaded)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ YEAR = 366 * 86_400
 JUMPS = (30 * YEAR, -30 * YEAR, -86_400, 3_600, 0)
 STARTS: tuple[tuple[Step, ...], ...] = (
     (Create("one"), Put("one", 0, 120, seed=1), SetAlias("current", "one"), Put("one", 100, 60, seed=2)),
-    (Remove("one", 0, 30), Fold("one", meanwhile=(Remove("one", 30, 10),)), Create("two"), Put("two", 0, 9, seed=3)),
+    (Remove("one", 0, 30), Fold("one", during=(Remove("one", 30, 10),)), Create("two"), Put("two", 0, 9, seed=3)),
     (Retag("one", 50, 40, tag="late"), SetAlias("current", "two"), Fold("one"), Put("two", 0, 5, seed=4)),
 )
-# Low enough for merges in the background.
+# Low enough to cause background merges.
 THRESHOLDS = Thresholds(full_scan_threshold=50, deleted_threshold=0.2, vacuum_min_vector_number=20)
 
 

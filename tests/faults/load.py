@@ -1,7 +1,7 @@
 """Writers and merges at full speed, killed again and again: `python -m tests.faults.load SEED KILLS FOLDER`.
 
-Each writer has ids of its own and asks for one thing at a time, so what it was told and what it is waiting for are
-known from the number of its answers. A process of its own, because it forks. Standard output is a report in JSON.
+Each writer has its own ids and sends one request at a time, so the number of its answers determines what was
+acknowledged and what is pending. It runs in its own process, because it forks. It prints a JSON report.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import structlog
 
 from index_service.catalog import open_catalog
 from index_service.merge_plan import Thresholds
-from tests.faults.oracle import check_searches, held, leftovers
+from tests.faults.oracle import check_searches, contents, leftovers
 from tests.faults.steps import DEADLINE, Create, Items, Put, Remove, Retag, State, Step
 from tests.unit.index_service.engines_in_process import engine_of
 
@@ -31,17 +31,17 @@ INDEX = "one"
 WRITERS = 3
 _IDS = 80  # of each writer
 _LONGEST_SECONDS = 0.25
-# So low that merges never end.
+# So low that merges never stop.
 THRESHOLDS = Thresholds(full_scan_threshold=40, deleted_threshold=0.2, vacuum_min_vector_number=20)
 
 
 def own(items: Items, writer: int) -> Items:
-    """Returns the items that are a writer's."""
+    """Return the items that are a writer's."""
     return {item_id: item for item_id, item in items.items() if int(item_id) // _IDS == writer}
 
 
 def requests(seed: str, writer: int, items: Items) -> Iterator[tuple[Step, Items]]:
-    """Yields what a writer asks for, one after the other, with its items after each; always the same."""
+    """Yield a writer's requests in order, with its items after each; they are deterministic."""
     chance = random.Random(f"{seed}/{writer}")
     state = State({INDEX: items})
     while True:
@@ -62,7 +62,7 @@ def requests(seed: str, writer: int, items: Items) -> Iterator[tuple[Step, Items
 
 
 def work(folder: Path, seed: str, items: Items, pipe: int) -> None:
-    """Writes and merges until the process is killed; the number of a writer goes to the pipe with each answer."""
+    """Write and merge until the process is killed; write a writer's number to the pipe at each answer."""
     with open_catalog(folder, engine_of, THRESHOLDS) as catalog:
 
         def write(writer: int) -> None:
@@ -78,33 +78,33 @@ def work(folder: Path, seed: str, items: Items, pipe: int) -> None:
 
 
 def kill(folder: Path, seed: str, items: Items) -> Counter[int]:
-    """Let a child work and kills it at a random moment; returns how many answers each writer got."""
+    """Let a child work, kill it at a random moment, and return the number of answers of each writer."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         try:
             work(folder, seed, items, writing)
-        except BaseException:  # noqa: BLE001 — whatever ended it, the parent finds it ended too early
+        except BaseException:  # noqa: BLE001 — whatever the error, the parent notices that the child ended too early
             traceback.print_exc()
         os._exit(1)
     os.close(writing)
     time.sleep(random.Random(seed).uniform(0, _LONGEST_SECONDS))
     os.kill(child, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with os.fdopen(reading, "rb") as told:
-        answers = Counter(told.read())
-    assert status == -signal.SIGKILL, f"it ended by itself, with status {status}"
+    with os.fdopen(reading, "rb") as pipe:
+        answers = Counter(pipe.read())
+    assert status == -signal.SIGKILL, f"it ended by itself with status {status}"
     return answers
 
 
 def restart(folder: Path, seed: str, before: Items, answers: Counter[int]) -> Items:
-    """Checks what is there after a kill, and returns it."""
+    """Check the items after a kill, and return them."""
     with open_catalog(folder, engine_of, THRESHOLDS) as catalog:
-        found = held(catalog).indexes[INDEX]
+        found = contents(catalog).indexes[INDEX]
         for writer in range(WRITERS):
-            asked = requests(seed, writer, own(before, writer))
-            states = [own(before, writer), *(next(asked)[1] for _ in range(answers[writer] + 1))]
+            stream = requests(seed, writer, own(before, writer))
+            states = [own(before, writer), *(next(stream)[1] for _ in range(answers[writer] + 1))]
             assert own(found, writer) in states[-2:], (
-                f"writer {writer}: neither what was answered, nor that and the next"
+                f"writer {writer}: neither the answered requests nor these and the next one"
             )
         index = catalog.get(INDEX)
         assert index.stats().item_count == len(found)
@@ -127,7 +127,7 @@ def main() -> None:
         try:
             answers = kill(folder, this, items)
             items = restart(folder, this, items, answers)
-        except Exception:  # noqa: BLE001 — it is the report
+        except Exception:  # noqa: BLE001 — it goes into the report
             sys.stdout.write(json.dumps({"kills": number, "failure": f"seed {this}: {traceback.format_exc()}"}))
             return
         total += answers.total()

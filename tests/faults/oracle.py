@@ -1,4 +1,4 @@
-"""What an open catalog must answer, held against dictionaries and NumPy."""
+"""Checks the answers of an open catalog against dictionaries and NumPy."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ QUERIES = 8
 _PAGE = 1_000
 
 
-def held(catalog: Catalog) -> State:
-    """Returns all that a catalog holds; every index of it must be whole."""
+def contents(catalog: Catalog) -> State:
+    """Return the contents of a catalog; all of its indexes must be undamaged."""
     indexes: dict[str, Items] = {}
     aliases: dict[str, str] = {}
     for index in catalog.page("", _PAGE):
@@ -32,7 +32,7 @@ def held(catalog: Catalog) -> State:
 
 
 def items_of(index: VectorIndex) -> Items:
-    """Returns all items of an index, read in pages."""
+    """Return all items of an index, read in pages."""
     items: Items = {}
     after = 0
     while page := list(index.page(after, _PAGE, Filter(), vectors=True)):
@@ -45,8 +45,8 @@ def items_of(index: VectorIndex) -> Items:
 
 
 def check(catalog: Catalog, allowed: Sequence[State]) -> State:
-    """Checks that a catalog holds one of the states, as a whole, and finds all of it; returns the state."""
-    found = held(catalog)
+    """Check that a catalog holds exactly one of the states and that searches find it; return the state."""
+    found = contents(catalog)
     assert found in allowed, "; ".join(difference(found, state) for state in allowed)
     for alias, name in found.aliases.items():
         assert catalog.get(alias) is catalog.get(name)
@@ -58,7 +58,7 @@ def check(catalog: Catalog, allowed: Sequence[State]) -> State:
 
 
 def check_searches(index: VectorIndex, items: Items) -> None:
-    """Checks exact searches, and the recall of others, against NumPy."""
+    """Compare exact searches, and the recall of others, with NumPy."""
     ids = np.array(list(items))
     vectors = np.array([np.frombuffer(vector, dtype="<f4") for _, vector in items.values()]).reshape(-1, DIMENSION)
     queries = np.concatenate([random_units(len(items), QUERIES), vectors[: QUERIES // 2]])
@@ -68,10 +68,10 @@ def check_searches(index: VectorIndex, items: Items) -> None:
     for number, query in enumerate(queries):
         distances = np.linalg.norm(vectors.astype(np.float64) - query, axis=1)
         nearest = np.argsort(distances, kind="stable")[:K]
-        told = exact.neighbors[number]
-        assert {neighbor.id for neighbor in told} == set(ids[nearest].tolist())
-        assert np.allclose([neighbor.distance for neighbor in told], distances[nearest], rtol=0, atol=1e-6)
-        assert all(neighbor.attributes == items[neighbor.id][0] for neighbor in told)
+        neighbors = exact.neighbors[number]
+        assert {neighbor.id for neighbor in neighbors} == set(ids[nearest].tolist())
+        assert np.allclose([neighbor.distance for neighbor in neighbors], distances[nearest], rtol=0, atol=1e-6)
+        assert all(neighbor.attributes == items[neighbor.id][0] for neighbor in neighbors)
         also = {neighbor.id for neighbor in approximate.neighbors[number]}
         assert len(also) == len(nearest)
         hits += len(also & set(ids[nearest].tolist()))
@@ -79,12 +79,12 @@ def check_searches(index: VectorIndex, items: Items) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Returns what lies in a data folder that is open and belongs to nobody."""
+    """Return the files in an open data folder that belong to nothing."""
     return [path for path in folder.rglob("*") if is_temporary(path) or path.name == f"{ALIASES_FILE}.damaged"]
 
 
 def difference(found: State, wanted: State) -> str:
-    """Says in a few words how two states differ."""
+    """Return a short description of how two states differ."""
     if found.aliases != wanted.aliases or found.indexes.keys() != wanted.indexes.keys():
         return f"found {sorted(found.indexes)} and {found.aliases}, not {sorted(wanted.indexes)} and {wanted.aliases}"
     for name, items in found.indexes.items():

@@ -1,8 +1,8 @@
 """Stops the index service at every point of a scenario: `python -m tests.faults.runner SCENARIO MODE FOLDER`.
 
-A process of its own, because the seam must be loaded before it starts. It stays warm and forks: for each point, one
-child carries the scenario out, until it is stopped there, over a copy of the same data folder; the next opens what that
-left and checks it. Standard output is a report in JSON.
+It runs in its own process, because the seam must be loaded before it starts. It stays warm and forks: for each point,
+one child runs the scenario on a copy of the same data folder until it is stopped there, and the next one opens and
+checks what is left. It prints a JSON report.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from index_service.errors import IndexExists, StorageFull
 from index_service.merge_plan import Thresholds
 from index_service.vector_index import VectorIndex
 from tests.faults import durable_image
-from tests.faults.oracle import check, held, leftovers
+from tests.faults.oracle import check, contents, leftovers
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.faults.seam import NEEDS_ROOM, SYNC, WRITE, Mode, Seam
+from tests.faults.seam import NEEDS_SPACE, SYNC, WRITE, Mode, Seam
 from tests.faults.steps import DEADLINE, Close, Put, State, Step
 from tests.unit.index_service.engines_in_process import InProcess
 
-# So high that merges come only where a scenario asks for them, at the same point each time.
+# So high that merges happen only when a scenario requests them, at the same point each time.
 NEVER = Thresholds(full_scan_threshold=10**9, deleted_threshold=1.0, vacuum_min_vector_number=10**9)
 STOPPED = 137
-_MOST_FAILURES = 5
+_MAX_FAILURES = 5
 
 
 class FullDisk(InProcess):
-    """Says of a full disk what the real process says; Annoy itself gives a text only."""
+    """Reports a full disk as the real process does; Annoy itself only gives a message."""
 
     def run(
         self, engine: str, vectors_file: Path, folder: Path, settings: tuple[float, ...], progress: Progress
@@ -53,7 +53,7 @@ class FullDisk(InProcess):
             super().run(engine, vectors_file, folder, settings, progress)
         except OSError as error:
             if error.errno == errno.ENOSPC or "No space left" in str(error):
-                raise StorageFull(folder, "no room for a segment") from error
+                raise StorageFull(folder, "no space for a segment") from error
             raise
 
 
@@ -75,7 +75,7 @@ class Run:
         self.failures: list[str] = []
 
     def report(self) -> dict[str, object]:
-        """Goes from point to point until the scenario is not stopped any more."""
+        """Stop the scenario at each of its points, and report the results."""
         self._fork(lambda _: self._prepare(), ends_with=0)
         for change in filter(None, (self.scenario.leftover, self.scenario.damage)):
             change(self.prepared)
@@ -85,7 +85,7 @@ class Run:
             if self._matters(kind):
                 tried += 1
                 self._stop_at(number, kind)
-            if len(self.failures) == _MOST_FAILURES:
+            if len(self.failures) == _MAX_FAILURES:
                 break
         return {"points": len(kinds), "tried": tried, "kinds": kinds, "failures": self.failures}
 
@@ -93,21 +93,21 @@ class Run:
         match self.mode:
             case Mode.STOP_HALFWAY:
                 return kind == WRITE
-            case Mode.NO_SPACE:  # from any other point on is from the next of these on
-                return kind in NEEDS_ROOM
-            case Mode.POWER_LOSS:  # between two syncs nothing more survives
+            case Mode.NO_SPACE:  # at any other point, the effect begins only at the next of these
+                return kind in NEEDS_SPACE
+            case Mode.POWER_LOSS:  # between two syncs, nothing more survives
                 return kind == SYNC
             case _:
                 return True
 
     def _count(self) -> str:
-        """Carries the scenario out to its end and returns the kinds of its points."""
+        """Run the whole scenario and return the kinds of its points."""
         self._copy()
-        # In this process, so that whatever is imported on first use is there for the children. No thread outlives it.
+        # In this process, so that its children inherit all lazy imports. No thread outlives it.
         self._perform(Mode.COUNT, 0, lambda: None)
         kinds = self.seam.kinds()
         self._check([self.states[-1]])
-        gc.freeze()  # what is here now is not looked through, and so not copied, in each child
+        gc.freeze()  # so that children do not scan, and so do not copy, existing objects
         return kinds
 
     def _stop_at(self, number: int, kind: str) -> None:
@@ -115,17 +115,17 @@ class Run:
         place = f"{self.scenario.name}, {self.mode.name} at point {number} ({kind})"
         try:
             if self.mode is Mode.NO_SPACE:
-                self._fork(lambda _: self._without_room(number), ends_with=0)
+                self._fork(lambda _: self._with_full_disk(number), ends_with=0)
                 return
-            told = self._fork(
+            answers = self._fork(
                 lambda pipe: self._perform(self.mode, number, lambda: os.write(pipe, b".")), ends_with=STOPPED
             )
             data = self.data
             if self.mode is Mode.POWER_LOSS:
                 durable_image.restore(self.data, self.image, self.survived)
                 data = self.survived
-            # What was answered is there, and what was asked next may be.
-            allowed = self.states[len(told) : len(told) + 2]
+            # All answered requests took effect, and the next one may have.
+            allowed = self.states[len(answers) : len(answers) + 2]
             self._fork(lambda _: self._check(allowed, data), ends_with=0)
         except AssertionError as error:
             self.failures.append(f"{place}: {error}")
@@ -142,7 +142,7 @@ class Run:
 
     @contextmanager
     def _opened(self, mode: Mode, number: int) -> Iterator[Catalog]:
-        """Arms the seam before the start of the service, or after it."""
+        """Arm the seam before the start of the service, or after it."""
         if self.scenario.from_start:
             self._arm(mode, number)
         else:
@@ -157,8 +157,8 @@ class Run:
             durable_image.begin(self.data, self.image)
         self.seam.arm(self.data, mode, number, self.image)
 
-    def _without_room(self, number: int) -> None:
-        """The disk is full from a point on: reads go on, writes are refused; with room again, all goes on."""
+    def _with_full_disk(self, number: int) -> None:
+        """Fill the disk from a point on: reads work, writes are refused; with free space, everything works again."""
         state = self.states[0]
         refused: list[Step] = []
 
@@ -167,21 +167,21 @@ class Run:
             try:
                 after = step.applied(state)
                 step.perform(catalog, do)
-            except (KeyError, StorageFull):  # what it is about was refused, or it was itself
+            except (KeyError, StorageFull):  # this step or one that it depends on was refused
                 refused.append(step)
             except IndexExists:
-                if step not in again:  # created, but there was no room to open it
+                if step not in again:  # it was created, but there was no space to open it
                     raise
                 state = after
             else:
-                state = step.applied(state)  # again: there may have been steps within it
+                state = step.applied(state)  # apply it again, because it may have run inner steps
 
         again: list[Step] = []
         with self._opened(Mode.NO_SPACE, number) as catalog:
             for step in self.scenario.steps:
                 do(step)
             if not any(isinstance(step, Close) for step in self.scenario.steps):
-                if not closed_for_lack_of_room(catalog):
+                if not closed_by_full_disk(catalog):
                     check(catalog, [state])
                 self.seam.arm(self.data, Mode.COUNT)
                 wait_until_open(catalog)
@@ -195,18 +195,18 @@ class Run:
         self._check([state])
 
     def _check(self, allowed: Sequence[State], data: Path | None = None) -> None:
-        """Starts the service twice: it holds one of the states, and the second time there is nothing left to mend."""
+        """Start the service twice; it must hold one of the states, and need no repair at the second start."""
         data = data or self.data
-        self.seam.arm(data, Mode.COUNT)  # so that nothing is synced in earnest
+        self.seam.arm(data, Mode.COUNT)  # so that syncs are skipped
         with open_catalog(data, engine_of, NEVER) as catalog:
             state = check(catalog, allowed)
-            told = repairs(catalog)
-            assert self.scenario.damage or not told, f"repaired although nothing was damaged: {told}"
+            found = repairs(catalog)
+            assert self.scenario.damage or not found, f"repaired although nothing was damaged: {found}"
             for name in state.indexes:
                 catalog.get(name).optimize(lambda _done, _total: None).result(DEADLINE)
             assert not leftovers(data), f"left over: {leftovers(data)}"
         with open_catalog(data, engine_of, NEVER) as catalog:
-            assert held(catalog) == state
+            assert contents(catalog) == state
             assert not repairs(catalog)
 
     def _prepare(self) -> None:
@@ -218,7 +218,7 @@ class Run:
 
             for step in self.scenario.before:
                 do(step)
-            os._exit(0)  # as if it had been killed: the log of the store is not folded in
+            os._exit(0)  # as if killed: the store's log is not folded into the database
 
     def _copy(self) -> None:
         for folder in (self.data, self.image, self.survived):
@@ -226,42 +226,42 @@ class Run:
         shutil.copytree(self.prepared, self.data)
 
     def _fork(self, work: Callable[[int], None], *, ends_with: int) -> bytes:
-        """Does work in a child, which must end with a status; returns what it wrote to the pipe given to it."""
+        """Run `work` in a child, which must exit with status `ends_with`; return what it wrote to its pipe."""
         reading, writing = os.pipe()
-        complaints, complaining = os.pipe()
+        errors, error_pipe = os.pipe()
         if (child := os.fork()) == 0:
             try:
                 work(writing)
                 os._exit(0)
-            except BaseException:  # noqa: BLE001 — the parent tells it
-                os.write(complaining, traceback.format_exc()[-4_000:].encode())
+            except BaseException:  # noqa: BLE001 — the parent reports it
+                os.write(error_pipe, traceback.format_exc()[-4_000:].encode())
                 os._exit(1)
         os.close(writing)
-        os.close(complaining)
-        with os.fdopen(reading, "rb") as told, os.fdopen(complaints, "rb") as complained:
-            content, complaint = told.read(), complained.read().decode(errors="replace")
+        os.close(error_pipe)
+        with os.fdopen(reading, "rb") as output, os.fdopen(errors, "rb") as error_file:
+            content, error = output.read(), error_file.read().decode(errors="replace")
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert status == ends_with, f"ended with status {status} instead of {ends_with}: {complaint}"
+        assert status == ends_with, f"ended with status {status} instead of {ends_with}: {error}"
         return content
 
 
 def repairs(catalog: Catalog) -> list[str]:
-    """Returns what the indexes say that was mended."""
+    """Return the repairs that the indexes report."""
     indexes = (index for index in catalog.page("", 99) if isinstance(index, VectorIndex))
     return [repair for index in indexes for repair in index.stats().repairs]
 
 
-def closed_for_lack_of_room(catalog: Catalog) -> list[DamagedIndex]:
-    """Returns the indexes that could not be opened; there may be no other reason than a full disk."""
+def closed_by_full_disk(catalog: Catalog) -> list[DamagedIndex]:
+    """Return the indexes that could not be opened; the only reason must be a full disk."""
     closed = [index for index in catalog.page("", 99) if isinstance(index, DamagedIndex)]
     assert all(isinstance(index.problem, StorageFull) for index in closed), closed
     return closed
 
 
 def wait_until_open(catalog: Catalog) -> None:
-    """Tries again, as the error says, until there is room."""
+    """Retry, as the error suggests, until there is space."""
     until = time.monotonic() + DEADLINE
-    while closed := closed_for_lack_of_room(catalog):
+    while closed := closed_by_full_disk(catalog):
         assert time.monotonic() < until, closed
         for index in closed:
             with suppress(StorageFull):

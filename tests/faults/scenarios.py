@@ -1,4 +1,4 @@
-"""What the service is stopped in the middle of."""
+"""The scenarios during which the service is stopped."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from tests.faults.steps import (
 
 @dataclass(frozen=True)
 class Scenario:
-    """`steps` are asked of a service that was killed after `before`."""
+    """A scenario: `steps` are requested of a service that was killed after `before`."""
 
     name: str
     before: Sequence[Step]
     steps: Sequence[Step]
-    from_start: bool = False  # the points begin with the start of the service, not after it
-    leftover: Callable[[Path], None] | None = None  # done to the data folder between the two; nothing to tell of
-    damage: Callable[[Path], None] | None = None  # as well; the start tells of it
+    from_start: bool = False  # points include the start of the service
+    leftover: Callable[[Path], None] | None = None  # applied to the data folder in between; not reported
+    damage: Callable[[Path], None] | None = None  # applied in between too; the start reports it
 
     def states(self) -> list[State]:
-        """Returns what is true before the first answer, and after each."""
+        """Return the states before the first answer and after each."""
         states = [reduce(lambda state, step: step.applied(state), in_order(self.before), State())]
         for step in in_order(self.steps):
             states.append(step.applied(states[-1]))
@@ -47,7 +47,7 @@ class Scenario:
 
 
 def _add_unnamed_segment(folder: Path) -> None:
-    """Adds what a merge leaves that was stopped before its commit."""
+    """Add the files that a merge leaves if it is stopped before its commit."""
     segments = folder / "one" / SEGMENTS_FOLDER
     shutil.copytree(next(segments.glob("segment-*")), segments / "segment-unnamed")
 
@@ -79,7 +79,7 @@ SCENARIOS = (
         "merge",
         _MERGED,
         (
-            Fold("one", meanwhile=(Remove("one", 40, 30), Put("one", 60, 20, seed=8))),
+            Fold("one", during=(Remove("one", 40, 30), Put("one", 60, 20, seed=8))),
             Fold("one"),
             Remove("one", 0, 400),
             Fold("one"),
@@ -95,7 +95,7 @@ SCENARIOS = (
     Scenario("close", _MERGED, (Put("one", 300, 100, seed=9), Retag("one", 100, 50, tag="late"), Close())),
     Scenario(
         "start with leftovers",
-        (*_TWO, SetAlias("current", "two"), Fold("one"), Put("one", 0, 9, seed=9), Fold("one", meanwhile=(Die(),))),
+        (*_TWO, SetAlias("current", "two"), Fold("one"), Put("one", 0, 9, seed=9), Fold("one", during=(Die(),))),
         (Put("one", 0, 5, seed=10),),
         from_start=True,
         leftover=_add_unnamed_segment,

@@ -1,4 +1,4 @@
-"""What a client may ask for, one step after the other, and what is true after each: the model is dictionaries."""
+"""The requests of a client as steps, and the expected state after each, modelled with dictionaries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Items: TypeAlias = dict[str, tuple[str, bytes]]  # id → attributes, vector
 
 @dataclass(frozen=True)
 class State:
-    """Everything that clients were told is there."""
+    """Everything that was acknowledged to clients."""
 
     indexes: dict[str, Items] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
@@ -36,13 +36,13 @@ class Step(Protocol):
     """A request."""
 
     def perform(self, catalog: Catalog, do: Callable[[Step], None]) -> None:
-        """Asks for it and waits for the answer; `do` carries out the steps within it."""
+        """Send the request and wait for the answer; `do` runs its inner steps."""
 
     def applied(self, state: State) -> State:
-        """Returns what is true after it.
+        """Return the state after the step.
 
         Raises:
-            KeyError: it names what is not there, or creates what is.
+            KeyError: it names something that does not exist, or creates something that does.
         """
 
     def within(self) -> Sequence[Step]: ...
@@ -69,7 +69,7 @@ class Create(_Plain):
 
 @dataclass(frozen=True)
 class Put(_Plain):
-    """Adds or replaces items `first` … `first + count - 1`, each `times` times over in the one batch."""
+    """Adds or replaces items `first` … `first + count - 1`, each `times` times in one batch."""
 
     index: str
     first: int
@@ -94,7 +94,7 @@ class Put(_Plain):
 
 @dataclass(frozen=True)
 class Retag(_Plain):
-    """Changes the attributes of items, and nothing else."""
+    """Changes only the attributes of items."""
 
     index: str
     first: int
@@ -134,13 +134,13 @@ class Remove(_Plain):
 
 @dataclass(frozen=True)
 class Fold:
-    """Merges everything into one segment; `meanwhile` is asked for, and answered, while the forest is being built."""
+    """Merges everything into one segment; the steps `during` are requested and answered during the build."""
 
     index: str
-    meanwhile: tuple[Step, ...] = ()
+    during: tuple[Step, ...] = ()
 
     def perform(self, catalog: Catalog, do: Callable[[Step], None]) -> None:
-        waiting = list(self.meanwhile)
+        waiting = list(self.during)
 
         def progress(done: int, _total: int) -> None:
             while done and waiting:
@@ -153,7 +153,7 @@ class Fold:
         return state
 
     def within(self) -> Sequence[Step]:
-        return self.meanwhile
+        return self.during
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Drop(_Plain):
 
 @dataclass(frozen=True)
 class Copy(_Plain):
-    """Exports an index, and imports that under a new name."""
+    """Exports an index and imports it under a new name."""
 
     index: str
     name: str
@@ -222,7 +222,7 @@ class Copy(_Plain):
 
 @dataclass(frozen=True)
 class Close(_Plain):
-    """Ends the service in an orderly way."""
+    """Stops the service gracefully."""
 
     def perform(self, catalog: Catalog, do: Callable[[Step], None]) -> None:
         catalog.close()
@@ -243,7 +243,7 @@ class Die(_Plain):
 
 
 def in_order(steps: Sequence[Step]) -> list[Step]:
-    """Returns all steps in the order in which they are answered."""
+    """Return all steps, including inner ones, in the order of their answers."""
     return [each for step in steps for each in (*in_order(step.within()), step)]
 
 

@@ -33,7 +33,7 @@ enum verdict { GO, REFUSE, HALF };
 #define MAX_POINTS 100000
 /* What a full disk refuses: creating, writing, making folders, renaming, linking. It lets a file grow by ftruncate, and
  * kills who then writes to it through a mapping. */
-#define NEEDS_ROOM "cwbmrl"
+#define NEEDS_SPACE "cwbmrl"
 
 static atomic_int armed;
 static enum mode mode;
@@ -67,7 +67,7 @@ static enum verdict point(char kind)
 	long number = atomic_fetch_add(&seen, 1) + 1;
 	if (number <= MAX_POINTS)
 		kinds[number - 1] = kind;
-	if (mode == NO_SPACE && number >= stop_at && strchr(NEEDS_ROOM, kind)) {
+	if (mode == NO_SPACE && number >= stop_at && strchr(NEEDS_SPACE, kind)) {
 		errno = ENOSPC;
 		return REFUSE;
 	}

@@ -1,4 +1,4 @@
-"""The wall clock jumps by years, forwards and backwards, between requests and between starts."""
+"""The wall clock jumps forward and back by years between requests and between starts."""
 
 import subprocess
 import sys

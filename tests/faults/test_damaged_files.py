@@ -1,4 +1,4 @@
-"""Each file of a data folder in turn is cut off, altered, or deleted, after a kill: what is left, and what is told?"""
+"""After a kill, each file of a data folder is truncated, altered or deleted: what survives, and what is reported?"""
 
 import random
 import shutil
@@ -17,12 +17,12 @@ from index_service.manifest import MANIFEST_FILE
 from index_service.merge_plan import Thresholds
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.store import STORE_FILE
-from tests.faults.oracle import check, check_searches, held, items_of
+from tests.faults.oracle import check, check_searches, contents, items_of
 from tests.faults.steps import DEADLINE, Create, Fold, Items, Put, Remove, Retag, SetAlias, State, Step, random_units
 from tests.unit.index_service.engines_in_process import engine_of
 
 NEVER = Thresholds(full_scan_threshold=10**9, deleted_threshold=1.0, vacuum_min_vector_number=10**9)
-# Segments of half the rows at most stay apart, so there are two of them; then the log has more.
+# A segment with at most half of the rows is not merged into others, so there are two; the log has further rows.
 IN_SEGMENTS: tuple[Step, ...] = (
     Create("other"),
     Put("other", 0, 50, seed=1),
@@ -69,7 +69,7 @@ def ask(catalog: Catalog, state: State, *steps: Step) -> State:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, State]:
-    """A data folder as a killed service leaves it: the newest commits are in the log only."""
+    """Return a data folder as a killed service leaves it, with the newest commits only in the log, and its state."""
     running, copy = (tmp_path_factory.mktemp("data") / name for name in ("running", "killed"))
     with started(running) as catalog:
         state = ask(catalog, State(), *IN_SEGMENTS)
@@ -98,7 +98,7 @@ def one(data: Path, pattern: str) -> Path:
     return path
 
 
-# A pattern of each file, and whether something is built again where it is damaged.
+# A pattern for each file, and whether damage to it causes a rebuild.
 NO_TRUTH = {
     f"items/{SEGMENTS_FOLDER}/segment-*/rows.npy": True,
     f"items/{SEGMENTS_FOLDER}/segment-*/vectors.npy": True,
@@ -119,7 +119,7 @@ def test_these_are_all_files(data: Path) -> None:
 
 @pytest.mark.parametrize("pattern", NO_TRUTH)
 @DAMAGES
-def test_what_can_be_rebuilt_costs_nothing_and_is_reported(
+def test_rebuildable_files_lose_nothing_and_are_reported(
     pattern: str, damage: Callable[[Path], None], data: Path, state: State
 ) -> None:
     damage(one(data, pattern))
@@ -134,44 +134,44 @@ def test_what_can_be_rebuilt_costs_nothing_and_is_reported(
 
 
 @DAMAGES
-def test_a_damaged_log_is_reported_and_older_writes_are_there(damage: Callable[[Path], None], data: Path) -> None:
+def test_a_damaged_log_is_reported_and_older_writes_survive(damage: Callable[[Path], None], data: Path) -> None:
     damage(one(data, f"items/{STORE_FILE}-wal"))
     with started(data) as catalog:
-        (told,) = repairs(catalog)
-        assert "log is damaged or missing" in told
-        goes_on(catalog)
+        (repair,) = repairs(catalog)
+        assert "log is damaged or missing" in repair
+        check_still_works(catalog)
     with started(data) as catalog:
         assert repairs(catalog) == ()
-        goes_on(catalog)
+        check_still_works(catalog)
 
 
-def goes_on(catalog: Catalog) -> None:
-    """Whatever the index has lost, it is consistent, and takes what is written."""
+def check_still_works(catalog: Catalog) -> None:
+    """Check that the index, whatever it has lost, is consistent and accepts writes."""
     index = catalog.get("items")
-    ask(catalog, held(catalog), Put("items", 400, 30, seed=5), Fold("items"), Put("items", 410, 30, seed=6))
+    ask(catalog, contents(catalog), Put("items", 400, 30, seed=5), Fold("items"), Put("items", 410, 30, seed=6))
     check_searches(index, items_of(index))
     assert index.stats().item_count == len(items_of(index))
 
 
 @pytest.mark.parametrize("offset", range(3, 32 + 24 + 16, 5))
-def test_no_byte_of_the_beginning_of_a_log_is_altered_unnoticed(offset: int, data: Path, state: State) -> None:
+def test_no_altered_byte_at_the_start_of_a_log_goes_unnoticed(offset: int, data: Path, state: State) -> None:
     flip_at(one(data, f"items/{STORE_FILE}-wal"), offset)
     with started(data) as catalog:
-        assert repairs(catalog) or held(catalog) == state
+        assert repairs(catalog) or contents(catalog) == state
 
 
 def test_an_older_store_is_not_searched_with_newer_segments(data: Path, state: State) -> None:
     backup = data.parent / "backup"
     with started(data):
-        pass  # folds the log in
+        pass  # folds the log into the database
     shutil.copyfile(data / "items" / STORE_FILE, backup)
     with started(data) as catalog:
         ask(catalog, state, Put("items", 500, 40, seed=7), Fold("items"))
     shutil.copyfile(backup, data / "items" / STORE_FILE)
     with started(data) as catalog:
-        (told,) = repairs(catalog)
-        assert "rows that the store never gave" in told
-        # These get the row numbers of those that the copy does not know.
+        (repair,) = repairs(catalog)
+        assert "rows that the store never assigned" in repair
+        # These get the row numbers that the older copy has not assigned yet.
         state = ask(catalog, state, Put("items", 600, 40, seed=8))
         check(catalog, [state])
     with started(data) as catalog:
@@ -179,10 +179,12 @@ def test_an_older_store_is_not_searched_with_newer_segments(data: Path, state: S
 
 
 @DAMAGES
-def test_lost_aliases_are_told_and_can_be_set_again(damage: Callable[[Path], None], data: Path, state: State) -> None:
+def test_lost_aliases_are_reported_and_can_be_set_again(
+    damage: Callable[[Path], None], data: Path, state: State
+) -> None:
     damage(data / ALIASES_FILE)
     with started(data) as catalog:
-        assert held(catalog).indexes == state.indexes
+        assert contents(catalog).indexes == state.indexes
         for use in (lambda: catalog.get("current"), lambda: catalog.delete("other")):
             with pytest.raises(StoreDamaged, match="aliases"):
                 use()
@@ -192,12 +194,12 @@ def test_lost_aliases_are_told_and_can_be_set_again(damage: Callable[[Path], Non
 
 
 def test_an_altered_byte_in_a_store_is_reported_or_harmless(data: Path, state: State) -> None:
-    """SQLite has no checksums, so the byte may be an item's own, and then it is that item that differs, no other."""
+    """SQLite has no checksums: if the byte belongs to an item, that item differs, but no other."""
     with started(data):
         pass
     sound = (data / "items" / STORE_FILE).read_bytes()
     chance = random.Random(20_090_401)
-    outcomes = {"told": 0, "no harm": 0, "one item differs": 0}
+    outcomes = {"reported": 0, "no harm": 0, "one item differs": 0}
     used = [offset for offset, byte in enumerate(sound) if byte]
     for _ in range(FLIPS_OF_A_STORE):
         altered = shutil.copytree(data, data.parent / "altered")
@@ -209,7 +211,7 @@ def test_an_altered_byte_in_a_store_is_reported_or_harmless(data: Path, state: S
         shutil.rmtree(altered)
         assert outcome in outcomes, f"bit {bit:#x} at {offset}: {outcome}"
         outcomes[outcome] += 1
-    assert outcomes["told"] > 0
+    assert outcomes["reported"] > 0
     sys.stdout.write(f"\n{FLIPS_OF_A_STORE} flips in a store of {len(sound)} bytes: {outcomes}\n")
 
 
@@ -221,14 +223,16 @@ def what_became_of(catalog: Catalog, expected: Items) -> str:
         (answer,) = index.search([QUERY], len(expected), None, attributes=True, recall=1.0).neighbors
         ask(catalog, State({"items": found}), Put("items", 700, 5, seed=9))
     except StoreDamaged:
-        return "told"
+        return "reported"
     different = {item_id for item_id in found.keys() | expected.keys() if found.get(item_id) != expected.get(item_id)}
     order = [neighbor.id for neighbor in answer if neighbor.id not in different]
     if order != [item_id for item_id in nearest(expected) if item_id not in different]:
-        return "others are not found"
+        return "other items are not found"
     if not different:
         return "no harm"
-    return "one item differs" if len(different) <= 2 else f"{len(different)} items differ"  # an id has two names then
+    return (
+        "one item differs" if len(different) <= 2 else f"{len(different)} items differ"
+    )  # an altered id changes two items
 
 
 def nearest(items: Items) -> list[str]:

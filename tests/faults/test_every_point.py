@@ -1,7 +1,7 @@
-"""The service is stopped at each change of a file in turn, every one of them, and so is the disk's room, and the power.
+"""The service is stopped, its disk is full, or the power is lost, at every single change of a file.
 
-After each: what was acknowledged is there, what was in flight is there as a whole or not at all, searches are right.
-With `-s`, a table says how many points there were.
+After each, acknowledged writes exist, those in flight exist completely or not at all, and searches are correct. With
+`-s`, a table shows the number of points.
 """
 
 import json
@@ -43,7 +43,7 @@ def report(library: Path, folder: Path, scenario: str, mode: Mode) -> dict[str, 
 def reports(
     seam_library: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Reports]:
-    """The reports of what is going to be tested, two at a time: each is one process, and mostly waits for its child."""
+    """Start the runs to be tested, two at a time: each is one process that mostly waits for its child."""
     chosen = [
         item.callspec.params
         for item in request.session.items
@@ -73,7 +73,7 @@ def print_table(started: Reports) -> None:
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name.lower())
 @pytest.mark.parametrize("scenario", [scenario.name for scenario in SCENARIOS])
-def test_acknowledged_writes_survive_and_none_is_half_there(scenario: str, mode: Mode, reports: Reports) -> None:
+def test_acknowledged_writes_survive_and_none_is_partial(scenario: str, mode: Mode, reports: Reports) -> None:
     found = reports[scenario, mode].result()
     assert not found["failures"], "\n".join(found["failures"])
     assert found["tried"] > 0

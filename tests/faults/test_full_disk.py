@@ -1,4 +1,4 @@
-"""The real service on a real small file system that runs full."""
+"""The real service on a small real file system that becomes full."""
 
 import itertools
 import subprocess
@@ -46,24 +46,24 @@ def write(service: IndexProcess, batch: int) -> None:
 
 
 def write_until_full(service: IndexProcess, first: int) -> int:
-    """Returns the number of the first batch that was refused."""
+    """Write batches until one is refused; return its number."""
     for batch in itertools.count(first):
         try:
             write(service, batch)
         except grpc.RpcError as error:
-            was_refused_for_room(error)
+            check_refusal(error)
             return batch
     raise AssertionError
 
 
-def was_refused_for_room(error: grpc.RpcError) -> None:
+def check_refusal(error: grpc.RpcError) -> None:
     refusal = Refusal.of(error)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
-    assert "make room" in refusal.message
+    assert "free disk space" in refusal.message
 
 
 def check(service: IndexProcess, batches: int) -> None:
-    """Checks that so many batches are there, and found."""
+    """Check that `batches` batches exist and are found."""
     assert service.stub.GetIndex(pb.GetIndexRequest(name="items")).index.item_count == batches * BATCH
     for batch in range(0, batches, max(1, batches // 5)):
         request = pb.SearchRequest(index="items", k=1, model_id="m", queries=[query(each) for each in vectors(batch)])
@@ -85,11 +85,11 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(small_disk: Path) -> None:
         check(service, batches)
         with pytest.raises(grpc.RpcError) as refused:
             optimize(service)
-        was_refused_for_room(refused.value)
+        check_refusal(refused.value)
         other = pb.Index(name="other", dimension=DIMENSION, model_id="m")
         with pytest.raises(grpc.RpcError) as refused:
             service.stub.CreateIndex(pb.CreateIndexRequest(index=other))
-        was_refused_for_room(refused.value)
+        check_refusal(refused.value)
         check(service, batches)
 
         ballast.unlink()
@@ -100,12 +100,12 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(small_disk: Path) -> None:
         check(service, batches)
         service.kill()
 
-    # It starts on the full disk. If the index needs room to be opened, it says so, and is there once there is some.
+    # It starts on the full disk. If opening the index needs space, it says so, and the index opens once there is some.
     with index_process(small_disk, "--annoy-trees=2") as service:
         try:
             check(service, batches)
         except grpc.RpcError as error:
-            was_refused_for_room(error)
+            check_refusal(error)
         subprocess.run(["mount", "-o", f"remount,size={4 * SIZE_MB}m", str(small_disk)], check=True)
         wait_until_there(service)
         check(service, batches)
@@ -128,6 +128,6 @@ def is_there(service: IndexProcess) -> bool:
     try:
         service.stub.GetIndex(pb.GetIndexRequest(name="items"))
     except grpc.RpcError as error:
-        was_refused_for_room(error)
+        check_refusal(error)
         return False
     return True

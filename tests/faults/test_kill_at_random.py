@@ -1,4 +1,4 @@
-"""kill −9 at random moments under load, over and over on one data folder."""
+"""kill −9 at random moments under load, many times on one data folder."""
 
 import json
 import os

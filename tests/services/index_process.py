@@ -1,4 +1,4 @@
-"""The real index service as a process, for tests."""
+"""Runs the real index service as a process for tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class IndexProcess(ServiceProcess):
 
 @contextmanager
 def index_process(data: Path, *flags: str) -> Iterator[IndexProcess]:
-    """Starts the service on a data folder and waits until it is ready; ends it if it still runs."""
+    """Start the service on a data folder and wait until it is ready; stop it at the end if it still runs."""
     with (
         service_process("index_service", data, *flags) as service,
         grpc.insecure_channel(service.address, options=[("grpc.max_receive_message_length", 64 * 2**20)]) as channel,

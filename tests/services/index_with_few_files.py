@@ -1,4 +1,4 @@
-"""The index service in a process that may open few files: `python -m tests.services.index_with_few_files`."""
+"""Runs the index service with a low limit of open files: `python -m tests.services.index_with_few_files`."""
 
 import resource
 import sys

@@ -1,4 +1,4 @@
-"""Vectors as messages carry them: little-endian float32."""
+"""Vectors in the format of messages: little-endian float32."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`make bench-index`, whole but small: the real service, the echo, and everybody else."""
+"""A small but complete run of `make bench-index`: the real service, the echo, and all other contenders."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def run(words: Path, *options: str) -> Result:
     return CliRunner().invoke(app, [*own, "--seconds=0", *options], catch_exceptions=False)
 
 
-def test_everybody_takes_part_and_a_second_run_builds_nothing(words: Path) -> None:
+def test_all_contenders_run_and_a_second_run_builds_nothing(words: Path) -> None:
     need_others_indexes()
     assert run(words, "--sizes=200", "--engines=annoy").exit_code == 0
     written = json.loads((words.parent / "out.json").read_text())

@@ -1,4 +1,4 @@
-"""`semsearch index` against a gateway over sockets: what is added, what is left alone, what is told, how it ends."""
+"""`semsearch index` with a gateway over sockets: what it adds, skips and prints, and how it ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientStack]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Seven images in three folders, beside what is none."""
+    """Return a folder with seven images in three folders, and files that are not images."""
     for n, name in enumerate(["a.png", "B.PNG", "sub/c.png", "sub/d.jpg", "sub/deep er/e.png", "é.png", "sub/g.png"]):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def collection(request: pytest.FixtureRequest) -> str:
-    """A collection that no other test uses; it is not there yet."""
+    """Return the name of a collection that no other test uses and that does not exist yet."""
     return "c" + sha256(request.node.nodeid.encode())[:20]
 
 
@@ -106,8 +106,8 @@ def test_a_file_that_cannot_be_indexed_is_named_with_the_reason(
     with (folder / "7-huge.tiff").open("wb") as huge:
         huge.truncate(70 * 2**20)
     done = semsearch(stack.server, "index", folder, "-c", collection)
-    _, *told, summary = done.err.splitlines()
-    assert sorted(told) == [
+    _, *failures, summary = done.err.splitlines()
+    assert sorted(failures) == [
         "1-text.png: The bytes are not an image. (NOT_AN_IMAGE)",
         "2-cut.jpg: The image is cut off. (DAMAGED_IMAGE)",
         "3-dangling.png: No such file or directory (UNREADABLE)",
@@ -126,9 +126,7 @@ def test_a_file_that_cannot_be_indexed_is_named_with_the_reason(
     assert machine.lines[-1]["summary"] == {"added": 0, "unchanged": 7, "duplicate": 0, "failed": 7}
 
 
-def test_a_folder_of_nothing_but_bad_files_ends_and_tells_them(
-    stack: ClientStack, tmp_path: Path, collection: str
-) -> None:
+def test_a_folder_with_only_bad_files_reports_each(stack: ClientStack, tmp_path: Path, collection: str) -> None:
     with (tmp_path / "huge.png").open("wb") as huge:
         huge.truncate(70 * 2**20)
     done = semsearch(stack.server, "index", tmp_path, "-c", collection)
@@ -136,7 +134,7 @@ def test_a_folder_of_nothing_but_bad_files_ends_and_tells_them(
     assert done.err.endswith("0 added, 1 failed.\n")
 
 
-def test_an_empty_folder_is_no_failure(stack: ClientStack, tmp_path: Path) -> None:
+def test_an_empty_folder_is_not_an_error(stack: ClientStack, tmp_path: Path) -> None:
     done = semsearch(stack.server, "index", tmp_path)
     assert (done.status, done.out, done.err) == (0, "", "0 added.\n")
 
@@ -155,7 +153,7 @@ def test_a_name_outside_unicode_and_a_bad_time_are_accepted(
 
 @pytest.fixture
 def embeds_only(stack: ClientStack) -> Iterator[Callable[[int], None]]:
-    """Let the embedder take so many images and refuse all others for the time being; lifted after the test."""
+    """Yield a function that makes the embedder refuse images after the first `images`, until the test ends."""
     embedder = stack.embedder
 
     def limit(images: int) -> None:
@@ -177,7 +175,7 @@ def many(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_ctrl_c_keeps_acknowledged_images_and_a_rerun_goes_on(
+def test_ctrl_c_keeps_acknowledged_images_and_a_rerun_resumes(
     stack: ClientStack, tmp_path: Path, collection: str, embeds_only: Callable[[int], None]
 ) -> None:
     many(tmp_path, 100)
@@ -190,12 +188,12 @@ def test_ctrl_c_keeps_acknowledged_images_and_a_rerun_goes_on(
             acknowledged.append(json.loads(indexing.stdout.readline())["path"])
         indexing.send_signal(signal.SIGINT)
         acknowledged += [json.loads(line)["path"] for line in indexing.stdout]
-        told = indexing.stderr.read()
+        output = indexing.stderr.read()
         assert indexing.wait(COMMAND_SECONDS) == 130
     stack.embedder.before_images = lambda: None
     assert set(acknowledged) <= set(paths(stack, collection))
-    assert "Traceback" not in told
-    assert told.splitlines()[-1].endswith(
+    assert "Traceback" not in output
+    assert output.splitlines()[-1].endswith(
         f"What was added stays; go on with: semsearch index {tmp_path} --collection {collection}"
     )
 
@@ -205,7 +203,7 @@ def test_ctrl_c_keeps_acknowledged_images_and_a_rerun_goes_on(
     assert paths(stack, collection) == [f"{n:03}.png" for n in range(100)]
 
 
-def test_a_gateway_that_dies_is_told_and_the_next_run_goes_on(tmp_path: Path) -> None:
+def test_a_gateway_that_dies_is_reported_and_a_rerun_resumes(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     many(photos, 100)
@@ -223,10 +221,10 @@ def test_a_gateway_that_dies_is_told_and_the_next_run_goes_on(tmp_path: Path) ->
             acknowledged = [json.loads(indexing.stdout.readline())["path"] for _ in range(20)]
             stack.gateway.process.kill()
             acknowledged += [json.loads(line)["path"] for line in indexing.stdout]
-            told = indexing.stderr.read().splitlines()
+            output = indexing.stderr.read().splitlines()
             assert indexing.wait(COMMAND_SECONDS) == 1
-        assert told[-2].endswith(f"go on with: semsearch index {photos} --collection gallery")
-        assert json.loads(told[-1])["error"]["message"] == f"No semsearch answers at {stack.server}."
+        assert output[-2].endswith(f"go on with: semsearch index {photos} --collection gallery")
+        assert json.loads(output[-1])["error"]["message"] == f"No semsearch answers at {stack.server}."
     with client_stack(tmp_path / "data") as stack:
         assert set(acknowledged) <= set(paths(stack, "gallery"))
         assert semsearch(stack.server, "index", photos).status == 0

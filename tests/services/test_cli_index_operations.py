@@ -1,4 +1,4 @@
-"""`semsearch index list|check|rebuild|export|import` against the real index service: what is told, written and left."""
+"""`semsearch index list|check|rebuild|export|import` with the real index service: what they print, write and leave."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.services.index_process import IndexProcess, index_process, item
 
 DIMENSION = 32
 ROWS = 3_000
-NOWHERE = "127.0.0.1:1"  # what needs no gateway must not ask for it
+NOWHERE = "127.0.0.1:1"  # commands that need no gateway must not call it
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(shared_data: Path) -> Iterator[IndexProcess]:
-    """A service for tests that leave its one index as it is, and no other."""
+    """Run a service for tests that leave it with its one unchanged index."""
     with filled(shared_data) as running:
         yield running
 
@@ -52,7 +52,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def own(data: Path) -> Iterator[IndexProcess]:
-    """A service for one test, which may do to it what it likes."""
+    """Run a service for one test, which may change anything."""
     with filled(data) as running:
         yield running
 
@@ -100,12 +100,17 @@ def test_indexes_are_listed_for_people_and_machines(shared: IndexProcess) -> Non
     name, alias, count, segments, _, model = row.split()
     assert (name, alias, count, segments, model) == ("items", "current", "3,000", "1", "m")
     assert (done.status, done.err) == (0, "1 index.\n")
-    (told,) = operate(shared, "list", "--json").document
-    assert (told["name"], told["item_count"], told["repairs"], told["aliases"]) == ("items", ROWS, [], ["current"])
-    assert told["disk_bytes"] > ROWS * DIMENSION * 4
+    (description,) = operate(shared, "list", "--json").document
+    assert (description["name"], description["item_count"], description["repairs"], description["aliases"]) == (
+        "items",
+        ROWS,
+        [],
+        ["current"],
+    )
+    assert description["disk_bytes"] > ROWS * DIMENSION * 4
 
 
-def test_a_sound_index_is_told_so(shared: IndexProcess) -> None:
+def test_a_check_of_an_intact_index_reports_no_damage(shared: IndexProcess) -> None:
     done = operate(shared, "check")
     assert (done.status, done.out, done.err) == (0, "", "items: no damage in 3,000 items and 1 segment.\n")
     assert operate(shared, "check", "current", "--json").document == [
@@ -132,7 +137,7 @@ def test_damage_is_shown_with_a_status_and_a_rebuild_repairs_it(own: IndexProces
     assert operate(own, "rebuild", "items", "--json").lines[-1] == {"done": ROWS, "total": ROWS}
 
 
-def test_a_store_that_is_damaged_is_told_and_nothing_is_promised(data: Path, own: IndexProcess) -> None:
+def test_a_damaged_store_is_reported_and_no_rebuild_suggested(data: Path, own: IndexProcess) -> None:
     own.stop()
     (data / "index" / "items" / "store.sqlite").write_bytes(b"no database")
     with index_process(data) as second:
@@ -161,7 +166,7 @@ def test_an_export_becomes_an_index_of_another_name(shared: IndexProcess, tmp_pa
         shared.stub.DeleteIndex(pb.DeleteIndexRequest(name=name))
 
 
-def test_the_file_is_what_the_proto_says(shared: IndexProcess, tmp_path: Path) -> None:
+def test_the_file_has_the_format_of_the_proto(shared: IndexProcess, tmp_path: Path) -> None:
     file = tmp_path / "items.export"
     operate(shared, "export", "items", file)
     pieces = []
@@ -191,11 +196,11 @@ def flip(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (cut, "is damaged or cut off"),
         (cut_between_pieces, "is damaged or cut off"),
-        (flip, ""),  # an id, a vector, a number, JSON: whichever the byte lies in
+        (flip, ""),  # depends on what the byte belongs to: an id, a vector, a number or JSON
         (lambda content: content + b"more", "is damaged or cut off"),
         (lambda content: content[:17], "is damaged or cut off"),
         (lambda content: content[:20], "is damaged or cut off"),
@@ -206,7 +211,7 @@ def flip(content: bytes) -> bytes:
     ],
 )
 def test_an_incomplete_export_is_refused_and_leaves_nothing(
-    shared: IndexProcess, tmp_path: Path, shared_data: Path, change: Callable[[bytes], bytes], told: str
+    shared: IndexProcess, tmp_path: Path, shared_data: Path, change: Callable[[bytes], bytes], message: str
 ) -> None:
     file = tmp_path / "items.export"
     operate(shared, "export", "items", file)
@@ -214,14 +219,14 @@ def test_an_incomplete_export_is_refused_and_leaves_nothing(
     file.write_bytes(change(file.read_bytes()))
     done = operate(shared, "import", file, "copy")
     assert (done.status, done.out) == (1, "")
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
     assert sorted((shared_data / "index").iterdir()) == before
     assert [each.name for each in shared.stub.ListIndexes(pb.ListIndexesRequest()).indexes] == ["items"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["export", "nothing", "{tmp}/x"], 'There is no index or alias "nothing".'),
         (["export", "items", "{tmp}/no/folder/x"], "x cannot be written: No such file or directory."),
@@ -231,21 +236,21 @@ def test_an_incomplete_export_is_refused_and_leaves_nothing(
         (["check", "nothing"], 'There is no index or alias "nothing".'),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence(
-    shared: IndexProcess, tmp_path: Path, arguments: list[str], told: str
+def test_an_impossible_command_prints_one_sentence(
+    shared: IndexProcess, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     done = operate(shared, *(each.format(tmp=tmp_path) for each in arguments))
     assert (done.status, done.out) == (1, "")
-    assert told in done.err
+    assert message in done.err
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_that_is_taken_is_told(shared: IndexProcess, tmp_path: Path) -> None:
+def test_a_taken_name_is_reported(shared: IndexProcess, tmp_path: Path) -> None:
     operate(shared, "export", "items", tmp_path / "x")
     done = operate(shared, "import", tmp_path / "x", "items")
     assert (done.status, done.err) == (
         1,
-        '"items" is already the name of an index. Choose another, or delete that first.\n',
+        '"items" is already the name of an index. Choose another name, or delete the index first.\n',
     )
 
 
@@ -262,7 +267,7 @@ def test_a_silent_index_service_is_reported_with_its_own_option() -> None:
 def test_ctrl_c_leaves_nothing(own: IndexProcess, tmp_path: Path, data: Path, command: str) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    for start in range(0, 500, 100):  # so much that it takes a while
+    for start in range(0, 500, 100):  # enough to take a while
         add(own, range(start, start + 100), text="x" * 60_000)
     arguments: list[object] = ["export", "items", out / "x"]
     watched = out
@@ -278,14 +283,14 @@ def test_ctrl_c_leaves_nothing(own: IndexProcess, tmp_path: Path, data: Path, co
         assert running.wait(COMMAND_SECONDS) in (130, 0)
         assert "Traceback" not in running.stderr.read()
     until(lambda: not [path for path in watched.iterdir() if path.name.startswith((".tmp-", ".x."))])
-    # Where the last piece had gone out already, it is too late, and everything is there.
+    # If the last piece has already been sent, it is too late, and the import is complete.
     after = sorted(watched.iterdir())
     if after != before:
         assert command == "export" or items(own, "copy") == items(own, "items")
         assert command == "import" or operate(own, "import", out / "x", "whole").status == 0
 
 
-def test_what_is_no_command_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_command_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "check").mkdir()
     for arguments in (["./check"], ["-c", "photos", "check/"], ["--json", "./check"]):
@@ -296,6 +301,6 @@ def test_what_is_no_command_is_a_folder(tmp_path: Path, monkeypatch: pytest.Monk
     assert wrong.status == 2
     assert "chekc" in wrong.err
     assert semsearch(NOWHERE, "index", "DIR").status == 2
-    told = semsearch(NOWHERE, "index", "--help")
-    assert told.status == 0
-    assert "./check" in told.out
+    shown = semsearch(NOWHERE, "index", "--help")
+    assert shown.status == 0
+    assert "./check" in shown.out

@@ -1,4 +1,4 @@
-"""Bad input to the index service: each gets its code, its reason and the field, and nothing is lost by it."""
+"""Bad input to the index service: each case gets its code, its reason and the field, and causes no loss."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ Stub = pb_grpc.IndexServiceStub
 Call = Callable[[Stub], object]
 
 
-# One process for the module: bad calls must leave no trace, which the last test checks.
+# One process for the module: bad calls must have no effect, which the last test checks.
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexProcess]:
     with index_process(tmp_path_factory.mktemp("data")) as running:
@@ -54,8 +54,8 @@ def search(**fields: object) -> Call:
     return lambda stub: stub.Search(request)
 
 
-def behind(uid: str | None = None, **position: float) -> Call:
-    """A search behind a position, of the index that answers now unless another `uid` is given."""
+def after_position(uid: str | None = None, **position: float) -> Call:
+    """Return a search after a position of the current index, unless another `uid` is given."""
 
     def call(stub: Stub) -> object:
         first = pb.SearchRequest(index="items", k=1, model_id="m", queries=[query(X)])
@@ -133,7 +133,7 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
         "INVALID_ID",
         "queries[0].item_id",
     ),
-    # what is not there
+    # missing things
     "unknown index": (upsert(item("a", X), index="nothing"), grpc.StatusCode.NOT_FOUND, "INDEX_NOT_FOUND", ""),
     "search unknown index": (search(index="nothing"), grpc.StatusCode.NOT_FOUND, "INDEX_NOT_FOUND", ""),
     "index with a path": (search(index="../items"), grpc.StatusCode.NOT_FOUND, "INDEX_NOT_FOUND", ""),
@@ -265,13 +265,13 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
         "INVALID_PAGE_TOKEN",
         "page_token",
     ),
-    "distance nan": (behind(distance=math.nan), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
-    "distance negative": (behind(distance=-0.1), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
-    "distance above two": (behind(distance=2.1), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
-    "row negative": (behind(row=-1), INVALID, "INVALID_FIELD", "queries[0].after"),
-    "rank negative": (behind(rank=-1), INVALID, "INVALID_FIELD", "queries[0].after"),
-    "position of no index": (behind(uid=""), INVALID, "INVALID_PAGE_TOKEN", "index_uid"),
-    "position of another index": (behind(uid="0" * 32), INVALID, "INVALID_PAGE_TOKEN", "index_uid"),
+    "distance nan": (after_position(distance=math.nan), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
+    "distance negative": (after_position(distance=-0.1), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
+    "distance above two": (after_position(distance=2.1), INVALID, "INVALID_FIELD", "queries[0].after.distance"),
+    "row negative": (after_position(row=-1), INVALID, "INVALID_FIELD", "queries[0].after"),
+    "rank negative": (after_position(rank=-1), INVALID, "INVALID_FIELD", "queries[0].after"),
+    "position of no index": (after_position(uid=""), INVALID, "INVALID_PAGE_TOKEN", "index_uid"),
+    "position of another index": (after_position(uid="0" * 32), INVALID, "INVALID_PAGE_TOKEN", "index_uid"),
     # filters
     "no test": (filtered({"must": [{"field": "a"}]}), INVALID, "INVALID_FILTER", "filter.must[0]"),
     "no field": (
@@ -334,14 +334,14 @@ CASES: dict[str, tuple[Call, grpc.StatusCode, str, str]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_refused(service: IndexProcess, case: str) -> None:
     call, code, reason, field = CASES[case]
-    told = refusal(service, call)
-    assert (told.code, told.reason) == (code, reason), told
-    assert told.fields == ((field,) if field else ())
-    assert told.message
+    error = refusal(service, call)
+    assert (error.code, error.reason) == (code, reason), error
+    assert error.fields == ((field,) if field else ())
+    assert error.message
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Returns a field of a message as it is sent."""
+    """Return the wire format of a message's field."""
     length, head = len(content), bytearray([number << 3 | 2])
     while length > 0x7F:
         head.append(length & 0x7F | 0x80)
@@ -356,7 +356,7 @@ def deep_filter(depth: int) -> bytes:
     return content
 
 
-# As bytes, because a client's own protobuf does not send what is so deep.
+# As bytes, because a client's protobuf refuses to send such deep messages.
 @pytest.mark.parametrize("depth", [9, 30, 120, 1_000])
 @pytest.mark.parametrize("method", ["Search", "ListItems"])
 def test_a_filter_of_any_depth_is_refused_with_details(service: IndexProcess, method: str, depth: int) -> None:
@@ -366,39 +366,39 @@ def test_a_filter_of_any_depth_is_refused_with_details(service: IndexProcess, me
         call = channel.unary_unary(f"/semsearch.index.v1.IndexService/{method}")
         with pytest.raises(grpc.RpcError) as caught:
             call(head + field(number, deep_filter(depth)))
-    told = Refusal.of(caught.value)
-    assert told.code == INVALID
-    assert told.reason == ("INVALID_FILTER" if depth < 40 else "INVALID_FIELD")
-    assert told.fields[0].startswith("filter" if depth < 40 else "request")
+    error = Refusal.of(caught.value)
+    assert error.code == INVALID
+    assert error.reason == ("INVALID_FILTER" if depth < 40 else "INVALID_FIELD")
+    assert error.fields[0].startswith("filter" if depth < 40 else "request")
 
 
 @pytest.mark.parametrize("depth", [17, 30, 40, 1_000])
 def test_attributes_of_any_depth_are_refused_with_details(service: IndexProcess, depth: int) -> None:
-    told = refusal(service, upsert(attributed('{"a":' * depth + "1" + "}" * depth)))
-    assert (told.code, told.reason, told.fields) == (INVALID, "INVALID_FIELD", ("items[0].attributes",))
+    error = refusal(service, upsert(attributed('{"a":' * depth + "1" + "}" * depth)))
+    assert (error.code, error.reason, error.fields) == (INVALID, "INVALID_FIELD", ("items[0].attributes",))
 
 
 @pytest.mark.parametrize("name", ["x" * 10_000, "ü" * 10_000, '"' * 10_000])
-def test_what_an_error_quotes_of_a_long_text_is_cut(service: IndexProcess, name: str) -> None:
+def test_long_texts_are_cut_in_errors(service: IndexProcess, name: str) -> None:
     for call, reason in (
         (lambda stub: stub.GetIndex(pb.GetIndexRequest(name=name)), "INDEX_NOT_FOUND"),
         (create(name=name), "INVALID_FIELD"),
         (upsert(item("a", X), model=name), "MODEL_MISMATCH"),
         (search(model_id=name), "MODEL_MISMATCH"),
     ):
-        told = refusal(service, call)
-        assert told.reason == reason
-        assert "…" in told.message
-        assert len(told.message) < 1_500
+        error = refusal(service, call)
+        assert error.reason == reason
+        assert "…" in error.message
+        assert len(error.message) < 1_500
 
 
 @pytest.mark.parametrize("size", [0, 10**6])
-def test_odd_page_sizes_are_brought_into_range(service: IndexProcess, size: int) -> None:
+def test_page_sizes_out_of_range_are_clamped(service: IndexProcess, size: int) -> None:
     page = service.stub.ListItems(pb.ListItemsRequest(index="items", page_size=size))
     assert len(page.items) == 20
 
 
-def test_messages_before_a_faulty_one_are_kept(service: IndexProcess) -> None:
+def test_messages_before_an_invalid_one_are_kept(service: IndexProcess) -> None:
     messages = [
         pb.UpsertItemsRequest(index="items", model_id="m", items=[item("before", X)]),
         pb.UpsertItemsRequest(items=[item("partly", X), item("a/b", X)]),
@@ -424,7 +424,7 @@ def test_a_stream_stays_with_its_index_and_model(
     assert refusal(service, lambda stub: stub.UpsertItems(iter(messages))).reason == reason
 
 
-def test_nothing_was_lost_or_added_by_any_of_it(service: IndexProcess) -> None:
+def test_bad_input_lost_or_added_nothing(service: IndexProcess) -> None:
     described = service.stub.GetIndex(pb.GetIndexRequest(name="current")).index
     assert described.item_count == 20
     assert [index.name for index in service.stub.ListIndexes(pb.ListIndexesRequest()).indexes] == ["items"]
@@ -443,9 +443,9 @@ def test_a_damaged_store_answers_data_loss_and_the_others_work(tmp_path: Path) -
             upsert(item("a", X), index="broken"),
             lambda stub: stub.GetIndex(pb.GetIndexRequest(name="broken")),
         ):
-            told = refusal(second, call)
-            assert (told.code, told.reason) == (grpc.StatusCode.DATA_LOSS, "STORE_DAMAGED")
-            assert "store.sqlite" in told.message
+            error = refusal(second, call)
+            assert (error.code, error.reason) == (grpc.StatusCode.DATA_LOSS, "STORE_DAMAGED")
+            assert "store.sqlite" in error.message
         assert second.stub.GetIndex(pb.GetIndexRequest(name="sound")).index.item_count == 1
         broken, sound = second.stub.ListIndexes(pb.ListIndexesRequest()).indexes
         assert (broken.name, sound.name) == ("broken", "sound")

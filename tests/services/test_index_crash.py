@@ -1,4 +1,4 @@
-"""The index service is stopped in the middle of its work; nothing that it acknowledged may be missing afterwards."""
+"""The index service is stopped during its work; no acknowledged write may be lost."""
 
 import itertools
 import subprocess
@@ -28,7 +28,7 @@ def create(service: IndexProcess) -> None:
 
 
 class Ingest:
-    """Adds batches, one call each, and deletes the first item of each; remembers what was acknowledged."""
+    """Adds batches, one call each, and deletes the first item of each; records what was acknowledged."""
 
     BATCH = 20
 
@@ -36,9 +36,9 @@ class Ingest:
         self._stub = service.stub
         self._numbers = itertools.count(worker * 1_000_000)
         self._enough = enough
-        self.written: set[int] = set()  # acknowledged, and not asked to be deleted
+        self.written: set[int] = set()  # acknowledged, and no deletion requested
         self.deleted: set[int] = set()  # acknowledged
-        self.adding: set[int] = set()  # asked for, not acknowledged
+        self.adding: set[int] = set()  # requested, not acknowledged
         self.deleting: set[int] = set()
         self.busy = Event()
         self.thread = Thread(target=self._run)
@@ -65,7 +65,7 @@ class Ingest:
 
 
 @pytest.mark.parametrize("flags", [(), ("--full-scan-threshold=100", "--annoy-trees=2")], ids=["ingest", "merges"])
-def test_kill_during_ingest_loses_nothing_that_was_acknowledged(tmp_path: Path, flags: tuple[str, ...]) -> None:
+def test_a_kill_during_ingest_loses_no_acknowledged_write(tmp_path: Path, flags: tuple[str, ...]) -> None:
     with index_process(tmp_path, *flags) as service:
         create(service)
         workers = [Ingest(service, worker, enough=300) for worker in range(3)]
@@ -83,7 +83,7 @@ def test_kill_during_ingest_loses_nothing_that_was_acknowledged(tmp_path: Path, 
         open_to_chance: set[int] = set()
         for worker in workers:
             assert not worker.deleted & kept
-            # A batch in flight is there as a whole or not at all.
+            # A batch in flight was written completely or not at all.
             assert worker.adding & kept in (set(), worker.adding)
             open_to_chance |= worker.adding | worker.deleting
         assert kept - written <= open_to_chance
@@ -115,7 +115,7 @@ def test_a_stop_during_a_build_is_quick_and_the_build_is_redone(tmp_path: Path) 
         progress = service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name="items"))
         while next(progress).done_row_count < rows:
             pass
-        progress.cancel()  # all rows are in the forest, its thousand trees are not
+        progress.cancel()  # all rows are in the forest, but its thousand trees are not built
         assert service.stop() == 0
     with index_process(tmp_path, "--annoy-trees=5") as service:
         last = list(service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name="items")))[-1]
@@ -137,6 +137,6 @@ def test_a_second_process_on_a_data_folder_is_refused(tmp_path: Path) -> None:
         sentence = second.stderr.strip().splitlines()
         assert len(sentence) == 1
         assert "Another index service is running" in sentence[0]
-        create(first)  # the first goes on
+        create(first)  # the first still works
     with index_process(tmp_path) as third:
         assert third.stub.GetIndex(pb.GetIndexRequest(name="items")).index.item_count == 0

@@ -34,7 +34,7 @@ def fill(stub: pb_grpc.IndexServiceStub, number: int) -> None:
 
 def test_more_indexes_than_open_files_are_served(tmp_path: Path) -> None:
     assert INDEXES > FILES
-    for start in range(2):  # what the first creates, the second opens
+    for start in range(2):  # the second opens what the first creates
         with (
             service_process("tests.services.index_with_few_files", tmp_path) as service,
             grpc.insecure_channel(service.address) as channel,

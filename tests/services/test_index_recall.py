@@ -1,4 +1,4 @@
-"""The recall that an index aims at, tells and keeps, over real gRPC to a real process, for every engine."""
+"""The recall that an index targets, reports and reaches, over real gRPC to a real process, for every engine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def vectors() -> NDArray[np.float32]:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-# One process and one index an engine for the module: building them takes seconds.
+# One process for the module with one index per engine, because building them takes seconds.
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, vectors: NDArray[np.float32]) -> Iterator[IndexProcess]:
     with index_process(tmp_path_factory.mktemp("data")) as running:
@@ -62,14 +62,14 @@ def test_a_search_reaches_its_target_and_an_exact_one_finds_all(
 ) -> None:
     true, _ = found(service, request("exact", vectors))
     shares = {}
-    for asked, fields in {
+    for target, fields in {
         "default": {},
         "0.99": {"recall": 0.99},
         "1": {"recall": 1.0},
         "exact": {"exact": True},
     }.items():
         got, exact = found(service, request(name, vectors, **fields))
-        shares[asked] = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(true, got, strict=True)])
+        shares[target] = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(true, got, strict=True)])
         assert exact or name != "exact"
     assert shares["default"] >= 0.85
     assert shares["0.99"] >= 0.95
@@ -86,7 +86,7 @@ def test_an_index_reports_its_recall_and_how_it_was_measured(service: IndexProce
         assert segment.measured_recall >= 0.85
         assert segment.sample_size >= 100
         assert segment.milliseconds < segment.scan_milliseconds
-    else:  # all rows are compared: the exact engine, or where a scan was measured not to be slower
+    else:  # all rows are compared, by the exact engine or because a scan was measured to be as fast
         assert segment.measured_recall == 1.0
 
 

@@ -20,7 +20,7 @@ from tests.services.service_process import Refusal
 X, Y, Z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
 
 
-# One process for the module, since starting it takes a second; every test has an index of its own.
+# One process for the module, because starting it takes a second; every test has its own index.
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexProcess]:
     with index_process(tmp_path_factory.mktemp("data")) as running:
@@ -145,7 +145,7 @@ def test_attributes_come_back_as_they_were_sent(service: IndexProcess, index: st
 def walk(
     service: IndexProcess, request: pb.SearchRequest, between: Callable[[], object] = lambda: None
 ) -> Iterator[pb.SearchResponse]:
-    """Yields page after page of a request of one query."""
+    """Yield page after page of a request with one query."""
     request = pb.SearchRequest.FromString(request.SerializeToString())
     while True:
         response = service.stub.Search(request)
@@ -160,7 +160,7 @@ def walk(
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_pages_show_each_item_once_equals_in_the_order_of_age(service: IndexProcess, index: str, k: int) -> None:
+def test_pages_show_each_item_once_and_older_equals_first(service: IndexProcess, index: str, k: int) -> None:
     upsert(service, index, *(item(f"i{number:02}", (X, Y, [1.0, 1.0, 0.0])[number % 3]) for number in range(30)))
     request = pb.SearchRequest(index=index, k=k, model_id="m", queries=[query([1.0, 0.2, 0.0])])
     found = [each for page in walk(service, request) for each in ids(page)[0]]
@@ -168,7 +168,7 @@ def test_pages_show_each_item_once_equals_in_the_order_of_age(service: IndexProc
     service.stub.DeleteIndex(pb.DeleteIndexRequest(name=index))
 
 
-def test_pages_do_not_move_with_what_comes_and_goes(service: IndexProcess, index: str) -> None:
+def test_pages_do_not_shift_when_items_come_and_go(service: IndexProcess, index: str) -> None:
     upsert(service, index, *(item(f"i{number}", [1.0, number / 10, 0.0], kind="old") for number in range(12)))
     request = pb.SearchRequest(index=index, k=3, model_id="m", queries=[query(X)])
     pages = walk(service, request)
@@ -176,11 +176,13 @@ def test_pages_do_not_move_with_what_comes_and_goes(service: IndexProcess, index
     service.stub.DeleteItems(pb.DeleteItemsRequest(index=index, ids=["i0", "i2", "i4"]))
     upsert(service, index, item("near", X), item("far", [1.0, 0.55, 0.0]), item("i5", [], kind="new"))
     assert ids(next(pages)) == [["i3", "i5", "far"]]
-    upsert(service, index, item("i6", X), item("i1", [1.0, 0.75, 0.0]))  # from behind to before, and the other way
+    upsert(
+        service, index, item("i6", X), item("i1", [1.0, 0.75, 0.0])
+    )  # from after the position to before it, and vice versa
     assert ids(next(pages)) == [["i7", "i1", "i8"]]
 
 
-def test_each_query_of_a_call_goes_on_from_its_own_place(service: IndexProcess, index: str) -> None:
+def test_each_query_of_a_call_continues_from_its_own_position(service: IndexProcess, index: str) -> None:
     upsert(service, index, item("x", X), item("y", Y), item("z", Z))
     request = pb.SearchRequest(
         index=index, k=1, model_id="m", queries=[query(X), query(Y), pb.SearchQuery(item_id="z")]
@@ -194,7 +196,7 @@ def test_each_query_of_a_call_goes_on_from_its_own_place(service: IndexProcess, 
     assert ids(service.stub.Search(request)) == [["x"], ["x"], ["y"]]
 
 
-def test_a_place_in_an_index_is_none_in_the_next_of_its_name(service: IndexProcess, index: str) -> None:
+def test_a_position_is_invalid_in_a_later_index_of_the_same_name(service: IndexProcess, index: str) -> None:
     upsert(service, index, item("x", X), item("y", Y))
     definition = service.stub.GetIndex(pb.GetIndexRequest(name=index)).index
     request = pb.SearchRequest(index=index, k=1, model_id="m", queries=[query(X)])
@@ -228,7 +230,7 @@ def test_queries_by_item_need_no_model(service: IndexProcess, index: str) -> Non
     assert ids(service.stub.Search(request)) == [["b"]]
 
 
-def test_neighbours_come_with_their_vectors_if_asked_for(service: IndexProcess, index: str) -> None:
+def test_neighbours_come_with_their_vectors_on_request(service: IndexProcess, index: str) -> None:
     upsert(service, index, item("x", X), item("y", Y), item("z", Z))
     request = pb.SearchRequest(index=index, k=2, model_id="m", queries=[query(Y), query(Z)], include_vectors=True)
     response = service.stub.Search(request)
@@ -241,7 +243,7 @@ def test_neighbours_come_with_their_vectors_if_asked_for(service: IndexProcess, 
     assert not any(result.vectors for result in service.stub.Search(request).results)
 
 
-def test_filters_decide_what_is_found_and_listed(service: IndexProcess, index: str) -> None:
+def test_filters_apply_to_searches_and_lists(service: IndexProcess, index: str) -> None:
     upsert(
         service,
         index,
@@ -276,7 +278,7 @@ def test_filters_decide_what_is_found_and_listed(service: IndexProcess, index: s
     assert passing({}) == ["fish", "boat", "bare"]
 
 
-def test_items_are_listed_in_the_order_of_first_addition_in_pages(service: IndexProcess, index: str) -> None:
+def test_items_are_listed_by_first_addition_in_pages(service: IndexProcess, index: str) -> None:
     upsert(service, index, *(item(f"i{number}", X, even=number % 2 == 0) for number in range(10)))
     upsert(service, index, item("i3", Y), item("last", Y))
     listed, token = [], ""
@@ -284,7 +286,7 @@ def test_items_are_listed_in_the_order_of_first_addition_in_pages(service: Index
         request = pb.ListItemsRequest(index=index, page_size=4, page_token=token, include_vectors=True)
         page = service.stub.ListItems(request)
         listed.extend((each.id, unpacked(each.vector)) for each in page.items)
-        if listed[-1][0] == "i3":  # what comes and goes elsewhere neither repeats nor skips
+        if listed[-1][0] == "i3":  # changes elsewhere cause no repeated or skipped items
             service.stub.DeleteItems(pb.DeleteItemsRequest(index=index, ids=["i0"]))
         token = page.next_page_token
         if not token:
@@ -302,7 +304,7 @@ def test_deleted_items_are_gone_and_unknown_ones_named(service: IndexProcess, in
     assert ids(service.stub.Search(pb.SearchRequest(index=index, k=5, model_id="m", queries=[query(X)]))) == [["b"]]
 
 
-def test_optimizing_tells_its_progress_and_ends_with_one_segment(service: IndexProcess) -> None:
+def test_optimizing_reports_progress_and_leaves_one_segment(service: IndexProcess) -> None:
     service.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="optimized", dimension=8, model_id="m")))
     vectors = np.random.default_rng(0).normal(size=(1_500, 8)).astype(np.float32)
     upsert(service, "optimized", *(item(str(number), row.tolist()) for number, row in enumerate(vectors)))
@@ -338,7 +340,7 @@ def test_an_alias_is_used_wherever_a_name_is(service: IndexProcess, index: str) 
     assert service.stub.DeleteIndex(pb.DeleteIndexRequest(name=index)).deleted_item_count == 2
 
 
-def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_everything_survives_a_restart(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     vectors = generator.normal(size=(300, 8)).astype(np.float32)
     search = pb.SearchRequest(index="kept", k=20, model_id="m", queries=[query(row.tolist()) for row in vectors[:20]])
@@ -351,14 +353,14 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         first.stub.SetAlias(pb.SetAliasRequest(alias="current", index="kept"))
         expected = first.stub.Search(search)
         token = first.stub.ListItems(pb.ListItemsRequest(index="current", page_size=10)).next_page_token
-        behind = pb.SearchRequest(index="current", k=15, queries=search.queries[:1], model_id="m")
-        behind.index_uid = expected.index_uid
+        further = pb.SearchRequest(index="current", k=15, queries=search.queries[:1], model_id="m")
+        further.index_uid = expected.index_uid
         last = expected.results[0].neighbors[4]
-        behind.queries[0].after.CopyFrom(pb.Position(distance=last.distance, row=last.row, rank=5))
+        further.queries[0].after.CopyFrom(pb.Position(distance=last.distance, row=last.row, rank=5))
         assert first.stop() == 0
     with index_process(tmp_path) as second:
         assert second.stub.Search(search) == expected
-        assert list(second.stub.Search(behind).results[0].neighbors) == list(expected.results[0].neighbors[5:])
+        assert list(second.stub.Search(further).results[0].neighbors) == list(expected.results[0].neighbors[5:])
         page = second.stub.ListItems(pb.ListItemsRequest(index="current", page_size=3, page_token=token))
         assert [each.id for each in page.items] == ["11", "12", "13"]  # 3 is deleted
         assert second.stop() == 0

@@ -1,4 +1,4 @@
-"""Exports, imports and checks of the real service: over gRPC, with real files, while it works and when callers go."""
+"""Exports, imports and checks of the real service over gRPC, with real files, during other work and cancellations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(data: Path) -> Iterator[IndexProcess]:
-    """A service with the index "items", named by the alias "current"."""
+    """Run a service with the index "items" and its alias "current"."""
     with index_process(data) as running:
         running.stub.CreateIndex(
             pb.CreateIndexRequest(
@@ -107,7 +107,7 @@ def checked(service: IndexProcess, name: str) -> pb.CheckReport:
     return last.report
 
 
-def test_an_import_is_the_index_that_was_exported(service: IndexProcess) -> None:
+def test_an_import_equals_the_exported_index(service: IndexProcess) -> None:
     pieces = exported(service, "current")
     assert (pieces[0].header.index.name, pieces[0].header.item_count) == ("items", ROWS - 2)
     made = service.stub.ImportIndex(requests("copy", pieces)).index
@@ -127,7 +127,7 @@ def test_an_import_is_the_index_that_was_exported(service: IndexProcess) -> None
     assert service.stub.DeleteIndex(pb.DeleteIndexRequest(name="copy")).deleted_item_count == ROWS - 2
 
 
-def test_an_export_is_of_one_moment_while_writes_go_on(service: IndexProcess) -> None:
+def test_an_export_is_a_snapshot_while_writes_continue(service: IndexProcess) -> None:
     service.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="busy", dimension=DIMENSION, model_id="m")))
     upsert(service, "busy", range(3_000))
     before = listed(service, "busy")
@@ -144,7 +144,7 @@ def test_an_export_is_of_one_moment_while_writes_go_on(service: IndexProcess) ->
         service.stub.DeleteIndex(pb.DeleteIndexRequest(name=name))
 
 
-def test_an_import_is_there_after_a_kill(tmp_path: Path, service: IndexProcess) -> None:
+def test_an_import_survives_a_kill(tmp_path: Path, service: IndexProcess) -> None:
     pieces = exported(service, "items")
     with index_process(tmp_path) as other:
         other.stub.ImportIndex(requests("moved", pieces))
@@ -158,15 +158,15 @@ class HalfImport:
     """An import that has sent all but the last piece and waits."""
 
     def __init__(self, service: IndexProcess, pieces: Pieces) -> None:
-        self._go_on = threading.Event()
+        self._release = threading.Event()
         self.call = service.stub.ImportIndex.future(self._requests(pieces))
 
     def _requests(self, pieces: Pieces) -> Iterator[pb.ImportIndexRequest]:
         yield from requests("half", pieces[:-1])
-        self._go_on.wait(DEADLINE)
+        self._release.wait(DEADLINE)
 
-    def let_go(self) -> None:
-        self._go_on.set()
+    def finish(self) -> None:
+        self._release.set()
 
 
 def test_an_import_that_is_cancelled_leaves_nothing(service: IndexProcess, data: Path) -> None:
@@ -174,20 +174,20 @@ def test_an_import_that_is_cancelled_leaves_nothing(service: IndexProcess, data:
     until(lambda: bool(temporaries(data)))
     assert "half" not in names(service)
     half.call.cancel()
-    half.let_go()
+    half.finish()
     until(lambda: not temporaries(data))
     assert "half" not in names(service)
 
 
 @pytest.mark.parametrize("end", [IndexProcess.kill, IndexProcess.stop])
-def test_an_import_whose_service_ends_leaves_nothing(
+def test_an_import_whose_service_stops_leaves_nothing(
     tmp_path: Path, service: IndexProcess, end: Callable[[IndexProcess], object]
 ) -> None:
     with index_process(tmp_path, "--drain-seconds=0") as other:
         half = HalfImport(other, exported(service, "items"))
         until(lambda: bool(temporaries(tmp_path)))
         end(other)
-        half.let_go()
+        half.finish()
     with index_process(tmp_path) as other:
         assert not names(other)
         assert not temporaries(tmp_path)
@@ -221,35 +221,35 @@ CASES: dict[str, tuple[str, Callable[[Pieces], Pieces], grpc.StatusCode, str]] =
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_no_whole_export_is_refused_and_leaves_nothing(service: IndexProcess, data: Path, case: str) -> None:
+def test_an_incomplete_export_is_refused_and_leaves_nothing(service: IndexProcess, data: Path, case: str) -> None:
     name, change, code, reason = CASES[case]
     pieces = change(exported(service, "items"))
     before = names(service)
-    told = refusal(lambda: service.stub.ImportIndex(requests(name, pieces)))
-    assert (told.code, told.reason) == (code, reason)
-    assert told.message.endswith(".")
+    error = refusal(lambda: service.stub.ImportIndex(requests(name, pieces)))
+    assert (error.code, error.reason) == (code, reason)
+    assert error.message.endswith(".")
     assert not temporaries(data)
     assert names(service) == before
 
 
-def test_exports_are_limited_and_a_cancelled_one_makes_room(service: IndexProcess) -> None:
-    # Far more than a connection takes in unread, so that no export ends on its own.
+def test_exports_are_limited_and_a_cancelled_one_frees_a_slot(service: IndexProcess) -> None:
+    # Far more than a connection buffers, so that no export ends by itself.
     service.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="heavy", dimension=DIMENSION, model_id="m")))
     row = vectors(range(1))[0].tolist()
     for start in range(0, 400, 50):
         items = [item(str(number), row, text="x" * 60_000) for number in range(start, start + 50)]
         service.stub.UpsertItems(iter([pb.UpsertItemsRequest(index="heavy", model_id="m", items=items)]))
     pb_request = pb.ExportIndexRequest(name="heavy")
-    held = [service.stub.ExportIndex(pb_request) for _ in range(4)]
-    for call in held:
+    running = [service.stub.ExportIndex(pb_request) for _ in range(4)]
+    for call in running:
         next(call)
     for refused in (
         lambda: list(service.stub.ExportIndex(pb_request)),
         lambda: list(service.stub.CheckIndex(pb.CheckIndexRequest(name="items"))),
     ):
-        told = refusal(refused)
-        assert (told.code, told.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
-    for call in held:
+        error = refusal(refused)
+        assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    for call in running:
         call.cancel()
 
     def has_room() -> bool:
@@ -276,8 +276,8 @@ def test_an_export_survives_the_deletion_of_its_index(service: IndexProcess) -> 
 @pytest.mark.parametrize("method", ["ExportIndex", "CheckIndex"])
 def test_a_missing_index_can_be_neither_exported_nor_checked(service: IndexProcess, method: str) -> None:
     request = getattr(pb, f"{method}Request")(name="nothing")
-    told = refusal(lambda: list(getattr(service.stub, method)(request)))
-    assert (told.code, told.reason) == (grpc.StatusCode.NOT_FOUND, "INDEX_NOT_FOUND")
+    error = refusal(lambda: list(getattr(service.stub, method)(request)))
+    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "INDEX_NOT_FOUND")
 
 
 def test_damage_is_found_while_serving_and_a_rebuild_repairs_it(tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_damage_is_found_while_serving_and_a_rebuild_repairs_it(tmp_path: Path) 
         assert other.stub.Search(request).results[0].neighbors[0].id == "0"
 
 
-def test_a_store_that_cannot_be_opened_is_what_a_check_reports(tmp_path: Path) -> None:
+def test_a_check_reports_a_store_that_cannot_be_opened(tmp_path: Path) -> None:
     with index_process(tmp_path) as first:
         first.stub.CreateIndex(pb.CreateIndexRequest(index=pb.Index(name="items", dimension=DIMENSION, model_id="m")))
         first.stop()
@@ -314,5 +314,5 @@ def test_a_store_that_cannot_be_opened_is_what_a_check_reports(tmp_path: Path) -
         assert "store.sqlite is damaged" in damage.problem
 
 
-def test_none_of_this_was_an_error_of_the_service(service: IndexProcess) -> None:
+def test_the_service_logged_no_error_of_its_own(service: IndexProcess) -> None:
     assert not [line for line in service.lines if '"level": "error"' in line or "Traceback" in line]

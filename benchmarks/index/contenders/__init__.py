@@ -1,1 +1,1 @@
-"""What others search with, one small class each; `contract` says what each does."""
+"""The other libraries, one small class each; `contract` defines their interface."""

@@ -1,4 +1,4 @@
-"""Annoy by itself: 50 trees, at its own search_k and at the one that reaches the recall."""
+"""Annoy by itself: 50 trees, with its default search_k and with the one that reaches the recall."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from benchmarks.index.contenders.contract import grid
 from benchmarks.index.truth import Positions
-
-__all__ = ["CONTENDER"]
 
 _FILE = "forest.ann"
 _SEED = 1
@@ -30,13 +28,13 @@ class _Forest:
 
     def nearest(self, query: NDArray[np.float32], k: int) -> Positions:
         """See `Searcher`."""
-        # A list of floats is taken five times as fast as an array.
+        # Annoy takes a list of floats five times as fast as an array.
         return np.array(self.forest.get_nns_by_vector(query.tolist(), k, self.search_k), dtype=np.intp)
 
 
 @dataclass(frozen=True)
 class BareAnnoy:
-    """A forest, memory-mapped."""
+    """A memory-mapped forest."""
 
     name: str = "Annoy"
     trees: int = 50

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from benchmarks.index.contenders.contract import EF_CONSTRUCTION, LINKS, grid
 from benchmarks.index.truth import Positions
 
-__all__ = ["CONTENDER"]
-
 _FILE = "index.hnswlib"
 
 

@@ -1,4 +1,4 @@
-"""NumPy: one product with all rows, exact."""
+"""NumPy: an exact search by one product with all rows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from benchmarks.index.truth import Positions
 
-__all__ = ["CONTENDER"]
-
 _FILE = "rows.npy"
 
 
@@ -21,7 +19,7 @@ class _Scan:
     rows: NDArray[np.float32]
 
     def set_effort(self, effort: int) -> None:
-        """There is none."""
+        """Do nothing; an exact search has no effort."""
 
     def nearest(self, query: NDArray[np.float32], k: int) -> Positions:
         """See `Searcher`."""
@@ -33,7 +31,7 @@ class _Scan:
 
 @dataclass(frozen=True)
 class BareNumpy:
-    """The rows' own file, memory-mapped."""
+    """The memory-mapped file of the rows."""
 
     name: str = "numpy, exact"
     parameters: str = "float32"
@@ -41,7 +39,7 @@ class BareNumpy:
     default_effort: int | None = None
 
     def build(self, rows_file: Path, folder: Path) -> None:
-        """Give the file a second name."""
+        """Link the file into `folder`."""
         (folder / _FILE).hardlink_to(rows_file)
 
     def open(self, rows_file: Path, folder: Path) -> _Scan:

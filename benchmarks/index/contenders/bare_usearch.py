@@ -13,8 +13,6 @@ from usearch.index import Index
 from benchmarks.index.contenders.contract import EF_CONSTRUCTION, LINKS, grid
 from benchmarks.index.truth import Positions
 
-__all__ = ["CONTENDER"]
-
 _NUMBERS = "f16"
 _FILE = "index.usearch"
 
@@ -54,7 +52,7 @@ class BareUsearch:
         """See `Contender`."""
         index = Index.restore(str(folder / _FILE), view=True)
         if index is None:
-            raise ValueError(f"{folder / _FILE} is no index of usearch; delete it to build it anew.")
+            raise ValueError(f"{folder / _FILE} is not a usearch index; delete it to rebuild it.")
         return _Graph(index)
 
 

@@ -1,4 +1,4 @@
-"""Which contenders there are, and which of them this machine has."""
+"""All contenders, and which of them are installed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from importlib import import_module
 
 from benchmarks.index.contenders.contract import Contender
 
-__all__ = ["PACKAGES", "load"]
-
-# By the name that --only takes: the package that pip installs.
+# Names for --only, and the packages that pip installs for them.
 PACKAGES = {"numpy": "numpy", "annoy": "annoy", "hnswlib": "hnswlib", "usearch": "usearch", "faiss": "faiss-cpu"}
 
 
 def load(names: Iterable[str]) -> tuple[list[Contender], Sequence[str]]:
-    """Return the contenders of these names, and sentences about those whose package is missing."""
+    """Return the contenders with these names, and sentences about those whose package is missing."""
     contenders: list[Contender] = []
     missing = []
     for name in names:
@@ -23,7 +21,9 @@ def load(names: Iterable[str]) -> tuple[list[Contender], Sequence[str]]:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("benchmarks"):
                 raise
-            missing.append(f"{name} was left out, its package {PACKAGES[name]} is missing: make bench-setup")
+            missing.append(
+                f"{name} was left out, because its package {PACKAGES[name]} is missing. Run `make bench-setup`."
+            )
         else:
             contenders.append(module.CONTENDER)
     return contenders, missing

@@ -1,23 +1,23 @@
-"""Every contender searches what it built."""
+"""Every contender searches the index that it built."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.index.built import build, kept
+from benchmarks.index.built import build, cached
 from benchmarks.index.contenders import registry
 from benchmarks.index.contenders.registry import PACKAGES, load
 from benchmarks.index.truth import recall
 from benchmarks.index.vectors import Corpus, K
 from tests.needs import need_others_indexes
 
-# Old bindings of faiss, when they are imported.
+# Raised on import by old bindings of faiss.
 pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_a_contender_that_looks_hard_finds_all(name: str, corpus: Corpus, tmp_path: Path) -> None:
+def test_a_contender_with_great_effort_finds_all(name: str, corpus: Corpus, tmp_path: Path) -> None:
     if name in ("faiss", "hnswlib"):
         need_others_indexes()
     (contender,), missing = load([name])
@@ -27,12 +27,12 @@ def test_a_contender_that_looks_hard_finds_all(name: str, corpus: Corpus, tmp_pa
     if contender.efforts:
         searcher.set_effort(contender.efforts[-1])
     found = [searcher.nearest(query, K) for query in corpus.measuring.vectors]
-    # Bare graphs are built on several threads, and which rows they lose depends on how these take turns.
+    # Bare graphs are built on several threads, whose order decides which rows they lose.
     least = 0.9 if name in ("faiss", "hnswlib", "usearch") else 0.98
     assert recall(found, corpus.measuring, corpus.rows) > least
 
 
-def test_what_was_built_is_not_built_again(corpus: Corpus) -> None:
+def test_a_built_contender_is_reused(corpus: Corpus) -> None:
     (annoy,), _ = load(["annoy"])
     first = build(annoy, corpus.rows_file)
     (first.folder / "mark").touch()
@@ -42,13 +42,13 @@ def test_what_was_built_is_not_built_again(corpus: Corpus) -> None:
     assert first.figures["disk_bytes"] > 0
 
 
-def test_what_was_built_with_other_parameters_makes_room(tmp_path: Path) -> None:
+def test_builds_with_other_parameters_are_removed(tmp_path: Path) -> None:
     def folders(*parameters: str) -> list[str]:
         for each in parameters:
-            kept(tmp_path, "hnsw engine", each, lambda _: {})
+            cached(tmp_path, "hnsw engine", each, lambda _: {})
         return sorted(path.name for path in tmp_path.iterdir())
 
-    kept(tmp_path, "hnsw", "one", lambda _: {})
+    cached(tmp_path, "hnsw", "one", lambda _: {})
     (engine, other) = folders("one")
     assert folders("two") != [engine, other]
     assert folders("two", "one") == [engine, other]
@@ -61,7 +61,7 @@ def test_a_contender_without_its_package_says_what_to_install(monkeypatch: pytes
     monkeypatch.setattr(registry, "import_module", importing)
     contenders, missing = load(["faiss"])
     assert contenders == []
-    assert missing == ["faiss was left out, its package faiss-cpu is missing: make bench-setup"]
+    assert missing == ["faiss was left out, because its package faiss-cpu is missing. Run `make bench-setup`."]
 
 
 def test_numpy_finds_the_nearest_in_order(corpus: Corpus, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tuning, and the race."""
+"""Tuning and measuring competitors."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def test_the_least_effort_that_reaches_the_recall_is_chosen(corpus: Corpus) -> N
         assert effort_for(searcher, range(1, 20), corpus.tuning, corpus.rows, target) == least
 
 
-def test_where_no_effort_reaches_the_recall_the_last_is_chosen(corpus: Corpus) -> None:
+def test_if_no_effort_reaches_the_recall_the_last_is_chosen(corpus: Corpus) -> None:
     assert effort_for(FindsAsManyAsItsEffort(corpus), range(1, 5), corpus.tuning, corpus.rows, 0.9) == 4
 
 
@@ -42,7 +42,7 @@ def test_efforts_rise_to_the_last() -> None:
     assert all(one < other for one, other in itertools.pairwise(efforts))
 
 
-def test_all_answer_every_query_and_keep_their_finds_in_order(corpus: Corpus) -> None:
+def test_all_answer_every_query_in_order(corpus: Corpus) -> None:
     queries = corpus.measuring.vectors
 
     def exact(query: np.ndarray) -> Positions:
@@ -53,7 +53,7 @@ def test_all_answer_every_query_and_keep_their_finds_in_order(corpus: Corpus) ->
         Competitor(name, search, lambda name=name: prepared.append(name))
         for name, search in (("exact", exact), ("blind", lambda _: np.empty(0, dtype=np.intp)))
     ]
-    raced = race(competitors, queries, seconds=0, tell=lambda _: None)
+    raced = race(competitors, queries, seconds=0, report=lambda _: None)
     assert set(prepared) == {"exact", "blind"}
     assert recall(raced["exact"].found, corpus.measuring, corpus.rows) == 1
     assert recall(raced["blind"].found, corpus.measuring, corpus.rows) == 0

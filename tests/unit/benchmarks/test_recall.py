@@ -1,4 +1,4 @@
-"""What `make bench-recall` searches, and what it writes."""
+"""The vectors and the output of `make bench-recall`."""
 
 import json
 from pathlib import Path
@@ -35,5 +35,5 @@ def test_recall_is_written_beside_speed(words: Path, tmp_path: Path) -> None:
     reached = json.loads(out.read_text())["reached"]
     assert [(each["distribution"], each["rows"]) for each in reached] == [("words", 110), ("clusters", 300)]
     for each in reached:
-        assert (each["recall"], each["verdict"]) == (1.0, "reached")  # so few rows are compared one and all
+        assert (each["recall"], each["verdict"]) == (1.0, "reached")  # so few rows are all compared
         assert each["p50_ms"] > 0

@@ -1,4 +1,4 @@
-"""The table, the JSON and the bars tell of the same run."""
+"""The table, the JSON and the bars describe the same run."""
 
 import json
 from dataclasses import asdict, replace
@@ -40,9 +40,9 @@ def test_the_table_has_the_figures_of_the_json_the_fastest_first(tmp_path: Path)
     written = json.loads(file.read_text())
     (size,) = written["sizes"]
     assert size["rows"] == 200_000
-    drawn = list(zip(*(column.cells for column in contenders_table(SIZE).columns), strict=True))
+    shown = list(zip(*(column.cells for column in contenders_table(SIZE).columns), strict=True))
     by_speed = sorted(size["contenders"], key=lambda each: each["p50_ms"])
-    assert drawn == [
+    assert shown == [
         tuple("" if each[key] is None else form.format(each[key]) for key, _, form in COLUMNS) for each in by_speed
     ]
     assert written["run"] == {"seconds": 3}
@@ -79,13 +79,13 @@ def test_a_bar_is_judged_at_the_size_it_is_promised_for() -> None:
     assert million["annoy engine: times faster than bare Annoy at its recall, ≥ 0.95"][1] == "not judged here"
 
 
-def test_speed_is_not_judged_where_the_recall_was_missed() -> None:
+def test_speed_is_not_judged_if_the_recall_was_missed() -> None:
     low = replace(SIZE, contenders=(*ROWS[:4], row(in_process("annoy"), 0.1, recall=0.9)))
     assert verdicts(low)["annoy engine: times faster than bare Annoy at its recall, ≥ 0.95"] == (30, "not judged here")
     assert verdicts(low)["annoy engine: p50 to that of exact numpy"][1] == "not judged here"
 
 
-def test_who_did_not_take_part_is_in_no_bar() -> None:
+def test_a_contender_that_did_not_take_part_has_no_bar() -> None:
     alone = replace(SIZE, contenders=(), engines=(EngineFigures("annoy", 6_000.0, 2.0, 1.5),))
     assert set(verdicts(alone)) == {
         "annoy engine: durable inserts a second",

@@ -1,4 +1,4 @@
-"""Recall, held against NumPy."""
+"""Recall, compared with NumPy."""
 
 from collections.abc import Sequence
 
@@ -53,5 +53,5 @@ def test_what_comes_after_the_first_k_does_not_count() -> None:
     assert recall_of_one([(1, 0), (0.6, 0.8), (0, 1)], 1, [2, 0]) == 0
 
 
-def test_who_finds_nothing_has_no_recall() -> None:
+def test_a_search_that_finds_nothing_has_no_recall() -> None:
     assert recall_of_one([(1, 0), (0.6, 0.8)], 1, []) == 0

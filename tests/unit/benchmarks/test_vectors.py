@@ -1,4 +1,4 @@
-"""The recipe of what is searched."""
+"""The recipe of the searched vectors."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def test_the_same_recipe_gives_the_same_numbers(corpus: Corpus, words: Path, tmp
         assert np.array_equal(one.positions, other.positions)
 
 
-def test_another_seed_gives_others(corpus: Corpus, words: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_other_numbers(corpus: Corpus, words: Path, tmp_path: Path) -> None:
     assert not np.array_equal(make(Recipe(words, count=300, queries=20, seed=2), tmp_path).rows, corpus.rows)
 
 
@@ -44,7 +44,7 @@ def test_rows_are_words_or_mixtures_and_queries_are_all_new(corpus: Corpus, word
     assert (queries @ corpus.rows.T).max() < 1 - 1e-6
 
 
-def test_what_was_made_is_not_made_again(words: Path, tmp_path: Path) -> None:
+def test_a_corpus_is_reused(words: Path, tmp_path: Path) -> None:
     first = make(Recipe(words, count=50, queries=10), tmp_path)
     changed = np.load(first.rows_file, mmap_mode="r+")
     changed[0] = 7
@@ -52,7 +52,7 @@ def test_what_was_made_is_not_made_again(words: Path, tmp_path: Path) -> None:
     assert make(Recipe(words, count=50, queries=10), tmp_path).rows[0, 0] == 7
 
 
-def test_what_an_interrupted_run_left_is_made_anew(words: Path, tmp_path: Path) -> None:
+def test_a_corpus_left_incomplete_is_made_again(words: Path, tmp_path: Path) -> None:
     recipe = Recipe(words, count=50, queries=10)
     (tmp_path / f"{recipe.key}.partial").mkdir()
     assert len(make(recipe, tmp_path).rows) == 50

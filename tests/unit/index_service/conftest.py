@@ -14,7 +14,7 @@ from index_service.writes import NewItem, Upsert
 from tests.unit.index_service.engines_in_process import engine_of
 
 OpenCatalog = Callable[[], Catalog]
-# So high that nothing is merged unless a test asks for it.
+# So high that nothing is merged unless a test requests it.
 NEVER = Thresholds(full_scan_threshold=10**9, deleted_threshold=1.0, vacuum_min_vector_number=10**9)
 
 
@@ -31,7 +31,7 @@ def stack() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def open_data(data_folder: Path, stack: ExitStack) -> OpenCatalog:
-    """Opens the test's data folder; closes what was open before, as a restart does."""
+    """Open the test's data folder; first close what was open before, as a restart does."""
 
     def reopen() -> Catalog:
         stack.close()
@@ -45,7 +45,7 @@ def random_units(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
 
 
 def fill(index: VectorIndex, count: int, seed: int = 0, first: int = 0) -> NDArray[np.float32]:
-    """Adds items "0", "1", … with random vectors, and returns those."""
+    """Add items "0", "1", … with random vectors, and return the vectors."""
     vectors = random_units(seed, count, index.definition.dimension)
     index.upsert(
         Upsert(tuple(NewItem(str(number), "{}", vector) for number, vector in enumerate(vectors, first)))

@@ -1,4 +1,4 @@
-"""Engines for tests: they build in the test's own process, because starting another for each segment takes longer."""
+"""Engines for tests, which build in the test's own process, because starting one for each segment takes longer."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from index_service.engines.hnsw_build import build_graph
 
 
 class InProcess:
-    """Stands in for the process that builds."""
+    """A substitute for the build process."""
 
     def run(
         self, engine: str, vectors_file: Path, folder: Path, settings: tuple[float, ...], progress: Progress
@@ -21,7 +21,7 @@ class InProcess:
         build(vectors_file, folder, *settings, progress=progress)
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Do nothing; builds end at once."""
 
 
 def annoy_in_process(target: float = 0.95, trees: int = 10) -> AnnoyEngine:

@@ -1,4 +1,6 @@
-"""What filters mean, evaluated in plain Python: the oracle of the SQL."""
+"""The meaning of filters, evaluated in plain Python: the oracle for the SQL."""
+
+from typing import Any
 
 from index_service.attributes import AttributePath, JsonValue
 from index_service.filters import Condition, Exists, Filter, OneOf, Within
@@ -40,11 +42,12 @@ def _same(element: JsonValue, value: JsonValue) -> bool:
 
 
 def _within(condition: Within, element: JsonValue) -> bool:
-    if isinstance(element, bool) or not isinstance(element, int | float):
+    if isinstance(element, bool) or not isinstance(element, str if condition.of_text else (int | float)):
         return False
+    bounded: Any = element
     return (
-        (condition.gt is None or element > condition.gt)
-        and (condition.gte is None or element >= condition.gte)
-        and (condition.lt is None or element < condition.lt)
-        and (condition.lte is None or element <= condition.lte)
+        (condition.gt is None or bounded > condition.gt)
+        and (condition.gte is None or bounded >= condition.gte)
+        and (condition.lt is None or bounded < condition.lt)
+        and (condition.lte is None or bounded <= condition.lte)
     )

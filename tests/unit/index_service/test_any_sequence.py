@@ -1,4 +1,4 @@
-"""Any sequence of operations, held against a dictionary and NumPy."""
+"""Random sequences of operations, compared with a dictionary and NumPy."""
 
 import itertools
 import json
@@ -25,12 +25,12 @@ from index_service.vectors import Vectors, unit
 from index_service.writes import Delete, NewItem, Upsert
 from tests.unit.index_service.engines_in_process import engine_of
 
-# Small enough that segments come, fill with dead rows and go within a few steps.
+# Small enough that segments appear, fill with dead rows and disappear within a few steps.
 THRESHOLDS = Thresholds(full_scan_threshold=8, deleted_threshold=0.2, vacuum_min_vector_number=4)
 COLOUR = AttributePath.parse("colour")
 
 IDS = st.sampled_from([f"id-{number}" for number in range(12)])
-# The 24 corners of the 24-cell: their unit vectors and products are exact in binary, and equal distances are common.
+# The 24 corners of the 24-cell: their unit vectors and products are exact in binary, and ties are common.
 CORNERS = [tuple(sign * (axis == other) for other in range(4)) for axis in range(4) for sign in (2, -2)]
 CORNERS += list(itertools.product((1, -1), repeat=4))
 DIRECTIONS = st.sampled_from(CORNERS)
@@ -61,7 +61,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(batch=st.lists(st.tuples(IDS, st.none() | DIRECTIONS, COLOURS), min_size=1, max_size=8))
     def upsert(self, batch: list[tuple[str, tuple[int, ...] | None, str]]) -> None:
-        """Writes items, some again within the batch, some without a vector, for what is there by then."""
+        """Write items; some repeat within the batch, and some that exist by then have no vector."""
         items = tuple(
             NewItem(item_id, to_json({"colour": colour}), None if direction is None else unit_of(direction))
             for item_id, direction, colour in batch
@@ -71,7 +71,7 @@ class IndexMachine(RuleBasedStateMachine):
         order = [item_id for item_id in dict.fromkeys(item_id for item_id, _, _ in batch) if item_id in placed]
         for item_id, direction, colour in batch:
             if direction is not None:
-                # A batch gives rows in the order in which its ids first appear.
+                # A batch assigns rows in the order in which its ids first appear.
                 after[item_id] = Expected(direction, colour, self.clock + order.index(item_id))
             elif item_id in after:
                 after[item_id].colour = colour
@@ -96,7 +96,7 @@ class IndexMachine(RuleBasedStateMachine):
     def search_by_vector(self, direction: tuple[int, ...], k: int, colour: str | None, exact: bool) -> None:
         query = unit_of(direction)
         answer = self.index.search([query], k, condition(colour), attributes=True, recall=1.0 if exact else None)
-        self.check(answer.neighbors[0], direction, k, colour, without=None)
+        self.check(answer.neighbors[0], direction, k, colour, excluded=None)
 
     @rule(item_id=IDS, k=st.integers(1, 15), colour=st.none() | COLOURS)
     def search_by_item(self, item_id: str, k: int, colour: str | None) -> None:
@@ -105,7 +105,7 @@ class IndexMachine(RuleBasedStateMachine):
                 self.index.search([item_id], k, condition(colour), attributes=False)
             return
         answer = self.index.search([item_id], k, condition(colour), attributes=True)
-        self.check(answer.neighbors[0], self.expected[item_id].direction, k, colour, without=item_id)
+        self.check(answer.neighbors[0], self.expected[item_id].direction, k, colour, excluded=item_id)
 
     @rule(alias=st.sampled_from(["current", "other"]))
     def name_by_alias(self, alias: str) -> None:
@@ -167,12 +167,12 @@ class IndexMachine(RuleBasedStateMachine):
         direction: tuple[int, ...],
         k: int,
         colour: str | None,
-        without: str | None,
+        excluded: str | None,
     ) -> None:
         query = np.array(direction) / np.linalg.norm(direction)
         ranked = []
         for item_id, item in self.expected.items():
-            if item_id != without and colour in (None, item.colour):
+            if item_id != excluded and colour in (None, item.colour):
                 vector = np.array(item.direction) / np.linalg.norm(item.direction)
                 ranked.append((np.float32(np.linalg.norm(query - vector)), item.age, item_id, item.colour))
         assert [(each.distance, each.id, json.loads(each.attributes or "")["colour"]) for each in neighbors] == [
@@ -198,7 +198,7 @@ IndexMachine.TestCase.settings = settings(
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    # Each example opens files and syncs them: shrinking would take minutes.
+    # Each example opens and syncs files, so shrinking would take minutes.
     phases=[phase for phase in Phase if phase is not Phase.shrink],
 )
 TestAnySequenceOfOperations = IndexMachine.TestCase

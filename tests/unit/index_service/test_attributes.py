@@ -26,11 +26,11 @@ def test_a_path_that_no_attribute_can_have_is_refused(text: str) -> None:
         AttributePath.parse(text)
 
 
-def test_a_path_reads_from_the_outside_inwards() -> None:
+def test_a_path_reads_from_the_outside_in() -> None:
     assert AttributePath.parse("camera.model").names == ("camera", "model")
 
 
-def test_a_selection_keeps_the_nesting_and_leaves_out_the_absent() -> None:
+def test_a_selection_keeps_the_nesting_and_omits_absent_values() -> None:
     attributes = from_json('{"camera":{"model":"X","lens":{"f":2}},"tags":["a"],"rank":1}')
     paths = [AttributePath.parse(text) for text in ("camera.model", "camera.lens.f", "tags", "rank.x", "nothing")]
     assert select(attributes, paths) == {"camera": {"model": "X", "lens": {"f": 2}}, "tags": ["a"]}

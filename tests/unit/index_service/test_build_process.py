@@ -10,7 +10,7 @@ from index_service.engines.build_process import BuildProcess
 from index_service.errors import BuildFailed
 
 DEADLINE = 20.0
-# More than a pipe holds, so that a writer waits for its reader.
+# More than a pipe holds, so that the writer waits for the reader.
 _COMPLAINT_BYTES = 2**18
 
 
@@ -21,7 +21,7 @@ def process() -> Iterator[BuildProcess]:
     process.stop()
 
 
-def test_a_build_that_complains_at_length_ends(
+def test_a_build_with_long_error_output_ends(
     tmp_path: Path, process: BuildProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "python"
@@ -31,12 +31,12 @@ def test_a_build_that_complains_at_length_ends(
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(program))
-    told: list[int] = []
+    progress: list[int] = []
     with ThreadPoolExecutor(1) as threads:
-        build = threads.submit(process.run, "annoy", tmp_path / "vectors.npy", tmp_path, (), told.append)
+        build = threads.submit(process.run, "annoy", tmp_path / "vectors.npy", tmp_path, (), progress.append)
         try:
             with pytest.raises(BuildFailed, match="status 3: no trees"):
                 build.result(DEADLINE)
         finally:
             process.stop()
-    assert told == [1, 2]
+    assert progress == [1, 2]

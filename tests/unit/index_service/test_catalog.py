@@ -50,7 +50,7 @@ def test_an_index_keeps_its_definition_over_a_restart(open_data: OpenCatalog) ->
     assert kept.indexed_attributes == wanted.indexed_attributes
 
 
-def test_names_and_aliases_are_one_space(open_data: OpenCatalog) -> None:
+def test_names_and_aliases_share_one_namespace(open_data: OpenCatalog) -> None:
     catalog = open_data()
     catalog.create(definition("one"))
     catalog.set_alias("current", "one")
@@ -149,7 +149,7 @@ def test_a_second_process_on_the_same_folder_is_refused(open_data: OpenCatalog, 
         pass
 
 
-def test_damaged_aliases_are_told_and_can_be_set_again(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_damaged_aliases_are_reported_and_can_be_set_again(open_data: OpenCatalog, data_folder: Path) -> None:
     catalog = open_data()
     fill(catalog.create(definition("one")), 1)
     catalog.set_alias("current", "one")
@@ -175,14 +175,14 @@ def test_while_aliases_are_unknown_no_index_is_deleted(open_data: OpenCatalog, d
         open_data().delete("one")
 
 
-def test_a_folder_that_is_no_index_is_left_alone(data_folder: Path, stack: ExitStack) -> None:
+def test_a_folder_that_is_not_an_index_is_left_alone(data_folder: Path, stack: ExitStack) -> None:
     (data_folder / "lost+found").mkdir(parents=True)
     catalog = stack.enter_context(open_catalog(data_folder, engine_of, NEVER))
     assert catalog.page("", 10) == []
     assert (data_folder / "lost+found").is_dir()
 
 
-def test_a_fault_of_our_own_at_opening_is_not_called_damage(
+def test_a_bug_during_opening_is_not_reported_as_damage(
     open_data: OpenCatalog, data_folder: Path, stack: ExitStack
 ) -> None:
     catalog = open_data()
@@ -202,7 +202,7 @@ def test_a_fault_of_our_own_at_opening_is_not_called_damage(
     assert catalog.get("two").stats().item_count == 3
 
 
-def test_a_sqlite_that_is_too_old_is_told_at_the_start() -> None:
+def test_a_sqlite_that_is_too_old_is_reported_at_startup() -> None:
     check_sqlite((3, 38, 0))
     with pytest.raises(SqliteTooOld, match=r"3\.37\.2"):
         check_sqlite((3, 37, 2))

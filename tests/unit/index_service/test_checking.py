@@ -1,4 +1,4 @@
-"""Checks find what was damaged, and a rebuild repairs what is made from the store."""
+"""Checks find damage, and a rebuild repairs everything that is derived from the store."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rebuild(index: VectorIndex) -> None:
 
 
 def filled(catalog: Catalog) -> tuple[VectorIndex, NDArray[np.float32]]:
-    """An index with a segment, dead rows in it, and live rows."""
+    """Return an index with a segment, dead rows in it, and live rows, and the vectors."""
     index = catalog.create(IndexDefinition("items", DIMENSION, "model", engine=EngineKind.ANNOY))
     vectors = fill(index, ROWS)
     index.optimize(lambda _done, _total: None).result(DEADLINE)
@@ -62,13 +62,13 @@ def segment_of(data_folder: Path) -> Path:
 
 
 def overwrite(path: Path, at: int, content: bytes) -> None:
-    """Writes into the file itself, as a fault of the disk would: what is mapped changes too."""
+    """Write into the file itself, as a disk fault would, so that mapped memory changes too."""
     with path.open("r+b") as file:
         file.seek(at)
         file.write(content)
 
 
-def test_nothing_is_found_where_all_is_well(open_data: OpenCatalog) -> None:
+def test_nothing_is_found_in_an_intact_index(open_data: OpenCatalog) -> None:
     index, _ = filled(open_data())
     assert report(index) == CheckReport((), ROWS + 8, 1)
     empty = open_data().create(IndexDefinition("empty", DIMENSION, "model"))
@@ -100,7 +100,7 @@ def test_a_rebuild_repairs_an_altered_file_of_a_segment(
     assert (stats.repairs, stats.segment_row_count, stats.item_count) == ((), ROWS + 8, ROWS + 8)
 
 
-def test_a_segment_unlike_the_store_is_found_and_rebuilt(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_a_segment_that_differs_from_the_store_is_rebuilt(open_data: OpenCatalog, data_folder: Path) -> None:
     index, vectors = filled(open_data())
     other = unit(-vectors[:1])[0]
     connection = sqlite3.connect(data_folder / "items" / STORE_FILE)
@@ -109,7 +109,7 @@ def test_a_segment_unlike_the_store_is_found_and_rebuilt(open_data: OpenCatalog,
     connection.close()
     (found,) = damages(index)
     assert (found.part, found.rebuild_repairs) == (segment_of(data_folder).name, True)
-    assert found.problem == 'items with another vector than in the store: 1, first "0"'
+    assert found.problem == 'items whose vector differs from the store: 1, first "0"'
     rebuild(index)
     assert damages(index) == ()
     assert found_ids(index, other, 1) == ["0"]
@@ -135,7 +135,7 @@ def test_a_manifest_that_is_damaged_or_gone_is_found_and_rebuilt(
         ("UPDATE vectors SET vector = x'00' WHERE row IN (5, 6)", STORE, "items without a vector of the right size: 2"),
         ("UPDATE vectors SET vector = zeroblob(32) WHERE row = 5", STORE, "items whose vector is not of length 1: 1"),
         ("UPDATE items SET attributes = '{' WHERE row = 5", STORE, "items whose attributes cannot be read: 1"),
-        ("INSERT INTO vectors VALUES (999999, x'00')", STORE, "vectors of no item: 1"),
+        ("INSERT INTO vectors VALUES (999999, x'00')", STORE, "vectors without an item: 1"),
         ("DELETE FROM items WHERE row = 10", MEMORY, "rows that the store does not have: 1"),
     ],
 )
@@ -174,16 +174,16 @@ def test_a_check_finds_no_fault_in_concurrent_writes_and_merges(open_data: OpenC
     assert damages(index) == ()
 
 
-def test_searches_and_writes_go_on_during_a_rebuild(data_folder: Path, stack: ExitStack) -> None:
-    go_on = threading.Event()
-    engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
+def test_searches_and_writes_continue_during_a_rebuild(data_folder: Path, stack: ExitStack) -> None:
+    release = threading.Event()
+    engine = PausedEngine(lambda: None if release.wait(DEADLINE) else pytest.fail("never released"))
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
     index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
     vectors = fill(index, 20)
-    go_on.set()
+    release.set()
     index.optimize(lambda _done, _total: None).result(DEADLINE)
     fill(index, 5, seed=1, first=20)
-    go_on.clear()
+    release.clear()
     engine.building.clear()
     steps: list[tuple[int, int]] = []
     merge = index.optimize(lambda done, total: steps.append((done, total)), rebuild=True)
@@ -191,7 +191,7 @@ def test_searches_and_writes_go_on_during_a_rebuild(data_folder: Path, stack: Ex
     index.delete(Delete(("0", "21"))).result(DEADLINE)
     new = fill(index, 1, seed=9, first=99)
     during = [found_ids(index, query, 30) for query in vectors]
-    go_on.set()
+    release.set()
     merge.result(DEADLINE)
     assert [found_ids(index, query, 30) for query in vectors] == during
     assert found_ids(index, new[0], 1) == ["99"]
@@ -215,7 +215,7 @@ def test_an_index_without_items_can_be_rebuilt(open_data: OpenCatalog) -> None:
     assert damages(index) == ()
 
 
-def test_every_vector_that_is_made_unit_is_of_length_1() -> None:
+def test_every_normalised_vector_has_length_1() -> None:
     random = np.random.default_rng(0)
     for dimension in (1, 3, 300, 4_096):
         wild = (random.normal(size=(50, dimension)) * 10.0 ** random.integers(-6, 6, (50, 1))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Writers, readers and searches at the same time, and a disk that is full."""
+"""Concurrent writers, readers and searches, and a full disk."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +17,7 @@ def definition(name: str) -> IndexDefinition:
     return IndexDefinition(name, 4, "model", engine=EngineKind.EXACT)
 
 
-def test_items_of_one_message_are_written_one_after_the_other(open_data: OpenCatalog) -> None:
+def test_items_of_one_message_are_written_in_order(open_data: OpenCatalog) -> None:
     index = open_data().create(definition("one"))
     first, second = random_units(0, 2, 4)
     items = (
@@ -54,12 +54,12 @@ def test_writers_share_commits_and_each_reads_its_own_writes(open_data: OpenCata
     with ThreadPoolExecutor(16) as threads:
         assert all(threads.map(write_and_read, range(len(vectors))))
     with index._store.read() as reader:
-        # 400 writes of 16 threads: were each a transaction of its own, there would be 400.
+        # 16 threads made 400 writes; without sharing, there would be 400 transactions.
         assert reader.version() < 400
     assert index.stats().item_count == 400
 
 
-def test_searches_see_a_replaced_item_once_amid_writes(open_data: OpenCatalog) -> None:
+def test_searches_see_a_replaced_item_once_during_writes(open_data: OpenCatalog) -> None:
     index = open_data().create(definition("one"))
     vectors = fill(index, 20)
 
@@ -87,7 +87,7 @@ def test_a_full_disk_refuses_a_write_and_keeps_earlier_ones(
     vectors = fill(index, 10)
     with index._store.write() as connection:
         ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
-        # SQLite answers a database that may not grow as it does a disk that cannot: SQLITE_FULL.
+        # For a database that may not grow, SQLite raises the same error as for a full disk: SQLITE_FULL.
         connection.execute(f"PRAGMA max_page_count = {pages}")
     big = Upsert(tuple(NewItem(f"new{number}", "{}", vector) for number, vector in enumerate(random_units(1, 5000, 4))))
     with pytest.raises(StorageFull, match="Nothing that was acknowledged is lost"):

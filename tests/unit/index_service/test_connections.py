@@ -36,7 +36,7 @@ def open_files() -> int:
 
 @contextmanager
 def all_but(free: int) -> Iterator[None]:
-    """Leaves so many file handles that can still be had."""
+    """Leave only `free` file handles available."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
     taken: list[int] = []
@@ -54,7 +54,7 @@ def all_but(free: int) -> Iterator[None]:
 
 
 def wait_until_closed(folder: Path) -> None:
-    """Waits until no store in the folder is open: a thread that has answered closes its connection after that."""
+    """Wait until no store in the folder is open: a thread closes its connection only after it has answered."""
     deadline = time.monotonic() + DEADLINE
     while any(str(folder) in name and ".sqlite" in name for name in open_names()):
         assert time.monotonic() < deadline, list(open_names())
@@ -63,12 +63,12 @@ def wait_until_closed(folder: Path) -> None:
 def open_names() -> Iterator[str]:
     need(sys.platform == "linux", "Only Linux has /proc.")
     for handle in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
+        with suppress(FileNotFoundError):  # closed since it was listed
             yield str(handle.readlink())
 
 
 def opened(catalog: Catalog, name: str) -> VectorIndex:
-    """Asks for an index until it is open."""
+    """Get an index repeatedly until it is open."""
     deadline = time.monotonic() + DEADLINE
     while True:
         try:
@@ -77,8 +77,8 @@ def opened(catalog: Catalog, name: str) -> VectorIndex:
             assert time.monotonic() < deadline, list(open_names())
 
 
-def test_indexes_that_nobody_uses_hold_no_files(open_data: OpenCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_MOST", 4)
+def test_unused_indexes_hold_no_files(open_data: OpenCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_MAX_CONNECTIONS", 4)
     before, threads = open_files(), threading.active_count()
     catalog = open_data()
     vectors = {}
@@ -94,22 +94,22 @@ def test_indexes_that_nobody_uses_hold_no_files(open_data: OpenCatalog, monkeypa
         assert catalog.get(name).stats().item_count == 4
 
 
-def test_an_index_for_which_no_handle_was_left_opens_later(
+def test_an_index_that_lacked_file_handles_opens_later(
     open_data: OpenCatalog, data_folder: Path, stack: ExitStack
 ) -> None:
     fill(open_data().create(definition("one")), 3)
     stack.close()
-    with all_but(3):  # one is for the lock of the folder, and SQLite wants three
+    with all_but(3):  # one is for the folder's lock, and SQLite needs three
         catalog = stack.enter_context(open_catalog(data_folder, engine_of, NEVER))
         with pytest.raises(TooManyOpenFiles, match="Nothing is damaged"):
             catalog.get("one")
     assert opened(catalog, "one").stats().item_count == 3
 
 
-def test_a_call_for_which_no_handle_is_left_can_be_made_again(
+def test_a_call_that_lacked_file_handles_can_be_retried(
     open_data: OpenCatalog, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_MOST", 0)
+    monkeypatch.setattr(connections, "_MAX_CONNECTIONS", 0)
     index = open_data().create(definition("one"))
     vectors = fill(index, 3)
     wait_until_closed(data_folder)
@@ -123,7 +123,7 @@ def test_a_call_for_which_no_handle_is_left_can_be_made_again(
 
 
 @pytest.mark.parametrize("engine", [EngineKind.ANNOY, EngineKind.HNSW])
-def test_a_segment_for_which_no_handle_is_left_does_no_harm(
+def test_a_segment_that_lacks_file_handles_does_no_harm(
     open_data: OpenCatalog, data_folder: Path, stack: ExitStack, engine: EngineKind
 ) -> None:
     index = open_data().create(IndexDefinition("one", 4, "model", engine=engine))
@@ -131,7 +131,7 @@ def test_a_segment_for_which_no_handle_is_left_does_no_harm(
     index.optimize(lambda _done, _total: None).result(DEADLINE)
     stack.close()
     refused = 0
-    for free in range(4, 16):  # one is the first that suffices
+    for free in range(4, 16):  # one of them is the first that is enough
         with all_but(free):
             catalog = stack.enter_context(open_catalog(data_folder, engine_of, NEVER))
             with suppress(TooManyOpenFiles):
@@ -144,7 +144,7 @@ def test_a_segment_for_which_no_handle_is_left_does_no_harm(
     assert opened(catalog, "one").stats().repairs == ()
 
 
-def test_a_check_for_which_no_handle_is_left_finds_no_damage(open_data: OpenCatalog) -> None:
+def test_a_check_that_lacks_file_handles_finds_no_damage(open_data: OpenCatalog) -> None:
     index = open_data().create(definition("one"))
     fill(index, 20)
     index.optimize(lambda _done, _total: None).result(DEADLINE)
@@ -167,7 +167,7 @@ def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_the_connection_that_was_idle_longest_is_closed_first() -> None:
+def test_the_longest_idle_connection_is_closed_first() -> None:
     idle = IdleConnections(2)
     first, second, third = (sqlite3.connect(":memory:") for _ in range(3))
     idle.keep("a", first)

@@ -1,4 +1,4 @@
-"""One suite that every engine passes; `exact` is the oracle."""
+"""One suite for every engine; `exact` is the oracle."""
 
 import subprocess
 import sys
@@ -56,7 +56,7 @@ def searcher(
 
 
 def built(engine: Engine, vectors: NDArray[np.float32], folder: Path) -> Searcher:
-    """Builds and opens a segment; an approximate engine then never scans for the reason that a scan is as fast."""
+    """Build and open a segment; an approximate engine then never scans merely because a scan is as fast."""
     np.save(folder / "vectors.npy", vectors)
     for name in engine.build(folder / "vectors.npy", folder, lambda _: None):
         assert (folder / name).is_file()
@@ -66,17 +66,17 @@ def built(engine: Engine, vectors: NDArray[np.float32], folder: Path) -> Searche
 
 
 def mean_recall(
-    searcher: Searcher, vectors: NDArray[np.float32], counting: NDArray[np.bool_], k: int, target: float = TARGET
+    searcher: Searcher, vectors: NDArray[np.float32], eligible: NDArray[np.bool_], k: int, target: float = TARGET
 ) -> tuple[float, bool]:
-    """Returns the recall of 50 queries near to rows, and whether all rows were compared."""
+    """Return the recall of 50 queries close to rows, and whether all rows were compared."""
     noise = 0.05 * np.random.default_rng(1).normal(size=(50, vectors.shape[1])).astype(np.float32)
-    asked = unit(vectors[:50] + noise)
+    queries = unit(vectors[:50] + noise)
     shares = []
-    answer = searcher.nearest(asked, k, counting, target)
-    for query, found in zip(asked, answer.positions, strict=True):
-        assert counting[found].all()
-        assert len(found) >= min(k, np.count_nonzero(counting))
-        true = np.argsort(np.where(counting, distances(query, vectors), np.inf))[: min(k, np.count_nonzero(counting))]
+    answer = searcher.nearest(queries, k, eligible, target)
+    for query, found in zip(queries, answer.positions, strict=True):
+        assert eligible[found].all()
+        assert len(found) >= min(k, np.count_nonzero(eligible))
+        true = np.argsort(np.where(eligible, distances(query, vectors), np.inf))[: min(k, np.count_nonzero(eligible))]
         nearest = found[np.argsort(distances(query, vectors[found]))][:k]
         shares.append(len(np.intersect1d(true, nearest)) / len(true))
     return float(np.mean(shares)), answer.compared_all
@@ -94,8 +94,8 @@ def test_a_recall_of_one_compares_all_rows(searcher: Searcher, vectors: NDArray[
 
 @pytest.mark.parametrize("alive", [0.8, 0.5, 0.02])
 def test_finds_the_nearest_among_many_dead_rows(searcher: Searcher, vectors: NDArray[np.float32], alive: float) -> None:
-    counting = np.random.default_rng(2).random(ROWS) < alive
-    share, compared_all = mean_recall(searcher, vectors, counting, 10)
+    eligible = np.random.default_rng(2).random(ROWS) < alive
+    share, compared_all = mean_recall(searcher, vectors, eligible, 10)
     assert share == 1.0 if compared_all else share >= 0.93
 
 
@@ -108,15 +108,15 @@ def test_every_row_finds_itself_even_if_held_out_for_measuring(
     assert not set(missed) & set(held_out_rows(ROWS).tolist())
 
 
-def test_is_never_short_where_only_far_rows_are_left(searcher: Searcher, vectors: NDArray[np.float32]) -> None:
+def test_is_never_short_if_only_far_rows_are_left(searcher: Searcher, vectors: NDArray[np.float32]) -> None:
     query = vectors[0]
-    counting = np.zeros(ROWS, dtype=np.bool_)
-    counting[np.argsort(distances(query, vectors))[-5:]] = True
-    (found,) = searcher.nearest(query[None, :], 10, counting, TARGET).positions
-    assert sorted(found.tolist()) == np.flatnonzero(counting).tolist()
+    eligible = np.zeros(ROWS, dtype=np.bool_)
+    eligible[np.argsort(distances(query, vectors))[-5:]] = True
+    (found,) = searcher.nearest(query[None, :], 10, eligible, TARGET).positions
+    assert sorted(found.tolist()) == np.flatnonzero(eligible).tolist()
 
 
-def test_nothing_counts_and_nothing_is_found(searcher: Searcher, vectors: NDArray[np.float32]) -> None:
+def test_without_eligible_rows_nothing_is_found(searcher: Searcher, vectors: NDArray[np.float32]) -> None:
     (found,) = searcher.nearest(vectors[:1], 10, np.zeros(ROWS, dtype=np.bool_), TARGET).positions
     assert len(found) == 0
 
@@ -126,12 +126,12 @@ def test_a_forest_that_proposes_only_dead_rows_scans_instead(tmp_path: Path) -> 
     dead = np.eye(1, 8) + 1e-4 * generator.normal(size=(2_000, 8))
     alive = -np.eye(1, 8) + 0.3 * generator.normal(size=(18_000, 8))
     rows = unit(np.concatenate([dead, alive]).astype(np.float32))
-    counting = np.arange(len(rows)) >= len(dead)
+    eligible = np.arange(len(rows)) >= len(dead)
     searcher = built(annoy_in_process(trees=30), rows, tmp_path)
-    answer = searcher.nearest(rows[:1], 10, counting, 0.5)
+    answer = searcher.nearest(rows[:1], 10, eligible, 0.5)
     assert not answer.compared_all
     assert len(answer.positions[0]) >= 10
-    assert counting[answer.positions[0]].all()
+    assert eligible[answer.positions[0]].all()
 
 
 @APPROXIMATE
@@ -140,10 +140,10 @@ def test_a_segment_is_built_in_its_own_process_with_progress(
 ) -> None:
     rows = unit(np.random.default_rng(3).normal(size=(2_500, 8)).astype(np.float32))
     np.save(tmp_path / "vectors.npy", rows)
-    told: list[int] = []
+    progress: list[int] = []
     builder = engine(TARGET)
-    builder.build(tmp_path / "vectors.npy", tmp_path, told.append)
-    assert told == [1_000, 2_000, 2_500]
+    builder.build(tmp_path / "vectors.npy", tmp_path, progress.append)
+    assert progress == [1_000, 2_000, 2_500]
     everything = np.ones(len(rows), dtype=np.bool_)
     (found,) = builder.open(rows, tmp_path).nearest(rows[:1], 1, everything, TARGET).positions
     assert 0 in found
@@ -161,7 +161,7 @@ def test_the_same_vectors_give_the_same_file(tmp_path: Path, engine: str, file: 
     assert contents[0] == contents[1]
 
 
-def test_vectors_along_few_directions_get_a_forest_over_these(tmp_path: Path) -> None:
+def test_vectors_along_few_directions_get_a_forest_over_them(tmp_path: Path) -> None:
     rows = clusters(4_000, 200) * np.linspace(1, 0.02, 200, dtype=np.float32) ** 2
     rows = unit(rows)
     searcher = built(annoy_in_process(trees=30), rows, tmp_path)
@@ -171,7 +171,7 @@ def test_vectors_along_few_directions_get_a_forest_over_these(tmp_path: Path) ->
     assert share >= 0.93
 
 
-def test_vectors_without_leading_directions_get_a_forest_over_all(tmp_path: Path) -> None:
+def test_without_leading_directions_the_forest_has_full_vectors(tmp_path: Path) -> None:
     rows = unit(np.random.default_rng(6).normal(size=(3_000, 250)).astype(np.float32))
     assert built(annoy_in_process(trees=3), rows, tmp_path).tuned().components == 250
 
@@ -193,14 +193,14 @@ def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
         AnnoyEngine(TARGET).build(tmp_path / "vectors.npy", tmp_path, lambda _: None)
 
 
-def test_no_build_begins_once_stopped(tmp_path: Path) -> None:
+def test_no_build_starts_after_a_stop(tmp_path: Path) -> None:
     engine = AnnoyEngine(TARGET)
     engine.stop()
     with pytest.raises(BuildFailed, match="stopping"):
         engine.build(tmp_path / "vectors.npy", tmp_path, lambda _: None)
 
 
-def test_stopping_ends_a_build_that_is_under_way(tmp_path: Path) -> None:
+def test_a_stop_ends_a_running_build(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", np.ones((2_000, 8), dtype=np.float32))
     engine = AnnoyEngine(TARGET, trees=1_000_000)  # would take hours
 
@@ -212,7 +212,7 @@ def test_stopping_ends_a_build_that_is_under_way(tmp_path: Path) -> None:
         engine.build(tmp_path / "vectors.npy", tmp_path, stop_when_filled)
 
 
-def test_a_build_ends_with_the_process_that_wanted_it(tmp_path: Path) -> None:
+def test_a_build_ends_with_its_parent_process(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", np.ones((1_000, 8), dtype=np.float32))
     module = [sys.executable, "-m", "index_service.engines.building", "annoy"]
     arguments = [str(tmp_path / "vectors.npy"), str(tmp_path), "0.95", "1000000", "1"]  # would take hours
@@ -220,5 +220,5 @@ def test_a_build_ends_with_the_process_that_wanted_it(tmp_path: Path) -> None:
         assert build.stdin is not None
         assert build.stdout is not None
         assert build.stdout.readline() == b"1000\n"
-        build.stdin.close()  # as the system does for a parent that is killed
+        build.stdin.close()  # as the system does if the parent is killed
         assert build.wait(30) == 1

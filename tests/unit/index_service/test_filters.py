@@ -9,14 +9,16 @@ from index_service.attributes import AttributePath, JsonValue, canonical_number,
 from index_service.filters import MAX_VALUES, Condition, Exists, Filter, OneOf, Within, index_statements, to_sql
 from tests.unit.index_service.filter_oracle import passes
 
-# Few names and values, so that conditions and attributes meet; odd ones, so that quoting is tried.
+# Few names and values, so that conditions often match attributes; odd ones, to test quoting.
 NAMES = st.sampled_from(["a", "b", "it's", "$", "[0]", "ä ö", "0"])
 NUMBERS = st.one_of(
     st.sampled_from([0.0, 1.0, -1.0, 0.1, 2.0**53, 2.0**63, 1e300, -1e-300]),
     st.floats(allow_nan=False, allow_infinity=False),
 ).map(canonical_number)
 SCALARS = st.one_of(
-    st.sampled_from(["", "1", "true", "null", 'quo"te', "back\\slash", "nul\x00byte", "\x1f\x7f\u2028", "ä"]),
+    st.sampled_from(
+        ["", "1", "2024-06-05", "true", "null", 'quo"te', "back\\slash", "nul\x00byte", "\x1f\x7f\u2028", "ä"]
+    ),
     NUMBERS,
     st.booleans(),
     st.none(),
@@ -29,10 +31,12 @@ VALUES = st.recursive(
 ATTRIBUTES = st.dictionaries(NAMES, VALUES, max_size=4)
 PATHS = st.lists(NAMES, min_size=1, max_size=2).map(lambda names: AttributePath(tuple(names)))
 BOUNDS = st.one_of(st.none(), NUMBERS, st.sampled_from([float("inf"), float("-inf")]))
+TEXTS = st.one_of(st.none(), st.sampled_from(["", "1", "2024", "2024-06", "t", "ä", "nul\x00"]))
 CONDITIONS = st.recursive(
     st.one_of(
         st.builds(OneOf, PATHS, st.lists(SCALARS, max_size=3).map(tuple)),
         st.builds(Within, PATHS, BOUNDS, BOUNDS, BOUNDS, BOUNDS),
+        st.builds(Within, PATHS, TEXTS, TEXTS, TEXTS, TEXTS, st.just(True)),
         st.builds(Exists, PATHS, st.booleans()),
     ),
     lambda inner: st.builds(Filter, *[st.lists(inner, max_size=2).map(tuple)] * 3),
@@ -86,7 +90,7 @@ def test_equality_on_an_indexed_attribute_reads_only_the_index(items: sqlite3.Co
     assert "SCAN items" not in plan
 
 
-def test_as_many_values_as_are_allowed_fit_into_a_statement(items: sqlite3.Connection) -> None:
+def test_the_maximum_number_of_values_fits_into_a_statement(items: sqlite3.Connection) -> None:
     insert(items, {"n": MAX_VALUES - 1}, {"n": [MAX_VALUES]})
     assert rows_that_pass(items, OneOf(AttributePath.parse("n"), tuple(range(MAX_VALUES)))) == [1]
 

@@ -1,4 +1,4 @@
-"""Data folders of every version of the formats are opened as they were written, and nothing in them is lost."""
+"""Data folders of every format version can be opened, and nothing in them is lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def catalog(data_folder: Path) -> Iterator[Catalog]:
-    """A copy of version 1's folder, opened by today's code."""
+    """Open a copy of version 1's folder with the current code."""
     before = contents(make_v1.FOLDER)
     shutil.copytree(make_v1.FOLDER, data_folder)
     with open_catalog(data_folder, engine_of, NEVER) as opened:
@@ -64,7 +64,7 @@ def check_items(index: VectorIndex, expected: list[FixtureItem]) -> None:
 
 
 @NAMES
-def test_every_item_of_version_1_is_there_as_it_was(catalog: Catalog, name: str) -> None:
+def test_every_item_of_version_1_is_unchanged(catalog: Catalog, name: str) -> None:
     check_items(catalog.get(name), CONTENTS[name].items)
     index = catalog.get(name)
     index.optimize(lambda _done, _total: None).result()
@@ -100,7 +100,7 @@ def test_vectors_of_version_1_keep_their_segments_unrepaired(catalog: Catalog) -
 def test_a_forest_of_version_1_without_a_plan_is_rebuilt(catalog: Catalog) -> None:
     index = catalog.get("items")
     (repair,) = index.stats().repairs
-    assert "an older version wrote it; its 200 rows are built again" in repair
+    assert "an older version wrote it; its 200 rows will be rebuilt" in repair
     index.optimize(lambda _done, _total: None).result()
     stats = index.stats()
     assert (stats.segment_count, stats.segment_row_count) == (1, len(CONTENTS["items"].items))
@@ -118,7 +118,7 @@ def test_every_item_of_version_1_has_its_true_neighbours(catalog: Catalog, name:
         assert [each.distance for each in neighbors] == pytest.approx(distances[nearest].tolist(), abs=1e-6)
 
 
-def test_a_forest_of_version_1_is_one_that_annoy_reads() -> None:
+def test_annoy_reads_a_forest_of_version_1() -> None:
     (file,) = make_v1.FOLDER.glob("items/segments/*/forest.ann")
     forest = AnnoyIndex(DIMENSION, "angular")
     forest.load(str(file))
@@ -127,7 +127,7 @@ def test_a_forest_of_version_1_is_one_that_annoy_reads() -> None:
 
 
 @NAMES
-def test_the_definition_of_version_1_is_what_its_creator_gave(catalog: Catalog, name: str) -> None:
+def test_the_definition_of_version_1_is_unchanged(catalog: Catalog, name: str) -> None:
     definition = catalog.get(name).definition
     assert (definition.name, definition.dimension, definition.model_id) == (name, DIMENSION, MODEL)
     assert definition.engine is (EngineKind.ANNOY if name == "items" else EngineKind.EXACT)

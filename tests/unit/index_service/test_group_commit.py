@@ -12,7 +12,7 @@ DEADLINE = 10.0
 
 
 class Disk:
-    """Records the groups; the first commit waits until it is let go."""
+    """Records the groups; the first commit waits until it is released."""
 
     def __init__(self) -> None:
         self.groups: list[list[str]] = []
@@ -58,7 +58,7 @@ def test_one_refused_write_does_not_harm_its_neighbours(disk: Disk, threads: Thr
     commits.close(IndexNotFound("test"))
 
 
-def test_a_failed_commit_fails_its_whole_group_and_no_other(threads: ThreadPoolExecutor) -> None:
+def test_a_failed_commit_fails_only_its_own_group(threads: ThreadPoolExecutor) -> None:
     failures = [StorageFull(Path("store"), "full")]
 
     def commit(writes: Sequence[str]) -> Sequence[int | Exception]:
@@ -73,7 +73,7 @@ def test_a_failed_commit_fails_its_whole_group_and_no_other(threads: ThreadPoolE
     commits.close(IndexNotFound("test"))
 
 
-def test_a_write_whose_caller_has_gone_is_dropped(disk: Disk, threads: ThreadPoolExecutor) -> None:
+def test_a_cancelled_write_is_dropped(disk: Disk, threads: ThreadPoolExecutor) -> None:
     commits: GroupCommit[str, int] = GroupCommit(disk.commit, threads)
     commits.submit("a")
     assert disk.begun.wait(DEADLINE)
@@ -98,7 +98,7 @@ def test_a_full_queue_refuses(disk: Disk, threads: ThreadPoolExecutor) -> None:
     commits.close(IndexNotFound("test"))
 
 
-def test_closing_commits_what_was_taken_on_and_refuses_the_rest(disk: Disk, threads: ThreadPoolExecutor) -> None:
+def test_closing_commits_queued_writes_and_refuses_later_ones(disk: Disk, threads: ThreadPoolExecutor) -> None:
     commits: GroupCommit[str, int] = GroupCommit(disk.commit, threads)
     taken = [commits.submit(write) for write in ("a", "bb")]
     disk.free.set()

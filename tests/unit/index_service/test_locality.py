@@ -1,4 +1,4 @@
-"""The order in which near vectors lie near each other."""
+"""The order in which neighbouring vectors are close together."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from index_service.engines.locality import local_order
 
 
 @given(st.integers(0, 3_000), st.integers(1, 5), st.integers(0, 2**32 - 1))
-def test_every_position_is_in_it_once(count: int, dimension: int, seed: int) -> None:
+def test_the_order_has_every_position_once(count: int, dimension: int, seed: int) -> None:
     vectors = np.random.default_rng(seed).integers(0, 3, (count, dimension)).astype(np.float32)
     order = local_order(vectors)
     assert sorted(order.tolist()) == list(range(count))
 
 
-def test_what_lies_side_by_side_is_near() -> None:
+def test_neighbours_in_the_order_are_near() -> None:
     vectors = np.random.default_rng(0).random((5_000, 3)).astype(np.float32)
     blocks = vectors[local_order(vectors)][:4_864].reshape(-1, 64, 3)
     spread = (blocks.max(axis=1) - blocks.min(axis=1)).prod(axis=1)
-    assert np.median(spread) < 0.2, "64 of 5,000 that lie together fill a small part of the cube"
+    assert np.median(spread) < 0.2, "64 consecutive vectors of 5,000 fill a small part of the cube"

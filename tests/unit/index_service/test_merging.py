@@ -26,7 +26,7 @@ QDRANT = Thresholds()
 
 
 def snapshot(live: int, *segments: tuple[int, int]) -> Snapshot:
-    """Returns a snapshot with so many live rows, and for each segment so many rows, of which so many are dead."""
+    """Return a snapshot with `live` live rows, and segments given as (rows, dead rows)."""
     parts = []
     for number, (rows, dead) in enumerate(segments):
         vectors = np.zeros((rows, 1), dtype=np.float32)
@@ -57,7 +57,7 @@ def folded(state: Snapshot) -> set[str] | None:
         (snapshot(0, (1_000, 200)), {"0"}),
     ],
 )
-def test_what_is_due_follows_the_thresholds(state: Snapshot, expected: set[str] | None) -> None:
+def test_due_merges_follow_the_thresholds(state: Snapshot, expected: set[str] | None) -> None:
     assert folded(state) == expected
 
 
@@ -76,7 +76,7 @@ def test_folding_everything_leaves_one_clean_segment(state: Snapshot, due: bool)
 
 
 class PausedEngine(ExactEngine):
-    """Calls `during` in the middle of a build, and `after` when it opens what it built."""
+    """Calls `during` in the middle of a build, and `after` when it opens the result."""
 
     def __init__(self, during: Callable[[], None] = lambda: None, after: Callable[[], None] = lambda: None) -> None:
         self.during = during
@@ -93,9 +93,9 @@ class PausedEngine(ExactEngine):
         return super().open(vectors, folder)
 
 
-def test_writes_and_searches_go_on_during_a_merge(data_folder: Path, stack: ExitStack) -> None:
-    go_on = threading.Event()
-    engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
+def test_writes_and_searches_continue_during_a_merge(data_folder: Path, stack: ExitStack) -> None:
+    release = threading.Event()
+    engine = PausedEngine(lambda: None if release.wait(DEADLINE) else pytest.fail("never released"))
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
     index = catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT))
     vectors = fill(index, 20)
@@ -106,7 +106,7 @@ def test_writes_and_searches_go_on_during_a_merge(data_folder: Path, stack: Exit
     moved = random_units(9, 2, 4)
     index.upsert(Upsert((NewItem("2", "{}", moved[0]), NewItem("new", "{}", moved[1])))).result(DEADLINE)
     during = [found_ids(index, query, 30) for query in vectors]
-    go_on.set()
+    release.set()
     merge.result(DEADLINE)
 
     assert [found_ids(index, query, 30) for query in vectors] == during
@@ -133,7 +133,7 @@ def test_a_merge_that_fails_changes_nothing(data_folder: Path, stack: ExitStack)
     assert list((data_folder / "items" / SEGMENTS_FOLDER).iterdir()) == []
 
 
-def test_a_full_disk_fails_the_merge_with_a_sentence(data_folder: Path, stack: ExitStack) -> None:
+def test_a_full_disk_fails_the_merge_with_a_clear_error(data_folder: Path, stack: ExitStack) -> None:
     def fill_disk() -> None:
         raise OSError(28, "No space left on device")
 
@@ -146,11 +146,11 @@ def test_a_full_disk_fails_the_merge_with_a_sentence(data_folder: Path, stack: E
 
 @pytest.mark.parametrize("moment", ["during", "after"])
 def test_a_merge_that_outlives_its_index_spares_its_namesake(data_folder: Path, stack: ExitStack, moment: str) -> None:
-    reached, go_on = threading.Event(), threading.Event()
+    reached, release = threading.Event(), threading.Event()
 
     def pause() -> None:
         reached.set()
-        assert go_on.wait(DEADLINE)
+        assert release.wait(DEADLINE)
 
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: PausedEngine(**{moment: pause}), NEVER))
     definition = IndexDefinition("items", 4, "model", engine=EngineKind.EXACT)
@@ -160,7 +160,7 @@ def test_a_merge_that_outlives_its_index_spares_its_namesake(data_folder: Path, 
     assert reached.wait(DEADLINE)
     assert catalog.delete("items") == 20
     fill(catalog.create(definition), 3)
-    go_on.set()
+    release.set()
     with pytest.raises((BuildFailed, OSError)):
         merge.result(DEADLINE)
     stack.close()
@@ -169,8 +169,8 @@ def test_a_merge_that_outlives_its_index_spares_its_namesake(data_folder: Path, 
 
 
 def test_a_queued_merge_of_a_deleted_index_leaves_no_folder(data_folder: Path, stack: ExitStack) -> None:
-    go_on = threading.Event()
-    engine = PausedEngine(lambda: None if go_on.wait(DEADLINE) else pytest.fail("never let go"))
+    release = threading.Event()
+    engine = PausedEngine(lambda: None if release.wait(DEADLINE) else pytest.fail("never released"))
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, NEVER))
     definitions = [IndexDefinition(name, 4, "model", engine=EngineKind.EXACT) for name in ("first", "second")]
     merges = []
@@ -180,7 +180,7 @@ def test_a_queued_merge_of_a_deleted_index_leaves_no_folder(data_folder: Path, s
         merges.append(index.optimize(lambda _done, _total: None))
     assert engine.building.wait(DEADLINE)
     catalog.delete("second")
-    go_on.set()
+    release.set()
     merges[0].result(DEADLINE)
     with pytest.raises(BuildFailed, match="closed"):
         merges[1].result(DEADLINE)
@@ -191,11 +191,11 @@ def test_a_queued_merge_of_a_deleted_index_leaves_no_folder(data_folder: Path, s
 def test_progress_ends_with_all_rows(open_data: OpenCatalog) -> None:
     index = open_data().create(IndexDefinition("items", 4, "model"))
     fill(index, 2_500)
-    told: list[tuple[int, int]] = []
-    index.optimize(lambda done, total: told.append((done, total))).result(DEADLINE)
-    assert told[0] == (0, 2_500)
-    assert told[-1] == (2_500, 2_500)
-    assert told == sorted(told)
+    progress: list[tuple[int, int]] = []
+    index.optimize(lambda done, total: progress.append((done, total))).result(DEADLINE)
+    assert progress[0] == (0, 2_500)
+    assert progress[-1] == (2_500, 2_500)
+    assert progress == sorted(progress)
 
 
 def test_a_background_merge_starts_by_itself(data_folder: Path, stack: ExitStack) -> None:
@@ -209,9 +209,9 @@ def test_a_background_merge_starts_by_itself(data_folder: Path, stack: ExitStack
     assert merged.wait(DEADLINE)
 
 
-def test_a_merge_that_breaks_is_logged_and_others_go_on(data_folder: Path, stack: ExitStack) -> None:
+def test_a_failed_merge_is_logged_and_others_continue(data_folder: Path, stack: ExitStack) -> None:
     def break_down() -> None:
-        raise ZeroDivisionError("what nobody expects")
+        raise ZeroDivisionError("unexpected")
 
     def engine(definition: IndexDefinition) -> PausedEngine:
         return PausedEngine(break_down) if definition.name == "broken" else PausedEngine()
@@ -234,11 +234,11 @@ def test_a_merge_that_breaks_is_logged_and_others_go_on(data_folder: Path, stack
 def test_a_merge_does_not_wait_for_checks_of_other_indexes(
     data_folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checking, go_on = threading.Event(), threading.Event()
+    checking, release = threading.Event(), threading.Event()
 
     def never_ends(reader: StoreReader) -> None:
         checking.set()
-        assert go_on.wait(DEADLINE)
+        assert release.wait(DEADLINE)
 
     with open_catalog(data_folder, lambda _: ExactEngine(), NEVER) as catalog:
         for name in ("large", "other"):
@@ -247,13 +247,13 @@ def test_a_merge_does_not_wait_for_checks_of_other_indexes(
     monkeypatch.setattr(store, "_SMALL_BYTES", 0)
     monkeypatch.setattr(StoreReader, "check_structure", never_ends)
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: ExactEngine(), NEVER))
-    stack.callback(go_on.set)
+    stack.callback(release.set)
     assert checking.wait(DEADLINE)
     catalog.get("other").optimize(lambda _done, _total: None).result(DEADLINE)
     assert catalog.get("other").stats().segment_count == 1
 
 
-def test_rows_that_come_in_bulk_are_folded_once_at_the_end(data_folder: Path, stack: ExitStack) -> None:
+def test_bulk_rows_are_folded_once_at_the_end(data_folder: Path, stack: ExitStack) -> None:
     engine = PausedEngine()
     thresholds = Thresholds(full_scan_threshold=10)
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, thresholds))
@@ -266,10 +266,10 @@ def test_rows_that_come_in_bulk_are_folded_once_at_the_end(data_folder: Path, st
     assert [each.row_count for each in index.stats().segments] == [100]
 
 
-def test_bulk_rows_are_folded_meanwhile_when_they_fill_memory(
+def test_bulk_rows_are_folded_early_if_they_fill_memory(
     data_folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merging, "_MOST_HELD_BYTES", 30 * 4 * 4)
+    monkeypatch.setattr(merging, "_MAX_LIVE_BYTES", 30 * 4 * 4)
     engine = PausedEngine()
     thresholds = Thresholds(full_scan_threshold=10)
     catalog = stack.enter_context(open_catalog(data_folder, lambda _: engine, thresholds))

@@ -1,4 +1,4 @@
-"""Pages of a search while items come and go, held against a dictionary and NumPy."""
+"""Pages of a search while items come and go, compared with a dictionary and NumPy."""
 
 import itertools
 import shutil
@@ -30,11 +30,11 @@ from index_service.writes import Delete, NewItem, Upsert
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, random_units
 from tests.unit.index_service.engines_in_process import engine_of
 
-# Small enough that segments come, fill with dead rows and go within a few steps.
+# Small enough that segments appear, fill with dead rows and disappear within a few steps.
 THRESHOLDS = Thresholds(full_scan_threshold=8, deleted_threshold=0.2, vacuum_min_vector_number=4)
 COLOUR = AttributePath.parse("colour")
 IDS = st.sampled_from([f"id-{number}" for number in range(30)])
-# The 24 corners of the 24-cell: their unit vectors and products are exact in binary, and equal distances are common.
+# The 24 corners of the 24-cell: their unit vectors and products are exact in binary, and ties are common.
 CORNERS = [tuple(sign * (axis == other) for other in range(4)) for axis in range(4) for sign in (2, -2)]
 CORNERS += list(itertools.product((1, -1), repeat=4))
 DIRECTIONS = st.sampled_from(CORNERS)
@@ -42,7 +42,7 @@ COLOURS = st.sampled_from(["red", "green"])
 
 
 def position(answer: Answer, shown: int) -> Position:
-    """Returns where to go on behind the last neighbour of an answer, with which `shown` were."""
+    """Return the position of the last neighbour of an answer; `shown` is the number of neighbours up to it."""
     last = answer.neighbors[0][-1]
     return Position(last.distance, last.row, shown)
 
@@ -50,7 +50,7 @@ def position(answer: Answer, shown: int) -> Position:
 def next_page(
     index: VectorIndex, query: Vectors, size: int, after: Position | None, *, exact: bool = False
 ) -> tuple[list[str], Position | None]:
-    """Returns the ids of a page, and where the next begins."""
+    """Return the ids of a page, and the position after which the next one begins."""
     answer = index.search([query], size, None, attributes=False, recall=1.0 if exact else None, after=[after])
     ids = [each.id for each in answer.neighbors[0]]
     return ids, position(answer, len(ids) + (after.rank if after else 0)) if ids else None
@@ -64,7 +64,7 @@ class Expected:
 
 
 class PagingMachine(RuleBasedStateMachine):
-    """One walk through the pages of a search, as anything else happens between two of them."""
+    """One walk through the pages of a search, with other operations between pages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,8 +82,8 @@ class PagingMachine(RuleBasedStateMachine):
 
     @rule(direction=DIRECTIONS, colour=st.none() | COLOURS, by_item=st.none() | IDS)
     def begin(self, direction: tuple[int, ...], colour: str | None, by_item: str | None) -> None:
-        self.without = by_item if by_item in self.expected else None
-        self.direction = self.expected[by_item].direction if by_item and self.without else direction
+        self.excluded = by_item if by_item in self.expected else None
+        self.direction = self.expected[by_item].direction if by_item and self.excluded else direction
         self.colour = colour
         self.after: Position | None = None
         self.age = 0
@@ -128,36 +128,36 @@ class PagingMachine(RuleBasedStateMachine):
         self.index = self.catalog.get("items")
 
     def same_search(self) -> bool:
-        """Return whether the item that is searched with still has the vector that the walk began with."""
-        return self.without is None or self.without not in self.touched
+        """Return whether the query item still has the vector with which the walk began."""
+        return self.excluded is None or self.excluded not in self.touched
 
     # A named function: describing a lambda parses this file, and CPython 3.11 has a bug there with threads (gh-106905).
     @precondition(same_search)
     @rule(size=st.integers(1, 9), exact=st.booleans(), guess=st.none() | st.integers(0, 100))
     def turn_the_page(self, size: int, exact: bool, guess: int | None) -> None:
-        target = self.without or unit(np.array([self.direction], dtype=np.float32))[0]
+        target = self.excluded or unit(np.array([self.direction], dtype=np.float32))[0]
         after = self.after and Position(self.after.distance, self.after.row, guess or self.after.rank)
         condition = None if self.colour is None else Filter(must=(OneOf(COLOUR, (self.colour,)),))
         answer = self.index.search(
             [target], size, condition, attributes=False, recall=1.0 if exact else None, after=[after]
         )
         ids = [each.id for each in answer.neighbors[0]]
-        assert ids == self.behind()[:size]
+        assert ids == self.remaining()[:size]
         self.shown += ids
         if ids:
             self.after = position(answer, len(self.shown))
             self.age = self.expected[ids[-1]].age
         if len(ids) < size:
             passing = {each for each in self.steady if self.colour in (None, self.expected[each].colour)}
-            assert all(self.shown.count(each) == 1 for each in passing - {self.without})
+            assert all(self.shown.count(each) == 1 for each in passing - {self.excluded})
             assert all(self.shown.count(each) <= 1 for each in set(self.shown) - self.touched)
 
-    def behind(self) -> list[str]:
-        """Returns the ids that lie behind the last one shown, nearest first."""
+    def remaining(self) -> list[str]:
+        """Return the ids after the last one shown, nearest first."""
         query = np.array(self.direction) / np.linalg.norm(self.direction)
         ranked = []
         for item_id, item in self.expected.items():
-            if item_id != self.without and self.colour in (None, item.colour):
+            if item_id != self.excluded and self.colour in (None, item.colour):
                 vector = np.array(item.direction) / np.linalg.norm(item.direction)
                 place = (np.float32(np.linalg.norm(query - vector)), item.age)
                 if self.after is None or place > (np.float32(self.after.distance), self.age):
@@ -178,7 +178,7 @@ PagingMachine.TestCase.settings = settings(
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    # Each example opens files and syncs them: shrinking would take minutes.
+    # Each example opens and syncs files, so shrinking would take minutes.
     phases=[phase for phase in Phase if phase is not Phase.shrink],
 )
 TestPagesWhileAnythingHappens = PagingMachine.TestCase
@@ -186,38 +186,38 @@ TestPagesWhileAnythingHappens = PagingMachine.TestCase
 
 @dataclass(frozen=True)
 class CarelessSearcher:
-    """Takes every third row to be further off than it is, and tells how deep it was asked to search."""
+    """Ranks every third row too far away, and records how many neighbours were requested."""
 
     vectors: Vectors
-    asked: list[int]
+    requested: list[int]
 
     def tuned(self) -> Tuned:
         return Tuned(1, 0.9, 0, None, None, self.vectors.shape[1])
 
-    def nearest(self, queries: Vectors, k: int, counting: Mask, recall: float) -> Found:
-        if recall == 1.0 or k >= np.count_nonzero(counting):
-            return ExactSearcher(self.vectors).nearest(queries, k, counting, recall)
-        self.asked.append(k)
+    def nearest(self, queries: Vectors, k: int, eligible: Mask, recall: float) -> Found:
+        if recall == 1.0 or k >= np.count_nonzero(eligible):
+            return ExactSearcher(self.vectors).nearest(queries, k, eligible, recall)
+        self.requested.append(k)
         penalty = 0.3 * (np.arange(len(self.vectors)) % 3 == 0)
         found = []
         for query in queries:
             order = np.argsort(distances(query, self.vectors) + penalty)
-            found.append(order[counting[order]][:k])
+            found.append(order[eligible[order]][:k])
         return Found(found, compared_all=False)
 
 
 class CarelessEngine(ExactEngine):
     def __init__(self) -> None:
-        self.asked: list[int] = []
+        self.requested: list[int] = []
 
     def open(self, vectors: Vectors, folder: Path) -> CarelessSearcher:  # type: ignore[override]
         del folder
-        return CarelessSearcher(vectors, self.asked)
+        return CarelessSearcher(vectors, self.requested)
 
 
 @pytest.fixture
 def careless(tmp_path: Path, stack: ExitStack) -> tuple[CarelessEngine, VectorIndex, NDArray[np.float32]]:
-    """An approximate engine, an index of 300 items in a segment of it, and their vectors."""
+    """Return an approximate engine, an index with 300 items in one of its segments, and their vectors."""
     engine = CarelessEngine()
     factory: Callable[[IndexDefinition], Engine] = lambda _: engine  # noqa: E731
     index = stack.enter_context(open_catalog(tmp_path, factory, NEVER)).create(IndexDefinition("items", 4, "model"))
@@ -244,25 +244,25 @@ def test_approximate_pages_are_in_order_full_and_without_repeats(
     ranks = {str(number): rank for rank, number in enumerate(np.argsort(distances(query, vectors)).tolist())}
     pages = walk(index, query, 7)
     shown = [ranks[each] for page in pages for each in page]
-    assert shown == sorted(set(shown)), "in order, none twice"
-    assert len(shown) < len(vectors), "the engine is one that misses some"
+    assert shown == sorted(set(shown)), "in order, without duplicates"
+    assert len(shown) < len(vectors), "the engine misses some"
     for page in pages[:-1]:
         assert len(page) == 7
     left = len(vectors) - 1 - ranks[pages[-1][-1]]
     assert left == 0, "the last page ends with the last item"
-    assert engine.asked[:2] == [7, 14], "it is asked for what was shown and a page more"
+    assert engine.requested[:2] == [7, 14], "the request covers what was shown and one more page"
 
 
-def test_an_engine_that_proposes_too_few_is_asked_for_more(
+def test_an_engine_that_proposes_too_few_is_queried_again(
     careless: tuple[CarelessEngine, VectorIndex, NDArray[np.float32]],
 ) -> None:
     engine, index, vectors = careless
     query = random_units(7, 1, 4)[0]
     ranked = np.argsort(distances(query, vectors))
     after = Position(float(distances(query, vectors[ranked[39]][None, :])[0]), int(ranked[39]) + 1, 0)
-    engine.asked.clear()
+    engine.requested.clear()
     page, _ = next_page(index, query, 10, after)
-    assert engine.asked == [10, 20, 40, 80]
+    assert engine.requested == [10, 20, 40, 80]
     assert len(page) == 10
     everything, _ = next_page(index, query, 10, after, exact=True)
     assert everything == [str(number) for number in ranked[40:50]]
@@ -283,7 +283,7 @@ def test_an_exact_walk_misses_nothing_whatever_the_engine(
 
 @given(size=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
-def test_identical_vectors_come_once_each_oldest_first(size: int, seed: int) -> None:
+def test_identical_vectors_appear_once_each_oldest_first(size: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder, open_catalog(Path(folder), engine_of, NEVER) as catalog:
         index = catalog.create(IndexDefinition("items", 300, "model"))
         vectors = random_units(seed, 4, 300)[np.arange(40) % 4]
@@ -296,7 +296,7 @@ def test_identical_vectors_come_once_each_oldest_first(size: int, seed: int) -> 
         assert sorted(each for page in pages for each in page) == sorted(f"{number}" for number in range(40))
 
 
-def test_the_place_of_an_item_that_is_gone_is_still_a_place(open_data: OpenCatalog) -> None:
+def test_the_position_of_a_deleted_item_stays_valid(open_data: OpenCatalog) -> None:
     index = open_data().create(IndexDefinition("items", 8, "model"))
     query = fill(index, 50)[0]
     expected = [each for page in walk(index, query, 50) for each in page]
@@ -309,7 +309,7 @@ def test_the_place_of_an_item_that_is_gone_is_still_a_place(open_data: OpenCatal
     assert index.stats().item_count == 0
 
 
-def test_a_position_is_one_of_its_own_index_only(open_data: OpenCatalog) -> None:
+def test_a_position_is_valid_only_in_its_own_index(open_data: OpenCatalog) -> None:
     catalog = open_data()
     index = catalog.create(IndexDefinition("items", 8, "model"))
     uid = index.uid

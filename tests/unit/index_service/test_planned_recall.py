@@ -1,4 +1,4 @@
-"""A plan reaches its target, and tells the recall that other queries find, whatever the vectors are like."""
+"""A plan reaches its target and reports the recall of other queries for every distribution of vectors."""
 
 from pathlib import Path
 
@@ -17,24 +17,22 @@ TARGET = 0.95
 
 
 @pytest.mark.parametrize("kind", Distribution)
-def test_a_forest_is_searched_so_that_it_finds_the_target(
-    kind: Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Without it so few rows are often compared one and all.
+def test_a_forest_reaches_its_target(kind: Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without it, so few rows would often all be compared.
     monkeypatch.setattr(tuning, "_scan_times", lambda *_: (1e9, 1e9))
     queries = write_rows(tmp_path / "rows.npy", kind, WORDS, ROWS, QUERIES)
     rows = np.load(tmp_path / "rows.npy")
     engine = annoy_in_process(TARGET, trees=10)
     engine.build(tmp_path / "rows.npy", tmp_path, lambda _: None)
     searcher = engine.open(rows, tmp_path)
-    told = searcher.tuned()
+    tuned = searcher.tuned()
 
     shares, _ = found_shares(searcher, rows, queries, TARGET)
 
     assert shares.mean() >= TARGET
-    assert told.recall >= TARGET
-    if told.effort is None:  # nothing less than all rows reaches the target
-        assert shares.mean() == told.recall == 1.0
+    assert tuned.recall >= TARGET
+    if tuned.effort is None:  # no effort reaches the target
+        assert shares.mean() == tuned.recall == 1.0
     else:
-        error = shares.std() * np.sqrt(1 / len(shares) + 1 / told.queries)
-        assert abs(told.recall - shares.mean()) <= 3 * error
+        error = shares.std() * np.sqrt(1 / len(shares) + 1 / tuned.queries)
+        assert abs(tuned.recall - shares.mean()) <= 3 * error

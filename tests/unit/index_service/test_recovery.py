@@ -1,4 +1,4 @@
-"""Whatever state the files are in: the service opens, answers are right, and it says what it repaired."""
+"""Whatever the state of the files, the service opens, answers correctly, and reports what it repaired."""
 
 import os
 import shutil
@@ -85,11 +85,11 @@ def test_a_damaged_segment_is_rebuilt_and_answers_stay_right(
     assert answers(index, vectors) == expected
 
 
-# What is altered is such that the file still opens.
+# Alterations with which the file still opens.
 @pytest.mark.parametrize(
     ("name", "place"), [("vectors.npy", -2), ("rows.npy", -8 * 100), ("forest.ann", -2), ("plan.json", -2)]
 )
-def test_damage_by_the_disk_is_found_and_mended_by_itself(
+def test_damage_by_the_disk_is_found_and_repaired_by_itself(
     open_data: OpenCatalog, data_folder: Path, name: str, place: int
 ) -> None:
     index, vectors = with_segment(open_data())
@@ -109,7 +109,7 @@ def test_damage_by_the_disk_is_found_and_mended_by_itself(
     while segment.exists() and time.monotonic() < deadline:
         index.optimize(lambda _done, _total: None).result(DEADLINE)  # merges and checks wait for each other
     (repair,) = index.stats().repairs
-    assert repair == f"segment {segment.name}: {name} does not match its checksum; all rows are built again"
+    assert repair == f"segment {segment.name}: {name} does not match its checksum; all rows will be rebuilt"
     assert answers(index, vectors) == expected
     assert index.stats().segment_row_count == ROWS - 2
     index = open_data().get("items")
@@ -129,7 +129,7 @@ def test_a_damaged_manifest_costs_a_rebuild_and_no_item(
     assert "manifest" in index.stats().repairs[0]
 
 
-def test_a_manifest_of_another_store_is_not_believed(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_a_manifest_of_another_store_is_ignored(open_data: OpenCatalog, data_folder: Path) -> None:
     catalog = open_data()
     _, vectors = with_segment(catalog)
     other = catalog.create(IndexDefinition("other", 8, "model", engine=EngineKind.ANNOY))
@@ -146,7 +146,7 @@ def test_a_manifest_of_another_store_is_not_believed(open_data: OpenCatalog, dat
     assert answers(index, vectors) == expected
 
 
-def test_what_a_stopped_process_left_half_written_is_removed(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_partial_files_of_a_stopped_process_are_removed(open_data: OpenCatalog, data_folder: Path) -> None:
     with_segment(open_data())
     open_data().close()
     segments = data_folder / "items" / SEGMENTS_FOLDER
@@ -166,7 +166,7 @@ def test_what_a_stopped_process_left_half_written_is_removed(open_data: OpenCata
 
 
 @DAMAGES
-def test_a_damaged_store_is_told_and_other_indexes_work(
+def test_a_damaged_store_is_reported_and_other_indexes_work(
     open_data: OpenCatalog, data_folder: Path, damage: Callable[[Path], None]
 ) -> None:
     catalog = open_data()
@@ -201,7 +201,7 @@ def test_a_large_store_is_checked_after_opening(
     monkeypatch.setattr(StoreReader, "check_structure", find)
     index = open_data().get("items")
     assert found_ids(index, vectors[3], 1) == ["3"]
-    index.optimize(lambda _done, _total: None).result(DEADLINE)  # waits for its turn behind the check
+    index.optimize(lambda _done, _total: None).result(DEADLINE)  # it runs after the check
     (repair,) = index.stats().repairs
     assert "a page is on two lists" in repair
 
@@ -250,14 +250,14 @@ def test_a_copied_data_folder_is_checked_by_content(
     assert answers(index, vectors) == expected
 
 
-def test_an_unreadable_disk_stops_no_other_index(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_an_unreadable_index_does_not_stop_others(open_data: OpenCatalog, data_folder: Path) -> None:
     catalog = open_data()
     with_segment(catalog)
     fill(catalog.create(IndexDefinition("healthy", 8, "model", engine=EngineKind.EXACT)), 10)
     catalog.close()
     manifest = data_folder / "items" / MANIFEST_FILE
     manifest.unlink()
-    manifest.mkdir()  # reading it is an OSError, also for root
+    manifest.mkdir()  # reading it raises an OSError, even for root
     catalog = open_data()
     assert catalog.get("healthy").stats().item_count == 10
     with pytest.raises(StoreDamaged, match="items"):

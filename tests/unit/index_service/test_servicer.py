@@ -23,11 +23,11 @@ from serving.byte_budget import ByteBudget
 from tests.unit.index_service.conftest import OpenCatalog, fill, random_units
 
 DEADLINE = 20.0
-DEFAULT_MOST_BYTES = 4 * 2**20  # of a message that a client takes
-MOST_BYTES = 1_000  # of writes that wait
+DEFAULT_MAX_MESSAGE_BYTES = 4 * 2**20  # a client's default limit
+MAX_PENDING_BYTES = 1_000  # of waiting writes
 VECTOR = np.array([1, 0, 0, 0], "<f4").tobytes()
 LARGE_TEXT = f'{{"text":"{"x" * 60_000}"}}'
-CONTEXT: Any = None  # no method of the servicer asks it anything
+CONTEXT: Any = None  # no method of the servicer uses it
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def catalog(open_data: OpenCatalog) -> Catalog:
 @pytest.fixture
 def servicer(catalog: Catalog) -> Iterator[IndexServicer]:
     with ThreadPoolExecutor(2, thread_name_prefix="call") as threads:
-        yield IndexServicer(catalog, threads, ByteBudget(MOST_BYTES))
+        yield IndexServicer(catalog, threads, ByteBudget(MAX_PENDING_BYTES))
 
 
 def test_an_export_is_translated_on_the_call_threads(servicer: IndexServicer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,21 +106,21 @@ def test_a_page_of_large_items_ends_before_4_mib(
     token = ""
     while token or not ids:
         page = asyncio.run(servicer.ListItems(pb.ListItemsRequest(index="items", page_token=token), CONTEXT))
-        assert page.ByteSize() < DEFAULT_MOST_BYTES
+        assert page.ByteSize() < DEFAULT_MAX_MESSAGE_BYTES
         assert page.items
         ids.extend(item.id for item in page.items)
         token = page.next_page_token
     assert ids == [*map(str, range(20)), *large]
 
 
-def test_large_items_are_got_in_parts_below_4_mib(catalog: Catalog, servicer: IndexServicer) -> None:
+def test_large_items_are_returned_in_parts_below_4_mib(catalog: Catalog, servicer: IndexServicer) -> None:
     wanted = ["nobody", *add_large(catalog, 100, LARGE_TEXT), "0", "no one"]
     items: list[pb.Item] = []
     unknown: list[str] = []
     missing = wanted
     while missing:
         part = asyncio.run(servicer.GetItems(pb.GetItemsRequest(index="items", ids=missing), CONTEXT))
-        assert part.ByteSize() < DEFAULT_MOST_BYTES
+        assert part.ByteSize() < DEFAULT_MAX_MESSAGE_BYTES
         assert part.items
         items.extend(part.items)
         unknown.extend(part.unknown_ids)
@@ -142,7 +142,7 @@ def test_a_search_of_large_items_ends_before_4_mib(catalog: Catalog, servicer: I
     found: list[str] = []
     while True:
         response = search(index_uid=whole.index_uid)
-        assert response.ByteSize() < DEFAULT_MOST_BYTES
+        assert response.ByteSize() < DEFAULT_MAX_MESSAGE_BYTES
         (result,) = response.results
         found.extend(each.id for each in result.neighbors)
         if not result.truncated:
@@ -153,12 +153,12 @@ def test_a_search_of_large_items_ends_before_4_mib(catalog: Catalog, servicer: I
     assert found == [each.id for each in whole.results[0].neighbors]
 
 
-def test_of_several_large_searches_each_says_whether_it_is_whole(catalog: Catalog, servicer: IndexServicer) -> None:
+def test_each_of_several_large_searches_says_if_it_was_cut(catalog: Catalog, servicer: IndexServicer) -> None:
     add_large(catalog, 100, LARGE_TEXT)
     queries = [pb.SearchQuery(vector=np.array([1, 2, 3, number], "<f4").tobytes()) for number in range(3)]
     request = pb.SearchRequest(index="items", model_id="model", k=40, queries=queries)
     response = asyncio.run(servicer.Search(request, CONTEXT))
-    assert response.ByteSize() < DEFAULT_MOST_BYTES
+    assert response.ByteSize() < DEFAULT_MAX_MESSAGE_BYTES
     assert [result.truncated for result in response.results] == [False, True, True]
 
 

@@ -20,7 +20,7 @@ def test_every_error_has_a_status(cls: type[errors.IndexServiceError]) -> None:
     assert cls.__name__ in (errors.__doc__ or "")
 
 
-def test_what_the_caller_did_wrong_is_never_our_fault() -> None:
+def test_errors_of_the_caller_are_never_internal() -> None:
     status = ERRORS[errors.InvalidId](errors.InvalidId("items[0].id", "is empty."))
     assert (status.code, status.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reasons.ERROR_REASON_INVALID_ID)
     assert status.fields[0].field == "items[0].id"

@@ -1,4 +1,4 @@
-"""Exports and imports: what comes out of one goes into the other as it was, and nothing else goes in."""
+"""Exports and imports: an import restores an export exactly, and accepts nothing else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DEFINITION = IndexDefinition(
 
 
 def imported(catalog: Catalog, pieces: Iterable[pb.ExportPiece], name: str) -> VectorIndex:
-    """Imports as the servicer does."""
+    """Import pieces as the servicer does."""
     header, *rest, trailer = pieces
     filling = catalog.begin_import(name, exports.to_header(header))
     try:
@@ -58,11 +58,11 @@ def imported(catalog: Catalog, pieces: Iterable[pb.ExportPiece], name: str) -> V
 
 
 def sent(pieces: Iterable[ExportPiece]) -> list[pb.ExportPiece]:
-    """Pieces as they come out of a file or off the wire."""
+    """Return pieces as read from a file or from the network."""
     return [pb.ExportPiece.FromString(exports.from_piece(piece).SerializeToString()) for piece in pieces]
 
 
-def held(index: VectorIndex) -> list[tuple[int, int, str, str | None, bytes]]:
+def contents(index: VectorIndex) -> list[tuple[int, int, str, str | None, bytes]]:
     items = list(index.page(0, 10_000, Filter(), vectors=True))
     return [
         (each.row, each.sequence, each.id, each.attributes, b"" if each.vector is None else each.vector.tobytes())
@@ -103,7 +103,7 @@ def test_an_import_equals_the_export_to_the_bit_and_in_order(history: list[Write
             write_done = index.upsert(write) if isinstance(write, Upsert) else index.delete(write)
             write_done.result(DEADLINE)
         copy = imported(catalog, sent(index.export()), "copy")
-        assert held(copy) == held(index)
+        assert contents(copy) == contents(index)
         queries = list(random_units(1, 3, DIMENSION))
         assert copy.search(queries, 10, None, attributes=True) == index.search(queries, 10, None, attributes=True)
         expected = replace(
@@ -114,11 +114,11 @@ def test_an_import_equals_the_export_to_the_bit_and_in_order(history: list[Write
         assert copy.definition.recall_target == pytest.approx(0.9)
 
 
-def test_an_export_is_of_one_moment_while_writes_go_on(open_data: OpenCatalog) -> None:
+def test_an_export_is_a_snapshot_while_writes_continue(open_data: OpenCatalog) -> None:
     catalog = open_data()
     index = catalog.create(DEFINITION)
     fill(index, 3_000)
-    before = held(index)
+    before = contents(index)
     pieces = index.export()
     header = next(pieces)
     assert isinstance(header, ExportHeader)
@@ -129,11 +129,11 @@ def test_an_export_is_of_one_moment_while_writes_go_on(open_data: OpenCatalog) -
     first_rows = next(pieces)
     index.optimize(lambda _done, _total: None).result(DEADLINE)
     copy = imported(catalog, sent([header, first_rows, *pieces]), "copy")
-    assert held(copy) == before
-    assert held(index) != before
+    assert contents(copy) == before
+    assert contents(index) != before
 
 
-def test_an_import_is_an_index_of_its_own_and_survives_a_restart(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_an_import_is_independent_and_survives_a_restart(open_data: OpenCatalog, data_folder: Path) -> None:
     catalog = open_data()
     index = catalog.create(DEFINITION)
     query = fill(index, 20)[3]
@@ -141,12 +141,12 @@ def test_an_import_is_an_index_of_its_own_and_survives_a_restart(open_data: Open
     copy = imported(catalog, sent(index.export()), "copy")
     fill(copy, 2, seed=3, first=100)
     copy.optimize(lambda _done, _total: None).result(DEADLINE)
-    after = held(copy)
+    after = contents(copy)
     assert [row for _, _, row, _, _ in after] == [*(str(number) for number in range(1, 19)), "100", "101"]
-    assert held(index) == after[:-2]
+    assert contents(index) == after[:-2]
 
     copy = open_data().get("copy")
-    assert held(copy) == after
+    assert contents(copy) == after
     assert copy.stats().repairs == ()
     assert found_ids(copy, query, 1) == ["3"]
     with sqlite3.connect(f"file:{data_folder / 'copy' / STORE_FILE}?mode=ro", uri=True) as connection:
@@ -154,7 +154,7 @@ def test_an_import_is_an_index_of_its_own_and_survives_a_restart(open_data: Open
     connection.close()
 
 
-def test_an_export_ends_its_reading_when_it_is_given_up(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_an_abandoned_export_ends_its_transaction(open_data: OpenCatalog, data_folder: Path) -> None:
     index = open_data().create(DEFINITION)
     fill(index, 3_000)
     pieces = index.export()
@@ -162,7 +162,7 @@ def test_an_export_ends_its_reading_when_it_is_given_up(open_data: OpenCatalog, 
     next(pieces)
     pieces.close()
     with sqlite3.connect(data_folder / "items" / STORE_FILE) as connection:
-        # The log can begin anew only where nobody reads an older state.
+        # The log can be reused only if no one reads an older state.
         assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     connection.close()
 
@@ -193,7 +193,7 @@ CHANGES: dict[str, tuple[Change, type[Exception], str]] = {
     "no header": (lambda p: p[1:], InvalidExport, "header"),
     "two headers": (lambda p: [p[0], *p], InvalidExport, "header"),
     "empty": (lambda p: [pb.ExportPiece(), *p[1:]], InvalidExport, "header"),
-    "newer": (changed_header(format_version=2), ExportTooNew, "version 2, this program reads up to 1"),
+    "newer": (changed_header(format_version=2), ExportTooNew, "version 2, but this program reads versions up to 1"),
     "another count": (changed_header(item_count=21), InvalidExport, "its header says 21"),
     "another version": (changed_header(snapshot_version=99), InvalidExport, "checksum"),
     "another model": (changed_header(index=pb.Index(model_id="other")), InvalidExport, "checksum"),
@@ -203,8 +203,8 @@ CHANGES: dict[str, tuple[Change, type[Exception], str]] = {
     "another vector": (changed_item(vector=UNIT), InvalidExport, "checksum"),
     "a long vector": (changed_item(vector=bytes(16)), InvalidVector, r"items\[3\].vector"),
     "another id": (changed_item(id="new"), InvalidExport, "checksum"),
-    "an id twice": (changed_item(id="4"), InvalidExport, "twice"),
-    "a sequence twice": (changed_item(sequence=1), InvalidExport, "twice"),
+    "duplicate id": (changed_item(id="4"), InvalidExport, "a duplicate id or sequence"),
+    "duplicate sequence": (changed_item(sequence=1), InvalidExport, "a duplicate id or sequence"),
     "a sequence above its row": (changed_item(sequence=5), InvalidExport, "sequence"),
     "rows that fall": (changed_item(row=2), InvalidExport, "cannot follow 3"),
     "a row too high": (changed_item(row=2**60), InvalidExport, "cannot follow 3"),
@@ -219,21 +219,19 @@ CHANGES: dict[str, tuple[Change, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_an_export_that_was_altered_is_refused_and_leaves_nothing(
-    open_data: OpenCatalog, data_folder: Path, case: str
-) -> None:
-    change, error, told = CHANGES[case]
+def test_an_altered_export_is_refused_and_leaves_nothing(open_data: OpenCatalog, data_folder: Path, case: str) -> None:
+    change, error, message = CHANGES[case]
     catalog = open_data()
     index = catalog.create(DEFINITION)
     fill(index, 20)
     before = sorted(data_folder.iterdir())
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         imported(catalog, change(sent(index.export())), "copy")
     assert sorted(data_folder.iterdir()) == before
     assert [each.definition.name for each in catalog.page("", 10) if isinstance(each, VectorIndex)] == ["items"]
 
 
-def test_an_import_takes_no_name_that_is_taken_also_meanwhile(open_data: OpenCatalog, data_folder: Path) -> None:
+def test_an_import_never_takes_a_name_that_is_in_use(open_data: OpenCatalog, data_folder: Path) -> None:
     catalog = open_data()
     index = catalog.create(DEFINITION)
     fill(index, 20)
@@ -258,7 +256,7 @@ def test_an_import_takes_no_name_that_is_taken_also_meanwhile(open_data: OpenCat
     assert sorted(path.name for path in data_folder.iterdir() if path.is_dir()) == ["copy", "items"]
 
 
-def test_pieces_are_bounded_whatever_the_items_weigh(open_data: OpenCatalog) -> None:
+def test_pieces_are_bounded_whatever_the_size_of_items(open_data: OpenCatalog) -> None:
     index = open_data().create(DEFINITION)
     heavy = json.dumps({"a": "x" * 60_000}, separators=(",", ":"))
     for start in range(0, 100, 20):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index_service.vectors import NoDirection, distances, nearest, nearest_behind, read_array, unit
+from index_service.vectors import NoDirection, distances, nearest, nearest_after, read_array, unit
 
 
 def random_units(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
@@ -16,7 +16,7 @@ def random_units(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_vector_with_a_number_that_is_none_has_no_direction(bad: float) -> None:
+def test_a_vector_with_nan_or_infinity_has_no_direction(bad: float) -> None:
     vectors = np.ones((3, 4), dtype=np.float32)
     vectors[1, 2] = bad
     with pytest.raises(NoDirection) as caught:
@@ -44,7 +44,7 @@ def test_distance_is_zero_to_itself_and_two_to_the_opposite() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), dimension=st.integers(1, 64))
-def test_distance_is_that_of_the_cosine(seed: int, dimension: int) -> None:
+def test_distance_agrees_with_the_cosine(seed: int, dimension: int) -> None:
     query, *rest = random_units(seed, 9, dimension).astype(np.float64)
     cosines = np.clip(np.stack(rest) @ query, -1, 1)
     found = distances(query.astype(np.float32), np.stack(rest).astype(np.float32))
@@ -52,7 +52,7 @@ def test_distance_is_that_of_the_cosine(seed: int, dimension: int) -> None:
     np.testing.assert_allclose(found, np.sqrt(2 - 2 * cosines), atol=1e-3)
 
 
-# Pages begin behind a distance, so it must come out the same to the last bit in every search.
+# Pages start after a distance, so it must be the same to the last bit in every search.
 @settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -61,7 +61,7 @@ def test_distance_is_that_of_the_cosine(seed: int, dimension: int) -> None:
     picks=st.lists(st.integers(0, 39), min_size=1, max_size=60),
     offset=st.integers(0, 3),
 )
-def test_a_distance_depends_on_nothing_but_the_two_vectors(
+def test_a_distance_depends_only_on_the_two_vectors(
     seed: int, dimension: int, count: int, picks: list[int], offset: int
 ) -> None:
     query, *_ = vectors = random_units(seed, count + 1, dimension)
@@ -71,7 +71,7 @@ def test_a_distance_depends_on_nothing_but_the_two_vectors(
     np.testing.assert_array_equal(distances(query, rows[chosen]), together[chosen])
     np.testing.assert_array_equal(np.concatenate([distances(query, row[None, :]) for row in rows]), together)
     np.testing.assert_array_equal(distances(query, rows[::-1]), together[::-1])
-    # Elsewhere in memory, as rows of a mapped file or of a buffer are.
+    # At another place in memory, like rows of a mapped file or of a buffer.
     moved = np.empty(rows.size + offset, dtype=np.float32)[offset:].reshape(rows.shape)
     moved[:] = rows
     np.testing.assert_array_equal(distances(query.copy(), moved), together)
@@ -86,22 +86,22 @@ def test_a_distance_depends_on_nothing_but_the_two_vectors(
     share=st.sampled_from([0.05, 0.2, 0.5, 1.0]),
     copies=st.booleans(),
 )
-def test_every_row_from_a_distance_to_the_kth_behind_is_proposed(
+def test_every_row_from_a_distance_to_the_kth_is_proposed(
     seed: int, count: int, k: int, place: int, share: float, copies: bool
 ) -> None:
     generator = np.random.default_rng(seed)
     rows = random_units(seed, count, 8)
     if copies:
         rows = rows[generator.integers(0, max(1, count // 4), count)]
-    counting = generator.random(count) < share
+    eligible = generator.random(count) < share
     (query,) = random_units(seed + 1, 1, 8)
     exact = distances(query, rows)
     after = float(exact[place % count])
-    found = nearest_behind(query, after, k, rows, counting)
-    behind = np.sort(exact[counting & (exact > after)])
-    last = behind[k - 1] if len(behind) >= k else np.inf
-    must = np.flatnonzero(counting & (exact >= after) & (exact <= last))
-    assert counting[found].all()
+    found = nearest_after(query, after, k, rows, eligible)
+    later = np.sort(exact[eligible & (exact > after)])
+    last = later[k - 1] if len(later) >= k else np.inf
+    must = np.flatnonzero(eligible & (exact >= after) & (exact <= last))
+    assert eligible[found].all()
     assert set(must.tolist()) <= set(found.tolist())
 
 
@@ -120,13 +120,13 @@ def test_every_row_up_to_the_kth_distance_is_proposed(
     rows = random_units(seed, count, 8)
     if copies:
         rows = rows[generator.integers(0, max(1, count // 4), count)]
-    counting = generator.random(count) < share
+    eligible = generator.random(count) < share
     queries = random_units(seed + 1, 3, 8)
-    for query, found in zip(queries, nearest(queries, k, rows, counting), strict=True):
-        exact = np.where(counting, distances(query, rows), np.inf)
+    for query, found in zip(queries, nearest(queries, k, rows, eligible), strict=True):
+        exact = np.where(eligible, distances(query, rows), np.inf)
         kth = np.sort(exact)[min(k, count) - 1]
-        must = np.flatnonzero(counting & (exact <= kth))
-        assert counting[found].all()
+        must = np.flatnonzero(eligible & (exact <= kth))
+        assert eligible[found].all()
         assert set(must.tolist()) <= set(found.tolist())
 
 
