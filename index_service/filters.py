@@ -2,8 +2,8 @@
 
 A condition tests the value at its path. The path descends through objects by name. A list at its end passes if any of
 its elements passes; lists within that list are not searched. A path that leads nowhere passes only
-`Exists(present=False)`. Equality respects types: 1 is not true, and "1" is not 1. A range matches only
-numbers, or only texts.
+`Exists(present=False)`. Equality respects types: 1 is not true, and "1" is not 1. A range matches only numbers,
+or only texts.
 
 Values reach SQL only as parameters; paths are literals (`AttributePath.sql`), which their parser makes safe. The SQL
 expects a table with a column `attributes` of canonical JSON text.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ _DAMAGE = (
     KeyError,
     TypeError,
     EOFError,
-    OverflowError,
+    ArithmeticError,
     RuntimeError,
     MemoryError,
     struct.error,
@@ -42,6 +43,8 @@ _VIDEO_BRANDS = (b"qt  ", b"mp4", b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b
 
 
 pillow_heif.register_heif_opener()
+# Pillow warns about damage that it can work around. `catch_warnings` would not be safe on threads.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # Pillow would refuse pictures by a cap of its own, whatever `ImageLimits` allow.
 Image.MAX_IMAGE_PIXELS = None
 

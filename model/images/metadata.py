@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import warnings
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -45,21 +44,19 @@ def parse_exif(data: bytes) -> PhotoMetadata:
     exif = Image.Exif()
     if not data:
         return PhotoMetadata()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about what it leaves out
-        with contextlib.suppress(Exception):
-            exif.load(data)
-        photo, place = _directory(exif, IFD.Exif), _directory(exif, IFD.GPSInfo)
-        latitude = _degrees(place, GPS.GPSLatitude, GPS.GPSLatitudeRef, "S", 90)
-        longitude = _degrees(place, GPS.GPSLongitude, GPS.GPSLongitudeRef, "W", 180)
-        return PhotoMetadata(
-            taken_time=_taken_time(exif, photo),
-            camera=_camera(_text(exif, Base.Make), _text(exif, Base.Model)),
-            lens=_text(photo, Base.LensModel),
-            latitude=None if longitude is None else latitude,
-            longitude=None if latitude is None else longitude,
-            orientation=_orientation(exif),
-        )
+    with contextlib.suppress(Exception):
+        exif.load(data)
+    photo, place = _directory(exif, IFD.Exif), _directory(exif, IFD.GPSInfo)
+    latitude = _degrees(place, GPS.GPSLatitude, GPS.GPSLatitudeRef, "S", 90)
+    longitude = _degrees(place, GPS.GPSLongitude, GPS.GPSLongitudeRef, "W", 180)
+    return PhotoMetadata(
+        taken_time=_taken_time(exif, photo),
+        camera=_camera(_text(exif, Base.Make), _text(exif, Base.Model)),
+        lens=_text(photo, Base.LensModel),
+        latitude=None if longitude is None else latitude,
+        longitude=None if latitude is None else longitude,
+        orientation=_orientation(exif),
+    )
 
 
 def _directory(exif: Image.Exif, which: IFD) -> Any:

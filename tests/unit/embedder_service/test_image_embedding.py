@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,8 +13,8 @@ from embedder_service.batching import open_batcher
 from embedder_service.decoding import ImageDecoder, ImageInput
 from embedder_service.errors import Overloaded
 from embedder_service.image_embedding import ImageEmbedder, ImageVector, Preprocessing
-from model.errors import NotAnImage
-from model.images import ImageLimits, Resize
+from model.errors import DamagedImage, NotAnImage
+from model.images import ImageLimits, Resize, open_image
 from tests.unit.embedder_service.held_model import DEADLINE, HeldModel
 
 HOW = Preprocessing(4, Resize.CENTER_CROP)
@@ -64,3 +65,39 @@ async def test_answers_and_errors_are_in_the_order_of_the_images() -> None:
     assert [type(answer) for answer in answers] == [ImageVector, NotAnImage, ImageVector]
     assert [float(answer.vector[0]) for answer in answers if isinstance(answer, ImageVector)] == [1, 3]
     assert np.all([answer.timings.decode > 0 for answer in answers if isinstance(answer, ImageVector)])
+
+
+async def test_images_beyond_the_budget_of_pixels_wait_and_give_up_with_their_callers() -> None:
+    with ThreadPoolExecutor(2) as threads:
+        decoder = ImageDecoder(threads, ImageLimits(), max_pixels=100)
+        taken = threading.Event()
+
+        def take(pixels: int) -> None:
+            with decoder._pixels.take(pixels, threading.Event()):
+                taken.wait(DEADLINE)
+
+        held = asyncio.get_running_loop().run_in_executor(threads, take, 90)
+        waiting = asyncio.create_task(decoder.decode(gray(1), 4, Resize.SQUASH))
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
+        assert not done, "64 pixels do not fit beside 90"
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        taken.set()
+        await held
+        assert (await decoder.decode(gray(7), 4, Resize.SQUASH)).image.pixels[0, 0, 0] == 7
+
+
+def test_an_abandoned_decoding_stops_while_it_reads() -> None:
+    large = io.BytesIO()
+    Image.effect_noise((600, 600), 90).save(large, "PNG", compress_level=0)
+    asked = 0
+
+    def is_abandoned() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 20
+
+    with open_image(large.getvalue(), is_abandoned=is_abandoned) as image, pytest.raises(DamagedImage):
+        image.decode(size=8)
+    assert asked == 21
