@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import grpc.aio
@@ -95,6 +96,8 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
                     height=each.height,
                     media_type=each.media_type,
                     thumbnail=each.thumbnail,
+                    metadata=pb.PhotoMetadata(**asdict(each.photo)),
+                    perceptual_hash=each.perceptual_hash,
                 )
                 for each in answer.results
             ],

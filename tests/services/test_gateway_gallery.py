@@ -10,8 +10,9 @@ import grpc
 import pytest
 from google.protobuf import field_mask_pb2
 from PIL import Image
+from PIL.ExifTags import GPS, IFD, Base
 from semsearch.v1 import gallery_service_pb2 as gallery
-from semsearch.v1 import image_pb2
+from semsearch.v1 import image_pb2, query_pb2
 from semsearch.v1 import search_service_pb2 as search
 
 from tests.services.gateway_stack import CALL_SECONDS, Stack, image, reason, stack, struct
@@ -248,3 +249,47 @@ async def test_pages_of_images_with_large_attributes_fit_into_a_message(stack: S
     assert sorted(found) == [each.id for each in images]
     deleted = await stack.gallery.DeleteImages(gallery.DeleteImagesRequest(ids=found, collection=name))
     assert deleted.deleted_count == 100
+
+
+async def test_what_the_camera_wrote_is_kept_and_can_be_filtered_by(stack: Stack) -> None:
+    name = await stack.new_collection()
+    months = ["2024:05:31 23:59:59", "2024:06:01 00:00:00", "2024:08:31 12:00:00", "2024:09:01 00:00:00"]
+    photos = [photo("green", time, seed=number) for number, time in enumerate(months)]
+    await stack.index(name, [image(n, content) for n, content in enumerate([*photos, picture("blue")])])
+
+    images = await listed(stack, name)
+    assert [each.taken_time for each in images] == [
+        "2024-05-31T23:59:59+02:00",
+        "2024-06-01T00:00:00+02:00",
+        "2024-08-31T12:00:00+02:00",
+        "2024-09-01T00:00:00+02:00",
+        "",
+    ]
+    assert (images[0].camera, images[0].lens) == ("Canon EOS R5", "50 mm")
+    assert (images[0].latitude, images[0].longitude) == (-33.857, 151.215)
+    assert not images[4].HasField("latitude")
+    assert [each.orientation for each in images] == [1] * 5
+    assert all(len(each.perceptual_hash) == 16 for each in images)
+
+    async def found(*conditions: query_pb2.Condition) -> list[str]:
+        request = gallery.ListImagesRequest(collection=name, filter=query_pb2.Filter(must=conditions))
+        return [each.taken_time[:10] for each in (await stack.gallery.ListImages(request)).images]
+
+    summer = query_pb2.Condition(field="image.taken_time", text_range=query_pb2.TextRange(gte="2024-06", lt="2024-09"))
+    assert await found(summer) == ["2024-06-01", "2024-08-31"]
+    south = query_pb2.Condition(field="image.latitude", range=query_pb2.Range(lt=-33.8))
+    assert await found(summer, south) == ["2024-06-01", "2024-08-31"]
+    known = query_pb2.Condition(field="image.taken_time", exists=False)
+    assert await found(known) == [""]
+
+
+def photo(color: str, time: str, seed: int) -> bytes:
+    exif = Image.Exif()
+    exif[Base.Make], exif[Base.Model] = "Canon", "Canon EOS R5"
+    taken, place = exif.get_ifd(IFD.Exif), exif.get_ifd(IFD.GPSInfo)
+    taken[Base.DateTimeOriginal], taken[Base.OffsetTimeOriginal], taken[Base.LensModel] = time, "+02:00", "50 mm"
+    place[GPS.GPSLatitudeRef], place[GPS.GPSLatitude] = "S", (33.0, 51.0, 25.2)
+    place[GPS.GPSLongitudeRef], place[GPS.GPSLongitude] = "E", (151.0, 12.0, 54.0)
+    file = io.BytesIO()
+    Image.open(io.BytesIO(picture(color, seed=seed))).convert("RGB").save(file, "JPEG", exif=exif)
+    return file.getvalue()

@@ -10,7 +10,7 @@ import io
 import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -26,6 +26,7 @@ from gateway.backends.embedding import (
     Limits,
     Logistic,
     Model,
+    PhotoMetadata,
     PullProgress,
     RefusedText,
     TextEmbedding,
@@ -59,6 +60,8 @@ from gateway.errors import (
     Refused,
     UnknownWords,
 )
+from model.images.metadata import parse_exif
+from model.images.perceptual_hash import perceptual_hash
 
 COLORS: Mapping[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
@@ -222,7 +225,9 @@ class ColorEmbedder:
         mean = np.asarray(pixels, dtype=np.float64).reshape(-1, 3).mean(axis=0)
         media_type = Image.MIME[opened.format or "PNG"]
         vector = self.vector(mean, model_id)
-        return ImageEmbedding(vector, pixels.width, pixels.height, media_type, thumbnail.getvalue())
+        photo = PhotoMetadata(**asdict(parse_exif(opened.info.get("exif", b""))))
+        looks = perceptual_hash(pixels)
+        return ImageEmbedding(vector, pixels.width, pixels.height, media_type, thumbnail.getvalue(), photo, looks)
 
 
 @dataclass
