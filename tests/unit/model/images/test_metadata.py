@@ -27,6 +27,11 @@ _STORED = {
 FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"]
 
 
+def stored_as(picture: Image.Image, orientation: int) -> Image.Image:
+    """Return an upright picture as a camera with that orientation stores it."""
+    return picture.transpose(_STORED[orientation]) if orientation > 1 else picture
+
+
 def camera_exif(orientation: int = 1) -> Image.Exif:
     tags = Image.Exif()
     tags[Base.Make], tags[Base.Model] = "Canon", "Canon EOS R5\x00"
@@ -51,9 +56,7 @@ def test_every_format_that_has_exif_tells_the_same(format_name: str) -> None:
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_format_is_turned_by_its_orientation(format_name: str, orientation: int) -> None:
-    stored = ramp(64, 48)
-    if orientation > 1:
-        stored = stored.transpose(_STORED[orientation])
+    stored = stored_as(ramp(64, 48), orientation)
     options = {} if format_name in ("PNG", "TIFF") else {"quality": 95}
     content = encode(stored, format_name, exif=camera_exif(orientation).tobytes(), **options)
     decoded = decode(content, size=32, resize=Resize.SQUASH, thumbnail_edge=64)
