@@ -14,6 +14,7 @@ from typing import TypeAlias
 from typing_extensions import override
 
 from index_service.errors import InvalidAttributePath
+from serving.field_paths import join_path, split_path
 
 Scalar: TypeAlias = str | int | float | bool | None
 JsonValue: TypeAlias = "Scalar | list[JsonValue] | dict[str, JsonValue]"
@@ -28,13 +29,13 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 @dataclass(frozen=True)
 class AttributePath:
-    """Names from the outermost object inward; "camera.model" is ("camera", "model")."""
+    """Names from the outermost object inward; "camera.model" is ("camera", "model"). See `serving.field_paths`."""
 
     names: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> AttributePath:
-        """Parse a dotted path.
+        """Parse a dotted path; a name that has dots is in backticks.
 
         Raises:
             InvalidAttributePath: the path is empty or too long, or a name in it is empty or has a character that
@@ -42,9 +43,10 @@ class AttributePath:
         """
         if not text or len(text) > MAX_PATH_CHARACTERS:
             raise InvalidAttributePath(text, f"must have 1 to {MAX_PATH_CHARACTERS} characters")
-        names = tuple(text.split("."))
-        if not all(names):
-            raise InvalidAttributePath(text, "has an empty name between its dots")
+        try:
+            names = split_path(text)
+        except ValueError as error:
+            raise InvalidAttributePath(text, str(error)) from error
         if any(character in '"\\' or not character.isprintable() for character in text):
             raise InvalidAttributePath(text, "has a quote, a backslash or a character that cannot be printed")
         return cls(names)
@@ -58,7 +60,7 @@ class AttributePath:
 
     @override
     def __str__(self) -> str:
-        return ".".join(self.names)
+        return join_path(self.names)
 
 
 def canonical_number(number: float) -> int | float:

@@ -24,6 +24,7 @@ from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatch
 from gateway.switching.switch_run import SwitchProgress
 from serving.errors import ErrorTable, InvalidField, to_status
+from serving.field_paths import split_path
 from serving.page_tokens import PageRoom
 
 MAX_TERMS = 100
@@ -110,8 +111,11 @@ def attributes_change(mask: field_mask_pb2.FieldMask) -> AttributesChange:
     """Return which attributes to change."""
     paths = []
     for path in mask.paths:
-        group, *names = path.split(".")
-        if group != "attributes" or not all(names):
+        try:
+            group, *names = split_path(path)
+        except ValueError:
+            group, names = "", []
+        if group != "attributes":
             raise InvalidField(
                 "update_mask", f'only "attributes" and "attributes.<name>" can be changed, not {path[:60]!r}.'
             )

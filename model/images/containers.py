@@ -24,7 +24,8 @@ _MAX_PROFILE_BYTES = 2**20
 
 # Within entropy-coded data, FF 00 is a data byte and FF D0 to FF D7 are restart markers.
 _JPEG_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
-_START, _END, _SCAN, _APP0, _APP1, _APP2, _APP14, _COMMENT = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+_START, _END, _SCAN, _COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
+_APP0, _APP1, _APP2, _APP14, _APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
 _END_OF_JPEG = bytes((0xFF, _END))
 
 _PNG_ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
@@ -91,7 +92,7 @@ def _is_needed(kind: int, beginning: bytes) -> bool:
     """Return whether a JPEG segment says how the pixels are to be read: JFIF, a colour profile, Adobe's transform."""
     if kind == _APP2:
         return beginning.startswith(b"ICC_PROFILE\x00")
-    return kind in (_APP0, _APP14) or not (_APP1 <= kind <= _COMMENT and kind not in range(0xF0, _COMMENT))
+    return kind in (_APP0, _APP14) or not (_APP1 <= kind <= _APP15 or kind == _COMMENT)
 
 
 def _read_png(content: bytes) -> ImageFile:

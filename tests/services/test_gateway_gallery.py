@@ -171,6 +171,10 @@ async def test_attributes_change_as_the_mask_says(stack: Stack) -> None:
 
     assert await update({"n": 2, "album": "y"}, "attributes.n") == {"album": "x", "n": 2}
     assert await update({"new": True}, "attributes.new", "attributes.n") == {"album": "x", "new": True}
+    assert await update({"f.number": 8}, "attributes.`f.number`") == {"album": "x", "f.number": 8, "new": True}
+    by_dotted = query_pb2.Condition(field="`f.number`", range=query_pb2.Range(gte=8))
+    request = gallery.ListImagesRequest(collection=name, filter=query_pb2.Filter(must=[by_dotted]))
+    assert len((await stack.gallery.ListImages(request)).images) == 1
     assert await update({"only": "this"}) == {"only": "this"}
     assert await update({}, "attributes") == {}
 
