@@ -103,7 +103,7 @@ def test_an_interrupted_filling_goes_on_at_the_next_start(own: dict[str, str]) -
     with launcher(own, STARTER) as started:
         started.wait_for(READY)
         added = next(line for line in started.lines if "images added" in line)
-        there = int(added.partition(", ")[2].split()[0]) if "were there" in added else 0
+        there = int(added.partition(", ")[2].split()[0]) if "already there" in added else 0
         assert int(added.split()[0]) + there == len(list(STARTER.glob("*.webp")))
 
 
