@@ -1,7 +1,8 @@
 """The command line: `python -m trainer words … | backbone | features | fit | export | …`, and evaluation's commands.
 
-Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
-Results are tables for people; `--json` writes them for machines. Heavy imports wait until a command needs them.
+Contract: an error of training is one sentence on standard error and exit status 1, a bad option is one sentence and
+exit status 2. Results are tables for people; `--json` writes them for machines. Heavy imports wait until a command
+needs them.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def mobilenet_v2(
     ),
     out: Annotated[Path, typer.Option(help="The recipe's folder.")] = Path("starter/recipes/mobilenet-v2"),
 ) -> None:
-    """Make the recipe that puts a pretrained network into the space of a bundle's words."""
+    """Make the recipe that maps a pretrained network into the space of a bundle's words."""
     from trainer.recipes.mobilenet_v2 import make_recipe
 
     with progress_bar(Console(stderr=True)) as progress:
@@ -113,7 +114,7 @@ def photos(
     run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/photos"),
     out: Annotated[Path, typer.Option(help="The recipe's folder.")] = Path("starter/recipes/photos"),
 ) -> None:
-    """Make the default model: a network from an installed package, and a head that captions taught (20 minutes)."""
+    """Make the default model: a network from an installed package, and a head trained on captions (20 minutes)."""
     from trainer.recipes.photos import PhotosSources, make_photos
 
     sources = PhotosSources(captioned, captions, scenes, things, labels, class_names, words_of, gallery)
