@@ -70,7 +70,7 @@ class CaptionedSet:
         """The problems found, one sentence each; none is fatal."""
         findings = []
         if self.empty_lines:
-            findings.append(f"empty captions, skipped:  {len(self.empty_lines):,} (line {some_of(self.empty_lines)})")
+            findings.append(f"empty captions, skipped: {len(self.empty_lines):,} (line {some_of(self.empty_lines)})")
         if self.without:
             findings.append(f"pictures without a caption, left out: {len(self.without):,} ({some_of(self.without)})")
         if self.missing:

@@ -1,8 +1,8 @@
-"""Photos of WordNet senses, one or a few of each: whether tags and searches by kind know what they show.
+"""Measure tags and searches by kind on photos of WordNet senses, one or a few of each.
 
-Contract: photos lie in one folder and are named by their sense, `n01443537_goldfish.jpg`. What is right comes from
-WordNet (see `sense_words`), not from the classes that a bundle was trained on, so that bundles of other classes can
-be measured by the same photos. A photo whose right words are all missing from the vocabulary counts as wrong.
+Contract: photos lie in one folder and are named by their sense, `n01443537_goldfish.jpg`. The right words come from
+WordNet (see `sense_words`), not from the classes that a bundle was trained on, so that bundles of other classes can be
+measured by the same photos. A photo whose right words are all missing from the vocabulary counts as wrong.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_photos(folder: Path) -> Iterator[LabelledFile]:
     """Yield the photos of a flat folder, each labelled with the sense that its name begins with.
 
     Raises:
-        EvaluationImpossible: it has none.
+        EvaluationImpossible: the folder has none.
     """
     found = False
     for path in sorted(folder.iterdir()):
@@ -85,7 +85,7 @@ def read_photos(folder: Path) -> Iterator[LabelledFile]:
 
 
 def senses_of(names: Sequence[str], wordnet: WordNet) -> tuple[Sense, ...]:
-    """Return the senses that are named.
+    """Return the senses with these names.
 
     Raises:
         EvaluationImpossible: WordNet has no such noun.

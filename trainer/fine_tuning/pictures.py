@@ -49,7 +49,7 @@ class Pictures:
 
     @property
     def digest(self) -> str:
-        """What distinguishes this set of pictures from others."""
+        """A digest that identifies this set of pictures."""
         whole = hashlib.sha256(self.labels.tobytes() + self.validation.tobytes())
         for file in self.files:
             whole.update(hashlib.sha256(file).digest())

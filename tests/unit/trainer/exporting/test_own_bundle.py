@@ -197,7 +197,7 @@ def test_a_float_tflite_backbone_wants_the_scale_of_its_pixels_which_goes_into_t
     assert "--pixel-mean 127.5 --pixel-std 127.5 for −1…1" in error
     code, _, error = run("features", folder / "unseen", *backbone, *out, "--pixel-mean", "0,0")
     assert code == 1
-    assert "tell no scale" in error
+    assert "are not a scale" in error
     scale = ("--pixel-mean", "127.5", "--pixel-std", "127.5,127.5,127.5")
     done("features", folder / "unseen", *backbone, *out, *scale)
     done(
