@@ -41,7 +41,7 @@ class ServiceStopped(LauncherError):
 
     def __init__(self, name: str, returncode: int, last_line: str) -> None:
         how = f"was killed by signal {-returncode}" if returncode < 0 else f"ended with status {returncode}"
-        said = f"  Its last output:  {last_line}" if last_line else ""
+        said = f" Its last output: {last_line}" if last_line else ""
         super().__init__(f"The {name} {how}, so everything was stopped.{said}")
 
 

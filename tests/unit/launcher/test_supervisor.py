@@ -1,4 +1,4 @@
-"""Services run beside each other, their output is shown, and one that ends is told."""
+"""Services run side by side, their output is shown, and one that ends is reported."""
 
 from __future__ import annotations
 
