@@ -23,8 +23,6 @@ from trainer.fitting.commands import app as fit_commands
 from trainer.tuning.commands import app as tune_commands
 from trainer.words.commands import app as word_commands
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     name="trainer",
     help="Makes model bundles: word vectors, labelled images and a pretrained backbone in, one joint space out.",
@@ -49,7 +47,7 @@ console = Console()
 def starter(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     teacher: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite, to distil from.", exists=True)],
-    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/starter"),
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")] = Path("runs/starter"),
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("starter/bundle"),
     gallery: Annotated[Path, typer.Option(help="Folder of the rendered gallery.")] = Path("starter/gallery"),
 ) -> None:
@@ -65,7 +63,7 @@ def starter(
 def starter_twin(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     unseen: Annotated[Path, typer.Option(help="JSON list of the classes to keep out of training.", exists=True)],
-    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/twin"),
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")] = Path("runs/twin"),
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("runs/twin/bundle"),
 ) -> None:
     """Make the starter's twin that never saw some classes, for `evaluate --unseen` (an hour)."""
@@ -111,7 +109,7 @@ def photos(
         "starter/labels.json"
     ),
     gallery: Annotated[Path, typer.Option(help="The rendered gallery.")] = Path("starter/gallery"),
-    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/photos"),
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")] = Path("runs/photos"),
     out: Annotated[Path, typer.Option(help="The recipe's folder.")] = Path("starter/recipes/photos"),
 ) -> None:
     """Make the default model: a network from an installed package, and a head trained on captions (20 minutes)."""

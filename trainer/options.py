@@ -7,20 +7,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
-    "FeatureLayer",
-    "InputSize",
-    "Labels",
-    "NearestKinds",
-    "PixelMean",
-    "PixelStd",
-    "Sources",
-    "Synonyms",
-    "Validation",
-    "ValidationShare",
-    "Words",
-]
-
 Sources = Annotated[
     list[Path],
     typer.Argument(help="A folder per class, tar files of such, JSONL or CSV of paths and labels, or Pascal VOC."),

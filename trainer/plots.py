@@ -23,17 +23,6 @@ from trainer.fitting.settings import HeadSettings, best_epoch
 if TYPE_CHECKING:
     from trainer.tuning.study import FinishedTrial
 
-__all__ = [
-    "COLORS",
-    "Confusion",
-    "count_confusions",
-    "draw_confusion",
-    "draw_curves",
-    "draw_png",
-    "draw_search",
-    "most_confused_pairs",
-]
-
 # Okabe and Ito's colours (2008), which people with any sort of colour vision can distinguish.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _DPI = 150

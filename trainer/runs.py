@@ -31,20 +31,6 @@ from trainer.errors import NotWritten, RunMismatch
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = [
-    "Run",
-    "Stage",
-    "copy_checkpoints",
-    "newest_epoch",
-    "read_history",
-    "read_settings",
-    "restore_checkpoint",
-    "run_stages",
-    "write_checkpoint",
-    "write_json",
-    "write_lines",
-]
-
 _SETTINGS, _METRICS = "settings.json", "metrics.jsonl"
 
 

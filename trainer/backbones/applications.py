@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["APPLICATIONS", "Application", "Preprocessing"]
-
 Preprocessing = Literal["caffe", "tf", "torch", "own"]
 """The names of keras.applications. caffe: BGR minus ImageNet's means; tf: -1…1; torch: 0…1 minus ImageNet's means,
 divided by its deviations; own: the network has layers for it and takes 0…255."""

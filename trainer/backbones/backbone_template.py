@@ -27,8 +27,6 @@ from model.packaged.package_weights import Parameters, read_parameters
 from trainer.backbones.efficientnet_lite import CLASSES, convolutions, feature_map
 from trainer.errors import BackboneUnusable
 
-__all__ = ["make_template"]
-
 PIXEL_MEAN, PIXEL_SCALE = 127, 128
 # The number of stages whose last maps are features too. Earlier maps hold colours, textures and places that the classes
 # do not need: docs/decisions/0017-the-photos-head.md has what they gain.

@@ -14,8 +14,6 @@ import numpy as np
 from model.packaged.filled_backbone import folded
 from model.packaged.package_weights import Parameters
 
-__all__ = ["CLASSES", "Convolution", "convolutions", "feature_map"]
-
 CLASSES = "_fc"
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage
 

@@ -19,8 +19,6 @@ from flatbuffers.table import Table
 from model.networks.pixel_scale import PixelScale
 from trainer.errors import BackboneUnusable
 
-__all__ = ["pixel_scale_of"]
-
 _NAME = b"TFLITE_METADATA"
 # ModelMetadata.subgraph_metadata, SubGraphMetadata.input_tensor_metadata, TensorMetadata.process_units
 _SUBGRAPHS, _INPUTS, _UNITS = 3, 2, 4
@@ -82,7 +80,7 @@ def _normalisation(metadata: bytes) -> PixelScale | None:
 
 
 def _offset(table: Table, field: int) -> int:
-    """Return where a field is, from the table's place; 0 where it is not there."""
+    """Return the offset of a field from the table; 0 if it is absent."""
     return int(table.Offset(4 + 2 * field))
 
 

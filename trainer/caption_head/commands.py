@@ -11,8 +11,6 @@ from rich.console import Console
 from trainer.console import print_left_out, progress_bar, report_errors, with_tensorflow
 from trainer.options import FeatureLayer, InputSize, PixelMean, PixelStd, Words
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 

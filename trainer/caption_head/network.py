@@ -30,18 +30,6 @@ from model.errors import storage_errors
 from trainer.errors import TrainingSetUnusable
 from trainer.labels.space import unit_rows
 
-__all__ = [
-    "CaptionHead",
-    "CaptionHeadSettings",
-    "Statistics",
-    "TrainedHead",
-    "move_classes",
-    "parts_of",
-    "serving_head",
-    "turned_vectors",
-    "write_turned_words",
-]
-
 _LEAST_LEFT = 1e-3  # of 1 − |sum|, so that its power has a slope everywhere
 _LEAST_LENGTH = 1e-12
 Vectors = NDArray[np.float32]

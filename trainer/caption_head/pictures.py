@@ -26,8 +26,6 @@ from trainer.features.feature_set import FeatureSet
 from trainer.labels.caption_words import CaptionWords, words_of_captions
 from trainer.labels.class_words import ClassWords
 
-__all__ = ["CaptionedFeatures", "WordedFeatures", "captioned_features", "worded_features"]
-
 _CAPTIONED = "captioned"
 
 Vectors = NDArray[np.float32]

@@ -37,8 +37,6 @@ from trainer.labels.caption_words import RIGHT
 from trainer.labels.space import vocabulary_of
 from trainer.runs import Run
 
-__all__ = ["fit_caption_head"]
-
 _TEMPERATURE = 20.0  # its initial value
 _SLOPE, _OFFSET = 10.0, -3.0  # of the words' logistic curves, likewise
 _WARM_UP = 50  # steps

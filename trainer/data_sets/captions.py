@@ -23,16 +23,6 @@ from pathlib import Path, PurePosixPath
 from trainer.data_sets.reading import SUFFIXES, read_bytes
 from trainer.errors import TrainingSetUnusable
 
-__all__ = [
-    "CaptionList",
-    "CaptionedImage",
-    "CaptionedSet",
-    "CaptionsOfPath",
-    "read_captioned",
-    "some_of",
-    "survey_captions",
-]
-
 _COLUMNS = ("path", "caption")
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", "#": "number signs"}
 _SHOWN = 5

@@ -19,8 +19,6 @@ from pathlib import PurePosixPath
 from trainer.data_sets.reading import LabelledFile, Split
 from trainer.errors import TrainingSetUnusable
 
-__all__ = ["GROUP_CHARACTERS", "Survey", "check_classes", "group_of", "held_out", "survey"]
-
 _SHOWN = 5
 # Flickr numbered photos in order of upload: those that share the first five of ten digits were often taken together.
 GROUP_CHARACTERS = 5

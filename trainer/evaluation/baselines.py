@@ -35,18 +35,6 @@ from trainer.measures.ranking import (
 from trainer.measures.searches_and_tags import Searches, image_precision, right_tags, taggable_words
 from trainer.measures.truth import Truth
 
-__all__ = [
-    "EvaluationData",
-    "Features",
-    "Softmax",
-    "chance",
-    "conse",
-    "conse_vectors",
-    "feature_baselines",
-    "fit_softmax",
-    "softmax",
-]
-
 CONSE_CLASSES = 10
 _CHUNK = 512
 Metrics = dict[str, float]

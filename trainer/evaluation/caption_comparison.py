@@ -43,8 +43,6 @@ from trainer.evaluation.captions import (
 from trainer.labels.caption_words import NEITHER, RIGHT, words_of_captions
 from trainer.labels.space import unit_rows
 
-__all__ = ["choose_held_out", "choose_listed", "compare_on_captions"]
-
 _BATCH = 64
 _BY_CAPTION, _BY_IMAGE = "caption_to_image", "image_to_caption"
 

@@ -32,25 +32,6 @@ from trainer.measures.ranking import (
 )
 from trainer.measures.searches_and_tags import nearest_tags
 
-__all__ = [
-    "CaptionColumn",
-    "CaptionReport",
-    "CaptionVectors",
-    "Chosen",
-    "WordFigures",
-    "captions_as_json",
-    "image_ranks",
-    "own_caption_ranks",
-    "print_captions",
-    "retrieval_by_chance",
-    "retrieval_metrics",
-    "right_tags_among",
-    "search_words",
-    "searchable_words",
-    "tags_by_chance",
-    "words_by_chance",
-]
-
 RECALLS = (1, 5, 10)
 TAGS = (1, 5)
 WORD_SHOWN_BY = 5

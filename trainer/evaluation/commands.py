@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from trainer.evaluation.comparison import Teacher
     from trainer.evaluation.report import Report
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 
@@ -45,7 +43,7 @@ def evaluate(
         Path | None, typer.Option(help='JSON {"label": "word or words", …}, as given to `fit`.')
     ] = None,
     nearest_kinds: Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, in addition to its word.")] = 2,
-    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle beside it; may be repeated.")] = None,
+    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle to compare with; may be repeated.")] = None,
     training: Annotated[
         list[Path] | None,
         typer.Option(help="Training images, for baselines; none of them is measured. May be repeated."),
@@ -156,7 +154,7 @@ def evaluate_captions(
     images: Annotated[Path, typer.Argument(help="A folder or a tar file of pictures.")],
     captions: Annotated[Path, typer.Option(help="CSV with the columns path and caption, several lines a picture.")],
     bundle: Bundle = _BUNDLE,
-    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle beside it; may be repeated.")] = None,
+    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle to compare with; may be repeated.")] = None,
     held_out: Annotated[
         float, typer.Option(min=0, max=1, help="Measure this share of the scenes: the one that training left out.")
     ] = 0.2,

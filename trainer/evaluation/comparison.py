@@ -36,8 +36,6 @@ from trainer.relevance.fitting import tag_pairs, text_pairs, word_halves
 from trainer.relevance.thresholds import far_words, search_effects, tag_effects, words_of_other_things
 from trainer.words.wordnet import WordNet
 
-__all__ = ["ComparisonRequest", "EvaluationOptions", "Teacher", "compare"]
-
 NEAREST_OF = ("said", "ocean", "dog", "bottle", "street", "boat")
 _FOREIGN_WORDS = 5_000
 _NOTES = {

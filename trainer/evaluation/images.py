@@ -23,8 +23,6 @@ from trainer.labels.space import padded_labels
 from trainer.measures.truth import Truth
 from trainer.relevance.fitting import image_halves
 
-__all__ = ["EmbeddedImages", "TrainingSet", "embed_images", "read_training_set"]
-
 _BATCH = 64
 Pixels = NDArray[np.uint8]
 Backbone = Callable[[Pixels], NDArray[np.float32]]

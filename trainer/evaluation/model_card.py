@@ -17,8 +17,6 @@ from trainer.errors import EvaluationImpossible
 from trainer.evaluation.report import VERSION
 from trainer.measures.figures import in_order, shown
 
-__all__ = ["SECTIONS", "card_text", "read_report"]
-
 SECTIONS = (
     "Model details",
     "Intended use",

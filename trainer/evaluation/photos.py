@@ -26,8 +26,6 @@ from trainer.measures.ranking import FIRST_PAGE, precision_at
 from trainer.measures.searches_and_tags import nearest_tags, taggable_words
 from trainer.words.wordnet import Sense, WordNet
 
-__all__ = ["PhotoFigures", "as_json", "measure_photos", "print_photos", "read_photos", "senses_of"]
-
 _NAME = re.compile(r"(n\d{8})_.+")
 _FIRST = 5
 _SHOWN_BY = 5

@@ -16,8 +16,6 @@ from trainer.evaluation.report import BundleDetails, Column, Report
 from trainer.plots import COLORS, draw_png
 from trainer.relevance.calibration import Reliability
 
-__all__ = ["write_plots"]
-
 _RIGHT, _WRONG = COLORS[0], COLORS[1]
 
 

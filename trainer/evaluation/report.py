@@ -24,8 +24,6 @@ from trainer.measures.searches_and_tags import QueryFigures, Searches
 from trainer.relevance.calibration import Reliability, SimilarityHistogram
 from trainer.relevance.thresholds import SearchEffects
 
-__all__ = ["BundleDetails", "Column", "DataNote", "Report", "as_json", "as_markdown", "print_report"]
-
 VERSION = 1
 _WORST = 5
 

@@ -25,8 +25,6 @@ from trainer.labels.sense_words import label_of
 from trainer.labels.space import Vocabulary
 from trainer.words.wordnet import WordNet
 
-__all__ = ["Classifier", "output_labels", "place_images", "tflite_classifier"]
-
 _QUANTISED = 0.2
 _FLOOR = np.float32(1e-6)
 

@@ -22,20 +22,6 @@ from numpy.typing import NDArray
 from trainer.errors import EvaluationImpossible
 from trainer.labels.space import Vocabulary
 
-__all__ = [
-    "OWN_PAIRS",
-    "Hubness",
-    "PairCorrelation",
-    "WordPair",
-    "correlate",
-    "hubness",
-    "k_occurrence",
-    "nearest_words",
-    "read_word_pairs",
-    "skewness",
-    "spearman",
-]
-
 OWN_PAIRS = Path(__file__).with_name("word_pairs.tsv")
 NEIGHBOURS = 10
 _CHUNK = 512

@@ -12,8 +12,6 @@ from trainer.console import print_left_out, report_errors, with_tensorflow
 from trainer.exporting.weights import Weights
 from trainer.options import FeatureLayer, InputSize, Labels, NearestKinds, PixelMean, PixelStd, Synonyms, Words
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 

@@ -32,8 +32,6 @@ from trainer.relevance.calibration import LogisticCurve
 from trainer.relevance.fitting import Relevance, fit_relevance, image_halves
 from trainer.words.word_space import read_word_table
 
-__all__ = ["Description", "Exported", "export_bundle", "export_measured", "self_test_pictures"]
-
 _REPRESENTATIVE = 100
 _PICTURES = 4
 _WAVES = 5

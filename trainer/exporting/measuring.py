@@ -29,8 +29,6 @@ from trainer.measures.evaluate import Evaluation, evaluate
 from trainer.measures.figures import shown
 from trainer.measures.truth import Truth
 
-__all__ = ["Measured", "MeasuredNetworks", "measure_networks", "print_weights", "read_measured"]
-
 _BATCH = 64
 _TIMED = 16
 _FIGURES = ("hit@1", "hit@5", "word_hit@1", "label_precision@10", "image_precision@10", "tagged@5")

@@ -32,8 +32,6 @@ from trainer.measures.ranking import hit_by_chance
 from trainer.measures.searches_and_tags import nearest_tags, taggable_words
 from trainer.measures.truth import Truth
 
-__all__ = ["HitsAndChance", "Match", "SmokeSearch", "compare_with_chance", "print_searches", "smoke_search"]
-
 _PICTURES = 48
 _QUERIES = 5
 _FOUND = 3
@@ -106,7 +104,7 @@ def smoke_search(bundle: Bundle, measured: Measured) -> SmokeSearch:
 
 
 def compare_with_chance(evaluation: Evaluation, truth: Truth) -> HitsAndChance:
-    """Return hit@5 of all pictures beside chance; with fewer than ten classes hit@2, with fewer than four hit@1."""
+    """Return hit@5 of all pictures and by chance; with fewer than ten classes hit@2, with fewer than four hit@1."""
     k = max(k for k in (1, 2, 5) if k == 1 or k <= evaluation.classes / 2)
     chance = hit_by_chance(truth, k)
     margin = _DEVIATIONS * sqrt(chance * (1 - chance) / evaluation.images)

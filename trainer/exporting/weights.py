@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from trainer.errors import BackboneUnusable
 
-__all__ = ["Weights", "smaller_weights", "write_tflite_head"]
-
 
 class Weights(StrEnum):
     """How weights are kept in a bundle."""

@@ -16,8 +16,6 @@ from trainer.console import print_left_out, progress_bar, report_errors, with_te
 from trainer.features.cache import Cached, cache_folder, clean, list_caches, shared_folder
 from trainer.options import FeatureLayer, InputSize, PixelMean, PixelStd, Sources, Validation, ValidationShare
 
-__all__ = ["app"]
-
 app = typer.Typer()
 cache_app = typer.Typer(no_args_is_help=True, help="Feature caches: list them and remove unused ones.")
 app.add_typer(cache_app, name="cache")

@@ -20,8 +20,6 @@ from serving.durable_files import replacing
 from trainer.errors import NotWritten, TrainingSetUnusable
 from trainer.features.cache import read_keys, read_spec, rows_on_disk
 
-__all__ = ["FeatureSet", "read_feature_set", "write_feature_set"]
-
 
 @dataclass(frozen=True)
 class FeatureSet:

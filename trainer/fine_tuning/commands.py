@@ -16,8 +16,6 @@ from trainer.errors import BackboneUnusable
 from trainer.fitting.settings import LossKind, LossSettings
 from trainer.options import InputSize, Labels, NearestKinds, Sources, Synonyms, Validation, ValidationShare, Words
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 

@@ -32,8 +32,6 @@ from trainer.keras_files import load_network
 from trainer.labels.space import LabelSpace
 from trainer.runs import Run, newest_epoch, restore_checkpoint, write_checkpoint
 
-__all__ = ["FineTuneSettings", "Outcome", "fine_tune", "leaves", "train_from", "where_last_blocks_begin"]
-
 # VGG, Xception, EfficientNet, MobileNetV2, InceptionResNet; ResNet, DenseNet; ConvNeXt; MobileNetV3; Inception.
 _BLOCK = re.compile(r"block_?\d+[a-z]?(_\d+)?(?=_)|conv\d+_block\d+|.*stage_\d+_block_\d+|expanded_conv_\d+|mixed\d+$")
 _MOBILENET = re.compile(r"conv_(?:dw|pw|pad)_(\d+)")

@@ -19,8 +19,6 @@ from trainer.fitting.optimisation import Loss
 from trainer.fitting.settings import HeadSettings
 from trainer.labels.space import LabelSpace
 
-__all__ = ["Batches", "HeldOut", "Split", "balanced_weights", "held_out_figures", "outputs_of", "split_images"]
-
 _OUTPUTS_AT_ONCE = 1024
 
 

@@ -16,8 +16,6 @@ from trainer.console import epoch_note, progress_bar, report_errors, with_tensor
 from trainer.fitting.settings import ClassWeights, Devices, LossKind, Precision
 from trainer.options import Labels, NearestKinds, Synonyms, Words
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 

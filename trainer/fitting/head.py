@@ -25,8 +25,6 @@ from trainer.fitting.settings import HeadSettings, best_epoch, is_over
 from trainer.labels.space import LabelSpace, unit_rows
 from trainer.runs import Run, newest_epoch, restore_checkpoint, write_checkpoint
 
-__all__ = ["build_head", "fit_head", "project", "save_head"]
-
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 _EPSILON = 1e-12

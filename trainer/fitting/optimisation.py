@@ -25,8 +25,6 @@ from keras import ops
 from trainer.fitting.settings import Devices, HeadSettings, LossSettings, Precision
 from trainer.labels.space import LabelSpace
 
-__all__ = ["Loss", "dtype_policy", "make_loss", "new_optimiser", "shared_among", "training_devices"]
-
 Loss = Callable[[Any, Any], Any]
 """(labels (n, most), padded with -1, and head outputs (n, dimension)) → losses (n,)."""
 # Below, compiling takes longer than it saves.

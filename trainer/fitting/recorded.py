@@ -38,8 +38,6 @@ from trainer.fitting.settings import HeadSettings, best_epoch
 from trainer.labels.space import LabelSpace
 from trainer.runs import Run, copy_checkpoints, newest_epoch, read_history, read_settings, write_json
 
-__all__ = ["Events", "Fitted", "Inputs", "Provenance", "check_packages", "continue_from", "fit_recorded", "inputs_of"]
-
 _SAME = ("hidden", "dimension", "activation", "precision", "held_out", "seed")
 Inputs = Mapping[str, str | int]
 _PACKAGES = ("keras", "tensorflow", "numpy", "semsearch")

@@ -31,20 +31,6 @@ from rapidfuzz import process
 from trainer.errors import SettingsUnusable
 from trainer.runs import write_lines
 
-__all__ = [
-    "ClassWeights",
-    "Devices",
-    "HeadSettings",
-    "LossKind",
-    "LossSettings",
-    "Precision",
-    "Watched",
-    "best_epoch",
-    "head_settings",
-    "is_over",
-    "write_head_file",
-]
-
 LossKind = Literal["cosine", "hinge-rank", "softmax", "joint"]
 ClassWeights = Literal["none", "balanced"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]

@@ -21,8 +21,6 @@ from model.text.phrases import joined, taken_apart
 from model.text.query import Term, parse
 from model.text.vocabulary import Vocabulary
 
-__all__ = ["NEITHER", "RIGHT", "WRONG", "CaptionWords", "words_of_captions"]
-
 RIGHT, WRONG, NEITHER = 1, 0, -1
 _AGREEING = 2
 _ONE_PERSON = frozenset({"man", "woman", "boy", "girl", "child", "player"})

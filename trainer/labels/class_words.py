@@ -5,7 +5,7 @@ Contract: a class has one word of its own, its label, and the words of the kinds
 words, the mean of those. The first use checks that.
 
 The file is JSON: `{"n01443537": {"word": "goldfish", "kinds": ["fish", "animal"]}, …}`. Without one, a class is named
-after its folder, with underscores as spaces. A file of synonyms is JSON too: ``{"label": "word or words", …}``, by a
+after its folder, with underscores as spaces. A file of synonyms is JSON too: `{"label": "word or words", …}`, by a
 class's name or its word.
 """
 
@@ -18,16 +18,6 @@ from pathlib import Path
 
 from trainer.data_sets.reading import read_images
 from trainer.errors import TrainingSetUnusable
-
-__all__ = [
-    "ClassWords",
-    "class_words_of_names",
-    "classes_of",
-    "classes_shown",
-    "read_class_words",
-    "with_synonyms",
-    "write_class_words",
-]
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,6 @@ from trainer.labels.class_words import ClassWords
 from trainer.labels.space import Vocabulary
 from trainer.words.wordnet import Category, Sense, WordNet
 
-__all__ = [
-    "NO_PICTURE",
-    "FittingWords",
-    "fitting_words",
-    "kinds_of",
-    "label_of",
-    "lemmas_of",
-    "read_senses",
-    "right_words",
-]
-
 LEVELS = 5
 _GENERAL = frozenset(
     """

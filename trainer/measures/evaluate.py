@@ -26,17 +26,6 @@ from trainer.measures.ranking import FIRST_PAGE, hit_at
 from trainer.measures.searches_and_tags import QueryFigures, Searches, image_precision, search, search_by, tagged_at
 from trainer.measures.truth import Truth
 
-__all__ = [
-    "HITS",
-    "Evaluation",
-    "ZeroShot",
-    "classification",
-    "evaluate",
-    "label_targets",
-    "measure_zero_shot",
-    "read_unseen",
-]
-
 HITS = (1, 2, 5, 10)
 HIERARCHICAL = (2, 5, 10, 20)
 TAGS = (1, 5, 10)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Figure", "in_order", "shown"]
-
 PAIRS_PREFIX = "spearman "
 _COUNTS = frozenset({"images", "classes", "unseen_classes", "unseen_images", "hubness_greatest"})
 

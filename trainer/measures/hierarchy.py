@@ -20,8 +20,6 @@ from trainer.labels.class_words import ClassWords
 from trainer.measures.ranking import top
 from trainer.words.wordnet import Sense, WordNet
 
-__all__ = ["Hierarchy", "hierarchical_precision_at", "hierarchy_of", "near_to", "nearest_classes", "sense_of"]
-
 _ROOT = ""
 
 

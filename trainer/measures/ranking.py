@@ -14,18 +14,6 @@ from numpy.typing import NDArray
 
 from trainer.measures.truth import Truth
 
-__all__ = [
-    "FIRST_PAGE",
-    "average_precision",
-    "average_precision_by_chance",
-    "hit_at",
-    "hit_by_chance",
-    "none_of",
-    "precision_at",
-    "precision_by_chance",
-    "top",
-]
-
 Floats = NDArray[np.floating]
 FIRST_PAGE = 10
 

@@ -24,19 +24,6 @@ from trainer.labels.space import Vocabulary, unit_rows
 from trainer.measures.ranking import FIRST_PAGE, average_precision, precision_at, top
 from trainer.measures.truth import Truth
 
-__all__ = [
-    "QueryFigures",
-    "Searches",
-    "are_right",
-    "image_precision",
-    "nearest_tags",
-    "right_tags",
-    "search",
-    "search_by",
-    "taggable_words",
-    "tagged_at",
-]
-
 SORTS = ("label", "kind", "pair", "either")
 Words = tuple[str, ...]
 _CHUNK = 512

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from trainer.labels.class_words import ClassWords
 
-__all__ = ["Truth"]
-
 
 @dataclass(frozen=True)
 class Truth:

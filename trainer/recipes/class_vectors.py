@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from trainer.labels.sense_words import FittingWords
 from trainer.labels.space import Vocabulary, unit_rows
 
-__all__ = ["VectorSettings", "class_vectors"]
-
 _NOTHING_FITS = 1e-6
 
 

@@ -14,8 +14,6 @@ from trainer.labels.class_words import ClassWords
 from trainer.labels.sense_words import NO_PICTURE, FittingWords
 from trainer.words.wordnet import Category, Sense, WordNet
 
-__all__ = ["caption_classes", "caption_tags", "class_tags", "with_kinds"]
-
 _LEAST_PICTURES = 12
 _LEAST_DEPTH = 5  # in WordNet: an "animal" has 6, a "vehicle" 7; an "artifact" has 4 and an "object" 2
 _KINDS = 3

@@ -37,8 +37,6 @@ from trainer.labels.space import vocabulary_of
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.words.wordnet import WordNet
 
-__all__ = ["head_of", "make_recipe"]
-
 INPUT_SIZE = 224
 FEATURE_LAYER = "MobilenetV2/Logits/Squeeze1"
 # The last place that publishes the authors' file by itself and unchanged; the commit makes the link permanent.

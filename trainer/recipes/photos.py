@@ -66,8 +66,6 @@ from trainer.starter.scenes import VALIDATION_SEEDS, render
 from trainer.words.word_space import read_word_table
 from trainer.words.wordnet import Sense, WordNet
 
-__all__ = ["PhotosSources", "make_photos"]
-
 WEIGHTS = FilledFile(
     name="backbone.tflite",
     template="backbone.template.xz",

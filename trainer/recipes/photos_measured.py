@@ -29,8 +29,6 @@ from trainer.labels.space import padded_labels
 from trainer.recipes.everyday_words import caption_classes
 from trainer.words.wordnet import WordNet
 
-__all__ = ["Sources", "is_training_scene", "measured_pictures"]
-
 _LEAST_RIGHT = 5  # photos that a word of captions must be right for
 _TRAINING_SHARE = 0.7  # of the scenes
 _LOOKED_AT = 4  # every fourth photo of things

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from trainer.errors import EvaluationImpossible
 
-__all__ = ["LogisticCurve", "Pairs", "Reliability", "SimilarityHistogram", "fit_logistic", "histogram", "reliability"]
-
 Floats = NDArray[np.floating]
 _ITERATIONS = 100
 # Without a limit to the slope, pairs that are perfectly separable would drive it to infinity.

@@ -30,17 +30,6 @@ from trainer.measures.truth import Truth
 from trainer.relevance.calibration import LogisticCurve, Pairs
 from trainer.relevance.thresholds import Threshold, choose_threshold, far_words, measure_threshold, nearest_similarity
 
-__all__ = [
-    "Relevance",
-    "fit_relevance",
-    "image_halves",
-    "is_for_fitting",
-    "share_a_class",
-    "tag_pairs",
-    "text_pairs",
-    "word_halves",
-]
-
 _PAIRS = 200_000
 _IMAGES_FOR_TAGS = 1_000
 _FOREIGN_CANDIDATES = 10_000

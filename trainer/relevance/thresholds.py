@@ -30,18 +30,6 @@ from trainer.measures.truth import Truth
 from trainer.relevance.calibration import LogisticCurve, Pairs
 from trainer.words.wordnet import WordNet
 
-__all__ = [
-    "SearchEffects",
-    "Threshold",
-    "choose_threshold",
-    "far_words",
-    "measure_threshold",
-    "nearest_similarity",
-    "search_effects",
-    "tag_effects",
-    "words_of_other_things",
-]
-
 Floats = NDArray[np.floating]
 
 _FIRST_FIVE = 5

@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 
 from serving.durable_files import replacing
 
-__all__ = ["Batch", "Classifier", "ClassifierSettings", "residual_network"]
-
 FEATURES = 384
 # Channels, blocks and stride of each stage.
 STAGES = ((48, 1, 1), (96, 2, 2), (192, 2, 2), (256, 1, 2))

@@ -32,8 +32,6 @@ from trainer.features.feature_set import FeatureSet
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render_many
 
-__all__ = ["PictureSource", "Pictures", "enlarged", "held_out_probabilities", "picture_features"]
-
 EDGE = 64
 TRAINING_SCENES = 250
 VALIDATION_SCENES = 20

@@ -31,17 +31,6 @@ from trainer.starter.classifier import Batch, Classifier, ClassifierSettings, re
 from trainer.starter.pictures import Pictures, PictureSource
 from trainer.starter.scene_catalog import SCENE_CLASSES
 
-__all__ = [
-    "SMOOTHING",
-    "Cycle",
-    "Figures",
-    "PretrainSettings",
-    "StartingPoint",
-    "Targets",
-    "pretrain",
-    "train_backbone",
-]
-
 log = structlog.get_logger(__name__)
 SMOOTHING = 0.1
 

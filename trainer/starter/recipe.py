@@ -43,8 +43,6 @@ from trainer.starter.scenes import write_gallery
 from trainer.starter.word_files import make_words
 from trainer.words.word_space import read_word_table
 
-__all__ = ["make_starter", "make_twin"]
-
 # Things look smaller in whole pictures than in the crops of training; larger pictures make up for that (Touvron et al.
 # 2019). The classifier's hit@1 on half of val.tar at 64, 72, 80, 96 pixels: 0.403, 0.432, 0.430, 0.392.
 SERVED_EDGE = 72

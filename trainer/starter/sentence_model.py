@@ -24,8 +24,6 @@ from tokenizers import Tokenizer
 
 from trainer.errors import SentenceModelMissing
 
-__all__ = ["SentenceModel", "packaged_model_folder"]
-
 SENTENCE_DIMENSION = 384
 
 Vectors = NDArray[np.float32]

@@ -35,8 +35,6 @@ from trainer.labels.sense_words import NO_PICTURE
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.words.wordnet import Category, Sense, WordNet
 
-__all__ = ["ENTRIES", "WORDS", "Zipf", "label_words", "taggable", "vocabulary"]
-
 Zipf = Callable[[str], float]
 """How common a word or phrase is: the base-10 logarithm of its occurrences in 10⁹ words (van Heuven et al. 2014)."""
 _COMMON_LABEL, _COMMON_KIND = 2.0, 2.8

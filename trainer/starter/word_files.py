@@ -30,8 +30,6 @@ from trainer.labels.space import unit_rows
 from trainer.starter.vocabulary import Zipf, label_words, taggable, vocabulary
 from trainer.words.wordnet import WordNet
 
-__all__ = ["Reduced", "Sentences", "Sources", "definitions", "load_sources", "make_words", "mend", "reduce"]
-
 _AT_ONCE = 1_000
 DIMENSION = 300
 Vectors = NDArray[np.float32]

@@ -19,8 +19,6 @@ from trainer.options import Labels, Synonyms, Words
 if TYPE_CHECKING:
     from trainer.tuning.study import Choice, FinishedTrial
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 

@@ -28,8 +28,6 @@ from trainer.labels.space import Vocabulary, label_space_of
 from trainer.runs import Run
 from trainer.tuning.study import Choice, FinishedTrial, SearchSpace, Trials, open_trials
 
-__all__ = ["Material", "TuningSettings", "search"]
-
 
 @dataclass(frozen=True)
 class TuningSettings:

@@ -25,8 +25,6 @@ from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
 from trainer.errors import RunInUse
 from trainer.fitting.settings import HeadSettings, LossKind, LossSettings
 
-__all__ = ["Choice", "FinishedTrial", "SearchSpace", "Trials", "open_trials"]
-
 _KINDS = 2  # in a label's vector, as `fit` has it
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _DEFAULTS, _LOSS = "defaults", "held_out_loss"

@@ -13,8 +13,6 @@ from rich.console import Console
 
 from trainer.console import download_bar, progress_bar, report_errors
 
-__all__ = ["app"]
-
 app = typer.Typer(help="Word vectors: fetched by name, converted into a vocabulary.", no_args_is_help=True)
 console = Console(soft_wrap=True)
 

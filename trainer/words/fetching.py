@@ -23,8 +23,6 @@ from model.files.file_sources import Broken, OtherFile, file_name, place_of
 from serving.durable_files import sha256, write_file
 from trainer.errors import WordFetchFailed, WordFileUnknown, WordFileWrong
 
-__all__ = ["KNOWN", "Fetched", "KnownFile", "fetch", "known_file"]
-
 _GLOVE = "https://nlp.stanford.edu/data/"
 _FASTTEXT = "https://dl.fbaipublicfiles.com/fasttext/"
 

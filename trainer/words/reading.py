@@ -34,8 +34,6 @@ from numpy.typing import NDArray
 
 from trainer.errors import WordVectorsMalformed
 
-__all__ = ["Entry", "read_entries"]
-
 Entry = tuple[str, NDArray[np.float32]]
 """A word and its vector, (dimension) float32, every number finite."""
 _LONGEST_LINE = 1 << 20  # bytes of a line; a file that is something else may have no end of line at all

@@ -20,8 +20,6 @@ from pathlib import Path
 
 from trainer.errors import WordNetMissing
 
-__all__ = ["DEFAULT_FOLDER", "Category", "Sense", "WordNet"]
-
 DEFAULT_FOLDER = Path("/usr/share/wordnet")
 
 _NOUN = 1  # the part of speech in a sense key: 1 noun, 2 verb, 3 adjective, 4 adverb, 5 adjective satellite

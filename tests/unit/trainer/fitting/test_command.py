@@ -160,7 +160,8 @@ def test_a_bad_key_of_the_settings_file_is_one_sentence(made: Path, tmp_path: Pa
     (tmp_path / "head.toml").write_text("epoch = 3\n")
     code, _, error = fit(made, "none", "--config", tmp_path / "head.toml")
     assert code == 1
-    assert error == f"trainer: {tmp_path / 'head.toml'} cannot be used: epoch is not a setting (did you mean epochs?).\n"
+    wrong = "epoch is not a setting (did you mean epochs?)"
+    assert error == f"trainer: {tmp_path / 'head.toml'} cannot be used: {wrong}.\n"
     assert not (made / "none").exists()
 
 
