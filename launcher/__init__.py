@@ -1,1 +1,1 @@
-"""Start the suite on one machine: what `make run-all` runs. Knows the services only as processes and by gRPC."""
+"""Start the suite on one machine, for `make run-all`. Knows the services only as processes and over gRPC."""

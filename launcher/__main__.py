@@ -1,6 +1,6 @@
 """Run the suite until Ctrl-C: `python -m launcher`.
 
-Exit status: 1 a port is taken or a service stopped, 2 a bad setting, 130 Ctrl-C, 143 SIGTERM.
+Exit status: 1 if a port is taken or a service stopped, 2 for a bad setting, 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the suite and return the exit status."""
     raise_on_signals()
     try:
-        # Here, because gRPC and pydantic take 0.4 s to import, and a Ctrl-C meanwhile should show no traceback.
+        # Imported here: gRPC and pydantic take 0.4 s to import, and a Ctrl-C during that time should show no traceback.
         from launcher.suite import run
 
         return run(argv)

@@ -1,10 +1,10 @@
-"""Why the suite cannot run, as exceptions; the message is the one sentence that is shown.
+"""Exceptions for why the suite cannot run; the message is shown to the user as it stands.
 
 LauncherError
 ├── BadProcfile        the Procfile is missing, or does not list what is needed
-├── BadSetting         a service refuses its settings; the sentence is the service's own
+├── BadSetting         a service rejects its settings; the message is the service's own
 ├── PortNotFree        a port is in use, may not be opened, or is set twice
-├── ServiceStopped     a service ended by itself
+├── ServiceStopped     a service stopped by itself
 └── NotReady           a service does not answer SERVING in time
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class LauncherError(Exception):
-    """The suite cannot run, or not any longer; `exit_status` is what the launcher exits with."""
+    """The suite cannot start or continue; `exit_status` is the launcher's exit status."""
 
     exit_status = 1
 
@@ -27,21 +27,21 @@ class BadProcfile(LauncherError):
 
 
 class BadSetting(LauncherError):
-    """A service refuses its settings."""
+    """A service rejects its settings."""
 
     exit_status = 2
 
 
 class PortNotFree(LauncherError):
-    """A service would not get a port."""
+    """A service cannot use its port."""
 
 
 class ServiceStopped(LauncherError):
-    """A service ended by itself; the message has its last line."""
+    """A service stopped by itself; the message includes its last line."""
 
     def __init__(self, name: str, returncode: int, last_line: str) -> None:
         how = f"was killed by signal {-returncode}" if returncode < 0 else f"ended with status {returncode}"
-        said = f" Its last words: {last_line}" if last_line else ""
+        said = f" Its last output: {last_line}" if last_line else ""
         super().__init__(f"The {name} {how}, so everything was stopped.{said}")
 
 
@@ -50,6 +50,6 @@ class NotReady(LauncherError):
 
     def __init__(self, names: list[str]) -> None:
         super().__init__(
-            f"Not ready in time: {', '.join(names)}. Everything was stopped; the log above says how far it "
-            "came. A slow machine can be given more time: --ready-seconds."
+            f"Not ready in time: {', '.join(names)}. Everything was stopped; the log above shows how far each "
+            "got. Give a slow machine more time with --ready-seconds."
         )

@@ -1,8 +1,8 @@
-"""The services that the Procfile lists, the settings that each would start with, and whether their ports are free.
+"""Read the services of the Procfile and their settings, and check that their ports are free.
 
-A line of the Procfile is a shell command that has `-m PACKAGE` in it. Its settings come from the same command with
-`-m PACKAGE.settings`, so they are what the service itself reads from the environment and its flags, and a bad one is
-reported in the service's own words. No package of a service is imported (the embedder's would bring TensorFlow: 7.5 s).
+A line of the Procfile is a shell command that contains `-m PACKAGE`. Its settings come from the same command with `-m
+PACKAGE.settings`, so they are exactly what the service reads from the environment and its flags, and a bad one is
+reported in the service's own words. No service's package is imported: the embedder's would load TensorFlow, 7.5 s.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: 
 
 
 class _Settings(BaseModel):
-    """The settings that every service has and the launcher needs."""
+    """The settings that the launcher needs from every service."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -42,9 +42,9 @@ class _Settings(BaseModel):
 
 @dataclass(frozen=True)
 class Service:
-    """A service to start: the name and the shell command of its line in the Procfile, and where it will listen.
+    """A service to start: the name and shell command from its line in the Procfile, and where it will listen.
 
-    `port` is that of gRPC; `metrics_port` is -1 where metrics are off. `data` is the folder of what must survive.
+    `port` is the gRPC port; `metrics_port` is -1 if metrics are off. `data` is the folder of data to keep.
     """
 
     name: str
@@ -56,41 +56,41 @@ class Service:
 
     @property
     def address(self) -> str:
-        """Where this machine reaches it: "127.0.0.1:50051", also if it listens on every address."""
+        """The service's address on this machine, such as "127.0.0.1:50051", even if it listens on every address."""
         return f"{_EVERYWHERE.get(self.host, self.host)}:{self.port}"
 
     @property
     def metrics_url(self) -> str | None:
-        """The page of its metrics, or None where there is none or its port is not known before it starts."""
+        """The URL of its metrics, or None if metrics are off or the port is unknown until the service starts."""
         return (
             f"http://{self.address.rpartition(':')[0]}:{self.metrics_port}/metrics" if self.metrics_port > 0 else None
         )
 
     def variable(self, field: str) -> str:
-        """Return the environment variable of a setting of its own."""
+        """Return the name of the environment variable for one of the service's own settings."""
         return variable(self.name, field)
 
 
 def variable(service: str, field: str) -> str:
-    """Return the environment variable of a service's own setting: `SEMSEARCH_INDEX_PORT`."""
+    """Return the name of the environment variable for a service's own setting, such as `SEMSEARCH_INDEX_PORT`."""
     return f"{PREFIX}{service.upper()}_{field.upper()}"
 
 
 def read_services(procfile: Path, environment: Mapping[str, str]) -> list[Service]:
-    """Return the services of a Procfile in its order, as they would start in `environment`.
+    """Return the services of a Procfile, in its order, as they would start in `environment`.
 
     Raises:
         BadProcfile: it cannot be read, lists no gateway, or has a line that starts no Python module.
-        BadSetting: a service refuses its settings; the first one that does is reported.
+        BadSetting: a service rejects its settings; the first such service is reported.
     """
     try:
         commands: dict[str, str] = parse_procfile(procfile.read_text(encoding="utf-8")).processes
     except OSError as error:
         raise BadProcfile(
-            procfile, f"cannot be read ({error.strerror}): run this in the repository's root, or say --procfile"
+            procfile, f"cannot be read ({error.strerror}): run this in the repository's root, or pass --procfile"
         ) from error
     if GATEWAY not in commands:
-        raise BadProcfile(procfile, f"has no line `{GATEWAY}: ...`, which everything else is reached through")
+        raise BadProcfile(procfile, f"has no line `{GATEWAY}: ...`, and clients reach everything through the gateway")
     for name, command in commands.items():
         if not _MODULE.search(command):
             raise BadProcfile(procfile, f"has a line `{name}` that starts no service with `python -m PACKAGE`")
@@ -99,7 +99,7 @@ def read_services(procfile: Path, environment: Mapping[str, str]) -> list[Servic
 
 
 def with_backends(environment: Mapping[str, str], services: list[Service]) -> dict[str, str]:
-    """Add where the others listen for the gateway, so that a port is set in one place; what is set already stays."""
+    """Add the other services' addresses for the gateway, so that a port is set in one place; keep set ones."""
     addresses = {variable(GATEWAY, service.name): service.address for service in services if service.name != GATEWAY}
     return {**environment, **{name: address for name, address in addresses.items() if not environment.get(name)}}
 
@@ -116,14 +116,16 @@ def _query_settings(name: str, command: str, environment: Mapping[str, str]) -> 
         check=False,
     )
     if answer.returncode != 0:
-        raise BadSetting(answer.stderr.strip() or f"The {name} does not say its settings: `{command}` cannot be run.")
+        raise BadSetting(
+            answer.stderr.strip() or f"The {name} does not report its settings: `{command}` cannot be run."
+        )
     settings = _Settings.model_validate_json(answer.stdout)
     return Service(name, command, settings.host, settings.port, settings.metrics_port, settings.data)
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port that a service will listen on, what for, and the environment variable that sets it."""
+    """A port that a service will listen on, its purpose, and the environment variable that sets it."""
 
     service: str
     purpose: str
@@ -141,17 +143,17 @@ def ports_of(services: Sequence[Service]) -> Iterator[Port]:
 
 
 def check_ports(ports: Iterator[Port]) -> None:
-    """Open all ports at the same time, and close them.
+    """Check that all ports are free by opening them at the same time; close them again.
 
     Raises:
-        PortNotFree: one cannot be opened, is wanted twice, or is not known before its service starts.
+        PortNotFree: a port cannot be opened, is set twice, or is unknown until its service starts.
     """
     wanted: dict[tuple[str, int], Port] = {}
     with ExitStack() as opened:
         for port in ports:
             if port.number == 0:
                 raise PortNotFree(
-                    f"{port.variable} is 0, any free port, and then nobody could say where the {port.service} is: "
+                    f"{port.variable} is 0, which picks any free port, so the {port.service} could not be found: "
                     "set it to a number."
                 )
             if other := wanted.get((port.host, port.number)):
@@ -169,7 +171,7 @@ def _listen(port: Port) -> socket.socket:
     except OSError as error:
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             raise PortNotFree(
-                f"The {port.service} cannot listen on {port.host}, which is no address of this machine: "
+                f"The {port.service} cannot listen on {port.host}, which is not an address of this machine: "
                 "set SEMSEARCH_HOST to one, or leave it out for 127.0.0.1."
             ) from error
         raise PortNotFree(

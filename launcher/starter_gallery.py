@@ -1,10 +1,10 @@
-"""Fill the default collection with the gallery that ships, the first time.
+"""Fill the default collection with the shipped gallery on the first start.
 
-How far it came stands in the file `launcher/gallery` of the data folder:
+The file `launcher/gallery` in the data folder records the progress:
 
-    (no file)  not begun: it is filled if the collection is empty, else it holds somebody's own images and is left alone
-    filling    begun: the next start continues, and does not send again what is there
-    done       nothing to do any more, also where images were deleted since
+    (no file)  not begun: an empty collection is filled; any other holds a user's own images and is left alone
+    filling    begun: the next start continues, and does not send images again that are already there
+    done       nothing left to do, even if images have been deleted since
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHOWN = ("label", "setting")
 
 
 class FillState(enum.Enum):
-    """How far the filling came."""
+    """The progress of the filling."""
 
     NOT_BEGUN = ""
     FILLING = "filling"
@@ -37,7 +37,7 @@ class FillState(enum.Enum):
 
 
 class StarterGallery:
-    """The gallery that ships in `folder`, to be brought into the collection behind `server`."""
+    """The shipped gallery in `folder`, to be added to the default collection."""
 
     def __init__(self, folder: Path, data: Path, console: Console) -> None:
         self._folder = folder
@@ -46,21 +46,21 @@ class StarterGallery:
 
     @property
     def state(self) -> FillState:
-        """Returns how far it came."""
+        """The progress, as recorded in the data folder."""
         try:
             return FillState(self._marker.read_text(encoding="utf-8").strip())
         except FileNotFoundError:
             return FillState.NOT_BEGUN
 
     def fill(self, server: str) -> None:
-        """Fill the collection if that is still to be done; print what happened and what failed.
+        """Fill the collection at `server` unless that is done; print what happened and what failed.
 
-        Nothing that was added is lost if this is interrupted or fails: the next start continues.
+        If this is interrupted or fails, the images already added stay and the next start continues.
         """
         if self.state is FillState.DONE:
             return
         if not self._folder.is_dir():
-            self._console.print(f"There is no folder {self._folder}, so the collection stays as it is.")
+            self._console.print(f"The folder {self._folder} does not exist, so the collection stays as it is.")
             return
         try:
             with Client(server) as client:
@@ -70,13 +70,15 @@ class StarterGallery:
                 self._set(FillState.FILLING)
                 results = self._send(FolderIndex(client, attributes_of=_truth(self._folder)))
         except KeyboardInterrupt:
-            self._console.print("The gallery is not filled yet. What was added stays, and the next start goes on.")
+            self._console.print(
+                "The gallery is incomplete. The images already added stay, and the next start continues."
+            )
             raise
         except SemsearchError as error:
-            self._console.print(f"The gallery is not filled yet; the next start goes on. {error.message} {error.hint}")
+            self._console.print(f"The gallery is incomplete; the next start continues. {error.message} {error.hint}")
             return
         if failed := [each for each in results if each.outcome is Outcome.FAILED]:
-            self._console.print(f"{len(failed)} images of the gallery could not be added; the next start tries again.")
+            self._console.print(f"{len(failed)} images of the gallery could not be added; the next start retries them.")
             self._console.print(f"The first is {failed[0].path}: {failed[0].problem}")
         else:
             self._set(FillState.DONE)
@@ -102,7 +104,7 @@ class StarterGallery:
         there = counts[Outcome.UNCHANGED] + counts[Outcome.DUPLICATE]
         self._console.print(
             f"{counts[Outcome.ADDED]} images added in {time.monotonic() - started:.1f} s"
-            + (f", {there} were there." if there else ".")
+            + (f", {there} were already there." if there else ".")
         )
         return results
 
@@ -112,7 +114,7 @@ class StarterGallery:
 
 
 def _truth(folder: Path) -> AttributesOf:
-    """Return a function that gives each image its label and setting from the gallery's own list."""
+    """Return a function that gives each image its label and setting, as the gallery's list has them."""
     file = folder / TRUTH
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     known = {entry["file"]: {name: entry[name] for name in _SHOWN} for entry in map(json.loads, lines)}

@@ -1,9 +1,9 @@
-"""How the suite is stopped: the signals that end the launcher, the end of process groups, and the watchdog.
+"""Stop the suite: the signals that end the launcher, the termination of process groups, and the watchdog.
 
 The watchdog, `python -m launcher.stopping`, ends the services if the launcher dies without doing so, for example by
-SIGKILL. It reads process group ids from stdin, one per line. Only the launcher holds the other end of that pipe, so its
-end comes when the launcher is gone, whatever happened; then every group is ended. It runs in a session of its own,
-where Ctrl-C does not reach it. (Linux alone could do without: PR_SET_PDEATHSIG.)
+SIGKILL. It reads process group ids from stdin, one per line. Only the launcher holds the other end of that pipe, so
+stdin reaches its end when the launcher is gone for any reason; then the watchdog ends every group. It runs in its own
+session, where Ctrl-C does not reach it. (On Linux alone, PR_SET_PDEATHSIG would do.)
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from collections.abc import Collection
 from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A stop takes at most 5 s in all. Calls in flight have 3 s by default; closing files took less than 0.3 s.
+# A stop takes at most 5 s in all. Calls in flight get 3 s by default; closing files takes less than 0.3 s.
 GRACE_SECONDS = 4.2
 _POLL_SECONDS = 0.02
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks to end; `exit_status` is 128 and its number, as shells have it."""
+    """A signal asks the launcher to end; `exit_status` is 128 plus its number, as in shells."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -30,15 +30,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 def raise_on_signals() -> None:
-    """Make the first SIGINT, SIGTERM or SIGHUP raise `Interrupted`; ignore further ones, as the end has begun."""
+    """Make the first SIGINT, SIGTERM or SIGHUP raise `Interrupted`; ignore later ones, as the stop has begun."""
     for number in _ENDING:
-        # nohup ignores SIGHUP on purpose.
+        # nohup ignores SIGHUP on purpose; leave that.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
 
 
 def ignore_signals() -> None:
-    """Let nothing interrupt what follows: the stop, whose time is bounded."""
+    """Let no signal interrupt the stop, whose time is bounded."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 
@@ -60,7 +60,7 @@ def end_groups(leaders: Collection[int], grace_seconds: float = GRACE_SECONDS) -
 
 
 def _signal(leader: int, number: int) -> bool:
-    """Send a signal to a group; return False if it is gone (macOS says EPERM of one that is being reaped)."""
+    """Send a signal to a group; return False if it is gone (macOS reports EPERM for one that is being reaped)."""
     try:
         os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):
@@ -69,7 +69,7 @@ def _signal(leader: int, number: int) -> bool:
 
 
 def main() -> None:
-    """Wait for the end of stdin, then end the groups that it named."""
+    """Wait for the end of stdin, then end the groups that were read from it."""
     end_groups([int(line) for line in sys.stdin])
 
 

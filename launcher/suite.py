@@ -1,8 +1,8 @@
-"""Run the suite from its checks to its end.
+"""Run the suite, from the checks to the stop.
 
-Settings and ports are checked, the services are started and awaited, the gallery is filled the first time, and the
-first queries are shown: lines for a shell, to be pasted as they are in the folder that the launcher was started in.
-Bytes are base64 in grpcurl's JSON; `tr` stands there because `base64 -w0` is GNU's alone.
+The launcher checks settings and ports, starts the services and waits for them, fills the gallery on the first start,
+and shows example queries: shell commands to paste in the folder that the launcher was started in. Bytes are base64 in
+grpcurl's JSON; the commands use `tr` because only GNU has `base64 -w0`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Run the suite until it cannot continue, and return the exit status.
 
     Raises:
-        Interrupted: a signal asked to end; everything is stopped.
+        Interrupted: a signal asked the launcher to end; everything is stopped.
     """
     arguments = _parser().parse_args(argv)
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--procfile", type=Path, default=Path("Procfile"), help="what to start (%(default)s)")
     parser.add_argument(
-        "--gallery", type=Path, default=Path("starter/gallery"), help="images to begin with (%(default)s)"
+        "--gallery", type=Path, default=Path("starter/gallery"), help="images to start with (%(default)s)"
     )
     parser.add_argument(
         "--ready-seconds", type=float, default=180, help="how long the start may take (%(default)s)", metavar="SECONDS"
@@ -72,7 +72,7 @@ def _run_services(arguments: argparse.Namespace, console: Console) -> NoReturn:
     try:
         console.print(f"Starting {', '.join(service.name for service in services)} ...")
         deadline = time.monotonic() + arguments.ready_seconds
-        # The gateway could wait for the others by itself, but would fill the log with warnings until they are up.
+        # The gateway can wait for the others by itself, but it would fill the log with warnings until they are up.
         for group in ([each for each in services if each is not gateway], [gateway]):
             supervisor.start(group, with_backends(environment, services))
             wait_until_serving(group, supervisor, deadline)
@@ -87,13 +87,13 @@ def _run_services(arguments: argparse.Namespace, console: Console) -> NoReturn:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the services: `python` is the one that runs this, and their output is not buffered."""
+    """Return the services' environment: `python` is the running interpreter, and output is not buffered."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def welcome(services: Sequence[Service], gallery: Path) -> str:
-    """Return the text; each query is a line of its own, after a line that begins with "# "."""
+    """Return the welcome text; each query is one line, after a line that begins with "# "."""
     gateway = next(service for service in services if service.name == GATEWAY)
     lines = ["", READY, ""]
     for service in services:
@@ -133,7 +133,7 @@ def examples(server: str, gallery: Path) -> tuple[Example, ...]:
 
 
 def has_grpcurl() -> bool:
-    """Return whether the examples can be run at once."""
+    """Return whether grpcurl exists, so that the examples can be run at once."""
     return GRPCURL.exists() or shutil.which("grpcurl") is not None
 
 

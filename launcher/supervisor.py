@@ -1,14 +1,14 @@
-"""Run the services as processes, wait until they serve, show their output, and end them all.
+"""Run the services as processes, wait until they serve, show their output, and stop them all.
 
 Invariants:
-- Each service leads a session and process group of its own, so a Ctrl-C reaches the launcher alone, which stops them in
-  order, and nothing that a service starts outlives it.
-- Once `stop` has returned there is no process left, at most 5 s after it was called.
+- Each service leads its own session and process group. So Ctrl-C reaches only the launcher, which stops the services
+  in order, and nothing that a service starts outlives it.
+- `stop` returns within 5 s, and no process is left then.
 - If the launcher is killed before it can call `stop`, the watchdog ends the services.
 
-The processes are honcho's `Process`, each run by a thread. honcho's `Manager` around them does not fit: it waits 5 s
-after the first process has ended before it kills the others, and for ever if none ends; a signal before all have
-started raises KeyError in its handler and leaves those that have; and its forks do not go with gRPC in one process.
+The processes are honcho's `Process`, each run by a thread. honcho's `Manager` does not fit: it waits 5 s after the
+first process has ended before it kills the others, and forever if none ends; a signal before all have started raises
+KeyError in its handler and leaves the started ones running; and its forks do not work with gRPC in the same process.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from launcher.services import Service
 from launcher.stopping import end_groups
 
 _COLORS = ("cyan", "yellow", "green", "magenta", "blue")
-# How long a process that was asked for may take to exist, and one that was killed to be gone: milliseconds, in fact.
+# The limit for a process to start, and for a killed one to be gone. In practice, both take milliseconds.
 _STARTED_SECONDS = 2.0
 _KILLED_SECONDS = 0.2
 _POLL_SECONDS = 0.1
 _CALL_SECONDS = 1.0
-# A channel that found nobody tries again soon: the default waits up to 2 min.
+# A channel that cannot connect tries again soon; by default it would wait up to 2 min.
 _OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
 
 
 class Supervisor:
-    """Starts services and stops them all, once. `name_width` is that of the longest name, for the output's margin."""
+    """Starts services and stops them all, once. `name_width`: length of the longest name, for the output's margin."""
 
     def __init__(self, console: Console, name_width: int) -> None:
         self._console = console
@@ -53,7 +53,7 @@ class Supervisor:
         self._watchdog: subprocess.Popen[str] | None = None
 
     def start(self, services: Sequence[Service], environment: Mapping[str, str]) -> None:
-        """Start services beside those that run; call `stop` even if this is interrupted."""
+        """Start services in addition to the running ones; call `stop` even if this is interrupted."""
         if self._watchdog is None:
             self._watchdog = subprocess.Popen(
                 [sys.executable, "-m", "launcher.stopping"], stdin=subprocess.PIPE, text=True, start_new_session=True
@@ -63,7 +63,7 @@ class Supervisor:
             prefix = Text.assemble((f"{service.name:{self._name_width}} | ", color))
             running = _Running(service.name, prefix, self._console, self._watch, self._one_ended)
             process = Process(service.command, name=service.name, env=dict(environment))
-            # Known before it starts, so that an interruption here leaves none that `stop` has not heard of.
+            # Recorded before it starts, so that `stop` knows of every service, even after an interruption here.
             self._running.append(running)
             threading.Thread(target=running.run, args=[process], name=service.name, daemon=True).start()
 
@@ -71,19 +71,19 @@ class Supervisor:
         """Wait for some seconds.
 
         Raises:
-            ServiceStopped: a service ends by itself, or has done so.
+            ServiceStopped: a service stops by itself, or has done so.
         """
         if self._one_ended.wait(seconds):
             self.wait_for_end()
 
     def wait_for_end(self) -> NoReturn:
-        """Wait until a service ends by itself, and raise `ServiceStopped`."""
+        """Wait until a service stops by itself, and raise `ServiceStopped`."""
         self._one_ended.wait()
         ended = next(each for each in self._running if each.ended.is_set())
         raise ServiceStopped(ended.name, ended.returncode, ended.last_line)
 
     def stop(self) -> None:
-        """End all services, and return when their last output is shown."""
+        """Stop all services, and return once their last output is shown."""
         for each in self._running:
             each.started.wait(_STARTED_SECONDS)
         end_groups([each.pid for each in self._running if each.pid is not None])
@@ -101,7 +101,7 @@ class Supervisor:
 
 
 class _Running:
-    """A service that was started, and what is known of it; honcho puts its events here, from the thread of `run`."""
+    """A started service and its state. honcho puts its events here, from the thread of `run`."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Running:
         self.started = threading.Event()
         self.ended = threading.Event()
         self.pid: int | None = None
-        self.returncode = 127  # what a shell says of a command that cannot be started
+        self.returncode = 127  # a shell's status for a command that cannot be started
         self.last_line = ""
         self._prefix = prefix
         self._console = console
@@ -147,10 +147,10 @@ class _Running:
 
 
 def wait_until_serving(services: Sequence[Service], supervisor: Supervisor, deadline: float) -> None:
-    """Wait until every process says of itself, under the name "", that all its services can do their work.
+    """Wait until every process reports SERVING for the name "", which stands for all its gRPC services.
 
     Raises:
-        ServiceStopped: one ends.
+        ServiceStopped: a service stops.
         NotReady: the deadline, of `time.monotonic`, has passed.
     """
     with ExitStack() as stack:
@@ -170,6 +170,6 @@ def wait_until_serving(services: Sequence[Service], supervisor: Supervisor, dead
 def _serves(stub: health_pb2_grpc.HealthStub) -> bool:
     try:
         response = stub.Check(health_pb2.HealthCheckRequest(), timeout=_CALL_SECONDS)
-    except grpc.RpcError:  # it does not answer yet
+    except grpc.RpcError:  # not listening yet
         return False
     return bool(response.status == health_pb2.HealthCheckResponse.SERVING)

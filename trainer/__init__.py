@@ -1,1 +1,1 @@
-"""Teach a network to land on the word vectors of its labels (DeViSE, Frome et al. 2013)."""
+"""Train networks that map images to the word vectors of their labels (DeViSE, Frome et al. 2013)."""

@@ -1,7 +1,8 @@
 """The command line: `python -m trainer words … | backbone | features | fit | export | …`, and evaluation's commands.
 
-Contract: an error of training is one sentence on standard error and exit status 1, a bad option one sentence and 2.
-Results are tables for people; `--json` writes them for machines. Heavy imports wait until a command needs them.
+Contract: an error of training is one sentence on standard error and exit status 1, a bad option is one sentence and
+exit status 2. Results are tables for people; `--json` writes them for machines. Heavy imports wait until a command
+needs them.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from trainer.fine_tuning.commands import app as fine_tune_commands
 from trainer.fitting.commands import app as fit_commands
 from trainer.tuning.commands import app as tune_commands
 from trainer.words.commands import app as word_commands
-
-__all__ = ["app", "main"]
 
 app = typer.Typer(
     name="trainer",
@@ -48,7 +47,7 @@ console = Console()
 def starter(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     teacher: Annotated[Path, typer.Option(help="mobilenet_v2_1.0_224_quant.tflite, to distil from.", exists=True)],
-    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/starter"),
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")] = Path("runs/starter"),
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("starter/bundle"),
     gallery: Annotated[Path, typer.Option(help="Folder of the rendered gallery.")] = Path("starter/gallery"),
 ) -> None:
@@ -64,7 +63,7 @@ def starter(
 def starter_twin(
     photos: Annotated[Path, typer.Argument(help="Folder with classes.json, train-*.tar and val.tar.", exists=True)],
     unseen: Annotated[Path, typer.Option(help="JSON list of the classes to keep out of training.", exists=True)],
-    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/twin"),
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")] = Path("runs/twin"),
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("runs/twin/bundle"),
 ) -> None:
     """Make the starter's twin that never saw some classes, for `evaluate --unseen` (an hour)."""
@@ -87,7 +86,7 @@ def mobilenet_v2(
     ),
     out: Annotated[Path, typer.Option(help="The recipe's folder.")] = Path("starter/recipes/mobilenet-v2"),
 ) -> None:
-    """Make the recipe that puts a pretrained network into the space of a bundle's words."""
+    """Make the recipe that maps a pretrained network into the space of a bundle's words."""
     from trainer.recipes.mobilenet_v2 import make_recipe
 
     with progress_bar(Console(stderr=True)) as progress:
@@ -110,10 +109,10 @@ def photos(
         "starter/labels.json"
     ),
     gallery: Annotated[Path, typer.Option(help="The rendered gallery.")] = Path("starter/gallery"),
-    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")] = Path("runs/photos"),
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")] = Path("runs/photos"),
     out: Annotated[Path, typer.Option(help="The recipe's folder.")] = Path("starter/recipes/photos"),
 ) -> None:
-    """Make the default model: a network from an installed package, and a head that captions taught (20 minutes)."""
+    """Make the default model: a network from an installed package, and a head trained on captions (20 minutes)."""
     from trainer.recipes.photos import PhotosSources, make_photos
 
     sources = PhotosSources(captioned, captions, scenes, things, labels, class_names, words_of, gallery)

@@ -1,4 +1,4 @@
-"""What every command does on the console: progress bars, errors as one sentence, the list of what was left out."""
+"""Console output that commands share: progress bars, errors as one sentence, the list of images left out."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def with_tensorflow(command: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Progress]:
-    """Show a bar: description, share, count, time spent, time left. Lines printed meanwhile go above it."""
+    """Show a bar: description, share, count, time spent, time left. Printed lines appear above it."""
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=10),  # a line of 80 characters has room for the note then
+        BarColumn(bar_width=10),  # leaves room for the note in a line of 80 characters
         TaskProgressColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -90,16 +90,16 @@ def download_bar(console: Console) -> Iterator[Progress]:
 
 
 def epoch_note(figures: Mapping[str, float]) -> str:
-    """Return the note on an epoch: how the images held out do, or the loss if there are none."""
+    """Return the note on an epoch: the held-out figures, or the loss if no images are held out."""
     if "held_out_loss" not in figures:
         return f"loss {figures['loss']:.3f}"
     return f"held out: loss {figures['held_out_loss']:.3f}, hit@1 {figures['held_out_hit@1']:.3f}"
 
 
 def print_left_out(images: Sequence[str], file: Path | None = None) -> None:
-    """Say how many images were left out and name the first; write all into the file, or remove that of a run before.
+    """Print how many images were left out and name the first; write all to the file, or remove an earlier run's file.
 
-    `images`: a key, a tab, and why, each.
+    `images`: each is a key, a tab, and the reason.
 
     Raises:
         NotWritten: the disk is full or refuses.

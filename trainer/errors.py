@@ -1,30 +1,30 @@
 """Errors of training.
 
 TrainerError
-├── BackboneUnusable        the pretrained network cannot be read, or is not one that gives feature vectors
-├── BundleUnsearchable      a bundle that was just made gives no answers to searches
+├── BackboneUnusable        the pretrained network cannot be read, or does not give feature vectors
+├── BundleUnsearchable      a newly made bundle does not answer searches
 ├── CacheMismatch           a feature cache was made with another backbone, view or type
 ├── CacheInUse              another process is writing the same feature cache
 ├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
 ├── HeadMismatch            a head gives vectors of another dimension than the words have
 ├── NotWritten              the disk is full, or may not be written to
-├── RunInUse                another process works in the same run's folder
-├── RunMismatch             a run's folder holds a run with other settings, or of other data
-├── SettingsUnusable        a file of settings, or an option beside it, says what no training can be made with
-├── StarterError            something that making the starter needs is absent or does not fit
+├── RunInUse                another process is using the same run's folder
+├── RunMismatch             a run's folder holds a run with other settings or other data
+├── SettingsUnusable        a settings file or an option has an invalid value
+├── StarterError            something needed to make the starter is absent or does not fit
 │   ├── FontMissing            the emoji font that scenes are drawn with is not installed
 │   ├── PackagesMissing        a package that only making the starter needs is not installed
 │   ├── SentenceModelMissing   the package with the sentence model's weights is not installed
 │   └── UnknownLabel           a class has no entry in WordNet, or its word is not in the vocabulary
-├── TrainingDiverged        the loss of a training is no number any more
+├── TrainingDiverged        the loss is no longer a finite number
 ├── TrainingPackageMissing  a package that only training needs is not installed
-├── TrainingSetUnusable     a data set cannot be read or learnt from, or a class has no vector
+├── TrainingSetUnusable     a data set cannot be read or trained on, or a class has no vector
 ├── WordDimensionUnusable   word vectors have fewer or more numbers than a bundle may have
 ├── WordFetchFailed         a file of word vectors cannot be fetched now
-├── WordFileUnknown         there are no word vectors of that name to fetch
-├── WordFileWrong           what was fetched is another file of word vectors than the one that is known
-├── WordNetMissing          there is no WordNet database in the folder given
-├── WordSpaceMissing        there is no vocabulary where one should be
+├── WordFileUnknown         no known file of word vectors has that name
+├── WordFileWrong           the fetched file of word vectors differs from the known one
+├── WordNetMissing          the given folder has no WordNet database
+├── WordSpaceMissing        the vocabulary does not exist
 └── WordVectorsMalformed    a file of word vectors is damaged, or has a line that is not a word and its numbers
 """
 
@@ -59,15 +59,15 @@ __all__ = [
 
 
 class TrainerError(Exception):
-    """Something that training was given does not fit; the message says what to do."""
+    """An input of the trainer cannot be used; the message says what to do."""
 
 
 class BackboneUnusable(TrainerError):
-    """The pretrained network cannot be read, or is not one that gives feature vectors."""
+    """The pretrained network cannot be read, or does not give feature vectors."""
 
 
 class BundleUnsearchable(TrainerError):
-    """A bundle that was just made gives no answers to searches."""
+    """A newly made bundle does not answer searches."""
 
 
 class CacheMismatch(TrainerError):
@@ -91,19 +91,19 @@ class NotWritten(TrainerError):
 
 
 class RunInUse(TrainerError):
-    """Another process works in the same run's folder."""
+    """Another process is using the same run's folder."""
 
 
 class RunMismatch(TrainerError):
-    """A run's folder holds a run with other settings, or of other data."""
+    """A run's folder holds a run with other settings or other data."""
 
 
 class SettingsUnusable(TrainerError):
-    """A file of settings, or an option beside it, says what no training can be made with; the key is named."""
+    """A settings file or an option has an invalid value; the message names the key."""
 
 
 class StarterError(TrainerError):
-    """Something that making the starter needs is absent or does not fit."""
+    """Something needed to make the starter is absent or does not fit."""
 
 
 class FontMissing(StarterError):
@@ -123,7 +123,7 @@ class UnknownLabel(StarterError):
 
 
 class TrainingDiverged(TrainerError):
-    """The loss of a training is no number any more. The checkpoint before it is kept."""
+    """The loss is no longer a finite number. The last checkpoint is kept."""
 
 
 class TrainingPackageMissing(TrainerError):
@@ -131,7 +131,7 @@ class TrainingPackageMissing(TrainerError):
 
 
 class TrainingSetUnusable(TrainerError):
-    """A training set cannot be read or be learnt from, or a class has no vector."""
+    """A training set cannot be read or trained on, or a class has no vector."""
 
 
 class WordDimensionUnusable(TrainerError):
@@ -139,23 +139,23 @@ class WordDimensionUnusable(TrainerError):
 
 
 class WordFetchFailed(TrainerError):
-    """A file of word vectors cannot be fetched now. What came of it is kept."""
+    """A file of word vectors cannot be fetched now. The part already received is kept."""
 
 
 class WordFileUnknown(TrainerError):
-    """There are no word vectors of that name to fetch."""
+    """No known file of word vectors has that name."""
 
 
 class WordFileWrong(TrainerError):
-    """What was fetched is another file of word vectors than the one that is known. Nothing of it is kept."""
+    """The fetched file of word vectors differs from the known one. It is deleted."""
 
 
 class WordNetMissing(TrainerError):
-    """There is no WordNet database in the folder given."""
+    """The given folder has no WordNet database."""
 
 
 class WordSpaceMissing(TrainerError):
-    """There is no vocabulary where one should be."""
+    """The vocabulary does not exist."""
 
 
 class WordVectorsMalformed(TrainerError):

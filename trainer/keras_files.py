@@ -1,4 +1,4 @@
-"""Networks as .keras files: read them, halve their size, and make them the same bytes every time.
+"""Read .keras files, halve their size, and make their bytes reproducible.
 
 A .keras file is a zip with the weights in `model.weights.h5`; Keras casts what it reads there to the type of the
 layer's own variables. So a file whose kernels are float16 loads with plain Keras and computes in float32 as before.
@@ -31,15 +31,15 @@ _SHARED = re.compile(rb'("shared_object_id": )(\d+)')
 
 
 def load_network(path: Path) -> Any:
-    """Read a .keras file, a head or a backbone, without what it was trained with."""
+    """Read a .keras file, a head or a backbone, without its optimiser and loss."""
     return keras.models.load_model(path, compile=False)
 
 
 def check_head(path: Path, dimension: int) -> None:
-    """Refuse a head that does not lead to where the words are.
+    """Check that a head gives vectors of the words' dimension.
 
     Raises:
-        HeadMismatch: its vectors have not as many numbers as the words'; the message says what to do.
+        HeadMismatch: it does not; the message says what to do.
     """
     width = load_network(path).output_shape[-1]
     if width != dimension:
@@ -59,7 +59,7 @@ def halve_weights(path: Path) -> None:
 
 
 def make_reproducible(path: Path) -> None:
-    """Rewrite a .keras file without what differs from one writing to the next: the same weights make the same file."""
+    """Rewrite a .keras file without the parts that vary between writes: the same weights give the same file."""
     _rewrite(path, lambda name, content: content, zipfile.ZIP_STORED)
 
 

@@ -1,4 +1,4 @@
-"""Draw runs as PNG files: the curves of a fit, what it confuses, and the trials of a search.
+"""Draw runs as PNG files: the curves of a fit, its confusions, and the trials of a search.
 
 Needs Matplotlib (the extra `train`), so only code that draws imports this.
 """
@@ -23,18 +23,7 @@ from trainer.fitting.settings import HeadSettings, best_epoch
 if TYPE_CHECKING:
     from trainer.tuning.study import FinishedTrial
 
-__all__ = [
-    "COLORS",
-    "Confusion",
-    "count_confusions",
-    "draw_confusion",
-    "draw_curves",
-    "draw_png",
-    "draw_search",
-    "most_confused_pairs",
-]
-
-# Okabe and Ito's colours (2008), which people with any sort of colour vision tell apart.
+# Okabe and Ito's colours (2008), which people with any sort of colour vision can distinguish.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _DPI = 150
 _STYLE: dict[Any, Any] = {
@@ -58,7 +47,7 @@ def draw_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], Non
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
-        # Without the version of Matplotlib in the file, which would change them.
+        # Leaves out Matplotlib's version, which would change the bytes.
         figure.savefig(path, dpi=_DPI, metadata={"Software": None})
 
 
@@ -115,7 +104,7 @@ def draw_confusion(labels: NDArray[np.integer], nearest: NDArray[np.int64], name
 def _draw_matrix(axes: Any, shown: Confusion) -> None:
     """Draw counts as numbers, and as colours their shares of the class, so that small classes are seen as well."""
     shares = shown.counts / np.maximum(1, shown.images[:, None])
-    # Not linear: what is wrong is mostly a small share, and is what one looks for.
+    # Not linear: confusions are mostly small shares, and should be visible.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
     ticks = [_short(name) for name in shown.names]
     axes.set_xticks(range(len(ticks)), ticks, rotation=90, fontsize=8)
@@ -145,7 +134,7 @@ def _short(name: str) -> str:
 class Confusion:
     """`counts` (classes, classes) int64: of the images of a row's class, how many are nearest to a column's.
 
-    `images` (classes) int64: how many a class has, those that are nearest to a class left out here among them.
+    `images` (classes) int64: how many a class has, including those nearest to a class that is left out here.
     """
 
     names: tuple[str, ...]
@@ -160,7 +149,7 @@ class Confusion:
     def of_most_confused(self, most: int) -> Confusion:
         """Return at most `most` classes, in their order: those confused most, then those with most images.
 
-        A class that no image has or is taken for is left out.
+        A class that no image has or is nearest to is left out.
         """
         seen = self.counts.sum(axis=0) + self.counts.sum(axis=1)
         pairs = np.argwhere(self.wrong)
@@ -175,7 +164,7 @@ class Confusion:
 def count_confusions(labels: NDArray[np.integer], nearest: NDArray[np.int64], names: Sequence[str]) -> Confusion:
     """Count images (n, most), padded with -1, and the label each is nearest to (n,).
 
-    An image that is nearest to any of its labels counts as right, there; another one under its first.
+    An image that is nearest to any of its labels counts as right under that label; any other counts under its first.
     """
     right = np.any(labels == nearest[:, None], axis=1)
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
@@ -184,7 +173,7 @@ def count_confusions(labels: NDArray[np.integer], nearest: NDArray[np.int64], na
 
 
 def most_confused_pairs(confusion: Confusion, most: int) -> list[tuple[str, str, int, int]]:
-    """Return class, what it is taken for, how many images, of how many of the class; the most images first."""
+    """Return (class, mistaken for, number of images, images of the class), the most images first."""
     wrong = confusion.wrong
     pairs = np.argsort(-wrong, axis=None, kind="stable")[:most]
     rows, columns = np.unravel_index(pairs, wrong.shape)
@@ -196,7 +185,7 @@ def most_confused_pairs(confusion: Confusion, most: int) -> list[tuple[str, str,
 
 
 def draw_search(path: Path, tried: Sequence[FinishedTrial], importances: Mapping[str, float]) -> None:
-    """Draw the trials that ran to their end, and the importances."""
+    """Draw the completed trials, and the importances."""
     figure = Figure(figsize=(11, 4.5), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_trials(left, sorted(tried, key=lambda each: each.number))
@@ -211,7 +200,7 @@ def _draw_trials(axes: Axes, tried: Sequence[FinishedTrial]) -> None:
     for each in tried:
         if each.defaults:
             axes.axhline(each.hit, color=_VERMILION, linestyle="--", label="default settings")
-    axes.set(title="Trials that ran to their end", xlabel="trial", ylabel="held-out hit@1")
+    axes.set(title="Completed trials", xlabel="trial", ylabel="held-out hit@1")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
 

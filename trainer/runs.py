@@ -1,16 +1,16 @@
-"""A run is a folder: its settings, its figures, and where it stopped.
+"""A run is a folder: its settings, its figures, and its checkpoints.
 
-Contract: `settings.json` is written once, before anything else, and a folder is refused to a run with other settings;
-so everything in it was made by them, and an interrupted run continues instead of starting again. `metrics.jsonl` has
-one line per epoch. Every file appears complete: written under a temporary name, then renamed.
+Contract: `settings.json` is written once, before anything else, and a run with other settings is refused; so they made
+everything in the folder, and an interrupted run continues instead of starting again. `metrics.jsonl` has one line per
+epoch. Every file appears complete: written under a temporary name, then renamed.
 
 Checkpoints: one file of weights and optimiser for one of the last epochs, and one for the best. A checkpoint is the
-commit point of its epoch and those before it, whose figures were recorded before it. The newest is where an interrupted
-training continues.
+commit point of its epoch and those before it, whose figures are recorded first. An interrupted training continues from
+the newest.
 
 Stages: a recipe is made in stages, each of which is skipped when its product exists. A product appears complete, last,
-when its stage is done. So an interrupted recipe continues with the stage it was in, and that stage from its own cache
-or checkpoint.
+when its stage is done. So an interrupted recipe continues with the stage that was interrupted, and this stage from its
+own cache or checkpoint.
 """
 
 from __future__ import annotations
@@ -30,20 +30,6 @@ from trainer.errors import NotWritten, RunMismatch
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-__all__ = [
-    "Run",
-    "Stage",
-    "copy_checkpoints",
-    "newest_epoch",
-    "read_history",
-    "read_settings",
-    "restore_checkpoint",
-    "run_stages",
-    "write_checkpoint",
-    "write_json",
-    "write_lines",
-]
 
 _SETTINGS, _METRICS = "settings.json", "metrics.jsonl"
 
@@ -78,7 +64,7 @@ class Run:
         self.keep([*kept, {"epoch": epoch, **figures}])
 
     def keep(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """Write the figures of every epoch, in place of those that are there."""
+        """Replace the recorded figures with those of every epoch in `history`."""
         write_file(self.folder / _METRICS, "".join(json.dumps(line) + "\n" for line in history).encode())
 
     def history(self) -> list[dict[str, Any]]:
@@ -90,7 +76,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """Return the settings of the run in a folder, as they were written.
 
     Raises:
-        RunMismatch: there is no run in it.
+        RunMismatch: the folder holds no run.
     """
     try:
         return dict(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
@@ -105,12 +91,12 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file whole: to a temporary name, then renamed."""
+    """Write a JSON file atomically: to a temporary name, then renamed."""
     write_file(path, f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
-    """Write a file of lines whole; no lines, no file.
+    """Write a file of lines atomically; without lines, write none.
 
     Raises:
         NotWritten: the disk is full or refuses.
@@ -129,7 +115,7 @@ def write_checkpoint(head: Any, folder: Path, epoch: int, keep: Collection[int])
     """Write an epoch's checkpoint, then remove all others but those to keep.
 
     Raises:
-        NotWritten: the disk is full or refuses; the checkpoint before it stays.
+        NotWritten: the disk is full or refuses; the checkpoint before it is kept.
     """
     try:
         with replacing(_path(folder, epoch)) as written:
@@ -137,7 +123,7 @@ def write_checkpoint(head: Any, folder: Path, epoch: int, keep: Collection[int])
     except OSError as error:
         raise NotWritten(
             f"The checkpoint of epoch {epoch} cannot be written into {folder} ({error}). Make room: the same command "
-            "goes on from the epoch before."
+            "continues from the epoch before."
         ) from error
     for old in _checkpoints(folder):
         if old not in {epoch, *keep}:
@@ -155,7 +141,7 @@ def restore_checkpoint(head: Any, folder: Path, epoch: int) -> None:
 
 
 def copy_checkpoints(source: Path, target: Path) -> None:
-    """Put another run's checkpoints into a folder, the newest last, which is what makes a training go on there."""
+    """Copy another run's checkpoints into a folder, the newest last, since a training continues from the newest."""
     for epoch in sorted(_checkpoints(source)):
         with replacing(_path(target, epoch)) as written:
             shutil.copyfile(_path(source, epoch), written)
@@ -171,7 +157,7 @@ def _checkpoints(folder: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A step: what it is called, what it makes, and how."""
+    """A stage: its name, its product, and how to make it."""
 
     name: str
     product: Path
@@ -179,15 +165,15 @@ class Stage:
 
 
 def run_stages(stages: Sequence[Stage], console: Console) -> None:
-    """Run the stages in order, leaving out those whose product is there.
+    """Run the stages in order, skipping those whose product exists.
 
     Raises:
-        FileNotFoundError: a stage ended without its product.
+        FileNotFoundError: a stage did not make its product.
     """
     for number, stage in enumerate(stages, start=1):
         title = f"[bold]{number}/{len(stages)} {stage.name}[/bold]"
         if stage.product.exists():
-            console.print(f"{title}: {stage.product} is there")
+            console.print(f"{title}: {stage.product} exists")
             continue
         console.print(f"{title} → {stage.product}")
         began = monotonic()

@@ -1,4 +1,4 @@
-"""The launcher as people start it, with the real services, on ports and in a folder of its own."""
+"""The launcher as users start it, with the real services, on its own ports and in its own folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def run_launcher(own: Mapping[str, str], gallery: Path) -> subprocess.CompletedProcess[str]:
-    """Runs it to its end, where it should not start."""
+    """Run it to its end, for cases where it should not start."""
     return subprocess.run(
         command(gallery), cwd=REPOSITORY, env=environment(own), capture_output=True, text=True,
         timeout=READY_SECONDS, check=False,
@@ -60,7 +60,7 @@ class Launcher:
         return "\n".join(self.lines)
 
     def wait_for(self, part: str) -> None:
-        """Waits until a line with this part was printed."""
+        """Wait until a line with this part is printed."""
         with self._changed:
             seen = self._changed.wait_for(
                 lambda: any(part in line for line in self.lines) or self.process.poll() is not None, READY_SECONDS
@@ -69,7 +69,7 @@ class Launcher:
         assert part in self.text, self.text
 
     def stop(self, number: signal.Signals) -> int:
-        """Sends a signal, and returns the exit status; fails where it takes longer than promised."""
+        """Send a signal, and return the exit status; fail if it takes longer than promised."""
         self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
 
@@ -98,7 +98,7 @@ class Launcher:
 
 @contextmanager
 def launcher(own: Mapping[str, str], gallery: Path) -> Iterator[Launcher]:
-    """Starts it; stops it if it still runs."""
+    """Start it; stop it if it still runs."""
     process = subprocess.Popen(
         command(gallery), cwd=REPOSITORY, env=environment(own),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -118,7 +118,7 @@ def launcher(own: Mapping[str, str], gallery: Path) -> Iterator[Launcher]:
 
 
 def assert_all_gone(processes: Sequence[int] | set[int], own: Mapping[str, str], seconds: float = 0) -> None:
-    """Checks that no process is left and that every port can be opened, now or within some seconds."""
+    """Check that no process is left and that every port can be opened, now or within some seconds."""
     deadline = time.monotonic() + seconds
     while (left := _running(processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -129,7 +129,7 @@ def assert_all_gone(processes: Sequence[int] | set[int], own: Mapping[str, str],
 
 
 def _running(processes: Sequence[int] | set[int]) -> list[str]:
-    """Lines of `ps` about those of these processes that run; one that has ended and waits to be reaped does not."""
+    """The lines of `ps` for those processes that run; zombies do not count."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,stat=,command="], capture_output=True, text=True, check=True)
     rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
     return [" ".join(row) for row in rows if int(row[0]) in processes and not row[1].startswith("Z")]

@@ -1,4 +1,4 @@
-"""`make run-all`'s program with the real services: starts, first queries, ends, and what it says when it cannot."""
+"""The program of `make run-all` with the real services: starts, first queries, stops, and failures."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_an_interrupted_filling_goes_on_at_the_next_start(own: dict[str, str]) -
     with launcher(own, STARTER) as started:
         started.wait_for(READY)
         added = next(line for line in started.lines if "images added" in line)
-        there = int(added.partition(", ")[2].split()[0]) if "were there" in added else 0
+        there = int(added.partition(", ")[2].split()[0]) if "already there" in added else 0
         assert int(added.split()[0]) + there == len(list(STARTER.glob("*.webp")))
 
 
@@ -122,7 +122,7 @@ def test_a_second_start_fills_nothing_and_a_kill_ends_all(own: dict[str, str], g
         assert_all_gone(processes, own, STOP_SECONDS)
 
 
-def test_a_service_that_cannot_start_is_named_and_nothing_is_left(own: dict[str, str], gallery: Path) -> None:
+def test_a_service_that_cannot_start_is_named_and_all_is_stopped(own: dict[str, str], gallery: Path) -> None:
     done = run_launcher({**own, "SEMSEARCH_EMBEDDER_DEFAULT_MODEL": "/no/such/bundle"}, gallery)
     assert done.returncode == 1
     assert done.stderr.startswith("The embedder ended with status 1")

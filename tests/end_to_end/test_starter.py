@@ -1,4 +1,4 @@
-"""The suite with the model and the gallery that ship, from the `semsearch` command's side."""
+"""The suite with the shipped model and gallery, through the `semsearch` command."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_picture_finds_its_like_and_is_tagged_with_its_word(server: str) -> No
     assert "elephant" in [tag["word"] for tag in tags]
 
 
-def test_words_find_their_neighbours_and_a_typing_error_is_told(server: str) -> None:
+def test_words_find_their_neighbours_and_a_typo_is_reported(server: str) -> None:
     words = json.loads(semsearch(server, "words", "--json", "dog").stdout)["words"]
     assert "puppy" in [match["word"] for match in words]
     wrong = semsearch(server, "search", "elefantt", check=False)
@@ -88,7 +88,7 @@ def test_latencies_are_measured_beside_those_of_grpc_alone(server: str, tmp_path
         assert row["calls_per_second"] > 0
 
 
-def test_a_bench_without_a_suite_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_bench_without_a_suite_fails_with_one_sentence(tmp_path: Path) -> None:
     done = bench("127.0.0.1:1", "--out", str(tmp_path / "latency.json"))
     assert done.returncode == 1
     assert done.stderr == "The gateway at 127.0.0.1:1 does not answer (UNAVAILABLE). `make run-all` first.\n"

@@ -50,7 +50,7 @@ def test_without_the_photos_it_says_so(tmp_path: Path) -> None:
     assert "--photos" in result.stderr
 
 
-def test_the_same_photos_come_each_time_and_none_is_on_both_sides(photos: Path, tmp_path: Path) -> None:
+def test_the_choice_of_photos_is_stable_and_sides_are_disjoint(photos: Path, tmp_path: Path) -> None:
     words = Path("starter/bundle")
     first, second = (lay_out(photos, words, 3, 5, 2, tmp_path / name) for name in ("first", "second"))
 

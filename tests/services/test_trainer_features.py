@@ -1,4 +1,4 @@
-"""Computing features in a real process that is killed: what it computed is kept, and the next one ends the work.
+"""Computing features in a real process that is killed: its work is kept, and the next process finishes it.
 
 What is not killed runs in the tests' own process, where TensorFlow is loaded already.
 """
@@ -71,7 +71,7 @@ def test_a_killed_computation_of_features_goes_on_where_it_was(tmp_path: Path, m
 
     with start(tmp_path / "broken", features(tmp_path, tmp_path / "broken")) as process:
         wait_until(lambda: any(caches.glob("*/keys.bin")), process)
-        # The data set is surveyed by now. A pipe that nobody writes to holds the process, so that it cannot be done.
+        # The data set is surveyed by now. A pipe without a writer blocks the process, so that it cannot finish.
         aside = files[BLOCKING].rename(tmp_path / "aside.png")
         os.mkfifo(files[BLOCKING])
         wait_until(lambda: computed() >= BATCH, process)

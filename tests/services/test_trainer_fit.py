@@ -47,12 +47,12 @@ def make_inputs(folder: Path) -> None:
     labels = np.minimum(chance.integers(CLASSES, size=IMAGES), chance.integers(CLASSES, size=IMAGES))
     centres = chance.normal(size=(CLASSES, FEATURES))
     values = centres[labels][:, None] + chance.normal(size=(IMAGES, 2, FEATURES))
-    told = np.where(chance.random(IMAGES) < 0.5, chance.integers(CLASSES, size=IMAGES), labels)
+    noisy = np.where(chance.random(IMAGES) < 0.5, chance.integers(CLASSES, size=IMAGES), labels)
     keys = [hashlib.sha256(str(number).encode()).digest() for number in range(IMAGES)]
     with FeatureCache(folder / "cache", CacheSpec("test", ("plain", "mirrored"), FEATURES)) as cache:
         cache.append(keys, values)
         names = tuple(f"word{label}" for label in range(CLASSES))
-        data = FeatureSet(cache.memory_map(), cache.rows_of(keys), told[:, None], names)
+        data = FeatureSet(cache.memory_map(), cache.rows_of(keys), noisy[:, None], names)
     write_feature_set(folder / "features.npz", data, folder / "cache")
     (folder / "head.toml").write_text(SETTINGS)
 

@@ -1,4 +1,4 @@
-"""A search over settings in a real process that is killed: the same command goes on with the trials that are done.
+"""A search over settings in a real process that is killed: the same command continues after the completed trials.
 
 What is not killed runs in the tests' own process, where TensorFlow is loaded already.
 """
@@ -61,7 +61,7 @@ def start(folder: Path, command: list[str]) -> subprocess.Popen[str]:
 
 
 def states(run: Path) -> list[str]:
-    """Of the trials so far; none while the file is not there, or is being written."""
+    """The states of the trials so far; none while the file does not exist or is being written."""
     try:
         with sqlite3.connect(f"file:{run / 'study.db'}?mode=ro", uri=True, timeout=0.1) as study:
             return [state for (state,) in study.execute("SELECT state FROM trials ORDER BY number")]
@@ -70,7 +70,7 @@ def states(run: Path) -> list[str]:
 
 
 def stop_in_a_trial(process: subprocess.Popen[str], run: Path) -> None:
-    """Holds the process where two trials are done and one runs."""
+    """Block the process when two trials are done and one runs."""
     deadline = time.monotonic() + SECONDS
     while True:
         assert process.poll() is None, process.stdout and process.stdout.read()

@@ -1,6 +1,6 @@
-"""Networks of keras.applications that can be a backbone: which layer its features are, and what it takes pixels as.
+"""The networks of keras.applications that can serve as a backbone: their feature layer and their pixel scale.
 
-Contract: a name is how people write the network; everything here is plain data, so that it can be listed without Keras.
+Contract: names are as people write them; everything here is plain data, so that listing it does not need Keras.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["APPLICATIONS", "Application", "Preprocessing"]
-
 Preprocessing = Literal["caffe", "tf", "torch", "own"]
-"""As keras.applications calls them. caffe: BGR less ImageNet's means; tf: -1…1; torch: 0…1 less ImageNet's means, by
-its deviations; own: the network has layers for it and takes 0…255."""
+"""The names of keras.applications. caffe: BGR minus ImageNet's means; tf: -1…1; torch: 0…1 minus ImageNet's means,
+divided by its deviations; own: the network has layers for it and takes 0…255."""
 
 
 @dataclass(frozen=True)
 class Application:
     """`module` and `function` of keras.applications; `input_size` in pixels, as it was trained.
 
-    `feature_layer`: the layer of the whole classifier that the features are, which fixes the input's size; "" is the
+    `feature_layer`: the layer of the whole classifier that gives the features, which fixes the input's size; "" is the
     mean over the last map.
     """
 

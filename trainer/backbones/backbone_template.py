@@ -1,11 +1,10 @@
-"""Make the template from which a machine with the weights' package makes an int8 backbone (see `filled_backbone`).
+"""Make the template that `filled_backbone` turns into an int8 backbone on a machine with the weights' package.
 
 1. TensorFlow's converter quantises the network, calibrated on pictures: uint8 pixels in, the last map out as float32.
 2. The graph gets its end, in float32: the means over positions of the last map and of the last four stages' maps (the
    features), the classes' logits, and all in one row, in that order. A mean that stays quantised would round features
    to steps of 6/255.
-3. Every weight and bias gets a buffer of its own, of zeros, and the name of what belongs there. The other names are
-   the same whenever the template is made.
+3. Every weight and bias gets its own buffer of zeros, named after what belongs there. The other names are reproducible.
 4. The template is filled once, and the result is compared with what the converter made.
 """
 
@@ -28,24 +27,22 @@ from model.packaged.package_weights import Parameters, read_parameters
 from trainer.backbones.efficientnet_lite import CLASSES, convolutions, feature_map
 from trainer.errors import BackboneUnusable
 
-__all__ = ["make_template"]
-
 PIXEL_MEAN, PIXEL_SCALE = 127, 128
-# Of how many stages the last maps are features too. Earlier maps know of colours, textures and places what
-# the classes do not need: docs/decisions/0017-the-photos-head.md has what they bring.
+# The number of stages whose last maps are features too. Earlier maps hold colours, textures and places that the classes
+# do not need: docs/decisions/0017-the-photos-head.md has what they gain.
 _STAGES = 4
-_ALIGNMENT = 16  # of buffers, as LiteRT wants them
+_ALIGNMENT = 16  # of buffers, as LiteRT requires
 _CONVOLUTIONS = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}
 
 
 def make_template(package_file: Path, calibration_pixels: NDArray[np.uint8], target: Path) -> bytes:
-    """Write the template, and return the backbone that it makes of the package's file.
+    """Write the template, and return the backbone that results from it and the package's file.
 
     `calibration_pixels`, uint8 (n, size, size, 3), are as they are served; their size is the network's.
 
     Raises:
         PackageFileWrong: the package's file cannot be read.
-        BackboneUnusable: the converter gave another graph than is known here.
+        BackboneUnusable: the converter produced an unexpected graph.
     """
     parameters = read_parameters(package_file)
     converted = _quantised(parameters, calibration_pixels)
@@ -62,7 +59,7 @@ def make_template(package_file: Path, calibration_pixels: NDArray[np.uint8], tar
 def _quantised(parameters: Parameters, pixels: NDArray[np.uint8]) -> bytes:
     """Return TensorFlow's int8 conversion of the network, from uint8 pixels to the last map in float32."""
     pixels = pixels.copy()
-    pixels[0].flat[:2] = 0, 255  # so that the input's range is 0…255 to the bit, whatever the pictures are
+    pixels[0].flat[:2] = 0, 255  # makes the input's range exactly 0…255, whatever the pictures are
 
     def calibration() -> Iterator[list[NDArray[np.float32]]]:
         for each in pixels:
@@ -86,8 +83,8 @@ def _emptied(model: schema.ModelT, layers: list[str]) -> dict[str, NDArray[np.ui
     operators = [each for each in graph.operators if _kind(model, each) in _CONVOLUTIONS]
     if len(operators) != len(layers):
         raise BackboneUnusable(
-            f"The converter made {len(operators)} convolutions of {len(layers)}: this version of TensorFlow converts "
-            "in another way. Use the one in requirements.lock."
+            f"The converter made {len(operators)} convolutions from {len(layers)}: this version of TensorFlow converts "
+            "differently. Use the one in requirements.lock."
         )
     were = {}
     for operator, layer in zip(operators, layers, strict=True):
@@ -133,7 +130,7 @@ def _add_end(model: schema.ModelT, parameters: Parameters) -> None:
     beside.axis = 1
     _add_operator(model, kinds.CONCATENATION, parts, row, options.ConcatenationOptions, beside)
     graph.outputs = np.array([row], np.int32)
-    model.signatureDefs = []  # it names the map as what the network gives
+    model.signatureDefs = []  # it names the map as the network's output
 
 
 def _stage_maps(model: schema.ModelT, parameters: Parameters) -> list[int]:
@@ -214,10 +211,10 @@ def _packed(model: schema.ModelT) -> bytes:
 
 
 def _compare(made: bytes, expected: dict[str, NDArray[np.uint8]]) -> None:
-    """Refuse what differs from the converter's own weights by more than a rounding.
+    """Check that the weights differ from the converter's own by no more than rounding.
 
     Raises:
-        BackboneUnusable: it does.
+        BackboneUnusable: they differ by more.
     """
     model = schema.Model.GetRootAs(made, 0)
     graph = model.Subgraphs(0)

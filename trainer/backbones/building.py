@@ -1,8 +1,8 @@
 """A network of keras.applications as a backbone: one graph from uint8 pixels to features, preprocessing inside.
 
-Contract: what comes out maps uint8 (n, s, s, 3) RGB to float32 (n, d), and gives for them what the application gives
-for its own `preprocess_input` of them. It is made of Keras's own layers and operations alone, so that a .keras file
-of it loads without custom objects in safe mode. The same name, weights and seed give the same file, to the byte.
+Contract: the network maps uint8 (n, s, s, 3) RGB to float32 (n, d), with the same result as the application after its
+own `preprocess_input`. It uses only Keras's own layers and operations, so its .keras file loads in safe mode without
+custom objects. The same name, weights and seed give the same file, byte for byte.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def build_backbone(name: str, weights: str = IMAGENET, seed: int = 0, input_size
     """Build the network with its weights.
 
     `weights`: "imagenet" (Keras downloads them, or has done so), "random", or a file as Keras offers it for download.
-    `input_size`: edge of the pictures in pixels, where not as it was trained.
+    `input_size`: edge of the pictures in pixels; by default, as it was trained.
 
     Raises:
-        BackboneUnusable: there is no such network, or no such weights; the message says what to do.
+        BackboneUnusable: the network or the weights do not exist; the message says what to do.
     """
     if name not in APPLICATIONS:
         raise BackboneUnusable(f"There is no backbone {name!r}. Choose one of {', '.join(APPLICATIONS)}.")
@@ -56,7 +56,7 @@ def build_backbone(name: str, weights: str = IMAGENET, seed: int = 0, input_size
 
 
 def save_backbone(network: keras.Model, path: Path) -> None:
-    """Write it as a .keras file that appears whole.
+    """Write the network as a .keras file, atomically.
 
     Raises:
         BackboneUnusable: the name has another ending.

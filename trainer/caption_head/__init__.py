@@ -1,1 +1,1 @@
-"""A head taught by captions: pictures land near what people say about them."""
+"""A head trained on captions: it maps pictures near the words that people use for them."""

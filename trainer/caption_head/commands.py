@@ -11,8 +11,6 @@ from rich.console import Console
 from trainer.console import print_left_out, progress_bar, report_errors, with_tensorflow
 from trainer.options import FeatureLayer, InputSize, PixelMean, PixelStd, Words
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 
@@ -25,13 +23,15 @@ def fit_captions(
     captions: Annotated[Path, typer.Option(help="CSV with the columns path and caption, several lines a picture.")],
     backbone: Annotated[Path, typer.Option(help=".keras or .tflite file that gives features.", exists=True)],
     words: Words,
-    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")],
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")],
     input_size: InputSize = None,
     feature_layer: FeatureLayer = "",
     pixel_mean: PixelMean = "",
     pixel_std: PixelStd = "",
     held_out: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the scenes to leave out.")] = 0.2,
-    groups: Annotated[int, typer.Option(min=0, help="Leading characters of a file's name that tell its scene.")] = 5,
+    groups: Annotated[
+        int, typer.Option(min=0, help="Leading characters of a file's name that identify its scene.")
+    ] = 5,
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     members: Annotated[int, typer.Option(min=1, help="Heads that are trained apart, whose mean serves.")] = 2,
     batch: Annotated[int, typer.Option(min=2, help="Pictures in a step.")] = 256,

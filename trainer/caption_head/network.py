@@ -1,16 +1,15 @@
-"""The head of two parts: what a classifier knows of a picture, and what captions taught.
+"""A head with two parts: one from a classifier's probabilities, one trained on captions.
 
     v = unit(s + λ · unit(g(features)))
     s = Σ p(class) · class vector
-    λ = share · (1 − |s₁|) ^ power, where s₁ is s by the probabilities as they are
+    λ = share · (1 − |s₁|) ^ power, where s₁ is s of the probabilities without sharpening
 
-The first part is ConSE (Norouzi et al. 2014). Where the classifier is sure, its sum is long and leads; where it is not,
-the vectors of many classes cancel each other, and g leads: one hidden layer that captions taught, or the mean of a few
-of these that were trained apart. A backbone without a classifier has the second part alone.
+The first part is ConSE (Norouzi et al. 2014). Where the classifier is sure, its sum is long and dominates; where it is
+not, the vectors of many classes cancel out, and g dominates: one hidden layer trained on captions, or the mean of a few
+such layers trained separately. A backbone without a classifier has only the second part.
 
-Words are turned by one matrix, so that what pictures show and what words mean meet halfway; the words that captions
-teach go a little further each. The class vectors are turned with them. The matrix commutes with means, so queries work
-as before.
+One matrix turns all words, so that pictures and words meet halfway; each word that captions train moves a little
+further. The class vectors are turned with them. The matrix commutes with means, so queries work as before.
 """
 
 from __future__ import annotations
@@ -31,18 +30,6 @@ from model.errors import storage_errors
 from trainer.errors import TrainingSetUnusable
 from trainer.labels.space import unit_rows
 
-__all__ = [
-    "CaptionHead",
-    "CaptionHeadSettings",
-    "Statistics",
-    "TrainedHead",
-    "move_classes",
-    "parts_of",
-    "serving_head",
-    "turned_vectors",
-    "write_turned_words",
-]
-
 _LEAST_LEFT = 1e-3  # of 1 − |sum|, so that its power has a slope everywhere
 _LEAST_LENGTH = 1e-12
 Vectors = NDArray[np.float32]
@@ -50,23 +37,22 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CaptionHeadSettings:
-    """Everything that the trained weights follow from, besides the pictures and the words.
+    """Everything that determines the trained weights, besides the pictures and the words.
 
     Attributes:
-        members: Heads that are trained apart, by other random numbers, and whose mean serves.
+        members: Heads trained separately, with different random numbers; their mean is served.
         hidden: Width of the hidden layer of each.
         dropout: Share of the hidden units that a step leaves out.
         feature_dropout: Share of the features that a step leaves out.
-        class_sharpness: What the classes' logits are multiplied by, so that the likeliest classes lead.
-        class_power: How fast a picture's own part gives way where the classes are sure of it: its length is
-            `caption_share` · (1 − length of the classes' sum) ^ `class_power`.
-        caption_share: Length of a picture's own part where the classes know nothing of it.
-        words_weight: Weight of the words' loss beside the captions'.
+        class_sharpness: Factor of the classes' logits, so that the likeliest classes dominate.
+        class_power: How fast a picture's own part shrinks as the classes become sure: its length is `caption_share` ·
+            (1 − length of the classes' sum) ^ `class_power`.
+        caption_share: Length of a picture's own part where the classes are entirely unsure.
+        words_weight: Weight of the words' loss, relative to the captions'.
         pictures_weight: Weight of the loss of pictures of words.
-        turn_weight: How much the matrix on the words is held to a rotation. A rotation leaves all angles between words
-            as they are.
-        move_weight: How much the words that pictures teach are held to where the matrix puts them.
-        least_right: A word takes part in the words' loss if it is right for that many pictures.
+        turn_weight: Penalty on the matrix's distance from a rotation, which would keep all angles between words.
+        move_weight: Penalty on how far the trained words move from where the matrix puts them.
+        least_right: A word takes part in the words' loss if it is right for at least this number of pictures.
         batch: Captioned pictures in a step.
         worded_batch: Pictures of words in a step, from each set.
     """
@@ -101,7 +87,7 @@ class CaptionHeadSettings:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and deviation of each feature, (features,): what features are standardised by."""
+    """Mean and deviation of each feature, (features,), for standardising."""
 
     mean: Vectors
     deviation: Vectors
@@ -109,13 +95,13 @@ class Statistics:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head, and what it does to words.
+    """A head, and the changes to words that were trained with it.
 
     Attributes:
         head: As `serving_head` makes it.
         turn: (dimension, dimension), the matrix that turns all words.
-        moved_words: The words that pictures taught.
-        moves: (moved words, dimension), how far these go besides.
+        moved_words: The words that pictures trained.
+        moves: (moved words, dimension), the additional move of each.
     """
 
     head: Any
@@ -125,7 +111,7 @@ class TrainedHead:
 
 
 class CaptionHead:
-    """The variables of one member of a head, and what it computes with them while it is trained."""
+    """The variables of one member of a head, and its computation during training."""
 
     def __init__(
         self,
@@ -145,7 +131,7 @@ class CaptionHead:
             classes: (classes, dimension), unit rows; None where the backbone's row ends without logits.
             dimension: Numbers in a vector.
             member: Which of the head's members this is.
-            turn: (dimension, dimension), the matrix on the words, which is not trained then.
+            turn: (dimension, dimension), the matrix on the words; if given, it is not trained.
         """
         self._settings = settings
         self._statistics = statistics
@@ -160,7 +146,7 @@ class CaptionHead:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """All that is trained here."""
+        """All variables that are trained."""
         own = [self.hidden, self.hidden_bias, self.space, self.space_bias]
         return [*own, self.turn] if self.turn.trainable else own
 
@@ -236,8 +222,8 @@ def serving_head(members: Sequence[CaptionHead], classes: Vectors | None, settin
 def move_classes(head: Any, towards: Vectors, share: float) -> None:
     """Move the class vectors of a head that `serving_head` made with classes, in place.
 
-    Training moves words, and the class vectors do not follow. Vectors that were fitted again to the moved words stand
-    better among them, but the rest of the head was trained with the vectors as they were; so they go part of the way.
+    Training moves words, but not the class vectors. Vectors fitted again to the moved words suit them better, but the
+    rest of the head was trained with the old vectors, so they move only part of the way.
 
     Args:
         head: The head.

@@ -1,7 +1,7 @@
-"""What a caption head learns from, as features: captioned pictures, and pictures of words.
+"""The training data of a caption head, as features: captioned pictures, and pictures of words.
 
-Contract: every picture is decoded and seen by the code that serves. Its features are computed once for each view and
-kept in a cache on disk, so that a fit that begins again reads no picture.
+Contract: the serving code decodes and embeds every picture. Features are computed once for each view and kept in a
+cache on disk, so a restarted fit reads no pictures.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from trainer.features.computing import ALL_VIEWS, Extractor, LabelledImage, Unde
 from trainer.features.feature_set import FeatureSet
 from trainer.labels.caption_words import CaptionWords, words_of_captions
 from trainer.labels.class_words import ClassWords
-
-__all__ = ["CaptionedFeatures", "WordedFeatures", "captioned_features", "worded_features"]
 
 _CAPTIONED = "captioned"
 
@@ -98,7 +96,7 @@ def captioned_features(
     on_picture: OnPicture = lambda: None,
     on_left_out: Callable[[str], None] = lambda line: None,
 ) -> CaptionedFeatures:
-    """Compute what a head learns from captioned pictures, those of the paths in `only`.
+    """Compute the training data from captioned pictures, only those whose paths are in `only`.
 
     `on_left_out` gets each picture that cannot be read: its path, a tab, why.
 
@@ -137,7 +135,7 @@ def worded_features(
     *,
     views: Sequence[str] = ALL_VIEWS,
 ) -> WordedFeatures:
-    """Compute what a head learns from pictures of classes: a class's words are right, those of all others wrong.
+    """Compute the training data from pictures of classes: a class's words are right, all other classes' wrong.
 
     Raises:
         TrainingSetUnusable: no picture can be read, or one has a class that is not among `classes`.
@@ -174,7 +172,7 @@ def features_of(
 def _captions(
     of_pictures: Sequence[Sequence[str]], vocabulary: Vocabulary, caption_words: CaptionWords
 ) -> tuple[Vectors, NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the sums of all captions that have one, which words are in them, and whose they are."""
+    """Return, for all captions with a known word: their sums, which words are in them, and their pictures."""
     column_of = {word: column for column, word in enumerate(caption_words.words)}
     sums, columns, owners = [], [], []
     for picture, captions in enumerate(of_pictures):

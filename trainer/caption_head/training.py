@@ -2,19 +2,19 @@
 
 Three losses are added, all on the vector that is served, the sum of both parts:
 
-    captions   symmetric contrastive loss (Radford et al. 2021): among the pictures of a batch, each caption should find
-               its own, and each picture its caption; the temperature is learned
-    words      a word that captions agree on should be near to the picture, a word of none far from it (logistic loss)
-    pictures   the same for pictures of a closed list of words, such as scenes
+    captions   symmetric contrastive loss (Radford et al. 2021): in a batch, each caption should find its own picture,
+               and each picture its caption; the temperature is learned words      a word that captions agree on should
+               be near the picture, a word of none far from it (logistic loss) pictures   the same for pictures of a
+               closed list of words, such as scenes
 
-and two on the words: how far the matrix that turns all of them is from a rotation, and how far those that pictures
-teach have gone from where it puts them.
+and two penalties on the words: the distance of the matrix that turns all of them from a rotation, and the distance of
+the trained words from where the matrix puts them.
 
-The first member of a head finds where words go; the others are trained with that as it is, so that all lie in one
-space.
+The first member of a head learns where words go; the others are trained with these positions fixed, so that all lie
+in one space.
 
 Contract: all randomness follows from (seed, member, epoch, step), and a checkpoint holds every variable, so an
-interrupted run gives the head that an uninterrupted one gives.
+interrupted run ends with the same head as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ from trainer.labels.caption_words import RIGHT
 from trainer.labels.space import vocabulary_of
 from trainer.runs import Run
 
-__all__ = ["fit_caption_head"]
-
-_TEMPERATURE = 20.0  # where learning it begins
+_TEMPERATURE = 20.0  # its initial value
 _SLOPE, _OFFSET = 10.0, -3.0  # of the words' logistic curves, likewise
 _WARM_UP = 50  # steps
 _CHUNK = 1024
@@ -67,7 +65,7 @@ def fit_caption_head(
     settings: CaptionHeadSettings,
     on_epoch: OnEpoch = lambda epoch, figures: None,
 ) -> TrainedHead:
-    """Train a head, going on from the run's checkpoint.
+    """Train a head, continuing from the run's checkpoint.
 
     Args:
         run: The run's folder.
@@ -80,7 +78,7 @@ def fit_caption_head(
 
     Raises:
         TrainingSetUnusable: there are fewer captioned pictures than make a batch.
-        TrainingDiverged: the loss is no number any more; the checkpoint before it stays.
+        TrainingDiverged: the loss is no longer a finite number; the last checkpoint is kept.
         NotWritten: the disk is full or refuses.
     """
     if len(captioned.seen) < settings.batch:
@@ -97,7 +95,7 @@ def fit_caption_head(
             figures = training.run_epoch(epoch)
             if not np.isfinite(figures["loss"]):
                 raise TrainingDiverged(
-                    f"The loss of epoch {epoch} is no number. Train with a lower learning rate than "
+                    f"The loss of epoch {epoch} is not a number. Train with a lower learning rate than "
                     f"{settings.learning_rate:g}; what was trained before is in {run.folder}."
                 )
             run.record(before + epoch, figures)
@@ -138,7 +136,7 @@ class _Training:
         self._kept = np.flatnonzero((captioned.words.shown == RIGHT).sum(axis=0) >= settings.least_right)
         lists = [[captioned.words.words[column] for column in self._kept], *(each.words for each in worded)]
         place_of = {word: place for place, word in enumerate(lists[0])}
-        # What has no move has the last row, of zeros.
+        # A word without a move gets the last row, of zeros.
         self._move_of = [
             tf.constant([place_of.get(word, len(place_of)) for word in words], tf.int32) for words in lists
         ]
@@ -167,13 +165,13 @@ class _Training:
 
     @property
     def moves(self) -> NDArray[np.float32]:
-        """Where words that pictures teach have gone from where the matrix puts them: (moved words, dimension)."""
+        """The trained words' moves from where the matrix puts them: (moved words, dimension)."""
         moves: NDArray[np.float32] = self._moves.numpy()
         return moves
 
     @property
     def moved_words(self) -> tuple[str, ...]:
-        """The words that pictures teach."""
+        """The words that pictures train."""
         return tuple(self._captioned.words.words[column] for column in self._kept)
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
@@ -267,7 +265,7 @@ class _Training:
         except OSError as error:
             raise NotWritten(
                 f"The checkpoint of epoch {epoch} cannot be written to {path} ({error.strerror}). Make room: the same "
-                "command goes on from the epoch before."
+                "command continues from the epoch before."
             ) from error
 
     def restore(self, path: Path) -> int:
@@ -285,7 +283,7 @@ class _Training:
 
 
 def _statistics(captioned: CaptionedFeatures, features: int) -> Statistics:
-    """Return mean and deviation over the pictures as the embedder sees them, in float64 and by parts."""
+    """Return mean and deviation over the pictures in their first view, in float64 and in chunks."""
     count, total, squares = len(captioned.seen), np.zeros(features), np.zeros(features)
     for start in range(0, count, _CHUNK):
         part = captioned.seen.take(np.arange(start, min(start + _CHUNK, count)))[:, :features].astype(np.float64)

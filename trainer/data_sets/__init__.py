@@ -1,1 +1,1 @@
-"""Labelled and captioned pictures as people have them: folders, tar files, lists, Pascal VOC; read and surveyed."""
+"""Read and check labelled and captioned pictures: folders, tar files, lists, Pascal VOC."""

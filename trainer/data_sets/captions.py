@@ -1,13 +1,13 @@
 """Captioned pictures: a folder or a tar file of pictures, and a CSV of what people say about them.
 
 Contract: paths in the list are relative to the folder, or are the names of the tar's members. Pictures come in the
-order of their sorted paths from a folder, in the tar's own order from a tar. Nothing is decoded here. What only the
-list or only the pictures have is reported, and is not fatal as long as something is left.
+order of their sorted paths from a folder, in the tar's own order from a tar. Nothing is decoded here. Entries without a
+picture and pictures without an entry are reported; they are fatal only if nothing is left.
 
 The list has the columns path and caption, one line per caption, several lines per picture; UTF-8, with or without a
-byte order mark. What makes a line ambiguous (missing columns, too few or too many values, a quote that is not closed,
-another encoding) is refused with the lines' numbers: a list is written by a program, and so is its error. A line
-without a caption is skipped and counted.
+byte order mark. Ambiguous lines (missing columns, too few or too many values, an unclosed quote, another encoding) are
+refused with their numbers: a program writes the list, so an error is systematic. A line without a caption is skipped
+and counted.
 """
 
 from __future__ import annotations
@@ -22,16 +22,6 @@ from pathlib import Path, PurePosixPath
 
 from trainer.data_sets.reading import SUFFIXES, read_bytes
 from trainer.errors import TrainingSetUnusable
-
-__all__ = [
-    "CaptionList",
-    "CaptionedImage",
-    "CaptionedSet",
-    "CaptionsOfPath",
-    "read_captioned",
-    "some_of",
-    "survey_captions",
-]
 
 _COLUMNS = ("path", "caption")
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", "#": "number signs"}
@@ -49,10 +39,10 @@ class CaptionedImage:
 
 @dataclass(frozen=True)
 class CaptionedSet:
-    """What there is before a picture is read.
+    """The comparison of a list with its pictures, before any picture is read.
 
-    `captions`: of each path that has both a picture and a caption, in the order of the list. `missing`: entries
-    whose picture is not there. `without`: paths that have a picture, and no caption that is not empty.
+    `captions`: of each path that has both a picture and a caption, in the order of the list. `missing`: entries whose
+    picture does not exist. `without`: paths that have a picture, and no caption that is not empty.
     `empty_lines`: numbers of the list's lines without a caption. `uncaptioned`: pictures that the list does not
     name.
     """
@@ -67,12 +57,10 @@ class CaptionedSet:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What is wrong with it, a sentence each; nothing of that is fatal."""
+        """The problems found, one sentence each; none is fatal."""
         findings = []
         if self.empty_lines:
-            findings.append(
-                f"empty captions, passed over: {len(self.empty_lines):,} (line {some_of(self.empty_lines)})"
-            )
+            findings.append(f"empty captions, skipped: {len(self.empty_lines):,} (line {some_of(self.empty_lines)})")
         if self.without:
             findings.append(f"pictures without a caption, left out: {len(self.without):,} ({some_of(self.without)})")
         if self.missing:
@@ -84,7 +72,7 @@ class CaptionedSet:
 
 
 def survey_captions(images: Path, captions: Path) -> CaptionedSet:
-    """Compare a list of captions with the pictures it is about, without reading any.
+    """Compare a list of captions with its pictures, without reading any picture.
 
     Raises:
         TrainingSetUnusable: one of them cannot be read, the list is malformed, or they have nothing in common.
@@ -112,7 +100,7 @@ def survey_captions(images: Path, captions: Path) -> CaptionedSet:
 
 
 def read_captioned(found: CaptionedSet, only: Collection[str] | None = None) -> Iterator[CaptionedImage]:
-    """Yield the captioned pictures of a set; of `only` those paths if they are given.
+    """Yield the captioned pictures of a set, or only those whose paths are in `only`.
 
     Raises:
         TrainingSetUnusable: a picture cannot be read, or the tar breaks off.
@@ -138,7 +126,7 @@ def _names(images: Path) -> Iterator[str]:
 
     def refuse(error: OSError) -> None:
         raise TrainingSetUnusable(
-            f"The folder {error.filename} cannot be read ({error.strerror}), so its pictures would be missing unseen. "
+            f"The folder {error.filename} cannot be read ({error.strerror}), so its pictures would be missed. "
             "Make it readable."
         )
 
@@ -173,7 +161,7 @@ def _entries(tar: Path) -> Iterator[tuple[str, tarfile.TarFile, tarfile.TarInfo]
                     seen.add(name)
                     yield name, shard, member
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise TrainingSetUnusable(f"{tar} is no tar file, or is cut off: {error}.") from error
+        raise TrainingSetUnusable(f"{tar} is not a tar file, or is cut off: {error}.") from error
 
 
 @dataclass(frozen=True)
@@ -187,9 +175,9 @@ class CaptionsOfPath:
 
 @dataclass(frozen=True)
 class CaptionList:
-    """A list that was read.
+    """The contents of a list.
 
-    `entries`: one a path, in the order of their first lines; perhaps without captions. `empty_lines`: numbers of
+    `entries`: one per path, in the order of their first lines; an entry may have no captions. `empty_lines`: numbers of
     the lines whose caption is empty.
     """
 
@@ -199,10 +187,10 @@ class CaptionList:
 
 
 def read_caption_list(file: Path) -> CaptionList:
-    """Read a list of captions; other columns are passed over.
+    """Read a list of captions; other columns are ignored.
 
     Raises:
-        TrainingSetUnusable: a line is not what it should be; the message names it.
+        TrainingSetUnusable: a line is malformed; the message names it.
     """
     captions: dict[str, list[str]] = {}
     first_lines: dict[str, int] = {}
@@ -216,13 +204,13 @@ def read_caption_list(file: Path) -> CaptionList:
         else:
             empty.append(line)
     if not captions:
-        raise TrainingSetUnusable(f"{file} has a first line and no other, so it captions nothing. Add lines to it.")
+        raise TrainingSetUnusable(f"{file} has only a header line, so it captions nothing. Add lines to it.")
     entries = tuple(CaptionsOfPath(name, first_lines[name], tuple(each)) for name, each in captions.items())
     return CaptionList(file, entries, tuple(empty))
 
 
 def some_of(items: Sequence[object]) -> str:
-    """Return the first few, and how many more there are."""
+    """Return the first few items and the number of the others, as text."""
     rest = f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
     return ", ".join(str(each) for each in items[:_SHOWN]) + rest
 
@@ -247,7 +235,7 @@ def _rows(file: Path) -> Iterator[tuple[int, str, str]]:
             yield line, row[path_at].strip(), row[caption_at].strip()
     except csv.Error as error:
         raise TrainingSetUnusable(
-            f"{file}, line {began} is no CSV ({error}). A caption with a comma, a quote or a line break in it stands "
+            f"{file}, line {began} is not CSV ({error}). A caption with a comma, a quote or a line break in it stands "
             'between quotes, and a quote in it is doubled: a.jpg,"A ""dog"", running"'
         ) from error
     if wrong:

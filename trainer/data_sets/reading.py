@@ -1,11 +1,11 @@
 """Read labelled image sets: folders per class, tar files of such, lists in JSONL or CSV, and Pascal VOC.
 
 Contract: an image's label is the name of its folder, or what its line or annotation says. Order is that of the sorted
-names or of the lines, so that it is the same on every machine. Nothing is decoded here: whoever decodes an image finds
-out that it cannot be read. What is missing or malformed around the images is one sentence.
+names or of the lines, so that it is the same on every machine. Nothing is decoded here: an unreadable image is found
+later, on decoding. Missing or malformed metadata is reported in one sentence.
 
-Lists: one line per image with its path, relative to the list's folder, its labels and its side. A line that is wrong,
-or whose file is missing, is refused by its number: a list is written by a program, and so is its error.
+Lists: one line per image with its path, relative to the list's folder, its labels and its side. A wrong line, or one
+whose file is missing, is refused by its number: a program writes the list, so an error is systematic.
 
 Pascal VOC (Everingham et al. 2010): `Annotations/<name>.xml` belongs to `JPEGImages/<its filename>`; an image's labels
 are the names of its objects, each once, in the order of the file. `ImageSets/Main/train.txt` and `val.txt` give the
@@ -53,30 +53,30 @@ class LabelledFile:
 
     @property
     def digest(self) -> bytes:
-        """What identifies an image: the SHA-256 of its bytes."""
+        """The SHA-256 of its bytes, which identifies an image."""
         return hashlib.sha256(self.content).digest()
 
     @property
     def label(self) -> str:
-        """The name of its class, where only images of one class will do.
+        """The name of its only class.
 
         Raises:
-            TrainingSetUnusable: it has several, or none.
+            TrainingSetUnusable: it has several labels, or none.
         """
         if len(self.labels) != 1:
             named = ", ".join(self.labels) or "none"
             raise TrainingSetUnusable(
-                f"The image {self.key} has {len(self.labels)} labels ({named}), and is to be measured by one. "
-                "Leave it out, or name the one that it is to be measured by."
+                f"The image {self.key} has {len(self.labels)} labels ({named}), and the measurement needs one. "
+                "Leave it out, or name the one label to use."
             )
         return self.labels[0]
 
 
 def split_of(text: str | None) -> Split | None:
-    """Return the side that a data set's file names: train, val or validation; nothing is no side.
+    """Return the side that a data set's file names: train, val or validation; None if it names none.
 
     Raises:
-        ValueError: it is another word.
+        ValueError: it is any other word.
     """
     try:
         return _SPLITS[(text or "").strip().lower()]
@@ -88,7 +88,7 @@ def read_bytes(path: Path) -> bytes:
     """Return a file's bytes.
 
     Raises:
-        TrainingSetUnusable: the file system does not give them; what the bytes are is seen later.
+        TrainingSetUnusable: the file cannot be read; its content is not checked.
     """
     try:
         return path.read_bytes()
@@ -99,7 +99,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_images(sources: Sequence[Path], split: Split | None = None) -> Iterator[LabelledFile]:
-    """Yield the images of data sets, one source after the other.
+    """Yield the images of data sets, source by source.
 
     `split`: the side that all of them are on, whatever the sources say.
 
@@ -128,7 +128,7 @@ def _read(source: Path) -> Iterator[LabelledFile]:
 
 
 def read_folder(folder: Path) -> Iterator[LabelledFile]:
-    """Yield `<folder>/<class>/**/<image>`; hidden folders are no classes.
+    """Yield `<folder>/<class>/**/<image>`; hidden folders are not classes.
 
     Raises:
         TrainingSetUnusable: a folder cannot be read, or the folder of a class has no image.
@@ -164,7 +164,7 @@ def _images_below(folder: Path) -> list[Path]:
 
 def _unreadable(error: OSError) -> TrainingSetUnusable:
     return TrainingSetUnusable(
-        f"The folder {error.filename} cannot be read ({error.strerror}), so its images would be missing unseen. "
+        f"The folder {error.filename} cannot be read ({error.strerror}), so its images would be missed. "
         "Make it readable, or take it out of the data set."
     )
 
@@ -184,7 +184,7 @@ def read_tar(path: Path) -> Iterator[LabelledFile]:
                     if file is not None:
                         yield LabelledFile(f"{path.name}/{name}", file.read(), (name.parts[0],))
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise TrainingSetUnusable(f"{path} is no tar file, or is cut off: {error}.") from error
+        raise TrainingSetUnusable(f"{path} is not a tar file, or is cut off: {error}.") from error
 
 
 def read_jsonl(path: Path) -> Iterator[LabelledFile]:
@@ -198,7 +198,7 @@ def read_jsonl(path: Path) -> Iterator[LabelledFile]:
             entry = json.loads(line)
             labels = entry["labels"] if "labels" in entry else [entry["label"]]
             if not isinstance(labels, list):
-                raise TypeError("labels are no list")  # noqa: TRY301
+                raise TypeError("labels are not a list")  # noqa: TRY301
             yield _image(path, entry["file"], [str(label) for label in labels], entry.get("split"))
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise _refused(path, number, error, _JSONL) from error
@@ -237,7 +237,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from enumerate(file, start=1)
     except (OSError, UnicodeDecodeError) as error:
-        raise TrainingSetUnusable(f"{path} cannot be read as UTF-8 text ({error}). Write the list anew.") from error
+        raise TrainingSetUnusable(f"{path} cannot be read as UTF-8 text ({error}). Write the list again.") from error
 
 
 def _refused(path: Path, number: int, error: Exception, wanted: str) -> TrainingSetUnusable:
@@ -276,8 +276,8 @@ def _sides(folder: Path, lists: Mapping[Split, list[str] | None]) -> dict[str, S
         for name in names or ():
             if sides.setdefault(name, split) != split:
                 raise TrainingSetUnusable(
-                    f"{folder / 'ImageSets' / 'Main'} has {name} in train.txt and in val.txt, so what is learnt "
-                    "would be measured on itself. Take it out of one of them."
+                    f"{folder / 'ImageSets' / 'Main'} has {name} in train.txt and in val.txt, so training images "
+                    "would be used for measuring. Take it out of one of them."
                 )
     return sides
 
@@ -287,7 +287,7 @@ def _annotation(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
         root = ElementTree.fromstring(read_bytes(path))  # noqa: S314
     except ElementTree.ParseError as error:
-        raise TrainingSetUnusable(f"{path} is no XML ({error}). Mend it, or remove it with its image.") from error
+        raise TrainingSetUnusable(f"{path} is not XML ({error}). Repair it, or remove it with its image.") from error
     labels = [(each.findtext("name") or "").strip() for each in root.iter("object")]
     if "" in labels:
         raise TrainingSetUnusable(f"{path} has an object without a name. Name it, or remove the object.")

@@ -1,8 +1,8 @@
-"""Look over a data set before anything is computed: its classes, its two sides, and what is wrong with it.
+"""Check a data set before anything is computed: its classes, its two sides, and its problems.
 
-Contract: two files of the same bytes are one image. An image is on one side: the one that the data set says (an image
-without a side is for training where others have one) or, where it says nothing at all, the one that follows from the
-bytes alone. So an image never changes sides, whatever is added or removed, and copies fall on the same side.
+Contract: two files of the same bytes are one image. An image is on one side: the one that the data set states (an image
+without a side is for training if others have one) or, if the data set states none, the one that follows from the bytes
+alone. So an image never changes sides, whatever is added or removed, and copies fall on the same side.
 
 Captioned pictures are held out by scenes, which follow from the names of the files: neighbours of one scene never lie
 on both sides. A scene's side follows from its name, the share and the seed alone.
@@ -19,10 +19,8 @@ from pathlib import PurePosixPath
 from trainer.data_sets.reading import LabelledFile, Split
 from trainer.errors import TrainingSetUnusable
 
-__all__ = ["GROUP_CHARACTERS", "Survey", "check_classes", "group_of", "held_out", "survey"]
-
 _SHOWN = 5
-# Flickr gave out numbers as photos came in: those that share the first five digits of ten were often taken together.
+# Flickr numbered photos in order of upload: those that share the first five of ten digits were often taken together.
 GROUP_CHARACTERS = 5
 
 
@@ -73,7 +71,7 @@ def survey(images: Iterable[LabelledFile], validation_share: float = 0.0) -> Sur
 
 
 def check_classes(names: Collection[str], images: Iterable[tuple[Collection[str], bool]]) -> None:
-    """Refuse what no head can be taught by: each image's classes, and whether it is for validation.
+    """Check that a head can be trained on images, given each one's classes and whether it is for validation.
 
     Raises:
         TrainingSetUnusable: see `survey`.
@@ -86,8 +84,8 @@ def check_classes(names: Collection[str], images: Iterable[tuple[Collection[str]
             training.update(labels)
     if len(names) < 2:
         raise TrainingSetUnusable(
-            f"All images are of one class ({', '.join(names) or 'none has a label'}), so there is nothing to tell it "
-            "from. Give images of at least two classes."
+            f"All images are of one class ({', '.join(names) or 'none has a label'}), so there is nothing to "
+            "distinguish. Give images of at least two classes."
         )
     if few := sorted(name for name in names if of_class[name] < 2):
         raise TrainingSetUnusable(
@@ -114,7 +112,7 @@ def _on_both_sides(pairs: list[tuple[_Seen, _Seen]]) -> TrainingSetUnusable:
     count = "1 image is" if len(pairs) == 1 else f"{len(pairs):,} images are"
     named = "; ".join(f"{each.key} ({_side(each)}) and {other.key} ({_side(other)})" for each, other in pairs[:_SHOWN])
     return TrainingSetUnusable(
-        f"{count} for training and for validation, so what is learnt would be measured on itself: "
+        f"{count} for training and for validation, so training images would be used for measuring: "
         f"{named}{' …' if len(pairs) > _SHOWN else ''}. Take each out of one side."
     )
 
@@ -131,7 +129,7 @@ def _some(names: list[str]) -> str:
 def group_of(path: str, characters: int = GROUP_CHARACTERS) -> str:
     """Return the scene that a picture belongs to: the first characters of its file's name, without the ending.
 
-    0 characters: every picture is a scene of its own, called by its whole path.
+    With 0 characters, every picture is its own scene, named by its whole path.
     """
     return PurePosixPath(path).stem[:characters] if characters else path
 
@@ -139,7 +137,7 @@ def group_of(path: str, characters: int = GROUP_CHARACTERS) -> str:
 def held_out(paths: Iterable[str], share: float, seed: int = 0, characters: int = GROUP_CHARACTERS) -> tuple[str, ...]:
     """Return the paths whose scenes are held out, in the order given.
 
-    `share`: about how much of the scenes, 0…1. A greater share holds out what a smaller one does, and more.
+    `share`: approximate share of the scenes, 0…1. A greater share holds out everything that a smaller one does.
     """
     return tuple(path for path in paths if _place(group_of(path, characters), seed) < share)
 

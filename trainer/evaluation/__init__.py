@@ -1,1 +1,1 @@
-"""Measure bundles as they serve, beside baselines and each other, and report what was found."""
+"""Measure bundles as they are served, compare them with baselines and each other, and report the results."""

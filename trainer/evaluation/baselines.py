@@ -1,7 +1,7 @@
-"""What a space is compared with: chance, and what needs no head trained towards words.
+"""Baselines for a space: chance, and methods that need no head trained towards words.
 
 Contract: a baseline sees the same images as the bundle, through the same backbone, and is measured by the same code;
-what it has no answer to is left out, not counted as nothing.
+questions that it cannot answer are left out, not counted as zero.
 
     chance               every order equally likely: expectations in closed form, nothing drawn
     softmax              a classifier on the backbone's features; it knows classes only, so no searches, no tags
@@ -35,18 +35,6 @@ from trainer.measures.ranking import (
 from trainer.measures.searches_and_tags import Searches, image_precision, right_tags, taggable_words
 from trainer.measures.truth import Truth
 
-__all__ = [
-    "EvaluationData",
-    "Features",
-    "Softmax",
-    "chance",
-    "conse",
-    "conse_vectors",
-    "feature_baselines",
-    "fit_softmax",
-    "softmax",
-]
-
 CONSE_CLASSES = 10
 _CHUNK = 512
 Metrics = dict[str, float]
@@ -60,7 +48,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EvaluationData:
-    """What every column of a table is measured on. `hierarchy` is of `truth.classes`; the rest as `evaluate`."""
+    """The data that every column of a table is measured on. `hierarchy` is of `truth.classes`; else as `evaluate`."""
 
     truth: Truth
     vocabulary: Vocabulary
@@ -73,7 +61,7 @@ class EvaluationData:
 class Features:
     """A backbone's features, (n, d), of the measured images, and of training images with their classes' numbers.
 
-    A training image with several labels is there once for each: what is fitted knows one class an image.
+    A training image with several labels occurs once for each: the baselines know one class per image.
     """
 
     measured: Floats
@@ -84,7 +72,7 @@ class Features:
 def feature_baselines(data: EvaluationData, features: Features) -> dict[str, Metrics]:
     """Return the figures of softmax, ConSE and nearest class mean, by name.
 
-    Classes that no training image shows are never their answer.
+    The baselines never answer with a class that no training image shows.
     """
     truth = data.truth
     probabilities = fit_softmax(features.training, features.labels, len(truth.classes))(features.measured)
@@ -118,7 +106,7 @@ def conse_vectors(probabilities: Floats, targets: Floats, classes: int = CONSE_C
 
 
 def chance(data: EvaluationData, searches: Searches) -> Metrics:
-    """Return what figures come to if every order is equally likely, for the queries of `searches`."""
+    """Return the expected figures if every order is equally likely, for the queries of `searches`."""
     truth, count = data.truth, len(data.truth.classes)
     images = len(truth.labels)
     hits = {k: hit_by_chance(truth, k) for k in HITS}

@@ -1,8 +1,8 @@
-"""Compare bundles on captioned pictures that no training saw: what `python -m trainer evaluate-captions` does.
+"""Compare bundles on captioned pictures not used in training, for `python -m trainer evaluate-captions`.
 
-1. The pictures are those held out, or those on a list; no more than a limit, chosen by a hash of their paths.
-2. Each bundle embeds them as it serves, and the captions as it answers queries, and is measured.
-3. Chance is what the first bundle's searches come to if every order is equally likely.
+1. The pictures are those held out, or those on a list; up to a limit, chosen by a hash of their paths.
+2. Each bundle embeds the pictures and the captions as in serving, and is measured.
+3. Chance is the expected result of the first bundle's searches if every order is equally likely.
 """
 
 from __future__ import annotations
@@ -43,8 +43,6 @@ from trainer.evaluation.captions import (
 from trainer.labels.caption_words import NEITHER, RIGHT, words_of_captions
 from trainer.labels.space import unit_rows
 
-__all__ = ["choose_held_out", "choose_listed", "compare_on_captions"]
-
 _BATCH = 64
 _BY_CAPTION, _BY_IMAGE = "caption_to_image", "image_to_caption"
 
@@ -64,7 +62,7 @@ def choose_held_out(
     """Choose up to `images` of the pictures whose scenes are held out (see `held_out`).
 
     Raises:
-        EvaluationImpossible: none is held out.
+        EvaluationImpossible: no picture is held out.
     """
     paths = held_out(found.captions, share, seed, characters)
     if not paths:
@@ -81,12 +79,12 @@ def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0
     """Choose up to `images` of the pictures that a file lists, one path per line.
 
     Raises:
-        EvaluationImpossible: the file cannot be read, or lists a picture that has no caption or is not there.
+        EvaluationImpossible: the file cannot be read, or lists a picture that has no caption or does not exist.
     """
     try:
         paths = tuple(dict.fromkeys(filter(None, map(str.strip, file.read_text(encoding="utf-8-sig").splitlines()))))
     except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationImpossible(f"{file} cannot be read as UTF-8 text ({error}). Write the list anew.") from error
+        raise EvaluationImpossible(f"{file} cannot be read as UTF-8 text ({error}). Write the list again.") from error
     unknown = [path for path in paths if path not in found.captions]
     if unknown or not paths:
         what = f"{unknown[0]} and {len(unknown) - 1:,} more" if len(unknown) > 1 else "".join(unknown) or "nothing"
@@ -98,7 +96,7 @@ def choose_listed(found: CaptionedSet, file: Path, images: int, *, seed: int = 0
 
 
 def _at_most(paths: Sequence[str], images: int, seed: int) -> tuple[str, ...]:
-    """Return up to `images` paths, drawn by a hash of each, in an order that says nothing of the scenes."""
+    """Return up to `images` paths, drawn by a hash of each, in an order independent of the scenes."""
     return tuple(sorted(paths, key=lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest())[:images])
 
 
@@ -112,7 +110,7 @@ def compare_on_captions(
         EvaluationImpossible: none of the pictures can be decoded.
         ModelError: a bundle cannot be opened.
     """
-    for folder in bundles:  # a folder that is no bundle is refused before the first is measured
+    for folder in bundles:  # refuse a folder that is not a bundle before the first is measured
         peek(folder)
     columns: list[CaptionColumn] = []
     for folder in bundles:

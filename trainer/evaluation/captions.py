@@ -1,10 +1,10 @@
-"""Find pictures by what people say about them, and the reverse: the measures, and their report.
+"""Measure how well captions find pictures, and pictures captions, and report it.
 
 Contract, after the protocol of Karpathy & Fei-Fei (2015): every caption is a query for its own picture among n; every
 picture is a query for the best of its own captions among all. Ranks count from 1; of equal similarities the earlier
 comes first. A caption that the space has no vector for is ranked last. Words are judged by
-`trainer.labels.caption_words`: pictures for which a word is neither right nor wrong take no part in its search. What
-the figures come to by chance is exact; nothing is drawn.
+`trainer.labels.caption_words`: pictures for which a word is neither right nor wrong take no part in its search. The
+figures by chance are exact; nothing is sampled.
 """
 
 from __future__ import annotations
@@ -32,25 +32,6 @@ from trainer.measures.ranking import (
 )
 from trainer.measures.searches_and_tags import nearest_tags
 
-__all__ = [
-    "CaptionColumn",
-    "CaptionReport",
-    "CaptionVectors",
-    "Chosen",
-    "WordFigures",
-    "captions_as_json",
-    "image_ranks",
-    "own_caption_ranks",
-    "print_captions",
-    "retrieval_by_chance",
-    "retrieval_metrics",
-    "right_tags_among",
-    "search_words",
-    "searchable_words",
-    "tags_by_chance",
-    "words_by_chance",
-]
-
 RECALLS = (1, 5, 10)
 TAGS = (1, 5)
 WORD_SHOWN_BY = 5
@@ -65,7 +46,7 @@ _WHOLE = frozenset({"words", "caption_to_image_median_rank", "image_to_caption_m
 class CaptionVectors:
     """Captions as queries.
 
-    `vectors`: (captions, dimension), unit rows. `owners`: (captions), each one's picture. `answered`: (captions),
+    `vectors`: (captions, dimension), unit rows. `owners`: (captions), the picture of each. `answered`: (captions),
     whether the space has a vector for it.
     """
 
@@ -162,7 +143,7 @@ def right_tags_among(
 def retrieval_by_chance(direction: str, own: NDArray[np.int64], among: int) -> dict[str, float]:
     """Return R@k and the median rank of the best of each query's right answers.
 
-    `own`: (queries), how many answers are right; `among`: how many there are to choose from.
+    `own`: (queries), how many answers are right; `among`: the number of candidates.
     """
     counts, times = np.unique(own, return_counts=True)
     weights = times / times.sum()
@@ -191,7 +172,7 @@ def tags_by_chance(right: NDArray[np.int64], tags: int) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The paths that are measured, and how that came: `how` is for people."""
+    """The paths to measure; `how` describes the choice for people."""
 
     paths: tuple[str, ...]
     how: str
@@ -209,7 +190,7 @@ class CaptionColumn:
 
 @dataclass(frozen=True)
 class CaptionReport:
-    """`columns`: the first bundle, those beside it, and chance. `unreadable`: paths of pictures left out."""
+    """`columns`: the first bundle, the other bundles, and chance. `unreadable`: paths of pictures left out."""
 
     images: int
     captions: int
@@ -234,7 +215,7 @@ FIGURES = tuple(_figure_list())
 
 
 def print_captions(console: Console, report: CaptionReport) -> None:
-    """Print the figures side by side, what they were measured on, and which words do best and worst."""
+    """Print the figures side by side, the data they were measured on, and the best and worst words."""
     for line in _notes(report):
         console.print(line, markup=False)
     for title, figures in groupby(FIGURES, key=lambda figure: figure.table):

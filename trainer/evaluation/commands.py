@@ -1,6 +1,6 @@
 """The commands `python -m trainer evaluate | evaluate-photos | evaluate-captions | card`.
 
-Contract: as that of `trainer.cli`, whose commands these become. Heavy imports wait until a command needs them.
+Contract: the same as `trainer.cli`'s, which adds these commands. Heavy imports wait until a command needs them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
     from trainer.evaluation.comparison import Teacher
     from trainer.evaluation.report import Report
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 
 Bundle = Annotated[Path, typer.Option(help="Folder of the bundle.")]
-WordNetFolder = Annotated[Path, typer.Option("--wordnet", help="Folder of WordNet's files; used if it is there.")]
+WordNetFolder = Annotated[Path, typer.Option("--wordnet", help="Folder of WordNet's files; used if it exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
 
 _BUNDLE = Path("starter/bundle")
@@ -41,15 +39,17 @@ def evaluate(
     labels: Annotated[
         Path | None, typer.Option(help="JSON with each class's words; without it folders name them.")
     ] = None,
-    synonyms: Annotated[Path | None, typer.Option(help='JSON {"label": "word or words", …}, as `fit` had it.')] = None,
-    nearest_kinds: Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, beside its word.")] = 2,
-    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle beside it; may be repeated.")] = None,
+    synonyms: Annotated[
+        Path | None, typer.Option(help='JSON {"label": "word or words", …}, as given to `fit`.')
+    ] = None,
+    nearest_kinds: Annotated[int, typer.Option(min=0, help="Kinds in a label's vector, in addition to its word.")] = 2,
+    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle to compare with; may be repeated.")] = None,
     training: Annotated[
         list[Path] | None,
-        typer.Option(help="Images of the training, for baselines; none of them is measured. May be repeated."),
+        typer.Option(help="Training images, for baselines; none of them is measured. May be repeated."),
     ] = None,
     training_cap: Annotated[
-        int | None, typer.Option(min=1, help="Use only so many training images of each class.")
+        int | None, typer.Option(min=1, help="Use at most this number of training images per class.")
     ] = None,
     unseen: Annotated[
         Path | None, typer.Option(help="JSON list of classes that the bundle was trained without: zero-shot figures.")
@@ -58,7 +58,7 @@ def evaluate(
         Path | None, typer.Option(help="A pretrained .tflite classifier as a baseline; needs --teacher-labels.")
     ] = None,
     teacher_labels: Annotated[Path | None, typer.Option(help="Names of its outputs, a line each.")] = None,
-    teacher_images: Annotated[int, typer.Option(min=0, help="Run it on so many images; 0 is all.")] = 0,
+    teacher_images: Annotated[int, typer.Option(min=0, help="Run it on this number of images; 0 means all.")] = 0,
     word_pairs: Annotated[
         list[Path] | None, typer.Option(help="Graded pairs, word-word-number lines between tabs; may be repeated.")
     ] = None,
@@ -68,7 +68,7 @@ def evaluate(
     ] = None,
     json_output: Json = False,
 ) -> None:
-    """Measure a bundle, as it serves, on labelled images, beside baselines and other bundles."""
+    """Measure a bundle, as served, on labelled images, and compare it with baselines and other bundles."""
     from trainer.evaluation.comparison import ComparisonRequest, EvaluationOptions
     from trainer.evaluation.comparison import compare as side_by_side
     from trainer.evaluation.report import as_json, print_report
@@ -154,21 +154,21 @@ def evaluate_captions(
     images: Annotated[Path, typer.Argument(help="A folder or a tar file of pictures.")],
     captions: Annotated[Path, typer.Option(help="CSV with the columns path and caption, several lines a picture.")],
     bundle: Bundle = _BUNDLE,
-    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle beside it; may be repeated.")] = None,
+    compare: Annotated[list[Path] | None, typer.Option(help="Another bundle to compare with; may be repeated.")] = None,
     held_out: Annotated[
         float, typer.Option(min=0, max=1, help="Measure this share of the scenes: the one that training left out.")
     ] = 0.2,
     groups: Annotated[
-        int, typer.Option(min=0, help="Leading characters of a file's name that tell its scene; 0: each its own.")
+        int, typer.Option(min=0, help="Leading characters of a file's name that identify its scene; 0: each its own.")
     ] = 5,
     seed: Annotated[int, typer.Option(help="Which scenes are held out, and which images are drawn.")] = 0,
     only: Annotated[
         Path | None, typer.Option(help="Measure the pictures that this file lists, a path a line, instead.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Measure at most so many images.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Measure at most this number of images.")] = 1000,
     json_output: Json = False,
 ) -> None:
-    """Measure a bundle, as it serves, on captioned pictures: found by captions, by their words, and tagged."""
+    """Measure a bundle, as served, on captioned pictures: searches by caption and by word, and tags."""
     from trainer.data_sets.captions import survey_captions
     from trainer.evaluation.caption_comparison import choose_held_out, choose_listed, compare_on_captions
     from trainer.evaluation.captions import captions_as_json, print_captions
@@ -197,7 +197,7 @@ def evaluate_captions(
 @report_errors
 def card(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, or of the recipe that makes it.")],
-    report: Annotated[Path, typer.Option(help="The report.json that `evaluate --out` wrote of it.")],
+    report: Annotated[Path, typer.Option(help="The report.json that `evaluate --out` wrote about it.")],
     out: Annotated[Path | None, typer.Option(help="Another Markdown file to write it to.")] = None,
 ) -> None:
     """Write a bundle's model card into it, from its manifest and its evaluation."""

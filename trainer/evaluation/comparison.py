@@ -1,6 +1,6 @@
-"""Measure bundles and baselines side by side, on the same images: what `python -m trainer evaluate` does.
+"""Measure bundles and baselines side by side, on the same images, for `python -m trainer evaluate`.
 
-1. Training images, if given, are run through the first bundle's backbone; what they hold is measured by no column.
+1. Training images, if given, are run through the first bundle's backbone; no column is measured on them.
 2. Each bundle embeds the images by itself, and is measured.
 3. Chance, the baselines on the first bundle's features, and a teacher are measured on the first bundle's images.
 """
@@ -36,8 +36,6 @@ from trainer.relevance.fitting import tag_pairs, text_pairs, word_halves
 from trainer.relevance.thresholds import far_words, search_effects, tag_effects, words_of_other_things
 from trainer.words.wordnet import WordNet
 
-__all__ = ["ComparisonRequest", "EvaluationOptions", "Teacher", "compare"]
-
 NEAREST_OF = ("said", "ocean", "dog", "bottle", "street", "boat")
 _FOREIGN_WORDS = 5_000
 _NOTES = {
@@ -51,7 +49,7 @@ Tick = Callable[[str], None]
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What every bundle is measured by. `pairs`: lists of graded word pairs; `unseen`: classes kept out."""
+    """The options for measuring every bundle. `pairs`: lists of graded word pairs; `unseen`: classes kept out."""
 
     nearest_kinds: int
     wordnet: WordNet | None
@@ -60,7 +58,7 @@ class EvaluationOptions:
 
     @property
     def foreign(self) -> str:
-        """Which words count as matching no image, and who judges so."""
+        """Which words count as matching no image, and by which rule."""
         judge = "WordNet calls other things" if self.wordnet else "are far from every class's words"
         return f"no image matches the taggable words that {judge}, of the half that fits no curve"
 
@@ -80,7 +78,7 @@ def evaluation_data(bundle: Bundle, embedded: EmbeddedImages, options: Evaluatio
 def measure_bundle(
     bundle: Bundle, embedded: EmbeddedImages, data: EvaluationData, options: EvaluationOptions
 ) -> tuple[Column, BundleDetails]:
-    """Measure everything that can be.
+    """Measure everything that the data allows.
 
     Raises:
         EvaluationImpossible: the images, labels and vocabulary do not suffice for a measure.
@@ -132,7 +130,7 @@ def _error(name: str, found: Reliability | None) -> dict[str, float]:
 
 
 def _foreign(data: EvaluationData, options: EvaluationOptions) -> list[str]:
-    """Return words that no image matches, of the half that chooses no threshold; the most frequent at most."""
+    """Return words that no image matches, of the half that chooses no threshold; only the most frequent ones."""
     tags = taggable_words(data.vocabulary, data.taggable)
     unfitted = [tag for tag, fitted in zip(tags, word_halves(tags), strict=True) if not fitted][:_FOREIGN_WORDS]
     classes = data.truth.classes
@@ -156,7 +154,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """What is compared on what. `bundles`: folders, the first in question; `per_class`: cap on training images."""
+    """A comparison to run. `bundles`: folders, the evaluated one first; `per_class`: cap on training images."""
 
     bundles: tuple[Path, ...]
     images: tuple[Path, ...]
@@ -173,10 +171,10 @@ class ComparisonRequest:
 
 
 def compare(request: ComparisonRequest) -> Report:
-    """Measure everything that was asked for.
+    """Measure everything requested.
 
     Raises:
-        TrainerError: something that was given does not fit; the message says what to do.
+        TrainerError: an input cannot be used; the message says what to do.
         ModelError: a bundle cannot be opened.
     """
     folder, *others = request.bundles

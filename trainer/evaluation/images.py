@@ -1,7 +1,6 @@
-"""Images as a bundle sees them: those that are measured, embedded as it serves, and those of the training.
+"""Images as a bundle sees them: the measured ones, embedded as in serving, and the training images.
 
-Contract: every training image given counts as trained on, also where a cap keeps it from being computed; none of them
-is measured.
+Contract: every given training image counts as trained on, even if a cap excludes it from computing; none is measured.
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ from trainer.labels.class_words import ClassWords
 from trainer.labels.space import padded_labels
 from trainer.measures.truth import Truth
 from trainer.relevance.fitting import image_halves
-
-__all__ = ["EmbeddedImages", "TrainingSet", "embed_images", "read_training_set"]
 
 _BATCH = 64
 Pixels = NDArray[np.uint8]
@@ -111,7 +108,7 @@ def embed_images(
 
 
 class _Batches:
-    """What is kept of each batch of pictures; the pictures themselves are not."""
+    """The results of each batch of pictures; the pictures themselves are not kept."""
 
     def __init__(self, bundle: Bundle, backbone: Backbone | None) -> None:
         self._bundle, self._backbone = bundle, backbone
@@ -142,9 +139,9 @@ def read_training_set(
     per_class: int | None = None,
     on_image: Callable[[], None] = lambda: None,
 ) -> TrainingSet:
-    """Run the backbone over training images, at most `per_class` of each class; return what cannot be read.
+    """Run the backbone over training images, at most `per_class` of each class.
 
-    Of an image with several labels the class that has the fewest images decides.
+    An image with several labels counts towards the one with the fewest images.
     """
     counts: Counter[str] = Counter()
     digests: set[bytes] = set()

@@ -1,7 +1,7 @@
 """A bundle's model card (Mitchell et al. 2019, https://arxiv.org/abs/1810.03993), from its manifest and its evaluation.
 
-Contract: every figure comes from the report, as it stands there; what the report does not have is not spoken of. The
-same manifest and report give the same text.
+Contract: every figure comes unchanged from the report; figures that the report lacks are not mentioned. The same
+manifest and report give the same text.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from model.bundle.manifest import Manifest
 from trainer.errors import EvaluationImpossible
 from trainer.evaluation.report import VERSION
 from trainer.measures.figures import in_order, shown
-
-__all__ = ["SECTIONS", "card_text", "read_report"]
 
 SECTIONS = (
     "Model details",
@@ -41,14 +39,14 @@ def read_report(path: Path) -> dict[str, Any]:
     """Read a report.json.
 
     Raises:
-        EvaluationImpossible: it is no report, or one of another version.
+        EvaluationImpossible: the file is not a report, or has another version.
     """
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = report["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvaluationImpossible(
-            f"{path} is no report of an evaluation ({error!r}). Make one: python -m trainer evaluate … --out folder"
+            f"{path} is not an evaluation report ({error!r}). Make one: python -m trainer evaluate … --out folder"
         ) from error
     if version != VERSION:
         raise EvaluationImpossible(
@@ -65,7 +63,7 @@ def card_text(manifest: Manifest, report: Content) -> str:
     """
     if manifest.id not in report["bundles"]:
         raise EvaluationImpossible(
-            f"The report is of {report['model']}, and the bundle is {manifest.id}. Evaluate this bundle first."
+            f"The report is about {report['model']}, but the bundle is {manifest.id}. Evaluate this bundle first."
         )
     bodies = (
         _details(manifest),
@@ -81,7 +79,7 @@ def card_text(manifest: Manifest, report: Content) -> str:
     )
     lines = [f"# {manifest.display_name}", ""]
     for title, body in zip(SECTIONS, bodies, strict=True):
-        lines += [f"## {title}", "", *(list(body) or ["Nothing is told of this."]), ""]
+        lines += [f"## {title}", "", *(list(body) or ["No information."]), ""]
     return "\n".join(lines)
 
 
@@ -97,19 +95,19 @@ def _details(manifest: Manifest) -> Iterator[str]:
 
 def _use(report: Content, manifest: Manifest) -> Iterator[str]:
     yield (
-        "Searching and tagging one's own pictures by meaning: from words or a picture to pictures, from one to words. "
-        f"It is measured on {report['data']['classes']} classes and the kinds they are of; words near to those may "
-        "find pictures too, and what it was never measured on is not known."
+        "Searching your own pictures by words or by a picture, and tagging pictures with words. "
+        f"The model is measured on {report['data']['classes']} classes and their kinds; words near those may find "
+        "pictures too, but its quality beyond them is unknown."
     )
     yield ""
     yield (
-        "Not for decisions about people, for safety, for medical or legal purposes, nor for moderation: it has learned "
-        "no such thing, and a relevance is no certainty."
+        "Not for decisions about people, safety, medical or legal purposes, or moderation: the model was not trained "
+        "for these, and relevance is not certainty."
     )
 
 
 def _factors(report: Content, manifest: Manifest) -> Iterator[str]:
-    yield "What a search finds depends on the word. Of the queries measured, the worst by precision@10:"
+    yield "Results depend on the word. The worst of the measured queries, by precision@10:"
     yield ""
     for sort, queries in _own(report, manifest)["queries"].items():
         worst = sorted(queries.items(), key=lambda item: (item[1]["precision@10"], item[0]))[:_SHOWN]
@@ -120,9 +118,9 @@ def _metrics(report: Content) -> Iterator[str]:
     data = report["data"]
     yield (
         "hit@k and hierarchical precision@k as in Frome et al. 2013 (hierarchy: "
-        f"{data['hierarchy']}); precision@10 and mean average precision of searches, where what could be had at most "
-        "counts as 1; the share of images with a right word among their first tags; what the default thresholds leave "
-        f"out and keep, where {data['foreign']}; calibration with right and wrong pairs weighing the same."
+        f"{data['hierarchy']}); precision@10 and mean average precision of searches, where the best possible "
+        "result counts as 1; the share of images with a right word among their first tags; what the default thresholds "
+        f"leave out and keep, where {data['foreign']}; calibration with equal weight for right and wrong pairs."
     )
 
 
@@ -160,16 +158,16 @@ def _limits(report: Content, manifest: Manifest) -> Iterator[str]:
     labels = own["queries"].get("label", {})
     weak = sorted(query for query, each in labels.items() if each["precision@10"] < _WEAK)
     if weak:
-        yield f"- Searches for these labels find hardly a right picture: {', '.join(weak)}"
+        yield f"- Searches for these labels find hardly any right pictures: {', '.join(weak)}"
     thresholds = own["thresholds"]
     if thresholds["empty"] is not None:
         yield (
-            f"- By default, of {thresholds['unanswerable']:,} words that no picture matches a share of "
-            f"{shown('', thresholds['empty'])} comes back empty; the others find something all the same"
+            f"- By default, a share of {shown('', thresholds['empty'])} of {thresholds['unanswerable']:,} words that "
+            "no picture matches finds nothing; the others find something"
         )
     yield (
-        f"- By default, of {thresholds['answerable']:,} words that pictures match a share of "
-        f"{shown('', thresholds['in_five'])} has a right one among the first five"
+        f"- By default, a share of {shown('', thresholds['in_five'])} of {thresholds['answerable']:,} words that "
+        "pictures match finds a right one among the first five"
     )
     if "tagged@5" in metrics:
         share = shown("tagged@5", metrics["tagged@5"])
@@ -177,15 +175,15 @@ def _limits(report: Content, manifest: Manifest) -> Iterator[str]:
     hub = own["hubs"]["greatest"]
     yield f"- “{hub['word']}” is among the ten nearest of {hub['occurrence']} other words, more than any other"
     yield (
-        "- Its pictures and its words come from people who chose and named them, mostly in English and from the web. "
-        "What they saw often it knows well, what they left out it does not know; which words lie near to which follows "
-        "their usage, prejudices among it. Nothing here measures how that falls on groups of people."
+        "- Its pictures and words were chosen and named by people, mostly in English and from the web. The model knows "
+        "well what they showed often, and does not know what they left out; which words lie near each other follows "
+        "their usage, including prejudices. Nothing here measures how this affects groups of people."
     )
 
 
 def _again(manifest: Manifest) -> Iterator[str]:
     yield "```sh"
-    yield manifest.command or "# the manifest does not tell"
+    yield manifest.command or "# the manifest does not record the command"
     yield "```"
 
 

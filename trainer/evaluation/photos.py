@@ -1,8 +1,8 @@
-"""Photos of WordNet senses, one or a few of each: whether tags and searches by kind know what they show.
+"""Measure tags and searches by kind on photos of WordNet senses, one or a few of each.
 
-Contract: photos lie in one folder and are named by their sense, `n01443537_goldfish.jpg`. What is right comes from
-WordNet (see `sense_words`), not from the classes that a bundle was trained on, so that bundles of other classes can
-be measured by the same photos. A photo whose right words are all missing from the vocabulary counts as wrong.
+Contract: photos lie in one folder and are named by their sense, `n01443537_goldfish.jpg`. The right words come from
+WordNet (see `sense_words`), not from the classes that a bundle was trained on, so that bundles of other classes can be
+measured by the same photos. A photo whose right words are all missing from the vocabulary counts as wrong.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from trainer.labels.space import Vocabulary
 from trainer.measures.ranking import FIRST_PAGE, precision_at
 from trainer.measures.searches_and_tags import nearest_tags, taggable_words
 from trainer.words.wordnet import Sense, WordNet
-
-__all__ = ["PhotoFigures", "as_json", "measure_photos", "print_photos", "read_photos", "senses_of"]
 
 _NAME = re.compile(r"(n\d{8})_.+")
 _FIRST = 5
@@ -72,7 +70,7 @@ def read_photos(folder: Path) -> Iterator[LabelledFile]:
     """Yield the photos of a flat folder, each labelled with the sense that its name begins with.
 
     Raises:
-        EvaluationImpossible: it has none.
+        EvaluationImpossible: the folder has none.
     """
     found = False
     for path in sorted(folder.iterdir()):
@@ -85,7 +83,7 @@ def read_photos(folder: Path) -> Iterator[LabelledFile]:
 
 
 def senses_of(names: Sequence[str], wordnet: WordNet) -> tuple[Sense, ...]:
-    """Return the senses that are named.
+    """Return the senses with these names.
 
     Raises:
         EvaluationImpossible: WordNet has no such noun.

@@ -1,4 +1,4 @@
-"""A report as pictures: calibration curves, hit@k beside the baselines, similarities of pairs, hubs. PNG files.
+"""Draw a report as PNG files: calibration curves, hit@k compared with baselines, similarities of pairs, hubs.
 
 Needs Matplotlib, which is installed with the extra `report`; no service needs it.
 """
@@ -16,13 +16,11 @@ from trainer.evaluation.report import BundleDetails, Column, Report
 from trainer.plots import COLORS, draw_png
 from trainer.relevance.calibration import Reliability
 
-__all__ = ["write_plots"]
-
 _RIGHT, _WRONG = COLORS[0], COLORS[1]
 
 
 def write_plots(report: Report, folder: Path) -> tuple[Path, ...]:
-    """Write the plots into a folder; their paths."""
+    """Write the plots into a folder, and return their paths."""
     details = report.bundles[0]
     drawings: Mapping[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
         "calibration.png": (lambda figure: _calibration(figure.add_subplot(), details), (6.0, 5.6)),
@@ -79,7 +77,7 @@ def _hits(axes: Axes, columns: tuple[Column, ...]) -> None:
         ylim=(0, 105),  # room for the figure above a bar of 100 %
     )
     axes.grid(visible=False, axis="x")
-    # Below, where no bar is: those of a good space reach the top for every k.
+    # Below the axes, clear of the bars: a good space's reach the top for every k.
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=9)
 
 

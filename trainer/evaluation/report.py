@@ -1,4 +1,4 @@
-"""What an evaluation found: its columns of figures and what lies behind them, as JSON, tables and Markdown.
+"""The results of an evaluation, columns of figures and details, as JSON, tables and Markdown.
 
 Contract: `as_json` holds every figure that tables and plots show, so that a card can be written from it. A value that
 is not a number is left out.
@@ -24,8 +24,6 @@ from trainer.measures.searches_and_tags import QueryFigures, Searches
 from trainer.relevance.calibration import Reliability, SimilarityHistogram
 from trainer.relevance.thresholds import SearchEffects
 
-__all__ = ["BundleDetails", "Column", "DataNote", "Report", "as_json", "as_markdown", "print_report"]
-
 VERSION = 1
 _WORST = 5
 
@@ -43,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class DataNote:
-    """What was measured on. `foreign` says which words no image matches, and who judged so.
+    """The data measured on. `foreign` says which words no image matches, and by which rule.
 
     `reporting`: how many images fitted no curve. `training`: how many images the baselines were fitted on.
     `unlabelled`: how many images were left out because nothing says what they show.
@@ -63,7 +61,7 @@ class DataNote:
 
 @dataclass(frozen=True)
 class BundleDetails:
-    """What lies behind a bundle's figures. `nearest`: words nearest to some words, with their cosines."""
+    """The details behind a bundle's figures. `nearest`: words nearest to some words, with their cosines."""
 
     model: str
     searches: Searches
@@ -80,7 +78,7 @@ class BundleDetails:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything found: the first bundle is the one in question, the others stand beside it."""
+    """All results; the first bundle is the evaluated one, the others are for comparison."""
 
     data: DataNote
     columns: tuple[Column, ...]
@@ -88,7 +86,7 @@ class Report:
 
     @property
     def model(self) -> str:
-        """The id of the bundle in question."""
+        """The id of the evaluated bundle."""
         return self.bundles[0].model
 
 
@@ -159,7 +157,7 @@ def _number(value: float) -> float | None:
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Print the figures side by side, what they were measured on, and which words do worst."""
+    """Print the figures side by side, the data they were measured on, and the worst words."""
     for line in _notes(report):
         console.print(line, markup=False)
     for title, figures in _tables(report):

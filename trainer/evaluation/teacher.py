@@ -1,9 +1,9 @@
 """A pretrained ImageNet classifier as a baseline: its likeliest labels' vectors, weighed by probability (ConSE).
 
 Contract: a classifier maps pictures, uint8 (n, size, size, 3), to probabilities, float32 (n, outputs); its file of
-labels has a line an output, names separated by commas. An output whose names the vocabulary does not have is
-never its answer. It may have been trained on the very photos that small pictures were made from, so its figures are
-what such a network reaches, not what it would on pictures that it never saw.
+labels has a line an output, names separated by commas. An output without a name in the vocabulary is never an answer.
+The classifier may have been trained on the very photos that small pictures were made from, so its figures may be better
+than on unseen pictures.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from trainer.labels.class_words import ClassWords
 from trainer.labels.sense_words import label_of
 from trainer.labels.space import Vocabulary
 from trainer.words.wordnet import WordNet
-
-__all__ = ["Classifier", "output_labels", "place_images", "tflite_classifier"]
 
 _QUANTISED = 0.2
 _FLOOR = np.float32(1e-6)
@@ -53,7 +51,7 @@ class _TfliteClassifier:
 
 
 def _are_probabilities(outputs: NDArray[np.float32]) -> bool:
-    """Return whether the network ends in a softmax: sums of outputs that are quantised come out at one only nearly."""
+    """Return whether the network ends in a softmax: quantised outputs sum to one only roughly."""
     return bool(outputs.min() >= 0 and np.abs(outputs.sum(axis=1) - 1).max() < _QUANTISED)
 
 
@@ -61,12 +59,12 @@ def tflite_classifier(path: Path, input_size: int = 224) -> Classifier:
     """Return a classifier in a .tflite file that takes uint8 pictures.
 
     Raises:
-        BackboneUnusable: the file is none, or wants other input.
+        BackboneUnusable: the file is not a classifier, or takes other input.
     """
     try:
         return _TfliteClassifier(TfliteBackbone(path, input_size=input_size), input_size)
     except (OSError, ValueError, RuntimeError) as error:
-        raise BackboneUnusable(f"{path} is no .tflite classifier of uint8 pictures: {error}") from error
+        raise BackboneUnusable(f"{path} is not a .tflite classifier of uint8 pictures: {error}") from error
 
 
 def output_labels(
@@ -113,6 +111,6 @@ def place_images(
     for image in images:
         on_image()
         pixels = decode(image.content, size=classifier.input_size, resize=Resize.CENTER_CROP).pixels
-        # A floor for images whose probability lies all on outputs without a word: they are placed, wherever.
+        # A floor for images whose probability lies only on outputs without a word, so that they get some vector.
         probabilities.append(classifier(pixels[None])[0, known] + _FLOOR)
     return conse_vectors(np.stack(probabilities), targets)

@@ -1,13 +1,13 @@
-"""The words of a space by themselves: whether words that people find alike lie near each other, and hubs.
+"""Measure the words of a space: whether words that people find alike lie near each other, and hubs.
 
 Graded pairs are compared by Spearman's rank correlation. A file of pairs has a word, a word and a grade on each line,
 separated by tabs; lines that begin with "#" are skipped. That is how WordSim-353 (Finkelstein et al. 2002) and
-SimLex-999 (Hill et al. 2015) are distributed. The sixty pairs that come with this package are its authors' own, graded
-by them from 0 to 10: enough to see a broken space, too few and too much of one mind to compare spaces by.
+SimLex-999 (Hill et al. 2015) are distributed. This package's own sixty pairs were graded by its authors from 0 to 10:
+enough to detect a broken space, but too few and too subjective to compare spaces.
 
-Hubs are words among the nearest of many others, which come up whatever is asked for. The k-occurrence of a word is how
-often it is among the k nearest of all other words. Its skewness over the vocabulary says how unevenly this falls: about
-0 where nothing is a hub, above 1 where some words are (Radovanović et al. 2010).
+Hubs are words among the nearest of many others, which come up for any query. The k-occurrence of a word is how often it
+is among the k nearest of all other words. Its skewness over the vocabulary measures the imbalance: about 0 without
+hubs, above 1 with some (Radovanović et al. 2010).
 """
 
 from __future__ import annotations
@@ -21,20 +21,6 @@ from numpy.typing import NDArray
 
 from trainer.errors import EvaluationImpossible
 from trainer.labels.space import Vocabulary
-
-__all__ = [
-    "OWN_PAIRS",
-    "Hubness",
-    "PairCorrelation",
-    "WordPair",
-    "correlate",
-    "hubness",
-    "k_occurrence",
-    "nearest_words",
-    "read_word_pairs",
-    "skewness",
-    "spearman",
-]
 
 OWN_PAIRS = Path(__file__).with_name("word_pairs.tsv")
 NEIGHBOURS = 10
@@ -64,7 +50,7 @@ def read_word_pairs(path: Path) -> tuple[WordPair, ...]:
     """Read a file of graded pairs; words in lower case.
 
     Raises:
-        EvaluationImpossible: there is no such file, or a line is not two words and a number.
+        EvaluationImpossible: the file does not exist, or a line is not two words and a number.
     """
     pairs = []
     try:

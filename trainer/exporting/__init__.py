@@ -1,1 +1,1 @@
-"""Make a bundle that the embedder serves from what a run made."""
+"""Make a bundle, which the embedder serves, from a run's products."""

@@ -12,8 +12,6 @@ from trainer.console import print_left_out, report_errors, with_tensorflow
 from trainer.exporting.weights import Weights
 from trainer.options import FeatureLayer, InputSize, Labels, NearestKinds, PixelMean, PixelStd, Synonyms, Words
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 
@@ -22,8 +20,8 @@ console = Console()
 @report_errors
 @with_tensorflow
 def export(
-    images: Annotated[list[Path], typer.Option(help="Labelled images that no training saw, for curves and figures.")],
-    backbone: Annotated[Path, typer.Option(help="Backbone, as `features` had it.", exists=True)],
+    images: Annotated[list[Path], typer.Option(help="Labelled images not used in training, for curves and figures.")],
+    backbone: Annotated[Path, typer.Option(help="Backbone, as given to `features`.", exists=True)],
     head: Annotated[Path, typer.Option(help="Head as .keras file.", exists=True)],
     words: Words,
     out: Annotated[Path, typer.Option(help="Folder of the bundle; it must not exist.")],
@@ -32,7 +30,7 @@ def export(
     pixel_mean: PixelMean = "",
     pixel_std: PixelStd = "",
     name: Annotated[str, typer.Option(help="Name of the bundle: lower-case letters, digits, '.', '_', '-'.")] = "own",
-    title: Annotated[str, typer.Option(help="What people see of it.")] = "Own model",
+    title: Annotated[str, typer.Option(help="Its name for people.")] = "Own model",
     labels: Labels = None,
     synonyms: Synonyms = None,
     nearest_kinds: NearestKinds = 2,
@@ -40,7 +38,7 @@ def export(
         Weights, typer.Option(help="float16 halves the networks' files, int8 quarters the backbone's (as .tflite).")
     ] = Weights.AS_IS,
 ) -> None:
-    """Measure a head, write everything as a bundle that the embedder serves, and try searches on it."""
+    """Measure a head, write everything as a bundle for the embedder, and try searches on it."""
     from trainer.backbones.pixel_scales import pixel_scale_of
     from trainer.data_sets.reading import read_images
     from trainer.exporting.export import Description, export_measured
@@ -51,7 +49,7 @@ def export(
     from trainer.labels.class_words import classes_shown
     from trainer.words.word_space import read_word_table
 
-    check_head(head, read_word_table(words).vectors.shape[1])  # before all images are read, not after
+    check_head(head, read_word_table(words).vectors.shape[1])  # before reading all images, not after
     classes = classes_shown(images, labels, synonyms)
     scale = pixel_scale_of(backbone, pixel_mean, pixel_std)
     size = extractor_of(backbone, input_size, feature_layer, pixel_scale=scale).input_size

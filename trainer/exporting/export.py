@@ -1,8 +1,8 @@
-"""Make a bundle from a run: words, networks, curves, figures, and what it was made from.
+"""Make a bundle from a run: words, networks, curves, figures, and provenance.
 
-Contract: curves and figures come from the images given, which no training may have seen, through the network that will
-serve. The bundle is opened, self-tested and searched before it takes its place. The pictures of its self-test are
-drawn, colours that run into each other, so that nobody's pictures ship; the same size gives the same pictures.
+Contract: curves and figures come from the given images, which must not have been used in training, through the network
+to be served. The bundle is opened, self-tested and searched before it is put in place. The pictures of its self-test
+are generated colour gradients, so that nobody's pictures ship; the same size gives the same pictures.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ from trainer.relevance.calibration import LogisticCurve
 from trainer.relevance.fitting import Relevance, fit_relevance, image_halves
 from trainer.words.word_space import read_word_table
 
-__all__ = ["Description", "Exported", "export_bundle", "export_measured", "self_test_pictures"]
-
 _REPRESENTATIVE = 100
 _PICTURES = 4
 _WAVES = 5
@@ -41,7 +39,7 @@ _WAVES = 5
 
 @dataclass(frozen=True)
 class Description:
-    """What a manifest says besides what is measured: names, provenance, and how pictures become features."""
+    """The parts of a manifest that are not measured: names, provenance, and how pictures become features."""
 
     name: str
     display_name: str
@@ -55,9 +53,9 @@ class Description:
 
 @dataclass(frozen=True)
 class Exported:
-    """A bundle that took its place: its manifest, what searches on it found, its networks as they were measured.
+    """A bundle that was put in place: its manifest, the results of searches on it, its networks as measured.
 
-    `given`: the networks that were given, measured too, where the bundle has them with smaller weights.
+    `given`: the original networks, measured too, if the bundle has them with smaller weights.
     """
 
     manifest: Manifest
@@ -89,16 +87,16 @@ def export_measured(
     on_left_out: Callable[[str], None] = lambda image: None,
     weights: Weights = Weights.AS_IS,
 ) -> Exported:
-    """Decode the images as the embedder would, measure, and write the bundle, with smaller weights if asked for.
+    """Decode the images as the embedder would, measure, and write the bundle, with smaller weights if requested.
 
-    `on_left_out` gets each image that cannot be read, or that has no label: its key, a tab, why.
+    `on_left_out` gets each image that cannot be read, or that has no label: its key, a tab, the reason.
 
     Raises:
         TrainingSetUnusable: an image has a class that is not among `classes`, none can be measured, or a class has a
             word that gets no vector.
         BackboneUnusable: its weights cannot be made smaller in that way.
         BundleUnsearchable: searches on the bundle get no answers.
-        FileExistsError: there is something at the target.
+        FileExistsError: the target already exists.
     """
     table = read_word_table(words)
     vocabulary_of(table).vectors([word for each in classes for word in each.words])  # before the images, not after
@@ -121,12 +119,12 @@ def export_bundle(
     nearest_kinds: int,
     description: Description,
 ) -> Exported:
-    """Measure and write the bundle, and search it before it takes its place.
+    """Measure and write the bundle, and search it before it is put in place.
 
     Raises:
         BundleUnsearchable: searches on it get no answers.
-        FileExistsError: there is something at the target.
-        BundleDamaged: what was given does not open as a bundle.
+        FileExistsError: the target already exists.
+        BundleDamaged: the inputs do not open as a bundle.
     """
     files = backbone, head
     networks = measure_networks(_network(*files, description), files, words, measured, nearest_kinds)

@@ -1,7 +1,7 @@
-"""Measure a bundle's networks on pictures: where they place them, how good that is, their size and speed.
+"""Measure a bundle's networks on pictures: the vectors and their quality, size and speed.
 
-Contract: pictures are decoded as the embedder decodes. Networks that are compared are measured on the same pictures by
-the same code. A time is of one picture alone, on this machine.
+Contract: pictures are decoded as in the embedder. Compared networks are measured on the same pictures by the same code.
+Times are for one picture at a time, on this machine.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ from trainer.measures.evaluate import Evaluation, evaluate
 from trainer.measures.figures import shown
 from trainer.measures.truth import Truth
 
-__all__ = ["Measured", "MeasuredNetworks", "measure_networks", "print_weights", "read_measured"]
-
 _BATCH = 64
 _TIMED = 16
 _FIGURES = ("hit@1", "hit@5", "word_hit@1", "label_precision@10", "image_precision@10", "tagged@5")
@@ -38,11 +36,11 @@ _FIGURES = ("hit@1", "hit@5", "word_hit@1", "label_precision@10", "image_precisi
 
 @dataclass(frozen=True)
 class Measured:
-    """What a bundle is measured on: uint8 (n, size, size, 3), and int64 (n, most) labels, as `Truth` has them.
+    """The data that a bundle is measured on: uint8 (n, size, size, 3), and int64 (n, most) labels, as `Truth` has them.
 
-    `typical` (n): the images that the curves are fitted on; None means all. `closed`
-    (n): the images whose labels name all that they show, which alone can show that a word matches nothing; None means
-    all. `keys` (n): where each was found; may be empty.
+    `typical` (n): the images that the curves are fitted on; None means all. `closed` (n): the images whose labels name
+    everything they show, so only these can prove that a word matches nothing; None means all. `keys` (n): where each
+    was found; may be empty.
     """
 
     pixels: NDArray[np.uint8]
@@ -53,7 +51,7 @@ class Measured:
     keys: tuple[str, ...] = ()
 
     def name(self, image: int) -> str:
-        """Return the name that people know an image by."""
+        """Return an image's name for people."""
         return self.keys[image] if self.keys else f"picture {image + 1}"
 
     def words(self, image: int) -> tuple[str, ...]:
@@ -78,7 +76,7 @@ def read_measured(
 ) -> Measured:
     """Decode labelled images.
 
-    `on_left_out` gets each image that cannot be read, or that has no label: its key, a tab, why.
+    `on_left_out` gets each image that cannot be read, or that has no label: its key, a tab, the reason.
 
     Raises:
         TrainingSetUnusable: an image has a class that is not among `classes`, or none can be measured.
@@ -105,7 +103,7 @@ def read_measured(
 
 @dataclass(frozen=True)
 class MeasuredNetworks:
-    """`bytes`: of both files. `milliseconds`: the median of a picture alone. `truth`: the pictures, placed."""
+    """`bytes`: of both files. `milliseconds`: the median for one picture at a time. `truth`: the embedded pictures."""
 
     feature_dimension: int
     bytes: int
@@ -120,7 +118,7 @@ def measure_networks(
     """Run the network of some files over the pictures.
 
     Raises:
-        BundleUnsearchable: it gives vectors that are not numbers.
+        BundleUnsearchable: its vectors are not finite.
         EvaluationImpossible: the pictures show fewer than two classes.
     """
     pixels = measured.pixels
@@ -141,7 +139,7 @@ def measure_networks(
 
 
 def cosines(one: MeasuredNetworks, other: MeasuredNetworks) -> NDArray[np.float32]:
-    """Return how near the two vectors of each picture are: (n)."""
+    """Return the cosine of each picture's two vectors: (n)."""
     near: NDArray[np.float32] = np.einsum("nd,nd->n", one.truth.vectors, other.truth.vectors)
     return near
 
@@ -157,7 +155,7 @@ def _milliseconds(network: Network, pixels: NDArray[np.uint8]) -> float:
 
 
 def print_weights(console: Console, given: MeasuredNetworks, smaller: MeasuredNetworks, name: str) -> None:
-    """Print the networks with smaller weights beside those they were made from."""
+    """Print the networks with smaller weights and the originals side by side."""
     table = Table("", "as given", name, title="What smaller weights cost", title_justify="left")
     sides = given, smaller
     table.add_row("backbone and head, MB", *(f"{each.bytes / 1e6:,.1f}" for each in sides))

@@ -1,8 +1,8 @@
-"""Search a finished bundle, as the embedder would answer, before it is called done; print what was found.
+"""Search a finished bundle, as the embedder would, before it is put in place; print the results.
 
-Contract: a word goes through the embedder's own text pipeline, a picture through the bundle's own network, relevance
-comes from the bundle's own curves: nothing is taken from what was measured before. A few pictures stand for all, taken
-from the classes in turn. Whether searches are better than chance is judged by the figures of all pictures.
+Contract: words go through the embedder's own text pipeline, pictures through the bundle's own network, and relevance
+comes from the bundle's own curves: no earlier measurement is reused. A few pictures are searched, taken from the
+classes in turn. The figures of all pictures decide whether searches are better than chance.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ from trainer.measures.ranking import hit_by_chance
 from trainer.measures.searches_and_tags import nearest_tags, taggable_words
 from trainer.measures.truth import Truth
 
-__all__ = ["HitsAndChance", "Match", "SmokeSearch", "compare_with_chance", "print_searches", "smoke_search"]
-
 _PICTURES = 48
 _QUERIES = 5
 _FOUND = 3
@@ -53,7 +51,7 @@ class Match:
 
 @dataclass(frozen=True)
 class SmokeSearch:
-    """What each word found among the pictures, what tags each picture got; and the words that are never found.
+    """The pictures that each word found, the tags that each picture got, and the words that the embedder does not find.
 
     `pictures`: how many pictures the words were searched in.
     """
@@ -66,7 +64,7 @@ class SmokeSearch:
 
 @dataclass(frozen=True)
 class HitsAndChance:
-    """hit@k of labels' words, what it is in a random order, and by how much it must be more to mean anything."""
+    """hit@k of labels' words, its value in a random order, and the margin by which it must exceed that."""
 
     k: int
     hit: float
@@ -106,7 +104,7 @@ def smoke_search(bundle: Bundle, measured: Measured) -> SmokeSearch:
 
 
 def compare_with_chance(evaluation: Evaluation, truth: Truth) -> HitsAndChance:
-    """Return hit@5 of all pictures beside chance; with fewer than ten classes hit@2, with fewer than four hit@1."""
+    """Return hit@5 of all pictures and by chance; with fewer than ten classes hit@2, with fewer than four hit@1."""
     k = max(k for k in (1, 2, 5) if k == 1 or k <= evaluation.classes / 2)
     chance = hit_by_chance(truth, k)
     margin = _DEVIATIONS * sqrt(chance * (1 - chance) / evaluation.images)
@@ -114,7 +112,7 @@ def compare_with_chance(evaluation: Evaluation, truth: Truth) -> HitsAndChance:
 
 
 def _embedded(words: tuple[str, ...], bundle: Bundle) -> tuple[dict[str, Floats], tuple[str, ...]]:
-    """Return the vectors of words as the embedder answers them, and the words that it has no answer to."""
+    """Return the vectors of words as the embedder gives them, and the words for which it has none."""
     vocabulary = Vocabulary(bundle.words)
     asked: dict[str, Floats] = {}
     for word in words:
@@ -143,7 +141,7 @@ def _nearest(
 
 
 def print_searches(console: Console, searches: SmokeSearch, hits: HitsAndChance) -> None:
-    """Print what searches found, nearest first with relevance, and a warning where they are no better than chance."""
+    """Print what searches found, nearest first with relevance, and a warning if they are no better than chance."""
     table = Table(
         "search", "finds", title=f"Searches on the bundle ({searches.pictures} pictures)", title_justify="left"
     )

@@ -1,10 +1,10 @@
-"""How weights are kept in a bundle: networks with smaller weights, in files that the embedder serves as any other.
+"""Shrink the weights of a bundle's networks, in files that the embedder serves like any other.
 
     float16   kernels of backbone and head as float16 (see `keras_files`): half the file, computed as before
     int8      a .keras backbone as .tflite with weights and activations as int8, the head as float16: a quarter of the
               file; pixels go in as they are, and features come out as float32
 
-Contract: the files given stay as they are. TensorFlow and LiteRT are imported where they are used: the options of
+Contract: the given files are not changed. TensorFlow and LiteRT are imported where they are used: the options of
 `export` need `Weights` without them.
 """
 
@@ -20,8 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import BackboneUnusable
-
-__all__ = ["Weights", "smaller_weights", "write_tflite_head"]
 
 
 class Weights(StrEnum):
@@ -41,7 +39,7 @@ def smaller_weights(
     activations come from them. A .tflite backbone keeps its weights.
 
     Raises:
-        BackboneUnusable: a .tflite backbone is to become int8, or weights cannot be kept so; the message says why.
+        BackboneUnusable: a .tflite backbone cannot become int8, or the conversion fails; the message says why.
     """
     from model.networks.network import TFLITE
 
@@ -101,7 +99,7 @@ def write_tflite_head(head: Path, target: Path, *, half: bool = False) -> None:
     `half` keeps the weights as float16, which halves the file; LiteRT computes in float32 either way.
 
     Raises:
-        OSError, ValueError: it cannot be read, or not be written.
+        OSError, ValueError: it cannot be read or written.
     """
     import keras
     import tensorflow as tf

@@ -1,1 +1,1 @@
-"""From labelled pictures to features of a backbone, each computed once and kept."""
+"""Compute a backbone's features of labelled pictures, each once, and keep them."""

@@ -1,6 +1,6 @@
-"""Feature vectors on disk, so that the backbone sees each image once however often a head is trained.
+"""Feature vectors on disk, so that the backbone runs once per image, however often a head is trained.
 
-Contract: a cache belongs to one extractor (network, input size, views) and one dtype; asking for it with another is
+Contract: a cache belongs to one extractor (network, input size, views) and one dtype; opening it with another is
 refused. A row is keyed by the SHA-256 of the image file's bytes, so the same picture in two data sets, under another
 name or in another order is computed once. Rows are never changed or removed.
 
@@ -58,8 +58,8 @@ _REMOVED = ".removed-"
 class CacheSpec:
     """What makes two feature vectors comparable.
 
-    `extractor` names the network and its preprocessing; `views` are the ways each picture was looked at, in the
-    order of a row's first axis; `dtype` is "float16" (half the disk, 3 digits) or "float32".
+    `extractor` names the network and its preprocessing; `views` are the variants of each picture that were computed, in
+    the order of a row's first axis; `dtype` is "float16" (half the disk, 3 digits) or "float32".
     """
 
     extractor: str
@@ -79,7 +79,7 @@ class CacheSpec:
 
 
 class FeatureCache:
-    """An open cache; a context manager. One thread may append while others ask whether a key is there."""
+    """An open cache; a context manager. One thread may append while others check for keys."""
 
     def __init__(self, folder: Path, spec: CacheSpec) -> None:
         """Open or create the cache in a folder.
@@ -115,7 +115,7 @@ class FeatureCache:
             ) from error
 
     def _cut_back(self) -> None:
-        """Drop what was written after the last whole row that has a key."""
+        """Truncate both files after the last whole row that has a key."""
         self._keys.truncate(len(self) * _KEY_BYTES)
         self._rows.truncate(len(self) * self.spec.row_bytes)
 
@@ -148,11 +148,11 @@ class FeatureCache:
         """Add rows of (n, views, dimension) under n new keys of 32 bytes; on disk when it returns.
 
         Raises:
-            ValueError: the shape is another, or a key is there already or twice.
+            ValueError: the shape is wrong, or a key exists already or occurs twice.
             NotWritten: the disk is full or refuses; the cache is as it was before.
         """
         if rows.shape != (len(keys), *self.spec.row_shape):
-            raise ValueError(f"{len(keys)} keys want rows of {self.spec.row_shape}, not an array of {rows.shape}")
+            raise ValueError(f"{len(keys)} keys need rows of {self.spec.row_shape}, not an array of {rows.shape}")
         if len(set(keys)) < len(keys) or any(key in self or len(key) != _KEY_BYTES for key in keys):
             raise ValueError("keys must be new, distinct SHA-256 digests")
         try:
@@ -166,7 +166,7 @@ class FeatureCache:
         self._row_of_key.update({key: first + number for number, key in enumerate(keys)})
 
     def rows_of(self, keys: Sequence[bytes]) -> NDArray[np.int64]:
-        """Return the row number of each key, (n,). Raises KeyError for a key that is not there."""
+        """Return the row number of each key, (n,). Raises KeyError for a missing key."""
         return np.array([self._row_of_key[key] for key in keys], dtype=np.int64)
 
     def memory_map(self) -> NDArray[np.floating[Any]]:
@@ -175,13 +175,13 @@ class FeatureCache:
 
 
 def read_spec(folder: Path) -> CacheSpec:
-    """Return what the cache in a folder belongs to; FileNotFoundError, ValueError or TypeError where there is none."""
+    """Return the spec of the cache in a folder; raise FileNotFoundError, ValueError or TypeError if there is none."""
     described = json.loads((folder / _SPEC).read_text())
     return CacheSpec(**{**described, "views": tuple(described["views"])})
 
 
 def read_keys(folder: Path, spec: CacheSpec) -> NDArray[np.uint8]:
-    """Return the keys of the rows that are whole, (rows, 32), in their order; a process may be appending meanwhile."""
+    """Return the keys of the complete rows, (rows, 32), in order; another process may be appending."""
     keys = (folder / _KEYS).read_bytes()
     count = min(len(keys) // _KEY_BYTES, (folder / _ROWS).stat().st_size // spec.row_bytes)
     return np.frombuffer(keys, np.uint8, count * _KEY_BYTES).reshape(count, _KEY_BYTES)
@@ -208,7 +208,7 @@ def _check_spec(path: Path, spec: CacheSpec) -> None:
 
 
 def _write_through(file: FileIO, content: bytes) -> None:
-    """Write unbuffered, so that what a full disk refused is not written later."""
+    """Write unbuffered, so that nothing that a full disk rejected is written later."""
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]
@@ -217,7 +217,7 @@ def _write_through(file: FileIO, content: bytes) -> None:
 
 @dataclass(frozen=True)
 class Cached:
-    """A cache: where, of what, how many images, its size on disk, and when it was last written or read into a run."""
+    """A cache: its folder, spec, number of images, size on disk, and when it was last written or opened for a run."""
 
     folder: Path
     spec: CacheSpec
@@ -238,7 +238,7 @@ def cache_folder(root: Path, spec: CacheSpec) -> Path:
 
 
 def list_caches(root: Path) -> Iterator[Cached]:
-    """Yield the caches of a folder, by name; what is no cache is passed over."""
+    """Yield the caches of a folder, by name; anything else is skipped."""
     for spec_file in sorted(root.glob("[!.]*/spec.json")):
         folder = spec_file.parent
         try:
@@ -255,14 +255,14 @@ def list_caches(root: Path) -> Iterator[Cached]:
 
 
 def clean(root: Path, unused_for: timedelta) -> tuple[list[Cached], list[Cached]]:
-    """Remove caches unused for so long; return those removed, and those left because a process writes to them."""
+    """Remove caches unused for this long; return those removed, and those kept because a process is writing to them."""
     before = datetime.now(UTC) - unused_for
     removed: list[Cached] = []
     in_use: list[Cached] = []
     for each in list(list_caches(root)):
         if each.last_used <= before:
             (removed if _remove(each.folder) else in_use).append(each)
-    for leftover in root.glob(f"{_REMOVED}*"):  # of a removal that was interrupted
+    for leftover in root.glob(f"{_REMOVED}*"):  # left by an interrupted removal
         shutil.rmtree(leftover)
     return removed, in_use
 
@@ -273,7 +273,7 @@ def _remove(folder: Path) -> bool:
             fcntl.flock(keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        # Renamed first: a cache is there complete or not at all.
+        # Renamed first: a cache exists complete or not at all.
         gone = folder.rename(folder.with_name(_REMOVED + folder.name))
     shutil.rmtree(gone)
     return True

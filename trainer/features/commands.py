@@ -1,4 +1,4 @@
-"""The commands from a pretrained network to features: backbone, features, and the cache's own."""
+"""The commands `python -m trainer backbone | features`, and those of the feature cache."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from trainer.console import print_left_out, progress_bar, report_errors, with_te
 from trainer.features.cache import Cached, cache_folder, clean, list_caches, shared_folder
 from trainer.options import FeatureLayer, InputSize, PixelMean, PixelStd, Sources, Validation, ValidationShare
 
-__all__ = ["app"]
-
 app = typer.Typer()
-cache_app = typer.Typer(no_args_is_help=True, help="Feature caches: what there is, and removing what is not used.")
+cache_app = typer.Typer(no_args_is_help=True, help="Feature caches: list them and remove unused ones.")
 app.add_typer(cache_app, name="cache")
 console = Console()
 
 
 Caches = Annotated[
     Path | None,
-    typer.Option("--cache", help="Folder of all feature caches; $SEMSEARCH_DATA/cache/features if left out."),
+    typer.Option("--cache", help="Folder of all feature caches; $SEMSEARCH_DATA/cache/features by default."),
 ]
 
 
@@ -64,12 +62,12 @@ def features(
     validation: Validation = None,
     validation_share: ValidationShare = 0.1,
     mirror: Annotated[
-        bool, typer.Option("--mirror/--no-mirror", help="Look at each picture mirrored too; half the speed.")
+        bool, typer.Option("--mirror/--no-mirror", help="Compute each picture mirrored too; half the speed.")
     ] = True,
     cache: Caches = None,
     name: Annotated[str, typer.Option(help="Name of the feature set in the folder.")] = "training",
 ) -> None:
-    """Run the backbone over labelled images; what it has seen before is not computed again."""
+    """Run the backbone over labelled images; features computed earlier are reused."""
     from trainer.backbones.pixel_scales import pixel_scale_of
     from trainer.data_sets.reading import LabelledFile, read_images
     from trainer.data_sets.survey import check_classes, survey
@@ -128,7 +126,9 @@ def list_(cache: Caches = None) -> None:
 @cache_app.command("clean")
 @report_errors
 def clean_(
-    keep_days: Annotated[int, typer.Option(min=0, help="Keep what was used in so many days; 0 keeps nothing.")] = 30,
+    keep_days: Annotated[
+        int, typer.Option(min=0, help="Keep caches used in this number of days; 0 keeps nothing.")
+    ] = 30,
     cache: Caches = None,
 ) -> None:
     """Remove feature caches that no run has used for a while; they can always be computed again."""
@@ -136,7 +136,7 @@ def clean_(
     _print(removed)
     console.print(f"{sum(each.bytes for each in removed) / 2**20:,.1f} MiB removed")
     if in_use:
-        console.print(f"{len(in_use)} left, as a process writes to them")
+        console.print(f"{len(in_use)} kept, as a process is writing to them")
 
 
 def _print(caches: Sequence[Cached]) -> None:

@@ -1,12 +1,12 @@
 """Run a backbone over labelled images once, into a feature cache.
 
-Contract: a picture is decoded and resized by the model's own code, so that what is trained is what serves. An image
-that is already in the cache is neither decoded nor computed again. An image that cannot be decoded is reported and left
-out, since one bad file must not cost an hour's work. What is computed is on disk after every batch.
+Contract: the model's own code decodes and resizes pictures, so that training sees them as serving does. An image that
+is already in the cache is neither decoded nor computed again. An image that cannot be decoded is reported and left out,
+since one bad file must not cost an hour's work. Features are written to disk after every batch.
 
-All cores are kept busy: threads decode the next batches while one thread runs the network on this one and the caller's
-thread reads files and writes features. Order and results are those of one thread doing it all, and memory is bounded:
-at most `_AHEAD` batches are decoded and not yet computed.
+All cores are kept busy: threads decode the next batches while one thread runs the network on the current one and the
+caller's thread reads files and writes features. Order and results are as in a single thread, and memory is bounded: at
+most `_AHEAD` batches are decoded and not yet computed.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ VIEWS: Mapping[str, Callable[[Pixels], Pixels]] = {
     "upper left": lambda pixels: _corner(pixels, lower=False, right=False),
     "lower right, mirrored": lambda pixels: _corner(pixels, lower=True, right=True)[:, ::-1],
 }
-"""Ways to look at a square picture (size, size, 3). The first is how the embedder sees it."""
+"""Variants of a square picture (size, size, 3). The first is how the embedder sees it."""
 
 
 ALL_VIEWS = tuple(VIEWS)
 
 
 def views_of(*, mirror: bool) -> tuple[str, ...]:
-    """Return the names of the views that a data set is looked at in, for a cache's spec."""
+    """Return the names of the views to compute for a data set, for a cache's spec."""
     return ALL_VIEWS[:2] if mirror else ALL_VIEWS[:1]
 
 
 class LabelledImage(Protocol):
-    """An image file: where it was found, and the names of its classes."""
+    """An image file, with its location and the names of its classes."""
 
     @property
     def key(self) -> str:
@@ -80,7 +80,7 @@ class LabelledImage(Protocol):
 
 
 class Undecodable(Exception):
-    """Raised by an extractor's `decode` for bytes that are no picture."""
+    """Raised by an extractor's `decode` for bytes that are not a picture."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def compute_features(
 ) -> FeatureSet:
     """Fill the cache with the images' features and return them, in the images' order.
 
-    `validation`: the digests of the images that are not for training; None leaves it open.
+    `validation`: the digests of the images that are not for training; None leaves the sides undefined.
 
     Raises:
         TrainingSetUnusable: no image could be decoded, or one has a class that is not among `names`.
@@ -128,14 +128,14 @@ def compute_features(
         keys.append(seen.digest)
         labels.append([number_of[label] for label in seen.image.labels])
     if not keys:
-        raise TrainingSetUnusable("There is no readable image in the data set, so there is nothing to learn from.")
+        raise TrainingSetUnusable("There is no readable image in the data set, so there is nothing to train on.")
     validates = None if validation is None else np.array([key in validation for key in keys], dtype=np.bool_)
     return FeatureSet(cache.memory_map(), cache.rows_of(keys), padded_labels(labels), tuple(names), validates)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """An image and its digest; its pixels if it is not in the cache, or why it has none."""
+    """An image and its digest; its pixels if it is not in the cache, or why it cannot be decoded."""
 
     image: LabelledImage
     digest: bytes
@@ -145,7 +145,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Images in order, and the features (n, views, dimension) of those that are new, with their digests."""
+    """Images in order, and the features (n, views, dimension) of the new ones, with their digests."""
 
     images: Sequence[_Seen]
     keys: Sequence[bytes]
@@ -155,7 +155,7 @@ class _Batch:
 def _in_order(
     images: Iterable[LabelledImage], extractor: Extractor, cache: FeatureCache, batch_size: int
 ) -> Iterator[_Seen]:
-    """Yield every image once its features are in the cache, or once it is known to have none."""
+    """Yield every image once its features are in the cache, or once it proves undecodable."""
     compute = _Network(extractor, cache)
     waiting: deque[Future[_Batch]] = deque()
     with (
@@ -186,7 +186,7 @@ def _look(image: LabelledImage, extractor: Extractor, cache: FeatureCache) -> _S
 
 
 class _Network:
-    """Computes batches one after the other; an image that is there twice, in any of them, is computed once."""
+    """Computes batches in turn; an image that occurs twice, in any of them, is computed once."""
 
     def __init__(self, extractor: Extractor, cache: FeatureCache) -> None:
         self._extractor = extractor

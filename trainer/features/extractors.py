@@ -1,8 +1,8 @@
 """Backbones ready to run, decoding as the embedder decodes.
 
-Contract: an extractor's name holds the SHA-256 of the backbone's file, so that features of two backbones never meet in
-one cache. What a picture's numbers mean to the network (preprocessing) is part of its file: it takes uint8 RGB. Where a
-.tflite file takes float32, its scale is given with it, and is part of the name.
+Contract: an extractor's name holds the SHA-256 of the backbone's file, so that features of two backbones never share a
+cache. Preprocessing is part of the network's file: it takes uint8 RGB. If a .tflite file takes float32, its pixel scale
+is given with it, and is part of the name.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from trainer.keras_files import load_network
 
 __all__ = ["extractor_of", "keras_extractor", "tflite_extractor"]
 
-# Larger parts leave the processor's caches: MobileNetV2 at 224 px made 34, 33, 28, 24 images/s on two busy cores in
-# parts of 8, 16, 32, 64.
+# Larger parts do not fit the processor's caches: MobileNetV2 at 224 px made 34, 33, 28, 24 images/s on two busy cores
+# in parts of 8, 16, 32, 64.
 _PIXELS_AT_ONCE = 16 * 224**2
 
 
@@ -40,22 +40,22 @@ def extractor_of(
 ) -> Extractor:
     """Return the extractor of a .keras or a .tflite file.
 
-    `input_size`: edge of the pictures in pixels; None takes what the file says. `feature_layer`: of a .tflite file,
-    the tensor that the features are; "" is its output. `pixel_scale`: of a .tflite file that takes float32.
+    `input_size`: edge of the pictures in pixels; None uses the file's. `feature_layer`: of a .tflite file, the tensor
+    of the features; "" is its output. `pixel_scale`: of a .tflite file that takes float32.
 
     Raises:
-        BackboneUnusable: the file cannot be read, takes other pictures, or says nothing of their size or scale.
+        BackboneUnusable: the file cannot be read, takes other pictures, or does not state their size or scale.
     """
     if backbone.suffix == TFLITE:
         return tflite_extractor(backbone, input_size, feature_layer, resize, pixel_scale)
     if feature_layer:
         raise BackboneUnusable(
-            f"A feature layer ({feature_layer}) can be named of a .tflite file only: a .keras file ends with its "
+            f"A feature layer ({feature_layer}) can be named for a .tflite file only: a .keras file ends with its "
             "features. Leave --feature-layer out."
         )
     if pixel_scale:
         raise BackboneUnusable(
-            "The scale of pixels can be told of a .tflite file only: a .keras file begins with them as they are. Leave "
+            "The pixel scale can be given for a .tflite file only: a .keras file takes pixels as they are. Leave "
             "--pixel-mean and --pixel-std out."
         )
     return keras_extractor(backbone, input_size, resize)
@@ -72,7 +72,7 @@ def keras_extractor(backbone: Path, input_size: int | None = None, resize: Resiz
         raise _unusable(backbone, f"it maps {taken} to {given}, not pixels (n, s, s, 3) to features (n, d)")
     size = input_size or taken[1]
     if size is None:
-        raise BackboneUnusable(f"{backbone} takes pictures of any size. Say which it is to see: --input-size")
+        raise BackboneUnusable(f"{backbone} takes pictures of any size. Choose one with --input-size")
     if taken[1:3] not in ((None, None), (size, size)):
         raise _unusable(backbone, f"it takes pictures of {taken[1]} × {taken[2]} pixels, not of {size}")
 
@@ -98,7 +98,7 @@ def tflite_extractor(
         network = TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer, pixel_scale=pixel_scale)
     except PixelScaleMissing as error:
         raise BackboneUnusable(
-            f"{error}, and the file does not say on which scale. Give it as the network's documentation has it: "
+            f"{error}, and the file does not state the scale. Give it as in the network's documentation: "
             "--pixel-mean 127.5 --pixel-std 127.5 for −1…1, --pixel-mean 0 --pixel-std 255 for 0…1."
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
@@ -112,7 +112,7 @@ def tflite_extractor(
 
 def _unusable(backbone: Path, why: Any) -> BackboneUnusable:
     return BackboneUnusable(
-        f"{backbone} is no backbone that can be used: {str(why).strip().splitlines()[0]}. Give a .keras file that "
+        f"{backbone} is not a usable backbone: {str(why).strip().splitlines()[0]}. Give a .keras file that "
         "takes uint8 pixels and ends with features (python -m trainer backbone), or a .tflite classifier."
     )
 

@@ -1,8 +1,8 @@
-"""The features of a data set's images, and the file that `features` makes of them and `fit` reads.
+"""The features of a data set's images, and the file of them that `features` writes and `fit` reads.
 
 Contract: the file names images by their digests, with labels, sides and classes. The features stay in a cache, whose
-place is given relative to the file. Digests, not rows: a cache that was cleaned and computed again has another order.
-The file appears complete, when every image is computed.
+path is stored relative to the file. The file has digests, not rows, since a cache that was cleaned and computed again
+has another order. The file appears complete, once every image is computed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from serving.durable_files import replacing
 from trainer.errors import NotWritten, TrainingSetUnusable
 from trainer.features.cache import read_keys, read_spec, rows_on_disk
 
-__all__ = ["FeatureSet", "read_feature_set", "write_feature_set"]
-
 
 @dataclass(frozen=True)
 class FeatureSet:
@@ -29,7 +27,7 @@ class FeatureSet:
 
     `cache`: (rows, views, dimension), possibly memory-mapped. `rows`: (images,) int64. `labels`: (images, most)
     int64, positions in `names`, and -1 after the last label of an image that has fewer than the most.
-    `validation`: (images,), which images are not for training; None where nothing says so.
+    `validation`: (images,), which images are not for training; None if undefined.
     """
 
     cache: NDArray[np.floating[Any]]
@@ -102,13 +100,13 @@ def read_feature_set(path: Path) -> FeatureSet:
         row_of_key = {key.tobytes(): row for row, key in enumerate(read_keys(cache, spec))}
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise TrainingSetUnusable(
-            f"{path} is no feature set ({error}). Compute the features first: python -m trainer features"
+            f"{path} is not a feature set ({error}). Compute the features first: python -m trainer features"
         ) from error
     try:
         rows = np.array([row_of_key[key.tobytes()] for key in keys], dtype=np.int64)
     except KeyError:
         raise TrainingSetUnusable(
-            f"{path} names features that the cache {cache} does not have (any more). "
+            f"{path} names features that the cache {cache} does not have (any longer). "
             "Compute them again: python -m trainer features"
         ) from None
     return FeatureSet(rows_on_disk(cache, spec, len(row_of_key)), rows, labels, tuple(map(str, names)), validation)

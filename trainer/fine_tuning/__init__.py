@@ -1,1 +1,1 @@
-"""Fine-tuning: the last layers of a backbone trained together with the head, on pixels."""
+"""Fine-tuning: train the last layers of a backbone together with the head, on pixels."""

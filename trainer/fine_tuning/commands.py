@@ -16,8 +16,6 @@ from trainer.errors import BackboneUnusable
 from trainer.fitting.settings import LossKind, LossSettings
 from trainer.options import InputSize, Labels, NearestKinds, Sources, Synonyms, Validation, ValidationShare, Words
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 
@@ -27,10 +25,10 @@ console = Console()
 @with_tensorflow
 def fine_tune_(
     images: Sources,
-    backbone: Annotated[Path, typer.Option(help="Backbone as .keras file, as `features` had it.", exists=True)],
+    backbone: Annotated[Path, typer.Option(help="Backbone as .keras file, as given to `features`.", exists=True)],
     head: Annotated[Path, typer.Option(help="Head as .keras file, as `fit` made it.", exists=True)],
     words: Words,
-    out: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")],
+    out: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")],
     from_layer: Annotated[str, typer.Option(help="First layer of the backbone to train, if not a last block's.")] = "",
     last_blocks: Annotated[int, typer.Option(min=1, help="How many of the backbone's last blocks to train.")] = 1,
     input_size: InputSize = None,
@@ -38,7 +36,7 @@ def fine_tune_(
     validation_share: ValidationShare = 0.1,
     labels: Labels = None,
     synonyms: Synonyms = None,
-    loss: Annotated[LossKind, typer.Option(help="What to minimise; as the head was trained.")] = "joint",
+    loss: Annotated[LossKind, typer.Option(help="The loss to minimise, as the head was trained.")] = "joint",
     epochs: Annotated[int, typer.Option(min=1)] = 5,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     learning_rate: Annotated[float, typer.Option(min=1e-9)] = 1e-5,
@@ -46,7 +44,7 @@ def fine_tune_(
     foreign_words: Annotated[int, typer.Option(min=0, help="Words of no class in the joint loss.")] = 2_000,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
-    """Train the backbone's last block with the head, on pixels; kept only where it makes the held-out loss less."""
+    """Train the backbone's last block with the head, on pixels; keep the result only if the held-out loss falls."""
     if backbone.suffix == ".tflite":
         raise BackboneUnusable(
             f"{backbone} cannot be trained: a .tflite file holds a network that only computes. Give a .keras backbone "
@@ -90,7 +88,7 @@ def fine_tune_(
     before, best = outcome.before, outcome.best
     console.print(f"trained: the head, and of the backbone {', '.join(outcome.layers)}", markup=False)
     console.print(
-        f"held-out loss {before['held_out_loss']:.4f} before, {best['held_out_loss']:.4f} at best; "
+        f"held-out loss {before['held_out_loss']:.4f} before, {best['held_out_loss']:.4f} at the best epoch; "
         f"hit@1 {before['held_out_hit@1']:.4f} before, {best['held_out_hit@1']:.4f} then"
     )
     if outcome.better:

@@ -21,8 +21,6 @@ from trainer.errors import TrainingSetUnusable
 from trainer.features.computing import Extractor, Undecodable
 from trainer.labels.space import padded_labels
 
-__all__ = ["Batch", "Pictures", "read_pictures"]
-
 Batch = tuple[NDArray[np.uint8], NDArray[np.int32]]
 """Pixels (n, s, s, 3), and labels (n, most), padded with -1."""
 
@@ -49,7 +47,7 @@ class Pictures:
 
     @property
     def digest(self) -> str:
-        """What distinguishes this set of pictures from others."""
+        """A digest that identifies this set of pictures."""
         whole = hashlib.sha256(self.labels.tobytes() + self.validation.tobytes())
         for file in self.files:
             whole.update(hashlib.sha256(file).digest())

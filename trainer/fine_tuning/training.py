@@ -1,14 +1,14 @@
 """Train the last layers of a backbone together with the head, from pixels to the vectors of labels.
 
-Contract: what is kept is the epoch with the least held-out loss, and only if that is less than before; it is written as
-`backbone.keras` and `head.keras` when it is found. After every epoch a checkpoint of weights and optimiser is
-written and renamed (the commit point); all randomness comes from (seed, epoch), so a training that was interrupted ends
-as one that was not.
+Contract: the epoch with the least held-out loss is kept, and only if that is less than before; it is written as
+`backbone.keras` and `head.keras` when it is found. After every epoch a checkpoint of weights and optimiser is written
+and renamed (the commit point); all randomness comes from (seed, epoch), so an interrupted training ends with the same
+result as an uninterrupted one.
 
-Which layers are trained: the backbone's last blocks, by the names that keras.applications gives layers. A block begins
-behind the last layer of the block before it, so what joins its branches belongs to it whatever it is called. Batch
-normalisation is never trained: it keeps the statistics that the other layers were trained with, as those of a few small
-batches would spoil it.
+The trained layers are the backbone's last blocks, by the names that keras.applications gives layers. A block begins
+after the last layer of the block before it, so the layer that joins its branches belongs to it whatever its name. Batch
+normalisation is never trained: it keeps the statistics that the other layers were trained with, since those of a few
+small batches are too noisy.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ from trainer.fitting.settings import LossSettings
 from trainer.keras_files import load_network
 from trainer.labels.space import LabelSpace
 from trainer.runs import Run, newest_epoch, restore_checkpoint, write_checkpoint
-
-__all__ = ["FineTuneSettings", "Outcome", "fine_tune", "leaves", "train_from", "where_last_blocks_begin"]
 
 # VGG, Xception, EfficientNet, MobileNetV2, InceptionResNet; ResNet, DenseNet; ConvNeXt; MobileNetV3; Inception.
 _BLOCK = re.compile(r"block_?\d+[a-z]?(_\d+)?(?=_)|conv\d+_block\d+|.*stage_\d+_block_\d+|expanded_conv_\d+|mixed\d+$")
@@ -80,12 +78,12 @@ def fine_tune(
     settings: FineTuneSettings,
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, figures: None,
 ) -> Outcome:
-    """Train, or go on; `on_epoch` gets the number of epochs done and their figures, 0 those of before.
+    """Train, or continue; `on_epoch` gets the number of epochs done, from 0 (before training), and the figures.
 
     Raises:
         BackboneUnusable: backbone and head do not fit together, or no layer can be trained.
         RunMismatch: the folder holds a run with other settings.
-        TrainingDiverged: the loss is no number any more.
+        TrainingDiverged: the loss is no longer a finite number.
         NotWritten: the disk is full or refuses.
     """
     run = Run(folder, settings)
@@ -105,10 +103,10 @@ def fine_tune(
         figures |= _held_out(joined, pictures, space, loss, settings.batch_size)
         if not np.isfinite([*figures.values()]).all():
             raise TrainingDiverged(
-                f"The loss of epoch {epoch} is no number any more, so nothing more can be learnt. Lower the learning "
+                f"The loss of epoch {epoch} is not a number, so training cannot continue. Lower the learning "
                 f"rate, which is {settings.learning_rate:g}, to a tenth of it, and name another folder."
             )
-        # Before the epoch is recorded: one that is done again is found to be the best again.
+        # Before the epoch is recorded, so that an epoch done again can be the best again.
         if figures["held_out_loss"] < min(line["held_out_loss"] for line in run.history() if line["epoch"] < epoch):
             save_backbone(first, folder / "backbone.keras")
             save_backbone(last, folder / "head.keras")
@@ -135,9 +133,9 @@ def _joined(first: Any, last: Any) -> Any:
 
 def _epoch(joined: Any, pictures: Pictures, settings: FineTuneSettings, epoch: int) -> dict[str, float]:
     for number, layer in enumerate(leaves(joined)):
-        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:  # its state is in no checkpoint
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:  # its state is not in checkpoints
             layer.seed_generator.state.assign([settings.seed + number, epoch])
-    batches = [  # the mean of each alone: Keras forgets those before
+    batches = [  # each batch's own mean: Keras resets it between calls
         (len(labels), float(joined.train_on_batch(pixels, labels)))
         for pixels, labels in pictures.training(settings.batch_size, settings.seed, epoch)
     ]
@@ -163,21 +161,21 @@ def where_last_blocks_begin(names: Sequence[str], blocks: int) -> int:
         if (block := _block_of(name)) is not None:
             ends[block] = place
     if len(ends) <= blocks:
-        how = f"tell of {len(ends)} blocks only" if ends else "tell of no blocks"
+        how = f"show {len(ends)} blocks only" if ends else "show no blocks"
         raise BackboneUnusable(
-            f"The names of the backbone's layers {how}, so its last {blocks} cannot be told from the rest. Name the "
-            f"layer from which on it is to be trained, such as {', '.join(names[-_SHOWN:])}: --from-layer"
+            f"The names of the backbone's layers {how}, so its last {blocks} cannot be identified. Name the "
+            f"first layer to train, such as {', '.join(names[-_SHOWN:])}: --from-layer"
         )
     return sorted(ends.values())[-1 - blocks] + 1
 
 
 def train_from(backbone: keras.Model, from_layer: str = "", last_blocks: int = 1) -> tuple[str, ...]:
-    """Let the backbone's layers be trained from one on, the others not; the names of those that are.
+    """Make only the backbone's layers from one on trainable, and return their names.
 
     `from_layer`: the first; "" takes the last blocks.
 
     Raises:
-        BackboneUnusable: there is no such layer, or nothing from it on that can be trained.
+        BackboneUnusable: the layer does not exist, or no layer from it on can be trained.
     """
     layers = list(leaves(backbone))
     names = [layer.name for layer in layers]
@@ -192,7 +190,7 @@ def train_from(backbone: keras.Model, from_layer: str = "", last_blocks: int = 1
     trained = tuple(layer.name for layer in layers if layer.trainable_weights)
     if not trained:
         raise BackboneUnusable(
-            f"From {names[begins]!r} on the backbone has nothing that can be trained. Name an earlier layer: "
+            f"From {names[begins]!r} on, the backbone has nothing that can be trained. Name an earlier layer: "
             "--from-layer"
         )
     return trained

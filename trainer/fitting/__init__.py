@@ -1,1 +1,1 @@
-"""Fitting a head: features of a backbone onto the vectors of labels."""
+"""Fit a head: map a backbone's features to the vectors of labels."""

@@ -1,4 +1,4 @@
-"""What a head is trained on, batch by batch, and how it does on the images that are held out.
+"""The batches that a head is trained on, and its figures on held-out images.
 
 Contract: which images are in a batch, in which order and view, follows from (seed, epoch) alone.
 """
@@ -19,14 +19,12 @@ from trainer.fitting.optimisation import Loss
 from trainer.fitting.settings import HeadSettings
 from trainer.labels.space import LabelSpace
 
-__all__ = ["Batches", "HeldOut", "Split", "balanced_weights", "held_out_figures", "outputs_of", "split_images"]
-
 _OUTPUTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
 class Split:
-    """Positions of images, (n,) int64 each: those that are trained on, and those that only watch."""
+    """Positions of images, (n,) int64 each: those for training and the held-out ones."""
 
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
@@ -36,7 +34,7 @@ def split_images(data: FeatureSet, settings: HeadSettings) -> Split:
     """Split images as the data set says, or else hold out a random share.
 
     Raises:
-        TrainingSetUnusable: no image is left to train on, or none to watch where the training ends early.
+        TrainingSetUnusable: no image is left to train on, or none to monitor a training that may end early.
     """
     if data.validation is not None:
         split = Split(np.flatnonzero(~data.validation), np.flatnonzero(data.validation))
@@ -48,7 +46,7 @@ def split_images(data: FeatureSet, settings: HeadSettings) -> Split:
         raise TrainingSetUnusable("All images are for validation, so there is none to train on. Give training images.")
     if settings.patience and not len(split.held_out):
         raise TrainingSetUnusable(
-            "Training cannot end early, as no image is held out to watch it. Hold some out (held_out, or a validation "
+            "Training cannot end early, as no image is held out for it. Hold some out (held_out, or a validation "
             "set of `features`), or set patience to 0."
         )
     return split
@@ -67,12 +65,12 @@ def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """The batches of one epoch at a time: features, labels, and where they are needed weights."""
+    """The batches of one epoch at a time: features, labels, and weights if needed."""
 
     def __init__(self, data: FeatureSet, images: NDArray[np.int64], settings: HeadSettings, parts: int = 1) -> None:
         """Prepare the first epoch.
 
-        `parts`: into how many equal parts a batch must be divisible; images that weigh nothing fill it up.
+        `parts`: the number of equal parts that a batch must divide into; images of weight 0 pad it.
         """
         super().__init__()
         self._data = data
@@ -103,7 +101,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
             return features, labels
         lacking = -len(batch) % self._parts
         repeated = np.pad(np.arange(len(batch)), (0, lacking))
-        # The loss is divided by the number of images, those that fill up too.
+        # The loss is divided by the number of images, padding included.
         weights = np.pad(self._weights[batch] * (len(repeated) / len(batch)), (0, lacking))
         return features[repeated], labels[repeated], weights.astype(np.float32)
 
@@ -118,7 +116,7 @@ class HeldOut:
         self.labels = data.labels[images].astype(np.int32)
 
     def figures(self, head: Any) -> dict[str, float]:
-        """See `held_out_figures`; nothing where there is no image."""
+        """Return the `held_out_figures`; empty without images."""
         if not len(self.labels):
             return {}
         return held_out_figures(outputs_of(head, self._features), self.labels, self._space, self._loss)
@@ -141,7 +139,7 @@ def held_out_figures(
 
 
 def _nearest(outputs: NDArray[np.float32], space: LabelSpace) -> NDArray[np.int64]:
-    # Not scaled to length 1, which does not change what is nearest. A training that goes wrong gives no numbers.
+    # Not scaled to length 1, which does not change the nearest. A diverged training gives NaN.
     with np.errstate(invalid="ignore", over="ignore"):
         nearest: NDArray[np.int64] = np.argmax(outputs @ space.vectors.T, axis=1)
     return nearest
@@ -149,7 +147,7 @@ def _nearest(outputs: NDArray[np.float32], space: LabelSpace) -> NDArray[np.int6
 
 def outputs_of(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the outputs (n, dimension) of a head, not normalised, of features (n, features), n ≥ 1."""
-    # Called as it is: `predict` makes a pipeline first, and traces a function, which takes longer than the images do.
+    # Called directly: `predict` builds a pipeline and traces a function first, which takes longer than the images.
     starts = range(0, len(features), _OUTPUTS_AT_ONCE)
     return np.concatenate(
         [ops.convert_to_numpy(head(features[start : start + _OUTPUTS_AT_ONCE], training=False)) for start in starts]

@@ -1,6 +1,6 @@
 """The command `python -m trainer fit`.
 
-Contract: as that of `trainer.cli`, whose command it becomes. Heavy imports wait until it needs them.
+Contract: the same as `trainer.cli`'s, which adds this command. Heavy imports wait until it needs them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from trainer.console import epoch_note, progress_bar, report_errors, with_tensor
 from trainer.fitting.settings import ClassWeights, Devices, LossKind, Precision
 from trainer.options import Labels, NearestKinds, Synonyms, Words
 
-__all__ = ["app"]
-
 app = typer.Typer()
 console = Console()
 
@@ -28,13 +26,13 @@ console = Console()
 def fit(
     features: Annotated[Path, typer.Option(help="Feature set (.npz) that `features` made.")],
     words: Words,
-    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run goes on.")],
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")],
     config: Annotated[
-        Path | None, typer.Option(help="TOML file of all settings; the options below come before it.")
+        Path | None, typer.Option(help="TOML file of all settings; the options below override it.")
     ] = None,
     labels: Labels = None,
     synonyms: Synonyms = None,
-    loss: Annotated[LossKind | None, typer.Option(help="What to minimise.", show_default="joint")] = None,
+    loss: Annotated[LossKind | None, typer.Option(help="The loss to minimise.", show_default="joint")] = None,
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Width of a hidden layer; may be repeated.")] = None,
     dropout: Annotated[float | None, typer.Option(min=0, max=0.99, show_default="0")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default="20")] = None,
@@ -43,20 +41,20 @@ def fit(
     weight_decay: Annotated[float | None, typer.Option(min=0, show_default="0.0001")] = None,
     patience: Annotated[
         int | None,
-        typer.Option(min=0, help="Epochs without a better held-out loss until it ends; 0: all.", show_default="0"),
+        typer.Option(min=0, help="Epochs without a better held-out loss before it ends; 0: never.", show_default="0"),
     ] = None,
     class_weights: Annotated[
         ClassWeights | None, typer.Option(help="Whether every class counts the same.", show_default="none")
     ] = None,
     precision: Annotated[
-        Precision | None, typer.Option(help="auto: mixed_float16 where there is a GPU.", show_default="auto")
+        Precision | None, typer.Option(help="auto: mixed_float16 on a GPU.", show_default="auto")
     ] = None,
     devices: Annotated[Devices | None, typer.Option(help="all: shared among the GPUs.", show_default="one")] = None,
     nearest_kinds: NearestKinds = 2,
     foreign_words: Annotated[int, typer.Option(min=0, help="Words of no class in the joint loss.")] = 2_000,
     seed: Annotated[int | None, typer.Option(min=0, show_default="0")] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Folder of another run, from whose last epoch a new one goes on.")
+        Path | None, typer.Option(help="Folder of another run, from whose last epoch a new one continues.")
     ] = None,
 ) -> None:
     """Train the head that maps features into the space of the words."""
@@ -107,8 +105,8 @@ def fit(
             progress.update(task, total=fitted.epochs)
     except KeyboardInterrupt:
         console.print(
-            f"Interrupted. What was learnt until epoch {newest_epoch(run)} of {settings.epochs} is kept in {run}: the "
-            "same command goes on from there."
+            f"Interrupted. The training up to epoch {newest_epoch(run)} of {settings.epochs} is kept in {run}: the "
+            "same command continues from there."
         )
         raise typer.Exit(130) from None
     if settings.patience:

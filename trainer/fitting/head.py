@@ -1,8 +1,8 @@
 """The head: features of a backbone → vectors of the joint space.
 
-Contract: a head maps float32 (n, features) to float32 (n, dimension), not normalised; whoever uses it scales the
-rows to length 1 (the bundle's graph does). The same settings, features and seed give the same head, whether or not the
-training was interrupted: all randomness comes from (seed, epoch).
+Contract: a head maps float32 (n, features) to float32 (n, dimension), not normalised; the caller scales the rows to
+length 1 (the bundle's graph does). The same settings, features and seed give the same head, whether or not the training
+was interrupted: all randomness comes from (seed, epoch).
 """
 
 from __future__ import annotations
@@ -25,13 +25,11 @@ from trainer.fitting.settings import HeadSettings, best_epoch, is_over
 from trainer.labels.space import LabelSpace, unit_rows
 from trainer.runs import Run, newest_epoch, restore_checkpoint, write_checkpoint
 
-__all__ = ["build_head", "fit_head", "project", "save_head"]
-
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 _EPSILON = 1e-12
 _STATISTICS_FROM = 20_000
-# Writing 100 MB of weights and optimiser takes a third as long as an epoch of a thousand images.
+# Writing 100 MB of weights and optimiser takes a third of the time of an epoch of a thousand images.
 _CHECKPOINT_SECONDS = 10.0
 
 
@@ -40,7 +38,7 @@ def build_head(settings: HeadSettings, features: int) -> Any:
     policy = dtype_policy(settings.precision)
     inputs = x = keras.Input((features,), name="features")
     # Frozen, so that it only applies statistics: those of the training set, which `fit_head` computes once. Moving
-    # averages would lag behind in a training of few steps.
+    # averages would lag in a training of few steps.
     x = keras.layers.BatchNormalization(
         center=False, scale=False, epsilon=_EPSILON, trainable=False, name="standardise"
     )(x)
@@ -67,12 +65,12 @@ def fit_head(
 ) -> Any:
     """Train a head, starting from the run's last checkpoint; return it trained, in float32.
 
-    `on_epoch` gets the number of epochs done and their last figures: `loss`, the mean over the epoch's batches,
-    and of the images held out `held_out_loss` and `held_out_hit@1`. What it raises ends the training there.
+    `on_epoch` gets the number of epochs done and their last figures: `loss`, the mean over the epoch's batches, and of
+    the images held out `held_out_loss` and `held_out_hit@1`. An exception from it ends the training there.
 
     Raises:
-        TrainingDiverged: the loss is no number any more; the checkpoint before it stays.
-        TrainingSetUnusable: there is no image to train on, or none to watch where the training may end early.
+        TrainingDiverged: the loss is no longer a finite number; the last checkpoint is kept.
+        TrainingSetUnusable: there is no image to train on, or none to monitor a training that may end early.
         NotWritten: the disk is full or refuses.
     """
     split = split_images(data, settings)
@@ -98,7 +96,7 @@ def fit_head(
 
 
 class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Draws the epoch, stops at a loss that is no number, measures, records, and decides whether to go on."""
+    """Shuffles each epoch, stops when the loss is not finite, measures, records, and decides whether to continue."""
 
     def __init__(
         self, run: Run, batches: Batches, held_out: HeldOut, settings: HeadSettings, on_epoch: OnEpoch
@@ -113,7 +111,7 @@ class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         self._written = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Shuffle the batches; Keras counts epochs from 0, and they are counted from 1 here."""
+        """Shuffle the batches; Keras counts epochs from 0, this package from 1."""
         self._epoch = epoch + 1
         self._batches.shuffle(self._epoch)
         _reseed_dropout(self.model, self._epoch)
@@ -123,7 +121,7 @@ class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         self._check(logs["loss"], f"step {batch + 1} of {len(self._batches)}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Record the epoch, and write a checkpoint: an interrupted run does again what comes after the newest one."""
+        """Record the epoch, and write a checkpoint: an interrupted run repeats the epochs after the newest one."""
         figures = {"loss": float(logs["loss"])} | self._held_out.figures(self.model)
         self._check(figures.get("held_out_loss", 0.0), "on the images held out")
         self._run.record(self._epoch, figures)
@@ -142,9 +140,9 @@ class _EveryEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         rate = self._settings.learning_rate
         before = newest_epoch(self._run.folder)
         folder = self._run.folder
-        kept = f" With --start-from {folder} it goes on from epoch {before}, which is kept." if before else ""
+        kept = f" With --start-from {folder} it continues from epoch {before}, which is kept." if before else ""
         raise TrainingDiverged(
-            f"The loss became {loss} in epoch {self._epoch}, {where}, so the head learns nothing any more. "
+            f"The loss became {loss} in epoch {self._epoch}, {where}, so training cannot continue. "
             f"Lower the learning rate, which is {rate:g}, to {rate / 10:g}, and name another folder for the run.{kept}"
         )
 

@@ -1,12 +1,12 @@
-"""A fit whose folder says everything about it.
+"""Run a fit and record everything about it in its folder.
 
-Beside what `fit_head` keeps there: `run.json`, `tensorboard/`, `curves.png`, `confusion.png` where images are
-held out, and last `head.keras`, which appears complete.
+In addition to the files of `fit_head`: `run.json`, `tensorboard/`, `curves.png`, `confusion.png` if images are held
+out, and last `head.keras`, which appears complete.
 
-`run.json` says what the run was made from and with. `inputs` are the SHA-256 of the files and the options that make
-the training set; a folder is refused to a run with others. `starts` has an entry for each time that the run was
-started or continued: command, time, versions, commit, device, and for how long it trained until its last epoch.
-`tensorboard/` has each recorded epoch once (`tensorboard --logdir RUN`).
+`run.json` records what the run was made from and with. `inputs` are the SHA-256 of the files and the options that make
+the training set; a run with other inputs is refused. `starts` has an entry for each time that the run was started or
+continued: command, time, versions, commit, device, and for how long it trained until its last epoch. `tensorboard/` has
+each recorded epoch once (`tensorboard --logdir RUN`).
 """
 
 from __future__ import annotations
@@ -38,18 +38,16 @@ from trainer.fitting.settings import HeadSettings, best_epoch
 from trainer.labels.space import LabelSpace
 from trainer.runs import Run, copy_checkpoints, newest_epoch, read_history, read_settings, write_json
 
-__all__ = ["Events", "Fitted", "Inputs", "Provenance", "check_packages", "continue_from", "fit_recorded", "inputs_of"]
-
 _SAME = ("hidden", "dimension", "activation", "precision", "held_out", "seed")
 Inputs = Mapping[str, str | int]
 _PACKAGES = ("keras", "tensorflow", "numpy", "semsearch")
 
 
 def check_packages() -> None:
-    """Check that what draws and writes a run's figures is installed, before the training.
+    """Check, before training, that the packages that draw and write a run's figures are installed.
 
     Raises:
-        TrainingPackageMissing: what draws or writes a run's figures is not installed.
+        TrainingPackageMissing: one of them is not installed.
     """
     missing = [name for name in ("matplotlib", "tensorboard") if find_spec(name) is None]
     if missing:
@@ -59,26 +57,26 @@ def check_packages() -> None:
 
 
 def inputs_of(files: Mapping[str, Path | None], options: Mapping[str, int]) -> Inputs:
-    """Return what identifies a training set: the digests of the files that exist, and the options."""
+    """Return the identity of a training set: the digests of the files that exist, and the options."""
     return {name: sha256(path) for name, path in files.items() if path is not None} | dict(options)
 
 
 def continue_from(other: Path, run: Run, inputs: Inputs) -> None:
-    """Let a new run begin where another one stands, with other steps; a run that has begun stays as it is.
+    """Start a new run from another one's newest checkpoint, with other steps; a run that has begun is not changed.
 
     Raises:
-        RunMismatch: there is no checkpoint, or the other's head, images held out or inputs are not the same.
+        RunMismatch: there is no checkpoint, or the other run's head, held-out images or inputs differ.
     """
     if newest_epoch(run.folder):
         return
     theirs, mine = read_settings(other), read_settings(run.folder)
     epoch = newest_epoch(other)
     if not epoch:
-        raise RunMismatch(f"The run in {other} has no epoch done to go on from. Leave --start-from out.")
+        raise RunMismatch(f"The run in {other} has no epoch done to continue from. Leave --start-from out.")
     different = [name for name in _SAME if theirs.get(name) != mine[name]]
     if different:
         raise RunMismatch(
-            f"The run in {other} cannot be gone on from with another {' or '.join(different)}. Give the same, or leave "
+            f"The run in {other} cannot be continued with another {' or '.join(different)}. Give the same, or leave "
             "--start-from out."
         )
     check_inputs(other, inputs)
@@ -88,7 +86,7 @@ def continue_from(other: Path, run: Run, inputs: Inputs) -> None:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The head's file, how many epochs were trained, and which one's head it is."""
+    """The head's file, the number of epochs trained, and the epoch whose head it is."""
 
     head: Path
     epochs: int
@@ -139,7 +137,7 @@ class Events:
     """The event file of a run; a context manager."""
 
     def __init__(self, folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
-        """Write the epochs done, `history`, anew."""
+        """Write the epochs done, `history`, again."""
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = tf.summary.create_file_writer(str(folder))
@@ -147,7 +145,7 @@ class Events:
             self.add(entry["epoch"], {name: value for name, value in entry.items() if name != "epoch"})
 
     def add(self, epoch: int, figures: Mapping[str, float]) -> None:
-        """Write the figures of an epoch; they can be seen when it returns."""
+        """Write the figures of an epoch; they are visible when this returns."""
         with self._writer.as_default(step=epoch):
             for name, value in figures.items():
                 tf.summary.scalar(name, value)
@@ -163,7 +161,7 @@ class Events:
 
 
 class Provenance:
-    """The record of a run that is being made."""
+    """The record of a run in progress."""
 
     def __init__(self, folder: Path, inputs: Inputs, device: Sequence[str]) -> None:
         """Begin an entry.
@@ -187,13 +185,13 @@ class Provenance:
         self.write()
 
     def write(self) -> None:
-        """Write how long it took until now."""
+        """Write the time taken so far."""
         self._entry["seconds"] = round(monotonic() - self._began, 3)
         write_json(self._path, self._record)
 
 
 def check_inputs(folder: Path, inputs: Inputs) -> None:
-    """Refuse a run's folder to other inputs; one without any is not refused.
+    """Check that a run's folder was made from the same inputs; a folder without inputs passes.
 
     Raises:
         RunMismatch: the run in the folder was made from something else.
@@ -213,7 +211,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
-    for name in (package, f"{package}-cpu"):  # as TensorFlow is called where it is for processors only
+    for name in (package, f"{package}-cpu"):  # TensorFlow's name where it is built for CPUs only
         try:
             return version(name)
         except PackageNotFoundError:

@@ -9,9 +9,9 @@
     kind = "hinge-rank"
     margin = 0.1
 
-Contract: the keys are the fields of HeadSettings and, under `loss`, of LossSettings; what is left out has its
-default, and options win over the file. An unknown key, a value of another type, and one out of range are refused, all
-at once and by name.
+Contract: the keys are the fields of HeadSettings and, under `loss`, of LossSettings; a missing key has its default, and
+options override the file. An unknown key, a value of another type, and one out of range are refused, all at once and by
+name.
 """
 
 from __future__ import annotations
@@ -31,20 +31,6 @@ from rapidfuzz import process
 from trainer.errors import SettingsUnusable
 from trainer.runs import write_lines
 
-__all__ = [
-    "ClassWeights",
-    "Devices",
-    "HeadSettings",
-    "LossKind",
-    "LossSettings",
-    "Precision",
-    "Watched",
-    "best_epoch",
-    "head_settings",
-    "is_over",
-    "write_head_file",
-]
-
 LossKind = Literal["cosine", "hinge-rank", "softmax", "joint"]
 ClassWeights = Literal["none", "balanced"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
@@ -55,20 +41,20 @@ _Count = Annotated[int, Field(ge=1)]
 _Positive = Annotated[float, Field(gt=0)]
 _NotNegative = Annotated[float, Field(ge=0)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
-# What the command minimises by default: of the losses the one that words are found by best.
+# The command's default: the loss with the best searches by word.
 _DEFAULTS: Mapping[str, Any] = {"loss": {"kind": "joint"}}
-# The dimension is the words', and which images are held out is the feature set's: `fit` knows both.
+# The words give the dimension, and the feature set the held-out images: `fit` knows both.
 _LEFT_OUT = ("dimension", "held_out")
 History = Sequence[Mapping[str, Any]]
-"""An entry for each epoch done, from the first; all have the figure that is watched."""
+"""An entry for each epoch done, from the first; all have the `watched` figure."""
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class LossSettings:
     """Which loss, and its constants; see `trainer.fitting.optimisation` for the formulas.
 
-    `margin` belongs to hinge-rank (0.1 in DeViSE). `scale` is the inverse temperature of the softmaxes over
-    cosines. `concept_weight` and `cosine_weight` are the joint loss's shares beside the softmax over labels.
+    `margin` belongs to hinge-rank (0.1 in DeViSE). `scale` is the inverse temperature of the softmaxes over cosines.
+    `concept_weight` and `cosine_weight` are the joint loss's weights relative to the softmax over labels.
     """
 
     kind: LossKind = "cosine"
@@ -82,12 +68,12 @@ class LossSettings:
 class HeadSettings:
     """The head's layers and how they are trained (AdamW, cosine decay of the learning rate to 0).
 
-    `hidden` are the widths of the layers before the last; `held_out` is the share of the images that
-    is kept back to watch the training, never trained on, where the data set does not say which.
-    `patience`: the training ends when that many epochs in a row did not improve what is `watched`, and the head is
-    that of the best epoch; 0 trains all epochs, and the head is that of the last.
+    `hidden` are the widths of the layers before the last; `held_out` is the share of the images that is held out to
+    monitor the training, if the data set does not define it.
+    `patience`: the training ends when this number of epochs in a row did not improve the `watched` figure, and the head
+    is that of the best epoch; 0 trains all epochs, and the head is that of the last.
     `class_weights`: "balanced" makes every class count the same, however many images it has.
-    `precision`: of the hidden layers' arithmetic; "auto" is mixed_float16 where there is a GPU, float32 elsewhere.
+    `precision`: of the hidden layers' arithmetic; "auto" is mixed_float16 on a GPU, float32 elsewhere.
     `devices`: "all" shares each batch among the GPUs of the machine.
     """
 
@@ -113,21 +99,21 @@ _NAMES = [field.name for field in fields(HeadSettings)] + [f"loss.{field.name}" 
 
 
 def head_settings(file: Path | None, options: Mapping[str, Any], dimension: int) -> HeadSettings:
-    """Return the settings from a file and options; an option that is None says nothing.
+    """Return the settings from a file and options; an option that is None is ignored.
 
-    `dimension`: that of the words, which the head's follows.
+    `dimension`: the words' dimension, which becomes the head's.
 
     Raises:
-        SettingsUnusable: the file cannot be read, or it or an option says what is not possible; the message names it.
+        SettingsUnusable: the file cannot be read, or it or an option has an invalid value; the message names it.
     """
     from_file = {} if file is None else _read(file)
     merged = _merged(_merged({**_DEFAULTS, "dimension": dimension}, from_file), options)
     try:
-        # As JSON, in which "3" and true are no numbers, and a list may be what has no own notation.
+        # Validated as JSON, so that "3" and true are not numbers, and a list may stand for a tuple.
         settings = TypeAdapter(HeadSettings).validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
         wrong = "; ".join(_described(each) for each in error.errors())
-        raise SettingsUnusable(f"{file or 'What the options say'} cannot be used: {wrong}.") from error
+        raise SettingsUnusable(f"{file or 'The options'} cannot be used: {wrong}.") from error
     if settings.dimension != dimension:
         raise SettingsUnusable(
             f"{file} cannot be used: dimension is {settings.dimension}, and the words have {dimension} numbers each. "
@@ -160,7 +146,9 @@ def _described(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "unexpected_keyword_argument":
         near = process.extractOne(key, _NAMES, score_cutoff=70)
-        return f"{key} is no setting" + (f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(_NAMES)}")
+        return f"{key} is not a setting" + (
+            f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(_NAMES)}"
+        )
     message = error["msg"]
     return f"{key} is {json.dumps(error['input'])}: {message[0].lower()}{message[1:]}"
 
@@ -176,7 +164,7 @@ def write_head_file(path: Path, settings: HeadSettings, remark: str) -> None:
 
 
 def best_epoch(history: History, settings: HeadSettings) -> int:
-    """Return the epoch whose head is kept, of equals the first; 0 if none is done yet."""
+    """Return the epoch whose head is kept, the first of equal ones; 0 if none is done yet."""
     if not history or not settings.patience:
         return len(history)
     sign = -1 if settings.watched == "held_out_hit@1" else 1

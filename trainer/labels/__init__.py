@@ -1,1 +1,1 @@
-"""Which words are right for a class, a caption or a WordNet sense, and where they lie in the joint space."""
+"""The right words for a class, a caption or a WordNet sense, and their vectors in the joint space."""

@@ -1,10 +1,10 @@
-"""Which words of a vocabulary are right for a picture, according to its captions.
+"""Find the words of a vocabulary that are right for a picture, according to its captions.
 
-Contract: a word that two captions of a picture have is right for it; one that a single caption has is neither right nor
-wrong, since people see different things in a picture; one that none has is wrong. Words are looked up as queries look
-them up, so that `dogs` is `dog` where the vocabulary has no `dogs`; where it has both, a caption with the plural has
-the singular too. A phrase of the vocabulary is one word, and its parts are words beside it. Function words are left
-out. A caption of a man is of a person; one of several, or of a group or crowd, is of people.
+Contract: a word in two captions of a picture is right for it; a word in only one caption is neither right nor wrong,
+since people see different things in a picture; a word in no caption is wrong. Words are looked up as queries look them
+up, so that `dogs` is `dog` where the vocabulary has no `dogs`; where it has both, a caption with the plural has the
+singular too. A phrase of the vocabulary is one word, and its parts count as words too. Function words are left out. A
+caption with a man has "person"; one with several men, or with a group or crowd, has "people".
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from model.text.phrases import joined, taken_apart
 from model.text.query import Term, parse
 from model.text.vocabulary import Vocabulary
 
-__all__ = ["NEITHER", "RIGHT", "WRONG", "CaptionWords", "words_of_captions"]
-
 RIGHT, WRONG, NEITHER = 1, 0, -1
 _AGREEING = 2
 _ONE_PERSON = frozenset({"man", "woman", "boy", "girl", "child", "player"})
@@ -32,10 +30,10 @@ _GROUPS = frozenset({"group", "crowd"})
 
 @dataclass(frozen=True)
 class CaptionWords:
-    """Which words the captions of pictures have.
+    """The words in the captions of pictures.
 
-    `words`: the w words that at least one caption has, in the order of the vocabulary. `rows`: (w), where they
-    stand in it. `shown`: int8 (images, w): 1 right, 0 wrong, −1 neither.
+    `words`: the w words that at least one caption has, in the order of the vocabulary. `rows`: (w), their rows in it.
+    `shown`: int8 (images, w): 1 right, 0 wrong, −1 neither.
     """
 
     words: tuple[str, ...]
@@ -63,7 +61,7 @@ def words_of_captions(captions: Sequence[Sequence[str]], vocabulary: Vocabulary)
 
 
 class _Reader:
-    """Finds the rows of a caption's words; what a word is found as is remembered."""
+    """Finds the rows of a caption's words, and caches the result for each word."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary

@@ -1,12 +1,12 @@
-"""Which words people type for the classes of a data set.
+"""The words that people type for the classes of a data set.
 
 Contract: a class has one word of its own, its label, and the words of the kinds it belongs to, nearest first
 ("goldfish": "fish", "animal"). All have a vector in the vocabulary that they are used with: their own or, for several
 words, the mean of those. The first use checks that.
 
-The file is JSON: `{"n01443537": {"word": "goldfish", "kinds": ["fish", "animal"]}, …}`. Without one, a class is
-called what its folder is called, with underscores as spaces. A file of synonyms is JSON too: ``{"label": "word or
-words", …}``, by a class's name or its word.
+The file is JSON: `{"n01443537": {"word": "goldfish", "kinds": ["fish", "animal"]}, …}`. Without one, a class is named
+after its folder, with underscores as spaces. A file of synonyms is JSON too: `{"label": "word or words", …}`, by a
+class's name or its word.
 """
 
 from __future__ import annotations
@@ -18,16 +18,6 @@ from pathlib import Path
 
 from trainer.data_sets.reading import read_images
 from trainer.errors import TrainingSetUnusable
-
-__all__ = [
-    "ClassWords",
-    "class_words_of_names",
-    "classes_of",
-    "classes_shown",
-    "read_class_words",
-    "with_synonyms",
-    "write_class_words",
-]
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class ClassWords:
 
 
 def class_words_of_names(names: Iterable[str]) -> tuple[ClassWords, ...]:
-    """Return classes that are called what their folders are called."""
+    """Return classes named after their folders."""
     return tuple(ClassWords(name, name.replace("_", " ").lower()) for name in names)
 
 
@@ -62,12 +52,12 @@ def read_class_words(path: Path) -> tuple[ClassWords, ...]:
         )
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise TrainingSetUnusable(
-            f'{path} does not tell the classes\' words ({error!r}). It should be {{"class": {{"word": …}}}}.'
+            f'{path} does not have the classes\' words ({error!r}). It should be {{"class": {{"word": …}}}}.'
         ) from error
 
 
 def with_synonyms(classes: Iterable[ClassWords], path: Path | None) -> tuple[ClassWords, ...]:
-    """Return the classes, those in a file of synonyms called by the words given there; None is no file.
+    """Return the classes, named by the words of a file of synonyms where it has them; None is no file.
 
     Raises:
         TrainingSetUnusable: the file is not of the format above.
@@ -79,7 +69,7 @@ def with_synonyms(classes: Iterable[ClassWords], path: Path | None) -> tuple[Cla
         synonyms = {label: word.strip() for label, word in entries.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise TrainingSetUnusable(
-            f'{path} tells no synonyms ({error!r}). It should be {{"label": "word or words", …}}.'
+            f'{path} has no synonyms ({error!r}). It should be {{"label": "word or words", …}}.'
         ) from error
     return tuple(replace(each, word=synonyms.get(each.name, synonyms.get(each.word, each.word))) for each in classes)
 
@@ -95,16 +85,16 @@ def classes_of(
 ) -> tuple[ClassWords, ...]:
     """Return the words of classes, in the order of their names.
 
-    `labels`: a file of classes; None calls them what they are named. `synonyms`: a file of synonyms.
+    `labels`: a file of classes; None uses their names. `synonyms`: a file of synonyms.
 
     Raises:
-        TrainingSetUnusable: a file is malformed, or that of the classes lacks some.
+        TrainingSetUnusable: a file is malformed, or the file of classes lacks some.
     """
     named = class_words_of_names(names) if labels is None else read_class_words(labels)
     by_name = {each.name: each for each in named}
     missing = [name for name in names if name not in by_name]
     if missing:
-        raise TrainingSetUnusable(f"The file of labels tells nothing of {', '.join(missing[:5])}. Add these classes.")
+        raise TrainingSetUnusable(f"The file of labels does not have {', '.join(missing[:5])}. Add these classes.")
     return with_synonyms((by_name[name] for name in names), synonyms)
 
 

@@ -1,12 +1,12 @@
-"""Which words of a vocabulary are right for a WordNet sense, and how a sense is put into the space.
+"""Find the words of a vocabulary that are right for a WordNet sense, and turn a sense into a class.
 
 A word is right for a picture of a sense if it is a lemma of the sense or of a kind up to five levels up, or the last
 word of one ("great white shark": shark). The most general kinds are left out, since "object" is right for everything.
 Words are in lower case.
 
 ImageNet's thousand classes (Russakovsky et al. 2015) are such senses. A file of labels has one line per class with its
-synset's lemmas ("tench, Tinca tinca"), in the order of the synsets' offsets; that order tells classes of the same name
-apart ("crane", the bird, comes before the machine). A first line "background" is a class that names nothing.
+synset's lemmas ("tench, Tinca tinca"), in the order of the synsets' offsets; that order distinguishes classes of the
+same name ("crane", the bird, comes before the machine). A first line "background" is a class without a name.
 """
 
 from __future__ import annotations
@@ -19,17 +19,6 @@ from trainer.errors import TrainingSetUnusable
 from trainer.labels.class_words import ClassWords
 from trainer.labels.space import Vocabulary
 from trainer.words.wordnet import Category, Sense, WordNet
-
-__all__ = [
-    "NO_PICTURE",
-    "FittingWords",
-    "fitting_words",
-    "kinds_of",
-    "label_of",
-    "lemmas_of",
-    "read_senses",
-    "right_words",
-]
 
 LEVELS = 5
 _GENERAL = frozenset(
@@ -103,7 +92,7 @@ class FittingWords:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """All of them."""
+        """All the words."""
         return (*self.own, *self.kinds, *self.further)
 
 
@@ -122,7 +111,7 @@ def read_senses(labels: Path, wordnet: WordNet) -> tuple[Sense | None, ...]:
         candidates = wordnet.senses_with_lemmas([lemma.strip() for lemma in line.split(",")])
         later = [sense for sense in candidates if sense.wnid > latest]
         if not candidates:
-            raise TrainingSetUnusable(f"{labels}: WordNet 3.0 has no noun that is called {line}.")
+            raise TrainingSetUnusable(f"{labels}: WordNet 3.0 has no noun with the names {line}.")
         sense = min(later or candidates, key=lambda each: each.wnid)
         senses.append(sense)
         latest = sense.wnid
@@ -132,9 +121,9 @@ def read_senses(labels: Path, wordnet: WordNet) -> tuple[Sense | None, ...]:
 def fitting_words(sense: Sense, wordnet: WordNet, vocabulary: Container[str]) -> FittingWords:
     """Return the words of a vocabulary that fit a class.
 
-    Its names are its lemmas; where the vocabulary has none, what they end with ("tiger shark": "shark"). Its kinds are
-    its hypernyms but for the most general ones, by nouns that mean them before anything else. Further words are all
-    lemmas of hypernyms up to five levels up, and what those end with.
+    Its names are its lemmas or, if the vocabulary has none, their last words ("tiger shark": "shark"). Its kinds are
+    its hypernyms except the most general ones, by nouns whose first sense they are. Further words are all lemmas of
+    hypernyms up to five levels up, and their last words.
     """
     own = _known(sense.lemmas, vocabulary) or _known(map(_last_word, sense.lemmas), vocabulary)
     kinds: dict[str, None] = {}

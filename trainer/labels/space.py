@@ -1,10 +1,10 @@
-"""Where words and labels lie in the joint space: the vocabulary, and the targets of training made from it.
+"""The vectors of words and labels in the joint space: the vocabulary, and the training targets made from it.
 
 Contract: all vectors are unit rows, float32. A picture of a class should land on the mean of its word and its nearest
 kinds. It should be found by its word (half of the weight) and by all of its kinds (the other half, shared evenly).
 Words drawn from the whole vocabulary that belong to no class, nor to a label of several words, join the concepts as
-words that should find no picture: without them, a few words at the centre of the vocabulary come out near to every
-picture (hubs, Radovanović et al. 2010).
+words that should find no picture: without them, a few words at the centre of the vocabulary end up near every picture
+(hubs, Radovanović et al. 2010).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trainer.words.word_space import WordSpace
 __all__ = ["LabelSpace", "Vocabulary", "label_space_of", "padded_labels", "unit_rows", "vocabulary_of"]
 
 _SUGGESTIONS = 3
-_COMMON = 100_000  # of the most frequent words suggestions are made: rarer ones are mostly names and errors
+_COMMON = 100_000  # suggest only frequent words: rarer ones are mostly names and errors
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LabelSpace:
 
     @classmethod
     def of_labels(cls, names: Sequence[str], vectors: NDArray[np.floating]) -> LabelSpace:
-        """Return targets that know the labels' own vectors and no further words."""
+        """Return targets with only the labels' own vectors, without further words."""
         unit = unit_rows(vectors)
         none = np.empty((0, unit.shape[1]), dtype=np.float32)
         return cls(tuple(names), unit, none, np.empty((len(names), 0), dtype=np.float32))
@@ -65,7 +65,7 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     rows = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or np.any(lengths == 0):
-        raise TrainingSetUnusable("A label's vector is zero or not finite, so no picture can be taught to land on it.")
+        raise TrainingSetUnusable("A label's vector is zero or not finite, so no picture can be trained to land on it.")
     unit: NDArray[np.float32] = rows / lengths
     return unit
 
@@ -77,7 +77,7 @@ def padded_labels(labels: Sequence[Sequence[int]]) -> NDArray[np.int64]:
 
 
 class Vocabulary:
-    """Vectors by word, of a word space. What it *has* are its own entries; it *gives* those of several words too."""
+    """Vectors by word, of a word space. It *has* its own entries; it *gives* those of labels of several words."""
 
     def __init__(self, space: WordSpace) -> None:
         self._row_of_word = {word: row for row, word in enumerate(space.words)}
@@ -88,7 +88,7 @@ class Vocabulary:
         return word in self._row_of_word
 
     def entries(self, label: str) -> tuple[str, ...]:
-        """Return what stands for a label: itself if the vocabulary has it, or else the words that it is made of."""
+        """Return the entries for a label: the label itself if the vocabulary has it, or else its words."""
         return (label,) if label in self else tuple(label.replace("_", " ").split())
 
     def vectors(self, labels: Sequence[str]) -> NDArray[np.float32]:
@@ -141,13 +141,13 @@ def label_space_of(
     """Return the targets of some classes.
 
     `nearest_kinds`: how many kinds are in a label's vector. `foreign_words`: how many words of no class to draw.
-    `spared`: words of which nothing is to be learned.
+    `spared`: words never to draw.
 
     Raises:
         TrainingSetUnusable: a class has a word that gets no vector.
     """
     words = tuple(dict.fromkeys(word for each in classes for word in each.words))
-    own_words = vocabulary.vectors(words)  # names every word that is unknown at once
+    own_words = vocabulary.vectors(words)  # reports all unknown words at once
     column = {word: number for number, word in enumerate(words)}
     own = {entry for word in words for entry in (word, *vocabulary.entries(word))}
     others = [word for word in vocabulary.words if word not in own and word not in spared]
@@ -186,7 +186,7 @@ def _line(label: str, missing: Sequence[str], vocabulary: Sequence[str]) -> str:
 
 def _suggest(word: str, vocabulary: Sequence[str]) -> list[str]:
     """Return up to three words a few typing errors away, nearest first; of equals the more frequent first."""
-    errors = min(2, len(word) // 3)  # none in what is as short as an emoji: every other letter would be near
+    errors = min(2, len(word) // 3)  # none for a word as short as an emoji: every other letter would be near
     if not errors:
         return []
     found = process.extract(

@@ -1,1 +1,1 @@
-"""Measures of a space, taken on vectors alone: rankings, searches, tags, hierarchy, zero-shot."""
+"""Measures of a space, computed from vectors alone: rankings, searches, tags, hierarchy, zero-shot."""

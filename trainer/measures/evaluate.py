@@ -1,12 +1,12 @@
-"""How well a space finds what it should: all measures together, over vectors.
+"""Measure how well a space finds what it should: all measures together, from vectors.
 
 Contract: vectors are unit rows; a query is its word's own vector, as the services answer it; an image is relevant to a
 word if the word is the label of a class it shows or one of its kinds. Nothing here knows files or networks, so a head
 in training and a bundle as served are measured by the same code.
 
 Zero-shot: classes that were kept out of training altogether are found by their words alone (Frome et al. 2013, §4.2).
-Nothing here can check that they were kept out, so whoever names them vouches for it. Kinds that such a class shares
-with others were seen in training: the images are new, and so is the label.
+Nothing here can check that they were kept out: the caller must make sure. Kinds that such a class shares with others
+were seen in training: the images are new, and so is the label.
 """
 
 from __future__ import annotations
@@ -25,17 +25,6 @@ from trainer.measures.hierarchy import Hierarchy, hierarchical_precision_at, hie
 from trainer.measures.ranking import FIRST_PAGE, hit_at
 from trainer.measures.searches_and_tags import QueryFigures, Searches, image_precision, search, search_by, tagged_at
 from trainer.measures.truth import Truth
-
-__all__ = [
-    "HITS",
-    "Evaluation",
-    "ZeroShot",
-    "classification",
-    "evaluate",
-    "label_targets",
-    "measure_zero_shot",
-    "read_unseen",
-]
 
 HITS = (1, 2, 5, 10)
 HIERARCHICAL = (2, 5, 10, 20)
@@ -110,7 +99,7 @@ def label_targets(truth: Truth, vocabulary: Vocabulary, nearest_kinds: int) -> N
 
 
 def classification(scores: Floats, right: NDArray[np.bool_], hierarchy: Hierarchy) -> dict[str, float]:
-    """Return flat hit@k and hierarchical precision@k of classes' scores, whatever gave them; both (images, classes)."""
+    """Return flat hit@k and hierarchical precision@k of classes' scores from any source; both (images, classes)."""
     flat = {f"hit@{k}": share for k, share in hit_at(HITS, scores, right).items()}
     near = hierarchical_precision_at(HIERARCHICAL, scores, right, hierarchy)
     return flat | {f"hierarchical_precision@{k}": share for k, share in near.items()}
@@ -149,7 +138,7 @@ def read_unseen(path: Path) -> frozenset[str]:
     """Return the names of a JSON list of classes, or the keys of a file of classes' words.
 
     Raises:
-        EvaluationImpossible: it is neither.
+        EvaluationImpossible: the file is neither.
     """
     try:
         names = json.loads(path.read_text(encoding="utf-8"))

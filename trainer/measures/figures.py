@@ -1,11 +1,9 @@
-"""The figures of a report: their names in JSON, what people call them, and the order that tables have them in."""
+"""The figures of a report: their names in JSON, their titles for people, and their order in tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-__all__ = ["Figure", "in_order", "shown"]
 
 PAIRS_PREFIX = "spearman "
 _COUNTS = frozenset({"images", "classes", "unseen_classes", "unseen_images", "hubness_greatest"})
@@ -13,7 +11,7 @@ _COUNTS = frozenset({"images", "classes", "unseen_classes", "unseen_images", "hu
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure's name, its title, and the table that it stands in."""
+    """A figure's name, its title, and the title of its table."""
 
     name: str
     title: str
@@ -70,7 +68,7 @@ def in_order(columns: Iterable[Mapping[str, float]]) -> tuple[Figure, ...]:
 
 
 def shown(name: str, value: float | None) -> str:
-    """Return a figure as people read it: counts whole, shares with three digits, and a dash for None."""
+    """Return a figure as text for people: counts whole, shares with three digits, and a dash for None."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if name in _COUNTS else f"{value:.3f}"

@@ -1,10 +1,11 @@
-"""How far apart classes are in a hierarchy, and hierarchical precision@k over it (Frome et al. 2013, Appendix).
+"""Distances of classes in a hierarchy, and hierarchical precision@k over it (Frome et al. 2013, Appendix).
 
-Contract: distances are whole numbers of steps, (classes, classes), symmetric, 0 on the diagonal. The way from one class
-to another leads up to a kind that both are of, and down again; a root joins what has no kind in common.
+Contract: distances are whole numbers of steps, (classes, classes), symmetric, 0 on the diagonal. The path from one
+class to another leads up to a common kind, and down again; a root joins classes without one.
 
 The set of the k nearest classes of an image is everything within the smallest radius round its label that holds k or
-more; precision@k is the share of the k predictions that lie in it. A dog taken for another dog is not all wrong.
+more; precision@k is the share of the k predictions that lie in it. So mistaking one dog for another is not entirely
+wrong.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ from trainer.labels.class_words import ClassWords
 from trainer.measures.ranking import top
 from trainer.words.wordnet import Sense, WordNet
 
-__all__ = ["Hierarchy", "hierarchical_precision_at", "hierarchy_of", "near_to", "nearest_classes", "sense_of"]
-
 _ROOT = ""
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """What it was made of, and the steps between classes: int64 (classes, classes)."""
+    """The hierarchy's source, and the steps between classes: int64 (classes, classes)."""
 
     source: str
     distances: NDArray[np.int64]
@@ -58,7 +57,7 @@ def _steps_up(sense: Sense, wordnet: WordNet) -> dict[str, int]:
 
 
 def _distances(steps: Sequence[Mapping[str, int]]) -> NDArray[np.int64]:
-    """Return the shortest way between each two, from the steps of each to every node above it."""
+    """Return the shortest path between each two, given the steps from each to every node above it."""
     return np.array(
         [[0 if a is b else min(up + b[node] for node, up in a.items() if node in b) for b in steps] for a in steps],
         dtype=np.int64,
@@ -77,8 +76,8 @@ def hierarchical_precision_at(
 ) -> dict[int, float]:
     """Return the mean share of the k best classes that are among the k nearest in the hierarchy, for each k.
 
-    `scores`: (images, classes); `right`: the same, which classes each image shows. The k nearest of an image that
-    shows several are those of each of them.
+    `scores`: (images, classes); `right`: the same, which classes each image shows. An image with several classes has
+    the k nearest of each of them.
     """
     best = top(scores, max(ks))
     return {k: float(np.take_along_axis(near_to(right, hierarchy, k), best[:, :k], axis=1).mean()) for k in ks}

@@ -1,7 +1,7 @@
-"""How good an order is: hit@k, precision@k and average precision, and what they come to by chance.
+"""Measures of a ranking: hit@k, precision@k and average precision, and their values by chance.
 
 Contract: scores are similarities, greater is nearer; of equal scores the one at the lower position wins, as in a stable
-sort. Every function is exact; expectations of random orders are in closed form, nothing is drawn.
+sort. Every function is exact; expectations of random orders are in closed form, nothing is sampled.
 """
 
 from __future__ import annotations
@@ -13,18 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.measures.truth import Truth
-
-__all__ = [
-    "FIRST_PAGE",
-    "average_precision",
-    "average_precision_by_chance",
-    "hit_at",
-    "hit_by_chance",
-    "none_of",
-    "precision_at",
-    "precision_by_chance",
-    "top",
-]
 
 Floats = NDArray[np.floating]
 FIRST_PAGE = 10
@@ -53,7 +41,7 @@ def hit_at(ks: Sequence[int], scores: Floats, right: NDArray[np.bool_]) -> dict[
 def precision_at(k: int, scores: Floats, relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the share of relevant items among each row's first k: (n,).
 
-    Where fewer than k items are relevant, the most that could be had counts as 1.
+    If fewer than k items are relevant, the best possible result counts as 1.
     """
     first = np.take_along_axis(relevant, top(scores, k), axis=1)
     possible = np.minimum(relevant.sum(axis=1), k)
@@ -102,7 +90,7 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def hit_by_chance(truth: Truth, k: int) -> float:
-    """Return hit@k of a random order of the classes: of an image with one label, k of them."""
+    """Return hit@k of a random order of the classes: k / classes for an image with one label."""
     classes = len(truth.classes)
     labels, images = np.unique(truth.shows.sum(axis=1), return_counts=True)
     orders, drawn = comb(classes, min(k, classes)), min(k, classes)

@@ -1,15 +1,14 @@
-"""How many right pictures a search finds first, and how often an image's first tags hold a right word.
+"""Measure how many right pictures a search finds first, and how often an image's first tags have a right word.
 
 Contract: a query's vector is its word's own; of two words, the mean of both scaled to length 1, as the services answer
 it. An image is relevant to a word, and the word right for it, if the word is the label of a class it shows or one of
-its kinds. Tags are the nearest of all taggable words; nothing narrows them to the words of the data set. The sorts of
+its kinds. Tags are the nearest of all taggable words; they are not limited to the words of the data set. The sorts of
 text queries:
 
-    label    each class's label
-    kind     each kind that is not itself a label
-    pair     a label and its nearest kind ("goldfish fish"): relevant is what is relevant to both
-    either   a label and another, drawn by a seed: relevant is what is relevant to one of the two, since the mean of two
-             words asks for what is near to either; `both_found` is the share of them whose first ten show both
+    label    each class's label kind     each kind that is not itself a label pair     a label and its nearest kind
+    ("goldfish fish"): relevant if relevant to both either   a label and another, drawn by a seed: relevant if relevant
+    to one of the two, since the mean of two words asks for images near either; `both_found` is the share of them whose
+    first ten show both
 """
 
 from __future__ import annotations
@@ -24,19 +23,6 @@ from trainer.labels.class_words import ClassWords
 from trainer.labels.space import Vocabulary, unit_rows
 from trainer.measures.ranking import FIRST_PAGE, average_precision, precision_at, top
 from trainer.measures.truth import Truth
-
-__all__ = [
-    "QueryFigures",
-    "Searches",
-    "are_right",
-    "image_precision",
-    "nearest_tags",
-    "right_tags",
-    "search",
-    "search_by",
-    "taggable_words",
-    "tagged_at",
-]
 
 SORTS = ("label", "kind", "pair", "either")
 Words = tuple[str, ...]
@@ -73,7 +59,7 @@ class Searches:
 
 
 def search(truth: Truth, vocabulary: Vocabulary, seed: int = 0) -> Searches:
-    """Ask for every label and kind that an image shows, and for two words at a time."""
+    """Search for every label and kind that an image shows, and for pairs of words."""
     labels = truth.label_words
     pairs = tuple(dict.fromkeys((each.word, each.kinds[0]) for each in truth.shown if each.kinds))
     drawn = np.random.default_rng(seed).permutation(len(labels))
@@ -93,9 +79,9 @@ def search(truth: Truth, vocabulary: Vocabulary, seed: int = 0) -> Searches:
 def search_by(
     queries: Sequence[Words], truth: Truth, vocabulary: Vocabulary, *, match_any: bool = False
 ) -> tuple[QueryFigures, ...]:
-    """Return the figures of some queries, each of one or more words; those that no image is relevant to are left out.
+    """Return the figures of some queries, each of one or more words; queries without a relevant image are left out.
 
-    `match_any`: an image is relevant if it is to one of a query's words, not only if it is to all of them.
+    `match_any`: an image is relevant if it is relevant to any of a query's words; otherwise to all of them.
     """
     if not queries:
         return ()
@@ -128,7 +114,7 @@ def _vectors(queries: Sequence[Words], vocabulary: Vocabulary) -> NDArray[np.flo
 def image_precision(truth: Truth) -> float:
     """Return mean precision@10 of searches by each image among all others; right images share a class with it.
 
-    Images that no other image shares a class with ask for nothing and are left out; nan if all are.
+    Images that share no class with another image are left out; nan if all are.
     """
     shares = []
     numbers = np.arange(len(truth.labels))

@@ -1,4 +1,4 @@
-"""Embedded images and what they show: what every measure is taken on.
+"""Embedded images and the classes they show: the data of every measure.
 
 Contract: an image shows one class or several, and each of them counts as right.
 """
@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from trainer.labels.class_words import ClassWords
 
-__all__ = ["Truth"]
-
 
 @dataclass(frozen=True)
 class Truth:
-    """Embedded images and what they show.
+    """Embedded images and the classes they show.
 
     `vectors`: (n, dimension) float32. `labels`: (n, most) int64, positions in `classes`, and -1 after the last
     label of an image that has fewer than the most, as `FeatureSet` has them.
@@ -71,6 +69,6 @@ class Truth:
 
 
 def _any_of(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the product of boolean matrices: of counts that float32 holds exactly, and so at the speed of numbers."""
+    """Return the product of boolean matrices: computed as float32 counts, which are exact and fast."""
     found: NDArray[np.bool_] = one.astype(np.float32) @ other.astype(np.float32) > 0
     return found

@@ -1,1 +1,1 @@
-"""Ready-made ways from labelled images and word vectors to a bundle."""
+"""Complete recipes from labelled images and word vectors to a bundle."""

@@ -1,14 +1,14 @@
-"""Where in the joint space a classifier's classes lie: vectors that are near to the words that fit each class.
+"""Fit vectors in the joint space for a classifier's classes, near the words that fit each class.
 
-The mean of a class's words is the usual choice (ConSE, Norouzi et al. 2014, https://arxiv.org/abs/1312.5650), but
-words of one kind lie as they please, and the mean of some is nearer to others. So the vectors start at the means and
-are moved, without any image, to make three sums small:
+The mean of a class's words is the usual choice (ConSE, Norouzi et al. 2014, https://arxiv.org/abs/1312.5650), but the
+words of a class may be scattered, and their mean may be nearer to other words. So the vectors start at the means and
+are moved, without any image, to minimise three sums:
 
     tags     cross-entropy of the words that fit, in a softmax over all words that may be tags
     kinds    for each word, how well its similarity separates the classes it fits from the others (logistic loss)
-    cosine   how far the vector has gone from where it began, so that words that fit no class keep their meaning too
+    cosine   how far the vector has moved from its start, so that words that fit no class keep their meaning too
 
-This package's one module, beside the recipes themselves, that imports Keras.
+Besides the recipes themselves, this is the package's only module that imports Keras.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 
 from trainer.labels.sense_words import FittingWords
 from trainer.labels.space import Vocabulary, unit_rows
-
-__all__ = ["VectorSettings", "class_vectors"]
 
 _NOTHING_FITS = 1e-6
 

@@ -1,7 +1,7 @@
-"""Which words tags may be: those that a model was taught, as far as they name something to be seen.
+"""Choose the words that may be tags: trained words that name something visible.
 
 Contract: a tag is a word of a class, of a scene, or a noun that captions agree on for enough pictures. People are
-tagged as people: a model of this size should not say what somebody is, so "woman" finds pictures and is no tag.
+tagged as people: a model of this size should not classify people, so "woman" finds pictures but is not a tag.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from trainer.labels.caption_words import RIGHT, CaptionWords
 from trainer.labels.class_words import ClassWords
 from trainer.labels.sense_words import NO_PICTURE, FittingWords
 from trainer.words.wordnet import Category, Sense, WordNet
-
-__all__ = ["caption_classes", "caption_tags", "class_tags", "with_kinds"]
 
 _LEAST_PICTURES = 12
 _LEAST_DEPTH = 5  # in WordNet: an "animal" has 6, a "vehicle" 7; an "artifact" has 4 and an "object" 2
@@ -36,9 +34,9 @@ _SEEN = frozenset(
     }
 )  # fmt: skip
 _PEOPLE = frozenset({"person", "people", "child", "crowd"})
-# What can be seen, though WordNet has it as an event or a time.
+# Visible things that WordNet classifies as an event or a time.
 _MOMENTS = frozenset({"night", "rainbow", "sunrise", "sunset", "wave"})
-# Sports that captions name: WordNet has them as acts, as it has "run" and "look".
+# Sports that captions name: WordNet classifies them as acts, like "run" and "look".
 _SPORTS = frozenset(
     {
         "baseball", "basketball", "bicycling", "climbing", "football", "hockey", "rugby", "sailing", "skateboarding",
@@ -46,7 +44,7 @@ _SPORTS = frozenset(
         "wrestling",
     }
 )  # fmt: skip
-# Nouns whose first sense can be seen and that say nothing of a picture.
+# Nouns whose first sense is visible but that say nothing about a picture.
 _SAYS_NOTHING = NO_PICTURE | frozenset(
     {
         "area", "back", "background", "base", "bottom", "center", "corner", "cover", "distance", "edge", "end", "face",
@@ -67,8 +65,8 @@ def class_tags(
 ) -> frozenset[str]:
     """Return the words of a classifier's classes that may be tags.
 
-    A class gives the two most frequent of its names that mean it before anything else, or else its first name; and the
-    kinds it belongs to that people have words for. `words` is the vocabulary, most frequent first.
+    A class gives the two most frequent of its names whose first sense it is, or else its first name; and its kinds that
+    have everyday words. `words` is the vocabulary, most frequent first.
     """
     rank = {word: number for number, word in enumerate(words)}
     tags: set[str] = set()
@@ -87,8 +85,8 @@ def caption_classes(words: Iterable[str], wordnet: WordNet, tags: Container[str]
 def with_kinds(words: CaptionWords, wordnet: WordNet) -> CaptionWords:
     """Return the captions' words with their kinds: where "dog" is right, "animal" is right too.
 
-    People name what they see and not its kind, so without this a head learns that dogs are not animals. Only words
-    that occur in some caption are filled in.
+    People name what they see, not its kind, so without this a head learns that dogs are not animals. Only words that
+    occur in some caption are filled in.
     """
     column_of = {word: column for column, word in enumerate(words.words)}
     shown = words.shown.copy()
@@ -129,7 +127,7 @@ def _kinds(word: str, wordnet: WordNet, tags: Container[str]) -> tuple[str, ...]
 
 
 def _named_kinds(sense: Sense, wordnet: WordNet) -> Iterator[tuple[Sense, str]]:
-    """Yield the kinds above a sense, nearest first, each with its names that mean it before anything else."""
+    """Yield the kinds above a sense, nearest first, each with its names whose first sense it is."""
     for _, kind in wordnet.ancestors(sense):
         for name in kind.lemmas:
             if wordnet.senses(name)[0].wnid == kind.wnid:

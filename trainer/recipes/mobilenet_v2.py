@@ -1,12 +1,12 @@
-"""MobileNetV2 (Sandler et al. 2018), trained on ImageNet and quantised, as a backbone that is fetched.
+"""MobileNetV2 (Sandler et al. 2018), trained on ImageNet and quantised, as a backbone fetched from its authors.
 
 Its scores of a thousand classes are the features, and the head is ConSE (Norouzi et al. 2014): the mean of the classes'
 vectors, weighted by their probabilities. So nothing is trained on images here, only the vectors are made to fit the
-words (`class_vectors`). What ships is the head, the curves and the self-test; the network comes from its authors'
+words (`class_vectors`). The recipe ships the head, the curves and the self-test; the network comes from its authors'
 publication.
 
-The figures are measured on photos of 64 pixels made large, where the network names one in five; the curves are fitted
-on those that it names, which it sees as it sees sharp ones.
+The figures are measured on enlarged photos of 64 pixels, of which the network names one in five correctly; the curves
+are fitted on those, which it recognises like sharp ones.
 """
 
 from __future__ import annotations
@@ -37,11 +37,9 @@ from trainer.labels.space import vocabulary_of
 from trainer.recipes.class_vectors import VectorSettings, class_vectors
 from trainer.words.wordnet import WordNet
 
-__all__ = ["head_of", "make_recipe"]
-
 INPUT_SIZE = 224
 FEATURE_LAYER = "MobilenetV2/Logits/Squeeze1"
-# The last place where the authors' file is published as it is, by itself; the commit makes it lasting.
+# The last place that publishes the authors' file by itself and unchanged; the commit makes the link permanent.
 URL = (
     "https://raw.githubusercontent.com/google-coral/test_data/c21de4450f88a20ac5968628d375787745932a5a/"
     "mobilenet_v2_1.0_224_quant.tflite"
@@ -66,7 +64,7 @@ def make_recipe(
 
     Raises:
         TrainerError: a file does not fit the others; the message says what to do.
-        FileExistsError: there is something at the target.
+        FileExistsError: the target already exists.
     """
     wordnet = WordNet.read()
     words_bundle = open_bundle(words_of)
@@ -110,7 +108,7 @@ def head_of(vectors: NDArray[np.float32]) -> keras.Model:
 
 
 def _with_tags(words: WordTable, more: Container[str]) -> WordTable:
-    """Return the words, of which more may be tags: those of classes that the network knows."""
+    """Return the words with more tags: those of the classes that the network knows."""
     named = np.array([word in more for word in words.words], np.bool_)
     return replace(words, taggable=words.taggable | named)
 
@@ -118,7 +116,7 @@ def _with_tags(words: WordTable, more: Container[str]) -> WordTable:
 def _seen(
     backbone: Path, names: Sequence[str], photos: Path, class_words: Path, on_image: Callable[[], None]
 ) -> Measured:
-    """Return the photos, and which of them show what the network names."""
+    """Return the photos, and which of them the network names correctly."""
     class_of = {wnid: names.index(text) for wnid, text in json.loads((photos / "classes.json").read_text()).items()}
     classes = tuple(each for each in read_class_words(class_words) if each.name in class_of)
     position = {each.name: number for number, each in enumerate(classes)}

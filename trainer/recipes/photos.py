@@ -1,13 +1,13 @@
-"""The default model: EfficientNet-Lite2 from an installed package, and a head of two parts that captions taught.
+"""The default model: EfficientNet-Lite2 from an installed package, and a head of two parts, trained on captions.
 
 1. The backbone: the package's network, quantised, as a template without weights (see `backbone_template`).
 2. The classes: where the thousand classes of ImageNet lie among the words (see `class_vectors`).
 3. The head is trained on captioned photos, photos of scenes and rendered scenes (see `trainer.caption_head`), and the
    classes follow the words that training moved.
-4. The words are turned and moved as they were when the head was trained, and those that were taught become tags.
-5. Curves and figures are measured on photos and scenes that no training saw, and all becomes a bundle.
-6. Each part of the head becomes a bundle of its own, to be measured beside the whole.
-7. What is ours of the bundle becomes a recipe: the weights come from the package on every machine.
+4. The words are turned and moved as in training, and the trained ones become tags.
+5. Curves and figures are measured on photos and scenes not used in training, and everything becomes a bundle.
+6. Each part of the head becomes its own bundle, to be compared with the whole.
+7. Our own part of the bundle becomes a recipe: the weights come from the package on every machine.
 
 Each stage leaves a file or folder in the run's folder, so an interrupted recipe continues where it was.
 """
@@ -66,8 +66,6 @@ from trainer.starter.scenes import VALIDATION_SEEDS, render
 from trainer.words.word_space import read_word_table
 from trainer.words.wordnet import Sense, WordNet
 
-__all__ = ["PhotosSources", "make_photos"]
-
 WEIGHTS = FilledFile(
     name="backbone.tflite",
     template="backbone.template.xz",
@@ -83,7 +81,7 @@ SCENES = Path(__file__).with_name("scenes.json")
 _CALIBRATED_ON = 4  # every fourth picture of the gallery
 _RENDERED, _RENDERED_EDGE = 60, 320  # of each class
 _AFTER_TRAINING = VectorSettings(kinds_weight=0.15)
-_CLASSES_FOLLOW = 0.35  # part of the way to where the moved words have them; docs/decisions/0017 has others
+_CLASSES_FOLLOW = 0.35  # part of the way to the vectors fitted to the moved words; docs/decisions/0017 compares others
 NEAREST_KINDS = 2
 LICENSES = (
     License("network: EfficientNet-Lite2, ImageNet", "Apache-2.0", WEIGHTS.package),
@@ -122,7 +120,7 @@ class PhotosSources:
 
 
 def make_photos(sources: PhotosSources, run: Path, target: Path, console: Console) -> None:
-    """Make the recipe's folder `target`, or go on with making it.
+    """Make the recipe's folder `target`, or continue making it.
 
     Raises:
         TrainerError: something is not installed, or does not fit; the message says what to do.
@@ -143,7 +141,7 @@ def make_photos(sources: PhotosSources, run: Path, target: Path, console: Consol
 
 
 class _Making:
-    """The run's files, and what makes each of them."""
+    """The run's files, and the stages that make them."""
 
     def __init__(self, sources: PhotosSources, run: Path, console: Console) -> None:
         run.mkdir(parents=True, exist_ok=True)
@@ -216,7 +214,7 @@ class _Making:
 
     @cached_property
     def _trained(self) -> TrainedHead:
-        """The head, trained, or taken from the run where it is."""
+        """The trained head, loaded from the run if it exists."""
         settings = CaptionHeadSettings()
         captioned = replace(self._captioned, words=with_kinds(self._captioned.words, self._wordnet))
         worded = self._worded()
@@ -281,7 +279,7 @@ class _Making:
         export_bundle(self.bundle, self.backbone, head, words, measured, NEAREST_KINDS, replace(DESCRIPTION, name=name))
 
     def make_parts(self) -> None:
-        """Write a bundle of the classes alone, and one of what captions taught alone."""
+        """Write a bundle of the classes' part alone, and one of the captions' part alone."""
         opened = open_bundle(self.bundle)
         made = self.parts.with_name("parts-unfinished")
         shutil.rmtree(made, ignore_errors=True)
@@ -298,7 +296,7 @@ class _Making:
         made.rename(self.parts)
 
     def make_recipe(self, target: Path) -> None:
-        """Put together what ships."""
+        """Assemble the recipe that ships."""
         made = write_recipe(self.bundle, target, {}, filled={self.template: WEIGHTS})
         self._console.print(f"{made.model_id} in {target}", soft_wrap=True)
 

@@ -1,9 +1,9 @@
-"""The pictures that the curves of the photos model are fitted on, and what is right for them.
+"""The pictures on which the curves of the photos model are fitted, and their right words.
 
-Three sorts count alike, since people search for all of them: photos of single things, everyday photos by the words that
-their captions agree on, and scenes. Contract: no training saw any of them. Of the photos of things, which are 64 pixels
-wide, only those count whose class the network names: it sees these as it sees sharp ones. Only these
-can show that a word matches nothing, for the others show much that nobody wrote down.
+Three sorts count equally, since people search for all of them: photos of single things, everyday photos with the words
+that their captions agree on, and scenes. Contract: none of them was used in training. Of the photos of things, which
+are 64 pixels wide, only those count whose class the network names correctly: it recognises these like sharp ones. Only
+these can show that a word matches nothing, since the others show much that nobody wrote down.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ from trainer.labels.space import padded_labels
 from trainer.recipes.everyday_words import caption_classes
 from trainer.words.wordnet import WordNet
 
-__all__ = ["Sources", "is_training_scene", "measured_pictures"]
-
 _LEAST_RIGHT = 5  # photos that a word of captions must be right for
 _TRAINING_SHARE = 0.7  # of the scenes
 _LOOKED_AT = 4  # every fourth photo of things
@@ -38,11 +36,11 @@ _LOOKED_AT = 4  # every fourth photo of things
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the pictures are.
+    """The locations of the pictures.
 
     Attributes:
         captions: Captioned photos.
-        unseen: The paths of those that no training saw.
+        unseen: The paths of those not used in training.
         scenes: Photos of scenes.
         scene_words: What the scenes are called.
         photos: Folder with classes.json and val.tar.
@@ -69,7 +67,7 @@ class _Picture:
 
 
 def is_training_scene(image: LabelledFile) -> bool:
-    """Return whether a photo of a scene is trained on, which its content decides; the others are measured."""
+    """Return whether a photo of a scene is for training, which its content decides; the others are measured."""
     return image.digest[0] < _TRAINING_SHARE * 256
 
 
@@ -81,7 +79,7 @@ def measured_pictures(
     wordnet: WordNet,
     on_picture: Callable[[], None] = lambda: None,
 ) -> Measured:
-    """Read the pictures that no training saw."""
+    """Read the pictures not used in training."""
     tags = {word for word, may in zip(words.words, words.taggable, strict=True) if may}
     pictures = []
     for sort in (

@@ -1,12 +1,12 @@
-"""Curves from cosine similarity to relevance, and whether a relevance means what it says.
+"""Curves from cosine similarity to relevance, and a check that relevance is calibrated.
 
 A relevance is 1 / (1 + exp(−(slope · similarity + offset))) (Platt 1999), fitted by maximum likelihood on pairs that
 are right or wrong. Contract: slope > 0, so that relevance keeps the order of similarity. Right and wrong pairs count
-with the same total weight: a relevance of 0.5 says that the similarity is as usual among right pairs as among wrong
-ones, whatever share of a gallery happens to be right.
+with the same total weight: a relevance of 0.5 means that the similarity is equally common among right and wrong pairs,
+whatever share of a gallery is right.
 
-A relevance of 0.8 means what it says if, of pairs drawn half from the right and half from the wrong ones, four in five
-at that relevance are right. That is measured on pairs of images that no curve was fitted on.
+A relevance of 0.8 is calibrated if, of pairs drawn half from the right and half from the wrong ones, four in five at
+that relevance are right. This is measured on images that no curve was fitted on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import EvaluationImpossible
-
-__all__ = ["LogisticCurve", "Pairs", "Reliability", "SimilarityHistogram", "fit_logistic", "histogram", "reliability"]
 
 Floats = NDArray[np.floating]
 _ITERATIONS = 100
@@ -45,8 +43,8 @@ class LogisticCurve:
 def fit_logistic(right: Floats, wrong: Floats) -> LogisticCurve:
     """Fit a curve to the similarities of right and of wrong pairs, by Newton's method.
 
-    Platt's smoothed targets (n + 1) / (n + 2) stand in for 1 and 0. If right pairs are not more similar than wrong
-    ones on the whole, similarity tells nothing: the curve is then all but flat at one half.
+    Platt's smoothed targets (n + 1) / (n + 2) stand in for 1 and 0. If right pairs are not more similar than wrong ones
+    on the whole, similarity is uninformative: the curve is then almost flat at one half.
     """
     x = np.concatenate([right, wrong]).astype(np.float64)
     high, low = (len(right) + 1) / (len(right) + 2), 1 / (len(wrong) + 2)
@@ -82,7 +80,7 @@ class Pairs:
         """
         if not len(self.right) or not len(self.wrong):
             raise EvaluationImpossible(
-                "Relevance is fitted on right and on wrong pairs, and these images give only one of the two. "
+                "Relevance is fitted on right and on wrong pairs, but these images give only one of the two. "
                 "Use more images of more classes."
             )
         return fit_logistic(self.right, self.wrong)
@@ -116,7 +114,7 @@ class SimilarityHistogram:
 
 
 def reliability(curve: LogisticCurve, pairs: Pairs, bins: int = BINS) -> Reliability | None:
-    """Return the reliability of a curve on pairs; none where there are only right or only wrong ones."""
+    """Return the reliability of a curve on pairs; None if all are right or all are wrong."""
     if not len(pairs.right) or not len(pairs.wrong):
         return None
     predicted = curve(np.concatenate([pairs.right, pairs.wrong]))

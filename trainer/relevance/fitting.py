@@ -1,16 +1,16 @@
-"""Fit a space's relevance curves and default thresholds on embedded images, and report what they do to others.
+"""Fit a space's relevance curves and default thresholds on some embedded images, and report their effect on others.
 
-Contract: images and foreign words are halved by what they are (pixels, letters) and by nothing else. So a bundle need
-not say which images its curves were fitted on, and no later evaluation, in whatever order and of whichever images,
-reports on what was fitted. Curves and thresholds come from one half, the rates reported from the other. Right and wrong
-pairs weigh the same (see `calibration`). The pairs:
+Contract: images and foreign words are halved by their content (pixels, letters) alone. So a bundle need not record
+which images its curves were fitted on, and no later evaluation, of any images in any order, reports on fitted data.
+Curves and thresholds come from one half, the rates reported from the other. Right and wrong pairs weigh the same (see
+`calibration`). The pairs:
 
     text → image    a class's word or kind with each image; right if the image shows it
     tags            an image with each of the ten words nearest to it; right if it is a word of a class that it shows
     image → image   two images; right if they have a class in common
 
-A query that cannot be answered is a foreign word (see `thresholds`): a thing that no image shows. It comes back empty
-if not even its nearest image reaches the threshold.
+An unanswerable query is a foreign word (see `thresholds`): a thing that no image shows. It finds nothing if not even
+its nearest image reaches the threshold.
 """
 
 from __future__ import annotations
@@ -30,23 +30,12 @@ from trainer.measures.truth import Truth
 from trainer.relevance.calibration import LogisticCurve, Pairs
 from trainer.relevance.thresholds import Threshold, choose_threshold, far_words, measure_threshold, nearest_similarity
 
-__all__ = [
-    "Relevance",
-    "fit_relevance",
-    "image_halves",
-    "is_for_fitting",
-    "share_a_class",
-    "tag_pairs",
-    "text_pairs",
-    "word_halves",
-]
-
 _PAIRS = 200_000
 _IMAGES_FOR_TAGS = 1_000
 _FOREIGN_CANDIDATES = 10_000
 _FOREIGN_QUERIES = 1_000
-# More than the 80 % that are wanted of words that did not choose the threshold: words nearer to the classes than those
-# taken here come back empty less often, and up to here the answerable ones hardly lose (docs/decisions/0007).
+# Above the target of 80 % for words that did not choose the threshold: words nearer to the classes than those used here
+# find nothing less often, and up to this value the answerable ones lose little (docs/decisions/0007).
 _SEARCHES_EMPTY = 0.9
 _TAGS_EMPTY = 0.5
 Floats = NDArray[np.float32]
@@ -78,9 +67,9 @@ def fit_relevance(
 ) -> Relevance:
     """Fit on one half of the images, report on the other.
 
-    `taggable`: (words), which words may be tags. `for_fitting`: (images), which are for fitting, as
-    `image_halves` has it. The images must show every class a few times. `closed`: (images), those whose labels name
-    all that they show, among which alone foreign words are searched for; None means all.
+    `taggable`: (words), which words may be tags. `for_fitting`: (images), which are for fitting, as `image_halves` has
+    it. The images must show every class a few times. `closed`: (images), those whose labels name everything they show;
+    foreign words are searched among these only. None means all.
 
     Raises:
         EvaluationImpossible: there are no right or no wrong pairs of a sort, or no foreign words.
@@ -179,7 +168,7 @@ def _sample(values: Floats, random: np.random.Generator) -> Floats:
 
 
 def is_for_fitting(content: bytes) -> bool:
-    """Return whether something belongs to the half that curves are fitted on: its SHA-256 is even."""
+    """Return whether content belongs to the half that curves are fitted on: its SHA-256 is even."""
     return hashlib.sha256(content).digest()[-1] % 2 == 0
 
 

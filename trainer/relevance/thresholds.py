@@ -1,4 +1,4 @@
-"""From which relevance on a match is shown: choose that threshold, and measure what it does.
+"""Choose the least relevance at which a match is shown, and measure its effect.
 
 empty      of words that no image matches, the share that comes back with nothing
 on_top     of words that an image matches, the share whose first image is a right one and reaches the threshold
@@ -8,9 +8,9 @@ left_out   of the wrong words among images' ten nearest tags, the share below th
 tags_kept  of the right ones among them, the share that reaches it
 
 Words that no image matches ("foreign" words) are found in two ways. By the space itself, a word is foreign if it is far
-from every word of the classes; that needs nothing but the bundle, and serves to choose a threshold. By WordNet, a word
-is foreign if no meaning of it as a noun is a class, a kind above one or a thing below one (a "tabby" may be what an
-image of a cat shows); that knows nothing of the space, so a report judges by it.
+from every word of the classes; this needs only the bundle, and is used to choose a threshold. By WordNet, a word is
+foreign if no meaning of it as a noun is a class, a kind above one or a thing below one (an image of a cat may show a
+"tabby"); this is independent of the space, so reports use it.
 """
 
 from __future__ import annotations
@@ -30,32 +30,19 @@ from trainer.measures.truth import Truth
 from trainer.relevance.calibration import LogisticCurve, Pairs
 from trainer.words.wordnet import WordNet
 
-__all__ = [
-    "SearchEffects",
-    "Threshold",
-    "choose_threshold",
-    "far_words",
-    "measure_threshold",
-    "nearest_similarity",
-    "search_effects",
-    "tag_effects",
-    "words_of_other_things",
-]
-
 Floats = NDArray[np.floating]
 
 _FIRST_FIVE = 5
-# Of the starter's 2,628 taggable words 2,038 are farther than this from all words of its classes. WordNet holds 85 % of
-# them for other things.
+# Of the starter's 2,628 taggable words 2,038 are farther than this from all words of its classes. By WordNet, 85 % of
+# them are other things.
 _FAR = 0.55
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A least relevance and what it does.
+    """A least relevance and its effect.
 
-    `empty`: share of the queries that nothing matches which come back empty. `kept`: share of the right answers
-    that stay.
+    `empty`: share of the unanswerable queries that find nothing. `kept`: share of the right answers that stay.
     """
 
     min_relevance: float
@@ -64,7 +51,7 @@ class Threshold:
 
 
 def choose_threshold(right: Floats, best_wrong: Floats, empty: float = 0.8) -> Threshold:
-    """Choose the least relevance at which a share of the unanswerable queries come back empty.
+    """Choose the least relevance at which a share of the unanswerable queries finds nothing.
 
     `right`: relevances of right answers. `best_wrong`: the highest relevance that each unanswerable query finds.
     """
@@ -74,7 +61,7 @@ def choose_threshold(right: Floats, best_wrong: Floats, empty: float = 0.8) -> T
 
 
 def measure_threshold(min_relevance: float, right: Floats, best_wrong: Floats) -> Threshold:
-    """Measure what a least relevance does to answers it was not chosen on."""
+    """Measure the effect of a least relevance on answers that it was not chosen on."""
     return Threshold(
         min_relevance=min_relevance,
         empty=float(np.mean(np.asarray(best_wrong) < min_relevance)),
@@ -105,7 +92,7 @@ def search_effects(
     """
     if not len(truth.labels):
         raise EvaluationImpossible(
-            "The effect of thresholds is told on images that did not choose them, and here are none. Give more images."
+            "The effect of thresholds is measured on images that did not choose them, but none are left. Add images."
         )
     words = (*truth.label_words, *truth.kind_words)
     similarity = vocabulary.vectors(words) @ truth.vectors.T
@@ -154,7 +141,7 @@ def far_words(words: Sequence[str], classes: Sequence[ClassWords], vocabulary: V
 def words_of_other_things(words: Sequence[str], classes: Sequence[ClassWords], wordnet: WordNet) -> tuple[str, ...]:
     """Return the words none of whose meanings as a noun is a class, a kind above one or a thing below one.
 
-    A word that WordNet has no noun for is none of them, since nothing is known of it; nor is any word of the classes.
+    Words that are not nouns in WordNet are left out, since nothing is known about them; so are the classes' words.
     """
     senses = [sense for each in classes if (sense := sense_of(each, wordnet))]
     shown = {sense.wnid for sense in senses}

@@ -4,9 +4,9 @@ The network is a small residual one (He et al. 2015, https://arxiv.org/abs/1512.
 uint8 (n, s, s, 3) of any s in, float32 (n, 384) out. 2.8 million parameters. Measured on two cores with oneDNN: a
 training step costs 2.9 ms an image at 32 pixels and 8.8 ms at 56.
 
-Contract: what is saved and restored is everything that the next step depends on, so that a training that was
-interrupted between two calls of `train` ends as one that was not. A checkpoint appears complete, by a rename. There is
-no dropout or other chance inside the network: all randomness is in the batches, which are the caller's.
+Contract: everything that the next step depends on is saved and restored, so a training interrupted between two calls of
+`train` ends with the same result as an uninterrupted one. A checkpoint appears complete, by a rename. The network has
+no dropout or other randomness: all randomness is in the caller's batches.
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ from numpy.typing import NDArray
 
 from serving.durable_files import replacing
 
-__all__ = ["Batch", "Classifier", "ClassifierSettings", "residual_network"]
-
 FEATURES = 384
 # Channels, blocks and stride of each stage.
 STAGES = ((48, 1, 1), (96, 2, 2), (192, 2, 2), (256, 1, 2))
 Batch = tuple[tf.Tensor, tf.Tensor]
-_BLEND_EVERY = 10  # steps between two takes of the moving average, which walks over all weights
+_BLEND_EVERY = 10  # steps between two updates of the moving average, each of which visits all weights
 
 
 def residual_network(name: str = "residual") -> keras.Model:
@@ -66,7 +64,7 @@ def _block(x: Any, channels: int, stride: int) -> Any:
 class ClassifierSettings:
     """Constants of the loss and the optimiser.
 
-    `average`: what the moving average keeps of itself in a step. `weight_decay` is of kernels only.
+    `average`: the moving average's decay per step. `weight_decay` applies to kernels only.
     """
 
     weight_decay: float = 5e-4
@@ -120,7 +118,7 @@ class Classifier:
             _assign(self._network.weights, own)
 
     def save(self, path: Path, epochs: int) -> None:
-        """Write the state, and how many epochs made it."""
+        """Write the state, and the number of epochs done."""
         arrays: dict[str, Any] = {"epochs": epochs, "done": self.steps}
         for name, values in self._state().items():
             arrays |= {f"{name}{place}": value for place, value in enumerate(values)}
@@ -128,7 +126,7 @@ class Classifier:
             np.savez(written, **arrays)
 
     def restore(self, path: Path) -> int:
-        """Restore what `save` wrote, if there is such a file, and return how many epochs are done."""
+        """Restore what `save` wrote, if the file exists, and return the number of epochs done."""
         if not path.exists():
             return 0
         with np.load(path) as stored:

@@ -1,13 +1,13 @@
-"""The starter's training pictures in memory, their features, and what a pretrained network says about them.
+"""The starter's training pictures in memory, their features, and a pretrained network's opinion of them.
 
 Pictures are 64 × 64 photos of 200 classes and rendered scenes of 20, as one array. Labels number the classes in use:
 the photos' by sorted name, then the scenes' in the order of the catalogue. For a network's features they are enlarged
-as the embedder enlarges them; what is computed is kept in a feature cache.
+as in the embedder; the features are kept in a cache.
 
-The pretrained network is the backbone's teacher (distillation, Hinton et al. 2015). Its own classes are others than
-ours, and our pictures are small ones made large; so a linear classifier of our classes is trained on its features. That
-would know by heart what it was trained on, and then say no more than the label; so each picture is judged by one of
-five classifiers that has not seen it. Contract: the same features, labels and seed give the same probabilities.
+The pretrained network is the backbone's teacher (distillation, Hinton et al. 2015). Its classes differ from ours, and
+our pictures are enlarged small ones; so a linear classifier of our classes is trained on its features. A single
+classifier would memorise its training pictures and only repeat their labels; so each picture is judged by one of five
+classifiers that was not trained on it. Contract: the same features, labels and seed give the same probabilities.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ from trainer.features.feature_set import FeatureSet
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.starter.scenes import VALIDATION_SEEDS, render_many
 
-__all__ = ["PictureSource", "Pictures", "enlarged", "held_out_probabilities", "picture_features"]
-
 EDGE = 64
 TRAINING_SCENES = 250
 VALIDATION_SCENES = 20
@@ -53,7 +51,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class PictureSource:
-    """Where the pictures come from.
+    """The source of the pictures.
 
     `photos`: folder of classes.json, train-*.tar and val.tar. `cache`: folder in which decoded and rendered
     pictures are kept. `without`: classes none of whose pictures is ever returned, nor their name.
@@ -69,7 +67,7 @@ class PictureSource:
         return tuple(name for name in _all_names(self.photos) if name not in self.without)
 
     def training(self) -> Pictures:
-        """Return what is trained on.
+        """Return the training pictures.
 
         Raises:
             TrainingSetUnusable: photos cannot be read, or a class that is to be left out does not exist.
@@ -80,7 +78,7 @@ class PictureSource:
         )
 
     def validation(self) -> Pictures:
-        """Return what is measured on; raises as `training`."""
+        """Return the validation pictures; raises as `training`."""
         first = VALIDATION_SEEDS - VALIDATION_SCENES
         shards = [self.photos / "val.tar"]
         return self._in_use(_cached(self.cache / "validation.npz", self.photos, shards, first, VALIDATION_SCENES))
@@ -113,7 +111,7 @@ def _cached(file: Path, photos: Path, shards: list[Path], first_seed: int, scene
             labels.append(position[image.label])
         if unreadable:
             raise TrainingSetUnusable(
-                f"{len(unreadable)} photos cannot be read ({', '.join(unreadable[:5])}). Mend or remove them."
+                f"{len(unreadable)} photos cannot be read ({', '.join(unreadable[:5])}). Repair or remove them."
             )
         for scene, label in render_many(first_seed, scenes, EDGE):
             pixels.append(np.asarray(scene))
@@ -143,9 +141,9 @@ def picture_features(
     folder: Path,
     show: Callable[[int, int], None],
 ) -> FeatureSet:
-    """Return the features that an extractor's network gives of the pictures; its way to decode is not used.
+    """Return the features that an extractor's network gives of the pictures; its `decode` is not used.
 
-    `show` gets how many pictures are seen, and of how many.
+    `show` gets the number of pictures done, and their total.
     """
 
     def pixels(content: bytes) -> NDArray[np.uint8]:
@@ -159,7 +157,7 @@ def picture_features(
 
 @dataclass(frozen=True)
 class _Picture:
-    """A decoded picture as the feature cache wants it: its pixels as bytes, and its class."""
+    """A decoded picture in the feature cache's form: its pixels as bytes, and its class."""
 
     key: str
     content: bytes

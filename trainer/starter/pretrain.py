@@ -1,15 +1,15 @@
 """Train the starter's backbone as a classifier: `pretrain` writes `backbone.keras`, and continues where it stopped.
 
 Progressive resizing: early epochs see small crops, late ones large ones, and 64 pixels serve (the network is
-convolutional; Touvron et al. 2019 explain why larger is better at test time). A rate that rises and falls once a cycle
-(Smith 2018; restarts: Loshchilov and Hutter 2017), and a moving average of the weights, which is what is kept.
+convolutional; Touvron et al. 2019 explain why larger is better at test time). The learning rate rises and falls once
+per cycle (Smith 2018; restarts: Loshchilov and Hutter 2017), and a moving average of the weights is kept.
 
-Targets are probabilities of the classes: a picture's own class gets most of it (label smoothing, Szegedy et al. 2015);
-where there is a teacher, its share goes to what the teacher says (distillation, Hinton et al. 2015,
+Targets are probabilities of the classes: a picture's own class gets most (label smoothing, Szegedy et al. 2015); a
+teacher's probabilities, if there is one, get a fixed share (distillation, Hinton et al. 2015,
 https://arxiv.org/abs/1503.02531).
 
 After each epoch everything that the next one needs is on disk, renamed into place. An epoch's pictures, crops and order
-come from its own seed, so that a run that was interrupted ends as one that was not.
+come from its own seed, so an interrupted run ends with the same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -31,17 +31,6 @@ from trainer.starter.classifier import Batch, Classifier, ClassifierSettings, re
 from trainer.starter.pictures import Pictures, PictureSource
 from trainer.starter.scene_catalog import SCENE_CLASSES
 
-__all__ = [
-    "SMOOTHING",
-    "Cycle",
-    "Figures",
-    "PretrainSettings",
-    "StartingPoint",
-    "Targets",
-    "pretrain",
-    "train_backbone",
-]
-
 log = structlog.get_logger(__name__)
 SMOOTHING = 0.1
 
@@ -56,9 +45,9 @@ class Cycle:
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """What is trained on in which order, and the constants of the training.
+    """The order and the constants of the training.
 
-    `teacher_share`: how much of a target is what a teacher says; the rest is the label.
+    `teacher_share`: the teacher's share of a target; the rest is the label.
     """
 
     cycles: tuple[Cycle, ...] = (
@@ -76,7 +65,7 @@ class PretrainSettings:
         return tuple(edge for cycle in self.cycles for edge in cycle.crops)
 
     def rate(self, epochs: float) -> float:
-        """Return the learning rate after some epochs: up for a fifth of a cycle, then down to next to nothing."""
+        """Return the learning rate after some epochs: up for a fifth of a cycle, then down to almost 0."""
         for cycle in self.cycles:
             if epochs < len(cycle.crops):
                 share = epochs / len(cycle.crops)
@@ -87,7 +76,7 @@ class PretrainSettings:
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A backbone to go on from, and what a teacher says of the training pictures: probabilities (n, classes)."""
+    """A backbone to continue from, and a teacher's probabilities of the training pictures, (n, classes)."""
 
     backbone: Path
     teacher: NDArray[np.float16]
@@ -105,11 +94,11 @@ class Figures:
 def pretrain(
     source: PictureSource, folder: Path, settings: PretrainSettings, starting_point: StartingPoint | None = None
 ) -> Path:
-    """Train on the photos and on rendered scenes, or continue to, and return the path of the backbone.
+    """Train on the photos and on rendered scenes, or continue, and return the path of the backbone.
 
     Raises:
         RunMismatch: the folder holds a training with other settings.
-        TrainingSetUnusable: the photos are not there.
+        TrainingSetUnusable: the photos do not exist.
     """
     target = folder / "backbone.keras"
     if not target.exists():
@@ -221,7 +210,7 @@ class _Pace:
 
 @dataclass(frozen=True)
 class Targets:
-    """The pictures' labels (n), and what a teacher says of them, (n, classes), with the share that it gets."""
+    """The pictures' labels (n), and a teacher's probabilities, (n, classes), with their share."""
 
     labels: NDArray[np.int64]
     classes: int

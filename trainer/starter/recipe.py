@@ -1,16 +1,16 @@
-"""The starter from photos, a sentence model and WordNet, in stages that an interruption does not undo.
+"""Make the starter from photos, a sentence model and WordNet, in stages that survive an interruption.
 
 1. The backbone is trained on photos and rendered scenes.
-2. A pretrained network says what it sees in the same pictures.
-3. The backbone is trained on with that as its teacher; its kernels are then kept as float16, which is what serves.
+2. A pretrained network, the teacher, classifies the same pictures.
+3. Training continues with the teacher's probabilities; the kernels are then stored as float16, as they are served.
 4. The words are made.
-5. The backbone runs once over what it was trained on.
-6. The head is trained to land on the label vectors.
-7. Curves and figures are measured on pictures that no training saw, and all becomes a bundle.
-8. The classes' words are put beside it, and the gallery is rendered.
+5. The backbone runs once over its training pictures.
+6. The head is trained to map features to the label vectors.
+7. Curves and figures are measured on pictures not used in training, and everything becomes a bundle.
+8. The classes' words are copied into the bundle's folder, and the gallery is rendered.
 
-The twin is a bundle made the same way without some classes, to measure what a search finds of what was never shown
-(zero-shot). No teacher takes part, for it knows those classes.
+The twin is a bundle made the same way without some classes, to measure searches for classes never shown (zero-shot). It
+has no teacher, since the teacher knows those classes.
 """
 
 from __future__ import annotations
@@ -43,10 +43,8 @@ from trainer.starter.scenes import write_gallery
 from trainer.starter.word_files import make_words
 from trainer.words.word_space import read_word_table
 
-__all__ = ["make_starter", "make_twin"]
-
-# What was trained on crops sees whole pictures with smaller things in them; a larger picture makes up for that (Touvron
-# et al. 2019). The classifier's hit@1 on half of val.tar at 64, 72, 80, 96 pixels: 0.403, 0.432, 0.430, 0.392.
+# Things look smaller in whole pictures than in the crops of training; larger pictures make up for that (Touvron et al.
+# 2019). The classifier's hit@1 on half of val.tar at 64, 72, 80, 96 pixels: 0.403, 0.432, 0.430, 0.392.
 SERVED_EDGE = 72
 DISTILLATION = PretrainSettings(cycles=(Cycle((40, 40, 40, 40, 48, 48, 48, 56), peak_rate=0.1),), teacher_share=0.7)
 # Shorter than the starter's, as the twin is only measured.
@@ -82,7 +80,7 @@ TWIN_DESCRIPTION = replace(
 
 @dataclass(frozen=True)
 class _Files:
-    """Where the run keeps what, and the pictures that it is made from."""
+    """The run's files, and the pictures that it is made from."""
 
     run: Path
     source: PictureSource
@@ -117,7 +115,7 @@ class _Files:
 
 
 def make_starter(photos: Path, teacher: Path, run: Path, bundle: Path, gallery: Path, console: Console) -> None:
-    """Make the bundle and the gallery, or continue with making them.
+    """Make the bundle and the gallery, or continue making them.
 
     `teacher`: MobileNetV2 1.0 224 quantised, a .tflite file.
 
@@ -233,7 +231,7 @@ def _make_bundle(files: _Files, bundle: Path, description: Description) -> None:
 
 
 def _copy_labels(files: _Files, bundle: Path) -> None:
-    """Put the classes' words beside the bundle: evaluating it needs them, serving it does not."""
+    """Copy the classes' words into the bundle's folder: evaluating it needs them, serving it does not."""
     shutil.copyfile(files.words / "labels.json", bundle.with_name("labels.json"))
 
 
@@ -243,7 +241,7 @@ def _make_gallery(gallery: Path) -> None:
 
 @contextmanager
 def _bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar; what it gives takes how much is done, and of how much."""
+    """Show a progress bar; yield a function that takes the amount done and the total."""
     with progress_bar(console) as progress:
         task = progress.add_task(title, total=None, note="")
         yield lambda done, total: progress.update(task, completed=done, total=total)

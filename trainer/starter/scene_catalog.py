@@ -1,4 +1,4 @@
-"""The twenty everyday classes of the rendered gallery: what is drawn of each, and where it may stand.
+"""The twenty everyday classes of the rendered gallery, with their glyphs and settings.
 
 The glyphs are those of Noto Color Emoji (SIL Open Font License 1.1); the settings are drawn by `scenes`.
 """

@@ -62,7 +62,7 @@ def render(scene_class: SceneClass, seed: int, edge: int) -> tuple[Image.Image, 
 
 
 def write_gallery(folder: Path, per_class: int = 20, edge: int = 320) -> tuple[Scene, ...]:
-    """Write the gallery as WebP with `truth.jsonl` beside it, and return the truth."""
+    """Write the gallery as WebP with a `truth.jsonl`, and return the truth."""
     folder.mkdir(parents=True, exist_ok=True)
     truth = []
     for scene_class in SCENE_CLASSES:

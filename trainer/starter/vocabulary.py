@@ -1,20 +1,19 @@
-"""The starter's words: what people type for its classes, its whole vocabulary, and which of it may be a tag.
+"""The starter's words: what people type for its classes, the whole vocabulary, and which entries may be tags.
 
-A class's word is the commonest single word that means the class before anything else, or else the first name that
-WordNet gives it. Kinds are its hypernyms, nearest first, as far as they are single words that people type for things
-they can see; what is above them ("artifact", "whole") names no picture. A few exceptions are listed where WordNet's
-English is not ours.
+A class's word is the commonest single word whose first sense is the class, or else WordNet's first name for it. Kinds
+are its hypernyms, nearest first, if they are single words that people type for visible things; those above them
+("artifact", "whole") describe no picture. A few exceptions are listed where WordNet's usage is not today's.
 
 Contract of the vocabulary: lower case, most frequent first, each entry once; all words of the classes are in it, then
 the commonest English words, then the commonest two-word nouns of WordNet. Frequencies are wordfreq's (Speer 2022). Its
-estimate for a phrase is made from its words' alone, and would put "air well" before "swimming pool"; so phrases are
-chosen by how often WordNet's tagged texts use them, and only placed by that estimate. A plural is left out where the
-text pipeline finds its singular, which makes room for rarer words.
+estimate for a phrase comes from the single words, and would put "air well" before "swimming pool"; so phrases are
+chosen by how often WordNet's tagged texts use them, and only ranked by that estimate. A plural is left out if the text
+pipeline finds its singular, which makes room for rarer words.
 
 An entry may be a tag if it is a noun, in the singular, whose first meaning is an animal, a plant, an artefact, food or
 a natural object, and not one as general as "structure"; words that WordNet's definitions call rude are left out, and so
-are people: a model of this size should not say what somebody is. Phrases are for searching; of them only those of the
-classes are tags.
+are people: a model of this size should not classify people. Phrases are for searching; only those of the classes are
+tags.
 """
 
 from __future__ import annotations
@@ -36,13 +35,11 @@ from trainer.labels.sense_words import NO_PICTURE
 from trainer.starter.scene_catalog import SCENE_CLASSES
 from trainer.words.wordnet import Category, Sense, WordNet
 
-__all__ = ["ENTRIES", "WORDS", "Zipf", "label_words", "taggable", "vocabulary"]
-
 Zipf = Callable[[str], float]
 """How common a word or phrase is: the base-10 logarithm of its occurrences in 10⁹ words (van Heuven et al. 2014)."""
 _COMMON_LABEL, _COMMON_KIND = 2.0, 2.8
 _KINDS = 6
-# By class: where the commonest word says another thing to most people, or is written otherwise.
+# By class: where the commonest word means something else to most people, or has another spelling.
 _WORDS = {
     "n01984695": "spiny lobster",
     "n02231487": "stick insect",
@@ -67,8 +64,8 @@ _WORDS = {
     "n04399382": "teddy bear",
     "n07614500": "ice cream",
 }
-# By class: kinds that the rules miss, since WordNet puts another meaning of the word first, or thinks of a bus as of
-# "public transport" only.
+# By class: kinds that the rules miss, since WordNet puts another meaning of the word first, or has a bus only as
+# "public transport".
 _KINDS_TOO = {
     "n01698640": ("alligator",),
     "n01983481": ("lobster", "crustacean"),
@@ -128,7 +125,7 @@ def _class(name: str, word: str, sense: Sense, wordnet: WordNet, zipf: Zipf) -> 
             kinds[max(names, key=zipf).lower()] = None
     kinds.pop(word, None)
     if "vehicle" in kinds:
-        kinds.pop("container", None)  # WordNet holds that what carries contains
+        kinds.pop("container", None)  # WordNet classifies whatever carries as a container
     return ClassWords(name, word, tuple(kinds)[:_KINDS])
 
 
@@ -172,10 +169,10 @@ def vocabulary(
     words: int = WORDS,
     entries: int = ENTRIES,
 ) -> tuple[str, ...]:
-    """Return the entries, most frequent first; equally frequent ones by the alphabet.
+    """Return the entries, most frequent first; equally frequent ones alphabetically.
 
-    `frequent`: words by frequency, as many as it takes. `words`: how many single words; `entries`: how many
-    with phrases, at most.
+    `frequent`: words by frequency, of any number. `words`: number of single words; `entries`: maximum number including
+    phrases.
     """
     own = dict.fromkeys(word for each in labels for word in each.words)
     pool = list(islice((word for word in frequent if _is_word(word, zipf)), 2 * words))
@@ -212,7 +209,7 @@ def _is_word(word: str, zipf: Zipf) -> bool:
 
 
 def _plurals(words: Sequence[str], wordnet: WordNet, zipf: Zipf) -> set[str]:
-    """Return the words that the text pipeline, not finding them, takes for the plural of a word that is there."""
+    """Return the words that the text pipeline would resolve as plurals of other words in the vocabulary."""
     singular_of = {}
     known = set(words)
     for word in words:

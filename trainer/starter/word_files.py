@@ -1,13 +1,13 @@
 """Make the starter's words: words.txt, words.npy, taggable.npy and labels.json in one folder.
 
-Contract: the folder appears complete, by a rename, in the place of an older one. What the sentence model gives is kept
-beside it after every thousand texts, so that an interruption costs seconds and another choice of words recomputes only
-what is new. The same photos' classes give the same files.
+Contract: the folder appears complete, by a rename, and replaces an older one. The sentence model's vectors are cached
+next to it after every thousand texts, so that an interruption costs seconds and another choice of words computes only
+the new ones. The same photos' classes give the same files.
 
-Vectors are the sentence model's, mended with WordNet and reduced to 300 dimensions. The sentence model knows rare words
-by their pieces only ("magpie" is near "mag"). A noun of several pieces is therefore read together with what WordNet
-says about its first meaning, which counts twice as much as the bare word. The mean of all words is subtracted before
-the principal components, since it is in every word and tells none from another.
+Vectors are the sentence model's, corrected with WordNet and reduced to 300 dimensions. The sentence model knows rare
+words only by their pieces ("magpie" is near "mag"). A noun of several pieces is therefore mixed with WordNet's
+definition of its first meaning, which counts twice as much as the bare word. The mean of all words is subtracted before
+the principal components, since it is common to all and distinguishes none.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ from trainer.labels.space import unit_rows
 from trainer.starter.vocabulary import Zipf, label_words, taggable, vocabulary
 from trainer.words.wordnet import WordNet
 
-__all__ = ["Reduced", "Sentences", "Sources", "definitions", "load_sources", "make_words", "mend", "reduce"]
-
 _AT_ONCE = 1_000
 DIMENSION = 300
 Vectors = NDArray[np.float32]
@@ -49,7 +47,7 @@ class Sentences(Protocol):
 
 @dataclass(frozen=True)
 class Sources:
-    """What words are made from. `frequent`: English words, most frequent first; `zipf`: how common a text is."""
+    """The inputs for making words. `frequent`: English words, most frequent first; `zipf`: how common a text is."""
 
     wordnet: WordNet
     frequent: Iterable[str]
@@ -64,7 +62,7 @@ def load_sources() -> Sources:
         StarterError: one of them is not installed.
     """
     try:
-        # Not at the top: the product's environment is without them, and a sentence should say so.
+        # Not imported at the top: the product's environment lacks them, and the message should say so.
         from wordfreq import iter_wordlist, zipf_frequency
 
         from trainer.starter.sentence_model import SentenceModel, packaged_model_folder
@@ -84,12 +82,12 @@ def load_sources() -> Sources:
 def make_words(
     photos: Path, folder: Path, on_progress: Callable[[int, int], None], sources: Sources | None = None
 ) -> None:
-    """Make the folder; `on_progress` gets how many texts are read, and of how many.
+    """Make the folder; `on_progress` gets the number of texts read, and their total.
 
-    `sources`: other than the installed ones.
+    `sources`: replaces the installed ones.
 
     Raises:
-        StarterError: something that this needs is not installed, or a class is unknown to WordNet.
+        StarterError: a required package is not installed, or a class is unknown to WordNet.
     """
     given = sources or load_sources()
     labels = label_words(photos, given.wordnet, given.zipf)
@@ -110,7 +108,7 @@ def make_words(
 
 
 def _put(written: Path, folder: Path) -> None:
-    """Rename, setting an older folder aside until then, since a folder that holds files cannot be renamed onto."""
+    """Rename `written` to `folder`; move an older folder aside first, as a rename cannot replace a full folder."""
     older = folder.with_name(f".{folder.name}.older")
     shutil.rmtree(older, ignore_errors=True)
     if folder.exists():
@@ -144,7 +142,7 @@ _DEFINITION_WEIGHT = 2.0
 
 
 def definitions(words: Sequence[str], pieces: NDArray[np.int64], wordnet: WordNet) -> dict[int, str]:
-    """Return what to read besides the word, by row, for nouns that the model splits into more pieces than words."""
+    """Return the definitions, by row, of nouns that the model splits into more pieces than words."""
     texts: dict[int, str] = {}
     for row, (word, count) in enumerate(zip(words, pieces, strict=True)):
         bases = wordnet.base_forms(word) if count > len(word.split()) else ()
@@ -156,7 +154,7 @@ def definitions(words: Sequence[str], pieces: NDArray[np.int64], wordnet: WordNe
 
 
 def mend(vectors: Vectors, rows: Sequence[int], read: Vectors) -> Vectors:
-    """Return vectors (n, d) in which those of some rows are mixed with what was read about them, (len(rows), d)."""
+    """Return vectors (n, d) in which some rows are mixed with the vectors of their definitions, (len(rows), d)."""
     mended = vectors.copy()
     mended[list(rows)] = unit_rows(unit_rows(vectors[list(rows)]) + _DEFINITION_WEIGHT * unit_rows(read))
     return mended
@@ -174,7 +172,7 @@ def reduce(vectors: Vectors, dimension: int = DIMENSION) -> Reduced:
     """Return the first principal components of the centred vectors."""
     centred = (vectors - vectors.mean(axis=0)).astype(np.float64)
     variance, axes = np.linalg.eigh(centred.T @ centred)
-    # An axis may point either way; its greatest part is made positive, so that the result is the same again.
+    # The sign of an axis is arbitrary; its greatest component is made positive, so that results are reproducible.
     axes = axes[:, ::-1][:, :dimension]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     kept = float(variance[::-1][:dimension].sum() / variance.sum())

@@ -1,1 +1,1 @@
-"""Search over the settings of a head, on features that are computed already."""
+"""Search over the settings of a head, on precomputed features."""

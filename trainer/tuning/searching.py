@@ -1,8 +1,8 @@
-"""Try settings of a head one after the other, each on the features that are there.
+"""Try settings of a head in turn, each on the same features.
 
-Contract: what is compared is hit@1 of the images for validation, which no head was trained on; between equals the
-softmax loss over label vectors decides, the same for all, since what the trials minimise are different losses. The best
-figure chose the settings, so it flatters them: measure what is exported on other images.
+Contract: trials are compared by hit@1 on the validation images, which no head was trained on; ties are decided by the
+softmax loss over label vectors, since the trials minimise different losses. The best figure is biased, as it chose the
+settings: measure an exported model on other images.
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ from trainer.labels.space import Vocabulary, label_space_of
 from trainer.runs import Run
 from trainer.tuning.study import Choice, FinishedTrial, SearchSpace, Trials, open_trials
 
-__all__ = ["Material", "TuningSettings", "search"]
-
 
 @dataclass(frozen=True)
 class TuningSettings:
-    """What a search is of; written into the run's folder, which is refused to a search of something else.
+    """The inputs of a search; written into the run's folder, which then refuses a search with other inputs.
 
-    `base`: what is not searched over. `foreign_words`: see `label_space_of`. `made_of`: the digests of the
-    feature set and of the words.
+    `base`: the settings that are not searched over. `foreign_words`: see `label_space_of`. `made_of`: the digests of
+    the feature set and of the words.
     """
 
     space: SearchSpace
@@ -47,7 +45,7 @@ class TuningSettings:
 
 @dataclass(frozen=True)
 class Material:
-    """What heads are trained on: features, and what their classes are called."""
+    """The training data of heads: features, and the names of their classes."""
 
     data: FeatureSet
     classes: Sequence[ClassWords]
@@ -75,13 +73,13 @@ def search(
 ) -> tuple[list[FinishedTrial], Mapping[str, float]]:
     """Try settings until `count` trials are done, counting those of earlier calls.
 
-    The first trial is of the defaults. `on_epoch` gets how many trials are done, and of the one that runs how many
-    epochs and its hit@1. Returns the trials that ran to their end, the best first, and how much each parameter matters.
+    The first trial is of the defaults. `on_epoch` gets the number of trials done, and the running trial's epochs done
+    and hit@1. Returns the completed trials, the best first, and the importance of each parameter.
 
     Raises:
-        RunMismatch: the folder holds a search of something else.
-        RunInUse: another process searches in it.
-        TrainingSetUnusable: no trial came to its end.
+        RunMismatch: the folder holds a search with other inputs.
+        RunInUse: another process is searching in it.
+        TrainingSetUnusable: no trial was completed.
     """
     Run(folder, settings)
     with open_trials(folder, settings.space, settings.base) as trials:
@@ -99,7 +97,7 @@ def search(
         ranked = trials.ranked()
         if not ranked:
             raise TrainingSetUnusable(
-                f"No trial of {folder} came to its end, so there is nothing to choose from. Ask for more: --trials"
+                f"No trial of {folder} was completed, so there is nothing to choose from. Ask for more: --trials"
             )
         return ranked, trials.importances()
 
@@ -128,15 +126,15 @@ def _run_trial(
             raise _Pruned
 
     keras.backend.clear_session()
-    shutil.rmtree(scratch, ignore_errors=True)  # of a trial that was cut off
+    shutil.rmtree(scratch, ignore_errors=True)  # left by an interrupted trial
     try:
         head = fit_head(Run(scratch, choice.settings), data, space, choice.settings, watch)
     except NotWritten:
         raise
-    except (_Pruned, TrainerError):  # or its loss was no number any more: the settings were no good
+    except (_Pruned, TrainerError):  # or its loss diverged: the settings are unsuitable
         trials.give_up(trial)
     else:
-        # By one loss for all trials: their own cannot be compared.
+        # One loss for all trials: their own losses cannot be compared.
         judged = HeldOut(data, material.held_out, space, make_loss(LossSettings("softmax"), space)).figures(head)
         trials.record(trial, judged["held_out_hit@1"], judged["held_out_loss"])
     finally:
@@ -144,4 +142,4 @@ def _run_trial(
 
 
 class _Pruned(Exception):
-    """A trial does worse than others did by then."""
+    """A trial does worse than others did at the same epoch."""

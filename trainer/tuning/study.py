@@ -1,12 +1,12 @@
-"""What a search may choose, and its trials, kept in a file.
+"""A search's space of settings, and its trials, kept in a file.
 
 Contract: a choice follows from its parameters alone (`SearchSpace.choose` of a FixedTrial gives it again), and the
-settings that `fit` has without options lie within the bounds.
+defaults of `fit` lie within the bounds.
 
-A trial is in the file when it is done. A trial that its process did not end counts as failed and is tried again by
-whoever opens the study next; so a search that was killed continues with the trials that are done. What is tried next
-follows from the seed and from the trials that are done, so a search that was interrupted tries what one that was not
-would have tried. One process searches in a folder at a time (a lock that dies with it).
+A trial is recorded in the file when it is done. A trial whose process died counts as failed and is repeated when the
+study is opened next; so a killed search continues after the completed trials. The next choice follows from the seed and
+the completed trials, so an interrupted search tries the same choices as an uninterrupted one. One process searches in a
+folder at a time (a lock that dies with it).
 """
 
 from __future__ import annotations
@@ -25,17 +25,15 @@ from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
 from trainer.errors import RunInUse
 from trainer.fitting.settings import HeadSettings, LossKind, LossSettings
 
-__all__ = ["Choice", "FinishedTrial", "SearchSpace", "Trials", "open_trials"]
-
 _KINDS = 2  # in a label's vector, as `fit` has it
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _DEFAULTS, _LOSS = "defaults", "held_out_loss"
-_UNPRUNED = 5  # trials that nothing is compared with
+_UNPRUNED = 5  # trials before pruning starts
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Settings of a head, and how many kinds are in a label's vector."""
+    """Settings of a head, and the number of kinds in a label's vector."""
 
     settings: HeadSettings
     nearest_kinds: int
@@ -61,7 +59,7 @@ class SearchSpace:
     loss_weight: tuple[float, float] = (0.1, 10.0)
 
     def defaults(self) -> dict[str, float | str]:
-        """Return the parameters of what `fit` does without options."""
+        """Return the parameters of `fit`'s defaults."""
         head, loss = HeadSettings(), LossSettings("joint")
         kinds = {"nearest_kinds": min(_KINDS, self.most_kinds)} if self.most_kinds else {}
         return {
@@ -76,7 +74,7 @@ class SearchSpace:
         }
 
     def choose(self, trial: BaseTrial, base: HeadSettings) -> Choice:
-        """Return a trial's choice; what is not searched over is as in `base`."""
+        """Return a trial's choice; all other settings are as in `base`."""
         widths = tuple(
             int(trial.suggest_categorical(f"width_{number}", self.widths))
             for number in range(1, trial.suggest_int("hidden_layers", 0, self.most_hidden) + 1)
@@ -106,9 +104,9 @@ class SearchSpace:
 
 @dataclass(frozen=True)
 class FinishedTrial:
-    """A trial that ran to its end. `hit`: held-out hit@1; `loss`: what decides between equal hits, less is better.
+    """A completed trial. `hit`: held-out hit@1; `loss`: decides between equal hits, less is better.
 
-    `defaults`: it is what `fit` does without options.
+    `defaults`: whether its settings are `fit`'s defaults.
     """
 
     number: int
@@ -119,10 +117,10 @@ class FinishedTrial:
 
 
 class Trials:
-    """The study of a folder. `base`: what is not searched over."""
+    """The study of a folder. `base`: the settings that are not searched over."""
 
     def __init__(self, folder: Path, space: SearchSpace, base: HeadSettings) -> None:
-        """Open or begin it, and queue again what was cut off; hold the folder's lock (`open_trials`)."""
+        """Open or create it, and queue interrupted trials again; the caller holds the lock (`open_trials`)."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._base = space, base
         self._study = optuna.create_study(
@@ -135,15 +133,15 @@ class Trials:
         if not self._study.trials:
             self._study.enqueue_trial(space.defaults(), user_attrs={_DEFAULTS: True})
         for cut_off in self._study.get_trials(states=(TrialState.RUNNING,)):
-            # What was drawn for it is drawn again: the seed follows from how many are done. In this order: being killed
-            # between the two tries it twice, not never.
+            # The same parameters are drawn again, since the seed follows from the number of trials done. The order
+            # matters: a kill between the two repeats the trial and does not lose it.
             if given := cut_off.system_attrs.get("fixed_params"):
                 self._study.enqueue_trial(given, user_attrs=cut_off.user_attrs)
             self._study.tell(cut_off.number, state=TrialState.FAIL)
 
     @property
     def done(self) -> int:
-        """How many trials came to their end, or were given up as they did worse than others."""
+        """The number of trials that were completed or given up."""
         return len(self._study.get_trials(deepcopy=False, states=_DONE))
 
     def ask(self) -> tuple[Trial, Choice]:
@@ -153,16 +151,16 @@ class Trials:
         return trial, self._space.choose(trial, self._base)
 
     def record(self, trial: Trial, hit: float, loss: float) -> None:
-        """Record that a trial ran to its end."""
+        """Record a completed trial."""
         trial.set_user_attr(_LOSS, loss)
         self._study.tell(trial, hit)
 
     def give_up(self, trial: Trial) -> None:
-        """Record that a trial did worse than others, or could not go on."""
+        """Record that a trial did worse than others, or could not continue."""
         self._study.tell(trial, state=TrialState.PRUNED)
 
     def ranked(self) -> list[FinishedTrial]:
-        """Return those that ran to their end, the best first; of equals the earliest."""
+        """Return the completed trials, the best first; of equals the earliest."""
         complete = self._study.get_trials(states=(TrialState.COMPLETE,))
         return sorted(map(self._tried, complete), key=lambda each: (-each.hit, each.loss, each.number))
 
@@ -172,7 +170,7 @@ class Trials:
         if len(values) < 2:
             return {}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that a choice few trials made is judged by few
+            warnings.simplefilter("ignore", UserWarning)  # a choice that few trials made is judged by few
             return optuna.importance.get_param_importances(self._study)
 
     def _tried(self, trial: FrozenTrial) -> FinishedTrial:
@@ -186,13 +184,13 @@ def open_trials(folder: Path, space: SearchSpace, base: HeadSettings) -> Iterato
     """Open the trials of a folder, for this process alone.
 
     Raises:
-        RunInUse: another process searches in it.
+        RunInUse: another process is searching in it.
     """
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RunInUse(
-                f"Another process searches in {folder}. Wait for it to end, or name another folder: --run"
+                f"Another process is searching in {folder}. Wait for it to end, or name another folder: --run"
             ) from error
         yield Trials(folder, space, base)

@@ -1,1 +1,1 @@
-"""Word vectors and WordNet: fetched, read in every format, converted into the vocabulary of a bundle."""
+"""Fetch word vectors, read them in every format, and convert them into a bundle's vocabulary; read WordNet."""

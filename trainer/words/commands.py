@@ -1,6 +1,6 @@
 """The commands `python -m trainer words fetch | convert`.
 
-Contract: as that of `trainer.cli`, whose commands these become. Heavy imports wait until a command needs them.
+Contract: the same as `trainer.cli`'s, which adds these commands. Heavy imports wait until a command needs them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import typer
 from rich.console import Console
 
 from trainer.console import download_bar, progress_bar, report_errors
-
-__all__ = ["app"]
 
 app = typer.Typer(help="Word vectors: fetched by name, converted into a vocabulary.", no_args_is_help=True)
 console = Console(soft_wrap=True)
@@ -58,10 +56,10 @@ def convert(
 @app.command()
 @report_errors
 def fetch(
-    name: Annotated[str, typer.Argument(help="Such as glove.6B.300d; another name lists those that there are.")],
-    out: Annotated[Path, typer.Option(help="Folder of the file; what is in it is not fetched again.")] = Path(
-        "var/cache"
-    ),
+    name: Annotated[str, typer.Argument(help="Such as glove.6B.300d; an unknown name lists the known ones.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the file; a file that exists there is not fetched again.")
+    ] = Path("var/cache"),
     mirror: Annotated[
         str,
         typer.Option(
@@ -70,7 +68,7 @@ def fetch(
         ),
     ] = "",
 ) -> None:
-    """Fetch word vectors from their publisher, from where an earlier try stopped, and check them."""
+    """Fetch word vectors from their publisher, resuming an interrupted fetch, and check them."""
     from trainer.words.fetching import fetch as fetch_file
     from trainer.words.fetching import known_file
 
@@ -81,11 +79,11 @@ def fetch(
         size = fetched.path.stat().st_size
         progress.update(task, completed=size, total=size)
     if fetched.checked:
-        console.print(f"{fetched.path} has the SHA-256 that is known of it.")
+        console.print(f"{fetched.path} has the known SHA-256.")
     else:
         console.print(
-            f"{fetched.path} was not checked, since no checksum of it is known here. Its SHA-256 is {fetched.sha256}; "
-            f"it is written beside it, and later fetches hold the file against it."
+            f"{fetched.path} was not checked, since its checksum is not known. Its SHA-256 is {fetched.sha256}; "
+            f"this is written to a file next to it, and later fetches check against it."
         )
     member = f" --member {known.member}" if known.member else ""
     console.print(f"Next: python -m trainer words convert {fetched.path}{member} --out words")

@@ -1,10 +1,10 @@
 """Fetch word vectors by name into a folder, through pooch.
 
-Contract: a file is in the folder under its publisher's name, complete or not at all, and is fetched once. Each fetch
-compares its SHA-256 with the known one. Where none is known, the first fetch writes it to `<file>.sha256`, and later
+Contract: a file appears in the folder under its publisher's name, complete or not at all, and is fetched once. Each
+fetch compares its SHA-256 with the known one. If none is known, the first fetch writes it to `<file>.sha256`, and later
 fetches compare with that.
 
-The publishers give no checksums. Those here are SHA-256 sums that independent projects have recorded alike for these
+The publishers give no checksums. The SHA-256 sums here are those that independent projects agree on for these
 addresses; a file without one is reported as unchecked when it is fetched.
 """
 
@@ -23,15 +23,13 @@ from model.files.file_sources import Broken, OtherFile, file_name, place_of
 from serving.durable_files import sha256, write_file
 from trainer.errors import WordFetchFailed, WordFileUnknown, WordFileWrong
 
-__all__ = ["KNOWN", "Fetched", "KnownFile", "fetch", "known_file"]
-
 _GLOVE = "https://nlp.stanford.edu/data/"
 _FASTTEXT = "https://dl.fbaipublicfiles.com/fasttext/"
 
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A file at its publisher's: its SHA-256 in hex, or None, and the member of the zip if there are several."""
+    """A publisher's file: its SHA-256 in hex, or None, and the member of the zip if there are several."""
 
     url: str
     sha256: str | None = None
@@ -72,7 +70,7 @@ def known_file(name: str) -> KnownFile:
     """Return the file of a name.
 
     Raises:
-        WordFileUnknown: there is none of that name; the message lists those that there are.
+        WordFileUnknown: no file has that name; the message lists the known names.
     """
     if name not in KNOWN:
         raise WordFileUnknown(f"There are no word vectors {name!r} to fetch. There are: {', '.join(KNOWN)}.")
@@ -81,7 +79,7 @@ def known_file(name: str) -> KnownFile:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that was fetched, its SHA-256 in hex, and whether that was held against a known one."""
+    """A fetched file, its SHA-256 in hex, and whether that was checked against a known one."""
 
     path: Path
     sha256: str
@@ -89,20 +87,20 @@ class Fetched:
 
 
 def fetch(known: KnownFile, folder: Path, mirror: str, progress: Progress) -> Fetched:
-    """Return the file in the folder, fetched from its URL or the mirror unless it is there already.
+    """Return the file in the folder, fetched from its URL or the mirror unless it exists already.
 
     `mirror`: a folder, or a URL (http, https, file), that has the file under its publisher's name; "" is the
     publisher itself.
 
     Raises:
-        WordFetchFailed: it cannot be fetched now; what came is kept.
-        WordFileWrong: its SHA-256 is another than the known one; nothing of it is kept.
+        WordFetchFailed: it cannot be fetched now; the received part is kept.
+        WordFileWrong: its SHA-256 differs from the known one; nothing is kept.
         StorageFull: it cannot be written.
     """
     path = folder / file_name(known.url)
     note = path.with_name(f"{path.name}.sha256")
     place = place_of(known.url, mirror)
-    pooch.get_logger().setLevel("WARNING")  # it would advise to put the checksum into our code
+    pooch.get_logger().setLevel("WARNING")  # its own message advises putting the checksum into our code
     with storage_errors(folder):
         wanted = known.sha256 or (note.read_text(encoding="utf-8").split()[0] if note.exists() else None)
 
@@ -113,8 +111,8 @@ def fetch(known: KnownFile, folder: Path, mirror: str, progress: Progress) -> Fe
             pooch.retrieve(place, wanted and f"sha256:{wanted}", path.name, folder, downloader=downloader)
         except ValueError as error:
             raise WordFileWrong(
-                f"What {place} gives is not the {path.name} that is known: its SHA-256 is not {wanted}. Nothing of it "
-                "is kept. Try again; if it stays so, the file was changed there or on the way: give a place that has "
+                f"{place} gives another {path.name} than the known one: its SHA-256 is not {wanted}. Nothing of it "
+                "is kept. Try again; if this persists, the file was changed there or in transit: give a place that has "
                 "the right one as --mirror."
             ) from error
         if wanted is None:
@@ -125,17 +123,17 @@ def fetch(known: KnownFile, folder: Path, mirror: str, progress: Progress) -> Fe
 
 
 def _download(url: str, path: Path, output_file: str | Path, progress: Progress, *, checked: bool) -> None:
-    """Download the file to where pooch wants it, from where an earlier try stopped; pooch checks its checksum.
+    """Download the file to pooch's path, resuming an interrupted download; pooch checks its checksum.
 
     Raises:
-        WordFetchFailed: it cannot be fetched now; what came is kept.
+        WordFetchFailed: it cannot be fetched now; the received part is kept.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
         Download(url, partial, checked=checked).run(progress, Event())
     except (Broken, OtherFile) as error:
         raise WordFetchFailed(
-            f"{url} could not be fetched: {error}. Try again: it goes on where it stopped. Where this machine "
+            f"{url} could not be fetched: {error}. Try again: it resumes where it stopped. If this machine "
             "cannot reach that place, put the file into a folder under its own name and give that folder, or the "
             "URL of a server that has it, as --mirror or SEMSEARCH_WORDS_MIRROR."
         ) from error

@@ -1,19 +1,19 @@
-"""Read a file of word vectors as a stream: recognise how it is packed and in which format it is.
+"""Read a file of word vectors as a stream, and recognise its packing and format.
 
 Contract: packing (plain, gzip, one member of a zip) is recognised by the first bytes, not by the name; nothing is
 unpacked to disk or held in memory. Damage raises WordVectorsMalformed whenever it shows, even halfway through.
 
-Formats. A first line of two whole numbers is the header of word2vec's formats and of fastText's .vec; what follows the
-first word, numbers in text or bytes that no text has, tells the two apart. Everything else is GloVe's text.
+Formats. A first line of two whole numbers is the header of word2vec's formats and of fastText's .vec; the bytes after
+the first word, numbers in text or bytes that no text has, distinguish the two. Everything else is GloVe's text.
 
     GloVe            one line per word, most frequent first, without a header (Pennington et al. 2014)
     word2vec text    a line "words dimension", then one line per word, most frequent first; fastText's .vec too
     word2vec binary  a line "words dimension", then words, each followed by a space and its little-endian float32s;
                      word2vec itself ends each entry with a line feed, other writers do not
 
-A line of text is split at spaces only, since words hold characters that count elsewhere as white space or as ends of
-lines. A few words of GloVe's 840B file hold spaces, so the numbers are what comes last on a line; if what stands before
-them ends in a number itself, the line has too many numbers.
+A line of text is split at spaces only, since words contain other white space and line separators. A few words of
+GloVe's 840B file contain spaces, so the last fields of a line are the numbers; if the text before them ends in a number
+itself, the line has too many numbers.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ from numpy.typing import NDArray
 
 from trainer.errors import WordVectorsMalformed
 
-__all__ = ["Entry", "read_entries"]
-
 Entry = tuple[str, NDArray[np.float32]]
 """A word and its vector, (dimension) float32, every number finite."""
 _LONGEST_LINE = 1 << 20  # bytes of a line; a file that is something else may have no end of line at all
@@ -46,9 +44,9 @@ _FASTTEXT_MODEL = b"\xba\x16\x4f\x2f"
 _NOT_TEXT = re.compile(rb"[^\t\n\r\x20-\x7e\x80-\xff]")
 _GZIP = b"\x1f\x8b"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-# What zipfile says of a password, and of a compression that it does not know.
+# What zipfile raises for a password, and for an unknown compression.
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError)
-_PIECE = 1 << 14  # a few entries: what is left of it is moved after each
+_PIECE = 1 << 14  # a few entries: the rest of the buffer is moved after each
 _LONGEST_WORD = 1 << 12  # bytes of a word; without a space after them it is no word
 
 
@@ -65,7 +63,7 @@ def parse_line(line: bytes, dimension: int, place: str) -> Entry:
     """
     word, *numbers = line.rstrip(b" \r\n").rsplit(b" ", dimension)
     try:
-        with np.errstate(over="ignore"):  # what is greater than a float32 becomes infinite, and is refused as such
+        with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, and are refused as such
             vector = np.array(numbers, dtype=np.float32)
         text = word.decode()
     except UnicodeDecodeError as error:
@@ -117,8 +115,8 @@ def _reader(head: bytes, name: str) -> Callable[[IO[bytes], str], Iterator[Entry
     dimension = int(header[2])
     if not 2 <= dimension <= _WIDEST:
         raise WordVectorsMalformed(
-            f"{name}, line 1 promises vectors of {dimension:,} numbers, and 2 to {_WIDEST:,} are read. Is it a file of "
-            "word vectors?"
+            f"{name}, line 1 promises vectors of {dimension:,} numbers, but only 2 to {_WIDEST:,} work. Is it a "
+            "file of word vectors?"
         )
     numbers = head[header.end() :].partition(b" ")[2][: 4 * dimension]
     return read_word2vec_text if _is_text(numbers) else read_word2vec_binary
@@ -142,7 +140,7 @@ def open_word_file(path: Path, member: str | None = None) -> Iterator[IO[bytes]]
     with path.open("rb") as file:
         first = file.read(4)
     if member is not None and first not in _ZIP:
-        raise WordVectorsMalformed(f"{path} is no zip, so there is no member {member} in it. Leave --member out.")
+        raise WordVectorsMalformed(f"{path} is not a zip, so it has no member {member}. Leave --member out.")
     try:
         if first in _ZIP:
             with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive, member)) as stream:
@@ -216,7 +214,7 @@ def read_word2vec_binary(stream: IO[bytes], name: str) -> Iterator[Entry]:
     """
     header = stream.readline()
     count, dimension = (int(number) for number in header.split())
-    buffer, offset = b"", len(header)  # what is read and not yet used, and where in the stream it begins
+    buffer, offset = b"", len(header)  # bytes read but not yet used, and their offset in the stream
     for number in range(1, count + 1):
         place = f"{name}, word {number} at byte {offset:,}"
         while (space := buffer.find(b" ")) < 0 or len(buffer) < space + 1 + 4 * dimension:

@@ -1,8 +1,8 @@
 """The vocabulary of a bundle: words.txt and words.npy, converted from word vectors and read again.
 
-Words come most frequent first, as all formats have them. Contract: the file is streamed; what is held of it is the
-set of its words, never its vectors. What is written is words.txt (UTF-8, one a line) and words.npy (float16, unit
-rows), both under temporary names until complete. A word that occurs twice counts once, where it came first.
+Words come most frequent first, as all formats have them. Contract: the file is streamed; only the set of its words is
+held in memory, never its vectors. The output is words.txt (UTF-8, one per line) and words.npy (float16, unit rows),
+both under temporary names until complete. A word that occurs twice counts once, at its first place.
 """
 
 from __future__ import annotations
@@ -96,15 +96,15 @@ def convert_words(
 
 
 def check_dimension(dimension: int, source: Path) -> None:
-    """Refuse word vectors that no bundle can have.
+    """Check that a bundle can have word vectors of this dimension.
 
     Raises:
         WordDimensionUnusable: they have fewer or more numbers each.
     """
     if not MIN_DIMENSION <= dimension <= MAX_DIMENSION:
         raise WordDimensionUnusable(
-            f"The word vectors in {source} have {dimension:,} numbers each, and a model's have {MIN_DIMENSION} to "
-            f"{MAX_DIMENSION:,}. Take others: 300 are usual, and python -m trainer words fetch lists some."
+            f"The word vectors in {source} have {dimension:,} numbers each, but a model's have {MIN_DIMENSION} to "
+            f"{MAX_DIMENSION:,}. Use others: 300 is usual, and python -m trainer words fetch lists some."
         )
 
 
@@ -119,15 +119,15 @@ def read_word_space(folder: Path) -> WordSpace:
     """Read `words.txt` and `words.npy`; the vectors are memory-mapped.
 
     Raises:
-        WordSpaceMissing: the files are not there.
-        WordVectorsMalformed: there are not as many words as vectors.
+        WordSpaceMissing: the files do not exist.
+        WordVectorsMalformed: the numbers of words and vectors differ.
     """
     # Not splitlines(): GloVe's words hold characters such as U+0085 that it would take for ends of lines.
     try:
         words = tuple((folder / "words.txt").read_bytes().decode().removesuffix("\n").split("\n"))
         vectors = np.load(folder / "words.npy", mmap_mode="r")
     except FileNotFoundError as error:
-        raise WordSpaceMissing(f"{error.filename} is not there. Make it: python -m trainer words convert") from error
+        raise WordSpaceMissing(f"{error.filename} does not exist. Make it: python -m trainer words convert") from error
     if len(words) != len(vectors):
         raise WordVectorsMalformed(
             f"{folder} has {len(words)} words and {len(vectors)} vectors. Make the word space again."
@@ -151,7 +151,7 @@ def read_word_table(folder: Path) -> WordTable:
     """Read words.txt, words.npy and taggable.npy; without the last, every word may be a tag.
 
     Raises:
-        WordSpaceMissing: a file is not there, or they do not match.
+        WordSpaceMissing: a file does not exist, or they do not match.
         WordDimensionUnusable: no bundle can have vectors of that dimension.
     """
     space = read_trainable_words(folder)

@@ -1,11 +1,11 @@
 """Nouns of WordNet 3.0: their senses, kinds, definitions and how often each part of speech occurs.
 
 Contract: everything is read once into immutable values; a sense is named by its *wnid* (`n02085620`: "n" and the
-eight-digit offset in `data.noun`), which is how ImageNet names its classes. Words are asked for in lower case with
-spaces; lemmas are given back as WordNet spells them ("Chihuahua", "golden retriever").
+eight-digit offset in `data.noun`), which is how ImageNet names its classes. Words are looked up in lower case with
+spaces; lemmas are returned as WordNet spells them ("Chihuahua", "golden retriever").
 
-The files are Debian's `wordnet-base`, format wndb(5WN) and cntlist(5WN). NLTK's reader is not used: it also wants
-`lexnames` and `index.sense`, which that package leaves out.
+The files are Debian's `wordnet-base`, format wndb(5WN) and cntlist(5WN). NLTK's reader is not used: it also needs
+`lexnames` and `index.sense`, which that package does not have.
 
 Source: Fellbaum (ed.), WordNet: An Electronic Lexical Database, 1998. Needed to make the starter, never to run it.
 """
@@ -19,8 +19,6 @@ from enum import IntEnum
 from pathlib import Path
 
 from trainer.errors import WordNetMissing
-
-__all__ = ["DEFAULT_FOLDER", "Category", "Sense", "WordNet"]
 
 DEFAULT_FOLDER = Path("/usr/share/wordnet")
 
@@ -40,7 +38,7 @@ _NOUN_ENDINGS = (
 
 
 class Category(IntEnum):
-    """The lexicographer files of nouns that hold things to be seen, lexnames(5WN)."""
+    """The lexicographer files of nouns for visible things, lexnames(5WN)."""
 
     TOP = 3
     ANIMAL = 5
@@ -57,8 +55,8 @@ class Category(IntEnum):
 class Sense:
     """One meaning of a noun (a synset).
 
-    `category` is the number of its lexicographer file; `hypernyms` are the wnids of the kinds it belongs to,
-    empty for a named instance (Paris, Einstein), which is of no kind but of one example.
+    `category` is the number of its lexicographer file; `hypernyms` are the wnids of the kinds it belongs to, empty for
+    a named instance (Paris, Einstein), which WordNet links as an instance, not as a kind.
     """
 
     wnid: str
@@ -89,7 +87,7 @@ class WordNet:
         """Read `data.noun`, `index.noun`, `cntlist.rev` and `noun.exc` (about a second).
 
         Raises:
-            WordNetMissing: a file is not there.
+            WordNetMissing: a file does not exist.
         """
         try:
             senses = {sense.wnid: sense for sense in map(_sense, _records(folder / "data.noun"))}
@@ -98,7 +96,7 @@ class WordNet:
             irregular = {form: tuple(bases) for form, *bases in map(str.split, _records(folder / "noun.exc"))}
         except FileNotFoundError as error:
             raise WordNetMissing(
-                f"WordNet's file {error.filename} is not there, so the kinds of things are unknown. "
+                f"WordNet's file {error.filename} does not exist, so the kinds of things are unknown. "
                 "Install the Debian package wordnet-base, or name the folder that holds data.noun."
             ) from error
         return cls(senses, index, uses, irregular)
@@ -116,7 +114,7 @@ class WordNet:
         return tuple(self._senses[wnid] for wnid in self._senses_of_word.get(_key(word), ()))
 
     def base_forms(self, word: str) -> tuple[str, ...]:
-        """Return nouns of WordNet that the word is a form of, itself first: "magpies" → ("magpie",)."""
+        """Return the WordNet nouns that a word is a form of, itself first: "magpies" → ("magpie",)."""
         candidates = (_key(word), *self._irregular.get(_key(word), ()), *noun_bases(_key(word)))
         known = dict.fromkeys(base for base in candidates if base in self._senses_of_word)
         return tuple(base.replace("_", " ") for base in known)
@@ -148,7 +146,7 @@ class WordNet:
                 yield distance, parent
 
     def senses_with_lemmas(self, lemmas: Sequence[str]) -> tuple[Sense, ...]:
-        """Return the senses of the first lemma that have all the lemmas: how lists of ImageNet's classes name one."""
+        """Return the senses that have all the lemmas; lists of ImageNet's classes identify senses by these."""
         wanted = {lemma.casefold() for lemma in lemmas}
         return tuple(
             sense for sense in self.senses(lemmas[0]) if wanted <= {lemma.casefold() for lemma in sense.lemmas}

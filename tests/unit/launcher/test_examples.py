@@ -14,7 +14,7 @@ from launcher.suite import GRPCURL, READY, Example, examples, welcome
 
 SERVER = "127.0.0.1:50051"
 REPOSITORY = Path(__file__).parents[3]
-# Tells what it was called with: the request from stdin where that is asked for, else from the flag.
+# Prints its arguments: the request from stdin if requested, else from the flag.
 RECORDER = '#!/bin/sh\n[ "$3" = @ ] && cat || printf %s "$3"\nshift 3; echo; echo "$@"\n'
 
 

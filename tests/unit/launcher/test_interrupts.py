@@ -1,4 +1,4 @@
-"""A signal to end is one exception in the main thread, whatever else arrives."""
+"""A signal to end raises one exception in the main thread, whatever else arrives."""
 
 from __future__ import annotations
 

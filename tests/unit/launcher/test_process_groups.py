@@ -1,4 +1,4 @@
-"""Whatever a service started is ended with it, also where nobody asks any more."""
+"""Everything that a service started ends with it, even after the launcher is gone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def start() -> Iterator[Start]:
     groups: list[Group] = []
 
     def start(script: str) -> Group:
-        """Runs a script as the leader of a group; returns when it has said that it is ready."""
+        """Run a script as the leader of a group; return once it reports that it is ready."""
         groups.append(subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True))
         assert groups[-1].stdout is not None
         assert groups[-1].stdout.readline() == "ready\n"

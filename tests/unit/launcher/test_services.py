@@ -43,7 +43,7 @@ def test_flags_in_the_procfile_count(procfile: Path) -> None:
     assert (index.port, index.host, index.address) == (6001, "0.0.0.0", "127.0.0.1:6001")
 
 
-def test_a_bad_setting_is_told_once_in_the_services_own_words(procfile: Path) -> None:
+def test_a_bad_setting_is_reported_once_in_the_services_words(procfile: Path) -> None:
     with pytest.raises(BadSetting) as refused:
         read_services(procfile, environment(SEMSEARCH_DATTA="x"))
     assert str(refused.value) == "There is no setting SEMSEARCH_DATTA. Did you mean SEMSEARCH_DATA? `--help` lists all."
@@ -75,15 +75,17 @@ def test_a_missing_procfile_says_where_to_run(tmp_path: Path) -> None:
 
 
 def test_the_gateway_learns_where_the_others_listen() -> None:
-    told = with_backends({"PATH": "/bin"}, [service("index", port=6000), service("gateway")])
-    assert told == {"PATH": "/bin", "SEMSEARCH_GATEWAY_INDEX": "127.0.0.1:6000"}
+    environment = with_backends({"PATH": "/bin"}, [service("index", port=6000), service("gateway")])
+    assert environment == {"PATH": "/bin", "SEMSEARCH_GATEWAY_INDEX": "127.0.0.1:6000"}
 
 
 def test_an_address_that_is_set_stays_and_an_empty_one_does_not() -> None:
     services = [service("index", port=6000), service("embedder", port=6001), service("gateway")]
-    told = with_backends({"SEMSEARCH_GATEWAY_INDEX": "dns:///index:1", "SEMSEARCH_GATEWAY_EMBEDDER": ""}, services)
-    assert told["SEMSEARCH_GATEWAY_INDEX"] == "dns:///index:1"
-    assert told["SEMSEARCH_GATEWAY_EMBEDDER"] == "127.0.0.1:6001"
+    environment = with_backends(
+        {"SEMSEARCH_GATEWAY_INDEX": "dns:///index:1", "SEMSEARCH_GATEWAY_EMBEDDER": ""}, services
+    )
+    assert environment["SEMSEARCH_GATEWAY_INDEX"] == "dns:///index:1"
+    assert environment["SEMSEARCH_GATEWAY_EMBEDDER"] == "127.0.0.1:6001"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The gallery is filled once: where nothing is to be done the server is not even called."""
+"""The gallery is filled once: if nothing is to be done, the server is not even called."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_gallery_that_is_done_is_left_alone(tmp_path: Path, output: io.StringI
     assert output.getvalue() == ""
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path, output: io.StringIO) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path, output: io.StringIO) -> None:
     starter = gallery(tmp_path, output)
     starter.fill(NOBODY)
     assert str(tmp_path / "gallery") in output.getvalue()

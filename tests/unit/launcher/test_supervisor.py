@@ -1,4 +1,4 @@
-"""Services run beside each other, their output is shown, and one that ends is told."""
+"""Services run side by side, their output is shown, and one that ends is reported."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_one_that_ends_is_named_with_its_status_and_last_words(supervisor: Super
     )
     with pytest.raises(ServiceStopped) as stopped:
         supervisor.wait(DEADLINE_SECONDS)
-    assert str(stopped.value) == "The gateway ended with status 3, so everything was stopped. Its last words: last"
+    assert str(stopped.value) == "The gateway ended with status 3, so everything was stopped. Its last output: last"
 
 
 def test_one_that_is_killed_is_named_with_the_signal(supervisor: Supervisor) -> None:

@@ -1,4 +1,4 @@
-"""A made-up space whose figures can be told by looking: two kinds on axes of their own, two classes each."""
+"""A made-up space with obvious figures: two kinds on axes of their own, two classes each."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_words_of_too_few_or_many_numbers_are_refused_at_once(tmp_path: Path, di
     (tmp_path / "glove.txt").write_text(f"dog {numbers}\ncat {numbers}\ndamaged\n")
     code, _, error = run("words", "convert", tmp_path / "glove.txt", "--out", tmp_path / "words")
     assert code == 1
-    assert f"have {dimension:,} numbers each, and a model's have 50 to 1,024" in error
+    assert f"have {dimension:,} numbers each, but a model's have 50 to 1,024" in error
     assert list((tmp_path / "words").iterdir()) == []
 
 
@@ -99,7 +99,7 @@ def test_words_converts_a_member_of_a_zip_in_lower_case(tmp_path: Path) -> None:
     assert "1 words" in out
 
 
-def test_words_fetches_by_name_from_a_mirror_and_says_what_was_checked(
+def test_words_fetches_by_name_from_a_mirror_and_reports_checks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror, cache = tmp_path / "mirror", tmp_path / "cache"
@@ -112,10 +112,10 @@ def test_words_fetches_by_name_from_a_mirror_and_says_what_was_checked(
     assert f"python -m trainer words convert {cache / 'cc.en.300.vec.gz'} --out words" in out
     assert run("words", "convert", cache / "cc.en.300.vec.gz", "--out", tmp_path / "words")[0] == 0
     code, out, _ = run("words", "fetch", "cc.en.300", "--out", cache)
-    assert "has the SHA-256 that is known" in out
+    assert "has the known SHA-256" in out
 
 
-def test_words_fetch_refuses_another_file_and_an_unknown_name_in_words(tmp_path: Path) -> None:
+def test_words_fetch_refuses_another_file_and_an_unknown_name(tmp_path: Path) -> None:
     (tmp_path / "glove.6B.zip").write_bytes(b"other")
     code, _, error = run("words", "fetch", "glove.6B.300d", "--mirror", tmp_path, "--out", tmp_path / "cache")
     assert code == 1
@@ -147,9 +147,7 @@ def test_fit_names_a_class_whose_word_is_not_in_the_vocabulary(tmp_path: Path, g
     assert "no vector for 2 labels" in error
 
 
-def test_fit_takes_synonyms_for_classes_that_have_no_vector_by_their_name(
-    tmp_path: Path, glove: Path, features: Path
-) -> None:
+def test_fit_takes_synonyms_for_classes_without_a_vector(tmp_path: Path, glove: Path, features: Path) -> None:
     run("words", "convert", glove, "--out", tmp_path / "words")
     (tmp_path / "synonyms.json").write_text('{"n1": "poodle dog", "n2": "car"}')
     code, _, error = run(

@@ -13,7 +13,7 @@ from trainer.fitting.settings import HeadSettings
 from trainer.keras_files import halve_weights, load_network
 
 
-def test_a_halved_file_loads_with_plain_keras_and_gives_nearly_the_same_vectors(tmp_path: Path) -> None:
+def test_a_halved_file_loads_with_plain_keras_and_agrees(tmp_path: Path) -> None:
     head = build_head(HeadSettings(hidden=(200,)), 100)
     save_head(head, tmp_path / "head.keras")
     size = (tmp_path / "head.keras").stat().st_size
@@ -26,7 +26,7 @@ def test_a_halved_file_loads_with_plain_keras_and_gives_nearly_the_same_vectors(
     np.testing.assert_allclose(project(halved, features), before, atol=1e-3)
 
 
-def test_the_same_weights_make_the_same_file_whenever_it_is_written(tmp_path: Path) -> None:
+def test_the_same_weights_always_make_the_same_file(tmp_path: Path) -> None:
     head = build_head(HeadSettings(), 10)
     for name in ("a.keras", "b.keras"):
         save_head(head, tmp_path / name)
@@ -38,7 +38,7 @@ def test_the_same_weights_make_the_same_file_whenever_it_is_written(tmp_path: Pa
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
 
 
-def test_a_weight_beyond_half_precision_is_refused_and_the_file_kept(tmp_path: Path) -> None:
+def test_a_weight_beyond_float16_is_refused_and_the_file_kept(tmp_path: Path) -> None:
     head = build_head(HeadSettings(), 10)
     head.layers[-1].kernel.assign(np.full((10, 300), 1e6, dtype=np.float32))
     save_head(head, tmp_path / "head.keras")

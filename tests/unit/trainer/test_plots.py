@@ -13,7 +13,7 @@ from trainer.plots import count_confusions, draw_confusion, draw_curves, most_co
 NAMES = ("cat", "dog", "car", "bus", "sea")
 
 
-def test_images_are_counted_by_their_label_and_the_one_they_are_nearest_to() -> None:
+def test_images_are_counted_by_own_and_nearest_label() -> None:
     labels = np.array([[0], [0], [0], [1], [2]])
     found = count_confusions(labels, np.array([0, 1, 1, 0, 2]), NAMES)
     assert found.counts.sum() == 5
@@ -21,13 +21,13 @@ def test_images_are_counted_by_their_label_and_the_one_they_are_nearest_to() -> 
     assert most_confused_pairs(found, 1) == [("cat", "dog", 2, 3)]
 
 
-def test_an_image_of_several_labels_is_right_under_any_and_else_wrong_under_its_first() -> None:
+def test_an_image_of_several_labels_is_right_under_any_of_them() -> None:
     labels = np.array([[0, 2], [0, 2], [1, -1]])
     found = count_confusions(labels, np.array([2, 3, 1]), NAMES)
     assert {(row, column) for row, column in zip(*np.nonzero(found.counts), strict=True)} == {(2, 2), (0, 3), (1, 1)}
 
 
-def test_of_many_classes_those_confused_most_are_shown_and_those_without_images_never() -> None:
+def test_the_most_confused_of_many_classes_are_shown() -> None:
     labels = np.array([0, 0, 1, 2, 2, 2, 3])[:, None]
     found = count_confusions(labels, np.array([0, 0, 1, 3, 3, 2, 1]), NAMES)
     assert found.of_most_confused(9).names == ("cat", "dog", "car", "bus")

@@ -27,7 +27,7 @@ def pictures(size: int, count: int = 2) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_a_network_sees_pixels_as_its_own_preprocessing_makes_them(name: str) -> None:
+def test_preprocessing_inside_the_network_matches_its_own(name: str) -> None:
     application = APPLICATIONS[name]
     seen = ops.convert_to_numpy(preprocessed(ops.convert_to_tensor(pictures(SIZE)), application.preprocessing))
     module = import_module(f"keras.applications.{application.module}")
@@ -36,7 +36,7 @@ def test_a_network_sees_pixels_as_its_own_preprocessing_makes_them(name: str) ->
 
 # One of each family that is small enough to be built on the side; VGG16 is built in test_recipes.
 @pytest.mark.parametrize("name", ["resnet50", "mobilenetv2", "mobilenetv3-small", "efficientnetv2-b0", "convnext-tiny"])
-def test_a_file_loads_by_itself_and_gives_what_the_application_gives(tmp_path: Path, name: str) -> None:
+def test_a_file_loads_by_itself_and_matches_the_application(tmp_path: Path, name: str) -> None:
     save_backbone(build_backbone(name, "random", seed=1, input_size=SIZE), tmp_path / "backbone.keras")
     features = extractor_of(tmp_path / "backbone.keras").network(pictures(SIZE))
 
@@ -51,7 +51,7 @@ def test_a_file_loads_by_itself_and_gives_what_the_application_gives(tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3-small", "efficientnetv2-b0", "efficientnetv2-s", "convnext-tiny"])
-def test_a_network_that_takes_pixels_as_they_are_has_layers_for_it(name: str) -> None:
+def test_a_network_that_takes_raw_pixels_has_layers_for_it(name: str) -> None:
     [network] = [each for each in build_backbone(name, "random", input_size=SIZE).layers if hasattr(each, "layers")]
     kinds = {type(each).__name__ for layer in network.layers[:4] for each in (layer, *getattr(layer, "layers", ()))}
     assert kinds & {"Rescaling", "Normalization"}
@@ -75,9 +75,7 @@ def test_weights_from_a_file_are_in_the_backbone(tmp_path: Path) -> None:
     np.testing.assert_allclose(network.predict_on_batch(pictures(SIZE)), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_command_says_where_weights_are_that_cannot_be_downloaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_names_weights_that_cannot_be_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
@@ -91,15 +89,15 @@ def test_the_command_says_where_weights_are_that_cannot_be_downloaded(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("nonet", "random", 0, None), "Choose one of vgg16, "),
         (("vgg16", "random", 0, 64), "pictures of 224 pixels, not of 64"),
         (("mobilenetv2", "rubbish.h5", 0, 64), "rubbish.h5 has no weights of mobilenetv2"),
     ],
 )
-def test_what_cannot_be_built_is_one_sentence(arguments: tuple[Any, ...], told: str) -> None:
-    with pytest.raises(BackboneUnusable, match=told) as refused:
+def test_an_impossible_backbone_is_refused_in_one_sentence(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(BackboneUnusable, match=message) as refused:
         build_backbone(*arguments)
     assert "\n" not in str(refused.value)
 
@@ -114,15 +112,15 @@ def test_a_file_that_is_no_backbone_is_refused_by_name(tmp_path: Path) -> None:
     keras.Model(fixed, keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(fixed))).save(tmp_path / "fixed.keras")
     (tmp_path / "rubbish.keras").write_text("rubbish")
     (tmp_path / "rubbish.tflite").write_text("rubbish")
-    for name, size, layer, told in (
-        ("absent.keras", None, "", "no backbone"),
-        ("rubbish.keras", None, "", "no backbone"),
-        ("rubbish.tflite", None, "", "no backbone"),
+    for name, size, layer, message in (
+        ("absent.keras", None, "", "not a usable backbone"),
+        ("rubbish.keras", None, "", "not a usable backbone"),
+        ("rubbish.tflite", None, "", "not a usable backbone"),
         ("head.keras", None, "", "not pixels"),
         ("any.keras", None, "", "--input-size"),
         ("any.keras", SIZE, "fc2", "--feature-layer"),
         ("fixed.keras", 32, "", "of 64 × 64 pixels, not of 32"),
     ):
-        with pytest.raises(BackboneUnusable, match=told):
+        with pytest.raises(BackboneUnusable, match=message):
             extractor_of(tmp_path / name, size, layer)
     assert extractor_of(tmp_path / "fixed.keras").input_size == SIZE

@@ -71,7 +71,7 @@ def network(path: Path, kind: int, content: bytes = b"") -> Path:
 
 
 @pytest.mark.parametrize(("mean", "std"), [((127.5,), (127.5,)), ((123.5, 116.75, 104.0), (58.0, 57.0, 57.5))])
-def test_metadata_of_a_float_network_says_its_scale_and_options_win(
+def test_metadata_gives_a_float_networks_scale_and_options_win(
     tmp_path: Path, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
     file = network(tmp_path / "net.tflite", schema.TensorType.FLOAT32, metadata(mean, std))

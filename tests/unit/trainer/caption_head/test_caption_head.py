@@ -1,4 +1,4 @@
-"""A caption head finds pictures by what people say of them, goes on where it was cut off, and serves as trained."""
+"""A caption head finds pictures by captions, resumes after an interruption, and serves as trained."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_backbone_without_classes_has_the_second_part_alone(tmp_path: Path) ->
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
 
 
-def test_fewer_pictures_than_a_step_takes_are_told(tmp_path: Path) -> None:
+def test_fewer_pictures_than_a_step_takes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingSetUnusable, match="96 captioned pictures, and a step takes 97"):
         fit(tmp_path, replace(SETTINGS, batch=97))
 

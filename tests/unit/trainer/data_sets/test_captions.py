@@ -67,12 +67,12 @@ def test_what_spreadsheets_write_is_read_too(pictures: Path) -> None:
     }
 
 
-def test_what_does_not_fit_is_counted_and_told(pictures: Path) -> None:
+def test_mismatches_are_counted_and_reported(pictures: Path) -> None:
     content = "path,caption\na.jpg,A dog\na.jpg, \nb.jpg,\nx.jpg,Nobody\nx.jpg,None\ny.jpg,None\n"
     found = survey_captions(pictures, listed(pictures, content))
     assert found.captions == {"a.jpg": ("A dog",)}
     assert found.findings == (
-        "empty captions, passed over: 2 (line 3, 4)",
+        "empty captions, skipped: 2 (line 3, 4)",
         "pictures without a caption, left out: 1 (b.jpg)",
         f"captioned pictures that are not in {pictures}: 2 (line 5: x.jpg, line 7: y.jpg)",
         f"pictures that {found.file} does not name, left out: 1",
@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_counted_and_told(pictures: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("file,caption\na.jpg,A dog\n", "line 1 has no column path. Write a CSV with commas"),
         ("a.jpg,A dog\n", "line 1 has no column path and no column caption"),
@@ -90,8 +90,8 @@ def test_what_does_not_fit_is_counted_and_told(pictures: Path) -> None:
         ("path,caption\n", "captions nothing"),
         ("path,caption\na.jpg,A dog, running\n", "line 2 has not 2 values"),
         ("path,caption\n" + "a.jpg,A dog, x\n" * 7 + "a.jpg\n", r"8 lines \(2, 3, 4, 5, 6 and 3 more\) have not 2"),
-        ('path,caption\na.jpg,A cat\nb.jpg,"A dog\nb.jpg,x\n', "line 3 is no CSV"),
-        ('path,caption\na.jpg,"A" dog\n', "line 2 is no CSV"),
+        ('path,caption\na.jpg,A cat\nb.jpg,"A dog\nb.jpg,x\n', "line 3 is not CSV"),
+        ('path,caption\na.jpg,"A" dog\n', "line 2 is not CSV"),
         ('path,caption\n"a.jpg","A\ncat"\n,A dog\n', "line 4 has no path"),
         ("path,caption\na.jpg,A dog\nb.jpg,süß\n".encode("latin-1"), "line 3 is not UTF-8. Save it as UTF-8"),
         ("path,caption\na.jpg,A dog\n".encode("utf-16"), "line 1 is not UTF-8"),
@@ -99,9 +99,9 @@ def test_what_does_not_fit_is_counted_and_told(pictures: Path) -> None:
         ("path,caption\na.jpg,\n", "no captioned picture in common"),
     ],
 )
-def test_a_malformed_list_is_refused_by_its_line(pictures: Path, content: str | bytes, told: str) -> None:
+def test_a_malformed_list_is_refused_by_its_line(pictures: Path, content: str | bytes, message: str) -> None:
     file = listed(pictures, content)
-    with pytest.raises(TrainingSetUnusable, match=told) as refused:
+    with pytest.raises(TrainingSetUnusable, match=message) as refused:
         survey_captions(pictures, file)
     assert str(file) in str(refused.value)
 
@@ -109,7 +109,7 @@ def test_a_malformed_list_is_refused_by_its_line(pictures: Path, content: str | 
 def test_what_is_not_there_or_no_tar_is_refused(pictures: Path) -> None:
     file = listed(pictures, GOOD)
     for images, captions in ((pictures / "no", file), (pictures, pictures / "no.csv"), (file, file)):
-        with pytest.raises(TrainingSetUnusable, match=r"There is no|no tar file"):
+        with pytest.raises(TrainingSetUnusable, match=r"There is no|not a tar file"):
             survey_captions(images, captions)
 
 

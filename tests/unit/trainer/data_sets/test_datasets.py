@@ -62,7 +62,7 @@ def test_sources_follow_one_another(tmp_path: Path) -> None:
     assert [each.label for each in read_images([tar, tmp_path / "folder"])] == ["cat", "dog"]
 
 
-def test_a_shard_that_breaks_off_is_told_after_what_was_whole(tmp_path: Path) -> None:
+def test_a_truncated_shard_is_reported_after_its_whole_images(tmp_path: Path) -> None:
     path = shard(tmp_path / "s.tar", {"cat/1.jpg": b"a" * 5000, "cat/2.jpg": b"b" * 5000})
     path.write_bytes(path.read_bytes()[:8000])
     images = read_tar(path)
@@ -79,7 +79,7 @@ def test_a_source_without_images_is_refused_by_name(tmp_path: Path, name: str) -
         list(read_images([tmp_path / name]))
 
 
-def test_a_jsonl_names_images_beside_it_and_a_bad_line_is_told_by_number(tmp_path: Path) -> None:
+def test_a_jsonl_names_images_and_a_bad_line_is_named_by_number(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"a")
     file = tmp_path / "truth.jsonl"
     file.write_text('{"file": "a.png", "label": "cat", "seed": 1}\n')
@@ -104,14 +104,14 @@ def test_a_list_may_give_several_labels_and_a_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["a.png", "a.png,,train", "a.png,cat,test", "none.png,cat,train", ",cat,train"])
-def test_a_bad_line_of_a_csv_is_told_by_number(tmp_path: Path, line: str) -> None:
+def test_a_bad_line_of_a_csv_is_reported_by_number(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.png").write_bytes(b"a")
     (tmp_path / "truth.csv").write_text(f"file,label,split\na.png,cat,train\n{line}\n")
     with pytest.raises(TrainingSetUnusable, match=r"line 3 names no image.*cat\|sofa"):
         list(read_images([tmp_path / "truth.csv"]))
 
 
-def test_a_csv_without_the_columns_and_a_list_in_another_encoding_are_refused(tmp_path: Path) -> None:
+def test_missing_columns_and_another_encoding_are_refused(tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_text("picture,class\na.png,cat\n")
     (tmp_path / "truth.jsonl").write_bytes('{"file": "ä"}'.encode("latin-1"))
     for name in ("truth.csv", "truth.jsonl"):
@@ -132,7 +132,7 @@ def voc(folder: Path, objects: dict[str, list[str]]) -> Path:
     return folder
 
 
-def test_voc_gives_each_objects_name_once_and_the_sides_of_its_lists(tmp_path: Path) -> None:
+def test_voc_gives_each_object_once_and_the_sides_of_its_lists(tmp_path: Path) -> None:
     folder = voc(tmp_path, {"3": ["dog"], "1": ["cat", "sofa", "cat"], "2": [], "4": ["car"]})
     assert [(each.key, each.labels, each.split) for each in read_images([folder])] == [
         ("JPEGImages/1.jpg", ("cat", "sofa"), None),
@@ -149,12 +149,12 @@ def test_voc_gives_each_objects_name_once_and_the_sides_of_its_lists(tmp_path: P
     ]
 
 
-def test_what_is_wrong_with_voc_is_told_by_name(tmp_path: Path) -> None:
+def test_errors_in_voc_are_reported_by_name(tmp_path: Path) -> None:
     folder = voc(tmp_path, {"1": ["cat"], "2": [""]})
     with pytest.raises(TrainingSetUnusable, match=r"2\.xml has an object without a name"):
         list(read_images([folder]))
     (folder / "Annotations" / "2.xml").write_text("<annotation>")
-    with pytest.raises(TrainingSetUnusable, match=r"2\.xml is no XML"):
+    with pytest.raises(TrainingSetUnusable, match=r"2\.xml is not XML"):
         list(read_images([folder]))
     for name in ("train", "val"):
         (folder / "ImageSets" / "Main" / f"{name}.txt").write_text("1\n")
@@ -165,7 +165,7 @@ def test_what_is_wrong_with_voc_is_told_by_name(tmp_path: Path) -> None:
         list(read_images([folder]))
 
 
-def test_an_empty_class_folder_is_refused_and_a_hidden_one_is_none(tmp_path: Path) -> None:
+def test_an_empty_class_folder_is_refused_a_hidden_one_ignored(tmp_path: Path) -> None:
     for name in ("cat/1.png", "dog/notes.txt", ".trash/x.txt"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(b"")

@@ -31,7 +31,7 @@ def test_about_the_share_is_for_validation() -> None:
 
 
 @given(added=st.integers(0, 30), order=st.randoms())
-def test_an_image_never_changes_sides_whatever_is_added_and_in_what_order(added: int, order: object) -> None:
+def test_an_image_never_changes_sides_when_images_are_added(added: int, order: object) -> None:
     some = images(40)
     more = images(40 + added)
     order.shuffle(more)  # type: ignore[attr-defined]
@@ -45,7 +45,7 @@ def test_copies_are_one_image_on_one_side() -> None:
     assert survey([*images(40), *copies], 0.3).validation == survey(images(40), 0.3).validation
 
 
-def test_where_some_images_have_a_side_the_others_are_for_training() -> None:
+def test_images_without_a_side_train_if_others_have_one() -> None:
     given = [image(50, "cat", "validation"), image(51, "dog", "validation")]
     assert survey([*images(20), *given], 0.5).validation == {each.digest for each in given}
     assert survey([*images(20), image(52, "cat", "train")], 0.5).validation == frozenset()
@@ -70,7 +70,7 @@ def of(*labels: str) -> Iterable[LabelledFile]:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (of("cat", "cat", "cat"), r"one class \(cat\)"),
         (of("cat", "dog"), r"'cat', 'dog' have fewer than two images"),
@@ -81,6 +81,6 @@ def of(*labels: str) -> Iterable[LabelledFile]:
         ([LabelledFile("1.jpg", b"1", ())], r"none has a label"),
     ],
 )
-def test_what_no_head_can_be_taught_by_is_refused_by_name(data: Iterable[LabelledFile], told: str) -> None:
-    with pytest.raises(TrainingSetUnusable, match=told):
+def test_an_untrainable_data_set_is_refused_by_name(data: Iterable[LabelledFile], message: str) -> None:
+    with pytest.raises(TrainingSetUnusable, match=message):
         survey(data)

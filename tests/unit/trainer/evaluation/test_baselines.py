@@ -1,4 +1,4 @@
-"""Baselines: chance against every order there is, ConSE and classifiers on features that can be told by looking."""
+"""Baselines: chance against all orders, and ConSE and classifiers on features with obvious answers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_chance_of_tags_is_the_mean_over_all_sets_of_tags() -> None:
     assert found["tagged@10"] == 1
 
 
-def test_chance_of_classes_is_k_of_all_and_of_near_ones_their_share() -> None:
+def test_chance_is_k_of_all_classes_and_the_share_of_near_ones() -> None:
     found = chance(GROUND, search(GROUND.truth, VOCABULARY))
     assert (found["hit@1"], found["hit@2"], found["hit@10"]) == (0.25, 0.5, 1)
     assert found["hierarchical_precision@2"] == 0.5
@@ -78,7 +78,7 @@ def test_conse_weighs_only_the_likeliest_classes() -> None:
     assert vector == pytest.approx(np.array([2, 1, 0]) / np.sqrt(5), abs=1e-6)
 
 
-def test_baselines_on_features_in_clusters_are_right_and_never_answer_an_unseen_class() -> None:
+def test_baselines_on_clusters_never_answer_an_unseen_class() -> None:
     random = np.random.default_rng(2)
     centres = random.normal(size=(4, 6)).astype(np.float32)
     labels = np.repeat(np.arange(3), 30)
@@ -96,7 +96,7 @@ def test_baselines_on_features_in_clusters_are_right_and_never_answer_an_unseen_
     assert found["ConSE"]["tagged@10"] >= 0.75
 
 
-def test_the_same_seed_gives_the_same_classifier_and_constant_features_do_no_harm() -> None:
+def test_a_seed_fixes_the_classifier_and_constants_do_no_harm() -> None:
     features = np.concatenate([np.eye(3), np.ones((3, 2))], axis=1).astype(np.float32)
     one, other = (fit_softmax(features, np.arange(3), 3, seed=4) for _ in range(2))
     assert one(features).tolist() == other(features).tolist()

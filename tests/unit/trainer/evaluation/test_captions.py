@@ -161,7 +161,7 @@ def test_the_command_measures_bundles_beside_chance(tmp_path: Path, captioned: t
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--held-out", 0), "None of the 31 captioned pictures is held out"),
         (("--only", "list.txt"), "lists x.png: not among the 31 captioned pictures"),
@@ -170,7 +170,7 @@ def test_the_command_measures_bundles_beside_chance(tmp_path: Path, captioned: t
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(
-    tmp_path: Path, captioned: tuple[Path, Path], options: tuple[str, object], told: str
+    tmp_path: Path, captioned: tuple[Path, Path], options: tuple[str, object], message: str
 ) -> None:
     (tmp_path / "list.txt").write_text("x.png\n")
     bundle = write_test_bundle(tmp_path)
@@ -178,7 +178,7 @@ def test_what_cannot_be_measured_is_one_sentence(
     value = tmp_path / value if isinstance(value, str) else value
     code, _, error = run(captioned[0], "--captions", captioned[1], "--bundle", bundle, option, value)
     assert (code, error.count("Traceback")) == (1, 0)
-    assert told in error
+    assert message in error
 
 
 def test_the_starter_finds_flickr8k_better_than_chance() -> None:

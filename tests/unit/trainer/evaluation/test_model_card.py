@@ -68,15 +68,15 @@ def test_a_card_has_every_section_in_order_and_none_is_empty() -> None:
 
 
 def test_every_figure_comes_from_the_report_or_the_manifest() -> None:
-    told = {f"{value:.3f}" for column in REPORT["columns"] for value in column["metrics"].values()}
-    told |= {
+    reported = {f"{value:.3f}" for column in REPORT["columns"] for value in column["metrics"].values()}
+    reported |= {
         f"{each['precision@10']:.3f}"
         for sort in ("label", "kind")
         for each in REPORT["bundles"][MANIFEST.id]["queries"][sort].values()
     }
-    told |= {"0.813", "0.957"}
+    reported |= {"0.813", "0.957"}
     text = card_text(MANIFEST, REPORT)
-    assert set(re.findall(r"\b0\.\d{3}\b", text)) <= told
+    assert set(re.findall(r"\b0\.\d{3}\b", text)) <= reported
     for figure in ("0.432", "0.765", "0.030", "0.813", "0.957", "57", "777", "33", "321", "888", "444", "222"):
         assert figure in text
     other = json.loads(json.dumps(REPORT).replace("0.4321", "0.9876"))
@@ -86,7 +86,7 @@ def test_every_figure_comes_from_the_report_or_the_manifest() -> None:
 
 def test_labels_that_find_hardly_anything_are_named_as_a_limit() -> None:
     text = card_text(MANIFEST, REPORT)
-    (weak,) = [line for line in text.splitlines() if "hardly a right picture" in line]
+    (weak,) = [line for line in text.splitlines() if "hardly any right pictures" in line]
     assert weak.endswith(": chain")
 
 

@@ -1,4 +1,4 @@
-"""The cards of the models that ship: in the bundle and in docs alike, and of the bundle that they lie in."""
+"""The shipped models' cards: the same in bundle and docs, and about the bundle that they are in."""
 
 from pathlib import Path
 

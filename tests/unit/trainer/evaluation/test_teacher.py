@@ -1,4 +1,4 @@
-"""A pretrained classifier as a baseline, with classifiers that can be told by looking."""
+"""A pretrained classifier as a baseline, with classifiers with obvious answers."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def picture(color: tuple[int, int, int]) -> LabelledFile:
     return LabelledFile("any.png", file.getvalue(), ("any",))
 
 
-def test_images_lie_on_the_vector_of_the_label_that_is_certain_and_unknown_outputs_do_not_count() -> None:
+def test_images_lie_on_their_certain_known_label() -> None:
     labels = output_labels(["background", "Poodle, Canis familiaris", "automobile, car"], (), VOCABULARY, 1)
     assert labels == (None, ClassWords("poodle", "poodle"), ClassWords("car", "car"))
     vectors = place_images(RedOrBlue(), [picture(RED), picture(BLUE)], labels, VOCABULARY, 1)
     assert vectors == pytest.approx(VOCABULARY.vectors(["poodle", "car"]), abs=1e-3)
 
 
-def test_wordnet_gives_outputs_the_words_of_their_class_or_their_nearest_kinds() -> None:
+def test_outputs_get_their_classs_words_or_their_nearest_kinds() -> None:
     classes = (ClassWords("n00000004", "truck", ("vehicle",)),)
     labels = output_labels(["poodle, standard poodle", "car, motor vehicle", "galaxy"], classes, VOCABULARY, 1, WORDNET)
     assert labels == (ClassWords("n00000001", "poodle", ("dog",)), classes[0], None)
@@ -62,9 +62,7 @@ class _Network:
         return outputs
 
 
-def test_a_tflite_classifier_gives_probabilities_whether_its_outputs_are_these_or_logits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tflite_classifier_turns_logits_into_probabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "TfliteBackbone", _Network)
     classifier = tflite_classifier(tmp_path / "net.tflite", 2)
     assert classifier.input_size == 2
@@ -74,7 +72,7 @@ def test_a_tflite_classifier_gives_probabilities_whether_its_outputs_are_these_o
 
 
 @pytest.mark.parametrize("content", [None, b"no network"])
-def test_a_file_that_is_no_network_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_not_a_network_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "net.tflite"
     if content is not None:
         path.write_bytes(content)

@@ -74,13 +74,13 @@ def test_pairs_are_compared_where_both_words_are_known() -> None:
     assert np.isnan(correlate("two", pairs[:2], VOCABULARY).correlation)
 
 
-def test_the_nearest_words_leave_out_the_word_itself_and_an_unknown_one_has_none() -> None:
+def test_nearest_words_omit_the_word_and_an_unknown_one_has_none() -> None:
     nearest = nearest_words("dog", VOCABULARY, 2)
     assert {word for word, _ in nearest} == {"poodle", "terrier"}
     assert nearest_words("axolotl", VOCABULARY) == ()
 
 
-def test_the_own_list_has_sixty_pairs_from_alike_to_unlike_each_once() -> None:
+def test_the_own_list_has_sixty_distinct_pairs_of_all_grades() -> None:
     pairs = read_word_pairs(OWN_PAIRS)
     assert len({frozenset((pair.one, pair.other)) for pair in pairs}) == len(pairs) == 60
     assert min(pair.grade for pair in pairs) < 1

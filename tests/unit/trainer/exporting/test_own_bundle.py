@@ -1,4 +1,4 @@
-"""A bundle of one's own, by the commands: words, features, fit, export, evaluate; and what goes wrong on the way."""
+"""A user's own bundle, by the commands words, features, fit, export and evaluate; and their errors."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def features(folder: Path, tmp_path: Path, *arguments: object) -> tuple[int, str
     return code, " ".join(out.split()), error
 
 
-def test_an_image_for_training_and_for_validation_is_refused_before_anything_is_computed(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_an_image_on_both_sides_is_refused_before_computing(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "unseen", tmp_path / "val")
     shutil.copy(folder / "training" / "blue" / "3.png", tmp_path / "val" / "blue" / "copy.png")
     code, _, error = features(folder, tmp_path, folder / "training", "--validation", tmp_path / "val")
@@ -61,9 +59,7 @@ def test_an_image_for_training_and_for_validation_is_refused_before_anything_is_
     assert "24 for validation" in out
 
 
-def test_a_class_of_which_too_little_can_be_read_is_named_after_its_images_are_listed(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_class_with_too_few_readable_images_is_named(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "unseen", tmp_path / "images")
     for number in range(1, 8):
         (tmp_path / "images" / "red" / f"{number}.png").write_bytes(f"no image {number}".encode())
@@ -98,7 +94,7 @@ def test_a_list_of_several_labels_and_voc_become_feature_sets(folder: Path, tmp_
     assert "3 images were left out" in out
 
 
-def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(folder: Path, tmp_path: Path) -> None:
+def test_after_a_full_disk_the_same_command_continues(folder: Path, tmp_path: Path) -> None:
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, limit[1]))
     try:
@@ -119,14 +115,14 @@ def test_the_bundle_opens_with_its_figures_in_the_manifest(folder: Path) -> None
     assert manifest.calibration.text_to_image.slope > 0
 
 
-def test_searches_on_the_bundle_are_shown_before_it_is_called_done(folder: Path) -> None:
-    told = (folder / "export.txt").read_text()
+def test_searches_are_shown_before_the_bundle_is_called_done(folder: Path) -> None:
+    output = (folder / "export.txt").read_text()
     for word, color in (("tomato", "red"), ("sea", "blue"), ("leaf", "green")):
-        assert len(re.findall(rf"│ {color}/\d\.png \({word}\) [01]\.\d\d ", told)) == 3
-    assert re.search(r"│ red/0\.png +│ (tomato|fruit) [01]\.\d\d ", told)
-    assert "hit@1 of the labels' words is 1.000, by chance 0.333" in told
-    assert "Warning" not in told
-    assert told.splitlines()[-1].startswith("colors@sha256:")
+        assert len(re.findall(rf"│ {color}/\d\.png \({word}\) [01]\.\d\d ", output)) == 3
+    assert re.search(r"│ red/0\.png +│ (tomato|fruit) [01]\.\d\d ", output)
+    assert "hit@1 of the labels' words is 1.000, by chance 0.333" in output
+    assert "Warning" not in output
+    assert output.splitlines()[-1].startswith("colors@sha256:")
 
 
 def export_with_head(
@@ -143,29 +139,27 @@ def export_with_head(
     return code, " ".join(out.split()), error
 
 
-def test_a_head_of_another_dimension_is_refused_before_images_are_read(folder: Path, tmp_path: Path) -> None:
+def test_a_head_of_another_dimension_is_refused_before_reading(folder: Path, tmp_path: Path) -> None:
     code, out, error = export_with_head(folder, tmp_path, kernel=1, bias=1, width=50)
     assert (code, out) == (1, "")
     assert "gives vectors of 50 numbers, and the words have 300 each" in error
     assert not (tmp_path / "made").exists()
 
 
-def test_a_bundle_whose_searches_are_no_better_than_chance_is_written_with_a_warning(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_searches_no_better_than_chance_give_a_warning(folder: Path, tmp_path: Path) -> None:
     code, out, error = export_with_head(folder, tmp_path, kernel=0, bias=1)
     assert code == 0, error
     assert "Warning: searches on this bundle are no better than chance" in out
     open_bundle(tmp_path / "made" / "bundle")
 
 
-@pytest.mark.parametrize(("bias", "told"), [(float("nan"), "not numbers"), (0.0, "zero or not numbers")])
-def test_a_bundle_that_cannot_be_searched_is_refused_and_leaves_nothing_behind(
-    folder: Path, tmp_path: Path, bias: float, told: str
+@pytest.mark.parametrize(("bias", "message"), [(float("nan"), "not numbers"), (0.0, "zero or not numbers")])
+def test_an_unsearchable_bundle_is_refused_and_leaves_nothing(
+    folder: Path, tmp_path: Path, bias: float, message: str
 ) -> None:
     code, _, error = export_with_head(folder, tmp_path, kernel=0, bias=bias)
     assert code == 1
-    assert told in error.splitlines()[-1]
+    assert message in error.splitlines()[-1]
     assert not (tmp_path / "made").exists() or not list((tmp_path / "made").iterdir())
 
 
@@ -184,9 +178,7 @@ def test_smaller_weights_are_shown_beside_those_given_and_serve(folder: Path, tm
     assert (manifest.backbone, manifest.command) == ("backbone.tflite", "python -m trainer export --weights int8")
 
 
-def test_a_float_tflite_backbone_wants_the_scale_of_its_pixels_which_goes_into_the_bundle(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_float_tflite_backbone_needs_a_pixel_scale(folder: Path, tmp_path: Path) -> None:
     numbers = keras.Input((SIZE, SIZE, 3))
     network = keras.Model(numbers, keras.layers.GlobalAveragePooling2D()(numbers))
     (tmp_path / "net.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
@@ -197,7 +189,7 @@ def test_a_float_tflite_backbone_wants_the_scale_of_its_pixels_which_goes_into_t
     assert "--pixel-mean 127.5 --pixel-std 127.5 for −1…1" in error
     code, _, error = run("features", folder / "unseen", *backbone, *out, "--pixel-mean", "0,0")
     assert code == 1
-    assert "tell no scale" in error
+    assert "are not a scale" in error
     scale = ("--pixel-mean", "127.5", "--pixel-std", "127.5,127.5,127.5")
     done("features", folder / "unseen", *backbone, *out, *scale)
     done(
@@ -212,20 +204,20 @@ def test_a_float_tflite_backbone_wants_the_scale_of_its_pixels_which_goes_into_t
     np.testing.assert_allclose(bundle.network(pixels), expected, atol=1e-4)
 
 
-def test_words_that_the_embedder_does_not_find_are_told_and_a_bundle_without_others_is_refused(folder: Path) -> None:
+def test_words_unknown_to_the_embedder_are_named_or_refused(folder: Path) -> None:
     bundle = open_bundle(folder / "bundle")
     pixels = np.random.default_rng(0).integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
     measured = Measured(pixels, np.arange(6)[:, None] % 3, CLASSES)
-    told = tuple(word.title() if word == "sea" else word for word in bundle.words.words)
-    searches = smoke_search(replace(bundle, words=replace(bundle.words, words=told)), measured)
+    words = tuple(word.title() if word == "sea" else word for word in bundle.words.words)
+    searches = smoke_search(replace(bundle, words=replace(bundle.words, words=words)), measured)
     assert searches.unknown == ("sea",)
     assert list(searches.by_word) == ["tomato", "leaf"]
-    told = tuple(word.title() for word in bundle.words.words)
+    words = tuple(word.title() for word in bundle.words.words)
     with pytest.raises(BundleUnsearchable, match="--lowercase"):
-        smoke_search(replace(bundle, words=replace(bundle.words, words=told)), measured)
+        smoke_search(replace(bundle, words=replace(bundle.words, words=words)), measured)
 
 
-def test_evaluate_measures_the_bundle_as_it_serves_for_people_and_for_machines(folder: Path) -> None:
+def test_evaluate_reports_for_people_and_for_machines(folder: Path) -> None:
     arguments = ("evaluate", folder / "unseen", "--bundle", folder / "bundle", "--labels", folder / "labels.json")
     measured = json.loads(done(*arguments, "--json"))
     model = open_bundle(folder / "bundle").manifest.id

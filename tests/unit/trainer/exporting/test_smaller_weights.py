@@ -57,7 +57,7 @@ def test_a_tflite_backbone_keeps_its_weights(files: tuple[Path, Path], tmp_path:
         smaller_weights(tmp_path / "net.tflite", files[1], Weights.INT8, PIXELS, tmp_path / "out")
 
 
-def test_weights_beyond_half_precision_are_told_with_what_to_do(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_weights_beyond_float16_are_reported_with_what_to_do(files: tuple[Path, Path], tmp_path: Path) -> None:
     head = build_head(HeadSettings(), 128)
     head.layers[-1].kernel.assign(np.full((128, 300), 1e6, dtype=np.float32))
     save_head(head, tmp_path / "head.keras")

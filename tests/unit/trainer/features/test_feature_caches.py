@@ -64,13 +64,13 @@ def test_a_cache_that_is_being_written_is_left(tmp_path: Path) -> None:
     assert [each.folder for each in clean(tmp_path, timedelta())[0]] == [folder]
 
 
-def test_a_feature_set_finds_its_images_in_a_cache_that_was_computed_anew_in_another_order(tmp_path: Path) -> None:
+def test_a_feature_set_finds_its_images_in_a_reordered_cache(tmp_path: Path) -> None:
     folder = fill(tmp_path / "caches", SPECS[0], [0, 1, 2])
     path = tmp_path / "sets" / "training.npz"
     write_feature_set(path, feature_set(folder, SPECS[0], [2, 0]), folder)
     mapped = read_feature_set(path)
     clean(tmp_path / "caches", timedelta())
-    np.testing.assert_array_equal(mapped.take(np.arange(2)), ROWS[[2, 0], 0])  # who reads it keeps it
+    np.testing.assert_array_equal(mapped.take(np.arange(2)), ROWS[[2, 0], 0])  # an open reader keeps its data
     with pytest.raises(TrainingSetUnusable, match="python -m trainer features"):
         read_feature_set(path)
     fill(tmp_path / "caches", SPECS[0], [5, 2, 1, 0])
@@ -82,7 +82,7 @@ def test_a_feature_set_says_when_its_cache_lacks_an_image(tmp_path: Path) -> Non
     write_feature_set(tmp_path / "training.npz", feature_set(folder, SPECS[0], [0, 1]), folder)
     clean(tmp_path, timedelta())
     fill(tmp_path, SPECS[0], [1])
-    with pytest.raises(TrainingSetUnusable, match=r"does not have \(any more\)\. Compute them again"):
+    with pytest.raises(TrainingSetUnusable, match=r"does not have \(any longer\)\. Compute them again"):
         read_feature_set(tmp_path / "training.npz")
 
 

@@ -65,7 +65,7 @@ def test_features_of_each_view_stand_in_the_images_order(tmp_path: Path) -> None
     assert features.labels.tolist() == [[0], [1]] * 5
 
 
-def test_an_image_is_computed_once_whatever_its_data_set_or_place(tmp_path: Path) -> None:
+def test_an_image_is_computed_once_across_data_sets_and_places(tmp_path: Path) -> None:
     backbone = Backbone()
     with FeatureCache(tmp_path, SPEC) as cache:
         compute_features([*IMAGES, IMAGES[0]], ["a", "b"], extractor(backbone), cache, batch_size=4)
@@ -87,7 +87,7 @@ def test_an_interrupted_run_keeps_the_batches_it_finished(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("lost", range(0, 4 * 24 + 1, 7))
-def test_rows_without_a_key_and_keys_without_a_row_are_dropped_on_opening(tmp_path: Path, lost: int) -> None:
+def test_opening_drops_rows_without_keys_and_keys_without_rows(tmp_path: Path, lost: int) -> None:
     """Whatever part of an append reached the disk before a kill, what is left is whole rows with the right key."""
     keys = [hashlib.sha256(image.content).digest() for image in IMAGES]
     rows = np.arange(10 * 6, dtype=np.float32).reshape(10, 2, 3)
@@ -160,7 +160,7 @@ def test_several_labels_stand_beside_each_other(tmp_path: Path) -> None:
     assert sorted(features.distinct_images()) == [(["a", "b"], True), (["b"], False)]
 
 
-def test_pictures_are_decoded_while_the_network_runs_and_no_further_ahead_than_some_batches(tmp_path: Path) -> None:
+def test_decoding_runs_ahead_of_the_network_within_bounds(tmp_path: Path) -> None:
     """The network waits for the decoding of pictures that come after its own, and then counts them."""
     ahead, decoded, furthest = threading.Event(), [0], [0]
     lock = threading.Lock()
@@ -191,7 +191,7 @@ def test_pictures_are_decoded_while_the_network_runs_and_no_further_ahead_than_s
     assert furthest[0] <= 5 * 4
 
 
-def test_an_error_of_the_data_set_keeps_what_was_computed_before_it(tmp_path: Path) -> None:
+def test_an_error_in_the_data_set_keeps_computed_features(tmp_path: Path) -> None:
     def breaking_off() -> Iterator[Image]:
         yield from IMAGES
         yield from IMAGES
@@ -204,7 +204,7 @@ def test_an_error_of_the_data_set_keeps_what_was_computed_before_it(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["rows.bin", "keys.bin"])
-def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(tmp_path: Path, name: str) -> None:
+def test_a_full_disk_leaves_the_cache_unchanged(tmp_path: Path, name: str) -> None:
     keys = [hashlib.sha256(image.content).digest() for image in IMAGES]
     rows = np.arange(10 * 6, dtype=np.float32).reshape(10, 2, 3)
     with FeatureCache(tmp_path, SPEC) as cache:

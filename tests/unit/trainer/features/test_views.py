@@ -1,4 +1,4 @@
-"""How a data set is looked at: mirrored too, or not; the two never meet in one cache."""
+"""The views of a data set, with or without mirroring; the two never share a cache."""
 
 from __future__ import annotations
 

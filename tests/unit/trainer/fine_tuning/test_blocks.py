@@ -8,7 +8,7 @@ import pytest
 from trainer.errors import BackboneUnusable
 from trainer.fine_tuning.training import leaves, train_from, where_last_blocks_begin
 
-# The ends of keras.applications, layers that tell nothing left out; `|` stands where the last block begins.
+# The ends of keras.applications, without irrelevant layers; `|` marks where the last block begins.
 ENDS = {
     "VGG": "block4_conv3 block4_pool | block5_conv1 block5_pool flatten fc1 fc2",
     "ResNet": "conv4_block6_out conv5_block2_add conv5_block2_out | conv5_block3_1_conv conv5_block3_out avg_pool",
@@ -60,7 +60,7 @@ def test_batch_normalisation_is_never_trained(network: keras.Model) -> None:
     assert [each.trainable for each in leaves(network) if each.name.endswith("bn")] == [False, False]
 
 
-def test_a_layer_that_is_not_there_or_has_nothing_to_train_is_refused(network: keras.Model) -> None:
+def test_a_missing_or_untrainable_layer_is_refused(network: keras.Model) -> None:
     with pytest.raises(BackboneUnusable, match=r"no layer 'fc9'.*block2_conv.*pool"):
         train_from(network, "fc9")
     with pytest.raises(BackboneUnusable, match="earlier layer"):

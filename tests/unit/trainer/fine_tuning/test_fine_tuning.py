@@ -1,4 +1,4 @@
-"""The last block of a small backbone trained with its head: what changes, what is kept, and how it goes on."""
+"""The last block of a small backbone trained with its head: what changes, what is kept, and how it resumes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def weights(path: Path) -> dict[str, np.ndarray]:
     return {each.path: np.asarray(each) for each in load_network(path).weights if "seed_generator" not in each.path}
 
 
-def test_only_the_last_block_and_the_head_change_and_the_embedder_serves_them(made: Made, tmp_path: Path) -> None:
+def test_only_the_last_block_and_the_head_change_and_they_serve(made: Made, tmp_path: Path) -> None:
     outcome = fine_tune(tmp_path, made.backbone, made.head, made.pictures, made.space, SETTINGS)
     assert outcome.better
     assert outcome.layers == ("block2_conv",)
@@ -123,7 +123,7 @@ def test_a_loss_that_is_no_number_stops_and_says_what_to_lower(made: Made, tmp_p
     settings = replace(SETTINGS, learning_rate=1e38)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(TrainingDiverged, match=r"epoch 1 is no number.*Lower the learning rate"),
+        pytest.raises(TrainingDiverged, match=r"epoch 1 is not a number.*Lower the learning rate"),
     ):
         fine_tune(tmp_path, made.backbone, made.head, made.pictures, made.space, settings)
 
@@ -135,7 +135,7 @@ def test_a_head_of_another_backbone_is_refused(made: Made, tmp_path: Path) -> No
         fine_tune(tmp_path / "run", made.backbone, tmp_path / "head.keras", made.pictures, made.space, SETTINGS)
 
 
-def test_an_epoch_sees_every_picture_once_in_its_own_order_some_mirrored(made: Made) -> None:
+def test_an_epoch_sees_each_picture_once_shuffled_some_mirrored(made: Made) -> None:
     shown = np.arange(SIZE * SIZE * 3, dtype=np.uint8).reshape(SIZE, SIZE, 3)
     pictures = replace(made.pictures, decode=lambda content: shown)
     first, again, second = (list(pictures.training(8, 1, epoch)) for epoch in (1, 1, 2))
@@ -150,7 +150,7 @@ def test_an_epoch_sees_every_picture_once_in_its_own_order_some_mirrored(made: M
     assert all((pixels == shown).all() for pixels, _ in pictures.held_out(8))
 
 
-def test_the_command_says_both_losses_and_a_tflite_backbone_is_refused(made: Made, tmp_path: Path) -> None:
+def test_the_command_prints_both_losses_and_refuses_tflite(made: Made, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for channel, name in enumerate(("red", "green", "blue")):
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -177,7 +177,7 @@ def test_the_command_says_both_losses_and_a_tflite_backbone_is_refused(made: Mad
     assert "block2_conv" in out
     assert "1 images were left out" in out
     assert "before" in out
-    assert "at best" in out
+    assert "at the best epoch" in out
     assert "better" in out
     np.save(tmp_path / "words" / "words.npy", np.eye(4, DIMENSION + 1, dtype=np.float16))
     code, _, error = run(made.backbone)

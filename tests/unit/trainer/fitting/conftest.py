@@ -14,7 +14,7 @@ LABELS, FEATURES, DIMENSION, IMAGES = 4, 12, 6, 160
 
 @pytest.fixture(autouse=True)
 def _a_checkpoint_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However fast this machine is: tests interrupt trainings after an epoch, and go on from it."""
+    """Independently of the machine's speed: tests interrupt trainings after an epoch, and resume from it."""
     monkeypatch.setattr(head, "_CHECKPOINT_SECONDS", 0.0)
 
 

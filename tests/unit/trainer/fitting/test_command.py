@@ -1,4 +1,4 @@
-"""`fit` from outside: what it leaves in a run's folder, how it goes on, and what it says where it cannot."""
+"""`fit` from outside: the files in a run's folder, how it resumes, and its errors."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ def whole(made: Path) -> Path:
 def test_a_runs_folder_says_what_it_was_made_from_and_with(made: Path, whole: Path) -> None:
     settings = json.loads((whole / "settings.json").read_text())
     assert (settings["hidden"], settings["dropout"], settings["loss"]["kind"]) == ([7], 0.1, "joint")
-    told = json.loads((whole / "run.json").read_text())
+    recorded = json.loads((whole / "run.json").read_text())
     for name, path in (
         ("features", "features.npz"),
         ("words.txt", "words/words.txt"),
         ("words.npy", "words/words.npy"),
     ):
-        assert told["inputs"][name] == hashlib.sha256((made / path).read_bytes()).hexdigest()
-    assert (told["inputs"]["nearest_kinds"], told["inputs"]["foreign_words"]) == (2, 2000)
-    (start,) = told["starts"]
+        assert recorded["inputs"][name] == hashlib.sha256((made / path).read_bytes()).hexdigest()
+    assert (recorded["inputs"]["nearest_kinds"], recorded["inputs"]["foreign_words"]) == (2, 2000)
+    (start,) = recorded["starts"]
     assert start["versions"].keys() == {"python", "keras", "tensorflow", "numpy", "semsearch"}
     assert start["versions"]["numpy"] == np.__version__
     assert start["command"].startswith("python -m trainer")
@@ -98,7 +98,7 @@ def test_a_runs_folder_shows_its_figures_and_confusions(whole: Path) -> None:
 
 
 def interrupt_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C as soon as an epoch is done, before its figures are told to TensorBoard."""
+    """Ctrl-C as soon as an epoch is done, before its figures are written for TensorBoard."""
 
     def add(self: Any, done: int, figures: dict[str, float]) -> None:
         if done == epoch:
@@ -109,7 +109,7 @@ def interrupt_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded.Events, "add", add)
 
 
-def test_an_interrupted_run_says_that_the_same_command_goes_on_and_it_does(
+def test_an_interrupted_run_continues_with_the_same_command(
     made: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ("--config", made / "head.toml", "--dropout", 0.1)
@@ -117,8 +117,8 @@ def test_an_interrupted_run_says_that_the_same_command_goes_on_and_it_does(
         interrupt_after(3, patched)
         code, out, _ = fit(made, "broken", *options)
     assert code == 130
-    assert f"Interrupted. What was learnt until epoch 3 of {EPOCHS} is kept" in out
-    assert "the same command goes on from there" in out
+    assert f"Interrupted. The training up to epoch 3 of {EPOCHS} is kept" in out
+    assert "the same command continues from there" in out
     assert not (made / "broken" / "head.keras").exists()
     assert fit(made, "broken", *options)[0] == 0
     assert (made / "broken" / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
@@ -160,7 +160,8 @@ def test_a_bad_key_of_the_settings_file_is_one_sentence(made: Path, tmp_path: Pa
     (tmp_path / "head.toml").write_text("epoch = 3\n")
     code, _, error = fit(made, "none", "--config", tmp_path / "head.toml")
     assert code == 1
-    assert error == f"trainer: {tmp_path / 'head.toml'} cannot be used: epoch is no setting (did you mean epochs?).\n"
+    wrong = "epoch is not a setting (did you mean epochs?)"
+    assert error == f"trainer: {tmp_path / 'head.toml'} cannot be used: {wrong}.\n"
     assert not (made / "none").exists()
 
 

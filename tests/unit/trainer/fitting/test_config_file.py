@@ -1,4 +1,4 @@
-"""A head's settings from a TOML file and from options: what is said counts, and what cannot be is refused by name."""
+"""A head's settings from a TOML file and from options: given values count, and invalid ones are refused by name."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_everything_can_be_set_in_a_file(tmp_path: Path) -> None:
     assert [name for name, value in asdict(settings).items() if value == default[name]] == ["dimension"]
 
 
-def test_without_a_file_or_options_all_is_as_by_default_and_the_loss_the_joint_one() -> None:
+def test_without_file_or_options_the_defaults_hold() -> None:
     assert head_settings(None, {}, 50) == HeadSettings(dimension=50, loss=LossSettings("joint"))
 
 
@@ -64,11 +64,11 @@ def test_an_option_comes_before_the_file_and_none_says_nothing(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("droput = 0.2", "droput is no setting (did you mean dropout?)"),
-        ("[loss]\nmargn = 0.2", "loss.margn is no setting (did you mean loss.margin?)"),
-        ("colour = 1", "colour is no setting; there are hidden, dimension, "),
+        ("droput = 0.2", "droput is not a setting (did you mean dropout?)"),
+        ("[loss]\nmargn = 0.2", "loss.margn is not a setting (did you mean loss.margin?)"),
+        ("colour = 1", "colour is not a setting; there are hidden, dimension, "),
         ("dropout = 1", "dropout is 1: input should be less than 1"),
         ("epochs = 0", "epochs is 0: input should be greater than or equal to 1"),
         ("epochs = 2.5", "epochs is 2.5: input should be a valid integer"),
@@ -85,11 +85,11 @@ def test_an_option_comes_before_the_file_and_none_says_nothing(tmp_path: Path) -
         ("epochs = 0\nseed = -1", "epochs is 0: input should be greater than or equal to 1; seed is -1: "),
     ],
 )
-def test_what_cannot_be_is_refused_by_its_key(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SettingsUnusable) as refused:
         head_settings(written(tmp_path, text), {}, 300)
     assert str(refused.value).startswith(f"{tmp_path / 'head.toml'} ")
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -99,5 +99,5 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_an_option_that_cannot_be_is_named_without_a_file() -> None:
-    with pytest.raises(SettingsUnusable, match=r"What the options say cannot be used: dropout is 1\.5"):
+    with pytest.raises(SettingsUnusable, match=r"The options cannot be used: dropout is 1\.5"):
         head_settings(None, {"dropout": 1.5}, 300)

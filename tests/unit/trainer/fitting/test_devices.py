@@ -59,7 +59,7 @@ def test_a_head_trained_on_all_devices_is_that_of_one(tmp_path: Path) -> None:
     """A batch that cannot be shared evenly is among them; and the training is interrupted."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert len(told["devices"]) == 2
-    assert told["epochs"] == 4
-    assert told["apart"] < 1e-4
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert len(result["devices"]) == 2
+    assert result["epochs"] == 4
+    assert result["apart"] < 1e-4

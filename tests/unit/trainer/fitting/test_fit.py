@@ -36,7 +36,7 @@ OVERFITTING = replace(SETTINGS, hidden=(64,), epochs=20, learning_rate=0.05, pat
 
 @pytest.fixture(scope="module")
 def noisy(data: FeatureSet) -> FeatureSet:
-    """Half of the labels are chance, which is learnt by heart, so that what is held out gets worse."""
+    """Half of the labels are chance, which is memorised, so that the held-out loss gets worse."""
     random = np.random.default_rng(4)
     chance = random.integers(LABELS, size=data.labels.shape)
     return replace(data, labels=np.where(random.random(data.labels.shape) < 0.5, chance, data.labels))
@@ -86,10 +86,10 @@ def interrupted_after(last: int) -> Callable[[int, dict[str, float]], None]:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["a checkpoint every epoch", "one of the best alone"])
-def test_an_interrupted_training_ends_with_the_same_head_to_the_bit(
+def test_an_interrupted_training_gives_an_identical_head(
     tmp_path: Path, noisy: FeatureSet, space: LabelSpace, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    """With all that chance or memory has a part in: dropout, class weights, and an early end."""
+    """With everything that involves randomness or state: dropout, class weights, and an early end."""
     monkeypatch.setattr(head_module, "_CHECKPOINT_SECONDS", seconds)
     settings = replace(OVERFITTING, class_weights="balanced")
     straight = fit_head(Run(tmp_path / "straight", settings), noisy, space, settings)
@@ -115,7 +115,7 @@ def test_a_training_that_ended_is_not_gone_on_with(tmp_path: Path, data: Feature
 
 
 @pytest.mark.parametrize("watched", ["held_out_loss", "held_out_hit@1"])
-def test_a_training_that_gets_no_better_ends_with_the_best_epochs_head(
+def test_a_training_without_progress_ends_with_the_best_head(
     tmp_path: Path, noisy: FeatureSet, space: LabelSpace, watched: str
 ) -> None:
     settings = replace(OVERFITTING, watched=watched)
@@ -135,7 +135,7 @@ def test_no_early_end_without_images_to_watch(tmp_path: Path, data: FeatureSet, 
 
 
 @pytest.mark.parametrize("class_weights", ["none", "balanced"])
-def test_the_loss_recorded_is_the_mean_of_all_images_of_the_epoch(
+def test_the_recorded_loss_is_the_mean_over_the_epochs_images(
     tmp_path: Path, data: FeatureSet, space: LabelSpace, class_weights: str
 ) -> None:
     settings = replace(SETTINGS, epochs=1, dropout=0.0, learning_rate=1e-12, held_out=0.0, class_weights=class_weights)
@@ -155,7 +155,7 @@ def test_the_loss_recorded_is_the_mean_of_all_images_of_the_epoch(
         max_size=30,
     )
 )
-def test_balanced_images_weigh_one_on_average_and_classes_the_same(labels: list[list[int]]) -> None:
+def test_balanced_weights_average_one_and_equalise_classes(labels: list[list[int]]) -> None:
     several = np.array(labels, dtype=np.int64)
     assert balanced_weights(several).mean() == pytest.approx(1, rel=1e-5)
     one = several[:, :1]
@@ -182,9 +182,7 @@ def test_a_head_trained_in_half_precision_is_saved_in_single(
     assert run.history()[-1]["held_out_hit@1"] > 0.9
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_another_one_goes_on_from_before(
-    tmp_path: Path, data: FeatureSet, space: LabelSpace
-) -> None:
+def test_a_run_can_continue_from_before_a_divergence(tmp_path: Path, data: FeatureSet, space: LabelSpace) -> None:
     absurd = replace(SETTINGS, learning_rate=1e30)
     with pytest.raises(KeyboardInterrupt):
         fit_head(Run(tmp_path / "good", SETTINGS), data, space, SETTINGS, interrupted_after(2))
@@ -194,9 +192,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_another_one_goes_on_from_bef
     with pytest.raises(TrainingDiverged) as stopped:
         fit_head(bad, data, space, absurd)
     assert re.fullmatch(
-        r"The loss became (nan|inf) in epoch 3, step \d of 9, so the head learns nothing any more\. Lower the learning "
+        r"The loss became (nan|inf) in epoch 3, step \d of 9, so training cannot continue\. Lower the learning "
         rf"rate, which is 1e\+30, to 1e\+29, and name another folder for the run\. With --start-from {tmp_path}/bad it "
-        r"goes on from epoch 2, which is kept\.",
+        r"continues from epoch 2, which is kept\.",
         str(stopped.value),
     )
     continue_from(tmp_path / "bad", mended, {})
@@ -205,7 +203,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_another_one_goes_on_from_bef
     assert len(mended.history()) == SETTINGS.epochs
 
 
-def test_a_loss_that_is_no_number_in_the_first_epoch_names_no_checkpoint(
+def test_a_divergence_in_the_first_epoch_names_no_checkpoint(
     tmp_path: Path, data: FeatureSet, space: LabelSpace
 ) -> None:
     settings = replace(SETTINGS, learning_rate=1e30, batch_size=1000)
@@ -213,7 +211,7 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_names_no_checkpoint(
         fit_head(Run(tmp_path, settings), data, space, settings)
 
 
-def test_a_run_is_not_gone_on_from_with_another_head(tmp_path: Path, data: FeatureSet, space: LabelSpace) -> None:
+def test_a_run_with_another_head_is_not_continued(tmp_path: Path, data: FeatureSet, space: LabelSpace) -> None:
     settings = replace(SETTINGS, epochs=1)
     with pytest.raises(RunMismatch, match="has no epoch done"):
         continue_from(tmp_path / "one", Run(tmp_path / "one", settings), {})
@@ -241,7 +239,7 @@ def test_a_saved_head_gives_the_same_vectors(tmp_path: Path, data: FeatureSet, s
     )
 
 
-def test_a_folder_with_another_runs_settings_is_refused_and_says_which(tmp_path: Path) -> None:
+def test_a_folder_with_another_runs_settings_is_refused(tmp_path: Path) -> None:
     Run(tmp_path, SETTINGS)
     with pytest.raises(RunMismatch, match="seed was 3, is 4"):
         Run(tmp_path, replace(SETTINGS, seed=4))

@@ -122,7 +122,7 @@ def by_hand(settings: LossSettings, outputs: NDArray[np.float32], labels: Sequen
     labels=st.lists(st.lists(st.integers(0, LABELS - 1), min_size=1, max_size=3, unique=True), min_size=3, max_size=3),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_every_loss_is_its_formula_whatever_its_constants_and_labels(
+def test_every_loss_matches_its_formula(
     kind: LossKind, margin: float, scale: float, weights: tuple[float, float], labels: list[list[int]], seed: int
 ) -> None:
     settings = LossSettings(kind, margin, scale, *weights)

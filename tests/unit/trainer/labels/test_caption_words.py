@@ -1,4 +1,4 @@
-"""Which words are right for a picture, as its captions tell."""
+"""The words that are right for a picture, according to its captions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABLE = WordTable(WORDS, np.zeros((len(WORDS), 2), np.float16), np.ones(len(WORD
 VOCABULARY = Vocabulary(TABLE)
 
 
-def told(*captions: str) -> dict[str, int]:
+def words_in(*captions: str) -> dict[str, int]:
     found = words_of_captions([captions], VOCABULARY)
     return dict(zip(found.words, found.shown[0].tolist(), strict=True))
 
@@ -55,13 +55,13 @@ def test_two_captions_agree_one_is_undecided_and_none_is_wrong() -> None:
     ],
 )
 def test_words_are_those_that_a_query_would_find(caption: str, words: set[str]) -> None:
-    assert set(told(caption)) == words
-    assert set(told(caption, caption).values()) <= {RIGHT}
+    assert set(words_in(caption)) == words
+    assert set(words_in(caption, caption).values()) <= {RIGHT}
 
 
 def test_a_person_needs_two_captions_as_any_word_does() -> None:
-    assert told("a man", "a dog") == {"man": NEITHER, "dog": NEITHER, "person": NEITHER}
-    assert told("a man", "a woman")["person"] == RIGHT
+    assert words_in("a man", "a dog") == {"man": NEITHER, "dog": NEITHER, "person": NEITHER}
+    assert words_in("a man", "a woman")["person"] == RIGHT
 
 
 @given(st.lists(st.lists(st.lists(st.sampled_from(["dog", "red", "pool", "grass"])).map(" ".join), max_size=5)))

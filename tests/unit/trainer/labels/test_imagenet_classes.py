@@ -26,7 +26,7 @@ def wordnet(*senses: tuple[str, str, str]) -> WordNet:
     return WordNet(made, of_word, {"run": {1: 1, 2: 9}}, {})
 
 
-def test_a_line_is_the_sense_with_its_lemmas_and_the_order_tells_equal_names_apart(tmp_path: Path) -> None:
+def test_lemmas_and_order_identify_a_lines_sense(tmp_path: Path) -> None:
     known = wordnet(
         ("n1", "crane", "n00000007"), ("n2", "tench,Tinca tinca", "n00000007"), ("n3", "crane", "n00000007")
     )
@@ -39,11 +39,11 @@ def test_a_line_is_the_sense_with_its_lemmas_and_the_order_tells_equal_names_apa
 def test_a_line_that_wordnet_does_not_know_is_named(tmp_path: Path) -> None:
     labels = tmp_path / "labels.txt"
     labels.write_text("unicorn, horse with a horn\n")
-    with pytest.raises(TrainingSetUnusable, match="no noun that is called unicorn, horse with a horn"):
+    with pytest.raises(TrainingSetUnusable, match="no noun with the names unicorn, horse with a horn"):
         read_senses(labels, wordnet())
 
 
-def test_names_kinds_and_further_words_are_those_of_the_vocabulary_without_the_most_general() -> None:
+def test_fitting_words_are_known_and_not_too_general() -> None:
     known = wordnet(
         ("n1", "fish,swimmer", "n00000007"), ("n2", "food fish,run", "n1"), ("n3", "tench,Tinca tinca", "n2")
     )
@@ -53,7 +53,7 @@ def test_names_kinds_and_further_words_are_those_of_the_vocabulary_without_the_m
     )
 
 
-def test_a_name_that_the_vocabulary_lacks_is_known_by_its_last_word() -> None:
+def test_a_name_missing_from_the_vocabulary_uses_its_last_word() -> None:
     known = wordnet(("n1", "shark", "n00000007"), ("n2", "tiger shark,Galeocerdo cuvieri", "n1"))
     words = fitting_words(known.sense("n2"), known, {"shark", "tiger"})
     assert words == FittingWords(own=("shark",))

@@ -35,7 +35,7 @@ def test_a_label_of_several_words_gets_the_mean_of_their_vectors(label: str) -> 
     np.testing.assert_allclose(vector(label), mean / np.linalg.norm(mean), atol=1e-6)
 
 
-def test_a_phrase_of_the_vocabulary_keeps_its_own_vector_and_so_do_words_beside_a_mean() -> None:
+def test_a_phrase_of_the_vocabulary_keeps_its_own_vector() -> None:
     found = VOCABULARY.vectors(["sports car", "golden retriever", "dog"])
     assert found.dtype == np.float32
     own = VOCABULARY.vectors(["sports car", "dog"])
@@ -43,7 +43,7 @@ def test_a_phrase_of_the_vocabulary_keeps_its_own_vector_and_so_do_words_beside_
     assert abs(float(own[0] @ unit_rows((vector("sports") + vector("car"))[None])[0])) < 0.999
 
 
-def test_every_label_without_a_vector_is_listed_with_what_may_have_been_meant() -> None:
+def test_labels_without_a_vector_are_listed_with_suggestions() -> None:
     message = refusal("dog", "pnada", "golden retreiver", "xylophone", "the 🐶", *(f"n{n}" for n in range(20)))
     lines = message.splitlines()
     assert lines[0] == "The vocabulary has no vector for 24 labels:"
@@ -59,7 +59,7 @@ def test_every_label_without_a_vector_is_listed_with_what_may_have_been_meant() 
 
 
 @pytest.mark.parametrize("label", ["🐶", "👩‍🚀", "", "   ", "_"])
-def test_an_emoji_or_nothing_as_a_label_is_told_like_any_other(label: str) -> None:
+def test_an_emoji_or_an_empty_label_is_reported_like_any_other(label: str) -> None:
     assert refusal(label).startswith(f"The vocabulary has no vector for 1 label:\n  {label!r}\n")
 
 
@@ -67,7 +67,7 @@ def test_case_counts_and_the_other_case_is_suggested() -> None:
     assert "did you mean 'panda', 'pandas'?" in refusal("Panda")
 
 
-def test_synonyms_are_told_by_a_class_name_or_its_word(tmp_path: Path) -> None:
+def test_synonyms_apply_by_a_class_name_or_its_word(tmp_path: Path) -> None:
     path = tmp_path / "synonyms.json"
     path.write_text(json.dumps({"🐶": "dog", "ailuropoda": "panda", "n3": "golden retriever", "other": "car"}))
     classes = (ClassWords("🐶", "🐶"), ClassWords("n2", "ailuropoda", ("the",)), ClassWords("n3", "x"))
@@ -80,11 +80,11 @@ def test_synonyms_are_told_by_a_class_name_or_its_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"a": {"word": "dog"}}', '{"a": null}'])
 def test_a_malformed_file_of_synonyms_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "synonyms.json").write_text(text)
-    with pytest.raises(TrainingSetUnusable, match="tells no synonyms"):
+    with pytest.raises(TrainingSetUnusable, match="has no synonyms"):
         with_synonyms((), tmp_path / "synonyms.json")
 
 
-def test_a_file_of_synonyms_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_of_synonyms_is_reported(tmp_path: Path) -> None:
     with pytest.raises(TrainingSetUnusable, match="No such file"):
         with_synonyms((), tmp_path / "absent.json")
 

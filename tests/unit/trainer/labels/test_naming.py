@@ -1,4 +1,4 @@
-"""What the classes of a feature set are called."""
+"""The names of a feature set's classes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def test_folders_name_classes_and_synonyms_rename_them(tmp_path: Path) -> None:
     assert [each.word for each in called] == ["car", "dog"]
 
 
-def test_a_file_of_classes_may_tell_of_more_in_another_order_but_not_of_fewer(tmp_path: Path) -> None:
-    told = (ClassWords("c", "cat"), ClassWords("a", "ant"), ClassWords("b", "bee", ("insect",)))
-    write_class_words(tmp_path / "labels.json", told)
-    assert classes_of(("a", "b"), tmp_path / "labels.json") == told[1:]
-    with pytest.raises(TrainingSetUnusable, match="tells nothing of d, e"):
+def test_a_file_of_classes_may_have_more_classes_but_not_fewer(tmp_path: Path) -> None:
+    written = (ClassWords("c", "cat"), ClassWords("a", "ant"), ClassWords("b", "bee", ("insect",)))
+    write_class_words(tmp_path / "labels.json", written)
+    assert classes_of(("a", "b"), tmp_path / "labels.json") == written[1:]
+    with pytest.raises(TrainingSetUnusable, match="does not have d, e"):
         classes_of(("a", "d", "e"), tmp_path / "labels.json")

@@ -1,4 +1,4 @@
-"""An evaluation over vectors: a made-up space whose figures can be told by looking."""
+"""An evaluation over vectors: a made-up space with obvious figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_images_on_their_labels_vectors_get_full_marks() -> None:
     assert [(query.query, query.relevant) for query in kinds] == [("dog", 24), ("vehicle", 24)]
 
 
-def test_images_of_one_class_on_its_siblings_place_count_as_wrong_for_the_label_and_right_for_the_kind() -> None:
+def test_a_siblings_place_is_wrong_as_label_and_right_as_kind() -> None:
     truth = perfect()
     swapped = truth.vectors.copy()
     swapped[truth.shows[:, 0]] = truth.vectors[truth.shows[:, 1]]
@@ -67,7 +67,7 @@ def test_classes_are_read_as_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"n1": {}}', '{"n1": "dog"}'])
 def test_a_malformed_file_of_classes_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "classes.json").write_text(text)
-    with pytest.raises(TrainingSetUnusable, match="does not tell the classes' words"):
+    with pytest.raises(TrainingSetUnusable, match="does not have the classes' words"):
         read_class_words(tmp_path / "classes.json")
 
 

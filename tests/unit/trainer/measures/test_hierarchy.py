@@ -46,7 +46,7 @@ def test_wordnet_gives_the_steps_where_it_knows_every_class() -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6))
-def test_precision_counts_predictions_within_a_radius_widened_until_it_holds_k_classes(seed: int, k: int) -> None:
+def test_precision_uses_the_radius_that_holds_k_classes(seed: int, k: int) -> None:
     random = np.random.default_rng(seed)
     steps, scores = random.integers(1, 5, (6, 6)), random.integers(-3, 4, (5, 6)).astype(np.float32)
     truth = random.integers(0, 6, 5)

@@ -17,7 +17,7 @@ scores = arrays.arrays(np.float32, (5, 7), elements=st.integers(-3, 3).map(float
 
 
 @given(scores, arrays.arrays(np.int64, 5, elements=st.integers(0, 6)))
-def test_hit_at_k_counts_rows_with_fewer_than_k_columns_before_the_true_one(
+def test_hit_at_k_counts_rows_with_a_true_column_in_the_first_k(
     similarity: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> None:
     found = hit_at([1, 3], similarity, np.eye(7, dtype=np.bool_)[truth])
@@ -30,7 +30,7 @@ def test_hit_at_k_counts_rows_with_fewer_than_k_columns_before_the_true_one(
 
 
 @given(scores, arrays.arrays(np.bool_, (5, 7)))
-def test_precision_at_k_is_the_share_of_relevant_ones_that_could_be_there(
+def test_precision_at_k_is_relative_to_the_best_possible(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_]
 ) -> None:
     relevant[:, 0] = True
@@ -49,7 +49,7 @@ def test_equal_scores_keep_their_order() -> None:
     assert top(np.array([[1.0, 2.0, 2.0, 0.0]]), 3).tolist() == [[1, 2, 0]]
 
 
-def test_a_logistic_curve_finds_the_parameters_that_drew_the_pairs() -> None:
+def test_a_logistic_fit_recovers_the_true_parameters() -> None:
     random = np.random.default_rng(0)
     similarity = random.uniform(-1, 1, 200_000)
     right = random.random(len(similarity)) < 1 / (1 + np.exp(-(8 * similarity)))
@@ -58,7 +58,7 @@ def test_a_logistic_curve_finds_the_parameters_that_drew_the_pairs() -> None:
     assert curve.offset == pytest.approx(0, abs=0.1)
 
 
-def test_right_and_wrong_pairs_weigh_the_same_whatever_their_number() -> None:
+def test_right_and_wrong_pairs_have_equal_total_weight() -> None:
     random = np.random.default_rng(0)
     right, wrong = random.normal(0.6, 0.1, 2_000), random.normal(0.2, 0.1, 2_000)
     even, uneven = fit_logistic(right, wrong), fit_logistic(right, np.tile(wrong, 50))
@@ -84,7 +84,7 @@ def test_similarity_that_misleads_gives_a_flat_rising_curve() -> None:
     assert curve(np.array([-1.0, 1.0])) == pytest.approx([0.5, 0.5], abs=0.01)
 
 
-def test_a_threshold_empties_the_share_of_unanswerable_queries_asked_for() -> None:
+def test_a_threshold_empties_the_given_share_of_queries() -> None:
     best_wrong = np.linspace(0, 1, 101)
     right = np.array([0.5, 0.79, 0.81, 0.9])
     chosen = choose_threshold(right, best_wrong, empty=0.8)
@@ -94,7 +94,7 @@ def test_a_threshold_empties_the_share_of_unanswerable_queries_asked_for() -> No
 
 
 @given(st.integers(0, 2**32))
-def test_average_precision_is_the_mean_of_the_precisions_where_relevant_items_stand(seed: int) -> None:
+def test_average_precision_matches_its_definition(seed: int) -> None:
     random = np.random.default_rng(seed)
     similarity, relevant = random.integers(-3, 4, (5, 7)).astype(np.float32), random.random((5, 7)) < 0.4
     relevant[:, 0] = True
@@ -115,6 +115,6 @@ def test_the_first_k_are_those_of_a_stable_sort(seed: int, k: int) -> None:
     assert top(similarity, k).tolist() == expected
 
 
-def test_average_precision_of_a_query_that_nothing_matches_is_refused() -> None:
+def test_average_precision_needs_a_relevant_item() -> None:
     with pytest.raises(ValueError, match="without any relevant"):
         average_precision(np.zeros((1, 4)), np.zeros((1, 4), dtype=bool))

@@ -20,7 +20,7 @@ def test_pairs_ask_for_a_label_and_its_nearest_kind() -> None:
     assert queries == {"poodle dog": 12, "terrier dog": 12, "car vehicle": 12, "truck vehicle": 12}
 
 
-def test_two_labels_find_either_and_each_label_is_asked_for_twice() -> None:
+def test_two_labels_find_either_and_each_label_is_queried_twice() -> None:
     found = search(perfect(), VOCABULARY)
     queries = found.queries["either"]
     assert [query.relevant for query in queries] == [24] * 4
@@ -28,7 +28,7 @@ def test_two_labels_find_either_and_each_label_is_asked_for_twice() -> None:
     assert {word: words.count(word) for word in words} == {"poodle": 2, "terrier": 2, "car": 2, "truck": 2}
 
 
-def test_a_mean_that_finds_only_one_of_two_labels_has_full_precision_and_does_not_find_both() -> None:
+def test_full_precision_for_one_of_two_labels_is_not_both_found() -> None:
     poodle, car = VOCABULARY.vectors(["poodle", "car"])
     between = unit_rows((poodle + car)[None])
     vectors = np.concatenate([np.repeat(between, 12, axis=0), np.repeat(car[None], 12, axis=0)])

@@ -13,7 +13,7 @@ from trainer.errors import EvaluationImpossible
 from trainer.measures.evaluate import measure_zero_shot, read_unseen
 
 
-def test_an_image_drawn_to_a_class_of_training_counts_among_the_unseen_only() -> None:
+def test_an_image_near_a_trained_class_counts_among_unseen_only() -> None:
     """Terriers lie on poodles: among terrier and truck they are right still, among all classes not at first."""
     truth = perfect()
     drawn = truth.vectors.copy()

@@ -32,19 +32,19 @@ def test_words_that_fit_are_nearer_than_the_mean_puts_them() -> None:
     assert right(made(CLASSES)) > right(means)
 
 
-def test_a_kind_tells_its_classes_from_the_others() -> None:
+def test_a_kind_separates_its_classes_from_the_others() -> None:
     vectors = made(CLASSES)
     for kind in range(3):
         similarity = vectors @ VOCABULARY.vectors([WORDS[30 + kind]])[0]
         assert set(np.argsort(-similarity)[:4]) == {kind, kind + 3, kind + 6, kind + 9}
 
 
-def test_vectors_are_of_length_one_and_the_same_again_and_zero_where_no_word_fits() -> None:
+def test_vectors_are_unit_reproducible_and_zero_without_words() -> None:
     vectors = made([*CLASSES, FittingWords()], steps=20)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [*[1.0] * 12, 0.0], atol=1e-6)
     np.testing.assert_allclose(made([*CLASSES, FittingWords()], steps=20), vectors, atol=1e-5)
 
 
-def test_without_steps_a_vector_is_the_mean_of_its_first_name_and_nearest_kind() -> None:
+def test_initial_vectors_average_first_name_and_nearest_kind() -> None:
     mean = unit_rows(VOCABULARY.vectors([WORDS[5], WORDS[32]]).mean(axis=0, keepdims=True))[0]
     np.testing.assert_allclose(made(CLASSES, steps=0)[5], mean, atol=1e-6)

@@ -7,7 +7,7 @@ import numpy as np
 from trainer.recipes.mobilenet_v2 import head_of
 
 
-def test_the_head_is_the_mean_of_the_class_vectors_weighted_by_probability() -> None:
+def test_the_head_averages_class_vectors_by_probability() -> None:
     random = np.random.default_rng(0)
     vectors = random.normal(size=(7, 5)).astype(np.float32)
     scores = random.normal(size=(3, 7)).astype(np.float32) * 4

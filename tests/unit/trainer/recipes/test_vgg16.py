@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_head_of_2000_learns_to_take_fc2_to_the_vectors_of_words(folder: Path) -> None:
+def test_a_head_of_2000_learns_to_map_fc2_to_word_vectors(folder: Path) -> None:
     head = load_network(folder / "run" / "head.keras")
     assert head.input_shape == (None, 4096)
     assert [layer.units for layer in head.layers if hasattr(layer, "units")] == [2000, 300]

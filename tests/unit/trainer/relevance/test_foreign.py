@@ -1,4 +1,4 @@
-"""Which words WordNet calls other things than what images show, and which it calls right."""
+"""The words that, by WordNet, are other things than images show, and those that are right."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ WORDS = ("the", "poodle", "dog", "trout", "fish", "car", "animal")
 VOCABULARY = Vocabulary(WordSpace(WORDS, np.eye(7, dtype=np.float16)))
 
 
-def test_words_above_and_below_a_class_and_words_without_a_noun_are_not_of_other_things() -> None:
+def test_hypernyms_hyponyms_and_non_nouns_are_not_other_things() -> None:
     words = ("dog", "poodle", "canine", "animal", "entity", "trout", "car", "galaxy", "said")
     assert words_of_other_things(words, [DOG], WORDNET) == ("trout", "car", "galaxy")
 
 
-def test_kinds_are_lemmas_and_last_words_without_the_most_general() -> None:
+def test_kinds_are_lemmas_and_last_words_below_the_most_general() -> None:
     assert kinds_of(TROUT, WORDNET) == ("bony fish", "fish", "animal")
     assert kinds_of(CAR, WORDNET) == ("vehicle",)
     assert right_words(POODLE, WORDNET) == {"poodle", "standard poodle", "dog", "canine", "animal"}
@@ -69,7 +69,7 @@ def test_photos_are_named_by_their_senses(tmp_path: Path) -> None:
     assert senses_of([photo.label for photo in photos], WORDNET) == (POODLE, TROUT)
 
 
-def test_a_folder_without_photos_and_an_unknown_sense_are_refused(tmp_path: Path) -> None:
+def test_no_photos_and_an_unknown_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EvaluationImpossible, match="named by its sense"):
         list(read_photos(tmp_path))
     with pytest.raises(EvaluationImpossible, match="no noun 'n99999999'"):

@@ -1,4 +1,4 @@
-"""Curves and thresholds on a made-up space, and what is kept apart to tell of them."""
+"""Curves and thresholds on a made-up space, and the data kept apart to report on them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_thresholds_empty_foreign_queries_and_keep_right_images() -> None:
         assert float(curve(np.array(0.95))) > 0.5 > float(curve(np.array(0.0)))
 
 
-def test_images_of_the_reporting_half_change_no_curve_and_no_threshold() -> None:
+def test_the_reporting_half_changes_no_curve_or_threshold() -> None:
     vocabulary, taggable = with_foreign_words()
     truth = perfect(40)
     turned = truth.vectors.copy()
@@ -52,7 +52,7 @@ def test_images_of_the_reporting_half_change_no_curve_and_no_threshold() -> None
     assert one.tags.kept != other.tags.kept
 
 
-def test_relevance_is_not_fitted_where_no_word_near_an_image_is_right() -> None:
+def test_relevance_needs_a_right_word_near_some_image() -> None:
     foreign_only = np.array([word == "the" for word in space().words])
     with pytest.raises(EvaluationImpossible, match="only one of the two"):
         fit_relevance(perfect(40), VOCABULARY, foreign_only, HALF)
@@ -90,11 +90,11 @@ def test_search_bars_count_words_by_what_reaches_the_threshold() -> None:
     assert (always.empty, always.on_top, always.kept) == (0, 1, 1)
 
 
-def test_without_foreign_words_nothing_is_told_of_empty_answers_and_without_images_nothing_at_all() -> None:
+def test_effects_need_images_and_empty_answers_foreign_words() -> None:
     bars = search_effects(perfect(), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
     assert np.isnan(bars.empty)
     assert bars.on_top == 1
-    with pytest.raises(EvaluationImpossible, match="Give more images"):
+    with pytest.raises(EvaluationImpossible, match="Add images"):
         search_effects(perfect(0), VOCABULARY, (), LogisticCurve(1.0, 0.0), 0.5)
 
 

@@ -13,7 +13,7 @@ CURVE = LogisticCurve(4.0, -1.0)
 
 
 @given(st.integers(0, 2**32))
-def test_each_bin_tells_its_mean_prediction_and_its_balanced_share_of_right_pairs(seed: int) -> None:
+def test_each_bin_has_its_mean_prediction_and_balanced_share(seed: int) -> None:
     random = np.random.default_rng(seed)
     right, wrong = (random.uniform(-1, 1, random.integers(1, 9)).astype(np.float32) for _ in range(2))
     found = reliability(CURVE, Pairs(right, wrong), bins=5)
@@ -32,7 +32,7 @@ def test_each_bin_tells_its_mean_prediction_and_its_balanced_share_of_right_pair
     assert found.error == pytest.approx(sum(abs(p - r) * w for p, r, w in expected))
 
 
-def test_pairs_drawn_from_the_curve_show_hardly_any_error_whatever_their_number() -> None:
+def test_pairs_drawn_from_the_curve_show_hardly_any_error() -> None:
     random = np.random.default_rng(0)
     similarity = random.uniform(-0.5, 1, 100_000).astype(np.float32)
     is_right = random.random(len(similarity)) < LogisticCurve(4.0, -1.0)(similarity)

@@ -1,4 +1,4 @@
-"""What the classes and the kinds they belong to are called."""
+"""The names of the classes and their kinds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def labels_of(folder: Path, wordnet: WordNet, *wnids: str) -> dict[str, ClassWor
     return {each.name: each for each in label_words(folder, wordnet, zipf)}
 
 
-def test_a_class_is_called_what_people_type_and_never_by_its_scientific_name(tmp_path: Path, wordnet: WordNet) -> None:
+def test_a_class_has_a_common_name_never_its_scientific_one(tmp_path: Path, wordnet: WordNet) -> None:
     labels = labels_of(tmp_path, wordnet, GOLDFISH, CARP)
     assert labels[GOLDFISH].word == "goldfish"
     assert labels[CARP].word == "gibel carp"  # WordNet names it "Carassius gibelio" first

@@ -33,9 +33,7 @@ def photos(folder: Path, members: dict[str, bytes]) -> Path:
 
 
 @pytest.mark.skipif(not FONT.exists(), reason="the font of fonts-noto-color-emoji is not installed")
-def test_photos_come_first_and_scenes_after_under_labels_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_photos_come_first_then_scenes_with_their_own_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.starter.pictures.TRAINING_SCENES", 1)
     folder = photos(tmp_path, {"n2/1.jpg": jpeg("red"), "n1/1.jpg": jpeg("blue")})
     source = PictureSource(folder, tmp_path / "cache")
@@ -49,9 +47,7 @@ def test_photos_come_first_and_scenes_after_under_labels_of_their_own(
 
 
 @pytest.mark.skipif(not FONT.exists(), reason="the font of fonts-noto-color-emoji is not installed")
-def test_a_class_left_out_is_in_neither_names_nor_pictures_and_the_others_close_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_class_left_out_disappears_and_the_others_renumber(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.starter.pictures.TRAINING_SCENES", 1)
     folder = photos(tmp_path, {"n2/1.jpg": jpeg("red"), "n1/1.jpg": jpeg("blue")})
     left_out = SCENE_CLASSES[3].word

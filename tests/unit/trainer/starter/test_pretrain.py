@@ -26,7 +26,7 @@ SETTINGS = PretrainSettings(
 
 
 def pictures(count: int, seed: int) -> Pictures:
-    """Noise around a colour that tells the class."""
+    """Noise around a colour that identifies the class."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % CLASSES
     colors = np.random.default_rng(0).integers(40, 215, (CLASSES, 3))
@@ -77,7 +77,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
-def test_the_backbone_takes_pixels_of_any_size_and_gives_features(trained: tuple[Path, keras.Model]) -> None:
+def test_the_backbone_maps_pixels_of_any_size_to_features(trained: tuple[Path, keras.Model]) -> None:
     _, backbone = trained
     for edge in (32, 64, 96):
         features = backbone.predict(np.zeros((2, edge, edge, 3), np.uint8), verbose=0)
@@ -102,7 +102,7 @@ def test_training_lowers_the_loss() -> None:
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.5
 
 
-def test_boxes_lie_in_the_picture_cover_the_area_promised_and_half_are_mirrored() -> None:
+def test_boxes_lie_in_the_picture_and_half_are_mirrored() -> None:
     top, left, bottom, right = module._boxes(np.random.default_rng(0), 4_000).T
     assert min(top.min(), left.min(), right.min()) >= 0
     assert max(bottom.max(), left.max(), right.max()) <= 1

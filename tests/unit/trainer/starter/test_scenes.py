@@ -43,7 +43,7 @@ def test_every_glyph_of_the_catalogue_is_in_the_font() -> None:
 
 
 @needs_font
-def test_training_pictures_come_in_the_catalogues_order_at_the_size_asked_for() -> None:
+def test_training_pictures_have_the_catalogs_order_and_the_size() -> None:
     rendered = list(render_many(VALIDATION_SEEDS, 1, 32))
     assert [label for _, label in rendered] == list(range(len(SCENE_CLASSES)))
     assert {picture.size for picture, _ in rendered} == {(32, 32)}

@@ -1,4 +1,4 @@
-"""What the backbone's classifier should say of pictures."""
+"""The targets of the backbone's classifier."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_label_gets_all_but_what_smoothing_spreads() -> None:
 
 
 def test_a_teacher_gets_its_share() -> None:
-    told = np.random.default_rng(0).dirichlet(np.ones(4), size=3).astype(np.float16)
-    mixed = Targets(LABELS, 4, told, teacher_share=0.7).of(CHOSEN)
-    np.testing.assert_allclose(mixed, 0.3 * Targets(LABELS, 4).of(CHOSEN) + 0.7 * told[CHOSEN], atol=1e-3)
+    teacher = np.random.default_rng(0).dirichlet(np.ones(4), size=3).astype(np.float16)
+    mixed = Targets(LABELS, 4, teacher, teacher_share=0.7).of(CHOSEN)
+    np.testing.assert_allclose(mixed, 0.3 * Targets(LABELS, 4).of(CHOSEN) + 0.7 * teacher[CHOSEN], atol=1e-3)
     np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-6)

@@ -1,4 +1,4 @@
-"""What the teacher says: of each picture, a classifier that has not seen it."""
+"""The teacher's probabilities: for each picture, from a classifier that was not trained on it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def features(labels: NDArray[np.int64]) -> FeatureSet:
     return FeatureSet(noise, np.arange(len(labels)), labels[:, None], tuple("abc"))
 
 
-def test_pictures_are_told_by_what_they_look_like() -> None:
+def test_pictures_are_classified_by_their_looks() -> None:
     labels = np.arange(CLASSES * EACH) % CLASSES
-    told = held_out_probabilities(features(labels))
-    assert told.shape == (len(labels), CLASSES)
-    assert told.dtype == np.float16
-    np.testing.assert_allclose(told.astype(np.float32).sum(axis=1), 1, atol=0.01)
-    assert np.mean(told.argmax(axis=1) == labels) > 0.6
+    probabilities = held_out_probabilities(features(labels))
+    assert probabilities.shape == (len(labels), CLASSES)
+    assert probabilities.dtype == np.float16
+    np.testing.assert_allclose(probabilities.astype(np.float32).sum(axis=1), 1, atol=0.01)
+    assert np.mean(probabilities.argmax(axis=1) == labels) > 0.6
 
 
-def test_a_picture_with_a_wrong_label_is_told_by_the_others_of_its_looks() -> None:
+def test_similar_pictures_correct_a_wrong_label() -> None:
     labels = np.arange(CLASSES * EACH) % CLASSES
     seen = features(labels)
     wrong = labels.copy()
     wrong[:10] = (labels[:10] + 1) % CLASSES
-    told = held_out_probabilities(FeatureSet(seen.cache, seen.rows, wrong[:, None], seen.names))
+    probabilities = held_out_probabilities(FeatureSet(seen.cache, seen.rows, wrong[:, None], seen.names))
     rows = np.arange(10)
-    assert np.mean(told[rows, labels[:10]] > told[rows, wrong[:10]]) > 0.7
+    assert np.mean(probabilities[rows, labels[:10]] > probabilities[rows, wrong[:10]]) > 0.7

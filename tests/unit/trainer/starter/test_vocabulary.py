@@ -49,7 +49,7 @@ def test_an_abbreviation_must_be_common(wordnet: WordNet) -> None:
     assert not {"zq", "vfl", "tv"} & set(rarely)
 
 
-def test_single_words_are_as_many_as_asked_and_phrases_come_on_top(wordnet: WordNet) -> None:
+def test_single_words_match_the_request_and_phrases_add_to_them(wordnet: WordNet) -> None:
     words = made(wordnet, words=12, entries=13)
     assert sum(" " not in word for word in words) == 12
     assert [word for word in words if " " in word] == ["sports car"]

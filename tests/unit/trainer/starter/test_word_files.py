@@ -39,7 +39,7 @@ FILES = ("labels.json", "taggable.npy", "words.npy", "words.txt")
 
 
 class Interrupted(Exception):
-    """Stands for a machine that goes down."""
+    """Stands for a crash of the machine."""
 
 
 class HashedTexts:
@@ -108,7 +108,7 @@ def test_progress_grows_to_the_number_of_texts(
     assert heard[-1][0] == heard[-1][1]
 
 
-def test_an_interruption_leaves_no_folder_and_costs_only_the_batch_it_was_in(
+def test_an_interruption_leaves_no_folder_and_costs_one_batch(
     tmp_path: Path, photos: Path, wordnet: WordNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(word_files, "_AT_ONCE", 4)
@@ -118,7 +118,7 @@ def test_an_interruption_leaves_no_folder_and_costs_only_the_batch_it_was_in(
         make_words(photos, tmp_path / "words", nothing, sources(wordnet, first))
     assert not (tmp_path / "words").exists()
     make_words(photos, tmp_path / "words", nothing, sources(wordnet, second))
-    assert not set(first.read[1:]) & set(second.read[1:])  # the first text tells the dimension
+    assert not set(first.read[1:]) & set(second.read[1:])  # the first text shows the dimension
     assert set(first.read + second.read) == set(whole.read)
     assert content(tmp_path / "words") == content(tmp_path / "whole")
 
@@ -129,9 +129,7 @@ def test_another_folder_gets_the_same_bytes(tmp_path: Path, photos: Path, wordne
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
-def test_made_again_it_takes_the_place_of_the_older_and_reads_nothing_twice(
-    tmp_path: Path, photos: Path, wordnet: WordNet
-) -> None:
+def test_a_new_folder_replaces_the_old_and_reads_nothing_twice(tmp_path: Path, photos: Path, wordnet: WordNet) -> None:
     folder = tmp_path / "words"
     make_words(photos, folder, nothing, sources(wordnet, HashedTexts()))
     (folder / "left").write_text("from an older version")
@@ -142,9 +140,7 @@ def test_made_again_it_takes_the_place_of_the_older_and_reads_nothing_twice(
 
 
 @pytest.mark.parametrize("package", ["wordfreq", "safetensors", "tokenizers"])
-def test_a_package_that_is_not_installed_is_named_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, package: str
-) -> None:
+def test_a_missing_package_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     order = ("wordfreq", "safetensors", "tokenizers")  # as they are imported
     for name in order[: order.index(package)]:
         pytest.importorskip(name, reason=f"{name} is not installed, and is missed first")
@@ -152,6 +148,6 @@ def test_a_package_that_is_not_installed_is_named_with_what_to_do(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "trainer.starter.sentence_model", raising=False)
-    with pytest.raises(PackagesMissing, match=rf"^{package} .*make starter-setup") as told:
+    with pytest.raises(PackagesMissing, match=rf"^{package} .*make starter-setup") as message:
         load_sources()
-    assert isinstance(told.value, StarterError)
+    assert isinstance(message.value, StarterError)

@@ -31,7 +31,7 @@ def test_a_plural_is_read_about_as_its_singular(wordnet: WordNet) -> None:
     assert definitions(["magpies"], np.array([2]), wordnet) == {0: "magpie: long-tailed black-and-white crow"}
 
 
-def test_mending_turns_a_word_towards_its_definition_and_leaves_the_others() -> None:
+def test_mending_moves_a_word_towards_its_definition_only() -> None:
     vectors = np.eye(4, dtype=np.float32)
     mended = mend(vectors, [1], np.array([[0, 0, 1, 0]], dtype=np.float32))
     assert np.array_equal(mended[[0, 2, 3]], vectors[[0, 2, 3]])

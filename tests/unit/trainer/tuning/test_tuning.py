@@ -1,4 +1,4 @@
-"""A search over settings: what it tries, compares, writes, and how it goes on."""
+"""A search over settings: what it tries, compares, writes, and how it resumes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def data(tmp_path: Path) -> FeatureSet:
     return draw(tmp_path / "cache")
 
 
-def test_the_defaults_are_what_fit_does_without_options_and_lie_within_the_bounds() -> None:
+def test_the_defaults_are_those_of_fit_and_within_the_bounds() -> None:
     for kinds, expected in ((0, 0), (1, 1), (5, 2)):
         space = SearchSpace(most_kinds=kinds)
         choice = space.choose(FixedTrial(space.defaults()), BASE)
@@ -103,7 +103,7 @@ def test_the_defaults_stay_known_as_such_when_they_were_cut_off(tmp_path: Path) 
     assert (tried.number, tried.defaults) == (1, True)
 
 
-def test_the_most_hits_come_first_then_the_least_loss_then_the_earliest(tmp_path: Path) -> None:
+def test_trials_rank_by_hits_then_loss_then_age(tmp_path: Path) -> None:
     with open_trials(tmp_path, SPACE, BASE) as trials:
         assert trials.importances() == {}
         for hit, loss in ((0.5, 1.0), (0.75, 2.0), (0.75, 1.0), (0.5, 1.0)):
@@ -119,7 +119,7 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_settings_with_which_nothing_can_be_learnt_are_given_up_and_the_search_goes_on(
+def test_the_search_continues_after_unsuitable_settings(
     tmp_path: Path, data: FeatureSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = replace(data, cache=np.full(data.cache.shape, np.inf, np.float32))
@@ -138,7 +138,7 @@ def test_settings_with_which_nothing_can_be_learnt_are_given_up_and_the_search_g
     assert done == [1, 2]
 
 
-def test_the_command_prints_the_best_and_the_defaults_and_a_second_one_tries_only_what_is_left(tmp_path: Path) -> None:
+def test_a_second_command_tries_only_the_remaining_trials(tmp_path: Path) -> None:
     write_feature_set(tmp_path / "training.npz", draw(tmp_path / "cache"), tmp_path / "cache")
     words, run = write_words(tmp_path / "words"), tmp_path / "run"
 

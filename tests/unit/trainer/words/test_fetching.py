@@ -1,4 +1,4 @@
-"""Word vectors are fetched by name over real sockets: they go on where they stopped, and are checked."""
+"""Word vectors are fetched by name over real sockets: fetches resume where they stopped, and are checked."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def sha256(request: pytest.FixtureRequest) -> str | None:
 
 
 def fetched(known: KnownFile, folder: Path, mirror: str = "") -> tuple[Fetched, list[tuple[int, int | None]]]:
-    """Fetches the file, and returns what progress was told too."""
-    told: list[tuple[int, int | None]] = []
-    result = fetch(known, folder, mirror, lambda done, total: told.append((done, total)))
+    """Fetch the file, and return the reported progress too."""
+    progress: list[tuple[int, int | None]] = []
+    result = fetch(known, folder, mirror, lambda done, total: progress.append((done, total)))
     assert result.path == folder / NAME
     assert result.path.read_bytes() == CONTENT
     assert result.sha256 == DIGEST
     assert {each.name for each in folder.iterdir()} <= {NAME, f"{NAME}.sha256"}
-    return result, told
+    return result, progress
 
 
 def break_off(server: FileServer, known: KnownFile, folder: Path, after: int) -> None:
-    """What a run leaves that ended in the middle."""
+    """The remains of an interrupted run."""
     server.breaks = [after, 0, 0, 0]
-    with pytest.raises(WordFetchFailed, match="goes on where it stopped"):
+    with pytest.raises(WordFetchFailed, match="resumes where it stopped"):
         fetched(known, folder)
     server.breaks, server.asked = [], []
 
@@ -70,11 +70,11 @@ def test_an_interrupted_download_resumes_in_the_next_run(
 ) -> None:
     known = KnownFile(server.url, sha256)
     break_off(server, known, tmp_path, 81_920)
-    _, told = fetched(known, tmp_path)
+    _, progress = fetched(known, tmp_path)
     assert server.asked == [("bytes=81920-", '"one"')]
-    assert told[0] == (81_920, 300_000)
-    assert told[-1] == (300_000, 300_000)
-    assert told == sorted(told)
+    assert progress[0] == (81_920, 300_000)
+    assert progress[-1] == (300_000, 300_000)
+    assert progress == sorted(progress)
 
 
 def test_a_download_whose_process_was_killed_resumes(server: FileServer, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_download_whose_process_was_killed_resumes(server: FileServer, tmp_pat
     assert not partial.exists()
 
 
-def test_a_file_that_changed_meanwhile_starts_over(server: FileServer, tmp_path: Path, sha256: str | None) -> None:
+def test_a_changed_file_starts_over(server: FileServer, tmp_path: Path, sha256: str | None) -> None:
     known = KnownFile(server.url, sha256)
     server.content, server.etag = os.urandom(len(CONTENT)), '"old"'
     break_off(server, known, tmp_path, 81_920)
@@ -107,7 +107,7 @@ def test_a_file_that_changed_meanwhile_starts_over(server: FileServer, tmp_path:
     assert server.asked == [("bytes=81920-", '"old"')]
 
 
-def test_without_an_etag_only_a_file_whose_checksum_is_known_goes_on(
+def test_without_an_etag_only_a_known_checksum_allows_resuming(
     server: FileServer, tmp_path: Path, sha256: str | None
 ) -> None:
     known = KnownFile(server.url, sha256)
@@ -117,9 +117,7 @@ def test_without_an_etag_only_a_file_whose_checksum_is_known_goes_on(
     assert server.asked == [("bytes=81920-", None) if sha256 else (None, None)]
 
 
-def test_a_file_without_a_known_checksum_is_never_put_together_from_two_places(
-    server: FileServer, tmp_path: Path
-) -> None:
+def test_an_unchecked_file_is_never_assembled_from_two_places(server: FileServer, tmp_path: Path) -> None:
     server.content = os.urandom(len(CONTENT))
     break_off(server, KnownFile(server.url), tmp_path, 81_920)
     server.content = CONTENT
@@ -127,7 +125,7 @@ def test_a_file_without_a_known_checksum_is_never_put_together_from_two_places(
     assert server.asked == [(None, None)]
 
 
-def test_a_file_that_had_come_to_its_end_is_fetched_anew(server: FileServer, tmp_path: Path) -> None:
+def test_a_refused_range_fetches_the_whole_file_again(server: FileServer, tmp_path: Path) -> None:
     known = KnownFile(server.url, DIGEST)
     break_off(server, known, tmp_path, 81_920)
     server.statuses = [416]
@@ -142,9 +140,7 @@ def test_a_file_is_fetched_once(server: FileServer, tmp_path: Path, sha256: str 
     assert len(server.asked) == 1
 
 
-def test_an_unknown_checksum_is_written_down_and_held_against_the_file_from_then_on(
-    server: FileServer, tmp_path: Path
-) -> None:
+def test_an_unknown_checksum_is_recorded_and_checked_later(server: FileServer, tmp_path: Path) -> None:
     known = KnownFile(server.url)
     fetched(known, tmp_path)
     assert (tmp_path / f"{NAME}.sha256").read_text() == f"{DIGEST}  {NAME}\n"
@@ -157,7 +153,7 @@ def test_an_unknown_checksum_is_written_down_and_held_against_the_file_from_then
     assert not (tmp_path / NAME).exists()
 
 
-def test_another_file_than_the_known_one_is_refused_and_nothing_of_it_stays(server: FileServer, tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_checksum_is_refused_and_removed(server: FileServer, tmp_path: Path) -> None:
     known = KnownFile(server.url, DIGEST)
     server.content = os.urandom(len(CONTENT))
     with pytest.raises(WordFileWrong, match=r"--mirror"):
@@ -176,7 +172,7 @@ def test_a_mirror_is_asked_by_the_files_own_name(server: FileServer, tmp_path: P
     fetched(KnownFile("https://words.invalid/of/somebody/backbone%20file.bin", DIGEST), tmp_path / "here", mirror)
 
 
-def test_a_place_that_has_no_such_file_is_told_with_the_way_to_a_mirror(server: FileServer, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_way_to_a_mirror(server: FileServer, tmp_path: Path) -> None:
     server.statuses = [404]
     with pytest.raises(WordFetchFailed, match=r"answers 404.*SEMSEARCH_WORDS_MIRROR"):
         fetch(KnownFile(server.url), tmp_path, "", lambda *_: None)

@@ -1,4 +1,4 @@
-"""Files of word vectors are recognised by what is in them, however they are packed, and damage is told by its place."""
+"""Files of word vectors are recognised by their content in any packing, and damage is reported with its place."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def refused(tmp_path: Path, content: bytes, member: str | None = None) -> str:
 
 @pytest.mark.parametrize("packed", PACKED)
 @pytest.mark.parametrize("kind", FORMATS)
-def test_every_format_gives_the_same_words_and_vectors_however_it_is_packed(
-    tmp_path: Path, kind: str, packed: str
-) -> None:
+def test_every_format_and_packing_gives_the_same_entries(tmp_path: Path, kind: str, packed: str) -> None:
     words, vectors = zip(*read_entries(written(tmp_path, PACKED[packed](FORMATS[kind]))), strict=True)
     assert words == WORDS
     np.testing.assert_array_equal(np.stack(vectors), VECTORS)
@@ -80,7 +78,7 @@ def test_a_member_of_a_zip_is_chosen_by_its_name(tmp_path: Path) -> None:
     assert [word for word, _ in read_entries(written(tmp_path, content), "large")] == ["b"]
     assert "small, large. Choose one of them with --member" in refused(tmp_path, content)
     assert "no member medium; its members are: small, large" in refused(tmp_path, content, "medium")
-    assert "is no zip" in refused(tmp_path, b"a 1 0\n", "large")
+    assert "is not a zip" in refused(tmp_path, b"a 1 0\n", "large")
     assert "several members, or none" in refused(tmp_path, zipped())
 
 
@@ -99,22 +97,22 @@ def test_a_member_of_a_zip_is_chosen_by_its_name(tmp_path: Path) -> None:
         (b"caf\xe9 1 2 3\n", "not UTF-8: byte 4 of the line is 0xe9"),
     ],
 )
-def test_a_malformed_line_is_told_by_its_number(tmp_path: Path, header: bytes, line: bytes, says: str) -> None:
+def test_a_malformed_line_is_reported_by_its_number(tmp_path: Path, header: bytes, line: bytes, says: str) -> None:
     message = refused(tmp_path, header + b"a 1.000 0.000 0.000\nb 1 0 0\n" + line + b"c 1 0 0\n")
     assert f"line {4 if header else 3} " in message
     assert says in message
 
 
-def test_a_malformed_line_of_a_member_is_told_with_the_member(tmp_path: Path) -> None:
+def test_a_malformed_line_is_reported_with_its_zip_member(tmp_path: Path) -> None:
     assert "vectors, large, line 2 " in refused(tmp_path, zipped(small=b"", large=b"a 1 0\nb 1\n"), "large")
 
 
 @pytest.mark.parametrize("content", [HEADER + text()[:-500], HEADER + text().rpartition("日本".encode())[0]])
-def test_a_text_that_is_cut_off_is_told_by_its_last_line(tmp_path: Path, content: bytes) -> None:
+def test_a_truncated_text_is_reported_by_its_last_line(tmp_path: Path, content: bytes) -> None:
     assert "line 5 is not a word" in refused(tmp_path, content) or "ends after line 4" in refused(tmp_path, content)
 
 
-def test_a_binary_file_that_is_cut_off_is_told_by_the_word_and_byte(tmp_path: Path) -> None:
+def test_a_truncated_binary_file_is_reported_by_word_and_byte(tmp_path: Path) -> None:
     content = HEADER + binary()
     start = content.index("日本".encode())
     message = refused(tmp_path, content[:-5])
@@ -122,14 +120,14 @@ def test_a_binary_file_that_is_cut_off_is_told_by_the_word_and_byte(tmp_path: Pa
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_number_in_a_binary_file_that_is_not_finite_is_told_by_its_word(tmp_path: Path, bad: float) -> None:
+def test_a_non_finite_binary_number_is_reported_by_its_word(tmp_path: Path, bad: float) -> None:
     content = bytearray(HEADER + binary(b""))
     struct.pack_into("<f", content, content.index("日本".encode()) + 7 + 8, bad)
     assert "word 4 at byte" in refused(tmp_path, bytes(content))
     assert "not finite" in refused(tmp_path, bytes(content))
 
 
-def test_a_word_in_a_binary_file_that_is_not_utf8_or_has_no_end_is_told_by_its_number(tmp_path: Path) -> None:
+def test_a_malformed_binary_word_is_reported_by_its_number(tmp_path: Path) -> None:
     content = HEADER + binary(b"")
     assert "word 2 at byte 209 is not UTF-8" in refused(tmp_path, content.replace("ï".encode(), b"\xef", 1))
     assert "word 3 at byte" in refused(tmp_path, content.replace("\u0085".encode(), b"\n"))
@@ -139,7 +137,7 @@ def test_a_word_in_a_binary_file_that_is_not_utf8_or_has_no_end_is_told_by_its_n
 
 @pytest.mark.parametrize("pack", ["gzip", "zip"])
 @pytest.mark.parametrize("damage", ["cut off", "changed"])
-def test_a_damaged_archive_is_told(tmp_path: Path, pack: str, damage: str) -> None:
+def test_a_damaged_archive_is_reported(tmp_path: Path, pack: str, damage: str) -> None:
     packed = PACKED[pack](FORMATS["word2vec text"])
     middle = len(packed) // 2
     content = packed[:middle] if damage == "cut off" else packed[:middle] + b"\0" * 40 + packed[middle + 40 :]

@@ -33,7 +33,7 @@ def test_words_keep_their_order_and_vectors_become_unit_rows(tmp_path: Path) -> 
     np.testing.assert_allclose(space.vectors, [[0.6, 0.8], [0, -1]], atol=1e-3)
 
 
-def test_a_word_may_hold_spaces_and_characters_that_end_lines_elsewhere(tmp_path: Path) -> None:
+def test_a_word_may_contain_spaces_and_line_separators(tmp_path: Path) -> None:
     convert_words(glove(tmp_path, "a 1 0\n. . . 0 1\nnext\u0085line 1 1\nsep\u2028arated 1 1\n"), tmp_path)
     assert read_word_space(tmp_path).words == ("a", ". . .", "next\u0085line", "sep\u2028arated")
 
@@ -104,7 +104,7 @@ def test_of_a_file_only_its_words_are_held_in_memory(tmp_path: Path, write: Call
     assert peaks[0] < 1 << 20
 
 
-def test_a_full_disk_is_told_and_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
