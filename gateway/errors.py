@@ -16,6 +16,7 @@ GatewayError
 ├── SwitchNotStored          the target of a switch cannot be recorded in the data folder
 ├── ImageNotFound
 ├── BlobMissing              the image exists, but its file is missing or damaged
+├── OriginalElsewhere        the caller kept the original; only a thumbnail is stored
 ├── StorageFull              the data folder is full or not writable
 ├── WordsNotReady            the words index is being filled
 ├── DependencyUnavailable    the embedder or the index does not answer
@@ -178,6 +179,16 @@ class BlobMissing(GatewayError):
             "still find it. To repair it, delete it and index the same bytes again, or restore the file from a backup."
         )
         self.sha256 = sha256
+
+
+class OriginalElsewhere(GatewayError):
+    """The caller kept the original, and only a thumbnail is stored."""
+
+    def __init__(self, image_id: str, place: str) -> None:
+        super().__init__(
+            f"The original of the image {image_id} is not stored, only its thumbnail; it came from {place[:60]!r}. "
+            "Ask for the thumbnail, or send the bytes again without `original_at` to store them."
+        )
 
 
 class StorageFull(GatewayError):

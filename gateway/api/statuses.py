@@ -80,6 +80,9 @@ ERRORS: ErrorTable = {
         reasons.ERROR_REASON_BLOB_MISSING,
         resource=Resource("semsearch.v1.Image", e.sha256),
     ),
+    errors.OriginalElsewhere: lambda _: ErrorStatus(
+        grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_ORIGINAL_ELSEWHERE
+    ),
     errors.StorageFull: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
     errors.WordsNotReady: lambda e: ErrorStatus(
         grpc.StatusCode.UNAVAILABLE,

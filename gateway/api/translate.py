@@ -28,6 +28,7 @@ from serving.field_paths import split_path
 from serving.page_tokens import PageRoom
 
 MAX_TERMS = 100
+MAX_PLACE_CHARACTERS = 1_000
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
 MAX_ATTRIBUTES_DEPTH = 15  # the index accepts 16 levels, and the caller's attributes lie one level deep in an item's
 
@@ -125,6 +126,15 @@ def attributes_change(mask: field_mask_pb2.FieldMask) -> AttributesChange:
     return AttributesChange(tuple(paths))
 
 
+def place_of_original(text: str) -> str:
+    """Return where a caller keeps an original; "" means that it is to be stored."""
+    if len(text) > MAX_PLACE_CHARACTERS or not text.isprintable():
+        raise InvalidField(
+            "image.original_at", f"must have at most {MAX_PLACE_CHARACTERS:,} characters, all of which can be printed."
+        )
+    return text
+
+
 def rendition(value: gallery_service_pb2.Rendition.ValueType) -> Rendition:
     """Return a rendition; unspecified means the original."""
     if value == gallery_service_pb2.RENDITION_THUMBNAIL:
@@ -155,6 +165,7 @@ def image_message(image: StoredImage) -> image_pb2.Image:
         longitude=image.photo.longitude,
         orientation=image.photo.orientation,
         perceptual_hash=image.perceptual_hash,
+        original_at=image.original_at,
     )
 
 

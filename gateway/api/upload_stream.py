@@ -63,10 +63,12 @@ class UploadStream:
 
 def _upload(image: pb.ImageUpload) -> Upload:
     attributes = None
+    place = ""
     error = None
-    if image.HasField("attributes"):
-        try:
+    try:
+        place = translate.place_of_original(image.original_at)
+        if image.HasField("attributes"):
             attributes = translate.attributes_from(image.attributes, "image.attributes")
-        except InvalidField as invalid:
-            error = invalid
-    return Upload(image.sequence, image.content, image.id, attributes, error=error)
+    except InvalidField as invalid:
+        error = invalid
+    return Upload(image.sequence, image.content, image.id, attributes, original_at=place, error=error)

@@ -27,6 +27,7 @@ IMAGE_FIELDS = frozenset(
         "longitude",
         "orientation",
         "perceptual_hash",
+        "original_at",
     }
 )
 

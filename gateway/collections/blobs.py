@@ -46,10 +46,10 @@ class Rendition(enum.Enum):
 
 @dataclass(frozen=True)
 class Blob:
-    """An image's bytes: the original, named by its SHA-256 in hex, and the thumbnail, WebP."""
+    """An image's bytes: the original, named by its SHA-256 in hex, or None if it is not to be stored; the thumbnail."""
 
     sha256: str
-    original: bytes
+    original: bytes | None
     thumbnail: bytes
 
 
@@ -61,6 +61,9 @@ class BlobStore(Protocol):
 
     async def holds(self, sha256: str, size: int) -> bool:
         """Return whether the original exists with that many bytes."""
+
+    async def holds_thumbnail(self, sha256: str) -> bool:
+        """Return whether a thumbnail exists."""
 
     async def read(self, sha256: str, rendition: Rendition) -> bytes:
         """Return the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
@@ -101,6 +104,10 @@ class FolderBlobStore:
         """Return whether the original exists with that many bytes."""
         return await asyncio.to_thread(_has, self._folder(sha256) / "original", size)
 
+    async def holds_thumbnail(self, sha256: str) -> bool:
+        """Return whether a thumbnail exists."""
+        return await asyncio.to_thread(any, _candidates(self._folder(sha256), sha256, Rendition.THUMBNAIL))
+
     async def read(self, sha256: str, rendition: Rendition) -> bytes:
         """Return the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
         return await asyncio.to_thread(_read, self._folder(sha256), sha256, rendition)
@@ -140,7 +147,9 @@ def _put(blobs: Mapping[Path, Blob]) -> None:
         made.update(each for each in (folder, folder.parent, folder.parent.parent) if not each.exists())
         folder.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256(blob.thumbnail).hexdigest()[:_CHECKSUM_DIGITS]
-        files = {folder / "original": blob.original, folder / f"thumbnail-{digest}.webp": blob.thumbnail}
+        files = {folder / f"thumbnail-{digest}.webp": blob.thumbnail}
+        if blob.original is not None:
+            files[folder / "original"] = blob.original
         missing.update({path: content for path, content in files.items() if not _has(path, len(content))})
     write_files(missing)
     for folder in blobs:

@@ -20,7 +20,7 @@ from gateway.collections.listing import Listing
 from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placement, Placements
 from gateway.collections.writes import CollectionWrites
-from gateway.errors import ImageNotFound
+from gateway.errors import ImageNotFound, OriginalElsewhere
 
 THUMBNAIL_MEDIA_TYPE = "image/webp"
 
@@ -115,13 +115,18 @@ class Gallery:
         async with self._writes.writing(collection, [image_id]), changing:
             return await self._placements.using(collection, write)
 
-    async def original(self, collection: str, image_id: str) -> bytes:
-        """Return an image's bytes; raises `BlobMissing`."""
-        return (await self.download(collection, image_id, Rendition.ORIGINAL)).content
+    async def pixels(self, collection: str, image_id: str) -> bytes:
+        """Return an image's bytes, or those of its thumbnail if the caller kept the original; raises `BlobMissing`."""
+        try:
+            return (await self.download(collection, image_id, Rendition.ORIGINAL)).content
+        except OriginalElsewhere:
+            return (await self.download(collection, image_id, Rendition.THUMBNAIL)).content
 
     async def download(self, collection: str, image_id: str, rendition: Rendition) -> Download:
-        """Return a rendition of an image, checked against its checksum; raises `BlobMissing`."""
+        """Return a rendition of an image, checked against its checksum; raises `BlobMissing`, `OriginalElsewhere`."""
         image = await self.get(collection, image_id)
+        if rendition is Rendition.ORIGINAL and image.original_at:
+            raise OriginalElsewhere(image_id, image.original_at)
         content = await self._blobs.read(image.sha256, rendition)
         return Download(image.media_type if rendition is Rendition.ORIGINAL else THUMBNAIL_MEDIA_TYPE, content)
 

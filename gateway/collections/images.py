@@ -24,7 +24,8 @@ class StoredImage:
     """An image of a collection.
 
     `sha256` is lower-case hex; width and height are those after EXIF orientation; `perceptual_hash` has 16 hex digits,
-    or is empty where the image was added before there was one.
+    or is empty where the image was added before there was one. `original_at` is where the caller kept the original, of
+    which only a thumbnail is stored; empty if it is stored.
     """
 
     id: str
@@ -38,6 +39,7 @@ class StoredImage:
     create_time: datetime
     photo: PhotoMetadata = field(default_factory=PhotoMetadata)
     perceptual_hash: str = ""
+    original_at: str = ""
 
     @classmethod
     def from_item(cls, collection: str, item: Item | Neighbor) -> StoredImage:
@@ -56,6 +58,7 @@ class StoredImage:
             create_time=datetime.fromisoformat(image["create_time"]),
             photo=PhotoMetadata(**{name: image[name] for name in _PHOTO_FIELDS if name in image}),
             perceptual_hash=image.get("perceptual_hash", ""),
+            original_at=image.get("original_at", ""),
         )
 
     def item_attributes(self) -> str:
@@ -72,6 +75,8 @@ class StoredImage:
         known = {name: canonical(value) for name, value in photo.items() if value not in ("", None)}
         if self.perceptual_hash:
             known["perceptual_hash"] = self.perceptual_hash
+        if self.original_at:
+            known["original_at"] = self.original_at
         return to_text({"user": dict(self.attributes), "image": image | known})
 
 

@@ -264,7 +264,8 @@ class ImageIngest:
                 entry.error = result
                 continue
             assert entry.content is not None  # noqa: S101 — what is embedded has bytes
-            blobs.append(Blob(entry.sha256, entry.content, result.thumbnail))
+            original = None if entry.original_at else entry.content
+            blobs.append(Blob(entry.sha256, original, result.thumbnail))
             vectors[entry.id] = result.vector
             entry.image = StoredImage(
                 id=entry.id,
@@ -278,6 +279,7 @@ class ImageIngest:
                 create_time=entry.replaces.create_time if entry.replaces else datetime.now(UTC),
                 photo=result.photo,
                 perceptual_hash=f"{result.perceptual_hash:016x}",
+                original_at=entry.original_at,
             )
         await self._blobs.put(blobs)
         # The last of several writes to one id in a batch wins.

@@ -8,7 +8,8 @@ The rules, for an image with the bytes S that the caller calls X, or does not na
 "The collection" includes images of the same stream that are still on their way. Two streams that add the same bytes at
 the same time under two ids of the callers' own do not see each other; without ids of their own both name the same item.
 
-An image whose bytes are known but whose file is missing is embedded again under its old id, which mends it.
+An image whose bytes are known but whose file is missing is embedded again under its old id, which mends it. So is one
+whose original the caller kept, once it is sent to be stored.
 """
 
 from __future__ import annotations
@@ -32,13 +33,15 @@ _LOOKUP_PAGE = 1_000
 class Upload:
     """An image as it came: `id` is empty and `attributes` None where the caller sent none.
 
-    `sha256` is filled in when it is read. `error` says why it is refused unread.
+    `original_at` is where the caller keeps the original, which is then not to be stored. `sha256` is filled in when it
+    is read. `error` says why it is refused unread.
     """
 
     sequence: int
     content: bytes
     id: str = ""
     attributes: Attributes | None = None
+    original_at: str = ""
     sha256: str = ""
     error: Exception | None = None
 
@@ -47,14 +50,15 @@ class Upload:
 class Entry:
     """An image that is in the collection (`image` is set), or on its way there (`content` is set).
 
-    `replaces` is what its id stood for before. In the end either `image` or `error` is set; what follows it in the
-    stream reads it there.
+    `original_at` is that of its upload. `replaces` is what its id stood for before. In the end either `image` or
+    `error` is set; what follows it in the stream reads it there.
     """
 
     id: str
     sha256: str
     content: bytes | None = None
     attributes: Attributes | None = None
+    original_at: str = ""
     replaces: StoredImage | None = None
     image: StoredImage | None = None
     error: Exception | None = None
@@ -124,24 +128,33 @@ class IngestPlanner:
         """Return what the collection has: entries by SHA-256, oldest first, and images by id."""
         if not uploads:
             return {}, {}
-        contents = {upload.sha256: upload.content for upload in uploads}
+        by_bytes = {upload.sha256: upload for upload in uploads}
+        # Of several uploads of the same bytes, one that wants them stored decides.
+        by_bytes |= {upload.sha256: upload for upload in uploads if not upload.original_at}
         ids = list({each.id or each.sha256 for each in uploads})
         same_bytes, same_ids = await self._placements.using(
             self._collection,
             lambda placement: asyncio.gather(
-                self._with_bytes(placement.index, list(contents)), self._with_ids(placement.index, ids)
+                self._with_bytes(placement.index, list(by_bytes)), self._with_ids(placement.index, ids)
             ),
         )
-        there = await asyncio.gather(*(self._blobs.holds(image.sha256, image.size_bytes) for image in same_bytes))
+        there = await asyncio.gather(*(self._is_intact(image, by_bytes[image.sha256]) for image in same_bytes))
         by_sha: dict[str, list[Entry]] = {}
         for image, intact in zip(same_bytes, there, strict=True):
+            upload = by_bytes[image.sha256]
             entry = (
                 Entry(image.id, image.sha256, image=image)
                 if intact
-                else Entry(image.id, image.sha256, contents[image.sha256], image.attributes, image)
+                else Entry(image.id, image.sha256, upload.content, image.attributes, upload.original_at, image)
             )
             by_sha.setdefault(image.sha256, []).append(entry)
         return by_sha, {image.id: image for image in same_ids}
+
+    async def _is_intact(self, image: StoredImage, upload: Upload) -> bool:
+        """Return whether the files are there that an upload of an image's bytes wants there."""
+        if await self._blobs.holds(image.sha256, image.size_bytes):
+            return not image.original_at or bool(upload.original_at)
+        return bool(image.original_at and upload.original_at) and await self._blobs.holds_thumbnail(image.sha256)
 
     async def _with_bytes(self, index: str, sha256s: list[str]) -> list[StoredImage]:
         test = is_one_of("image.sha256", sha256s)
@@ -185,5 +198,7 @@ def _step(
         same = upload.id == known.id
         return Step(upload, known, adds=adds, duplicate=not same, attributes=upload.attributes if same else None)
     image_id = upload.id or upload.sha256
-    entry = Entry(image_id, upload.sha256, upload.content, upload.attributes, stored_by_id.get(image_id))
+    entry = Entry(
+        image_id, upload.sha256, upload.content, upload.attributes, upload.original_at, stored_by_id.get(image_id)
+    )
     return Step(upload, entry, adds=True)

@@ -76,7 +76,7 @@ class QueryVectors:
         if source.image_id is not None and source.crop is None:
             return await self._gallery.vector(collection, placement, source.image_id)
         if source.image_id is not None:
-            content = await self._gallery.original(collection, source.image_id)
+            content = await self._gallery.pixels(collection, source.image_id)
             return (await self._embed(content, source.crop, placement.model_id))[1]
         return (await self.of_content(source, placement.model_id))[1]
 

@@ -174,8 +174,11 @@ class IndexCopy:
         return [result for content in contents for result in await self._vectors([content], patience)]
 
     async def _read(self, item: Item) -> bytes | None:
+        image = _image(item)
+        # Of an image whose original the caller kept, the thumbnail is all there is.
+        rendition = Rendition.THUMBNAIL if image.get("original_at") else Rendition.ORIGINAL
         try:
-            return await self._blobs.read(str(_image(item)["sha256"]), Rendition.ORIGINAL)
+            return await self._blobs.read(str(image["sha256"]), rendition)
         except BlobMissing as error:
             self._leave_out(item, error)
             return None

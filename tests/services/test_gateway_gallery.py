@@ -297,3 +297,44 @@ def photo(color: str, time: str, seed: int) -> bytes:
     file = io.BytesIO()
     Image.open(io.BytesIO(picture(color, seed=seed))).convert("RGB").save(file, "JPEG", exif=exif)
     return file.getvalue()
+
+
+async def test_an_original_that_its_owner_keeps_is_not_stored_until_it_is_sent_to_be(stack: Stack) -> None:
+    name = await stack.new_collection()
+    content = picture("red", seed=77)
+    upload = image(1, content)
+    upload.original_at = "nas/beach.png"
+    [result] = await stack.index(name, [upload])
+    wanted = gallery.DownloadImageRequest(id=result.id, collection=name)
+
+    listed_image = (await listed(stack, name))[0]
+    assert (listed_image.original_at, listed_image.size_bytes) == ("nas/beach.png", len(content))
+    with pytest.raises(grpc.RpcError) as raised:
+        await download(stack, wanted)
+    assert reason(raised.value) == "ORIGINAL_ELSEWHERE"
+    thumbnail = gallery.DownloadImageRequest(id=result.id, collection=name, rendition=gallery.RENDITION_THUMBNAIL)
+    assert (await download(stack, thumbnail))[0] == "image/webp"
+    crop = query_pb2.CropBox(left=0, top=0, right=0.5, bottom=1)
+    request = search.SearchByImageRequest(image_id=result.id, crop=crop, collection=name, min_relevance=0)
+    assert (await stack.search.SearchByImage(request)).matches[0].image.id == result.id, "by its thumbnail"
+
+    embedded = stack.embedder.embedder.embedded_images
+    [again] = await stack.index(name, [upload])
+    assert again.duplicate_of == result.id
+    assert stack.embedder.embedder.embedded_images == embedded, "nothing is missing"
+
+    [stored] = await stack.index(name, [image(1, content)])
+    assert stored.id == result.id
+    assert (await listed(stack, name))[0].original_at == ""
+    assert (await download(stack, wanted))[2] == content
+    await stack.index(name, [upload])
+    assert (await listed(stack, name))[0].original_at == "", "what is stored stays stored"
+
+
+async def test_a_place_that_is_too_long_refuses_its_image_alone(stack: Stack) -> None:
+    name = await stack.new_collection()
+    long, good = image(1, picture("red", seed=1)), image(2, picture("red", seed=2))
+    long.original_at = "x" * 1_001
+    refused, added = await stack.index(name, [long, good])
+    assert "image.original_at" in refused.status.message
+    assert not added.HasField("status")

@@ -36,6 +36,7 @@ EXAMPLES: list[GatewayError] = [
     errors.SwitchNotStored("full"),
     errors.ImageNotFound("c", "i"),
     errors.BlobMissing("00", "is missing"),
+    errors.OriginalElsewhere("i", "nas/i.jpg"),
     errors.StorageFull("full"),
     errors.WordsNotReady(),
     errors.DependencyUnavailable("index"),

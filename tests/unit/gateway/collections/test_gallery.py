@@ -141,7 +141,7 @@ async def test_the_file_of_a_deleted_image_goes_when_it_is_swept(core: Core, tmp
 
     with pytest.raises(BlobMissing):
         await core.blobs.read(sha256(RED), Rendition.ORIGINAL)
-    assert await core.gallery.original("gallery", "b") == BLUE
+    assert await core.gallery.pixels("gallery", "b") == BLUE
 
 
 async def test_a_file_that_another_collection_names_stays(core: Core) -> None:
@@ -153,7 +153,7 @@ async def test_a_file_that_another_collection_names_stays(core: Core) -> None:
 
     assert await core.sweeper.sweep(FAR_FUTURE) == 0
 
-    assert await core.gallery.original("other", "a") == RED
+    assert await core.gallery.pixels("other", "a") == RED
 
 
 async def test_a_deleted_image_that_was_added_again_keeps_its_file(core: Core) -> None:
@@ -161,7 +161,7 @@ async def test_a_deleted_image_that_was_added_again_keeps_its_file(core: Core) -
     await core.gallery.delete("gallery", ["a"])
     await core.add(upload(1, RED, "b"))
     await core.sweeper.sweep(FAR_FUTURE)
-    assert await core.gallery.original("gallery", "b") == RED
+    assert await core.gallery.pixels("gallery", "b") == RED
 
 
 async def test_files_of_replaced_images_and_deleted_collections_go(core: Core) -> None:
@@ -172,7 +172,7 @@ async def test_files_of_replaced_images_and_deleted_collections_go(core: Core) -
     await core.collections.delete("other")
     await make_old(core)
     assert await core.sweeper.sweep(FAR_FUTURE) == 2
-    assert await core.gallery.original("gallery", "a") == BLUE
+    assert await core.gallery.pixels("gallery", "a") == BLUE
 
 
 async def test_an_empty_index_beside_a_full_folder_destroys_nothing(core: Core) -> None:

@@ -300,12 +300,12 @@ async def test_sending_the_bytes_again_restores_a_missing_file(core: Core) -> No
     await core.blobs.release([sha256(RED)])
     await core.blobs.remove(sha256(RED), cutoff=2**40)
     with pytest.raises(BlobMissing):
-        await core.gallery.original("gallery", first.id)
+        await core.gallery.pixels("gallery", first.id)
 
     [again] = await core.add(upload(2, RED))
 
     assert again.duplicate_of == "a"
-    assert await core.gallery.original("gallery", "a") == RED
+    assert await core.gallery.pixels("gallery", "a") == RED
     assert (await core.gallery.get("gallery", "a")).attributes == {"n": 1.0}
 
 
@@ -397,6 +397,6 @@ def test_a_stream_comes_to_the_same_as_one_image_after_the_other(
             name: (sha256(content), attribute) for name, (content, attribute) in oracle.images.items()
         }
         for image in images:
-            assert await core.gallery.original("gallery", image.id)
+            assert await core.gallery.pixels("gallery", image.id)
 
     asyncio.run(run())
