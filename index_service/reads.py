@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from index_service.attributes import AttributePath
 from index_service.errors import StoreDamaged
 from index_service.filters import Filter, to_sql
 from index_service.vectors import Vectors
@@ -96,6 +97,15 @@ class StoreReader:
         """Return the number of items."""
         ((count,),) = self._connection.execute("SELECT count(*) FROM items").fetchall()
         return int(count)
+
+    def sum_of(self, path: AttributePath) -> tuple[int, float]:
+        """Return how many items have a number at a path, and the sum of these numbers."""
+        number = f"json_extract(attributes, {path.sql})"
+        ((count, total),) = self._connection.execute(
+            f"SELECT count(*), total({number}) FROM items"  # noqa: S608 — a path is a safe literal
+            f" WHERE json_type(attributes, {path.sql}) IN ('integer', 'real')"
+        ).fetchall()
+        return int(count), float(total)
 
     def stray_vector_count(self) -> int:
         """Return the number of vectors that belong to no item."""

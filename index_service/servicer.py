@@ -29,7 +29,7 @@ from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, Too
 from index_service.filters import Filter
 from index_service.importing import Import
 from index_service.translate import checks, exports, indexes, items, searches
-from index_service.translate.filters import to_filter
+from index_service.translate.filters import to_filter, to_path
 from index_service.vector_index import VectorIndex
 from index_service.writes import Written
 from serving.byte_budget import ByteBudget, ByteShare
@@ -120,6 +120,13 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         """List items in the order of first addition."""
         index = self._find(request.index, "index")
         return await self._on_thread(lambda: _list_items(index, request))
+
+    @override
+    async def SumAttribute(self, request: pb.SumAttributeRequest, context: Context) -> pb.SumAttributeResponse:
+        """Add up a number attribute over all items."""
+        index, path = self._find(request.index, "index"), to_path(request.field, "field")
+        count, total = await self._on_thread(lambda: index.sum_of(path))
+        return pb.SumAttributeResponse(item_count=count, sum=total)
 
     @override
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:

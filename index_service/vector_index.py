@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from index_service.attributes import AttributePath
 from index_service.background import Background, start
 from index_service.checking import CheckStep, check
 from index_service.connections import IdleConnections
@@ -233,6 +234,11 @@ class VectorIndex:
             for hit in hits
         )
         return Answer(neighbors, compared_all)
+
+    def sum_of(self, path: AttributePath) -> tuple[int, float]:
+        """Return how many items have a number at a path, and the sum of these numbers."""
+        with self._store.read() as reader:
+            return reader.sum_of(path)
 
     def optimize(self, progress: Progress, *, rebuild: bool = False) -> Future[None]:
         """Fold everything into one segment, or rewrite it; see `Merger.fold_all` and `Merger.rebuild`."""

@@ -166,6 +166,7 @@ def image_message(image: StoredImage) -> image_pb2.Image:
         orientation=image.photo.orientation,
         perceptual_hash=image.perceptual_hash,
         original_at=image.original_at,
+        stored_bytes=image.stored_bytes,
     )
 
 
@@ -199,6 +200,8 @@ def collection_message(collection: Collection) -> image_pb2.Collection:
         image_count=collection.image_count,
         model_id=collection.model_id,
         create_time=created,
+        index_bytes=collection.index_bytes,
+        image_bytes=collection.image_bytes,
     )
 
 

@@ -28,6 +28,7 @@ IMAGE_FIELDS = frozenset(
         "orientation",
         "perceptual_hash",
         "original_at",
+        "stored_bytes",
     }
 )
 

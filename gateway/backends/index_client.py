@@ -64,6 +64,11 @@ class IndexClient:
             if not token:
                 return found
 
+    async def sum_attribute(self, name: str, path: str) -> float:
+        """Return the sum of a number attribute over the items that have it."""
+        with calls_to(_SERVICE):
+            return (await self._stub.SumAttribute(pb.SumAttributeRequest(index=name, field=path))).sum
+
     async def delete(self, name: str) -> int:
         """Delete an index by its name (not an alias) and return how many items it had."""
         with calls_to(_SERVICE):
@@ -188,6 +193,7 @@ def _info(index: pb.Index) -> IndexInfo:
         aliases=tuple(index.aliases),
         item_count=index.item_count,
         create_time=index.create_time.ToDatetime(UTC),
+        disk_bytes=index.stats.disk_bytes,
     )
 
 

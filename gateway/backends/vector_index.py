@@ -103,6 +103,7 @@ class IndexInfo:
     aliases: tuple[str, ...]
     item_count: int
     create_time: datetime
+    disk_bytes: int = 0
 
 
 class VectorIndex(Protocol):
@@ -117,6 +118,9 @@ class VectorIndex(Protocol):
 
     async def get(self, name: str) -> IndexInfo:
         """Describe an index."""
+
+    async def sum_attribute(self, name: str, path: str) -> float:
+        """Return the sum of a number attribute over the items that have it."""
 
     async def list_all(self) -> Sequence[IndexInfo]:
         """Return all indexes, by name."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -41,13 +41,19 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Collection:
-    """A named set of images that is searched together."""
+    """A named set of images that is searched together.
+
+    `index_bytes` and `image_bytes` are on disk; the latter, of originals and thumbnails, is None where it was not asked
+    for, because it takes a walk over all images.
+    """
 
     id: str
     display_name: str
     image_count: int
     model_id: str
     create_time: datetime
+    index_bytes: int = 0
+    image_bytes: int | None = None
 
 
 def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIndex:
@@ -81,8 +87,10 @@ class ImageCollections:
         self._lock = asyncio.Lock()
 
     async def get(self, collection: str) -> Collection:
-        """Describe a collection; raises `CollectionNotFound`."""
-        return _describe(collection, await self._index_of(collection))
+        """Describe a collection, with the size of its images; raises `CollectionNotFound`."""
+        info = await self._index_of(collection)
+        size = await self._index.sum_attribute(info.name, "image.stored_bytes")
+        return replace(_describe(collection, info), image_bytes=int(size))
 
     async def list_all(self) -> Sequence[Collection]:
         """Return all collections, by id."""
@@ -177,4 +185,5 @@ def _describe(collection: str, info: IndexInfo) -> Collection:
         model_id=info.model_id,
         # Kept as a label because the index is replaced when the collection is emptied or its model changes.
         create_time=datetime.fromisoformat(created) if created else info.create_time,
+        index_bytes=info.disk_bytes,
     )

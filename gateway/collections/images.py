@@ -25,7 +25,7 @@ class StoredImage:
 
     `sha256` is lower-case hex; width and height are those after EXIF orientation; `perceptual_hash` has 16 hex digits,
     or is empty where the image was added before there was one. `original_at` is where the caller kept the original, of
-    which only a thumbnail is stored; empty if it is stored.
+    which only a thumbnail is stored; empty if it is stored. `stored_bytes` are those of its files on disk.
     """
 
     id: str
@@ -40,6 +40,7 @@ class StoredImage:
     photo: PhotoMetadata = field(default_factory=PhotoMetadata)
     perceptual_hash: str = ""
     original_at: str = ""
+    stored_bytes: int = 0
 
     @classmethod
     def from_item(cls, collection: str, item: Item | Neighbor) -> StoredImage:
@@ -59,6 +60,7 @@ class StoredImage:
             photo=PhotoMetadata(**{name: image[name] for name in _PHOTO_FIELDS if name in image}),
             perceptual_hash=image.get("perceptual_hash", ""),
             original_at=image.get("original_at", ""),
+            stored_bytes=int(image.get("stored_bytes", 0)),
         )
 
     def item_attributes(self) -> str:
@@ -75,6 +77,8 @@ class StoredImage:
         known = {name: canonical(value) for name, value in photo.items() if value not in ("", None)}
         if self.perceptual_hash:
             known["perceptual_hash"] = self.perceptual_hash
+        if self.stored_bytes:
+            known["stored_bytes"] = self.stored_bytes
         if self.original_at:
             known["original_at"] = self.original_at
         return to_text({"user": dict(self.attributes), "image": image | known})

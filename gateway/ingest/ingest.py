@@ -280,6 +280,7 @@ class ImageIngest:
                 photo=result.photo,
                 perceptual_hash=f"{result.perceptual_hash:016x}",
                 original_at=entry.original_at,
+                stored_bytes=len(original or b"") + len(result.thumbnail),
             )
         await self._blobs.put(blobs)
         # The last of several writes to one id in a batch wins.

@@ -21,6 +21,7 @@ from index_service.filters import (
     OneOf,
     Within,
 )
+from serving.errors import InvalidField
 
 
 def to_filter(message: query_pb2.Filter, field: str = "filter") -> Filter | None:
@@ -37,6 +38,14 @@ def to_filter(message: query_pb2.Filter, field: str = "filter") -> Filter | None
     if values > MAX_VALUES:
         raise InvalidFilter(field, f"compares with {values} values; at most {MAX_VALUES} are allowed.")
     return condition if conditions else None
+
+
+def to_path(text: str, field: str) -> AttributePath:
+    """Return an attribute's path; raise `InvalidField` about `field` if it is malformed."""
+    try:
+        return AttributePath.parse(text)
+    except InvalidAttributePath as error:
+        raise InvalidField(field, f"{error.problem}.") from error
 
 
 def _filter(message: query_pb2.Filter, field: str, depth: int) -> Filter:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from semsearch.index.v1 import index_service_pb2 as pb
 
 from index_service.attributes import AttributePath, from_json, select, to_json
-from index_service.errors import InvalidAttributePath
 from index_service.filters import Filter
 from index_service.search import Position
-from index_service.translate.filters import to_filter
+from index_service.translate.filters import to_filter, to_path
 from index_service.translate.items import to_id, to_vectors
 from index_service.vector_index import Answer, Neighbor
 from index_service.vectors import MAX_DISTANCE, Vectors
@@ -152,8 +151,5 @@ def _paths(message: pb.SearchRequest) -> tuple[AttributePath, ...] | None:
         return ()
     paths = []
     for number, text in enumerate(message.attributes_mask.paths):
-        try:
-            paths.append(AttributePath.parse(text))
-        except InvalidAttributePath as error:
-            raise InvalidField(f"attributes_mask.paths[{number}]", f"{error.problem}.") from error
+        paths.append(to_path(text, f"attributes_mask.paths[{number}]"))
     return tuple(paths)

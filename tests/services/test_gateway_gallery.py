@@ -338,3 +338,17 @@ async def test_a_place_that_is_too_long_refuses_its_image_alone(stack: Stack) ->
     refused, added = await stack.index(name, [long, good])
     assert "image.original_at" in refused.status.message
     assert not added.HasField("status")
+
+
+async def test_a_collection_says_how_much_of_the_disk_it_takes(stack: Stack) -> None:
+    name = await stack.new_collection()
+    contents = [picture("red", seed=number) for number in range(3)]
+    uploads = [image(number, content) for number, content in enumerate(contents)]
+    uploads[2].original_at = "elsewhere"
+    await stack.index(name, uploads)
+    sizes = [each.stored_bytes for each in await listed(stack, name)]
+    assert sizes[0] > len(contents[0])
+    assert 0 < sizes[2] < sizes[0]
+    found = (await stack.gallery.GetCollection(gallery.GetCollectionRequest(collection_id=name))).collection
+    assert found.image_bytes == sum(sizes)
+    assert found.index_bytes > 0

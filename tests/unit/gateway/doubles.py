@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -313,6 +314,11 @@ class MemoryIndex:
         return [
             items[item_id] if vectors else replace(items[item_id], vector=None) for item_id in ids if item_id in items
         ]
+
+    async def sum_attribute(self, name: str, path: str) -> float:
+        group, field_name = path.split(".")
+        parts: list[Any] = [from_text(item.attributes).get(group) for item in self._index(name).items.values()]
+        return float(sum(part.get(field_name, 0) for part in parts if part))
 
     async def list_items(
         self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
