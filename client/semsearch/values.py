@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection as AnyCollection
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -11,7 +12,8 @@ from semsearch.errors import SemsearchError
 
 JsonValue: TypeAlias = "bool | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Attributes: TypeAlias = Mapping[str, JsonValue]
-Equal: TypeAlias = Mapping[str, Sequence[JsonValue]]
+Scalar: TypeAlias = bool | float | str | None
+Equal: TypeAlias = Mapping[str, Scalar | AnyCollection[Scalar]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class CropBox:
     top: float
     right: float
     bottom: float
+
+
+@dataclass(frozen=True)
+class ImageTerm:
+    """An image of a query: its bytes, or a stored one's id; a negative weight steers away from it."""
+
+    image: bytes | str
+    weight: float = 1.0
+    crop: CropBox | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -25,6 +26,8 @@ from tests.services.gateway_stack import START_SECONDS, Service, color_embedder,
 from tests.unit.gateway.doubles import ColorEmbedder
 
 COMMAND_SECONDS = 60.0
+# What the command remembers, and where it looks for a suite: neither the home nor the folder of who runs the tests.
+_HOME = tempfile.TemporaryDirectory(prefix="semsearch-home-")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def semsearch(server: str, *arguments: object) -> Done:
     """Runs the command against a gateway, in this process: starting another takes half a second each time."""
     out, err = io.StringIO(), io.StringIO()
     with (
-        mock.patch.dict(os.environ, {"SEMSEARCH_CLIENT_SERVER": server}),
+        mock.patch.dict(os.environ, _environment(server)),
         mock.patch.object(sys, "argv", ["semsearch", *map(str, arguments)]),
         redirect_stdout(out),
         redirect_stderr(err),
@@ -69,12 +72,16 @@ def semsearch(server: str, *arguments: object) -> Done:
     raise AssertionError("the command did not end the process")
 
 
+def _environment(server: str) -> dict[str, str]:
+    return {"SEMSEARCH_CLIENT_SERVER": server, "XDG_STATE_HOME": _HOME.name, "SEMSEARCH_DATA": _HOME.name}
+
+
 @contextmanager
 def semsearch_process(server: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Starts the installed command, with pipes for what it prints; kills it if it still runs."""
     with subprocess.Popen(
         [Path(sys.executable).parent / "semsearch", *map(str, arguments)],
-        env={**os.environ, "SEMSEARCH_CLIENT_SERVER": server},
+        env={**os.environ, **_environment(server)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
