@@ -22,6 +22,7 @@ from semsearch.values import (
     ImageTerm,
     Model,
     PullProgress,
+    Recipe,
     SwitchProgress,
     Tags,
     Term,
@@ -200,6 +201,11 @@ class Client(Connection):
         for page in self.pages(self._gallery.ListCollections, request):
             yield from map(translate.collection, page.collections)
 
+    def rename_collection(self, collection: str, new: str) -> Collection:
+        """Give a collection another id; the default one keeps its id."""
+        request = gallery_pb.RenameCollectionRequest(collection_id=collection, new_collection_id=new)
+        return translate.collection(self.call(self._gallery.RenameCollection, request).collection)
+
     def delete_collection(self, collection: str) -> int:
         """Delete a collection and return how many images it had; the default one is emptied and stays."""
         request = gallery_pb.DeleteCollectionRequest(collection_id=collection)
@@ -213,6 +219,10 @@ class Client(Connection):
         """Yield the models that can be served, by id."""
         for page in self.pages(self._models.ListModels, model_pb.ListModelsRequest()):
             yield from map(translate.model, page.models)
+
+    def list_recipes(self) -> list[Recipe]:
+        """Return the recipes that models can be made from, by name."""
+        return [*map(translate.recipe, self.call(self._models.ListRecipes, model_pb.ListRecipesRequest()).recipes)]
 
     def pull_model(self, recipe: str) -> Iterator[PullProgress]:
         """Make a model from a recipe that the server has; yield its progress, with the model at the end.

@@ -24,6 +24,7 @@ from semsearch.values import (
     ImageTerm,
     Model,
     PullProgress,
+    Recipe,
     SwitchProgress,
     Tag,
     Tags,
@@ -110,6 +111,11 @@ def model(message: model_pb.Model) -> Model:
         default_min_relevance=message.default_min_relevance,
         metrics=dict(message.metrics),
     )
+
+
+def recipe(message: model_pb.Recipe) -> Recipe:
+    """Translate a recipe."""
+    return Recipe(message.name, message.model_id, message.display_name, message.download_bytes)
 
 
 def pull_progress(response: model_pb.PullModelResponse) -> PullProgress:

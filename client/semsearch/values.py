@@ -196,6 +196,16 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """Instructions that make a model; `download_bytes` is 0 where nothing is downloaded."""
+
+    name: str
+    model_id: str
+    display_name: str
+    download_bytes: int
+
+
+@dataclass(frozen=True)
 class PullProgress:
     """How many bytes of a model's files have been fetched; `model` is None until it is made."""
 

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from semsearch.v1 import gallery_service_pb2, image_pb2, model_service_pb2, query_pb2, search_service_pb2
 
 from gateway.backends.attributes import Attributes, from_struct, to_struct
-from gateway.backends.embedding import Crop, Model, PullProgress, Term, TextQuery, UnderstoodTerm, UnknownWord
+from gateway.backends.embedding import Crop, Model, PullProgress, Recipe, Term, TextQuery, UnderstoodTerm, UnknownWord
 from gateway.collections.blobs import Rendition
 from gateway.collections.gallery import AttributesChange
 from gateway.collections.image_collections import Collection
@@ -229,6 +229,16 @@ def model_message(model: Model) -> model_service_pb2.Model:
         active=model.active,
         default_min_relevance=model.calibration.default_min_relevance,
         metrics=model.metrics,
+    )
+
+
+def recipe_message(recipe: Recipe) -> model_service_pb2.Recipe:
+    """Return the message of a recipe."""
+    return model_service_pb2.Recipe(
+        name=recipe.name,
+        model_id=recipe.model_id,
+        display_name=recipe.display_name,
+        download_bytes=recipe.download_bytes,
     )
 
 

@@ -56,12 +56,13 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def semsearch(server: str, *arguments: object) -> Done:
+def semsearch(server: str, *arguments: object, answer: str = "") -> Done:
     """Runs the command against a gateway, in this process: starting another takes half a second each time."""
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, _environment(server)),
         mock.patch.object(sys, "argv", ["semsearch", *map(str, arguments)]),
+        mock.patch.object(sys, "stdin", io.StringIO(answer)),
         redirect_stdout(out),
         redirect_stderr(err),
     ):

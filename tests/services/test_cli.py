@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
+from tests.services.client_stack import COMMAND_SECONDS, ClientStack, Done, client_stack, semsearch, semsearch_process
 from tests.unit.gateway.doubles import picture, sha256
 
 HEX = 64
@@ -51,7 +52,11 @@ def test_a_search_by_words_is_a_table_for_people(server: str) -> None:
     done = semsearch(server, "search", "red")
     header, _, *rows = [line for line in done.out.splitlines() if line.strip()]
     assert header.split() == ["#", "relevance", "similarity", "image", "attributes", "id"]
-    assert [(row.split()[0], row.split()[3]) for row in rows] == [("1", "red/red-0.png"), ("2", "red/red-1.png"), ("3", "red/red-2.png")]
+    assert [(row.split()[0], row.split()[3]) for row in rows] == [
+        ("1", "red/red-0.png"),
+        ("2", "red/red-1.png"),
+        ("3", "red/red-2.png"),
+    ]
     assert {row.split()[-1] for row in rows} == {sha256(picture("red", seed=n + 1)) for n in range(3)}
     assert (done.status, done.err) == (0, "")
 
@@ -176,10 +181,38 @@ def test_deleted_images_are_gone_and_unknown_ids_are_named(stack: ClientStack, t
     assert (again.status, again.document) == (1, {"deleted_count": 0, "unknown_ids": [name]})
 
 
+def test_collections_are_created_renamed_and_deleted(stack: ClientStack, red: Path) -> None:
+    def collections(*arguments: object, answer: str = "") -> Done:
+        return semsearch(stack.server, "collections", *arguments, answer=answer)
+
+    assert collections("create", "trip", "--name", "A trip").status == 0
+    assert semsearch(stack.server, "index", red.parent, "-c", "trip").status == 0
+    assert collections("rename", "trip", "rome").err == "trip is now rome, with 1 image.\n"
+    row = next(line for line in collections("list").out.splitlines() if " rome " in line)
+    assert row.split()[:4] == ["rome", "A", "trip", "1"]
+    assert {each["id"] for each in collections("list", "--json").document} >= {"gallery", "rome"}
+    refused = collections("delete", "rome", answer="n\n")
+    assert (refused.status, collections("delete", "rome").status) == (1, 1), "no answer is no consent"
+    assert "Delete the collection rome with 1 image?" in refused.err
+    assert collections("delete", "rome", answer="y\n").err.endswith("rome is deleted, with 1 image.\n")
+    gone = collections("delete", "rome", "--yes")
+    assert (gone.status, gone.err) == (
+        1, 'There is no collection "rome". `semsearch collections list` lists all collections.\n',
+    )  # fmt: skip
+    kept = collections("rename", "gallery", "other")
+    assert (kept.status, "keeps its id" in kept.err) == (1, True)
+
+
+def test_the_version_is_told() -> None:
+    done = semsearch("127.0.0.1:1", "--version")
+    assert (done.status, done.out) == (0, f"semsearch {version('semsearch')}\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["search", "red"],
+        ["collections", "list"],
         ["tag", "{red}"],
         ["words", "red"],
         ["list"],

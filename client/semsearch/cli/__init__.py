@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from semsearch.cli import gallery, index_operations, model, opening, options, queries
+from semsearch.cli import collections, gallery, index_operations, model, opening, options, queries
 from semsearch.cli.output import Output
 from semsearch.errors import SemsearchError
 
@@ -29,6 +29,7 @@ app.command("tag")(queries.tag)
 app.command("words", cls=options.QueryCommand)(queries.similar_words)
 app.command("list")(gallery.list_images)
 app.command("delete")(gallery.delete)
+app.add_typer(collections.app, name="collections")
 app.add_typer(model.app, name="model")
 
 
