@@ -45,8 +45,8 @@ def test_models_are_listed_with_what_can_be_pulled(stack: ClientStack) -> None:
 def test_a_model_is_shown_with_its_evaluation(stack: ClientStack) -> None:
     for name in ([], [MODEL.id], ["toy"]):
         done = semsearch(stack.server, "model", "show", *name)
-        assert "hit_at_1     0.5" in done.out
-        assert done.err.startswith(f"{MODEL.id}: Colours, 9 words, 4 dimensions, threshold ")
+        assert "hit_at_1   0.500" in done.out
+        assert done.err.startswith(f"{MODEL.id}: Colours; 4 dimensions, threshold ")
     assert semsearch(stack.server, "model", "show", "--json").document["id"] == MODEL.id
     assert semsearch(stack.server, "model", "show", "nothing").status == 1
 

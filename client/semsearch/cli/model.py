@@ -76,12 +76,10 @@ def show(
     if as_json:
         output.document(model)
         return
-    output.table(["measure", "value "], [[name, f"{value:.3g}"] for name, value in sorted(model.metrics.items())])
-    words, threshold = counted(model.word_count, "word"), f"{model.default_min_relevance:.3g}"
+    output.table(["measure", "value "], [[name, _measure(value)] for name, value in sorted(model.metrics.items())])
+    threshold = f"{model.default_min_relevance:.3g}"
     active = ", active" if model.active else ""
-    output.say(
-        f"{model.id}: {model.display_name}, {words}, {model.dimension} dimensions, threshold {threshold}{active}."
-    )
+    output.say(f"{model.id}: {model.display_name}; {model.dimension} dimensions, threshold {threshold}{active}.")
 
 
 @app.command()
@@ -141,6 +139,10 @@ def activate(
         raise
     if last and last.model and not as_json:
         output.say(_switched(last, last.model))
+
+
+def _measure(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.3f}"
 
 
 def _download(size: int) -> str:

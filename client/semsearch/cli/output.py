@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -23,12 +23,16 @@ from semsearch.values import Image, UnderstoodTerm, UnknownWord
 # Attributes that say where a file was. The path is shown; the others repeat it.
 _PLACE = frozenset({"path", "name", "folder", "modified"})
 _UNBOUNDED = 1_000_000
+# Columns of a terminal: what a table needs between its own, and what a long word needs not to look shredded.
+_PADDING = 3
+_LEAST_WIDTH = 16
 # A terminal shows this much of an id that is a SHA-256; every command takes it for the whole.
 _SHORT_ID = 12
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # The server's messages name its calls; a person at a terminal has commands.
 _COMMANDS = {
     "ListCollections": "`semsearch collections list`",
+    "ListIndexes": "`semsearch index list`",
     "ListModels": "`semsearch model list`",
     "PullModel": "`semsearch model pull`",
 }
@@ -57,18 +61,27 @@ class Output:
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table; a column whose name ends in a space is flush right.
 
-        Where a terminal is so narrow that words would be broken, each row is a block of lines instead.
+        Nothing is cut. Long cells take several lines; where a terminal is too narrow even for that, each row is a block
+        of lines.
         """
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in columns:
-            table.add_column(name.rstrip(), justify="right" if name.endswith(" ") else "left", overflow="fold")
+        names = [name.rstrip() for name in columns]
         cells = [[harmless(cell) for cell in row] for row in rows]
+        widths = [max(map(_least_width, column)) for column in zip(names, *cells, strict=True)]
+        if sum(widths) + _PADDING * len(widths) > self.results.width:
+            self._print_blocks(names, cells)
+            return
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name, width in zip(columns, widths, strict=True):
+            is_number = name.endswith(" ")
+            table.add_column(
+                name.rstrip(),
+                justify="right" if is_number else "left",
+                overflow="fold",
+                no_wrap=width < _LEAST_WIDTH and (is_number or name == "id"),
+            )
         for row in cells:
             table.add_row(*map(Text, row))
-        if Measurement.get(self.results, self.results.options, table).minimum <= self.results.width:
-            self.results.print(table)
-        else:
-            self._print_blocks([name.rstrip() for name in columns], cells)
+        self.results.print(table)
 
     def id_of(self, image: Image) -> str:
         """Return an image's id; on a terminal, the beginning of one that is a SHA-256."""
@@ -114,6 +127,11 @@ class Output:
             self.say(f"understood: {understood_text(terms)}")
 
 
+def _least_width(cell: str) -> int:
+    """Return how many columns a cell needs so that no word is broken, except long ones such as paths."""
+    return min(max(map(cell_len, cell.split()), default=0), _LEAST_WIDTH)
+
+
 def understood_text(terms: Sequence[UnderstoodTerm]) -> str:
     """Return the terms of a query on one line: `dog + cat^2 − sports car`."""
     text = ""
@@ -139,8 +157,8 @@ def place_of(image: Image) -> str:
 
 def attributes_of(image: Image) -> str:
     """Return an image's attributes on one line, without those that say where it was."""
-    own = {key: value for key, value in image.attributes.items() if key not in _PLACE}
-    return " ".join(f"{key}={_short(value)}" for key, value in own.items())
+    own = sorted((key, value) for key, value in image.attributes.items() if key not in _PLACE)
+    return " ".join(f"{key}={_short(value)}" for key, value in own)
 
 
 def _short(value: object) -> str:

@@ -6,6 +6,7 @@ textual-image finds out what the terminal can do, and draws. It comes with the e
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -56,4 +57,6 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
             f"Pictures in the terminal need {error.name}, which is not installed.",
             hint='Install the extra "show": pip install "semsearch[show]"',
         ) from error
+    # It logs what a terminal does not answer, with tracebacks, and has another way for that.
+    logging.getLogger("textual_image").addHandler(logging.NullHandler())
     return textual_image.renderable, PIL.Image
