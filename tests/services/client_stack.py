@@ -6,9 +6,11 @@ import asyncio
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -89,6 +91,28 @@ def semsearch_process(server: str, *arguments: object) -> Iterator[subprocess.Po
             yield process
         finally:
             process.kill()
+
+
+def in_terminal(server: str, *arguments: object) -> str:
+    """Runs the installed command in a terminal that answers no question; returns what it shows."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 80))
+    with subprocess.Popen(
+        [Path(sys.executable).parent / "semsearch", *map(str, arguments)],
+        env={**os.environ, **_environment(server), "TERM": "xterm-256color"},
+        stdin=its, stdout=its, stderr=its, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(its)
+        shown = b""
+        try:
+            while part := os.read(ours, 65_536):
+                shown += part
+        except OSError:  # how Linux says that nobody writes any more
+            pass
+        finally:
+            os.close(ours)
+            process.kill()
+    return shown.decode()
 
 
 @contextmanager

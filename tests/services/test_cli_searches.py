@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import typer
 from semsearch.cli import searches
 
-from tests.services.client_stack import ClientStack, client_stack, semsearch
+from tests.services.client_stack import ClientStack, client_stack, in_terminal, semsearch
 from tests.unit.gateway.doubles import picture, sha256
 
 COLORS = ("red", "green", "blue", "yellow", "orange")
@@ -204,8 +205,23 @@ def test_a_result_is_opened_from_its_file_or_else_from_a_copy(
     assert "No program here opens images." in semsearch(server, "open", "1").err
 
 
+def test_pictures_are_shown_in_a_terminal(server: str) -> None:
+    pytest.importorskip("textual_image")
+    shown = in_terminal(server, "search", "red", "-n", "1", "--show")
+    assert "▀" in shown
+    assert "Traceback" not in shown
+    assert "red.png" in shown.splitlines()[-1]
+
+
 def test_pictures_need_a_terminal(server: str) -> None:
     pytest.importorskip("textual_image")
     done = semsearch(server, "search", "red", "--show")
     assert "--show needs a terminal" in done.err
     assert "\x1b" not in done.out
+
+
+def test_pictures_need_an_extra_that_is_named(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textual_image", None)
+    done = semsearch(server, "search", "red", "--show")
+    assert (done.status, done.out) == (1, "")
+    assert 'Install the extra "show": pip install "semsearch[show]"' in done.err

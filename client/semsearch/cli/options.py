@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -14,41 +12,11 @@ import typer
 from typer.core import TyperCommand
 from typing_extensions import override
 
-from semsearch import suites
-from semsearch.cli.output import Output
+from semsearch.cli import addresses
 from semsearch.json_values import is_exact
 from semsearch.values import Scalar
 
-
-def _server_of(ctx: typer.Context, value: str) -> str:
-    """Return the address of the gateway: the one that was named, or that of this folder's suite."""
-    output = Output("--json" in sys.argv)
-    suite = suites.of_this_folder()
-    source = ctx.get_parameter_source("server")
-    if source and source.name != "DEFAULT":
-        if suite.gateway and not suites.same_address(value, suite.gateway):
-            output.note(f"This asks {value}; this folder's own suite is at {suite.gateway}.")
-        return value
-    if suite.gateway:
-        return suite.gateway
-    if port := os.environ.get("SEMSEARCH_GATEWAY_PORT"):
-        return f"127.0.0.1:{port}"
-    if suite.is_stopped:
-        output.note(f"This folder's own suite does not run (`make run-all` starts it). This asks {value}.")
-    return value
-
-
-Server = Annotated[
-    str,
-    typer.Option(
-        "--server",
-        envvar="SEMSEARCH_CLIENT_SERVER",
-        callback=_server_of,
-        help="Address of the gateway. Without it: that of the suite that runs in this folder, the port"
-        " SEMSEARCH_GATEWAY_PORT of this machine, or",
-        metavar="HOST:PORT",
-    ),
-]
+Server = addresses.Server
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection.", show_default=True)]
 MinRelevance = Annotated[

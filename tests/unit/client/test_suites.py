@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 import typer
 from semsearch import suites
-from semsearch.cli import options
+from semsearch.cli import addresses, options
 from semsearch.client import DEFAULT_SERVER
+from semsearch.index_operations import DEFAULT_INDEX_ADDRESS
 from semsearch.suites import Suite
 from typer.testing import CliRunner
 
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable in ("SEMSEARCH_DATA", "SEMSEARCH_CLIENT_SERVER", "SEMSEARCH_GATEWAY_PORT"):
-        monkeypatch.delenv(variable, raising=False)
+    for variable in ("DATA", "CLIENT_SERVER", "GATEWAY_PORT", "CLIENT_INDEX_ADDRESS", "INDEX_PORT"):
+        monkeypatch.delenv(f"SEMSEARCH_{variable}", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "var").mkdir()
     return tmp_path / "var"
@@ -34,6 +35,23 @@ def ended_process() -> int:
 def runs(data: Path, gateway: str = "127.0.0.1:6000", pid: int | None = None) -> None:
     text = json.dumps({"gateway": gateway, "pid": os.getpid() if pid is None else pid})
     (data / "suite.json").write_text(text)
+
+
+def test_the_index_service_of_the_suite_is_asked_too(data: Path) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def command(address: addresses.IndexAddress = DEFAULT_INDEX_ADDRESS) -> None:
+        typer.echo(address)
+
+    def asked(**environment: str) -> str:
+        return CliRunner().invoke(app, [], env=environment).stdout.strip()
+
+    assert asked() == DEFAULT_INDEX_ADDRESS
+    assert asked(SEMSEARCH_INDEX_PORT="6002") == "127.0.0.1:6002"
+    text = json.dumps({"gateway": "127.0.0.1:6000", "index": "127.0.0.1:6003", "pid": os.getpid()})
+    (data / "suite.json").write_text(text)
+    assert asked(SEMSEARCH_INDEX_PORT="6002") == "127.0.0.1:6003"
 
 
 def asked(*arguments: str, **environment: str) -> tuple[str, str]:
