@@ -65,10 +65,11 @@ def _attributes_instead(client: Client, collection: str, name: str) -> str:
 
 def _names(attributes: Mapping[str, object], prefix: str = "") -> Iterator[str]:
     for name, value in attributes.items():
+        path = f"{prefix}`{name}`" if "." in name else prefix + name
         if isinstance(value, dict):
-            yield from _names(value, f"{prefix}{name}.")
+            yield from _names(value, f"{path}.")
         else:
-            yield prefix + name
+            yield path
 
 
 def _is_empty(images: Iterator[object]) -> bool:
