@@ -23,7 +23,6 @@ from pathlib import Path
 from rich.cells import cell_len
 
 from semsearch.cli.harmless import harmless
-from semsearch.folder import IMAGE_SUFFIXES
 from semsearch.values import Term
 
 NEGATIVE_SIGNS = ("-", "!", "–", "—", "−", "‐", "‑")
@@ -31,6 +30,10 @@ STORED = "id:"
 _SIGNS = {"+": "", "-": "-", "−": "-"}
 _WEIGHED = re.compile(r"(?P<sign>[-+−–—!]?)(?:(?P<weight>\d+(?:[.,]\d+)?|[.,]\d+):)?(?P<rest>.*)", re.DOTALL)
 _PATH = re.compile(r"(?:\.{1,2}|~)[/\\]|[/\\].|[A-Za-z]:[/\\]", re.DOTALL)
+_IMAGE_NAME = re.compile(
+    r".+\.(?:a?png|avif|bmp|gif|hei[cf]|hif|jfif|jpe?g|jpe|jxl|mpo|tiff?|webp|arw|cr[23]|dng|nef|orf|raf|rw2)",
+    re.DOTALL | re.IGNORECASE,
+)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _PHRASE = re.compile(r'(-?)([^"]*\s[^"]*?)((?:\^[\d.]+)?)')
 
@@ -186,7 +189,7 @@ def _is_picture(text: str) -> bool:
         text.startswith(STORED)
         or _PATH.match(text) is not None
         or _ADDRESS.match(text) is not None
-        or Path(text).suffix.lower() in IMAGE_SUFFIXES
+        or _IMAGE_NAME.fullmatch(text) is not None
     )
 
 
