@@ -116,10 +116,15 @@ def test_an_id_is_known_by_its_beginning_unless_several_begin_so(server: str, tm
     [
         (["red", "-c", "nothing"], "The collection nothing is empty. Add images with: semsearch index DIR -c nothing"),
         (["red", "-f", "nmae=x"], 'No image has the attribute "nmae". Did you mean name?'),
-        (["red", "-f", "zzz=x"], 'No image has the attribute "zzz". Images have: folder, modified, name, path.'),
-        (["red", "-f", "name=x"], "No image passes the filter on name. Change it, or leave it out."),
+        (["red", "-f", "zzz=x"], 'No image has the attribute "zzz". There are folder, modified, name, path.'),
+        (["red", "-f", "name=x"], "No image has name=x. There are "),
         (["red", "-f", "name=blue.png"], "No image is relevant enough. The nearest is blue.png with a relevance of "),
-        (["./red.png", "-f", "name=x"], "No image passes the filter on name. Change it, or leave it out."),
+        (["./red.png", "-f", "name=x"], "No image has name=x. There are "),
+        (["red", "-f", "name=rad.png"], "No image has name=rad.png. Did you mean red.png"),
+        (
+            ["red", "-f", "name=red.png", "-f", "path=blue.png"],
+            "No image passes the filters on name and path together.",
+        ),
         (["--id", sha256(picture("red")), "-f", "name=red.png"], "There is no other image."),
     ],
 )

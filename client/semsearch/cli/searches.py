@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from semsearch.cli.ids import AmbiguousId, whole_id
+from semsearch.cli.nothing_found import Filters
 from semsearch.cli.query_line import Picture, QueryError, QueryLine
 from semsearch.client import Client
 from semsearch.errors import InvalidRequest
-from semsearch.values import Equal, ImageMatches, ImageTerm, WordMatches
+from semsearch.values import ImageMatches, ImageTerm, WordMatches
 
 # The server's bound on a page.
 _PAGE = 1_000
@@ -26,7 +27,7 @@ class ImageSearch:
         QueryError: a weight is no number, a file cannot be read, or an id begins as several do.
     """
 
-    def __init__(self, client: Client, line: QueryLine, collection: str, equal: Equal) -> None:
+    def __init__(self, client: Client, line: QueryLine, collection: str, equal: Filters) -> None:
         self.equal = equal
         self._client = client
         self._collection = collection
