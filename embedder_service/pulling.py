@@ -62,7 +62,7 @@ class Pulls:
     """Pulls recipes, on one event loop."""
 
     def __init__(self, recipes: RecipeFolder, models: ModelFolder, mirror: str, threads: Executor) -> None:
-        self._recipes = recipes
+        self.recipes = recipes
         self._models = models
         self._mirror = mirror
         self._threads = threads
@@ -103,7 +103,7 @@ class Pulls:
         return pull, work
 
     def _make(self, pull: _Pull) -> Manifest:
-        opened = self._recipes.open(pull.recipe)
+        opened = self.recipes.open(pull.recipe)
         models = self._models.models
         folder = models / f".pull-{pull.recipe}"
         with storage_errors(models):

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from embedder_service.errors import RecipeNotFound
 from model.bundle.manifest import File, Manifest
 from model.bundle.reading import MANIFEST, peek
@@ -18,6 +20,8 @@ from model.bundle.recipe import RECIPE, FilledFile, Recipe, recipe_from_json
 from model.errors import BundleError, RecipeUnusable
 
 __all__ = ["OpenedRecipe", "RecipeFolder"]
+
+log = structlog.get_logger(__name__)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -63,6 +67,16 @@ class RecipeFolder:
     def names(self) -> list[str]:
         """Return the names of the recipes there are."""
         return sorted(file.parent.name for file in self.recipes.glob(f"[!.]*/{RECIPE}"))
+
+    def usable(self) -> list[OpenedRecipe]:
+        """Return the recipes that can be used, by name; log why others cannot."""
+        opened = []
+        for name in self.names():
+            try:
+                opened.append(self.open(name))
+            except RecipeUnusable as error:
+                log.warning("a recipe cannot be used", recipe=name, error=str(error))
+        return opened
 
     def open(self, name: str) -> OpenedRecipe:
         """Return a recipe.

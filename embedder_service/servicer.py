@@ -144,6 +144,12 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         return pb.ListModelsResponse(models=[self._described(manifest) for manifest in manifests])
 
     @override
+    async def ListRecipes(self, request: pb.ListRecipesRequest, context: Context) -> pb.ListRecipesResponse:
+        """List the recipes."""
+        opened = await self._on_thread(self._pulls.recipes.usable)
+        return pb.ListRecipesResponse(recipes=[translate.from_recipe(each) for each in opened])
+
+    @override
     async def PullModel(self, request: pb.PullModelRequest, context: Context) -> AsyncIterator[pb.PullModelResponse]:
         """Make a model from a recipe."""
         async with aclosing(self._pulls.pull(request.recipe)) as pull:

@@ -13,6 +13,7 @@ from semsearch.v1 import query_pb2
 from embedder_service.decoding import ImageInput
 from embedder_service.errors import EmbedderError
 from embedder_service.image_embedding import ImageVector, Timings
+from embedder_service.recipes import OpenedRecipe
 from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
 from model.bundle.manifest import Manifest, calibration_message
@@ -29,6 +30,7 @@ __all__ = [
     "check_count",
     "from_image",
     "from_manifest",
+    "from_recipe",
     "from_text",
     "from_timings",
     "from_words",
@@ -60,6 +62,16 @@ def to_terms(query: pb.TextQuery) -> tuple[Term, ...]:
     if query.raw:
         return parse(query.raw)
     return check_terms([_term(term) for term in query.terms])
+
+
+def from_recipe(opened: OpenedRecipe) -> pb.Recipe:
+    """Return the description of a recipe."""
+    return pb.Recipe(
+        name=opened.recipe.name,
+        model_id=opened.manifest.id,
+        display_name=opened.manifest.display_name,
+        download_bytes=sum(file.size for file in opened.recipe.fetched),
+    )
 
 
 def _term(term: query_pb2.Term) -> Term:

@@ -65,12 +65,12 @@ class ImageTooLarge(GatewayError):
 
 
 class CancelledTerms(GatewayError):
-    """The image and the terms cancel each other out."""
+    """The images and the terms cancel each other out."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The image and the words cancel each other out, so that no direction is left to search in. "
-            "Remove a term or change a weight."
+            "The images and the words cancel each other out, so that no direction is left to search in. "
+            "Remove one or change a weight."
         )
 
 

@@ -19,8 +19,10 @@ from semsearch.values import (
     Equal,
     Image,
     ImageMatches,
+    ImageTerm,
     Model,
     PullProgress,
+    Recipe,
     SwitchProgress,
     Tags,
     Term,
@@ -43,7 +45,8 @@ _SWITCH_SECONDS = 30 * 24 * 3600.0
 class Client(Connection):
     """Calls a gateway; safe to use from several threads. Every method raises `SemsearchError`.
 
-    `collection` "" means the default collection. `equal` maps an attribute to the values that it may have. Where
+    `collection` "" means the default collection. `equal` maps an attribute to its value, or to a list of values that it
+    may have. Where
     `min_relevance` is None, the server's own threshold applies; 0 keeps everything. `page_size` 0 means the server's
     default, 20. A page token is good until the collection is switched to another model, deleted or emptied.
     """
@@ -72,13 +75,13 @@ class Client(Connection):
             page_size=page_size,
             page_token=page_token,
             min_relevance=min_relevance,
-            filter=translate.filter_of(equal or {}),
+            filter=translate.filter_of(equal),
         )
         return translate.image_matches(self.call(self._search.SearchByText, request))
 
     def search_by_image(
         self,
-        image: bytes | str,
+        image: bytes | str | Sequence[ImageTerm],
         *,
         crop: CropBox | None = None,
         terms: Sequence[Term] = (),
@@ -88,7 +91,10 @@ class Client(Connection):
         min_relevance: float | None = None,
         equal: Equal | None = None,
     ) -> ImageMatches:
-        """Find the images nearest to an image (its bytes, or a stored one's id), with words added or taken away."""
+        """Find the images nearest to an image (its bytes, or a stored one's id), with words added or taken away.
+
+        Several images are a list of `ImageTerm`, each with its own weight and crop.
+        """
         request = search_pb.SearchByImageRequest(
             crop=translate.crop_of(crop),
             terms=map(translate.term_of, terms),
@@ -96,9 +102,12 @@ class Client(Connection):
             page_size=page_size,
             page_token=page_token,
             min_relevance=min_relevance,
-            filter=translate.filter_of(equal or {}),
+            filter=translate.filter_of(equal),
         )
-        translate.set_source(request, image)
+        if isinstance(image, list | tuple):
+            request.images.extend(map(translate.image_term_of, image))
+        else:
+            translate.set_source(request, image)
         return translate.image_matches(self.call(self._search.SearchByImage, request))
 
     def tag_image(
@@ -151,10 +160,15 @@ class Client(Connection):
         request = gallery_pb.GetImageRequest(id=image_id, collection=collection)
         return translate.image(self.call(self._gallery.GetImage, request).image)
 
-    def list_images(self, *, collection: str = "", equal: Equal | None = None) -> Iterator[Image]:
-        """Yield the images of a collection, oldest first; pages are fetched as they are needed."""
+    def list_images(
+        self, *, collection: str = "", equal: Equal | None = None, present: Sequence[str] = (), page_size: int = 1_000
+    ) -> Iterator[Image]:
+        """Yield the images of a collection, oldest first; pages are fetched as they are needed.
+
+        Those that lack one of the attributes in `present` are left out.
+        """
         request = gallery_pb.ListImagesRequest(
-            collection=collection, page_size=_PAGE_SIZE, filter=translate.filter_of(equal or {})
+            collection=collection, page_size=page_size, filter=translate.filter_of(equal, present)
         )
         for page in self.pages(self._gallery.ListImages, request):
             yield from map(translate.image, page.images)
@@ -187,6 +201,11 @@ class Client(Connection):
         for page in self.pages(self._gallery.ListCollections, request):
             yield from map(translate.collection, page.collections)
 
+    def rename_collection(self, collection: str, new: str) -> Collection:
+        """Give a collection another id; the default one keeps its id."""
+        request = gallery_pb.RenameCollectionRequest(collection_id=collection, new_collection_id=new)
+        return translate.collection(self.call(self._gallery.RenameCollection, request).collection)
+
     def delete_collection(self, collection: str) -> int:
         """Delete a collection and return how many images it had; the default one is emptied and stays."""
         request = gallery_pb.DeleteCollectionRequest(collection_id=collection)
@@ -200,6 +219,10 @@ class Client(Connection):
         """Yield the models that can be served, by id."""
         for page in self.pages(self._models.ListModels, model_pb.ListModelsRequest()):
             yield from map(translate.model, page.models)
+
+    def list_recipes(self) -> list[Recipe]:
+        """Return the recipes that models can be made from, by name."""
+        return [*map(translate.recipe, self.call(self._models.ListRecipes, model_pb.ListRecipesRequest()).recipes)]
 
     def pull_model(self, recipe: str) -> Iterator[PullProgress]:
         """Make a model from a recipe that the server has; yield its progress, with the model at the end.

@@ -36,6 +36,7 @@ _CLASSES: dict[str, type[SemsearchError]] = {
 _HINTS = {
     "EMPTY_QUERY": "Name at least one thing to look for.",
     "UNKNOWN_WORDS": "Try another word for it.",
+    "IMAGE_NOT_FOUND": "`semsearch list` has the ids of a collection.",
     "OVERLOADED": "Try again in a moment.",
     "DEPENDENCY_UNAVAILABLE": "Try again in a moment.",
     "STORAGE_FULL": "Make room on the server's disk, then try again.",

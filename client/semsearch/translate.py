@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
-from typing import Any
 
-from google.protobuf import json_format
+from google.protobuf import json_format, struct_pb2
 
+from semsearch.errors import InvalidRequest
+from semsearch.json_values import scalar_of
 from semsearch.rpc_errors import from_status
 from semsearch.v1 import gallery_service_pb2 as gallery_pb
 from semsearch.v1 import image_pb2, query_pb2
@@ -16,12 +17,14 @@ from semsearch.v1 import search_service_pb2 as search_pb
 from semsearch.values import (
     Collection,
     CropBox,
+    Equal,
     Image,
     ImageMatch,
     ImageMatches,
-    JsonValue,
+    ImageTerm,
     Model,
     PullProgress,
+    Recipe,
     SwitchProgress,
     Tag,
     Tags,
@@ -110,6 +113,11 @@ def model(message: model_pb.Model) -> Model:
     )
 
 
+def recipe(message: model_pb.Recipe) -> Recipe:
+    """Translate a recipe."""
+    return Recipe(message.name, message.model_id, message.display_name, message.download_bytes)
+
+
 def pull_progress(response: model_pb.PullModelResponse) -> PullProgress:
     """Translate the progress of a pull."""
     made = model(response.model) if response.HasField("model") else None
@@ -128,17 +136,27 @@ def switch_progress(response: model_pb.ActivateModelResponse) -> SwitchProgress:
     )
 
 
-def filter_of(equal: Mapping[str, Sequence[JsonValue]]) -> query_pb2.Filter | None:
-    """Return the filter "every attribute has one of its values"; None if there is no condition."""
-    if not equal:
-        return None
-    conditions = []
-    for field, values in equal.items():
-        condition = query_pb2.Condition(field=field)
-        accepted: list[Any] = list(values)
-        condition.any_of.extend(accepted)
-        conditions.append(condition)
-    return query_pb2.Filter(must=conditions)
+def filter_of(equal: Equal | None, present: Sequence[str] = ()) -> query_pb2.Filter | None:
+    """Return the filter "every attribute has its value, or one of its values, and others are present at all".
+
+    None stands for the filter without a condition.
+
+    Raises:
+        InvalidRequest: `equal` is no mapping from names to such values.
+    """
+    if equal is not None and not isinstance(equal, Mapping):
+        raise InvalidRequest(f"equal must be a dict of attributes and their values, not {type(equal).__name__}.")
+    conditions = [_equal_condition(field, given) for field, given in (equal or {}).items()]
+    conditions += [query_pb2.Condition(field=field, exists=True) for field in present]
+    return query_pb2.Filter(must=conditions) if conditions else None
+
+
+def _equal_condition(field: object, given: object) -> query_pb2.Condition:
+    if not isinstance(field, str):
+        raise InvalidRequest(f"equal has the key {field!r}, and the names of attributes are strings.")
+    accepted = given if isinstance(given, list | tuple | set | frozenset) else [given]
+    values = [scalar_of(each, f"equal[{field!r}]") for each in accepted]
+    return query_pb2.Condition(field=field, any_of=struct_pb2.ListValue(values=values))
 
 
 def crop_of(crop: CropBox | None) -> query_pb2.CropBox | None:
@@ -153,12 +171,23 @@ def term_of(term: Term) -> query_pb2.Term:
     return query_pb2.Term(text=term.text, weight=term.weight)
 
 
-def set_source(request: search_pb.SearchByImageRequest | search_pb.TagImageRequest, image: bytes | str) -> None:
-    """Put an image's bytes, or a stored image's id, into a request."""
-    if isinstance(image, bytes):
-        request.content = image
+def image_term_of(term: ImageTerm) -> search_pb.ImageTerm:
+    """Translate an image of a query."""
+    message = search_pb.ImageTerm(crop=crop_of(term.crop), weight=term.weight)
+    set_source(message, term.image)
+    return message
+
+
+def set_source(
+    message: search_pb.SearchByImageRequest | search_pb.TagImageRequest | search_pb.ImageTerm, image: object
+) -> None:
+    """Put an image's bytes, or a stored image's id, into a message."""
+    if isinstance(image, str):
+        message.image_id = image
+    elif isinstance(image, bytes | bytearray | memoryview):
+        message.content = bytes(image)
     else:
-        request.image_id = image
+        raise InvalidRequest(f"An image is its bytes or the id of a stored one, not {type(image).__name__}.")
 
 
 def _unknown_words(messages: Iterable[query_pb2.UnknownWord]) -> tuple[UnknownWord, ...]:

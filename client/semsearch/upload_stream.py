@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from semsearch.connection import MAX_MESSAGE_BYTES
 from semsearch.errors import InvalidRequest
+from semsearch.json_values import struct_of
 from semsearch.v1 import gallery_service_pb2 as pb
 from semsearch.values import Upload
 
@@ -89,10 +89,6 @@ def _request(number: int, upload: Upload) -> pb.IndexImagesRequest:
         raise InvalidRequest(
             f"Upload {number} has {len(upload.content):,} bytes, and an image may have {MAX_IMAGE_BYTES:,}."
         )
-    image = pb.ImageUpload(sequence=number, content=upload.content, id=upload.id)
-    attributes: dict[str, Any] = dict(upload.attributes)
-    try:
-        image.attributes.update(attributes)
-    except ValueError as error:
-        raise InvalidRequest(f"Upload {number} has attributes that are not JSON: {error}") from error
+    attributes = struct_of(upload.attributes, f"Upload {number}: attributes")
+    image = pb.ImageUpload(sequence=number, content=upload.content, id=upload.id, attributes=attributes)
     return pb.IndexImagesRequest(image=image)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection as AnyCollection
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -11,7 +12,8 @@ from semsearch.errors import SemsearchError
 
 JsonValue: TypeAlias = "bool | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Attributes: TypeAlias = Mapping[str, JsonValue]
-Equal: TypeAlias = Mapping[str, Sequence[JsonValue]]
+Scalar: TypeAlias = bool | float | str | None
+Equal: TypeAlias = Mapping[str, Scalar | AnyCollection[Scalar]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class CropBox:
     top: float
     right: float
     bottom: float
+
+
+@dataclass(frozen=True)
+class ImageTerm:
+    """An image of a query: its bytes, or a stored one's id; a negative weight steers away from it."""
+
+    image: bytes | str
+    weight: float = 1.0
+    crop: CropBox | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,16 @@ class Model:
     active: bool
     default_min_relevance: float
     metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Instructions that make a model; `download_bytes` is 0 where nothing is downloaded."""
+
+    name: str
+    model_id: str
+    display_name: str
+    download_bytes: int
 
 
 @dataclass(frozen=True)

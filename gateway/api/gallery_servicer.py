@@ -17,7 +17,7 @@ from gateway.api.upload_stream import UploadStream
 from gateway.collections.gallery import Gallery
 from gateway.collections.image_collections import MAX_DISPLAY_NAME_CHARACTERS, ImageCollections
 from gateway.collections.images import require_image_id
-from gateway.collections.names import require_collection_id
+from gateway.collections.names import DEFAULT_COLLECTION, require_collection_id
 from gateway.ingest.ingest import ImageIngest
 from serving.errors import InvalidField
 from serving.page_tokens import PageTokens, page_size
@@ -146,6 +146,19 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
             collections=[translate.collection_message(each) for each in collections[:size]],
             next_page_token=self._tokens.encode(collections[size - 1].id, request) if more else "",
         )
+
+    @override
+    async def RenameCollection(
+        self, request: pb.RenameCollectionRequest, context: Context
+    ) -> pb.RenameCollectionResponse:
+        """Give a collection another id; the default one keeps its id."""
+        collection = require_collection_id(request.collection_id, "collection_id")
+        if collection == DEFAULT_COLLECTION:
+            raise InvalidField("collection_id", f'the default collection, "{collection}", keeps its id.')
+        renamed = await self._collections.rename(
+            collection, require_collection_id(request.new_collection_id, "new_collection_id")
+        )
+        return pb.RenameCollectionResponse(collection=translate.collection_message(renamed))
 
     @override
     async def DeleteCollection(

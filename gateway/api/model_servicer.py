@@ -53,6 +53,12 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         return pb.GetModelResponse(model=translate.model_message(model))
 
     @override
+    async def ListRecipes(self, request: pb.ListRecipesRequest, context: Context) -> pb.ListRecipesResponse:
+        """List the recipes that models can be made from."""
+        recipes = await self._embedder.list_recipes()
+        return pb.ListRecipesResponse(recipes=[translate.recipe_message(recipe) for recipe in recipes])
+
+    @override
     async def PullModel(self, request: pb.PullModelRequest, context: Context) -> AsyncIterator[pb.PullModelResponse]:
         """Make a model from a recipe, streaming its progress."""
         recipe = _required(request.recipe, "recipe")

@@ -56,13 +56,13 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
 
     @override
     async def SearchByImage(self, request: pb.SearchByImageRequest, context: Context) -> pb.SearchByImageResponse:
-        """Find the images nearest to an image, to a part of it, or to an image and words together."""
-        source = translate.image_source(request)
+        """Find the images nearest to an image, to a part of it, or to images and words together."""
+        images = translate.image_sources(request)
         terms = translate.query_terms(request.terms)
         page = self._page(request, request.page_size, request.page_token)
         scope = _scope(request)
-        with _fields(text="terms"):
-            found, matches = await _fitting(page, lambda page: self._search.by_image(source, terms, scope, page))
+        with _fields(text="terms", listed=bool(request.images)):
+            found, matches = await _fitting(page, lambda page: self._search.by_images(images, terms, scope, page))
         return pb.SearchByImageResponse(
             matches=matches,
             next_page_token=self._next(found.next, request),
@@ -120,16 +120,21 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
 
 
 @contextmanager
-def _fields(text: str) -> Iterator[None]:
-    """Attribute a refused part of a search to the caller's field; `text` is the field of the words."""
+def _fields(text: str, *, listed: bool = False) -> Iterator[None]:
+    """Attribute a refused part of a search to the caller's field.
+
+    `text` is the field of the words; images may be `listed` in the field `images`.
+    """
     names = {Part.TEXT: text, Part.IMAGE: "content", Part.CROP: "crop"}
     try:
         yield
     except Refused as error:
         if error.part is None:
             raise
-        number = "" if error.number is None else f"[{error.number}]"
-        raise error.at(f"{names[error.part]}{number}") from error
+        name = names[error.part]
+        if error.part is Part.TEXT:
+            raise error.at(name if error.number is None else f"{name}[{error.number}]") from error
+        raise error.at(f"images[{error.number}].{name}" if listed else name) from error
 
 
 async def _fitting(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from google.protobuf import field_mask_pb2, struct_pb2, timestamp_pb2
 from google.protobuf.message import Message
 from semsearch.v1 import gallery_service_pb2, image_pb2, model_service_pb2, query_pb2, search_service_pb2
 
 from gateway.backends.attributes import Attributes, from_struct, to_struct
-from gateway.backends.embedding import Crop, Model, PullProgress, Term, TextQuery, UnderstoodTerm, UnknownWord
+from gateway.backends.embedding import Crop, Model, PullProgress, Recipe, Term, TextQuery, UnderstoodTerm, UnknownWord
 from gateway.collections.blobs import Rendition
 from gateway.collections.gallery import AttributesChange
 from gateway.collections.image_collections import Collection
@@ -29,6 +30,7 @@ from serving.page_tokens import PageRoom
 
 MAX_TERMS = 100
 MAX_PLACE_CHARACTERS = 1_000
+MAX_IMAGES = 16
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
 MAX_ATTRIBUTES_DEPTH = 15  # the index accepts 16 levels, and the caller's attributes lie one level deep in an item's
 
@@ -51,25 +53,50 @@ def query_terms(terms: Sequence[query_pb2.Term]) -> tuple[Term, ...]:
     """Return terms; an absent weight is 1."""
     if len(terms) > MAX_TERMS:
         raise InvalidField("terms", f"at most {MAX_TERMS} terms are allowed; there were {len(terms):,}.")
-    for number, term in enumerate(terms):
-        if term.HasField("weight") and not (math.isfinite(term.weight) and term.weight):
-            raise InvalidField(f"terms[{number}].weight", f"must be a number other than 0; it was {term.weight}.")
-    return tuple(Term(term.text, term.weight if term.HasField("weight") else 1.0) for term in terms)
+    return tuple(Term(term.text, _weight(term, f"terms[{number}]")) for number, term in enumerate(terms))
 
 
 def image_source(
-    request: search_service_pb2.SearchByImageRequest | search_service_pb2.TagImageRequest,
+    message: search_service_pb2.SearchByImageRequest
+    | search_service_pb2.TagImageRequest
+    | search_service_pb2.ImageTerm,
+    within: str = "",
 ) -> ImageSource:
-    """Return the image that a request is about."""
+    """Return the image that a message is about; its fields are `within` a field of the request."""
     crop = None
-    if request.HasField("crop"):
-        crop = Crop(request.crop.left, request.crop.top, request.crop.right, request.crop.bottom)
-    source = request.WhichOneof("source")
+    if message.HasField("crop"):
+        crop = Crop(message.crop.left, message.crop.top, message.crop.right, message.crop.bottom)
+    source = message.WhichOneof("source")
     if source is None:
-        raise InvalidField("content", "send the image's bytes as `content`, or the id of a stored image as `image_id`.")
+        raise InvalidField(
+            f"{within}content", "send the image's bytes as `content`, or the id of a stored image as `image_id`."
+        )
     if source == "image_id":
-        return ImageSource(image_id=require_image_id(request.image_id, "image_id"), crop=crop)
-    return ImageSource(content=request.content, crop=crop)
+        return ImageSource(image_id=require_image_id(message.image_id, f"{within}image_id"), crop=crop)
+    return ImageSource(content=message.content, crop=crop)
+
+
+def image_sources(request: search_service_pb2.SearchByImageRequest) -> list[ImageSource]:
+    """Return the images to search with: the only one, or those that are listed with their weights."""
+    if not request.images:
+        return [image_source(request)]
+    if request.WhichOneof("source") or request.HasField("crop"):
+        raise InvalidField("images", "send either `images`, or one image as `content` or `image_id`, not both.")
+    if len(request.images) > MAX_IMAGES:
+        raise InvalidField("images", f"at most {MAX_IMAGES} images are allowed; there were {len(request.images):,}.")
+    return [
+        replace(image_source(image, f"images[{number}]."), weight=_weight(image, f"images[{number}]"))
+        for number, image in enumerate(request.images)
+    ]
+
+
+def _weight(term: query_pb2.Term | search_service_pb2.ImageTerm, field: str) -> float:
+    """Return a term's weight; an absent one is 1."""
+    if not term.HasField("weight"):
+        return 1.0
+    if not (math.isfinite(term.weight) and term.weight):
+        raise InvalidField(f"{field}.weight", f"must be a number other than 0; it was {term.weight}.")
+    return term.weight
 
 
 def min_relevance(
@@ -216,6 +243,16 @@ def model_message(model: Model) -> model_service_pb2.Model:
         active=model.active,
         default_min_relevance=model.calibration.default_min_relevance,
         metrics=model.metrics,
+    )
+
+
+def recipe_message(recipe: Recipe) -> model_service_pb2.Recipe:
+    """Return the message of a recipe."""
+    return model_service_pb2.Recipe(
+        name=recipe.name,
+        model_id=recipe.model_id,
+        display_name=recipe.display_name,
+        download_bytes=recipe.download_bytes,
     )
 
 

@@ -21,6 +21,7 @@ from gateway.backends.embedding import (
     Model,
     PhotoMetadata,
     PullProgress,
+    Recipe,
     RefusedText,
     TextEmbedding,
     TextEmbeddings,
@@ -87,6 +88,12 @@ class EmbedderClient:
         with calls_to(_SERVICE):
             response = await self._stub.ListModels(pb.ListModelsRequest())
         return [_model(each) for each in response.models]
+
+    async def list_recipes(self) -> Sequence[Recipe]:
+        """Return the built-in recipes, by name."""
+        with calls_to(_SERVICE):
+            response = await self._stub.ListRecipes(pb.ListRecipesRequest())
+        return [Recipe(each.name, each.model_id, each.display_name, each.download_bytes) for each in response.recipes]
 
     async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
         """Make a model from a built-in recipe, yielding progress; close the generator to stop."""

@@ -212,6 +212,16 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """Instructions that make a model; `download_bytes` is 0 where nothing is downloaded."""
+
+    name: str
+    model_id: str
+    display_name: str
+    download_bytes: int
+
+
+@dataclass(frozen=True)
 class PullProgress:
     """How many bytes of a recipe's files are present; `model` is the result, None until it is complete."""
 
@@ -241,6 +251,9 @@ class Embedder(Protocol):
 
     async def list_models(self) -> Sequence[Model]:
         """Return the models that can be served."""
+
+    async def list_recipes(self) -> Sequence[Recipe]:
+        """Return the built-in recipes, by name."""
 
     def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
         """Make a model from a built-in recipe, yielding progress; close the generator to stop."""

@@ -6,8 +6,8 @@ contents, removing it deletes the collection, each at once for everyone. One of 
 either being filled by a switch to another model (`collection_switch.py`; it has a label for this) or left over from a
 crash between two steps; `sweep` removes the latter.
 
-Collections are created and deleted one at a time in a process. Where two processes create the same one at once, the
-second finds the first's index under the alias and puts it back.
+Collections are created, renamed and deleted one at a time in a process. Where two processes create the same one at
+once, the second finds the first's index under the alias and puts it back.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIn
 
 
 class ImageCollections:
-    """Creates, describes and deletes collections."""
+    """Creates, describes, renames and deletes collections."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class ImageCollections:
                 pass
             else:
                 raise CollectionExists(collection)
-            labels = {"display_name": display_name or collection, "create_time": rfc3339(datetime.now(UTC))}
+            labels = {"display_name": display_name, "create_time": rfc3339(datetime.now(UTC))}
             fresh = await self._index.create(new_index(collection, await self._models.serving(), labels))
             if previous := await self._index.set_alias(alias_of(collection), fresh.name):
                 await self._index.set_alias(alias_of(collection), previous)
@@ -142,6 +142,25 @@ class ImageCollections:
                 await self._index.delete_alias(alias_of(collection))
             self._placements.forget(collection)
             return await self._index.delete(info.name)
+
+    async def rename(self, collection: str, new: str) -> Collection:
+        """Give a collection another id; raises `CollectionNotFound`, `CollectionExists`.
+
+        It has both ids for a moment, and after a crash until the call is repeated. A switch of it to another model
+        starts again under the new id.
+        """
+        async with self._lock, self._writes.held(collection):
+            info = await self._index_of(collection)
+            try:
+                taken = (await self._index_of(new)).name != info.name
+            except CollectionNotFound:
+                taken = False
+            if taken or new == collection:
+                raise CollectionExists(new)
+            await self._index.set_alias(alias_of(new), info.name)
+            await self._index.delete_alias(alias_of(collection))
+            self._placements.forget(collection)
+            return _describe(new, info)
 
     async def ensure_default(self) -> None:
         """Create the default collection if it does not exist."""
@@ -178,9 +197,11 @@ class ImageCollections:
 
 def _describe(collection: str, info: IndexInfo) -> Collection:
     created = info.labels.get("create_time")
+    name = info.labels.get("display_name")
     return Collection(
         id=collection,
-        display_name=info.labels.get("display_name", collection),
+        # Earlier versions wrote the id where no name was chosen; it must not outlive a change of the id.
+        display_name=collection if not name or name == info.labels.get("collection") else name,
         image_count=info.item_count,
         model_id=info.model_id,
         # Kept as a label because the index is replaced when the collection is emptied or its model changes.

@@ -23,20 +23,24 @@ from gateway.backends.embedding import (
 from gateway.backends.models import ModelCatalog
 from gateway.collections.gallery import Gallery
 from gateway.collections.placements import Placement
-from gateway.errors import CancelledTerms, InvalidCrop, Part, UnknownWords
+from gateway.errors import CancelledTerms, InvalidCrop, Part, Refused, UnknownWords
 from gateway.search.text_vectors import TextVectors
 
-# Below this norm, image plus terms is rounding error, not a direction.
+# Below this norm, images plus terms are rounding error, not a direction.
 _NO_DIRECTION = 1e-4
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image to search with: its bytes, or the id of a stored one (the other is None); perhaps a part of it."""
+    """An image to search with: its bytes, or the id of a stored one (the other is None); perhaps a part of it.
+
+    A negative weight steers away from it.
+    """
 
     content: bytes | None = None
     image_id: str | None = None
     crop: Crop | None = None
+    weight: float = 1.0
 
 
 class QueryVectors:
@@ -80,33 +84,49 @@ class QueryVectors:
             return (await self._embed(content, source.crop, placement.model_id))[1]
         return (await self.of_content(source, placement.model_id))[1]
 
-    async def of_image_and_terms(
+    async def of_images_and_terms(
         self,
-        source: ImageSource,
+        images: Sequence[ImageSource],
         terms: Sequence[Term],
         collection: str,
         placement: Placement,
         known: Vector | None,
     ) -> tuple[Vector, TextEmbedding | None]:
-        """Return the vector of an image and words, and how the words were understood; None where there are none.
+        """Return the vector of images and words, and how the words were understood; None where there are none.
 
-        It is normalised(image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as the image.
-        If it is `known`, from an earlier page, only the words are embedded.
+        It is normalised(Σ weight · image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as
+        an image of weight 1. If it is `known`, from an earlier page, only the words are embedded.
+
+        Raises:
+            Refused: An image or the words were refused; `number` counts the images.
         """
 
-        async def of_image() -> Vector:
-            return await self.of_image(source, collection, placement) if known is None else known
+        async def of_images() -> list[Vector]:
+            each = (self._of_numbered(number, image, collection, placement) for number, image in enumerate(images))
+            return list(await asyncio.gather(*each))
 
-        if not terms:
-            return await of_image(), None
-        query = TextQuery(terms=tuple(terms))
-        vector, (_, text) = await asyncio.gather(of_image(), self.of_text(query, placement.model_id))
-        return _combine(vector, text) if known is None else known, text
+        async def of_terms() -> TextEmbedding | None:
+            if not terms:
+                return None
+            return (await self.of_text(TextQuery(terms=tuple(terms)), placement.model_id))[1]
+
+        if known is not None:
+            return known, await of_terms()
+        vectors, text = await asyncio.gather(of_images(), of_terms())
+        if text is None and len(images) == 1 and images[0].weight > 0:
+            return vectors[0], None
+        return _combine([image.weight for image in images], vectors, text), text
 
     async def of_content(self, source: ImageSource, model_id: str = "") -> tuple[str, Vector]:
         """Return the model's id and the vector of an image that came as bytes."""
         content = await self._models.require_size(source.content or b"")
         return await self._embed(content, source.crop, model_id)
+
+    async def _of_numbered(self, number: int, image: ImageSource, collection: str, placement: Placement) -> Vector:
+        try:
+            return await self.of_image(image, collection, placement)
+        except Refused as error:
+            raise error.about(error.part, number) if error.part else error from error
 
     async def _embed(self, content: bytes, crop: Crop | None, model_id: str) -> tuple[str, Vector]:
         answer = await self._embedder.embed_images([ImageInput(content, crop)], model_id)
@@ -116,9 +136,11 @@ class QueryVectors:
         return answer.model_id, result.vector
 
 
-def _combine(vector: Vector, text: TextEmbedding) -> Vector:
-    """Return normalised(image + Σ weight · term)."""
-    total = vector.astype(np.float64) + text.length * text.vector
+def _combine(weights: Sequence[float], vectors: Sequence[Vector], text: TextEmbedding | None) -> Vector:
+    """Return normalised(Σ weight · image + Σ weight · term)."""
+    total = np.asarray(weights) @ np.stack(vectors).astype(np.float64)
+    if text is not None:
+        total += text.length * text.vector
     length = float(np.linalg.norm(total))
     if not length > _NO_DIRECTION:
         raise CancelledTerms

@@ -110,19 +110,22 @@ class Search:
 
         return await self._placements.using(scope.collection, find)
 
-    async def by_image(self, source: ImageSource, terms: Sequence[Term], scope: Scope, page: Page) -> ImageMatches:
-        """Find the images nearest to an image, or to an image and words; by default all of them.
+    async def by_images(
+        self, images: Sequence[ImageSource], terms: Sequence[Term], scope: Scope, page: Page
+    ) -> ImageMatches:
+        """Find the images nearest to images, or to images and words; by default all of them.
 
-        A stored image is left out of its own matches.
+        Stored images are left out of their own matches.
         """
+        left_out = frozenset(image.image_id for image in images if image.image_id is not None)
 
         async def find(placement: Placement) -> ImageMatches:
-            vector, text = await self._vectors.of_image_and_terms(
-                source, terms, scope.collection, placement, page.after.vector if page.after else None
+            vector, text = await self._vectors.of_images_and_terms(
+                images, terms, scope.collection, placement, page.after.vector if page.after else None
             )
             curve = (await self._models.describe(placement.model_id)).calibration.image_to_image
             matches, following = await self._images(
-                scope, page, vector, placement.model_id, curve, scope.min_relevance or 0.0, left_out=source.image_id
+                scope, page, vector, placement.model_id, curve, scope.min_relevance or 0.0, left_out=left_out
             )
             return ImageMatches(matches, following, text.unknown_words if text else (), text.understood if text else ())
 
@@ -159,21 +162,21 @@ class Search:
         curve: Logistic,
         min_relevance: float,
         *,
-        left_out: str | None = None,
+        left_out: frozenset[str] = frozenset(),
     ) -> tuple[tuple[ImageMatch, ...], Cursor | None]:
         """Return a page of the images nearest to a vector, and where the next begins."""
         with errors_of(scope.collection), _position_errors():
             found = await self._index.search(
                 alias_of(scope.collection),
                 vector,
-                page.size + 1 + (left_out is not None),
+                page.size + 1 + len(left_out),
                 model_id,
                 filter_=in_store(scope.filter) if scope.filter else None,
                 after=page.after.place if page.after else None,
             )
         relevant = [each for each in found.neighbors if curve.relevance(each.similarity) >= min_relevance]
         cut = found.cut and len(relevant) == len(found.neighbors)
-        shown, following = _page_of([each for each in relevant if each.id != left_out], page, vector, cut=cut)
+        shown, following = _page_of([each for each in relevant if each.id not in left_out], page, vector, cut=cut)
         matches = tuple(
             ImageMatch(
                 StoredImage.from_item(scope.collection, each),

@@ -6,8 +6,11 @@ import asyncio
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
+import tempfile
+import termios
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -25,6 +28,8 @@ from tests.services.gateway_stack import START_SECONDS, Service, color_embedder,
 from tests.unit.gateway.doubles import ColorEmbedder
 
 COMMAND_SECONDS = 60.0
+# What the command remembers, and where it looks for a suite: neither the home nor the folder of who runs the tests.
+_HOME = tempfile.TemporaryDirectory(prefix="semsearch-home-")
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,13 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def semsearch(server: str, *arguments: object) -> Done:
+def semsearch(server: str, *arguments: object, answer: str = "") -> Done:
     """Runs the command against a gateway, in this process: starting another takes half a second each time."""
     out, err = io.StringIO(), io.StringIO()
     with (
-        mock.patch.dict(os.environ, {"SEMSEARCH_CLIENT_SERVER": server}),
+        mock.patch.dict(os.environ, _environment(server)),
         mock.patch.object(sys, "argv", ["semsearch", *map(str, arguments)]),
+        mock.patch.object(sys, "stdin", io.StringIO(answer)),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
@@ -69,18 +75,44 @@ def semsearch(server: str, *arguments: object) -> Done:
     raise AssertionError("the command did not end the process")
 
 
+def _environment(server: str) -> dict[str, str]:
+    return {"SEMSEARCH_CLIENT_SERVER": server, "XDG_STATE_HOME": _HOME.name, "SEMSEARCH_DATA": _HOME.name}
+
+
 @contextmanager
 def semsearch_process(server: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Starts the installed command, with pipes for what it prints; kills it if it still runs."""
     with subprocess.Popen(
         [Path(sys.executable).parent / "semsearch", *map(str, arguments)],
-        env={**os.environ, "SEMSEARCH_CLIENT_SERVER": server},
+        env={**os.environ, **_environment(server)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
             yield process
         finally:
             process.kill()
+
+
+def in_terminal(server: str, *arguments: object) -> str:
+    """Runs the installed command in a terminal that answers no question; returns what it shows."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 80))
+    with subprocess.Popen(
+        [Path(sys.executable).parent / "semsearch", *map(str, arguments)],
+        env={**os.environ, **_environment(server), "TERM": "xterm-256color"},
+        stdin=its, stdout=its, stderr=its, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(its)
+        shown = b""
+        try:
+            while part := os.read(ours, 65_536):
+                shown += part
+        except OSError:  # how Linux says that nobody writes any more
+            pass
+        finally:
+            os.close(ours)
+            process.kill()
+    return shown.decode()
 
 
 @contextmanager

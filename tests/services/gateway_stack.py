@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import os
@@ -125,6 +126,10 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
 
     async def ListModels(self, request: pb.ListModelsRequest, context: object) -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=[_model(model) for model in await self.embedder.list_models()])
+
+    async def ListRecipes(self, request: pb.ListRecipesRequest, context: object) -> pb.ListRecipesResponse:
+        recipes = [pb.Recipe(**dataclasses.asdict(each)) for each in await self.embedder.list_recipes()]
+        return pb.ListRecipesResponse(recipes=recipes)
 
     async def PullModel(self, request: pb.PullModelRequest, context: object) -> AsyncIterator[pb.PullModelResponse]:
         async for progress in self.embedder.pull_model(request.recipe):

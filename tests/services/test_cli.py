@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
+from tests.services.client_stack import COMMAND_SECONDS, ClientStack, Done, client_stack, semsearch, semsearch_process
 from tests.unit.gateway.doubles import picture, sha256
 
 HEX = 64
@@ -50,8 +51,12 @@ def red(tmp_path: Path) -> Path:
 def test_a_search_by_words_is_a_table_for_people(server: str) -> None:
     done = semsearch(server, "search", "red")
     header, _, *rows = [line for line in done.out.splitlines() if line.strip()]
-    assert header.split() == ["relevance", "similarity", "image", "attributes", "id"]
-    assert [row.split()[2] for row in rows] == ["red/red-0.png", "red/red-1.png", "red/red-2.png"]
+    assert header.split() == ["#", "relevance", "similarity", "image", "attributes", "id"]
+    assert [(row.split()[0], row.split()[3]) for row in rows] == [
+        ("1", "red/red-0.png"),
+        ("2", "red/red-1.png"),
+        ("3", "red/red-2.png"),
+    ]
     assert {row.split()[-1] for row in rows} == {sha256(picture("red", seed=n + 1)) for n in range(3)}
     assert (done.status, done.err) == (0, "")
 
@@ -90,13 +95,6 @@ def test_an_image_finds_its_like_with_words_added_and_taken_away(server: str, re
     stored = sha256(picture("red", seed=1))
     mixed = semsearch(server, "search", "--json", "-n3", "--min-relevance=0", "--id", stored, "-red", "green^3")
     assert {match["image"]["attributes"]["folder"] for match in mixed.document["matches"]} == {"green"}
-
-
-def test_nothing_relevant_is_said_and_is_no_failure(server: str) -> None:
-    done = semsearch(server, "search", "red", "--filter", "folder=nowhere")
-    assert (done.status, done.out) == (0, "")
-    assert done.err.startswith("No image is relevant enough.")
-    assert semsearch(server, "search", "red", "--filter", "folder=nowhere", "--json").document["matches"] == []
 
 
 def test_a_word_that_is_not_known_is_named_with_suggestions(server: str) -> None:
@@ -183,10 +181,38 @@ def test_deleted_images_are_gone_and_unknown_ids_are_named(stack: ClientStack, t
     assert (again.status, again.document) == (1, {"deleted_count": 0, "unknown_ids": [name]})
 
 
+def test_collections_are_created_renamed_and_deleted(stack: ClientStack, red: Path) -> None:
+    def collections(*arguments: object, answer: str = "") -> Done:
+        return semsearch(stack.server, "collections", *arguments, answer=answer)
+
+    assert collections("create", "trip", "--name", "A trip").status == 0
+    assert semsearch(stack.server, "index", red.parent, "-c", "trip").status == 0
+    assert collections("rename", "trip", "rome").err == "trip is now rome, with 1 image.\n"
+    row = next(line for line in collections("list").out.splitlines() if " rome " in line)
+    assert row.split()[:4] == ["rome", "A", "trip", "1"]
+    assert {each["id"] for each in collections("list", "--json").document} >= {"gallery", "rome"}
+    refused = collections("delete", "rome", answer="n\n")
+    assert (refused.status, collections("delete", "rome").status) == (1, 1), "no answer is no consent"
+    assert "Delete the collection rome with 1 image?" in refused.err
+    assert collections("delete", "rome", answer="y\n").err.endswith("rome is deleted, with 1 image.\n")
+    gone = collections("delete", "rome", "--yes")
+    assert (gone.status, gone.err) == (
+        1, 'There is no collection "rome". `semsearch collections list` lists all collections.\n',
+    )  # fmt: skip
+    kept = collections("rename", "gallery", "other")
+    assert (kept.status, "keeps its id" in kept.err) == (1, True)
+
+
+def test_the_version_is_told() -> None:
+    done = semsearch("127.0.0.1:1", "--version")
+    assert (done.status, done.out) == (0, f"semsearch {version('semsearch')}\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["search", "red"],
+        ["collections", "list"],
         ["tag", "{red}"],
         ["words", "red"],
         ["list"],
@@ -254,7 +280,8 @@ def test_what_the_server_refuses_is_said_in_its_own_words(
     "arguments",
     [
         ["search"],
-        ["search", "--image", "a.png", "--id", "b"],
+        ["search", "red", "+"],
+        ["search", "--image", __file__, "red^much"],
         ["search", "red", "--count", "0"],
         ["search", "red", "--min-relevance", "2"],
         ["search", "red", "--filter", "color"],

@@ -30,15 +30,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientStack]:
         yield running
 
 
-def test_models_are_listed_with_their_evaluation(stack: ClientStack) -> None:
-    table = semsearch(stack.server, "model", "list").out
-    assert f"yes      {MODEL.id} " in table
-    assert "hit_at_1=0.5" in table
+def test_models_are_listed_with_what_can_be_pulled(stack: ClientStack) -> None:
+    done = semsearch(stack.server, "model", "list")
+    assert f"yes      {MODEL.id} " in done.out
+    assert " toy-recipe   Toy-Recipe     0.0 MB" in done.out
+    assert done.err.startswith("Pull one with: semsearch model pull toy-recipe\n")
     documents = semsearch(stack.server, "model", "list", "--json").document
     assert [(each["id"], each["active"], each["word_count"]) for each in documents] == [
         (OTHER_MODEL.id, False, len(COLORS)),
         (MODEL.id, True, len(COLORS)),
     ]
+
+
+def test_a_model_is_shown_with_its_evaluation(stack: ClientStack) -> None:
+    for name in ([], [MODEL.id], ["toy"]):
+        done = semsearch(stack.server, "model", "show", *name)
+        assert "hit_at_1   0.500" in done.out
+        assert done.err.startswith(f"{MODEL.id}: Colours; 4 dimensions, threshold ")
+    assert semsearch(stack.server, "model", "show", "--json").document["id"] == MODEL.id
+    assert semsearch(stack.server, "model", "show", "nothing").status == 1
 
 
 def test_a_pull_shows_people_what_is_next_and_machines_each_step(stack: ClientStack) -> None:
@@ -55,6 +65,7 @@ def test_a_pull_shows_people_what_is_next_and_machines_each_step(stack: ClientSt
     ]
     assert [line["model"] and line["model"]["id"] for line in machine.lines] == [None, None, None, PULLED.id]
     assert PULLED.id in {each["id"] for each in semsearch(stack.server, "model", "list", "--json").document}
+    assert "toy-recipe" not in semsearch(stack.server, "model", "list").out, "it is here"
 
 
 def test_a_switch_left_by_ctrl_c_goes_on_and_can_be_joined(stack: ClientStack) -> None:
@@ -94,3 +105,4 @@ def test_the_python_client_says_how_far_a_switch_is(stack: ClientStack) -> None:
         assert all(step.model is None for step in steps)
         *_, pulled = client.pull_model("toy-recipe")
         assert pulled.model == client.get_model(PULLED.id)
+        assert [(each.name, each.model_id) for each in client.list_recipes()] == [("toy-recipe", PULLED.id)]

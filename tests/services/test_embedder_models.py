@@ -213,8 +213,14 @@ def pulling(bundles: Path, data: Path, server: FileServer, *flags: str) -> list[
 def test_a_pulled_model_is_listed_and_serves_once_it_is_activated(
     bundles: Path, data: Path, server: FileServer
 ) -> None:
-    with embedder_process(data, bundles / "first", *pulling(bundles, data, server)) as service:
+    flags = pulling(bundles, data, server)
+    (data / "recipes" / "broken").mkdir()
+    (data / "recipes" / "broken" / "recipe.json").write_text("{")
+    with embedder_process(data, bundles / "first", *flags) as service:
+        [recipe] = service.stub.ListRecipes(pb.ListRecipesRequest()).recipes
+        assert (recipe.name, recipe.download_bytes) == ("small", len(server.content))
         *_, last = pull(service)
+        assert recipe.model_id == last.model.id
         assert last.bytes_done == last.bytes_total == len(server.content)
         assert last.model.id == peek(bundles / "pulled").id
         assert not last.model.active

@@ -101,6 +101,26 @@ CASES = [
         search.SearchByImageRequest(content=RED, terms=[query_pb2.Term(text="red"), query_pb2.Term(text="red", weight=0)]),
         INVALID, "INVALID_FIELD", "terms[1].weight",
     ),
+    Case(
+        "images in two ways",
+        search.SearchByImageRequest(content=RED, images=[search.ImageTerm(content=RED)]), INVALID, "INVALID_FIELD", "images",
+    ),
+    Case("17 images", search.SearchByImageRequest(images=17 * [search.ImageTerm(content=RED)]), INVALID, "INVALID_FIELD", "images"),
+    Case(
+        "an image of no weight",
+        search.SearchByImageRequest(images=[search.ImageTerm(content=RED), search.ImageTerm(content=RED, weight=0)]),
+        INVALID, "INVALID_FIELD", "images[1].weight",
+    ),
+    Case(
+        "one of two is not an image",
+        search.SearchByImageRequest(images=[search.ImageTerm(content=RED), search.ImageTerm(content=b"hello")]),
+        INVALID, "NOT_AN_IMAGE", "images[1].content",
+    ),
+    Case(
+        "one of two has no source",
+        search.SearchByImageRequest(images=[search.ImageTerm(content=RED), search.ImageTerm()]),
+        INVALID, "INVALID_FIELD", "images[1].content",
+    ),
     Case("tags of nothing", search.TagImageRequest(), INVALID, "INVALID_FIELD", "content"),
     Case("tags of no image", search.TagImageRequest(content=b"hello"), INVALID, "NOT_AN_IMAGE", "content"),
     Case("−1 tags", search.TagImageRequest(content=RED, max_tags=-1), INVALID, "INVALID_FIELD", "max_tags"),
@@ -154,6 +174,21 @@ CASES = [
         grpc.StatusCode.ALREADY_EXISTS, "COLLECTION_EXISTS",
     ),
     Case("get no collection", gallery.GetCollectionRequest(collection_id="nowhere"), NOT_FOUND, "COLLECTION_NOT_FOUND"),
+    Case(
+        "rename the default",
+        gallery.RenameCollectionRequest(collection_id="gallery", new_collection_id="a"),
+        INVALID, "INVALID_FIELD", "collection_id",
+    ),
+    Case(
+        "rename to capitals",
+        gallery.RenameCollectionRequest(collection_id="a", new_collection_id="A"),
+        INVALID, "INVALID_ID", "new_collection_id",
+    ),
+    Case(
+        "rename no collection",
+        gallery.RenameCollectionRequest(collection_id="nowhere", new_collection_id="a"),
+        NOT_FOUND, "COLLECTION_NOT_FOUND",
+    ),
     Case("delete no collection", gallery.DeleteCollectionRequest(collection_id="nowhere"), NOT_FOUND, "COLLECTION_NOT_FOUND"),
     Case("collections, page size −1", gallery.ListCollectionsRequest(page_size=-1), INVALID, "INVALID_FIELD", "page_size"),
     Case("models, page size −1", model_service_pb2.ListModelsRequest(page_size=-1), INVALID, "INVALID_FIELD", "page_size"),

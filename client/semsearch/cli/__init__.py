@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from semsearch.cli import gallery, index_operations, model, options, queries
+from semsearch.cli import collections, gallery, index_operations, model, opening, options, queries
 from semsearch.cli.output import Output
 from semsearch.errors import SemsearchError
 
@@ -15,23 +18,41 @@ _INTERRUPTED = 130
 
 app = typer.Typer(
     name="semsearch",
-    help="Search and tag images by meaning. Every command takes --json.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(index_operations.app, name="index")
 app.command("search", cls=options.QueryCommand)(queries.search)
+app.command("open")(opening.open_result)
 app.command("tag")(queries.tag)
 app.command("words", cls=options.QueryCommand)(queries.similar_words)
 app.command("list")(gallery.list_images)
 app.command("delete")(gallery.delete)
+app.add_typer(collections.app, name="collections")
 app.add_typer(model.app, name="model")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"semsearch {version('semsearch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def semsearch(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Search and tag images by meaning. Every command takes --json."""
 
 
 def main() -> None:
     """Run the command; print an error of the client or the server as a sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SemsearchError as error:

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import options
+from semsearch.cli.ids import MIN_CHARACTERS, whole_ids
+from semsearch.cli.nothing_found import why_no_image
 from semsearch.cli.output import Output, attributes_of, counted, place_of
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
 
@@ -24,23 +26,38 @@ def list_images(
 ) -> None:
     """List the images of a collection, oldest first; with --json one a line."""
     output = Output(as_json)
+    equal = options.equal_of(filters)
     with Client(server) as client:
-        images = itertools.islice(client.list_images(collection=collection, equal=options.equal_of(filters)), count)
+        images = itertools.islice(client.list_images(collection=collection, equal=equal), count)
         if as_json:
             for image in images:
                 output.line(image)
             return
         rows = [
-            [place_of(image), f"{image.width}×{image.height}", f"{image.size_bytes:,}", attributes_of(image), image.id]
+            [
+                place_of(image),
+                f"{image.width}×{image.height}",
+                f"{image.size_bytes:,}",
+                attributes_of(image),
+                output.id_of(image),
+            ]
             for image in images
         ]
-    if rows:
-        output.table(["image", "size ", "bytes ", "attributes", "id"], rows)
+        if not rows:
+            output.say(why_no_image(client, collection, equal) or "0 images.")
+            return
+    output.table(["image", "size ", "bytes ", "attributes", "id"], rows)
     output.say(f"{counted(len(rows), 'image')}.")
 
 
 def delete(
-    ids: Annotated[list[str], typer.Argument(help="The images' ids.")],
+    ids: Annotated[
+        list[str],
+        typer.Argument(
+            help=f"The images' ids. Of an id that is a SHA-256, {MIN_CHARACTERS} or more characters are enough where"
+            " they begin no other."
+        ),
+    ],
     collection: options.Collection = DEFAULT_COLLECTION,
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
@@ -50,8 +67,9 @@ def delete(
     deleted = 0
     unknown: list[str] = []
     with Client(server) as client:
-        for start in range(0, len(ids), _IDS_A_CALL):
-            result = client.delete_images(ids[start : start + _IDS_A_CALL], collection=collection)
+        whole = whole_ids(client, collection, ids)
+        for start in range(0, len(whole), _IDS_A_CALL):
+            result = client.delete_images(whole[start : start + _IDS_A_CALL], collection=collection)
             deleted += result.deleted_count
             unknown += result.unknown_ids
     if as_json:

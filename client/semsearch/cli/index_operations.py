@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from semsearch import export_file
-from semsearch.cli import index, options
+from semsearch.cli import addresses, index, options
 from semsearch.cli.output import Output, counted
 from semsearch.cli.progress import progress_bar
 from semsearch.index.v1 import index_service_pb2 as pb
@@ -49,15 +49,7 @@ app = typer.Typer(
 )
 app.command(_FOLDER, hidden=True)(index.index)
 
-Address = Annotated[
-    str,
-    typer.Option(
-        "--index-address",
-        envvar="SEMSEARCH_CLIENT_INDEX_ADDRESS",
-        help="Address of the index service.",
-        metavar="HOST:PORT",
-    ),
-]
+Address = addresses.IndexAddress
 Name = Annotated[str, typer.Argument(help="The index's name, or an alias.", metavar="NAME")]
 
 

@@ -24,27 +24,62 @@ ProgressJson = Annotated[bool, typer.Option("--json", help="Print a line of JSON
 
 @app.command("list")
 def list_models(server: options.Server = DEFAULT_SERVER, as_json: options.Json = False) -> None:
-    """List the models that can be served."""
+    """List the models that are here, and those that can be pulled."""
     output = Output(as_json)
     with Client(server) as client:
         found = list(client.list_models())
+        recipes = client.list_recipes()
     if as_json:
         output.document(found)
         return
     output.table(
-        ["active", "id", "words ", "dimension ", "input ", "evaluation"],
+        ["active", "id", "name", "words ", "dimension ", "input "],
         [
             [
                 "yes" if model.active else "",
                 model.id,
+                model.display_name,
                 f"{model.word_count:,}",
                 str(model.dimension),
                 f"{model.input_size} px",
-                " ".join(f"{name}={value:.3g}" for name, value in sorted(model.metrics.items())),
             ]
             for model in found
         ],
     )
+    here = {model.id for model in found}
+    others = [recipe for recipe in recipes if recipe.model_id not in here]
+    if others:
+        output.table(
+            ["to pull", "name", "download "],
+            [[each.name, each.display_name, _download(each.download_bytes)] for each in others],
+        )
+        output.say(f"Pull one with: semsearch model pull {shlex.quote(others[0].name)}")
+    output.say("`semsearch model show ID` has a model's evaluation.")
+
+
+@app.command()
+def show(
+    model_id: Annotated[
+        str, typer.Argument(help="The model's id, or its part before @; default: the active one.", metavar="ID")
+    ] = "",
+    server: options.Server = DEFAULT_SERVER,
+    as_json: options.Json = False,
+) -> None:
+    """Show a model with the measures of its evaluation."""
+    output = Output(as_json)
+    with Client(server) as client:
+        if model_id and "@" not in model_id:
+            model_id = next(
+                (each.id for each in client.list_models() if each.id.partition("@")[0] == model_id), model_id
+            )
+        model = client.get_model(model_id)
+    if as_json:
+        output.document(model)
+        return
+    output.table(["measure", "value "], [[name, _measure(value)] for name, value in sorted(model.metrics.items())])
+    threshold = f"{model.default_min_relevance:.3g}"
+    active = ", active" if model.active else ""
+    output.say(f"{model.id}: {model.display_name}; {model.dimension} dimensions, threshold {threshold}{active}.")
 
 
 @app.command()
@@ -104,6 +139,14 @@ def activate(
         raise
     if last and last.model and not as_json:
         output.say(_switched(last, last.model))
+
+
+def _measure(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.3f}"
+
+
+def _download(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size else "nothing"
 
 
 def _switched(last: SwitchProgress, model: Model) -> str:

@@ -5,21 +5,38 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from semsearch.cli.harmless import harmless, harmless_json
 from semsearch.errors import SemsearchError
 from semsearch.values import Image, UnderstoodTerm, UnknownWord
 
 # Attributes that say where a file was. The path is shown; the others repeat it.
 _PLACE = frozenset({"path", "name", "folder", "modified"})
 _UNBOUNDED = 1_000_000
+# Columns of a terminal: what a table needs between its own, and what a long word needs not to look shredded.
+_PADDING = 3
+_LEAST_WIDTH = 16
+# A terminal shows this much of an id that is a SHA-256; every command takes it for the whole.
+_SHORT_ID = 12
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# The server's messages name its calls; a person at a terminal has commands.
+_COMMANDS = {
+    "ListCollections": "`semsearch collections list`",
+    "ListIndexes": "`semsearch index list`",
+    "ListModels": "`semsearch model list`",
+    "PullModel": "`semsearch model pull`",
+}
+_CALL = re.compile("|".join(_COMMANDS))
 
 
 class Output:
@@ -34,40 +51,61 @@ class Output:
 
     def document(self, value: object) -> None:
         """Print a result as one JSON document, over several lines."""
-        self.results.file.write(json.dumps(value, default=_plain, indent=2, ensure_ascii=False) + "\n")
+        self._write_json(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
     def line(self, value: object) -> None:
         """Print a result as one line of JSON."""
-        self.results.file.write(json.dumps(value, default=_plain, ensure_ascii=False) + "\n")
+        self._write_json(json.dumps(value, default=_plain, ensure_ascii=False))
         self.results.file.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table; a column whose name ends in a space is flush right.
 
-        A terminal without room for an id cuts it short. Pipes and JSON get the whole id.
+        Nothing is cut. Long cells take several lines; where a terminal is too narrow even for that, each row is a block
+        of lines.
         """
+        names = [name.rstrip() for name in columns]
+        cells = [[harmless(cell) for cell in row] for row in rows]
+        widths = [max(map(_least_width, column)) for column in zip(names, *cells, strict=True)]
+        if sum(widths) + _PADDING * len(widths) > self.results.width:
+            self._print_blocks(names, cells)
+            return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in columns:
+        for name, width in zip(columns, widths, strict=True):
+            is_number = name.endswith(" ")
             table.add_column(
                 name.rstrip(),
-                justify="right" if name.endswith(" ") else "left",
-                overflow="ellipsis" if name == "id" else "fold",
+                justify="right" if is_number else "left",
+                overflow="fold",
+                no_wrap=width < _LEAST_WIDTH and (is_number or name == "id"),
             )
-        for row in rows:
+        for row in cells:
             table.add_row(*map(Text, row))
         self.results.print(table)
 
+    def id_of(self, image: Image) -> str:
+        """Return an image's id; on a terminal, the beginning of one that is a SHA-256."""
+        short = self.results.is_terminal and _SHA256.fullmatch(image.id)
+        return image.id[:_SHORT_ID] if short else image.id
+
     def say(self, sentence: str) -> None:
         """Print a message that is not a result, on one line: a terminal wraps it, and a log should not."""
-        self.messages.print(Text(sentence), soft_wrap=True)
+        self.messages.print(Text(harmless(sentence)), soft_wrap=True)
+
+    def note(self, sentence: str) -> None:
+        """Print a message that a program which reads the JSON of errors must not meet."""
+        if not self.as_json:
+            self.say(sentence)
 
     def fail(self, error: SemsearchError) -> None:
         """Print what went wrong and what to do."""
+        message = _CALL.sub(lambda call: _COMMANDS[call[0]], error.message)
         if self.as_json:
-            document = {"reason": error.reason, "message": error.message, "hint": error.hint}
-            self.messages.file.write(json.dumps({"error": document}, ensure_ascii=False) + "\n")
+            document = {"reason": error.reason, "message": message, "hint": error.hint}
+            text = json.dumps({"error": document}, ensure_ascii=False)
+            self.messages.file.write(harmless_json(text) + "\n")
         else:
-            self.say(f"{error.message} {error.hint}".rstrip())
+            self.say(f"{message} {error.hint}".rstrip())
 
     def unknown_words(self, words: Iterable[UnknownWord]) -> None:
         """Name the words that did not count, with suggestions."""
@@ -75,10 +113,23 @@ class Output:
             meant = f" Did you mean {' or '.join(each.suggestions[:3])}?" if each.suggestions else ""
             self.say(f'The word "{each.word}" is not known and did not count.{meant}')
 
+    def _write_json(self, text: str) -> None:
+        self.results.file.write(harmless_json(text) + "\n")
+
+    def _print_blocks(self, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        for row in rows:
+            lines = [f"{name}: {cell}" for name, cell in zip(names, row, strict=True) if cell]
+            self.results.print(Text("\n".join(lines), overflow="fold"), end="\n\n")
+
     def understood(self, terms: Sequence[UnderstoodTerm], typed: str) -> None:
         """Say what a query was understood as, where that differs from what was typed. JSON has it anyway."""
         if not self.as_json and not all(_shows(typed, term) for term in terms):
             self.say(f"understood: {understood_text(terms)}")
+
+
+def _least_width(cell: str) -> int:
+    """Return how many columns a cell needs so that no word is broken, except long ones such as paths."""
+    return min(max(map(cell_len, cell.split()), default=0), _LEAST_WIDTH)
 
 
 def understood_text(terms: Sequence[UnderstoodTerm]) -> str:
@@ -106,8 +157,8 @@ def place_of(image: Image) -> str:
 
 def attributes_of(image: Image) -> str:
     """Return an image's attributes on one line, without those that say where it was."""
-    own = {key: value for key, value in image.attributes.items() if key not in _PLACE}
-    return " ".join(f"{key}={_short(value)}" for key, value in own.items())
+    own = sorted((key, value) for key, value in image.attributes.items() if key not in _PLACE)
+    return " ".join(f"{key}={_short(value)}" for key, value in own)
 
 
 def _short(value: object) -> str:

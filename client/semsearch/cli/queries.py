@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from semsearch.cli import options
+from semsearch.cli import last_search, options
+from semsearch.cli.contact_sheet import write_contact_sheet
+from semsearch.cli.last_search import LastSearch
+from semsearch.cli.nothing_found import why_no_match
 from semsearch.cli.output import Output, attributes_of, place_of
+from semsearch.cli.pictures import Pictures
+from semsearch.cli.query_errors import query_errors
+from semsearch.cli.query_line import Picture, QueryError, QueryLine, read_query
+from semsearch.cli.searches import ImageSearch, read, up_to
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
 from semsearch.errors import InvalidRequest
 from semsearch.values import ImageMatches, Tags
 
-Count = Annotated[int, typer.Option("-n", "--count", min=1, max=1_000, help="How many at most.")]
+Count = Annotated[int, typer.Option("-n", "--count", min=1, help="How many at most.")]
+PageToken = Annotated[
+    str,
+    typer.Option(
+        help="Go on where another search ended: its next_page_token in JSON, or `next` for the last search here.",
+        metavar="TOKEN",
+    ),
+]
 
 
 def search(
     words: Annotated[
-        list[str] | None, typer.Argument(help='What to look for: cat sofa, "sports car", -dog, beach^0.5, dog NOT cat.')
+        list[str] | None,
+        typer.Argument(
+            help='What to look for: words (cat sofa, "sports car", -dog, beach^0.5, dog NOT cat) and images'
+            " (./beach.jpg, id:3f9a…), with + and - between them and a weight before them:"
+            ' dog + ./beach.jpg - fruit "2:sofa".'
+        ),
     ] = None,
     image: Annotated[
         Path | None, typer.Option(help="Search with this image file; words are added to it.", dir_okay=False)
@@ -29,75 +49,95 @@ def search(
         str | None, typer.Option("--id", help="Search with a stored image; words are added to it.")
     ] = None,
     count: Count = 20,
+    page_token: PageToken = "",
     min_relevance: options.MinRelevance = None,
     filters: options.Filters = None,
+    show: Annotated[bool, typer.Option("--show", help="Show the pictures in the terminal.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write the pictures to this file, for a browser.", dir_okay=False, metavar="FILE"),
+    ] = None,
     collection: options.Collection = DEFAULT_COLLECTION,
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
 ) -> None:
-    """Find images by words, by an image, or by both."""
-    if image is not None and image_id is not None:
-        raise typer.BadParameter("Give --image or --id, not both.")
+    """Find images by words, by images, or by both. `semsearch open 3` then opens the third one."""
     if image is None and image_id is None and not words:
-        raise typer.BadParameter("Say what to look for: words, --image or --id.")
+        raise typer.BadParameter("Say what to look for: words, or images as ./beach.jpg or id:3f9a….")
     output = Output(as_json)
-    equal = options.equal_of(filters)
-    with Client(server) as client:
-        source = image_id if image is None else read(image)
-        if source is None:
-            found = client.search_by_text(
-                options.query_of(words or ()),
-                collection=collection,
-                page_size=count,
-                min_relevance=min_relevance,
-                equal=equal,
-            )
+    pictures = Pictures(output) if show else None
+    arguments = options.arguments_of(words)
+    with query_errors(output, arguments) as errors, Client(server) as client:
+        line = _with_options(read_query(arguments), image, image_id)
+        errors.line = line
+        found_by = ImageSearch(client, line, collection, options.equal_of(filters))
+        token, first = _start(page_token)
+        found = up_to(count, token, lambda size, token: found_by.page(size, token, min_relevance))
+        _remember(found, server, collection, first)
+        output.understood(found.understood, line.text)
+        output.unknown_words(found.unknown_words)
+        if as_json:
+            output.document(found)
+        elif found.matches:
+            _show_matches(output, found, first)
+        elif token:
+            output.say("There are no more.")
         else:
-            found = client.search_by_image(
-                source,
-                terms=options.terms_of(words or ()),
-                collection=collection,
-                page_size=count,
-                min_relevance=min_relevance,
-                equal=equal,
+            output.say(
+                why_no_match(
+                    client, collection, found_by.equal, min_relevance, nearest=lambda: found_by.page(1, "", 0.0)
+                )
             )
-    output.understood(found.understood, options.query_of(words or ()))
-    show_matches(output, found)
+        if pictures:
+            pictures.show(client, found.matches, first)
+        if html:
+            write_contact_sheet(html, " ".join(arguments) or "semsearch", client, found.matches, first)
+            output.note(f"{html} has the pictures.")
+    if found.next_page_token and found.matches:
+        output.note("There are more: the same command with --page-token next.")
 
 
-def read(file: Path) -> bytes:
-    """Return a file's bytes.
+def _with_options(line: QueryLine, image: Path | None, image_id: str | None) -> QueryLine:
+    """Return the query with the images that options name before its own."""
+    named = [Picture(image, "")] if image is not None else []
+    named += [Picture(None, image_id)] if image_id is not None else []
+    return replace(line, pictures=(*named, *line.pictures))
+
+
+def _start(page_token: str) -> tuple[str, int]:
+    """Return the token of the page to begin with, and the number of its first result.
 
     Raises:
-        InvalidRequest: the file cannot be read.
+        InvalidRequest: the last search has no further page.
     """
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{file} cannot be read: {error.strerror}.") from error
+    if page_token != last_search.NEXT:
+        return page_token, 1
+    last = last_search.recall()
+    if last is None or not last.next_page_token:
+        raise InvalidRequest("The last search has no further page.", hint="Search again without --page-token.")
+    return last.next_page_token, last.first + len(last.ids)
 
 
-def show_matches(output: Output, found: ImageMatches) -> None:
-    """Print matches, or that there is none."""
-    output.unknown_words(found.unknown_words)
-    if output.as_json:
-        output.document(found)
-    elif found.matches:
-        output.table(
-            ["relevance ", "similarity ", "image", "attributes", "id"],
+def _remember(found: ImageMatches, server: str, collection: str, first: int) -> None:
+    ids = tuple(match.image.id for match in found.matches)
+    last_search.remember(LastSearch(server, collection, ids, first, found.next_page_token))
+
+
+def _show_matches(output: Output, found: ImageMatches, first: int) -> None:
+    output.table(
+        ["# ", "relevance ", "similarity ", "image", "attributes", "id"],
+        [
             [
-                [
-                    f"{match.relevance:.3f}",
-                    f"{match.similarity:.3f}",
-                    place_of(match.image),
-                    attributes_of(match.image),
-                    match.image.id,
-                ]
-                for match in found.matches
-            ],
-        )
-    else:
-        output.say("No image is relevant enough. --min-relevance 0 shows the nearest all the same.")
+                str(number),
+                f"{match.relevance:.3f}",
+                f"{match.similarity:.3f}",
+                place_of(match.image),
+                attributes_of(match.image),
+                output.id_of(match.image),
+            ]
+            for number, match in enumerate(found.matches, first)
+        ],
+    )
 
 
 def tag(
@@ -105,7 +145,7 @@ def tag(
     labels: Annotated[
         str | None, typer.Option(help="Choose among these words only, separated by commas.", metavar="A,B,C")
     ] = None,
-    count: Count = 10,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=100, help="How many at most.")] = 10,
     min_relevance: options.MinRelevance = None,
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
@@ -162,14 +202,25 @@ def _show_tags(output: Output, results: list[tuple[Path, Tags]]) -> None:
 def similar_words(
     words: Annotated[list[str], typer.Argument(help="A word, a phrase or several: king -man woman.")],
     count: Count = 20,
+    page_token: Annotated[
+        str, typer.Option(help="Go on where another search ended: its next_page_token in JSON.", metavar="TOKEN")
+    ] = "",
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
 ) -> None:
     """Find the words nearest to words."""
     output = Output(as_json)
-    with Client(server) as client:
-        found = client.similar_words(options.query_of(words), page_size=count)
-    output.understood(found.understood, options.query_of(words))
+    arguments = options.arguments_of(words)
+    with query_errors(output, arguments) as errors, Client(server) as client:
+        line = errors.line = read_query(arguments)
+        if line.pictures:
+            raise QueryError(
+                "This compares words only: `semsearch tag` names what an image shows.", line.pictures[0].place
+            )
+        found = up_to(
+            count, page_token, lambda size, token: client.similar_words(line.text, page_size=size, page_token=token)
+        )
+    output.understood(found.understood, line.text)
     output.unknown_words(found.unknown_words)
     if as_json:
         output.document(found)

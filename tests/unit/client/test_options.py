@@ -9,7 +9,8 @@ import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
-from semsearch.cli.options import QueryCommand, equal_of, query_of, terms_of
+from semsearch.cli.options import QueryCommand, arguments_of, equal_of
+from semsearch.cli.query_line import read_query
 from semsearch.values import Term
 from typer.testing import CliRunner
 
@@ -21,7 +22,7 @@ def parsed(*arguments: str) -> tuple[str, int]:
 
     @app.command(cls=QueryCommand)
     def command(words: list[str], count: Annotated[int, typer.Option("-n", "--count")] = 20) -> None:
-        told.append((query_of(words), count))
+        told.append((read_query(arguments_of(words)).text, count))
 
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == 0, result.output
@@ -59,27 +60,8 @@ WORD = st.from_regex(r"[a-z]{2,9}", fullmatch=True)
 def test_any_words_come_through_with_their_signs(words: list[tuple[bool, str]]) -> None:
     arguments = [("-" if negative else "") + word for negative, word in words]
     assert parsed(*arguments) == (" ".join(arguments), 20)
-    assert terms_of(arguments) == [Term(word, -1.0 if negative else 1.0) for negative, word in words]
-
-
-def test_terms_have_weights() -> None:
-    assert terms_of(["beach^0.5", "-sports car^2", "dog^-1", "x^"]) == [
-        Term("beach", 0.5),
-        Term("sports car", -2.0),
-        Term("dog", -1.0),
-        Term("x", 1.0),
-    ]
-
-
-def test_whatever_steers_away_from_a_term_does() -> None:
-    words = ["beach", "–dog", "−dog", "!dog", "NOT", "dog", "without", "dog", "sea"]
-    assert terms_of(words) == [Term("beach", 1.0), *[Term("dog", -1.0)] * 5, Term("sea", 1.0)]
-
-
-@pytest.mark.parametrize("word", ["dog^much", "dog^1^2", "dog^nan", "dog^inf"])
-def test_a_weight_that_is_no_number_is_wrong_usage(word: str) -> None:
-    with pytest.raises(typer.BadParameter, match="dog"):
-        terms_of([word])
+    terms = [term for _, term in read_query(arguments).terms()]
+    assert terms == [Term(word, -1.0 if negative else 1.0) for negative, word in words]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +77,8 @@ def test_a_weight_that_is_no_number_is_wrong_usage(word: str) -> None:
         (['a=["x"]', 'b="x"'], {"a": ['["x"]'], "b": ['"x"']}),
         (["a=NaN", "b=-Infinity", "c=1e999"], {"a": ["NaN"], "b": ["-Infinity"], "c": ["1e999"]}),
         (["a=" + "9" * 400], {"a": ["9" * 400]}),
+        ([f"a={2**53 + 1}"], {"a": [str(2**53 + 1)]}),
+        (["a=" + "[" * 100_000], {"a": ["[" * 100_000]}),
     ],
 )
 def test_filters_stand_for_text_and_for_what_it_reads_as(filters: list[str] | None, equal: dict[str, object]) -> None:
@@ -110,6 +94,6 @@ def test_a_filter_without_key_or_value_is_wrong_usage(word: str) -> None:
 @given(number=st.integers() | st.floats(allow_nan=False, allow_infinity=False))
 def test_any_number_that_a_message_can_carry_is_a_number(number: float) -> None:
     _, *values = equal_of([f"a={number}"])["a"]
-    carried = isinstance(number, float) or abs(number) < 2**1024
+    carried = isinstance(number, float) or (abs(number) < 2**1024 and int(float(number)) == number)
     assert values == ([number] if carried else [])
     assert all(math.isfinite(float(value)) for value in values if isinstance(value, int | float))

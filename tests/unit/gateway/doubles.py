@@ -29,6 +29,7 @@ from gateway.backends.embedding import (
     Model,
     PhotoMetadata,
     PullProgress,
+    Recipe,
     RefusedText,
     TextEmbedding,
     TextEmbeddings,
@@ -171,6 +172,12 @@ class ColorEmbedder:
 
     async def list_models(self) -> Sequence[Model]:
         return [replace(model, active=model.id == self.model.id) for model in self.models.values()]
+
+    async def list_recipes(self) -> Sequence[Recipe]:
+        return [
+            Recipe(name, steps[-1].model.id if steps[-1].model else "", name.title(), steps[-1].bytes_total)
+            for name, steps in sorted(self.pulls.items())
+        ]
 
     async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
         if recipe not in self.pulls:

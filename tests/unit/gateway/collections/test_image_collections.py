@@ -93,3 +93,31 @@ async def test_an_old_index_without_an_alias_is_swept(core: Core) -> None:
     assert orphan not in core.index.indexes
     assert "words-of-someone" in core.index.indexes, "not ours"
     assert (await core.collections.get("gallery")).id == "gallery"
+
+
+async def test_a_renamed_collection_has_its_images_under_the_new_id_alone(core: Core) -> None:
+    await core.collections.create("a", "")
+    await core.add(upload(1, picture("red"), "red"), collection="a")
+    assert (await core.gallery.get("a", "red")).id == "red"
+    renamed = await core.collections.rename("a", "b")
+    assert (renamed.id, renamed.display_name, renamed.image_count) == ("b", "b", 1)
+    assert [each.id for each in await core.collections.list_all()] == ["b", "gallery"]
+    assert (await core.gallery.get("b", "red")).collection == "b"
+    with pytest.raises(CollectionNotFound):
+        await core.gallery.get("a", "red")
+    assert (await core.add(upload(1, picture("red"), "red"), collection="b"))[0].error is None
+    await core.collections.create("a", "Chosen")
+    assert (await core.collections.rename("a", "c")).display_name == "Chosen"
+
+
+async def test_a_rename_takes_no_id_that_is_taken_and_finishes_one_that_broke_off(core: Core) -> None:
+    await core.collections.create("a", "")
+    await core.collections.create("b", "")
+    for new in ("a", "b"):
+        with pytest.raises(CollectionExists):
+            await core.collections.rename("a", new)
+    with pytest.raises(CollectionNotFound):
+        await core.collections.rename("nowhere", "c")
+    await core.index.set_alias("images-c", core.index.aliases["images-a"])
+    assert (await core.collections.rename("a", "c")).id == "c"
+    assert [each.id for each in await core.collections.list_all()] == ["b", "c", "gallery"]

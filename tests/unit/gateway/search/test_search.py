@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from semsearch.v1.query_pb2 import Condition, Filter
 from gateway.backends.embedding import Crop, Logistic, Term, TextQuery
 from gateway.backends.vector_index import Engine, NewIndex
 from gateway.collections.placements import Placement
-from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, Part, UnknownWords, WordsNotReady
+from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, Part, Refused, UnknownWords, WordsNotReady
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatches, Page, Scope
 from tests.unit.gateway.core import Core, until, upload
@@ -79,13 +79,13 @@ async def test_a_query_of_only_unknown_words_is_refused_and_names_them(gallery: 
 
 
 async def test_a_stored_image_is_left_out_of_its_own_matches(gallery: Core) -> None:
-    found = await gallery.search.by_image(ImageSource(image_id="red"), (), Scope("gallery"), FIRST)
+    found = await gallery.search.by_images([ImageSource(image_id="red")], (), Scope("gallery"), FIRST)
     assert set(ids(found)) == set(NAMES) - {"red"}
     assert ids(found)[0] == "orange"
 
 
 async def test_bytes_find_their_like(gallery: Core) -> None:
-    found = await gallery.search.by_image(ImageSource(content=picture((250, 5, 5))), (), Scope("gallery"), FIRST)
+    found = await gallery.search.by_images([ImageSource(content=picture((250, 5, 5)))], (), Scope("gallery"), FIRST)
     assert ids(found)[0] == "red"
 
 
@@ -99,21 +99,23 @@ async def test_only_the_crop_of_a_stored_image_counts(core: Core) -> None:
         upload(1, file.getvalue(), "both"), upload(2, picture("red"), "red"), upload(3, picture("blue"), "blue")
     )
     for crop, nearest in ((Crop(0, 0, 0.5, 1), "red"), (Crop(0.5, 0, 1, 1), "blue")):
-        found = await core.search.by_image(ImageSource(image_id="both", crop=crop), (), Scope("gallery"), FIRST)
+        found = await core.search.by_images([ImageSource(image_id="both", crop=crop)], (), Scope("gallery"), FIRST)
         assert ids(found) == [nearest, *({"red", "blue"} - {nearest})]
     with pytest.raises(InvalidCrop) as caught:
-        await core.search.by_image(ImageSource(image_id="both", crop=Crop(1, 0, 0, 1)), (), Scope("gallery"), FIRST)
+        await core.search.by_images([ImageSource(image_id="both", crop=Crop(1, 0, 0, 1))], (), Scope("gallery"), FIRST)
     assert caught.value.part is Part.CROP
 
 
 async def test_words_move_an_image_search(gallery: Core) -> None:
     red = ImageSource(content=picture("red"))
-    more = await gallery.search.by_image(red, (Term("green"),), Scope("gallery"), FIRST)
+    more = await gallery.search.by_images([red], (Term("green"),), Scope("gallery"), FIRST)
     assert ids(more)[0] == "yellow"
-    mostly = await gallery.search.by_image(red, (Term("blue", 3.0), Term("qwertz")), Scope("gallery"), FIRST)
+    mostly = await gallery.search.by_images([red], (Term("blue", 3.0), Term("qwertz")), Scope("gallery"), FIRST)
     assert ids(mostly)[0] in {"blue", "purple"}
     assert [each.word for each in mostly.unknown_words] == ["qwertz"]
-    less = await gallery.search.by_image(ImageSource(image_id="yellow"), (Term("red", -0.9),), Scope("gallery"), FIRST)
+    less = await gallery.search.by_images(
+        [ImageSource(image_id="yellow")], (Term("red", -0.9),), Scope("gallery"), FIRST
+    )
     assert ids(less)[0] == "green"
 
 
@@ -123,22 +125,22 @@ async def test_an_image_and_words_that_cancel_each_other_are_refused(core: Core)
     word = (await core.embedder.embed_texts([TextQuery("red")])).results[0]
     core.index.indexes[core.index.aliases["images-gallery"]].items["red"] = replace(item, vector=word.vector)  # type: ignore[union-attr]
     with pytest.raises(CancelledTerms):
-        await core.search.by_image(ImageSource(image_id="red"), (Term("red", -1.0),), Scope("gallery"), FIRST)
+        await core.search.by_images([ImageSource(image_id="red")], (Term("red", -1.0),), Scope("gallery"), FIRST)
 
 
 async def test_a_collection_is_searched_with_its_own_model(gallery: Core) -> None:
     gallery.embedder.model = OTHER_MODEL
     assert ids(await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)) == ["red"]
     red = ImageSource(content=picture((250, 5, 5)))
-    assert ids(await gallery.search.by_image(red, (), Scope("gallery"), FIRST))[0] == "red"
-    assert ids(await gallery.search.by_image(red, (Term("green"),), Scope("gallery"), FIRST))[0] == "yellow"
+    assert ids(await gallery.search.by_images([red], (), Scope("gallery"), FIRST))[0] == "red"
+    assert ids(await gallery.search.by_images([red], (Term("green"),), Scope("gallery"), FIRST))[0] == "yellow"
     with pytest.raises(CollectionNotFound):
         await gallery.search.by_text(TextQuery("red"), Scope("nowhere"), FIRST)
 
 
 async def test_a_search_follows_a_switch_made_by_another_process(gallery: Core) -> None:
     red = ImageSource(image_id="red")
-    assert ids(await gallery.search.by_image(red, (), EVERYTHING, FIRST))[0] == "orange"
+    assert ids(await gallery.search.by_images([red], (), EVERYTHING, FIRST))[0] == "orange"
     old = gallery.index.indexes[gallery.index.aliases["images-gallery"]].items.values()
     gallery.index.move(
         "images-gallery", NewIndex("images-gallery.other", MODEL.dimension, OTHER_MODEL.id, Engine.ANNOY)
@@ -147,7 +149,7 @@ async def test_a_search_follows_a_switch_made_by_another_process(gallery: Core) 
     await gallery.index.upsert("images-gallery", OTHER_MODEL.id, items)
     assert ids(await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)) == ["red"]
     gallery.placements._known.put("gallery", Placement("gone", MODEL.id))
-    assert ids(await gallery.search.by_image(red, (Term("yellow"),), EVERYTHING, FIRST))[0] == "orange"
+    assert ids(await gallery.search.by_images([red], (Term("yellow"),), EVERYTHING, FIRST))[0] == "orange"
 
 
 async def test_a_search_is_two_calls_to_other_services(gallery: Core) -> None:
@@ -209,3 +211,21 @@ def test_relevance_rises_with_similarity_between_0_and_1(
     relevances = [curve.relevance(each) for each in sorted(similarities)]
     assert all(0 <= each <= 1 for each in relevances)
     assert np.all(np.diff(relevances) >= 0)
+
+
+async def test_images_and_words_are_added_and_taken_away_by_their_weights(gallery: Core) -> None:
+    def found(images: list[ImageSource], *terms: Term) -> Awaitable[ImageMatches]:
+        return gallery.search.by_images(images, terms, Scope("gallery"), FIRST)
+
+    red, green = ImageSource(content=picture("red")), ImageSource(content=picture("green"))
+    assert ids(await found([red, green]))[0] == "yellow"
+    assert ids(await found([ImageSource(content=picture("yellow")), replace(red, weight=-0.9)]))[0] == "green"
+    assert ids(await found([replace(red, weight=0.1), green]))[0] == "green"
+    assert ids(await found([replace(red, weight=-0.9)], Term("yellow")))[0] == "green"
+    stored = [ImageSource(image_id="red"), ImageSource(image_id="green", weight=0.5)]
+    assert set(ids(await found(stored))) == set(NAMES) - {"red", "green"}
+    with pytest.raises(CancelledTerms):
+        await found([red, replace(red, weight=-1.0)])
+    with pytest.raises(Refused) as caught:
+        await found([red, ImageSource(content=b"text")])
+    assert (caught.value.part, caught.value.number) == (Part.IMAGE, 1)

@@ -1,0 +1,65 @@
+"""Which servers a command asks.
+
+The one that an option or its variable names. Otherwise the suite that runs in the working folder, the port that a
+service of this machine is set to, or the default, in this order. Where a command asks another suite than the folder's
+own, it says so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from semsearch import suites
+from semsearch.cli.output import Output
+
+
+def _gateway(ctx: typer.Context, value: str) -> str:
+    return _chosen(ctx, "server", value, suites.of_this_folder().gateway, "SEMSEARCH_GATEWAY_PORT")
+
+
+def _index(ctx: typer.Context, value: str) -> str:
+    return _chosen(ctx, "address", value, suites.of_this_folder().index, "SEMSEARCH_INDEX_PORT")
+
+
+def _chosen(ctx: typer.Context, parameter: str, value: str, own: str, port_variable: str) -> str:
+    """Return an address; `value` is what was named, or the default, and `own` that of the folder's suite, or ""."""
+    output = Output("--json" in sys.argv)
+    source = ctx.get_parameter_source(parameter)
+    if source and source.name != "DEFAULT":
+        if own and not suites.same_address(value, own):
+            output.note(f"This asks {value}; this folder's own suite is at {own}.")
+        return value
+    if own:
+        return own
+    if port := os.environ.get(port_variable):
+        return f"127.0.0.1:{port}"
+    if suites.of_this_folder().is_stopped:
+        output.note(f"This folder's own suite does not run (`make run-all` starts it). This asks {value}.")
+    return value
+
+
+_ORDER = "Default: that of this folder's suite, or else the port {} of this machine, or"
+Server = Annotated[
+    str,
+    typer.Option(
+        "--server",
+        envvar="SEMSEARCH_CLIENT_SERVER",
+        callback=_gateway,
+        help=f"Address of the gateway. {_ORDER.format('SEMSEARCH_GATEWAY_PORT')}",
+        metavar="HOST:PORT",
+    ),
+]
+IndexAddress = Annotated[
+    str,
+    typer.Option(
+        "--index-address",
+        envvar="SEMSEARCH_CLIENT_INDEX_ADDRESS",
+        callback=_index,
+        help=f"Address of the index service. {_ORDER.format('SEMSEARCH_INDEX_PORT')}",
+        metavar="HOST:PORT",
+    ),
+]

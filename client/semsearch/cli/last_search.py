@@ -1,0 +1,56 @@
+"""What the last search of this person found: `semsearch open 3` and `--page-token next` go on from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+NEXT = "next"
+
+
+@dataclass(frozen=True)
+class LastSearch:
+    """The ids that were found, in their order, in a collection of a server; `first` is the number of the first one."""
+
+    server: str
+    collection: str
+    ids: tuple[str, ...]
+    first: int = 1
+    next_page_token: str = ""
+
+    def id_of(self, number: int) -> str | None:
+        """Return the id of the result of that number, or None if the search had none."""
+        place = number - self.first
+        return self.ids[place] if 0 <= place < len(self.ids) else None
+
+
+def remember(search: LastSearch) -> None:
+    """Keep a search instead of the one before. A home that cannot be written to must not fail the search."""
+    with suppress(OSError, RuntimeError):
+        file = _file()
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(asdict(search)), encoding="utf-8")
+        fresh.replace(file)
+
+
+def recall() -> LastSearch | None:
+    """Return the last search, or None if there is none that can be read."""
+    try:
+        found: Any = json.loads(_file().read_text(encoding="utf-8"))
+        return LastSearch(**{**found, "ids": tuple(found["ids"])})
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _file() -> Path:
+    if sys.platform == "win32":
+        folder = os.environ.get("LOCALAPPDATA")
+    else:
+        folder = os.environ.get("XDG_STATE_HOME")
+    return Path(folder or Path.home() / ".local" / "state") / "semsearch" / "last-search.json"

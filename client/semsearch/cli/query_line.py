@@ -1,0 +1,209 @@
+"""Reads a query from the arguments of a command: `dog + ./beach.jpg - fruit 2:sofa`.
+
+- `+` and `-` alone are the sign of the argument behind them; a sign at the front of an argument (`-dog`, `-./a.jpg`) is
+  its own. `NOT` and `without` steer away from an image too.
+- `2:sofa` weighs twice as much, as `sofa^2` does. The number stands before words and images.
+- An argument is an image if it begins as a path does (`./`, `../`, `/`, `~/`), ends as image files do (`beach.jpg`), or
+  is `id:` and the id of a stored image, or the beginning of one.
+- Everything else is words, in the server's language of queries: phrases in quotes, `-dog`, `beach^0.5`, `dog NOT cat`.
+
+An error names the argument that it is about, and is printed with a mark below it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shlex
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.cells import cell_len
+
+from semsearch.cli.harmless import harmless
+from semsearch.values import Term
+
+NEGATIVE_SIGNS = ("-", "!", "–", "—", "−", "‐", "‑")
+STORED = "id:"
+_SIGNS = {"+": "", "-": "-", "−": "-"}
+_WEIGHED = re.compile(r"(?P<sign>[-+−–—!]?)(?:(?P<weight>\d+(?:[.,]\d+)?|[.,]\d+):)?(?P<rest>.*)", re.DOTALL)
+_PATH = re.compile(r"(?:\.{1,2}|~)[/\\]|[/\\].|[A-Za-z]:[/\\]", re.DOTALL)
+_IMAGE_NAME = re.compile(
+    r".+\.(?:a?png|avif|bmp|gif|hei[cf]|hif|jfif|jpe?g|jpe|jxl|mpo|tiff?|webp|arw|cr[23]|dng|nef|orf|raf|rw2)",
+    re.DOTALL | re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_PHRASE = re.compile(r'(-?)([^"]*\s[^"]*?)((?:\^[\d.]+)?)')
+
+
+class QueryError(Exception):
+    """A query cannot be read; `place` is the number of the argument that it is about, if it is about one."""
+
+    def __init__(self, problem: str, place: int | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.place = place
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of a query: a file, or a stored image's id or its beginning (`path` is then None).
+
+    `place` is None for one that an option names.
+    """
+
+    path: Path | None
+    image_id: str
+    weight: float = 1.0
+    place: int | None = None
+
+
+@dataclass(frozen=True)
+class QueryLine:
+    """A query: its images, and its words as arguments in the server's language, each with its place on the line."""
+
+    arguments: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+    words: tuple[tuple[int, str], ...]
+
+    @property
+    def text(self) -> str:
+        """Return the words as a query of the server's language.
+
+        A single argument is the query itself. Among several, one with a space was quoted and is a phrase.
+        """
+        words = [word for _, word in self.words]
+        if words == list(self.arguments) and len(words) == 1:
+            return words[0]
+        return " ".join(map(_quoted, words))
+
+    def terms(self) -> list[tuple[int, Term]]:
+        """Return the words as terms, with their places: `-dog`, `!dog` and `NOT dog` weigh −1, `beach^0.5` a half.
+
+        Raises:
+            QueryError: a weight is no number.
+        """
+        terms: list[tuple[int, Term]] = []
+        steering_away = False
+        for place, word in self.words:
+            if _steers_away(word):
+                steering_away = True
+                continue
+            text, _, weight = word.partition("^")
+            negative = steering_away or text.startswith(NEGATIVE_SIGNS)
+            size = _number(weight, place) if weight else 1.0
+            terms.append((place, Term(text[text.startswith(NEGATIVE_SIGNS) :], -size if negative else size)))
+            steering_away = False
+        return terms
+
+
+def marked(arguments: Sequence[str], places: Collection[int]) -> list[str]:
+    """Return the arguments as a line and, below some of them, marks: the last lines of an error message."""
+    if not places:
+        return []
+    shown = [harmless(shlex.quote(each) if re.search(r"\s", each) or not each else each) for each in arguments]
+    marks = [("^" if place in places else " ") * cell_len(each) for place, each in enumerate(shown)]
+    return ["  " + " ".join(shown), "  " + " ".join(marks).rstrip()]
+
+
+def read_query(arguments: Sequence[str]) -> QueryLine:
+    """Read a query.
+
+    Raises:
+        QueryError: a sign or a weight is about nothing, or an image is none.
+    """
+    pictures: list[Picture] = []
+    words: list[tuple[int, str]] = []
+    sign: str | None = None
+    for place, argument in enumerate(arguments):
+        if argument in _SIGNS:
+            if sign is not None:
+                raise QueryError(f'"{argument}" follows another sign. Write one sign before each word or image.', place)
+            if place == len(arguments) - 1:
+                raise QueryError(f'"{argument}" is about nothing: a word or an image must follow it.', place)
+            sign = _SIGNS[argument]
+            continue
+        found = _WEIGHED.fullmatch(argument)
+        assert found is not None  # noqa: S101 — each part of the pattern may be empty
+        own, weight, rest = _parts(argument, found)
+        if sign is not None and own:
+            raise QueryError(f'"{argument}" has a sign already. Write one sign before each word or image.', place)
+        size = _number(weight, place) if weight else 1.0
+        if weight and not rest:
+            raise QueryError(f'"{argument}" is a weight without a word or an image: write {argument}sofa.', place)
+        negative = own not in ("", "+") or sign == "-"
+        if _is_picture(rest):
+            if words and _steers_away(words[-1][1]):
+                negative = True
+                words.pop()
+            pictures.append(_picture(rest, -size if negative else size, place))
+        elif weight or sign is not None or own == "+":
+            words.append((place, _word(rest, "-" if negative else "", weight, place)))
+        else:
+            words.append((place, argument))
+        sign = None
+    return QueryLine(tuple(arguments), tuple(pictures), tuple(words))
+
+
+def _parts(argument: str, found: re.Match[str]) -> tuple[str, str, str]:
+    """Return the sign, the weight and the rest of an argument; what is no weight, as in `16:9`, is of the rest."""
+    sign, weight, rest = found["sign"], found["weight"] or "", found["rest"]
+    if weight and rest[:1].isdigit() and not _is_picture(rest):
+        return sign, "", argument.removeprefix(sign)
+    return sign, weight, rest
+
+
+def _word(text: str, sign: str, weight: str, place: int) -> str:
+    if weight and "^" in text:
+        raise QueryError(f'"{text}" has two weights, one before it and one behind it. Leave one out.', place)
+    if '"' in text and not re.fullmatch(r'"[^"]*"(?:\^.*)?', text):
+        text = f"({text})"
+    return f"{sign}{text}^{weight.replace(',', '.')}" if weight else f"{sign}{text}"
+
+
+def _quoted(word: str) -> str:
+    found = _PHRASE.fullmatch(word)
+    return f'{found[1]}"{found[2]}"{found[3]}' if found else word
+
+
+def _steers_away(word: str) -> bool:
+    return word == "NOT" or word.casefold() == "without"
+
+
+def _number(text: str, place: int) -> float:
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise QueryError(f'"{text}" is no weight: write a number such as 0.5 or 2.', place)
+    if number == 0:
+        raise QueryError("A weight of 0 makes this count for nothing: leave it out.", place)
+    return number
+
+
+def _is_picture(text: str) -> bool:
+    return (
+        text.startswith(STORED)
+        or _PATH.match(text) is not None
+        or _ADDRESS.match(text) is not None
+        or _IMAGE_NAME.fullmatch(text) is not None
+    )
+
+
+def _picture(text: str, weight: float, place: int) -> Picture:
+    if _ADDRESS.match(text):
+        raise QueryError("Images are not fetched from addresses. Download it, and write its path.", place)
+    if text.startswith(STORED):
+        image_id = text.removeprefix(STORED)
+        if not image_id:
+            raise QueryError(f'"{STORED}" needs the id of a stored image behind it: {STORED}3f9a…', place)
+        return Picture(None, image_id, weight, place)
+    path = os.path.expanduser(text)  # noqa: PTH111 — pathlib raises for unknown people, and for names that are too long
+    if not os.path.exists(path):  # noqa: PTH110
+        raise QueryError(f"There is no file {text}.", place)
+    if os.path.isdir(path):  # noqa: PTH112
+        raise QueryError(f"{text} is a folder; write the path of an image file.", place)
+    return Picture(Path(path), "", weight, place)
