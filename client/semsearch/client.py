@@ -46,9 +46,10 @@ class Client(Connection):
     """Calls a gateway; safe to use from several threads. Every method raises `SemsearchError`.
 
     `collection` "" means the default collection. `equal` maps an attribute to its value, or to a list of values that it
-    may have. Where
-    `min_relevance` is None, the server's own threshold applies; 0 keeps everything. `page_size` 0 means the server's
-    default, 20. A page token is good until the collection is switched to another model, deleted or emptied.
+    may have. `taken` is when a photo was taken: a year, a month, a day or a time, or two of them as
+    "2024-06..2024-08"; either may be left out. If `min_relevance` is None, the server's own threshold applies; 0 keeps
+    everything. `page_size` 0 means the server's default, 20. A page token is good until the collection is switched to
+    another model, deleted or emptied.
     """
 
     def __init__(self, server: str = DEFAULT_SERVER, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
@@ -67,6 +68,7 @@ class Client(Connection):
         page_token: str = "",
         min_relevance: float | None = None,
         equal: Equal | None = None,
+        taken: str = "",
     ) -> ImageMatches:
         """Find the images nearest to words: `cat sofa`, `"sports car"`, `-dog`, `beach^0.5`, `a photo of a dog`."""
         request = search_pb.SearchByTextRequest(
@@ -75,7 +77,7 @@ class Client(Connection):
             page_size=page_size,
             page_token=page_token,
             min_relevance=min_relevance,
-            filter=translate.filter_of(equal),
+            filter=translate.filter_of(equal, taken=taken),
         )
         return translate.image_matches(self.call(self._search.SearchByText, request))
 
@@ -90,6 +92,7 @@ class Client(Connection):
         page_token: str = "",
         min_relevance: float | None = None,
         equal: Equal | None = None,
+        taken: str = "",
     ) -> ImageMatches:
         """Find the images nearest to an image (its bytes, or a stored one's id), with words added or taken away.
 
@@ -102,7 +105,7 @@ class Client(Connection):
             page_size=page_size,
             page_token=page_token,
             min_relevance=min_relevance,
-            filter=translate.filter_of(equal),
+            filter=translate.filter_of(equal, taken=taken),
         )
         if isinstance(image, list | tuple):
             request.images.extend(map(translate.image_term_of, image))
@@ -161,14 +164,20 @@ class Client(Connection):
         return translate.image(self.call(self._gallery.GetImage, request).image)
 
     def list_images(
-        self, *, collection: str = "", equal: Equal | None = None, present: Sequence[str] = (), page_size: int = 1_000
+        self,
+        *,
+        collection: str = "",
+        equal: Equal | None = None,
+        present: Sequence[str] = (),
+        taken: str = "",
+        page_size: int = 1_000,
     ) -> Iterator[Image]:
         """Yield the images of a collection, oldest first; pages are fetched as they are needed.
 
         Those that lack one of the attributes in `present` are left out.
         """
         request = gallery_pb.ListImagesRequest(
-            collection=collection, page_size=page_size, filter=translate.filter_of(equal, present)
+            collection=collection, page_size=page_size, filter=translate.filter_of(equal, present, taken)
         )
         for page in self.pages(self._gallery.ListImages, request):
             yield from map(translate.image, page.images)

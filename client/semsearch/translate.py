@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 
@@ -36,6 +37,8 @@ from semsearch.values import (
     WordMatches,
 )
 
+_TIME = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
+
 
 def image(message: image_pb2.Image) -> Image:
     """Translate an image."""
@@ -49,6 +52,12 @@ def image(message: image_pb2.Image) -> Image:
         width=message.width,
         height=message.height,
         create_time=message.create_time.ToDatetime(UTC),
+        taken_time=message.taken_time,
+        camera=message.camera,
+        lens=message.lens,
+        latitude=message.latitude if message.HasField("latitude") else None,
+        longitude=message.longitude if message.HasField("longitude") else None,
+        original_at=message.original_at,
     )
 
 
@@ -96,6 +105,8 @@ def collection(message: image_pb2.Collection) -> Collection:
         message.image_count,
         message.model_id,
         message.create_time.ToDatetime(UTC),
+        message.index_bytes,
+        message.image_bytes if message.HasField("image_bytes") else None,
     )
 
 
@@ -136,19 +147,38 @@ def switch_progress(response: model_pb.ActivateModelResponse) -> SwitchProgress:
     )
 
 
-def filter_of(equal: Equal | None, present: Sequence[str] = ()) -> query_pb2.Filter | None:
+def filter_of(equal: Equal | None, present: Sequence[str] = (), taken: str = "") -> query_pb2.Filter | None:
     """Return the filter "every attribute has its value, or one of its values, and others are present at all".
 
-    None stands for the filter without a condition.
+    `taken` also tests when a photo was taken; see `Client`. None stands for the filter without a condition.
 
     Raises:
-        InvalidRequest: `equal` is no mapping from names to such values.
+        InvalidRequest: `equal` is no mapping from names to such values, or `taken` is not a time or a range of times.
     """
     if equal is not None and not isinstance(equal, Mapping):
         raise InvalidRequest(f"equal must be a dict of attributes and their values, not {type(equal).__name__}.")
     conditions = [_equal_condition(field, given) for field, given in (equal or {}).items()]
     conditions += [query_pb2.Condition(field=field, exists=True) for field in present]
+    if taken:
+        conditions.append(query_pb2.Condition(field="image.taken_time", text_range=_taken_range(taken)))
     return query_pb2.Filter(must=conditions) if conditions else None
+
+
+def _taken_range(taken: str) -> query_pb2.TextRange:
+    """Return the range of the times that begin as the first end, or later, up to those that begin as the last."""
+    first, dots, last = (part.strip() for part in taken.partition(".."))
+    if not dots:
+        last = first
+    if not (first or last) or not all(_TIME.fullmatch(end) for end in (first, last) if end):
+        raise InvalidRequest(
+            f"{taken!r} is not a time: write a year, a month or a day (2024, 2024-06, 2024-06-05) or a range, "
+            "2024-06..2024-08."
+        )
+    if first and last and first > last and not first.startswith(last):
+        raise InvalidRequest(f"{taken!r} ends before it begins: write the earlier time first.")
+    # What begins as `last` sorts before `last` with the next character in place of its last one.
+    after = last and last[:-1] + chr(ord(last[-1]) + 1)
+    return query_pb2.TextRange(gte=first or None, lt=after or None)
 
 
 def _equal_condition(field: object, given: object) -> query_pb2.Condition:

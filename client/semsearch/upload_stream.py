@@ -90,5 +90,11 @@ def _request(number: int, upload: Upload) -> pb.IndexImagesRequest:
             f"Upload {number} has {len(upload.content):,} bytes, and an image may have {MAX_IMAGE_BYTES:,}."
         )
     attributes = struct_of(upload.attributes, f"Upload {number}: attributes")
-    image = pb.ImageUpload(sequence=number, content=upload.content, id=upload.id, attributes=attributes)
+    image = pb.ImageUpload(
+        sequence=number,
+        content=upload.content,
+        id=upload.id,
+        attributes=attributes,
+        original_at=upload.original_at,
+    )
     return pb.IndexImagesRequest(image=image)

@@ -45,16 +45,25 @@ class ImageTerm:
 
 @dataclass(frozen=True)
 class Upload:
-    """An image to add; `id` "" means the SHA-256 of the bytes."""
+    """An image to add; `id` "" means the SHA-256 of the bytes.
+
+    If `original_at` says where the original stays, only its thumbnail is stored.
+    """
 
     content: bytes
     id: str = ""
     attributes: Attributes = field(default_factory=dict)
+    original_at: str = ""
 
 
 @dataclass(frozen=True)
 class Image:
-    """A stored image. `sha256` is lower-case hex of the original bytes; `width` and `height` are pixels, as shown."""
+    """A stored image. `sha256` is lower-case hex of the original bytes; `width` and `height` are pixels, as shown.
+
+    What the camera wrote is "" or None if it is unknown: `taken_time` is local time in ISO 8601, with the offset from
+    UTC if the camera wrote one; latitude and longitude are degrees north and east. `original_at` is where the original
+    lies if only a thumbnail is stored.
+    """
 
     id: str
     collection: str
@@ -65,6 +74,12 @@ class Image:
     width: int
     height: int
     create_time: datetime
+    taken_time: str = ""
+    camera: str = ""
+    lens: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    original_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,13 +187,18 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Collection:
-    """A named set of images that are searched together."""
+    """A named set of images that are searched together.
+
+    `index_bytes` and `image_bytes` (originals and thumbnails) are on disk; the latter is None in lists.
+    """
 
     id: str
     display_name: str
     image_count: int
     model_id: str
     create_time: datetime
+    index_bytes: int = 0
+    image_bytes: int | None = None
 
 
 @dataclass(frozen=True)

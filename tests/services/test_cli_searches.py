@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
 import re
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
+from PIL.ExifTags import IFD, Base
 from semsearch.cli import searches
 
 from tests.services.client_stack import ClientStack, client_stack, in_terminal, semsearch
@@ -230,3 +233,25 @@ def test_pictures_need_an_extra_that_is_named(server: str, monkeypatch: pytest.M
     done = semsearch(server, "search", "red", "--show")
     assert (done.status, done.out) == (1, "")
     assert 'Install the extra "show": pip install "semsearch[show]"' in done.err
+
+
+def test_photos_are_found_by_when_they_were_taken(server: str, tmp_path: Path) -> None:
+    for month, color in ((5, "red"), (6, "green"), (8, "blue")):
+        exif = Image.Exif()
+        exif.get_ifd(IFD.Exif)[Base.DateTimeOriginal] = f"2024:{month:02}:17 09:30:00"
+        with Image.open(io.BytesIO(picture(color))) as photo:
+            photo.save(tmp_path / f"{color}.png", exif=exif)
+    assert semsearch(server, "index", tmp_path, "-c", "dated").status == 0
+
+    def taken(time: str, *command: str) -> set[str]:
+        done = semsearch(server, *command, "-c", "dated", "--taken", time, "--json")
+        return set(re.findall(r"(red|green|blue)\.png", done.out))
+
+    listing, search = ("list",), ("search", "yellow", "--min-relevance", "0")
+    for command in (listing, search):
+        assert taken("2024-06..2024-08", *command) == {"green", "blue"}
+        assert taken("..2024-05-17", *command) == {"red"}
+    done = semsearch(server, "list", "-c", "dated", "--taken", "2023")
+    assert "No image was taken in 2023." in done.err
+    assert "No image says when it was taken" in semsearch(server, "list", "--taken", "2023").err
+    assert semsearch(server, "list", "--taken", "yesterday").status == 1

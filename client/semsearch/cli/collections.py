@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.filesize import decimal
 
 from semsearch.cli import options
 from semsearch.cli.output import Output, counted
@@ -25,20 +26,22 @@ Id = Annotated[
 
 @app.command("list")
 def list_collections(server: options.Server = DEFAULT_SERVER, as_json: options.Json = False) -> None:
-    """List the collections with their images and their model."""
+    """List the collections with their images, their size on disk and their model."""
     output = Output(as_json)
     with Client(server) as client:
-        found = list(client.list_collections())
+        # Only the description of one collection has the size of its images.
+        found = [client.get_collection(each.id) for each in client.list_collections()]
     if as_json:
         output.document(found)
         return
     output.table(
-        ["id", "name", "images ", "model", "created"],
+        ["id", "name", "images ", "on disk ", "model", "created"],
         [
             [
                 each.id,
                 "" if each.display_name == each.id else each.display_name,
                 f"{each.image_count:,}",
+                decimal(each.index_bytes + (each.image_bytes or 0)),
                 each.model_id,
                 f"{each.create_time:%Y-%m-%d}",
             ]

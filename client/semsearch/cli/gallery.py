@@ -20,6 +20,7 @@ _IDS_A_CALL = 1_000
 def list_images(
     count: Annotated[int | None, typer.Option("-n", "--count", min=1, help="How many at most; default: all.")] = None,
     filters: options.Filters = None,
+    taken: options.Taken = "",
     collection: options.Collection = DEFAULT_COLLECTION,
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
@@ -28,7 +29,7 @@ def list_images(
     output = Output(as_json)
     equal = options.equal_of(filters)
     with Client(server) as client:
-        images = itertools.islice(client.list_images(collection=collection, equal=equal), count)
+        images = itertools.islice(client.list_images(collection=collection, equal=equal, taken=taken), count)
         if as_json:
             for image in images:
                 output.line(image)
@@ -38,15 +39,16 @@ def list_images(
                 place_of(image),
                 f"{image.width}×{image.height}",
                 f"{image.size_bytes:,}",
+                image.taken_time[:16].replace("T", " "),
                 attributes_of(image),
                 output.id_of(image),
             ]
             for image in images
         ]
         if not rows:
-            output.say(why_no_image(client, collection, equal) or "0 images.")
+            output.say(why_no_image(client, collection, equal, taken) or "0 images.")
             return
-    output.table(["image", "size ", "bytes ", "attributes", "id"], rows)
+    output.table(["image", "size ", "bytes ", "taken", "attributes", "id"], rows)
     output.say(f"{counted(len(rows), 'image')}.")
 
 

@@ -19,7 +19,7 @@ _SHOWN = 8
 Filters = Mapping[str, Sequence[Scalar]]
 
 
-def why_no_image(client: Client, collection: str, equal: Filters) -> str:
+def why_no_image(client: Client, collection: str, equal: Filters, taken: str = "") -> str:
     """Return a sentence if the collection is empty or no image passes the filter, or else ""."""
     if not client.get_collection(collection).image_count:
         where = "" if collection == DEFAULT_COLLECTION else f" -c {shlex.quote(collection)}"
@@ -31,6 +31,10 @@ def why_no_image(client: Client, collection: str, equal: Filters) -> str:
             return f"No image has {name}={accepted[0]}. {_values_instead(client, collection, name, accepted[0])}"
     if equal and _is_empty(client.list_images(collection=collection, equal=equal, page_size=1)):
         return f"No image passes the filters on {' and '.join(equal)} together."
+    if taken and _is_empty(client.list_images(collection=collection, equal=equal, taken=taken, page_size=1)):
+        if _is_empty(client.list_images(collection=collection, present=["image.taken_time"], page_size=1)):
+            return "No image says when it was taken: its file has no EXIF time, or it was added by an older version."
+        return f"No image{' that passes the filters' if equal else ''} was taken in {taken}."
     return ""
 
 
@@ -38,11 +42,12 @@ def why_no_match(
     client: Client,
     collection: str,
     equal: Filters,
+    taken: str,
     min_relevance: float | None,
     nearest: Callable[[], ImageMatches],
 ) -> str:
     """Return why a search found nothing, as sentences; `nearest` searches again without a threshold."""
-    if reason := why_no_image(client, collection, equal):
+    if reason := why_no_image(client, collection, equal, taken):
         return reason
     found = nearest().matches
     if not found:

@@ -27,6 +27,12 @@ Filters = Annotated[
     list[str] | None,
     typer.Option("--filter", "-f", metavar="KEY=VALUE", help="Only images with this attribute; may be repeated."),
 ]
+Taken = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME", help="Only photos taken then: 2024, 2024-06, 2024-06-05, or a range: 2024-06..2024-08, ..2023."
+    ),
+]
 
 # The shell has taken away the quotes of `-"sports car"`, so a word to steer away from may hold spaces.
 _NEGATIVE_WORD = re.compile(r"""-(?!n\d+$)(?:[^\W\d]\w|["'“]|(?:\.{1,2}|~)?/|[\d.,]+:).*""", re.DOTALL)

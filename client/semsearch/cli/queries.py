@@ -52,6 +52,7 @@ def search(
     page_token: PageToken = "",
     min_relevance: options.MinRelevance = None,
     filters: options.Filters = None,
+    taken: options.Taken = "",
     show: Annotated[bool, typer.Option("--show", help="Show the pictures in the terminal.")] = False,
     html: Annotated[
         Path | None,
@@ -70,7 +71,7 @@ def search(
     with query_errors(output, arguments) as errors, Client(server) as client:
         line = _with_options(read_query(arguments), image, image_id)
         errors.line = line
-        found_by = ImageSearch(client, line, collection, options.equal_of(filters))
+        found_by = ImageSearch(client, line, collection, options.equal_of(filters), taken)
         token, first = _start(page_token)
         found = up_to(count, token, lambda size, token: found_by.page(size, token, min_relevance))
         _remember(found, server, collection, first)
@@ -85,7 +86,7 @@ def search(
         else:
             output.say(
                 why_no_match(
-                    client, collection, found_by.equal, min_relevance, nearest=lambda: found_by.page(1, "", 0.0)
+                    client, collection, found_by.equal, taken, min_relevance, lambda: found_by.page(1, "", 0.0)
                 )
             )
         if pictures:

@@ -27,8 +27,9 @@ class ImageSearch:
         QueryError: a weight is no number, a file cannot be read, or an id begins as several do.
     """
 
-    def __init__(self, client: Client, line: QueryLine, collection: str, equal: Filters) -> None:
+    def __init__(self, client: Client, line: QueryLine, collection: str, equal: Filters, taken: str = "") -> None:
         self.equal = equal
+        self._taken = taken
         self._client = client
         self._collection = collection
         self._text = line.text
@@ -45,6 +46,7 @@ class ImageSearch:
                 page_token=token,
                 min_relevance=min_relevance,
                 equal=self.equal,
+                taken=self._taken,
             )
         return self._client.search_by_image(
             self._images,
@@ -54,6 +56,7 @@ class ImageSearch:
             page_token=token,
             min_relevance=min_relevance,
             equal=self.equal,
+            taken=self._taken,
         )
 
     def _image(self, picture: Picture) -> ImageTerm:
