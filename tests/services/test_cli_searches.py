@@ -238,6 +238,7 @@ def test_pictures_need_an_extra_that_is_named(server: str, monkeypatch: pytest.M
 def test_photos_are_found_by_when_they_were_taken(server: str, tmp_path: Path) -> None:
     for month, color in ((5, "red"), (6, "green"), (8, "blue")):
         exif = Image.Exif()
+        exif[Base.Model] = "Box"
         exif.get_ifd(IFD.Exif)[Base.DateTimeOriginal] = f"2024:{month:02}:17 09:30:00"
         with Image.open(io.BytesIO(picture(color))) as photo:
             photo.save(tmp_path / f"{color}.png", exif=exif)
