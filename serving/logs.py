@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from serving.settings import ServiceSettings
 
 
+# How the sentence begins that a service ends with, if it cannot start or go on.
+ERROR_PREFIX = "error: "
+
+
 def configure(settings: ServiceSettings) -> None:
     """Set up structlog for the process; called once, before anything is logged."""
     for_people = settings.log_format == "console"

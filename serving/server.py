@@ -2,7 +2,7 @@
 
 1. The ports are bound first, so that a port in use is reported before a model is loaded.
 2. `open_services` opens what the services need. A domain error there is printed to stderr as one
-   sentence, and the exit status is 1.
+   sentence after "error: ", and the exit status is 1.
 3. Health and reflection are added. A service is SERVING from now on, or once it reports that it is ready.
 4. On SIGTERM or SIGINT health becomes NOT_SERVING, new calls are refused, calls in flight have `drain_seconds` to
    finish, and then everything is closed.
@@ -172,5 +172,5 @@ def _port_sentence(host: str, port: int, variable: str) -> str:
 
 
 def _fail(sentence: str) -> int:
-    print(sentence, file=sys.stderr)  # noqa: T201 — for the person who starts the service
+    print(f"{logs.ERROR_PREFIX}{sentence}", file=sys.stderr)  # noqa: T201 — for the person who starts the service
     return 1

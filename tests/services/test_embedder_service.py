@@ -314,7 +314,7 @@ def test_a_bundle_with_a_flipped_byte_is_refused_in_one_sentence(tmp_path: Path,
     (damaged / file).write_bytes(content)
     ended = start_with(damaged, tmp_path / "data")
     assert ended.returncode == 1
-    assert ended.stderr.strip().splitlines()[-1].startswith(f"{file} of the bundle was changed or damaged")
+    assert ended.stderr.strip().splitlines()[-1].startswith(f"error: {file} of the bundle was changed or damaged")
     assert "Traceback" not in ended.stderr
 
 
