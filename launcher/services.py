@@ -98,7 +98,7 @@ def read_services(procfile: Path, environment: Mapping[str, str]) -> list[Servic
         return list(asked.map(_query_settings, commands.keys(), commands.values(), repeat(environment)))
 
 
-def with_backends(environment: Mapping[str, str], services: list[Service]) -> dict[str, str]:
+def with_backends(environment: Mapping[str, str], services: Sequence[Service]) -> dict[str, str]:
     """Add the other services' addresses for the gateway, so that a port is set in one place; keep set ones."""
     addresses = {variable(GATEWAY, service.name): service.address for service in services if service.name != GATEWAY}
     return {**environment, **{name: address for name, address in addresses.items() if not environment.get(name)}}
@@ -146,9 +146,10 @@ def check_ports(ports: Iterator[Port]) -> None:
     """Check that all ports are free by opening them at the same time; close them again.
 
     Raises:
-        PortNotFree: a port cannot be opened, is set twice, or is unknown until its service starts.
+        PortNotFree: ports cannot be opened (all are named), or one is set twice, or unknown until its service starts.
     """
     wanted: dict[tuple[str, int], Port] = {}
+    taken: list[tuple[Port, OSError]] = []
     with ExitStack() as opened:
         for port in ports:
             if port.number == 0:
@@ -161,7 +162,12 @@ def check_ports(ports: Iterator[Port]) -> None:
                     f"{other.variable} and {port.variable} are both {port.number}: set one of them to another port."
                 )
             wanted[port.host, port.number] = port
-            opened.enter_context(_listen(port))
+            try:
+                opened.enter_context(_listen(port))
+            except OSError as error:
+                taken.append((port, error))
+    if taken:
+        raise PortNotFree(_describe_taken([port for port, _ in taken])) from taken[0][1]
 
 
 def _listen(port: Port) -> socket.socket:
@@ -174,7 +180,23 @@ def _listen(port: Port) -> socket.socket:
                 f"The {port.service} cannot listen on {port.host}, which is not an address of this machine: "
                 "set SEMSEARCH_HOST to one, or leave it out for 127.0.0.1."
             ) from error
-        raise PortNotFree(
+        raise
+
+
+def _describe_taken(ports: Sequence[Port]) -> str:
+    if len(ports) == 1:
+        port = ports[0]
+        return (
             f"Port {port.number} on {port.host}, which the {port.service} needs for {port.purpose}, is in use or may "
             f"not be opened. Stop the program that has it (another semsearch?), or set {port.variable} to another port."
-        ) from error
+        )
+    lines = [
+        f"  {port.number} on {port.host} for the {port.service} ({port.purpose}): {port.variable}" for port in ports
+    ]
+    return "\n".join(
+        [
+            f"{len(ports)} ports are in use or may not be opened:",
+            *lines,
+            "Stop the programs that have them (another semsearch?), or set these variables to other ports.",
+        ]
+    )

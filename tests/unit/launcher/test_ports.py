@@ -43,6 +43,20 @@ def test_a_port_in_use_is_named_with_its_service_and_setting(taken: int) -> None
         assert part in str(refused.value)
 
 
+def test_all_ports_in_use_are_named_in_one_message_with_their_settings(taken: int, free: int) -> None:
+    with socket.create_server((HOST, 0)) as other:
+        metrics = Port("gateway", "metrics", HOST, other.getsockname()[1], "SEMSEARCH_GATEWAY_METRICS_PORT")
+        with pytest.raises(PortNotFree) as refused:
+            check_ports(
+                iter([index_port(taken), Port("gateway", "gRPC", HOST, free, "SEMSEARCH_GATEWAY_PORT"), metrics])
+            )
+    assert str(refused.value).splitlines()[:-1] == [
+        "2 ports are in use or may not be opened:",
+        f"  {taken} on {HOST} for the index (gRPC): SEMSEARCH_INDEX_PORT",
+        f"  {metrics.number} on {HOST} for the gateway (metrics): SEMSEARCH_GATEWAY_METRICS_PORT",
+    ]
+
+
 def test_a_port_that_was_just_closed_counts_as_free() -> None:
     with socket.create_server((HOST, 0)) as server:
         number = server.getsockname()[1]
