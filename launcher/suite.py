@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
+from semsearch.client import DEFAULT_SERVER
 
 from launcher.errors import LauncherError
+from launcher.running_suite import claimed, write_addresses
 from launcher.services import GATEWAY, Service, check_ports, ports_of, read_services, with_backends
 from launcher.starter_gallery import StarterGallery
-from launcher.stopping import ignore_signals
-from launcher.supervisor import Supervisor, wait_until_serving
+from launcher.stopping import expect_force
+from launcher.supervisor import Supervisor
 
 READY = "semsearch is ready:"
 GRPCURL = Path(".tools/bin/grpcurl")
@@ -65,8 +67,20 @@ def _parser() -> argparse.ArgumentParser:
 def _run_services(arguments: argparse.Namespace, console: Console) -> NoReturn:
     environment = _environment()
     services = read_services(arguments.procfile, environment)
-    check_ports(ports_of(services))
     gateway = next(service for service in services if service.name == GATEWAY)
+    with claimed(gateway.data):
+        check_ports(ports_of(services))
+        write_addresses(gateway.data, services)
+        _supervise(arguments, console, environment, services, gateway)
+
+
+def _supervise(
+    arguments: argparse.Namespace,
+    console: Console,
+    environment: Mapping[str, str],
+    services: Sequence[Service],
+    gateway: Service,
+) -> NoReturn:
     gallery = StarterGallery(arguments.gallery, gateway.data, console)
     supervisor = Supervisor(console, max(len(service.name) for service in services))
     try:
@@ -75,13 +89,13 @@ def _run_services(arguments: argparse.Namespace, console: Console) -> NoReturn:
         # The gateway can wait for the others by itself, but it would fill the log with warnings until they are up.
         for group in ([each for each in services if each is not gateway], [gateway]):
             supervisor.start(group, with_backends(environment, services))
-            wait_until_serving(group, supervisor, deadline)
+            supervisor.wait_until_serving(group, deadline)
         gallery.fill(gateway.address)
         supervisor.wait(0)
         console.print(welcome(services, arguments.gallery))
-        supervisor.wait_for_end()
+        supervisor.wait_for_failure()
     finally:
-        ignore_signals()
+        expect_force()
         console.print("Stopping ...")
         supervisor.stop()
 
@@ -103,6 +117,8 @@ def welcome(services: Sequence[Service], gallery: Path) -> str:
     lines += ["", f"First queries, for another terminal in this folder{needed}:"]
     for example in examples(gateway.address, gallery):
         lines += ["", f"# {example.title}", example.line]
+    lines += ["", "# The same with the command"]
+    lines += command_lines(gateway.address, gallery)
     return "\n".join([*lines, "", "Ctrl-C stops everything.", ""])
 
 
@@ -130,6 +146,18 @@ def examples(server: str, gallery: Path) -> tuple[Example, ...]:
         ),
         Example("List the images", _call(server, f"{galleries}/ListImages", {"page_size": 3})),
     )
+
+
+def command_lines(server: str, gallery: Path) -> list[str]:
+    """Return lines for the `semsearch` command; they name the gateway unless it is the one that it asks by default."""
+    command = Path(sys.executable).parent / "semsearch"
+    if command.is_relative_to(Path.cwd()):
+        command = command.relative_to(Path.cwd())
+    named = [] if server == DEFAULT_SERVER else ["--server", server]
+    return [
+        shlex.join([str(command), *words, *named])
+        for words in (["search", "boat"], ["tag", str(gallery / _TAGGED)], ["words", "dog"], ["list"])
+    ]
 
 
 def has_grpcurl() -> bool:

@@ -1,9 +1,11 @@
-"""Run the services as processes, wait until they serve, show their output, and stop them all.
+"""Run the services as processes, wait until they serve, restart those that end, and stop them all.
 
 Invariants:
 - Each service leads its own session and process group. So Ctrl-C reaches only the launcher, which stops the services
   in order, and nothing that a service starts outlives it.
 - `stop` returns within 5 s, and no process is left then.
+- A service that ends is started again, later each time, and the others go on. One that ends with an error before it
+  served would end so again, so it ends the suite.
 - If the launcher is killed before it can call `stop`, the watchdog ends the services.
 
 The processes are honcho's `Process`, each run by a thread. honcho's `Manager` does not fit: it waits 5 s after the
@@ -18,17 +20,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from typing import NoReturn
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from honcho.printer import Message
 from honcho.process import Process
 from rich.console import Console
 from rich.text import Text
 
-from launcher.errors import NotReady, ServiceStopped
+from launcher.errors import CannotStart, NotReady
+from launcher.restarts import STEADY_SECONDS, Backoff, cannot_start, describe_end
+from launcher.service_process import ServiceProcess
 from launcher.services import Service
 from launcher.stopping import end_groups
 
@@ -42,15 +44,62 @@ _CALL_SECONDS = 1.0
 _OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
 
 
-class Supervisor:
-    """Starts services and stops them all, once. `name_width`: length of the longest name, for the output's margin."""
+def serves(service: Service) -> bool:
+    """Return whether a process reports SERVING for the name "", which stands for all its gRPC services."""
+    with grpc.insecure_channel(service.address, _OPTIONS) as channel:
+        try:
+            response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_CALL_SECONDS)
+        except grpc.RpcError:  # not listening yet
+            return False
+    return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
-    def __init__(self, console: Console, name_width: int) -> None:
+
+class _Supervised:
+    """A service, its newest process, and what was seen of it."""
+
+    def __init__(self, service: Service, environment: Mapping[str, str], prefix: Text, backoff: Backoff) -> None:
+        self.service = service
+        self.environment = dict(environment)
+        self.prefix = prefix
+        self.backoff = backoff
+        self.process: ServiceProcess | None = None
+        self.is_restart = False
+        self.serves = threading.Event()
+        self.served_at = 0.0
+        self.retry_at: float | None = None  # set while no process runs
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether only the end of its process would change anything."""
+        return self.serves.is_set() and self.served_at + STEADY_SECONDS < time.monotonic()
+
+
+class Supervisor:
+    """Starts services, restarts those that end, and stops them all, once.
+
+    `name_width` is the length of the longest name, for the output's margin.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        name_width: int,
+        serves: Callable[[Service], bool] = serves,
+        backoff: Callable[[], Backoff] = Backoff,
+    ) -> None:
         self._console = console
         self._name_width = name_width
-        self._running: list[_Running] = []
-        self._one_ended = threading.Event()
+        self._serves = serves
+        self._backoff = backoff
+        self._supervised: list[_Supervised] = []
+        self._changed = threading.Event()
+        self._failed = threading.Event()
+        self._failure: CannotStart | None = None
+        # Held while a process starts, so that none starts once `stop` has begun.
+        self._starting = threading.Lock()
+        self._is_stopping = False
         self._watchdog: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
 
     def start(self, services: Sequence[Service], environment: Mapping[str, str]) -> None:
         """Start services in addition to the running ones; call `stop` even if this is interrupted."""
@@ -58,118 +107,112 @@ class Supervisor:
             self._watchdog = subprocess.Popen(
                 [sys.executable, "-m", "launcher.stopping"], stdin=subprocess.PIPE, text=True, start_new_session=True
             )
+            self._thread.start()
         for service in services:
-            color = _COLORS[len(self._running) % len(_COLORS)]
+            color = _COLORS[len(self._supervised) % len(_COLORS)]
             prefix = Text.assemble((f"{service.name:{self._name_width}} | ", color))
-            running = _Running(service.name, prefix, self._console, self._watch, self._one_ended)
-            process = Process(service.command, name=service.name, env=dict(environment))
-            # Recorded before it starts, so that `stop` knows of every service, even after an interruption here.
-            self._running.append(running)
-            threading.Thread(target=running.run, args=[process], name=service.name, daemon=True).start()
+            each = _Supervised(service, environment, prefix, self._backoff())
+            # Recorded before it starts, so that `stop` knows of it even after an interruption here.
+            self._supervised.append(each)
+            self._start_process(each)
+        self._changed.set()
 
-    def wait(self, seconds: float) -> None:
-        """Wait for some seconds.
+    def wait_until_serving(self, services: Sequence[Service], deadline: float) -> None:
+        """Wait until each service, which was started, has served since.
 
         Raises:
-            ServiceStopped: a service stops by itself, or has done so.
+            CannotStart: a service cannot start.
+            NotReady: the deadline, of `time.monotonic`, has passed.
         """
-        if self._one_ended.wait(seconds):
-            self.wait_for_end()
+        waiting = [each for each in self._supervised if each.service in services]
+        while waiting := [each for each in waiting if not each.serves.is_set()]:
+            self.wait(_POLL_SECONDS)
+            if time.monotonic() > deadline:
+                raise NotReady([each.service.name for each in waiting])
 
-    def wait_for_end(self) -> NoReturn:
-        """Wait until a service stops by itself, and raise `ServiceStopped`."""
-        self._one_ended.wait()
-        ended = next(each for each in self._running if each.ended.is_set())
-        raise ServiceStopped(ended.name, ended.returncode, ended.last_line)
+    def wait(self, seconds: float | None) -> None:
+        """Wait for some seconds, or without a limit if None.
+
+        Raises:
+            CannotStart: a service cannot start, or could not.
+        """
+        if self._failed.wait(seconds) and self._failure is not None:
+            raise self._failure
+
+    def wait_for_failure(self) -> NoReturn:
+        """Wait until a service cannot start, and raise `CannotStart`."""
+        while True:
+            self.wait(None)
 
     def stop(self) -> None:
         """Stop all services, and return once their last output is shown."""
-        for each in self._running:
-            each.started.wait(_STARTED_SECONDS)
-        end_groups([each.pid for each in self._running if each.pid is not None])
-        for each in self._running:
-            if each.pid is not None:
-                each.ended.wait(_KILLED_SECONDS)
+        with self._starting:
+            self._is_stopping = True
+        self._changed.set()
+        processes = [each.process for each in self._supervised if each.process is not None]
+        for process in processes:
+            process.started.wait(_STARTED_SECONDS)
+        end_groups([process.pid for process in processes if process.pid is not None])
+        for process in processes:
+            if process.pid is not None:
+                process.ended.wait(_KILLED_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_CALL_SECONDS)
         if self._watchdog is not None:
             self._watchdog.kill()
             self._watchdog.communicate()
+
+    def _start_process(self, each: _Supervised) -> None:
+        with self._starting:
+            if self._is_stopping:
+                return
+            each.retry_at = None
+            each.serves.clear()
+            each.process = ServiceProcess(each.prefix, self._console, self._watch, self._changed)
+            each.process.start(Process(each.service.command, name=each.service.name, env=each.environment))
+
+    def _supervise(self) -> None:
+        """Follow the services until one cannot start or all are stopped; run by a thread of its own."""
+        while not self._is_stopping and not self._failed.is_set():
+            is_settled = all(each.is_settled for each in self._supervised)
+            self._changed.wait(None if is_settled else _POLL_SECONDS)
+            self._changed.clear()
+            for each in list(self._supervised):
+                self._follow(each)
+
+    def _follow(self, each: _Supervised) -> None:
+        if self._is_stopping or each.process is None:
+            return
+        if each.retry_at is not None:
+            if time.monotonic() >= each.retry_at:
+                self._start_process(each)
+        elif each.process.ended.is_set():
+            self._handle_end(each, each.process)
+        elif not each.serves.is_set() and self._serves(each.service) and not each.process.ended.is_set():
+            each.served_at = time.monotonic()
+            each.serves.set()
+            if each.is_restart:
+                self._console.print(f"The {each.service.name} serves again.")
+
+    def _handle_end(self, each: _Supervised, process: ServiceProcess) -> None:
+        name, end, words = each.service.name, describe_end(process.returncode), process.last_words
+        if process.pid is not None:
+            self._watch(-process.pid)
+            end_groups([process.pid], 0)  # what it started must not hold its port
+        if cannot_start(process.returncode, each.serves.is_set()):
+            self._failure = CannotStart(name, end, words.error or words.line)
+            self._failed.set()
+            return
+        if each.is_settled:
+            each.backoff.reset()
+        seconds = each.backoff.next_seconds()
+        each.is_restart = True
+        each.serves.clear()
+        each.retry_at = time.monotonic() + seconds
+        said = f" Its error: {words.error}" if words.error else ""
+        self._console.print(f"The {name} {end}.{said} The next start is in {seconds:g} s; the others go on.")
 
     def _watch(self, pid: int) -> None:
         if self._watchdog is not None and self._watchdog.stdin is not None:
             self._watchdog.stdin.write(f"{pid}\n")
             self._watchdog.stdin.flush()
-
-
-class _Running:
-    """A started service and its state. honcho puts its events here, from the thread of `run`."""
-
-    def __init__(
-        self,
-        name: str,
-        prefix: Text,
-        console: Console,
-        on_start: Callable[[int], None],
-        one_ended: threading.Event,
-    ) -> None:
-        self.name = name
-        self.started = threading.Event()
-        self.ended = threading.Event()
-        self.pid: int | None = None
-        self.returncode = 127  # a shell's status for a command that cannot be started
-        self.last_line = ""
-        self._prefix = prefix
-        self._console = console
-        self._on_start = on_start
-        self._one_ended = one_ended
-
-    def run(self, process: Process) -> None:
-        """Start the process and follow it to its end."""
-        try:
-            process.run(self)
-        finally:
-            self.started.set()
-            self.ended.set()
-            self._one_ended.set()
-
-    def put(self, message: Message) -> None:
-        """Handle one of the events "start", "line" and "stop"."""
-        match message.type:
-            case "start":
-                self.pid = message.data["pid"]
-                self.started.set()
-                self._on_start(message.data["pid"])
-            case "line":
-                line = message.data.decode("utf-8", "replace").rstrip()
-                self.last_line = line or self.last_line
-                self._console.print(self._prefix + Text.from_ansi(line))
-            case "stop":
-                self.returncode = message.data["returncode"]
-
-
-def wait_until_serving(services: Sequence[Service], supervisor: Supervisor, deadline: float) -> None:
-    """Wait until every process reports SERVING for the name "", which stands for all its gRPC services.
-
-    Raises:
-        ServiceStopped: a service stops.
-        NotReady: the deadline, of `time.monotonic`, has passed.
-    """
-    with ExitStack() as stack:
-        waiting = {
-            service.name: health_pb2_grpc.HealthStub(
-                stack.enter_context(grpc.insecure_channel(service.address, _OPTIONS))
-            )
-            for service in services
-        }
-        while waiting:
-            supervisor.wait(_POLL_SECONDS)
-            waiting = {name: stub for name, stub in waiting.items() if not _serves(stub)}
-            if waiting and time.monotonic() > deadline:
-                raise NotReady(list(waiting))
-
-
-def _serves(stub: health_pb2_grpc.HealthStub) -> bool:
-    try:
-        response = stub.Check(health_pb2.HealthCheckRequest(), timeout=_CALL_SECONDS)
-    except grpc.RpcError:  # not listening yet
-        return False
-    return bool(response.status == health_pb2.HealthCheckResponse.SERVING)

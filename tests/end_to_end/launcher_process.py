@@ -86,6 +86,10 @@ class Launcher:
             found |= new
         return found
 
+    def process_of(self, package: str) -> int:
+        """The id of the process that runs a service's package."""
+        return next(pid for pid in self.descendants() if f"-m {package}" in " ".join(_running([pid])))
+
     def read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:

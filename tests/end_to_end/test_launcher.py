@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from semsearch import Client
 
 from launcher.suite import GRPCURL, examples
 from tests.bundles import write_test_bundle
@@ -48,12 +50,16 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, bundle: Path, gallery: Path) -> Iterator[tuple[Launcher, str]]:
+def own_of_running(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> dict[str, str]:
+    return settings(tmp_path_factory.mktemp("var"), bundle)
+
+
+@pytest.fixture(scope="module")
+def running(own_of_running: dict[str, str], gallery: Path) -> Iterator[tuple[Launcher, str]]:
     """A launcher that is ready, and the gateway's address."""
-    own = settings(tmp_path_factory.mktemp("var"), bundle)
-    with launcher(own, gallery) as started:
+    with launcher(own_of_running, gallery) as started:
         started.wait_for(READY)
-        yield started, f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"
+        yield started, f"127.0.0.1:{own_of_running['SEMSEARCH_GATEWAY_PORT']}"
 
 
 @pytest.fixture
@@ -80,6 +86,42 @@ def test_each_query_that_is_shown_works_as_it_is_printed(
     assert len(json.loads(done.stdout)[answer]) == count
 
 
+def test_the_lines_for_the_command_reach_a_moved_gateway(running: tuple[Launcher, str]) -> None:
+    started, server = running
+    line = next(line for line in started.lines if " search boat" in line)
+    assert line.endswith(f" --server {server}")
+    done = subprocess.run(
+        ["sh", "-c", f"{line} --json"], cwd=REPOSITORY, capture_output=True, text=True, timeout=CALL_SECONDS, check=True
+    )
+    assert json.loads(done.stdout)["matches"]
+
+
+def test_while_it_runs_a_file_says_where_and_a_second_one_is_refused(
+    running: tuple[Launcher, str], own_of_running: dict[str, str], gallery: Path
+) -> None:
+    started, server = running
+    file = Path(own_of_running["SEMSEARCH_DATA"]) / "suite.json"
+    assert json.loads(file.read_text()) == {
+        "gateway": server,
+        "embedder": f"127.0.0.1:{own_of_running['SEMSEARCH_EMBEDDER_PORT']}",
+        "index": f"127.0.0.1:{own_of_running['SEMSEARCH_INDEX_PORT']}",
+        "pid": started.process.pid,
+    }
+    done = run_launcher(own_of_running, gallery)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"Its gateway is at {server} (process {started.process.pid})" in done.stderr
+    assert file.exists()
+
+
+def test_a_killed_service_starts_again_and_the_suite_goes_on(running: tuple[Launcher, str]) -> None:
+    started, server = running
+    os.kill(started.process_of("index_service"), signal.SIGKILL)
+    started.wait_for("The index was killed by signal 9 (SIGKILL). The next start is in 1 s")
+    started.wait_for("The index serves again.")
+    with Client(server) as client:
+        assert client.search_by_text("boat").matches
+
+
 def test_the_first_start_fills_the_gallery_and_its_truth(running: tuple[Launcher, str], gallery: Path) -> None:
     started, server = running
     assert any(line.startswith("20 images added") for line in started.lines)
@@ -98,8 +140,12 @@ def test_an_interrupted_filling_goes_on_at_the_next_start(own: dict[str, str]) -
         started.wait_for(FILLING)
         processes = started.descendants()
         assert len(processes) >= 4  # the services, and what looks after them
+        started.process.send_signal(signal.SIGINT)
+        started.wait_for("Stopping ...")
         assert started.stop(signal.SIGINT) == 130
         assert_all_gone(processes, own)
+    assert "Traceback" not in started.text
+    assert not (Path(own["SEMSEARCH_DATA"]) / "suite.json").exists()
     with launcher(own, STARTER) as started:
         started.wait_for(READY)
         added = next(line for line in started.lines if "images added" in line)
@@ -125,8 +171,9 @@ def test_a_second_start_fills_nothing_and_a_kill_ends_all(own: dict[str, str], g
 def test_a_service_that_cannot_start_is_named_and_all_is_stopped(own: dict[str, str], gallery: Path) -> None:
     done = run_launcher({**own, "SEMSEARCH_EMBEDDER_DEFAULT_MODEL": "/no/such/bundle"}, gallery)
     assert done.returncode == 1
-    assert done.stderr.startswith("The embedder ended with status 1")
+    assert done.stderr.startswith("The embedder cannot start: it ended with status 1")
     assert "/no/such/bundle" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert_all_gone([], own)
 
 

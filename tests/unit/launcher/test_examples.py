@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from launcher.services import Service
-from launcher.suite import GRPCURL, READY, Example, examples, welcome
+from launcher.suite import GRPCURL, READY, Example, command_lines, examples, welcome
 
 SERVER = "127.0.0.1:50051"
 REPOSITORY = Path(__file__).parents[3]
@@ -86,3 +86,8 @@ def test_the_welcome_shows_addresses_and_says_how_to_get_grpcurl(
     assert "http://127.0.0.1:9051/metrics" in text
     assert "make grpcurl" in text
     assert all(example.line in text.splitlines() for example in examples(SERVER, tmp_path))
+
+
+def test_the_lines_for_the_command_name_a_moved_gateway_alone(tmp_path: Path) -> None:
+    assert all("--server" not in line for line in command_lines(SERVER, tmp_path))
+    assert all(line.endswith(" --server 127.0.0.1:6001") for line in command_lines("127.0.0.1:6001", tmp_path))

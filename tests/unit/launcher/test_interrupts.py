@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -37,3 +38,34 @@ def test_the_first_signal_ends_and_no_other_disturbs_the_end(number: signal.Sign
     command = [sys.executable, "-c", PROGRAM, str(int(number)), before]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, said, "")
+
+
+FORCED = """
+import os, signal, subprocess, sys, time
+from launcher.stopping import Interrupted, end_groups, raise_on_signals
+raise_on_signals()
+stubborn = subprocess.Popen(
+    ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"], start_new_session=True,
+    stdout=subprocess.PIPE,
+)
+stubborn.stdout.readline()
+try:
+    signal.raise_signal(signal.SIGTERM)
+except Interrupted:
+    signal.raise_signal(signal.SIGTERM)  # at once: the same request, sent twice
+    print("stopping", flush=True)
+    started = time.monotonic()
+    end_groups([stubborn.pid], 60)
+    print(stubborn.wait(), time.monotonic() - started > 0.3)
+"""
+
+
+def test_another_sigterm_kills_what_does_not_end() -> None:
+    with subprocess.Popen([sys.executable, "-c", FORCED], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stopping\n"
+        deadline = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < deadline:
+            process.terminate()
+            time.sleep(0.05)
+        assert (process.returncode, process.stdout.read()) == (0, "-9 True\n")

@@ -83,3 +83,16 @@ def test_the_watchdog_ends_the_groups_when_its_pipe_ends(start: Start) -> None:
         check=True,
     )
     assert has_ended(group)
+
+
+def test_the_watchdog_spares_a_group_that_was_taken_back(start: Start) -> None:
+    group = start("echo ready; sleep 600")
+    subprocess.run(
+        [sys.executable, "-m", "launcher.stopping"],
+        input=f"{group.pid}\n{-group.pid}\n",
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=True,
+    )
+    os.killpg(group.pid, 0)
+    assert group.poll() is None

@@ -1,21 +1,24 @@
-"""Services run side by side, their output is shown, and one that ends is reported."""
+"""Services run side by side, their output is shown, and one that ends is started again or ends the suite."""
 
 from __future__ import annotations
 
 import io
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from launcher.errors import ServiceStopped
+from launcher.errors import CannotStart, NotReady
+from launcher.restarts import Backoff
 from launcher.services import Service
 from launcher.supervisor import Supervisor
 
 DEADLINE_SECONDS = 20.0
+Build = Callable[..., Supervisor]
 
 
 @pytest.fixture
@@ -24,58 +27,131 @@ def output() -> io.StringIO:
 
 
 @pytest.fixture
-def supervisor(output: io.StringIO) -> Iterator[Supervisor]:
-    running = Supervisor(Console(file=output, soft_wrap=True), len("gateway"))
-    yield running
-    running.stop()
+def build(output: io.StringIO) -> Iterator[Build]:
+    """Build supervisors that are stopped at the end; `delay` is that of the first restart."""
+    built: list[Supervisor] = []
+
+    def build(serves: Callable[[Service], bool] = lambda _: True, delay: float = 0.01) -> Supervisor:
+        console = Console(file=output, soft_wrap=True, highlight=False)
+        built.append(Supervisor(console, len("gateway"), serves, lambda: Backoff(delay, DEADLINE_SECONDS * 60)))
+        return built[-1]
+
+    yield build
+    for supervisor in built:
+        supervisor.stop()
 
 
 def service(name: str, command: str) -> Service:
     return Service(name, command, "127.0.0.1", 1, -1, Path("var"))
 
 
-def test_one_that_ends_is_named_with_its_status_and_last_words(supervisor: Supervisor) -> None:
-    supervisor.start(
-        [service("index", "sleep 600"), service("gateway", "echo first; echo last >&2; exit 3")], os.environ
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_one_that_cannot_start_ends_the_suite_with_its_own_error(build: Build) -> None:
+    supervisor = build(serves=lambda _: False)
+    failing = service("gateway", "echo 'error: No disk.'; echo 'Warning: old' >&2; exit 3")
+    supervisor.start([service("index", "sleep 600"), failing], os.environ)
+    with pytest.raises(CannotStart) as stopped:
+        supervisor.wait(DEADLINE_SECONDS)
+    assert str(stopped.value) == (
+        "The gateway cannot start: it ended with status 3, so everything was stopped. No disk."
     )
-    with pytest.raises(ServiceStopped) as stopped:
-        supervisor.wait(DEADLINE_SECONDS)
-    assert str(stopped.value) == "The gateway ended with status 3, so everything was stopped. Its last output: last"
 
 
-def test_one_that_is_killed_is_named_with_the_signal(supervisor: Supervisor) -> None:
-    supervisor.start([service("index", "kill -9 $$")], os.environ)
-    with pytest.raises(ServiceStopped, match="The index was killed by signal 9"):
-        supervisor.wait(DEADLINE_SECONDS)
+def test_one_that_is_killed_starts_again_later_each_time_while_the_others_go_on(
+    build: Build, output: io.StringIO, tmp_path: Path
+) -> None:
+    starts, pid = tmp_path / "starts", tmp_path / "pid"
+    script = f"echo x >> {starts}; [ $(wc -l < {starts}) -lt 3 ] && kill -9 $$; echo $$ > {pid}; exec sleep 600"
+    index = service("index", script)
+    gateway = service("gateway", f"echo x >> {tmp_path}/gateway; exec sleep 600")
+    supervisor = build(lambda each: (pid if each is index else tmp_path / "gateway").exists())
+    supervisor.start([index, gateway], os.environ)
+    supervisor.wait_until_serving([index, gateway], time.monotonic() + DEADLINE_SECONDS)
+    killed = int(pid.read_text())
+    pid.unlink()
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: output.getvalue().count("serves again") == 2)
+    supervisor.wait(0)
+    end, rest = "The index was killed by signal 9 (SIGKILL). The next start is in", "s; the others go on."
+    assert output.getvalue().splitlines() == [
+        f"{end} 0.01 {rest}",
+        f"{end} 0.02 {rest}",
+        "The index serves again.",
+        f"{end} 0.04 {rest}",
+        "The index serves again.",
+    ]
+    assert (tmp_path / "gateway").read_text() == "x\n"
 
 
-def test_each_line_is_shown_behind_its_services_name(supervisor: Supervisor, output: io.StringIO) -> None:
+def test_an_error_after_it_served_is_shown_and_it_starts_again(
+    build: Build, output: io.StringIO, tmp_path: Path
+) -> None:
+    end = tmp_path / "end"
+    os.mkfifo(end)
+    supervisor = build(delay=600)
+    index = service("index", f"read line < {end}; echo 'error: The disk is full.'; exit 1")
+    supervisor.start([index], os.environ)
+    supervisor.wait_until_serving([index], time.monotonic() + DEADLINE_SECONDS)
+    end.write_text("now\n")
+    wait_for(lambda: "next start" in output.getvalue())
+    assert "The index ended with status 1. Its error: The disk is full. The next start is in 600 s" in output.getvalue()
+
+
+def test_a_stop_does_not_start_a_service_that_waits_for_its_restart(
+    build: Build, output: io.StringIO, tmp_path: Path
+) -> None:
+    supervisor = build(delay=600)
+    supervisor.start([service("index", f"echo x >> {tmp_path}/starts; kill -9 $$")], os.environ)
+    wait_for(lambda: "next start" in output.getvalue())
+    supervisor.stop()
+    assert (tmp_path / "starts").read_text() == "x\n"
+
+
+def test_one_that_does_not_serve_in_time_is_named(build: Build) -> None:
+    supervisor = build(lambda _: False)
+    index = service("index", "exec sleep 600")
+    supervisor.start([index], os.environ)
+    with pytest.raises(NotReady, match="index"):
+        supervisor.wait_until_serving([index], time.monotonic())
+
+
+def test_each_line_is_shown_behind_its_services_name(build: Build, output: io.StringIO) -> None:
     long = "x" * 500
-    supervisor.start([service("index", f"echo {long}; printf '[red]\\377'")], os.environ)
-    with pytest.raises(ServiceStopped):
+    supervisor = build(lambda _: False)
+    supervisor.start([service("index", f"echo {long}; printf '[red]\\377'; exit 1")], os.environ)
+    with pytest.raises(CannotStart):
         supervisor.wait(DEADLINE_SECONDS)
     assert output.getvalue() == f"index   | {long}\nindex   | [red]\N{REPLACEMENT CHARACTER}\n"
 
 
-def test_nothing_ends_while_all_run(supervisor: Supervisor) -> None:
+def test_nothing_ends_while_all_run(build: Build) -> None:
+    supervisor = build()
     supervisor.start([service("index", "sleep 600")], os.environ)
     supervisor.wait(0)
 
 
-def test_the_last_words_at_a_stop_are_shown(supervisor: Supervisor, output: io.StringIO, tmp_path: Path) -> None:
+def test_the_last_words_at_a_stop_are_shown(build: Build, output: io.StringIO, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     os.mkfifo(ready)
     script = f"trap 'echo goodbye; exit 0' TERM; : > {ready}; while :; do sleep 0.05; done"
+    supervisor = build()
     supervisor.start([service("index", script)], os.environ)
     ready.read_bytes()  # returns once the script has its trap
     supervisor.stop()
     assert "index   | goodbye\n" in output.getvalue()
 
 
-def test_a_service_that_hangs_is_gone_within_five_seconds(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_a_service_that_hangs_is_gone_within_five_seconds(build: Build, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     os.mkfifo(ready)
     script = f"trap '' TERM; echo $$ > {ready}; while :; do sleep 0.05; done"
+    supervisor = build()
     supervisor.start([service("index", script), service("gateway", "exec sleep 600")], os.environ)
     pid = int(ready.read_text())
     started = time.monotonic()
@@ -85,5 +161,5 @@ def test_a_service_that_hangs_is_gone_within_five_seconds(supervisor: Supervisor
         os.kill(pid, 0)
 
 
-def test_a_stop_before_anything_was_started_does_nothing(supervisor: Supervisor) -> None:
-    supervisor.stop()
+def test_a_stop_before_anything_was_started_does_nothing(build: Build) -> None:
+    build().stop()
