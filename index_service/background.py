@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from index_service.errors import BuildStopped
 from serving.background import WorkHealth
 
 T = TypeVar("T")
@@ -65,10 +66,11 @@ def submit_after(first: Future[Any], threads: Executor, work: Callable[[], T]) -
 
 
 def log_failure(work: Future[Any]) -> None:
-    """If work fails, log that once with its traceback."""
+    """If work fails, log that once with its traceback; a close that stops it is no failure."""
     work.add_done_callback(_log_failure)
 
 
 def _log_failure(work: Future[Any]) -> None:
-    if not work.cancelled() and (error := work.exception()) is not None:
-        log.error("work in the background failed", exc_info=error)
+    if work.cancelled() or (error := work.exception()) is None or isinstance(error, BuildStopped):
+        return
+    log.error("work in the background failed", exc_info=error)

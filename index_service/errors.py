@@ -17,6 +17,7 @@ IndexServiceError
 ├── TooManyWrites            the store's write queue is full
 ├── TooManyOperations        the limit of concurrent exports, imports and checks is reached
 ├── BuildFailed              an engine could not build a segment
+│   └── BuildStopped         the index or the service was closed meanwhile
 ├── TooManyOpenFiles         the process or the system has no free file handle
 ├── OpeningFailed            an index cannot be opened, and its files are not known to be damaged
 ├── StorageFull              the disk is full, or the data folder cannot be written
@@ -178,6 +179,10 @@ class TooManyWrites(IndexServiceError):
 
 class BuildFailed(IndexServiceError):
     """An engine could not build a segment; its rows are still searched as before."""
+
+
+class BuildStopped(BuildFailed):
+    """The index or the service was closed while a segment was built; the next start builds it."""
 
 
 class TooManyOpenFiles(IndexServiceError):

@@ -26,7 +26,7 @@ import structlog
 from index_service.background import Background, log_failure, start, submit_after
 from index_service.definition import EngineKind
 from index_service.engines.contract import Engine
-from index_service.errors import BuildFailed
+from index_service.errors import BuildStopped
 from index_service.manifest import Manifest, SegmentRecord
 from index_service.merge_plan import Plan, Thresholds, plan, plan_all
 from index_service.reads import StoreReader
@@ -211,10 +211,10 @@ class Merger:
         """Check that the index has not been closed.
 
         Raises:
-            BuildFailed: it has; its folder may be gone, or belong to another index with the same name.
+            BuildStopped: it has; its folder may be gone, or belong to another index with the same name.
         """
         if self._closed:
-            raise BuildFailed("The index was closed while its rows were being merged.")
+            raise BuildStopped("The index was closed while its rows were being merged.")
 
     def _merge(self, chosen: Plan, progress: Callable[[int], None]) -> None:
         self._check_open()

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from index_service.engines.contract import Progress
-from index_service.errors import BuildFailed, StorageFull
+from index_service.errors import BuildFailed, BuildStopped, StorageFull
 
 
 class BuildProcess:
@@ -31,12 +31,12 @@ class BuildProcess:
         """Call an engine's build function with the vectors, the folder and the settings.
 
         Raises:
-            BuildFailed, StorageFull: as `Engine.build`.
+            BuildFailed, BuildStopped, StorageFull: as `Engine.build`.
         """
         arguments = [engine, str(vectors_file), str(folder), *map(str, settings)]
         with self._lock:
             if self._stopped:
-                raise BuildFailed("The service is stopping.")
+                raise BuildStopped("The service is stopping.")
             # Its own process group, so that Ctrl-C reaches only the service, which stops the build.
             self._process = process = subprocess.Popen(  # noqa: S603 — our own interpreter, our own module
                 [sys.executable, "-m", "index_service.engines.building", *arguments],
@@ -60,6 +60,8 @@ class BuildProcess:
         self._process = None
         if process.returncode == -signal.SIGBUS or "No space left" in complaint:
             raise StorageFull(folder, "no space for a segment")
+        if process.returncode != 0 and self._stopped:
+            raise BuildStopped("The service is stopping.")
         if process.returncode != 0:
             last = complaint.splitlines()[-1:] or ["it was stopped"]
             raise BuildFailed(f"Building a segment in {folder} ended with status {process.returncode}: {last[0]}")

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from index_service import merging, store
+from index_service.background import log_failure
 from index_service.catalog import open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.contract import Progress
 from index_service.engines.exact import ExactEngine, ExactSearcher
-from index_service.errors import BuildFailed, StorageFull
+from index_service.errors import BuildFailed, BuildStopped, StorageFull
 from index_service.merge_plan import Thresholds, plan, plan_all
 from index_service.reads import StoreReader
 from index_service.segments import SEGMENTS_FOLDER
@@ -117,6 +119,15 @@ def test_writes_and_searches_continue_during_a_merge(data_folder: Path, stack: E
     index = stack.enter_context(open_catalog(data_folder, lambda _: ExactEngine(), NEVER)).get("items")
     assert [found_ids(index, query, 30) for query in vectors] == during
     assert index.stats().repairs == ()
+
+
+@pytest.mark.parametrize(("error", "count"), [(BuildFailed("no"), 1), (BuildStopped("closed"), 0)])
+def test_a_merge_that_fails_is_logged_but_not_one_that_a_close_stops(error: Exception, count: int) -> None:
+    merge: Future[None] = Future()
+    log_failure(merge)
+    with capture_logs() as logs:
+        merge.set_exception(error)
+    assert len(logs) == count
 
 
 def test_a_merge_that_fails_changes_nothing(data_folder: Path, stack: ExitStack) -> None:
