@@ -1,10 +1,11 @@
 """Run the suite until Ctrl-C: `python -m launcher`.
 
-Exit status: 1 if a port is taken or a service stopped, 2 for a bad setting, 130 after Ctrl-C, 143 after SIGTERM.
+Exit status: 1 if a port is taken or a service cannot start, 2 for a bad setting, 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,4 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # everything is stopped by now, and gRPC's own end can take a second more
