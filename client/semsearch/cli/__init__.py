@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from semsearch.cli import gallery, index_operations, model, options, queries
+from semsearch.cli import gallery, index, index_operations, model, options, queries
 from semsearch.cli.output import Output
 from semsearch.errors import SemsearchError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(index_operations.app, name="index")
+app.command("sync")(index.sync)
 app.command("search", cls=options.QueryCommand)(queries.search)
 app.command("tag")(queries.tag)
 app.command("words", cls=options.QueryCommand)(queries.similar_words)
