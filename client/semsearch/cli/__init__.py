@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from semsearch.cli import gallery, index, index_operations, model, options, queries
+from semsearch.cli import gallery, index, index_operations, model, options, queries, watch
 from semsearch.cli.output import Output
 from semsearch.errors import SemsearchError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(index_operations.app, name="index")
 app.command("sync")(index.sync)
+app.command("watch")(watch.watch)
 app.command("search", cls=options.QueryCommand)(queries.search)
 app.command("tag")(queries.tag)
 app.command("words", cls=options.QueryCommand)(queries.similar_words)

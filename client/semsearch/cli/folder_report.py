@@ -65,12 +65,12 @@ class FolderReport:
         if not self._output.as_json and result.outcome not in _QUIET | {Outcome.FAILED}:
             self._output.say(f"{shown(result.path)}: {_TEXTS.get(result.outcome, result.outcome.value)}")
 
-    def sentence(self) -> str:
-        """Return the counts of what was done."""
+    def sentence(self, *, rate: bool = True) -> str:
+        """Return the counts of what was done, with the rate of what was added."""
         seconds = time.monotonic() - self._started
         added = self.counts[Outcome.ADDED]
         parts = [f"{added:,} added"]
-        if added:
+        if added and rate:
             parts[0] += f" in {seconds:.1f} s ({added / seconds:.1f} images/s)"
         parts += [f"{self.counts[outcome]:,} {text}" for outcome, text in _TEXTS.items() if self.counts[outcome]]
         return ", ".join(parts) + "."
