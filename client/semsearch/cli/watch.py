@@ -28,7 +28,7 @@ def watch(
     verbose: folder_options.Verbose = False,
     as_json: folder_options.Lines = False,
 ) -> None:
-    """Keep a collection in step with a folder, as `semsearch sync` does, until Ctrl-C. A restarted server is waited for."""
+    """Keep a collection in step with a folder until Ctrl-C, as `semsearch sync` does. It waits for a restarted server."""
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
     try:

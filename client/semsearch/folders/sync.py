@@ -235,8 +235,14 @@ class FolderSync:
     def _missing(self) -> set[bytes]:
         """Return the images that no file of the folder has, as far as files have been read."""
         vanished = set(self._vanished)
-        there = {sha256 for path in self._known if path not in vanished for sha256 in self._known.at(path)}
         gone = {sha256 for path in vanished for sha256 in self._known.at(path)}
+        there = {
+            sha256
+            for path in self._known
+            if path not in vanished
+            for sha256 in self._known.at(path)
+            if self._hashes.get(path) in (None, b"", sha256)
+        }
         return gone - there - set(self._hashes.values())
 
     def _hash_pending(self) -> None:

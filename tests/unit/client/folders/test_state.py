@@ -1,0 +1,63 @@
+"""What is remembered of folders: whose name is whose, who is at work, and what damage to it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from semsearch.errors import FolderStopped
+from semsearch.folders.roots import claim, root_of
+from semsearch.folders.state import FolderState
+
+from tests.unit.client.folders.conftest import Bench, write
+
+
+def test_a_name_stands_for_one_folder(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "photos").mkdir(parents=True)
+    first = root_of(bench.root(), "", "server", "c")
+    other = root_of(tmp_path / "elsewhere" / "photos", "", "server", "c")
+    claim(first, bench.state, force=False)
+    claim(first, bench.state, force=False)
+    claim(root_of(tmp_path / "elsewhere" / "photos", "", "server", "another"), bench.state, force=False)
+    with pytest.raises(FolderStopped, match=r"stands for .*/photos, and not for .*/elsewhere/photos"):
+        claim(other, bench.state, force=False)
+    claim(other, bench.state, force=True)
+    claim(other, bench.state, force=False)
+
+
+@pytest.mark.parametrize(("folder", "name"), [("/tmp", "a/b"), ("/tmp", " "), ("/tmp", "a\nb"), ("/", "")])
+def test_a_name_that_paths_cannot_begin_with_is_refused(folder: str, name: str) -> None:
+    with pytest.raises(FolderStopped, match="cannot be the name of a root") as stopped:
+        root_of(Path(folder), name, "server", "c")
+    assert "--name" in stopped.value.hint
+
+
+def test_a_second_sync_of_a_root_stops_and_one_of_another_does_not(tmp_path: Path) -> None:
+    with (
+        FolderState(tmp_path) as one,
+        FolderState(tmp_path) as two,
+        one.lock("server", "c", "photos"),
+        two.lock("server", "c", "other"),
+        pytest.raises(FolderStopped, match='Another semsearch is at work on the root "photos"'),
+        two.lock("server", "c", "photos"),
+    ):
+        pass
+    with FolderState(tmp_path) as one, one.lock("server", "c", "photos"):
+        pass
+
+
+def test_damage_to_what_is_remembered_costs_only_reading(bench: Bench, tmp_path: Path) -> None:
+    write(bench.root(), a_png="one")
+    bench.sync()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "folders.sqlite3").write_bytes(b"this is no database" * 1000)
+    with FolderState(tmp_path / "other") as state:
+        bench.state = state
+        assert bench.count() == {"unchanged": 1}
+
+
+def test_a_place_for_it_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderStopped, match="cannot be used") as stopped:
+        FolderState(tmp_path / "file" / "state")
+    assert "SEMSEARCH_CLIENT_STATE" in stopped.value.hint
