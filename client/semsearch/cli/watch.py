@@ -28,7 +28,7 @@ def watch(
     verbose: folder_options.Verbose = False,
     as_json: folder_options.Lines = False,
 ) -> None:
-    """Keep a collection in step with a folder until Ctrl-C, as `semsearch sync` does. It waits for a restarted server."""
+    """Keep a collection in step with a folder until Ctrl-C. A server that is away is waited for."""
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
     try:
