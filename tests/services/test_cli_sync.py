@@ -48,7 +48,7 @@ def places(stack: ClientStack, collection: str) -> dict[str, str]:
     with Client(stack.server) as client:
         images = list(client.list_images(collection=collection))
     found = [(place, image.id) for image in images for place in image.attributes["paths"]]  # type: ignore[union-attr]
-    assert len(dict(found)) == len(found)  # type: ignore[arg-type]
+    assert len(dict(found)) == len(found)
     return dict(found)  # type: ignore[arg-type]
 
 
