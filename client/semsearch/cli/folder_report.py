@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from semsearch.cli.output import Output
 from semsearch.cli.progress import progress_bar
+from semsearch.folders.path_text import shown
 from semsearch.folders.results import FileResult, Outcome, Reason
 from semsearch.folders.sync import FolderSync
 
@@ -86,8 +87,3 @@ class FolderReport:
             parts = [f"{count:,} {Reason[name].value}" for name, count in self._reasons.most_common()]
             listed = "" if self._verbose else " (--verbose lists them)"
             self._output.say(f"Passed over: {', '.join(parts)}{listed}.")
-
-
-def shown(text: str) -> str:
-    """Return a name as a terminal may get it: what would move the cursor or turn the line around is written out."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import folder_options, options
-from semsearch.cli.folder_report import FolderReport, shown
+from semsearch.cli.folder_report import FolderReport
 from semsearch.cli.output import Output
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER
+from semsearch.folders.path_text import shown
 from semsearch.folders.watch import FolderWatch
 from semsearch.folders.watching import changes
 

@@ -6,12 +6,14 @@ before all. Below an excluded folder nothing can be taken back in, as in git.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING
 
 from semsearch.errors import FolderStopped
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".semsearchignore"
 
@@ -25,9 +27,9 @@ class Exclusions:
         Raises:
             FolderStopped: One of them is no pattern.
         """
-        self._first = _spec(globs, "--exclude")
-        # Pairs of a folder ("" or "a/b/") and its patterns, deepest first.
-        self._specs: tuple[tuple[str, GitIgnoreSpec], ...] = ()
+        # Pairs of a folder ("" or "a/b/") and its patterns. The first that says anything decides.
+        self._option: tuple[tuple[str, GitIgnoreSpec], ...] = (("", _spec(globs, "--exclude")),) if globs else ()
+        self._files: tuple[tuple[str, GitIgnoreSpec], ...] = ()
 
     def below(self, folder: str, ignore_file: Path) -> Exclusions:
         """Return the exclusions of a folder that has an ignore file.
@@ -38,25 +40,22 @@ class Exclusions:
         """
         lines = ignore_file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         inner = Exclusions()
-        inner._first = self._first
-        inner._specs = ((f"{folder}/" if folder else "", _spec(lines, str(ignore_file))), *self._specs)
+        inner._option = self._option
+        inner._files = ((f"{folder}/" if folder else "", _spec(lines, str(ignore_file))), *self._files)
         return inner
 
     def excludes(self, path: str, *, is_folder: bool = False) -> bool:
         """Return whether a path, relative to the root, is left out."""
-        for prefix, spec in self._all():
+        for prefix, spec in (*self._option, *self._files):
             verdict = spec.check_file(path.removeprefix(prefix) + "/" * is_folder).include
             if verdict is not None:
                 return bool(verdict)
         return False
 
-    def _all(self) -> Iterator[tuple[str, GitIgnoreSpec]]:
-        if len(self._first):
-            yield "", self._first
-        yield from self._specs
-
 
 def _spec(lines: Iterable[str], source: str) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # the commands that need no patterns start faster without
+
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError as error:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 from semsearch.errors import FolderStopped
@@ -139,6 +138,9 @@ class FolderState:
         Raises:
             FolderStopped: Another process works on it.
         """
+        # It brings asyncio; the commands that need no lock start faster without.
+        from filelock import FileLock, Timeout
+
         key = hashlib.sha256("\0".join((server, collection, name)).encode()).hexdigest()[:32]
         locks = self._folder / "locks"
         locks.mkdir(exist_ok=True)

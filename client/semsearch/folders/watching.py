@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import watchfiles
-
 POLL_SECONDS = 30.0
 # A batch of changes ends when nothing has changed for the step, or after the debounce.
 _STEP_MS = 500
@@ -56,6 +54,8 @@ def changes(folder: Path, poll_seconds: float, say: Callable[[str], None]) -> It
 
 def _reported(folder: Path) -> Iterator[None]:
     """Yield at once and with each batch of changes, until another folder has taken this one's place."""
+    import watchfiles  # it brings asyncio, which only this command needs
+
     identity = _identity(folder)
     first = True
     for found in watchfiles.watch(

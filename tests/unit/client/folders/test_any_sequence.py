@@ -160,7 +160,7 @@ class Folders:
         self.expected |= images
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(steps=st.lists(STEPS, min_size=1, max_size=6))
 def test_any_sequence_of_changes_ends_in_step(steps: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
