@@ -78,7 +78,8 @@ class Scan:
                 yield PassedOver(to_text(path), Reason.UNREADABLE, _problem(error))
                 continue
             folders = []
-            for entry in entries:
+            while entries:  # each is freed when it is done: a folder may have a hundred thousand
+                entry = entries.pop()
                 inner = f"{path}/{entry.name}" if path else entry.name
                 try:
                     if entry.is_dir(follow_symlinks=False):
@@ -100,8 +101,9 @@ class Scan:
             yield PassedOver(lost, Reason.NOT_MOUNTED)
 
     def _entries(self, path: str, exclusions: Exclusions) -> tuple[list[os.DirEntry[str]], Exclusions]:
+        """Return a folder's entries, the last first, and the patterns that hold in it."""
         with os.scandir(self._folder / path) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            entries = sorted(found, key=lambda entry: entry.name, reverse=True)
         if any(entry.name == IGNORE_FILE for entry in entries):
             exclusions = exclusions.below(to_text(path), self._folder / path / IGNORE_FILE)
         return entries, exclusions

@@ -9,10 +9,11 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from platformdirs import user_state_path
 
@@ -21,8 +22,9 @@ from semsearch.folders.scan import Stamp
 
 STATE_VARIABLE = "SEMSEARCH_CLIENT_STATE"
 _FILE = "folders.sqlite3"
-# Hashes that a killed run may lose; each costs one reading.
-_HASHES_A_COMMIT = 100
+# What a killed run may lose: the hashes of so many files or seconds. Each costs one reading.
+_HASHES_A_WRITE = 100
+_SECONDS_A_WRITE = 1.0
 _BUSY_SECONDS = 30.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS hash (
@@ -53,16 +55,14 @@ class FolderState:
         """
         self._folder = folder or default_state()
         self._guard = threading.Lock()
-        self._unsaved = 0
+        # A transaction that waited for files would keep other processes waiting.
+        self._unsaved: list[tuple[object, ...]] = []
+        self._saved = time.monotonic()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._database = self._open()
         except (OSError, sqlite3.Error) as error:
-            raise FolderStopped(
-                f"{self._folder}, where semsearch remembers the hashes of files, cannot be used: {error}.",
-                "STATE_UNUSABLE",
-                f"Name another folder with {STATE_VARIABLE}.",
-            ) from error
+            raise self._unusable(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -84,19 +84,17 @@ class FolderState:
         """Remember a file's SHA-256."""
         values = (os.fsencode(folder), path.encode(), stamp.size_bytes, stamp.mtime_ns, stamp.ctime_ns, sha256)
         with self._guard:
-            self._database.execute("INSERT OR REPLACE INTO hash VALUES (?, ?, ?, ?, ?, ?)", values)
-            self._unsaved += 1
-            if self._unsaved >= _HASHES_A_COMMIT:
-                self._commit()
+            self._unsaved.append(values)
+            if len(self._unsaved) >= _HASHES_A_WRITE or time.monotonic() > self._saved + _SECONDS_A_WRITE:
+                self._save()
 
     def forget_hashes(self, folder: Path, keep: Callable[[str], bool]) -> None:
         """Forget the files of a folder that are not to be kept."""
         key = os.fsencode(folder)
-        with self._guard:
-            paths = self._database.execute("SELECT path FROM hash WHERE folder = ?", (key,))
-            gone = [(key, path) for (path,) in paths if not keep(path.decode())]
-            self._database.executemany("DELETE FROM hash WHERE folder = ? AND path = ?", gone)
-            self._commit()
+        rows = self._all("SELECT path FROM hash WHERE folder = ?", key)
+        gone = [(key, path) for (path,) in rows if not keep(path.decode())]
+        if gone:
+            self._write(("DELETE FROM hash WHERE folder = ? AND path = ?", gone))
 
     def folder_named(self, server: str, collection: str, name: str) -> Path | None:
         """Return the folder that a root's name stands for."""
@@ -107,29 +105,26 @@ class FolderState:
 
     def name_folder(self, server: str, collection: str, name: str, folder: Path) -> None:
         """Let a root's name stand for a folder."""
-        with self._guard:
-            values = (server, collection, name, os.fsencode(folder))
-            self._database.execute("INSERT OR REPLACE INTO root VALUES (?, ?, ?, ?)", values)
-            self._commit()
+        self._write(
+            ("INSERT OR REPLACE INTO root VALUES (?, ?, ?, ?)", [(server, collection, name, os.fsencode(folder))])
+        )
 
     def mounts_of(self, folder: Path) -> set[str]:
         """Return the paths below a folder where other disks were mounted."""
-        with self._guard:
-            rows = self._database.execute("SELECT path FROM mount WHERE folder = ?", (os.fsencode(folder),))
-            return {path for (path,) in rows}
+        return {path for (path,) in self._all("SELECT path FROM mount WHERE folder = ?", os.fsencode(folder))}
 
     def set_mounts(self, folder: Path, paths: Collection[str]) -> None:
         """Remember where other disks are mounted."""
         key = os.fsencode(folder)
-        with self._guard:
-            self._database.execute("DELETE FROM mount WHERE folder = ?", (key,))
-            self._database.executemany("INSERT INTO mount VALUES (?, ?)", [(key, path) for path in paths])
-            self._commit()
+        self._write(
+            ("DELETE FROM mount WHERE folder = ?", [(key,)]),
+            ("INSERT INTO mount VALUES (?, ?)", [(key, path) for path in paths]),
+        )
 
     def save(self) -> None:
-        """Write what was remembered last."""
+        """Write the hashes that were remembered last."""
         with self._guard:
-            self._commit()
+            self._save()
 
     @contextmanager
     def lock(self, server: str, collection: str, name: str) -> Iterator[None]:
@@ -176,9 +171,34 @@ class FolderState:
             row: tuple[bytes] | None = self._database.execute(statement, values).fetchone()
             return row
 
-    def _commit(self) -> None:
-        self._database.commit()
-        self._unsaved = 0
+    def _all(self, statement: str, folder: bytes) -> list[tuple[Any]]:
+        with self._guard:
+            return self._database.execute(statement, (folder,)).fetchall()
+
+    def _write(self, *statements: tuple[str, Sequence[tuple[object, ...]]]) -> None:
+        """Execute statements in one short transaction."""
+        try:
+            with self._guard, self._database:
+                for statement, rows in statements:
+                    self._database.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _save(self) -> None:
+        rows, self._unsaved = self._unsaved, []
+        try:
+            with self._database:
+                self._database.executemany("INSERT OR REPLACE INTO hash VALUES (?, ?, ?, ?, ?, ?)", rows)
+        except sqlite3.Error:
+            pass  # these files are read again
+        self._saved = time.monotonic()
+
+    def _unusable(self, error: Exception) -> FolderStopped:
+        return FolderStopped(
+            f"{self._folder}, where semsearch remembers the hashes of files, cannot be used: {error}.",
+            "STATE_UNUSABLE",
+            f"Name another folder with {STATE_VARIABLE}.",
+        )
 
 
 def _connect(file: Path) -> sqlite3.Connection:

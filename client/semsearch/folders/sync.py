@@ -106,6 +106,7 @@ class FolderSync:
     def compare(self) -> Iterator[FileResult]:
         """Find the differences; yield the files that need nothing or are passed over."""
         folder = self.root.folder
+        self._state.save()
         listed = _in_background(lambda: self._listing or Listing.of(self._client, self.root))
         self._hashes, self._pending, self._protected, self._gone = {}, [], set(), {}
         mounts = set() if self._force else self._state.mounts_of(folder)

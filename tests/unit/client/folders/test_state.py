@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from semsearch.errors import FolderStopped
 from semsearch.folders.roots import claim, root_of
+from semsearch.folders.scan import Stamp
 from semsearch.folders.state import FolderState
 
 from tests.unit.client.folders.conftest import Bench, write
@@ -61,3 +62,14 @@ def test_a_place_for_it_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(FolderStopped, match="cannot be used") as stopped:
         FolderState(tmp_path / "file" / "state")
     assert "SEMSEARCH_CLIENT_STATE" in stopped.value.hint
+
+
+def test_a_slow_run_keeps_no_other_from_remembering(tmp_path: Path) -> None:
+    with FolderState(tmp_path) as slow, FolderState(tmp_path) as other:
+        slow.remember_hash(tmp_path, "a.png", Stamp(1, 2, 3), b"hash")
+        other._database.execute("PRAGMA busy_timeout = 0")
+        other.name_folder("server", "c", "photos", tmp_path)
+        assert other.folder_named("server", "c", "photos") == tmp_path
+    with FolderState(tmp_path) as later:
+        assert later.hash_of(tmp_path, "a.png", Stamp(1, 2, 3)) == b"hash"
+        assert later.hash_of(tmp_path, "a.png", Stamp(1, 2, 4)) is None
