@@ -14,6 +14,8 @@ from semsearch.folders.path_text import to_text
 from semsearch.folders.results import Reason
 from semsearch.upload_stream import MAX_IMAGE_BYTES
 
+_NOT_MOUNTED = "A disk was mounted here before, and is not now; its images stay"
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -98,7 +100,7 @@ class Scan:
                 else:
                     waiting.append((inner, exclusions, below))
         for lost in sorted(set(self._known_mounts) - self.mounts):
-            yield PassedOver(lost, Reason.NOT_MOUNTED)
+            yield PassedOver(lost, Reason.NOT_MOUNTED, _NOT_MOUNTED)
 
     def _entries(self, path: str, exclusions: Exclusions) -> tuple[list[os.DirEntry[str]], Exclusions]:
         """Return a folder's entries, the last first, and the patterns that hold in it."""
@@ -120,7 +122,7 @@ class Scan:
             self.mounts.add(text)
         elif text in self._known_mounts:
             self.mounts.add(text)  # it is told here, and stays known
-            return PassedOver(text, Reason.NOT_MOUNTED)
+            return PassedOver(text, Reason.NOT_MOUNTED, _NOT_MOUNTED)
         return own
 
     def _file(self, path: str, entry: os.DirEntry[str], exclusions: Exclusions) -> Found | PassedOver:

@@ -107,7 +107,8 @@ def test_a_disk_that_is_no_longer_mounted_is_told(tmp_path: Path) -> None:
     touch(tmp_path, "a.png")
     scan = Scan(tmp_path, Exclusions(), ["disk", "media/usb"])
     assert [entry for entry in scan if isinstance(entry, PassedOver)] == [
-        PassedOver("disk", Reason.NOT_MOUNTED), PassedOver("media/usb", Reason.NOT_MOUNTED),
+        PassedOver(path, Reason.NOT_MOUNTED, "A disk was mounted here before, and is not now; its images stay")
+        for path in ("disk", "media/usb")
     ]  # fmt: skip
 
 
