@@ -155,7 +155,7 @@ class Client(Connection):
         return translate.image(self.call(self._gallery.GetImage, request).image)
 
     def list_images(self, *, collection: str = "", equal: Equal | None = None) -> Iterator[Image]:
-        """Yield the images of a collection, oldest first; pages are fetched as they are needed."""
+        """Yield the images of a collection, oldest first; pages are fetched as they are needed, one ahead."""
         request = gallery_pb.ListImagesRequest(
             collection=collection, page_size=_PAGE_SIZE, filter=translate.filter_of(equal or {})
         )

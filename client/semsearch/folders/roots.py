@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import category
 
 from semsearch.errors import FolderStopped
 from semsearch.folders.path_text import shown, to_text
@@ -36,15 +37,14 @@ def root_of(folder: Path, name: str, server: str, collection: str) -> Root:
     Raises:
         FolderStopped: The name is none.
     """
-    folder = Path(os.path.realpath(folder))
-    chosen = name or to_text(folder.name)
-    if not chosen.strip() or "/" in chosen or not chosen.isprintable():
+    chosen = name or to_text(Path(os.path.abspath(folder)).name)  # noqa: PTH100 — of a link, its own name
+    if not chosen.strip() or any(char == "/" or category(char) == "Cc" for char in chosen):
         raise FolderStopped(
-            f"{chosen!r} cannot be the name of a root: it needs a visible character, and may have no slash.",
+            f"{chosen!r} cannot be the name of a root: it has no visible character, a slash or a control character.",
             "BAD_ROOT_NAME",
             "Give the folder another name with --name.",
         )
-    return Root(chosen, folder, server, collection)
+    return Root(chosen, Path(os.path.realpath(folder)), server, collection)
 
 
 def claim(root: Root, state: FolderState, *, force: bool) -> None:

@@ -73,3 +73,10 @@ def test_a_slow_run_keeps_no_other_from_remembering(tmp_path: Path) -> None:
     with FolderState(tmp_path) as later:
         assert later.hash_of(tmp_path, "a.png", Stamp(1, 2, 3)) == b"hash"
         assert later.hash_of(tmp_path, "a.png", Stamp(1, 2, 4)) is None
+
+
+def test_a_link_has_its_own_name_and_the_folder_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "photos").symlink_to(tmp_path / "disk")
+    root = root_of(tmp_path / "photos" / ".." / "photos", "", "server", "c")
+    assert (root.name, root.folder) == ("photos", tmp_path / "disk")
