@@ -19,12 +19,19 @@ from rich.console import Console
 from semsearch.cli.progress import progress_bar
 from semsearch.client import DEFAULT_COLLECTION, Client
 from semsearch.errors import SemsearchError
-from semsearch.folder import LocalFile, scan
-from semsearch.folder_index import AttributesOf, FileResult, FolderIndex, Outcome
+from semsearch.folders.exclusions import Exclusions
+from semsearch.folders.results import FileResult, Outcome
+from semsearch.folders.roots import root_of
+from semsearch.folders.scan import Found, Scan
+from semsearch.folders.state import FolderState
+from semsearch.folders.sync import FolderSync
+from semsearch.folders.uploads import AttributesOf
 
 from serving.durable_files import write_file
 
 TRUTH = "truth.jsonl"
+# A name that no folder of a user is likely to have: each root of a collection has its own.
+_ROOT = "starter"
 _SHOWN = ("label", "setting")
 
 
@@ -68,7 +75,7 @@ class StarterGallery:
                     self._set(FillState.DONE)
                     return
                 self._set(FillState.FILLING)
-                results = self._send(FolderIndex(client, attributes_of=_truth(self._folder)))
+                results = self._send(client, server)
         except KeyboardInterrupt:
             self._console.print(
                 "The gallery is incomplete. The images already added stay, and the next start continues."
@@ -83,25 +90,20 @@ class StarterGallery:
         else:
             self._set(FillState.DONE)
 
-    def _send(self, index: FolderIndex) -> list[FileResult]:
-        files, _ = scan(self._folder)
+    def _send(self, client: Client, server: str) -> list[FileResult]:
+        count = sum(isinstance(entry, Found) for entry in Scan(self._folder, Exclusions()))
         started = time.monotonic()
-        self._console.print(f"Filling the gallery with the {len(files)} images of {self._folder} ...")
-        with progress_bar(self._console) as progress:
-            bar = progress.add_task("filling the gallery", total=len(files))
-            results: list[FileResult] = []
-            new: list[LocalFile] = []
-            for file, result in index.find_new(files):
-                if result is None:
-                    new.append(file)
-                else:
+        self._console.print(f"Filling the gallery with the {count} images of {self._folder} ...")
+        results: list[FileResult] = []
+        root = root_of(self._folder, _ROOT, server, DEFAULT_COLLECTION)
+        with FolderState(self._marker.parent) as state, progress_bar(self._console) as progress:
+            bar = progress.add_task("filling the gallery", total=count)
+            for result in FolderSync(client, state, root, attributes_of=_truth(self._folder)).run():
+                if result.outcome is not Outcome.PASSED_OVER:
                     results.append(result)
                     progress.advance(bar)
-            for result in index.send(new):
-                results.append(result)
-                progress.advance(bar)
         counts = Counter(result.outcome for result in results)
-        there = counts[Outcome.UNCHANGED] + counts[Outcome.DUPLICATE]
+        there = len(results) - counts[Outcome.ADDED] - counts[Outcome.FAILED]
         self._console.print(
             f"{counts[Outcome.ADDED]} images added in {time.monotonic() - started:.1f} s"
             + (f", {there} were already there." if there else ".")
@@ -118,4 +120,4 @@ def _truth(folder: Path) -> AttributesOf:
     file = folder / TRUTH
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     known = {entry["file"]: {name: entry[name] for name in _SHOWN} for entry in map(json.loads, lines)}
-    return lambda image: known.get(image.relative, {})
+    return lambda path: known.get(path, {})

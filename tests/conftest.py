@@ -54,3 +54,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return _without_skips((yield))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def client_state(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """Let the client remember nothing of other runs, nor of the user's own folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Processes that are started without the variables of the suite get it too.
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.delenv("SEMSEARCH_CLIENT_STATE", raising=False)
+        yield

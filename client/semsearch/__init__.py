@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
     from semsearch.errors import (
         AlreadyExists,
+        FolderStopped,
         InvalidRequest,
         NotFound,
         Overloaded,
@@ -68,6 +69,7 @@ __all__ = [
     "Collection",
     "CropBox",
     "Deletion",
+    "FolderStopped",
     "Image",
     "ImageMatch",
     "ImageMatches",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from google.protobuf import field_mask_pb2
+
 from semsearch import translate
 from semsearch.connection import DEFAULT_TIMEOUT_SECONDS, Connection
+from semsearch.json_values import struct_of
 from semsearch.rpc_errors import GATEWAY
 from semsearch.upload_stream import UploadStream
 from semsearch.v1 import gallery_service_pb2 as gallery_pb
-from semsearch.v1 import gallery_service_pb2_grpc, model_service_pb2_grpc, search_service_pb2_grpc
+from semsearch.v1 import gallery_service_pb2_grpc, image_pb2, model_service_pb2_grpc, search_service_pb2_grpc
 from semsearch.v1 import model_service_pb2 as model_pb
 from semsearch.v1 import search_service_pb2 as search_pb
 from semsearch.values import (
+    Attributes,
     Collection,
     CropBox,
     Deletion,
@@ -172,7 +176,7 @@ class Client(Connection):
         taken: str = "",
         page_size: int = 1_000,
     ) -> Iterator[Image]:
-        """Yield the images of a collection, oldest first; pages are fetched as they are needed.
+        """Yield the images of a collection, oldest first; pages are fetched as they are needed, one ahead.
 
         Those that lack one of the attributes in `present` are left out.
         """
@@ -186,6 +190,15 @@ class Client(Connection):
         """Delete up to 1,000 images; ids that the collection does not have are no error."""
         response = self.call(self._gallery.DeleteImages, gallery_pb.DeleteImagesRequest(ids=ids, collection=collection))
         return Deletion(response.deleted_count, tuple(response.unknown_ids))
+
+    def update_image(
+        self, image_id: str, attributes: Attributes, *, only: Sequence[str] = (), collection: str = ""
+    ) -> Image:
+        """Replace all attributes of an image, or those named in `only`; one that `attributes` lacks is removed."""
+        image = image_pb2.Image(id=image_id, collection=collection, attributes=struct_of(attributes, "attributes"))
+        mask = field_mask_pb2.FieldMask(paths=[f"attributes.{translate.path_of(name)}" for name in only])
+        request = gallery_pb.UpdateImageRequest(image=image, update_mask=mask)
+        return translate.image(self.call(self._gallery.UpdateImage, request).image)
 
     def download_image(self, image_id: str, *, collection: str = "", thumbnail: bool = False) -> bytes:
         """Return an image's original bytes, or its WebP thumbnail."""

@@ -32,8 +32,14 @@ PageRequest = TypeVar("PageRequest", bound=_PageRequest)
 Page = TypeVar("Page", bound=_Page)
 
 
+class _Future(Protocol[R]):
+    def result(self) -> R: ...
+    def cancel(self) -> bool: ...
+
+
 class _UnaryMethod(Protocol[Q, R]):
     def __call__(self, request: Q, /, *, timeout: float | None = None) -> R: ...
+    def future(self, request: Q, /, *, timeout: float | None = None) -> _Future[R]: ...
 
 
 class _Responses(Protocol[R]):
@@ -86,17 +92,24 @@ class Connection:
             return method(request, timeout=self.timeout_seconds)
 
     def pages(self, method: _UnaryMethod[PageRequest, Page], request: PageRequest) -> Iterator[Page]:
-        """Call a paged method once for each page, as pages are needed, and yield them.
+        """Call a paged method once for each page, and yield them; the next one is fetched while a page is used.
 
         Raises:
             SemsearchError: a call failed.
         """
-        while True:
+        upcoming: _Future[Page] | None = None
+        try:
             page = self.call(method, request)
+            while page.next_page_token:
+                request.page_token = page.next_page_token
+                upcoming = method.future(request, timeout=self.timeout_seconds)
+                yield page
+                with self.translated_errors():
+                    page = upcoming.result()
             yield page
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
+        finally:
+            if upcoming is not None:
+                upcoming.cancel()
 
     def stream(
         self, method: _StreamMethod[Q, R], request: Q, timeout_seconds: float, translate: Callable[[R], T]

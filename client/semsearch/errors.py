@@ -9,7 +9,8 @@
     ├── NotFound            there is no image, collection or model with that id
     ├── AlreadyExists       a collection with that id exists
     ├── WrongState          right request, wrong moment: for example during a switch to another model
-    └── ServerFailed        the server's own fault, or damage on its disk
+    ├── ServerFailed        the server's own fault, or damage on its disk
+    └── FolderStopped       a local folder is not as expected, so nothing was done
 
 Each has a `reason`, a name of `semsearch.v1.ErrorReason` without its prefix ("" if the server sent none), and a `hint`,
 one sentence about what to do ("" if the message says it all).
@@ -84,3 +85,10 @@ class WrongState(SemsearchError):
 
 class ServerFailed(SemsearchError):
     """The server's own fault, or damage on its disk."""
+
+
+class FolderStopped(SemsearchError):
+    """A local folder is not as expected, so nothing was done."""
+
+    def __init__(self, message: str, reason: str, hint: str = "") -> None:
+        super().__init__(message, ErrorDetails(reason), hint)

@@ -49,10 +49,11 @@ def paths(stack: ClientStack, collection: str) -> list[str]:
 def test_a_folder_is_added_with_all_below_it(stack: ClientStack, folder: Path, collection: str) -> None:
     done = semsearch(stack.server, "index", folder, "-c", collection)
     assert (done.status, done.out) == (0, "")
-    created, summary = done.err.splitlines()
+    created, summary, passed_over = done.err.splitlines()
     assert created == f"Created the collection {collection}."
     assert summary.startswith("7 added in ")
     assert summary.endswith(" images/s).")
+    assert passed_over == "Passed over: 2 hidden, 1 no image's suffix (--verbose lists them)."
     assert paths(stack, collection) == [
         "B.PNG", "a.png", "sub/c.png", "sub/d.jpg", "sub/deep er/e.png", "sub/g.png", "é.png",
     ]  # fmt: skip
@@ -68,12 +69,20 @@ def test_a_folder_is_added_with_all_below_it(stack: ClientStack, folder: Path, c
 def test_a_second_run_sends_nothing(stack: ClientStack, folder: Path, collection: str) -> None:
     semsearch(stack.server, "index", folder, "-c", collection)
     before = stack.embedder.embedded_images
-    again = semsearch(stack.server, "index", folder, "-c", collection)
-    assert (again.status, again.err) == (0, "0 added, 7 already there.\n")
+    again = semsearch(stack.server, "index", folder, "-c", collection, "-v")
+    assert (again.status, again.err.splitlines()) == (
+        0,
+        [
+            ".hidden.png: passed over, hidden", "notes.txt: passed over, no image's suffix",
+            ".thumbnails: passed over, hidden",
+            "0 added, 7 already there.", "Passed over: 2 hidden, 1 no image's suffix.",
+        ],
+    )  # fmt: skip
     (folder / "a.png").touch()
     (folder / "a.png").rename(folder / "renamed.png")
     moved = semsearch(stack.server, "index", folder, "-c", collection)
-    assert moved.err == "0 added, 7 already there.\n"
+    assert moved.err.startswith("0 added, 1 moved, 6 already there.\n")
+    assert "renamed.png" in paths(stack, collection)
     assert stack.embedder.embedded_images == before
 
 
@@ -84,14 +93,19 @@ def test_only_what_is_new_or_changed_is_sent(stack: ClientStack, folder: Path, c
     (folder / "twin.png").write_bytes(picture("green", seed=7))
     done = semsearch(stack.server, "index", folder, "-c", collection, "--json")
     *results, summary = done.lines
-    assert {each["path"]: each["outcome"] for each in results if each["outcome"] != "unchanged"} == {
+    assert {
+        each["path"]: each["outcome"] for each in results if each["outcome"] in ("added", "replaced", "duplicate")
+    } == {
         "new.png": "added",
-        "a.png": "added",
+        "a.png": "replaced",
         "twin.png": "duplicate",
     }
-    assert summary == {"summary": {"added": 2, "unchanged": 6, "duplicate": 1, "failed": 0}}
+    assert {name: count for name, count in summary["summary"].items() if count} == {
+        "added": 1, "replaced": 1, "unchanged": 6, "duplicate": 1, "passed_over": 3,
+    }  # fmt: skip
+    assert summary["passed_over"] == {"HIDDEN": 2, "OTHER_SUFFIX": 1}
     again = semsearch(stack.server, "index", folder, "-c", collection)
-    assert again.err == "0 added, 9 already there.\n"
+    assert again.err.startswith("0 added, 9 already there.\n")
 
 
 def test_a_file_that_cannot_be_indexed_is_named_with_the_reason(
@@ -106,24 +120,26 @@ def test_a_file_that_cannot_be_indexed_is_named_with_the_reason(
     with (folder / "7-huge.tiff").open("wb") as huge:
         huge.truncate(70 * 2**20)
     done = semsearch(stack.server, "index", folder, "-c", collection)
-    _, *failures, summary = done.err.splitlines()
+    _, *failures, summary, passed_over = done.err.splitlines()
+    assert passed_over == "Passed over: 2 hidden, 1 empty file, 1 no image's suffix (--verbose lists them)."
     assert sorted(failures) == [
         "1-text.png: The bytes are not an image. (NOT_AN_IMAGE)",
         "2-cut.jpg: The image is cut off. (DAMAGED_IMAGE)",
         "3-dangling.png: No such file or directory (UNREADABLE)",
-        "4-empty.webp: The bytes are not an image. (NOT_AN_IMAGE)",
         "5-pipe.png: Not a regular file (UNREADABLE)",
         "6-device.png: Not a regular file (UNREADABLE)",
         "7-huge.tiff: has 73,400,320 bytes, and an image may have 66,060,288 (IMAGE_TOO_LARGE)",
     ]
     assert summary.startswith("7 added in ")
-    assert summary.endswith(", 7 failed.")
+    assert summary.endswith(", 6 failed.")
     assert done.status == 1
     machine = semsearch(stack.server, "index", folder, "-c", collection, "--json")
     failed = {each["path"]: each["reason"] for each in machine.lines[:-1] if each["outcome"] == "failed"}
     assert failed["1-text.png"] == "NOT_AN_IMAGE"
-    assert len(failed) == 7
-    assert machine.lines[-1]["summary"] == {"added": 0, "unchanged": 7, "duplicate": 0, "failed": 7}
+    assert len(failed) == 6
+    assert {name: count for name, count in machine.lines[-1]["summary"].items() if count} == {
+        "unchanged": 7, "failed": 6, "passed_over": 4,
+    }  # fmt: skip
 
 
 def test_a_folder_with_only_bad_files_reports_each(stack: ClientStack, tmp_path: Path, collection: str) -> None:
@@ -147,7 +163,7 @@ def test_a_name_outside_unicode_and_a_bad_time_are_accepted(
     os.utime(tmp_path / "old.png", (-(2**31), -(2**31)))
     done = semsearch(stack.server, "index", tmp_path, "-c", collection)
     assert done.status == 0
-    assert paths(stack, collection) == ["old.png", "\N{REPLACEMENT CHARACTER}.png"]
+    assert paths(stack, collection) == ["old.png", "\N{REPLACEMENT CHARACTER}ff.png"]
     assert semsearch(stack.server, "index", tmp_path, "-c", collection).err == "0 added, 2 already there.\n"
 
 

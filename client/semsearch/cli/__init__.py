@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from semsearch.cli import collections, gallery, index_operations, model, opening, options, queries
+from semsearch.cli import collections, gallery, index, index_operations, model, opening, options, queries, watch
 from semsearch.cli.output import Output
 from semsearch.errors import SemsearchError
 
@@ -23,6 +23,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(index_operations.app, name="index")
+app.command("sync")(index.sync)
+app.command("watch")(watch.watch)
 app.command("search", cls=options.QueryCommand)(queries.search)
 app.command("open")(opening.open_result)
 app.command("tag")(queries.tag)

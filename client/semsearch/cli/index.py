@@ -1,116 +1,100 @@
-"""`semsearch index`."""
+"""`semsearch index DIR` and `semsearch sync DIR`."""
 
 from __future__ import annotations
 
 import shlex
-import time
-from collections import Counter
-from pathlib import Path
-from typing import Annotated
+import sys
+from collections.abc import Sequence
 
 import typer
 
-from semsearch.cli import options
-from semsearch.cli.output import Output
-from semsearch.cli.progress import progress_bar
-from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
-from semsearch.errors import AlreadyExists, NotFound, SemsearchError
-from semsearch.folder import LocalFile, scan
-from semsearch.folder_index import FileResult, FolderIndex, Outcome, unreadable_result
+from semsearch.cli import folder_options, options
+from semsearch.cli.folder_report import FolderReport
+from semsearch.cli.output import Output, counted
+from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER
+from semsearch.errors import SemsearchError
+from semsearch.folders.path_text import shown
+from semsearch.folders.results import Outcome
+from semsearch.folders.sync import MayRemove
 
 
 def index(
-    folder: Annotated[
-        Path, typer.Argument(help="The folder, with all below it.", exists=True, file_okay=False, metavar="DIR")
-    ],
-    collection: Annotated[
-        str, typer.Option("--collection", "-c", help="Where the images go; it is created if needed.")
-    ] = DEFAULT_COLLECTION,
+    folder: folder_options.Folder,
+    collection: folder_options.Collection = DEFAULT_COLLECTION,
+    name: folder_options.Name = "",
+    exclude: folder_options.Exclude = None,
+    force: folder_options.Force = False,
     server: options.Server = DEFAULT_SERVER,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each file.")] = False,
+    verbose: folder_options.Verbose = False,
+    as_json: folder_options.Lines = False,
 ) -> None:
     """Add the images of a folder. Images that are there already are skipped, so an interrupted run can be continued."""
     output = Output(as_json)
-    run = _Run(output)
-    started = time.monotonic()
+    report = FolderReport(output, verbose=verbose)
     try:
-        with Client(server) as client:
-            _ensure_collection(client, collection, output)
-            run.index(FolderIndex(client, collection), folder)
+        with folder_options.opened(server, folder, name, collection, exclude, output, force=force) as sync:
+            report.follow(sync, sync.run())
     except (KeyboardInterrupt, SemsearchError):
-        if run.seen:
-            again = shlex.join(["semsearch", "index", str(folder), "--collection", collection])
-            output.say(f"{run.summary(started)} What was added stays; go on with: {again}")
+        _say_how_to_go_on(report, output, ["index", str(folder), "--collection", collection], name, exclude)
         raise
-    if as_json:
-        output.line({"summary": {outcome.value: run.counts[outcome] for outcome in Outcome}})
-    else:
-        output.say(run.summary(started))
-    if run.counts[Outcome.FAILED]:
+    report.summary()
+    if report.counts[Outcome.FAILED]:
         raise typer.Exit(1)
 
 
-class _Run:
-    """One run: shows its progress, prints failures, and counts outcomes."""
+def sync(
+    folder: folder_options.Folder,
+    collection: folder_options.Collection = DEFAULT_COLLECTION,
+    name: folder_options.Name = "",
+    exclude: folder_options.Exclude = None,
+    delete: folder_options.Delete = False,
+    force: folder_options.Force = False,
+    server: options.Server = DEFAULT_SERVER,
+    verbose: folder_options.Verbose = False,
+    as_json: folder_options.Lines = False,
+) -> None:
+    """Bring a collection in step with a folder: add, move and replace images, and remove those whose files are gone.
 
-    def __init__(self, output: Output) -> None:
-        self.counts: Counter[Outcome] = Counter()
-        self.seen = False
-        self._output = output
+    What is gone is removed after a question, or with --delete. If the folder is empty or lacks more than half of its
+    images, nothing is changed.
+    """
+    output = Output(as_json)
+    report = FolderReport(output, verbose=verbose)
+    again = ["sync", str(folder), "--collection", collection]
 
-    def index(self, index: FolderIndex, folder: Path) -> None:
-        """Compare the folder with the collection, then send what is new."""
-        files, unreadable = scan(folder)
-        self.seen = bool(files)
-        for entry in unreadable:
-            self._count(unreadable_result(entry))
-        new: list[LocalFile] = []
-        with progress_bar(self._output.messages, disable=self._output.as_json) as progress:
-            comparing = progress.add_task("comparing", total=len(files))
-            for file, result in index.find_new(files):
-                progress.advance(comparing)
-                if result is None:
-                    new.append(file)
-                else:
-                    self._count(result)
-            progress.remove_task(comparing)
-            if new:
-                indexing = progress.add_task("indexing", total=len(new))
-                for result in index.send(new):
-                    self._count(result)
-                    progress.advance(indexing)
+    def ask(images: int) -> bool:
+        if as_json or not (sys.stdin.isatty() and output.messages.is_terminal):
+            return False
+        report.progress.stop()
+        question = (
+            f"{counted(images, 'image')} of {collection} {'has' if images == 1 else 'have'} no file any more. Remove?"
+        )
+        return typer.confirm(question, err=True)
 
-    def summary(self, started: float) -> str:
-        """Return the counts as a sentence."""
-        seconds = time.monotonic() - started
-        added = self.counts[Outcome.ADDED]
-        parts = [f"{added:,} added"]
-        if added:
-            parts[0] += f" in {seconds:.1f} s ({added / seconds:.1f} images/s)"
-        parts += [f"{self.counts[outcome]:,} {text}" for outcome, text in _OTHERS.items() if self.counts[outcome]]
-        return ", ".join(parts) + "."
-
-    def _count(self, result: FileResult) -> None:
-        self.counts[result.outcome] += 1
-        if self._output.as_json:
-            self._output.line(result)
-        elif result.outcome is Outcome.FAILED:
-            self._output.say(f"{result.path}: {result.problem} ({result.reason})")
-
-
-_OTHERS = {
-    Outcome.UNCHANGED: "already there",
-    Outcome.DUPLICATE: "with the same bytes as another",
-    Outcome.FAILED: "failed",
-}
-
-
-def _ensure_collection(client: Client, collection: str, output: Output) -> None:
+    may_remove: MayRemove = (lambda _: True) if delete else ask
     try:
-        client.get_collection(collection)
-    except NotFound:
-        try:
-            client.create_collection(collection)
-        except AlreadyExists:
-            return  # created by someone else meanwhile
-        output.say(f"Created the collection {collection}.")
+        with folder_options.opened(server, folder, name, collection, exclude, output, force=force) as folder_sync:
+            report.follow(folder_sync, folder_sync.run(may_remove))
+    except (KeyboardInterrupt, SemsearchError):
+        _say_how_to_go_on(report, output, again, name, exclude)
+        raise
+    report.summary()
+    if report.counts[Outcome.GONE] and not as_json:
+        output.say(f"To remove the images whose files are gone: {_command(again, name, exclude)} --delete")
+    if report.counts[Outcome.FAILED]:
+        raise typer.Exit(1)
+
+
+def _say_how_to_go_on(
+    report: FolderReport, output: Output, arguments: Sequence[str], name: str, exclude: Sequence[str] | None
+) -> None:
+    done = report.counts
+    if any(done[outcome] for outcome in Outcome if outcome is not Outcome.PASSED_OVER):
+        output.say(f"{report.sentence()} What was added stays; go on with: {_command(arguments, name, exclude)}")
+
+
+def _command(arguments: Sequence[str], name: str, exclude: Sequence[str] | None) -> str:
+    given = ["--name", name] if name else []
+    for glob in exclude or ():
+        given += ["--exclude", glob]
+    return shown(shlex.join(["semsearch", *arguments, *given]))

@@ -21,7 +21,7 @@ from semsearch.errors import SemsearchError
 from semsearch.values import Image, UnderstoodTerm, UnknownWord
 
 # Attributes that say where a file was. The path is shown; the others repeat it.
-_PLACE = frozenset({"path", "name", "folder", "modified"})
+_PLACE = frozenset({"path", "paths", "roots", "name", "folder", "modified"})
 _UNBOUNDED = 1_000_000
 # Columns of a terminal: what a table needs between its own, and what a long word needs not to look shredded.
 _PADDING = 3

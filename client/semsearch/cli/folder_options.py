@@ -1,0 +1,75 @@
+"""Options of the commands that keep folders in step, and what each of them opens first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semsearch.cli.output import Output
+from semsearch.client import Client
+from semsearch.errors import AlreadyExists, NotFound
+from semsearch.folders.exclusions import Exclusions
+from semsearch.folders.roots import claim, root_of
+from semsearch.folders.state import FolderState
+from semsearch.folders.sync import FolderSync
+
+Folder = Annotated[
+    Path, typer.Argument(help="The folder, with all below it.", exists=True, file_okay=False, metavar="DIR")
+]
+Collection = Annotated[str, typer.Option("--collection", "-c", help="Where the images go; it is created if needed.")]
+Name = Annotated[
+    str,
+    typer.Option("--name", help="What the folder is called in the collection; default: its own name.", metavar="NAME"),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude", metavar="GLOB", help="Leave these out, written as in .gitignore; may be repeated. Files named"
+        " .semsearchignore in the folders do the same.",
+    ),
+]  # fmt: skip
+Delete = Annotated[bool, typer.Option("--delete", help="Remove images whose files are gone, without a question.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Go on although the folder is empty, lacks more than half of its images, is on another disk,"
+        " or has the name of another folder.",
+    ),
+]  # fmt: skip
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List the files that are passed over, with the reason.")]
+Lines = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each file.")]
+
+
+@contextmanager
+def opened(
+    server: str,
+    folder: Path,
+    name: str,
+    collection: str,
+    exclude: Sequence[str] | None,
+    output: Output,
+    *,
+    force: bool = False,
+) -> Iterator[FolderSync]:
+    """Connect to the server, create the collection if needed, and let no other process work on the root."""
+    exclusions = Exclusions(exclude or ())
+    root = root_of(folder, name, server, collection)
+    with Client(server) as client, FolderState() as state, state.lock(server, collection, root.name):
+        _ensure_collection(client, collection, output)
+        claim(root, state, force=force)
+        yield FolderSync(client, state, root, exclusions, force=force)
+
+
+def _ensure_collection(client: Client, collection: str, output: Output) -> None:
+    try:
+        client.get_collection(collection)
+    except NotFound:
+        try:
+            client.create_collection(collection)
+        except AlreadyExists:
+            return  # created by someone else meanwhile
+        output.say(f"Created the collection {collection}.")

@@ -1,0 +1,99 @@
+"""Changes the places of images that a collection has; an image that loses its last place is deleted.
+
+Each image is asked for just before it is changed, and its whole list of places is written. So a change that was made
+before changes nothing, and one that was interrupted is made by the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+from semsearch.errors import NotFound
+from semsearch.folders.gallery import Gallery
+from semsearch.folders.places import NAMES, attributes_at, changed_places, places_of
+from semsearch.folders.roots import Root
+from semsearch.values import Image
+
+_IMAGES_A_LOOKUP = 500
+_CALLS_AT_ONCE = 8
+
+
+@dataclass
+class PlaceChange:
+    """The paths that an image gains and loses in one root; `modified` has the files' times in ns, by path."""
+
+    add: dict[str, int | None] = field(default_factory=dict)
+    remove: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What was done for a hash: `image_id` is "" if the collection has no image with it."""
+
+    sha256: bytes
+    image_id: str
+    had_places: bool = True
+
+
+def apply(client: Gallery, root: Root, changes: Mapping[bytes, PlaceChange]) -> Iterator[Changed]:
+    """Make changes, and yield each when it is made. Raises `SemsearchError`."""
+    pool = ThreadPoolExecutor(_CALLS_AT_ONCE)
+    try:
+        waiting = iter(changes.items())
+        while batch := dict(islice(waiting, _IMAGES_A_LOOKUP)):
+            yield from _apply_batch(client, root, batch, pool)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _apply_batch(
+    client: Gallery, root: Root, changes: Mapping[bytes, PlaceChange], pool: ThreadPoolExecutor
+) -> Iterator[Changed]:
+    wanted = [sha256.hex() for sha256 in changes]
+    images: dict[bytes, list[Image]] = {}
+    for image in client.list_images(collection=root.collection, equal={"image.sha256": wanted}):
+        images.setdefault(bytes.fromhex(image.sha256), []).append(image)
+
+    def change(sha256: bytes) -> tuple[Changed, list[str]]:
+        return _change(client, root, sha256, images.get(sha256, ()), changes[sha256])
+
+    emptied: list[str] = []
+    done: list[Changed] = []
+    for changed, without_place in pool.map(change, changes):
+        emptied += without_place
+        if without_place:
+            done.append(changed)
+        else:
+            yield changed
+    if emptied:
+        client.delete_images(emptied, collection=root.collection)
+    yield from done
+
+
+def _change(
+    client: Gallery, root: Root, sha256: bytes, images: Sequence[Image], change: PlaceChange
+) -> tuple[Changed, list[str]]:
+    """Change the images with one hash; return the ids of those that have no place any more."""
+    times = {root.place(path): time for path, time in change.add.items() if time is not None}
+    remove = {root.place(path) for path in change.remove}
+    emptied: list[str] = []
+    had_places = False
+    stored = ""
+    for number, image in enumerate(images):
+        old = places_of(image.attributes)
+        add = [root.place(path) for path in change.add] if number == 0 else []
+        new = changed_places(old, add, remove)
+        had_places |= bool(old)
+        if not new:
+            emptied += [image.id] if old else []
+        elif new != old:
+            try:
+                values = attributes_at(new, times, image.attributes)
+                client.update_image(image.id, values, only=NAMES, collection=root.collection)
+            except NotFound:  # deleted by somebody else, just now
+                continue
+        stored = stored or image.id
+    return Changed(sha256, stored, had_places), emptied
