@@ -13,6 +13,8 @@ import pytest
 from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
 from tests.unit.gateway.doubles import overloaded, picture, sha256
 
+COPIES = "The server keeps a copy of each image (with --reference, only a thumbnail)."
+
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientStack]:
@@ -50,7 +52,7 @@ def test_a_folder_is_added_with_all_below_it(stack: ClientStack, folder: Path, c
     done = semsearch(stack.server, "index", folder, "-c", collection)
     assert (done.status, done.out) == (0, "")
     created, summary, passed_over = done.err.splitlines()
-    assert created == f"Created the collection {collection}."
+    assert created == f"Created the collection {collection}. {COPIES}"
     assert summary.startswith("7 added in ")
     assert summary.endswith(" images/s).")
     assert passed_over == "Passed over: 2 hidden, 1 no image's suffix (--verbose lists them)."

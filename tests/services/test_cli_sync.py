@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from semsearch.client import Client
+from semsearch.errors import SemsearchError
 
 from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
 from tests.unit.gateway.doubles import overloaded, picture, sha256
@@ -162,3 +163,17 @@ def test_a_watched_folder_is_followed_until_ctrl_c(stack: ClientStack, photos: P
     assert "moved.png: moved\n001.png: removed\n" in told
     assert told.endswith("Stopped. 6 added, 1 moved, 1 removed.\n")
     assert "photos/moved.png" in places(stack, collection)
+
+
+def test_originals_may_stay_where_they_are(stack: ClientStack, photos: Path, collection: str) -> None:
+    done = semsearch(stack.server, "sync", photos, "-c", collection, "--reference")
+    assert done.status == 0
+    assert "The server keeps a thumbnail of each image." in done.err
+    with Client(stack.server) as client:
+        images = list(client.list_images(collection=collection))
+        assert sorted(image.original_at for image in images) == [f"photos/{n:03}.png" for n in range(6)]
+        with pytest.raises(SemsearchError, match=r"it came from 'photos/"):
+            client.download_image(images[0].id, collection=collection)
+        assert client.download_image(images[0].id, collection=collection, thumbnail=True)
+    again = semsearch(stack.server, "sync", photos, "-c", collection, "--reference")
+    assert again.err.startswith("0 added, 6 already there.")

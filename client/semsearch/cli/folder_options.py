@@ -40,6 +40,10 @@ Force = Annotated[
         " or has the name of another folder.",
     ),
 ]  # fmt: skip
+Reference = Annotated[
+    bool,
+    typer.Option("--reference", help="Leave originals where they are: the server keeps only thumbnails and paths."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List the files that are passed over, with the reason.")]
 Lines = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each file.")]
 
@@ -54,17 +58,18 @@ def opened(
     output: Output,
     *,
     force: bool = False,
+    reference: bool = False,
 ) -> Iterator[FolderSync]:
     """Connect to the server, create the collection if needed, and let no other process work on the root."""
     exclusions = Exclusions(exclude or ())
     root = root_of(folder, name, server, collection)
     with Client(server) as client, FolderState() as state, state.lock(server, collection, root.name):
-        _ensure_collection(client, collection, output)
+        _ensure_collection(client, collection, output, reference=reference)
         claim(root, state, force=force)
-        yield FolderSync(client, state, root, exclusions, force=force)
+        yield FolderSync(client, state, root, exclusions, force=force, reference=reference)
 
 
-def _ensure_collection(client: Client, collection: str, output: Output) -> None:
+def _ensure_collection(client: Client, collection: str, output: Output, *, reference: bool) -> None:
     try:
         client.get_collection(collection)
     except NotFound:
@@ -72,4 +77,5 @@ def _ensure_collection(client: Client, collection: str, output: Output) -> None:
             client.create_collection(collection)
         except AlreadyExists:
             return  # created by someone else meanwhile
-        output.say(f"Created the collection {collection}.")
+        kept = "a thumbnail of each image" if reference else "a copy of each image (with --reference, only a thumbnail)"
+        output.say(f"Created the collection {collection}. The server keeps {kept}.")

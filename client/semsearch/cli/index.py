@@ -24,6 +24,7 @@ def index(
     name: folder_options.Name = "",
     exclude: folder_options.Exclude = None,
     force: folder_options.Force = False,
+    reference: folder_options.Reference = False,
     server: options.Server = DEFAULT_SERVER,
     verbose: folder_options.Verbose = False,
     as_json: folder_options.Lines = False,
@@ -32,7 +33,9 @@ def index(
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
     try:
-        with folder_options.opened(server, folder, name, collection, exclude, output, force=force) as sync:
+        with folder_options.opened(
+            server, folder, name, collection, exclude, output, force=force, reference=reference
+        ) as sync:
             report.follow(sync, sync.run())
     except (KeyboardInterrupt, SemsearchError):
         _say_how_to_go_on(report, output, ["index", str(folder), "--collection", collection], name, exclude)
@@ -49,6 +52,7 @@ def sync(
     exclude: folder_options.Exclude = None,
     delete: folder_options.Delete = False,
     force: folder_options.Force = False,
+    reference: folder_options.Reference = False,
     server: options.Server = DEFAULT_SERVER,
     verbose: folder_options.Verbose = False,
     as_json: folder_options.Lines = False,
@@ -73,7 +77,9 @@ def sync(
 
     may_remove: MayRemove = (lambda _: True) if delete else ask
     try:
-        with folder_options.opened(server, folder, name, collection, exclude, output, force=force) as folder_sync:
+        with folder_options.opened(
+            server, folder, name, collection, exclude, output, force=force, reference=reference
+        ) as folder_sync:
             report.follow(folder_sync, folder_sync.run(may_remove))
     except (KeyboardInterrupt, SemsearchError):
         _say_how_to_go_on(report, output, again, name, exclude)

@@ -20,6 +20,7 @@ def watch(
     collection: folder_options.Collection = DEFAULT_COLLECTION,
     name: folder_options.Name = "",
     exclude: folder_options.Exclude = None,
+    reference: folder_options.Reference = False,
     delete: Annotated[bool, typer.Option("--delete", help="Remove images whose files are gone.")] = False,
     poll: Annotated[
         float,
@@ -33,7 +34,7 @@ def watch(
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
     try:
-        with folder_options.opened(server, folder, name, collection, exclude, output) as sync:
+        with folder_options.opened(server, folder, name, collection, exclude, output, reference=reference) as sync:
             output.say(f"Watching {shown(str(sync.root.folder))} for {collection}; Ctrl-C ends it.")
             keeping = FolderWatch(sync, output.say, (lambda _: True) if delete else None)
             for result in keeping.run(changes(sync.root.folder, poll, output.say)):

@@ -49,7 +49,8 @@ class FolderSync:
     """Keeps one root in step; for several runs, one after the other. Every method raises `SemsearchError`.
 
     `attributes_of` adds to the attributes of an image when it is uploaded. `force` goes on where `check` would stop,
-    and where another disk was mounted before.
+    and where another disk was mounted before. With `reference`, originals stay where they are: the server keeps only a
+    thumbnail of what is added, and the place.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class FolderSync:
         attributes_of: AttributesOf = no_attributes,
         *,
         force: bool = False,
+        reference: bool = False,
     ) -> None:
         self.root = root
         self._client = client
@@ -69,6 +71,7 @@ class FolderSync:
         self._exclusions = exclusions or Exclusions()
         self._attributes_of = attributes_of
         self._force = force
+        self._reference = reference
         self._listing: Listing | None = None
         self._refused: dict[bytes, tuple[str, str]] = {}
         self._hashes: dict[str, bytes] = {}
@@ -162,7 +165,14 @@ class FolderSync:
     def send(self) -> Iterator[FileResult]:
         """Upload what the collection lacks; yield what became of each file."""
         self._uploads = uploads = Uploads(
-            self._client, self._reader, self.root, self._known, self._hashes, self._attributes_of, self._refused
+            self._client,
+            self._reader,
+            self.root,
+            self._known,
+            self._hashes,
+            self._attributes_of,
+            self._refused,
+            reference=self._reference,
         )
         if not self._pending:
             return

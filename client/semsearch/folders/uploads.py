@@ -71,6 +71,8 @@ class Uploads:
         hashes: dict[str, bytes],
         attributes_of: AttributesOf,
         refused: dict[bytes, tuple[str, str]],
+        *,
+        reference: bool = False,
     ) -> None:
         self.places: dict[bytes, list[str]] = {}
         self.failed: set[str] = set()
@@ -81,6 +83,7 @@ class Uploads:
         self._listing = listing
         self._hashes = hashes
         self._attributes_of = attributes_of
+        self._reference = reference
         self._known = listing.hashes()
         self._results: deque[FileResult] = deque()
         self._sent: dict[int, tuple[str, bytes]] = {}
@@ -172,7 +175,11 @@ class Uploads:
             self._count += 1
             place = self._root.place(path)
             attributes = attributes_at([place], {place: content.stamp.mtime_ns}, {})
-            yield Upload(content.data, attributes={**attributes, **self._attributes_of(path)})
+            yield Upload(
+                content.data,
+                attributes={**attributes, **self._attributes_of(path)},
+                original_at=place if self._reference else "",
+            )
 
 
 def found_hashes(client: Gallery, collection: str, hashes: Collection[bytes]) -> set[bytes]:
