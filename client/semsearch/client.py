@@ -186,6 +186,14 @@ class Client(Connection):
         for page in self.pages(self._gallery.ListImages, request):
             yield from map(translate.image, page.images)
 
+    def images_of_sha256(self, prefix: str, *, collection: str = "", page_size: int = 1_000) -> Iterator[Image]:
+        """Yield the images whose bytes have a SHA-256 that begins with these hexadecimal digits."""
+        request = gallery_pb.ListImagesRequest(
+            collection=collection, page_size=page_size, filter=translate.sha256_filter(prefix)
+        )
+        for page in self.pages(self._gallery.ListImages, request):
+            yield from map(translate.image, page.images)
+
     def delete_images(self, ids: Sequence[str], *, collection: str = "") -> Deletion:
         """Delete up to 1,000 images; ids that the collection does not have are no error."""
         response = self.call(self._gallery.DeleteImages, gallery_pb.DeleteImagesRequest(ids=ids, collection=collection))

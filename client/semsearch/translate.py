@@ -200,6 +200,12 @@ def path_of(name: str) -> str:
     return f"`{name}`" if "." in name else name
 
 
+def sha256_filter(prefix: str) -> query_pb2.Filter:
+    """Return the filter "the SHA-256 of the bytes begins with these hexadecimal digits"."""
+    bounds = query_pb2.TextRange(gte=prefix, lt=f"{prefix}g")  # the first letter that is no digit
+    return query_pb2.Filter(must=[query_pb2.Condition(field="image.sha256", text_range=bounds)])
+
+
 def crop_of(crop: CropBox | None) -> query_pb2.CropBox | None:
     """Translate a part of an image."""
     if crop is None:

@@ -13,7 +13,7 @@ import typer
 from semsearch.cli import last_search, options
 from semsearch.cli.output import Output, counted, place_of
 from semsearch.client import Client
-from semsearch.errors import InvalidRequest
+from semsearch.errors import InvalidRequest, WrongState
 from semsearch.values import Image
 
 
@@ -62,9 +62,17 @@ def local_file(image: Image) -> Path | None:
 
 
 def _downloaded(client: Client, image: Image) -> Path:
-    """Return a new file with an image's bytes; it stays, since a viewer may read it at any time."""
-    content = client.download_image(image.id, collection=image.collection)
-    suffix = mimetypes.guess_extension(image.media_type) or ".img"
+    """Return a new file with an image's bytes, or its thumbnail if that is all that is stored.
+
+    The file stays, since a viewer may read it at any time.
+    """
+    try:
+        content = client.download_image(image.id, collection=image.collection)
+        suffix = mimetypes.guess_extension(image.media_type) or ".img"
+    except WrongState as error:
+        if error.reason != "ORIGINAL_ELSEWHERE":
+            raise
+        content, suffix = client.download_image(image.id, collection=image.collection, thumbnail=True), ".webp"
     file = Path(tempfile.mkdtemp(prefix="semsearch-")) / f"{image.sha256[:12]}{suffix}"
     file.write_bytes(content)
     return file
