@@ -182,7 +182,7 @@ def test_names_are_shown_harmlessly(server: str) -> None:
 def test_a_contact_sheet_is_one_file_that_runs_nothing(server: str, tmp_path: Path) -> None:
     file = tmp_path / "sheet.html"
     done = semsearch(server, "search", "purple", "--min-relevance", "0", "--html", file)
-    assert (done.status, done.err) == (0, f"{file} has the pictures.\n")
+    assert (done.status, done.err) == (0, f"{file} has 6 pictures.\n")
     page = file.read_text()
     assert page.count("data:image/webp;base64,") == 6
     assert "&lt;script&gt;" in page

@@ -14,7 +14,7 @@ from semsearch.cli import last_search, options
 from semsearch.cli.contact_sheet import write_contact_sheet
 from semsearch.cli.last_search import LastSearch
 from semsearch.cli.nothing_found import why_no_match
-from semsearch.cli.output import Output, attributes_of, place_of
+from semsearch.cli.output import Output, attributes_of, counted, place_of
 from semsearch.cli.pictures import Pictures
 from semsearch.cli.query_errors import query_errors
 from semsearch.cli.query_line import Picture, QueryError, QueryLine, read_query
@@ -89,11 +89,11 @@ def search(
                     client, collection, found_by.equal, taken, min_relevance, lambda: found_by.page(1, "", 0.0)
                 )
             )
-        if pictures:
+        if pictures and not as_json:
             pictures.show(client, found.matches, first)
         if html:
             write_contact_sheet(html, " ".join(arguments) or "semsearch", client, found.matches, first)
-            output.note(f"{html} has the pictures.")
+            output.note(f"{html} has {counted(len(found.matches), 'picture')}.")
     if found.next_page_token and found.matches:
         output.note("There are more: the same command with --page-token next.")
 
