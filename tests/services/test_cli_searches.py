@@ -15,6 +15,7 @@ import pytest
 import typer
 from PIL import Image
 from PIL.ExifTags import IFD, Base
+from semsearch import Client, Upload
 from semsearch.cli import searches
 
 from tests.services.client_stack import ClientStack, client_stack, in_terminal, semsearch
@@ -119,7 +120,10 @@ def test_an_id_is_known_by_its_beginning_unless_several_begin_so(server: str, tm
     [
         (["red", "-c", "nothing"], "The collection nothing is empty. Add images with: semsearch index DIR -c nothing"),
         (["red", "-f", "nmae=x"], 'No image has the attribute "nmae". Did you mean name?'),
-        (["red", "-f", "zzz=x"], 'No image has the attribute "zzz". There are folder, modified, name, path.'),
+        (
+            ["red", "-f", "zzz=x"],
+            'No image has the attribute "zzz". There are folder, modified, name, path, paths, roots.',
+        ),
         (["red", "-f", "name=x"], "No image has name=x. There are "),
         (["red", "-f", "name=blue.png"], "No image is relevant enough. The nearest is blue.png with a relevance of "),
         (["./red.png", "-f", "name=x"], "No image has name=x. There are "),
@@ -198,15 +202,16 @@ def test_a_result_is_opened_from_its_file_or_else_from_a_copy(
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr(typer, "launch", lambda file: opened.append(file) or 0)
-    assert semsearch(server, "search", "red", "--min-relevance", "0", "-n", "2").status == 0
-    assert semsearch(server, "open").err == f"Opened {photos / 'red.png'}\n"
+    with Client(server) as client:
+        client.create_collection("loose")
+        list(client.index_images([Upload(picture("red", seed=9))], collection="loose"))
+    assert semsearch(server, "search", "red", "-c", "loose", "--min-relevance", "0").status == 0
+    assert semsearch("127.0.0.1:1", "open", "--json").document["opened"] is True
+    assert (Path(opened[0]).suffix, Path(opened[0]).read_bytes()) == (".png", picture("red", seed=9))
     monkeypatch.chdir(tmp_path)
-    assert semsearch("127.0.0.1:1", "open", "1", "--json").document["opened"] is True
-    assert [Path(each).read_bytes() for each in opened] == [picture("red")] * 2
-    assert Path(opened[1]).suffix == ".png"
     (tmp_path / "red.png").write_bytes(picture("blue"))
-    semsearch(server, "open", "1")
-    assert Path(opened[2]).read_bytes() == picture("red"), "another file of that name is not the image"
+    assert semsearch(server, "search", "red", "--min-relevance", "0", "-n", "2").status == 0
+    assert semsearch(server, "open", "1").err == f"Opened {photos / 'red.png'}\n"
     beyond = semsearch(server, "open", "3")
     assert (beyond.status, beyond.err) == (1, "The last search has no result 3: it has 2 results, from 1 on.\n")
     monkeypatch.setattr(typer, "launch", lambda _: 1)

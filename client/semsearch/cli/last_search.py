@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from semsearch.folders.state import default_state
 
 NEXT = "next"
 
@@ -49,8 +50,4 @@ def recall() -> LastSearch | None:
 
 
 def _file() -> Path:
-    if sys.platform == "win32":
-        folder = os.environ.get("LOCALAPPDATA")
-    else:
-        folder = os.environ.get("XDG_STATE_HOME")
-    return Path(folder or Path.home() / ".local" / "state") / "semsearch" / "last-search.json"
+    return default_state() / "last-search.json"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from semsearch.cli.output import place_of
 from semsearch.client import DEFAULT_COLLECTION, Client
+from semsearch.translate import path_of
 from semsearch.values import ImageMatches, Scalar
 
 # How many images are looked at for the attributes that there are.
@@ -86,7 +87,7 @@ def _sample(client: Client, collection: str) -> Iterator[tuple[str, object]]:
 
 def _flat(attributes: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for name, value in attributes.items():
-        path = f"{prefix}`{name}`" if "." in name else prefix + name
+        path = prefix + path_of(name)
         if isinstance(value, dict):
             yield from _flat(value, f"{path}.")
         else:

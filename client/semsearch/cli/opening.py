@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +15,11 @@ import typer
 from semsearch.cli import last_search, options
 from semsearch.cli.output import Output, counted, place_of
 from semsearch.client import Client
-from semsearch.errors import InvalidRequest, WrongState
+from semsearch.errors import FolderStopped, InvalidRequest, WrongState
+from semsearch.folders.file_kinds import FileKind, kind_of
+from semsearch.folders.path_text import from_text
+from semsearch.folders.places import places_of
+from semsearch.folders.state import FolderState
 from semsearch.values import Image
 
 
@@ -33,7 +39,7 @@ def open_result(
         )
     with Client(last.server) as client:
         image = client.get_image(image_id, collection=last.collection)
-        file = local_file(image) or _downloaded(client, image)
+        file = local_file(image, last.server) or _downloaded(client, image)
     failed = typer.launch(str(file)) != 0
     if as_json:
         output.document({"id": image.id, "file": str(file), "opened": not failed})
@@ -45,20 +51,34 @@ def open_result(
         raise typer.Exit(1)
 
 
-def local_file(image: Image) -> Path | None:
+def local_file(image: Image, server: str) -> Path | None:
     """Return the file that an image came from, if it is on this machine and still has the same bytes."""
-    path = image.attributes.get("path")
-    if not isinstance(path, str) or not path:
-        return None
+    return next((file.resolve() for file in _candidates(image, server) if _is_file_of(file, image)), None)
+
+
+def _candidates(image: Image, server: str) -> Iterator[Path]:
+    """Yield where an image's file may lie: below the roots that were synced here, or below the working folder."""
+    places = [image.original_at, *places_of(image.attributes)]
+    with suppress(FolderStopped):  # what is remembered of folders cannot be read
+        state = FolderState()
+        for name, _, path in (place.partition("/") for place in dict.fromkeys(places)):
+            folder = state.folder_named(server, image.collection, name) if path else None
+            if folder is not None:
+                yield folder / from_text(path)
+    path_attribute = image.attributes.get("path")
+    if isinstance(path_attribute, str) and path_attribute:
+        yield Path(from_text(path_attribute))
+
+
+def _is_file_of(file: Path, image: Image) -> bool:
+    """Return whether a file has an image's bytes. Other kinds of files are not opened, whatever a server says."""
     try:
-        file = Path(path).resolve()
-        if not file.is_file() or file.stat().st_size != image.size_bytes:
-            return None
+        if kind_of(file.name) is not FileKind.IMAGE or not file.is_file() or file.stat().st_size != image.size_bytes:
+            return False
         with file.open("rb") as opened:
-            same = hashlib.file_digest(opened, "sha256").hexdigest() == image.sha256
+            return hashlib.file_digest(opened, "sha256").hexdigest() == image.sha256
     except (OSError, ValueError):
-        return None
-    return file if same else None
+        return False
 
 
 def _downloaded(client: Client, image: Image) -> Path:

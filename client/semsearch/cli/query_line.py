@@ -23,6 +23,7 @@ from pathlib import Path
 from rich.cells import cell_len
 
 from semsearch.cli.harmless import harmless
+from semsearch.folders.file_kinds import FileKind, kind_of
 from semsearch.values import Term
 
 NEGATIVE_SIGNS = ("-", "!", "–", "—", "−", "‐", "‑")
@@ -30,10 +31,6 @@ STORED = "id:"
 _SIGNS = {"+": "", "-": "-", "−": "-"}
 _WEIGHED = re.compile(r"(?P<sign>[-+−–—!]?)(?:(?P<weight>\d+(?:[.,]\d+)?|[.,]\d+):)?(?P<rest>.*)", re.DOTALL)
 _PATH = re.compile(r"(?:\.{1,2}|~)[/\\]|[/\\].|[A-Za-z]:[/\\]", re.DOTALL)
-_IMAGE_NAME = re.compile(
-    r".+\.(?:a?png|avif|bmp|gif|hei[cf]|hif|jfif|jpe?g|jpe|jxl|mpo|tiff?|webp|arw|cr[23]|dng|nef|orf|raf|rw2)",
-    re.DOTALL | re.IGNORECASE,
-)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _PHRASE = re.compile(r'(-?)([^"]*\s[^"]*?)((?:\^[\d.]+)?)')
 
@@ -189,7 +186,7 @@ def _is_picture(text: str) -> bool:
         text.startswith(STORED)
         or _PATH.match(text) is not None
         or _ADDRESS.match(text) is not None
-        or _IMAGE_NAME.fullmatch(text) is not None
+        or kind_of(text) is FileKind.IMAGE
     )
 
 

@@ -13,8 +13,7 @@ SEARCH = LastSearch("127.0.0.1:1", "gallery", ("a", "b", "c"), 21, "token")
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    monkeypatch.setenv("SEMSEARCH_CLIENT_STATE", str(tmp_path))
     return tmp_path
 
 
@@ -30,14 +29,13 @@ def test_the_last_search_is_remembered_with_the_numbers_of_its_results() -> None
 @pytest.mark.parametrize("text", ["", "[]", '{"ids": 5}', '{"ids": [], "other": 1}', "\udcff"])
 def test_what_cannot_be_read_is_no_search(home: Path, text: str) -> None:
     remember(SEARCH)
-    (file,) = (home / "semsearch").iterdir()
+    (file,) = home.iterdir()
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
     assert recall() is None
 
 
 def test_a_home_that_cannot_be_written_to_is_no_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "file").write_text("")
-    monkeypatch.setenv("XDG_STATE_HOME", os.fspath(home / "file"))
-    monkeypatch.setenv("LOCALAPPDATA", os.fspath(home / "file"))
+    monkeypatch.setenv("SEMSEARCH_CLIENT_STATE", os.fspath(home / "file"))
     remember(SEARCH)
     assert recall() is None

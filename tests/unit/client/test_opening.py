@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import Mock
@@ -10,7 +11,15 @@ from unittest.mock import Mock
 import pytest
 from semsearch.cli.opening import _downloaded, local_file
 from semsearch.errors import ErrorDetails, WrongState
+from semsearch.folders.state import FolderState
 from semsearch.values import Image
+
+SERVER = "127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMSEARCH_CLIENT_STATE", str(tmp_path_factory.mktemp("state")))
 
 
 def image(content: bytes, path: object) -> Image:
@@ -21,12 +30,30 @@ def image(content: bytes, path: object) -> Image:
 def test_only_a_file_with_the_same_bytes_is_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.png").write_bytes(b"bytes")
-    assert local_file(image(b"bytes", "a.png")) == tmp_path / "a.png"
-    assert local_file(image(b"bytes", str(tmp_path / "a.png"))) == tmp_path / "a.png"
+    assert local_file(image(b"bytes", "a.png"), SERVER) == tmp_path / "a.png"
+    assert local_file(image(b"bytes", str(tmp_path / "a.png")), SERVER) == tmp_path / "a.png"
     for content, path in ((b"bites", "a.png"), (b"byte", "a.png"), (b"bytes", "b.png"), (b"bytes", ".")):
-        assert local_file(image(content, path)) is None
+        assert local_file(image(content, path), SERVER) is None
     for other in (None, "", 5, "a\x00b", "x" * 5_000):
-        assert local_file(image(b"bytes", other)) is None
+        assert local_file(image(b"bytes", other), SERVER) is None
+
+
+def test_a_file_below_a_root_is_found_from_every_folder(tmp_path: Path) -> None:
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "2024" / "a.png").write_bytes(b"bytes")
+    FolderState().name_folder(SERVER, "gallery", "nas", tmp_path)
+    stored = image(b"bytes", "2024/a.png")
+    for found in (
+        replace(stored, attributes={"path": "2024/a.png", "paths": ["gone/2024/a.png", "nas/2024/a.png"]}),
+        replace(stored, original_at="nas/2024/a.png"),
+    ):
+        assert local_file(found, SERVER) == tmp_path / "2024" / "a.png"
+        assert local_file(found, "far:1") is None
+
+
+def test_a_file_that_is_no_image_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.desktop").write_bytes(b"bytes")
+    assert local_file(image(b"bytes", str(tmp_path / "a.desktop")), SERVER) is None
 
 
 def test_a_thumbnail_is_opened_where_the_original_is_not_stored(
