@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from semsearch.cli.output import Output
 from semsearch.cli.progress import progress_bar
-from semsearch.folders.path_text import shown
 from semsearch.folders.results import FileResult, Outcome, Reason
 from semsearch.folders.sync import FolderSync
 
@@ -56,15 +55,15 @@ class FolderReport:
         if self._output.as_json:
             self._output.line(result)
         elif result.outcome is Outcome.FAILED:
-            self._output.say(f"{shown(result.path)}: {result.problem} ({result.reason})")
+            self._output.say(f"{result.path}: {result.problem} ({result.reason})")
         elif self._verbose and result.outcome is Outcome.PASSED_OVER:
-            self._output.say(f"{shown(result.path)}: passed over, {result.problem}")
+            self._output.say(f"{result.path}: passed over, {result.problem}")
 
     def name(self, result: FileResult) -> None:
         """Print a result as `count` does, and changes as well."""
         self.count(result)
         if not self._output.as_json and result.outcome not in _QUIET | {Outcome.FAILED}:
-            self._output.say(f"{shown(result.path)}: {_TEXTS.get(result.outcome, result.outcome.value)}")
+            self._output.say(f"{result.path}: {_TEXTS.get(result.outcome, result.outcome.value)}")
 
     def sentence(self, *, rate: bool = True) -> str:
         """Return the counts of what was done, with the rate of what was added."""

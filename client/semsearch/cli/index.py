@@ -13,7 +13,6 @@ from semsearch.cli.folder_report import FolderReport
 from semsearch.cli.output import Output, counted
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER
 from semsearch.errors import SemsearchError
-from semsearch.folders.path_text import shown
 from semsearch.folders.results import Outcome
 from semsearch.folders.sync import MayRemove
 
@@ -103,4 +102,4 @@ def _command(arguments: Sequence[str], name: str, exclude: Sequence[str] | None)
     given = ["--name", name] if name else []
     for glob in exclude or ():
         given += ["--exclude", glob]
-    return shown(shlex.join(["semsearch", *arguments, *given]))
+    return shlex.join(["semsearch", *arguments, *given])

@@ -10,7 +10,6 @@ from semsearch.cli import folder_options, options
 from semsearch.cli.folder_report import FolderReport
 from semsearch.cli.output import Output
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER
-from semsearch.folders.path_text import shown
 from semsearch.folders.watch import FolderWatch
 from semsearch.folders.watching import changes
 
@@ -35,7 +34,7 @@ def watch(
     report = FolderReport(output, verbose=verbose)
     try:
         with folder_options.opened(server, folder, name, collection, exclude, output, reference=reference) as sync:
-            output.say(f"Watching {shown(str(sync.root.folder))} for {collection}; Ctrl-C ends it.")
+            output.say(f"Watching {sync.root.folder} for {collection}; Ctrl-C ends it.")
             keeping = FolderWatch(sync, output.say, (lambda _: True) if delete else None)
             for result in keeping.run(changes(sync.root.folder, poll, output.say)):
                 report.name(result)

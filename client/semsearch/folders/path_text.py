@@ -29,8 +29,3 @@ def from_text(text: str) -> str:
         return text
     raw = _ENCODED.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode("utf-8", "surrogateescape"))
     return raw.decode("utf-8", "surrogateescape")
-
-
-def shown(text: str) -> str:
-    """Return a name as a terminal may get it: what would move the cursor or turn the line around is written out."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -8,7 +8,7 @@ from pathlib import Path
 from unicodedata import category
 
 from semsearch.errors import FolderStopped
-from semsearch.folders.path_text import shown, to_text
+from semsearch.folders.path_text import to_text
 from semsearch.folders.state import FolderState
 
 
@@ -56,8 +56,8 @@ def claim(root: Root, state: FolderState, *, force: bool) -> None:
     known = state.folder_named(root.server, root.collection, root.name)
     if known not in (None, root.folder) and not force:
         raise FolderStopped(
-            f'In the collection {root.collection} the name "{root.name}" stands for {shown(to_text(str(known)))}, '
-            f"and not for {shown(to_text(str(root.folder)))}.",
+            f'In the collection {root.collection} the name "{root.name}" stands for {to_text(str(known))}, '
+            f"and not for {to_text(str(root.folder))}.",
             "ROOT_NAME_TAKEN",
             "Give this folder another name with --name; if the folder has moved here, say so with --force.",
         )

@@ -23,7 +23,7 @@ from semsearch.folders.changes import PlaceChange, apply
 from semsearch.folders.exclusions import Exclusions
 from semsearch.folders.gallery import Gallery
 from semsearch.folders.listing import Listing
-from semsearch.folders.path_text import shown, to_text
+from semsearch.folders.path_text import to_text
 from semsearch.folders.reading import NotRead
 from semsearch.folders.results import FileResult, Outcome, Reason, passed_over
 from semsearch.folders.roots import Root
@@ -269,7 +269,7 @@ class FolderSync:
         return bool(self._protected) and not self._protected.isdisjoint([path, *map(str, place.parents)])
 
     def _stopped(self, problem: str, reason: str, hint: str) -> FolderStopped:
-        folder = shown(to_text(str(self.root.folder)))
+        folder = to_text(str(self.root.folder))
         return FolderStopped(f"{folder} {problem}. Nothing was changed.", reason, f"{hint}, and run it again.")
 
 
