@@ -26,7 +26,7 @@ from model.images import decode
 _BATCH = 32
 _THUMBNAIL_EDGE = 320
 _BITS = (8, 16, 20, 24, 28, 32, 40, 48, 64)
-_COSINES = (-1.0, 0.3, 0.4, 0.5, 0.6, 0.8)
+_COSINES = (-1.0, 0.2, 0.3, 0.4, 0.6, 0.8)
 
 
 def main(
@@ -62,7 +62,7 @@ def main(
     copies = list(pairs.kinds(MAX_BITS, MIN_COSINE))
     console = Console()
     console.print(
-        _rules_table(rules, f"{len(shows):,} pictures, {pairs.same_count:,} pairs of {pairs.count:,} the same")
+        _rules_table(rules, f"{len(shows):,} pictures, {pairs.same_count:,} pairs of copies, {pairs.count:,} in all")
     )
     console.print(_copies_table(copies, chosen))
     if out is not None:
@@ -70,7 +70,7 @@ def main(
             "model": opened.manifest.id,
             "pictures": len(shows),
             "pairs": pairs.count,
-            "same_pairs": pairs.same_count,
+            "copy_pairs": pairs.same_count,
             "chosen": asdict(chosen),
             "rules": [asdict(each) for each in rules],
             "copies": [asdict(each) for each in copies],
@@ -79,7 +79,12 @@ def main(
 
 
 def _rules_table(rules: list[Rule], title: str) -> Table:
-    table = Table(title=title, title_justify="left", caption="recall (pairs wrongly the same)", caption_justify="left")
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption="recall of copies that are not cut (pairs wrongly found the same)",
+        caption_justify="left",
+    )
     table.add_column("bits", justify="right")
     for cosine in _COSINES:
         table.add_column("any cosine" if cosine < 0 else f"cosine ≥ {cosine}", justify="right")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.duplicates.pictures import ORIGINAL
+from benchmarks.duplicates.pictures import CUT, ORIGINAL
 
 _ROWS = 256
 _MOST_BITS = 64  # pairs of different pictures further apart are only counted
@@ -16,7 +16,10 @@ _MOST_BITS = 64  # pairs of different pictures further apart are only counted
 
 @dataclass(frozen=True)
 class Rule:
-    """Bounds of the rule, and what they give; precision and recall are 0…1."""
+    """Bounds of the rule, and what they give; precision and recall are 0…1.
+
+    Recall is that of pairs of which neither is cut: what is cut off makes another picture, which may be found or not.
+    """
 
     most_bits: int
     least_cosine: float
@@ -46,16 +49,17 @@ class Pairs:
         self._kinds = np.array(kinds)
         self._hashes, self._vectors = hashes, vectors
         _, self._shown = np.unique(shows, return_inverse=True)
-        bits, cosines, same = zip(*self._near(), strict=True)
-        self._bits, self._cosines, self._same = map(np.concatenate, (bits, cosines, same))
-        self.same_count = int(self._same.sum())
+        bits, cosines, same, whole = zip(*self._near(), strict=True)
+        self._bits, self._cosines, self._same, self._whole = map(np.concatenate, (bits, cosines, same, whole))
+        self.same_count = int((self._same & self._whole).sum())
         self.count = len(shows) * (len(shows) - 1) // 2
 
     def rule(self, most_bits: int, least_cosine: float) -> Rule:
         """Return what bounds give; pictures of one colour are never the same."""
         found = (self._bits <= most_bits) & (self._cosines >= least_cosine)
         right, wrong = int((found & self._same).sum()), int((found & ~self._same).sum())
-        return Rule(most_bits, least_cosine, right / max(right + wrong, 1), right / max(self.same_count, 1), wrong)
+        recall = int((found & self._same & self._whole).sum()) / max(self.same_count, 1)
+        return Rule(most_bits, least_cosine, right / max(right + wrong, 1), recall, wrong)
 
     def kinds(self, most_bits: int, least_cosine: float) -> Iterator[CopyKind]:
         """Yield how far copies are from their originals, and the share that bounds find."""
@@ -76,14 +80,16 @@ class Pairs:
                 float(np.mean((bits <= most_bits) & (cosines >= least_cosine))),
             )
 
-    def _near(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
+    def _near(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]]:
         count = len(self._shown)
+        whole = self._kinds != CUT
         for start in range(0, count, _ROWS):
             rows = np.arange(start, min(start + _ROWS, count))[:, None]
             same = self._shown[rows] == self._shown
             bits = self._differing(self._hashes[rows], self._hashes)
             kept = (rows < np.arange(count)) & (same | (bits <= _MOST_BITS))
-            yield bits[kept], (self._vectors[rows[:, 0]] @ self._vectors.T)[kept], same[kept]
+            cosines = self._vectors[rows[:, 0]] @ self._vectors.T
+            yield bits[kept], cosines[kept], same[kept], (whole[rows] & whole)[kept]
 
     @staticmethod
     def _differing(ones: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 ORIGINAL = "original"
+CUT = "borders cut"
 _QUALITIES = (30, 50, 70, 85, 95)
 _SIZES = {"1/2": 0.5, "1/4": 0.25, "2×": 2.0}
 _BORDER = 0.02
@@ -60,7 +61,7 @@ def _copies(shows: str, picture: Image.Image) -> Iterator[Picture]:
     yield Picture(shows, "PNG", _encoded(picture, "PNG"))
     across, down = round(picture.width * _BORDER), round(picture.height * _BORDER)
     cropped = picture.crop((across, down, picture.width - across, picture.height - down))
-    yield Picture(shows, "borders cut", _encoded(cropped, "JPEG", quality=90))
+    yield Picture(shows, CUT, _encoded(cropped, "JPEG", quality=90))
 
 
 def _text(random: np.random.Generator, *, lines: int, width: int) -> Image.Image:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gateway.backends.embedding import Vector
 
 MAX_BITS = 24  # of 256
-MIN_COSINE = 0.4
+MIN_COSINE = 0.3
 PLAIN = bytes(32).hex()  # the hash of a picture of one colour
 
 Hashes = NDArray[np.uint64]
