@@ -18,7 +18,10 @@ def duplicate_messages(found: DuplicatesFound) -> Iterator[pb.FindDuplicatesResp
         part = response.groups.add()
         for image in map(image_message, group):
             if not room.fits(image):
-                part.continues = True
+                if part.images:
+                    part.continues = True
+                else:
+                    response.groups.pop()
                 yield response
                 response, room = _progress(found), PageRoom()
                 room.fits(image)

@@ -23,7 +23,7 @@ from gateway.collections.image_collections import ImageCollections
 from gateway.collections.images import StoredImage
 from gateway.collections.names import alias_of, errors_of
 from gateway.collections.near_hashes import linked_hashes
-from gateway.collections.same_picture import MAX_BITS, PLAIN, hashes_of, same_as
+from gateway.collections.same_picture import DIGITS, MAX_BITS, PLAIN, hashes_of, same_as
 
 _PAGE = 1_000
 
@@ -72,9 +72,11 @@ class Duplicates:
             images, following = await self._gallery.list_page(collection, _PAGE, token, None)
             token = following or None
             for image in images:
-                unhashed += not image.perceptual_hash
-                plain += image.perceptual_hash == PLAIN
-                if image.perceptual_hash not in ("", PLAIN):
+                if len(image.perceptual_hash) != DIGITS:
+                    unhashed += 1
+                elif image.perceptual_hash == PLAIN:
+                    plain += 1
+                else:
                     ids.append(image.id)
                     texts.append(image.perceptual_hash)
             done += len(images)

@@ -16,14 +16,15 @@ from gateway.backends.embedding import Vector
 
 MAX_BITS = 24  # of 256
 MIN_COSINE = 0.3
-PLAIN = bytes(32).hex()  # the hash of a picture of one colour
+DIGITS = 64
+PLAIN = "0" * DIGITS  # the hash of a picture of one colour
 
 Hashes = NDArray[np.uint64]
 
 
 def hashes_of(texts: Sequence[str]) -> Hashes:
-    """Return perceptual hashes (n, 4) from their 64 hex digits; an empty text counts as plain."""
-    content = b"".join(bytes.fromhex(text or PLAIN) for text in texts)
+    """Return perceptual hashes (n, 4) from their hex digits; a text that is none counts as plain."""
+    content = b"".join(bytes.fromhex(text if len(text) == DIGITS else PLAIN) for text in texts)
     return np.frombuffer(content, dtype=np.uint64).reshape(-1, 4)
 
 
