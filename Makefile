@@ -21,7 +21,7 @@ STUBS := client/protos.binpb
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 
-.PHONY: help setup run-all bench bench-index bench-recall bench-train bench-activation bench-setup starter-setup starter protos wheel test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos wheel test lint types format grpcurl lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ bench-recall: setup ## Measure whether searches reach their recall target, on fo
 
 bench-train: setup ## Compare training, from pictures to bundle, with computing features in every epoch: PHOTOS=folder
 	@$(BIN)/python -m benchmarks.training $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+bench-duplicates: setup ## Measure how well copies are told from other pictures: PHOTOS=folder BUNDLE=folder
+	@$(BIN)/python -m benchmarks.duplicates --photos '$(PHOTOS)' $(if $(BUNDLE),--bundle '$(BUNDLE)')
+	@$(BIN)/python -m benchmarks.duplicates.large
 
 bench-activation: setup ## Measure a switch to a model with many words, while searches run: WORDS=400000
 	@$(BIN)/python -m benchmarks.activation $(if $(WORDS),--words '$(WORDS)')

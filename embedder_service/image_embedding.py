@@ -55,7 +55,7 @@ class ImageVector:
     media_type: str
     thumbnail: bytes
     metadata: PhotoMetadata
-    perceptual_hash: int
+    perceptual_hash: bytes
     timings: Timings
 
 

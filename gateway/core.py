@@ -9,6 +9,7 @@ from gateway.backends.embedding import Embedder
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import VectorIndex
 from gateway.collections.blobs import BlobStore
+from gateway.collections.duplicates import Duplicates
 from gateway.collections.gallery import Gallery
 from gateway.collections.image_collections import ImageCollections
 from gateway.collections.placements import Placements
@@ -38,6 +39,7 @@ class Core:
     writes: CollectionWrites
     collections: ImageCollections
     gallery: Gallery
+    duplicates: Duplicates
     sweeper: Sweeper
     ingest: ImageIngest
     words: WordsIndex
@@ -69,6 +71,7 @@ def build_core(
         writes=writes,
         collections=collections,
         gallery=gallery,
+        duplicates=Duplicates(index, gallery, collections),
         sweeper=Sweeper(index, blobs, collections, placements),
         ingest=ImageIngest(embedder, index, blobs, models, placements, writes, ingest_limits),
         words=words,

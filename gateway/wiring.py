@@ -73,7 +73,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
         )
         readiness = core.readiness
         searches = SearchServicer(core.search, core.tagging, tokens)
-        galleries = GalleryServicer(core.gallery, core.ingest, core.collections, tokens)
+        galleries = GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens)
         models = ModelServicer(embedder, core.switch, tokens)
         following_embedder, following_index = WorkHealth("following-embedder"), WorkHealth("following-index")
         preparing = WorkHealth("default-collection")

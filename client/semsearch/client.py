@@ -20,6 +20,7 @@ from semsearch.values import (
     Collection,
     CropBox,
     Deletion,
+    DuplicatesProgress,
     Equal,
     Image,
     ImageMatches,
@@ -40,6 +41,8 @@ DEFAULT_COLLECTION = "gallery"
 _PAGE_SIZE = 1_000
 # A stream lives as long as there is work to do; the bound is for one that both sides have forgotten.
 _UPLOAD_SECONDS = 24 * 3600.0
+# Millions of images.
+_DUPLICATES_SECONDS = 3600.0
 # Hundreds of megabytes over a slow line.
 _PULL_SECONDS = 24 * 3600.0
 # A million images through a large network.
@@ -53,7 +56,7 @@ class Client(Connection):
     may have. `taken` is when a photo was taken: a year, a month, a day or a time, or two of them as
     "2024-06..2024-08"; either may be left out. If `min_relevance` is None, the server's own threshold applies; 0 keeps
     everything. `page_size` 0 means the server's default, 20. A page token is good until the collection is switched to
-    another model, deleted or emptied.
+    another model, deleted or emptied. `distinct` leaves out images that show the same picture as a nearer match.
     """
 
     def __init__(self, server: str = DEFAULT_SERVER, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
@@ -73,6 +76,7 @@ class Client(Connection):
         min_relevance: float | None = None,
         equal: Equal | None = None,
         taken: str = "",
+        distinct: bool = False,
     ) -> ImageMatches:
         """Find the images nearest to words: `cat sofa`, `"sports car"`, `-dog`, `beach^0.5`, `a photo of a dog`."""
         request = search_pb.SearchByTextRequest(
@@ -82,6 +86,7 @@ class Client(Connection):
             page_token=page_token,
             min_relevance=min_relevance,
             filter=translate.filter_of(equal, taken=taken),
+            distinct=distinct,
         )
         return translate.image_matches(self.call(self._search.SearchByText, request))
 
@@ -97,6 +102,7 @@ class Client(Connection):
         min_relevance: float | None = None,
         equal: Equal | None = None,
         taken: str = "",
+        distinct: bool = False,
     ) -> ImageMatches:
         """Find the images nearest to an image (its bytes, or a stored one's id), with words added or taken away.
 
@@ -110,6 +116,7 @@ class Client(Connection):
             page_token=page_token,
             min_relevance=min_relevance,
             filter=translate.filter_of(equal, taken=taken),
+            distinct=distinct,
         )
         if isinstance(image, list | tuple):
             request.images.extend(map(translate.image_term_of, image))
@@ -214,6 +221,11 @@ class Client(Connection):
         request = gallery_pb.DownloadImageRequest(id=image_id, collection=collection, rendition=rendition)
         with self.translated_errors():
             return b"".join(part.chunk for part in self._gallery.DownloadImage(request, timeout=self.timeout_seconds))
+
+    def find_duplicates(self, *, collection: str = "") -> Iterator[DuplicatesProgress]:
+        """Find images that show the same picture; yield the groups as they are found, and the progress."""
+        request = gallery_pb.FindDuplicatesRequest(collection=collection)
+        return self.stream(self._gallery.FindDuplicates, request, _DUPLICATES_SECONDS, translate.DuplicatesTranslator())
 
     def create_collection(self, collection: str, *, display_name: str = "") -> Collection:
         """Create a collection."""

@@ -18,6 +18,7 @@ from semsearch.v1 import search_service_pb2 as search_pb
 from semsearch.values import (
     Collection,
     CropBox,
+    DuplicatesProgress,
     Equal,
     Image,
     ImageMatch,
@@ -101,6 +102,25 @@ def upload_result(message: gallery_pb.IndexImagesResult) -> UploadResult:
     """Translate what became of an upload."""
     error = from_status(message.status) if message.HasField("status") else None
     return UploadResult(message.sequence, message.id, message.duplicate_of, error)
+
+
+class DuplicatesTranslator:
+    """Translates the responses of one search for duplicates; a group that comes in parts is kept until it is whole."""
+
+    def __init__(self) -> None:
+        self._begun: list[Image] = []
+
+    def __call__(self, response: gallery_pb.FindDuplicatesResponse) -> DuplicatesProgress:
+        """Translate the next response."""
+        groups = []
+        for part in response.groups:
+            self._begun += map(image, part.images)
+            if not part.continues:
+                groups.append(tuple(self._begun))
+                self._begun = []
+        return DuplicatesProgress(
+            response.done_count, response.total_count, tuple(groups), response.unhashed_count, response.plain_count
+        )
 
 
 def collection(message: image_pb2.Collection) -> Collection:

@@ -186,6 +186,21 @@ class Deletion:
 
 
 @dataclass(frozen=True)
+class DuplicatesProgress:
+    """How far a search for duplicates is, and the groups that were found since the last of these.
+
+    The images of a group show the same picture as its first, which is the best copy. `unhashed_count` images were
+    added before images had a perceptual hash, and `plain_count` have one colour; neither were compared.
+    """
+
+    done_count: int
+    total_count: int
+    groups: tuple[tuple[Image, ...], ...] = ()
+    unhashed_count: int = 0
+    plain_count: int = 0
+
+
+@dataclass(frozen=True)
 class Collection:
     """A named set of images that are searched together.
 

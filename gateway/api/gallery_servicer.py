@@ -12,8 +12,10 @@ from semsearch.v1 import gallery_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
 from gateway.api import translate
+from gateway.api.duplicate_messages import duplicate_messages
 from gateway.api.statuses import ERRORS
 from gateway.api.upload_stream import UploadStream
+from gateway.collections.duplicates import Duplicates
 from gateway.collections.gallery import Gallery
 from gateway.collections.image_collections import MAX_DISPLAY_NAME_CHARACTERS, ImageCollections
 from gateway.collections.images import require_image_id
@@ -34,9 +36,15 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
     """Translates requests, calls the core and translates its answers."""
 
     def __init__(
-        self, gallery: Gallery, ingest: ImageIngest, collections: ImageCollections, tokens: PageTokens
+        self,
+        gallery: Gallery,
+        duplicates: Duplicates,
+        ingest: ImageIngest,
+        collections: ImageCollections,
+        tokens: PageTokens,
     ) -> None:
         self._gallery = gallery
+        self._duplicates = duplicates
         self._ingest = ingest
         self._collections = collections
         self._tokens = tokens
@@ -116,6 +124,17 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         )
         for start in range(CHUNK_BYTES, len(content), CHUNK_BYTES):
             yield pb.DownloadImageResponse(chunk=content[start : start + CHUNK_BYTES])
+
+    @override
+    async def FindDuplicates(
+        self, request: pb.FindDuplicatesRequest, context: Context
+    ) -> AsyncIterator[pb.FindDuplicatesResponse]:
+        """Stream groups of images that show the same picture, and the progress."""
+        collection = translate.collection_or_default(request.collection)
+        async with aclosing(self._duplicates.find(collection)) as steps:
+            async for found in steps:
+                for message in duplicate_messages(found):
+                    yield message
 
     @override
     async def CreateCollection(

@@ -154,6 +154,7 @@ def _scope(request: pb.SearchByTextRequest | pb.SearchByImageRequest) -> Scope:
         translate.collection_or_default(request.collection),
         request.filter if request.HasField("filter") else None,
         translate.min_relevance(request),
+        request.distinct,
     )
 
 

@@ -127,7 +127,7 @@ class ImageEmbedding:
     media_type: str
     thumbnail: bytes
     photo: PhotoMetadata = PhotoMetadata()
-    perceptual_hash: int = 0
+    perceptual_hash: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ class IndexClient:
         model_id: str,
         *,
         filter_: Filter | None = None,
-        attributes: bool = True,
+        attributes: Sequence[str] | None = None,
         vectors: bool = False,
         after: Position | None = None,
     ) -> Found:
@@ -146,7 +146,7 @@ class IndexClient:
             k=k,
             model_id=model_id,
             filter=filter_,
-            attributes_mask=None if attributes else field_mask_pb2.FieldMask(paths=["-"]),
+            attributes_mask=None if attributes is None else field_mask_pb2.FieldMask(paths=attributes or ["-"]),
             index_uid=after.index_uid if after else "",
             include_vectors=vectors,
         )

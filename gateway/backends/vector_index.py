@@ -158,12 +158,13 @@ class VectorIndex(Protocol):
         model_id: str,
         *,
         filter_: Filter | None = None,
-        attributes: bool = True,
+        attributes: Sequence[str] | None = None,
         vectors: bool = False,
         after: Position | None = None,
     ) -> Found:
         """Return the k ≤ `MAX_NEIGHBORS` nearest items, up to about 3 MiB with attributes; raises `ModelMismatch`.
 
+        `attributes` are the paths of those to return; None means all. With vectors, k is at most 5,000.
         With `after`, they follow a neighbour that a search for the same vector returned; raises `PositionOutOfDate` if
         that was in another index.
         """

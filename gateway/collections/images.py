@@ -23,9 +23,10 @@ _PHOTO_FIELDS = tuple(each.name for each in fields(PhotoMetadata))
 class StoredImage:
     """An image of a collection.
 
-    `sha256` is lower-case hex; width and height are those after EXIF orientation; `perceptual_hash` has 16 hex digits,
-    or is empty where the image was added before there was one. `original_at` is where the caller kept the original, of
-    which only a thumbnail is stored; empty if it is stored. `stored_bytes` are those of its files on disk.
+    `sha256` is lower-case hex; width and height are those after EXIF orientation; `perceptual_hash` has 64 hex digits,
+    zeros for a picture of one colour, or is empty where the image was added before there was one. `original_at` is
+    where the caller kept the original, of which only a thumbnail is stored; empty if it is stored. `stored_bytes` are
+    those of its files on disk.
     """
 
     id: str

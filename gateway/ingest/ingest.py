@@ -278,7 +278,7 @@ class ImageIngest:
                 height=result.height,
                 create_time=entry.replaces.create_time if entry.replaces else datetime.now(UTC),
                 photo=result.photo,
-                perceptual_hash=f"{result.perceptual_hash:016x}",
+                perceptual_hash=result.perceptual_hash.hex(),
                 original_at=entry.original_at,
                 stored_bytes=len(original or b"") + len(result.thumbnail),
             )

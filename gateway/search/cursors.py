@@ -19,16 +19,22 @@ from gateway.backends.vector_index import Position
 
 @dataclass(frozen=True, eq=False)
 class Cursor:
-    """The place after a match, among the neighbours of a vector."""
+    """The place after a match, among the neighbours of a vector.
+
+    `since` is for a search for distinct pictures: the place in the same index from which matches before this page are
+    looked at again; None is the nearest.
+    """
 
     vector: Vector
     place: Position
+    since: Position | None = None
 
     def to_text(self) -> str:
         """Return the text that `from_text` reads back exactly."""
         place = self.place
         vector = base64.b64encode(self.vector.astype("<f4").tobytes()).decode()
-        return json.dumps([place.index_uid, place.distance, place.row, place.rank, vector])
+        since = [self.since.distance, self.since.row, self.since.rank] if self.since else []
+        return json.dumps([place.index_uid, place.distance, place.row, place.rank, vector, *since])
 
     @classmethod
     def from_text(cls, text: str) -> Cursor:
@@ -38,7 +44,16 @@ class Cursor:
             ValueError: The text is not a cursor.
         """
         match json.loads(text):
-            case [str(index_uid), float(distance), int(row), int(rank), str(vector)]:
+            case [str(index_uid), float(distance), int(row), int(rank), str(vector), *since]:
                 values = np.frombuffer(base64.b64decode(vector), dtype="<f4").astype(np.float32)
-                return cls(values, Position(index_uid, distance, row, rank))
+                return cls(values, Position(index_uid, distance, row, rank), _since(index_uid, since))
         raise ValueError(text)
+
+
+def _since(index_uid: str, numbers: list[object]) -> Position | None:
+    match numbers:
+        case []:
+            return None
+        case [float(distance), int(row), int(rank)]:
+            return Position(index_uid, distance, row, rank)
+    raise ValueError(numbers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from semsearch.v1.query_pb2 import Filter
 
@@ -17,6 +18,7 @@ from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placement, Placements
 from gateway.errors import PositionOutOfDate, SearchOutOfDate, WordsNotReady
 from gateway.search.cursors import Cursor
+from gateway.search.distinct import distinct_page
 from gateway.search.query_vectors import ImageSource, QueryVectors
 from gateway.search.words import WordsIndex
 
@@ -31,11 +33,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where to search for images, and what to leave out. `min_relevance` None means the default of the search."""
+    """Where to search for images, and what to leave out. `min_relevance` None means the default of the search.
+
+    `distinct` leaves out images that show the same picture as a nearer one.
+    """
 
     collection: str
     filter: Filter | None = None
     min_relevance: float | None = None
+    distinct: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,18 +171,33 @@ class Search:
         left_out: frozenset[str] = frozenset(),
     ) -> tuple[tuple[ImageMatch, ...], Cursor | None]:
         """Return a page of the images nearest to a vector, and where the next begins."""
+        search = partial(
+            self._index.search,
+            alias_of(scope.collection),
+            vector,
+            model_id=model_id,
+            filter_=in_store(scope.filter) if scope.filter else None,
+        )
+
+        def is_relevant(neighbor: Neighbor) -> bool:
+            return curve.relevance(neighbor.similarity) >= min_relevance
+
         with errors_of(scope.collection), _position_errors():
-            found = await self._index.search(
-                alias_of(scope.collection),
-                vector,
-                page.size + 1 + len(left_out),
-                model_id,
-                filter_=in_store(scope.filter) if scope.filter else None,
-                after=page.after.place if page.after else None,
-            )
-        relevant = [each for each in found.neighbors if curve.relevance(each.similarity) >= min_relevance]
-        cut = found.cut and len(relevant) == len(found.neighbors)
-        shown, following = _page_of([each for each in relevant if each.id not in left_out], page, vector, cut=cut)
+            if scope.distinct:
+                shown, following = await distinct_page(
+                    lambda k, after, paths: search(k, after=after, attributes=paths, vectors=True),
+                    page.size,
+                    vector,
+                    page.after,
+                    lambda each: None if each.id in left_out else is_relevant(each),
+                )
+            else:
+                found = await search(page.size + 1 + len(left_out), after=page.after.place if page.after else None)
+                relevant = [each for each in found.neighbors if is_relevant(each)]
+                cut = found.cut and len(relevant) == len(found.neighbors)
+                shown, following = _page_of(
+                    [each for each in relevant if each.id not in left_out], page, vector, cut=cut
+                )
         matches = tuple(
             ImageMatch(
                 StoredImage.from_item(scope.collection, each),

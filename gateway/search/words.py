@@ -103,7 +103,7 @@ class WordsIndex:
                 k,
                 model_id,
                 filter_=_TAGGABLE if taggable else None,
-                attributes=False,
+                attributes=(),
                 vectors=vectors,
                 after=after,
             )

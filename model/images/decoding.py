@@ -77,7 +77,7 @@ class CropBox:
 class DecodedImage:
     """uint8 (size, size, 3) RGB; width and height of the original after orientation.
 
-    If a thumbnail was asked for, it is WebP, and `perceptual_hash` has 64 bits; else they are empty and 0.
+    If a thumbnail was asked for, it is WebP, and `perceptual_hash` has 256 bits; else both are empty.
     """
 
     pixels: NDArray[np.uint8]
@@ -86,7 +86,7 @@ class DecodedImage:
     media_type: str
     thumbnail: bytes
     metadata: PhotoMetadata
-    perceptual_hash: int = 0
+    perceptual_hash: bytes = b""
 
 
 class OpenedImage:
@@ -152,7 +152,7 @@ class OpenedImage:
                 whole = picture((0, 0, *upright), factors[-1]) if thumbnail_edge else part
             square = _square(part, size, resize)
             thumbnail = _webp(whole, thumbnail_edge) if thumbnail_edge else b""
-            looks = perceptual_hash(whole) if thumbnail_edge else 0
+            looks = perceptual_hash(whole) if thumbnail_edge else b""
         width, height = _turned_size(self._size, self._turn)
         return DecodedImage(square, width, height, self._media_type, thumbnail, self._metadata, looks)
 

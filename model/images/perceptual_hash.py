@@ -1,8 +1,8 @@
 """A hash of how a picture looks: nearly the same bits for the same picture in another size, format or quality.
 
-The picture in 32 × 32 levels of gray is transformed by the discrete cosine transform. Each of the 8 × 8 lowest
+The picture in 64 × 64 levels of gray is transformed by the discrete cosine transform. Each of the 16 × 16 lowest
 frequencies gives a bit: whether it is above their median (Zauner 2010, "Implementation and benchmarking of perceptual
-image hash functions").
+image hash functions", with 8 × 8 frequencies; these cannot tell two pages of text from two copies of one).
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["perceptual_hash"]
+__all__ = ["HASH_BYTES", "perceptual_hash"]
 
-_EDGE, _FREQUENCIES = 32, 8
+HASH_BYTES = 32
+_EDGE, _FREQUENCIES = 64, 16
+# The median of how far the frequencies are from their median, in levels of gray: below, noise decides the bits. It is
+# 0.25 and more in photos, 0.1 and more in pages of text, 0.04 and less in pictures of one colour with noise.
+_LEAST_CONTRAST = 0.08
 
 
 def _cosines() -> NDArray[np.float32]:
@@ -25,8 +29,11 @@ def _cosines() -> NDArray[np.float32]:
 _COSINES = _cosines()
 
 
-def perceptual_hash(picture: Image.Image) -> int:
-    """Return the 64 bits of an RGB picture, whose shape does not matter."""
+def perceptual_hash(picture: Image.Image) -> bytes:
+    """Return the bits of an RGB picture, whose shape does not matter; all are 0 if it has one colour."""
     small = picture.convert("L").resize((_EDGE, _EDGE), Image.Resampling.BOX)
-    spectrum = _COSINES @ np.asarray(small, np.float32) @ _COSINES.T
-    return int.from_bytes(np.packbits(spectrum > np.median(spectrum)).tobytes(), "big")
+    spectrum = _COSINES @ np.asarray(small, np.float32) @ _COSINES.T * (2 / _EDGE**2)
+    above = spectrum - np.median(spectrum)
+    if np.median(np.abs(above)) < _LEAST_CONTRAST:
+        return bytes(HASH_BYTES)
+    return np.packbits(above > 0).tobytes()

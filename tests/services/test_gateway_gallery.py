@@ -273,7 +273,7 @@ async def test_what_the_camera_wrote_is_kept_and_can_be_filtered_by(stack: Stack
     assert (images[0].latitude, images[0].longitude) == (-33.857, 151.215)
     assert not images[4].HasField("latitude")
     assert [each.orientation for each in images] == [1] * 5
-    assert all(len(each.perceptual_hash) == 16 for each in images)
+    assert all(len(each.perceptual_hash) == 64 for each in images)
 
     async def found(*conditions: query_pb2.Condition) -> list[str]:
         request = gallery.ListImagesRequest(collection=name, filter=query_pb2.Filter(must=conditions))

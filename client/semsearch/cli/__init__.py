@@ -10,7 +10,18 @@ from typing import Annotated
 
 import typer
 
-from semsearch.cli import collections, gallery, index, index_operations, model, opening, options, queries, watch
+from semsearch.cli import (
+    collections,
+    duplicates,
+    gallery,
+    index,
+    index_operations,
+    model,
+    opening,
+    options,
+    queries,
+    watch,
+)
 from semsearch.cli.output import Output
 from semsearch.errors import SemsearchError
 
@@ -31,6 +42,7 @@ app.command("tag")(queries.tag)
 app.command("words", cls=options.QueryCommand)(queries.similar_words)
 app.command("list")(gallery.list_images)
 app.command("delete")(gallery.delete)
+app.command("duplicates")(duplicates.duplicates)
 app.add_typer(collections.app, name="collections")
 app.add_typer(model.app, name="model")
 

@@ -51,6 +51,7 @@ def search(
     count: Count = 20,
     page_token: PageToken = "",
     min_relevance: options.MinRelevance = None,
+    distinct: Annotated[bool, typer.Option("--distinct", help="Show each picture once, not its copies.")] = False,
     filters: options.Filters = None,
     taken: options.Taken = "",
     show: Annotated[bool, typer.Option("--show", help="Show the pictures in the terminal.")] = False,
@@ -71,7 +72,7 @@ def search(
     with query_errors(output, arguments) as errors, Client(server) as client:
         line = _with_options(read_query(arguments), image, image_id)
         errors.line = line
-        found_by = ImageSearch(client, line, collection, options.equal_of(filters), taken)
+        found_by = ImageSearch(client, line, collection, options.equal_of(filters), taken, distinct)
         token, first = _start(page_token)
         found = up_to(count, token, lambda size, token: found_by.page(size, token, min_relevance))
         _remember(found, server, collection, first)

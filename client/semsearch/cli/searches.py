@@ -27,9 +27,12 @@ class ImageSearch:
         QueryError: a weight is no number, a file cannot be read, or an id begins as several do.
     """
 
-    def __init__(self, client: Client, line: QueryLine, collection: str, equal: Filters, taken: str = "") -> None:
+    def __init__(
+        self, client: Client, line: QueryLine, collection: str, equal: Filters, taken: str = "", distinct: bool = False
+    ) -> None:
         self.equal = equal
         self._taken = taken
+        self._distinct = distinct
         self._client = client
         self._collection = collection
         self._text = line.text
@@ -47,6 +50,7 @@ class ImageSearch:
                 min_relevance=min_relevance,
                 equal=self.equal,
                 taken=self._taken,
+                distinct=self._distinct,
             )
         return self._client.search_by_image(
             self._images,
@@ -57,6 +61,7 @@ class ImageSearch:
             min_relevance=min_relevance,
             equal=self.equal,
             taken=self._taken,
+            distinct=self._distinct,
         )
 
     def _image(self, picture: Picture) -> ImageTerm:

@@ -54,7 +54,7 @@ class HeldModels:
         self.reached.set()
         await self.gate.wait()
         return [
-            ImageVector(np.ones(2, np.float32), 1, 1, "image/png", b"", PhotoMetadata(), 0, Timings()) for _ in images
+            ImageVector(np.ones(2, np.float32), 1, 1, "image/png", b"", PhotoMetadata(), b"", Timings()) for _ in images
         ]
 
 

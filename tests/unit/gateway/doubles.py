@@ -348,7 +348,7 @@ class MemoryIndex:
         model_id: str,
         *,
         filter_: Filter | None = None,
-        attributes: bool = True,
+        attributes: Sequence[str] | None = None,
         vectors: bool = False,
         after: Position | None = None,
     ) -> Found:
@@ -369,7 +369,7 @@ class MemoryIndex:
         neighbors = [
             Neighbor(
                 item.id,
-                item.attributes if attributes else "",
+                item.attributes if attributes is None or attributes else "",
                 Position(index.uid, *place, rank),
                 item.vector if vectors else None,
             )

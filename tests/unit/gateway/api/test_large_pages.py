@@ -48,7 +48,7 @@ async def walk(pages: Pages) -> list[str]:
 
 
 async def test_a_list_of_images_with_large_attributes(large: Core) -> None:
-    servicer = GalleryServicer(large.gallery, large.ingest, large.collections, TOKENS)
+    servicer = GalleryServicer(large.gallery, large.duplicates, large.ingest, large.collections, TOKENS)
 
     async def pages(token: str) -> tuple[Any, Sequence[image_pb2.Image]]:
         page = await servicer.ListImages(gallery.ListImagesRequest(page_size=50, page_token=token), CONTEXT)

@@ -1,0 +1,38 @@
+"""The rule that two images show the same picture: perceptual hashes and vectors are both close.
+
+The hash knows structure but not meaning, the vector meaning but not structure; each alone confuses pictures that the
+other tells apart. The bounds are measured (docs/decisions/0025-the-same-picture.md). An image without a hash, or with
+the hash of a plain one, is never the same as another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.backends.embedding import Vector
+
+MAX_BITS = 24  # of 256
+MIN_COSINE = 0.3
+DIGITS = 64
+PLAIN = "0" * DIGITS  # the hash of a picture of one colour
+
+Hashes = NDArray[np.uint64]
+
+
+def hashes_of(texts: Sequence[str]) -> Hashes:
+    """Return perceptual hashes (n, 4) from their hex digits; a text that is none counts as plain."""
+    content = b"".join(bytes.fromhex(text if len(text) == DIGITS else PLAIN) for text in texts)
+    return np.frombuffer(content, dtype=np.uint64).reshape(-1, 4)
+
+
+def same_as(looks: Hashes, vector: Vector, hashes: Hashes, vectors: Sequence[Vector]) -> NDArray[np.bool_]:
+    """Return which of some images show the same picture as one, whose hash `looks` has shape (4,)."""
+    same: NDArray[np.bool_] = (np.bitwise_count(hashes ^ looks).sum(axis=1) <= MAX_BITS) & hashes.any(axis=1)
+    if not looks.any():
+        same[:] = False
+    for number in np.flatnonzero(same).tolist():
+        same[number] = np.dot(vectors[number], vector) >= MIN_COSINE
+    return same
