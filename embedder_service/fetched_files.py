@@ -16,7 +16,7 @@ from embedder_service.errors import DownloadFailed, DownloadWrong
 from model.bundle.recipe import FetchedFile
 from model.errors import storage_errors
 from model.files.downloads import Download
-from model.files.file_sources import Broken, OtherFile, file_name, place_of
+from model.files.file_sources import FetchFailed, WrongFile, file_name, place_of
 from serving.durable_files import publish, sha256, sync
 
 __all__ = ["bytes_here", "download"]
@@ -46,7 +46,7 @@ def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, s
     complete = folder / file.sha256
     name, place = file_name(file.url), place_of(file.url, mirror)
 
-    def on_retry(error: Broken) -> None:
+    def on_retry(error: FetchFailed) -> None:
         log.info("fetching again", place=place, error=str(error))
 
     with storage_errors(folder):
@@ -55,9 +55,9 @@ def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, s
                 fetched = Download(place, _part(file, folder), file.size, on_retry=on_retry)
                 fetched.run(lambda here, _: progress(min(here, file.size)), stop)
                 _finish(file, folder, complete)
-            except Broken as error:
+            except FetchFailed as error:
                 raise DownloadFailed(name, place, str(error)) from error
-            except OtherFile as error:
+            except WrongFile as error:
                 raise DownloadWrong(name, place, str(error)) from error
     progress(file.size)
     return complete
@@ -68,7 +68,7 @@ def _finish(file: FetchedFile, folder: Path, complete: Path) -> None:
     found = sha256(part)
     if found != file.sha256:
         part.unlink()
-        raise OtherFile(f"its SHA-256 is {found}, not {file.sha256}")
+        raise WrongFile(f"its SHA-256 is {found}, not {file.sha256}")
     sync(part)
     publish(part, complete)
 

@@ -321,5 +321,5 @@ def test_a_bundle_with_a_flipped_byte_is_refused_in_one_sentence(tmp_path: Path,
 def test_a_bundle_that_is_not_there_is_told_in_one_sentence(tmp_path: Path) -> None:
     ended = start_with(tmp_path / "none", tmp_path / "data")
     assert ended.returncode == 1
-    assert "it is no bundle" in ended.stderr
+    assert "is not a bundle" in ended.stderr
     assert "Traceback" not in ended.stderr

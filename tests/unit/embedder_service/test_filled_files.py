@@ -104,13 +104,13 @@ def test_a_model_of_tflite_files_needs_no_tensorflow(place: Place) -> None:
 
 async def test_a_package_that_is_not_installed_is_named(place: Place) -> None:
     shutil.rmtree(place.site / f"tiny_weights-{VERSION}.dist-info")
-    await refused(place, PackageMissing, "tiny-weights 1.0, and it is not installed. Run `make setup`")
+    await refused(place, PackageMissing, "tiny-weights 1.0, but it is not installed. Run `make setup`")
 
 
 async def test_a_package_of_another_version_is_named(place: Place) -> None:
     shutil.rmtree(place.site)
     install_package(place.site, version="2.0")
-    await refused(place, PackageMissing, "tiny-weights 1.0, and version 2.0 is installed. Run `make setup`")
+    await refused(place, PackageMissing, "tiny-weights 1.0, but version 2.0 is installed. Run `make setup`")
 
 
 async def test_a_package_without_its_file_is_refused(place: Place) -> None:
@@ -147,7 +147,7 @@ async def test_other_weights_of_the_same_shapes_are_refused(place: Place) -> Non
     shutil.rmtree(place.site)
     file = install_package(place.site, seed=1)
     change(place.recipe, packageFileSizeBytes=str(file.stat().st_size), packageFileSha256=sha256(file))
-    await refused(place, RecipeUnusable, r"backbone\.template\.xz makes of tiny-weights is not the backbone\.tflite")
+    await refused(place, RecipeUnusable, r"backbone\.template\.xz and tiny-weights do not give the backbone\.tflite")
 
 
 async def test_a_refused_model_is_made_once_the_package_is_right(place: Place) -> None:
@@ -173,5 +173,5 @@ def test_a_tflite_head_behind_a_keras_backbone_is_refused(place: Place) -> None:
     manifest = json.loads((place.recipe / "manifest.json").read_text())
     manifest["backbone"] |= {"kerasFile": "backbone.keras"}
     del manifest["backbone"]["tfliteFile"]
-    with pytest.raises(BundleDamaged, match=r"head\.tflite behind the latter"):
+    with pytest.raises(BundleDamaged, match=r"head\.tflite after backbone\.tflite"):
         manifest_from_json(json.dumps(manifest))

@@ -99,7 +99,7 @@ def test_a_bundle_keeps_the_scale_of_its_pixels(folder: Path, floats: Path, tmp_
     np.testing.assert_allclose(bundle.network(noise(4)), made.network(noise(4)), atol=0.01)
     text = (tmp_path / "floats" / "manifest.json").read_text()
     (tmp_path / "floats" / "manifest.json").write_text(text.replace("127.4", "127.4, 1"))
-    with pytest.raises(BundleDamaged, match="no scale of pixels"):
+    with pytest.raises(BundleDamaged, match="no valid pixel scale"):
         open_bundle(tmp_path / "floats")
 
 
