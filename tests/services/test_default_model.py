@@ -140,7 +140,7 @@ def test_an_unknown_default_is_refused_with_those_there_are(place: Place, tmp_pa
         command("embedder_service", *flags(place, "none")),
         env=environment(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (1, "There is no recipe 'none'. There are: packaged.\n")
+    assert (done.returncode, done.stderr) == (1, "There is no recipe 'none'. The recipes are: packaged.\n")
 
 
 def test_an_older_data_folder_keeps_its_model_until_told(place: Place, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_a_change_of_the_file_by_hand_is_followed(bundles: Path, data: Path) -> 
     second = peek(data / "models" / "second").id
     with embedder_process(data, bundles / "first") as service:
         file.write_text("x@sha256:0")
-        until(lambda: "models/active is passed over" in "".join(service.lines))
+        until(lambda: "models/active is ignored" in "".join(service.lines))
         assert dog(service).model_id.startswith("first@")
         file.write_text(second + "\n")
         until(lambda: dog(service).model_id == second)
@@ -257,7 +257,7 @@ def test_a_pull_without_its_file_says_that_a_mirror_helps(bundles: Path, data: P
             list(service.stub.PullModel(pb.PullModelRequest(recipe="large"), timeout=DEADLINE))
         refusal = Refusal.of(raised.value)
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "RECIPE_NOT_FOUND")
-        assert "There are: small" in refusal.message
+        assert "The recipes are: small" in refusal.message
     mirror = data / "mirror"
     mirror.mkdir()
     shutil.copy(bundles / "pulled" / "head.tflite", mirror / "backbone file.bin")

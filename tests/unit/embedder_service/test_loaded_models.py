@@ -81,7 +81,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def loaded(bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Loaded]:
-    monkeypatch.setattr(loaded_models, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(loaded_models, "POLL_SECONDS", 0.01)
     for name in NAMES[1:]:
         shutil.copytree(bundles / name, tmp_path / name)
     folder, openings = ModelFolder(tmp_path, bundles / "a", (bundles / "a",)), Openings()
@@ -209,7 +209,7 @@ async def test_a_bad_change_by_hand_is_told_once_and_the_old_goes_on(
 
     def is_told() -> bool:
         told.append(capsys.readouterr().out)
-        return "models/active is passed over" in "".join(told)
+        return "models/active is ignored" in "".join(told)
 
     loaded.openings.damaged.add("b")
     loaded.file.write_text(text)
@@ -222,7 +222,7 @@ async def test_a_bad_change_by_hand_is_told_once_and_the_old_goes_on(
     await until(lambda: loaded.models.active_id == loaded.ids["c"])
     await until(lambda: loaded.models.health.is_well)
     is_told()
-    assert "".join(told).count("models/active is passed over") == 1
+    assert "".join(told).count("models/active is ignored") == 1
 
 
 async def test_a_look_that_breaks_does_not_end_the_looking(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,6 +249,9 @@ async def test_a_file_that_is_still_being_written_changes_nothing(loaded: Loaded
 
 async def test_a_choice_that_is_gone_at_the_start_is_told_with_its_file(bundles: Path, tmp_path: Path) -> None:
     (tmp_path / "active").write_text("gone@sha256:000000000000")
-    with ThreadPoolExecutor(1) as threads, pytest.raises(ModelNotFound, match=r"gone@.*active names it: put it back"):
+    with (
+        ThreadPoolExecutor(1) as threads,
+        pytest.raises(ModelNotFound, match=r"gone@.*active names it: put the model back"),
+    ):
         async with open_models(ModelFolder(tmp_path, bundles / "a", (bundles / "a",)), Openings(), threads):
             pass

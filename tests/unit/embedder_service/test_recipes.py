@@ -47,9 +47,9 @@ def test_a_recipe_says_of_each_file_where_it_comes_from(folder: Path, bundle: Pa
 
 
 def test_a_recipe_that_is_not_there_is_told_with_those_that_are(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeNotFound, match="There are: small"):
+    with pytest.raises(RecipeNotFound, match="The recipes are: small"):
         RecipeFolder(folder.parent).open("large")
-    with pytest.raises(RecipeNotFound, match="There is none"):
+    with pytest.raises(RecipeNotFound, match="There are no recipes"):
         RecipeFolder(tmp_path / "none").open("small")
 
 
