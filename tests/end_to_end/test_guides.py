@@ -68,7 +68,7 @@ def follow(script: str, folder: Path, own: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_from_a_folder_of_pictures_to_a_search_on_them(tmp_path: Path) -> None:
+def test_the_guide_from_pictures_to_a_search(tmp_path: Path) -> None:
     (lay_out_photos if PHOTOS.exists() else lay_out_rendered)(tmp_path / "pictures")
     (tmp_path / "starter").symlink_to(REPOSITORY / "starter")
     gallery = tmp_path / "gallery"
@@ -94,7 +94,7 @@ def test_from_a_folder_of_pictures_to_a_search_on_them(tmp_path: Path) -> None:
     assert matches[0]["image"]["attributes"]["folder"] == "king penguin"
 
 
-def test_captioned_pictures_become_a_model_that_is_measured(tmp_path: Path) -> None:
+def test_the_guide_from_captions_to_a_measured_model(tmp_path: Path) -> None:
     lay_out_rendered(tmp_path / "pictures")
     lines = ["path,caption"]
     with tarfile.open(tmp_path / "pictures.tar", "w") as tar:

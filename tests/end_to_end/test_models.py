@@ -17,7 +17,7 @@ BACKBONE = SHARED_DATA / "mobilenet_v2" / "mobilenet_v2_1.0_224_quant.tflite"
 PHOTOS = SHARED_DATA / "photos"
 
 
-def test_the_network_is_fetched_in_pieces_checked_and_switched_to(tmp_path: Path) -> None:
+def test_a_network_is_fetched_with_breaks_and_switched_to(tmp_path: Path) -> None:
     need(BACKBONE.exists() and PHOTOS.exists(), f"There is no {BACKBONE} or no photos in {PHOTOS}.")
     gallery = tmp_path / "gallery"
     gallery.mkdir()

@@ -72,13 +72,13 @@ def test_a_word_finds_its_drawings(server: str, word: str) -> None:
     ("word", "labels"),
     [("fruit", {"apple", "banana"}), ("vehicle", {"airplane", "bicycle", "boat", "bus", "car", "train"})],
 )
-def test_a_kind_finds_drawings_of_it(server: str, word: str, labels: set[str]) -> None:
+def test_a_category_finds_its_drawings(server: str, word: str, labels: set[str]) -> None:
     shown = [str(each["label"]) for each in found(server, "gallery", word)]
     assert sum(each in labels for each in shown) >= 8
 
 
 @pytest.mark.parametrize("word", ["goldfish", "bird", "computer", "musical instrument"])
-def test_an_article_and_a_carrier_change_nothing(photos: str, word: str) -> None:
+def test_articles_and_introductions_are_ignored(photos: str, word: str) -> None:
     plain = found(photos, "photos", word)
     assert plain
     assert found(photos, "photos", f"a photo of a {word}") == plain

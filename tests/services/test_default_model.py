@@ -71,7 +71,7 @@ def libraries(service: ServiceProcess) -> str:
     return Path(f"/proc/{service.process.pid}/maps").read_text()
 
 
-def test_it_is_made_at_the_first_start_and_used_again(place: Place, tmp_path: Path) -> None:
+def test_the_model_is_made_at_the_first_start_and_reused(place: Place, tmp_path: Path) -> None:
     with service_process("embedder_service", tmp_path, *flags(place)) as first:
         assert model_of(first) == place.model_id
         assert "making the default model" in "".join(first.lines)
@@ -113,7 +113,7 @@ def test_several_processes_make_it_once(place: Place, tmp_path: Path) -> None:
     ]
 
 
-def test_a_damaged_one_is_made_anew(place: Place, tmp_path: Path) -> None:
+def test_a_damaged_default_model_is_made_again(place: Place, tmp_path: Path) -> None:
     with service_process("embedder_service", tmp_path, *flags(place)):
         pass
     backbone = tmp_path / "models" / place.model_id.replace("@sha256:", "-") / "backbone.tflite"
@@ -135,7 +135,7 @@ def test_a_start_without_the_package_says_what_to_do(original: Place, tmp_path: 
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_default_is_refused_with_those_there_are(place: Place, tmp_path: Path) -> None:
+def test_an_unknown_default_is_refused_with_known_names(place: Place, tmp_path: Path) -> None:
     done = subprocess.run(
         command("embedder_service", *flags(place, "none")),
         env=environment(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=False,
@@ -143,7 +143,7 @@ def test_an_unknown_default_is_refused_with_those_there_are(place: Place, tmp_pa
     assert (done.returncode, done.stderr) == (1, "There is no recipe 'none'. The recipes are: packaged.\n")
 
 
-def test_an_older_data_folder_keeps_its_model_until_told(place: Place, tmp_path: Path) -> None:
+def test_an_older_data_folder_keeps_its_model(place: Place, tmp_path: Path) -> None:
     with suite(tmp_path, *flags(place, "tiny")) as gateway, Client(gateway.address) as client:
         uploads = (Upload(noise(number), f"{number}", {"number": number}) for number in range(IMAGES))
         assert all(result.error is None for result in client.index_images(uploads))

@@ -210,7 +210,7 @@ def pulling(bundles: Path, data: Path, server: FileServer, *flags: str) -> list[
     return [f"--recipes={recipes}", *flags]
 
 
-def test_a_pulled_model_is_listed_and_serves_once_it_is_activated(
+def test_a_pulled_model_is_listed_and_serves_when_activated(
     bundles: Path, data: Path, server: FileServer
 ) -> None:
     with embedder_process(data, bundles / "first", *pulling(bundles, data, server)) as service:

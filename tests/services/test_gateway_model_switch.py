@@ -128,7 +128,7 @@ def tagged_alike(client: Client, number: int) -> None:
     assert [tag.similarity for tag in chosen.tags] == pytest.approx([tag.similarity for tag in stored.tags], abs=1e-3)
 
 
-def test_searches_and_uploads_go_on_during_a_switch(suite: Suite) -> None:
+def test_searches_and_uploads_work_during_a_switch(suite: Suite) -> None:
     with suite.client() as client:
         before = [(image.id, image.sha256, image.create_time) for image in client.list_images()]
 
@@ -188,7 +188,7 @@ def test_searches_and_uploads_go_on_during_a_switch(suite: Suite) -> None:
         assert again.model == last.model
 
 
-def test_a_gateway_killed_in_a_switch_finishes_it_by_itself(suite: Suite) -> None:
+def test_a_gateway_killed_during_a_switch_finishes_it(suite: Suite) -> None:
     def kill_in_the_middle() -> None:
         with suite.client() as client:
             for progress in client.activate_model("second"):

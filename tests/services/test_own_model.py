@@ -44,7 +44,7 @@ def embedder(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Em
         yield running
 
 
-def test_trainer_and_embedder_give_a_file_the_same_vector(own: Path, embedder: EmbedderProcess) -> None:
+def test_trainer_and_embedder_give_the_same_vector(own: Path, embedder: EmbedderProcess) -> None:
     files = list(read_images([own / "unseen"]))
     extractor = extractor_of(own / "backbone.keras", SIZE)
     features = extractor.network(np.stack([extractor.decode(file.content) for file in files]))

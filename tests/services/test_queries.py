@@ -68,7 +68,7 @@ def meaning(terms: object) -> list[tuple[list[str], float]]:
         ("the", [(["the"], 1)]),
     ],
 )
-def test_answers_say_what_was_understood(
+def test_answers_state_how_a_query_was_understood(
     stub: pb_grpc.SearchServiceStub, query: str, understood: list[tuple[list[str], float]]
 ) -> None:
     by_text = stub.SearchByText(pb.SearchByTextRequest(query=query), timeout=DEADLINE)
@@ -87,7 +87,7 @@ def test_words_beside_an_image_are_understood_together(stub: pb_grpc.SearchServi
     assert not stub.SearchByImage(pb.SearchByImageRequest(content=noise(1)), timeout=DEADLINE).understood
 
 
-def test_a_label_is_scored_as_the_query_that_it_is(stub: pb_grpc.SearchServiceStub) -> None:
+def test_a_label_is_scored_like_a_query(stub: pb_grpc.SearchServiceStub) -> None:
     labels = ["dog", "a photo of a dog", "a picture of the “dog”", "#dog"]
     tags = stub.TagImage(pb.TagImageRequest(content=noise(1), labels=labels), timeout=DEADLINE).tags
     assert {tag.word for tag in tags} == set(labels)
@@ -123,7 +123,7 @@ def test_an_error_about_a_long_query_fits_into_trailers(
 
 
 @pytest.mark.parametrize("query", ["dog^nan", "dog^inf", "dog^-1", "dog^abc", "dog^0 cat"])
-def test_a_weight_that_cannot_be_is_an_error_about_the_query(stub: pb_grpc.SearchServiceStub, query: str) -> None:
+def test_an_invalid_weight_is_an_error_in_the_query(stub: pb_grpc.SearchServiceStub, query: str) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         stub.SearchByText(pb.SearchByTextRequest(query=query), timeout=DEADLINE)
     refusal = Refusal.of(raised.value)
@@ -131,7 +131,7 @@ def test_a_weight_that_cannot_be_is_an_error_about_the_query(stub: pb_grpc.Searc
     assert 'The weight of "dog" is' in refusal.message
 
 
-def test_the_client_returns_what_was_understood(server: str) -> None:
+def test_the_client_returns_how_a_query_was_understood(server: str) -> None:
     with Client(server) as client:
         found = client.search_by_text("sofas without a dog")
     assert found.understood == (UnderstoodTerm("sofas", ("sofa",), 1.0), UnderstoodTerm("dog", ("dog",), -1.0))
@@ -151,7 +151,7 @@ def test_the_client_returns_what_was_understood(server: str) -> None:
     ],
     ids=str,
 )
-def test_the_command_explains_what_is_not_plainly_understood(server: str, arguments: list[str], told: str) -> None:
+def test_the_command_explains_unusual_queries(server: str, arguments: list[str], told: str) -> None:
     for command in ("search", "words"):
         done = semsearch(server, command, *arguments)
         assert done.status == 0

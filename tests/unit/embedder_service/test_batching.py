@@ -31,7 +31,7 @@ async def finish(tasks: list[asyncio.Task[Batched]]) -> list[float]:
     return [float(each.vector[0]) for each in await asyncio.wait_for(done, DEADLINE)]
 
 
-async def test_what_waits_when_the_model_becomes_free_is_the_next_batch() -> None:
+async def test_images_waiting_for_the_model_are_the_next_batch() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
         first = start(batcher, 1)
@@ -43,7 +43,7 @@ async def test_what_waits_when_the_model_becomes_free_is_the_next_batch() -> Non
     assert model.batches == [[1], [2, 3, 4, 5], [6]]
 
 
-async def test_an_image_whose_caller_has_gone_is_dropped() -> None:
+async def test_an_image_is_dropped_when_its_caller_is_gone() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
         first = start(batcher, 1)
@@ -56,7 +56,7 @@ async def test_an_image_whose_caller_has_gone_is_dropped() -> None:
     assert model.batches == [[1], [3]]
 
 
-async def test_a_caller_that_goes_while_the_model_works_disturbs_nobody() -> None:
+async def test_a_caller_leaving_during_a_batch_affects_no_other() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
         gone, stays = start(batcher, 1, 2)
@@ -66,7 +66,7 @@ async def test_a_caller_that_goes_while_the_model_works_disturbs_nobody() -> Non
         assert await finish([stays]) == [2]
 
 
-async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
+async def test_a_model_error_fails_only_its_batch() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
         model.failure = RuntimeError("out of memory")
@@ -80,7 +80,7 @@ async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
         assert await finish(start(batcher, 3)) == [3]
 
 
-async def test_time_in_the_queue_and_in_the_model_is_told() -> None:
+async def test_times_in_queue_and_model_are_reported() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=1) as batcher:
         tasks = start(batcher, 1, 2)

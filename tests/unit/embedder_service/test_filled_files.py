@@ -74,7 +74,7 @@ async def refused(place: Place, error: type[RecipeError], words: str) -> None:
     assert not place.target.exists()
 
 
-async def test_a_package_and_a_template_become_a_bundle_that_opens(place: Place, original: Path) -> None:
+async def test_a_package_and_a_template_make_a_bundle(place: Place, original: Path) -> None:
     *_, last = await pull(place)
     assert last.made == peek(place.recipe)
     assert last.bytes_total == (place.target / "backbone.tflite").stat().st_size
@@ -102,7 +102,7 @@ def test_a_model_of_tflite_files_needs_no_tensorflow(place: Place) -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
-async def test_a_package_that_is_not_installed_is_named(place: Place) -> None:
+async def test_a_missing_package_is_named(place: Place) -> None:
     shutil.rmtree(place.site / f"tiny_weights-{VERSION}.dist-info")
     await refused(place, PackageMissing, "tiny-weights 1.0, but it is not installed. Run `make setup`")
 
@@ -118,7 +118,7 @@ async def test_a_package_without_its_file_is_refused(place: Place) -> None:
     await refused(place, PackageFileWrong, r"weights\.pth.*cannot be read.*make setup")
 
 
-async def test_a_package_file_that_is_cut_off_is_refused(place: Place) -> None:
+async def test_a_truncated_package_file_is_refused(place: Place) -> None:
     os.truncate(place.site / PACKAGE_FILE, 1_000)
     await refused(place, PackageFileWrong, r"weights\.pth.*1,000 bytes.*make setup")
 
@@ -131,7 +131,7 @@ async def test_a_package_file_with_one_other_byte_is_refused(place: Place) -> No
     await refused(place, PackageFileWrong, "SHA-256")
 
 
-async def test_a_file_that_asks_for_a_command_is_always_refused(place: Place) -> None:
+async def test_a_file_that_runs_a_command_is_refused(place: Place) -> None:
     class Command:
         def __reduce__(self) -> tuple[Any, ...]:
             return os.system, (f"touch {place.site / 'ran'}",)
@@ -169,7 +169,7 @@ def test_an_older_version_would_refuse_the_formats(place: Place, original: Path)
         assert json.loads(file.read_text())["formatVersion"] == version
 
 
-def test_a_tflite_head_behind_a_keras_backbone_is_refused(place: Place) -> None:
+def test_a_tflite_head_after_a_keras_backbone_is_refused(place: Place) -> None:
     manifest = json.loads((place.recipe / "manifest.json").read_text())
     manifest["backbone"] |= {"kerasFile": "backbone.keras"}
     del manifest["backbone"]["tfliteFile"]

@@ -26,7 +26,7 @@ def gray(level: int) -> ImageInput:
     return ImageInput(file.getvalue())
 
 
-async def test_a_call_is_refused_whole_until_there_is_room_for_it() -> None:
+async def test_a_call_is_refused_as_a_whole_until_all_images_fit() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
@@ -41,7 +41,7 @@ async def test_a_call_is_refused_whole_until_there_is_room_for_it() -> None:
             assert len(await asyncio.wait_for(images.embed([gray(3), gray(4), gray(5)]), DEADLINE)) == 3
 
 
-async def test_a_caller_that_goes_gives_its_room_back() -> None:
+async def test_a_cancelled_call_frees_its_places() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
@@ -67,7 +67,7 @@ async def test_answers_and_errors_are_in_the_order_of_the_images() -> None:
     assert np.all([answer.timings.decode > 0 for answer in answers if isinstance(answer, ImageVector)])
 
 
-async def test_images_beyond_the_budget_of_pixels_wait_and_give_up_with_their_callers() -> None:
+async def test_images_beyond_the_pixel_budget_wait_until_cancelled() -> None:
     with ThreadPoolExecutor(2) as threads:
         decoder = ImageDecoder(threads, ImageLimits(), max_pixels=100)
         taken = threading.Event()

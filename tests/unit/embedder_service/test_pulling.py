@@ -70,7 +70,7 @@ def left_over(place: Place) -> list[str]:
     return sorted(path.name for path in place.models.iterdir() if path not in (place.target, place.models / "active"))
 
 
-async def test_a_recipe_becomes_a_bundle_that_opens(place: Place, bundles: Path) -> None:
+async def test_a_recipe_makes_a_bundle_that_opens(place: Place, bundles: Path) -> None:
     *_, last = await pull(place)
     size = len(place.server.content)
     assert last == Progress(size, size, peek(bundles / "made"))
@@ -80,7 +80,7 @@ async def test_a_recipe_becomes_a_bundle_that_opens(place: Place, bundles: Path)
     assert (place.target / "words.npy").stat().st_ino == words.st_ino
 
 
-async def test_the_models_card_comes_with_it_and_is_no_part_of_it(place: Place) -> None:
+async def test_the_model_card_is_copied_but_not_checked(place: Place) -> None:
     (place.recipe / CARD).write_text("# Small\n")
     await pull(place)
     assert (place.target / CARD).read_text() == "# Small\n"
@@ -88,14 +88,14 @@ async def test_the_models_card_comes_with_it_and_is_no_part_of_it(place: Place) 
     open_bundle(place.target)
 
 
-async def test_a_model_that_is_there_is_not_made_again(place: Place) -> None:
+async def test_an_existing_model_is_not_made_again(place: Place) -> None:
     await pull(place)
     [progress] = await pull(place)
     assert progress.made
     assert len(place.server.asked) == 1
 
 
-async def test_a_model_that_was_damaged_is_made_anew(place: Place) -> None:
+async def test_a_damaged_model_is_made_again(place: Place) -> None:
     await pull(place)
     (place.target / "backbone.keras").write_bytes(b"damaged")
     await pull(place)
@@ -105,7 +105,7 @@ async def test_a_model_that_was_damaged_is_made_anew(place: Place) -> None:
     assert open_bundle(place.target)
 
 
-async def test_progress_grows_from_what_is_there_to_the_whole_model(place: Place) -> None:
+async def test_progress_grows_from_existing_bytes_to_the_total(place: Place) -> None:
     place.server.breaks = [16_384, 0, 0]
     with pytest.raises(DownloadFailed):
         await pull(place)
@@ -120,7 +120,7 @@ async def test_progress_grows_from_what_is_there_to_the_whole_model(place: Place
     assert place.server.asked[-1][0] == "bytes=16384-"
 
 
-async def test_who_asks_second_joins(place: Place) -> None:
+async def test_a_second_request_joins_the_pull(place: Place) -> None:
     place.server.hold_after = 100
     first, second = asyncio.create_task(pull(place)), asyncio.create_task(pull(place))
     assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
@@ -129,7 +129,7 @@ async def test_who_asks_second_joins(place: Place) -> None:
     assert len(place.server.asked) == 1
 
 
-async def test_a_pull_that_one_of_two_leaves_goes_on(place: Place) -> None:
+async def test_a_pull_continues_when_one_of_two_listeners_leaves(place: Place) -> None:
     place.server.hold_after = 100
     leaves, stays = asyncio.create_task(pull(place)), asyncio.create_task(pull(place))
     assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
@@ -140,7 +140,7 @@ async def test_a_pull_that_one_of_two_leaves_goes_on(place: Place) -> None:
     assert len(place.server.asked) == 1
 
 
-async def test_a_pull_that_everybody_leaves_stops_and_the_next_goes_on(place: Place) -> None:
+async def test_a_pull_without_listeners_stops_and_can_be_resumed(place: Place) -> None:
     place.server.hold_after = 16_384
     leaves = asyncio.create_task(pull(place))
     assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
@@ -154,7 +154,7 @@ async def test_a_pull_that_everybody_leaves_stops_and_the_next_goes_on(place: Pl
     assert place.server.asked[1][0]
 
 
-async def test_a_wrong_file_leaves_no_model_and_a_right_one_makes_it(place: Place) -> None:
+async def test_a_wrong_file_makes_no_model_and_the_right_one_does(place: Place) -> None:
     right = place.server.content
     place.server.content = os.urandom(len(right))
     with pytest.raises(DownloadWrong):
@@ -180,16 +180,14 @@ async def test_damaged_words_are_taken_from_another_bundle(place: Place, bundles
     assert (await pull(place))[-1].made
 
 
-async def test_a_disk_without_room_is_told_before_anything_is_fetched(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_is_reported_before_fetching(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulling, "_RESERVE_BYTES", 2**60)
     with pytest.raises(StorageFull, match="more bytes"):
         await pull(place)
     assert not place.server.asked
 
 
-async def test_an_unknown_recipe_is_told_to_each_who_asks(place: Place) -> None:
+async def test_an_unknown_recipe_is_reported_to_every_caller(place: Place) -> None:
     for _ in range(2):
         with pytest.raises(RecipeNotFound):
             await pull(place, "large")

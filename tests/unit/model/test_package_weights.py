@@ -54,7 +54,7 @@ def test_a_tensor_outside_its_storage_is_refused(
         read_parameters(file)
 
 
-def test_a_pickle_that_asks_for_a_command_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_pickle_that_runs_a_command_is_refused(tmp_path: Path) -> None:
     trace = tmp_path / "run"
 
     class Command:
@@ -67,7 +67,7 @@ def test_a_pickle_that_asks_for_a_command_is_refused_by_name(tmp_path: Path) -> 
     assert not trace.exists()
 
 
-def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+def test_a_file_truncated_anywhere_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path, {"a": tensor("0", VALUES.reshape(4, 6))})
     content = file.read_bytes()
     for length in range(len(content)):
@@ -79,7 +79,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
         read_parameters(file)
 
 
-def test_an_altered_file_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
+def test_an_altered_file_is_either_read_or_refused(tmp_path: Path) -> None:
     file = written(tmp_path, {"a": tensor("0", VALUES.reshape(4, 6))})
     content = bytearray(file.read_bytes())
     for place in range(len(content)):

@@ -55,7 +55,7 @@ async def one_request() -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("request_stream", [False, True])
-async def test_a_stream_that_its_caller_breaks_off_is_cleaned_up_by_its_own_call(request_stream: bool) -> None:
+async def test_a_cancelled_stream_is_cleaned_up_by_its_own_call(request_stream: bool) -> None:
     make = grpc.stream_stream_rpc_method_handler if request_stream else grpc.unary_stream_rpc_method_handler
     async with served(make) as (servicer, channel), asyncio.timeout(DEADLINE):
         call = (
@@ -69,7 +69,7 @@ async def test_a_stream_that_its_caller_breaks_off_is_cleaned_up_by_its_own_call
     assert servicer.chunks < CHUNKS
 
 
-async def test_a_stream_is_answered_in_order_and_to_its_end() -> None:
+async def test_a_stream_is_answered_completely_and_in_order() -> None:
     async with served(grpc.unary_stream_rpc_method_handler) as (servicer, channel), asyncio.timeout(DEADLINE):
         chunks = [len(chunk) async for chunk in channel.unary_stream("/Test/Answer")(b"")]
     assert chunks == [len(CHUNK)] * CHUNKS

@@ -86,7 +86,7 @@ def test_a_webp_is_turned_by_its_exif(prefix: bytes) -> None:
     assert decoded.metadata.orientation == 6
 
 
-def test_a_second_picture_in_a_jpeg_is_none_of_its_business() -> None:
+def test_a_second_image_in_a_jpeg_is_ignored() -> None:
     two = encode(ramp(), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 48))])
     decoded = square(two)
     assert decoded.media_type == "image/jpeg"

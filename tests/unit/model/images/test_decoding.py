@@ -45,7 +45,7 @@ def test_every_format_gives_the_same_picture(format_name: str) -> None:
     assert decoded.media_type.startswith("image/")
 
 
-def test_exif_orientation_turns_the_picture_and_its_size() -> None:
+def test_exif_orientation_rotates_the_image_and_its_size() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show it a quarter turn clockwise
     decoded = decode(encode(halves(64, 32), "JPEG", exif=exif, quality=95), size=16, resize=Resize.SQUASH)
@@ -67,7 +67,7 @@ def test_other_depths_and_colours_become_rgb(mode: str) -> None:
     assert decode(encode(picture, "TIFF"), size=8).pixels.min() > 250
 
 
-def test_a_large_jpeg_keeps_its_size_though_it_is_decoded_smaller() -> None:
+def test_a_large_jpeg_decoded_smaller_reports_its_full_size() -> None:
     decoded = decode(encode(halves(1600, 800), "JPEG"), size=32, thumbnail_edge=100)
     assert (decoded.width, decoded.height) == (1600, 800)
     with Image.open(io.BytesIO(decoded.thumbnail)) as thumbnail:
@@ -124,7 +124,7 @@ def test_random_bytes_are_refused(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"%PDF-1.7", b"<svg/>", b"BM", bytes(1000)])
-def test_what_does_not_begin_as_an_image_is_none(content: bytes) -> None:
+def test_bytes_without_an_image_header_are_refused(content: bytes) -> None:
     with pytest.raises(NotAnImage):
         decode(content, size=8)
 
