@@ -1,4 +1,4 @@
-"""The suite as it starts by default: the model of photos, made at the first start from an installed package."""
+"""The suite with its default model for photos, which the first start makes from an installed package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PHOTOS = SHARED_DATA / "photos"
 
 
 class Suite(NamedTuple):
-    """A suite that runs, and where it is asked."""
+    """A running suite and its address."""
 
     process: Launcher
     server: str
@@ -27,7 +27,7 @@ class Suite(NamedTuple):
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """Starts with an empty data folder, which takes seconds; no test changes what others see."""
+    """Start with an empty data folder, which takes seconds; no test changes what others see."""
     own = settings(tmp_path_factory.mktemp("var"), Path("tiny"))
     del own["SEMSEARCH_EMBEDDER_DEFAULT_MODEL"]
     with launcher(own, GALLERY) as started:

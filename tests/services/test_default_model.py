@@ -1,4 +1,4 @@
-"""The default model is made at the first start from a package; a data folder made before keeps its own until told."""
+"""The first start makes the default model from a package; an older data folder keeps its model until a switch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IMAGES = 20
 
 
 class Place(NamedTuple):
-    """Recipes, and the id of the model that the one of them makes."""
+    """Recipes, and the id of the model that one of them makes."""
 
     recipes: Path
     site: Path
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Takes seconds to make; no test changes it."""
+    """Make the recipe once, because it takes seconds and no test changes it."""
     folder = tmp_path_factory.mktemp("packaged")
     words = write_test_bundle(folder, name="words")
     package_file = install_package(folder / "site")
@@ -152,8 +152,8 @@ def test_an_older_data_folder_keeps_its_model(place: Place, tmp_path: Path) -> N
 
     with suite(tmp_path, *flags(place)) as gateway, Client(gateway.address) as client:
         assert {model.id: model.active for model in client.list_models()} == {tiny: False, place.model_id: True}
-        [told] = [line for line in gateway.lines if "these collections keep the model" in line]
-        assert "semsearch model activate packaged" in told
+        [line] = [line for line in gateway.lines if "these collections keep the model" in line]
+        assert "semsearch model activate packaged" in line
         assert [match.image.id for match in client.search_by_image("3", page_size=5, min_relevance=0).matches] == before
         assert client.search_by_text("dog", min_relevance=0, page_size=5).matches
         uploads = iter([Upload(noise(IMAGES), "new", {})])
@@ -172,7 +172,7 @@ def test_an_older_data_folder_keeps_its_model(place: Place, tmp_path: Path) -> N
 
 @contextmanager
 def suite(data: Path, *embedder_flags: str) -> Iterator[ServiceProcess]:
-    """Three services on a data folder; gives the gateway once it serves."""
+    """Run three services on a data folder; yield the gateway when it serves."""
     with (
         service_process("embedder_service", data, *embedder_flags) as embedder,
         index_process(data) as index,

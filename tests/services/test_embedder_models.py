@@ -1,4 +1,4 @@
-"""Several models over real gRPC: calls that name one, a switch under load, by hand and for good, and pulls."""
+"""Several models over real gRPC: calls that name one, switches under load and by hand, and pulls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEADLINE = 60.0
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bundles take seconds to make, and no test changes them."""
+    """Make the bundles once, because it takes seconds and no test changes them."""
     folder = tmp_path_factory.mktemp("bundles")
     for seed, name in enumerate(("first", "second", "third")):
         write_test_bundle(folder, seed=seed, name=name, tflite=True)
@@ -43,7 +43,7 @@ def data(bundles: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def service(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbedderProcess]:
-    """One process for the tests that change nothing: it takes a second to start."""
+    """Start one process for all tests that change nothing, because it takes a second."""
     with embedder_process(with_models(tmp_path_factory.mktemp("data"), bundles), bundles / "first") as running:
         yield running
         assert running.stop() == 0
@@ -210,9 +210,7 @@ def pulling(bundles: Path, data: Path, server: FileServer, *flags: str) -> list[
     return [f"--recipes={recipes}", *flags]
 
 
-def test_a_pulled_model_is_listed_and_serves_when_activated(
-    bundles: Path, data: Path, server: FileServer
-) -> None:
+def test_a_pulled_model_is_listed_and_serves_when_activated(bundles: Path, data: Path, server: FileServer) -> None:
     with embedder_process(data, bundles / "first", *pulling(bundles, data, server)) as service:
         *_, last = pull(service)
         assert last.bytes_done == last.bytes_total == len(server.content)
@@ -223,7 +221,7 @@ def test_a_pulled_model_is_listed_and_serves_when_activated(
         assert dog(service).model_id == last.model.id
         [again] = pull(service)
         assert again.model.active
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
 
 
 def test_a_pull_goes_on_after_the_process_was_killed(bundles: Path, data: Path, server: FileServer) -> None:
@@ -233,10 +231,10 @@ def test_a_pull_goes_on_after_the_process_was_killed(bundles: Path, data: Path, 
         stream = service.stub.PullModel(pb.PullModelRequest(recipe="small"), timeout=DEADLINE)
         until(lambda: next(stream).bytes_done >= 8_192)
         service.kill()
-    server.let_go.set()
+    server.released.set()
     with embedder_process(data, bundles / "first", *flags) as service:
         assert pull(service)[-1].model.id == peek(bundles / "pulled").id
-    start = int((server.asked[-1][0] or "").removeprefix("bytes=").removesuffix("-"))
+    start = int((server.requests[-1][0] or "").removeprefix("bytes=").removesuffix("-"))
     assert start >= 8_192
 
 

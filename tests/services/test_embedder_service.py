@@ -1,4 +1,4 @@
-"""EmbedderService over real gRPC: what it gives, and what it says to bad input."""
+"""EmbedderService over real gRPC: its results, and its answers to bad input."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def noise(seed: int, size: int = INPUT_SIZE) -> bytes:
 
 
 def huge_png() -> bytes:
-    """A PNG of about 1 MB that claims 30,000 × 30,000 pixels."""
+    """Return a PNG of about 1 MB that claims 30,000 × 30,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

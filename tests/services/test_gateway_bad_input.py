@@ -1,4 +1,4 @@
-"""What the gateway says to bad input: the gRPC code, the reason, the field."""
+"""The gateway's answers to bad input: gRPC code, reason and field."""
 # ruff: noqa: E501 — a case a line
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def text(**fields: object) -> search.SearchByTextRequest:
 
 
 def nested(levels: int) -> dict[str, object]:
-    """Returns objects within each other."""
+    """Return nested objects."""
     return {"a": nested(levels - 1)} if levels > 1 else {}
 
 
@@ -208,7 +208,7 @@ async def test_page_sizes_have_a_default_and_a_maximum(stack: Stack, size: int) 
 async def test_an_altered_or_foreign_page_token_is_refused(stack: Stack) -> None:
     request = search.SimilarWordsRequest(query="red", page_size=2)
     token = (await stack.search.SimilarWords(request)).next_page_token
-    signature = token.rindex(".") + 1  # not its last character, whose lowest bits are padding
+    signature = token.rindex(".") + 1  # its first character: the last one contains padding bits
     altered = token[:signature] + ("A" if token[signature] != "A" else "B") + token[signature + 1 :]
     for other in (
         search.SimilarWordsRequest(query="blue", page_token=token),

@@ -1,4 +1,4 @@
-"""Keeping images through a gateway, an index and sockets."""
+"""Storing images through a gateway, an index and sockets."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ async def test_the_thumbnail_is_a_small_webp(stack: Stack) -> None:
 
 @pytest.mark.parametrize("rendition", [gallery.RENDITION_ORIGINAL, gallery.RENDITION_THUMBNAIL])
 @pytest.mark.parametrize("damage", ["missing", "flipped bit"])
-async def test_an_image_without_its_file_is_still_listed(
+async def test_a_lost_or_damaged_file_does_not_hide_its_image(
     stack: Stack,
     rendition: gallery.Rendition.ValueType,
     damage: str,

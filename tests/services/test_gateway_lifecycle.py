@@ -160,7 +160,7 @@ async def test_a_gateway_killed_while_filling_words_resumes_there(tmp_path: Path
 
 
 async def test_a_failing_sweeper_reports_it_and_ends_nothing(tmp_path: Path) -> None:
-    """A link to nowhere among the released images, which the sweeper looks at when the gateway starts."""
+    """The sweeper fails at the gateway's start, because of a broken link among the released images."""
     released = tmp_path / "images" / "released"
     released.mkdir(parents=True)
     (released / ("0" * 64)).symlink_to(tmp_path / "nowhere")

@@ -24,7 +24,7 @@ NAMES = ["red", "green", "blue", "yellow", "purple", "orange"]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def colors(stack: Stack) -> AsyncIterator[str]:
-    """A collection of six colours; each image knows its number and the letters of its name."""
+    """A collection of six colours; each image has its number and the letters of its name as attributes."""
     name = await stack.new_collection()
     results = await stack.index(
         name,
@@ -85,7 +85,7 @@ async def test_pages_cover_every_match_exactly_once_in_order(stack: Stack, color
 
 async def test_pages_are_stable_while_images_change(stack: Stack) -> None:
     name = await stack.new_collection()
-    # Of one colour, and so at one distance, but for the first byte of each.
+    # All of one colour, so at equal distances, except for the first byte of each.
     await stack.index(name, [image(n, picture("red", seed=n), f"i-{n}") for n in range(30)])
     request = search.SearchByTextRequest(query="red", collection=name, min_relevance=0, page_size=4)
     shown: list[str] = []
@@ -213,7 +213,7 @@ async def test_calls_to_other_services_have_the_callers_deadline(stack: Stack) -
     await stack.search.SearchByText(search.SearchByTextRequest(query="red and green"), timeout=7.0)
     await stack.search.SearchByText(search.SearchByTextRequest(query="red and blue"))
     within, default = stack.embedder.deadlines
-    # gRPC rounds deadlines up to what its header can say.
+    # gRPC rounds deadlines up to the precision of its header.
     assert within <= 7.5
     assert 7.5 < default <= 30.5
 

@@ -1,4 +1,4 @@
-"""Queries as people type them, through a real embedder, index and gateway: what is answered, and what is refused."""
+"""Queries as people type them, through a real embedder, index and gateway: answers and errors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.services.service_process import Refusal, service_process
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 DEADLINE = 60.0
-MOST_BYTES = 4_096  # of a status: clients and proxies take 8 kB of headers and trailers together
+MOST_BYTES = 4_096  # of a status: clients and proxies accept 8 kB of headers and trailers together
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a gateway that serves the words of the test bundle, once they are indexed."""
+    """Yield the address of a gateway that serves the words of the test bundle, when they are indexed."""
     data = tmp_path_factory.mktemp("data")
     with (
         embedder_process(data, write_test_bundle(tmp_path_factory.mktemp("bundle"), tflite=True)) as embedder,
@@ -138,7 +138,7 @@ def test_the_client_returns_how_a_query_was_understood(server: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["dog", "NOT", "cat"], "understood: dog − cat"),
         (["dog –cat"], "understood: dog − cat"),
@@ -151,9 +151,11 @@ def test_the_client_returns_how_a_query_was_understood(server: str) -> None:
     ],
     ids=str,
 )
-def test_the_command_explains_unusual_queries(server: str, arguments: list[str], told: str) -> None:
+def test_the_command_explains_unusual_queries(server: str, arguments: list[str], expected: str) -> None:
     for command in ("search", "words"):
         done = semsearch(server, command, *arguments)
         assert done.status == 0
-        assert [line for line in done.err.splitlines() if line.startswith("understood")] == ([told] if told else [])
+        assert [line for line in done.err.splitlines() if line.startswith("understood")] == (
+            [expected] if expected else []
+        )
         assert semsearch(server, command, "--json", *arguments).document["understood"]

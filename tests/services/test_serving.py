@@ -1,4 +1,4 @@
-"""A server made by serving/, from outside: health, errors with details, drain, a port in use."""
+"""A server made with serving/, from outside: health, errors with details, draining, a port in use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from serving.errors import from_status, reason_name, retry_delay_seconds
 
 DEADLINE_SECONDS = 30.0
 
-# A service whose one method fails as the model id tells it to.
+# A service whose method fails in the way that the model id names.
 PROGRAM = textwrap.dedent(
     """
     import asyncio, contextlib, sys

@@ -1,4 +1,4 @@
-"""Batches, driven by a model that waits until it is let go, so that nothing here depends on time."""
+"""Batches of a model that waits until it is released, so that nothing depends on time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_images_waiting_for_the_model_are_the_next_batch() -> None:
         await model.wait_for_start()
         rest = start(batcher, 2, 3, 4, 5, 6)
         await turns()
-        model.let_go(3)
+        model.release(3)
         assert await finish(first + rest) == [1, 2, 3, 4, 5, 6]
     assert model.batches == [[1], [2, 3, 4, 5], [6]]
 
@@ -51,7 +51,7 @@ async def test_an_image_is_dropped_when_its_caller_is_gone() -> None:
         gone, stays = start(batcher, 2, 3)
         await turns()
         gone.cancel()
-        model.let_go(2)
+        model.release(2)
         assert await finish([*first, stays]) == [1, 3]
     assert model.batches == [[1], [3]]
 
@@ -62,7 +62,7 @@ async def test_a_caller_leaving_during_a_batch_affects_no_other() -> None:
         gone, stays = start(batcher, 1, 2)
         await model.wait_for_start()
         gone.cancel()
-        model.let_go()
+        model.release()
         assert await finish([stays]) == [2]
 
 
@@ -71,12 +71,12 @@ async def test_a_model_error_fails_only_its_batch() -> None:
     async with open_batcher(model, max_batch=4) as batcher:
         model.failure = RuntimeError("out of memory")
         failing = start(batcher, 1, 2)
-        model.let_go()
+        model.release()
         for task in failing:
             with pytest.raises(RuntimeError, match="out of memory"):
                 await asyncio.wait_for(task, DEADLINE)
         model.failure = None
-        model.let_go()
+        model.release()
         assert await finish(start(batcher, 3)) == [3]
 
 
@@ -84,6 +84,6 @@ async def test_times_in_queue_and_model_are_reported() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=1) as batcher:
         tasks = start(batcher, 1, 2)
-        model.let_go(2)
+        model.release(2)
         first, second = await asyncio.wait_for(asyncio.gather(*tasks), DEADLINE)
     assert second.queue_seconds >= first.model_seconds > 0

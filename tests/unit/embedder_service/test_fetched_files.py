@@ -1,4 +1,4 @@
-"""Fetching a file over real sockets: it goes on where it stopped, and what is not the file is never kept."""
+"""Fetching a file over real sockets: downloads resume, and a wrong file is never kept."""
 
 from __future__ import annotations
 
@@ -39,39 +39,39 @@ def wanted(url: str) -> FetchedFile:
 
 
 def fetch(url: str, folder: Path, mirror: str = "", stop: Event | None = None) -> list[int]:
-    """Fetches the file and returns what progress was told."""
-    told: list[int] = []
-    path = download(wanted(url), mirror, folder, told.append, stop or Event())
+    """Fetch the file and return the reported progress."""
+    reported: list[int] = []
+    path = download(wanted(url), mirror, folder, reported.append, stop or Event())
     assert path.read_bytes() == CONTENT
     assert [each.name for each in folder.iterdir()] == [DIGEST]
-    return told
+    return reported
 
 
 def test_a_file_is_fetched_once(server: FileServer, tmp_path: Path) -> None:
-    told = fetch(server.url, tmp_path)
-    assert told == sorted(told)
-    assert told[-1] == len(CONTENT) == bytes_here(wanted(server.url), tmp_path)
+    reported = fetch(server.url, tmp_path)
+    assert reported == sorted(reported)
+    assert reported[-1] == len(CONTENT) == bytes_here(wanted(server.url), tmp_path)
     assert fetch(server.url, tmp_path) == [len(CONTENT)]
-    assert server.asked == [(None, None)]
+    assert server.requests == [(None, None)]
 
 
 def test_a_broken_download_resumes_where_it_stopped(server: FileServer, tmp_path: Path) -> None:
     server.breaks = [81_920, 40_960]
     fetch(server.url, tmp_path)
-    assert server.asked == [(None, None), ("bytes=81920-", '"one"'), ("bytes=122880-", '"one"')]
+    assert server.requests == [(None, None), ("bytes=81920-", '"one"'), ("bytes=122880-", '"one"')]
 
 
 @pytest.mark.parametrize("etag", ["", 'W/"weak"'])
 def test_a_download_resumes_without_a_strong_etag(server: FileServer, tmp_path: Path, etag: str) -> None:
     server.etag, server.breaks = etag, [81_920]
     fetch(server.url, tmp_path)
-    assert server.asked[-1] == ("bytes=81920-", None)
+    assert server.requests[-1] == ("bytes=81920-", None)
 
 
 def test_without_ranges_a_download_starts_over(server: FileServer, tmp_path: Path) -> None:
     server.ranges, server.breaks = False, [81_920]
     fetch(server.url, tmp_path)
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 def test_a_changed_file_is_downloaded_from_the_start(server: FileServer, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_changed_file_is_downloaded_from_the_start(server: FileServer, tmp_pat
         fetch(server.url, tmp_path)
     server.content, server.etag, server.breaks = CONTENT, '"two"', []
     fetch(server.url, tmp_path)
-    assert server.asked[-1][1] == '"one"'
+    assert server.requests[-1][1] == '"one"'
 
 
 def test_without_a_length_only_too_many_bytes_are_refused(server: FileServer, tmp_path: Path) -> None:
@@ -99,14 +99,14 @@ def test_bytes_from_a_failing_server_are_kept_and_reported(server: FileServer, t
         fetch(server.url, tmp_path)
     assert bytes_here(wanted(server.url), tmp_path) == 81_920
     fetch(server.url, tmp_path)
-    assert server.asked[-1][0] == "bytes=81920-"
+    assert server.requests[-1][0] == "bytes=81920-"
 
 
 def test_a_missing_file_is_not_requested_again(server: FileServer, tmp_path: Path) -> None:
     server.statuses = [404]
     with pytest.raises(DownloadFailed, match="404"):
         fetch(server.url, tmp_path)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_an_unreachable_server_is_reported_in_a_sentence(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A model is made from an installed package, the same on every machine, or one sentence says what to do."""
+"""A model made from an installed package is the same on every machine; a failure says what to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.packaged_network import PACKAGE_FILE, VERSION, install_package, write
 
 
 class Place(NamedTuple):
-    """A recipe, where its package is installed, and where its model belongs."""
+    """A recipe, the folder of its installed package, and the target of its model."""
 
     recipe: Path
     site: Path
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Takes seconds to make; tests work on copies."""
+    """Make the recipe once, because it takes seconds; tests work on copies."""
     folder = tmp_path_factory.mktemp("packaged")
     words = write_test_bundle(folder, name="words")
     write_packaged_recipe(folder / "recipes", install_package(folder / "site"), words)
@@ -160,7 +160,7 @@ async def test_a_refused_model_is_made_once_the_package_is_right(place: Place) -
 
 
 def test_an_older_version_would_refuse_the_formats(place: Place, original: Path) -> None:
-    """They are written as 2, which version 1 refuses as too new; what version 1 can read stays 1."""
+    """The new formats are 2, which version 1 refuses as too new; content that version 1 can read stays 1."""
     for file, version in (
         (place.recipe / "recipe.json", 2),
         (place.recipe / "manifest.json", 2),

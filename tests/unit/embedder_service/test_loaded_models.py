@@ -1,4 +1,4 @@
-"""Which models are loaded, and which one serves; opening is a double that waits until it is let go."""
+"""Which models are loaded, and which one is active; a double opens them, and can be held."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = ("a", "b", "c", "d")
 
 @dataclass
 class Openings:
-    """Opens folders by their manifests alone; those of `held` wait, those of `damaged` fail."""
+    """Opens models by their manifests alone; those in `held` wait, those in `damaged` fail."""
 
     opened: Counter[str] = field(default_factory=Counter)
     open_now: set[str] = field(default_factory=set)
@@ -69,7 +69,7 @@ class Loaded:
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Manifests of four models: one bundle, which takes seconds to make, with other ids."""
+    """Write the manifests of four models: one bundle, which takes seconds to make, with other ids."""
     folder = tmp_path_factory.mktemp("bundles")
     made = write_test_bundle(folder, name="made")
     for name in NAMES:
@@ -200,20 +200,20 @@ async def test_changes_by_hand_are_followed(loaded: Loaded) -> None:
 async def test_a_bad_change_by_hand_is_reported_once_and_ignored(
     loaded: Loaded, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, told = Counter[str](), []
+    looks, output = Counter[str](), []
     look = ModelFolder.choice
 
     def counted(folder: ModelFolder) -> tuple[int, ...] | None:
         looks["all"] += 1
         return look(folder)
 
-    def is_told() -> bool:
-        told.append(capsys.readouterr().out)
-        return "models/active is ignored" in "".join(told)
+    def is_reported() -> bool:
+        output.append(capsys.readouterr().out)
+        return "models/active is ignored" in "".join(output)
 
     loaded.openings.damaged.add("b")
     loaded.file.write_text(text)
-    await until(is_told)
+    await until(is_reported)
     monkeypatch.setattr(ModelFolder, "choice", counted)
     await until(lambda: looks["all"] > 3)
     assert await used(loaded) == "a"
@@ -221,12 +221,12 @@ async def test_a_bad_change_by_hand_is_reported_once_and_ignored(
     loaded.file.write_text(loaded.ids["c"])
     await until(lambda: loaded.models.active_id == loaded.ids["c"])
     await until(lambda: loaded.models.health.is_well)
-    is_told()
-    assert "".join(told).count("models/active is ignored") == 1
+    is_reported()
+    assert "".join(output).count("models/active is ignored") == 1
 
 
 async def test_a_failed_poll_does_not_end_polling(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    breaking = [ZeroDivisionError("what nobody expects"), OSError("no handle")]
+    breaking = [ZeroDivisionError("unexpected"), OSError("no handle")]
     look = ModelFolder.choice
 
     def broken(folder: ModelFolder) -> tuple[int, ...] | None:

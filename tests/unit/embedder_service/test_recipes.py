@@ -1,4 +1,4 @@
-"""A recipe that is written opens, and one that does not fit its manifest is refused."""
+"""A written recipe opens, and one that does not match its manifest is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URL = "https://models.invalid/head.keras"
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One bundle for the whole file, since making it takes seconds and no test changes it."""
+    """Make one bundle for all tests, because it takes seconds and no test changes it."""
     return write_test_bundle(tmp_path_factory.mktemp("bundles"))
 
 
@@ -93,7 +93,7 @@ def test_an_unreadable_recipe_is_reported_with_its_folder(folder: Path, name: st
         RecipeFolder(folder.parent).open("small")
 
 
-def test_a_recipe_is_never_overwritten(bundle: Path, tmp_path: Path) -> None:
+def test_a_recipe_needs_a_new_folder_and_known_files(bundle: Path, tmp_path: Path) -> None:
     write_test_recipe(tmp_path, bundle, URL)
     with pytest.raises(FileExistsError):
         write_test_recipe(tmp_path, bundle, URL)

@@ -26,7 +26,7 @@ IMAGE = pb.ImageInput(content=b"12345")
 
 
 class EndlessPull:
-    """Tells of progress for ever."""
+    """Reports progress forever."""
 
     def __init__(self) -> None:
         self.left = asyncio.Event()
@@ -40,7 +40,7 @@ class EndlessPull:
 
 
 class HeldModels:
-    """One model, which embeds nothing until it is let go."""
+    """One model, which embeds nothing until it is released."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -85,7 +85,7 @@ async def test_a_call_is_refused_until_its_bytes_fit_beside_others() -> None:
         models.gate.set()
         assert len((await first).embeddings) == 2
         assert len((await call(servicer, 1)).embeddings) == 1
-        assert len((await call(servicer, 9)).embeddings) == 9, "one that is larger than all is let in alone"
+        assert len((await call(servicer, 9)).embeddings) == 9, "a call larger than the budget is admitted alone"
 
 
 async def test_a_cancelled_call_frees_its_bytes() -> None:
@@ -121,7 +121,7 @@ async def test_a_stream_is_read_only_while_its_images_fit() -> None:
         await models.reached.wait()
         for _ in range(50):
             await asyncio.sleep(0)
-        assert read == 3, "two that fit, and one that waits"
+        assert read == 3, "two images fit, and one waits"
         models.gate.set()
         await sending
         assert answered == 20

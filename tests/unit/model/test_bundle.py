@@ -1,4 +1,4 @@
-"""A bundle opens if, and only if, it is whole."""
+"""A bundle opens if and only if it is complete and undamaged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = ("backbone.keras", "head.keras", "words.txt", "words.npy", "taggable.npy
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One bundle for the whole file, since making it takes seconds and no test changes it."""
+    """Make one bundle for all tests, because it takes seconds and no test changes it."""
     return write_test_bundle(tmp_path_factory.mktemp("bundles"))
 
 

@@ -1,4 +1,4 @@
-"""What TensorFlow says of itself while it loads is nobody's business; what is wrong with it is."""
+"""TensorFlow's output while it loads is hidden, unless loading fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters are read from what PyTorch wrote, and a file can make nothing run."""
+"""Parameters are read from files in PyTorch's format, and a file cannot run anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries as people type them, from characters to vectors, against a vocabulary with every trap in it."""
+"""Queries as people type them, from characters to vectors, with a vocabulary full of traps."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def embed(query: str) -> TextVector:
 
 
 def meaning(query: str) -> list[tuple[str, float]]:
-    """What is understood: words of the vocabulary, those of one term joined by +, and weights."""
+    """Return how a query is understood: each term's vocabulary words, joined by +, and its weight."""
     return [("+".join(term.words), term.weight) for term in embed(query).understood]
 
 
@@ -183,7 +183,7 @@ def test_every_dash_steers_away(dash: str) -> None:
     assert same(f"fish {dash}shark", "fish -shark")
     assert same(f"fish ({dash}shark)", "fish -shark")
     assert same(f"sports{dash}car", "sports car")
-    assert same(f"fish {dash} shark", "fish shark"), "with a space on either side it is punctuation"
+    assert same(f"fish {dash} shark", "fish shark"), "between spaces it is punctuation"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_operators_mean_what_people_expect(query: str, understood: list[tuple[st
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected"),
     [
         ("dog^nan", "write a number such as 0.5 or 2 after ^"),
         ("dog^inf", "write a number such as 0.5 or 2 after ^"),
@@ -240,10 +240,10 @@ def test_operators_mean_what_people_expect(query: str, understood: list[tuple[st
         ("dog^10000000", "above 1,000,000"),
     ],
 )
-def test_an_invalid_weight_is_reported_with_what_to_write(query: str, told: str) -> None:
+def test_an_invalid_weight_is_reported_with_what_to_write(query: str, expected: str) -> None:
     with pytest.raises(InvalidWeight) as raised:
         parse(query)
-    assert told in str(raised.value)
+    assert expected in str(raised.value)
     assert 'The weight of "dog"' in str(raised.value)
 
 

@@ -1,4 +1,4 @@
-"""How much the rows of a vocabulary count."""
+"""The weights of a vocabulary's rows."""
 
 from __future__ import annotations
 

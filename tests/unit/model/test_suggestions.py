@@ -1,4 +1,4 @@
-"""What is suggested for mistyped words, in the vocabulary that ships."""
+"""Suggestions for misspelled words from the vocabulary that ships."""
 
 from __future__ import annotations
 

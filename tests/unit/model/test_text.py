@@ -1,4 +1,4 @@
-"""Queries as people type them, against a small vocabulary."""
+"""Queries as people type them, with a small vocabulary."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_queries_are_parsed_as_people_mean_them(query: str, terms: list[tuple[st
     [
         ("DOG", "dog"),
         ("dogs", "dog"),
-        ("cats", "cats"),  # the vocabulary has it: it is not made singular
+        ("cats", "cats"),  # in the vocabulary, so it stays plural
         ("beaches", "beach"),
         ("dog's", "dog"),
         ("sports-car", "sports car"),
@@ -95,7 +95,7 @@ def test_words_with_unequal_weights_are_not_a_phrase() -> None:
     ],
 )
 def test_adjacent_words_make_phrases_but_no_solid_words(query: str, words: list[tuple[str, ...]]) -> None:
-    """Large vocabularies have solid words such as `aman` and `ina`; nobody who writes "a man" means them."""
+    """Large vocabularies have solid words such as `aman` and `ina`, but nobody who writes "a man" means them."""
     entries = ("a", "in", "man", "car", "aman", "ina", "sports car", "t-shirt")
     vectors = np.eye(len(entries), dtype=np.float16)
     found = embed_terms(parse(query), Vocabulary(WordTable(entries, vectors, np.ones(len(entries), bool))))

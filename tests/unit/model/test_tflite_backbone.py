@@ -1,4 +1,4 @@
-"""A .tflite backbone gives the features that its tensor says, and what does not fit is refused."""
+"""A .tflite backbone gives the features of its tensor, and files that do not fit are refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOGITS = "MobilenetV2/Logits/Squeeze1"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same network as .keras and as .tflite: converting it takes seconds, and no test changes it."""
+    """Make the same network as .keras and as .tflite once, because it takes seconds and no test changes it."""
     parent = tmp_path_factory.mktemp("bundles")
     write_test_bundle(parent, name="keras")
     write_test_bundle(parent, name="tflite", tflite=True)
@@ -54,7 +54,7 @@ def test_both_kinds_of_file_give_the_same_vectors(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def floats(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same network as in the bundles, but that pixels come as float32 of -1…1."""
+    """Make the network of the bundles with float32 pixels of -1…1."""
     numbers = keras.Input((INPUT_SIZE, INPUT_SIZE, 3))
     network = keras.Model(numbers, keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(numbers)))
     file = tmp_path_factory.mktemp("floats") / "floats.tflite"

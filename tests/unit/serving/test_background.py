@@ -1,4 +1,4 @@
-"""Background work begins again when it fails, and its health says so."""
+"""Failed background work is retried, and its health reports the failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEADLINE = 5.0
 
 
 def work_that_fails(*errors: Exception | None) -> Callable[[], asyncio.Future[None]]:
-    """Work whose attempts end as is said, one after the other."""
+    """Return work whose attempts raise these errors in turn; None succeeds."""
     attempts = iter(errors)
 
     async def work() -> None:

@@ -16,7 +16,7 @@ async def turns(count: int = 5) -> None:
 
 
 class Queue:
-    """Callers, named by their sizes, and the order in which they were let in."""
+    """Callers, named by their sizes, and the order of their admission."""
 
     def __init__(self, budget: ByteBudget, *sizes: int) -> None:
         self._budget = budget

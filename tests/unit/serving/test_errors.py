@@ -3,7 +3,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from serving.errors import FieldViolation, InvalidField, to_status
 
-# What gRPC takes of trailers.
+# gRPC's limit on trailers.
 LIMIT = 8 * 2**10
 
 

@@ -1,4 +1,4 @@
-"""Paths are taken apart as AIP-161 says, and put together again."""
+"""Paths are split and joined as AIP-161 specifies."""
 
 from __future__ import annotations
 

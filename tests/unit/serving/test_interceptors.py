@@ -1,4 +1,4 @@
-"""What is around every call on the server, over a server in this process."""
+"""The server's interceptors, tested with a server in this process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from serving.interceptors import CallInterceptor
 
 DEADLINE = 10.0
-# More than what flow control lets pass to a caller who does not read.
+# More than flow control sends to a caller that does not read.
 CHUNK, CHUNKS = b"x" * 2**20, 64
 
 
 class Servicer:
-    """A method whose clean-up says which task did it: that of the call, or one that the garbage collector began."""
+    """A method that records the task of its clean-up: that of the call, or one of the garbage collector."""
 
     def __init__(self) -> None:
         self.chunks = 0

@@ -1,4 +1,4 @@
-"""Page tokens cannot be altered nor carried to another request."""
+"""Page tokens cannot be altered, or used for another request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_an_altered_token_is_refused(position: int, replacement: str) -> None:
     altered = token[:at] + replacement + token[at + 1 :]
     if altered == token:
         return
-    # The last character of base64 has unused bits: what decodes to the same bytes is the same token.
+    # The last character of base64 has unused bits: a text that decodes to the same bytes is the same token.
     try:
         assert TOKENS.decode(altered, request) == "20"
         assert at == len(token) - 1

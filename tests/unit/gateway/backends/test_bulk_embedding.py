@@ -14,7 +14,7 @@ SIZE = max(len(each.content) for each in REDS)
 
 
 class Watched(ColorEmbedder):
-    """Keeps how many images each call carried; the first calls are refused as often as is said."""
+    """Records the number of images of each call; refuses the first `refusals` calls."""
 
     def __init__(self, refusals: int = 0) -> None:
         super().__init__()

@@ -177,7 +177,7 @@ async def test_a_stream_reads_at_most_the_window_ahead(tmp_path: Path) -> None:
     answered = 0
     async for answer in core.ingest.run("gallery", counted()):
         answered += len(answer.results)
-        # The window, one batch that waits to be taken by the caller, and one image that waits at the door.
+        # The window, one batch that waits for the caller, and one image that waits for admission.
         assert read <= answered + 4 + 2 + 1
     assert answered == read == 40
 
@@ -328,7 +328,7 @@ async def test_images_are_embedded_with_their_collections_model(core: Core) -> N
 async def test_a_model_switched_before_storing_embeds_the_images_again(
     core: Core,
 ) -> None:
-    """As where another process switched it."""
+    """As if another process had switched the model."""
 
     def switch() -> None:
         core.index.before_upsert = lambda: None
@@ -346,13 +346,13 @@ async def test_a_model_switched_before_storing_embeds_the_images_again(
 
 
 class SequentialGallery:
-    """What a stream must come to, one image at a time, in a few plain lines: the oracle."""
+    """The oracle: the expected results of a stream, one image at a time."""
 
     def __init__(self) -> None:
         self.images: dict[str, tuple[bytes, float | None]] = {}
 
     def add(self, content: bytes, image_id: str, attribute: float | None) -> tuple[str, str]:
-        """Returns the id and `duplicate_of`."""
+        """Return the id and `duplicate_of`."""
         if not content:
             return "", ""
         holders = [each for each, (bytes_, _) in self.images.items() if bytes_ == content]

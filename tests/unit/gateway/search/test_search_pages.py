@@ -1,4 +1,4 @@
-"""Pages of searches while images come and go between them."""
+"""Pages of searches while images are added and deleted between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gateway.search.search import ImageMatches, Page, Scope
 from tests.unit.gateway.core import Core, open_core, until, upload
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, ColorEmbedder, picture
 
-# "crimson" and "red" of another seed are near one another; the twins are equal to the last bit.
+# "crimson" and "red" of another seed are similar; the twins have exactly equal vectors.
 IMAGES = {name: picture(name) for name in ("red", "green", "blue", "yellow", "purple", "orange", "crimson")}
 IMAGES |= {f"twin-{n}": picture("orange", size=(64, 64)) + bytes([n]) for n in range(4)}
 EVERYTHING = Scope("gallery", min_relevance=0.0)
@@ -54,7 +54,7 @@ def by_image(core: Core, source: ImageSource, *terms: Term) -> Turn:
 
 
 async def walk(turn: Turn, size: int) -> list[str]:
-    """Returns the ids on all pages; each is full but the last, which is not empty if there is any match."""
+    """Return the ids on all pages. Each page is full except the last, which is not empty if there are matches."""
     shown: list[str] = []
     page = Page(size)
     while True:
@@ -130,7 +130,7 @@ async def test_pages_of_similar_words_cover_each_word_once(gallery: Core, size: 
 
 
 class UnsteadyEmbedder(ColorEmbedder):
-    """Gives the same image another vector each time, in its last bits, as a model does in another batch."""
+    """Gives the same image vectors that differ in their last bits, as a model does in different batches."""
 
     async def embed_images(self, images: list[ImageInput], model_id: str = "") -> ImageEmbeddings:  # type: ignore[override]
         answer = await super().embed_images(images, model_id)

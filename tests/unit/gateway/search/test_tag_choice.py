@@ -1,4 +1,4 @@
-"""Tags that say different things, in the order of nearness."""
+"""Tags for different things, nearest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vectors of queries are remembered, by model and query, within a bound."""
+"""Vectors of queries are cached by model and query, up to a limit."""
 
 from __future__ import annotations
 

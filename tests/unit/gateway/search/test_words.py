@@ -113,7 +113,7 @@ async def test_words_of_an_unused_model_are_removed_for_good(core: Core) -> None
     async with filling(core):
         await ready(core)
         core.embedder.model = OTHER_MODEL
-        await core.collections.delete("gallery")  # the new one is of the model that serves
+        await core.collections.delete("gallery")  # the new one uses the active model
         await core.words.fill(OTHER_MODEL)
         await core.words.drop_all_but([OTHER_MODEL.id])
         with pytest.raises(WordsNotReady):

@@ -135,7 +135,7 @@ async def test_images_that_cannot_be_embedded_are_skipped(gallery: Core) -> None
     is_switched(gallery, "gallery", "other")
     [result] = await gallery.add(upload(1, picture("green"), "green"))
     assert result.error is None
-    assert result.duplicate_of == "", "what was left out can be added again"
+    assert result.duplicate_of == "", "a skipped image can be added again"
 
 
 async def test_an_image_that_breaks_the_embedder_is_skipped(gallery: Core) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a file's colours and depth, the picture is the one that people see."""
+"""Whatever a file's colour space and depth, the decoded image looks right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metadata never refuses a picture whose pixels are whole; what is missing of the pixels does."""
+"""Damaged metadata does not matter if the pixels are complete; missing pixels do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every format, turned every way, in every colour space and depth, is the same picture."""
+"""Every format, in every orientation, colour space and depth, gives the same image."""
 
 from __future__ import annotations
 

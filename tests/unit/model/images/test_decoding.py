@@ -1,4 +1,4 @@
-"""Every format becomes the same square of pixels; whatever else comes is refused with a reason."""
+"""Every format gives the same square of pixels; anything else is refused with a reason."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_exif_orientation_rotates_the_image_and_its_size() -> None:
     exif[0x0112] = 6  # the camera was turned: show it a quarter turn clockwise
     decoded = decode(encode(halves(64, 32), "JPEG", exif=exif, quality=95), size=16, resize=Resize.SQUASH)
     assert (decoded.width, decoded.height) == (32, 64)
-    assert decoded.pixels[2, 8, 0] > 150  # red came to the top
+    assert decoded.pixels[2, 8, 0] > 150  # red is now at the top
     assert decoded.pixels[13, 8, 2] > 150
 
 
@@ -105,7 +105,7 @@ def test_the_limit_may_allow_images_beyond_pillows_own_cap() -> None:
     file = io.BytesIO()
     with Image.new("1", (20_000, 10_000), 1) as large:
         large.save(file, "PNG")
-    assert 20_000 * 10_000 > 2 * 89_478_485, "beyond what Pillow opens by itself"
+    assert 20_000 * 10_000 > 2 * 89_478_485, "beyond Pillow's own limit"
     decoded = decode(file.getvalue(), size=8, limits=ImageLimits(pixels=200_000_000))
     assert (decoded.width, decoded.height) == (20_000, 10_000)
     assert (decoded.pixels == 255).all()

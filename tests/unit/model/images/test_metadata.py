@@ -1,4 +1,4 @@
-"""What a camera wrote is read, tag by tag; what cannot be read counts as absent."""
+"""Camera metadata is read tag by tag; unreadable tags count as absent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from model.images import PhotoMetadata, Resize, decode
 from model.images.metadata import parse_exif
 from tests.unit.model.images.picture_files import encode, exif, ramp
 
-# How a camera that is held this way stores an upright picture.
+# How a camera in this orientation stores an upright picture.
 _STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -1,4 +1,4 @@
-"""A RAW file is shown by the preview that the camera embedded."""
+"""A RAW file is decoded from the preview that the camera embedded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tag = tuple[int, int, Sequence[int] | bytes]
 
 
 def directory(tags: Sequence[Tag], at: int) -> bytes:
-    """Return a little-endian TIFF directory that lies at an offset; bytes are of type 1."""
+    """Return a little-endian TIFF directory at an offset; bytes have type 1."""
     entries, values = struct.pack("<H", len(tags)), b""
     start = at + 2 + 12 * len(tags) + 4
     for tag, kind, numbers in sorted(tags, key=lambda entry: entry[0]):
@@ -104,7 +104,7 @@ def test_the_preview_has_the_photos_size_and_metadata() -> None:
 def test_the_preview_is_turned_as_the_photo_is() -> None:
     decoded = decode(dng(halves(), orientation=6), size=16)
     assert (decoded.width, decoded.height, decoded.metadata.orientation) == (HEIGHT, WIDTH, 6)
-    assert decoded.pixels[2, 8, 0] > 180  # red came to the top
+    assert decoded.pixels[2, 8, 0] > 180  # red is now at the top
     assert decoded.pixels[13, 8, 2] > 180
 
 
