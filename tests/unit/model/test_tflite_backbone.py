@@ -85,7 +85,7 @@ def test_a_pixel_scale_is_required_only_for_float_networks(folder: Path, floats:
     ("mean", "deviation"), [((0,), (0,)), ((1, 2), (1,)), ((), (1,)), ((0,), (-1,)), ((float("nan"),), (1,))]
 )
 def test_an_invalid_pixel_scale_is_refused(mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="pixels"):
+    with pytest.raises(ValueError, match="pixel"):
         PixelScale(mean, deviation)
 
 
