@@ -30,6 +30,7 @@ EXAMPLES: list[Exception] = [
     model_errors.PackageFileWrong("f", "it is cut off"),
     errors.Overloaded(7),
     model_errors.NotAnImage("no"),
+    model_errors.UnsupportedImage("video"),
     model_errors.DamagedImage("cut"),
     model_errors.ImageTooLarge("pixels", 2, 1),
     model_errors.InvalidCrop("empty"),
