@@ -1,4 +1,4 @@
-# Every developer action is a target here; CI calls nothing else. `make help` lists them.
+# Every developer action is a target here, and CI uses only these targets. `make help` lists them.
 # Variables: PYTHON (the Python that creates the environment), VENV (where the environment is).
 
 PYTHON ?= python3
@@ -13,8 +13,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(VENV)/bin
 PROTOS := $(shell find protos -name '*.proto')
-# Stamp files: a step is repeated only when something that it depends on has changed, so that a second
-# run needs no network.
+# Stamp files: a step is repeated only if its inputs have changed, so that a second run needs no network.
 DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
 STUBS := client/protos.binpb
@@ -47,7 +46,7 @@ $(INSTALLED): pyproject.toml client/pyproject.toml $(STUBS)
 run-all: setup ## Start the three services, fill the gallery on the first run, print first queries; Ctrl-C stops all
 	@$(BIN)/python -m launcher
 
-bench: setup ## Measure searches and tags against the suite that `make run-all` started, next to bare gRPC
+bench: setup ## Compare searches and tags in the suite that `make run-all` started with bare gRPC
 	@$(BIN)/python -m benchmarks
 
 bench-setup: $(BENCH_DEPENDENCIES) ## Install the libraries that `make bench-index` compares with
@@ -57,7 +56,7 @@ $(BENCH_DEPENDENCIES): benchmarks/index/requirements.lock $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-bench-index: bench-setup ## Compare vector indexes, ours and others: SIZES=20000,200000
+bench-index: bench-setup ## Compare this vector index with others: SIZES=20000,200000
 	@$(BIN)/python -m benchmarks.index $(if $(SIZES),--sizes '$(SIZES)')
 
 bench-recall: setup ## Measure whether searches reach their recall target, on four kinds of vectors: SIZES=20000
@@ -73,7 +72,7 @@ bench-duplicates: setup ## Measure how well copies are told from other pictures:
 bench-activation: setup ## Measure a switch to a model with many words, while searches run: WORDS=400000
 	@$(BIN)/python -m benchmarks.activation $(if $(WORDS),--words '$(WORDS)')
 
-starter-setup: $(STARTER_DEPENDENCIES) ## Install what only the making of the starter needs
+starter-setup: $(STARTER_DEPENDENCIES) ## Install the additional dependencies of `make starter`
 
 # Without dependencies: the lock is complete, except for what overrides.txt excludes.
 $(STARTER_DEPENDENCIES): trainer/starter/requirements.lock $(INSTALLED)
@@ -89,8 +88,8 @@ wheel: setup ## Build the client's wheel and sdist into client/dist
 	@cd client && '$(abspath $(BIN))/hatchling' build --clean
 
 test: setup ## Run all tests and list the slowest at the end
-# Files run in the order of their folders: tests/end_to_end and tests/services take minutes, so they go first. Python's
-# compiled files are kept, whatever the machine's settings, because the tests start hundreds of processes.
+# Files run in the order of their folders: tests/end_to_end and tests/services take minutes, so they run first. Python
+# bytecode is cached, whatever the machine's settings, because the tests start hundreds of processes.
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style, formatting, import contracts and the protos

@@ -1,1 +1,1 @@
-"""Words and images to vectors of one joint space."""
+"""Embeds words and images as vectors of one joint space."""

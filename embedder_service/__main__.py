@@ -24,12 +24,12 @@ from serving.byte_budget import ByteBudget
 from serving.server import GrpcService, run
 from serving.settings import load_settings
 
-_PULLS = 2  # at the same time; more wait
+_PULLS = 2  # concurrent pulls; more wait
 
 
 @asynccontextmanager
 async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[GrpcService]]:
-    """Open the active model and the servicer over it."""
+    """Load the active model, and yield the services."""
     recipes = RecipeFolder(settings.recipes)
     default = DefaultModel(settings.default_model, settings.data / "models", recipes)
     folder = default.folder

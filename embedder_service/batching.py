@@ -1,8 +1,8 @@
 """Batches images for the model without timers, as text-embeddings-inference does.
 
-Contract: whatever waits when the model becomes free is the next batch, up to a limit; an entry whose caller has gone is
-dropped. One thread runs the model. What fails in the model is raised in every caller of that batch. How much may wait
-is bounded where images are admitted (see `image_embedding`), and in bytes where they arrive (see `servicer`).
+Contract: the images that wait when the model becomes free are the next batch, up to a limit. Images whose callers are
+gone are dropped. One thread runs the model. An error of the model is raised in every caller of that batch. The queue is
+bounded where images are admitted (see `image_embedding`), and in bytes where they arrive (see `servicer`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
-__all__ = ["Batched", "Batcher", "open_batcher"]
-
 _SIZE = Histogram("semsearch_embedder_batch_images", "Images the model took at once.", buckets=(1, 2, 4, 8, 16, 32, 64))
 _DROPPED = Counter("semsearch_embedder_dropped_images", "Images whose caller had gone before the model was free.")
 
@@ -29,7 +27,7 @@ Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Batched:
-    """A vector, float32 (dimension), and how many seconds it waited and the model took."""
+    """A vector, float32 (dimension), and the seconds that it took in the queue and in the model."""
 
     vector: NDArray[np.float32]
     queue_seconds: float
@@ -44,7 +42,7 @@ class _Entry:
 
 
 class Batcher:
-    """The queue in front of a model; `open_batcher` makes one that runs."""
+    """The queue of a model; `open_batcher` makes and runs one."""
 
     def __init__(self, model: Run, max_batch: int, thread: ThreadPoolExecutor) -> None:
         self._model = model
@@ -54,14 +52,14 @@ class Batcher:
         self._arrived = asyncio.Event()
 
     async def embed(self, pixels: NDArray[np.uint8]) -> Batched:
-        """Return the vector of one picture, uint8 (size, size, 3)."""
+        """Return the vector of one image, uint8 (size, size, 3)."""
         entry = _Entry(pixels, perf_counter(), asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._arrived.set()
         return await entry.result
 
     async def run(self) -> None:
-        """Run batches until it is cancelled."""
+        """Run batches until cancelled."""
         while True:
             await self._arrived.wait()
             batch = self._next_batch()
@@ -99,7 +97,7 @@ class Batcher:
 
 @asynccontextmanager
 async def open_batcher(model: Run, max_batch: int) -> AsyncIterator[Batcher]:
-    """Run a batcher in the background for the length of a `with`; its end waits for the batch that the model is at."""
+    """Run a batcher in the background while the context is open; on exit, wait for the running batch."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="model")
     batcher = Batcher(model, max_batch, thread)
     running = asyncio.create_task(batcher.run())
@@ -108,4 +106,4 @@ async def open_batcher(model: Run, max_batch: int) -> AsyncIterator[Batcher]:
     finally:
         running.cancel()
         await asyncio.wait([running])
-        await asyncio.to_thread(thread.shutdown)  # a model is closed while others serve on this event loop
+        await asyncio.to_thread(thread.shutdown)  # not on the event loop: other models are serving

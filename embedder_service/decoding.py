@@ -1,9 +1,9 @@
-"""Decodes images off the event loop, within a budget of pixels.
+"""Decodes images off the event loop, within a pixel budget.
 
 Contract:
-- The images that are decoded at the same time have at most `max_pixels` pixels together, over all calls and models; a
-  larger one is decoded alone. This bounds memory where a limit on one image does not.
-- A decoding whose caller is gone does not start, or stops at the next read of its file.
+- Images that are decoded at the same time, for all calls and models, have at most `max_pixels` pixels in total; a
+  larger image is decoded alone. This bounds memory, which a limit per image would not.
+- When its caller is gone, a decoding does not start, or stops at the next read of its file.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from time import perf_counter
 from model.errors import DamagedImage
 from model.images import CropBox, DecodedImage, ImageLimits, Resize, open_image
 
-__all__ = ["ImageDecoder", "ImageInput", "TimedImage"]
-
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image's bytes, the part of it that counts, and the longest edge of its thumbnail in pixels; 0 is none."""
+    """An image's bytes, the crop to embed, and the longest edge of its thumbnail in pixels; 0 means no thumbnail."""
 
     content: bytes
     crop: CropBox | None = None
@@ -33,7 +31,7 @@ class ImageInput:
 
 @dataclass(frozen=True)
 class TimedImage:
-    """A decoded image, and when its decoding began and ended (`perf_counter`)."""
+    """A decoded image, and the start and end of its decoding (`perf_counter`)."""
 
     image: DecodedImage
     began: float
@@ -49,10 +47,10 @@ class ImageDecoder:
         self._pixels = _PixelBudget(max_pixels)
 
     async def decode(self, image: ImageInput, size: int, resize: Resize) -> TimedImage:
-        """Return an image as a square of `size` pixels an edge.
+        """Decode an image to a square of `size` × `size` pixels.
 
         Raises:
-            ImageError: It cannot be read, or is larger than allowed.
+            ImageError: the image cannot be read, or is larger than allowed.
         """
         abandoned = threading.Event()
         try:
@@ -75,7 +73,7 @@ class ImageDecoder:
 
 
 class _PixelBudget:
-    """Pixels that threads take while they decode, and wait for."""
+    """Pixels that threads reserve while they decode; a thread waits if there are too few."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -87,7 +85,7 @@ class _PixelBudget:
         with self._changed:
             self._changed.wait_for(lambda: abandoned.is_set() or self._has_room(pixels))
             if abandoned.is_set():
-                raise DamagedImage("The caller is gone.")  # so nobody sees it
+                raise DamagedImage("The caller is gone.")  # so nobody sees this error
             self._taken += pixels
         try:
             yield
@@ -97,7 +95,7 @@ class _PixelBudget:
                 self._changed.notify_all()
 
     def wake(self) -> None:
-        """Let waiting threads see that their caller is gone."""
+        """Wake waiting threads, so that they notice that their caller is gone."""
         with self._changed:
             self._changed.notify_all()
 

@@ -1,11 +1,11 @@
-"""Errors of the embedder's own; what is wrong with a bundle, an image or a query `model.errors` says.
+"""The embedder's own errors; `model.errors` has those of bundles, images and queries.
 
 EmbedderError
-├── ModelNotFound       there is no bundle of that id
+├── ModelNotFound       no bundle has that id
 ├── PullError           a model cannot be pulled
-│   ├── RecipeNotFound  there is no recipe of that name
+│   ├── RecipeNotFound  no recipe has that name
 │   ├── DownloadFailed  a file could not be fetched
-│   └── DownloadWrong   what was fetched is another file than the recipe names
+│   └── DownloadWrong   the fetched file is not the one that the recipe names
 └── Overloaded          too many images wait for the model
 """
 
@@ -15,27 +15,17 @@ from collections.abc import Sequence
 
 from model.errors import shortened
 
-__all__ = [
-    "DownloadFailed",
-    "DownloadWrong",
-    "EmbedderError",
-    "ModelNotFound",
-    "Overloaded",
-    "PullError",
-    "RecipeNotFound",
-]
-
 _ID = 100
 
 
 class EmbedderError(Exception):
-    """What the embedder was asked for cannot be; the message says what to do."""
+    """The embedder cannot fulfil a request; the message says what to do."""
 
 
 class ModelNotFound(EmbedderError):
-    """There is no bundle of that id."""
+    """No bundle has that id."""
 
-    def __init__(self, model_id: str, what_to_do: str = "ListModels tells which there are.") -> None:
+    def __init__(self, model_id: str, what_to_do: str = "ListModels lists the models.") -> None:
         super().__init__(f"There is no model {shortened(model_id, _ID)!r}. {what_to_do}")
         self.model_id = shortened(model_id, _ID)
 
@@ -45,45 +35,45 @@ class PullError(EmbedderError):
 
 
 class RecipeNotFound(PullError):
-    """There is no recipe of that name; `names` are those there are."""
+    """No recipe has that name; `names` are those of the existing recipes."""
 
     def __init__(self, recipe: str, names: Sequence[str]) -> None:
-        there = (
-            f"There are: {', '.join(names)}."
+        existing = (
+            f"The recipes are: {', '.join(names)}."
             if names
-            else "There is none; SEMSEARCH_EMBEDDER_RECIPES names their folder."
+            else "There are no recipes; SEMSEARCH_EMBEDDER_RECIPES names their folder."
         )
-        super().__init__(f"There is no recipe {shortened(recipe, _ID)!r}. {there}")
+        super().__init__(f"There is no recipe {shortened(recipe, _ID)!r}. {existing}")
         self.recipe = shortened(recipe, _ID)
 
 
 class DownloadFailed(PullError):
-    """A file could not be fetched. What came of it is kept."""
+    """A file could not be fetched. The bytes received are kept."""
 
     def __init__(self, file: str, place: str, why: str) -> None:
         super().__init__(
-            f"{file} could not be fetched from {place}: {why}. Try again: it goes on where it stopped. Where this "
-            f"machine cannot reach that place, put the file into a folder under the name {file} and set "
+            f"{file} could not be fetched from {place}: {why}. Try again: the download resumes where it stopped. If "
+            f"this machine cannot reach that place, put the file into a folder under the name {file} and set "
             "SEMSEARCH_EMBEDDER_MODEL_MIRROR to that folder, or to the URL of a server that has it."
         )
         self.place = place
 
 
 class DownloadWrong(PullError):
-    """What was fetched is another file than the recipe names. Nothing of it is kept."""
+    """The fetched file is not the one that the recipe names. It is not kept."""
 
     def __init__(self, file: str, place: str, why: str) -> None:
         super().__init__(
-            f"What {place} gives is not the {file} that the recipe names: {why}. Nothing of it is kept. Try again; "
-            "if it stays so, the file was changed there or on the way: set SEMSEARCH_EMBEDDER_MODEL_MIRROR to a folder "
+            f"The file at {place} is not the {file} that the recipe names: {why}. It was not kept. Try again; if that "
+            "does not help, the file was changed there or on the way: set SEMSEARCH_EMBEDDER_MODEL_MIRROR to a folder "
             "or a URL that has the right one."
         )
         self.place = place
 
 
 class Overloaded(EmbedderError):
-    """So many images wait for the model that a call's images do not fit; `queued` is how many."""
+    """Too many images wait for the model to admit a call's images; `queued` is their number."""
 
     def __init__(self, queued: int) -> None:
-        super().__init__(f"{queued:,} images wait for the model already. Try again in a moment, or send fewer at once.")
+        super().__init__(f"{queued:,} images already wait for the model. Try again in a moment, or send fewer at once.")
         self.queued = queued

@@ -1,7 +1,7 @@
-"""Fetches a file of a recipe into a folder, from where an earlier try stopped (see `model.files.downloads`).
+"""Fetches a file of a recipe into a folder, and resumes an earlier attempt (see `model.files.downloads`).
 
-What came so far lies in `<sha256>.part`. When all bytes are there their checksum is taken: what is wrong is removed and
-told, what is right is synced and renamed to `<sha256>`. It is then there as a whole and is not fetched again.
+The bytes received so far are in `<sha256>.part`. When all have arrived, their checksum is checked. A wrong file is
+removed and reported; the right one is synced and renamed to `<sha256>`. It is then complete, and is not fetched again.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ from embedder_service.errors import DownloadFailed, DownloadWrong
 from model.bundle.recipe import FetchedFile
 from model.errors import storage_errors
 from model.files.downloads import Download
-from model.files.file_sources import Broken, OtherFile, file_name, place_of
+from model.files.file_sources import FetchFailed, WrongFile, file_name, place_of
 from serving.durable_files import publish, sha256, sync
-
-__all__ = ["bytes_here", "download"]
 
 log = structlog.get_logger(__name__)
 Progress = Callable[[int], None]
 
 
 def bytes_here(file: FetchedFile, folder: Path) -> int:
-    """Return how many bytes of a file are in the folder already."""
+    """Return the number of bytes of a file that are already in the folder."""
     for path in (folder / file.sha256, _part(file, folder)):
         if path.exists():
             return min(path.stat().st_size, file.size)
@@ -34,19 +32,19 @@ def bytes_here(file: FetchedFile, folder: Path) -> int:
 
 
 def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, stop: Event) -> Path:
-    """Return the file in the folder, fetched from its URL or the mirror unless it is there already.
+    """Fetch the file from its URL or the mirror unless it is in the folder, and return its path there.
 
-    `progress` gets the number of bytes that are here. Once `stop` is set, the next piece is the last.
+    `progress` gets the number of bytes received. Once `stop` is set, the next chunk is the last.
 
     Raises:
-        DownloadFailed: it cannot be fetched now, or was stopped; what came is kept.
-        DownloadWrong: it is another file than the recipe names.
+        DownloadFailed: the file cannot be fetched now, or the download was stopped; the bytes received are kept.
+        DownloadWrong: it is not the file that the recipe names.
         StorageFull: it cannot be written.
     """
     complete = folder / file.sha256
     name, place = file_name(file.url), place_of(file.url, mirror)
 
-    def on_retry(error: Broken) -> None:
+    def on_retry(error: FetchFailed) -> None:
         log.info("fetching again", place=place, error=str(error))
 
     with storage_errors(folder):
@@ -55,9 +53,9 @@ def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, s
                 fetched = Download(place, _part(file, folder), file.size, on_retry=on_retry)
                 fetched.run(lambda here, _: progress(min(here, file.size)), stop)
                 _finish(file, folder, complete)
-            except Broken as error:
+            except FetchFailed as error:
                 raise DownloadFailed(name, place, str(error)) from error
-            except OtherFile as error:
+            except WrongFile as error:
                 raise DownloadWrong(name, place, str(error)) from error
     progress(file.size)
     return complete
@@ -68,7 +66,7 @@ def _finish(file: FetchedFile, folder: Path, complete: Path) -> None:
     found = sha256(part)
     if found != file.sha256:
         part.unlink()
-        raise OtherFile(f"its SHA-256 is {found}, not {file.sha256}")
+        raise WrongFile(f"its SHA-256 is {found}, not {file.sha256}")
     sync(part)
     publish(part, complete)
 

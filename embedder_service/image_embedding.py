@@ -1,7 +1,7 @@
-"""Images → vectors: admits, decodes off the event loop, and hands squares of pixels to the batcher.
+"""Embeds images: admits them, decodes them off the event loop, and passes square pixel arrays to the batcher.
 
-Contract: at most `max_images` images are anywhere between arrival and vector; a call that would bring more is refused
-whole, before any of its images is touched. What is wrong with one image is that image's answer and no other's.
+Contract: at most `max_images` images are between arrival and vector. A call that would exceed this is rejected as a
+whole, before any of its images is decoded. An invalid image gets an error, and does not affect the others.
 """
 
 from __future__ import annotations
@@ -22,15 +22,13 @@ from embedder_service.errors import Overloaded
 from model.errors import ImageError
 from model.images import PhotoMetadata, Resize
 
-__all__ = ["ImageEmbedder", "ImageVector", "Preprocessing", "Timings"]
-
 _QUEUED = Gauge("semsearch_embedder_queued_images", "Images between arrival and vector.")
 _IMAGES = Counter("semsearch_embedder_images", "Images that were answered.", ["outcome"])
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a model wants its pictures."""
+    """The edge length in pixels of a model's input, and how images are resized to it."""
 
     size: int
     resize: Resize
@@ -38,7 +36,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds: reading and resizing; waiting for a thread that decodes, and for the model; the model itself."""
+    """Seconds spent decoding and resizing, waiting for a decoding thread and for the model, and in the model."""
 
     decode: float = 0.0
     queue: float = 0.0
@@ -47,7 +45,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class ImageVector:
-    """float32 (dimension) of unit length, and what was learned about the image on the way."""
+    """A vector, float32 (dimension) of unit length, and facts about its image."""
 
     vector: NDArray[np.float32]
     width: int
@@ -70,10 +68,10 @@ class ImageEmbedder:
         self._admitted = 0
 
     async def embed(self, images: Sequence[ImageInput]) -> list[ImageVector | ImageError]:
-        """Return a vector for each image, or what is wrong with it.
+        """Return a vector or an error for each image.
 
         Raises:
-            Overloaded: so many images wait that these do not fit.
+            Overloaded: too many images wait to admit these.
         """
         with self._admit(len(images)):
             return await asyncio.gather(*(self._embed(image) for image in images))

@@ -1,14 +1,14 @@
-"""The models that are loaded: the one that serves, and another that calls name.
+"""The loaded models: the active one, and others that calls name.
 
 Contract:
-- The one that serves is always loaded. Another is loaded when a call first names it; calls that name it meanwhile wait
-  for the same load. One more than the one that serves stays loaded: of more, those that no call uses are closed, the
-  one used longest ago first.
-- A call uses one model from its start to its end, whatever is activated meanwhile.
-- A model is activated once it is loaded, which is when all checks were passed, and once `models/active` names it on
-  disk; then the next call gets it. What fails before that changes nothing.
-- `models/active` is looked at every second, for a change by hand. What it names wrongly is told once, and the model
-  that serves goes on.
+- The active model is always loaded. Another is loaded when a call first names it; concurrent calls wait for the same
+  load. One model beside the active one stays loaded; any further model that no call uses is closed, least recently used
+  first.
+- A call uses the same model from start to end, even if another is activated.
+- A model becomes active when it is loaded, with all checks passed, and `models/active` names it on disk; the next call
+  uses it. A failure before that changes nothing.
+- `models/active` is polled every second for changes by hand. An invalid choice is reported once, and the active model
+  continues to serve.
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ from embedder_service.served_model import Opener, ServedModel
 from model.errors import ModelError
 from serving.background import WorkHealth
 
-__all__ = ["LoadedModels", "open_models"]
-
-LOOK_SECONDS = 1.0
-BESIDE = 1  # models beside the one that serves that stay loaded while nothing uses them
+POLL_SECONDS = 1.0
+MAX_IDLE = 1  # unused models that stay loaded beside the active one
 _LOADED = Gauge("semsearch_embedder_loaded_models", "Models that are loaded.")
 
 log = structlog.get_logger(__name__)
@@ -40,14 +38,14 @@ T = TypeVar("T")
 
 
 class _Slot(NamedTuple):
-    """A loaded model, and what closes it."""
+    """A loaded model, and the stack that closes it."""
 
     model: ServedModel
     stack: AsyncExitStack
 
 
 class LoadedModels:
-    """The loaded models, on one event loop; `open_models` makes it and closes them."""
+    """The loaded models, on one event loop; `open_models` creates and closes them."""
 
     def __init__(self, folder: ModelFolder, opener: Opener, threads: Executor) -> None:
         self.active_id = ""
@@ -55,25 +53,25 @@ class LoadedModels:
         self._folder = folder
         self._opener = opener
         self._threads = threads
-        self._slots: dict[str, _Slot] = {}  # the one that was used longest ago first
+        self._slots: dict[str, _Slot] = {}  # least recently used first
         self._users: Counter[str] = Counter()  # calls that use a model, or wait for it
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._closes: set[asyncio.Task[None]] = set()
         self._switch = asyncio.Lock()
-        self._seen: object = None  # what `models/active` was when it was last followed
+        self._seen: object = None  # state of `models/active` when it was last followed
 
     def loaded(self, model_id: str = "") -> ServedModel | None:
-        """Return a model, without an id the one that serves, or None where it is not loaded."""
+        """Return a model (without an id, the active one), or None if it is not loaded."""
         slot = self._slots.get(model_id or self.active_id)
         return slot.model if slot else None
 
     @asynccontextmanager
     async def use(self, model_id: str = "") -> AsyncIterator[ServedModel]:
-        """Give a model for the length of a `with`; without an id the one that serves.
+        """Keep a model loaded while the context is open; without an id, the active one.
 
         Raises:
-            ModelNotFound: there is none of that id.
-            BundleError: it cannot be loaded.
+            ModelNotFound: no model has that id.
+            BundleError: the model cannot be loaded.
         """
         wanted = model_id or self.active_id
         self._users[wanted] += 1
@@ -86,11 +84,11 @@ class LoadedModels:
             self._used(wanted)
 
     async def activate(self, model_id: str) -> ServedModel:
-        """Make a model the one that serves, now and after a restart, and return it.
+        """Activate a model, also after a restart, and return it.
 
         Raises:
             ModelNotFound, BundleError: see `use`.
-            StorageFull: the choice cannot be written down.
+            StorageFull: the choice cannot be written.
         """
         async with self._switch, self.use(model_id) as model:
             await self._on_thread(lambda: self._folder.set_active(model_id))
@@ -98,7 +96,7 @@ class LoadedModels:
             return model
 
     async def follow_choice(self) -> None:
-        """Make the model serve that `models/active` names.
+        """Activate the model that `models/active` names.
 
         Raises:
             ModelNotFound, BundleError: see `use`.
@@ -111,17 +109,17 @@ class LoadedModels:
                     self._serve(model)
 
     async def watch_choice(self) -> None:
-        """Follow each change of `models/active` that somebody makes by hand, until it is cancelled."""
+        """Follow changes that people make to `models/active`, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
             try:
                 choice = await self._on_thread(self._folder.choice)
                 if choice != self._seen:
                     await self.follow_choice()
                     self.health.succeeded()
-            except Exception as error:  # noqa: BLE001 — whatever it is, the choice goes on being followed
+            except Exception as error:  # noqa: BLE001 — any error is reported, and polling continues
                 expected = isinstance(error, EmbedderError | ModelError | OSError)
-                self.health.failed(error, expected=expected, event="models/active is passed over")
+                self.health.failed(error, expected=expected, event="models/active is ignored")
 
     async def close(self) -> None:
         """Close all models."""
@@ -134,7 +132,7 @@ class LoadedModels:
 
     def _serve(self, model: ServedModel) -> None:
         if self.active_id not in ("", model.id):
-            log.info("another model serves", model_id=model.id, before=self.active_id)
+            log.info("another model is active", model_id=model.id, before=self.active_id)
         self.active_id = model.id
 
     async def _load(self, model_id: str) -> None:
@@ -148,7 +146,7 @@ class LoadedModels:
     def _loaded(self, model_id: str, load: asyncio.Task[None]) -> None:
         del self._loads[model_id]
         if not load.cancelled():
-            load.exception()  # is told to who waits; nobody may be left
+            load.exception()  # marks it as retrieved: every waiting caller may be gone
 
     async def _open(self, model_id: str) -> None:
         folder = await self._on_thread(lambda: self._folder.folder(model_id))
@@ -168,7 +166,7 @@ class LoadedModels:
     def _close_unused(self) -> None:
         beside = [model_id for model_id in self._slots if model_id != self.active_id]
         unused = [model_id for model_id in beside if model_id not in self._users]
-        for model_id in unused[: max(0, len(beside) - BESIDE)]:
+        for model_id in unused[: max(0, len(beside) - MAX_IDLE)]:
             self._close(model_id)
 
     def _close(self, model_id: str) -> None:
@@ -183,10 +181,10 @@ class LoadedModels:
 
 @asynccontextmanager
 async def open_models(folder: ModelFolder, opener: Opener, threads: Executor) -> AsyncIterator[LoadedModels]:
-    """Load the model that should serve, and follow changes of that choice for the length of a `with`.
+    """Load the active model, and follow changes of that choice while the context is open.
 
     Raises:
-        ModelNotFound, BundleError: it is not there, or cannot be loaded.
+        ModelNotFound, BundleError: the model does not exist, or cannot be loaded.
     """
     models = LoadedModels(folder, opener, threads)
     try:
@@ -194,7 +192,7 @@ async def open_models(folder: ModelFolder, opener: Opener, threads: Executor) ->
             await models.follow_choice()
         except ModelNotFound as error:
             file = folder.models / ACTIVE
-            what_to_do = f"{file} names it: put it back, or remove that file, and the default model serves."
+            what_to_do = f"{file} names it: put the model back, or remove that file to serve the default model."
             raise ModelNotFound(error.model_id, what_to_do) from error
         watch = asyncio.create_task(models.watch_choice())
         try:

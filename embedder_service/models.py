@@ -1,9 +1,8 @@
-"""Which bundles there are, and which one serves.
+"""The bundles on disk, and which one is active.
 
-Contract: bundles lie in folders of `SEMSEARCH_DATA/models`, beside those that ship. The file `models/active` holds the
-id of the one that serves; without it the default one does. A bundle that cannot be read is
-left out of the list and told in the log, so that one damaged download hides no other. Folders whose names begin with a
-dot are work in progress.
+Contract: bundles are folders in `SEMSEARCH_DATA/models`, and others ship. The file `models/active` holds the id of the
+active bundle; without it, the default bundle is active. Unreadable bundles are left out of the list and logged, so that
+a damaged bundle does not hide the others. Folders whose names begin with a dot are work in progress.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ from model.bundle.reading import MANIFEST, peek
 from model.errors import BundleError, storage_errors
 from serving.durable_files import write_file
 
-__all__ = ["ACTIVE", "ModelFolder"]
-
 ACTIVE = "active"
 
 log = structlog.get_logger(__name__)
@@ -29,9 +26,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """The folder of bundles, and those that lie elsewhere.
+    """The folder of bundles, and the bundles elsewhere.
 
-    `default` is the folder whose manifest names the model that serves where none is chosen: a bundle's or a recipe's.
+    `default` is the folder whose manifest names the model that serves if none is chosen: a bundle's or a recipe's.
     """
 
     models: Path
@@ -42,16 +39,16 @@ class ModelFolder:
         """Return the folder of the bundle that should serve.
 
         Raises:
-            ModelNotFound: `models/active` names a bundle that is not there.
-            BundleError: there is no `models/active`, and the default bundle cannot be read.
+            ModelNotFound: `models/active` names a bundle that does not exist.
+            BundleError: `models/active` does not exist, and the default bundle cannot be read.
         """
         return self.folder(self.active_id())
 
     def active_id(self) -> str:
-        """Return the id of the bundle that should serve; it need not be there.
+        """Return the id of the bundle that should serve; the bundle may be missing.
 
         Raises:
-            BundleError: there is no `models/active`, and the default bundle cannot be read.
+            BundleError: `models/active` does not exist, and the default bundle cannot be read.
         """
         try:
             return (self.models / ACTIVE).read_text(encoding="utf-8", errors="replace").strip()
@@ -59,7 +56,7 @@ class ModelFolder:
             return self.default_id()
 
     def default_id(self) -> str:
-        """Return the id of the model that serves where none is chosen; it need not be there.
+        """Return the id of the model that serves if none is chosen; the model may be missing.
 
         Raises:
             BundleError: its manifest cannot be read.
@@ -67,7 +64,7 @@ class ModelFolder:
         return peek(self.default).id
 
     def choice(self) -> tuple[int, ...] | None:
-        """Return what differs whenever `models/active` was written, and None where it is not there."""
+        """Return a value that changes whenever `models/active` is written, or None if the file does not exist."""
         try:
             status = (self.models / ACTIVE).stat()
         except OSError:
@@ -75,7 +72,7 @@ class ModelFolder:
         return status.st_mtime_ns, status.st_ino, status.st_size
 
     def set_active(self, model_id: str) -> None:
-        """Make a bundle the one that should serve, now and after a restart.
+        """Choose the bundle that should serve, now and after a restart.
 
         Raises:
             StorageFull: the file cannot be written.
@@ -88,7 +85,7 @@ class ModelFolder:
         """Return the folder of a bundle.
 
         Raises:
-            ModelNotFound: there is none of that id.
+            ModelNotFound: no bundle has that id.
         """
         for folder, manifest in self.bundles():
             if manifest.id == model_id:
@@ -96,7 +93,7 @@ class ModelFolder:
         raise ModelNotFound(model_id)
 
     def manifests(self) -> list[Manifest]:
-        """Return the manifest of every bundle that can be read, by id."""
+        """Return the manifests of all readable bundles, sorted by id."""
         found = {manifest.id: manifest for _, manifest in self.bundles()}
         return [found[model_id] for model_id in sorted(found)]
 
@@ -104,7 +101,7 @@ class ModelFolder:
         """Return the manifest of a bundle.
 
         Raises:
-            ModelNotFound: there is none of that id.
+            ModelNotFound: no bundle has that id.
         """
         for _, manifest in self.bundles():
             if manifest.id == model_id:
@@ -112,10 +109,10 @@ class ModelFolder:
         raise ModelNotFound(model_id)
 
     def bundles(self) -> Iterator[tuple[Path, Manifest]]:
-        """Yield the folder and the manifest of every bundle that can be read, those that ship first."""
+        """Yield the folder and the manifest of every readable bundle, those that ship first."""
         kept = sorted(file.parent for file in self.models.glob(f"[!.]*/{MANIFEST}"))
         for folder in dict.fromkeys((*self.shipped, *kept)):
             try:
                 yield folder, peek(folder)
             except BundleError as error:
-                log.warning("bundle left out", folder=str(folder), error=str(error))
+                log.warning("a bundle is ignored", folder=str(folder), error=str(error))

@@ -1,8 +1,8 @@
-"""Makes models from recipes: fetches or makes what is missing, puts the bundle together, and tells how far it is.
+"""Makes models from recipes: obtains the missing files, assembles the bundle, and reports progress.
 
-Contract: who asks for a recipe that is being pulled joins that pull. A pull stops when nobody listens any more; what
-came is kept in `models/.pull-<recipe>`, and the next pull goes on from there. Of several processes over one data folder
-one pulls a recipe at a time. A model that is there and whole is not made again; one that is damaged is replaced.
+Contract: a request for a recipe that is being pulled joins that pull. A pull stops when it has no listeners; the bytes
+received are kept in `models/.pull-<recipe>`, and the next pull resumes there. One process at a time pulls a recipe into
+a data folder. A model that exists and is undamaged is not made again; a damaged one is replaced.
 """
 
 from __future__ import annotations
@@ -28,20 +28,15 @@ from model.bundle.reading import check_files
 from model.errors import BundleDamaged, StorageFull, storage_errors
 from model.packaged.filled_files import fill_file
 
-__all__ = ["Progress", "Pulls"]
-
 REPORT_SECONDS = 0.25
-_RESERVE_BYTES = 16 * 2**20  # that stay free on the disk
+_RESERVE_BYTES = 16 * 2**20  # kept free on the disk
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Bytes of the recipe's files that are here, those of all of them, and at the end the model that was made.
-
-    The files are those that are fetched or made from packages.
-    """
+    """A pull's progress in bytes of the files that are fetched or made from packages; `made` is set at the end."""
 
     bytes_done: int
     bytes_total: int
@@ -50,7 +45,7 @@ class Progress:
 
 @dataclass
 class _Pull:
-    """A pull that is under way: written by its thread, read by the event loop."""
+    """A running pull: written by its thread, read by the event loop."""
 
     recipe: str
     stop: Event = field(default_factory=Event)
@@ -69,23 +64,23 @@ class Pulls:
         self._running: dict[str, tuple[_Pull, asyncio.Future[Manifest]]] = {}
 
     async def pull(self, recipe: str) -> AsyncGenerator[Progress, None]:
-        """Make the model of a recipe; the last that it yields names it. Close it to leave.
+        """Make the model of a recipe and yield progress; the last item has the model. Close the generator to leave.
 
         Raises:
             PullError: see `embedder_service.errors`.
             RecipeError: see `model.errors`.
-            BundleError: what the recipe makes does not open as a bundle.
-            StorageFull: there is no room, or no right to write.
+            BundleError: the recipe's model does not open as a bundle.
+            StorageFull: the disk is full, or the folder cannot be written.
         """
         pull, work = self._running.get(recipe) or self._start(recipe)
         pull.listeners += 1
-        told = None
+        reported = None
         try:
             while not work.done():
                 await asyncio.wait([work], timeout=REPORT_SECONDS)
-                if pull.progress and pull.progress != told and not work.done():
-                    told = pull.progress
-                    yield told
+                if pull.progress and pull.progress != reported and not work.done():
+                    reported = pull.progress
+                    yield reported
             total = pull.progress.bytes_total if pull.progress else 0
             yield Progress(total, total, work.result())
         finally:
@@ -97,7 +92,7 @@ class Pulls:
     def _start(self, recipe: str) -> tuple[_Pull, asyncio.Future[Manifest]]:
         pull = _Pull(recipe)
         work = asyncio.get_running_loop().run_in_executor(self._threads, self._make, pull)
-        # What went wrong is told to who listens; nobody may be left.
+        # Marks an error as retrieved: every listener may be gone.
         work.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._running[recipe] = (pull, work)
         return pull, work
@@ -108,7 +103,7 @@ class Pulls:
         folder = models / f".pull-{pull.recipe}"
         with storage_errors(models):
             folder.mkdir(parents=True, exist_ok=True)
-            with _alone(models / f".pull-{pull.recipe}.lock", pull.stop):
+            with _exclusive_lock(models / f".pull-{pull.recipe}.lock", pull.stop):
                 target = models / opened.manifest.id.replace("@sha256:", "-")
                 if not self._is_here(opened.manifest, target, folder):
                     self._gather(pull, opened, folder, target)
@@ -117,14 +112,14 @@ class Pulls:
         return opened.manifest
 
     def _is_here(self, manifest: Manifest, target: Path, folder: Path) -> bool:
-        """Return whether the model is there and whole; what is damaged, or is at its place, is moved away."""
+        """Return whether the model exists and is undamaged; if not, move damaged copies and the target away."""
         in_the_way = {target}
         for place, found in self._models.bundles():
             if found.id == manifest.id:
                 try:
                     check_files(place, found)
                 except BundleDamaged as error:
-                    log.warning("a damaged bundle is made anew", folder=str(place), error=str(error))
+                    log.warning("a damaged bundle is made again", folder=str(place), error=str(error))
                     in_the_way.add(place)
                 else:
                     return True
@@ -138,32 +133,32 @@ class Pulls:
         before = sum(bytes_here(file, folder) for file in opened.recipe.fetched)
         pull.progress = Progress(before, opened.size)
         _check_room(folder, opened.size - before + sum(file.size for file in (*opened.shipped, *opened.shared)))
-        came = {}
+        obtained = {}
         for file in opened.recipe.fetched:
             others = sum(bytes_here(each, folder) for each in opened.recipe.fetched if each != file)
 
-            def tell(here: int, others: int = others) -> None:
-                pull.progress = Progress(others + here, opened.size)
+            def report(received: int, others: int = others) -> None:
+                pull.progress = Progress(others + received, opened.size)
 
-            came[file.name] = download(file, self._mirror, folder, tell, pull.stop)
+            obtained[file.name] = download(file, self._mirror, folder, report, pull.stop)
         done = sum(file.size for file in opened.recipe.fetched)
         for filled, made in opened.filled:
-            came[made.name] = fill_file(filled, made, opened.folder, folder)
+            obtained[made.name] = fill_file(filled, made, opened.folder, folder)
             done += made.size
             pull.progress = Progress(done, opened.size)
-        assemble(opened, came, self._models.bundles(), folder / "bundle", target)
+        assemble(opened, obtained, self._models.bundles(), folder / "bundle", target)
         log.info("a model was made", recipe=pull.recipe, model_id=opened.manifest.id, folder=str(target))
 
 
 def _check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + _RESERVE_BYTES:
-        raise StorageFull(f"The model needs {needed:,} more bytes in {folder.parent}, and {free:,} are free.")
+        raise StorageFull(f"The model needs {needed:,} more bytes in {folder.parent}, but only {free:,} are free.")
 
 
 @contextmanager
-def _alone(lock: Path, stop: Event) -> Iterator[None]:
-    """Wait until no other thread or process holds the lock, and hold it for the length of a `with`.
+def _exclusive_lock(lock: Path, stop: Event) -> Iterator[None]:
+    """Wait until no other thread or process holds the lock, and hold it while the context is open.
 
     Raises:
         _Stopped: `stop` was set first.
@@ -180,4 +175,4 @@ def _alone(lock: Path, stop: Event) -> Iterator[None]:
 
 
 class _Stopped(Exception):
-    """Nobody listens any more."""
+    """The pull has no listeners."""

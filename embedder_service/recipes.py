@@ -1,8 +1,7 @@
-"""The recipes that ship: folders that say how a bundle is made from files that are fetched or made on the spot.
+"""The recipes that ship: folders that describe how to make a bundle from files that are fetched or made locally.
 
-Contract: a recipe that opens fits its manifest: each file of the bundle is one that ships, one that is fetched, with
-the same size and checksum in both, one that is made from a package, with a template, or one that another bundle must
-have.
+Contract: a recipe that opens matches its manifest. Each file of the bundle ships, is fetched (with the same size and
+checksum in both), is made from a package and a template, or must be in another bundle.
 """
 
 from __future__ import annotations
@@ -19,8 +18,6 @@ from model.bundle.reading import MANIFEST, peek
 from model.bundle.recipe import RECIPE, FilledFile, Recipe, recipe_from_json
 from model.errors import BundleError, RecipeUnusable
 
-__all__ = ["OpenedRecipe", "RecipeFolder"]
-
 log = structlog.get_logger(__name__)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -28,7 +25,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class OpenedRecipe:
-    """A recipe, the manifest of the bundle that it makes, and where each of the bundle's files comes from."""
+    """A recipe, the manifest of its bundle, and the source of each of the bundle's files."""
 
     recipe: Recipe
     manifest: Manifest
@@ -36,7 +33,7 @@ class OpenedRecipe:
 
     @property
     def shipped(self) -> tuple[File, ...]:
-        """The files that lie in the recipe's folder."""
+        """The files in the recipe's folder."""
         return tuple(file for file in self.manifest.files if (self.folder / file.name).exists())
 
     @property
@@ -48,13 +45,13 @@ class OpenedRecipe:
 
     @property
     def filled(self) -> tuple[tuple[FilledFile, File], ...]:
-        """The files that are made from a package: how, and what they must be."""
+        """The files that are made from a package: how to make each, and its entry in the manifest."""
         files = {file.name: file for file in self.manifest.files}
         return tuple((each, files[each.name]) for each in self.recipe.filled)
 
     @property
     def size(self) -> int:
-        """Bytes of what is fetched, and of what is made from packages."""
+        """The bytes of all files that are fetched or made from packages."""
         return sum(file.size for file in self.recipe.fetched) + sum(file.size for _, file in self.filled)
 
 
@@ -65,7 +62,7 @@ class RecipeFolder:
     recipes: Path
 
     def names(self) -> list[str]:
-        """Return the names of the recipes there are."""
+        """Return the names of all recipes."""
         return sorted(file.parent.name for file in self.recipes.glob(f"[!.]*/{RECIPE}"))
 
     def usable(self) -> list[OpenedRecipe]:
@@ -79,11 +76,11 @@ class RecipeFolder:
         return opened
 
     def open(self, name: str) -> OpenedRecipe:
-        """Return a recipe.
+        """Open a recipe.
 
         Raises:
-            RecipeNotFound: there is none of that name.
-            RecipeUnusable: it cannot be read, or does not fit its manifest.
+            RecipeNotFound: no recipe has that name.
+            RecipeUnusable: it cannot be read, or does not match its manifest.
         """
         names = self.names()
         if name not in names:
@@ -104,7 +101,7 @@ class RecipeFolder:
         )
         if not fits:
             raise RecipeUnusable(
-                f"The {RECIPE} in {folder} does not fit the {MANIFEST} beside it: name, id, a file or a template. Get "
-                "the recipe again."
+                f"The {RECIPE} in {folder} does not match the {MANIFEST} beside it: a name, an id, a file or a "
+                "template differs. Get the recipe again."
             )
         return OpenedRecipe(recipe, manifest, folder)

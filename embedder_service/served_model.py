@@ -1,4 +1,4 @@
-"""A model that is ready to serve: its bundle, its vocabulary, and a queue of its own in front of its network."""
+"""A model that is ready to serve: its bundle, its vocabulary, and the queue of its network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from model.bundle.manifest import Manifest
 from model.bundle.reading import Bundle, WordTable, open_bundle
 from model.text.vocabulary import Vocabulary
 
-__all__ = ["Opener", "ServedModel", "model_opener"]
-
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What calls use of a model."""
+    """The parts of a model that calls use."""
 
     manifest: Manifest
     vocabulary: Vocabulary
@@ -34,7 +32,7 @@ class ServedModel:
 
     @property
     def words(self) -> WordTable:
-        """Its words with their vectors."""
+        """The model's words with their vectors."""
         return self.vocabulary.table
 
 
@@ -42,9 +40,9 @@ Opener = Callable[[Path], AbstractAsyncContextManager[ServedModel]]
 
 
 def model_opener(loader: Executor, decoder: ImageDecoder, max_queued_images: int, max_batch_images: int) -> Opener:
-    """Return a function that opens a bundle, with every check, on `loader`, for the length of a `with`.
+    """Return an async context manager that opens a bundle, with every check, on `loader`.
 
-    It raises what `open_bundle` does. Up to `max_queued_images` may wait for each model.
+    It raises the errors of `open_bundle`. Up to `max_queued_images` images may wait for each model.
     """
 
     @asynccontextmanager

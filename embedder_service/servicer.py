@@ -1,6 +1,6 @@
 """EmbedderService over gRPC: each method validates, translates, calls the core and translates back.
 
-The event loop only moves messages: words are looked up on the call threads, images decoded and embedded on theirs.
+The event loop only moves messages: the call threads look up words, and other threads decode and embed images.
 """
 
 from __future__ import annotations
@@ -30,18 +30,16 @@ from model.text.vocabulary import Vocabulary
 from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField
 
-__all__ = ["EmbedderServicer"]
-
-_WORDS = 1_000  # a message; of 300 float32 each they make 1.2 MB, and of longer vectors fewer are sent
+_WORDS = 1_000  # per message: 1.2 MB with 300 float32 each; fewer if vectors are longer
 _WORDS_BYTES = 2 * 2**20
-_STREAM_WINDOW = 64  # images of one stream that are worked on at the same time
+_STREAM_WINDOW = 64  # images of one stream that are processed at the same time
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
-    """Serves the model that is active, and any other that a call names."""
+    """Serves the active model, and any other that a call names."""
 
     def __init__(
         self,
@@ -57,7 +55,7 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         self._pulls = pulls
         self._limits = limits
         self._threads = threads
-        self._budget = budget  # of the bytes of images that were not answered
+        self._budget = budget  # for the bytes of images that are not answered yet
 
     @override
     async def EmbedText(self, request: pb.EmbedTextRequest, context: Context) -> pb.EmbedTextResponse:
@@ -89,9 +87,9 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
     async def StreamEmbedImages(
         self, request_iterator: AsyncIterator[pb.StreamEmbedImagesRequest], context: Context
     ) -> AsyncIterator[pb.StreamEmbedImagesResponse]:
-        """Turn a stream of images into vectors, each answered when it is done, a bounded number at a time.
+        """Turn a stream of images into vectors, a bounded number at a time, and send each when it is done.
 
-        The next image is read once there is room for the one before it.
+        The next image is read when the byte budget has room for the previous one.
         """
         requests = aiter(request_iterator)
         answering: set[asyncio.Task[pb.StreamEmbedImagesResponse]] = set()
@@ -161,9 +159,9 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
 
     @override
     async def ActivateModel(self, request: pb.ActivateModelRequest, context: Context) -> pb.ActivateModelResponse:
-        """Make a model the one that serves."""
+        """Activate a model."""
         if not request.id:
-            raise InvalidField("id", "must be the id of a model. ListModels tells which there are.")
+            raise InvalidField("id", "must be the id of a model. ListModels lists the models.")
         model = await self._models.activate(request.id)
         return pb.ActivateModelResponse(model=self._described(model.manifest))
 
@@ -208,7 +206,7 @@ def _embed_text(query: pb.TextQuery, vocabulary: Vocabulary) -> TextVector | Que
 async def _next(
     requests: AsyncIterator[pb.StreamEmbedImagesRequest], share: ByteShare
 ) -> pb.StreamEmbedImagesRequest | None:
-    """Return the next image of a stream once there is room for it; None where there is none."""
+    """Return the next image of a stream when the budget has room for it, or None at the end of the stream."""
     request = await anext(requests, None)
     if request is not None:
         await share.take(len(request.image.content))

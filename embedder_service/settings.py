@@ -10,15 +10,13 @@ from pydantic_core import PydanticCustomError
 
 from serving.settings import ServiceSettings, print_settings
 
-__all__ = ["DEFAULT_MODEL", "EmbedderSettings"]
-
 DEFAULT_MODEL = "photos"
-# An image travels with its id and attributes, or with the words and the filter of a search.
+# Room in a message for what is sent with an image: id and attributes, or the words and the filter of a search.
 _BESIDE_AN_IMAGE = 2**20
 
 
 class EmbedderSettings(ServiceSettings):
-    """What can be set."""
+    """The settings of the embedder."""
 
     service: ClassVar[str] = "embedder"
 
@@ -27,25 +25,23 @@ class EmbedderSettings(ServiceSettings):
     default_model: str = Field(
         DEFAULT_MODEL,
         min_length=1,
-        description="Model that serves where none was made active: `tiny`, which ships, the name of a recipe, or the "
-        "path of a bundle's folder (with a slash).",
+        description="Model that serves if none was activated: `tiny`, which ships, the name of a recipe, or the path "
+        "of a bundle's folder (with a slash).",
     )
-    recipes: Path = Field(
-        Path("starter/recipes"), description="Folder of the recipes from which models are made that do not ship."
-    )
+    recipes: Path = Field(Path("starter/recipes"), description="Folder of the recipes for models that do not ship.")
     model_mirror: str = Field(
         "",
-        description="Folder or URL where files of recipes are looked for by name; empty means where the recipe says.",
+        description="Folder or URL that has the files of recipes by name; empty means the URLs in the recipes.",
     )
     max_image_bytes: int = Field(
         32 * 2**20,
         ge=1,
         validate_default=True,  # `max_message_bytes` may have been set alone
-        description="Bytes an image may have; 1 MiB less than `max_message_bytes` at most.",
+        description="Bytes an image may have; at most 1 MiB less than `max_message_bytes`.",
     )
     max_image_pixels: int = Field(100_000_000, ge=1, description="Pixels an image may have.")
     max_image_scans: int = Field(
-        100, ge=1, description="Scans a progressive JPEG may have; each goes over the whole picture."
+        100, ge=1, description="Scans a progressive JPEG may have; each covers the whole picture."
     )
     max_decoding_pixels: int = Field(
         150_000_000,
@@ -59,11 +55,11 @@ class EmbedderSettings(ServiceSettings):
         512 * 2**20,
         ge=1,
         description="Bytes of images that may be between arrival and answer, for all models; more are refused, or wait "
-        "where they come in a stream.",
+        "if they come in a stream.",
     )
-    max_batch_images: int = Field(32, ge=1, le=256, description="Images that the model takes at once.")
+    max_batch_images: int = Field(32, ge=1, le=256, description="Images in a batch of the model.")
     decode_threads: int = Field(2, ge=1, le=256, description="Images that are decoded at the same time.")
-    call_threads: int = Field(4, ge=1, le=256, description="Calls about words that are worked on at the same time.")
+    call_threads: int = Field(4, ge=1, le=256, description="Calls about words that are processed at the same time.")
 
     @field_validator("max_image_bytes")
     @classmethod
@@ -72,8 +68,8 @@ class EmbedderSettings(ServiceSettings):
         if message is not None and size > message - _BESIDE_AN_IMAGE:
             raise PydanticCustomError(
                 "image_larger_than_message",
-                "an image of so many bytes does not fit into a message: lower it to {most}, or raise {variable} of all "
-                "services from {message} to {enough}",
+                "an image of that size does not fit into a message: lower the limit to {most}, or raise {variable} of "
+                "all services from {message} to {enough}",
                 {
                     "most": message - _BESIDE_AN_IMAGE,
                     "variable": cls.variable("max_message_bytes"),

@@ -1,4 +1,4 @@
-"""The error table: what each error of the domain, and of the model, becomes on the wire."""
+"""The error table: the gRPC status of each error of the embedder and of models."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from semsearch.v1 import error_reason_pb2 as reasons
 from embedder_service import errors
 from model import errors as model_errors
 from serving.errors import ErrorStatus, ErrorTable, Resource
-
-__all__ = ["ERRORS"]
 
 _RETRY_SECONDS = 1.0
 _FETCH_AGAIN_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""Messages ↔ domain. With the servicer, the only file of this service besides the manifest's that sees messages."""
+"""Translates between messages and the domain. Only this file and the servicer use the service's messages."""
 
 from __future__ import annotations
 
@@ -24,28 +24,13 @@ from model.text.embedding import TextVector, UnknownWord
 from model.text.query import Term, check_terms, listed_term, parse
 from serving.errors import InvalidField, to_status
 
-__all__ = [
-    "MAX_IMAGES",
-    "MAX_QUERIES",
-    "check_count",
-    "from_image",
-    "from_manifest",
-    "from_recipe",
-    "from_text",
-    "from_timings",
-    "from_words",
-    "limits",
-    "to_image",
-    "to_terms",
-]
-
 MAX_QUERIES = 1_000
 MAX_IMAGES = 256
 MAX_THUMBNAIL_EDGE = 4_096
 
 
 def check_count(count: int, most: int, field: str) -> None:
-    """Raise InvalidField where a batch is empty or too large."""
+    """Raise InvalidField if a batch is empty or too large."""
     if not 1 <= count <= most:
         raise InvalidField(field, f"must have 1 to {most:,} entries; it has {count:,}.")
 
@@ -79,7 +64,7 @@ def _term(term: query_pb2.Term) -> Term:
 
 
 def from_text(result: TextVector | QueryError) -> pb.TextEmbedding:
-    """Return a query's vector, or why it has none."""
+    """Return a query's vector or error as a message."""
     if isinstance(result, QueryError):
         suggestions = result.suggestions if isinstance(result, UnknownWords) else {}
         unknown = [_unknown(UnknownWord(word, near)) for word, near in suggestions.items()]
@@ -99,7 +84,7 @@ def _unknown(word: UnknownWord) -> query_pb2.UnknownWord:
 
 
 def to_image(image: pb.ImageInput) -> ImageInput | InvalidCrop:
-    """Return an image to embed, or what is wrong with its crop box.
+    """Return an image to embed, or the error of its crop box.
 
     Raises:
         InvalidField: the thumbnail's edge is out of range.
@@ -116,7 +101,7 @@ def to_image(image: pb.ImageInput) -> ImageInput | InvalidCrop:
 
 
 def from_image(result: ImageVector | EmbedderError | ModelError) -> pb.ImageEmbedding:
-    """Return an image's vector, or why it has none."""
+    """Return an image's vector or error as a message."""
     if not isinstance(result, ImageVector):
         return pb.ImageEmbedding(status=to_status(result, ERRORS))
     return pb.ImageEmbedding(
@@ -142,7 +127,7 @@ def _packed(vectors: NDArray[np.float32]) -> bytes:
 
 
 def from_timings(timings: Sequence[Timings]) -> pb.Timings:
-    """Return the longest of each."""
+    """Return the longest time of each kind."""
     return pb.Timings(
         decode=_duration(max((each.decode for each in timings), default=0.0)),
         queue=_duration(max((each.queue for each in timings), default=0.0)),
@@ -183,7 +168,7 @@ def from_manifest(manifest: Manifest, active_id: str) -> pb.Model:
 
 
 def limits(settings: EmbedderSettings) -> pb.Limits:
-    """Return what one call may carry."""
+    """Return the limits of one call."""
     return pb.Limits(
         max_queries=MAX_QUERIES,
         max_images=MAX_IMAGES,

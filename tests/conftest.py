@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Configuration of all tests."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import pytest
 
 from model.networks.loading_tensorflow import load_tensorflow
 
-# Where the tests run in the background of a shell, SIGINT is ignored, and what they start would inherit that.
+# A shell ignores SIGINT for tests that it runs in the background, and the processes that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# Files of tests run beside each other, and what each computes is small: more threads would only wait for each other.
+# Test files run in parallel, and each computes little: more threads would only wait for each other.
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_threads, "1")
 
 
 class _TensorFlowFirst(MetaPathFinder):
-    """Load TensorFlow before usearch: in the other order they share C++ symbols, and TensorFlow's converter fails.
+    """Load TensorFlow before usearch: in the opposite order they share C++ symbols, and TensorFlow's converter fails.
 
-    No process of the product loads both; tests of several packages in one process do.
+    No process of the product loads both, but one that tests several packages does.
     """
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
@@ -38,7 +38,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def _without_skips(report: Report) -> Report:
-    """Return the report; in CI, where nothing may be lacking, a skip has become a failure."""
+    """Return the report; in CI, turn a skip into a failure."""
     if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"

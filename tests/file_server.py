@@ -1,4 +1,4 @@
-"""A server of one file on a real socket, for tests, that can do what real ones do wrong."""
+"""A server of one file on a real socket, for tests, that can misbehave like real servers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ DEADLINE = 30.0
 
 @dataclass
 class FileServer:
-    """What it does; a test changes it between requests. `asked` has the Range and If-Range of each request."""
+    """The server's behaviour, which tests change between requests. `requests` holds each Range and If-Range."""
 
     content: bytes
     port: int = 0
     ranges: bool = True
     etag: str = '"one"'
-    statuses: list[int] = field(default_factory=list)  # of the next answers, if not the right one
-    breaks: list[int] = field(default_factory=list)  # bytes after which the next answers break off
-    length: int | None = None  # what it claims instead of the right length
-    chunked: bool = False  # without any length
-    hold_after: int | None = None  # bytes after which it waits until `let_go`
-    asked: list[tuple[str | None, str | None]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)  # of the next responses; 200 is normal
+    breaks: list[int] = field(default_factory=list)  # bytes after which the next responses break off
+    length: int | None = None  # claimed instead of the right length
+    chunked: bool = False  # whether responses have no length
+    hold_after: int | None = None  # bytes after which it waits until `released` is set
+    requests: list[tuple[str | None, str | None]] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
-    let_go: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -44,7 +44,7 @@ def file_server(content: bytes) -> Iterator[FileServer]:
             _answer(self, served)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         served.port = server.server_port
@@ -53,14 +53,14 @@ def file_server(content: bytes) -> Iterator[FileServer]:
         try:
             yield served
         finally:
-            served.let_go.set()
+            served.released.set()
             server.shutdown()
             thread.join()
 
 
 def _answer(request: BaseHTTPRequestHandler, served: FileServer) -> None:
-    asked, condition = request.headers.get("Range"), request.headers.get("If-Range")
-    served.asked.append((asked, condition))
+    range_, condition = request.headers.get("Range"), request.headers.get("If-Range")
+    served.requests.append((range_, condition))
     request.close_connection = True
     if served.statuses and (status := served.statuses.pop(0)) != 200:
         request.send_response(status)
@@ -68,8 +68,8 @@ def _answer(request: BaseHTTPRequestHandler, served: FileServer) -> None:
         request.end_headers()
         return
     start = 0
-    if asked and served.ranges and condition in (None, served.etag):
-        start = int(asked.removeprefix("bytes=").removesuffix("-"))
+    if range_ and served.ranges and condition in (None, served.etag):
+        start = int(range_.removeprefix("bytes=").removesuffix("-"))
         request.send_response(206)
         request.send_header("Content-Range", f"bytes {start}-{len(served.content) - 1}/{len(served.content)}")
     else:
@@ -83,13 +83,13 @@ def _answer(request: BaseHTTPRequestHandler, served: FileServer) -> None:
     if served.breaks:
         body = body[: served.breaks.pop(0)]
     try:
-        first = served.hold_after  # read once: the test changes it as soon as it lets go
+        first = served.hold_after  # read once, because the test may change it after the release
         if first is not None:
             request.wfile.write(body[:first])
             request.wfile.flush()
             served.held.set()
-            assert served.let_go.wait(DEADLINE)
+            assert served.released.wait(DEADLINE)
             body = body[first:]
         request.wfile.write(body)
     except (BrokenPipeError, ConnectionResetError):
-        return  # who asked has gone
+        return  # the caller is gone

@@ -1,8 +1,8 @@
 """Fuzz the image decoder: `python -m tests.fuzz_decoder --minutes 10`.
 
-Seeds of every format, with EXIF and a colour profile, are mutated: bytes changed, cut, repeated, spliced with others. A
-finding is anything but `ImageError`, more than `--seconds` for one file, a crash, or memory beyond `--memory` MiB (the
-process is limited to it). Findings are written to `--out`; the exit status is 1 if there are any.
+Seeds of every format, with EXIF and a colour profile, are mutated: bytes are changed, cut, repeated, or spliced with
+other files. A finding is an exception other than `ImageError`, more than `--seconds` for one file, a crash, or more
+memory than `--memory` MiB (the limit of the process). Findings are written to `--out`; then the exit status is 1.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def mutate(chance: random.Random, files: list[bytes]) -> bytes:
 def findings(
     seed: int, deadline: float, seconds: float, memory: int, current: SharedMemory
 ) -> Iterator[tuple[bytes, str]]:
-    """Yield files with what is wrong about them, until the deadline."""
+    """Yield findings, files with their problems, until the deadline."""
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_AS, (memory * 2**20 + 2**31, memory * 2**20 + 2**31))
     chance, files = random.Random(seed), seeds()
@@ -91,13 +91,13 @@ def findings(
             decode(content, size=32, thumbnail_edge=64, limits=_LIMITS)
         except ImageError:
             pass
-        except Exception:  # noqa: BLE001 — that is what is looked for
+        except Exception:  # noqa: BLE001 — any other exception is a finding
             yield content, traceback.format_exc()
         if (took := time.monotonic() - began) > seconds:
             yield content, f"took {took:.1f} s"
         count += 1
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{count:,} files were tried; the greatest memory was {peak:,} MiB")  # noqa: T201
+    print(f"{count:,} files were tried; peak memory was {peak:,} MiB")  # noqa: T201
 
 
 def _work(seed: int, deadline: float, seconds: float, memory: int, out: Path, current: SharedMemory) -> None:
@@ -107,7 +107,7 @@ def _work(seed: int, deadline: float, seconds: float, memory: int, out: Path, cu
 
 
 def main() -> int:
-    """Fuzz until the time is over; begin again after a crash."""
+    """Fuzz until the time is over; restart after a crash."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seconds", type=float, default=5)

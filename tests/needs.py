@@ -1,4 +1,4 @@
-"""What a test needs and a machine may lack: then it is skipped, and says so; in CI nothing may be lacking."""
+"""Skips a test if the machine lacks something that it needs; in CI the test fails instead."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SHARED_DATA = Path(os.environ.get("SEMSEARCH_SHARED_DATA", Path(__file__).parent
 
 
 def need(there: bool, otherwise: str) -> None:
-    """Goes on if it is there; `otherwise` says what is missing, and what to do about it."""
+    """Skip or fail the test if a need is missing; `otherwise` says what is missing, and what to do about it."""
     if not there:
         pytest.fail(otherwise) if os.environ.get("CI") == "true" else pytest.skip(otherwise)
 
 
 def need_others_indexes() -> None:
-    """Goes on if the packages are there that `make bench-index` measures the index against."""
+    """Require the packages that `make bench-index` compares the index with."""
     need(all(find_spec(name) for name in ("faiss", "hnswlib")), "faiss or hnswlib is not installed: make bench-setup")

@@ -1,4 +1,4 @@
-"""A bundle of one's own, made by the trainer's commands from drawn pictures of three colours. Takes about 15 s."""
+"""A bundle made by the trainer's commands from generated images of three colours. Takes about 15 s to make."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def write_glove(file: Path, dimension: int, words: tuple[str, ...] = WORDS) -> P
 
 
 def make_own_bundle(folder: Path, dimension: int = 300) -> str:
-    """Leaves words, pictures, features, a run and `bundle` in the folder; returns what `export` printed."""
+    """Make words, pictures, features, a run and `bundle` in the folder; return the output of `export`."""
     write_glove(folder / "glove.txt", dimension)
     write_class_words(folder / "labels.json", CLASSES)
     keras.utils.set_random_seed(0)

@@ -1,6 +1,6 @@
-"""A Python package for tests that has the weights of a tiny EfficientNet-Lite as PyTorch wrote them, without PyTorch.
+"""A Python package for tests with the weights of a tiny EfficientNet-Lite in PyTorch's format, made without PyTorch.
 
-And the recipe of a model that is made from it, which takes some seconds.
+Also writes the recipe of a model that is made from it, which takes some seconds.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _KINDS = {"<f4": "FloatStorage", "<i8": "LongStorage"}
 
 
 class Storage:
-    """Stands for the values that a tensor is a view of."""
+    """The values that a tensor is a view of."""
 
     def __init__(self, key: str, values: NDArray[Any]) -> None:
         self.key, self.values = key, values
 
 
 class Tensor:
-    """Pickles as a tensor of PyTorch does; strides and offset are in values."""
+    """An object that pickles like a PyTorch tensor; strides and offset are in values."""
 
     def __init__(self, storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         self.view = (storage, offset, shape, strides)
@@ -51,14 +51,14 @@ class Tensor:
 
 
 def tensor(key: str, values: NDArray[Any]) -> Tensor:
-    """Returns a tensor whose storage has the first axis last: its strides are not those of a contiguous array."""
+    """Return a tensor that is not contiguous: its storage has the first axis last."""
     moved = np.ascontiguousarray(np.moveaxis(values, 0, -1))
     strides = tuple(int(each) // values.itemsize for each in np.moveaxis(moved, -1, 0).strides)
     return Tensor(Storage(key, moved.ravel()), 0, values.shape, strides)
 
 
 def write_parameters(file: Path, tensors: Mapping[str, Any]) -> None:
-    """Writes what PyTorch wrote before 1.6."""
+    """Write parameters in the format of PyTorch before 1.6."""
     modules = {name: types.ModuleType(name) for name in ("torch", "torch._utils")}
     for kind in _KINDS.values():
         setattr(modules["torch"], kind, type(kind, (), {"__module__": "torch"}))
@@ -96,7 +96,7 @@ def write_parameters(file: Path, tensors: Mapping[str, Any]) -> None:
 
 
 def parameters(seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Returns the parameters of a network of three blocks; the last adds its input."""
+    """Return the parameters of a network of three blocks; the last adds its input."""
     random = np.random.default_rng(seed)
     convolutions = {
         "_conv_stem|_bn0": (4, 3, 3, 3),
@@ -122,7 +122,7 @@ def parameters(seed: int = 0) -> dict[str, NDArray[np.float32]]:
 
 
 def install_package(site: Path, *, version: str = VERSION, seed: int = 0) -> Path:
-    """Installs the package into a folder that is then put on `sys.path`; returns its file of weights."""
+    """Install the package into a folder that the caller puts on `sys.path`; return its file of weights."""
     file = site / PACKAGE_FILE
     file.parent.mkdir(parents=True)
     write_parameters(file, {name: tensor(name, values) for name, values in parameters(seed).items()})
@@ -135,9 +135,9 @@ def install_package(site: Path, *, version: str = VERSION, seed: int = 0) -> Pat
 def write_packaged_recipe(
     recipes: Path, package_file: Path, words_of: Path, *, name: str = "packaged", with_words: bool = False
 ) -> Path:
-    """Writes the recipe `recipes / name`; what it makes has the words of the bundle `words_of`, and no .keras file.
+    """Write the recipe `recipes / name` of a model with the words of the bundle `words_of` and no .keras files.
 
-    The words are left out of the recipe unless it is to be `with_words`.
+    The recipe contains the words only if `with_words` is set.
     """
     folder = recipes.parent / f"made-{name}"
     folder.mkdir()

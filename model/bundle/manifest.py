@@ -1,7 +1,7 @@
-"""What a bundle's manifest says, and its text: ProtoJSON of `semsearch.bundle.v1.Manifest`.
+"""A bundle's manifest and its text form: ProtoJSON of `semsearch.bundle.v1.Manifest`.
 
-A bundle is written in the oldest format that can express it. A .tflite head came with format 2: older versions of
-semsearch report that they are too old for such a bundle, and continue to serve the others.
+A bundle is written in the oldest format that can express it. Format 2 added .tflite heads: an older semsearch reports
+that such a bundle is too new for it, and continues to serve the others.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 2
-# Numbers in a vector: those of the words. Fewer tell words apart badly; with more, a page of them is no small message.
+# Dimensions of word vectors. Fewer numbers separate words badly; with more, a page of vectors is a large message.
 MIN_DIMENSION, MAX_DIMENSION = 50, 1_024
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 KERAS_BACKBONE, TFLITE_BACKBONE = "backbone.keras", "backbone.tflite"
@@ -56,7 +56,7 @@ _RESIZE_MODE = {resize: mode for mode, resize in _RESIZE.items()}
 
 @dataclass(frozen=True)
 class Logistic:
-    """From cosine similarity to relevance, 0…1: 1 / (1 + exp(−(slope · similarity + offset))) (Platt 1999)."""
+    """Map cosine similarity to relevance, 0…1: 1 / (1 + exp(−(slope · similarity + offset))) (Platt 1999)."""
 
     slope: float
     offset: float
@@ -68,7 +68,7 @@ class Logistic:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The curves, and the relevance below which searches and tags leave a match out by default."""
+    """The calibration curves, and the default minimum relevance of searches and of tags."""
 
     text_to_image: Logistic
     tags: Logistic
@@ -79,7 +79,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class License:
-    """Something that the bundle was made from, its SPDX expression, and where it is described."""
+    """The license of something that the bundle was made from: its SPDX expression, and where it is described."""
 
     subject: str
     spdx: str
@@ -97,7 +97,7 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything about a bundle but its files' contents."""
+    """Everything about a bundle except the content of its files."""
 
     id: str
     display_name: str
@@ -112,17 +112,17 @@ class Manifest:
     backbone: str = "backbone.keras"  # or backbone.tflite
     head: str = "head.keras"  # or head.tflite, behind backbone.tflite
     feature_layer: str = ""  # tensor of a .tflite backbone that holds the features; empty means its output
-    pixel_scale: PixelScale | None = None  # what a .tflite backbone takes float32 pixels as; None means uint8
+    pixel_scale: PixelScale | None = None  # scale of a .tflite backbone's float32 pixels; None means uint8 pixels
     command: str = ""
     licenses: tuple[License, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def bundle_id(name: str, files: Sequence[File]) -> str:
-    """Return `name@sha256:12 hex digits`, the digits from the checksums of all files.
+    """Return `name@sha256:12 hex digits`; the digits come from the checksums of all files.
 
     Raises:
-        ValueError: the name is not lower-case letters, digits, ".", "_" and "-", 1 to 63 of them.
+        ValueError: the name is not 1 to 63 lower-case letters, digits, ".", "_" and "-".
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"A bundle cannot be named {name!r}: use lower-case letters, digits, '.', '_' and '-'.")
@@ -153,21 +153,21 @@ def manifest_to_json(manifest: Manifest) -> str:
 
 
 def manifest_from_json(text: str) -> Manifest:
-    """Return what the text of a manifest.json says.
+    """Parse the text of a manifest.json.
 
     Raises:
         BundleTooNew: it was written in a newer format.
-        BundleDamaged: it is no manifest, or not one of a bundle that this version serves.
+        BundleDamaged: it is not a manifest, or not one of a bundle that this version serves.
     """
     try:
-        # A newer format may have fields that are unknown here; its version tells, so they are read over.
+        # A newer format may have unknown fields. They are ignored here, so that its version can be reported.
         message = json_format.Parse(text, pb.Manifest(), ignore_unknown_fields=True)
     except json_format.ParseError as error:
-        raise BundleDamaged(f"manifest.json is no manifest: {error}. Fetch the bundle again.") from error
+        raise BundleDamaged(f"manifest.json is not a manifest: {error}. Fetch the bundle again.") from error
     if message.format_version > FORMAT_VERSION:
         raise BundleTooNew(
-            f"The bundle {message.id} is of format {message.format_version}, and this version of semsearch reads up to "
-            f"{FORMAT_VERSION}. Install a newer semsearch, or choose another bundle."
+            f"The bundle {message.id} has format {message.format_version}, but this version of semsearch reads only up "
+            f"to {FORMAT_VERSION}. Install a newer semsearch, or choose another bundle."
         )
     backbone = message.backbone
     file = backbone.keras_file or backbone.tflite_file
@@ -183,14 +183,14 @@ def manifest_from_json(text: str) -> Manifest:
         or (backbone.preprocessing == pb.PREPROCESSING_SCALE and file == KERAS_BACKBONE)
     ):
         raise BundleDamaged(
-            f"manifest.json does not describe a bundle that this version serves: it wants {KERAS_BACKBONE} or "
-            f"{TFLITE_BACKBONE}, which begins with pixels, and {KERAS_HEAD}, or {TFLITE_HEAD} behind the latter. Make "
+            f"manifest.json does not describe a bundle that this version serves: it needs {KERAS_BACKBONE} or "
+            f"{TFLITE_BACKBONE}, which takes pixels, and {KERAS_HEAD}, or {TFLITE_HEAD} after {TFLITE_BACKBONE}. Make "
             "the bundle again with the trainer."
         )
     if not MIN_DIMENSION <= message.dimension <= MAX_DIMENSION:
         raise BundleDamaged(
-            f"manifest.json says that vectors have {message.dimension:,} numbers each, and this version serves bundles "
-            f"of {MIN_DIMENSION} to {MAX_DIMENSION:,}. Make the bundle again, with word vectors of so many."
+            f"manifest.json says that vectors have {message.dimension:,} numbers each, but this version serves only "
+            f"bundles of {MIN_DIMENSION} to {MAX_DIMENSION:,}. Make the bundle again, with other word vectors."
         )
     calibration = message.calibration
     return Manifest(
@@ -244,7 +244,7 @@ def _pixel_scale(backbone: pb.Backbone) -> PixelScale | None:
     try:
         return PixelScale(tuple(backbone.pixel_means), tuple(backbone.pixel_deviations))
     except ValueError as error:
-        raise BundleDamaged(f"manifest.json tells no scale of pixels: {error}. Fetch the bundle again.") from error
+        raise BundleDamaged(f"manifest.json has no valid pixel scale: {error}. Fetch the bundle again.") from error
 
 
 def calibration_message(calibration: Calibration) -> pb.Calibration:

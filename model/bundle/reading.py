@@ -1,8 +1,8 @@
-"""Open a bundle, with every check: format, sizes, checksums, shapes, and the vectors that its self-test must give.
+"""Opens bundles with every check: format, checksums, shapes, and the vectors that the self-test must give.
 
-A bundle that opens is whole and gives, to 1e-3, the vectors that it gave where it was made. With a .tflite backbone it
-is 0.05: processors round the sums of an int8 network differently (two sets of LiteRT's kernels gave vectors of
-MobileNetV2 up to 0.018 apart), and what is wrong altogether is further off.
+A bundle that opens is complete, and its vectors are within 1e-3 of those where it was made. With a .tflite backbone
+the tolerance is 0.05: processors round the sums of an int8 network differently (two sets of LiteRT kernels gave
+MobileNetV2 vectors up to 0.018 apart), and a wrong model is further off than that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from serving.durable_files import sha256
 __all__ = ["CARD", "MANIFEST", "SELF_TEST", "TOLERANCE", "Bundle", "WordTable", "check_files", "open_bundle", "peek"]
 
 MANIFEST = "manifest.json"
-# The model's card, for people: it tells the bundle's id and figures measured with it, so it is no part of either.
+# The model card, for people. It states the bundle's id and figures measured with it, so the id cannot cover it.
 CARD = "card.md"
 SELF_TEST = "selftest.npz"
 TOLERANCE = 1e-3
@@ -31,7 +31,7 @@ _UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError)
 
 @dataclass(frozen=True)
 class WordTable:
-    """The vocabulary, most frequent first: words, float16 (n, dimension) unit rows (mapped), and which name things."""
+    """The vocabulary, most frequent first: words, float16 (n, dimension) unit rows (mapped), and which may be tags."""
 
     words: tuple[str, ...]
     vectors: NDArray[np.float16]
@@ -51,14 +51,14 @@ def peek(folder: Path) -> Manifest:
     """Read the manifest only.
 
     Raises:
-        BundleDamaged: there is none, or it cannot be read.
-        BundleTooNew: it is of a newer format.
+        BundleDamaged: it is missing or cannot be read.
+        BundleTooNew: it has a newer format.
     """
     try:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleDamaged(
-            f"There is no readable {MANIFEST} in {folder}: it is no bundle. Name the folder of one, or fetch it again."
+            f"{folder} is not a bundle: it has no readable {MANIFEST}. Name the folder of a bundle, or fetch it again."
         ) from error
     return manifest_from_json(text)
 
@@ -68,7 +68,7 @@ def open_bundle(folder: Path) -> Bundle:
 
     Raises:
         BundleDamaged: a file is missing, changed or unreadable, or the self-test gives other vectors.
-        BundleTooNew: it is of a newer format.
+        BundleTooNew: it has a newer format.
     """
     manifest = peek(folder)
     check_files(folder, manifest)
@@ -101,7 +101,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
 def _check(folder: Path, file: File) -> None:
     path = folder / file.name
     if path.name != file.name:
-        raise BundleDamaged(f"The manifest names a file outside of the bundle: {file.name}. Fetch the bundle again.")
+        raise BundleDamaged(f"The manifest names a file outside the bundle: {file.name}. Fetch the bundle again.")
     try:
         digest = sha256(path)
     except OSError as error:
@@ -111,7 +111,7 @@ def _check(folder: Path, file: File) -> None:
 
 
 def _words(folder: Path, manifest: Manifest) -> WordTable:
-    # Not splitlines(): words of web texts hold characters such as U+0085 that it would take for ends of lines.
+    # Not splitlines(): words from the web contain characters such as U+0085, which it takes for line ends.
     words = tuple((folder / WORDS).read_bytes().decode().removesuffix("\n").split("\n"))
     vectors: NDArray[np.float16] = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
     taggable: NDArray[np.bool_] = np.load(folder / TAGGABLE, allow_pickle=False)
@@ -130,6 +130,6 @@ def _self_test(file: Path, words: WordTable, network: Network, tolerance: float)
     for found, allowed in ((pictures, tolerance), (vocabulary, TOLERANCE)):
         if not found <= allowed:
             raise BundleDamaged(
-                f"The bundle's self-test gives other vectors than where it was made (by {found:.2g}, {allowed} is "
-                "allowed). Fetch it again; if that does not help, this machine computes differently."
+                f"The bundle's self-test gives other vectors than where it was made (they differ by {found:.2g}; at "
+                f"most {allowed} is allowed). Fetch it again; if that does not help, this machine computes differently."
             )

@@ -1,4 +1,4 @@
-"""What a recipe says, and its text: ProtoJSON of `semsearch.bundle.v1.Recipe`."""
+"""A recipe and its text form: ProtoJSON of `semsearch.bundle.v1.Recipe`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from model.errors import RecipeUnusable
 __all__ = ["RECIPE", "FetchedFile", "FilledFile", "Recipe", "recipe_from_json", "recipe_to_json"]
 
 RECIPE = "recipe.json"
-_FORMAT_VERSION = 2  # the first that has filled files; a recipe without them is written as 1
+_FORMAT_VERSION = 2  # added filled files; a recipe without them is written as 1
 
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """A file of the bundle that is fetched: its name there, where it is, its size in bytes and its SHA-256 in hex."""
+    """A file to download: its name in the bundle, its URL, its size in bytes and its SHA-256 in hex."""
 
     name: str
     url: str
@@ -27,10 +27,10 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class FilledFile:
-    """A file of the bundle that is made from an installed Python package: its name there, and the template's.
+    """A file that is made from a template and an installed Python package; `name` is its name in the bundle.
 
-    `path` is the package's file, from the folder that packages are installed in; `size` in bytes and `sha256` in hex
-    are of that file.
+    `path` is the package's file, relative to the folder where packages are installed; `size` (bytes) and `sha256` (hex)
+    describe that file.
     """
 
     name: str
@@ -44,9 +44,9 @@ class FilledFile:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a bundle is made from files that ship, are fetched, are made from packages, and are another bundle's.
+    """How to make a bundle from files that ship, are downloaded, are made from packages, or belong to another bundle.
 
-    `words_from` is the id of a bundle that has the files that come from nowhere else; it may be empty.
+    `words_from` is the id of a bundle that has the remaining files; it may be empty.
     """
 
     name: str
@@ -86,18 +86,18 @@ def recipe_to_json(recipe: Recipe) -> str:
 
 
 def recipe_from_json(text: str) -> Recipe:
-    """Return what the text of a recipe.json says.
+    """Parse the text of a recipe.json.
 
     Raises:
-        RecipeUnusable: it is no recipe, or of a newer format.
+        RecipeUnusable: it is not a recipe, or has a newer format.
     """
     try:
         message = json_format.Parse(text, pb.Recipe(), ignore_unknown_fields=True)
     except json_format.ParseError as error:
-        raise RecipeUnusable(f"recipe.json is no recipe: {error}. Get the recipe again.") from error
+        raise RecipeUnusable(f"recipe.json is not a recipe: {error}. Get the recipe again.") from error
     if not 1 <= message.format_version <= _FORMAT_VERSION:
         raise RecipeUnusable(
-            f"recipe.json is of format {message.format_version}, and this version of semsearch reads up to "
+            f"recipe.json has format {message.format_version}, but this version of semsearch reads only up to "
             f"{_FORMAT_VERSION}. Install a newer semsearch, or choose another recipe."
         )
     return Recipe(

@@ -1,11 +1,11 @@
-"""Write a bundle, and the recipe of one. The commit point is one rename: a bundle is there complete, or not at all.
+"""Writes bundles and recipes. One rename is the commit point: a bundle exists completely or not at all.
 
-1. All files are written into a temporary folder beside the target, and fsynced.
-2. Their checksums make the id; the manifest is written last, and fsynced.
-3. The folder is opened as the embedder would open it, and the caller may look at it: what does not pass is not kept.
-4. The folder is renamed to its place, and the parent is fsynced.
+1. All files are written into a temporary folder beside the target.
+2. Their checksums make the id; the manifest is written last, and everything is fsynced.
+3. The folder is opened as the embedder would open it, and the caller may check it. If a check fails, it is removed.
+4. The folder is renamed to the target, and the parent is fsynced.
 
-A recipe is written from a finished bundle: it has what ships of it, and says where the rest comes from.
+A recipe is written from a finished bundle: it holds the files that ship, and states where the others come from.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ SELF_TEST_WORDS = 16
 
 @dataclass(frozen=True)
 class BundleContent:
-    """What a bundle is made of, and a few pictures, uint8 (n, size, size, 3), for its self-test.
+    """The parts of a bundle, and a few images, uint8 (n, size, size, 3), for its self-test.
 
-    Backbone and head are .keras or .tflite files; a .tflite head goes with such a backbone only.
+    Backbone and head are .keras or .tflite files; a .tflite head needs a .tflite backbone.
     """
 
     backbone: Path
@@ -66,13 +66,13 @@ def write_bundle(
 ) -> Manifest:
     """Write the bundle at `target`, which must not exist, and return its manifest.
 
-    Filled in are its id and files, and what the words say: how many they are, and their dimension.
-    `manifest.feature_layer` and `pixel_scale` are taken as they are; which kinds of files it has, the content says.
-    `check` sees the bundle opened, before it takes its place; what it raises leaves nothing behind.
+    The id, files, word count, dimension and file kinds of `manifest` are replaced by those of the content; its
+    `feature_layer` and `pixel_scale` are kept. `check` gets the opened bundle before the rename; if it raises, nothing
+    is left behind.
 
     Raises:
-        FileExistsError: there is something at the target; a bundle is never changed.
-        BundleDamaged: what was given does not open as a bundle.
+        FileExistsError: the target exists; a bundle is never changed.
+        BundleDamaged: the content does not open as a bundle.
     """
     if target.exists():
         raise FileExistsError(f"{target} exists, and a bundle is never changed. Remove it, or write to another place.")
@@ -138,15 +138,15 @@ def write_recipe(
     words_from: str = "",
     filled: Mapping[Path, FilledFile] = MappingProxyType({}),
 ) -> Recipe:
-    """Write the recipe of a bundle into the folder `target`, which must not exist and names the recipe.
+    """Write the recipe of a bundle into the folder `target`, which must not exist and whose name is the recipe's.
 
-    `fetched` says for files of the bundle at which URL they are, `filled` which are made from a package, by the files
-    of their templates, which are copied. They are left out of the folder; and so are the words, if `words_from` is the
-    id of another bundle that has them: they are found there by their checksums.
+    `fetched` maps file names of the bundle to URLs. `filled` maps templates, which are copied, to the files that are
+    made from packages. The folder leaves out these files. It also leaves out the words if `words_from` is the id of
+    another bundle that has them; they are found there by their checksums.
 
     Raises:
-        FileExistsError: there is something at the target.
-        ValueError: the bundle has no file of a name in `fetched` or `filled`.
+        FileExistsError: the target exists.
+        ValueError: a name in `fetched` or `filled` is not a file of the bundle.
         BundleDamaged: the bundle does not open.
     """
     manifest = open_bundle(bundle).manifest
@@ -154,7 +154,7 @@ def write_recipe(
     elsewhere = {*fetched, *(each.name for each in filled.values())}
     if unknown := elsewhere - files.keys():
         raise ValueError(
-            f"The bundle {manifest.id} has no file {', '.join(sorted(unknown))} that comes from elsewhere."
+            f"The bundle {manifest.id} has no file {', '.join(sorted(unknown))} that could come from elsewhere."
         )
     recipe = Recipe(
         target.name,

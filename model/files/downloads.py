@@ -1,12 +1,12 @@
-"""Fetches a file from elsewhere, from where an earlier try stopped.
+"""Downloads a file, and resumes where an earlier attempt stopped.
 
-1. What came so far lies in a file of the caller's, where it came from and that place's ETag beside it, in
-   `<file>.from`. Both stay when the connection breaks off or the process ends, and the next try asks for the rest only.
-   A place that has no ETag, or gives only whole files, is served too.
-2. A file whose checksum is not known is resumed only if the same place still has the same ETag, so that it is never
-   put together from two files. Otherwise it starts over.
-3. A connection that breaks off is tried again a few times, later each time.
-4. When all bytes are there, it is the caller's to take their checksum and to give the file its name.
+1. The bytes received so far are in the caller's file; `<file>.from` beside it holds their location and its ETag. Both
+   stay when the connection breaks or the process ends, and the next attempt requests only the rest. Servers without
+   ETags or ranges work too.
+2. A file of unknown checksum is resumed only if the same location still has the same ETag, so that it is never put
+   together from two files. Otherwise the download starts over.
+3. A broken connection is retried a few times, with growing pauses.
+4. When all bytes have arrived, the caller checks their checksum and gives the file its name.
 """
 
 from __future__ import annotations
@@ -16,52 +16,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from model.files.file_sources import Broken, OtherFile, open_file
+from model.files.file_sources import FetchFailed, WrongFile, open_file
 
 __all__ = ["Download", "Progress"]
 
-PAUSES = (0.5, 1.0, 2.0)  # seconds before the second try and those after it
+PAUSES = (0.5, 1.0, 2.0)  # seconds before the second attempt and those after it
 
 Progress = Callable[[int, int | None], None]
-"""Hears how many bytes are here, and of how many, if that is known."""
+"""Called with the number of bytes received, and the total if it is known."""
 
 
-def _ignore(error: Broken) -> None:
-    """Nobody wants to hear of it."""
+def _ignore(error: FetchFailed) -> None:
+    """Ignore a retry."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file at its place, a URL or a path, and `part`, where its bytes are put.
+    """The download of a file from `place`, a URL or a path, into `part`.
 
-    `size` is the number of its bytes, if that is known. `checked` says whether the caller will verify its checksum.
-    `on_retry` is called with the reason of each further try.
+    `size` is the file's size in bytes, if it is known. `checked` says whether the caller will verify the checksum.
+    `on_retry` is called with the reason for each retry.
     """
 
     place: str
     part: Path
     size: int | None = None
     checked: bool = True
-    on_retry: Callable[[Broken], None] = _ignore
+    on_retry: Callable[[FetchFailed], None] = _ignore
 
     def run(self, progress: Progress, stop: Event) -> None:
-        """Fetch until all bytes are here, in several tries. Once `stop` is set, the next piece is the last.
+        """Download all bytes, with retries. Once `stop` is set, the next chunk is the last.
 
         Raises:
-            Broken: it cannot be fetched now, or was stopped; what came is kept.
-            OtherFile: it has another size than the one that is known.
+            FetchFailed: the file cannot be fetched now, or the download was stopped; the bytes received are kept.
+            WrongFile: the file does not have the expected size.
         """
         pauses = iter(PAUSES)
         while True:
             try:
                 self._fetch(progress, stop)
-            except Broken as error:
+            except FetchFailed as error:
                 pause = next(pauses, None)
                 if pause is None or not error.again or stop.wait(pause):
                     raise
                 self.on_retry(error)
-            except OtherFile:
-                # Of unknown size, it has no such byte to go on from: another file, or one that had come to its end.
+            except WrongFile:
+                # The size is unknown, and the file ends before the byte to resume from: it changed, or was complete.
                 if self.size is not None or not self.part.exists():
                     raise
                 self.part.unlink()
@@ -70,33 +70,33 @@ class Download:
                 return
 
     def _fetch(self, progress: Progress, stop: Event) -> None:
-        """Fetch what is missing, in one try."""
-        start, etag = self._known()
+        """Fetch the missing bytes in one attempt."""
+        start, etag = self._resume_point()
         if start == self.size:
             return
         with (
             open_file(self.place, self.size, start, etag) as opened,
-            self.part.open("r+b" if self.part.exists() else "wb") as into,
+            self.part.open("r+b" if self.part.exists() else "wb") as output,
         ):
-            into.truncate(opened.start)
-            into.seek(opened.start)
+            output.truncate(opened.start)
+            output.seek(opened.start)
             self._origin.write_text(f"{self.place}\n{opened.etag}", encoding="utf-8")
             size = self.size if self.size is not None else opened.size
             position = opened.start
             progress(position, size)
-            for piece in opened.pieces:
-                position += into.write(piece)
+            for chunk in opened.chunks:
+                position += output.write(chunk)
                 progress(position, size)
                 if self.size is not None and position > self.size:
                     self.part.unlink()
-                    raise OtherFile(f"it has more than {self.size:,} bytes")
+                    raise WrongFile(f"it has more than {self.size:,} bytes")
                 if stop.is_set():
-                    raise Broken("it was stopped", again=False)
+                    raise FetchFailed("it was stopped", again=False)
         if size is not None and position < size:
-            raise Broken("the connection broke off", again=True)
+            raise FetchFailed("the connection broke off", again=True)
 
-    def _known(self) -> tuple[int, str]:
-        """From which byte to go on, and the ETag that the file must still have ("" for any)."""
+    def _resume_point(self) -> tuple[int, str]:
+        """Return the byte to resume from, and the ETag that the file must still have ("" for any)."""
         if not self.part.exists():
             return 0, ""
         start = self.part.stat().st_size

@@ -1,7 +1,7 @@
-"""Opens a file that is elsewhere, at a place within it: over HTTP, or in a folder.
+"""Opens a file at a given byte, over HTTP or in a folder.
 
-Contract: what is opened has the size that is wanted, as far as its place says so, and no more than that is asked for.
-A `Broken` says whether another try may help. A server that gives only whole files starts at 0, whatever was asked.
+Contract: the opened file has the expected size if its location reports a size. A `FetchFailed` says whether a retry may
+help. A server without range requests starts at byte 0, whatever byte was requested.
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ from urllib.request import url2pathname
 
 import requests
 
-__all__ = ["Broken", "OpenedFile", "OtherFile", "file_name", "open_file", "place_of"]
+__all__ = ["FetchFailed", "OpenedFile", "WrongFile", "file_name", "open_file", "place_of"]
 
-_PIECE = 8_192  # of one that breaks off nothing is kept
-_TIMEOUTS = (10.0, 20.0)  # seconds: to connect, and between two pieces
+_CHUNK = 8_192  # bytes; an incomplete chunk is lost
+_TIMEOUTS = (10.0, 20.0)  # seconds: to connect, and between two chunks
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_MAY_PASS = {408, 425, 429, 500, 502, 503, 504}
+_RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 _HOPELESS = (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)
 
 
-class Broken(Exception):
-    """The file cannot be opened, or broke off; `again` says whether another try may help."""
+class FetchFailed(Exception):
+    """The file cannot be opened, or its transfer broke off; `again` says whether a retry may help."""
 
     def __init__(self, why: str, *, again: bool) -> None:
         super().__init__(why)
         self.again = again
 
 
-class OtherFile(Exception):
-    """The place has another file than the one that is wanted."""
+class WrongFile(Exception):
+    """The file is not the expected one."""
 
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """The pieces of a file from `start` on, and the strong ETag that stands for its content ("" if it has none).
+    """The chunks of a file from byte `start`, and the strong ETag of its content ("" if it has none).
 
-    `size` is that of the whole file, in bytes, where its place says so.
+    `size` is the size of the whole file in bytes, if its location reports it.
     """
 
     start: int
-    pieces: Iterator[bytes]
+    chunks: Iterator[bytes]
     etag: str = ""
     size: int | None = None
 
 
 def file_name(url: str) -> str:
-    """Return the name of a file at its place, which is that in a mirror too."""
+    """Return the file name in a URL, which is also the name in a mirror."""
     return PurePosixPath(unquote(urlsplit(url).path)).name
 
 
 def place_of(url: str, mirror: str) -> str:
-    """Return where a file is to be looked for: at its URL, or under its name in a mirror, a URL or a folder."""
+    """Return where to fetch a file from: its URL, or its name in a mirror, which is a URL or a folder."""
     if not mirror:
         return url
     if "://" in mirror:
@@ -66,11 +66,11 @@ def place_of(url: str, mirror: str) -> str:
 
 @contextmanager
 def open_file(place: str, size: int | None, start: int, etag: str) -> Iterator[OpenedFile]:
-    """Open a file of `size` bytes, if that is known, from `start` on, if it still is the one `etag` stands for.
+    """Open a file at byte `start`, or at 0 if it no longer matches `etag`; `size` is its size in bytes, if known.
 
     Raises:
-        Broken: it cannot be opened, or breaks off while its pieces are taken.
-        OtherFile: the file there has another size.
+        FetchFailed: it cannot be opened, or breaks off while its chunks are read.
+        WrongFile: it has another size.
     """
     scheme = urlsplit(place).scheme if "://" in place else ""
     if scheme in ("http", "https"):
@@ -78,12 +78,12 @@ def open_file(place: str, size: int | None, start: int, etag: str) -> Iterator[O
             with _open_url(place, size, start, etag) as opened:
                 yield opened
         except requests.RequestException as error:
-            raise Broken(_why(error), again=not isinstance(error, _HOPELESS)) from error
+            raise FetchFailed(_why(error), again=not isinstance(error, _HOPELESS)) from error
     elif scheme in ("", "file"):
         with _open_path(Path(url2pathname(urlsplit(place).path)) if scheme else Path(place), size, start) as opened:
             yield opened
     else:
-        raise Broken(f"files are fetched by http, https and file, not by {scheme}", again=False)
+        raise FetchFailed(f"files are fetched by http, https and file, not by {scheme}", again=False)
 
 
 @contextmanager
@@ -91,12 +91,12 @@ def _open_path(path: Path, size: int | None, start: int) -> Iterator[OpenedFile]
     try:
         file = path.open("rb")
     except OSError as error:
-        raise Broken(f"it cannot be read ({error.strerror})", again=False) from error
+        raise FetchFailed(f"it cannot be read ({error.strerror})", again=False) from error
     with file:
         found = path.stat().st_size
         _check_size(found, size)
         file.seek(start)
-        yield OpenedFile(start, iter(lambda: file.read(_PIECE), b""), size=found)
+        yield OpenedFile(start, iter(lambda: file.read(_CHUNK), b""), size=found)
 
 
 @contextmanager
@@ -115,18 +115,18 @@ def _open_url(url: str, size: int | None, start: int, etag: str) -> Iterator[Ope
         elif code == 200:
             start = 0
         elif code == 416:
-            raise OtherFile(f"it ends before byte {start:,}" + (f" of {size:,}" if size else ""))
+            raise WrongFile(f"it ends before byte {start:,}" + (f" of {size:,}" if size else ""))
         else:
-            raise Broken(f"it answers {code} {response.reason}", again=code in _MAY_PASS)
+            raise FetchFailed(f"it answers {code} {response.reason}", again=code in _RETRYABLE)
         length = response.headers.get("Content-Length", "")
         total = start + int(length) if length.isdigit() else None
         _check_size(total, size)
-        yield OpenedFile(start, response.iter_content(_PIECE), "" if tag.startswith("W/") else tag, total)
+        yield OpenedFile(start, response.iter_content(_CHUNK), "" if tag.startswith("W/") else tag, total)
 
 
 def _check_size(found: int | None, wanted: int | None) -> None:
     if found is not None and wanted is not None and found != wanted:
-        raise OtherFile(f"it has {found:,} bytes, not {wanted:,}")
+        raise WrongFile(f"it has {found:,} bytes, not {wanted:,}")
 
 
 def _why(error: requests.RequestException) -> str:

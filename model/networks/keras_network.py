@@ -1,8 +1,8 @@
-"""Networks in .keras files: the one module of the embedder that knows TensorFlow, which takes seconds to load.
+"""Networks in .keras files: the only module of the embedder that imports TensorFlow, which takes seconds to load.
 
-Contract: a .keras backbone, the head and the L2 norm are one graph, uint8 (n, size, size, 3) RGB in; behind a backbone
-of another kind it is the head and the norm, float32 (n, feature dimension) in. Out come float32 (n, 300) of length 1.
-Batches are padded to powers of two, so that a handful of graphs serve every batch.
+Contract: a .keras backbone, the head and L2 normalisation are one graph that takes uint8 (n, size, size, 3) RGB. After
+a backbone of another kind, the graph is head and normalisation, and takes float32 (n, feature dimension). The output is
+float32 (n, dimension) of length 1. Batches are padded to powers of two, so that a few graphs serve all batch sizes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["KerasNetwork"]
-
 
 class KerasNetwork:
-    """A head and L2 normalisation, behind a backbone or behind features."""
+    """A head and L2 normalisation, after a backbone or on features."""
 
     def __init__(self, head: Path, *, backbone: Path | None, input_size: int, feature_dimension: int = 0) -> None:
-        """Read .keras files; without a backbone, features of `feature_dimension` numbers are taken.
+        """Read .keras files; without a backbone, the network takes features of `feature_dimension` numbers.
 
         Raises:
-            OSError, ValueError, TypeError, KeyError, RuntimeError: they cannot be read, or do not fit together.
+            OSError, ValueError, TypeError, KeyError, RuntimeError: the files cannot be read, or do not fit together.
         """
         last = keras.models.load_model(head, compile=False)
         first = keras.models.load_model(backbone, compile=False) if backbone else None

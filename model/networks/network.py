@@ -1,7 +1,7 @@
-"""Pixels in, unit vectors out: a backbone, a head and L2 normalisation, of whichever files a bundle has.
+"""The network of a bundle, from pixels to unit vectors: a backbone, a head and L2 normalisation.
 
-Contract: uint8 (n, size, size, 3) RGB → float32 (n, dimension) of unit length. A call may come from any one thread at
-a time. TensorFlow is loaded for .keras files alone: it takes seconds, and a process without it stays small.
+Contract: uint8 (n, size, size, 3) RGB → float32 (n, dimension) of unit length. Calls may come from any thread, one at a
+time. TensorFlow is loaded only for .keras files: loading takes seconds, and a process without it stays small.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Network:
         feature_layer: str = "",
         pixel_scale: PixelScale | None = None,
     ) -> None:
-        """Read .keras or .tflite files; the last two arguments are for a .tflite backbone (see there).
+        """Read .keras or .tflite files; the last two arguments are for a .tflite backbone (see `TfliteBackbone`).
 
         Raises:
-            OSError, ValueError, TypeError, KeyError, RuntimeError: they cannot be read, or do not fit together.
+            OSError, ValueError, TypeError, KeyError, RuntimeError: the files cannot be read, or do not fit together.
         """
         self._features = (
             TfliteBackbone(backbone, input_size=input_size, feature_layer=feature_layer, pixel_scale=pixel_scale)
@@ -57,11 +57,11 @@ class Network:
 
 
 def _head(head: Path, backbone: Path | None, input_size: int, feature_dimension: int) -> KerasNetwork | TfliteHead:
-    """Open a head, with the backbone before it if that is a .keras file."""
+    """Open a head, together with the backbone if that is a .keras file."""
     if head.suffix != TFLITE:
         from model.networks.keras_network import KerasNetwork
 
         return KerasNetwork(head, backbone=backbone, input_size=input_size, feature_dimension=feature_dimension)
     if backbone:
-        raise ValueError(f"{head.name} takes features of a .tflite backbone, and {backbone.name} is none")
+        raise ValueError(f"{head.name} needs a .tflite backbone, and {backbone.name} is not one")
     return TfliteHead(head, feature_dimension)

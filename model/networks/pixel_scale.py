@@ -1,4 +1,4 @@
-"""What a network takes pixels as: numbers of 0…255, less a mean, by a deviation."""
+"""The scale on which a network takes pixels: 0…255 minus a mean, divided by a deviation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["PixelScale", "PixelScaleMissing"]
 
 
 class PixelScaleMissing(ValueError):
-    """A network takes float32 pixels, and nothing says on which scale."""
+    """A network takes float32 pixels, but their scale was not given."""
 
 
 @dataclass(frozen=True)
 class PixelScale:
-    """(pixel − mean) / deviation, each one number, or three: of red, green and blue.
+    """(pixel − mean) / deviation. Mean and deviation are one number each, or three for red, green and blue.
 
     Raises:
-        ValueError: they are not one or three finite numbers, or a deviation is not greater than 0.
+        ValueError: one of them is not one or three finite numbers, or a deviation is not greater than 0.
     """
 
     mean: tuple[float, ...]
@@ -29,9 +29,9 @@ class PixelScale:
     def __post_init__(self) -> None:
         for numbers in (self.mean, self.deviation):
             if len(numbers) not in (1, 3) or not all(map(isfinite, numbers)):
-                raise ValueError(f"the scale of pixels is one number or three, not {numbers}")
+                raise ValueError(f"a pixel scale needs one finite number or three, not {numbers}")
         if min(self.deviation) <= 0:
-            raise ValueError(f"pixels are divided by their deviation, which {self.deviation} cannot be")
+            raise ValueError(f"the deviation of pixels must be greater than 0; it is {self.deviation}")
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scale uint8 pixels (…, 3) to the numbers that the network expects."""

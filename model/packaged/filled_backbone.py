@@ -1,11 +1,11 @@
-"""Makes a .tflite backbone on this machine: a template that ships, filled with the weights of an installed package.
+"""Makes a .tflite backbone from a template that ships and the weights of an installed package.
 
-A template is a .tflite file, compressed, whose weights and biases are all zero. The names of those tensors say what
-belongs there: "<layer>:weight" and "<layer>:bias" of the package's file, or "<layer>|<norm>:…" where the batch
-normalisation that follows the layer is folded into it. What is quantised has its scales in the template.
+A template is a compressed .tflite file whose weights and biases are all zero. The names of those tensors state what to
+fill in: "<layer>:weight" and "<layer>:bias" of the package's file, or "<layer>|<norm>:…" if the batch normalisation
+after the layer is folded into it. The template contains the scales of quantised tensors.
 
-Contract: the same package gives the same bytes on every machine. So a weight is made by float64 operations on single
-elements alone, which IEEE 754 defines to the bit, and nothing is calibrated or built here: bytes are written in place.
+Contract: the same package gives the same bytes on every machine. So weights are computed only by element-wise float64
+operations, which IEEE 754 defines to the bit. Nothing is calibrated or built here: bytes are written in place.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from model.packaged.package_weights import Parameters, read_parameters
 
 __all__ = ["fill", "folded"]
 
-# ε of the batch normalisation of EfficientNet-Lite and of its forebears.
+# ε of the batch normalisation of EfficientNet-Lite and its predecessors.
 _EPSILON = 1e-3
-# From PyTorch's order of a weight's axes to LiteRT's, by the operation that takes it.
+# From PyTorch's order of a weight's axes to LiteRT's, by operation.
 _AXES = {
     schema.BuiltinOperator.CONV_2D: (0, 2, 3, 1),
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: (1, 2, 3, 0),
@@ -39,11 +39,11 @@ _TYPES: dict[int, np.dtype[Any]] = {
 
 
 def fill(template: Path, package_file: Path) -> bytes:
-    """Return the .tflite file that a template and a package's file make.
+    """Return the template's .tflite file, filled with the parameters of a package's file.
 
     Raises:
         PackageFileWrong: the package's file cannot be read (see `package_weights`).
-        RecipeUnusable: the template cannot be read, or names what the package's file does not have.
+        RecipeUnusable: the template cannot be read, or names parameters that the package's file does not have.
     """
     parameters = read_parameters(package_file)
     try:
@@ -62,13 +62,13 @@ def fill(template: Path, package_file: Path) -> bytes:
                     _write(model, tensor, weight.transpose(axes) if part == "weight" else bias)
     except KeyError as error:
         raise RecipeUnusable(
-            f"{template.name} names {error.args[0]!r}, which {package_file.name} does not have: they are not of the "
-            "same network. Get the recipe again."
+            f"{template.name} names {error.args[0]!r}, which {package_file.name} does not have: they belong to "
+            "different networks. Get the recipe again."
         ) from error
     except RecipeUnusable:
         raise
-    except Exception as error:  # bytes that are no network raise anything
-        raise RecipeUnusable(f"{template.name} is no template of a network: {error}. Get the recipe again.") from error
+    except Exception as error:  # invalid bytes can raise anything
+        raise RecipeUnusable(f"{template.name} is not a network template: {error}. Get the recipe again.") from error
     return bytes(content)
 
 
@@ -76,7 +76,7 @@ def folded(parameters: Parameters, layer: str) -> tuple[NDArray[np.float64], NDA
     """Return weight and bias of "<layer>", or of "<layer>|<norm>" with the normalisation folded in, in PyTorch's order.
 
     Raises:
-        KeyError: there is no parameter of that name.
+        KeyError: a parameter is missing.
     """
     layer, _, norm = layer.partition("|")
     weight = parameters[f"{layer}.weight"].astype(np.float64)
@@ -90,12 +90,12 @@ def folded(parameters: Parameters, layer: str) -> tuple[NDArray[np.float64], NDA
 
 
 def _write(model: Any, tensor: Any, values: NDArray[np.float64]) -> None:
-    """Write what a tensor should hold where it lies, quantised if the tensor is: symmetric, by tensor or by channel."""
+    """Write a tensor's values in place, quantised if the tensor is: symmetrically, per tensor or per channel."""
     kind = _TYPES[tensor.Type()]
     if list(values.shape) != tensor.ShapeAsNumpy().tolist():
         raise RecipeUnusable(
             f"{tensor.Name().decode()!r} is {values.shape} in the package and {tensor.ShapeAsNumpy()} in the template: "
-            "they are not of the same network. Get the recipe again."
+            "they belong to different networks. Get the recipe again."
         )
     if kind.kind == "i":
         quantisation = tensor.Quantization()

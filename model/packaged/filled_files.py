@@ -1,7 +1,7 @@
-"""Makes a file of a recipe from a Python package that is installed beside this one.
+"""Makes a file of a recipe from an installed Python package.
 
-Contract: the package's file is the one that the recipe names, to the bit, before it is opened; what is made has the
-checksum of the manifest, or is not kept. It is there whole or not at all.
+Contract: the package's file is opened only if it is exactly the one that the recipe names. The result is kept only if
+it has the checksum in the manifest. It exists completely or not at all.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["fill_file", "installed_file"]
 
 
 def fill_file(filled: FilledFile, file: File, templates: Path, folder: Path) -> Path:
-    """Return the file in `folder`, made unless it is there already; `templates` is the folder of its template.
+    """Make the file in `folder` unless it exists, and return its path; `templates` is the folder of its template.
 
     Raises:
-        PackageMissing: the package is not installed, or in another version.
-        PackageFileWrong: the package's file is another one, or cannot be read.
-        RecipeUnusable: the template does not make the file that the manifest names.
-        OSError: it cannot be written.
+        PackageMissing: the package is not installed, or has another version.
+        PackageFileWrong: the package's file is not the one that the recipe names, or cannot be read.
+        RecipeUnusable: the template does not give the file that the manifest names.
+        OSError: the file cannot be written.
     """
     complete = folder / file.sha256
     if complete.exists():
@@ -34,15 +34,15 @@ def fill_file(filled: FilledFile, file: File, templates: Path, folder: Path) -> 
     content = fill(templates / filled.template, installed_file(filled))
     if (found := hashlib.sha256(content).hexdigest()) != file.sha256:
         raise RecipeUnusable(
-            f"What {filled.template} makes of {filled.package} is not the {file.name} that the recipe names: its "
-            f"SHA-256 is {found}, not {file.sha256}. Get the recipe again."
+            f"{filled.template} and {filled.package} do not give the {file.name} that the recipe names: its SHA-256 is "
+            f"{found}, not {file.sha256}. Get the recipe again."
         )
     write_file(complete, content)
     return complete
 
 
 def installed_file(filled: FilledFile) -> Path:
-    """Return the file of the installed package, once it is known to be the right one.
+    """Return the file of the installed package, checked by version, size and checksum.
 
     Raises:
         PackageMissing, PackageFileWrong: see `fill_file`.
@@ -60,7 +60,7 @@ def installed_file(filled: FilledFile) -> Path:
     except OSError as error:
         raise PackageFileWrong(file.name, f"it cannot be read ({error.strerror})") from error
     if size != filled.size:
-        raise PackageFileWrong(file.name, f"it has {size:,} bytes, and {filled.size:,} are right")
+        raise PackageFileWrong(file.name, f"it has {size:,} bytes, not {filled.size:,}")
     if found != filled.sha256:
-        raise PackageFileWrong(file.name, f"its SHA-256 is {found}, and {filled.sha256} is right")
+        raise PackageFileWrong(file.name, f"its SHA-256 is {found}, not {filled.sha256}")
     return file

@@ -1,10 +1,10 @@
-"""Reads the parameters of a network from a file as PyTorch wrote it before 1.6, without PyTorch.
+"""Reads the parameters of a network from a file in the format of PyTorch before 1.6, without PyTorch.
 
-The file is five pickles: a magic number, the format's version, facts about the machine, the parameters, and the keys of
-their storages. After them comes each storage: how many values it has (int64), and the values, little-endian.
+The file starts with five pickles: a magic number, the format version, facts about the machine, the parameters, and the
+keys of their storages. Each storage follows: its number of values (int64), and the values, little-endian.
 
-A pickle may name any function to be called. Here it gets six names, and stand-ins for them at that: what names
-another is refused before anything of it runs.
+A pickle can call any function by name. Here only six names resolve, to stand-ins; a pickle that uses any other name is
+rejected before its code runs.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ _VALUES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", 
 
 
 def read_parameters(file: Path) -> Parameters:
-    """Return the parameters by name, for example "_conv_stem.weight", as arrays that are contiguous.
+    """Return the parameters by name, for example "_conv_stem.weight", as contiguous arrays.
 
     Raises:
-        PackageFileWrong: the file cannot be read, is no such file, is cut off, or asks for something to be run.
+        PackageFileWrong: the file cannot be read, has another format, is truncated, or tries to run something.
     """
     try:
         content = io.BytesIO(file.read_bytes())
         magic, version, _, tensors, keys = (_Unpickler(content).load() for _ in range(5))
         if (magic, version) != (_MAGIC, _VERSION):
-            raise PackageFileWrong(file.name, "it is not of the format that PyTorch wrote before 1.6")  # noqa: TRY301
+            raise PackageFileWrong(file.name, "it does not have the format of PyTorch before 1.6")  # noqa: TRY301
         storages = _storages(content, keys, {each.storage.key: each.storage for each in tensors.values()})
         return {name: _array(each, storages[each.storage.key]) for name, each in tensors.items()}
     except _Refused as error:
         raise PackageFileWrong(file.name, str(error)) from error
     except PackageFileWrong:
         raise
-    except Exception as error:  # a damaged pickle raises anything
+    except Exception as error:  # a damaged pickle can raise anything
         raise PackageFileWrong(file.name, f"it is cut off or damaged ({error or type(error).__name__})") from error
 
 
 class _Refused(Exception):
-    """The file asks for what is not given, or says what cannot be."""
+    """The file uses a forbidden name, or contradicts itself."""
 
 
 @dataclass(frozen=True)
 class _Storage:
-    """Values that tensors are views of."""
+    """Values that tensors are views of; `values` is their dtype."""
 
     key: str
     values: str
@@ -68,7 +68,7 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A view of a storage: where it starts, and how far apart its elements are, in values."""
+    """A view of a storage; offset and strides are in values."""
 
     storage: _Storage
     offset: int
@@ -81,7 +81,7 @@ def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tup
 
 
 class _Unpickler(pickle.Unpickler):
-    """Gives six names, and no others."""
+    """Unpickles with six permitted names."""
 
     @override
     def find_class(self, module: str, name: str) -> Any:
@@ -92,21 +92,21 @@ class _Unpickler(pickle.Unpickler):
             return _tensor
         if module == "torch" and name in _VALUES:
             return _VALUES[name]
-        raise _Refused(f"it asks for {module}.{name}, which no file of parameters needs; nothing of it was run")
+        raise _Refused(f"it asks for {module}.{name}, which no parameter file needs; nothing was run")
 
     @override
     def persistent_load(self, pid: Any) -> _Storage:
         """Return the storage that a tensor names."""
         kind, values, key, _, count, view = pid
         if kind != "storage" or view is not None:
-            raise _Refused(f"it has a tensor that lies in {kind!r} {key!r}, which is not known here")
+            raise _Refused(f"it has a tensor in {kind!r} {key!r}, which is unknown")
         return _Storage(key, values, count)
 
 
 def _storages(
     content: io.BytesIO, keys: list[str], described: Mapping[str, _Storage]
 ) -> Mapping[str, NDArray[np.generic]]:
-    """Read the storages, which must be all that is left of the file."""
+    """Read the storages, which must end the file."""
     found = {}
     for key in keys:
         storage = described[key]
@@ -115,18 +115,16 @@ def _storages(
             raise _Refused(f"it is cut off or damaged: a storage of {storage.count:,} values has {count:,}")
         found[key] = np.frombuffer(content.read(count * np.dtype(storage.values).itemsize), storage.values, count)
     if content.read(1):
-        raise _Refused("it goes on behind its last value")
+        raise _Refused("it continues after its last value")
     return found
 
 
 def _array(tensor: _Tensor, values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return a tensor as an array that is contiguous, whatever its strides are."""
+    """Return a tensor as a contiguous array, whatever its strides are."""
     shape, strides = tensor.shape, tensor.strides
     last = tensor.offset + sum((edge - 1) * stride for edge, stride in zip(shape, strides, strict=True))
     if min((tensor.offset, *shape, *strides), default=0) < 0 or prod(shape) > len(values) or last >= len(values):
-        raise _Refused(
-            f"it has a tensor that reaches outside of its storage: {shape} from {tensor.offset} by {strides}"
-        )
+        raise _Refused(f"it has a tensor that extends beyond its storage: {shape} from {tensor.offset} by {strides}")
     view = np.lib.stride_tricks.as_strided(
         values[tensor.offset :], shape, [stride * values.itemsize for stride in strides], writeable=False
     )

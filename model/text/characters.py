@@ -1,7 +1,7 @@
-"""Reads the characters of a query: the many quotes, dashes and invisible marks of Unicode become the few that count.
+"""Normalises the characters of a query: Unicode's many quotes, dashes and invisible marks become a few.
 
 Keyboards, phones and word processors write “ ” « » 「 」 for quotes and – — − for a hyphen or a minus, and pasted text
-brings zero-width characters with it. People see no difference, so there is none.
+contains zero-width characters. People see no difference, so queries make none.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["normalize"]
-
 _DOUBLE_QUOTES = "“”„‟«»‹›「」『』《》〈〉〝〞〟〃″❝❞"
-# A single quote may be an apostrophe too; the reader of queries tells which.
+# A single quote may also be an apostrophe; the query parser decides.
 _SINGLE_QUOTES = "‘’‚‛`´′‵ʹʻʼʽˈ❛❜"
 _DASHES = "‐‑‒–—―−⁃﹘﹣－"
-# Invisible, though Unicode does not call them formatting: fillers, variation selectors, the grapheme joiner.
+# Invisible, although Unicode does not class them as formatting: fillers, variation selectors, the grapheme joiner.
 _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
 _SIGNS = str.maketrans(
     dict.fromkeys(_DOUBLE_QUOTES, '"')
     | dict.fromkeys(_SINGLE_QUOTES, "'")
     | dict.fromkeys(_DASHES, "-")
     | dict.fromkeys(_INVISIBLE)
-    | dict.fromkeys("™℠®©")  # compatibility forms would make letters of them: dog™ → dogTM
+    | dict.fromkeys("™℠®©")  # NFKC would turn them into letters: dog™ → dogTM
 )
 _TWO_SINGLE = re.compile("''+")
 
@@ -35,7 +33,7 @@ def normalize(text: str) -> str:
     if text.isascii() and text.isprintable() and "`" not in text and "''" not in text:
         return text
     visible = "".join(" " if kind == "Cc" else mark for mark, kind in _with_kinds(text) if kind != "Cf")
-    # Before and after: NFKC takes some of these signs apart (´ into a space and an accent) and makes others (＂).
+    # Before and after: NFKC decomposes some of these signs (´ into a space and an accent) and produces others (＂).
     signs = unicodedata.normalize("NFKC", visible.translate(_SIGNS)).translate(_SIGNS)
     return _TWO_SINGLE.sub('"', signs)
 

@@ -1,8 +1,8 @@
-"""Decides which terms of a query say what to look for.
+"""Selects the terms of a query that describe what to find.
 
-Function words do not count beside others, nor do the words that carry a query for pictures: `a photo of a dog`,
-`show me a dog` and `dog` are one query. Both count where nothing else is there, in quotes, and with a weight of their
-own.
+Function words are ignored beside other words, and so are words that only introduce a query: `a photo of a dog`,
+`show me a dog` and `dog` are the same query. Both kinds count if the query has nothing else, in quotes, or with a
+weight.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ from collections.abc import Sequence
 
 from model.text.query import Term
 
-__all__ = ["without_carriers", "without_function_words"]
-
 _PICTURES = frozenset(
     {"photo", "photos", "photograph", "photographs", "picture", "pictures", "image", "images"}
     | {"pic", "pics", "snapshot", "snapshots"}
 )
 _LINKS = frozenset({"of", "with", "showing"})
-# Words that ask for what follows them. Function words before them and before a picture's name do not matter.
-_ASKING = tuple(
+# Words that ask for what follows them. Function words before them and before `photo` are ignored too.
+_REQUESTS = tuple(
     tuple(each.split())
     for each in (
         "show me", "show us", "give me", "give us", "find me", "find us", "find", "search for", "searching for",
@@ -29,25 +27,25 @@ _ASKING = tuple(
 _POLITE = frozenset({"please", "can"})
 
 
-def without_carriers(terms: Sequence[Term]) -> Sequence[Term]:
-    """Return the terms behind those that only carry the query; all of them where nothing would be left to look for."""
-    asked = _after_asking(terms)
-    for first in (_after_picture(terms, asked), asked):
+def drop_carriers(terms: Sequence[Term]) -> Sequence[Term]:
+    """Return the terms without the ones that only introduce the query; all of them if nothing would be left."""
+    start = _after_request(terms)
+    for first in (_after_picture(terms, start), start):
         if any(term.weight > 0 and not term.is_function_word for term in terms[first:]):
             return terms[first:]
     return terms
 
 
-def without_function_words(terms: Sequence[Term]) -> Sequence[Term]:
-    """Return the terms that are no function words, or all where there are no others."""
+def drop_function_words(terms: Sequence[Term]) -> Sequence[Term]:
+    """Return the terms that are not function words, or all terms if there are no others."""
     return [term for term in terms if not term.is_function_word] or terms
 
 
-def _after_asking(terms: Sequence[Term]) -> int:
+def _after_request(terms: Sequence[Term]) -> int:
     first = 0
     while first < len(terms) and (terms[first].is_function_word or _word(terms[first]) in _POLITE):
         first += 1
-    for words in _ASKING:
+    for words in _REQUESTS:
         if tuple(map(_word, terms[first : first + len(words)])) == words:
             return first + len(words)
     return 0
@@ -62,5 +60,5 @@ def _after_picture(terms: Sequence[Term], first: int) -> int:
 
 
 def _word(term: Term) -> str:
-    """Return a plain term's word in lower case; that of any other is meant, and carries nothing."""
+    """Return a plain term's word in lower case, and "" for other terms, which never only introduce a query."""
     return term.text.casefold() if term.is_plain else ""

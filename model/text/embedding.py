@@ -1,7 +1,7 @@
-"""Terms → one vector: the normalised weighted mean of the terms' unit vectors.
+"""Embeds a query as one vector: the normalised weighted mean of its terms' unit vectors.
 
-A phrase that the vocabulary has is one vector, any other the normalised mean of its words. Which terms count, `content`
-says; what belongs together, `phrases`; how much a word counts by itself, `row_weights`.
+A phrase in the vocabulary has its own vector; any other has the normalised mean of its words. `content` selects the
+terms that count, `phrases` joins words to phrases, and `row_weights` weights the words.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import CancelledTerms, UnknownWords
-from model.text.content import without_carriers, without_function_words
-from model.text.phrases import joined, rows_of, taken_apart
+from model.text.content import drop_carriers, drop_function_words
+from model.text.phrases import join_phrases, rows_of, split_tokens
 from model.text.query import Term
 from model.text.vocabulary import Vocabulary
 
 __all__ = ["TextVector", "UnderstoodTerm", "UnknownWord", "embed_terms"]
 
-# Opposites leave a rest of rounding errors; below this length there is no direction in it.
-SHORTEST = 1e-3
-# Each unknown word costs a search of the whole vocabulary; who has mistyped more than this pasted a text.
-SUGGESTED_FOR = 5
+# Opposite terms leave only rounding errors; a sum shorter than this has no direction.
+MIN_LENGTH = 1e-3
+# Each unknown word costs a search of the whole vocabulary; a query with more of them is probably pasted text.
+MAX_SUGGESTED = 5
 
 
 @dataclass(frozen=True)
 class UnderstoodTerm:
-    """A term as it was written, and the entries of the vocabulary that stand for it."""
+    """A term as it was written, and the vocabulary entries that represent it."""
 
     text: str
     words: tuple[str, ...]
@@ -37,7 +37,7 @@ class UnderstoodTerm:
 
 @dataclass(frozen=True)
 class UnknownWord:
-    """A word that the vocabulary does not have, and the nearest that it has."""
+    """A word that is not in the vocabulary, and similar words that are."""
 
     word: str
     suggestions: tuple[str, ...]
@@ -47,7 +47,7 @@ class UnknownWord:
 class TextVector:
     """A query's vector, float32 (dimension) of unit length, and how its words were understood.
 
-    `length` is how long the weighted sum of the terms was before it became the vector.
+    `length` is the length of the weighted sum of the terms before normalisation.
     """
 
     vector: NDArray[np.float32]
@@ -57,34 +57,34 @@ class TextVector:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A term that counts: its rows, and its weight."""
+class _KnownTerm:
+    """The rows and the weight of a term that the vocabulary knows."""
 
     rows: tuple[int, ...]
     weight: float
 
 
 def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary, *, suggest: bool = True) -> TextVector:
-    """Return the vector of a query. The order of its terms does not matter, but where it makes a phrase.
+    """Return the vector of a query. The order of its terms matters only where it makes a phrase.
 
-    `suggest`: look for words near to those that are unknown; each costs a search of the whole vocabulary.
+    `suggest`: search for words similar to the unknown ones; each costs a search of the whole vocabulary.
 
     Raises:
-        UnknownWords: the vocabulary has none of its words.
+        UnknownWords: the vocabulary has none of the query's words.
         CancelledTerms: its terms cancel each other out.
-        QueryTooLong: see `taken_apart`.
+        QueryTooLong: see `split_tokens`.
     """
-    known: list[_Known] = []
+    known: list[_KnownTerm] = []
     understood: list[UnderstoodTerm] = []
     unknown: list[UnknownWord] = []
-    meant = without_carriers(taken_apart(terms, vocabulary))
-    for term in without_function_words(joined(meant, vocabulary)):
+    meant = drop_carriers(split_tokens(terms, vocabulary))
+    for term in drop_function_words(join_phrases(meant, vocabulary)):
         rows, missing = rows_of(term.text, vocabulary)
         for word in missing:
-            near = vocabulary.suggest(word) if suggest and len(unknown) < SUGGESTED_FOR else ()
+            near = vocabulary.suggest(word) if suggest and len(unknown) < MAX_SUGGESTED else ()
             unknown.append(UnknownWord(word, near))
         if rows:
-            known.append(_Known(tuple(sorted(rows)), term.weight))
+            known.append(_KnownTerm(tuple(sorted(rows)), term.weight))
             understood.append(
                 UnderstoodTerm(term.text, tuple(vocabulary.table.words[row] for row in rows), term.weight)
             )
@@ -94,11 +94,11 @@ def embed_terms(terms: Sequence[Term], vocabulary: Vocabulary, *, suggest: bool 
     return TextVector(vector, tuple(understood), tuple(unknown), length)
 
 
-def _mean(known: Sequence[_Known], vocabulary: Vocabulary) -> tuple[NDArray[np.float32], float]:
-    """Return the weighted mean at unit length, and how long the sum was.
+def _mean(known: Sequence[_KnownTerm], vocabulary: Vocabulary) -> tuple[NDArray[np.float32], float]:
+    """Return the weighted mean at unit length, and the length of the weighted sum.
 
-    Terms are summed in one order, however they came, and measured by the heaviest, so that no weight overflows. A query
-    of one word has the length of its weight, whatever its row weighs.
+    Terms are summed in a fixed order, whatever their order in the query, and relative to the largest weight, so that
+    no weight overflows. For a query of one word the length is its weight, whatever the weight of its row.
     """
     largest = max(abs(term.weight) for term in known)
     heaviest = max(float(vocabulary.weights[row]) for term in known for row in term.rows)
@@ -108,7 +108,7 @@ def _mean(known: Sequence[_Known], vocabulary: Vocabulary) -> tuple[NDArray[np.f
         sum_ = weights @ vocabulary.table.vectors[list(term.rows)].astype(np.float64)
         total += term.weight / largest * float(weights.mean()) * _unit(sum_)
     length = float(np.linalg.norm(total))
-    if length < SHORTEST:
+    if length < MIN_LENGTH:
         raise CancelledTerms
     return (total / length).astype(np.float32), length * largest
 

@@ -1,8 +1,8 @@
-"""The words of English that say how other words belong together, and name nothing that a picture shows.
+"""English function words: words that relate other words, and name nothing that a picture shows.
 
-Closed classes only: articles, pronouns, prepositions, conjunctions, auxiliaries, and the determiners and adverbs that
-stand for other words. Left out on purpose, since they name things too: "can" (a tin), "mine" (a pit), "us" (the
-country), numerals, and "inside" and "outside", which say where a picture was taken.
+Only closed classes: articles, pronouns, prepositions, conjunctions, auxiliaries, and the determiners and adverbs that
+stand for other words. Some are left out because they also name things: "can" (a tin), "mine" (a pit), "us" (the
+country), numerals, and "inside" and "outside", which state where a picture was taken.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ about above across after against along among around as at before behind below be
 beyond by despite down during except for from in into near of off on onto out over past per since through
 throughout till to toward towards under underneath until up upon via with within without
 """
-# With the adverbs that stand for a place, a time, a reason, a degree.
+# Including the adverbs of place, time, reason and degree.
 _CONJUNCTIONS = """
 and or but nor so yet if because although though while whereas unless whether than then
 when where why how here there not also just too very

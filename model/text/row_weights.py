@@ -1,8 +1,8 @@
-"""How much each row of the vocabulary counts in a mean of several words: the one place that says so.
+"""The weight of each row of the vocabulary in a mean of several words.
 
-Smooth inverse frequency (Arora, Liang and Ma 2017) gives a word of probability p the weight a / (a + p), so that what
-is said everywhere says less. A bundle has no counts, but its words come most frequent first, and by Zipf's law, with
-Mandelbrot's shift, the place alone gives the probability.
+Smooth inverse frequency (Arora, Liang and Ma 2017) gives a word of probability p the weight a / (a + p), so that
+frequent words count less. A bundle has no counts, but its words are sorted by frequency, and Zipf's law with
+Mandelbrot's shift gives the probability from the rank.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIF_A", "row_weights", "sif_weights"]
-
-# None: every row counts the same. Arora et al. use 10⁻⁴ to 10⁻³.
+# None: all rows have equal weight. Arora et al. use 10⁻⁴ to 10⁻³.
 SIF_A: float | None = None
 _SHIFT = 2.7
 

@@ -1,9 +1,9 @@
-"""Suggests words for one that the vocabulary does not have: what a person meant who mistyped it.
+"""Suggests vocabulary words for a misspelled word.
 
-Two kinds of errors are made. Fingers drop, double, swap and miss letters: edit distance, with a swap as one edit, finds
-those. Ears write what they hear, "elefantt": that is near by how it sounds, spelled with one letter for each sound. A
-candidate costs the mean of both distances, more where the first or the last letter is another, less where it is
-frequent, and less where it names what a picture can show: who searches pictures means a monkey rather than money.
+There are two kinds of errors. Typing errors drop, double, swap and miss letters: edit distance, with a swap as one
+edit, finds those. Others write what they hear, "elefantt": the right word sounds similar, spelled with one letter per
+sound. The cost of a candidate is the mean of both distances. It is higher if the first or the last letter differs, and
+lower if the word is frequent or names something visible: in a search for pictures, "monkey" is likelier than "money".
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-__all__ = ["Speller"]
-
 SUGGESTIONS = 3
-# Longer tokens are no words: pasted text, or a script that puts no spaces between them.
-LONGEST = 40
-_SOUND_LETTERS = 4  # one in so many may sound otherwise
+# Longer tokens are not words, but pasted text or a script without spaces.
+MAX_LENGTH = 40
+_SOUND_LETTERS = 4  # one in this many sounds may differ
 _SOUNDS = (
     ("sch", "sk"), ("tch", "ch"), ("ph", "f"), ("ght", "t"), ("ck", "k"), ("qu", "kw"), ("wh", "w"), ("wr", "r"),
     ("kn", "n"), ("ce", "se"), ("ci", "si"), ("cy", "si"), ("ge", "je"), ("gi", "ji"), ("x", "ks"), ("c", "k"),
@@ -31,24 +29,24 @@ _SOUNDS = (
 )  # fmt: skip
 _DOUBLED = re.compile(r"(.)\1+")
 # Fitted by hand to tests/unit/model/typing_errors.py.
-_SOUND, _FIRST_LETTER, _LAST_LETTER, _RANK, _SEEN = 0.4, 0.5, 0.2, 0.15, 0.4
-# Of a word's letters, how many may be wrong; what sounds alike may have more.
-_WRONG = 0.4
+_SOUND, _FIRST_LETTER, _LAST_LETTER, _RANK, _VISIBLE = 0.4, 0.5, 0.2, 0.15, 0.4
+# The share of a word's letters that may be wrong; a word that sounds similar may have more.
+_ERROR_SHARE = 0.4
 
 
 class Speller:
-    """Suggests words of a vocabulary: `words` most frequent first, `seen` tells which name what a picture can show."""
+    """Suggests words of a vocabulary: `words` most frequent first; `visible` marks those that a picture can show."""
 
-    def __init__(self, words: Sequence[str], seen: Sequence[bool] | NDArray[np.bool_]) -> None:
+    def __init__(self, words: Sequence[str], visible: Sequence[bool] | NDArray[np.bool_]) -> None:
         self._words = words
-        self._seen = seen
+        self._visible = visible
 
     def suggest(self, text: str) -> tuple[str, ...]:
-        """Return up to three words that were likely meant, best first; none where nothing is near."""
+        """Return up to three likely words, the likeliest first, or none if no word is similar."""
         word = text.casefold()
-        if not 2 <= len(word) <= LONGEST:
+        if not 2 <= len(word) <= MAX_LENGTH:
             return ()
-        errors = min(3, max(1, int(len(word) * _WRONG)))
+        errors = min(3, max(1, int(len(word) * _ERROR_SHARE)))
         sound = _sounds_of([word])[0]
         near = process.extract(word, self._words, scorer=OSA.distance, score_cutoff=errors, limit=None)
         alike = process.extract(
@@ -67,12 +65,12 @@ class Speller:
         letters, sounds = OSA.distance(word, meant), OSA.distance(sound, self._sounds[row])
         cost = (1 - _SOUND) * letters + _SOUND * sounds + _RANK * log10(row + 10)
         cost += _FIRST_LETTER * (word[0] != meant[0]) + _LAST_LETTER * (word[-1] != meant[-1])
-        return cost - _SEEN * bool(self._seen[row])
+        return cost - _VISIBLE * bool(self._visible[row])
 
 
 def _sounds_of(words: Sequence[str]) -> list[str]:
-    """Return how words sound, roughly: one letter for each sound, no doubled ones."""
-    text = "\n".join(words)  # all at once: a tenth of the time
+    """Return roughly how words sound: one letter per sound, none doubled."""
+    text = "\n".join(words)  # ten times as fast as word by word
     for written, said in _SOUNDS:
         text = text.replace(written, said)
     return _DOUBLED.sub(r"\1", text).split("\n")

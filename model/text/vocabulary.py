@@ -1,8 +1,8 @@
-"""Finds words as people write them in the vocabulary of a bundle, and suggests words for those that are not there.
+"""Finds words as people write them in a bundle's vocabulary, and suggests words for unknown ones.
 
-Tried in turn: as written in lower case; without accents; hyphens as spaces, joined, and spaces as hyphens; without a
-possessive 's or any apostrophe; as a singular. Case never matters. Words with a space between them never become one
-solid word: "a dam" is no "adam".
+These forms are tried in turn: as written, in lower case; without accents; hyphens as spaces, removed, and spaces as
+hyphens; without a possessive 's or any apostrophe; as a singular. Case never matters. Words with a space between them
+never become one solid word: "a dam" is not "adam".
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from model.text.suggestions import Speller
 
 __all__ = ["Vocabulary"]
 
-_REMEMBERED = 4_096  # words; each is searched for among all
+_CACHED_SUGGESTIONS = 4_096  # words; each costs a search of the whole vocabulary
 _LONGEST_PHRASE = 6  # words; vocabularies of millions hold whole sentences
-# Regular plurals of English and what makes a singular of them; the vocabulary itself says whether it is a word.
+# Endings of regular English plurals and of their singulars; the result counts only if the vocabulary has it.
 _PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""), ("men", "man"))
 _IRREGULAR = {
     "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "geese": "goose",
@@ -29,7 +29,7 @@ _IRREGULAR = {
 
 
 class Vocabulary:
-    """Rows of words in a word table. `weights` is how much each row counts in a mean, float32 (rows,)."""
+    """Rows of words in a word table. `weights` are the weights of the rows in a mean, float32 (rows,)."""
 
     def __init__(self, table: WordTable) -> None:
         self.table = table
@@ -37,10 +37,10 @@ class Vocabulary:
         self._rows = {word: row for row, word in reversed(list(enumerate(table.words)))}
         longest = max((word.count(" ") + word.count("-") + 1 for word in table.words), default=1)
         self.longest_phrase = min(longest, _LONGEST_PHRASE)
-        self.suggest = lru_cache(_REMEMBERED)(Speller(table.words, table.taggable).suggest)
+        self.suggest = lru_cache(_CACHED_SUGGESTIONS)(Speller(table.words, table.taggable).suggest)
 
     def has(self, text: str) -> bool:
-        """Return whether a text is an entry as it stands, but for case."""
+        """Return whether a text is an entry, ignoring case."""
         return text.casefold() in self._rows
 
     def find(self, text: str) -> int | None:
@@ -56,7 +56,7 @@ class Vocabulary:
         return None
 
     def singular(self, row: int) -> int | None:
-        """Return the row of a regular plural's singular, the most frequent it may be, or None."""
+        """Return the row of a plural's most frequent singular, or None."""
         word = self.table.words[row]
         if word.endswith("ss"):
             return None
@@ -64,7 +64,7 @@ class Vocabulary:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield the forms in which a word may stand in the vocabulary, the likeliest first."""
+    """Yield the forms that a word may have in the vocabulary, the likeliest first."""
     plain = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
     for form in dict.fromkeys((text, plain)):
         for word in dict.fromkeys((form, form.removesuffix("'s"), form.replace("'", ""))):

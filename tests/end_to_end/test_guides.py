@@ -1,7 +1,7 @@
-"""The guides, as people follow them: every command, in the order of the page, on real photos where there are any.
+"""The guides, as people follow them: every command in the order of the page, on real photos if there are any.
 
-A block ```sh is run. ```sh network needs the publishers' servers and is not; its commands are tested by themselves.
-```sh services is run beside the services that `make run-all` starts.
+Blocks marked ```sh are run. Blocks marked ```sh network need the publishers' servers and are not run; other tests cover
+their commands. Blocks marked ```sh services are run while the services of `make run-all` are running.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def lay_out_photos(folder: Path) -> None:
 
 
 def lay_out_rendered(folder: Path) -> None:
-    """Of the gallery that ships, in which a file is called by its label and number."""
+    """Lay out images of the gallery that ships, whose file names are labels and numbers."""
     taken: Counter[str] = Counter()
     for file in sorted((REPOSITORY / "starter" / "gallery").rglob("*.webp")):
         label = file.stem.rsplit("-", 1)[0]
@@ -68,7 +68,7 @@ def follow(script: str, folder: Path, own: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_from_a_folder_of_pictures_to_a_search_on_them(tmp_path: Path) -> None:
+def test_the_guide_from_pictures_to_a_search(tmp_path: Path) -> None:
     (lay_out_photos if PHOTOS.exists() else lay_out_rendered)(tmp_path / "pictures")
     (tmp_path / "starter").symlink_to(REPOSITORY / "starter")
     gallery = tmp_path / "gallery"
@@ -94,7 +94,7 @@ def test_from_a_folder_of_pictures_to_a_search_on_them(tmp_path: Path) -> None:
     assert matches[0]["image"]["attributes"]["folder"] == "king penguin"
 
 
-def test_captioned_pictures_become_a_model_that_is_measured(tmp_path: Path) -> None:
+def test_the_guide_from_captions_to_a_measured_model(tmp_path: Path) -> None:
     lay_out_rendered(tmp_path / "pictures")
     lines = ["path,caption"]
     with tarfile.open(tmp_path / "pictures.tar", "w") as tar:

@@ -1,4 +1,4 @@
-"""The recipe that ships: its real file comes from a server that breaks off, the real services switch to it."""
+"""The recipe that ships: its real file comes from a server that breaks off, and the real services switch to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BACKBONE = SHARED_DATA / "mobilenet_v2" / "mobilenet_v2_1.0_224_quant.tflite"
 PHOTOS = SHARED_DATA / "photos"
 
 
-def test_the_network_is_fetched_in_pieces_checked_and_switched_to(tmp_path: Path) -> None:
+def test_a_network_is_fetched_with_breaks_and_switched_to(tmp_path: Path) -> None:
     need(BACKBONE.exists() and PHOTOS.exists(), f"There is no {BACKBONE} or no photos in {PHOTOS}.")
     gallery = tmp_path / "gallery"
     gallery.mkdir()
@@ -35,7 +35,7 @@ def test_the_network_is_fetched_in_pieces_checked_and_switched_to(tmp_path: Path
             started.wait_for(READY)
             semsearch(address, "index", photos, "--json")
 
-            for content, length, told in (
+            for content, length, expected in (
                 (bytes(len(right)), None, hashlib.sha256(right).hexdigest()),
                 (right, len(right) + 1, f"{len(right) + 1:,} bytes"),
             ):
@@ -43,12 +43,12 @@ def test_the_network_is_fetched_in_pieces_checked_and_switched_to(tmp_path: Path
                 wrong = semsearch(address, "model", "pull", "mobilenet-v2", "--json", check=False)
                 assert wrong.returncode == 1
                 assert json.loads(wrong.stderr)["error"]["reason"] == "DOWNLOAD_WRONG"
-                assert told in wrong.stderr
+                assert expected in wrong.stderr
 
-            server.length, server.breaks, server.asked = None, [1_000_000], []
+            server.length, server.breaks, server.requests = None, [1_000_000], []
             pulled = semsearch(address, "model", "pull", "mobilenet-v2", "--json")
             assert json.loads(pulled.stdout.splitlines()[-1])["model"]["id"].startswith("mobilenet-v2@sha256:")
-            [first, second] = server.asked
+            [first, second] = server.requests
             assert first[0] is None
             assert second[0] is not None
 

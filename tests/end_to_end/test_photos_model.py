@@ -1,4 +1,4 @@
-"""The suite as it starts by default: the model of photos, made at the first start from an installed package."""
+"""The suite with its default model for photos, which the first start makes from an installed package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PHOTOS = SHARED_DATA / "photos"
 
 
 class Suite(NamedTuple):
-    """A suite that runs, and where it is asked."""
+    """A running suite and its address."""
 
     process: Launcher
     server: str
@@ -27,7 +27,7 @@ class Suite(NamedTuple):
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """Starts with an empty data folder, which takes seconds; no test changes what others see."""
+    """Start with an empty data folder, which takes seconds; no test changes what others see."""
     own = settings(tmp_path_factory.mktemp("var"), Path("tiny"))
     del own["SEMSEARCH_EMBEDDER_DEFAULT_MODEL"]
     with launcher(own, GALLERY) as started:
@@ -72,13 +72,13 @@ def test_a_word_finds_its_drawings(server: str, word: str) -> None:
     ("word", "labels"),
     [("fruit", {"apple", "banana"}), ("vehicle", {"airplane", "bicycle", "boat", "bus", "car", "train"})],
 )
-def test_a_kind_finds_drawings_of_it(server: str, word: str, labels: set[str]) -> None:
+def test_a_category_finds_its_drawings(server: str, word: str, labels: set[str]) -> None:
     shown = [str(each["label"]) for each in found(server, "gallery", word)]
     assert sum(each in labels for each in shown) >= 8
 
 
 @pytest.mark.parametrize("word", ["goldfish", "bird", "computer", "musical instrument"])
-def test_an_article_and_a_carrier_change_nothing(photos: str, word: str) -> None:
+def test_articles_and_introductions_are_ignored(photos: str, word: str) -> None:
     plain = found(photos, "photos", word)
     assert plain
     assert found(photos, "photos", f"a photo of a {word}") == plain

@@ -20,7 +20,7 @@ class EmbedderProcess(ServiceProcess):
 
 @contextmanager
 def embedder_process(data: Path, bundle: Path, *flags: str) -> Iterator[EmbedderProcess]:
-    """Starts the service with a default bundle and waits until it is ready; ends it if it still runs."""
+    """Start the service with a default bundle, and wait until it is ready; stop it at the end."""
     with (
         service_process("embedder_service", data, f"--default-model={bundle}", *flags) as service,
         grpc.insecure_channel(service.address, options=[("grpc.max_receive_message_length", 64 * 2**20)]) as channel,

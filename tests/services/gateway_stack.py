@@ -183,7 +183,7 @@ def _model(model: Model) -> pb.Model:
 
 @asynccontextmanager
 async def color_embedder(port: int = 0) -> AsyncIterator[tuple[ColorEmbedderServicer, int]]:
-    """Serves an embedder of colours; yields the servicer and its port."""
+    """Serve an embedder of colours; yield the servicer and its port."""
     server = grpc.aio.server(interceptors=[CallInterceptor(ERRORS)])
     servicer = ColorEmbedderServicer(ColorEmbedder())
     pb_grpc.add_EmbedderServiceServicer_to_server(servicer, server)
@@ -213,7 +213,7 @@ class Service:
         return int(self.address.rpartition(":")[2])
 
     async def wait_for_event(self, name: str) -> None:
-        """Waits until the process has logged an event since it was ready."""
+        """Wait until the process has logged an event since it was ready."""
         async with asyncio.timeout(START_SECONDS), self._more:
             await self._more.wait_for(lambda: name in self._logged)
 
@@ -228,7 +228,7 @@ class Service:
 
 @asynccontextmanager
 async def service(module: str, *flags: str) -> AsyncIterator[Service]:
-    """Runs `python -m <module>` until it is ready; stops it at the end."""
+    """Start `python -m <module>`, and wait until it is ready; stop it at the end."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SEMSEARCH_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, "--metrics-port=-1", "--log-format=json", *flags,
@@ -272,7 +272,7 @@ class Stack:
     async def index(
         self, collection: str, images: Sequence[gallery_service_pb2.ImageUpload]
     ) -> list[gallery_service_pb2.IndexImagesResult]:
-        """Adds images and returns the results."""
+        """Add images and return the results."""
 
         async def requests() -> AsyncIterator[gallery_service_pb2.IndexImagesRequest]:
             yield gallery_service_pb2.IndexImagesRequest(
@@ -285,13 +285,13 @@ class Stack:
         return [result async for response in stream for result in response.results]
 
     async def new_collection(self) -> str:
-        """Creates an empty collection and returns its id."""
+        """Create an empty collection and return its id."""
         name = f"c{next(self._numbers)}"
         await self.gallery.CreateCollection(gallery_service_pb2.CreateCollectionRequest(collection_id=name))
         return name
 
     async def wait_until_serving(self, name: str) -> None:
-        """Waits until the gateway says that a service can do its work."""
+        """Wait until the gateway reports that a service is serving."""
         await wait_for_health(self.channel, name, health_pb2.HealthCheckResponse.SERVING)
 
 
@@ -322,7 +322,7 @@ def struct(attributes: dict[str, object]) -> struct_pb2.Struct:
 
 
 def reason(error: grpc.RpcError) -> str:
-    """Returns the ErrorInfo reason of a failed call."""
+    """Return the ErrorInfo reason of a failed call."""
     status = rpc_status.from_call(error)
     assert status is not None, error
     return from_status(status_pb2.Status.FromString(status.SerializeToString()))[0]

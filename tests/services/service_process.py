@@ -1,4 +1,4 @@
-"""A real service as a process, for tests: its own folder, any free port."""
+"""A real service as a process, for tests, with its own folder and a free port."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ADDRESS = re.compile(r'"address": "([^"]+)"')
 class ServiceProcess:
     process: subprocess.Popen[str]
     address: str
-    lines: Sequence[str]  # what it logged so far
+    lines: Sequence[str]  # its log so far
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -49,7 +49,7 @@ def environment(data: Path) -> dict[str, str]:
 
 @contextmanager
 def service_process(module: str, data: Path, *flags: str) -> Iterator[ServiceProcess]:
-    """Starts a service on a data folder and waits until it is ready; ends it if it still runs."""
+    """Start a service on a data folder, and wait until it is ready; stop it at the end."""
     process = subprocess.Popen(command(module, *flags), env=environment(data), stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     log = process.stderr
@@ -80,7 +80,7 @@ def service_process(module: str, data: Path, *flags: str) -> Iterator[ServicePro
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a failed call told."""
+    """The status of a failed call."""
 
     code: grpc.StatusCode
     reason: str
@@ -95,7 +95,7 @@ class Refusal:
 
 
 def reason(status: status_pb2.Status) -> str:
-    """The reason of a status that the suite made."""
+    """Return the reason of a status of the suite, or "" if it has none."""
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
         if _unpacked(detail, info):
@@ -105,7 +105,7 @@ def reason(status: status_pb2.Status) -> str:
 
 
 def fields(status: status_pb2.Status) -> tuple[str, ...]:
-    """The fields that a status complains about."""
+    """Return the invalid fields that a status names."""
     found: list[str] = []
     for detail in status.details:
         bad = error_details_pb2.BadRequest()

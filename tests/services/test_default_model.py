@@ -1,4 +1,4 @@
-"""The default model is made at the first start from a package; a data folder made before keeps its own until told."""
+"""The first start makes the default model from a package; an older data folder keeps its model until a switch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IMAGES = 20
 
 
 class Place(NamedTuple):
-    """Recipes, and the id of the model that the one of them makes."""
+    """Recipes, and the id of the model that one of them makes."""
 
     recipes: Path
     site: Path
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Takes seconds to make; no test changes it."""
+    """Make the recipe once, because it takes seconds and no test changes it."""
     folder = tmp_path_factory.mktemp("packaged")
     words = write_test_bundle(folder, name="words")
     package_file = install_package(folder / "site")
@@ -71,7 +71,7 @@ def libraries(service: ServiceProcess) -> str:
     return Path(f"/proc/{service.process.pid}/maps").read_text()
 
 
-def test_it_is_made_at_the_first_start_and_used_again(place: Place, tmp_path: Path) -> None:
+def test_the_model_is_made_at_the_first_start_and_reused(place: Place, tmp_path: Path) -> None:
     with service_process("embedder_service", tmp_path, *flags(place)) as first:
         assert model_of(first) == place.model_id
         assert "making the default model" in "".join(first.lines)
@@ -113,7 +113,7 @@ def test_several_processes_make_it_once(place: Place, tmp_path: Path) -> None:
     ]
 
 
-def test_a_damaged_one_is_made_anew(place: Place, tmp_path: Path) -> None:
+def test_a_damaged_default_model_is_made_again(place: Place, tmp_path: Path) -> None:
     with service_process("embedder_service", tmp_path, *flags(place)):
         pass
     backbone = tmp_path / "models" / place.model_id.replace("@sha256:", "-") / "backbone.tflite"
@@ -135,15 +135,15 @@ def test_a_start_without_the_package_says_what_to_do(original: Place, tmp_path: 
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_default_is_refused_with_those_there_are(place: Place, tmp_path: Path) -> None:
+def test_an_unknown_default_is_refused_with_known_names(place: Place, tmp_path: Path) -> None:
     done = subprocess.run(
         command("embedder_service", *flags(place, "none")),
         env=environment(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (1, "error: There is no recipe 'none'. There are: packaged.\n")
+    assert (done.returncode, done.stderr) == (1, "error: There is no recipe 'none'. The recipes are: packaged.\n")
 
 
-def test_an_older_data_folder_keeps_its_model_until_told(place: Place, tmp_path: Path) -> None:
+def test_an_older_data_folder_keeps_its_model(place: Place, tmp_path: Path) -> None:
     with suite(tmp_path, *flags(place, "tiny")) as gateway, Client(gateway.address) as client:
         uploads = (Upload(noise(number), f"{number}", {"number": number}) for number in range(IMAGES))
         assert all(result.error is None for result in client.index_images(uploads))
@@ -152,8 +152,8 @@ def test_an_older_data_folder_keeps_its_model_until_told(place: Place, tmp_path:
 
     with suite(tmp_path, *flags(place)) as gateway, Client(gateway.address) as client:
         assert {model.id: model.active for model in client.list_models()} == {tiny: False, place.model_id: True}
-        [told] = [line for line in gateway.lines if "these collections keep the model" in line]
-        assert "semsearch model activate packaged" in told
+        [line] = [line for line in gateway.lines if "these collections keep the model" in line]
+        assert "semsearch model activate packaged" in line
         assert [match.image.id for match in client.search_by_image("3", page_size=5, min_relevance=0).matches] == before
         assert client.search_by_text("dog", min_relevance=0, page_size=5).matches
         uploads = iter([Upload(noise(IMAGES), "new", {})])
@@ -172,7 +172,7 @@ def test_an_older_data_folder_keeps_its_model_until_told(place: Place, tmp_path:
 
 @contextmanager
 def suite(data: Path, *embedder_flags: str) -> Iterator[ServiceProcess]:
-    """Three services on a data folder; gives the gateway once it serves."""
+    """Run three services on a data folder; yield the gateway when it serves."""
     with (
         service_process("embedder_service", data, *embedder_flags) as embedder,
         index_process(data) as index,

@@ -1,4 +1,4 @@
-"""Words of the fewest and the most numbers that a model may have, from their file to a search on real services."""
+"""Word vectors of the smallest and the largest dimension, from their file to a search on real services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several models over real gRPC: calls that name one, a switch under load, by hand and for good, and pulls."""
+"""Several models over real gRPC: calls that name one, switches under load and by hand, and pulls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEADLINE = 60.0
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bundles take seconds to make, and no test changes them."""
+    """Make the bundles once, because it takes seconds and no test changes them."""
     folder = tmp_path_factory.mktemp("bundles")
     for seed, name in enumerate(("first", "second", "third")):
         write_test_bundle(folder, seed=seed, name=name, tflite=True)
@@ -43,7 +43,7 @@ def data(bundles: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def service(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbedderProcess]:
-    """One process for the tests that change nothing: it takes a second to start."""
+    """Start one process for all tests that change nothing, because it takes a second."""
     with embedder_process(with_models(tmp_path_factory.mktemp("data"), bundles), bundles / "first") as running:
         yield running
         assert running.stop() == 0
@@ -191,7 +191,7 @@ def test_a_change_of_the_file_by_hand_is_followed(bundles: Path, data: Path) -> 
     second = peek(data / "models" / "second").id
     with embedder_process(data, bundles / "first") as service:
         file.write_text("x@sha256:0")
-        until(lambda: "models/active is passed over" in "".join(service.lines))
+        until(lambda: "models/active is ignored" in "".join(service.lines))
         assert dog(service).model_id.startswith("first@")
         file.write_text(second + "\n")
         until(lambda: dog(service).model_id == second)
@@ -210,9 +210,7 @@ def pulling(bundles: Path, data: Path, server: FileServer, *flags: str) -> list[
     return [f"--recipes={recipes}", *flags]
 
 
-def test_a_pulled_model_is_listed_and_serves_once_it_is_activated(
-    bundles: Path, data: Path, server: FileServer
-) -> None:
+def test_a_pulled_model_is_listed_and_serves_when_activated(bundles: Path, data: Path, server: FileServer) -> None:
     flags = pulling(bundles, data, server)
     (data / "recipes" / "broken").mkdir()
     (data / "recipes" / "broken" / "recipe.json").write_text("{")
@@ -229,7 +227,7 @@ def test_a_pulled_model_is_listed_and_serves_once_it_is_activated(
         assert dog(service).model_id == last.model.id
         [again] = pull(service)
         assert again.model.active
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
 
 
 def test_a_pull_goes_on_after_the_process_was_killed(bundles: Path, data: Path, server: FileServer) -> None:
@@ -239,10 +237,10 @@ def test_a_pull_goes_on_after_the_process_was_killed(bundles: Path, data: Path, 
         stream = service.stub.PullModel(pb.PullModelRequest(recipe="small"), timeout=DEADLINE)
         until(lambda: next(stream).bytes_done >= 8_192)
         service.kill()
-    server.let_go.set()
+    server.released.set()
     with embedder_process(data, bundles / "first", *flags) as service:
         assert pull(service)[-1].model.id == peek(bundles / "pulled").id
-    start = int((server.asked[-1][0] or "").removeprefix("bytes=").removesuffix("-"))
+    start = int((server.requests[-1][0] or "").removeprefix("bytes=").removesuffix("-"))
     assert start >= 8_192
 
 
@@ -263,7 +261,7 @@ def test_a_pull_without_its_file_says_that_a_mirror_helps(bundles: Path, data: P
             list(service.stub.PullModel(pb.PullModelRequest(recipe="large"), timeout=DEADLINE))
         refusal = Refusal.of(raised.value)
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "RECIPE_NOT_FOUND")
-        assert "There are: small" in refusal.message
+        assert "The recipes are: small" in refusal.message
     mirror = data / "mirror"
     mirror.mkdir()
     shutil.copy(bundles / "pulled" / "head.tflite", mirror / "backbone file.bin")

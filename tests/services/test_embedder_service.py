@@ -1,4 +1,4 @@
-"""EmbedderService over real gRPC: what it gives, and what it says to bad input."""
+"""EmbedderService over real gRPC: its results, and its answers to bad input."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def noise(seed: int, size: int = INPUT_SIZE) -> bytes:
 
 
 def huge_png() -> bytes:
-    """A PNG of about 1 MB that claims 30,000 × 30,000 pixels."""
+    """Return a PNG of about 1 MB that claims 30,000 × 30,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -87,7 +87,7 @@ def test_words_become_the_vectors_of_the_bundle(service: EmbedderProcess, bundle
     assert np.linalg.norm(unpacked(phrase.vector)) == pytest.approx(1, abs=1e-5)
 
 
-def test_terms_with_weights_give_what_the_same_raw_query_gives(service: EmbedderProcess) -> None:
+def test_weighted_terms_equal_the_same_raw_query(service: EmbedderProcess) -> None:
     terms = [query_pb2.Term(text="dog"), query_pb2.Term(text="cat", weight=-0.5)]
     request = pb.EmbedTextRequest(queries=[pb.TextQuery(terms=terms), pb.TextQuery(raw="dog -cat^0.5")])
     response = service.stub.EmbedText(request, timeout=DEADLINE)
@@ -96,7 +96,7 @@ def test_terms_with_weights_give_what_the_same_raw_query_gives(service: Embedder
     assert response.model_id.startswith("test@sha256:")
 
 
-def test_unknown_words_come_with_suggestions_beside_the_vector(service: EmbedderProcess) -> None:
+def test_unknown_words_get_suggestions_beside_the_vector(service: EmbedderProcess) -> None:
     [embedding] = texts(service, "dog gldfish")
     assert embedding.vector
     assert [(word.word, list(word.suggestions)) for word in embedding.unknown_words] == [("gldfish", ["goldfish"])]
@@ -113,9 +113,7 @@ def test_unknown_words_come_with_suggestions_beside_the_vector(service: Embedder
         ("x" * 10_000, "QUERY_TOO_LONG"),
     ],
 )
-def test_a_query_without_a_vector_says_why_and_disturbs_no_other(
-    service: EmbedderProcess, query: str, why: str
-) -> None:
+def test_an_invalid_query_gets_an_error_and_affects_no_other(service: EmbedderProcess, query: str, why: str) -> None:
     bad, good = texts(service, query, "dog")
     assert not bad.vector
     assert (bad.status.code, reason(bad.status)) == (INVALID.value[0], why)
@@ -125,7 +123,7 @@ def test_a_query_without_a_vector_says_why_and_disturbs_no_other(
         assert [word.word for word in bad.unknown_words] == ["qwertz", "asdfgh"]
 
 
-def test_images_become_the_vectors_of_the_bundles_network(service: EmbedderProcess, bundle: Path) -> None:
+def test_images_become_vectors_of_the_bundles_network(service: EmbedderProcess, bundle: Path) -> None:
     response = images(service, noise(1), noise(2))
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(noise(seed)))) for seed in (1, 2)])
     expected = open_bundle(bundle).network(pixels)
@@ -157,7 +155,7 @@ def test_formats_are_read_with_size_type_and_thumbnail(service: EmbedderProcess,
     ],
     ids=["nothing", "text", "svg", "png cut off", "jpeg cut off", "30,000 x 30,000", "one row too many"],
 )
-def test_an_image_without_a_vector_says_why_and_disturbs_no_other(
+def test_an_invalid_image_gets_an_error_and_affects_no_other(
     service: EmbedderProcess, content: bytes, why: str
 ) -> None:
     bad, good = images(service, content, encoded()).embeddings
@@ -216,7 +214,7 @@ def test_a_bad_call_is_refused_with_a_reason(service: EmbedderProcess, name: str
     assert refusal.fields == ((field,) if field else ())
 
 
-def test_a_stream_answers_each_image_before_it_is_given_the_next(service: EmbedderProcess) -> None:
+def test_a_stream_answers_each_image_before_the_next_is_sent(service: EmbedderProcess) -> None:
     answered = threading.Semaphore(0)
 
     def requests() -> Iterator[pb.StreamEmbedImagesRequest]:
@@ -249,7 +247,7 @@ def test_a_long_stream_answers_every_image_once(service: EmbedderProcess) -> Non
     )
 
 
-def test_a_stream_that_is_cancelled_leaves_the_service_well(service: EmbedderProcess) -> None:
+def test_a_cancelled_stream_leaves_the_service_healthy(service: EmbedderProcess) -> None:
     stop = threading.Event()
 
     def requests() -> Iterator[pb.StreamEmbedImagesRequest]:
@@ -266,7 +264,7 @@ def test_a_stream_that_is_cancelled_leaves_the_service_well(service: EmbedderPro
     assert "internal error" not in "".join(service.lines)
 
 
-def test_the_vocabulary_comes_in_order_and_can_be_gone_on_with(service: EmbedderProcess, bundle: Path) -> None:
+def test_the_vocabulary_is_sent_in_order_and_resumable(service: EmbedderProcess, bundle: Path) -> None:
     parts = list(service.stub.StreamWords(pb.StreamWordsRequest()))
     words = [word for part in parts for word in part.words]
     assert [word.text for word in words] == list(WORDS)
@@ -292,7 +290,7 @@ def test_models_are_described_with_limits(service: EmbedderProcess, bundle: Path
     assert service.stub.GetModel(pb.GetModelRequest(id=models[0].id)).model == models[0]
 
 
-def test_the_service_says_that_it_is_well(service: EmbedderProcess) -> None:
+def test_the_service_reports_that_it_is_healthy(service: EmbedderProcess) -> None:
     with grpc.insecure_channel(service.address) as channel:
         answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=SERVICE))
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -306,7 +304,7 @@ def start_with(bundle: Path, data: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("file", ["backbone.keras", "words.npy", "words.txt"])
-def test_a_bundle_with_a_flipped_byte_is_refused_in_one_sentence(tmp_path: Path, bundle: Path, file: str) -> None:
+def test_a_flipped_byte_in_a_bundle_is_reported_in_a_sentence(tmp_path: Path, bundle: Path, file: str) -> None:
     damaged = tmp_path / "bundle"
     shutil.copytree(bundle, damaged)
     content = bytearray((damaged / file).read_bytes())
@@ -318,8 +316,8 @@ def test_a_bundle_with_a_flipped_byte_is_refused_in_one_sentence(tmp_path: Path,
     assert "Traceback" not in ended.stderr
 
 
-def test_a_bundle_that_is_not_there_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_bundle_is_reported_in_one_sentence(tmp_path: Path) -> None:
     ended = start_with(tmp_path / "none", tmp_path / "data")
     assert ended.returncode == 1
-    assert "it is no bundle" in ended.stderr
+    assert "is not a bundle" in ended.stderr
     assert "Traceback" not in ended.stderr

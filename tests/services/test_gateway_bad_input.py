@@ -1,4 +1,4 @@
-"""What the gateway says to bad input: the gRPC code, the reason, the field."""
+"""The gateway's answers to bad input: gRPC code, reason and field."""
 # ruff: noqa: E501 — a case a line
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def text(**fields: object) -> search.SearchByTextRequest:
 
 
 def nested(levels: int) -> dict[str, object]:
-    """Returns objects within each other."""
+    """Return nested objects."""
     return {"a": nested(levels - 1)} if levels > 1 else {}
 
 
@@ -204,7 +204,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_bad_input_gets_a_code_a_reason_and_the_field(stack: Stack, case: Case) -> None:
+async def test_bad_input_gets_code_reason_and_field(stack: Stack, case: Case) -> None:
     method = type(case.request).__name__.removesuffix("Request")
     stub = next(each for each in (stack.search, stack.gallery, stack.models) if hasattr(each, method))
     with pytest.raises(grpc.RpcError) as caught:
@@ -232,7 +232,7 @@ async def finish(call: Awaitable[object] | AsyncIterator[object]) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1_000_000])
-async def test_page_sizes_0_and_a_million_are_default_and_maximum(stack: Stack, size: int) -> None:
+async def test_page_sizes_have_a_default_and_a_maximum(stack: Stack, size: int) -> None:
     await stack.search.SearchByText(text(page_size=size))
     await stack.search.SimilarWords(search.SimilarWordsRequest(query="red", page_size=size))
     await stack.gallery.ListImages(gallery.ListImagesRequest(page_size=size))
@@ -243,7 +243,7 @@ async def test_page_sizes_0_and_a_million_are_default_and_maximum(stack: Stack, 
 async def test_an_altered_or_foreign_page_token_is_refused(stack: Stack) -> None:
     request = search.SimilarWordsRequest(query="red", page_size=2)
     token = (await stack.search.SimilarWords(request)).next_page_token
-    signature = token.rindex(".") + 1  # not its last character, whose lowest bits are padding
+    signature = token.rindex(".") + 1  # its first character: the last one contains padding bits
     altered = token[:signature] + ("A" if token[signature] != "A" else "B") + token[signature + 1 :]
     for other in (
         search.SimilarWordsRequest(query="blue", page_token=token),
@@ -280,7 +280,7 @@ UPLOAD = gallery.IndexImagesRequest(image=image(5, RED))
     ],
     ids=["nothing", "no config", "config twice", "no payload", "same sequence", "falling sequence", "bad id", "nowhere"],
 )  # fmt: skip
-async def test_a_stream_that_breaks_the_rules_answers_the_rest_first(
+async def test_an_invalid_stream_is_answered_before_its_error(
     stack: Stack,
     requests: list[gallery.IndexImagesRequest],
     code: grpc.StatusCode,
@@ -325,7 +325,7 @@ async def test_a_stream_that_breaks_the_rules_answers_the_rest_first(
         "33 levels",
     ],
 )
-async def test_a_bad_image_is_answered_and_the_others_are_kept(
+async def test_a_bad_image_gets_an_error_and_others_are_kept(
     stack: Stack,
     bad: gallery.ImageUpload,
     expected: str,

@@ -1,4 +1,4 @@
-"""Keeping images through a gateway, an index and sockets."""
+"""Storing images through a gateway, an index and sockets."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_indexing_twice_changes_nothing(stack: Stack) -> None:
     assert stack.embedder.embedder.embedded_images == embedded
 
 
-async def test_every_answer_names_the_last_durable_sequence(stack: Stack) -> None:
+async def test_every_answer_has_the_last_durable_sequence(stack: Stack) -> None:
     name = await stack.new_collection()
 
     async def requests() -> AsyncIterator[gallery.IndexImagesRequest]:
@@ -76,7 +76,7 @@ async def test_every_answer_names_the_last_durable_sequence(stack: Stack) -> Non
     assert durable == 490
 
 
-async def test_what_was_acknowledged_before_a_cancellation_is_kept(stack: Stack) -> None:
+async def test_images_acknowledged_before_cancellation_are_kept(stack: Stack) -> None:
     name = await stack.new_collection()
     go_on = asyncio.Event()
 
@@ -98,7 +98,7 @@ async def test_what_was_acknowledged_before_a_cancellation_is_kept(stack: Stack)
     assert len(acknowledged) == 3
 
 
-async def test_a_full_embedder_is_waited_for(stack: Stack) -> None:
+async def test_an_overloaded_embedder_is_waited_for(stack: Stack) -> None:
     refusals = iter([overloaded(0.01)] * 3)
 
     def refuse() -> None:
@@ -127,7 +127,7 @@ async def test_deleting_the_default_collection_only_empties_it(stack: Stack) -> 
     assert await listed(stack, "") == []
 
 
-async def test_a_collection_lives_from_its_creation_to_its_deletion(stack: Stack) -> None:
+async def test_a_collection_exists_until_it_is_deleted(stack: Stack) -> None:
     created = (
         await stack.gallery.CreateCollection(
             gallery.CreateCollectionRequest(collection_id="zoo", display_name="The zoo")
@@ -213,7 +213,7 @@ async def test_the_thumbnail_is_a_small_webp(stack: Stack) -> None:
 
 @pytest.mark.parametrize("rendition", [gallery.RENDITION_ORIGINAL, gallery.RENDITION_THUMBNAIL])
 @pytest.mark.parametrize("damage", ["missing", "flipped bit"])
-async def test_an_image_stays_known_when_its_file_is_lost_or_damaged(
+async def test_a_lost_or_damaged_file_does_not_hide_its_image(
     stack: Stack,
     rendition: gallery.Rendition.ValueType,
     damage: str,
@@ -235,7 +235,7 @@ async def test_an_image_stays_known_when_its_file_is_lost_or_damaged(
     assert (await stack.gallery.GetImage(gallery.GetImageRequest(id=result.id, collection=name))).image.id == result.id
 
 
-async def test_pages_of_images_with_large_attributes_fit_into_a_message(stack: Stack) -> None:
+async def test_pages_of_large_attributes_fit_into_a_message(stack: Stack) -> None:
     name = await stack.new_collection()
     images = [image(n, picture("red", seed=n), f"large-{n:03}", {"text": "x" * 60_000}) for n in range(100)]
     results = await stack.index(name, images)
@@ -255,7 +255,7 @@ async def test_pages_of_images_with_large_attributes_fit_into_a_message(stack: S
     assert deleted.deleted_count == 100
 
 
-async def test_what_the_camera_wrote_is_kept_and_can_be_filtered_by(stack: Stack) -> None:
+async def test_camera_metadata_is_kept_and_can_be_filtered(stack: Stack) -> None:
     name = await stack.new_collection()
     months = ["2024:05:31 23:59:59", "2024:06:01 00:00:00", "2024:08:31 12:00:00", "2024:09:01 00:00:00"]
     photos = [photo("green", time, seed=number) for number, time in enumerate(months)]
@@ -299,7 +299,7 @@ def photo(color: str, time: str, seed: int) -> bytes:
     return file.getvalue()
 
 
-async def test_an_original_that_its_owner_keeps_is_not_stored_until_it_is_sent_to_be(stack: Stack) -> None:
+async def test_a_referenced_original_is_not_stored_until_it_is_sent(stack: Stack) -> None:
     name = await stack.new_collection()
     content = picture("red", seed=77)
     upload = image(1, content)
@@ -331,7 +331,7 @@ async def test_an_original_that_its_owner_keeps_is_not_stored_until_it_is_sent_t
     assert (await listed(stack, name))[0].original_at == "", "what is stored stays stored"
 
 
-async def test_a_place_that_is_too_long_refuses_its_image_alone(stack: Stack) -> None:
+async def test_too_long_a_reference_refuses_only_its_image(stack: Stack) -> None:
     name = await stack.new_collection()
     long, good = image(1, picture("red", seed=1)), image(2, picture("red", seed=2))
     long.original_at = "x" * 1_001

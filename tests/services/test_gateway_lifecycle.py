@@ -73,7 +73,7 @@ async def test_images_as_large_as_messages_allow_pass_every_hop(tmp_path: Path) 
     assert len(found.matches) == 8
 
 
-async def test_the_gateway_starts_alone_and_serves_when_the_others_come(tmp_path: Path) -> None:
+async def test_the_gateway_starts_before_the_other_services(tmp_path: Path) -> None:
     embedder_port, index_port = free_port(), free_port()
     async with (
         service("gateway", *flags(tmp_path, embedder_port, index_port)) as gateway,
@@ -100,7 +100,7 @@ async def test_the_gateway_starts_alone_and_serves_when_the_others_come(tmp_path
         await wait_for_health(channel, "", NOT_SERVING)
 
 
-async def test_while_words_are_filled_only_words_ask_to_try_again(tmp_path: Path) -> None:
+async def test_only_word_searches_must_retry_during_a_fill(tmp_path: Path) -> None:
     async with color_embedder() as (embedder, embedder_port):
         embedder.words_may_flow.clear()
         async with (
@@ -159,8 +159,8 @@ async def test_a_gateway_killed_while_filling_words_resumes_there(tmp_path: Path
         assert words == set(COLORS) - {"red", "sky/blue"}
 
 
-async def test_a_sweeper_that_fails_says_so_in_its_health_and_ends_nothing(tmp_path: Path) -> None:
-    """A link to nowhere among the released images, which the sweeper looks at when the gateway starts."""
+async def test_a_failing_sweeper_reports_it_and_ends_nothing(tmp_path: Path) -> None:
+    """The sweeper fails at the gateway's start, because of a broken link among the released images."""
     released = tmp_path / "images" / "released"
     released.mkdir(parents=True)
     (released / ("0" * 64)).symlink_to(tmp_path / "nowhere")
@@ -182,7 +182,7 @@ async def test_a_sweeper_that_fails_says_so_in_its_health_and_ends_nothing(tmp_p
         await wait_for_health(channel, "semsearch.v1.GalleryService/sweeping", SERVING)
 
 
-async def test_acknowledged_images_and_page_tokens_outlive_the_gateway(tmp_path: Path) -> None:
+async def test_images_and_page_tokens_survive_a_restart(tmp_path: Path) -> None:
     async with (
         color_embedder() as (embedder, embedder_port),
         service("index_service", "--port=0", f"--data={tmp_path}") as index,
@@ -204,7 +204,7 @@ async def test_acknowledged_images_and_page_tokens_outlive_the_gateway(tmp_path:
         assert tokens[1] == ""
 
 
-async def test_a_page_token_survives_restarts_but_no_switch_of_models(tmp_path: Path) -> None:
+async def test_a_page_token_survives_restarts_but_not_switches(tmp_path: Path) -> None:
     request = search.SearchByTextRequest(query="red", min_relevance=0, page_size=2)
     similar = search.SimilarWordsRequest(query="red", page_size=2)
     shown: list[str] = []

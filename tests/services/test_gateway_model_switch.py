@@ -1,4 +1,4 @@
-"""Switching models with real services: nobody is kept waiting, nothing is lost, and a kill is survived."""
+"""Switching models with real services: no caller waits, nothing is lost, and a switch survives a kill."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ UPLOADS = range(1_000, 100_000)
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bundles take seconds to make, and no test changes them."""
+    """Make the bundles once, because it takes seconds and no test changes them."""
     folder = tmp_path_factory.mktemp("bundles")
     for seed, name in enumerate(("first", "second")):
         write_test_bundle(folder, seed=seed, name=name, tflite=True)
@@ -86,7 +86,7 @@ def suite(tmp_path: Path, bundles: Path) -> Iterator[Suite]:
 
 @contextmanager
 def again_and_again(work: Callable[[int], None]) -> Iterator[list[int]]:
-    """Does work in a thread until the block is left; yields how often. Raises there what the work raised."""
+    """Repeat work in a thread while the context is open; yield the count, and raise the work's error at the end."""
     times: list[int] = []
     errors: list[BaseException] = []
     stop = threading.Event()
@@ -118,7 +118,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def tagged_alike(client: Client, number: int) -> None:
-    """An image has the same tags as a stored one and as bytes, which the model that serves embeds."""
+    """Check that an image has the same tags stored and as bytes, which the active model embeds."""
     stored = client.tag_image(f"{number}", max_tags=3)
     by_bytes = client.tag_image(noise(number), max_tags=3)
     assert [tag.word for tag in stored.tags] == [tag.word for tag in by_bytes.tags]
@@ -128,7 +128,7 @@ def tagged_alike(client: Client, number: int) -> None:
     assert [tag.similarity for tag in chosen.tags] == pytest.approx([tag.similarity for tag in stored.tags], abs=1e-3)
 
 
-def test_searches_and_uploads_go_on_during_a_switch(suite: Suite) -> None:
+def test_searches_and_uploads_work_during_a_switch(suite: Suite) -> None:
     with suite.client() as client:
         before = [(image.id, image.sha256, image.create_time) for image in client.list_images()]
 
@@ -174,7 +174,7 @@ def test_searches_and_uploads_go_on_during_a_switch(suite: Suite) -> None:
         assert client.get_collection("gallery").model_id == suite.second
         after = list(client.list_images())
         assert [(image.id, image.sha256, image.create_time) for image in after[:IMAGES]] == before
-        # Not in the order of the answers: what the move refused was embedded again, and stored after what came later.
+        # Not in the order of the answers: images that the switch refused were embedded and stored again later.
         uploaded = [image.id for image in after[IMAGES:]]
         assert len(uploaded) == len(set(uploaded))
         assert set(acknowledged) <= set(uploaded)
@@ -188,7 +188,7 @@ def test_searches_and_uploads_go_on_during_a_switch(suite: Suite) -> None:
         assert again.model == last.model
 
 
-def test_a_gateway_killed_in_a_switch_finishes_it_by_itself(suite: Suite) -> None:
+def test_a_gateway_killed_during_a_switch_finishes_it(suite: Suite) -> None:
     def kill_in_the_middle() -> None:
         with suite.client() as client:
             for progress in client.activate_model("second"):

@@ -24,7 +24,7 @@ NAMES = ["red", "green", "blue", "yellow", "purple", "orange"]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def colors(stack: Stack) -> AsyncIterator[str]:
-    """A collection of six colours; each image knows its number and the letters of its name."""
+    """A collection of six colours; each image has its number and the letters of its name as attributes."""
     name = await stack.new_collection()
     results = await stack.index(
         name,
@@ -83,9 +83,9 @@ async def test_pages_cover_every_match_exactly_once_in_order(stack: Stack, color
     assert len(matches) == len(NAMES)
 
 
-async def test_pages_do_not_move_with_what_comes_and_goes(stack: Stack) -> None:
+async def test_pages_are_stable_while_images_change(stack: Stack) -> None:
     name = await stack.new_collection()
-    # Of one colour, and so at one distance, but for the first byte of each.
+    # All of one colour, so at equal distances, except for the first byte of each.
     await stack.index(name, [image(n, picture("red", seed=n), f"i-{n}") for n in range(30)])
     request = search.SearchByTextRequest(query="red", collection=name, min_relevance=0, page_size=4)
     shown: list[str] = []
@@ -117,7 +117,7 @@ async def test_pages_do_not_move_with_what_comes_and_goes(stack: Stack) -> None:
     ],
     ids=["range", "list", "nested name", "width", "media type", "absent"],
 )
-async def test_filters_test_the_callers_attributes_and_the_images_own(
+async def test_filters_test_attributes_and_image_fields(
     stack: Stack,
     colors: str,
     condition: query_pb2.Condition,
@@ -130,7 +130,7 @@ async def test_filters_test_the_callers_attributes_and_the_images_own(
     assert {each.id for each in listed.images} == expected
 
 
-async def test_an_image_finds_similar_ones_and_a_stored_one_not_itself(stack: Stack, colors: str) -> None:
+async def test_an_image_finds_similar_ones_but_not_itself(stack: Stack, colors: str) -> None:
     by_bytes = await stack.search.SearchByImage(
         search.SearchByImageRequest(content=picture((250, 3, 3)), collection=colors)
     )
@@ -181,7 +181,7 @@ async def test_tags_from_the_callers_labels(stack: Stack) -> None:
     assert [tag.word for tag in (await stack.search.TagImage(request)).tags] == ["orange"]
 
 
-async def test_similar_words_page_through_all_but_the_query(stack: Stack) -> None:
+async def test_pages_of_similar_words_have_all_but_the_query(stack: Stack) -> None:
     request = search.SimilarWordsRequest(query="red qwertz", page_size=3)
     words: list[str] = []
     while True:
@@ -208,17 +208,17 @@ async def test_models_are_listed_by_id_and_page_by_page(stack: Stack) -> None:
     assert dict(serving.metrics) == MODEL.metrics
 
 
-async def test_calls_to_other_services_keep_the_callers_deadline(stack: Stack) -> None:
+async def test_calls_to_other_services_have_the_callers_deadline(stack: Stack) -> None:
     stack.embedder.deadlines.clear()
     await stack.search.SearchByText(search.SearchByTextRequest(query="red and green"), timeout=7.0)
     await stack.search.SearchByText(search.SearchByTextRequest(query="red and blue"))
     within, default = stack.embedder.deadlines
-    # gRPC rounds deadlines up to what its header can say.
+    # gRPC rounds deadlines up to the precision of its header.
     assert within <= 7.5
     assert 7.5 < default <= 30.5
 
 
-async def test_a_passed_deadline_is_reported(stack: Stack) -> None:
+async def test_an_exceeded_deadline_is_reported(stack: Stack) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         await stack.search.SearchByText(search.SearchByTextRequest(query="red"), timeout=0.000001)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED

@@ -1,4 +1,4 @@
-"""A bundle that the trainer exported is switched to and searched through real services, and is what was trained."""
+"""Real services switch to a bundle that the trainer exported, and search with it; its vectors are the trainer's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def embedder(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbedderProcess]:
-    """Serves another model; one's own is beside it."""
+    """Serve another model beside the exported one."""
     data = tmp_path_factory.mktemp("data")
     shutil.copytree(own / "bundle", data / "models" / "colors")
     default = write_test_bundle(tmp_path_factory.mktemp("default"), name="first")
@@ -44,7 +44,7 @@ def embedder(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Em
         yield running
 
 
-def test_trainer_and_embedder_give_a_file_the_same_vector(own: Path, embedder: EmbedderProcess) -> None:
+def test_trainer_and_embedder_give_the_same_vector(own: Path, embedder: EmbedderProcess) -> None:
     files = list(read_images([own / "unseen"]))
     extractor = extractor_of(own / "backbone.keras", SIZE)
     features = extractor.network(np.stack([extractor.decode(file.content) for file in files]))

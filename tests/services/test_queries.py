@@ -1,4 +1,4 @@
-"""Queries as people type them, through a real embedder, index and gateway: what is answered, and what is refused."""
+"""Queries as people type them, through a real embedder, index and gateway: answers and errors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.services.service_process import Refusal, service_process
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 DEADLINE = 60.0
-MOST_BYTES = 4_096  # of a status: clients and proxies take 8 kB of headers and trailers together
+MOST_BYTES = 4_096  # of a status: clients and proxies accept 8 kB of headers and trailers together
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a gateway that serves the words of the test bundle, once they are indexed."""
+    """Yield the address of a gateway that serves the words of the test bundle, when they are indexed."""
     data = tmp_path_factory.mktemp("data")
     with (
         embedder_process(data, write_test_bundle(tmp_path_factory.mktemp("bundle"), tflite=True)) as embedder,
@@ -68,7 +68,7 @@ def meaning(terms: object) -> list[tuple[list[str], float]]:
         ("the", [(["the"], 1)]),
     ],
 )
-def test_answers_say_what_was_understood(
+def test_answers_state_how_a_query_was_understood(
     stub: pb_grpc.SearchServiceStub, query: str, understood: list[tuple[list[str], float]]
 ) -> None:
     by_text = stub.SearchByText(pb.SearchByTextRequest(query=query), timeout=DEADLINE)
@@ -87,7 +87,7 @@ def test_words_beside_an_image_are_understood_together(stub: pb_grpc.SearchServi
     assert not stub.SearchByImage(pb.SearchByImageRequest(content=noise(1)), timeout=DEADLINE).understood
 
 
-def test_a_label_is_scored_as_the_query_that_it_is(stub: pb_grpc.SearchServiceStub) -> None:
+def test_a_label_is_scored_like_a_query(stub: pb_grpc.SearchServiceStub) -> None:
     labels = ["dog", "a photo of a dog", "a picture of the “dog”", "#dog"]
     tags = stub.TagImage(pb.TagImageRequest(content=noise(1), labels=labels), timeout=DEADLINE).tags
     assert {tag.word for tag in tags} == set(labels)
@@ -123,7 +123,7 @@ def test_an_error_about_a_long_query_fits_into_trailers(
 
 
 @pytest.mark.parametrize("query", ["dog^nan", "dog^inf", "dog^-1", "dog^abc", "dog^0 cat"])
-def test_a_weight_that_cannot_be_is_an_error_about_the_query(stub: pb_grpc.SearchServiceStub, query: str) -> None:
+def test_an_invalid_weight_is_an_error_in_the_query(stub: pb_grpc.SearchServiceStub, query: str) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         stub.SearchByText(pb.SearchByTextRequest(query=query), timeout=DEADLINE)
     refusal = Refusal.of(raised.value)
@@ -131,14 +131,14 @@ def test_a_weight_that_cannot_be_is_an_error_about_the_query(stub: pb_grpc.Searc
     assert 'The weight of "dog" is' in refusal.message
 
 
-def test_the_client_returns_what_was_understood(server: str) -> None:
+def test_the_client_returns_how_a_query_was_understood(server: str) -> None:
     with Client(server) as client:
         found = client.search_by_text("sofas without a dog")
     assert found.understood == (UnderstoodTerm("sofas", ("sofa",), 1.0), UnderstoodTerm("dog", ("dog",), -1.0))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["dog", "NOT", "cat"], "understood: dog − cat"),
         (["dog –cat"], "understood: dog − cat"),
@@ -151,9 +151,11 @@ def test_the_client_returns_what_was_understood(server: str) -> None:
     ],
     ids=str,
 )
-def test_the_command_explains_what_is_not_plainly_understood(server: str, arguments: list[str], told: str) -> None:
+def test_the_command_explains_unusual_queries(server: str, arguments: list[str], expected: str) -> None:
     for command in ("search", "words"):
         done = semsearch(server, command, *arguments)
         assert done.status == 0
-        assert [line for line in done.err.splitlines() if line.startswith("understood")] == ([told] if told else [])
+        assert [line for line in done.err.splitlines() if line.startswith("understood")] == (
+            [expected] if expected else []
+        )
         assert semsearch(server, command, "--json", *arguments).document["understood"]

@@ -1,4 +1,4 @@
-"""A server made by serving/, from outside: health, errors with details, drain, a port in use."""
+"""A server made with serving/, from outside: health, errors with details, draining, a port in use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from serving.errors import from_status, reason_name, retry_delay_seconds
 
 DEADLINE_SECONDS = 30.0
 
-# A service whose one method fails as the model id tells it to.
+# A service whose method fails in the way that the model id names.
 PROGRAM = textwrap.dedent(
     """
     import asyncio, contextlib, sys
@@ -167,7 +167,7 @@ async def test_an_internal_error_is_logged_once_with_its_trace_id(program: Path)
     assert trace_id in log
 
 
-async def test_health_speaks_for_each_service_and_for_the_whole(program: Path) -> None:
+async def test_health_covers_each_service_and_the_whole_server(program: Path) -> None:
     with running(program) as (_, port):
         async with connected(port) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
@@ -189,7 +189,7 @@ async def test_a_call_in_flight_is_finished_after_sigterm(program: Path) -> None
         assert process.wait(DEADLINE_SECONDS) == 0
 
 
-def test_a_port_in_use_is_one_sentence_and_names_the_setting(program: Path) -> None:
+def test_a_port_in_use_is_reported_with_its_setting(program: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -200,7 +200,7 @@ def test_a_port_in_use_is_one_sentence_and_names_the_setting(program: Path) -> N
     assert "Traceback" not in output
 
 
-def test_a_domain_error_at_the_start_is_one_sentence(program: Path) -> None:
+def test_a_domain_error_at_the_start_is_reported(program: Path) -> None:
     process = start(program, "--port", "0", "--fail")
     _, output = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, output) == (1, "There is no model to start with.\n")
@@ -214,7 +214,7 @@ def test_a_domain_error_at_the_start_is_one_sentence(program: Path) -> None:
         ("SEMSEARCH_LOG_LEVEL", "loud", "SEMSEARCH_LOG_LEVEL"),
     ],
 )
-def test_a_bad_setting_stops_the_start_with_a_sentence(program: Path, variable: str, text: str, said: str) -> None:
+def test_a_bad_setting_is_reported_in_a_sentence(program: Path, variable: str, text: str, said: str) -> None:
     ended = subprocess.run(
         [sys.executable, program], env={**os.environ, variable: text}, capture_output=True, text=True, check=False
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from model.errors import QueryError
 from model.text.function_words import FUNCTION_WORDS
-from model.text.phrases import joined, taken_apart
+from model.text.phrases import join_phrases, split_tokens
 from model.text.query import Term, parse
 from model.text.vocabulary import Vocabulary
 
@@ -71,7 +71,7 @@ class _Reader:
     def rows_of(self, caption: str) -> set[int]:
         try:
             terms = parse(caption)
-            meant = joined(taken_apart(terms, self._vocabulary), self._vocabulary)
+            meant = join_phrases(split_tokens(terms, self._vocabulary), self._vocabulary)
         except QueryError:
             return set()
         found = {row for term in meant for row in self._rows_of_term(term.text)}

@@ -19,7 +19,7 @@ import pooch
 
 from model.errors import storage_errors
 from model.files.downloads import Download, Progress
-from model.files.file_sources import Broken, OtherFile, file_name, place_of
+from model.files.file_sources import FetchFailed, WrongFile, file_name, place_of
 from serving.durable_files import sha256, write_file
 from trainer.errors import WordFetchFailed, WordFileUnknown, WordFileWrong
 
@@ -131,7 +131,7 @@ def _download(url: str, path: Path, output_file: str | Path, progress: Progress,
     partial = path.with_name(f"{path.name}.partial")
     try:
         Download(url, partial, checked=checked).run(progress, Event())
-    except (Broken, OtherFile) as error:
+    except (FetchFailed, WrongFile) as error:
         raise WordFetchFailed(
             f"{url} could not be fetched: {error}. Try again: it resumes where it stopped. If this machine "
             "cannot reach that place, put the file into a folder under its own name and give that folder, or the "

@@ -1,4 +1,4 @@
-"""A model for tests that waits until it is let go, so that nothing depends on time."""
+"""A model for tests that waits until it is released, so that nothing depends on time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEADLINE = 10.0
 
 
 class HeldModel:
-    """Gives each picture its first pixel; holds a batch until `let_go`, and tells of each batch."""
+    """A model whose vectors are first pixels; it holds each batch until `release`, and signals its start."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -28,7 +28,7 @@ class HeldModel:
             raise self.failure
         return pixels[:, 0, 0, :1].astype(np.float32)
 
-    def let_go(self, batches: int = 1) -> None:
+    def release(self, batches: int = 1) -> None:
         self._gate.release(batches)
 
     async def wait_for_start(self) -> None:

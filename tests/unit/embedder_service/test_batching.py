@@ -1,4 +1,4 @@
-"""Batches, driven by a model that waits until it is let go, so that nothing here depends on time."""
+"""Batches of a model that waits until it is released, so that nothing depends on time."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ async def finish(tasks: list[asyncio.Task[Batched]]) -> list[float]:
     return [float(each.vector[0]) for each in await asyncio.wait_for(done, DEADLINE)]
 
 
-async def test_what_waits_when_the_model_becomes_free_is_the_next_batch() -> None:
+async def test_images_waiting_for_the_model_are_the_next_batch() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
         first = start(batcher, 1)
         await model.wait_for_start()
         rest = start(batcher, 2, 3, 4, 5, 6)
         await turns()
-        model.let_go(3)
+        model.release(3)
         assert await finish(first + rest) == [1, 2, 3, 4, 5, 6]
     assert model.batches == [[1], [2, 3, 4, 5], [6]]
 
 
-async def test_an_image_whose_caller_has_gone_is_dropped() -> None:
+async def test_an_image_is_dropped_when_its_caller_is_gone() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
         first = start(batcher, 1)
@@ -51,39 +51,39 @@ async def test_an_image_whose_caller_has_gone_is_dropped() -> None:
         gone, stays = start(batcher, 2, 3)
         await turns()
         gone.cancel()
-        model.let_go(2)
+        model.release(2)
         assert await finish([*first, stays]) == [1, 3]
     assert model.batches == [[1], [3]]
 
 
-async def test_a_caller_that_goes_while_the_model_works_disturbs_nobody() -> None:
+async def test_a_caller_leaving_during_a_batch_affects_no_other() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
         gone, stays = start(batcher, 1, 2)
         await model.wait_for_start()
         gone.cancel()
-        model.let_go()
+        model.release()
         assert await finish([stays]) == [2]
 
 
-async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
+async def test_a_model_error_fails_only_its_batch() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
         model.failure = RuntimeError("out of memory")
         failing = start(batcher, 1, 2)
-        model.let_go()
+        model.release()
         for task in failing:
             with pytest.raises(RuntimeError, match="out of memory"):
                 await asyncio.wait_for(task, DEADLINE)
         model.failure = None
-        model.let_go()
+        model.release()
         assert await finish(start(batcher, 3)) == [3]
 
 
-async def test_time_in_the_queue_and_in_the_model_is_told() -> None:
+async def test_times_in_queue_and_model_are_reported() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=1) as batcher:
         tasks = start(batcher, 1, 2)
-        model.let_go(2)
+        model.release(2)
         first, second = await asyncio.wait_for(asyncio.gather(*tasks), DEADLINE)
     assert second.queue_seconds >= first.model_seconds > 0

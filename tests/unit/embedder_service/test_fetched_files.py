@@ -1,4 +1,4 @@
-"""Fetching a file over real sockets: it goes on where it stopped, and what is not the file is never kept."""
+"""Fetching a file over real sockets: downloads resume, and a wrong file is never kept."""
 
 from __future__ import annotations
 
@@ -39,51 +39,51 @@ def wanted(url: str) -> FetchedFile:
 
 
 def fetch(url: str, folder: Path, mirror: str = "", stop: Event | None = None) -> list[int]:
-    """Fetches the file and returns what progress was told."""
-    told: list[int] = []
-    path = download(wanted(url), mirror, folder, told.append, stop or Event())
+    """Fetch the file and return the reported progress."""
+    reported: list[int] = []
+    path = download(wanted(url), mirror, folder, reported.append, stop or Event())
     assert path.read_bytes() == CONTENT
     assert [each.name for each in folder.iterdir()] == [DIGEST]
-    return told
+    return reported
 
 
 def test_a_file_is_fetched_once(server: FileServer, tmp_path: Path) -> None:
-    told = fetch(server.url, tmp_path)
-    assert told == sorted(told)
-    assert told[-1] == len(CONTENT) == bytes_here(wanted(server.url), tmp_path)
+    reported = fetch(server.url, tmp_path)
+    assert reported == sorted(reported)
+    assert reported[-1] == len(CONTENT) == bytes_here(wanted(server.url), tmp_path)
     assert fetch(server.url, tmp_path) == [len(CONTENT)]
-    assert server.asked == [(None, None)]
+    assert server.requests == [(None, None)]
 
 
-def test_what_broke_off_goes_on_where_it_stopped(server: FileServer, tmp_path: Path) -> None:
+def test_a_broken_download_resumes_where_it_stopped(server: FileServer, tmp_path: Path) -> None:
     server.breaks = [81_920, 40_960]
     fetch(server.url, tmp_path)
-    assert server.asked == [(None, None), ("bytes=81920-", '"one"'), ("bytes=122880-", '"one"')]
+    assert server.requests == [(None, None), ("bytes=81920-", '"one"'), ("bytes=122880-", '"one"')]
 
 
 @pytest.mark.parametrize("etag", ["", 'W/"weak"'])
-def test_without_a_strong_etag_it_goes_on_too(server: FileServer, tmp_path: Path, etag: str) -> None:
+def test_a_download_resumes_without_a_strong_etag(server: FileServer, tmp_path: Path, etag: str) -> None:
     server.etag, server.breaks = etag, [81_920]
     fetch(server.url, tmp_path)
-    assert server.asked[-1] == ("bytes=81920-", None)
+    assert server.requests[-1] == ("bytes=81920-", None)
 
 
-def test_a_server_that_gives_only_whole_files_starts_over(server: FileServer, tmp_path: Path) -> None:
+def test_without_ranges_a_download_starts_over(server: FileServer, tmp_path: Path) -> None:
     server.ranges, server.breaks = False, [81_920]
     fetch(server.url, tmp_path)
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
-def test_a_file_that_changed_meanwhile_starts_over(server: FileServer, tmp_path: Path) -> None:
+def test_a_changed_file_is_downloaded_from_the_start(server: FileServer, tmp_path: Path) -> None:
     server.content, server.breaks = os.urandom(len(CONTENT)), [81_920, 0, 0, 0]
     with pytest.raises(DownloadFailed):
         fetch(server.url, tmp_path)
     server.content, server.etag, server.breaks = CONTENT, '"two"', []
     fetch(server.url, tmp_path)
-    assert server.asked[-1][1] == '"one"'
+    assert server.requests[-1][1] == '"one"'
 
 
-def test_without_lengths_only_more_than_the_file_is_refused(server: FileServer, tmp_path: Path) -> None:
+def test_without_a_length_only_too_many_bytes_are_refused(server: FileServer, tmp_path: Path) -> None:
     server.chunked = True
     fetch(server.url, tmp_path)
     (tmp_path / DIGEST).unlink()
@@ -93,23 +93,23 @@ def test_without_lengths_only_more_than_the_file_is_refused(server: FileServer, 
     assert bytes_here(wanted(server.url), tmp_path) == 0
 
 
-def test_what_came_of_a_server_that_goes_down_is_kept_and_told(server: FileServer, tmp_path: Path) -> None:
+def test_bytes_from_a_failing_server_are_kept_and_reported(server: FileServer, tmp_path: Path) -> None:
     server.breaks, server.statuses = [81_920], [200, 503, 503, 503]
     with pytest.raises(DownloadFailed, match=r"answers 503.*SEMSEARCH_EMBEDDER_MODEL_MIRROR"):
         fetch(server.url, tmp_path)
     assert bytes_here(wanted(server.url), tmp_path) == 81_920
     fetch(server.url, tmp_path)
-    assert server.asked[-1][0] == "bytes=81920-"
+    assert server.requests[-1][0] == "bytes=81920-"
 
 
-def test_a_file_that_is_not_there_is_not_asked_for_again(server: FileServer, tmp_path: Path) -> None:
+def test_a_missing_file_is_not_requested_again(server: FileServer, tmp_path: Path) -> None:
     server.statuses = [404]
     with pytest.raises(DownloadFailed, match="404"):
         fetch(server.url, tmp_path)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
-def test_a_server_that_is_down_is_told_in_words(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_reported_in_a_sentence(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -119,7 +119,7 @@ def test_a_server_that_is_down_is_told_in_words(tmp_path: Path) -> None:
     assert "Max retries" not in str(raised.value)
 
 
-def test_another_file_of_the_same_size_is_removed_and_told(server: FileServer, tmp_path: Path) -> None:
+def test_a_wrong_file_of_the_right_size_is_removed(server: FileServer, tmp_path: Path) -> None:
     server.content = os.urandom(len(CONTENT))
     with pytest.raises(DownloadWrong, match="its SHA-256 is"):
         fetch(server.url, tmp_path)
@@ -129,14 +129,14 @@ def test_another_file_of_the_same_size_is_removed_and_told(server: FileServer, t
 
 
 @pytest.mark.parametrize("length", [10, len(CONTENT) + 1])
-def test_another_length_is_refused_before_anything_is_read(server: FileServer, tmp_path: Path, length: int) -> None:
+def test_a_wrong_length_is_refused_before_reading(server: FileServer, tmp_path: Path, length: int) -> None:
     server.length = length
     with pytest.raises(DownloadWrong, match=f"it has {length:,} bytes, not 300,000"):
         fetch(server.url, tmp_path)
     assert bytes_here(wanted(server.url), tmp_path) == 0
 
 
-def test_a_shorter_file_than_what_came_before_is_refused(server: FileServer, tmp_path: Path) -> None:
+def test_a_file_shorter_than_the_bytes_received_is_refused(server: FileServer, tmp_path: Path) -> None:
     server.breaks = [81_920] + [0] * 3
     with pytest.raises(DownloadFailed):
         fetch(server.url, tmp_path)
@@ -145,7 +145,7 @@ def test_a_shorter_file_than_what_came_before_is_refused(server: FileServer, tmp
         fetch(server.url, tmp_path)
 
 
-def test_a_fetch_that_is_stopped_keeps_what_came(server: FileServer, tmp_path: Path) -> None:
+def test_a_stopped_download_keeps_the_bytes_received(server: FileServer, tmp_path: Path) -> None:
     stop = Event()
     stop.set()
     with pytest.raises(DownloadFailed, match="stopped"):
@@ -155,7 +155,7 @@ def test_a_fetch_that_is_stopped_keeps_what_came(server: FileServer, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "http"])
-def test_a_mirror_is_asked_by_the_files_own_name(server: FileServer, tmp_path: Path, kind: str) -> None:
+def test_a_mirror_is_asked_for_the_file_name(server: FileServer, tmp_path: Path, kind: str) -> None:
     store = tmp_path / "a mirror"
     store.mkdir()
     (store / "backbone file.bin").write_bytes(CONTENT)
@@ -165,7 +165,7 @@ def test_a_mirror_is_asked_by_the_files_own_name(server: FileServer, tmp_path: P
     fetch("https://models.invalid/of/somebody/backbone%20file.bin?raw=1", folder, mirror)
 
 
-def test_a_mirror_without_the_file_is_told_with_its_path(tmp_path: Path) -> None:
+def test_a_mirror_without_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match=str(tmp_path / "none" / "b.bin")):
         fetch("https://models.invalid/b.bin", tmp_path, str(tmp_path / "none"))
 
@@ -176,12 +176,12 @@ def test_a_local_file_of_another_size_is_refused(tmp_path: Path) -> None:
         fetch((tmp_path / "b.bin").as_uri(), tmp_path)
 
 
-def test_other_ways_to_fetch_are_refused_in_words(tmp_path: Path) -> None:
+def test_other_url_schemes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match="not by ftp"):
         fetch("ftp://models.invalid/b.bin", tmp_path)
 
 
-def test_a_full_disk_is_told(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 

@@ -1,4 +1,4 @@
-"""A model is made from an installed package, the same on every machine, or one sentence says what to do."""
+"""A model made from an installed package is the same on every machine; a failure says what to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.packaged_network import PACKAGE_FILE, VERSION, install_package, write
 
 
 class Place(NamedTuple):
-    """A recipe, where its package is installed, and where its model belongs."""
+    """A recipe, the folder of its installed package, and the target of its model."""
 
     recipe: Path
     site: Path
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Takes seconds to make; tests work on copies."""
+    """Make the recipe once, because it takes seconds; tests work on copies."""
     folder = tmp_path_factory.mktemp("packaged")
     words = write_test_bundle(folder, name="words")
     write_packaged_recipe(folder / "recipes", install_package(folder / "site"), words)
@@ -74,7 +74,7 @@ async def refused(place: Place, error: type[RecipeError], words: str) -> None:
     assert not place.target.exists()
 
 
-async def test_a_package_and_a_template_become_a_bundle_that_opens(place: Place, original: Path) -> None:
+async def test_a_package_and_a_template_make_a_bundle(place: Place, original: Path) -> None:
     *_, last = await pull(place)
     assert last.made == peek(place.recipe)
     assert last.bytes_total == (place.target / "backbone.tflite").stat().st_size
@@ -102,15 +102,15 @@ def test_a_model_of_tflite_files_needs_no_tensorflow(place: Place) -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
-async def test_a_package_that_is_not_installed_is_named(place: Place) -> None:
+async def test_a_missing_package_is_named(place: Place) -> None:
     shutil.rmtree(place.site / f"tiny_weights-{VERSION}.dist-info")
-    await refused(place, PackageMissing, "tiny-weights 1.0, and it is not installed. Run `make setup`")
+    await refused(place, PackageMissing, "tiny-weights 1.0, but it is not installed. Run `make setup`")
 
 
 async def test_a_package_of_another_version_is_named(place: Place) -> None:
     shutil.rmtree(place.site)
     install_package(place.site, version="2.0")
-    await refused(place, PackageMissing, "tiny-weights 1.0, and version 2.0 is installed. Run `make setup`")
+    await refused(place, PackageMissing, "tiny-weights 1.0, but version 2.0 is installed. Run `make setup`")
 
 
 async def test_a_package_without_its_file_is_refused(place: Place) -> None:
@@ -118,7 +118,7 @@ async def test_a_package_without_its_file_is_refused(place: Place) -> None:
     await refused(place, PackageFileWrong, r"weights\.pth.*cannot be read.*make setup")
 
 
-async def test_a_package_file_that_is_cut_off_is_refused(place: Place) -> None:
+async def test_a_truncated_package_file_is_refused(place: Place) -> None:
     os.truncate(place.site / PACKAGE_FILE, 1_000)
     await refused(place, PackageFileWrong, r"weights\.pth.*1,000 bytes.*make setup")
 
@@ -131,7 +131,7 @@ async def test_a_package_file_with_one_other_byte_is_refused(place: Place) -> No
     await refused(place, PackageFileWrong, "SHA-256")
 
 
-async def test_a_file_that_asks_for_a_command_is_always_refused(place: Place) -> None:
+async def test_a_file_that_runs_a_command_is_refused(place: Place) -> None:
     class Command:
         def __reduce__(self) -> tuple[Any, ...]:
             return os.system, (f"touch {place.site / 'ran'}",)
@@ -147,7 +147,7 @@ async def test_other_weights_of_the_same_shapes_are_refused(place: Place) -> Non
     shutil.rmtree(place.site)
     file = install_package(place.site, seed=1)
     change(place.recipe, packageFileSizeBytes=str(file.stat().st_size), packageFileSha256=sha256(file))
-    await refused(place, RecipeUnusable, r"backbone\.template\.xz makes of tiny-weights is not the backbone\.tflite")
+    await refused(place, RecipeUnusable, r"backbone\.template\.xz and tiny-weights do not give the backbone\.tflite")
 
 
 async def test_a_refused_model_is_made_once_the_package_is_right(place: Place) -> None:
@@ -160,7 +160,7 @@ async def test_a_refused_model_is_made_once_the_package_is_right(place: Place) -
 
 
 def test_an_older_version_would_refuse_the_formats(place: Place, original: Path) -> None:
-    """They are written as 2, which version 1 refuses as too new; what version 1 can read stays 1."""
+    """The new formats are 2, which version 1 refuses as too new; content that version 1 can read stays 1."""
     for file, version in (
         (place.recipe / "recipe.json", 2),
         (place.recipe / "manifest.json", 2),
@@ -169,9 +169,9 @@ def test_an_older_version_would_refuse_the_formats(place: Place, original: Path)
         assert json.loads(file.read_text())["formatVersion"] == version
 
 
-def test_a_tflite_head_behind_a_keras_backbone_is_refused(place: Place) -> None:
+def test_a_tflite_head_after_a_keras_backbone_is_refused(place: Place) -> None:
     manifest = json.loads((place.recipe / "manifest.json").read_text())
     manifest["backbone"] |= {"kerasFile": "backbone.keras"}
     del manifest["backbone"]["tfliteFile"]
-    with pytest.raises(BundleDamaged, match=r"head\.tflite behind the latter"):
+    with pytest.raises(BundleDamaged, match=r"head\.tflite after backbone\.tflite"):
         manifest_from_json(json.dumps(manifest))

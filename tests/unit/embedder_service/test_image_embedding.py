@@ -26,7 +26,7 @@ def gray(level: int) -> ImageInput:
     return ImageInput(file.getvalue())
 
 
-async def test_a_call_is_refused_whole_until_there_is_room_for_it() -> None:
+async def test_a_call_is_refused_as_a_whole_until_all_images_fit() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
@@ -36,12 +36,12 @@ async def test_a_call_is_refused_whole_until_there_is_room_for_it() -> None:
             with pytest.raises(Overloaded) as raised:
                 await images.embed([gray(3), gray(4)])
             assert raised.value.queued == 2
-            model.let_go(10)
+            model.release(10)
             assert len(await asyncio.wait_for(first, DEADLINE)) == 2
             assert len(await asyncio.wait_for(images.embed([gray(3), gray(4), gray(5)]), DEADLINE)) == 3
 
 
-async def test_a_caller_that_goes_gives_its_room_back() -> None:
+async def test_a_cancelled_call_frees_its_places() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
@@ -50,14 +50,14 @@ async def test_a_caller_that_goes_gives_its_room_back() -> None:
             await model.wait_for_start()
             gone.cancel()
             await asyncio.wait([gone])
-            model.let_go(10)
+            model.release(10)
             [result] = await asyncio.wait_for(images.embed([gray(2)]), DEADLINE)
     assert isinstance(result, ImageVector)
 
 
 async def test_answers_and_errors_are_in_the_order_of_the_images() -> None:
     model = HeldModel()
-    model.let_go(10)
+    model.release(10)
     with ThreadPoolExecutor(2) as decoders:
         async with open_batcher(model, max_batch=2) as batcher:
             images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=9)
@@ -67,7 +67,7 @@ async def test_answers_and_errors_are_in_the_order_of_the_images() -> None:
     assert np.all([answer.timings.decode > 0 for answer in answers if isinstance(answer, ImageVector)])
 
 
-async def test_images_beyond_the_budget_of_pixels_wait_and_give_up_with_their_callers() -> None:
+async def test_images_beyond_the_pixel_budget_wait_until_cancelled() -> None:
     with ThreadPoolExecutor(2) as threads:
         decoder = ImageDecoder(threads, ImageLimits(), max_pixels=100)
         taken = threading.Event()
@@ -79,7 +79,7 @@ async def test_images_beyond_the_budget_of_pixels_wait_and_give_up_with_their_ca
         held = asyncio.get_running_loop().run_in_executor(threads, take, 90)
         waiting = asyncio.create_task(decoder.decode(gray(1), 4, Resize.SQUASH))
         done, _ = await asyncio.wait([waiting], timeout=0.05)
-        assert not done, "64 pixels do not fit beside 90"
+        assert not done, "64 pixels do not fit in addition to 90"
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -91,13 +91,13 @@ async def test_images_beyond_the_budget_of_pixels_wait_and_give_up_with_their_ca
 def test_an_abandoned_decoding_stops_while_it_reads() -> None:
     large = io.BytesIO()
     Image.effect_noise((600, 600), 90).save(large, "PNG", compress_level=0)
-    asked = 0
+    checks = 0
 
     def is_abandoned() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > 20
+        nonlocal checks
+        checks += 1
+        return checks > 20
 
     with open_image(large.getvalue(), is_abandoned=is_abandoned) as image, pytest.raises(DamagedImage):
         image.decode(size=8)
-    assert asked == 21
+    assert checks == 21

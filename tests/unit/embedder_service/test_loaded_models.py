@@ -1,4 +1,4 @@
-"""Which models are loaded, and which one serves; opening is a double that waits until it is let go."""
+"""Which models are loaded, and which one is active; a double opens them, and can be held."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = ("a", "b", "c", "d")
 
 @dataclass
 class Openings:
-    """Opens folders by their manifests alone; those of `held` wait, those of `damaged` fail."""
+    """Opens models by their manifests alone; those in `held` wait, those in `damaged` fail."""
 
     opened: Counter[str] = field(default_factory=Counter)
     open_now: set[str] = field(default_factory=set)
@@ -69,7 +69,7 @@ class Loaded:
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Manifests of four models: one bundle, which takes seconds to make, with other ids."""
+    """Write the manifests of four models: one bundle, which takes seconds to make, with other ids."""
     folder = tmp_path_factory.mktemp("bundles")
     made = write_test_bundle(folder, name="made")
     for name in NAMES:
@@ -81,7 +81,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def loaded(bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Loaded]:
-    monkeypatch.setattr(loaded_models, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(loaded_models, "POLL_SECONDS", 0.01)
     for name in NAMES[1:]:
         shutil.copytree(bundles / name, tmp_path / name)
     folder, openings = ModelFolder(tmp_path, bundles / "a", (bundles / "a",)), Openings()
@@ -110,7 +110,7 @@ async def test_the_active_model_is_loaded_first_and_others_when_named(loaded: Lo
     assert loaded.openings.opened == {"a": 1, "b": 1}
 
 
-async def test_calls_that_name_a_model_meanwhile_wait_for_one_load(loaded: Loaded) -> None:
+async def test_concurrent_calls_wait_for_the_same_load(loaded: Loaded) -> None:
     loaded.openings.held["b"] = asyncio.Event()
     calls = [asyncio.create_task(used(loaded, "b")) for _ in range(5)]
     await until(lambda: loaded.openings.opened["b"] == 1)
@@ -136,7 +136,7 @@ async def test_a_model_that_a_call_uses_is_not_closed(loaded: Loaded) -> None:
     assert loaded.openings.open_now == {"a", "b"}
 
 
-async def test_a_load_that_everybody_left_ends_well_and_is_bounded_too(loaded: Loaded) -> None:
+async def test_an_abandoned_load_finishes_and_counts_as_unused(loaded: Loaded) -> None:
     for name in ("b", "c"):
         loaded.openings.held[name] = asyncio.Event()
         call = asyncio.create_task(used(loaded, name))
@@ -147,7 +147,7 @@ async def test_a_load_that_everybody_left_ends_well_and_is_bounded_too(loaded: L
     await until(lambda: loaded.openings.open_now == {"a", "c"})
 
 
-async def test_every_caller_hears_of_a_failed_load_and_may_try_again(loaded: Loaded) -> None:
+async def test_a_failed_load_fails_every_caller_and_can_be_retried(loaded: Loaded) -> None:
     loaded.openings.damaged.add("b")
     for _ in range(2):
         with pytest.raises(BundleDamaged):
@@ -172,7 +172,7 @@ async def test_activating_is_durable_and_calls_keep_their_model(loaded: Loaded) 
     assert [path.name for path in loaded.folder.models.iterdir() if path.name.startswith(".")] == []
 
 
-async def test_what_cannot_be_activated_changes_nothing(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_activation_changes_nothing(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded.openings.damaged.add("b")
     with pytest.raises(BundleDamaged):
         await loaded.models.activate(loaded.ids["b"])
@@ -189,7 +189,7 @@ async def test_what_cannot_be_activated_changes_nothing(loaded: Loaded, monkeypa
     assert not loaded.file.exists()
 
 
-async def test_a_change_by_hand_is_followed_and_taken_back(loaded: Loaded) -> None:
+async def test_changes_by_hand_are_followed(loaded: Loaded) -> None:
     loaded.file.write_text(f"{loaded.ids['b']}\n")
     await until(lambda: loaded.models.active_id == loaded.ids["b"])
     loaded.file.unlink()
@@ -197,23 +197,23 @@ async def test_a_change_by_hand_is_followed_and_taken_back(loaded: Loaded) -> No
 
 
 @pytest.mark.parametrize("text", ["x@sha256:0", "\x00\n", "b@sha256:000000000000"], ids=["unknown", "no id", "damaged"])
-async def test_a_bad_change_by_hand_is_told_once_and_the_old_goes_on(
+async def test_a_bad_change_by_hand_is_reported_once_and_ignored(
     loaded: Loaded, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, told = Counter[str](), []
+    looks, output = Counter[str](), []
     look = ModelFolder.choice
 
     def counted(folder: ModelFolder) -> tuple[int, ...] | None:
         looks["all"] += 1
         return look(folder)
 
-    def is_told() -> bool:
-        told.append(capsys.readouterr().out)
-        return "models/active is passed over" in "".join(told)
+    def is_reported() -> bool:
+        output.append(capsys.readouterr().out)
+        return "models/active is ignored" in "".join(output)
 
     loaded.openings.damaged.add("b")
     loaded.file.write_text(text)
-    await until(is_told)
+    await until(is_reported)
     monkeypatch.setattr(ModelFolder, "choice", counted)
     await until(lambda: looks["all"] > 3)
     assert await used(loaded) == "a"
@@ -221,12 +221,12 @@ async def test_a_bad_change_by_hand_is_told_once_and_the_old_goes_on(
     loaded.file.write_text(loaded.ids["c"])
     await until(lambda: loaded.models.active_id == loaded.ids["c"])
     await until(lambda: loaded.models.health.is_well)
-    is_told()
-    assert "".join(told).count("models/active is passed over") == 1
+    is_reported()
+    assert "".join(output).count("models/active is ignored") == 1
 
 
-async def test_a_look_that_breaks_does_not_end_the_looking(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    breaking = [ZeroDivisionError("what nobody expects"), OSError("no handle")]
+async def test_a_failed_poll_does_not_end_polling(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    breaking = [ZeroDivisionError("unexpected"), OSError("no handle")]
     look = ModelFolder.choice
 
     def broken(folder: ModelFolder) -> tuple[int, ...] | None:
@@ -241,14 +241,17 @@ async def test_a_look_that_breaks_does_not_end_the_looking(loaded: Loaded, monke
     await until(lambda: loaded.models.health.is_well)
 
 
-async def test_a_file_that_is_still_being_written_changes_nothing(loaded: Loaded) -> None:
+async def test_a_partly_written_choice_changes_nothing(loaded: Loaded) -> None:
     loaded.file.write_text("")
     await loaded.models.follow_choice()
     assert await used(loaded) == "a"
 
 
-async def test_a_choice_that_is_gone_at_the_start_is_told_with_its_file(bundles: Path, tmp_path: Path) -> None:
+async def test_a_start_with_a_missing_model_names_the_choice_file(bundles: Path, tmp_path: Path) -> None:
     (tmp_path / "active").write_text("gone@sha256:000000000000")
-    with ThreadPoolExecutor(1) as threads, pytest.raises(ModelNotFound, match=r"gone@.*active names it: put it back"):
+    with (
+        ThreadPoolExecutor(1) as threads,
+        pytest.raises(ModelNotFound, match=r"gone@.*active names it: put the model back"),
+    ):
         async with open_models(ModelFolder(tmp_path, bundles / "a", (bundles / "a",)), Openings(), threads):
             pass

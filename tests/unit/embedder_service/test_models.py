@@ -32,7 +32,7 @@ def test_the_default_bundle_serves_until_another_is_made_active(models: ModelFol
     assert models.active() == models.models / "own"
 
 
-def test_an_active_bundle_that_is_gone_is_named(models: ModelFolder) -> None:
+def test_a_missing_active_bundle_is_named(models: ModelFolder) -> None:
     (models.models / "active").write_text("gone@sha256:000000000000")
     with pytest.raises(ModelNotFound, match="gone@sha256:000000000000"):
         models.active()
@@ -53,6 +53,6 @@ def test_bundles_are_listed_by_id_without_unreadable_ones(models: ModelFolder) -
         models.manifest("other")
 
 
-def test_a_folder_that_does_not_exist_yet_holds_no_bundles(bundles: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_bundles(bundles: Path, tmp_path: Path) -> None:
     models = ModelFolder(tmp_path / "none", bundles / "shipped", (bundles / "shipped",))
     assert len(models.manifests()) == 1

@@ -1,4 +1,4 @@
-"""A recipe becomes a model: whole or not at all, once, and from what is there already."""
+"""A pull makes a recipe's model completely or not at all, only once, and from the files that already exist."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEADLINE = 60.0
 
 
 class Place(NamedTuple):
-    """A data folder with a recipe whose file a server has, and a bundle with the same words."""
+    """A data folder with a recipe, the server of its file, and a bundle with the same words."""
 
     pulls: Pulls
     models: Path
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bundles take seconds to make and no test changes them; both have the words of their seed."""
+    """Make two bundles once, because it takes seconds and no test changes them; both have the words of their seed."""
     folder = tmp_path_factory.mktemp("bundles")
     write_test_bundle(folder, name="default")
     write_test_bundle(folder, name="made")
@@ -70,7 +70,7 @@ def left_over(place: Place) -> list[str]:
     return sorted(path.name for path in place.models.iterdir() if path not in (place.target, place.models / "active"))
 
 
-async def test_a_recipe_becomes_a_bundle_that_opens(place: Place, bundles: Path) -> None:
+async def test_a_recipe_makes_a_bundle_that_opens(place: Place, bundles: Path) -> None:
     *_, last = await pull(place)
     size = len(place.server.content)
     assert last == Progress(size, size, peek(bundles / "made"))
@@ -80,22 +80,22 @@ async def test_a_recipe_becomes_a_bundle_that_opens(place: Place, bundles: Path)
     assert (place.target / "words.npy").stat().st_ino == words.st_ino
 
 
-async def test_the_models_card_comes_with_it_and_is_no_part_of_it(place: Place) -> None:
+async def test_the_model_card_is_copied_but_not_checked(place: Place) -> None:
     (place.recipe / CARD).write_text("# Small\n")
     await pull(place)
     assert (place.target / CARD).read_text() == "# Small\n"
-    (place.target / CARD).write_text("# Small, told better\n")
+    (place.target / CARD).write_text("# Small, edited\n")
     open_bundle(place.target)
 
 
-async def test_a_model_that_is_there_is_not_made_again(place: Place) -> None:
+async def test_an_existing_model_is_not_made_again(place: Place) -> None:
     await pull(place)
     [progress] = await pull(place)
     assert progress.made
-    assert len(place.server.asked) == 1
+    assert len(place.server.requests) == 1
 
 
-async def test_a_model_that_was_damaged_is_made_anew(place: Place) -> None:
+async def test_a_damaged_model_is_made_again(place: Place) -> None:
     await pull(place)
     (place.target / "backbone.keras").write_bytes(b"damaged")
     await pull(place)
@@ -105,7 +105,7 @@ async def test_a_model_that_was_damaged_is_made_anew(place: Place) -> None:
     assert open_bundle(place.target)
 
 
-async def test_progress_grows_from_what_is_there_to_the_whole_model(place: Place) -> None:
+async def test_progress_grows_from_existing_bytes_to_the_total(place: Place) -> None:
     place.server.breaks = [16_384, 0, 0]
     with pytest.raises(DownloadFailed):
         await pull(place)
@@ -113,48 +113,48 @@ async def test_progress_grows_from_what_is_there_to_the_whole_model(place: Place
     steps = []
     async for progress in place.pulls.pull("small"):
         steps.append(progress)
-        place.server.let_go.set()
+        place.server.released.set()
     assert all(step.bytes_done >= 16_384 for step in steps)
     assert [step.bytes_done for step in steps] == sorted(step.bytes_done for step in steps)
     assert [step.made is not None for step in steps] == [False] * (len(steps) - 1) + [True]
-    assert place.server.asked[-1][0] == "bytes=16384-"
+    assert place.server.requests[-1][0] == "bytes=16384-"
 
 
-async def test_who_asks_second_joins(place: Place) -> None:
+async def test_a_second_request_joins_the_pull(place: Place) -> None:
     place.server.hold_after = 100
     first, second = asyncio.create_task(pull(place)), asyncio.create_task(pull(place))
     assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
-    place.server.let_go.set()
+    place.server.released.set()
     assert (await first)[-1] == (await second)[-1]
-    assert len(place.server.asked) == 1
+    assert len(place.server.requests) == 1
 
 
-async def test_a_pull_that_one_of_two_leaves_goes_on(place: Place) -> None:
+async def test_a_pull_continues_when_one_of_two_listeners_leaves(place: Place) -> None:
     place.server.hold_after = 100
     leaves, stays = asyncio.create_task(pull(place)), asyncio.create_task(pull(place))
     assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
     leaves.cancel()
     await asyncio.wait([leaves])
-    place.server.let_go.set()
+    place.server.released.set()
     assert (await stays)[-1].made
-    assert len(place.server.asked) == 1
+    assert len(place.server.requests) == 1
 
 
-async def test_a_pull_that_everybody_leaves_stops_and_the_next_goes_on(place: Place) -> None:
+async def test_a_pull_without_listeners_stops_and_can_be_resumed(place: Place) -> None:
     place.server.hold_after = 16_384
     leaves = asyncio.create_task(pull(place))
     assert await asyncio.to_thread(place.server.held.wait, DEADLINE)
     leaves.cancel()
     await asyncio.wait([leaves])
     comes = asyncio.create_task(pull(place))
-    place.server.let_go.set()
+    place.server.released.set()
     place.server.hold_after = None
     assert (await comes)[-1].made
-    assert len(place.server.asked) == 2
-    assert place.server.asked[1][0]
+    assert len(place.server.requests) == 2
+    assert place.server.requests[1][0]
 
 
-async def test_a_wrong_file_leaves_no_model_and_a_right_one_makes_it(place: Place) -> None:
+async def test_a_wrong_file_makes_no_model_and_the_right_one_does(place: Place) -> None:
     right = place.server.content
     place.server.content = os.urandom(len(right))
     with pytest.raises(DownloadWrong):
@@ -180,16 +180,14 @@ async def test_damaged_words_are_taken_from_another_bundle(place: Place, bundles
     assert (await pull(place))[-1].made
 
 
-async def test_a_disk_without_room_is_told_before_anything_is_fetched(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_is_reported_before_fetching(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulling, "_RESERVE_BYTES", 2**60)
     with pytest.raises(StorageFull, match="more bytes"):
         await pull(place)
-    assert not place.server.asked
+    assert not place.server.requests
 
 
-async def test_an_unknown_recipe_is_told_to_each_who_asks(place: Place) -> None:
+async def test_an_unknown_recipe_is_reported_to_every_caller(place: Place) -> None:
     for _ in range(2):
         with pytest.raises(RecipeNotFound):
             await pull(place, "large")

@@ -1,4 +1,4 @@
-"""A recipe that is written opens, and one that does not fit its manifest is refused."""
+"""A written recipe opens, and one that does not match its manifest is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URL = "https://models.invalid/head.keras"
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One bundle for the whole file, since making it takes seconds and no test changes it."""
+    """Make one bundle for all tests, because it takes seconds and no test changes it."""
     return write_test_bundle(tmp_path_factory.mktemp("bundles"))
 
 
@@ -33,7 +33,7 @@ def change(file: Path, **fields: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
-def test_a_recipe_says_of_each_file_where_it_comes_from(folder: Path, bundle: Path) -> None:
+def test_a_recipe_states_the_source_of_each_file(folder: Path, bundle: Path) -> None:
     opened = RecipeFolder(folder.parent).open("small")
     shipped = {"backbone.keras", "taggable.npy", "selftest.npz"}
     assert {file.name for file in opened.shipped} == shipped
@@ -46,15 +46,15 @@ def test_a_recipe_says_of_each_file_where_it_comes_from(folder: Path, bundle: Pa
     assert opened.size == fetched.size == (bundle / "head.keras").stat().st_size
 
 
-def test_a_recipe_that_is_not_there_is_told_with_those_that_are(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeNotFound, match="There are: small"):
+def test_an_unknown_recipe_is_reported_with_the_known_ones(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeNotFound, match="The recipes are: small"):
         RecipeFolder(folder.parent).open("large")
-    with pytest.raises(RecipeNotFound, match="There is none"):
+    with pytest.raises(RecipeNotFound, match="There are no recipes"):
         RecipeFolder(tmp_path / "none").open("small")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../small", ".small"])
-def test_a_name_leads_to_no_other_folder(folder: Path, name: str) -> None:
+def test_a_recipe_name_cannot_leave_the_folder(folder: Path, name: str) -> None:
     shutil.copytree(folder, folder.parent / ".small")
     with pytest.raises(RecipeNotFound):
         RecipeFolder(folder.parent).open(name)
@@ -72,13 +72,13 @@ def test_a_name_leads_to_no_other_folder(folder: Path, name: str) -> None:
         {"fetched": "head.keras"},
     ],
 )
-def test_a_recipe_that_does_not_fit_its_manifest_is_refused(folder: Path, fields: dict[str, object]) -> None:
+def test_a_recipe_that_does_not_match_its_manifest_is_refused(folder: Path, fields: dict[str, object]) -> None:
     change(folder / "recipe.json", **fields)
     with pytest.raises(RecipeUnusable):
         RecipeFolder(folder.parent).open("small")
 
 
-def test_a_file_outside_of_the_bundle_is_refused(folder: Path) -> None:
+def test_a_file_outside_the_bundle_is_refused(folder: Path) -> None:
     files = [{"name": "../secret", "sizeBytes": "1", "sha256": "0" * 64}]
     change(folder / "manifest.json", files=files)
     change(folder / "recipe.json", fetched=[])
@@ -87,13 +87,13 @@ def test_a_file_outside_of_the_bundle_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["recipe.json", "manifest.json"])
-def test_a_recipe_that_cannot_be_read_is_told_with_its_folder(folder: Path, name: str) -> None:
+def test_an_unreadable_recipe_is_reported_with_its_folder(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"\xff{")
     with pytest.raises(RecipeUnusable, match=str(folder)):
         RecipeFolder(folder.parent).open("small")
 
 
-def test_a_recipe_is_never_overwritten_nor_fetches_other_files(bundle: Path, tmp_path: Path) -> None:
+def test_a_recipe_needs_a_new_folder_and_known_files(bundle: Path, tmp_path: Path) -> None:
     write_test_recipe(tmp_path, bundle, URL)
     with pytest.raises(FileExistsError):
         write_test_recipe(tmp_path, bundle, URL)

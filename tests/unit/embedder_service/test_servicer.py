@@ -26,7 +26,7 @@ IMAGE = pb.ImageInput(content=b"12345")
 
 
 class EndlessPull:
-    """Tells of progress for ever."""
+    """Reports progress forever."""
 
     def __init__(self) -> None:
         self.left = asyncio.Event()
@@ -40,7 +40,7 @@ class EndlessPull:
 
 
 class HeldModels:
-    """One model, which embeds nothing until it is let go."""
+    """One model, which embeds nothing until it is released."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -66,7 +66,7 @@ def call(servicer: EmbedderServicer, count: int) -> asyncio.Task[pb.EmbedImagesR
     return asyncio.create_task(servicer.EmbedImages(pb.EmbedImagesRequest(images=[IMAGE] * count), NOTHING))
 
 
-async def test_a_pull_whose_caller_leaves_is_left_at_once() -> None:
+async def test_a_pull_is_closed_when_its_caller_leaves() -> None:
     pulls = EndlessPull()
     answers = servicer_of(pulls=pulls).PullModel(pb.PullModelRequest(), NOTHING)
     assert (await anext(answers)).bytes_done == 1
@@ -74,7 +74,7 @@ async def test_a_pull_whose_caller_leaves_is_left_at_once() -> None:
     assert pulls.left.is_set()
 
 
-async def test_a_call_whose_bytes_do_not_fit_beside_others_is_refused_and_fits_when_they_are_done() -> None:
+async def test_a_call_is_refused_until_its_bytes_fit_beside_others() -> None:
     models = HeldModels()
     servicer = servicer_of(models=models, max_bytes=12)
     async with asyncio.timeout(DEADLINE):
@@ -85,10 +85,10 @@ async def test_a_call_whose_bytes_do_not_fit_beside_others_is_refused_and_fits_w
         models.gate.set()
         assert len((await first).embeddings) == 2
         assert len((await call(servicer, 1)).embeddings) == 1
-        assert len((await call(servicer, 9)).embeddings) == 9, "one that is larger than all is let in alone"
+        assert len((await call(servicer, 9)).embeddings) == 9, "a call larger than the budget is admitted alone"
 
 
-async def test_a_call_that_is_cancelled_gives_its_bytes_back() -> None:
+async def test_a_cancelled_call_frees_its_bytes() -> None:
     models = HeldModels()
     servicer = servicer_of(models=models, max_bytes=12)
     async with asyncio.timeout(DEADLINE):
@@ -100,7 +100,7 @@ async def test_a_call_that_is_cancelled_gives_its_bytes_back() -> None:
         assert len((await call(servicer, 2)).embeddings) == 2
 
 
-async def test_a_stream_is_read_no_further_than_there_is_room_for_its_images() -> None:
+async def test_a_stream_is_read_only_while_its_images_fit() -> None:
     models = HeldModels()
     servicer = servicer_of(models=models, max_bytes=12)
     read, answered = 0, 0
@@ -121,7 +121,7 @@ async def test_a_stream_is_read_no_further_than_there_is_room_for_its_images() -
         await models.reached.wait()
         for _ in range(50):
             await asyncio.sleep(0)
-        assert read == 3, "two that fit, and one that waits"
+        assert read == 3, "two images fit, and one waits"
         models.gate.set()
         await sending
         assert answered == 20

@@ -16,7 +16,9 @@ MIB = 2**20
         (f"--max-image-bytes={8 * MIB}", f"--max-message-bytes={8 * MIB}"),
     ],
 )
-def test_images_that_fit_no_message_stop_the_start(flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_larger_than_messages_are_refused_at_the_start(
+    flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         load_settings(EmbedderSettings, flags)
     assert stopped.value.code == 2
@@ -25,6 +27,6 @@ def test_images_that_fit_no_message_stop_the_start(flags: tuple[str, ...], capsy
     assert "SEMSEARCH_MAX_MESSAGE_BYTES" in sentence
 
 
-def test_images_that_just_fit_are_taken() -> None:
+def test_the_largest_images_that_fit_are_accepted() -> None:
     settings = load_settings(EmbedderSettings, [f"--max-image-bytes={15 * MIB}", f"--max-message-bytes={16 * MIB}"])
     assert settings.max_image_bytes == 15 * MIB

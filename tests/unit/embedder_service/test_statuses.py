@@ -30,6 +30,7 @@ EXAMPLES: list[Exception] = [
     model_errors.PackageFileWrong("f", "it is cut off"),
     errors.Overloaded(7),
     model_errors.NotAnImage("no"),
+    model_errors.UnsupportedImage("video"),
     model_errors.DamagedImage("cut"),
     model_errors.ImageTooLarge("pixels", 2, 1),
     model_errors.InvalidCrop("empty"),
@@ -47,7 +48,7 @@ def subclasses(base: type[Exception]) -> Iterator[type[Exception]]:
         yield from subclasses(cls)
 
 
-def test_every_error_is_drawn_in_its_tree_and_has_an_example_here() -> None:
+def test_every_error_is_in_its_tree_and_has_an_example() -> None:
     known: set[type[Exception]] = set()
     for module, base in ((errors, errors.EmbedderError), (model_errors, model_errors.ModelError)):
         tree = module.__doc__ or ""
@@ -58,7 +59,7 @@ def test_every_error_is_drawn_in_its_tree_and_has_an_example_here() -> None:
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_every_error_has_a_status_a_reason_and_its_sentence(error: Exception) -> None:
+def test_every_error_has_a_status_with_reason_and_message(error: Exception) -> None:
     assert is_expected(error, ERRORS)
     described = ERRORS[type(error)](error)
     assert isinstance(described, ErrorStatus)

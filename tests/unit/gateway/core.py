@@ -33,7 +33,7 @@ class Core(core.Core):
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for a condition that no event tells."""
+    """Wait for a condition that has no event."""
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -54,7 +54,7 @@ async def open_core(
     embedder: ColorEmbedder | None = None,
     index: MemoryIndex | None = None,
 ) -> Core:
-    """Another core over the same doubles and folder is the gateway after a restart."""
+    """Open a core; another one over the same doubles and folder is the gateway after a restart."""
     embedder, index, blobs = embedder or ColorEmbedder(), index or MemoryIndex(), FolderBlobStore(root)
     built = core.build_core(
         embedder,

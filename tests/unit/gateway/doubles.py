@@ -1,4 +1,4 @@
-"""An embedder and an index in memory, which keep the contracts of gateway/backends/embedding.py and vector_index.py.
+"""An embedder and an index in memory, with the contracts of gateway/backends/embedding.py and vector_index.py.
 
 The embedder's space is made of colours: a word is a colour, an image is the mean of its pixels.
 """
@@ -102,7 +102,7 @@ def color_vector(color: Sequence[float]) -> Vector:
 
 
 def picture(color: str | tuple[int, int, int], *, size: tuple[int, int] = (16, 12), seed: int = 0) -> bytes:
-    """A PNG of one colour; another seed gives other bytes of the same look."""
+    """Return a PNG of one colour; another seed gives other bytes that look the same."""
     image = Image.new("RGB", size, COLORS[color] if isinstance(color, str) else color)
     image.putpixel((0, 0), (seed // 65536 % 256, seed // 256 % 256, seed % 256))
     file = io.BytesIO()
@@ -132,7 +132,7 @@ class ColorEmbedder:
 
     @property
     def model(self) -> Model:
-        """The model that serves."""
+        """The active model."""
         return self._serving
 
     @model.setter
@@ -140,7 +140,7 @@ class ColorEmbedder:
         self.models[model.id] = self._serving = model
 
     def vector(self, color: Sequence[float], model_id: str) -> Vector:
-        """A colour's place in a model's space: each model turns the axes, so that vectors of two never agree."""
+        """Return a colour's vector in a model's space: models rotate the axes, so that their vectors never agree."""
         return np.roll(color_vector(color), list(self.models).index(model_id))
 
     async def embed_texts(self, queries: Sequence[TextQuery], model_id: str = "") -> TextEmbeddings:
@@ -242,9 +242,9 @@ class ColorEmbedder:
 class _Index:
     definition: NewIndex
     items: dict[str, Item] = field(default_factory=dict)
-    sequences: dict[str, int] = field(default_factory=dict)  # each item's place in lists, never used again
+    sequences: dict[str, int] = field(default_factory=dict)  # each item's place in lists, never reused
     last_sequence: int = 0
-    rows: dict[str, int] = field(default_factory=dict)  # each item's place among equals, another with each vector
+    rows: dict[str, int] = field(default_factory=dict)  # each item's place among equals, new with each vector
     last_row: int = 0
     uid: str = field(default_factory=lambda: secrets.token_hex(8))
     create_time: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -258,7 +258,7 @@ class MemoryIndex:
         self.aliases: dict[str, str] = {}
         self.optimized: list[str] = []
         self.descriptions = 0
-        self.most_neighbors = MAX_NEIGHBORS  # as if more were too large for an answer
+        self.most_neighbors = MAX_NEIGHBORS  # as if more did not fit into an answer
         self.before_upsert: Callable[[], None] = lambda: None
 
     async def create(self, index: NewIndex) -> IndexInfo:
@@ -330,7 +330,7 @@ class MemoryIndex:
     async def list_items(
         self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
     ) -> tuple[Sequence[Item], str]:
-        # As the real one: what comes and goes between two pages makes the second neither repeat nor skip an item.
+        # As in the real index: changes between two pages make the second neither repeat nor skip an item.
         index, behind = self._index(name), int(page_token or 0)
         passing = [
             item
@@ -392,7 +392,7 @@ class MemoryIndex:
         return self.aliases.pop(alias)
 
     def move(self, alias: str, index: NewIndex) -> None:
-        """Let an alias name a new index and drops the one it named, as another process does, in no time."""
+        """Point an alias to a new index and drop the old one, as another process would, in no time."""
         self.indexes[index.name] = _Index(index)
         del self.indexes[self.aliases[alias]]
         self.aliases[alias] = index.name

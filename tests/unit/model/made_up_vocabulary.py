@@ -1,4 +1,4 @@
-"""A vocabulary of given words, whose vectors are fixed by a seed."""
+"""A vocabulary of given words with vectors from a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle opens if, and only if, it is whole."""
+"""A bundle opens if and only if it is complete and undamaged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = ("backbone.keras", "head.keras", "words.txt", "words.npy", "taggable.npy
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One bundle for the whole file, since making it takes seconds and no test changes it."""
+    """Make one bundle for all tests, because it takes seconds and no test changes it."""
     return write_test_bundle(tmp_path_factory.mktemp("bundles"))
 
 
@@ -59,7 +59,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         open_bundle(folder)
 
 
-def test_a_newer_format_is_refused_though_its_fields_are_unknown(folder: Path) -> None:
+def test_a_newer_format_with_unknown_fields_is_refused(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"formatVersion": 3, "newField": [1]}))
     with pytest.raises(BundleTooNew, match="newer semsearch"):
@@ -67,13 +67,13 @@ def test_a_newer_format_is_refused_though_its_fields_are_unknown(folder: Path) -
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"formatVersion": 1}', '{"formatVersion": "x"}'])
-def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
+def test_an_invalid_manifest_is_refused(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_text(text)
     with pytest.raises(BundleDamaged):
         open_bundle(folder)
 
 
-def test_a_file_outside_of_the_bundle_is_refused(folder: Path) -> None:
+def test_a_file_outside_the_bundle_is_refused(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][0]["name"] = "../secret"
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -88,7 +88,7 @@ def test_a_bundle_is_never_overwritten(original: Path) -> None:
 
 
 @pytest.mark.parametrize(("dimension", "fits"), [(0, False), (49, False), (50, True), (1_024, True), (1_025, False)])
-def test_a_manifest_tells_of_50_to_1024_numbers(folder: Path, dimension: int, fits: bool) -> None:
+def test_a_manifest_has_a_dimension_of_50_to_1024(folder: Path, dimension: int, fits: bool) -> None:
     manifest = json.loads((folder / "manifest.json").read_text()) | {"dimension": dimension}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     if fits:

@@ -1,4 +1,4 @@
-"""Manifests and recipes that ship are written again as they were read."""
+"""Manifests and recipes that ship survive reading and writing unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECIPES = sorted(STARTER.rglob("recipe.json"))
 @pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.parent.name)
 def test_a_manifest_that_ships_is_written_as_it_was_read(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    # Not its bytes: protobuf writes the figures, a map, in any order.
+    # Not its bytes: protobuf writes the metrics, a map, in any order.
     assert json.loads(manifest_to_json(manifest_from_json(text))) == json.loads(text)
 
 

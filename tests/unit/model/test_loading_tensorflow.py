@@ -1,4 +1,4 @@
-"""What TensorFlow says of itself while it loads is nobody's business; what is wrong with it is."""
+"""TensorFlow's output while it loads is hidden, unless loading fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_loading_it_says_nothing_and_later_errors_are_shown() -> None:
+def test_loading_is_silent_and_later_errors_are_shown() -> None:
     done = run(
         "from model.networks.loading_tensorflow import load_tensorflow\n"
         "load_tensorflow()\nimport tensorflow, os\nos.write(2, b'later')"
@@ -18,7 +18,7 @@ def test_loading_it_says_nothing_and_later_errors_are_shown() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "later")
 
 
-def test_what_others_write_meanwhile_is_shown() -> None:
+def test_output_of_others_during_loading_is_shown() -> None:
     done = run(
         "import os, sys\nfrom importlib.abc import MetaPathFinder\n"
         "class Other(MetaPathFinder):\n"
@@ -31,7 +31,7 @@ def test_what_others_write_meanwhile_is_shown() -> None:
     assert (done.returncode, done.stderr) == (0, "a call was answered\n")
 
 
-def test_why_it_cannot_be_loaded_is_shown() -> None:
+def test_a_failed_load_shows_its_reason() -> None:
     done = run(
         "import os, sys\nfrom importlib.abc import MetaPathFinder\n"
         "class Broken(MetaPathFinder):\n"

@@ -1,4 +1,4 @@
-"""Queries as people type them, from characters to vectors, against a vocabulary with every trap in it."""
+"""Queries as people type them, from characters to vectors, with a vocabulary full of traps."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def embed(query: str) -> TextVector:
 
 
 def meaning(query: str) -> list[tuple[str, float]]:
-    """What is understood: words of the vocabulary, those of one term joined by +, and weights."""
+    """Return how a query is understood: each term's vocabulary words, joined by +, and its weight."""
     return [("+".join(term.words), term.weight) for term in embed(query).understood]
 
 
@@ -66,7 +66,7 @@ def same(one: str, other: str) -> bool:
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("sought", ["dog", "sports car", "red house on a beach", "dog -cat^0.5", '"golden retriever"'])
-def test_words_that_only_ask_for_a_picture_change_nothing(carrier: str, sought: str) -> None:
+def test_words_that_only_introduce_a_query_are_ignored(carrier: str, sought: str) -> None:
     assert same(f"{carrier} {sought}", sought)
     assert same(f"{carrier.upper()} {sought}", sought)
 
@@ -86,7 +86,7 @@ def test_words_that_only_ask_for_a_picture_change_nothing(carrier: str, sought: 
         ("house with a picture of a horse", [("house", 1), ("picture", 1), ("horse", 1)]),
     ],
 )
-def test_a_picture_counts_where_it_is_what_is_looked_for(query: str, understood: list[tuple[str, float]]) -> None:
+def test_words_for_pictures_count_if_they_are_searched_for(query: str, understood: list[tuple[str, float]]) -> None:
     assert meaning(query) == understood
 
 
@@ -129,7 +129,7 @@ def test_signs_around_words_do_not_matter(decoration: str, word: str) -> None:
     "query",
     ["dog/cat", "dog_cat", "dog|cat", "dog\\cat", "dog+cat", "dog & cat", "dog&cat", "dog,cat", "dog:cat", "dog;cat"],
 )
-def test_signs_between_words_part_them(query: str) -> None:
+def test_signs_between_words_separate_them(query: str) -> None:
     assert meaning(query) == [("dog", 1), ("cat", 1)]
 
 
@@ -153,7 +153,7 @@ def test_signs_between_words_part_them(query: str) -> None:
         ("t shirt", "t-shirt"),
     ],
 )
-def test_a_word_is_found_as_the_vocabulary_has_it(query: str, understood: str) -> None:
+def test_a_word_is_found_in_the_vocabularys_spelling(query: str, understood: str) -> None:
     assert meaning(query) == [(understood, 1)]
 
 
@@ -183,7 +183,7 @@ def test_every_dash_steers_away(dash: str) -> None:
     assert same(f"fish {dash}shark", "fish -shark")
     assert same(f"fish ({dash}shark)", "fish -shark")
     assert same(f"sports{dash}car", "sports car")
-    assert same(f"fish {dash} shark", "fish shark"), "with a space on either side it is punctuation"
+    assert same(f"fish {dash} shark", "fish shark"), "between spaces it is punctuation"
 
 
 @pytest.mark.parametrize(
@@ -222,12 +222,12 @@ def test_every_dash_steers_away(dash: str) -> None:
         ('cat "sports car', [("cat", 1), ("sports car", 1)]),
     ],
 )
-def test_operators_say_what_people_mean_by_them(query: str, understood: list[tuple[str, float]]) -> None:
+def test_operators_mean_what_people_expect(query: str, understood: list[tuple[str, float]]) -> None:
     assert meaning(query) == understood
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected"),
     [
         ("dog^nan", "write a number such as 0.5 or 2 after ^"),
         ("dog^inf", "write a number such as 0.5 or 2 after ^"),
@@ -240,10 +240,10 @@ def test_operators_say_what_people_mean_by_them(query: str, understood: list[tup
         ("dog^10000000", "above 1,000,000"),
     ],
 )
-def test_a_weight_that_cannot_be_says_what_to_write(query: str, told: str) -> None:
+def test_an_invalid_weight_is_reported_with_what_to_write(query: str, expected: str) -> None:
     with pytest.raises(InvalidWeight) as raised:
         parse(query)
-    assert told in str(raised.value)
+    assert expected in str(raised.value)
     assert 'The weight of "dog"' in str(raised.value)
 
 
@@ -255,7 +255,7 @@ def test_a_token_of_many_words_counts_as_many_terms() -> None:
 @pytest.mark.parametrize(
     "query", ["犬" * 805, " ".join(f"犬{n}" * 4 for n in range(MAX_TERMS)), "😀x" * 90], ids=["one", "many", "astral"]
 )
-def test_errors_quote_the_beginning_only(query: str) -> None:
+def test_errors_quote_only_the_beginning(query: str) -> None:
     with pytest.raises(UnknownWords) as raised:
         embed(query)
     assert len(str(raised.value)) < 300
@@ -274,7 +274,7 @@ def test_errors_quote_the_beginning_only(query: str) -> None:
         (["24/7"], "24/7"),
     ],
 )
-def test_terms_of_a_list_are_read_as_words_are(texts: list[str], query: str) -> None:
+def test_terms_of_a_list_are_parsed_like_words(texts: list[str], query: str) -> None:
     assert np.array_equal(embed_terms([listed_term(each) for each in texts], VOCABULARY).vector, embed(query).vector)
 
 
@@ -283,7 +283,7 @@ def test_a_weight_other_than_1_makes_a_term_of_a_list_count() -> None:
     assert [term.words for term in understood] == [("the",), ("dog",)]
 
 
-def test_the_length_makes_the_sum_of_the_terms() -> None:
+def test_vector_times_length_is_the_sum_of_the_terms() -> None:
     found = embed("dog^2 -cat")
     np.testing.assert_allclose(found.vector * found.length, 2 * embed("dog").vector - embed("cat").vector, atol=1e-5)
 
@@ -311,7 +311,7 @@ def test_whatever_is_typed_gives_a_vector_or_a_query_error(query: str) -> None:
 
 @settings(deadline=None)  # a machine may be busy
 @given(st.text(max_size=60))
-def test_characters_are_normalized_once_for_all(text: str) -> None:
+def test_normalizing_characters_is_idempotent(text: str) -> None:
     assert normalize(normalize(text)) == normalize(text)
 
 
@@ -323,7 +323,7 @@ fillers = st.sampled_from([*sorted(FUNCTION_WORDS - {"without"}), "THE", "Of"])
 
 @settings(deadline=None)  # a machine may be busy
 @given(words, st.data())
-def test_function_words_and_a_carrier_change_nothing(chosen: list[str], data: st.DataObject) -> None:
+def test_function_words_and_an_introduction_are_ignored(chosen: list[str], data: st.DataObject) -> None:
     typed = list(itertools.chain(*((*data.draw(st.lists(fillers, max_size=3)), word) for word in chosen)))
     carrier = data.draw(st.sampled_from(["", *CARRIERS]))
     assert same(f"{carrier} {' '.join(typed)}", " ".join(chosen))
@@ -339,12 +339,12 @@ def test_the_order_of_terms_does_not_matter(chosen: list[str], data: st.DataObje
 
 @settings(deadline=None)  # a machine may be busy
 @given(words, st.sampled_from(DECORATIONS))
-def test_a_decorated_word_among_others_is_that_word(chosen: list[str], decoration: str) -> None:
+def test_signs_around_one_of_several_words_do_not_matter(chosen: list[str], decoration: str) -> None:
     *others, last = chosen
     assert same(" ".join([*others, decoration.format(last)]), " ".join(chosen))
 
 
-def test_nothing_to_look_for_is_told() -> None:
+def test_a_query_without_words_is_refused() -> None:
     for query in ("", "-", "— –", "“”", "[]", "^", "\u200b", "_"):
         with pytest.raises(EmptyQuery):
             parse(query)

@@ -1,4 +1,4 @@
-"""How much the rows of a vocabulary count."""
+"""The weights of a vocabulary's rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORDS = ("dog", "cat", "house", "sea")
 
 @settings(deadline=None)  # a machine may be busy
 @given(st.integers(1, 2_000), st.floats(1e-6, 1e3))
-def test_weights_rise_with_the_rank_and_are_what_the_paper_says(count: int, a: float) -> None:
+def test_weights_rise_with_the_rank_as_in_the_paper(count: int, a: float) -> None:
     weights = sif_weights(count, a)
     assert (weights.dtype, weights.shape) == (np.float32, (count,))
     assert np.all(np.diff(weights) >= 0)
@@ -33,12 +33,12 @@ def test_a_must_be_positive(a: float) -> None:
         sif_weights(3, a)
 
 
-def test_every_row_counts_the_same_unless_it_is_switched_on() -> None:
+def test_all_rows_count_the_same_by_default() -> None:
     assert row_weights.SIF_A is None
     np.testing.assert_array_equal(made_up(WORDS).weights, np.ones(4, np.float32))
 
 
-def test_one_constant_switches_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_constant_enables_row_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = made_up(WORDS)
     monkeypatch.setattr(row_weights, "SIF_A", 0.1)
     weighted = made_up(WORDS)

@@ -1,4 +1,4 @@
-"""What is suggested for mistyped words, in the vocabulary that ships."""
+"""Suggestions for misspelled words from the vocabulary that ships."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def speller() -> Speller:
     return Speller((BUNDLE / "words.txt").read_text(encoding="utf-8").splitlines(), np.load(BUNDLE / "taggable.npy"))
 
 
-def test_what_was_meant_is_suggested_first(speller: Speller) -> None:
+def test_the_intended_word_is_suggested_first(speller: Speller) -> None:
     assert len(TYPING_ERRORS) >= 60
     suggested = {typed: speller.suggest(typed) for typed in TYPING_ERRORS}
     first = sum(suggested[typed][:1] == (meant,) for typed, meant in TYPING_ERRORS.items())
@@ -41,14 +41,14 @@ def test_what_was_meant_is_suggested_first(speller: Speller) -> None:
         ("goldenretriever", "golden retriever"),
     ],
 )
-def test_errors_that_people_make_are_understood(speller: Speller, typed: str, meant: str) -> None:
+def test_common_misspellings_are_understood(speller: Speller, typed: str, meant: str) -> None:
     assert speller.suggest(typed)[0] == meant
 
 
 @pytest.mark.parametrize("typed", ["", "x", "犬", "犬" * 805, "qxzjvkqw", "x" * 2_000])
-def test_nothing_is_suggested_where_nothing_is_near(speller: Speller, typed: str) -> None:
+def test_nothing_is_suggested_if_no_word_is_similar(speller: Speller, typed: str) -> None:
     assert speller.suggest(typed) == ()
 
 
-def test_a_vocabulary_of_no_words_suggests_none() -> None:
+def test_an_empty_vocabulary_suggests_nothing() -> None:
     assert Speller((), ()).suggest("dog") == ()

@@ -1,4 +1,4 @@
-"""Queries as people type them, against a small vocabulary."""
+"""Queries as people type them, with a small vocabulary."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def of(word: str) -> np.ndarray:
         ('""', None),
     ],
 )
-def test_queries_are_read_as_people_mean_them(query: str, terms: list[tuple[str, float]] | None) -> None:
+def test_queries_are_parsed_as_people_mean_them(query: str, terms: list[tuple[str, float]] | None) -> None:
     if terms is None:
         with pytest.raises(EmptyQuery):
             parse(query)
@@ -56,7 +56,7 @@ def test_queries_are_read_as_people_mean_them(query: str, terms: list[tuple[str,
     [
         ("DOG", "dog"),
         ("dogs", "dog"),
-        ("cats", "cats"),  # the vocabulary has it: it is not made singular
+        ("cats", "cats"),  # in the vocabulary, so it stays plural
         ("beaches", "beach"),
         ("dog's", "dog"),
         ("sports-car", "sports car"),
@@ -81,7 +81,7 @@ def test_a_phrase_outside_the_vocabulary_is_its_words_mean() -> None:
     np.testing.assert_allclose(embed('"red boat"').vector, mean / np.linalg.norm(mean), atol=1e-5)
 
 
-def test_neighbours_with_unequal_weights_are_no_phrase() -> None:
+def test_words_with_unequal_weights_are_not_a_phrase() -> None:
     assert [term.words for term in embed("sports car^2").understood] == [("sports",), ("car",)]
 
 
@@ -94,15 +94,15 @@ def test_neighbours_with_unequal_weights_are_no_phrase() -> None:
         ('"a man"', [("man",)]),
     ],
 )
-def test_neighbours_make_phrases_and_never_another_word(query: str, words: list[tuple[str, ...]]) -> None:
-    """Large vocabularies have solid words such as `aman` and `ina`; nobody who writes "a man" means them."""
+def test_adjacent_words_make_phrases_but_no_solid_words(query: str, words: list[tuple[str, ...]]) -> None:
+    """Large vocabularies have solid words such as `aman` and `ina`, but nobody who writes "a man" means them."""
     entries = ("a", "in", "man", "car", "aman", "ina", "sports car", "t-shirt")
     vectors = np.eye(len(entries), dtype=np.float16)
     found = embed_terms(parse(query), Vocabulary(WordTable(entries, vectors, np.ones(len(entries), bool))))
     assert [term.words for term in found.understood] == words
 
 
-def test_without_suggestions_unknown_words_are_named_all_the_same() -> None:
+def test_unknown_words_are_named_without_suggestions_too() -> None:
     assert [each.suggestions for each in embed_terms(parse("banan dog"), VOCABULARY, suggest=False).unknown] == [()]
 
 
@@ -112,7 +112,7 @@ def test_unknown_words_get_suggestions_and_the_rest_counts() -> None:
     np.testing.assert_allclose(found.vector, of("dog"), atol=1e-5)
 
 
-def test_only_unknown_words_are_an_error_that_suggests() -> None:
+def test_a_query_of_unknown_words_is_refused_with_suggestions() -> None:
     with pytest.raises(UnknownWords, match="banana") as raised:
         embed("banan")
     assert raised.value.suggestions == {"banan": ("banana",)}
@@ -123,7 +123,7 @@ def test_terms_that_cancel_are_refused() -> None:
         embed("dog -dog")
 
 
-def test_limits_are_told() -> None:
+def test_long_queries_are_refused() -> None:
     with pytest.raises(QueryTooLong):
         parse("x" * 2_001)
     with pytest.raises(QueryTooLong):
@@ -131,7 +131,7 @@ def test_limits_are_told() -> None:
 
 
 @pytest.mark.parametrize("weight", [0.0, float("nan"), float("inf"), 1e30])
-def test_weights_are_numbers_other_than_zero(weight: float) -> None:
+def test_a_weight_must_be_a_number_other_than_zero(weight: float) -> None:
     with pytest.raises(InvalidWeight):
         check_terms([Term("dog", weight)])
 

@@ -1,4 +1,4 @@
-"""A .tflite backbone gives the features that its tensor says, and what does not fit is refused."""
+"""A .tflite backbone gives the features of its tensor, and files that do not fit are refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOGITS = "MobilenetV2/Logits/Squeeze1"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same network as .keras and as .tflite: converting it takes seconds, and no test changes it."""
+    """Make the same network as .keras and as .tflite once, because it takes seconds and no test changes it."""
     parent = tmp_path_factory.mktemp("bundles")
     write_test_bundle(parent, name="keras")
     write_test_bundle(parent, name="tflite", tflite=True)
@@ -54,7 +54,7 @@ def test_both_kinds_of_file_give_the_same_vectors(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def floats(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same network as in the bundles, but that pixels come as float32 of -1…1."""
+    """Make the network of the bundles with float32 pixels of -1…1."""
     numbers = keras.Input((INPUT_SIZE, INPUT_SIZE, 3))
     network = keras.Model(numbers, keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(numbers)))
     file = tmp_path_factory.mktemp("floats") / "floats.tflite"
@@ -65,7 +65,7 @@ def floats(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "scale", [PixelScale((127.5,), (127.5,)), PixelScale((127.5,) * 3, (127.5,)), PixelScale((127.5,), (127.5,) * 3)]
 )
-def test_a_float_network_sees_pixels_on_the_scale_that_is_told(folder: Path, floats: Path, scale: PixelScale) -> None:
+def test_a_float_network_gets_pixels_on_the_given_scale(folder: Path, floats: Path, scale: PixelScale) -> None:
     bytes_network = TfliteBackbone(folder / "tflite" / "backbone.tflite", input_size=INPUT_SIZE)
     float_network = TfliteBackbone(floats, input_size=INPUT_SIZE, pixel_scale=scale)
     np.testing.assert_allclose(float_network(noise(3)), bytes_network(noise(3)), atol=1e-5)
@@ -74,7 +74,7 @@ def test_a_float_network_sees_pixels_on_the_scale_that_is_told(folder: Path, flo
     np.testing.assert_allclose(channels(noise(1)).mean(), expected.mean(), rtol=1e-4)
 
 
-def test_a_scale_of_pixels_is_required_for_floats_and_only_there(folder: Path, floats: Path) -> None:
+def test_a_pixel_scale_is_required_only_for_float_networks(folder: Path, floats: Path) -> None:
     with pytest.raises(PixelScaleMissing, match="takes float32"):
         TfliteBackbone(floats, input_size=INPUT_SIZE)
     with pytest.raises(ValueError, match="takes uint8"):
@@ -84,12 +84,12 @@ def test_a_scale_of_pixels_is_required_for_floats_and_only_there(folder: Path, f
 @pytest.mark.parametrize(
     ("mean", "deviation"), [((0,), (0,)), ((1, 2), (1,)), ((), (1,)), ((0,), (-1,)), ((float("nan"),), (1,))]
 )
-def test_a_scale_that_is_none_is_refused(mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="pixels"):
+def test_an_invalid_pixel_scale_is_refused(mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="pixel"):
         PixelScale(mean, deviation)
 
 
-def test_a_bundle_keeps_the_scale_of_its_pixels(folder: Path, floats: Path, tmp_path: Path) -> None:
+def test_a_bundle_keeps_its_pixel_scale(folder: Path, floats: Path, tmp_path: Path) -> None:
     made = open_bundle(folder / "tflite")
     content = BundleContent(floats, folder / "keras" / "head.keras", made.words, noise(2))
     scale = PixelScale((127.5, 127.5, 127.4), (127.5,))
@@ -99,7 +99,7 @@ def test_a_bundle_keeps_the_scale_of_its_pixels(folder: Path, floats: Path, tmp_
     np.testing.assert_allclose(bundle.network(noise(4)), made.network(noise(4)), atol=0.01)
     text = (tmp_path / "floats" / "manifest.json").read_text()
     (tmp_path / "floats" / "manifest.json").write_text(text.replace("127.4", "127.4, 1"))
-    with pytest.raises(BundleDamaged, match="no scale of pixels"):
+    with pytest.raises(BundleDamaged, match="no valid pixel scale"):
         open_bundle(tmp_path / "floats")
 
 
@@ -123,7 +123,7 @@ def test_an_inner_tensor_gives_its_own_numbers(folder: Path) -> None:
         ('"tfliteFile": "backbone.tflite"', '"tfliteFile": "words.npy"', "does not describe a bundle"),
     ],
 )
-def test_a_manifest_that_does_not_fit_the_file_is_refused(
+def test_a_manifest_that_contradicts_the_file_is_refused(
     folder: Path, tmp_path: Path, old: str, new: str, why: str
 ) -> None:
     bundle = Path(shutil.copytree(folder / "tflite", tmp_path / "bundle"))
@@ -134,7 +134,7 @@ def test_a_manifest_that_does_not_fit_the_file_is_refused(
         open_bundle(bundle)
 
 
-def test_a_file_that_is_no_network_is_told(tmp_path: Path) -> None:
+def test_an_invalid_network_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "backbone.tflite").write_bytes(b"TFL3" * 100)
     with pytest.raises((ValueError, RuntimeError)):
         TfliteBackbone(tmp_path / "backbone.tflite", input_size=INPUT_SIZE)
@@ -146,7 +146,7 @@ def test_a_manifest_is_read_as_it_was_written(folder: Path) -> None:
     assert "backbone.tflite" in {file.name for file in manifest.files}
 
 
-def test_mobilenets_logits_are_what_its_own_output_was_made_from(mobilenet: Path) -> None:
+def test_mobilenets_output_is_the_softmax_of_its_logits(mobilenet: Path) -> None:
     logits = TfliteBackbone(mobilenet, input_size=224, feature_layer=LOGITS)(noise(3, 224))
     assert logits.shape == (3, 1001)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))

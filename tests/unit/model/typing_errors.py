@@ -1,4 +1,4 @@
-"""Words as people mistype them, and what they mean: letters doubled, dropped or swapped, or written by ear."""
+"""Misspelled words and the words that are meant: letters doubled, dropped or swapped, or written by ear."""
 
 from __future__ import annotations
 

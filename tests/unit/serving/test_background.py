@@ -1,4 +1,4 @@
-"""Background work begins again when it fails, and its health says so."""
+"""Failed background work is retried, and its health reports the failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEADLINE = 5.0
 
 
 def work_that_fails(*errors: Exception | None) -> Callable[[], asyncio.Future[None]]:
-    """Work whose attempts end as is said, one after the other."""
+    """Return work whose attempts raise these errors in turn; None succeeds."""
     attempts = iter(errors)
 
     async def work() -> None:
@@ -25,7 +25,7 @@ def work_that_fails(*errors: Exception | None) -> Callable[[], asyncio.Future[No
     return work  # type: ignore[return-value]
 
 
-async def test_work_that_fails_begins_again_until_it_succeeds() -> None:
+async def test_failing_work_is_retried_until_it_succeeds() -> None:
     health = WorkHealth("sweeping")
     await keep_running(health, work_that_fails(OSError("no such file"), ZeroDivisionError(), None), retry_seconds=0)
     assert health.is_well
@@ -42,7 +42,7 @@ async def test_a_streak_of_failures_is_logged_once_with_its_traceback() -> None:
     ]
 
 
-async def test_a_failure_of_another_kind_and_the_next_streak_are_logged_too() -> None:
+async def test_another_kind_of_failure_and_the_next_streak_are_logged() -> None:
     health = WorkHealth("sweeping")
     with capture_logs() as logged:
         for error in (OSError(), OSError(), ValueError(), None, OSError()):
@@ -50,13 +50,13 @@ async def test_a_failure_of_another_kind_and_the_next_streak_are_logged_too() ->
     assert [each["log_level"] for each in logged] == ["error", "error", "info", "error"]
 
 
-async def test_what_is_expected_is_logged_in_a_sentence() -> None:
+async def test_an_expected_error_is_logged_in_a_sentence() -> None:
     with capture_logs() as logged:
         WorkHealth("sweeping").failed(OSError("The disk is full."), expected=True)
     assert [(each["log_level"], each["error"]) for each in logged] == [("warning", "The disk is full.")]
 
 
-async def test_work_is_well_when_it_fails_at_nothing() -> None:
+async def test_work_without_failures_is_healthy() -> None:
     health = WorkHealth("merging")
     health.failed(OSError(), "one")
     health.failed(OSError(), "other")

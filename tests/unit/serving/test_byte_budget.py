@@ -16,7 +16,7 @@ async def turns(count: int = 5) -> None:
 
 
 class Queue:
-    """Callers, named by their sizes, and the order in which they were let in."""
+    """Callers, named by their sizes, and the order of their admission."""
 
     def __init__(self, budget: ByteBudget, *sizes: int) -> None:
         self._budget = budget
@@ -28,7 +28,7 @@ class Queue:
         self.entered.append(size)
 
 
-async def test_who_does_not_fit_waits_until_enough_was_given_back() -> None:
+async def test_a_caller_waits_until_its_bytes_fit() -> None:
     budget = ByteBudget(10)
     await budget.take(6)
     queue = Queue(budget, 5)
@@ -40,7 +40,7 @@ async def test_who_does_not_fit_waits_until_enough_was_given_back() -> None:
     assert budget.taken == 5
 
 
-async def test_the_first_to_come_is_the_first_to_be_let_in_however_small_the_others_are() -> None:
+async def test_callers_are_admitted_in_order_whatever_their_size() -> None:
     budget = ByteBudget(10)
     await budget.take(6)
     queue = Queue(budget, 9, 1, 2)
@@ -54,7 +54,7 @@ async def test_the_first_to_come_is_the_first_to_be_let_in_however_small_the_oth
     assert queue.entered == [9, 1, 2]
 
 
-async def test_what_is_larger_than_the_whole_budget_is_let_in_alone() -> None:
+async def test_a_call_larger_than_the_budget_is_admitted_alone() -> None:
     budget = ByteBudget(10)
     await budget.take(1)
     queue = Queue(budget, 25, 2)
@@ -68,7 +68,7 @@ async def test_what_is_larger_than_the_whole_budget_is_let_in_alone() -> None:
     assert queue.entered == [25, 2]
 
 
-async def test_a_caller_leaving_the_queue_lets_the_next_in() -> None:
+async def test_a_caller_leaving_the_queue_admits_the_next() -> None:
     budget = ByteBudget(10)
     await budget.take(6)
     queue = Queue(budget, 9, 2)
@@ -79,7 +79,7 @@ async def test_a_caller_leaving_the_queue_lets_the_next_in() -> None:
     assert budget.taken == 8
 
 
-async def test_who_leaves_in_the_moment_of_being_let_in_keeps_nothing() -> None:
+async def test_a_caller_cancelled_on_admission_keeps_no_bytes() -> None:
     budget = ByteBudget(10)
     await budget.take(6)
     queue = Queue(budget, 9)
@@ -103,7 +103,7 @@ async def test_a_caller_that_cannot_wait_is_refused_with_a_retry_delay() -> None
     assert retry_delay_seconds(status)
 
 
-async def test_who_cannot_wait_does_not_overtake_those_who_do() -> None:
+async def test_a_caller_that_cannot_wait_does_not_overtake_others() -> None:
     budget = ByteBudget(10)
     await budget.take(6)
     Queue(budget, 9)
@@ -112,7 +112,7 @@ async def test_who_cannot_wait_does_not_overtake_those_who_do() -> None:
         pass
 
 
-async def test_a_stream_that_ends_gives_back_all_that_it_has_and_no_more() -> None:
+async def test_an_ended_stream_gives_back_exactly_its_bytes() -> None:
     budget = ByteBudget(10)
     await budget.take(1)
     with budget.share() as share:
@@ -124,7 +124,7 @@ async def test_a_stream_that_ends_gives_back_all_that_it_has_and_no_more() -> No
     assert budget.taken == 1
 
 
-async def test_callers_of_every_size_all_get_their_turn() -> None:
+async def test_callers_of_every_size_are_admitted() -> None:
     budget = ByteBudget(100)
     done = []
 

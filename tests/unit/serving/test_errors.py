@@ -3,7 +3,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from serving.errors import FieldViolation, InvalidField, to_status
 
-# What gRPC takes of trailers.
+# gRPC's limit on trailers.
 LIMIT = 8 * 2**10
 
 
@@ -14,13 +14,13 @@ def violation(status: status_pb2.Status) -> FieldViolation:
     return FieldViolation(bad.field_violations[0].field, bad.field_violations[0].description)
 
 
-def test_what_a_message_quotes_is_cut_and_the_rest_is_whole() -> None:
+def test_a_message_shortens_only_its_quotes() -> None:
     message = to_status(InvalidField("name", f'was "{"x" * 10_000}"; choose another.'), {}).message
     assert message == f'name: was "{"x" * 199}…"; choose another.'
 
 
 @pytest.mark.parametrize("letter", ["x", "%", "語", '"', "'", "\n"])
-def test_a_status_fits_into_the_trailers_whatever_it_quotes(letter: str) -> None:
+def test_a_status_always_fits_into_the_trailers(letter: str) -> None:
     long = letter * 10_000
     status = to_status(InvalidField(f"filter.{long}", f'is "{long}" and {long!r}; choose another.'), {})
     escaped = sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in status.message.encode())
@@ -29,7 +29,7 @@ def test_a_status_fits_into_the_trailers_whatever_it_quotes(letter: str) -> None
     assert violation(status).field.startswith("filter.")
 
 
-def test_a_short_status_says_all() -> None:
+def test_a_short_status_is_not_shortened() -> None:
     status = to_status(InvalidField("items[0].id", 'is "a/b".'), {})
     assert status.message == 'items[0].id: is "a/b".'
     assert violation(status) == FieldViolation("items[0].id", 'is "a/b".')

@@ -1,4 +1,4 @@
-"""Paths are taken apart as AIP-161 says, and put together again."""
+"""Paths are split and joined as AIP-161 specifies."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ NAMES = st.lists(st.text(st.characters(exclude_characters="`"), min_size=1), min
 
 
 @given(NAMES)
-def test_a_path_has_the_names_that_it_was_made_of(names: tuple[str, ...]) -> None:
+def test_a_path_splits_into_the_names_it_was_made_of(names: tuple[str, ...]) -> None:
     assert split_path(join_path(names)) == names
 
 
 @pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", "`", "``", "`a", "a`b`", "`a`b", "a.``"])
-def test_a_broken_path_is_refused(path: str) -> None:
+def test_an_invalid_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match=r"empty name|backtick"):
         split_path(path)

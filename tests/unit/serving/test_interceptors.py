@@ -1,4 +1,4 @@
-"""What is around every call on the server, over a server in this process."""
+"""The server's interceptors, tested with a server in this process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from serving.interceptors import CallInterceptor
 
 DEADLINE = 10.0
-# More than what flow control lets pass to a caller who does not read.
+# More than flow control sends to a caller that does not read.
 CHUNK, CHUNKS = b"x" * 2**20, 64
 
 
 class Servicer:
-    """A method whose clean-up says which task did it: that of the call, or one that the garbage collector began."""
+    """A method that records the task of its clean-up: that of the call, or one of the garbage collector."""
 
     def __init__(self) -> None:
         self.chunks = 0
@@ -55,7 +55,7 @@ async def one_request() -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("request_stream", [False, True])
-async def test_a_stream_that_its_caller_breaks_off_is_cleaned_up_by_its_own_call(request_stream: bool) -> None:
+async def test_a_cancelled_stream_is_cleaned_up_by_its_own_call(request_stream: bool) -> None:
     make = grpc.stream_stream_rpc_method_handler if request_stream else grpc.unary_stream_rpc_method_handler
     async with served(make) as (servicer, channel), asyncio.timeout(DEADLINE):
         call = (
@@ -69,7 +69,7 @@ async def test_a_stream_that_its_caller_breaks_off_is_cleaned_up_by_its_own_call
     assert servicer.chunks < CHUNKS
 
 
-async def test_a_stream_is_answered_in_order_and_to_its_end() -> None:
+async def test_a_stream_is_answered_completely_and_in_order() -> None:
     async with served(grpc.unary_stream_rpc_method_handler) as (servicer, channel), asyncio.timeout(DEADLINE):
         chunks = [len(chunk) async for chunk in channel.unary_stream("/Test/Answer")(b"")]
     assert chunks == [len(CHUNK)] * CHUNKS

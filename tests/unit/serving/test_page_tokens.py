@@ -1,4 +1,4 @@
-"""Page tokens cannot be altered nor carried to another request."""
+"""Page tokens cannot be altered, or used for another request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS = PageTokens(b"k" * 32)
 
 
 @given(cursor=st.text(), query=st.text(max_size=20))
-def test_a_token_gives_its_cursor_back_whatever_the_page_size(cursor: str, query: str) -> None:
+def test_a_token_returns_its_cursor_for_any_page_size(cursor: str, query: str) -> None:
     token = TOKENS.encode(cursor, pb.SearchByTextRequest(query=query, page_size=3))
     assert TOKENS.decode(token, pb.SearchByTextRequest(query=query, page_size=7, page_token=token)) == cursor
 
@@ -29,7 +29,7 @@ def test_an_altered_token_is_refused(position: int, replacement: str) -> None:
     altered = token[:at] + replacement + token[at + 1 :]
     if altered == token:
         return
-    # The last character of base64 has unused bits: what decodes to the same bytes is the same token.
+    # The last character of base64 has unused bits: a text that decodes to the same bytes is the same token.
     try:
         assert TOKENS.decode(altered, request) == "20"
         assert at == len(token) - 1
@@ -57,7 +57,7 @@ def test_page_sizes_follow_aip_158() -> None:
         page_size(-1, 20, 1000)
 
 
-def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
+def test_the_key_is_created_once_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / "new" / "key"
     key = load_key(path)
     assert load_key(path) == key

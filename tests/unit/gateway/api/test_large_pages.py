@@ -1,4 +1,4 @@
-"""Pages of images whose attributes are large, over an index that returns as much as it is asked for."""
+"""Pages of images with large attributes, from an index that returns as much as requested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serving.page_tokens import PageTokens
 from tests.unit.gateway.core import Core, upload
 from tests.unit.gateway.doubles import picture
 
-DEFAULT_MOST_BYTES = 4 * 2**20  # of a message that a client takes
+DEFAULT_MOST_BYTES = 4 * 2**20  # of a message that a client accepts
 IDS = [f"large-{number:02}" for number in range(60)]
 TOKENS = PageTokens(b"key")
 CONTEXT: Any = None

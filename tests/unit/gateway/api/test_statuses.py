@@ -65,7 +65,7 @@ def test_the_message_is_a_sentence(example: GatewayError) -> None:
     assert to_status(example, ERRORS).message == str(example)
 
 
-def test_what_a_service_said_is_passed_on_as_it_was() -> None:
+def test_a_services_status_is_passed_on_unchanged() -> None:
     status = to_status(Refused(REFUSAL), ERRORS)
     again = refused(status)
     assert isinstance(again, errors.Overloaded)
@@ -73,7 +73,7 @@ def test_what_a_service_said_is_passed_on_as_it_was() -> None:
     assert to_status(again, ERRORS) == status
 
 
-def test_a_refusal_can_name_the_callers_own_field() -> None:
+def test_an_error_can_name_the_callers_field() -> None:
     moved = errors.InvalidCrop(REFUSAL).at("crop")
     assert type(moved) is errors.InvalidCrop
     assert moved.refusal.violations == (Violation("crop", REFUSAL.message),)

@@ -14,7 +14,7 @@ SIZE = max(len(each.content) for each in REDS)
 
 
 class Watched(ColorEmbedder):
-    """Keeps how many images each call carried; the first calls are refused as often as is said."""
+    """Records the number of images of each call; refuses the first `refusals` calls."""
 
     def __init__(self, refusals: int = 0) -> None:
         super().__init__()
@@ -30,20 +30,20 @@ class Watched(ColorEmbedder):
 
 
 @pytest.mark.parametrize(("most", "calls"), [(2 * SIZE, [2, 2, 1]), (SIZE - 1, [1] * 5), (5 * SIZE, [5])])
-async def test_a_call_carries_what_is_set_or_one_image(most: int, calls: list[int]) -> None:
+async def test_a_call_has_at_most_the_configured_size_or_one_image(most: int, calls: list[int]) -> None:
     embedder = Watched()
     results = await embed_patiently(embedder, REDS, "", 1.0, most)
     assert all(isinstance(each, ImageEmbedding) for each in results)
     assert embedder.calls == calls
 
 
-async def test_only_what_was_refused_is_asked_again() -> None:
+async def test_only_refused_images_are_sent_again() -> None:
     embedder = Watched(refusals=1)
     results = await embed_patiently(embedder, REDS, "", 1.0, 2 * SIZE)
     assert all(isinstance(each, ImageEmbedding) for each in results)
     assert embedder.calls == [2, 2, 1, 2]
 
 
-async def test_what_stays_refused_says_so() -> None:
+async def test_images_refused_repeatedly_are_reported() -> None:
     results = await embed_patiently(Watched(refusals=10**6), REDS, "", 0.01, 2 * SIZE)
     assert all(isinstance(each, Overloaded) for each in results)

@@ -30,7 +30,7 @@ def files(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file()]
 
 
-async def test_what_was_put_is_read_back_by_another_process(blobs: FolderBlobStore, tmp_path: Path) -> None:
+async def test_a_stored_image_is_read_by_another_process(blobs: FolderBlobStore, tmp_path: Path) -> None:
     reopened = FolderBlobStore(tmp_path)
     assert await reopened.read(SHA, Rendition.ORIGINAL) == CONTENT
     assert await reopened.read(SHA, Rendition.THUMBNAIL) == THUMBNAIL
@@ -39,13 +39,13 @@ async def test_what_was_put_is_read_back_by_another_process(blobs: FolderBlobSto
     assert not await reopened.holds(sha256(b"unknown"), 1)
 
 
-async def test_putting_again_leaves_each_file_once_and_none_temporary(blobs: FolderBlobStore, tmp_path: Path) -> None:
+async def test_storing_again_leaves_no_duplicate_or_temporary_file(blobs: FolderBlobStore, tmp_path: Path) -> None:
     await blobs.put([BLOB])
     assert len(files(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("rendition", list(Rendition))
-async def test_one_flipped_bit_is_found(blobs: FolderBlobStore, tmp_path: Path, rendition: Rendition) -> None:
+async def test_one_flipped_bit_is_detected(blobs: FolderBlobStore, tmp_path: Path, rendition: Rendition) -> None:
     for path in files(tmp_path):
         content = bytearray(path.read_bytes())
         content[3] ^= 1
@@ -62,7 +62,7 @@ async def test_a_missing_file_is_reported(blobs: FolderBlobStore, tmp_path: Path
         await blobs.read(SHA, rendition)
 
 
-async def test_putting_again_replaces_a_file_that_was_cut_off(blobs: FolderBlobStore, tmp_path: Path) -> None:
+async def test_storing_again_replaces_a_truncated_file(blobs: FolderBlobStore, tmp_path: Path) -> None:
     for path in files(tmp_path):
         path.write_bytes(path.read_bytes()[:4])
     await blobs.put([BLOB])
@@ -80,14 +80,14 @@ async def test_only_released_images_are_candidates_for_removal(blobs: FolderBlob
     assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
 
 
-async def test_removing_takes_all_files_and_the_note(blobs: FolderBlobStore, tmp_path: Path) -> None:
+async def test_removal_deletes_all_files_and_the_release_note(blobs: FolderBlobStore, tmp_path: Path) -> None:
     await blobs.release([SHA])
     await blobs.remove(SHA, FAR_FUTURE)
     assert files(tmp_path) == []
     await blobs.remove(SHA, FAR_FUTURE)
 
 
-async def test_an_image_that_was_put_again_since_the_cutoff_is_spared(blobs: FolderBlobStore, tmp_path: Path) -> None:
+async def test_an_image_stored_again_after_the_cutoff_is_kept(blobs: FolderBlobStore, tmp_path: Path) -> None:
     folder = tmp_path / SHA[:2] / SHA[2:]
     os.utime(folder, (1000, 1000))
     await blobs.release([SHA])
@@ -142,7 +142,7 @@ async def test_a_write_is_synced_before_its_name_and_the_folder_after(
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-async def test_a_put_that_fails_anywhere_leaves_whole_files_only(
+async def test_a_failed_write_leaves_only_complete_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     several = [Blob(sha256(content), content, THUMBNAIL) for content in (b"a", b"bb", b"ccc")]
@@ -178,7 +178,7 @@ async def test_a_put_that_fails_anywhere_leaves_whole_files_only(
         assert [await store.read(blob.sha256, Rendition.ORIGINAL) for blob in several] == [b"a", b"bb", b"ccc"]
 
 
-async def test_images_are_stored_beside_each_other_unless_they_are_the_same(tmp_path: Path) -> None:
+async def test_different_images_are_stored_concurrently(tmp_path: Path) -> None:
     store = FolderBlobStore(tmp_path)
     several = [Blob(sha256(bytes([number])), bytes([number]), THUMBNAIL) for number in range(8)]
     await asyncio.gather(*(store.put(several[start:] + several[:start]) for start in range(8)))

@@ -25,14 +25,14 @@ FAR_FUTURE = 2.0**40
 
 
 @pytest.mark.parametrize("good", ["a", "IMG_0001.jpg", "a b", "日本語", "x" * 200, "…"])
-def test_ids_that_can_exist(good: str) -> None:
+def test_valid_ids_are_accepted(good: str) -> None:
     assert require_image_id(good, "id") == good
 
 
 @pytest.mark.parametrize(
     "bad", ["", "a/b", "a\\b", "a\nb", "\x00", "\x7f", " a", "a ", "x" * 201, "x" * 10_000, "日" * 171]
 )
-def test_ids_that_cannot_exist(bad: str) -> None:
+def test_invalid_ids_are_refused(bad: str) -> None:
     with pytest.raises(InvalidId) as caught:
         require_image_id(bad, "image.id")
     assert caught.value.field == "image.id"
@@ -40,7 +40,7 @@ def test_ids_that_cannot_exist(bad: str) -> None:
 
 
 @given(st.text(max_size=250))
-def test_every_id_that_is_taken_is_one_that_the_index_takes(text: str) -> None:
+def test_the_index_accepts_every_valid_id(text: str) -> None:
     try:
         require_image_id(text, "id")
     except InvalidId:
@@ -50,7 +50,7 @@ def test_every_id_that_is_taken_is_one_that_the_index_takes(text: str) -> None:
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
 
 
-def test_a_filters_field_is_looked_up_in_the_callers_attributes() -> None:
+def test_a_filter_field_refers_to_the_callers_attributes() -> None:
     own = ParseDict(
         {
             "must": [{"field": "album", "equals": "a"}, {"field": "image.width", "range": {"gte": 100}}],
@@ -80,14 +80,14 @@ def test_a_filters_field_is_looked_up_in_the_callers_attributes() -> None:
         ((("other", "z"),), {"a": 0.0, "b": 0.0, "deep": {"x": 0.0, "y": 0.0}}),
     ],
 )
-def test_only_the_attributes_of_the_mask_change(paths: tuple[tuple[str, ...], ...], expected: object) -> None:
+def test_only_attributes_in_the_mask_change(paths: tuple[tuple[str, ...], ...], expected: object) -> None:
     old = {"a": 0.0, "b": 0.0, "deep": {"x": 0.0, "y": 0.0}}
     new = {"new": 1.0, "a": 2.0, "deep": {"x": 3.0}}
     assert AttributesChange(paths).apply(old, new) == expected
     assert old == {"a": 0.0, "b": 0.0, "deep": {"x": 0.0, "y": 0.0}}, "what is stored is not changed in place"
 
 
-async def test_two_changes_at_once_of_two_attributes_both_count(core: Core) -> None:
+async def test_concurrent_changes_of_two_attributes_both_apply(core: Core) -> None:
     await core.add(upload(1, RED, "a", {"x": 0.0, "y": 0.0}))
     await asyncio.gather(
         core.gallery.update("gallery", "a", {"x": 1.0}, AttributesChange((("x",),))),
@@ -98,7 +98,7 @@ async def test_two_changes_at_once_of_two_attributes_both_count(core: Core) -> N
     assert image.sha256 == sha256(RED)
 
 
-async def test_a_change_waits_for_none_of_another_image(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_of_different_images_do_not_wait(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     await core.add(upload(1, RED, "a", {"x": 0.0}), upload(2, BLUE, "b", {"x": 0.0}))
     waits, may_go_on, read = asyncio.Event(), asyncio.Event(), core.index.get_items
 
@@ -119,7 +119,7 @@ async def test_a_change_waits_for_none_of_another_image(core: Core, monkeypatch:
     assert [(await first).attributes, second.attributes] == [{"x": 1.0}, {"x": 2.0}]
 
 
-async def test_deleting_counts_each_image_once_and_names_the_unknown(core: Core) -> None:
+async def test_deletion_counts_images_once_and_names_unknown_ones(core: Core) -> None:
     await core.add(upload(1, RED, "a"), upload(2, BLUE, "b"))
     assert await core.gallery.delete("gallery", ["a", "a", "nothing"]) == (1, ["nothing"])
     with pytest.raises(ImageNotFound):
@@ -132,7 +132,7 @@ async def make_old(core: Core) -> None:
         os.utime(folder, (1000, 1000))
 
 
-async def test_the_file_of_a_deleted_image_goes_when_it_is_swept(core: Core, tmp_path: Path) -> None:
+async def test_the_sweeper_removes_files_of_deleted_images(core: Core, tmp_path: Path) -> None:
     await core.add(upload(1, RED, "a"), upload(2, BLUE, "b"))
     await core.gallery.delete("gallery", ["a"])
     await make_old(core)
@@ -144,7 +144,7 @@ async def test_the_file_of_a_deleted_image_goes_when_it_is_swept(core: Core, tmp
     assert await core.gallery.pixels("gallery", "b") == BLUE
 
 
-async def test_a_file_that_another_collection_names_stays(core: Core) -> None:
+async def test_a_file_used_by_another_collection_is_kept(core: Core) -> None:
     await core.collections.create("other", "")
     await core.add(upload(1, RED, "a"))
     await core.add(upload(1, RED, "a"), collection="other")
@@ -156,7 +156,7 @@ async def test_a_file_that_another_collection_names_stays(core: Core) -> None:
     assert await core.gallery.pixels("other", "a") == RED
 
 
-async def test_a_deleted_image_that_was_added_again_keeps_its_file(core: Core) -> None:
+async def test_a_deleted_image_added_again_keeps_its_file(core: Core) -> None:
     await core.add(upload(1, RED, "a"))
     await core.gallery.delete("gallery", ["a"])
     await core.add(upload(1, RED, "b"))
@@ -164,7 +164,7 @@ async def test_a_deleted_image_that_was_added_again_keeps_its_file(core: Core) -
     assert await core.gallery.pixels("gallery", "b") == RED
 
 
-async def test_files_of_replaced_images_and_deleted_collections_go(core: Core) -> None:
+async def test_files_of_replaced_and_deleted_images_are_removed(core: Core) -> None:
     await core.collections.create("other", "")
     await core.add(upload(1, RED, "a"))
     await core.add(upload(2, BLUE, "a"))
@@ -175,7 +175,7 @@ async def test_files_of_replaced_images_and_deleted_collections_go(core: Core) -
     assert await core.gallery.pixels("gallery", "a") == BLUE
 
 
-async def test_an_empty_index_beside_a_full_folder_destroys_nothing(core: Core) -> None:
+async def test_an_empty_index_does_not_cause_file_removal(core: Core) -> None:
     await core.add(upload(1, RED, "a"))
     await make_old(core)
     core.index.indexes.clear()

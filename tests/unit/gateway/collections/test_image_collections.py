@@ -14,12 +14,12 @@ from tests.unit.gateway.doubles import MODEL, picture
 
 
 @pytest.mark.parametrize("good", ["a", "my-photos", "a1", "x" * 63])
-def test_ids_that_can_exist(good: str) -> None:
+def test_valid_ids_are_accepted(good: str) -> None:
     assert require_collection_id(good, "collection") == good
 
 
 @pytest.mark.parametrize("bad", ["", "A", "1a", "-a", "a_b", "a.b", "a/b", "a\n", "x" * 64, "x" * 10_000, "é"])
-def test_ids_that_cannot_exist(bad: str) -> None:
+def test_invalid_ids_are_refused(bad: str) -> None:
     with pytest.raises(InvalidId) as caught:
         require_collection_id(bad, "collection")
     assert len(str(caught.value)) < 300
@@ -42,7 +42,7 @@ async def test_a_collection_is_created_once(core: Core) -> None:
     assert len(core.index.indexes) == 2
 
 
-async def test_a_collection_created_by_two_processes_at_once_is_kept(core: Core) -> None:
+async def test_a_collection_created_by_two_processes_is_kept(core: Core) -> None:
     async def other_was_first(alias: str, name: str) -> str:
         core.index.set_alias = set_alias  # type: ignore[method-assign]
         await core.index.create(NewIndex("images-a.others", MODEL.dimension, MODEL.id, Engine.ANNOY))
@@ -57,7 +57,7 @@ async def test_a_collection_created_by_two_processes_at_once_is_kept(core: Core)
     assert [name for name in core.index.indexes if name.startswith("images-a.")] == ["images-a.others"]
 
 
-async def test_deleting_a_collection_takes_its_images_and_its_index(core: Core) -> None:
+async def test_deleting_a_collection_deletes_its_images_and_index(core: Core) -> None:
     await core.collections.create("a", "")
     await core.add(upload(1, picture("red")), upload(2, picture("blue")), collection="a")
     assert await core.collections.delete("a") == 2

@@ -47,7 +47,7 @@ async def test_an_image_without_an_id_is_named_by_its_bytes(core: Core) -> None:
     assert (await core.blobs.read(image.sha256, Rendition.THUMBNAIL))[8:12] == b"WEBP"
 
 
-async def test_the_same_bytes_without_an_id_are_a_duplicate_of_any_id(core: Core) -> None:
+async def test_known_bytes_without_an_id_are_a_duplicate(core: Core) -> None:
     await core.add(upload(1, RED, "my-red", {"n": 1.0}))
 
     [result] = await core.add(upload(2, RED, attributes={"n": 2.0}))
@@ -58,7 +58,7 @@ async def test_the_same_bytes_without_an_id_are_a_duplicate_of_any_id(core: Core
     assert core.embedder.embedded_images == 1
 
 
-async def test_another_id_for_known_bytes_is_a_duplicate_too(core: Core) -> None:
+async def test_known_bytes_with_another_id_are_a_duplicate(core: Core) -> None:
     await core.add(upload(1, RED))
     [result] = await core.add(upload(2, RED, "again"))
     assert result.duplicate_of == sha256(RED)
@@ -95,7 +95,7 @@ async def test_equal_images_of_one_batch_are_recognised(core: Core) -> None:
     assert core.embedder.embedded_images == 2
 
 
-async def test_equal_images_of_neighbouring_batches_are_recognised(tmp_path: Path) -> None:
+async def test_equal_images_of_adjacent_batches_are_recognised(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(batch_images=1))
     results = await core.add(*(upload(number, RED) for number in range(6)))
     assert [result.duplicate_of for result in results] == ["", *[sha256(RED)] * 5]
@@ -110,7 +110,7 @@ async def test_the_same_bytes_in_another_collection_are_another_image(core: Core
     assert await stored(core, "other") == await stored(core)
 
 
-async def test_a_bad_image_among_good_ones_is_answered_with_its_error(core: Core) -> None:
+async def test_a_bad_image_gets_an_error_beside_good_ones(core: Core) -> None:
     results = await core.add(
         upload(1, RED),
         upload(2, b"no image"),
@@ -132,7 +132,7 @@ async def test_a_bad_image_among_good_ones_is_answered_with_its_error(core: Core
     assert set(await stored(core)) == {sha256(RED), sha256(BLUE)}
 
 
-async def test_every_acknowledged_image_is_searchable_and_has_its_file(tmp_path: Path) -> None:
+async def test_acknowledged_images_are_searchable_and_have_files(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(window_images=4, batch_images=2))
     sent = [upload(number * 3, picture("red", seed=number)) for number in range(20)]
     durable = -1
@@ -147,7 +147,7 @@ async def test_every_acknowledged_image_is_searchable_and_has_its_file(tmp_path:
     assert len(await stored(core)) == 20
 
 
-async def test_what_was_acknowledged_stays_when_the_caller_goes(tmp_path: Path) -> None:
+async def test_acknowledged_images_are_kept_when_the_caller_leaves(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(window_images=2, batch_images=1))
 
     async def endless() -> AsyncIterator[Upload]:
@@ -164,7 +164,7 @@ async def test_what_was_acknowledged_stays_when_the_caller_goes(tmp_path: Path) 
     assert not others, "the stages end with the stream"
 
 
-async def test_no_more_than_the_window_is_read_ahead_of_the_answers(tmp_path: Path) -> None:
+async def test_a_stream_reads_at_most_the_window_ahead(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(window_images=4, batch_images=2))
     read = 0
 
@@ -177,7 +177,7 @@ async def test_no_more_than_the_window_is_read_ahead_of_the_answers(tmp_path: Pa
     answered = 0
     async for answer in core.ingest.run("gallery", counted()):
         answered += len(answer.results)
-        # The window, one batch that waits to be taken by the caller, and one image that waits at the door.
+        # The window, one batch that waits for the caller, and one image that waits for admission.
         assert read <= answered + 4 + 2 + 1
     assert answered == read == 40
 
@@ -186,7 +186,7 @@ def reds(first: int) -> list[Upload]:
     return [upload(first + number, picture("red", seed=first + number)) for number in range(10)]
 
 
-async def test_all_streams_together_stay_within_the_byte_limit(tmp_path: Path) -> None:
+async def test_all_streams_share_the_byte_limit(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(pending_bytes=3 * len(RED) + 30, batch_images=2))
     read, most = 0, 0
 
@@ -205,7 +205,7 @@ async def test_all_streams_together_stay_within_the_byte_limit(tmp_path: Path) -
     assert most <= 3 + 4, "three that fit, and one in the hand of each stream"
 
 
-async def test_a_caller_who_does_not_read_the_answers_keeps_no_other_waiting(tmp_path: Path) -> None:
+async def test_a_caller_that_reads_no_answers_blocks_no_other(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(pending_bytes=2 * len(RED), batch_images=1))
     idle = core.ingest.run("gallery", stream(reds(0)))
     await anext(idle)
@@ -214,7 +214,7 @@ async def test_a_caller_who_does_not_read_the_answers_keeps_no_other_waiting(tmp
     await idle.aclose()
 
 
-async def test_a_stream_that_is_broken_off_keeps_no_other_waiting(tmp_path: Path) -> None:
+async def test_a_cancelled_stream_blocks_no_other(tmp_path: Path) -> None:
     core = await open_core(tmp_path, IngestLimits(pending_bytes=2 * len(RED)))
     reached = asyncio.Event()
 
@@ -233,7 +233,7 @@ async def test_a_stream_that_is_broken_off_keeps_no_other_waiting(tmp_path: Path
         assert len(await core.add(*reds(100))) == 10
 
 
-async def test_an_overloaded_embedder_is_asked_again_after_its_delay(core: Core) -> None:
+async def test_an_overloaded_embedder_is_retried_after_its_delay(core: Core) -> None:
     refusals = iter([overloaded(0.01), overloaded(0.01)])
 
     def refuse_twice() -> None:
@@ -257,7 +257,7 @@ async def test_an_embedder_that_stays_overloaded_fails_the_image(tmp_path: Path)
     assert await stored(core) == {}
 
 
-async def test_a_silent_embedder_ends_the_stream_but_undoes_nothing(
+async def test_an_unresponsive_embedder_ends_the_stream_and_keeps_data(
     tmp_path: Path,
 ) -> None:
     core = await open_core(tmp_path, IngestLimits(batch_images=1))
@@ -275,7 +275,7 @@ async def test_a_silent_embedder_ends_the_stream_but_undoes_nothing(
     assert set(acknowledged) <= set(await stored(core))
 
 
-async def test_a_silent_index_leaves_nothing_acknowledged(core: Core) -> None:
+async def test_an_unresponsive_index_acknowledges_nothing(core: Core) -> None:
     def fail() -> None:
         raise DependencyUnavailable("index")
 
@@ -309,7 +309,7 @@ async def test_sending_the_bytes_again_restores_a_missing_file(core: Core) -> No
     assert (await core.gallery.get("gallery", "a")).attributes == {"n": 1.0}
 
 
-async def test_an_unknown_collection_is_refused_before_anything_is_read(core: Core) -> None:
+async def test_an_unknown_collection_is_refused_before_reading(core: Core) -> None:
     with pytest.raises(CollectionNotFound):
         await core.add(upload(1, RED), collection="nowhere")
 
@@ -328,7 +328,7 @@ async def test_images_are_embedded_with_their_collections_model(core: Core) -> N
 async def test_a_model_switched_before_storing_embeds_the_images_again(
     core: Core,
 ) -> None:
-    """As where another process switched it."""
+    """As if another process had switched the model."""
 
     def switch() -> None:
         core.index.before_upsert = lambda: None
@@ -346,13 +346,13 @@ async def test_a_model_switched_before_storing_embeds_the_images_again(
 
 
 class SequentialGallery:
-    """What a stream must come to, one image at a time, in a few plain lines: the oracle."""
+    """The oracle: the expected results of a stream, one image at a time."""
 
     def __init__(self) -> None:
         self.images: dict[str, tuple[bytes, float | None]] = {}
 
     def add(self, content: bytes, image_id: str, attribute: float | None) -> tuple[str, str]:
-        """Returns the id and `duplicate_of`."""
+        """Return the id and `duplicate_of`."""
         if not content:
             return "", ""
         holders = [each for each, (bytes_, _) in self.images.items() if bytes_ == content]
@@ -379,7 +379,7 @@ UPLOADS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(uploads=UPLOADS, batch=st.integers(1, 5))
-def test_a_stream_comes_to_the_same_as_one_image_after_the_other(
+def test_a_stream_has_the_result_of_single_images(
     tmp_path_factory: pytest.TempPathFactory, uploads: Sequence[tuple[bytes, str, float | None]], batch: int
 ) -> None:
     async def run() -> None:

@@ -57,7 +57,7 @@ async def test_the_nearest_image_comes_first_and_its_figures_agree(gallery: Core
     assert distances == sorted(distances)
 
 
-async def test_by_default_only_what_the_model_calls_relevant_is_found(gallery: Core) -> None:
+async def test_by_default_only_relevant_images_are_found(gallery: Core) -> None:
     found = await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)
     assert ids(found) == ["red"]
     nothing = await gallery.search.by_text(TextQuery("the"), Scope("gallery", min_relevance=0.999), FIRST)
@@ -65,12 +65,12 @@ async def test_by_default_only_what_the_model_calls_relevant_is_found(gallery: C
     assert nothing.next is None
 
 
-async def test_a_filter_is_about_the_callers_attributes(gallery: Core) -> None:
+async def test_a_filter_tests_the_callers_attributes(gallery: Core) -> None:
     scope = replace(EVERYTHING, filter=Filter(must=[Condition(field="n", equals=Value(number_value=2))]))
     assert ids(await gallery.search.by_text(TextQuery("red"), scope, FIRST)) == ["blue"]
 
 
-async def test_a_query_of_only_unknown_words_is_refused_and_names_them(gallery: Core) -> None:
+async def test_a_query_of_unknown_words_is_refused_naming_them(gallery: Core) -> None:
     found = await gallery.search.by_text(TextQuery("red qwertz"), EVERYTHING, FIRST)
     assert [each.word for each in found.unknown_words] == ["qwertz"]
     with pytest.raises(UnknownWords) as caught:
@@ -78,13 +78,13 @@ async def test_a_query_of_only_unknown_words_is_refused_and_names_them(gallery: 
     assert caught.value.part is Part.TEXT
 
 
-async def test_a_stored_image_is_left_out_of_its_own_matches(gallery: Core) -> None:
+async def test_a_stored_image_is_not_its_own_match(gallery: Core) -> None:
     found = await gallery.search.by_images([ImageSource(image_id="red")], (), Scope("gallery"), FIRST)
     assert set(ids(found)) == set(NAMES) - {"red"}
     assert ids(found)[0] == "orange"
 
 
-async def test_bytes_find_their_like(gallery: Core) -> None:
+async def test_bytes_find_similar_images(gallery: Core) -> None:
     found = await gallery.search.by_images([ImageSource(content=picture((250, 5, 5)))], (), Scope("gallery"), FIRST)
     assert ids(found)[0] == "red"
 
@@ -106,7 +106,7 @@ async def test_only_the_crop_of_a_stored_image_counts(core: Core) -> None:
     assert caught.value.part is Part.CROP
 
 
-async def test_words_move_an_image_search(gallery: Core) -> None:
+async def test_words_change_an_image_search(gallery: Core) -> None:
     red = ImageSource(content=picture("red"))
     more = await gallery.search.by_images([red], (Term("green"),), Scope("gallery"), FIRST)
     assert ids(more)[0] == "yellow"
@@ -119,7 +119,7 @@ async def test_words_move_an_image_search(gallery: Core) -> None:
     assert ids(less)[0] == "green"
 
 
-async def test_an_image_and_words_that_cancel_each_other_are_refused(core: Core) -> None:
+async def test_an_image_and_words_that_cancel_out_are_refused(core: Core) -> None:
     await core.add(upload(1, picture("red", size=(64, 64)), "red"))
     item = core.index.indexes[core.index.aliases["images-gallery"]].items["red"]
     word = (await core.embedder.embed_texts([TextQuery("red")])).results[0]
@@ -159,13 +159,13 @@ async def test_a_search_is_two_calls_to_other_services(gallery: Core) -> None:
     assert gallery.index.descriptions == before, "where the collection lies is remembered"
 
 
-async def test_similar_words_leave_out_those_of_the_query(tagging: Core) -> None:
+async def test_similar_words_exclude_those_of_the_query(tagging: Core) -> None:
     found = await tagging.search.similar_words(TextQuery("red orange"), Page(3))
     assert not {"red", "orange"} & {word.word for word in found.words}
     assert len(found.words) == 3
 
 
-async def test_tags_come_from_the_vocabulary_of_what_can_be_seen(tagging: Core) -> None:
+async def test_tags_are_only_words_for_visible_things(tagging: Core) -> None:
     found = await tagging.tagging.tag(ImageSource(content=picture("red")), "gallery", 10, None)
     assert [tag.word for tag in found.tags] == ["red", "crimson", "orange"]
     fewer = await tagging.tagging.tag(ImageSource(image_id="red"), "gallery", 10, 0.9)
@@ -174,7 +174,7 @@ async def test_tags_come_from_the_vocabulary_of_what_can_be_seen(tagging: Core) 
     assert {tag.word for tag in every.tags} == {word for word in COLORS if word not in {"the", "sky/blue"}}
 
 
-async def test_labels_are_ranked_and_those_not_understood_are_named(gallery: Core) -> None:
+async def test_labels_are_ranked_and_unknown_ones_named(gallery: Core) -> None:
     labels = ["blue", "qwertz", "orange", "red", "blue"]
     found = await gallery.tagging.choose(ImageSource(content=picture("red")), "gallery", labels, 10, 0.0)
     assert [tag.word for tag in found.tags] == ["red", "orange", "blue"]

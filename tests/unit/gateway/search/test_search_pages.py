@@ -1,4 +1,4 @@
-"""Pages of searches while images come and go between them."""
+"""Pages of searches while images are added and deleted between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gateway.search.search import ImageMatches, Page, Scope
 from tests.unit.gateway.core import Core, open_core, until, upload
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, ColorEmbedder, picture
 
-# "crimson" and "red" of another seed are near one another; the twins are equal to the last bit.
+# "crimson" and "red" of another seed are similar; the twins have exactly equal vectors.
 IMAGES = {name: picture(name) for name in ("red", "green", "blue", "yellow", "purple", "orange", "crimson")}
 IMAGES |= {f"twin-{n}": picture("orange", size=(64, 64)) + bytes([n]) for n in range(4)}
 EVERYTHING = Scope("gallery", min_relevance=0.0)
@@ -54,7 +54,7 @@ def by_image(core: Core, source: ImageSource, *terms: Term) -> Turn:
 
 
 async def walk(turn: Turn, size: int) -> list[str]:
-    """Returns the ids on all pages; each is full but the last, which is not empty if there is any match."""
+    """Return the ids on all pages. Each page is full except the last, which is not empty if there are matches."""
     shown: list[str] = []
     page = Page(size)
     while True:
@@ -76,21 +76,21 @@ async def test_pages_cover_every_match_exactly_once_in_order(gallery: Core, size
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_image_that_is_searched_with_is_on_no_page(gallery: Core, size: int) -> None:
+async def test_the_query_image_is_on_no_page(gallery: Core, size: int) -> None:
     for name in ("twin-1", "blue"):
         shown = await walk(by_image(gallery, ImageSource(image_id=name)), size)
         assert sorted(shown) == sorted(set(IMAGES) - {name})
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_pages_end_where_relevance_falls_below_what_is_asked_for(gallery: Core, size: int) -> None:
+async def test_pages_end_at_the_minimum_relevance(gallery: Core, size: int) -> None:
     shown = await walk(by_text(gallery, Scope("gallery")), size)
     assert set(shown) == {"red", "crimson"}
 
 
 @pytest.mark.parametrize("most", [2, 3, 7])
 @pytest.mark.parametrize("scope", [EVERYTHING, Scope("gallery")])
-async def test_pages_that_large_attributes_end_early_go_on(gallery: Core, most: int, scope: Scope) -> None:
+async def test_pages_shortened_by_large_attributes_continue(gallery: Core, most: int, scope: Scope) -> None:
     whole = [match.image.id for match in (await by_text(gallery, scope)(Page(100))).matches]
     gallery.index.most_neighbors = most
     shown: list[str] = []
@@ -103,7 +103,7 @@ async def test_pages_that_large_attributes_end_early_go_on(gallery: Core, most: 
     assert shown == whole
 
 
-async def test_the_image_that_is_searched_with_is_on_no_page_that_ends_early(gallery: Core) -> None:
+async def test_the_query_image_is_on_no_shortened_page(gallery: Core) -> None:
     gallery.index.most_neighbors = 2
     shown: list[str] = []
     page: Page | None = Page(5)
@@ -115,7 +115,7 @@ async def test_the_image_that_is_searched_with_is_on_no_page_that_ends_early(gal
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_pages_of_similar_words_cover_every_word_exactly_once(gallery: Core, size: int) -> None:
+async def test_pages_of_similar_words_cover_each_word_once(gallery: Core, size: int) -> None:
     task = asyncio.create_task(gallery.words.keep_filled())
     await until(lambda: bool(gallery.index.optimized))
     task.cancel()
@@ -130,7 +130,7 @@ async def test_pages_of_similar_words_cover_every_word_exactly_once(gallery: Cor
 
 
 class UnsteadyEmbedder(ColorEmbedder):
-    """Gives the same image another vector each time, in its last bits, as a model does in another batch."""
+    """Gives the same image vectors that differ in their last bits, as a model does in different batches."""
 
     async def embed_images(self, images: list[ImageInput], model_id: str = "") -> ImageEmbeddings:  # type: ignore[override]
         answer = await super().embed_images(images, model_id)
@@ -140,7 +140,7 @@ class UnsteadyEmbedder(ColorEmbedder):
 
 
 @pytest.mark.parametrize("terms", [(), (Term("green", 0.1),)], ids=["image", "image and words"])
-async def test_pages_of_an_image_search_ignore_the_models_last_bits(tmp_path: Path, terms: tuple[Term, ...]) -> None:
+async def test_pages_of_an_image_search_tolerate_rounding(tmp_path: Path, terms: tuple[Term, ...]) -> None:
     core = await open_core(tmp_path / "images", embedder=UnsteadyEmbedder())
     await fill(core)
     for size in SIZES:
@@ -197,9 +197,7 @@ async def test_a_page_of_an_emptied_collection_is_refused(gallery: Core) -> None
     st.integers(0, 2**63 - 1),
     st.integers(0, 2**31),
 )
-def test_a_cursor_is_written_and_read_to_the_last_bit(
-    values: list[float], distance: float, row: int, rank: int
-) -> None:
+def test_a_cursor_is_restored_exactly(values: list[float], distance: float, row: int, rank: int) -> None:
     vector = np.array(values, dtype=np.float32)
     read = Cursor.from_text(Cursor(vector, Position("uid", distance, row, rank)).to_text())
     assert read.vector.tobytes() == vector.tobytes()
@@ -207,7 +205,7 @@ def test_a_cursor_is_written_and_read_to_the_last_bit(
 
 
 @pytest.mark.parametrize("text", ["", "20", "null", "{}", '["a", 1.0, 2, 3, "AA"]', '["a", 1.0, 2, 3, "A"]', '["a"]'])
-def test_what_is_no_cursor_is_not_taken_for_one(text: str) -> None:
+def test_an_invalid_cursor_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 — the message is the text
         Cursor.from_text(text)
 
@@ -224,7 +222,7 @@ CHANGES = st.lists(
     rounds=st.lists(CHANGES, min_size=20, max_size=20),
     source=st.sampled_from([None, "i-0", "i-7"]),
 )
-def test_what_stays_is_shown_once_in_order_amid_other_changes(
+def test_unchanged_images_appear_once_while_others_change(
     size: int, rounds: list[list[tuple[str, int, str]]], source: str | None
 ) -> None:
     asyncio.run(_walk_while_images_come_and_go(size, rounds, source))

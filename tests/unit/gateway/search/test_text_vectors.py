@@ -1,4 +1,4 @@
-"""Vectors of queries are remembered, by model and query, within a bound."""
+"""Vectors of queries are cached by model and query, up to a limit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_repeated_query_is_not_embedded_again(embedder: CountingEmbedder
     assert embedder.embedded == [TextQuery("red")]
 
 
-async def test_each_model_and_each_weight_has_a_vector_of_its_own(embedder: CountingEmbedder) -> None:
+async def test_each_model_and_each_weight_has_its_own_vector(embedder: CountingEmbedder) -> None:
     texts = TextVectors(embedder)
     queries = [TextQuery(terms=(Term("red"), Term("blue", weight))) for weight in (1.0, 0.5)]
     found = [vector(each) for model in (MODEL, OTHER_MODEL) for each in (await texts.embed(queries, model.id)).results]
@@ -63,7 +63,7 @@ async def test_of_several_queries_only_the_new_ones_are_embedded(embedder: Count
         np.testing.assert_array_equal(vector(answer.results[number]), vector(fresh[number]))
 
 
-async def test_a_query_without_a_model_is_asked_of_the_one_that_serves(embedder: CountingEmbedder) -> None:
+async def test_a_query_without_a_model_uses_the_active_one(embedder: CountingEmbedder) -> None:
     texts = TextVectors(embedder)
     before = await texts.embed([TextQuery("red")], "")
     embedder.model = OTHER_MODEL
@@ -71,7 +71,7 @@ async def test_a_query_without_a_model_is_asked_of_the_one_that_serves(embedder:
     assert (before.model_id, after.model_id) == (MODEL.id, OTHER_MODEL.id)
 
 
-async def test_the_least_recently_used_is_forgotten(
+async def test_the_least_recently_used_vector_is_evicted(
     embedder: CountingEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text_vectors, "MAX_REMEMBERED", 2)

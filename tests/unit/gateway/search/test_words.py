@@ -51,7 +51,7 @@ async def test_the_vocabulary_is_filled_once(core: Core) -> None:
     assert "taggable" in core.index.indexes[NAME].definition.indexed_attributes
 
 
-async def test_words_are_not_searched_before_all_are_there(core: Core) -> None:
+async def test_words_are_searched_only_when_all_are_indexed(core: Core) -> None:
     with pytest.raises(WordsNotReady):
         await core.words.nearest(color_vector(COLORS["red"]), 3, MODEL.id, taggable=False)
     async with filling(core):
@@ -60,7 +60,7 @@ async def test_words_are_not_searched_before_all_are_there(core: Core) -> None:
     assert [each.id for each in nearest] == ["red", "crimson"]
 
 
-async def test_a_fill_that_the_index_breaks_off_leaves_no_stream_of_words_open(core: Core) -> None:
+async def test_a_failed_fill_closes_its_stream_of_words(core: Core) -> None:
     def refuse() -> None:
         raise Refused(Refusal("no room", 8, "STORAGE_FULL"))
 
@@ -83,7 +83,7 @@ async def test_an_interrupted_fill_resumes_where_it_stopped(core: Core, monkeypa
     assert len(core.index.indexes[NAME].items) == len(COLORS) - 1
 
 
-async def test_another_model_gets_words_of_its_own(core: Core) -> None:
+async def test_another_model_gets_its_own_words(core: Core) -> None:
     red = COLORS["red"]
     async with filling(core):
         await ready(core)
@@ -109,11 +109,11 @@ async def test_words_of_a_model_not_serving_are_filled_on_demand(core: Core) -> 
         assert core.index.aliases["words"] == "words-ba9876543210"
 
 
-async def test_words_of_an_unused_model_go_and_do_not_come_back(core: Core) -> None:
+async def test_words_of_an_unused_model_are_removed_for_good(core: Core) -> None:
     async with filling(core):
         await ready(core)
         core.embedder.model = OTHER_MODEL
-        await core.collections.delete("gallery")  # the new one is of the model that serves
+        await core.collections.delete("gallery")  # the new one uses the active model
         await core.words.fill(OTHER_MODEL)
         await core.words.drop_all_but([OTHER_MODEL.id])
         with pytest.raises(WordsNotReady):
@@ -123,7 +123,7 @@ async def test_words_of_an_unused_model_go_and_do_not_come_back(core: Core) -> N
         assert set(core.index.aliases) == {"words", "words.ba9876543210", "images-gallery"}
 
 
-async def test_only_words_that_can_be_seen_are_tags(core: Core) -> None:
+async def test_only_words_for_visible_things_are_tags(core: Core) -> None:
     async with filling(core):
         await ready(core)
         gray = color_vector((128, 128, 128))
@@ -134,7 +134,7 @@ async def test_only_words_that_can_be_seen_are_tags(core: Core) -> None:
 
 
 @given(st.text(max_size=4) | st.sampled_from("/\\\x00\x1f\x20\x7f\x85\x9f\xa0\xad\u2028") | st.just("ü" * 257))
-def test_words_that_no_index_takes_as_ids_are_left_out(word: str) -> None:
+def test_words_that_are_invalid_ids_are_skipped(word: str) -> None:
     fits = 0 < len(word.encode()) <= 512 and not any(c in "/\\" or unicodedata.category(c) == "Cc" for c in word)
     batch = Words((Word(word, 7, True), Word("dog", 8, False)), np.eye(2, 3, dtype=np.float32))
     items = gateway.search.words._items(batch)

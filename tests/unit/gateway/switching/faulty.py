@@ -1,4 +1,4 @@
-"""Calls that a test can stop: at the N-th one, or each until it is let through."""
+"""Calls that a test can stop: at the N-th call, or every call until it is released."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 
 class Crash(BaseException):
-    """The process ends here: nothing catches this."""
+    """The end of the process; nothing catches it."""
 
 
 class CrashPoint:
-    """Counts the calls of everything that it wraps, once armed, and crashes at one, before or after its effect."""
+    """Once armed, counts the calls of all wrapped objects, and crashes before or after one."""
 
     def __init__(self, at: int, *, after: bool = False) -> None:
         self.armed = False
@@ -38,7 +38,7 @@ class CrashPoint:
 
 
 class Turnstile:
-    """Let through as many calls of everything that it wraps as were released."""
+    """Lets only released calls of wrapped objects through."""
 
     def __init__(self) -> None:
         self._permits = asyncio.Semaphore(0)
@@ -50,7 +50,7 @@ class Turnstile:
 
     @property
     def waiting(self) -> bool:
-        """Whether a call waits to be let through."""
+        """Whether a call waits for its release."""
         return self._waiting > 0
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""A switch in the background, and what must hold during and after it."""
+"""A switch in the background, and the conditions during and after it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ async def activate(core: Core, name: str = OTHER_MODEL.id) -> list[SwitchProgres
 
 
 async def settled(core: Core) -> None:
-    """Waits until no switch is under way."""
+    """Wait until no switch is running."""
     await until(lambda: not core.switch._state.read())
 
 
 async def images(core: Core, collection: str = "gallery") -> dict[str, tuple[str, object]]:
-    """What a collection has, in its order, by what callers see."""
+    """Return the images of a collection as callers see them, in order."""
     found, _ = await core.gallery.list_page(collection, 1000, "", None)
     return {image.id: (image.sha256, image.attributes.get("n")) for image in found}
 
@@ -55,7 +55,7 @@ def vectors_are_of(core: Core, collection: str, model_id: str) -> bool:
 
 
 def is_switched(core: Core, *collections: str) -> None:
-    """Everything is of the new model, and nothing else is left."""
+    """Check that everything uses the new model, and nothing else is left."""
     assert core.embedder.model.id == OTHER_MODEL.id
     aliases = {f"images-{each}" for each in collections}
     assert set(core.index.aliases) == {*aliases, "words", "words.ba9876543210"}
@@ -67,7 +67,7 @@ def is_switched(core: Core, *collections: str) -> None:
 
 
 async def answers_rightly(core: Core) -> None:
-    """Searches and tags find what they should, whichever models the collections are of."""
+    """Check that searches and tags give the right results, whatever the models of the collections."""
     found = await core.search.by_text(TextQuery("red"), Scope("gallery"), Page(20))
     assert found.matches[0].image.id == "red"
     found = await core.search.by_images([ImageSource(image_id="yellow")], (), Scope("gallery"), Page(20))

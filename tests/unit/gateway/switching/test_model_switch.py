@@ -52,7 +52,7 @@ async def gallery(core: Core) -> Core:
     return core
 
 
-async def test_a_switch_changes_every_collections_vectors_and_no_more(gallery: Core) -> None:
+async def test_a_switch_changes_only_the_vectors(gallery: Core) -> None:
     before = {name: await gallery.gallery.list_page(name, 100, "", None) for name in ("gallery", "other")}
     described = [replace(each, model_id=OTHER_MODEL.id) for each in await gallery.collections.list_all()]
     async with switching(gallery):
@@ -69,7 +69,7 @@ async def test_a_switch_changes_every_collections_vectors_and_no_more(gallery: C
     assert {step.images_total for step in steps} == {8}
 
 
-async def test_who_watches_sees_the_words_come_in_before_the_images(gallery: Core) -> None:
+async def test_progress_reports_words_before_images(gallery: Core) -> None:
     original = gallery.index.upsert
 
     async def slow(name: str, model_id: str, items: Sequence[Item]) -> None:
@@ -92,7 +92,7 @@ async def test_a_model_that_serves_everywhere_is_active_at_once(gallery: Core) -
     assert gallery.embedder.embedded_images == before
 
 
-async def test_a_name_stands_for_the_one_model_that_has_it(gallery: Core) -> None:
+async def test_a_unique_name_selects_its_model(gallery: Core) -> None:
     async with switching(gallery):
         assert (await activate(gallery, "another"))[-1].model == replace(OTHER_MODEL, active=True)
     gallery.embedder.models[THIRD_MODEL.id] = THIRD_MODEL
@@ -121,7 +121,7 @@ async def test_a_switch_outlives_its_callers_and_refuses_another_model(
     is_switched(gallery, "gallery", "other")
 
 
-async def test_images_that_cannot_be_embedded_are_left_out(gallery: Core) -> None:
+async def test_images_that_cannot_be_embedded_are_skipped(gallery: Core) -> None:
     folder = gallery.blobs._root / sha256(picture("green"))[:2] / sha256(picture("green"))[2:]
     (folder / "original").write_bytes(b"damaged")
     blue = gallery.index.indexes[gallery.index.aliases["images-gallery"]].items["blue"]
@@ -135,10 +135,10 @@ async def test_images_that_cannot_be_embedded_are_left_out(gallery: Core) -> Non
     is_switched(gallery, "gallery", "other")
     [result] = await gallery.add(upload(1, picture("green"), "green"))
     assert result.error is None
-    assert result.duplicate_of == "", "what was left out can be added again"
+    assert result.duplicate_of == "", "a skipped image can be added again"
 
 
-async def test_an_image_that_breaks_the_embedder_is_left_out(gallery: Core) -> None:
+async def test_an_image_that_breaks_the_embedder_is_skipped(gallery: Core) -> None:
     embed = gallery.embedder.embed_images
 
     async def fail_over_green(inputs, model_id=""):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""A switch that is stopped at each of its calls, and the gateway that is started after it."""
+"""A switch that crashes at each of its calls, and the gateway that starts after it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def _filled(root: Path) -> tuple[ColorEmbedder, MemoryIndex, Core]:
 
 
 async def _switch_until(root: Path, embedder: ColorEmbedder, index: MemoryIndex, point: CrashPoint) -> bool:
-    """Runs a gateway that is asked to switch; tells whether it crashed."""
+    """Run a gateway with a switch; return whether it crashed."""
     crashing = await open_core(root / "images", embedder=point.wrap(embedder), index=point.wrap(index))
     point.armed = True
     background = asyncio.create_task(crashing.switch.keep_switching())

@@ -1,4 +1,4 @@
-"""Writes at any moment of a switch: it ends with exactly the images that a dictionary has, all of the new model."""
+"""Writes at any moment of a switch end with exactly the images of a dictionary, all with the new model."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ BEFORE = [
 
 @dataclass
 class Oracle:
-    """What there must be: colour and number by id, by collection."""
+    """The expected content: colour and number by id, by collection."""
 
     collections: dict[str, dict[str, tuple[str, float]]] = field(default_factory=lambda: {"gallery": {}})
 
@@ -64,7 +64,7 @@ class Oracle:
 
 
 class Trial:
-    """A core whose switch moves only as far as it is let."""
+    """A core whose switch makes only released calls."""
 
     def __init__(self, core: Core, state: Path) -> None:
         self.core = core
@@ -83,12 +83,12 @@ class Trial:
         self.watching: asyncio.Task[None]
 
     def begin(self) -> None:
-        """Begins the switch, which comes to the turnstile."""
+        """Start the switch, which stops at the turnstile."""
         self.background = asyncio.create_task(self.switch.keep_switching())
         self.watching = asyncio.create_task(self._watch())
 
     async def end(self) -> None:
-        """Let the switch go to its end."""
+        """Let the switch finish."""
         self.turnstile.open()
         async with asyncio.timeout(10):
             await self.watching
@@ -100,7 +100,7 @@ class Trial:
             pass
 
     async def take(self, name: str, *arguments: Any) -> None:
-        """Takes a step; where it waits for the switch, the switch moves on until the step is done."""
+        """Take a step; if it waits for the switch, let the switch continue until the step is done."""
         task = asyncio.create_task(getattr(self, f"_{name}")(*arguments))
         while not task.done():
             await asyncio.wait({task}, timeout=0.01)
@@ -109,7 +109,7 @@ class Trial:
         await task
 
     async def let_switch(self, calls: int) -> None:
-        """Let the switch make calls, as many as it comes to, one after the other."""
+        """Let the switch make up to this many calls, one at a time."""
         async with asyncio.timeout(5):
             for _ in range(calls):
                 while not self.turnstile.waiting and not self.watching.done():  # noqa: ASYNC110
@@ -136,7 +136,7 @@ class Trial:
             images[image_id] = (images[image_id][0], float(number))
 
     async def _search(self, collection: str) -> None:
-        """Finds everything, nearest first, at any moment."""
+        """Check that a search finds everything, nearest first, at any moment."""
         scope = Scope(collection, min_relevance=0.0)
         found = await self._or_none(self.core.search.by_text(TextQuery("red"), scope, Page(20)))
         images = self.oracle.collections.get(collection)
@@ -159,7 +159,7 @@ class Trial:
 
     @staticmethod
     async def _or_none(call: Coroutine[Any, Any, Any]) -> Any:
-        """What the oracle knows too: there is no such image, no such collection, or there is one already."""
+        """Ignore errors that the oracle expects too: an unknown image, or an unknown or existing collection."""
         try:
             return await call
         except (CollectionNotFound, CollectionExists, ImageNotFound):
@@ -182,7 +182,7 @@ class Trial:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder of files for all trials: files are named by content, and rewriting them is the slowest part."""
+    """Use one folder of files for all trials, because rewriting them is slow and they are named by content."""
     return tmp_path_factory.mktemp("files")
 
 

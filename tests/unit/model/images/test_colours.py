@@ -1,4 +1,4 @@
-"""Whatever a file's colours and depth, the picture is the one that people see."""
+"""Whatever a file's colour space and depth, the decoded image looks right."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_white_may_be_zero(bits: int) -> None:
     assert shown[16, 30, 0] < 35
 
 
-def test_unsigned_numbers_of_32_bits_are_not_taken_for_signed_ones() -> None:
+def test_unsigned_32_bit_numbers_are_read_as_unsigned() -> None:
     values = (LEVELS * (2**32 - 1)).astype(np.uint32).view(np.int32)
     shown = pixels(with_tiff_tag(encode(Image.fromarray(values), "TIFF"), 339, 1))
     assert shown[16, 1, 0] < 30

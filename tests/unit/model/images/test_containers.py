@@ -1,4 +1,4 @@
-"""Metadata never refuses a picture whose pixels are whole; what is missing of the pixels does."""
+"""Damaged metadata does not matter if the pixels are complete; missing pixels do."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_webp_is_turned_by_its_exif(prefix: bytes) -> None:
     assert decoded.metadata.orientation == 6
 
 
-def test_a_second_picture_in_a_jpeg_is_none_of_its_business() -> None:
+def test_a_second_image_in_a_jpeg_is_ignored() -> None:
     two = encode(ramp(), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 48))])
     decoded = square(two)
     assert decoded.media_type == "image/jpeg"
@@ -97,7 +97,7 @@ def test_scans_are_counted_before_decoding() -> None:
     content = encode(ramp(), "JPEG", progressive=True)
     last = content.rindex(b"\xff\xda")
     bomb = content[:-2] + content[last:-2] * 200 + content[-2:]
-    with pytest.raises(ImageTooLarge, match=r"2\d\d scans, and 100 are allowed"):
+    with pytest.raises(ImageTooLarge, match=r"2\d\d scans, but at most 100 are allowed"):
         square(bomb)
     with pytest.raises(ImageTooLarge, match="scans"):
         decode(content, size=8, limits=ImageLimits(scans=3))

@@ -1,4 +1,4 @@
-"""Every format, turned every way, in every colour space and depth, is the same picture."""
+"""Every format, in every orientation, colour space and depth, gives the same image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def thumbnail(content: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_orientation_and_colour_space_leave_the_thumbnail_the_same(format_name: str) -> None:
+def test_orientation_and_colour_space_keep_the_thumbnail(format_name: str) -> None:
     reference = thumbnail(encode(SOFT, "PNG"))
     options = {} if format_name in ("PNG", "TIFF") else {"quality": 95}
     for orientation, space in product(range(1, 9), [None, *SPACES]):
@@ -61,7 +61,7 @@ def test_deep_colours_leave_the_thumbnail_the_same(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "YCbCr", "I;16", "F"])
-def test_every_kind_of_pixels_leaves_a_thumbnail_like_its_picture(mode: str) -> None:
+def test_every_pixel_format_gives_a_similar_thumbnail(mode: str) -> None:
     gray = Image.linear_gradient("L").resize((96, 72))
     picture = Image.fromarray(np.asarray(gray, np.uint16) * 257) if mode == "I;16" else gray.convert(mode)
     shown = thumbnail(encode(picture, "TIFF" if mode not in ("P", "YCbCr") else ("GIF" if mode == "P" else "JPEG")))

@@ -1,4 +1,4 @@
-"""Every format becomes the same square of pixels; whatever else comes is refused with a reason."""
+"""Every format gives the same square of pixels; anything else is refused with a reason."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_every_format_gives_the_same_picture(format_name: str) -> None:
     assert decoded.media_type.startswith("image/")
 
 
-def test_exif_orientation_turns_the_picture_and_its_size() -> None:
+def test_exif_orientation_rotates_the_image_and_its_size() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show it a quarter turn clockwise
     decoded = decode(encode(halves(64, 32), "JPEG", exif=exif, quality=95), size=16, resize=Resize.SQUASH)
     assert (decoded.width, decoded.height) == (32, 64)
-    assert decoded.pixels[2, 8, 0] > 150  # red came to the top
+    assert decoded.pixels[2, 8, 0] > 150  # red is now at the top
     assert decoded.pixels[13, 8, 2] > 150
 
 
@@ -67,7 +67,7 @@ def test_other_depths_and_colours_become_rgb(mode: str) -> None:
     assert decode(encode(picture, "TIFF"), size=8).pixels.min() > 250
 
 
-def test_a_large_jpeg_keeps_its_size_though_it_is_decoded_smaller() -> None:
+def test_a_large_jpeg_decoded_smaller_reports_its_full_size() -> None:
     decoded = decode(encode(halves(1600, 800), "JPEG"), size=32, thumbnail_edge=100)
     assert (decoded.width, decoded.height) == (1600, 800)
     with Image.open(io.BytesIO(decoded.thumbnail)) as thumbnail:
@@ -94,7 +94,7 @@ def test_a_png_of_900_million_pixels_is_refused_before_decoding() -> None:
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", bytes(2**20)) + chunk(b"IEND", b"")
     tracemalloc.start()
-    with pytest.raises(ImageTooLarge, match="900,000,000 pixels, and 100,000,000 are allowed"):
+    with pytest.raises(ImageTooLarge, match="900,000,000 pixels, but at most 100,000,000 are allowed"):
         decode(bomb, size=64)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -105,7 +105,7 @@ def test_the_limit_may_allow_images_beyond_pillows_own_cap() -> None:
     file = io.BytesIO()
     with Image.new("1", (20_000, 10_000), 1) as large:
         large.save(file, "PNG")
-    assert 20_000 * 10_000 > 2 * 89_478_485, "beyond what Pillow opens by itself"
+    assert 20_000 * 10_000 > 2 * 89_478_485, "beyond Pillow's own limit"
     decoded = decode(file.getvalue(), size=8, limits=ImageLimits(pixels=200_000_000))
     assert (decoded.width, decoded.height) == (20_000, 10_000)
     assert (decoded.pixels == 255).all()
@@ -124,7 +124,7 @@ def test_random_bytes_are_refused(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"%PDF-1.7", b"<svg/>", b"BM", bytes(1000)])
-def test_what_does_not_begin_as_an_image_is_none(content: bytes) -> None:
+def test_bytes_without_an_image_header_are_refused(content: bytes) -> None:
     with pytest.raises(NotAnImage):
         decode(content, size=8)
 

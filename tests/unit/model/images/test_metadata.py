@@ -1,4 +1,4 @@
-"""What a camera wrote is read, tag by tag; what cannot be read counts as absent."""
+"""Camera metadata is read tag by tag; unreadable tags count as absent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from model.images import PhotoMetadata, Resize, decode
 from model.images.metadata import parse_exif
 from tests.unit.model.images.picture_files import encode, exif, ramp
 
-# How a camera that is held this way stores an upright picture.
+# How a camera in this orientation stores an upright picture.
 _STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,7 +46,7 @@ def camera_exif(orientation: int = 1) -> Image.Exif:
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_every_format_that_has_exif_tells_the_same(format_name: str) -> None:
+def test_every_format_with_exif_gives_the_same_metadata(format_name: str) -> None:
     metadata = decode(encode(ramp(), format_name, exif=camera_exif().tobytes()), size=8).metadata
     assert metadata == PhotoMetadata(
         "2024-06-05T14:03:22+02:00", "Canon EOS R5", "RF24-70mm F2.8 L IS USM", -33.857, 151.215, 1
@@ -68,7 +68,7 @@ def test_every_format_is_turned_by_its_orientation(format_name: str, orientation
 
 @pytest.mark.parametrize("size", [(1002, 1001), (1001, 1002), (999, 999)])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_the_size_is_the_uprights_however_nearly_square(size: tuple[int, int], orientation: int) -> None:
+def test_the_size_is_that_of_the_upright_image(size: tuple[int, int], orientation: int) -> None:
     content = encode(ramp(*size), "JPEG", exif=camera_exif(orientation))
     decoded = decode(content, size=32)
     assert (decoded.width, decoded.height) == (size if orientation < 5 else size[::-1])
@@ -86,9 +86,7 @@ def test_the_size_is_the_uprights_however_nearly_square(size: tuple[int, int], o
         ((0x0128, 2, 1, b"inch"), 1),
     ],
 )
-def test_an_orientation_of_the_wrong_type_is_read_if_it_is_a_number(
-    entry: tuple[int, int, int, bytes], orientation: int
-) -> None:
+def test_an_orientation_of_another_numeric_type_is_read(entry: tuple[int, int, int, bytes], orientation: int) -> None:
     content = encode(ramp(), "JPEG", exif=b"Exif\x00\x00" + exif(entry))
     assert decode(content, size=8).metadata.orientation == orientation
 

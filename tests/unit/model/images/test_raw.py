@@ -1,4 +1,4 @@
-"""A RAW file is shown by the preview that the camera embedded."""
+"""A RAW file is decoded from the preview that the camera embedded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tag = tuple[int, int, Sequence[int] | bytes]
 
 
 def directory(tags: Sequence[Tag], at: int) -> bytes:
-    """Return a little-endian TIFF directory that lies at an offset; bytes are of type 1."""
+    """Return a little-endian TIFF directory at an offset; bytes have type 1."""
     entries, values = struct.pack("<H", len(tags)), b""
     start = at + 2 + 12 * len(tags) + 4
     for tag, kind, numbers in sorted(tags, key=lambda entry: entry[0]):
@@ -91,7 +91,7 @@ def halves() -> bytes:
     return encode(picture, "JPEG", quality=95)
 
 
-def test_the_preview_is_shown_with_the_size_and_the_metadata_of_the_photo() -> None:
+def test_the_preview_has_the_photos_size_and_metadata() -> None:
     decoded = decode(dng(halves()), size=16, thumbnail_edge=32)
     assert (decoded.width, decoded.height, decoded.media_type) == (WIDTH, HEIGHT, "image/x-adobe-dng")
     assert decoded.pixels[8, 2, 0] > 180
@@ -104,7 +104,7 @@ def test_the_preview_is_shown_with_the_size_and_the_metadata_of_the_photo() -> N
 def test_the_preview_is_turned_as_the_photo_is() -> None:
     decoded = decode(dng(halves(), orientation=6), size=16)
     assert (decoded.width, decoded.height, decoded.metadata.orientation) == (HEIGHT, WIDTH, 6)
-    assert decoded.pixels[2, 8, 0] > 180  # red came to the top
+    assert decoded.pixels[2, 8, 0] > 180  # red is now at the top
     assert decoded.pixels[13, 8, 2] > 180
 
 
@@ -138,7 +138,7 @@ def test_raw_files_are_known_by_their_beginning(beginning: bytes, media_type: st
 @pytest.mark.parametrize(
     ("make", "media_type"), [(b"NIKON CORPORATION\x00", "image/x-nikon-nef"), (b"SONY\x00", "image/x-sony-arw")]
 )
-def test_raw_files_that_are_tiffs_are_known_by_their_maker(make: bytes, media_type: str) -> None:
+def test_raw_files_in_tiff_format_are_known_by_their_maker(make: bytes, media_type: str) -> None:
     tags: list[Tag] = [(254, LONG, [1]), (271, 2, make), (330, LONG, [8])]
     assert raw_media_type(b"II*\x00\x08\x00\x00\x00" + directory(tags, 8)) == media_type
 

@@ -342,5 +342,5 @@ def test_what_cannot_be_evaluated_is_one_sentence(folder: Path, tmp_path: Path) 
     assert "of 'green', which the labels do not have" in error.splitlines()[-1]
     code, _, error = run("evaluate", folder / "unseen", "--bundle", tmp_path)
     assert code == 1
-    assert "it is no bundle" in error
+    assert "is not a bundle" in error
     assert "Traceback" not in error

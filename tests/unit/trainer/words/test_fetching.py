@@ -56,13 +56,13 @@ def break_off(server: FileServer, known: KnownFile, folder: Path, after: int) ->
     server.breaks = [after, 0, 0, 0]
     with pytest.raises(WordFetchFailed, match="resumes where it stopped"):
         fetched(known, folder)
-    server.breaks, server.asked = [], []
+    server.breaks, server.requests = [], []
 
 
 def test_an_interrupted_download_resumes_within_a_run(server: FileServer, tmp_path: Path, sha256: str | None) -> None:
     server.breaks = [81_920, 40_960]
     fetched(KnownFile(server.url, sha256), tmp_path)
-    assert server.asked == [(None, None), ("bytes=81920-", '"one"'), ("bytes=122880-", '"one"')]
+    assert server.requests == [(None, None), ("bytes=81920-", '"one"'), ("bytes=122880-", '"one"')]
 
 
 def test_an_interrupted_download_resumes_in_the_next_run(
@@ -71,7 +71,7 @@ def test_an_interrupted_download_resumes_in_the_next_run(
     known = KnownFile(server.url, sha256)
     break_off(server, known, tmp_path, 81_920)
     _, progress = fetched(known, tmp_path)
-    assert server.asked == [("bytes=81920-", '"one"')]
+    assert server.requests == [("bytes=81920-", '"one"')]
     assert progress[0] == (81_920, 300_000)
     assert progress[-1] == (300_000, 300_000)
     assert progress == sorted(progress)
@@ -90,10 +90,10 @@ def test_a_download_whose_process_was_killed_resumes(server: FileServer, tmp_pat
             server.held.wait(0.05)
         process.kill()
     came = partial.stat().st_size
-    server.let_go.set()
-    server.hold_after, server.asked = None, []
+    server.released.set()
+    server.hold_after, server.requests = None, []
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert server.asked == [(f"bytes={came}-", '"one"')]
+    assert server.requests == [(f"bytes={came}-", '"one"')]
     assert (tmp_path / "cc.en.300.vec.gz").read_bytes() == CONTENT
     assert not partial.exists()
 
@@ -104,7 +104,7 @@ def test_a_changed_file_starts_over(server: FileServer, tmp_path: Path, sha256: 
     break_off(server, known, tmp_path, 81_920)
     server.content, server.etag = CONTENT, '"one"'
     fetched(known, tmp_path)
-    assert server.asked == [("bytes=81920-", '"old"')]
+    assert server.requests == [("bytes=81920-", '"old"')]
 
 
 def test_without_an_etag_only_a_known_checksum_allows_resuming(
@@ -114,7 +114,7 @@ def test_without_an_etag_only_a_known_checksum_allows_resuming(
     server.etag = ""
     break_off(server, known, tmp_path, 81_920)
     fetched(known, tmp_path)
-    assert server.asked == [("bytes=81920-", None) if sha256 else (None, None)]
+    assert server.requests == [("bytes=81920-", None) if sha256 else (None, None)]
 
 
 def test_an_unchecked_file_is_never_assembled_from_two_places(server: FileServer, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_an_unchecked_file_is_never_assembled_from_two_places(server: FileServer
     break_off(server, KnownFile(server.url), tmp_path, 81_920)
     server.content = CONTENT
     fetched(KnownFile(server.url), tmp_path, f"http://127.0.0.1:{server.port}/mirror")
-    assert server.asked == [(None, None)]
+    assert server.requests == [(None, None)]
 
 
 def test_a_refused_range_fetches_the_whole_file_again(server: FileServer, tmp_path: Path) -> None:
@@ -130,14 +130,14 @@ def test_a_refused_range_fetches_the_whole_file_again(server: FileServer, tmp_pa
     break_off(server, known, tmp_path, 81_920)
     server.statuses = [416]
     fetched(known, tmp_path)
-    assert server.asked == [("bytes=81920-", '"one"'), (None, None)]
+    assert server.requests == [("bytes=81920-", '"one"'), (None, None)]
 
 
 def test_a_file_is_fetched_once(server: FileServer, tmp_path: Path, sha256: str | None) -> None:
     known = KnownFile(server.url, sha256)
     assert fetched(known, tmp_path)[0].checked == (sha256 is not None)
     assert fetched(known, tmp_path)[0].checked
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_an_unknown_checksum_is_recorded_and_checked_later(server: FileServer, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_missing_file_is_reported_with_the_way_to_a_mirror(server: FileServer,
     server.statuses = [404]
     with pytest.raises(WordFetchFailed, match=r"answers 404.*SEMSEARCH_WORDS_MIRROR"):
         fetch(KnownFile(server.url), tmp_path, "", lambda *_: None)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_known_files_have_names_checksums_and_members_that_fit() -> None:
