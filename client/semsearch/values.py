@@ -190,7 +190,7 @@ class DuplicatesProgress:
     """How far a search for duplicates is, and the groups that were found since the last of these.
 
     The images of a group show the same picture as its first, which is the best copy. `unhashed_count` images were
-    added before images had a perceptual hash, and `plain_count` have one colour; neither were compared.
+    added before images had a perceptual hash, and `plain_count` have almost no contrast; neither were compared.
     """
 
     done_count: int

@@ -35,7 +35,7 @@ class DuplicatesFound:
     """Groups found since the last of these, best copies first, and the progress.
 
     `total` grows by the candidates when all images are read. `unhashed` images were added before there was a hash, and
-    `plain` ones have one colour; neither are compared.
+    `plain` ones have almost no contrast; neither are compared.
     """
 
     groups: Sequence[Group]

@@ -24,7 +24,7 @@ class StoredImage:
     """An image of a collection.
 
     `sha256` is lower-case hex; width and height are those after EXIF orientation; `perceptual_hash` has 64 hex digits,
-    zeros for a picture of one colour, or is empty where the image was added before there was one. `original_at` is
+    zeros for a picture without contrast, or is empty where the image was added before there was one. `original_at` is
     where the caller kept the original, of which only a thumbnail is stored; empty if it is stored. `stored_bytes` are
     those of its files on disk.
     """

@@ -1,8 +1,8 @@
 """The rule that two images show the same picture: perceptual hashes and vectors are both close.
 
-The hash knows structure but not meaning, the vector meaning but not structure; each alone confuses pictures that the
-other tells apart. The bounds are measured (docs/decisions/0025-the-same-picture.md). An image without a hash, or with
-the hash of a plain one, is never the same as another.
+The hash decides, and the vector is a second opinion: different photos whose hashes meet by chance mostly have vectors
+far apart, and pages of text whose vectors agree have hashes far apart. The bounds are measured
+(docs/decisions/0025-the-same-picture.md). An image without a hash, or with one of zeros, is never the same as another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gateway.backends.embedding import Vector
 MAX_BITS = 24  # of 256
 MIN_COSINE = 0.3
 DIGITS = 64
-PLAIN = "0" * DIGITS  # the hash of a picture of one colour
+PLAIN = "0" * DIGITS  # the hash of a picture without contrast
 
 Hashes = NDArray[np.uint64]
 

@@ -30,7 +30,7 @@ _COSINES = _cosines()
 
 
 def perceptual_hash(picture: Image.Image) -> bytes:
-    """Return the bits of an RGB picture, whose shape does not matter; all are 0 if it has one colour."""
+    """Return the bits of an RGB picture, whose shape does not matter; all are 0 if it has almost no contrast."""
     small = picture.convert("L").resize((_EDGE, _EDGE), Image.Resampling.BOX)
     spectrum = _COSINES @ np.asarray(small, np.float32) @ _COSINES.T * (2 / _EDGE**2)
     above = spectrum - np.median(spectrum)

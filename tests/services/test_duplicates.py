@@ -79,7 +79,7 @@ def test_people_see_a_table_and_what_was_not_compared(server: str) -> None:
     assert rows[0][:4] == ["1", "original.png", "400×300", f"{int(rows[0][3].replace(',', '')):,}"]
     assert len(rows) == len(COPIES)
     assert done.err.startswith("1 group. Beside the best of each: 4 images, ")
-    assert done.err.endswith("Not compared: 2 images of one colour.\n")
+    assert done.err.endswith("Not compared: 2 images with almost no contrast, such as one colour.\n")
 
 
 def test_a_search_shows_each_picture_once(server: str) -> None:

@@ -78,4 +78,4 @@ def _say_summary(output: Output, last: DuplicatesProgress, groups: Groups) -> No
             "perceptual hash. Delete them and index them again to compare them too."
         )
     if last.plain_count:
-        output.note(f"Not compared: {counted(last.plain_count, 'image')} of one colour.")
+        output.note(f"Not compared: {counted(last.plain_count, 'image')} with almost no contrast, such as one colour.")
