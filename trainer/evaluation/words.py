@@ -24,7 +24,8 @@ from trainer.labels.space import Vocabulary
 
 OWN_PAIRS = Path(__file__).with_name("word_pairs.tsv")
 NEIGHBOURS = 10
-_CHUNK = 512
+_CHUNK = 256
+_GROUP = 64
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,33 @@ def k_occurrence(vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     count = len(vectors)
     k = min(k, count - 1)
     occurrence = np.zeros(count, dtype=np.int64)
-    for start in range(0, count, _CHUNK):
-        similarity = vectors[start : start + _CHUNK] @ vectors.T
-        similarity[np.arange(len(similarity)), np.arange(start, start + len(similarity))] = -np.inf
-        nearest = np.argpartition(similarity, count - k, axis=1)[:, count - k :] if k else np.empty(0, dtype=np.int64)
-        occurrence += np.bincount(nearest.ravel(), minlength=count)
+    groups = -(-count // _GROUP)
+    for start in range(0, count if k else 0, _CHUNK):
+        rows = vectors[start : start + _CHUNK]
+        similarity = np.full((len(rows), groups * _GROUP), -np.inf, dtype=np.float32)
+        np.matmul(rows, vectors.T, out=similarity[:, :count])
+        similarity[np.arange(len(rows)), np.arange(start, start + len(rows))] = -np.inf
+        occurrence += np.bincount(_greatest(similarity, k).ravel(), minlength=count)
     return occurrence
+
+
+def _greatest(similarity: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Return the places of each row's k greatest, (n, k).
+
+    They are in the k groups with the greatest maxima, which are found in a tenth of the time.
+    """
+    grouped = similarity.reshape(len(similarity), -1, _GROUP)
+    groups = _argpartition(grouped.max(axis=2), k)
+    within = np.take_along_axis(grouped, groups[:, :, None], axis=1).reshape(len(similarity), -1)
+    found = _argpartition(within, k)
+    places: NDArray[np.int64] = np.take_along_axis(groups, found // _GROUP, axis=1) * _GROUP + found % _GROUP
+    return places
+
+
+def _argpartition(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    k = min(k, values.shape[1])
+    places: NDArray[np.int64] = np.argpartition(values, values.shape[1] - k, axis=1)[:, values.shape[1] - k :]
+    return places
 
 
 def skewness(counts: NDArray[np.int64]) -> float:

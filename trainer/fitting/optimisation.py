@@ -33,24 +33,26 @@ _MANY_WEIGHTS = 1_000_000
 
 def make_loss(settings: LossSettings, space: LabelSpace) -> Loss:
     """Return the loss that the settings name, over a label space."""
-    vectors, concepts, relevance = space.vectors, space.concepts, space.relevance
+    # As tensors once, not at every call: NumPy arrays would be copied, or become constants of each traced graph.
+    vectors, concepts, relevance = map(ops.convert_to_tensor, (space.vectors, space.concepts, space.relevance))
+    labels_across, concepts_across = ops.transpose(vectors), ops.transpose(concepts)
 
     def cosine(labels: Any, outputs: Any) -> Any:
         wanted = _unit(_mean(labels, lambda numbers: ops.take(vectors, numbers, axis=0)))
         return 1.0 - ops.sum(_unit(outputs) * wanted, axis=-1)
 
     def hinge_rank(labels: Any, outputs: Any) -> Any:
-        similarity = ops.matmul(_unit(outputs), vectors.T)
+        similarity = ops.matmul(_unit(outputs), labels_across)
         right = _mean(labels, lambda numbers: ops.take_along_axis(similarity, numbers, axis=1)[:, :, None])
-        wrong = 1.0 - ops.max(ops.one_hot(labels, len(vectors)), axis=1)  # -1 is no class: a row of zeros
+        wrong = 1.0 - ops.max(ops.one_hot(labels, len(space.vectors)), axis=1)  # -1 is no class: a row of zeros
         return ops.sum(wrong * ops.relu(settings.margin - right + similarity), axis=-1)
 
     def softmax(labels: Any, outputs: Any) -> Any:
-        likely = ops.log_softmax(settings.scale * ops.matmul(_unit(outputs), vectors.T))
+        likely = ops.log_softmax(settings.scale * ops.matmul(_unit(outputs), labels_across))
         return -_mean(labels, lambda numbers: ops.take_along_axis(likely, numbers, axis=1)[:, :, None])[:, 0]
 
     def concept_softmax(labels: Any, outputs: Any) -> Any:
-        logits = settings.scale * ops.matmul(_unit(outputs), concepts.T)
+        logits = settings.scale * ops.matmul(_unit(outputs), concepts_across)
         wanted = _mean(labels, lambda numbers: ops.take(relevance, numbers, axis=0))
         return keras.losses.categorical_crossentropy(wanted, logits, from_logits=True)
 

@@ -45,3 +45,13 @@ def test_a_failed_load_shows_its_reason() -> None:
     assert done.returncode == 1
     assert "a library is missing" in done.stderr
     assert "ImportError: no tensorflow" in done.stderr
+
+
+def test_what_it_does_not_need_is_left_alone() -> None:
+    done = run(
+        "import gc, sys\n"
+        "from model.networks.loading_tensorflow import load_tensorflow\n"
+        "load_tensorflow()\nassert gc.isenabled()\nassert 'matplotlib' not in sys.modules\n"
+        "import keras, matplotlib.pyplot"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
