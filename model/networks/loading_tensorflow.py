@@ -4,8 +4,8 @@ oneDNN is off by default on some processors; with it, networks ran 1.3 to 2 time
 writes to standard error while it loads, whatever its log level. So standard error is buffered until it has loaded. Then
 all lines are written if loading failed, and otherwise only those of others, such as a service that logs at that time.
 
-TensorFlow imports 3,000 modules. While they load, the garbage collector would search their objects again and again, and Keras
-would import Matplotlib, if it is installed, for plots that the project does not use. Both are prevented.
+TensorFlow imports 3,000 modules. While they load, the garbage collector would search their objects again and again,
+and Keras would import Matplotlib, if it is installed, for plots that the project does not use. Both are prevented.
 """
 
 from __future__ import annotations
