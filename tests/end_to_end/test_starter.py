@@ -91,7 +91,7 @@ def test_latencies_are_measured_beside_those_of_grpc_alone(server: str, tmp_path
 def test_a_bench_without_a_suite_fails_with_one_sentence(tmp_path: Path) -> None:
     done = bench("127.0.0.1:1", "--out", str(tmp_path / "latency.json"))
     assert done.returncode == 1
-    assert done.stderr == "The gateway at 127.0.0.1:1 does not answer (UNAVAILABLE). `make run-all` first.\n"
+    assert done.stderr == "The gateway at 127.0.0.1:1 does not answer (UNAVAILABLE). Run `make run-all` first.\n"
 
 
 def bench(server: str, *arguments: str) -> subprocess.CompletedProcess[str]:

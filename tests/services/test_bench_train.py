@@ -46,7 +46,7 @@ def test_both_ways_are_measured_in_one_run(photos: Path, tmp_path: Path) -> None
 def test_without_the_photos_it_says_so(tmp_path: Path) -> None:
     result = run(tmp_path, f"--photos={tmp_path}")
     assert result.exit_code == 1
-    assert "The photos are absent" in result.stderr
+    assert "The photos are missing" in result.stderr
     assert "--photos" in result.stderr
 
 

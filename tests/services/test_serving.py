@@ -203,7 +203,7 @@ def test_a_port_in_use_is_reported_with_its_setting(program: Path) -> None:
 def test_a_domain_error_at_the_start_is_reported(program: Path) -> None:
     process = start(program, "--port", "0", "--fail")
     _, output = process.communicate(timeout=DEADLINE_SECONDS)
-    assert (process.returncode, output) == (1, "There is no model to start with.\n")
+    assert (process.returncode, output) == (1, "error: There is no model to start with.\n")
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_the_command_measures_bundles_beside_chance(tmp_path: Path, captioned: t
         (("--held-out", 0), "None of the 31 captioned pictures is held out"),
         (("--only", "list.txt"), "lists x.png: not among the 31 captioned pictures"),
         (("--only", "none.txt"), "cannot be read as UTF-8"),
-        (("--compare", "nowhere"), "no bundle"),
+        (("--compare", "nowhere"), "not a bundle"),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(
