@@ -137,7 +137,7 @@ def test_an_image_too_large_to_send_is_told_and_the_next_is_tagged(server: str, 
         file.truncate(70 * 2**20)
     done = semsearch(server, "tag", huge, red)
     assert done.status == 1
-    assert done.err == f"{huge}: The request has more bytes than {server} takes in one message.\n"
+    assert done.err == f"{huge}: The request has more bytes than {server} accepts in one message.\n"
     assert "a red one.png" in done.out
 
 

@@ -80,7 +80,7 @@ def test_a_switch_left_by_ctrl_c_goes_on_and_can_be_joined(stack: ClientStack) -
         switch.send_signal(signal.SIGINT)
         assert switch.wait(COMMAND_SECONDS) == 130
         assert switch.stderr.read() == (
-            "The switch goes on in the server. See how far it is with: semsearch model activate another\n"
+            "The switch continues in the server. Follow it with: semsearch model activate another\n"
         )
     refused = semsearch(stack.server, "model", "activate", MODEL.id, "--json")
     assert refused.status == 1

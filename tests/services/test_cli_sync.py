@@ -137,7 +137,7 @@ def test_a_run_that_was_killed_is_continued_and_two_at_once_are_not(
             acknowledged = [json.loads(syncing.stdout.readline())["path"] for _ in range(20)]
             second = semsearch(stack.server, "sync", photos, "-c", collection)
             assert (second.status, second.out) == (1, "")
-            assert second.err.startswith('Another semsearch is at work on the root "photos"')
+            assert second.err.startswith('Another semsearch is working on the root "photos"')
             syncing.kill()
     finally:
         stack.embedder.before_images = lambda: None

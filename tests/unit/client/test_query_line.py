@@ -87,10 +87,10 @@ def test_a_weight_that_is_no_number_is_pointed_at(word: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "place", "problem"),
     [
-        (["dog", "+"], 1, "about nothing"),
-        (["-"], 0, "about nothing"),
+        (["dog", "+"], 1, "must be followed by a word"),
+        (["-"], 0, "must be followed by a word"),
         (["dog", "+", "-", "cat"], 2, "follows another sign"),
-        (["dog", "+", "-./beach.jpg"], 2, "has a sign already"),
+        (["dog", "+", "-./beach.jpg"], 2, "already has a sign"),
         (["dog", "2:"], 1, "write 2:sofa"),
         (["dog", "0:cat"], 1, "weight of 0"),
         (["dog", "2:cat^3"], 1, "two weights"),
@@ -98,7 +98,7 @@ def test_a_weight_that_is_no_number_is_pointed_at(word: str) -> None:
         (["dog", "none.jpg"], 1, "There is no file none.jpg"),
         (["dog", "./"], 1, "is a folder"),
         (["dog", ".." + "/.." * 3], 1, "is a folder"),
-        (["dog", "id:"], 1, "needs the id"),
+        (["dog", "id:"], 1, "must be followed by the id"),
         (["https://example.org/a.jpg"], 0, "Download it"),
         (["./" + "x" * 5_000 + ".jpg"], 0, "There is no file"),
         (["~nobody-of-this-name/a.jpg"], 0, "There is no file"),

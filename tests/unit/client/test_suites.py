@@ -87,7 +87,7 @@ def test_a_server_that_is_named_wins_and_another_one_than_the_folders_is_told(da
     for arguments, environment in ((["--server", "far:1"], {}), ([], {"SEMSEARCH_CLIENT_SERVER": "far:1"})):
         server, said = asked(*arguments, **environment)
         assert server == "far:1"
-        assert said == "This asks far:1; this folder's own suite is at 127.0.0.1:6000."
+        assert said == "Using far:1; this folder's own suite is at 127.0.0.1:6000."
     assert asked("--server", "localhost:6000") == ("localhost:6000", "")
 
 
@@ -95,10 +95,10 @@ def test_a_suite_that_does_not_run_any_more_is_not_asked_and_that_is_told(data: 
     runs(data, pid=ended_process())
     server, said = asked()
     assert server == DEFAULT_SERVER
-    assert "does not run" in said
+    assert "is not running" in said
     (data / "suite.json").unlink()
     (data / "launcher").mkdir()
-    assert "does not run" in asked()[1]
+    assert "is not running" in asked()[1]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"gateway": "x", "pid": "y"}', '{"gateway": "x"}', "\udcff"])

@@ -147,7 +147,7 @@ def test_an_ignore_file_that_cannot_be_read_closes_its_folder(tmp_path: Path) ->
 
 
 def test_what_is_no_pattern_is_said() -> None:
-    with pytest.raises(FolderStopped, match="--exclude has a line that is no pattern"):
+    with pytest.raises(FolderStopped, match="--exclude has an invalid pattern"):
         Exclusions(["!"])
 
 

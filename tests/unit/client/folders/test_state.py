@@ -39,7 +39,7 @@ def test_a_second_sync_of_a_root_stops_and_one_of_another_does_not(tmp_path: Pat
         FolderState(tmp_path) as two,
         one.lock("server", "c", "photos"),
         two.lock("server", "c", "other"),
-        pytest.raises(FolderStopped, match='Another semsearch is at work on the root "photos"'),
+        pytest.raises(FolderStopped, match='Another semsearch is working on the root "photos"'),
         two.lock("server", "c", "photos"),
     ):
         pass
