@@ -1,4 +1,4 @@
-"""`semsearch index` with a gateway over sockets: what it adds, skips and prints, and how it ends."""
+"""`semsearch index` with a gateway over sockets: its additions, output and exit status."""
 
 from __future__ import annotations
 
