@@ -1,4 +1,4 @@
-"""Build hook of hatchling: adds generated code to the wheel, and the protos that it is made from to the sdist."""
+"""Build hook of hatchling: adds generated code to the wheel, and its protos to the sdist."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# What the client speaks: the public protos, and those of the index service, which an operator calls directly.
+# The client's protos: the public ones, and those of the index service, which an operator calls directly.
 _PACKAGES = ("semsearch/v1", "semsearch/index/v1")
 
 
 class ProtoBuildHook(BuildHookInterface[Any]):
-    """Adds what the protos become. An editable install needs none of it, since `make protos` has generated the code."""
+    """Adds the protos' generated code. An editable install needs none, since `make protos` has generated it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add protos to an sdist and generated code to a wheel."""
         if version == "editable":
             return
         protos = Path(self.root) / "protos"
-        if not protos.exists():  # a checkout; an sdist has them inside
+        if not protos.exists():  # a checkout; an sdist contains them
             protos = Path(self.root).parent / "protos"
         added: dict[str, str] = build_data["force_include"]
         if self.target_name == "sdist":
@@ -40,5 +40,5 @@ class ProtoBuildHook(BuildHookInterface[Any]):
 
 
 def _generate(protos: Path, output: Path) -> None:
-    """Run the generator that lies beside the protos."""
+    """Run the generator next to the protos."""
     runpy.run_path(str(protos / "generate.py"))["generate"](protos, output)

@@ -1,4 +1,4 @@
-"""Refuse requests that cannot be decoded, with a status that says so.
+"""Refuse requests that cannot be decoded, with a status that explains it.
 
 gRPC decodes a request before it calls the method. If decoding fails, it answers without details: for bytes of another
 message, text that is not UTF-8, or nesting beyond protobuf's limit of 100 messages. Here a placeholder stands for such

@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """A field of the request and what is wrong with it."""
+    """A field of the request and its problem."""
 
     field: str
     description: str
@@ -108,12 +108,12 @@ _OWN: ErrorTable = {
 
 
 def reason_name(reason: reasons.ErrorReason.ValueType) -> str:
-    """Return a reason as it is sent: `ERROR_REASON_EMPTY_QUERY` → `EMPTY_QUERY`."""
+    """Return a reason in its wire form: `ERROR_REASON_EMPTY_QUERY` → `EMPTY_QUERY`."""
     return reasons.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 
 def is_expected(error: BaseException, table: ErrorTable) -> bool:
-    """Return whether an error is in the table, or is one of those that every service has."""
+    """Return whether an error is in the table, or among those that every service has."""
     return _lookup(error, table) is not None
 
 
@@ -146,7 +146,7 @@ def from_status(status: status_pb2.Status) -> tuple[str, Mapping[str, str]]:
 
 
 def retry_delay_seconds(status: status_pb2.Status) -> float | None:
-    """Return the seconds after which a status asks for a retry, or None."""
+    """Return the retry delay of a status in seconds, or None."""
     for detail in status.details:
         info = error_details_pb2.RetryInfo()
         if detail.Unpack(info):
@@ -162,7 +162,7 @@ def _lookup(error: BaseException, table: ErrorTable) -> Callable[[Any], ErrorSta
 
 
 def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
-    """Pass on a downstream service's own status; one that means nothing to the caller becomes UNAVAILABLE."""
+    """Return a downstream service's own status; one without meaning for the caller becomes UNAVAILABLE."""
     status = rpc_status.from_call(error)
     if status is not None and from_status(status)[0]:
         return status

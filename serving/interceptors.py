@@ -98,7 +98,7 @@ class _Method:
 
     @asynccontextmanager
     async def around(self, context: Context) -> AsyncIterator[None]:
-        """Count and time a call, and turn what it raises into a status."""
+        """Count and time a call, and turn its exceptions into a status."""
         metadata = context.invocation_metadata() or ()
         trace_id = tracing.begin(next((str(value) for key, value in metadata if key == tracing.HEADER), None))
         deadlines.begin(context.time_remaining())

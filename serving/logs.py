@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from serving.settings import ServiceSettings
 
 
-# How the sentence begins that a service ends with, if it cannot start or go on.
+# The prefix of a service's last sentence if it cannot start or continue.
 ERROR_PREFIX = "error: "
 
 

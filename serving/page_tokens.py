@@ -17,18 +17,18 @@ from itsdangerous import BadData, URLSafeSerializer
 from serving.errors import InvalidField, InvalidPageToken
 
 KEY_BYTES = 32
-# Clients accept messages of 4 MiB unless they are told otherwise.
+# Clients accept messages of 4 MiB by default.
 MAX_PAGE_BYTES = 3 * 2**20
 
 
 class PageRoom:
-    """The bytes that are left on a page; the first message always fits."""
+    """The bytes left on a page; the first message always fits."""
 
     def __init__(self) -> None:
         self._bytes = 0
 
     def fits(self, message: Message) -> bool:
-        """Put the next message on the page; return whether it fits there."""
+        """Add the next message's size to the page; return whether it fits."""
         is_first = not self._bytes
         self._bytes += message.ByteSize()
         return is_first or self._bytes <= MAX_PAGE_BYTES

@@ -1,7 +1,7 @@
 """Shorten the caller's text that an error quotes.
 
-A status travels in a call's trailers, which gRPC limits to 8 kB. A longer one ends the call as "Stream removed" and
-tells the caller nothing.
+A status travels in a call's trailers, which gRPC limits to 8 kB. A longer one ends the call as "Stream removed",
+without any details for the caller.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def cut(text: str, most: int) -> str:
 def cut_quoted(message: str, most: int) -> str:
     """Return a message with at most `most` characters of each text in quotation marks.
 
-    A message that is still too long loses its middle, because it begins with what happened and ends with what to do.
+    A message that is still too long loses its middle, because it begins with the problem and ends with advice.
     """
     message = _QUOTED.sub(lambda quoted: f'"{cut(quoted[1], most)}"', message)
     half = _SENTENCE * most // 2

@@ -69,7 +69,7 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
             # health watches (30 s) were cut off after 120 s.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             # Detect a caller that vanished or was suspended within 80 s, and end its calls. Otherwise a stream to it
-            # would stay open for hours, with all that it holds.
+            # would stay open for hours, with all its resources.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             # Two processes on one port would share its calls, each with half of the data.

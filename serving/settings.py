@@ -140,7 +140,7 @@ def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None
 
 
 def _unknown_variable(cls: type[ServiceSettings]) -> str | None:
-    """Return a sentence about the first variable with our prefix that is no setting, or None."""
+    """Return a sentence about the first variable with our prefix that is not a setting, or None."""
     known = {cls.variable(field) for field in cls.model_fields}
     others = tuple(f"{PREFIX}{service.upper()}_" for service in SERVICES if service != cls.service)
     for name in sorted(os.environ):

@@ -107,7 +107,7 @@ def _work(seed: int, deadline: float, seconds: float, memory: int, out: Path, cu
 
 
 def main() -> int:
-    """Fuzz until the time is over; restart after a crash."""
+    """Fuzz until the time is up; restart after a crash."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seconds", type=float, default=5)

@@ -1,1 +1,1 @@
-"""Whether copies of a picture are told from other pictures, and how long that takes in a large collection."""
+"""Accuracy of finding copies of a picture, and its duration in a large collection."""

@@ -1,7 +1,7 @@
 """Measure the rule "same picture" on photos and copies of them: `python -m benchmarks.duplicates --photos FOLDER`.
 
-Each photo is saved in other qualities, sizes and formats. Pages of text, gradients and plain pictures are added, which
-look alike and are different. All pairs are compared, with the hashes and the vectors that the embedder would give.
+Each photo is saved in other qualities, sizes and formats. Pages of text, gradients and plain pictures are added: they
+look alike but differ. All pairs are compared, by the hashes and vectors that the embedder would compute.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ def main(
     bundle: Annotated[Path, typer.Option(help="Bundle of the model, for example var/models/photos-….")] = Path(
         "starter/bundle"
     ),
-    most: Annotated[int, typer.Option(min=1, help="How many photos at most.")] = 10_000,
-    alike: Annotated[int, typer.Option(min=1, help="How many pages, plain pictures and gradients of each kind.")] = 100,
+    most: Annotated[int, typer.Option(min=1, help="Maximum number of photos.")] = 10_000,
+    alike: Annotated[
+        int, typer.Option(min=1, help="Number of pages, plain pictures and gradients of each kind.")
+    ] = 100,
     out: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
-    """Print how well copies are told from other pictures, by the bounds of the rule and by the kind of copy."""
+    """Print how well copies are distinguished from other pictures, by the rule's bounds and by the kind of copy."""
     opened = open_bundle(bundle)
     shows, kinds, looks = [], [], []
     vectors, waiting = [], []

@@ -1,7 +1,7 @@
 """Measure a search for duplicates in a large collection: `python -m benchmarks.duplicates.large --images 100000`.
 
-The index is a real process; the gateway's part runs here. Images have random hashes and vectors; a tenth are copies, of
-which hashes and vectors differ a little.
+The index is a real process; the gateway's part runs in this one. Images have random hashes and vectors; a tenth are
+copies, whose hashes and vectors differ a little.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(
     images: Annotated[int, typer.Option(min=10, help="Number of images.")] = 100_000,
     out: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
-    """Print how long the search takes, how many groups it finds, and how much memory the gateway's part takes."""
+    """Print the search's duration, the number of groups it finds, and the memory of the gateway's part."""
     with tempfile.TemporaryDirectory() as folder:
         figures = asyncio.run(_measure(images, Path(folder)))
     print(json.dumps(figures, indent=2))
@@ -65,7 +65,7 @@ async def _measure(images: int, folder: Path) -> dict[str, float]:
             await index.set_alias(alias_of(_COLLECTION), _COLLECTION)
             placements, writes, blobs = Placements(index), CollectionWrites(), FolderBlobStore(folder / "images")
             gallery = Gallery(index, blobs, placements, writes)
-            models = ModelCatalog(EmbedderClient(channel))  # nothing asks it
+            models = ModelCatalog(EmbedderClient(channel))  # never called
             collections = ImageCollections(index, blobs, models, placements, writes)
             with _Peak() as peak:
                 began, worked, groups, copies, read = time.perf_counter(), time.process_time(), 0, 0, 0.0
@@ -86,7 +86,7 @@ async def _measure(images: int, folder: Path) -> dict[str, float]:
 
 
 async def _batches(images: int) -> AsyncIterator[list[Item]]:
-    """Yield the images; the last tenth are copies of the first, with a few other bits and a vector near by."""
+    """Yield the images; the last tenth are copies of the first, with a few flipped bits and a nearby vector."""
     copies = images // 10
     for start in range(0, images, _BATCH):
         yield [_item(number, number - (images - copies)) for number in range(start, min(start + _BATCH, images))]
@@ -110,7 +110,7 @@ def _item(number: int, copy_of: int) -> Item:
 
 
 class _Peak:
-    """The most own memory beyond that at the beginning of a `with`."""
+    """The peak of the process's own memory beyond that at the start of a `with` block."""
 
     def __init__(self) -> None:
         self.megabytes = 0.0

@@ -16,9 +16,9 @@ _MOST_BITS = 64  # pairs of different pictures further apart are only counted
 
 @dataclass(frozen=True)
 class Rule:
-    """Bounds of the rule, and what they give; precision and recall are 0…1.
+    """Bounds of the rule, with their precision and recall, 0…1.
 
-    Recall is that of pairs of which neither is cut: what is cut off makes another picture, which may be found or not.
+    Recall covers only pairs without a cropped copy: cropping makes another picture, which may be found or not.
     """
 
     most_bits: int
@@ -30,7 +30,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class CopyKind:
-    """How far copies of a kind are from their originals."""
+    """The differences between copies of one kind and their originals."""
 
     kind: str
     bits_median: float
@@ -41,7 +41,7 @@ class CopyKind:
 
 
 class Pairs:
-    """All pairs of pictures: the bits in which they differ, the cosine, and whether they show the same."""
+    """All pairs of pictures: the number of differing bits, the cosine, and whether they show the same picture."""
 
     def __init__(
         self, shows: Sequence[str], kinds: Sequence[str], hashes: NDArray[np.uint64], vectors: NDArray[np.float32]
@@ -55,14 +55,14 @@ class Pairs:
         self.count = len(shows) * (len(shows) - 1) // 2
 
     def rule(self, most_bits: int, least_cosine: float) -> Rule:
-        """Return what bounds give; pictures of one colour are never the same."""
+        """Return the precision and recall of bounds; plain pictures never match."""
         found = (self._bits <= most_bits) & (self._cosines >= least_cosine)
         right, wrong = int((found & self._same).sum()), int((found & ~self._same).sum())
         recall = int((found & self._same & self._whole).sum()) / max(self.same_count, 1)
         return Rule(most_bits, least_cosine, right / max(right + wrong, 1), recall, wrong)
 
     def kinds(self, most_bits: int, least_cosine: float) -> Iterator[CopyKind]:
-        """Yield how far copies are from their originals, and the share that bounds find."""
+        """Yield the differences per kind of copy, and the share that the bounds find."""
         places = {shown: place for place, shown in enumerate(self._shown) if self._kinds[place] == ORIGINAL}
         for kind in dict.fromkeys(self._kinds.tolist()):
             copies = np.flatnonzero(self._kinds == kind)
@@ -93,6 +93,6 @@ class Pairs:
 
     @staticmethod
     def _differing(ones: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the number of bits in which hashes differ: more than there are where one has none."""
+        """Return the number of bits in which hashes differ; more than all bits if one hash is zero."""
         bits = np.bitwise_count(ones ^ others).sum(axis=-1, dtype=np.int64)
         return np.where(ones.any(axis=-1) & others.any(axis=-1), bits, 1_000)

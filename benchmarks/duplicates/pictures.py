@@ -1,4 +1,4 @@
-"""Pictures to tell apart: photos with their copies, and pictures that look alike and are not the same."""
+"""Test pictures: photos with their copies, and look-alikes that are different pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAGE = (620, 877)
 
 @dataclass(frozen=True)
 class Picture:
-    """A file: what it shows, and how it was made from the original of that."""
+    """A file, the picture that it shows, and the way it was made from the original."""
 
     shows: str
     kind: str
@@ -38,7 +38,7 @@ def photos_with_copies(folder: Path, most: int) -> Iterator[Picture]:
 
 
 def look_alikes(count: int) -> Iterator[Picture]:
-    """Yield `count` of each kind of picture that looks like the others of its kind."""
+    """Yield `count` pictures of each kind; those of one kind look alike."""
     random = np.random.default_rng(0)
     for number in range(count):
         yield _original(f"page {number}", _text(random, lines=38, width=66))
@@ -65,7 +65,7 @@ def _copies(shows: str, picture: Image.Image) -> Iterator[Picture]:
 
 
 def _text(random: np.random.Generator, *, lines: int, width: int) -> Image.Image:
-    """Return a page whose words are random; its margins and lines are those of every other."""
+    """Return a page of random words, with the same margins and lines as every other page."""
     picture = Image.new("RGB", _PAGE, "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
     for line in range(lines):

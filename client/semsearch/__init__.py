@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Import the client when one of its names is first used: the messages alone need neither it nor gRPC."""
+        """Import the client on first use of one of its names: the messages alone need neither it nor gRPC."""
         from importlib import import_module
 
         if name in __all__:

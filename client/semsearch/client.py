@@ -39,7 +39,7 @@ from semsearch.values import (
 DEFAULT_SERVER = "127.0.0.1:50051"
 DEFAULT_COLLECTION = "gallery"
 _PAGE_SIZE = 1_000
-# A stream lives as long as there is work to do; the bound is for one that both sides have forgotten.
+# A stream lives as long as it has work; this deadline ends one that both sides have abandoned.
 _UPLOAD_SECONDS = 24 * 3600.0
 # Millions of images.
 _DUPLICATES_SECONDS = 3600.0
@@ -50,12 +50,12 @@ _SWITCH_SECONDS = 30 * 24 * 3600.0
 
 
 class Client(Connection):
-    """Calls a gateway; safe to use from several threads. Every method raises `SemsearchError`.
+    """A client of a gateway; safe to use from several threads. Every method raises `SemsearchError`.
 
     `collection` "" means the default collection. `equal` maps an attribute to its value, or to a list of values that it
     may have. `taken` is when a photo was taken: a year, a month, a day or a time, or two of them as
     "2024-06..2024-08"; either may be left out. If `min_relevance` is None, the server's own threshold applies; 0 keeps
-    everything. `page_size` 0 means the server's default, 20. A page token is good until the collection is switched to
+    everything. `page_size` 0 means the server's default, 20. A page token is valid until the collection is switched to
     another model, deleted or emptied. `distinct` leaves out images that show the same picture as a nearer match.
     """
 
@@ -104,9 +104,9 @@ class Client(Connection):
         taken: str = "",
         distinct: bool = False,
     ) -> ImageMatches:
-        """Find the images nearest to an image (its bytes, or a stored one's id), with words added or taken away.
+        """Find the images nearest to an image (its bytes, or a stored one's id), plus or minus words.
 
-        Several images are a list of `ImageTerm`, each with its own weight and crop.
+        Pass several images as a list of `ImageTerm`, each with its own weight and crop.
         """
         request = search_pb.SearchByImageRequest(
             crop=translate.crop_of(crop),
@@ -151,10 +151,10 @@ class Client(Connection):
         return translate.word_matches(self.call(self._search.SimilarWords, request))
 
     def index_images(self, uploads: Iterable[Upload], *, collection: str = "") -> Iterator[UploadResult]:
-        """Add images; yield what became of each, in their order, as soon as it is durable and searchable.
+        """Add images; yield the result of each, in order, as soon as the image is durable and searchable.
 
-        One bad image does not end the stream. Images that were yielded stay, even if the iteration is ended early or
-        fails.
+        One bad image does not end the stream. Images whose results were yielded stay, even if the iteration ends early
+        or fails.
         """
         stream = UploadStream(uploads, collection)
         call = self._gallery.IndexImages(iter(stream), timeout=_UPLOAD_SECONDS)
@@ -183,9 +183,9 @@ class Client(Connection):
         taken: str = "",
         page_size: int = 1_000,
     ) -> Iterator[Image]:
-        """Yield the images of a collection, oldest first; pages are fetched as they are needed, one ahead.
+        """Yield the images of a collection, oldest first; pages are fetched on demand, one ahead.
 
-        Those that lack one of the attributes in `present` are left out.
+        Images that lack one of the attributes in `present` are left out.
         """
         request = gallery_pb.ListImagesRequest(
             collection=collection, page_size=page_size, filter=translate.filter_of(equal, present, taken)
@@ -194,7 +194,7 @@ class Client(Connection):
             yield from map(translate.image, page.images)
 
     def images_of_sha256(self, prefix: str, *, collection: str = "", page_size: int = 1_000) -> Iterator[Image]:
-        """Yield the images whose bytes have a SHA-256 that begins with these hexadecimal digits."""
+        """Yield the images whose SHA-256 begins with these hexadecimal digits."""
         request = gallery_pb.ListImagesRequest(
             collection=collection, page_size=page_size, filter=translate.sha256_filter(prefix)
         )
@@ -202,7 +202,7 @@ class Client(Connection):
             yield from map(translate.image, page.images)
 
     def delete_images(self, ids: Sequence[str], *, collection: str = "") -> Deletion:
-        """Delete up to 1,000 images; ids that the collection does not have are no error."""
+        """Delete up to 1,000 images; unknown ids are not an error."""
         response = self.call(self._gallery.DeleteImages, gallery_pb.DeleteImagesRequest(ids=ids, collection=collection))
         return Deletion(response.deleted_count, tuple(response.unknown_ids))
 
@@ -223,7 +223,7 @@ class Client(Connection):
             return b"".join(part.chunk for part in self._gallery.DownloadImage(request, timeout=self.timeout_seconds))
 
     def find_duplicates(self, *, collection: str = "") -> Iterator[DuplicatesProgress]:
-        """Find images that show the same picture; yield the groups as they are found, and the progress."""
+        """Find images that show the same picture; yield the progress, with the groups as they are found."""
         request = gallery_pb.FindDuplicatesRequest(collection=collection)
         return self.stream(self._gallery.FindDuplicates, request, _DUPLICATES_SECONDS, translate.DuplicatesTranslator())
 
@@ -254,7 +254,7 @@ class Client(Connection):
         return self.call(self._gallery.DeleteCollection, request).deleted_image_count
 
     def get_model(self, model_id: str = "") -> Model:
-        """Return a model's description; "" means the one that serves now."""
+        """Return a model's description; "" means the active model."""
         return translate.model(self.call(self._models.GetModel, model_pb.GetModelRequest(id=model_id)).model)
 
     def list_models(self) -> Iterator[Model]:
@@ -263,21 +263,21 @@ class Client(Connection):
             yield from map(translate.model, page.models)
 
     def list_recipes(self) -> list[Recipe]:
-        """Return the recipes that models can be made from, by name."""
+        """Return the recipes that models can be built from, by name."""
         return [*map(translate.recipe, self.call(self._models.ListRecipes, model_pb.ListRecipesRequest()).recipes)]
 
     def pull_model(self, recipe: str) -> Iterator[PullProgress]:
-        """Make a model from a recipe that the server has; yield its progress, with the model at the end.
+        """Build a model from one of the server's recipes; yield the progress, with the model at the end.
 
-        A pull that was ended early, or failed, continues when it is called again.
+        A pull that ended early, or failed, resumes when it is called again.
         """
         request = model_pb.PullModelRequest(recipe=recipe)
         return self.stream(self._models.PullModel, request, _PULL_SECONDS, translate.pull_progress)
 
     def activate_model(self, model_id: str) -> Iterator[SwitchProgress]:
-        """Switch to a model; yield its progress, with the model at the end.
+        """Switch to a model; yield the progress, with the model at the end.
 
-        `model_id` may be the part before "@" if only one model has it. If the iteration is ended early, the switch
+        `model_id` may be the part before "@" if only one model has it. If the iteration ends early, the switch
         continues in the server; calling again joins it.
         """
         request = model_pb.ActivateModelRequest(id=model_id)

@@ -11,7 +11,7 @@ import grpc
 from semsearch.rpc_errors import Peer, from_rpc_error
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
-# What the gateway accepts by default; a larger message would end its whole stream.
+# The gateway's default limit; a larger message would end its whole stream.
 MAX_MESSAGE_BYTES = 64 * 2**20
 
 T = TypeVar("T")
@@ -52,17 +52,17 @@ class _StreamMethod(Protocol[Q, R]):
 
 
 class Connection:
-    """A channel to one server, opened with the first call. Use it as a context manager, or close it."""
+    """A channel to one server, opened by the first call. Use it as a context manager, or close it."""
 
     def __init__(self, server: str, peer: Peer, timeout_seconds: float) -> None:
-        """Name the server ("host:port"), what it is, and how long a call may take."""
+        """Set the server ("host:port"), its kind, and the deadline of a call."""
         self.server = server
         self.timeout_seconds = timeout_seconds
         self._peer = peer
         options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            # These notice a server that has vanished while a stream is silent. gRPC's servers allow one ping in
+            # These detect a server that has vanished while a stream is silent. gRPC servers allow one ping per
             # 5 minutes and close the connection of a client that pings more often ("too_many_pings", after 3 of them).
             ("grpc.keepalive_time_ms", 330_000),
             ("grpc.keepalive_timeout_ms", 10_000),
@@ -73,13 +73,13 @@ class Connection:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # Ctrl-C may leave a lock of gRPC locked, and closing would wait for it forever. The process is ending, and the
+        # Ctrl-C may leave a gRPC lock locked, and closing would wait for it forever. The process is ending, and the
         # connection ends with it.
         if kind is None or not issubclass(kind, KeyboardInterrupt):
             self.close()
 
     def close(self) -> None:
-        """Close the channel; calls that run on it are cancelled."""
+        """Close the channel and cancel its running calls."""
         self.channel.close()
 
     def call(self, method: _UnaryMethod[Q, R], request: Q) -> R:
@@ -92,7 +92,7 @@ class Connection:
             return method(request, timeout=self.timeout_seconds)
 
     def pages(self, method: _UnaryMethod[PageRequest, Page], request: PageRequest) -> Iterator[Page]:
-        """Call a paged method once for each page, and yield them; the next one is fetched while a page is used.
+        """Call a paged method once per page, and yield the pages; the next page is fetched while one is used.
 
         Raises:
             SemsearchError: a call failed.
@@ -114,9 +114,9 @@ class Connection:
     def stream(
         self, method: _StreamMethod[Q, R], request: Q, timeout_seconds: float, translate: Callable[[R], T]
     ) -> Iterator[T]:
-        """Call a method that answers with a stream, and yield its translated responses.
+        """Call a method that returns a stream, and yield its translated responses.
 
-        The call is cancelled when the iteration is ended early.
+        The call is cancelled if the iteration ends early.
 
         Raises:
             SemsearchError: the call failed.

@@ -1,19 +1,19 @@
-"""What can go wrong, as exceptions.
+"""The client's exceptions.
 
     SemsearchError
     ├── ServerUnreachable   nothing answers at the address
     ├── ServerNotReady      the server answers, but a part of it is not up yet; try again
-    ├── Overloaded          the server has too much to do, or its disk is full
+    ├── Overloaded          the server is too busy, or its disk is full
     ├── TimedOut            no answer in time
     ├── InvalidRequest      something in the request is wrong: a field, the query, the image, the page token
-    ├── NotFound            there is no image, collection or model with that id
+    ├── NotFound            no image, collection or model has that id
     ├── AlreadyExists       a collection with that id exists
-    ├── WrongState          right request, wrong moment: for example during a switch to another model
+    ├── WrongState          the request is valid, but not now: for example during a switch to another model
     ├── ServerFailed        the server's own fault, or damage on its disk
     └── FolderStopped       a local folder is not as expected, so nothing was done
 
 Each has a `reason`, a name of `semsearch.v1.ErrorReason` without its prefix ("" if the server sent none), and a `hint`,
-one sentence about what to do ("" if the message says it all).
+one sentence of advice ("" if the message suffices).
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from dataclasses import dataclass, field
 class ErrorDetails:
     """What the server sent besides the message.
 
-    `fields` has pairs of a field of the request and what is wrong with it. `retry_after_seconds` is None if the server
-    sent none.
+    `fields` has pairs of a request field and its problem. `retry_after_seconds` is None if the server sent none.
     """
 
     reason: str = ""
@@ -37,7 +36,7 @@ class ErrorDetails:
 
 
 class SemsearchError(Exception):
-    """Something went wrong. The message says what, and `hint` what to do."""
+    """The base of all errors. The message states the problem, and `hint` gives advice."""
 
     def __init__(self, message: str, details: ErrorDetails | None = None, hint: str = "") -> None:
         super().__init__(message)
@@ -47,7 +46,7 @@ class SemsearchError(Exception):
 
     @property
     def reason(self) -> str:
-        """The server's reason, for example "EMPTY_QUERY"; "" if it gave none."""
+        """The server's reason, for example "EMPTY_QUERY"; "" if it sent none."""
         return self.details.reason
 
 
@@ -60,11 +59,11 @@ class ServerNotReady(SemsearchError):
 
 
 class Overloaded(SemsearchError):
-    """The server has too much to do, or its disk is full."""
+    """The server is too busy, or its disk is full."""
 
 
 class TimedOut(SemsearchError):
-    """There was no answer in time."""
+    """No answer came in time."""
 
 
 class InvalidRequest(SemsearchError):
@@ -72,7 +71,7 @@ class InvalidRequest(SemsearchError):
 
 
 class NotFound(SemsearchError):
-    """There is no image, collection or model with that id."""
+    """No image, collection or model has that id."""
 
 
 class AlreadyExists(SemsearchError):
@@ -80,7 +79,7 @@ class AlreadyExists(SemsearchError):
 
 
 class WrongState(SemsearchError):
-    """The request is right, but not now."""
+    """The request is valid, but not now."""
 
 
 class ServerFailed(SemsearchError):

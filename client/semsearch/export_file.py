@@ -1,7 +1,7 @@
 """Export files of an index: 16 bytes that name the format, its version, then pieces, each preceded by its length.
 
-The format is described in the proto (`semsearch.index.v1.ExportPiece`). The index service checks the content, with the
-checksum at the end of a file. This module only makes sure that a file consists of pieces.
+The proto describes the format (`semsearch.index.v1.ExportPiece`). The index service checks the content against the
+checksum at the end of a file. This module only ensures that a file consists of pieces.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from semsearch.index.v1 import index_service_pb2 as pb
 MAGIC = b"semsearch.export"
 FORMAT_VERSION = 1
 _VERSION_BYTES = 4
-_VARINT_BYTES = 5  # at most: a message has less than 2³¹ bytes
+_VARINT_BYTES = 5  # the maximum: a message has fewer than 2³¹ bytes
 
 
 class ExportWriter:
@@ -32,7 +32,7 @@ class ExportWriter:
         self._file = file
 
     def write(self, piece: pb.ExportPiece) -> None:
-        """Write the next piece; before the header, which is the first, write what names the format."""
+        """Write the next piece; before the header, the first piece, write the format's magic and version."""
         if piece.HasField("header"):
             self._file.write(MAGIC + piece.header.format_version.to_bytes(_VERSION_BYTES, "little"))
         content = piece.SerializeToString()
@@ -41,7 +41,7 @@ class ExportWriter:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that appears when the block has ended, whole and on disk; if the block fails, nothing appears.
+    """Open a file that appears, complete and on disk, at the end of the block; if the block fails, none appears.
 
     Raises:
         SemsearchError: the file cannot be written.
@@ -88,7 +88,7 @@ def read(path: Path) -> Iterator[pb.ExportPiece]:
 
 
 def _next(file: BinaryIO) -> pb.ExportPiece | None:
-    """Read the next piece; return None if there is no whole one."""
+    """Read the next piece; return None if it is missing or incomplete."""
     size = _read_varint(file)
     if size is None or len(content := file.read(size)) < size:
         return None
@@ -99,7 +99,7 @@ def _next(file: BinaryIO) -> pb.ExportPiece | None:
 
 
 def _varint(value: int) -> bytes:
-    """Return a length as a varint of protobuf: seven bits a byte, lowest first; the last byte lacks the eighth bit."""
+    """Return a length as a protobuf varint: seven bits a byte, lowest first; only the last byte's eighth bit is 0."""
     content = bytearray()
     while value > 0x7F:
         content.append(value & 0x7F | 0x80)
@@ -108,7 +108,7 @@ def _varint(value: int) -> bytes:
 
 
 def _read_varint(file: BinaryIO) -> int | None:
-    """Read the length of a message; return None if there is none, or one that no message may have."""
+    """Read the length of a message; return None if it is missing, or larger than any message may be."""
     value = 0
     for shift in range(0, 7 * _VARINT_BYTES, 7):
         byte = file.read(1)

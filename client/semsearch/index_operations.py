@@ -1,4 +1,4 @@
-"""What an operator asks of the index service itself, past the gateway."""
+"""An operator's calls to the index service itself, bypassing the gateway."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPERATION_SECONDS = 7 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class IndexSummary:
-    """An index; `repairs` is what was found damaged since the service started, or why it cannot be opened."""
+    """An index; `repairs` lists damage found since the service started, or why the index cannot be opened."""
 
     name: str
     item_count: int
@@ -32,7 +32,7 @@ class IndexSummary:
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is not as it should be, and whether a rebuild repairs it."""
+    """A damaged part of an index, and whether a rebuild repairs it."""
 
     part: str
     problem: str
@@ -41,7 +41,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check found."""
+    """The result of a check."""
 
     name: str
     item_count: int
@@ -51,19 +51,19 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many items are done, of how many."""
+    """The number of items done, and their total."""
 
     done: int
     total: int
 
 
 class IndexOperations(Connection):
-    """Calls the index service; every method raises `SemsearchError`."""
+    """A client of the index service; every method raises `SemsearchError`."""
 
     def __init__(
         self, server: str = DEFAULT_INDEX_ADDRESS, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     ) -> None:
-        """Name the service ("host:port") and how long a short call may take."""
+        """Set the service's address ("host:port") and the deadline of a short call."""
         super().__init__(server, INDEX_SERVICE, timeout_seconds)
         self._stub = pb_grpc.IndexServiceStub(self.channel)
 
@@ -73,12 +73,12 @@ class IndexOperations(Connection):
             yield from map(_summary, page.indexes)
 
     def check_index(self, name: str) -> Iterator[Progress | CheckReport]:
-        """Look for damage in everything that an index keeps; yield the progress, and the report at the end."""
+        """Check all data of an index for damage; yield the progress, and the report at the end."""
         request = pb.CheckIndexRequest(name=name)
         return self.stream(self._stub.CheckIndex, request, _OPERATION_SECONDS, lambda response: _step(name, response))
 
     def rebuild_index(self, name: str) -> Iterator[Progress]:
-        """Write the segments of an index anew from its store; if it is ended early, the service continues."""
+        """Rebuild the segments of an index from its store; if the iteration ends early, the service continues."""
         request = pb.OptimizeIndexRequest(name=name, rebuild=True)
         return self.stream(
             self._stub.OptimizeIndex,
@@ -88,15 +88,15 @@ class IndexOperations(Connection):
         )
 
     def export_index(self, name: str) -> Iterator[pb.ExportPiece]:
-        """Yield the pieces of an export of this moment; see `export_file`."""
+        """Yield the pieces of a snapshot of an index; see `export_file`."""
         request = pb.ExportIndexRequest(name=name)
         return self.stream(self._stub.ExportIndex, request, _OPERATION_SECONDS, lambda response: response.piece)
 
     def import_index(self, name: str, pieces: Iterable[pb.ExportPiece]) -> IndexSummary:
-        """Make a new index of the pieces of an export; if that fails, nothing is left of it.
+        """Create an index from the pieces of an export; if that fails, nothing is left of it.
 
         Raises:
-            SemsearchError: the service refused it, or what `pieces` raised.
+            SemsearchError: the service refused it, or `pieces` raised the error.
         """
         faults: list[SemsearchError] = []
 

@@ -1,4 +1,4 @@
-"""Python values → the JSON that messages carry, or an `InvalidRequest` that names the place of what is none."""
+"""Python values → the JSON of messages, or an `InvalidRequest` that locates a value without a JSON form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LISTS = (list, tuple, set, frozenset)
 
 
 def struct_of(value: object, where: str) -> struct_pb2.Struct:
-    """Return an object of JSON; errors name it `where`."""
+    """Return a JSON object; errors name it `where`."""
     if not isinstance(value, Mapping):
         raise InvalidRequest(f"{where} must be a dict, not {_kind(value)}.")
     for name in value:
@@ -24,7 +24,7 @@ def struct_of(value: object, where: str) -> struct_pb2.Struct:
 
 
 def value_of(value: object, where: str) -> struct_pb2.Value:
-    """Return any value of JSON."""
+    """Return any JSON value."""
     if isinstance(value, Mapping):
         return struct_pb2.Value(struct_value=struct_of(value, where))
     if isinstance(value, _LISTS):
@@ -47,7 +47,7 @@ def scalar_of(value: object, where: str) -> struct_pb2.Value:
 
 
 def is_exact(number: int) -> bool:
-    """Return whether a message carries this whole number as it is; some beyond 2⁵³ would be rounded."""
+    """Return whether a message carries this whole number exactly; some beyond 2⁵³ would be rounded."""
     try:
         return int(float(number)) == number
     except OverflowError:
@@ -57,7 +57,7 @@ def is_exact(number: int) -> bool:
 def _string_of(text: str, where: str) -> struct_pb2.Value:
     try:
         return struct_pb2.Value(string_value=text)
-    except (UnicodeError, ValueError) as error:  # half of a surrogate pair, as names that are not Unicode have
+    except (UnicodeError, ValueError) as error:  # a lone surrogate, as in file names that are not Unicode
         raise InvalidRequest(f"{where} is {text!a}, which is not Unicode.") from error
 
 

@@ -1,4 +1,4 @@
-"""From gRPC statuses with google.rpc details (AIP-193) to the exceptions of `errors.py`."""
+"""Translates gRPC statuses with google.rpc details (AIP-193) to the exceptions of `errors.py`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Peer:
-    """The other end of a connection: what messages call it, and the options that name its address."""
+    """The kind of server at the other end: its names in messages, and the options that set its address."""
 
     name: str
     kind: str
@@ -71,7 +71,7 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchEr
     if code == "DEADLINE_EXCEEDED":
         return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")
     if code == "RESOURCE_EXHAUSTED" and "larger than max" in (message or ""):  # gRPC's own words, on either side
-        return InvalidRequest(f"The request has more bytes than {server} takes in one message.")
+        return InvalidRequest(f"The request has more bytes than {server} accepts in one message.")
     if code == "UNIMPLEMENTED":
         return ServerFailed(f"What answers at {server} is not {peer.kind}, or one of another version.")
     return _CLASSES.get(code, ServerFailed)(f"{server} answered {code}: {message}")

@@ -1,10 +1,10 @@
-"""Where the suite of the working folder listens.
+"""The addresses of the working folder's suite.
 
-While it runs, the launcher keeps a file in the data folder (`SEMSEARCH_DATA`, or else ./var) that says where:
+While it runs, the launcher keeps a file with its addresses in the data folder (`SEMSEARCH_DATA`, or ./var):
 
     {"gateway": "127.0.0.1:50051", "index": "127.0.0.1:50053", "pid": 4711}
 
-A launcher that was killed leaves the file behind, so its process is looked for too.
+A launcher that was killed leaves the file behind, so its process is checked too.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 FILE = "suite.json"
-# What a launcher that has run here once leaves in the data folder.
+# A launcher that has run here leaves this in the data folder.
 _TRACE = "launcher"
 _THIS_MACHINE = {"localhost", "::1", "[::1]", "0.0.0.0", "::", "[::]"}  # noqa: S104 — recognised, not bound
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The addresses of a folder's suite, "" where they are not known; `is_stopped` if it has run, and does not now."""
+    """The addresses of a folder's suite, "" if unknown; `is_stopped` if it has run, but is not running now."""
 
     gateway: str = ""
     index: str = ""
@@ -31,7 +31,7 @@ class Suite:
 
 
 def of_this_folder() -> Suite:
-    """Return the suite whose data lie in, or are named by, the working folder's environment."""
+    """Return the suite whose data folder is set by the environment, or is in the working folder."""
     data = Path(os.environ.get("SEMSEARCH_DATA") or "var")
     try:
         written: Any = json.loads((data / FILE).read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def of_this_folder() -> Suite:
 
 
 def same_address(one: str, other: str) -> bool:
-    """Return whether two addresses are the same, as far as their text tells."""
+    """Return whether two addresses are the same, judging by their text."""
     return _canonical(one) == _canonical(other)
 
 

@@ -64,12 +64,12 @@ def image(message: image_pb2.Image) -> Image:
 
 
 def attributes(message: struct_pb2.Struct) -> dict[str, JsonValue]:
-    """Translate attributes; in lists of many images, this takes most of the client's time."""
+    """Translate attributes; this takes most of the client's time in long lists of images."""
     return {name: _json_value(value) for name, value in message.fields.items()}
 
 
 def image_matches(response: search_pb.SearchByTextResponse | search_pb.SearchByImageResponse) -> ImageMatches:
-    """Translate a page of images that were found."""
+    """Translate a page of image matches."""
     return ImageMatches(
         tuple(
             ImageMatch(image(each.image), each.distance, each.similarity, each.relevance) for each in response.matches
@@ -89,7 +89,7 @@ def tags(response: search_pb.TagImageResponse) -> Tags:
 
 
 def word_matches(response: search_pb.SimilarWordsResponse) -> WordMatches:
-    """Translate a page of words that were found."""
+    """Translate a page of word matches."""
     return WordMatches(
         tuple(WordMatch(each.word, each.distance, each.similarity) for each in response.words),
         _unknown_words(response.unknown_words),
@@ -99,13 +99,13 @@ def word_matches(response: search_pb.SimilarWordsResponse) -> WordMatches:
 
 
 def upload_result(message: gallery_pb.IndexImagesResult) -> UploadResult:
-    """Translate what became of an upload."""
+    """Translate the result of an upload."""
     error = from_status(message.status) if message.HasField("status") else None
     return UploadResult(message.sequence, message.id, message.duplicate_of, error)
 
 
 class DuplicatesTranslator:
-    """Translates the responses of one search for duplicates; a group that comes in parts is kept until it is whole."""
+    """Translates the responses of one search for duplicates; keeps a group that comes in parts until it is complete."""
 
     def __init__(self) -> None:
         self._begun: list[Image] = []
@@ -191,7 +191,7 @@ def filter_of(equal: Equal | None, present: Sequence[str] = (), taken: str = "")
 
 
 def _taken_range(taken: str) -> query_pb2.TextRange:
-    """Return the range of the times that begin as the first end, or later, up to those that begin as the last."""
+    """Return the range of times from those that begin with the first bound to those that begin with the last."""
     first, dots, last = (part.strip() for part in taken.partition(".."))
     if not dots:
         last = first
@@ -216,13 +216,13 @@ def _equal_condition(field: object, given: object) -> query_pb2.Condition:
 
 
 def path_of(name: str) -> str:
-    """Return an attribute's name as it stands in a path: in backticks if it has dots (AIP-161)."""
+    """Return an attribute's name as a path segment: in backticks if it has dots (AIP-161)."""
     return f"`{name}`" if "." in name else name
 
 
 def sha256_filter(prefix: str) -> query_pb2.Filter:
     """Return the filter "the SHA-256 of the bytes begins with these hexadecimal digits"."""
-    bounds = query_pb2.TextRange(gte=prefix, lt=f"{prefix}g")  # the first letter that is no digit
+    bounds = query_pb2.TextRange(gte=prefix, lt=f"{prefix}g")  # the first letter that is not a digit
     return query_pb2.Filter(must=[query_pb2.Condition(field="image.sha256", text_range=bounds)])
 
 

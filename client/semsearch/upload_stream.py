@@ -3,7 +3,7 @@
 Invariants:
 - At most `MAX_IMAGES` images and `MAX_BYTES` bytes are sent and unanswered; a larger image is sent alone.
 - Uploads are read from the caller's iterable only when there is room, in gRPC's own thread.
-- An exception of the caller's iterable, or an upload that cannot be sent at all, ends the stream. It is raised once
+- An exception from the caller's iterable, or an upload that cannot be sent at all, ends the stream. It is raised once
   everything sent before it has been answered.
 """
 
@@ -20,7 +20,7 @@ from semsearch.values import Upload
 
 MAX_IMAGES = 64
 MAX_BYTES = 32 * 2**20
-# The rest of a message is left for the attributes.
+# Leaves the rest of a message for the attributes.
 MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**20
 
 
@@ -71,7 +71,7 @@ class UploadStream:
         return request if self._enter(number, len(upload.content)) else None
 
     def _enter(self, number: int, size: int) -> bool:
-        """Wait for room and take it; return False if the stream was closed meanwhile."""
+        """Wait for room and take it; return False if the stream was closed."""
         with self._changed:
             self._changed.wait_for(
                 lambda: (

@@ -1,4 +1,4 @@
-"""What calls take and return: frozen values, free of gRPC."""
+"""The arguments and results of calls: frozen values without gRPC."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Equal: TypeAlias = Mapping[str, Scalar | AnyCollection[Scalar]]
 
 @dataclass(frozen=True)
 class Term:
-    """A word or phrase of a query; a negative weight steers away from it."""
+    """A word or phrase of a query; a negative weight means less like it."""
 
     text: str
     weight: float = 1.0
@@ -36,7 +36,7 @@ class CropBox:
 
 @dataclass(frozen=True)
 class ImageTerm:
-    """An image of a query: its bytes, or a stored one's id; a negative weight steers away from it."""
+    """An image of a query: its bytes, or a stored one's id; a negative weight means less like it."""
 
     image: bytes | str
     weight: float = 1.0
@@ -84,7 +84,7 @@ class Image:
 
 @dataclass(frozen=True)
 class ImageMatch:
-    """An image that was found.
+    """An image that a search found.
 
     `distance` is √(2 − 2·cos), 0…2; `similarity` the cosine, −1…1; `relevance` calibrated, 0…1.
     """
@@ -97,7 +97,7 @@ class ImageMatch:
 
 @dataclass(frozen=True)
 class UnknownWord:
-    """A word of a query that did not count, with similar words of the vocabulary, best first."""
+    """A word of a query that was ignored, with similar words of the vocabulary, best first."""
 
     word: str
     suggestions: tuple[str, ...]
@@ -105,7 +105,7 @@ class UnknownWord:
 
 @dataclass(frozen=True)
 class UnderstoodTerm:
-    """A part of a query as it was understood.
+    """A part of a query as the server understood it.
 
     `text` is what was written, and `words` are the vocabulary's words for it. A negative `weight` steers away. Words
     that did not count, such as "the" and "a photo of", are in no part.
@@ -146,7 +146,7 @@ class Tags:
 
 @dataclass(frozen=True)
 class WordMatch:
-    """A word that was found."""
+    """A word that a search found."""
 
     word: str
     distance: float
@@ -165,7 +165,7 @@ class WordMatches:
 
 @dataclass(frozen=True)
 class UploadResult:
-    """What became of an upload; `number` counts from 0.
+    """The result of an upload; `number` counts from 0.
 
     If `error` is None, the image is durable and searchable under `id`. `duplicate_of` is set if the collection had the
     same bytes before.
@@ -179,7 +179,7 @@ class UploadResult:
 
 @dataclass(frozen=True)
 class Deletion:
-    """How many images were deleted, and the ids that the collection did not have."""
+    """The number of deleted images, and the ids that the collection did not have."""
 
     deleted_count: int
     unknown_ids: tuple[str, ...]
@@ -187,7 +187,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class DuplicatesProgress:
-    """How far a search for duplicates is, and the groups that were found since the last of these.
+    """The progress of a search for duplicates, and the groups found since the last report.
 
     The images of a group show the same picture as its first, which is the best copy. `unhashed_count` images were
     added before images had a perceptual hash, and `plain_count` have almost no contrast; neither were compared.
@@ -232,7 +232,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Instructions that make a model; `download_bytes` is 0 where nothing is downloaded."""
+    """Instructions to build a model; `download_bytes` is 0 if nothing is downloaded."""
 
     name: str
     model_id: str
@@ -242,7 +242,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class PullProgress:
-    """How many bytes of a model's files have been fetched; `model` is None until it is made."""
+    """How many bytes of a model's files have been fetched; `model` is None until it is built."""
 
     bytes_done: int
     bytes_total: int

@@ -1,11 +1,10 @@
 """Find the images of a collection that show the same picture.
 
-First all hashes are read, page by page. Hashes that are near one another make candidates, mostly few; only their
-vectors are read, some candidates at a time. So memory is an id and a hash for each image, and the vectors of the
-largest set of candidates.
+All hashes are read first, page by page. Images with near hashes are candidates, mostly few; only their vectors are
+read, in batches. So memory holds an id and a hash for each image, and the vectors of the largest set of candidates.
 
-A group is the best copy and all images that show the same picture as that one: whoever keeps only the first of a group
-loses no other picture, even where a series of shots leads from one picture to another in small steps.
+A group is the best copy and all images that show the same picture as that copy. Keeping only the first image of each
+group loses no other picture, even if a series of shots leads from one picture to another in small steps.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ Group = Sequence[StoredImage]
 
 @dataclass(frozen=True)
 class DuplicatesFound:
-    """Groups found since the last of these, best copies first, and the progress.
+    """Groups found since the last report, best copies first, and the progress.
 
-    `total` grows by the candidates when all images are read. `unhashed` images were added before there was a hash, and
-    `plain` ones have almost no contrast; neither are compared.
+    `total` grows by the number of candidates once all images are read. `unhashed` images were added before hashes
+    existed, and `plain` images have almost no contrast; neither are compared.
     """
 
     groups: Sequence[Group]
@@ -54,14 +53,14 @@ class Duplicates:
         self._collections = collections
 
     async def find(self, collection: str) -> AsyncGenerator[DuplicatesFound, None]:
-        """Yield the groups of a collection and the progress; close it to leave.
+        """Yield the groups of a collection and the progress; close the generator to stop early.
 
-        The groups come in the order of the oldest candidates. What is added meanwhile may be missed; what is deleted is
-        left out.
+        The groups are ordered by their oldest candidates. Images added during the search may be missed; deleted ones
+        are left out.
 
         Raises:
-            CollectionNotFound: The collection does not exist, or was deleted meanwhile.
-            ListingOutOfDate: It was emptied or switched to another model meanwhile.
+            CollectionNotFound: The collection does not exist, or was deleted during the search.
+            ListingOutOfDate: It was emptied or switched to another model during the search.
         """
         total = (await self._collections.get(collection)).image_count
         ids: list[str] = []
@@ -100,15 +99,15 @@ class Duplicates:
                     alias_of(collection), ids[start : start + MAX_ITEMS_A_CALL], vectors=True
                 )
             for item in items:
-                assert item.vector is not None  # noqa: S101 — it was asked for
+                assert item.vector is not None  # noqa: S101 — it was requested
                 found[item.id] = (StoredImage.from_item(collection, item), item.vector)
-        here = [[found[image_id] for image_id in candidates if image_id in found] for candidates in sets]
-        return await asyncio.to_thread(lambda: [group for each in here for group in groups_of(each)])
+        existing = [[found[image_id] for image_id in candidates if image_id in found] for candidates in sets]
+        return await asyncio.to_thread(lambda: [group for each in existing for group in groups_of(each)])
 
 
 def groups_of(candidates: Sequence[tuple[StoredImage, Vector]]) -> Iterator[Group]:
-    """Yield the groups among images with their vectors, which are given oldest first."""
-    ranked = sorted(candidates, key=lambda each: _worth(each[0]), reverse=True)  # stable: the older of equals first
+    """Yield the groups among images with their vectors, given oldest first."""
+    ranked = sorted(candidates, key=lambda each: _quality(each[0]), reverse=True)  # stable: of equals, the older first
     images, vectors = [image for image, _ in ranked], [vector for _, vector in ranked]
     hashes = hashes_of([image.perceptual_hash for image in images])
     left = np.arange(len(images))
@@ -120,12 +119,12 @@ def groups_of(candidates: Sequence[tuple[StoredImage, Vector]]) -> Iterator[Grou
         left = others[~same]
 
 
-def _worth(image: StoredImage) -> tuple[int, int]:
+def _quality(image: StoredImage) -> tuple[int, int]:
     return image.width * image.height, image.size_bytes
 
 
 def _batches(sets: Sequence[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
-    """Yield sets of candidates together, about a page of images at a time."""
+    """Yield batches of candidate sets, each about a page of images."""
     batch: list[Sequence[str]] = []
     for candidates in sets:
         batch.append(candidates)

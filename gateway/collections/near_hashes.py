@@ -1,6 +1,6 @@
-"""Find which of many 256-bit hashes are linked by hashes that differ in few bits, without comparing all pairs.
+"""Group 256-bit hashes that are linked by small differences, without comparing all pairs.
 
-The bits are cut into bands, so many that of two near hashes some band differs by at most one bit (multi-index hashing,
+The bits are cut into enough bands that two near hashes differ by at most one bit in some band (multi-index hashing,
 Norouzi et al. 2012). So only hashes that share a band, up to one bit, are compared. NumPy compares a bounded number of
 pairs at a time.
 """
@@ -13,10 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["linked_hashes"]
-
 _BITS = 256
-_MOST_BAND_BITS = 20  # there is a table of all values of a band
+_MOST_BAND_BITS = 20  # a table has an entry for each value of a band
 _PAIRS_AT_ONCE = 2**20
 
 _Numbers = NDArray[np.int64]
@@ -26,7 +24,7 @@ _Hashes = NDArray[np.uint64]  # (n, 4)
 def linked_hashes(hashes: _Hashes, most: int) -> list[_Numbers]:
     """Return the groups of two or more hashes that are linked by steps of at most `most` bits.
 
-    A group holds places in `hashes`, ascending; the groups are in the order of their first places.
+    A group holds indices into `hashes`, ascending; the groups are ordered by their first indices.
     """
     different, numbers = np.unique(hashes, axis=0, return_inverse=True)
     labels = np.arange(len(different))
@@ -40,7 +38,7 @@ def linked_hashes(hashes: _Hashes, most: int) -> list[_Numbers]:
 
 
 def _near_pairs(hashes: _Hashes, most: int) -> Iterator[tuple[_Numbers, _Numbers]]:
-    """Yield pairs of places of near hashes, some of them several times."""
+    """Yield pairs of indices of near hashes; some pairs are yielded several times."""
     width = min(max(len(hashes).bit_length(), 8), _MOST_BAND_BITS)
     bands = max(most // 2 + 1, -(-_BITS // width))
     edges = [_BITS * band // bands for band in range(bands + 1)]
@@ -49,9 +47,9 @@ def _near_pairs(hashes: _Hashes, most: int) -> Iterator[tuple[_Numbers, _Numbers
         order = np.argsort(keys, kind="stable")
         keys, ordered = keys[order], hashes[order]
         starts = np.concatenate(([0], np.cumsum(np.bincount(keys, minlength=2 ** (high - low)))))
-        # With more bands than differing bits, one band is equal.
+        # With more bands than differing bits, at least one band is equal.
         for flipped in (0, *(1 << bit for bit in range(high - low) if bands <= most)):
-            # Each pair once: from the hash that lacks the bit, or else from the earlier one.
+            # Each pair once: from the hash that lacks the bit, or if none is flipped, from the earlier one.
             ones = np.flatnonzero(keys & flipped == 0)
             wanted = keys[ones] ^ flipped
             begins = starts[wanted] if flipped else ones + 1
@@ -61,7 +59,7 @@ def _near_pairs(hashes: _Hashes, most: int) -> Iterator[tuple[_Numbers, _Numbers
 
 
 def _band(hashes: _Hashes, low: int, high: int) -> _Numbers:
-    """Return some bits of hashes as numbers."""
+    """Return the bits `low` to `high` of hashes as numbers."""
     first, last = low // 8, -(-high // 8)
     numbers = np.zeros(len(hashes), dtype=np.int64)
     for byte in np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, _BITS // 8)[:, first:last].T:
@@ -72,7 +70,7 @@ def _band(hashes: _Hashes, low: int, high: int) -> _Numbers:
 
 
 def _expanded(ones: _Numbers, begins: _Numbers, ends: _Numbers) -> Iterator[tuple[_Numbers, _Numbers]]:
-    """Yield each of `ones` with each number from its begin to its end, about `_PAIRS_AT_ONCE` at a time."""
+    """Yield each of `ones` paired with each number in its range, about `_PAIRS_AT_ONCE` pairs at a time."""
     counts = np.cumsum(ends - begins)
     start = 0
     while start < len(ones):
@@ -85,7 +83,7 @@ def _expanded(ones: _Numbers, begins: _Numbers, ends: _Numbers) -> Iterator[tupl
 
 
 def _link(labels: _Numbers, left: _Numbers, right: _Numbers) -> None:
-    """Give linked places the same label, the smallest of them."""
+    """Give linked hashes the same label, the smallest of theirs."""
     while True:
         ones, others = labels[left], labels[right]
         if np.array_equal(ones, others):

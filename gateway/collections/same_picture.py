@@ -1,8 +1,8 @@
 """The rule that two images show the same picture: perceptual hashes and vectors are both close.
 
-The hash decides, and the vector is a second opinion: different photos whose hashes meet by chance mostly have vectors
-far apart, and pages of text whose vectors agree have hashes far apart. The bounds are measured
-(docs/decisions/0025-the-same-picture.md). An image without a hash, or with one of zeros, is never the same as another.
+The hash decides, and the vector is a second check: different photos whose hashes are close by chance mostly have
+distant vectors, and pages of text with close vectors have distant hashes. The bounds are measured
+(docs/decisions/0025-the-same-picture.md). An image without a hash, or with a hash of zeros, never matches another.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Hashes = NDArray[np.uint64]
 
 
 def hashes_of(texts: Sequence[str]) -> Hashes:
-    """Return perceptual hashes (n, 4) from their hex digits; a text that is none counts as plain."""
+    """Return perceptual hashes (n, 4) from their hex digits; a text of another length counts as plain."""
     content = b"".join(bytes.fromhex(text if len(text) == DIGITS else PLAIN) for text in texts)
     return np.frombuffer(content, dtype=np.uint64).reshape(-1, 4)
 
 
-def same_as(looks: Hashes, vector: Vector, hashes: Hashes, vectors: Sequence[Vector]) -> NDArray[np.bool_]:
-    """Return which of some images show the same picture as one, whose hash `looks` has shape (4,)."""
-    same: NDArray[np.bool_] = (np.bitwise_count(hashes ^ looks).sum(axis=1) <= MAX_BITS) & hashes.any(axis=1)
-    if not looks.any():
+def same_as(own_hash: Hashes, vector: Vector, hashes: Hashes, vectors: Sequence[Vector]) -> NDArray[np.bool_]:
+    """Return which of some images show the same picture as a given one, whose hash has shape (4,)."""
+    same: NDArray[np.bool_] = (np.bitwise_count(hashes ^ own_hash).sum(axis=1) <= MAX_BITS) & hashes.any(axis=1)
+    if not own_hash.any():
         same[:] = False
     for number in np.flatnonzero(same).tolist():
         same[number] = np.dot(vectors[number], vector) >= MIN_COSINE

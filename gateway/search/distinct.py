@@ -1,8 +1,8 @@
-"""Leave out neighbours that show the same picture as a nearer one, on one page of a search after another.
+"""Leave out neighbours that show the same picture as a nearer one, consistently across the pages of a search.
 
-Whether a neighbour is left out depends only on those before it, never on where pages begin: it is compared with the
-`LOOK_BACK` neighbours before it, shown or not. Copies have nearly the same distance to any query, so they are not far
-apart. A cursor says, beside the place where a page begins, the place where the look back begins.
+Whether a neighbour is left out depends only on the earlier ones, never on page boundaries: it is compared with the
+`LOOK_BACK` neighbours before it, shown or not. Copies have nearly the same distance to any query, so they are close
+together. A cursor holds the position where a page begins and the position where its look-back begins.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Nearest = Callable[[int, Position | None, Sequence[str] | None], Awaitable[Found
 async def distinct_page(
     nearest: Nearest, size: int, vector: Vector, after: Cursor | None, wanted: Callable[[Neighbor], bool | None]
 ) -> tuple[Sequence[Neighbor], Cursor | None]:
-    """Return the next `size` neighbours that repeat no nearer one, and where the following page begins.
+    """Return the next `size` neighbours that repeat no nearer one, and the cursor of the next page.
 
-    The page is shorter if `MOST_READ` neighbours did not fill it. `wanted` is None for a neighbour that does not count
-    at all, and false from some distance on, where the search ends.
+    The page is shorter if `MOST_READ` neighbours did not fill it. `wanted` returns None for a neighbour to ignore, and
+    False for the first one that is too far, where the search ends.
     """
     seen = _Seen(await _earlier(nearest, after, wanted) if after else [])
     place, k, read, ended = after.place if after else None, size + 1, 0, False
@@ -57,7 +57,7 @@ async def distinct_page(
 
 
 async def _earlier(nearest: Nearest, cursor: Cursor, wanted: Callable[[Neighbor], bool | None]) -> list[Neighbor]:
-    """Return the neighbours from where the look back begins to the cursor's place."""
+    """Return the neighbours from the start of the look-back to the cursor's position."""
     earlier: list[Neighbor] = []
     place = cursor.since
     while True:
@@ -71,24 +71,24 @@ async def _earlier(nearest: Nearest, cursor: Cursor, wanted: Callable[[Neighbor]
 
 
 class _Seen:
-    """Neighbours in their order, with what tells whether another shows the same picture."""
+    """Earlier neighbours in order, with the hashes and vectors to compare with later ones."""
 
     def __init__(self, neighbors: Sequence[Neighbor]) -> None:
         self._places = [each.place for each in neighbors]
         self._vectors = [_vector(each) for each in neighbors]
-        self._hashes: Hashes = hashes_of([_looks(each) for each in neighbors])
+        self._hashes: Hashes = hashes_of([_hash_text(each) for each in neighbors])
 
     def is_new(self, neighbor: Neighbor) -> bool:
         """Add the next neighbour; return whether it shows another picture than those before it."""
-        (looks,), vector = hashes_of([_looks(neighbor)]), _vector(neighbor)
-        is_new = not same_as(looks, vector, self._hashes[-LOOK_BACK:], self._vectors[-LOOK_BACK:]).any()
+        (own_hash,), vector = hashes_of([_hash_text(neighbor)]), _vector(neighbor)
+        is_new = not same_as(own_hash, vector, self._hashes[-LOOK_BACK:], self._vectors[-LOOK_BACK:]).any()
         self._places.append(neighbor.place)
         self._vectors.append(vector)
-        self._hashes = np.vstack((self._hashes, looks))
+        self._hashes = np.vstack((self._hashes, own_hash))
         return is_new
 
     def since(self, last: Position) -> Position | None:
-        """Return the place after which the `LOOK_BACK` neighbours before and at `last` lie; None if fewer are known."""
+        """Return the position just before the `LOOK_BACK` neighbours up to `last`; None if fewer are known."""
         count = sum(_order(place) <= _order(last) for place in self._places)
         return self._places[count - LOOK_BACK - 1] if count > LOOK_BACK else None
 
@@ -98,11 +98,11 @@ def _order(place: Position) -> tuple[float, int]:
 
 
 def _vector(neighbor: Neighbor) -> Vector:
-    assert neighbor.vector is not None  # noqa: S101 — it was asked for
+    assert neighbor.vector is not None  # noqa: S101 — it was requested
     return neighbor.vector
 
 
-def _looks(neighbor: Neighbor) -> str:
-    """Return the perceptual hash of an image, or ""."""
+def _hash_text(neighbor: Neighbor) -> str:
+    """Return the hex digits of an image's perceptual hash, or ""."""
     attributes: Any = from_text(neighbor.attributes or "{}")
     return str(attributes.get("image", {}).get("perceptual_hash", ""))

@@ -1,4 +1,4 @@
-"""Images → squares of pixels: the one implementation of decoding and resizing, for serving and for training."""
+"""Images → squares of pixels: the only implementation of decoding and resizing, for serving and training."""
 
 from model.images.decoding import CropBox, DecodedImage, OpenedImage, Resize
 from model.images.metadata import PhotoMetadata

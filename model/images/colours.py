@@ -1,12 +1,12 @@
 """Pixels of any mode → 8-bit sRGB: levels, profiles, transparency.
 
-- Levels of 16 and 32 bits and floats become 8 bits by their values: white is the smallest of 1 (floats), 255, 65,535
-  and the type's greatest value that no pixel exceeds.
-- An embedded profile is converted to sRGB by LittleCMS, with relative colorimetric intent. A profile that cannot be
-  read, or that is made for another kind of pixels, counts as absent.
-- Transparency lies on white.
+- 16-bit, 32-bit and float levels are scaled to 8 bits: white is the smallest of 1 (floats), 255, 65,535 and the type's
+  maximum that no pixel exceeds.
+- LittleCMS converts an embedded profile to sRGB, with relative colorimetric intent. A profile that cannot be read, or
+  that is for another kind of pixels, counts as absent.
+- Transparency is composited on white.
 
-Contract: pure; safe on many threads. Memory is that of the part that is converted, so callers pass small parts.
+Contract: pure; safe on many threads. Memory is proportional to the converted part, so callers pass small parts.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ __all__ = ["Levels", "find_levels", "to_8_bits", "to_srgb"]
 
 _SIGNED = 2  # TIFF's SampleFormat
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
-_PROFILES = 32  # that are remembered: a camera writes one and the same into every photo
-# Colours that tell whether a profile is sRGB's own.
+_PROFILES = 32  # cached: a camera writes the same one into every photo
+# Colours to test whether a profile is sRGB itself.
 _PROBES = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 
 Levels = Callable[[Image.Image], Image.Image]
 
 
 def find_levels(image: Image.Image) -> Levels | None:
-    """Return how parts of a loaded image become 8 bits a channel; None if they have 8 bits already."""
+    """Return the conversion of parts of a loaded image to 8 bits a channel; None if they already have 8 bits."""
     if not image.mode.startswith(("I", "F")):
         return None
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
     is_inverted = tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
-    # Pillow reads unsigned numbers of 32 bits as signed ones.
+    # Pillow reads unsigned 32-bit numbers as signed.
     is_unsigned = image.mode == "I" and tags.get(SAMPLEFORMAT, (_SIGNED,))[0] != _SIGNED
     white = _white(image, is_unsigned)
 
@@ -55,7 +55,7 @@ def find_levels(image: Image.Image) -> Levels | None:
 def _white(image: Image.Image, is_unsigned: bool) -> float:
     if image.mode == "F":
         greatest = max(_extrema(image)[1], 0.0)
-        if not isfinite(greatest):  # rare, and then one more copy is made
+        if not isfinite(greatest):  # rare, so one more copy is acceptable
             values = np.asarray(image)
             greatest = float(np.max(values, initial=0.0, where=np.isfinite(values)))
         return next((white for white in (1.0, 255.0, 65535.0) if greatest <= white), greatest)
@@ -71,7 +71,7 @@ def _extrema(image: Image.Image) -> tuple[float, float]:
 
 
 def to_8_bits(part: Image.Image, levels: Levels | None) -> Image.Image:
-    """Return a part as L, LA, RGB, RGBA, CMYK or LAB, which can be averaged."""
+    """Return a part as L, LA, RGB, RGBA, CMYK or LAB, whose pixels can be averaged."""
     if levels is not None:
         return levels(part)
     if part.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
@@ -85,7 +85,7 @@ def to_8_bits(part: Image.Image, levels: Levels | None) -> Image.Image:
 
 
 def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Return a picture of 8 bits a channel as sRGB, on white."""
+    """Return a picture with 8 bits a channel as sRGB, on white."""
     alpha = picture.getchannel("A") if picture.mode in ("LA", "RGBA") else None
     colours = picture
     if alpha is not None:
@@ -107,7 +107,7 @@ def _applied(transform: ImageCms.ImageCmsTransform, colours: Image.Image) -> Ima
 
 @lru_cache(maxsize=_PROFILES)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the conversion from a profile to sRGB, or None where it would change nothing or cannot be made."""
+    """Return the conversion from a profile to sRGB, or None if it would change nothing or cannot be built."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else ImageCms.createProfile("LAB")
         transform = ImageCms.buildTransform(

@@ -1,11 +1,11 @@
-"""Image files without their metadata: what the decoder reads, and the EXIF beside it.
+"""Splits image files into the bytes that the decoder reads, and their EXIF.
 
-Metadata never refuses a picture whose pixels are whole. So JPEG, PNG and WebP files are walked part by part, and the
-decoder gets only what the pixels need: no comments, no text, no thumbnails, no second picture, no profile that
+A picture with complete pixels is never refused because of its metadata. So JPEG, PNG and WebP files are parsed part by
+part, and the decoder gets only what the pixels need: no comments, text, thumbnails, second picture, or profile that
 decompresses to more than a mebibyte. A missing end marker is added.
 
-Contract: pure functions on bytes; nothing is decoded, and no more than one copy of the file is made. What cannot be
-walked is left to the decoder as it is. Sources: ITU-T T.81 (JPEG), W3C PNG (third edition), RFC 9649 (WebP).
+Contract: pure functions on bytes; nothing is decoded, and at most one copy of the file is made. A part that cannot be
+parsed is passed to the decoder unchanged. Sources: ITU-T T.81 (JPEG), W3C PNG (third edition), RFC 9649 (WebP).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _WEBP_EXIF, _WEBP_XMP = 0x08, 0x04  # flags of the chunk VP8X
 class ImageFile:
     """A file as the decoder reads it.
 
-    `exif` is a TIFF structure, or empty. `scans` counts those of a JPEG. `end_added` is whether the file lacked the
-    marker of its end, so that its pixels may be incomplete.
+    `exif` is a TIFF structure, or empty. `scans` is the number of scans of a JPEG. `end_added` is True if the file
+    lacked its end marker, so that its pixels may be incomplete.
     """
 
     content: bytes
@@ -49,7 +49,7 @@ class ImageFile:
 
 
 def read_container(content: bytes) -> ImageFile:
-    """Return the file without its metadata; a format that is not walked comes back as it is."""
+    """Return the file without its metadata; other formats are returned unchanged."""
     if content.startswith(_JPEG):
         return _read_jpeg(content)
     if content.startswith(_PNG):
@@ -66,7 +66,7 @@ def _read_jpeg(content: bytes) -> ImageFile:
     at, ended = 2, False
     while not ended and (marker := _JPEG_MARKER.search(content, at)):
         kind, body = marker[1][0], marker.end()
-        if scans:  # what lies before the marker are the pixels of the scan
+        if scans:  # the bytes before the marker are the scan's pixels
             keep.append((at, marker.start()))
         if kind in (_START, _END):
             at, ended = body, kind == _END
@@ -89,7 +89,7 @@ def _read_jpeg(content: bytes) -> ImageFile:
 
 
 def _is_needed(kind: int, beginning: bytes) -> bool:
-    """Return whether a JPEG segment says how the pixels are to be read: JFIF, a colour profile, Adobe's transform."""
+    """Return whether decoding the pixels needs a JPEG segment: JFIF, a colour profile, Adobe's transform."""
     if kind == _APP2:
         return beginning.startswith(b"ICC_PROFILE\x00")
     return kind in (_APP0, _APP14) or not (_APP1 <= kind <= _APP15 or kind == _COMMENT)
@@ -125,7 +125,7 @@ def _read_png(content: bytes) -> ImageFile:
 
 
 def _is_default_hidden(content: bytes) -> bool:
-    """Return whether a PNG's animation does not begin with its default image: its first frame comes after IDAT."""
+    """Return whether a PNG's animation lacks its default image: the first frame comes after IDAT."""
     control, frame, pixels = (content.find(kind) for kind in (b"acTL", b"fcTL", b"IDAT"))
     return -1 < control < pixels < frame
 

@@ -1,8 +1,8 @@
-"""A picture's pixels → a square of them, a thumbnail and a perceptual hash.
+"""A picture's pixels → a square of pixels, a thumbnail and a perceptual hash.
 
-Contract: EXIF orientation is applied, transparency lies on white, and every picture becomes 8-bit sRGB. The first shown
-frame of an animation counts; no other is decoded. Only pixels refuse a picture, never its metadata. The functions are
-pure and may run on many threads.
+Contract: EXIF orientation is applied, transparency is composited on white, and every picture becomes 8-bit sRGB. Only
+the first shown frame of an animation is decoded. A picture is refused only for its pixels, never for its metadata. The
+functions are pure and may run on many threads.
 
 Memory beyond the decoded pixels is bounded: a large picture is converted and averaged in strips.
 """
@@ -31,8 +31,8 @@ __all__ = ["CropBox", "DecodedImage", "OpenedImage", "Resize"]
 
 THUMBNAIL_QUALITY = 80
 _STRIP_PIXELS = 2**22
-_MAX_FACTOR = 32  # beyond which the rounding of Pillow's averages shows
-# How a picture is turned upright, by EXIF's orientation.
+_MAX_FACTOR = 32  # beyond it, the rounding of Pillow's averages becomes visible
+# The transposition that turns a picture upright, by EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -49,7 +49,7 @@ _Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 class Resize(Enum):
-    """How a picture of any shape becomes a square."""
+    """The way to make a square from a picture of any shape."""
 
     CENTER_CROP = "center crop"
     SQUASH = "squash"
@@ -57,7 +57,7 @@ class Resize(Enum):
 
 @dataclass(frozen=True)
 class CropBox:
-    """A part of an image in shares of its width and height, after EXIF orientation."""
+    """A part of an image in fractions of its width and height, after EXIF orientation."""
 
     left: float
     top: float
@@ -75,9 +75,9 @@ class CropBox:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """uint8 (size, size, 3) RGB; width and height of the original after orientation.
+    """A decoded image: `pixels` are uint8 (size, size, 3) RGB; width and height are the original's after orientation.
 
-    If a thumbnail was asked for, it is WebP, and `perceptual_hash` has 256 bits; else both are empty.
+    If a thumbnail was requested, it is WebP, and `perceptual_hash` has 256 bits; otherwise both are empty.
     """
 
     pixels: NDArray[np.uint8]
@@ -90,7 +90,7 @@ class DecodedImage:
 
 
 class OpenedImage:
-    """An image whose header was read, and none of its pixels. `decode` may be called once."""
+    """An image of which only the header has been read. `decode` may be called once."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class OpenedImage:
 
     @property
     def pixels(self) -> int:
-        """How many pixels decoding takes at most."""
+        """The maximum number of pixels that are decoded."""
         return self._image.width * self._image.height
 
     def decode(
@@ -122,13 +122,13 @@ class OpenedImage:
         crop: CropBox | None = None,
         thumbnail_edge: int = 0,
     ) -> DecodedImage:
-        """Return the picture as a square of `size` pixels an edge; `thumbnail_edge` 0 makes no thumbnail.
+        """Return the picture as a square with edges of `size` pixels; `thumbnail_edge` 0 makes no thumbnail.
 
         Raises:
             DamagedImage: Its pixels cannot be read.
         """
         with damage():
-            # JPEG decodes at 1/2, 1/4 or 1/8, HEIC from its own thumbnail; a cut-out needs its share of the size.
+            # JPEG can be decoded at 1/2, 1/4 or 1/8, HEIC from its own thumbnail; a crop needs the full size.
             reduced = None if crop else (max(size * 2, thumbnail_edge),) * 2
             image = _load(self._image, self._file, reduced)
             profile = image.info.get("icc_profile") or b""
@@ -152,16 +152,16 @@ class OpenedImage:
                 whole = picture((0, 0, *upright), factors[-1]) if thumbnail_edge else part
             square = _square(part, size, resize)
             thumbnail = _webp(whole, thumbnail_edge) if thumbnail_edge else b""
-            looks = perceptual_hash(whole) if thumbnail_edge else b""
+            hash_bits = perceptual_hash(whole) if thumbnail_edge else b""
         width, height = _turned_size(self._size, self._turn)
-        return DecodedImage(square, width, height, self._media_type, thumbnail, self._metadata, looks)
+        return DecodedImage(square, width, height, self._media_type, thumbnail, self._metadata, hash_bits)
 
 
 def _load(image: Image.Image, file: ImageFile, reduced: tuple[int, int] | None) -> Image.Image:
-    """Decode the pixels of the first shown frame, at a fraction of the size if that is at least `reduced`."""
+    """Decode the first shown frame, at a fraction of its size if that is still at least `reduced`."""
     if isinstance(image, TiffImageFile):
         exif = image.getexif()
-        for directory in IFD:  # Pillow reads them after the pixels, and a broken one would refuse the picture
+        for directory in IFD:  # Pillow reads them after the pixels, and would fail on a broken one
             exif.pop(directory, None)
     if image.info.get("default_image"):
         image.seek(1)
@@ -169,7 +169,7 @@ def _load(image: Image.Image, file: ImageFile, reduced: tuple[int, int] | None) 
         image.draft("RGB", reduced)
     image.load()
     if file.end_added and image.format == "JPEG":
-        # Pixels that are missing would take the values of whatever follows.
+        # Missing pixels would take their values from the bytes that follow.
         other = open_pillow(file.content[:-2] + b"\x55" * 4096 + file.content[-2:])
         with other:
             if reduced:
@@ -178,12 +178,12 @@ def _load(image: Image.Image, file: ImageFile, reduced: tuple[int, int] | None) 
             if other.tobytes() != image.tobytes():
                 raise damaged()
     if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
-        return image.convert("RGB")  # an alpha of zeros alone is none
+        return image.convert("RGB")  # an alpha channel of only zeros counts as absent
     return image
 
 
 def _shrink(image: Image.Image, box: _Box, factor: int, levels: Levels | None) -> Image.Image:
-    """Return a part of an image with 8 bits a channel, averaged over squares of `factor` pixels an edge."""
+    """Return a part of an image with 8 bits a channel, averaged over squares with edges of `factor` pixels."""
     left, top, right, bottom = box
     if factor == 1 and box == (0, 0, *image.size):
         return to_8_bits(image, levels)
@@ -199,7 +199,7 @@ def _shrink(image: Image.Image, box: _Box, factor: int, levels: Levels | None) -
 
 
 def _factor(edge: int, wanted: int) -> int:
-    """Return by how much a picture can be averaged before it is resized, which needs twice the pixels."""
+    """Return the factor by which to average a picture before the resize, which needs twice the wanted edge."""
     return min(max(1, edge // (2 * wanted)), _MAX_FACTOR)
 
 
@@ -214,7 +214,7 @@ def _box(crop: CropBox, size: tuple[int, int]) -> _Box:
 
 
 def _stored_box(box: _Box, size: tuple[int, int], turn: int) -> _Box:
-    """Return where a box of the upright picture, whose size is given, lies in the stored one."""
+    """Return the box in the stored picture for a box in the upright one, whose size is given."""
     left, top, right, bottom = box
     if turn in (2, 3, 6, 7):
         left, right = size[0] - right, size[0] - left

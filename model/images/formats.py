@@ -1,6 +1,6 @@
-"""Which files Pillow opens for us, and what is said about the others.
+"""Opens supported image formats with Pillow, and explains why other files are refused.
 
-Contract: whatever the bytes are, opening raises only `ImageError`, and nothing is decoded.
+Contract: whatever the bytes, opening raises only `ImageError`, and nothing is decoded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from model.errors import DamagedImage, NotAnImage, UnsupportedImage
 __all__ = ["damage", "damaged", "open_pillow"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
-# What Pillow's and libheif's readers raise for damaged bytes, as found by fuzzing their formats.
+# The exceptions of Pillow's and libheif's readers for damaged bytes, found by fuzzing their formats.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -37,20 +37,20 @@ _DAMAGE = (
     zlib.error,
 )
 
-# First bytes of JPEG, PNG, GIF and TIFF; WebP, HEIC and AVIF have theirs further in, and "BM" alone says too little.
+# First bytes of JPEG, PNG, GIF and TIFF; those of WebP, HEIC and AVIF come later, and "BM" alone is too short.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\x00", b"MM\x00*")
 _VIDEO_BRANDS = (b"qt  ", b"mp4", b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"avc1", b"M4V", b"3gp", b"3g2", b"dash")
 
 
 pillow_heif.register_heif_opener()
-# Pillow warns about damage that it can work around. `catch_warnings` would not be safe on threads.
+# Pillow warns about damage that it can work around. `catch_warnings` would not be thread-safe.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-# Pillow would refuse pictures by a cap of its own, whatever `ImageLimits` allow.
+# Pillow's own cap would refuse pictures that `ImageLimits` allow.
 Image.MAX_IMAGE_PIXELS = None
 
 
 class _Source(io.BytesIO):
-    """A file in memory that stops being read once nobody wants its pixels."""
+    """A file in memory whose reads fail once the decoding is abandoned."""
 
     def __init__(self, content: bytes, is_abandoned: Callable[[], bool]) -> None:
         super().__init__(content)
@@ -66,7 +66,7 @@ class _Source(io.BytesIO):
 def open_pillow(content: bytes, is_abandoned: Callable[[], bool] = lambda: False) -> Image.Image:
     """Read an image's header.
 
-    `is_abandoned` is asked whenever the file is read; once it returns True, reading fails.
+    `is_abandoned` is called at each read of the file; once it returns True, reading fails.
 
     Raises:
         NotAnImage, UnsupportedImage, DamagedImage: see `model.errors`.
@@ -79,12 +79,12 @@ def open_pillow(content: bytes, is_abandoned: Callable[[], bool] = lambda: False
         if content.startswith(_SIGNATURES) or content[8:12] == b"WEBP" or content[4:8] == b"ftyp":
             raise damaged() from error
         raise NotAnImage(
-            "The bytes are not an image that can be read: send JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF."
+            "The bytes are not a supported image: send JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF."
         ) from error
 
 
 def _unsupported(content: bytes) -> str:
-    """Return what to say about a known kind of file that is not read, or ""."""
+    """Return a message about a known but unsupported kind of file, or ""."""
     is_mp4 = content[4:8] == b"ftyp" and content[8:12].startswith(_VIDEO_BRANDS)
     if is_mp4 or content.startswith(b"\x1aE\xdf\xa3") or (content.startswith(b"RIFF") and content[8:12] == b"AVI "):
         return "This is a video, and videos are not read. Send a picture of it."
@@ -98,7 +98,7 @@ def _unsupported(content: bytes) -> str:
 
 
 def _tiff_tags(content: bytes) -> str:
-    """Return what a TIFF's directory says about its pixels, or "" where it is incomplete."""
+    """Return the pixel format in a TIFF's directory as text, or "" if it is incomplete."""
     exif = Image.Exif()
     try:
         exif.load(content)
@@ -114,7 +114,7 @@ def _tiff_tags(content: bytes) -> str:
 
 @contextmanager
 def damage() -> Iterator[None]:
-    """Turn what readers raise for damaged bytes into `DamagedImage`."""
+    """Turn the readers' exceptions for damaged bytes into `DamagedImage`."""
     try:
         yield
     except _DAMAGE as error:

@@ -1,6 +1,6 @@
-"""What a camera wrote beside the pixels: EXIF (CIPA DC-008), read by Pillow, tag by tag.
+"""Camera metadata: EXIF (CIPA DC-008), read by Pillow tag by tag.
 
-Contract: metadata never refuses a picture. A tag that is missing, of the wrong type or out of range counts as absent,
+Contract: no metadata makes a picture fail. A tag that is missing, of the wrong type or out of range counts as absent,
 and so does a structure that cannot be read at all.
 """
 
@@ -24,9 +24,9 @@ _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)|Z")
 
 @dataclass(frozen=True)
 class PhotoMetadata:
-    """What EXIF says about a photo; "" and None where it says nothing.
+    """A photo's EXIF data; "" and None if a value is absent.
 
-    `taken_time` is the camera's local time in ISO 8601, with the offset from UTC where the camera wrote one:
+    `taken_time` is the camera's local time in ISO 8601, with the offset from UTC if the camera wrote one:
     "2024-06-05T14:03:22" or "2024-06-05T14:03:22+02:00". Latitude and longitude are degrees, WGS 84. `orientation` is
     EXIF's, 1 to 8, as stored; 1 is upright.
     """
@@ -84,7 +84,7 @@ def _text(directory: Any, tag: int) -> str:
 
 
 def _camera(make: str, model: str) -> str:
-    """Return make and model as people say them: many models begin with their make ("Canon EOS R5")."""
+    """Return make and model without repetition: many models begin with their make ("Canon EOS R5")."""
     if make and model.casefold().startswith(make.split()[0].casefold()):
         return model
     return f"{make} {model}".strip()
@@ -130,7 +130,7 @@ def _orientation(exif: Image.Exif) -> int:
     if isinstance(value, tuple) and value:
         value = value[0]
     try:
-        number = float(value)  # some write it as a fraction or as a text
+        number = float(value)  # some cameras write a fraction or text
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return 1
     return int(number) if number in range(1, 9) else 1

@@ -1,7 +1,7 @@
-"""Open an image: check it against the limits, read what its metadata says, decode nothing.
+"""Open an image: check it against the limits and read its metadata, without decoding.
 
-Contract: bytes, pixels and scans are checked before any pixel is decoded, so that a small file cannot claim a lot of
-memory or time. Whatever the bytes are, only `ImageError` is raised.
+Contract: bytes, pixels and scans are checked before any pixel is decoded, so that a small file cannot consume a lot of
+memory or time. Whatever the bytes, only `ImageError` is raised.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["ImageLimits", "decode", "open_image"]
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What one image may have at most; `scans` are those of a progressive JPEG, each over the whole picture."""
+    """The limits for one image; `scans` are those of a progressive JPEG, each over the whole picture."""
 
     bytes: int = 32 * 2**20
     pixels: int = 100_000_000
@@ -52,7 +52,7 @@ def open_image(
 ) -> Iterator[OpenedImage]:
     """Read an image's header and check it against the limits, for the duration of a `with` block.
 
-    `is_abandoned` is asked while the file is read, and stops the decoding once it returns True.
+    `is_abandoned` is called while the file is read, and stops the decoding once it returns True.
 
     Raises:
         NotAnImage, UnsupportedImage, DamagedImage, ImageTooLarge: see `model.errors`.
@@ -109,7 +109,7 @@ def _check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
 
 
 def _orientation(image: Image.Image, file: ImageFile) -> tuple[PhotoMetadata, int]:
-    """Return a photo's metadata, and the orientation in which Pillow will give its pixels."""
+    """Return a photo's metadata, and the orientation of the pixels that Pillow will return."""
     if isinstance(image, TiffImageFile):  # Pillow turns the pixels itself
         return parse_exif(file.content), 1
     metadata = parse_exif(file.exif or image.info.get("exif") or b"")

@@ -1,8 +1,8 @@
-"""A hash of how a picture looks: nearly the same bits for the same picture in another size, format or quality.
+"""A perceptual hash: nearly the same bits for the same picture in another size, format or quality.
 
-The picture in 64 × 64 levels of gray is transformed by the discrete cosine transform. Each of the 16 × 16 lowest
+The picture, reduced to 64 × 64 gray levels, is transformed by the discrete cosine transform. Each of the 16 × 16 lowest
 frequencies gives a bit: whether it is above their median (Zauner 2010, "Implementation and benchmarking of perceptual
-image hash functions", with 8 × 8 frequencies; these cannot tell two pages of text from two copies of one).
+image hash functions", with 8 × 8 frequencies; these cannot distinguish two pages of text from two copies of one).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ __all__ = ["HASH_BYTES", "perceptual_hash"]
 
 HASH_BYTES = 32
 _EDGE, _FREQUENCIES = 64, 16
-# The median of how far the frequencies are from their median, in levels of gray: below, noise decides the bits. It is
-# 0.25 and more in photos, 0.1 and more in pages of text, 0.04 and less in pictures of one colour with noise.
+# The least median absolute deviation of the frequencies, in gray levels: below it, noise decides the bits. It is 0.25
+# or more in photos, 0.1 or more in pages of text, 0.04 or less in pictures of one colour with noise.
 _LEAST_CONTRAST = 0.08
 
 
@@ -30,7 +30,7 @@ _COSINES = _cosines()
 
 
 def perceptual_hash(picture: Image.Image) -> bytes:
-    """Return the bits of an RGB picture, whose shape does not matter; all are 0 if it has almost no contrast."""
+    """Return the hash of an RGB picture of any shape; all bits are 0 if it has almost no contrast."""
     small = picture.convert("L").resize((_EDGE, _EDGE), Image.Resampling.BOX)
     spectrum = _COSINES @ np.asarray(small, np.float32) @ _COSINES.T * (2 / _EDGE**2)
     above = spectrum - np.median(spectrum)

@@ -1,6 +1,6 @@
-"""Camera RAW files: recognised by their first bytes and tags, shown by the preview that the camera embedded.
+"""Camera RAW files: recognised by their first bytes and tags, and decoded from the embedded preview.
 
-Contract: no sensor data is decoded. The library, rawpy (LibRaw), is an extra; without it the error names it.
+Contract: no sensor data is decoded. The library, rawpy (LibRaw), is an extra; if it is missing, the error names it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _SIGNATURES = {
 _TIFF = (b"II*\x00", b"MM\x00*")
 _MAKERS = {"nikon": "image/x-nikon-nef", "sony": "image/x-sony-arw"}
 _SUBFILE_TYPE, _MAKE, _SUB_DIRECTORIES, _DNG_VERSION = 254, 271, 330, 50706
-# How LibRaw turns a picture, as EXIF's orientation.
+# LibRaw's flip → EXIF orientation.
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
 
 
 @dataclass(frozen=True)
 class RawPreview:
-    """The embedded picture: a JPEG file, or pixels; width and height of the photo as stored; EXIF's orientation."""
+    """An embedded picture (a JPEG file, or pixels), with the photo's stored width, height and EXIF orientation."""
 
     picture: bytes | Image.Image
     width: int
@@ -60,7 +60,7 @@ def raw_media_type(content: bytes) -> str:
         if _SUB_DIRECTORIES in tags and tags.get(_SUBFILE_TYPE) == 1:
             make = str(tags.get(_MAKE, "")).casefold()
             return next((kind for maker, kind in _MAKERS.items() if make.startswith(maker)), "")
-    except Exception:  # noqa: BLE001 — damaged tags raise many kinds; the TIFF reader says what is wrong
+    except Exception:  # noqa: BLE001 — damaged tags raise many kinds; the TIFF reader reports the problem
         return ""
     return ""
 
@@ -90,5 +90,5 @@ def read_preview(content: bytes) -> RawPreview:
         raise UnsupportedImage("This RAW file has no preview that can be read. Send a JPEG of it.") from error
     except rawpy.LibRawError as error:
         raise DamagedImage(
-            "The RAW file is cut off or damaged, or of a camera that is not known yet. Send the whole file, or a JPEG."
+            "The RAW file is cut off or damaged, or its camera is not supported yet. Send the whole file, or a JPEG."
         ) from error

@@ -1,4 +1,4 @@
-"""The `semsearch` command against a gateway over sockets: what it finds, prints and says."""
+"""The `semsearch` command against a gateway over sockets: its results, output and messages."""
 
 from __future__ import annotations
 
@@ -131,13 +131,13 @@ def test_labels_of_ones_own_are_the_only_tags(server: str, red: Path) -> None:
     assert {tag["word"] for tag in line["tags"]} == {"blue", "green", "orange"}
 
 
-def test_an_image_too_large_to_send_is_told_and_the_next_is_tagged(server: str, red: Path, tmp_path: Path) -> None:
+def test_tag_reports_an_image_too_large_and_continues(server: str, red: Path, tmp_path: Path) -> None:
     huge = tmp_path / "huge.png"
     with huge.open("wb") as file:
         file.truncate(70 * 2**20)
     done = semsearch(server, "tag", huge, red)
     assert done.status == 1
-    assert done.err == f"{huge}: The request has more bytes than {server} takes in one message.\n"
+    assert done.err == f"{huge}: The request has more bytes than {server} accepts in one message.\n"
     assert "a red one.png" in done.out
 
 
@@ -203,7 +203,7 @@ def test_collections_are_created_renamed_and_deleted(stack: ClientStack, red: Pa
     assert (kept.status, "keeps its id" in kept.err) == (1, True)
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     done = semsearch("127.0.0.1:1", "--version")
     assert (done.status, done.out) == (0, f"semsearch {version('semsearch')}\n")
 
@@ -235,13 +235,13 @@ def test_a_stopped_server_is_one_sentence_that_says_what_to_do(
     )
 
 
-def test_a_stopped_server_is_told_to_machines_as_json(closed_port: str) -> None:
+def test_a_stopped_server_is_reported_as_json(closed_port: str) -> None:
     done = semsearch("127.0.0.1:1", "search", "red", "--json", "--server", closed_port)
     assert (done.status, done.out) == (1, "")
     assert json.loads(done.err)["error"]["message"] == f"No semsearch answers at {closed_port}."
 
 
-def test_another_server_at_the_address_is_told(stack: ClientStack) -> None:
+def test_another_server_at_the_address_is_reported(stack: ClientStack) -> None:
     done = semsearch(stack.server, "list", "--server", "no such host")
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("No semsearch answers at no such host.")
@@ -296,7 +296,7 @@ def test_what_the_server_refuses_is_said_in_its_own_words(
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_told_before_anything_is_sent(closed_port: str, arguments: list[str]) -> None:
+def test_wrong_usage_is_reported_before_anything_is_sent(closed_port: str, arguments: list[str]) -> None:
     done = semsearch(closed_port, *arguments)
     assert (done.status, done.out) == (2, "")
     assert "Traceback" not in done.err

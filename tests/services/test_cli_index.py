@@ -1,4 +1,4 @@
-"""`semsearch index` with a gateway over sockets: what it adds, skips and prints, and how it ends."""
+"""`semsearch index` with a gateway over sockets: its additions, output and exit status."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_folder_is_added_with_all_below_it(stack: ClientStack, folder: Path, c
     assert created == f"Created the collection {collection}. {COPIES}"
     assert summary.startswith("7 added in ")
     assert summary.endswith(" images/s).")
-    assert passed_over == "Passed over: 2 hidden, 1 no image's suffix (--verbose lists them)."
+    assert passed_over == "Passed over: 2 hidden, 1 not an image (--verbose lists them)."
     assert paths(stack, collection) == [
         "B.PNG", "a.png", "sub/c.png", "sub/d.jpg", "sub/deep er/e.png", "sub/g.png", "é.png",
     ]  # fmt: skip
@@ -75,9 +75,9 @@ def test_a_second_run_sends_nothing(stack: ClientStack, folder: Path, collection
     assert (again.status, again.err.splitlines()) == (
         0,
         [
-            ".hidden.png: passed over, hidden", "notes.txt: passed over, no image's suffix",
+            ".hidden.png: passed over, hidden", "notes.txt: passed over, not an image",
             ".thumbnails: passed over, hidden",
-            "0 added, 7 already there.", "Passed over: 2 hidden, 1 no image's suffix.",
+            "0 added, 7 already there.", "Passed over: 2 hidden, 1 not an image.",
         ],
     )  # fmt: skip
     (folder / "a.png").touch()
@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_indexed_is_named_with_the_reason(
         huge.truncate(70 * 2**20)
     done = semsearch(stack.server, "index", folder, "-c", collection)
     _, *failures, summary, passed_over = done.err.splitlines()
-    assert passed_over == "Passed over: 2 hidden, 1 empty file, 1 no image's suffix (--verbose lists them)."
+    assert passed_over == "Passed over: 2 hidden, 1 empty file, 1 not an image (--verbose lists them)."
     assert sorted(failures) == [
         "1-text.png: The bytes are not an image. (NOT_AN_IMAGE)",
         "2-cut.jpg: The image is cut off. (DAMAGED_IMAGE)",
@@ -212,7 +212,7 @@ def test_ctrl_c_keeps_acknowledged_images_and_a_rerun_resumes(
     assert set(acknowledged) <= set(paths(stack, collection))
     assert "Traceback" not in output
     assert output.splitlines()[-1].endswith(
-        f"What was added stays; go on with: semsearch index {tmp_path} --collection {collection}"
+        f"What was added stays; resume with: semsearch index {tmp_path} --collection {collection}"
     )
 
     *results, summary = semsearch(stack.server, "index", tmp_path, "--json", "-c", collection).lines
@@ -241,7 +241,7 @@ def test_a_gateway_that_dies_is_reported_and_a_rerun_resumes(tmp_path: Path) -> 
             acknowledged += [json.loads(line)["path"] for line in indexing.stdout]
             output = indexing.stderr.read().splitlines()
             assert indexing.wait(COMMAND_SECONDS) == 1
-        assert output[-2].endswith(f"go on with: semsearch index {photos} --collection gallery")
+        assert output[-2].endswith(f"resume with: semsearch index {photos} --collection gallery")
         assert json.loads(output[-1])["error"]["message"] == f"No semsearch answers at {stack.server}."
     with client_stack(tmp_path / "data") as stack:
         assert set(acknowledged) <= set(paths(stack, "gallery"))

@@ -1,4 +1,4 @@
-"""`semsearch model` against a gateway over sockets: what it lists, how it shows progress, how it is broken off."""
+"""`semsearch model` against a gateway over sockets: its lists, its progress, its interruption."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_pull_shows_people_what_is_next_and_machines_each_step(stack: ClientSt
     assert "toy-recipe" not in semsearch(stack.server, "model", "list").out, "it is here"
 
 
-def test_a_switch_left_by_ctrl_c_goes_on_and_can_be_joined(stack: ClientStack) -> None:
+def test_a_switch_continues_after_ctrl_c_and_can_be_joined(stack: ClientStack) -> None:
     def full() -> None:
         raise overloaded(0.05)
 
@@ -80,7 +80,7 @@ def test_a_switch_left_by_ctrl_c_goes_on_and_can_be_joined(stack: ClientStack) -
         switch.send_signal(signal.SIGINT)
         assert switch.wait(COMMAND_SECONDS) == 130
         assert switch.stderr.read() == (
-            "The switch goes on in the server. See how far it is with: semsearch model activate another\n"
+            "The switch continues in the server. Follow it with: semsearch model activate another\n"
         )
     refused = semsearch(stack.server, "model", "activate", MODEL.id, "--json")
     assert refused.status == 1

@@ -1,4 +1,4 @@
-"""`semsearch sync` and `watch` against a gateway over sockets: what they change, what they ask, how they end."""
+"""`semsearch sync` and `watch` against a gateway over sockets: their changes, questions and exit status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientStack]:
 
 @pytest.fixture
 def collection(request: pytest.FixtureRequest) -> str:
-    """A collection that no other test uses; it is not there yet."""
+    """Return the name of a collection that no other test uses and that does not exist yet."""
     return "c" + sha256(request.node.nodeid.encode())[:20]
 
 
@@ -60,9 +60,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_what_changed_is_changed_and_what_is_gone_goes_with_delete(
-    stack: ClientStack, photos: Path, collection: str
-) -> None:
+def test_changes_are_followed_and_delete_removes_gone_images(stack: ClientStack, photos: Path, collection: str) -> None:
     assert semsearch(stack.server, "sync", photos, "-c", collection).status == 0
     embedded = stack.embedder.embedded_images
     (photos / "000.png").rename(photos / "moved.png")
@@ -110,17 +108,17 @@ def test_a_person_is_asked_how_many_may_go(
         stdin=there, stdout=there, stderr=there,
     ) as process:  # fmt: skip
         os.close(there)  # so that reading fails if the command ends
-        told = b""
-        while b"Remove?" not in told:
-            told += os.read(here, 1_000)
+        printed = b""
+        while b"Remove?" not in printed:
+            printed += os.read(here, 1_000)
         os.write(here, answer.encode() + b"\n")
         assert process.wait(COMMAND_SECONDS) == 0
     os.close(here)
-    assert f"1 image of {collection} has no file any more." in told.decode()
+    assert f"1 image of {collection} has no file any more." in printed.decode()
     assert len(places(stack, collection)) == left
 
 
-def test_a_run_that_was_killed_is_continued_and_two_at_once_are_not(
+def test_a_killed_run_resumes_and_a_second_at_once_is_refused(
     stack: ClientStack, tmp_path: Path, collection: str
 ) -> None:
     photos = many(tmp_path / "photos", 100)
@@ -137,7 +135,7 @@ def test_a_run_that_was_killed_is_continued_and_two_at_once_are_not(
             acknowledged = [json.loads(syncing.stdout.readline())["path"] for _ in range(20)]
             second = semsearch(stack.server, "sync", photos, "-c", collection)
             assert (second.status, second.out) == (1, "")
-            assert second.err.startswith('Another semsearch is at work on the root "photos"')
+            assert second.err.startswith('Another semsearch is working on the root "photos"')
             syncing.kill()
     finally:
         stack.embedder.before_images = lambda: None
@@ -158,10 +156,10 @@ def test_a_watched_folder_is_followed_until_ctrl_c(stack: ClientStack, photos: P
         (photos / "001.png").unlink()
         wait_for(lambda: len(places(stack, collection)) == 5)
         watching.send_signal(signal.SIGINT)
-        told = watching.stderr.read()
+        printed = watching.stderr.read()
         assert watching.wait(COMMAND_SECONDS) == 130
-    assert "moved.png: moved\n001.png: removed\n" in told
-    assert told.endswith("Stopped. 6 added, 1 moved, 1 removed.\n")
+    assert "moved.png: moved\n001.png: removed\n" in printed
+    assert printed.endswith("Stopped. 6 added, 1 moved, 1 removed.\n")
     assert "photos/moved.png" in places(stack, collection)
 
 

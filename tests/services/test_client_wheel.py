@@ -1,4 +1,4 @@
-"""The client as others get it: built from its sdist, and installed in an environment that has nothing of the suite."""
+"""The client as shipped: built from its sdist, and installed in an environment without the suite."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bin_folder(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of an environment with the wheel and what it depends on, in the versions that the suite has."""
+    """The `bin` of an environment with the wheel and its dependencies, in the suite's versions."""
     folder = tmp_path_factory.mktemp("environment")
     environment, versions = folder / "venv", folder / "versions.txt"
     installed = {each.name: each.version for each in metadata.distributions()}

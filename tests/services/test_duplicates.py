@@ -78,7 +78,7 @@ def test_people_see_a_table_and_what_was_not_compared(server: str) -> None:
     rows = [line.split() for line in done.out.splitlines()[3:] if line.strip()]
     assert rows[0][:4] == ["1", "original.png", "400×300", f"{int(rows[0][3].replace(',', '')):,}"]
     assert len(rows) == len(COPIES)
-    assert done.err.startswith("1 group. Beside the best of each: 4 images, ")
+    assert done.err.startswith("1 group. Besides the best of each: 4 images, ")
     assert done.err.endswith("Not compared: 2 images with almost no contrast, such as one colour.\n")
 
 

@@ -65,7 +65,7 @@ def semsearch(
 def main() -> None:
     """Run the command; print an error of the client or the server as a sentence on stderr."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows its number
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its code
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
@@ -75,7 +75,7 @@ def main() -> None:
     except SystemExit as ended:  # typer turns Ctrl-C into it
         if ended.code != _INTERRUPTED:
             raise
-        # At once: releasing the interrupted call could wait for a lock of gRPC that Ctrl-C has left locked.
+        # Exit at once: releasing the interrupted call could wait for a gRPC lock that Ctrl-C left locked.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_INTERRUPTED)

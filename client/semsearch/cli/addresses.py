@@ -1,8 +1,8 @@
-"""Which servers a command asks.
+"""The servers that a command calls.
 
-The one that an option or its variable names. Otherwise the suite that runs in the working folder, the port that a
-service of this machine is set to, or the default, in this order. Where a command asks another suite than the folder's
-own, it says so.
+An option or its variable names the server. Otherwise it is the suite that runs in the working folder, the port that a
+service of this machine is set to, or the default, in this order. A command that calls another suite than the folder's
+own says so.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ def _index(ctx: typer.Context, value: str) -> str:
 
 
 def _chosen(ctx: typer.Context, parameter: str, value: str, own: str, port_variable: str) -> str:
-    """Return an address; `value` is what was named, or the default, and `own` that of the folder's suite, or ""."""
+    """Return an address; `value` is the given one or the default, `own` that of the folder's suite, or ""."""
     output = Output("--json" in sys.argv)
     source = ctx.get_parameter_source(parameter)
     if source and source.name != "DEFAULT":
         if own and not suites.same_address(value, own):
-            output.note(f"This asks {value}; this folder's own suite is at {own}.")
+            output.note(f"Using {value}; this folder's own suite is at {own}.")
         return value
     if own:
         return own
     if port := os.environ.get(port_variable):
         return f"127.0.0.1:{port}"
     if suites.of_this_folder().is_stopped:
-        output.note(f"This folder's own suite does not run (`make run-all` starts it). This asks {value}.")
+        output.note(f"This folder's own suite is not running (`make run-all` starts it). Using {value}.")
     return value
 
 
-_ORDER = "Default: that of this folder's suite, or else the port {} of this machine, or"
+_ORDER = "Default: that of this folder's suite, or the port in {} on this machine, or"
 Server = Annotated[
     str,
     typer.Option(

@@ -29,7 +29,7 @@ def list_collections(server: options.Server = DEFAULT_SERVER, as_json: options.J
     """List the collections with their images, their size on disk and their model."""
     output = Output(as_json)
     with Client(server) as client:
-        # Only the description of one collection has the size of its images.
+        # Only GetCollection returns the size of the images.
         found = [client.get_collection(each.id) for each in client.list_collections()]
     if as_json:
         output.document(found)
@@ -88,11 +88,11 @@ def rename(
 @app.command()
 def delete(
     collection: Id,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without a question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
 ) -> None:
-    """Delete a collection with all its images, after a question. The default one is emptied, and stays."""
+    """Delete a collection with all its images, after asking. The default collection is emptied but stays."""
     output = Output(as_json)
     with Client(server) as client:
         found = client.get_collection(collection)
@@ -110,5 +110,5 @@ def delete(
 def _ask(collection: str, image_count: int) -> None:
     what = "Empty" if collection == DEFAULT_COLLECTION else "Delete"
     question = f"{what} the collection {collection} with {counted(image_count, 'image')}?"
-    # Without anyone to answer, typer ends the command as it does after "no".
+    # Without a terminal, typer ends the command as it does after "no".
     typer.confirm(question, abort=True, err=True)

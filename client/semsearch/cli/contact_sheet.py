@@ -1,4 +1,4 @@
-"""A contact sheet for `--html`: one file with the thumbnails in it, which needs no network, script or other file."""
+"""A contact sheet for `--html`: one file that embeds the thumbnails and needs no network, script or other file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semsearch.client import Client
 from semsearch.errors import InvalidRequest
 from semsearch.values import ImageMatch
 
-# The policy keeps a browser from fetching or running anything, whatever names and attributes hold.
+# The policy keeps a browser from fetching or running anything, whatever names and attributes contain.
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -34,7 +34,7 @@ figcaption, small {{ overflow-wrap: anywhere }}
 
 
 def write_contact_sheet(file: Path, title: str, client: Client, matches: Sequence[ImageMatch], first: int) -> None:
-    """Write what was found to a file; an existing one is replaced.
+    """Write matches to a file; an existing one is replaced.
 
     Raises:
         InvalidRequest: the file cannot be written.

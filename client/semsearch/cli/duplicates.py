@@ -67,7 +67,7 @@ def _say_summary(output: Output, last: DuplicatesProgress, groups: Groups) -> No
     if groups:
         size = sum(image.size_bytes for image in copies)
         output.note(
-            f"{counted(len(groups), 'group')}. Beside the best of each: {counted(len(copies), 'image')}, "
+            f"{counted(len(groups), 'group')}. Besides the best of each: {counted(len(copies), 'image')}, "
             f"{size:,} bytes."
         )
     else:

@@ -1,4 +1,4 @@
-"""Options of the commands that keep folders in step, and what each of them opens first."""
+"""Options of the commands that keep folders in step, and the setup that they share."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from semsearch.folders.state import FolderState
 from semsearch.folders.sync import FolderSync
 
 Folder = Annotated[
-    Path, typer.Argument(help="The folder, with all below it.", exists=True, file_okay=False, metavar="DIR")
+    Path, typer.Argument(help="The folder, with everything below it.", exists=True, file_okay=False, metavar="DIR")
 ]
-Collection = Annotated[str, typer.Option("--collection", "-c", help="Where the images go; it is created if needed.")]
+Collection = Annotated[
+    str, typer.Option("--collection", "-c", help="The collection for the images; it is created if needed.")
+]
 Name = Annotated[
     str,
-    typer.Option("--name", help="What the folder is called in the collection; default: its own name.", metavar="NAME"),
+    typer.Option("--name", help="The folder's name in the collection; default: its own name.", metavar="NAME"),
 ]
 Exclude = Annotated[
     list[str] | None,
@@ -32,11 +34,11 @@ Exclude = Annotated[
         " .semsearchignore in the folders do the same.",
     ),
 ]  # fmt: skip
-Delete = Annotated[bool, typer.Option("--delete", help="Remove images whose files are gone, without a question.")]
+Delete = Annotated[bool, typer.Option("--delete", help="Remove images whose files are gone, without asking.")]
 Force = Annotated[
     bool,
     typer.Option(
-        "--force", help="Go on although the folder is empty, lacks more than half of its images, is on another disk,"
+        "--force", help="Continue although the folder is empty, lacks more than half of its images, is on another disk,"
         " or has the name of another folder.",
     ),
 ]  # fmt: skip
@@ -60,7 +62,7 @@ def opened(
     force: bool = False,
     reference: bool = False,
 ) -> Iterator[FolderSync]:
-    """Connect to the server, create the collection if needed, and let no other process work on the root."""
+    """Connect to the server, create the collection if needed, and lock the root against other processes."""
     exclusions = Exclusions(exclude or ())
     root = root_of(folder, name, server, collection)
     with Client(server) as client, FolderState() as state, state.lock(server, collection, root.name):
@@ -76,6 +78,6 @@ def _ensure_collection(client: Client, collection: str, output: Output, *, refer
         try:
             client.create_collection(collection)
         except AlreadyExists:
-            return  # created by someone else meanwhile
+            return  # another client has just created it
         kept = "a thumbnail of each image" if reference else "a copy of each image (with --reference, only a thumbnail)"
         output.say(f"Created the collection {collection}. The server keeps {kept}.")

@@ -1,4 +1,4 @@
-"""What is printed about the files of a folder."""
+"""The printed report about the files of a folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _QUIET = frozenset({Outcome.UNCHANGED, Outcome.PASSED_OVER, Outcome.GONE})
 
 
 class FolderReport:
-    """Prints what becomes of files, and counts it."""
+    """Prints and counts the outcomes of files."""
 
     def __init__(self, output: Output, *, verbose: bool) -> None:
         self.counts: Counter[Outcome] = Counter()
@@ -48,7 +48,7 @@ class FolderReport:
                     shown = now
 
     def count(self, result: FileResult) -> None:
-        """Count a result, and print it if it is asked for or a failure."""
+        """Count a result, and print it if it is a failure or the options ask for it."""
         self.counts[result.outcome] += 1
         if result.outcome is Outcome.PASSED_OVER:
             self._reasons[result.reason] += 1
@@ -60,13 +60,13 @@ class FolderReport:
             self._output.say(f"{result.path}: passed over, {result.problem}")
 
     def name(self, result: FileResult) -> None:
-        """Print a result as `count` does, and changes as well."""
+        """Count and print a result as `count` does, and print changes too."""
         self.count(result)
         if not self._output.as_json and result.outcome not in _QUIET | {Outcome.FAILED}:
             self._output.say(f"{result.path}: {_TEXTS.get(result.outcome, result.outcome.value)}")
 
     def sentence(self, *, rate: bool = True) -> str:
-        """Return the counts of what was done, with the rate of what was added."""
+        """Return the counts of outcomes as a sentence, with the rate of added images."""
         seconds = time.monotonic() - self._started
         added = self.counts[Outcome.ADDED]
         parts = [f"{added:,} added"]
@@ -76,7 +76,7 @@ class FolderReport:
         return ", ".join(parts) + "."
 
     def summary(self) -> None:
-        """Print the counts, those of passed over files by reason."""
+        """Print the counts; files that were passed over are counted by reason."""
         if self._output.as_json:
             counts = {outcome.value: self.counts[outcome] for outcome in Outcome}
             self._output.line({"summary": counts, "passed_over": dict(self._reasons)})

@@ -13,19 +13,21 @@ from semsearch.cli.nothing_found import why_no_image
 from semsearch.cli.output import Output, attributes_of, counted, place_of
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
 
-# The server's bound on one call.
+# The server's limit for one call.
 _IDS_A_CALL = 1_000
 
 
 def list_images(
-    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help="How many at most; default: all.")] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", min=1, help="Maximum number of images; default: all.")
+    ] = None,
     filters: options.Filters = None,
     taken: options.Taken = "",
     collection: options.Collection = DEFAULT_COLLECTION,
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
 ) -> None:
-    """List the images of a collection, oldest first; with --json one a line."""
+    """List the images of a collection, oldest first; with --json, one per line."""
     output = Output(as_json)
     equal = options.equal_of(filters)
     with Client(server) as client:
@@ -56,8 +58,8 @@ def delete(
     ids: Annotated[
         list[str],
         typer.Argument(
-            help=f"The images' ids. Of an id that is a SHA-256, {MIN_CHARACTERS} or more characters are enough where"
-            " they begin no other."
+            help=f"The images' ids. For an id that is a SHA-256, its first {MIN_CHARACTERS} or more characters are"
+            " enough if no other id begins with them."
         ),
     ],
     collection: options.Collection = DEFAULT_COLLECTION,

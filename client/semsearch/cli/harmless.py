@@ -1,7 +1,7 @@
-r"""Text that may come from anywhere (names of files, attributes, messages of a server), made harmless for a terminal.
+r"""Makes untrusted text (file names, attributes, a server's messages) harmless for a terminal.
 
-A file's name may hold escape sequences that clear the screen or set the clipboard, a newline that forges a line of
-output, or marks that turn the reading order around. They are shown as Python writes them: `\x1b`, `\n`, `\u202e`.
+A file name may contain escape sequences that clear the screen or set the clipboard, a newline that forges a line of
+output, or marks that reverse the reading order. They are shown as Python writes them: `\x1b`, `\n`, `\u202e`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Control, formatting and surrogate characters, and the separators of lines.
+# Control, formatting and surrogate characters, and line separators.
 _HARMFUL_KINDS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Formatting without which scripts and emoji are shown wrongly.
+# Formatting that some scripts and emoji need.
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
-# JSON itself escapes only what lies below a space.
+# JSON itself escapes only characters below U+0020.
 _RAW_IN_JSON = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def harmless(text: str) -> str:
-    """Return the text with everything escaped that a terminal would act on."""
+    """Return the text with all characters escaped that a terminal would act on."""
     if text.isprintable():
         return text
     return "".join(
@@ -30,5 +30,5 @@ def harmless(text: str) -> str:
 
 
 def harmless_json(document: str) -> str:
-    """Return JSON that means the same, without characters that a terminal would act on or that UTF-8 does not have."""
+    """Return equivalent JSON without characters that a terminal would act on or that UTF-8 cannot encode."""
     return _RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)

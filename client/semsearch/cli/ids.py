@@ -1,7 +1,7 @@
-"""Ids of images as people type them: whole, or the beginning of one that is a SHA-256.
+"""Image ids as people type them: in full, or a prefix of one that is a SHA-256.
 
-Only a SHA-256 is found by its beginning. Ids that a caller chose are typed whole, or `photo-1` would mean `photo-10`
-once photo-1 is deleted.
+Only a SHA-256 is found by a prefix. Ids that a caller chose must be typed in full; otherwise `photo-1` would mean
+`photo-10` once photo-1 is deleted.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _BEGINNING = re.compile(rf"[0-9a-f]{{{MIN_CHARACTERS},63}}")
 
 
 class AmbiguousId(InvalidRequest):
-    """Several images have ids that begin so."""
+    """Several images have ids with this prefix."""
 
 
 def whole_ids(client: Client, collection: str, given: Sequence[str]) -> list[str]:
-    """Return the ids that are meant, in their order; those that no image has are returned as they are.
+    """Return the full ids for what was typed, in order; ids that no image has are returned unchanged.
 
     Raises:
-        AmbiguousId: an id begins as several do; the message lists the images.
+        AmbiguousId: several ids begin with the typed prefix; the message lists the images.
     """
     return [_whole(client, collection, each) if _BEGINNING.fullmatch(each) else each for each in given]
 
 
 def whole_id(client: Client, collection: str, given: str) -> str:
-    """Return the one id that is meant; see `whole_ids`."""
+    """Return the full id for what was typed; see `whole_ids`."""
     return whole_ids(client, collection, [given])[0]
 
 

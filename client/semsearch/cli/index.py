@@ -28,7 +28,7 @@ def index(
     verbose: folder_options.Verbose = False,
     as_json: folder_options.Lines = False,
 ) -> None:
-    """Add the images of a folder. Images that are there already are skipped, so an interrupted run can be continued."""
+    """Add the images of a folder. Images already stored are skipped, so an interrupted run can be resumed."""
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
     try:
@@ -37,7 +37,7 @@ def index(
         ) as sync:
             report.follow(sync, sync.run())
     except (KeyboardInterrupt, SemsearchError):
-        _say_how_to_go_on(report, output, ["index", str(folder), "--collection", collection], name, exclude)
+        _say_how_to_resume(report, output, ["index", str(folder), "--collection", collection], name, exclude)
         raise
     report.summary()
     if report.counts[Outcome.FAILED]:
@@ -58,8 +58,8 @@ def sync(
 ) -> None:
     """Bring a collection in step with a folder: add, move and replace images, and remove those whose files are gone.
 
-    What is gone is removed after a question, or with --delete. If the folder is empty or lacks more than half of its
-    images, nothing is changed.
+    Images whose files are gone are removed after asking, or with --delete. If the folder is empty or lacks more than
+    half of its images, nothing is changed.
     """
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
@@ -81,7 +81,7 @@ def sync(
         ) as folder_sync:
             report.follow(folder_sync, folder_sync.run(may_remove))
     except (KeyboardInterrupt, SemsearchError):
-        _say_how_to_go_on(report, output, again, name, exclude)
+        _say_how_to_resume(report, output, again, name, exclude)
         raise
     report.summary()
     if report.counts[Outcome.GONE] and not as_json:
@@ -90,12 +90,12 @@ def sync(
         raise typer.Exit(1)
 
 
-def _say_how_to_go_on(
+def _say_how_to_resume(
     report: FolderReport, output: Output, arguments: Sequence[str], name: str, exclude: Sequence[str] | None
 ) -> None:
     done = report.counts
     if any(done[outcome] for outcome in Outcome if outcome is not Outcome.PASSED_OVER):
-        output.say(f"{report.sentence()} What was added stays; go on with: {_command(arguments, name, exclude)}")
+        output.say(f"{report.sentence()} What was added stays; resume with: {_command(arguments, name, exclude)}")
 
 
 def _command(arguments: Sequence[str], name: str, exclude: Sequence[str] | None) -> str:

@@ -18,16 +18,16 @@ from semsearch.cli.progress import progress_bar
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index_operations import DEFAULT_INDEX_ADDRESS, CheckReport, IndexOperations, Progress
 
-# The name of the command that the group falls back on. It is never looked up as an argument.
+# The name of the group's default command. A user's argument never selects it.
 _FOLDER = "DIR"
 
 
 class FolderOrCommand(TyperGroup):
-    """A group of commands in which any other argument is the folder, or an option, of `semsearch index DIR`."""
+    """A group of commands that takes any other argument for the folder, or an option, of `semsearch index DIR`."""
 
     @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the folder's command before its arguments."""
+        """Insert the name of the default command before its arguments."""
         commands = {*self.commands, *ctx.help_option_names} - {_FOLDER}
         return super().parse_args(ctx, [_FOLDER, *args] if args and args[0] not in commands else args)
 
@@ -41,8 +41,8 @@ class FolderOrCommand(TyperGroup):
 app = typer.Typer(
     cls=FolderOrCommand,
     help="Add the images of a folder: `semsearch index DIR` (`semsearch index DIR --help` has its options)."
-    " The commands are for operators and talk to the index service directly. Write ./check for a folder that is named"
-    " like one of them.",
+    " The commands are for operators and call the index service directly. Write ./check for a folder with the name of"
+    " a command.",
     no_args_is_help=True,
     subcommand_metavar="DIR | COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -89,7 +89,7 @@ def check(
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
-    """Look for damage in everything that indexes keep; searches continue. Exit status 1 if there is any."""
+    """Check all data of indexes for damage; searches continue. Exit status 1 if any is found."""
     output = Output(as_json)
     with IndexOperations(address) as service:
         chosen = names or [each.name for each in service.list_indexes()]
@@ -112,7 +112,7 @@ def rebuild(
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON at each step.")] = False,
 ) -> None:
-    """Write all segments of an index anew from its store; searches and writes continue."""
+    """Rebuild all segments of an index from its store; searches and writes continue."""
     output = Output(as_json)
     last = Progress(0, 0)
     try:
@@ -139,7 +139,7 @@ def export_index(
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
-    """Write an index, as it is at this moment, to a file. The file appears only when it is complete."""
+    """Write a snapshot of an index to a file. The file appears only when it is complete."""
     output = Output(as_json)
     count = 0
     with (
@@ -165,7 +165,7 @@ def import_index(
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
-    """Make a new index from an exported one. An import that fails or is interrupted leaves nothing behind."""
+    """Create an index from an export file. An import that fails or is interrupted leaves nothing behind."""
     output = Output(as_json)
     with IndexOperations(address) as service, progress_bar(output.messages, disable=as_json) as progress:
         made = service.import_index(name, _shown(export_file.read(file), progress, f"importing {name}"))
@@ -188,7 +188,7 @@ def _checked(service: IndexOperations, name: str, output: Output) -> CheckReport
 
 
 def _verdict(report: CheckReport) -> str:
-    """Return the result of a check as sentences, with what to do."""
+    """Return the result of a check as sentences, with advice."""
     if not report.damages:
         items, segments = counted(report.item_count, "item"), counted(report.segment_count, "segment")
         return f"{report.name}: no damage in {items} and {segments}."
@@ -199,7 +199,7 @@ def _verdict(report: CheckReport) -> str:
 
 
 def _shown(pieces: Iterable[pb.ExportPiece], progress: Any, text: str) -> Iterator[pb.ExportPiece]:
-    """Yield pieces, and show how many items have passed."""
+    """Yield pieces, and show the number of items so far."""
     task = progress.add_task(text, total=None)
     for piece in pieces:
         if piece.HasField("header"):

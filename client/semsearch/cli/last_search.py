@@ -1,4 +1,4 @@
-"""What the last search of this person found: `semsearch open 3` and `--page-token next` go on from it."""
+"""The results of this user's last search, for `semsearch open 3` and `--page-token next`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEXT = "next"
 
 @dataclass(frozen=True)
 class LastSearch:
-    """The ids that were found, in their order, in a collection of a server; `first` is the number of the first one."""
+    """The ids found in a collection of a server, in order; `first` is the number of the first one."""
 
     server: str
     collection: str
@@ -25,13 +25,13 @@ class LastSearch:
     next_page_token: str = ""
 
     def id_of(self, number: int) -> str | None:
-        """Return the id of the result of that number, or None if the search had none."""
+        """Return the id of the result with that number, or None if there is none."""
         place = number - self.first
         return self.ids[place] if 0 <= place < len(self.ids) else None
 
 
 def remember(search: LastSearch) -> None:
-    """Keep a search instead of the one before. A home that cannot be written to must not fail the search."""
+    """Save a search in place of the previous one. A home that is not writable must not fail the search."""
     with suppress(OSError, RuntimeError):
         file = _file()
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -41,7 +41,7 @@ def remember(search: LastSearch) -> None:
 
 
 def recall() -> LastSearch | None:
-    """Return the last search, or None if there is none that can be read."""
+    """Return the last search, or None if none was saved or it cannot be read."""
     try:
         found: Any = json.loads(_file().read_text(encoding="utf-8"))
         return LastSearch(**{**found, "ids": tuple(found["ids"])})

@@ -15,7 +15,7 @@ from semsearch.errors import ServerNotReady, ServerUnreachable, TimedOut
 from semsearch.values import Model, PullProgress, SwitchProgress
 
 app = typer.Typer(
-    help="List models, fetch others, and switch to one.",
+    help="List models, pull others, and switch to one.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -24,7 +24,7 @@ ProgressJson = Annotated[bool, typer.Option("--json", help="Print a line of JSON
 
 @app.command("list")
 def list_models(server: options.Server = DEFAULT_SERVER, as_json: options.Json = False) -> None:
-    """List the models that are here, and those that can be pulled."""
+    """List the installed models, and those that can be pulled."""
     output = Output(as_json)
     with Client(server) as client:
         found = list(client.list_models())
@@ -65,7 +65,7 @@ def show(
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
 ) -> None:
-    """Show a model with the measures of its evaluation."""
+    """Show a model with the metrics of its evaluation."""
     output = Output(as_json)
     with Client(server) as client:
         if model_id and "@" not in model_id:
@@ -88,7 +88,7 @@ def pull(
     server: options.Server = DEFAULT_SERVER,
     as_json: ProgressJson = False,
 ) -> None:
-    """Fetch the files that a recipe names and make a model of them. An interrupted pull can be continued."""
+    """Fetch the files of a recipe and build a model from them. An interrupted pull can be resumed."""
     output = Output(as_json)
     again = shlex.join(["semsearch", "model", "pull", recipe])
     last = PullProgress(0, 0)
@@ -103,7 +103,7 @@ def pull(
                     output.line(last)
                 progress.update(task, completed=last.bytes_done, total=last.bytes_total)
     except KeyboardInterrupt:
-        output.say(f"Broken off; what was fetched stays. Go on with: {again}")
+        output.say(f"Interrupted; what was fetched stays. Resume with: {again}")
         raise
     if last.model and not as_json:
         use = shlex.join(["semsearch", "model", "activate", last.model.id])
@@ -116,7 +116,7 @@ def activate(
     server: options.Server = DEFAULT_SERVER,
     as_json: ProgressJson = False,
 ) -> None:
-    """Switch to a model. All images are embedded anew; searches and uploads continue meanwhile."""
+    """Switch to a model. All images are embedded again; searches and uploads continue."""
     output = Output(as_json)
     again = shlex.join(["semsearch", "model", "activate", model_id])
     last: SwitchProgress | None = None
@@ -131,11 +131,11 @@ def activate(
                 progress.update(task, completed=last.images_done + last.images_failed, total=last.images_total)
     except KeyboardInterrupt:
         if last is not None:
-            output.say(f"The switch goes on in the server. See how far it is with: {again}")
+            output.say(f"The switch continues in the server. Follow it with: {again}")
         raise
     except (ServerUnreachable, ServerNotReady, TimedOut):
         if last is not None:
-            output.say(f"The switch goes on when the server does. See how far it is with: {again}")
+            output.say(f"The switch resumes when the server is back. Follow it with: {again}")
         raise
     if last and last.model and not as_json:
         output.say(_switched(last, last.model))
@@ -150,7 +150,7 @@ def _download(size: int) -> str:
 
 
 def _switched(last: SwitchProgress, model: Model) -> str:
-    """Return how a switch ended, as sentences."""
+    """Return the result of a switch as sentences."""
     sentence = f"{model.id} serves now, with {counted(last.images_done, 'image')}."
     if last.images_failed:
         sentence += f" {last.images_failed:,} could not be embedded and were left out; the server's log names them."

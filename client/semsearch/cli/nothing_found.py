@@ -1,4 +1,4 @@
-"""Why a search or a listing found nothing: an empty collection, the filter, or the threshold."""
+"""Explains why a search or a listing found nothing: an empty collection, the filter, or the threshold."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from semsearch.client import DEFAULT_COLLECTION, Client
 from semsearch.translate import path_of
 from semsearch.values import ImageMatches, Scalar
 
-# How many images are looked at for the attributes that there are.
+# How many images to sample for existing attributes.
 _SAMPLE = 100
 _SHOWN = 8
 
-# What `options.equal_of` returns: the values that each attribute may have, at first as it was typed.
+# The result of `options.equal_of`: the values that each attribute may have, the typed text first.
 Filters = Mapping[str, Sequence[Scalar]]
 
 
 def why_no_image(client: Client, collection: str, equal: Filters, taken: str = "") -> str:
-    """Return a sentence if the collection is empty or no image passes the filter, or else ""."""
+    """Return a sentence if the collection is empty or no image passes the filter, otherwise ""."""
     if not client.get_collection(collection).image_count:
         where = "" if collection == DEFAULT_COLLECTION else f" -c {shlex.quote(collection)}"
         return f"The collection {collection} is empty. Add images with: semsearch index DIR{where}"
@@ -34,7 +34,7 @@ def why_no_image(client: Client, collection: str, equal: Filters, taken: str = "
         return f"No image passes the filters on {' and '.join(equal)} together."
     if taken and _is_empty(client.list_images(collection=collection, equal=equal, taken=taken, page_size=1)):
         if _is_empty(client.list_images(collection=collection, present=["image.taken_time"], page_size=1)):
-            return "No image says when it was taken: its file has no EXIF time, or it was added by an older version."
+            return "No image has a time taken: the files have no EXIF time, or an older version added them."
         return f"No image{' that passes the filters' if equal else ''} was taken in {taken}."
     return ""
 
@@ -47,7 +47,7 @@ def why_no_match(
     min_relevance: float | None,
     nearest: Callable[[], ImageMatches],
 ) -> str:
-    """Return why a search found nothing, as sentences; `nearest` searches again without a threshold."""
+    """Return sentences that explain why a search found nothing; `nearest` searches again without a threshold."""
     if reason := why_no_image(client, collection, equal, taken):
         return reason
     found = nearest().matches
@@ -58,8 +58,8 @@ def why_no_match(
         min_relevance = client.get_model(model).default_min_relevance
     return (
         f"No image is relevant enough. The nearest is {place_of(found[0].image)} with a relevance of "
-        f"{found[0].relevance:.3f}, and the threshold is {min_relevance:.3g}. --min-relevance 0 shows the nearest all "
-        "the same."
+        f"{found[0].relevance:.3f}, and the threshold is {min_relevance:.3g}. --min-relevance 0 shows the nearest "
+        "anyway."
     )
 
 
@@ -72,15 +72,15 @@ def _values_instead(client: Client, collection: str, name: str, value: Scalar) -
     return _instead(str(value), values)
 
 
-def _instead(name: str, there: set[str]) -> str:
-    """Return a sentence with those of the names that there are, close ones if any is; "" if there are none."""
-    if close := difflib.get_close_matches(name, there):
+def _instead(name: str, known: set[str]) -> str:
+    """Return a sentence that suggests known names, close ones if any; "" if there are no names."""
+    if close := difflib.get_close_matches(name, known):
         return f"Did you mean {' or '.join(close)}?"
-    return f"There are {', '.join(sorted(there)[:_SHOWN])}{' …' if len(there) > _SHOWN else '.'}" if there else ""
+    return f"There are {', '.join(sorted(known)[:_SHOWN])}{' …' if len(known) > _SHOWN else '.'}" if known else ""
 
 
 def _sample(client: Client, collection: str) -> Iterator[tuple[str, object]]:
-    """Yield the attributes of some images, by their paths."""
+    """Yield paths and values of the attributes of some images."""
     for image in itertools.islice(client.list_images(collection=collection, page_size=_SAMPLE), _SAMPLE):
         yield from _flat(image.attributes)
 

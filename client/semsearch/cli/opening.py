@@ -1,4 +1,4 @@
-"""`semsearch open`: a result of the last search, in the program that shows images here."""
+"""`semsearch open`: opens a result of the last search in the system's image viewer."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def open_result(
     number: Annotated[int, typer.Argument(min=1, help="The number of the result in the last search.", metavar="N")] = 1,
     as_json: options.Json = False,
 ) -> None:
-    """Open the n-th image of the last search: the file itself where it is on this machine, or else a copy of it."""
+    """Open the n-th image of the last search: the file itself if it is on this machine, otherwise a copy."""
     output = Output(as_json)
     last = last_search.recall()
     if last is None or not last.ids:
-        raise InvalidRequest("There is no search whose results could be opened.", hint="Search first: semsearch search")
+        raise InvalidRequest("There are no search results to open.", hint="Search first: semsearch search")
     image_id = last.id_of(number)
     if image_id is None:
         raise InvalidRequest(
-            f"The last search has no result {number}: it has {counted(len(last.ids), 'result')}, from {last.first} on."
+            f"The last search has no result {number}: it has {counted(len(last.ids), 'result')}, from {last.first}."
         )
     with Client(last.server) as client:
         image = client.get_image(image_id, collection=last.collection)
@@ -57,9 +57,9 @@ def local_file(image: Image, server: str) -> Path | None:
 
 
 def _candidates(image: Image, server: str) -> Iterator[Path]:
-    """Yield where an image's file may lie: below the roots that were synced here, or below the working folder."""
+    """Yield possible paths of an image's file: below the roots that were synced here, or below the working folder."""
     places = [image.original_at, *places_of(image.attributes)]
-    with suppress(FolderStopped):  # what is remembered of folders cannot be read
+    with suppress(FolderStopped):  # the saved state of folders cannot be read
         state = FolderState()
         for name, _, path in (place.partition("/") for place in dict.fromkeys(places)):
             folder = state.folder_named(server, image.collection, name) if path else None
@@ -71,7 +71,7 @@ def _candidates(image: Image, server: str) -> Iterator[Path]:
 
 
 def _is_file_of(file: Path, image: Image) -> bool:
-    """Return whether a file has an image's bytes. Other kinds of files are not opened, whatever a server says."""
+    """Return whether a file has an image's bytes. Other kinds of files are never opened, whatever a server says."""
     try:
         if kind_of(file.name) is not FileKind.IMAGE or not file.is_file() or file.stat().st_size != image.size_bytes:
             return False
@@ -82,7 +82,7 @@ def _is_file_of(file: Path, image: Image) -> bool:
 
 
 def _downloaded(client: Client, image: Image) -> Path:
-    """Return a new file with an image's bytes, or its thumbnail if that is all that is stored.
+    """Return a new file with an image's bytes, or its thumbnail if the server stores only that.
 
     The file stays, since a viewer may read it at any time.
     """

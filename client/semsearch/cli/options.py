@@ -1,4 +1,4 @@
-"""Options that several commands share, and what words on a command line mean."""
+"""Options that several commands share, and the parsing of words and filters on a command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines inst
 Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection.", show_default=True)]
 MinRelevance = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Leave out what is less relevant; 0 keeps everything. Default: the model's own."),
+    typer.Option(min=0, max=1, help="Leave out less relevant results; 0 keeps everything. Default: the model's own."),
 ]
 Filters = Annotated[
     list[str] | None,
@@ -34,35 +34,35 @@ Taken = Annotated[
     ),
 ]
 
-# The shell has taken away the quotes of `-"sports car"`, so a word to steer away from may hold spaces.
+# The shell removes the quotes of `-"sports car"`, so a negative word may contain spaces.
 _NEGATIVE_WORD = re.compile(r"""-(?!n\d+$)(?:[^\W\d]\w|["'“]|(?:\.{1,2}|~)?/|[\d.,]+:).*""", re.DOTALL)
 _SHIELD = "\N{MINUS SIGN}"
 
 
 class QueryCommand(TyperCommand):
-    """A command whose arguments are a query: `-dog` is a word to steer away from, not a bundle of options.
+    """A command whose arguments are a query: `-dog` is a negative word, not a bundle of options.
 
-    So is an image, as in `-./beach.jpg`. A word of one letter is still taken for an option; `-- -x` passes it.
+    So is an image, as in `-./beach.jpg`. A single letter is still parsed as an option; `-- -x` passes it as a word.
     """
 
     @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Hide the minus of such words from click; `arguments_of` puts it back."""
+        """Hide the minus of such words from click; `arguments_of` restores it."""
         return super().parse_args(
             ctx, [_SHIELD + word[1:] if _NEGATIVE_WORD.fullmatch(word) else word for word in args]
         )
 
 
 def arguments_of(words: Sequence[str] | None) -> list[str]:
-    """Return the arguments of a query as they were typed."""
+    """Return the arguments of a query as the user typed them."""
     return ["-" + word[1:] if word.startswith(_SHIELD) else word for word in words or ()]
 
 
 def equal_of(filters: Sequence[str] | None) -> dict[str, list[Scalar]]:
     """Return `KEY=VALUE` options as the values that each attribute may have.
 
-    A value that reads as a number, a truth value or null stands for that and for its text. A key that is given twice
-    accepts both values.
+    A value that parses as a number, a boolean or null stands for that and for its text. A repeated key accepts both
+    values.
     """
     equal: dict[str, list[Scalar]] = {}
     for each in filters or ():
@@ -76,7 +76,7 @@ def equal_of(filters: Sequence[str] | None) -> dict[str, list[Scalar]]:
 
 
 def _scalar(text: str) -> list[Scalar]:
-    """Return the number, truth value or null that a text reads as, or nothing."""
+    """Return the number, boolean or null that a text parses as, or an empty list."""
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):

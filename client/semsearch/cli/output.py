@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, JSON for machines. Everything but results goes to stderr."""
+"""The command's output: tables for people, JSON for machines. Everything but results goes to stderr."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from semsearch.cli.harmless import harmless, harmless_json
 from semsearch.errors import SemsearchError
 from semsearch.values import Image, UnderstoodTerm, UnknownWord
 
-# Attributes that say where a file was. The path is shown; the others repeat it.
+# Attributes that locate a file. Only the path is shown; the others repeat it.
 _PLACE = frozenset({"path", "paths", "roots", "name", "folder", "modified"})
 _UNBOUNDED = 1_000_000
-# Columns of a terminal: what a table needs between its own, and what a long word needs not to look shredded.
+# Widths in terminal columns: the padding between a table's columns, and the least that keeps long words readable.
 _PADDING = 3
 _LEAST_WIDTH = 16
-# A terminal shows this much of an id that is a SHA-256; every command takes it for the whole.
+# A terminal shows this many characters of an id that is a SHA-256; every command accepts them for the full id.
 _SHORT_ID = 12
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# The server's messages name its calls; a person at a terminal has commands.
+# The server's messages name RPCs; a user at a terminal needs the commands.
 _COMMANDS = {
     "ListCollections": "`semsearch collections list`",
     "ListIndexes": "`semsearch index list`",
@@ -40,13 +40,13 @@ _CALL = re.compile("|".join(_COMMANDS))
 
 
 class Output:
-    """Where a command's results and messages go."""
+    """Prints a command's results and messages."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.results = Console(highlight=False)
         self.messages = Console(stderr=True, highlight=False)
-        if not self.results.is_terminal:  # files and programs take lines of any length
+        if not self.results.is_terminal:  # files and programs accept lines of any length
             self.results.width = _UNBOUNDED
 
     def document(self, value: object) -> None:
@@ -59,10 +59,10 @@ class Output:
         self.results.file.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table; a column whose name ends in a space is flush right.
+        """Print a table; a column whose name ends in a space is right-aligned.
 
-        Nothing is cut. Long cells take several lines; where a terminal is too narrow even for that, each row is a block
-        of lines.
+        Nothing is cut. Long cells take several lines; if a terminal is too narrow even for that, each row becomes a
+        block of lines.
         """
         names = [name.rstrip() for name in columns]
         cells = [[harmless(cell) for cell in row] for row in rows]
@@ -84,21 +84,21 @@ class Output:
         self.results.print(table)
 
     def id_of(self, image: Image) -> str:
-        """Return an image's id; on a terminal, the beginning of one that is a SHA-256."""
+        """Return an image's id; on a terminal, only a prefix of one that is a SHA-256."""
         short = self.results.is_terminal and _SHA256.fullmatch(image.id)
         return image.id[:_SHORT_ID] if short else image.id
 
     def say(self, sentence: str) -> None:
-        """Print a message that is not a result, on one line: a terminal wraps it, and a log should not."""
+        """Print a message that is not a result, on one line: a terminal wraps it, a log does not."""
         self.messages.print(Text(harmless(sentence)), soft_wrap=True)
 
     def note(self, sentence: str) -> None:
-        """Print a message that a program which reads the JSON of errors must not meet."""
+        """Print a message unless the output is JSON: a program that parses errors expects only JSON on stderr."""
         if not self.as_json:
             self.say(sentence)
 
     def fail(self, error: SemsearchError) -> None:
-        """Print what went wrong and what to do."""
+        """Print an error's message and hint."""
         message = _CALL.sub(lambda call: _COMMANDS[call[0]], error.message)
         if self.as_json:
             document = {"reason": error.reason, "message": message, "hint": error.hint}
@@ -108,7 +108,7 @@ class Output:
             self.say(f"{message} {error.hint}".rstrip())
 
     def unknown_words(self, words: Iterable[UnknownWord]) -> None:
-        """Name the words that did not count, with suggestions."""
+        """Print the words that the search ignored, with suggestions."""
         for each in words:
             meant = f" Did you mean {' or '.join(each.suggestions[:3])}?" if each.suggestions else ""
             self.say(f'The word "{each.word}" is not known and did not count.{meant}')
@@ -122,13 +122,13 @@ class Output:
             self.results.print(Text("\n".join(lines), overflow="fold"), end="\n\n")
 
     def understood(self, terms: Sequence[UnderstoodTerm], typed: str) -> None:
-        """Say what a query was understood as, where that differs from what was typed. JSON has it anyway."""
+        """Print how a query was understood, if that differs from what was typed. JSON has it anyway."""
         if not self.as_json and not all(_shows(typed, term) for term in terms):
             self.say(f"understood: {understood_text(terms)}")
 
 
 def _least_width(cell: str) -> int:
-    """Return how many columns a cell needs so that no word is broken, except long ones such as paths."""
+    """Return how many columns a cell needs to keep words whole, except long ones such as paths."""
     return min(max(map(cell_len, cell.split()), default=0), _LEAST_WIDTH)
 
 
@@ -150,13 +150,13 @@ def _shows(typed: str, term: UnderstoodTerm) -> bool:
 
 
 def place_of(image: Image) -> str:
-    """Return where an image came from, or else its id."""
+    """Return an image's path, or its id if it has none."""
     path = image.attributes.get("path")
     return path if isinstance(path, str) else image.id
 
 
 def attributes_of(image: Image) -> str:
-    """Return an image's attributes on one line, without those that say where it was."""
+    """Return an image's attributes on one line, without those that locate its file."""
     own = sorted((key, value) for key, value in image.attributes.items() if key not in _PLACE)
     return " ".join(f"{key}={_short(value)}" for key, value in own)
 
@@ -178,5 +178,5 @@ def _plain(value: object) -> Any:
 
 
 def counted(number: int, noun: str, plural: str = "s") -> str:
-    """Return a number and its noun, which ends in `plural` unless the number is one."""
+    """Return a number with its noun, which gets the ending `plural` unless the number is one."""
     return f"{number:,} {noun}{'' if number == 1 else plural}"

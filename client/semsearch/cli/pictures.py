@@ -1,6 +1,6 @@
-"""Pictures in the terminal, for `--show`: by its graphics (kitty, sixel, iTerm2) or in half blocks.
+"""Pictures in the terminal, for `--show`: as terminal graphics (kitty, sixel, iTerm2) or in half blocks.
 
-textual-image finds out what the terminal can do, and draws. It comes with the extra `semsearch[show]`.
+textual-image detects what the terminal supports, and draws. It comes with the extra `semsearch[show]`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WIDTH = 40  # columns; a thumbnail has 320 pixels
 
 
 class Pictures:
-    """Shows what was found as pictures.
+    """Shows matches as pictures.
 
     Raises:
         InvalidRequest: the extra is not installed.
@@ -57,6 +57,6 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
             f"Pictures in the terminal need {error.name}, which is not installed.",
             hint='Install the extra "show": pip install "semsearch[show]"',
         ) from error
-    # It logs what a terminal does not answer, with tracebacks, and has another way for that.
+    # It logs a traceback for each query that a terminal does not answer, although it has a fallback.
     logging.getLogger("textual_image").addHandler(logging.NullHandler())
     return textual_image.renderable, PIL.Image

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 
 def progress_bar(console: Console, *, of_bytes: bool = False, disable: bool = False) -> Progress:
-    """Return a bar that vanishes at the end. Without a terminal there is none: it would only fill a log."""
+    """Return a bar that vanishes at the end. It is disabled without a terminal: it would only fill a log."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -32,9 +32,9 @@ def progress_bar(console: Console, *, of_bytes: bool = False, disable: bool = Fa
 
 
 class _Rate(ProgressColumn):
-    """Items a second."""
+    """Items per second."""
 
     @override
     def render(self, task: Task) -> Text:
-        """Render the rate of the last seconds."""
+        """Render the rate over the last seconds."""
         return Text(f"{task.speed:.0f}/s" if task.speed else "")

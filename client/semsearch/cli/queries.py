@@ -23,11 +23,11 @@ from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
 from semsearch.errors import InvalidRequest
 from semsearch.values import ImageMatches, Tags
 
-Count = Annotated[int, typer.Option("-n", "--count", min=1, help="How many at most.")]
+Count = Annotated[int, typer.Option("-n", "--count", min=1, help="Maximum number of results.")]
 PageToken = Annotated[
     str,
     typer.Option(
-        help="Go on where another search ended: its next_page_token in JSON, or `next` for the last search here.",
+        help="Continue after another search: its next_page_token in JSON, or `next` for the last search here.",
         metavar="TOKEN",
     ),
 ]
@@ -37,7 +37,7 @@ def search(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help='What to look for: words (cat sofa, "sports car", -dog, beach^0.5, dog NOT cat) and images'
+            help='The query: words (cat sofa, "sports car", -dog, beach^0.5, dog NOT cat) and images'
             " (./beach.jpg, id:3f9a…), with + and - between them and a weight before them:"
             ' dog + ./beach.jpg - fruit "2:sofa".'
         ),
@@ -63,7 +63,7 @@ def search(
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
 ) -> None:
-    """Find images by words, by images, or by both. `semsearch open 3` then opens the third one."""
+    """Find images by words, images, or both. `semsearch open 3` then opens the third result."""
     if image is None and image_id is None and not words:
         raise typer.BadParameter("Say what to look for: words, or images as ./beach.jpg or id:3f9a….")
     output = Output(as_json)
@@ -100,14 +100,14 @@ def search(
 
 
 def _with_options(line: QueryLine, image: Path | None, image_id: str | None) -> QueryLine:
-    """Return the query with the images that options name before its own."""
+    """Return the query with the images from options before its own."""
     named = [Picture(image, "")] if image is not None else []
     named += [Picture(None, image_id)] if image_id is not None else []
     return replace(line, pictures=(*named, *line.pictures))
 
 
 def _start(page_token: str) -> tuple[str, int]:
-    """Return the token of the page to begin with, and the number of its first result.
+    """Return the token of the first page, and the number of its first result.
 
     Raises:
         InvalidRequest: the last search has no further page.
@@ -147,7 +147,9 @@ def tag(
     labels: Annotated[
         str | None, typer.Option(help="Choose among these words only, separated by commas.", metavar="A,B,C")
     ] = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, max=100, help="How many at most.")] = 10,
+    count: Annotated[
+        int, typer.Option("-n", "--count", min=1, max=100, help="Maximum number of words per image.")
+    ] = 10,
     min_relevance: options.MinRelevance = None,
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,
@@ -181,7 +183,7 @@ def tag(
 
 @contextmanager
 def _about(file: Path) -> Iterator[None]:
-    """Name the file in the server's errors about its bytes."""
+    """Add the file's name to the server's errors about its bytes."""
     try:
         yield
     except InvalidRequest as error:
@@ -198,14 +200,14 @@ def _show_tags(output: Output, results: list[tuple[Path, Tags]]) -> None:
         output.table(["file", "word", "relevance ", "similarity "], rows)
     for file, tags in results:
         if not tags.tags:
-            output.say(f"{file}: no word is relevant enough. --min-relevance 0 shows the nearest all the same.")
+            output.say(f"{file}: no word is relevant enough. --min-relevance 0 shows the nearest anyway.")
 
 
 def similar_words(
     words: Annotated[list[str], typer.Argument(help="A word, a phrase or several: king -man woman.")],
     count: Count = 20,
     page_token: Annotated[
-        str, typer.Option(help="Go on where another search ended: its next_page_token in JSON.", metavar="TOKEN")
+        str, typer.Option(help="Continue after another search: its next_page_token in JSON.", metavar="TOKEN")
     ] = "",
     server: options.Server = DEFAULT_SERVER,
     as_json: options.Json = False,

@@ -1,4 +1,4 @@
-"""Errors about a query, with a mark below the argument that they are about."""
+"""Prints errors about a query, with a mark below the argument at fault."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _FIELD = re.compile(r"(images|terms)\[(\d+)\]")
 
 @dataclass
 class QueryContext:
-    """The query that is worked on; None until it is read."""
+    """The current query; None until it is parsed."""
 
     line: QueryLine | None = None
 
 
 @contextmanager
 def query_errors(output: Output, arguments: Sequence[str]) -> Iterator[QueryContext]:
-    """Print an error about the query, ours or the server's, with its place; then end the command.
+    """Print an error about the query, ours or the server's, with its place; then exit.
 
-    A query that cannot be read is wrong usage, exit status 2; one that the server refuses is a failure, 1.
+    A query that cannot be parsed is wrong usage (exit status 2); one that the server refuses is a failure (1).
     """
     context = QueryContext()
     try:
@@ -48,13 +48,13 @@ def query_errors(output: Output, arguments: Sequence[str]) -> Iterator[QueryCont
 
 
 def _mark(output: Output, arguments: Sequence[str], places: set[int]) -> None:
-    if len(arguments) > 1:  # a single one need not be pointed at
+    if len(arguments) > 1:  # a single argument needs no mark
         for text in marked(arguments, places):
             output.note(text)
 
 
 def _places(line: QueryLine, error: SemsearchError) -> set[int]:
-    """Return the arguments that a server's error is about: by the field that it names, or by its words."""
+    """Return the places of the arguments that a server's error refers to, by its field or by its unknown words."""
     places: set[int] = set()
     for field, _ in error.details.fields:
         if found := _FIELD.match(field):
@@ -72,6 +72,6 @@ def _places(line: QueryLine, error: SemsearchError) -> set[int]:
 def _unknown_words(error: SemsearchError) -> list[str]:
     try:
         suggestions = json.loads(error.details.metadata.get("suggestions", "{}"))
-    except ValueError:  # there were too many for the server's answer
+    except ValueError:  # the server cut a list that was too long
         return []
     return list(suggestions) if isinstance(suggestions, dict) else []

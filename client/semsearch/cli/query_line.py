@@ -1,13 +1,13 @@
-"""Reads a query from the arguments of a command: `dog + ./beach.jpg - fruit 2:sofa`.
+"""Parses a query from the arguments of a command: `dog + ./beach.jpg - fruit 2:sofa`.
 
-- `+` and `-` alone are the sign of the argument behind them; a sign at the front of an argument (`-dog`, `-./a.jpg`) is
-  its own. `NOT` and `without` steer away from an image too.
-- `2:sofa` weighs twice as much, as `sofa^2` does. The number stands before words and images.
-- An argument is an image if it begins as a path does (`./`, `../`, `/`, `~/`), ends as image files do (`beach.jpg`), or
-  is `id:` and the id of a stored image, or the beginning of one.
-- Everything else is words, in the server's language of queries: phrases in quotes, `-dog`, `beach^0.5`, `dog NOT cat`.
+- A lone `+` or `-` is the sign of the next argument; an argument may also begin with its own sign (`-dog`, `-./a.jpg`).
+  `NOT` and `without` negate an image too.
+- `2:sofa` has double weight, as `sofa^2` does. The number may precede words and images.
+- An argument is an image if it begins like a path (`./`, `../`, `/`, `~/`), ends like an image file (`beach.jpg`), or
+  is `id:` and the id of a stored image, or a prefix of one.
+- Everything else is words in the server's query language: quoted phrases, `-dog`, `beach^0.5`, `dog NOT cat`.
 
-An error names the argument that it is about, and is printed with a mark below it.
+An error carries the number of the argument at fault, which is printed with a mark below it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PHRASE = re.compile(r'(-?)([^"]*\s[^"]*?)((?:\^[\d.]+)?)')
 
 
 class QueryError(Exception):
-    """A query cannot be read; `place` is the number of the argument that it is about, if it is about one."""
+    """A query cannot be parsed; `place` is the number of the argument at fault, or None."""
 
     def __init__(self, problem: str, place: int | None = None) -> None:
         super().__init__(problem)
@@ -46,9 +46,9 @@ class QueryError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of a query: a file, or a stored image's id or its beginning (`path` is then None).
+    """An image of a query: a file, or a stored image's id or its prefix (`path` is then None).
 
-    `place` is None for one that an option names.
+    `place` is None for an image from an option.
     """
 
     path: Path | None
@@ -59,7 +59,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class QueryLine:
-    """A query: its images, and its words as arguments in the server's language, each with its place on the line."""
+    """A query: its images, and its words as arguments in the server's query language, each with its argument number."""
 
     arguments: tuple[str, ...]
     pictures: tuple[Picture, ...]
@@ -67,9 +67,9 @@ class QueryLine:
 
     @property
     def text(self) -> str:
-        """Return the words as a query of the server's language.
+        """Return the words as a query in the server's language.
 
-        A single argument is the query itself. Among several, one with a space was quoted and is a phrase.
+        A single argument is the query itself. Among several, an argument with a space was quoted and is a phrase.
         """
         words = [word for _, word in self.words]
         if words == list(self.arguments) and len(words) == 1:
@@ -77,27 +77,27 @@ class QueryLine:
         return " ".join(map(_quoted, words))
 
     def terms(self) -> list[tuple[int, Term]]:
-        """Return the words as terms, with their places: `-dog`, `!dog` and `NOT dog` weigh −1, `beach^0.5` a half.
+        """Return the words as terms, with their places: `-dog`, `!dog` and `NOT dog` weigh −1, `beach^0.5` 0.5.
 
         Raises:
-            QueryError: a weight is no number.
+            QueryError: a weight is not a number.
         """
         terms: list[tuple[int, Term]] = []
-        steering_away = False
+        negated = False
         for place, word in self.words:
-            if _steers_away(word):
-                steering_away = True
+            if _is_negation(word):
+                negated = True
                 continue
             text, _, weight = word.partition("^")
-            negative = steering_away or text.startswith(NEGATIVE_SIGNS)
+            negative = negated or text.startswith(NEGATIVE_SIGNS)
             size = _number(weight, place) if weight else 1.0
             terms.append((place, Term(text[text.startswith(NEGATIVE_SIGNS) :], -size if negative else size)))
-            steering_away = False
+            negated = False
         return terms
 
 
 def marked(arguments: Sequence[str], places: Collection[int]) -> list[str]:
-    """Return the arguments as a line and, below some of them, marks: the last lines of an error message."""
+    """Return the arguments as a line, and a line of marks below some: the last lines of an error message."""
     if not places:
         return []
     shown = [harmless(shlex.quote(each) if re.search(r"\s", each) or not each else each) for each in arguments]
@@ -106,10 +106,10 @@ def marked(arguments: Sequence[str], places: Collection[int]) -> list[str]:
 
 
 def read_query(arguments: Sequence[str]) -> QueryLine:
-    """Read a query.
+    """Parse a query.
 
     Raises:
-        QueryError: a sign or a weight is about nothing, or an image is none.
+        QueryError: a sign or a weight has no word or image, or an image does not exist.
     """
     pictures: list[Picture] = []
     words: list[tuple[int, str]] = []
@@ -119,20 +119,20 @@ def read_query(arguments: Sequence[str]) -> QueryLine:
             if sign is not None:
                 raise QueryError(f'"{argument}" follows another sign. Write one sign before each word or image.', place)
             if place == len(arguments) - 1:
-                raise QueryError(f'"{argument}" is about nothing: a word or an image must follow it.', place)
+                raise QueryError(f'"{argument}" must be followed by a word or an image.', place)
             sign = _SIGNS[argument]
             continue
         found = _WEIGHED.fullmatch(argument)
         assert found is not None  # noqa: S101 — each part of the pattern may be empty
         own, weight, rest = _parts(argument, found)
         if sign is not None and own:
-            raise QueryError(f'"{argument}" has a sign already. Write one sign before each word or image.', place)
+            raise QueryError(f'"{argument}" already has a sign. Write one sign before each word or image.', place)
         size = _number(weight, place) if weight else 1.0
         if weight and not rest:
             raise QueryError(f'"{argument}" is a weight without a word or an image: write {argument}sofa.', place)
         negative = own not in ("", "+") or sign == "-"
         if _is_picture(rest):
-            if words and _steers_away(words[-1][1]):
+            if words and _is_negation(words[-1][1]):
                 negative = True
                 words.pop()
             pictures.append(_picture(rest, -size if negative else size, place))
@@ -145,7 +145,7 @@ def read_query(arguments: Sequence[str]) -> QueryLine:
 
 
 def _parts(argument: str, found: re.Match[str]) -> tuple[str, str, str]:
-    """Return the sign, the weight and the rest of an argument; what is no weight, as in `16:9`, is of the rest."""
+    """Return the sign, the weight and the rest of an argument; `16:9` has no weight and is all rest."""
     sign, weight, rest = found["sign"], found["weight"] or "", found["rest"]
     if weight and rest[:1].isdigit() and not _is_picture(rest):
         return sign, "", argument.removeprefix(sign)
@@ -154,7 +154,7 @@ def _parts(argument: str, found: re.Match[str]) -> tuple[str, str, str]:
 
 def _word(text: str, sign: str, weight: str, place: int) -> str:
     if weight and "^" in text:
-        raise QueryError(f'"{text}" has two weights, one before it and one behind it. Leave one out.', place)
+        raise QueryError(f'"{text}" has two weights, one before it and one after it. Leave one out.', place)
     if '"' in text and not re.fullmatch(r'"[^"]*"(?:\^.*)?', text):
         text = f"({text})"
     return f"{sign}{text}^{weight.replace(',', '.')}" if weight else f"{sign}{text}"
@@ -165,7 +165,7 @@ def _quoted(word: str) -> str:
     return f'{found[1]}"{found[2]}"{found[3]}' if found else word
 
 
-def _steers_away(word: str) -> bool:
+def _is_negation(word: str) -> bool:
     return word == "NOT" or word.casefold() == "without"
 
 
@@ -175,9 +175,9 @@ def _number(text: str, place: int) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise QueryError(f'"{text}" is no weight: write a number such as 0.5 or 2.', place)
+        raise QueryError(f'"{text}" is not a weight: write a number such as 0.5 or 2.', place)
     if number == 0:
-        raise QueryError("A weight of 0 makes this count for nothing: leave it out.", place)
+        raise QueryError("A weight of 0 has no effect: leave this out.", place)
     return number
 
 
@@ -196,9 +196,9 @@ def _picture(text: str, weight: float, place: int) -> Picture:
     if text.startswith(STORED):
         image_id = text.removeprefix(STORED)
         if not image_id:
-            raise QueryError(f'"{STORED}" needs the id of a stored image behind it: {STORED}3f9a…', place)
+            raise QueryError(f'"{STORED}" must be followed by the id of a stored image: {STORED}3f9a…', place)
         return Picture(None, image_id, weight, place)
-    path = os.path.expanduser(text)  # noqa: PTH111 — pathlib raises for unknown people, and for names that are too long
+    path = os.path.expanduser(text)  # noqa: PTH111 — pathlib raises for unknown users, and for names that are too long
     if not os.path.exists(path):  # noqa: PTH110
         raise QueryError(f"There is no file {text}.", place)
     if os.path.isdir(path):  # noqa: PTH112

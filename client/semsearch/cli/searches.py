@@ -14,17 +14,17 @@ from semsearch.client import Client
 from semsearch.errors import InvalidRequest
 from semsearch.values import ImageMatches, ImageTerm, WordMatches
 
-# The server's bound on a page.
+# The server's limit for a page.
 _PAGE = 1_000
 
 Found = TypeVar("Found", ImageMatches, WordMatches)
 
 
 class ImageSearch:
-    """A search for images; files and ids are read when it is made.
+    """A search for images; the constructor reads files and resolves ids.
 
     Raises:
-        QueryError: a weight is no number, a file cannot be read, or an id begins as several do.
+        QueryError: a weight is not a number, a file cannot be read, or an id is ambiguous.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ImageSearch:
         self._images = [self._image(picture) for picture in line.pictures]
 
     def page(self, size: int, token: str, min_relevance: float | None) -> ImageMatches:
-        """Return a page of what is found."""
+        """Return a page of matches."""
         if not self._images:
             return self._client.search_by_text(
                 self._text,
@@ -76,7 +76,7 @@ class ImageSearch:
 
 
 class UnreadableFile(InvalidRequest):
-    """A file that a command names cannot be read."""
+    """A file that a command was given cannot be read."""
 
 
 def read(file: Path) -> bytes:
@@ -92,7 +92,7 @@ def read(file: Path) -> bytes:
 
 
 def up_to(count: int, token: str, page: Callable[[int, str], Found]) -> Found:
-    """Return the first `count` results, from as many pages as they take."""
+    """Return the first `count` results, from as many pages as needed."""
     found = page(min(count, _PAGE), token)
     items = "matches" if isinstance(found, ImageMatches) else "words"
     while found.next_page_token and (missing := count - len(getattr(found, items))) > 0:

@@ -1,4 +1,4 @@
-"""Thumbnails of what was found, fetched a few at a time."""
+"""Thumbnails of matches, fetched a few at a time."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ def watch(
     delete: Annotated[bool, typer.Option("--delete", help="Remove images whose files are gone.")] = False,
     poll: Annotated[
         float,
-        typer.Option(min=0, metavar="SECONDS", help="Look through the folder in these intervals; 0: when it changes."),
+        typer.Option(min=0, metavar="SECONDS", help="Scan the folder at this interval; 0: when it changes."),
     ] = 0,
     server: options.Server = DEFAULT_SERVER,
     verbose: folder_options.Verbose = False,
     as_json: folder_options.Lines = False,
 ) -> None:
-    """Keep a collection in step with a folder until Ctrl-C. A server that is away is waited for."""
+    """Keep a collection in step with a folder until Ctrl-C. If the server is down, wait for it."""
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
     try:

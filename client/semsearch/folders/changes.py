@@ -1,7 +1,7 @@
-"""Changes the places of images that a collection has; an image that loses its last place is deleted.
+"""Changes the places of a collection's images; an image that loses its last place is deleted.
 
-Each image is asked for just before it is changed, and its whole list of places is written. So a change that was made
-before changes nothing, and one that was interrupted is made by the next run.
+Each image is fetched just before it is changed, and its whole list of places is written. So repeating a change has no
+effect, and the next run completes one that was interrupted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PlaceChange:
 
 @dataclass(frozen=True)
 class Changed:
-    """What was done for a hash: `image_id` is "" if the collection has no image with it."""
+    """The result for one hash; `image_id` is "" if the collection has no image with it."""
 
     sha256: bytes
     image_id: str
@@ -39,7 +39,7 @@ class Changed:
 
 
 def apply(client: Gallery, root: Root, changes: Mapping[bytes, PlaceChange]) -> Iterator[Changed]:
-    """Make changes, and yield each when it is made. Raises `SemsearchError`."""
+    """Apply changes, and yield the result of each. Raises `SemsearchError`."""
     pool = ThreadPoolExecutor(_CALLS_AT_ONCE)
     try:
         waiting = iter(changes.items())
@@ -76,7 +76,7 @@ def _apply_batch(
 def _change(
     client: Gallery, root: Root, sha256: bytes, images: Sequence[Image], change: PlaceChange
 ) -> tuple[Changed, list[str]]:
-    """Change the images with one hash; return the ids of those that have no place any more."""
+    """Change the images with one hash; return the result and the ids of images without any place left."""
     times = {root.place(path): time for path, time in change.add.items() if time is not None}
     remove = {root.place(path) for path in change.remove}
     emptied: list[str] = []
@@ -93,7 +93,7 @@ def _change(
             try:
                 values = attributes_at(new, times, image.attributes)
                 client.update_image(image.id, values, only=NAMES, collection=root.collection)
-            except NotFound:  # deleted by somebody else, just now
+            except NotFound:  # another client has just deleted it
                 continue
         stored = stored or image.id
     return Changed(sha256, stored, had_places), emptied

@@ -1,7 +1,7 @@
-"""Which files of a folder are left out: `--exclude` and the files `.semsearchignore`, both with .gitignore's syntax.
+"""The exclusion patterns of a folder: `--exclude` and the files `.semsearchignore`, both with .gitignore's syntax.
 
-Patterns of a `.semsearchignore` are relative to its folder. A deeper file decides before a higher one, and `--exclude`
-before all. Below an excluded folder nothing can be taken back in, as in git.
+Patterns of a `.semsearchignore` are relative to its folder. A deeper file overrides a higher one, and `--exclude`
+overrides all. As in git, nothing below an excluded folder can be included again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ IGNORE_FILE = ".semsearchignore"
 
 
 class Exclusions:
-    """The patterns that hold in one folder: its own, and those of the folders above it."""
+    """The patterns that apply in one folder: its own, and those of the folders above it."""
 
     def __init__(self, globs: Sequence[str] = ()) -> None:
-        """Begin with the patterns of `--exclude`.
+        """Start with the patterns of `--exclude`.
 
         Raises:
-            FolderStopped: One of them is no pattern.
+            FolderStopped: One of them is not a valid pattern.
         """
-        # Pairs of a folder ("" or "a/b/") and its patterns. The first that says anything decides.
+        # Pairs of a folder ("" or "a/b/") and its patterns. The first match decides.
         self._option: tuple[tuple[str, GitIgnoreSpec], ...] = (("", _spec(globs, "--exclude")),) if globs else ()
         self._files: tuple[tuple[str, GitIgnoreSpec], ...] = ()
 
@@ -36,7 +36,7 @@ class Exclusions:
 
         Raises:
             OSError: The file cannot be read.
-            FolderStopped: A line of it is no pattern.
+            FolderStopped: A line of it is not a valid pattern.
         """
         lines = ignore_file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         inner = Exclusions()
@@ -54,11 +54,11 @@ class Exclusions:
 
 
 def _spec(lines: Iterable[str], source: str) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec  # the commands that need no patterns start faster without
+    from pathspec import GitIgnoreSpec  # imported here so that other commands start faster
 
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError as error:
         raise FolderStopped(
-            f"{source} has a line that is no pattern: {error}", "BAD_PATTERN", "Patterns are written as in .gitignore."
+            f"{source} has an invalid pattern: {error}", "BAD_PATTERN", "Patterns are written as in .gitignore."
         ) from error

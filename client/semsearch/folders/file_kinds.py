@@ -1,4 +1,4 @@
-"""What a file is, by its suffix. Only the server knows what its bytes are; this decides what is worth sending."""
+"""A file's kind by its suffix. It decides which files are worth sending; only the server examines the bytes."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ _KINDS = dict.fromkeys(_VIDEOS.split(), FileKind.VIDEO) | dict.fromkeys(_PICTURE
 
 
 def kind_of(name: str) -> FileKind:
-    """Return the kind of a file with that name, in capitals or not."""
+    """Return the kind of a file with that name, whatever its case."""
     return _KINDS.get(PurePosixPath(name).suffix.lower(), FileKind.OTHER)

@@ -1,4 +1,4 @@
-"""What keeping a folder in step needs of a client."""
+"""The part of a client that keeping a folder in step needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from semsearch.values import Attributes, Deletion, Equal, Image, Upload, UploadR
 
 
 class Gallery(Protocol):
-    """The methods of `Client` that are called."""
+    """The methods of `Client` that are used."""
 
     def list_images(self, *, collection: str = "", equal: Equal | None = None) -> Iterator[Image]:
         """Yield images."""

@@ -1,4 +1,4 @@
-"""What a collection has of one root: for each path, the SHA-256 of its image."""
+"""A collection's listing of one root: for each path, the SHA-256 of its image."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SIZE = 32
 
 
 class Listing:
-    """Paths and hashes, kept small: a hundred thousand are held in memory.
+    """Paths and hashes, stored compactly: a hundred thousand are in memory.
 
-    A run that was killed may have left a path with two images, the old one and the new one.
+    A killed run may have left a path with two images, the old one and the new one.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Listing:
 
     @classmethod
     def of(cls, client: Gallery, root: Root) -> Listing:
-        """Ask the server, page by page."""
+        """Fetch the listing from the server, page by page."""
         listing = cls()
         for image in client.list_images(collection=root.collection, equal={"roots": [root.name]}):
             sha256 = bytes.fromhex(image.sha256)
@@ -43,7 +43,7 @@ class Listing:
         return tuple(joined[start : start + _SIZE] for start in range(0, len(joined), _SIZE))
 
     def is_only(self, path: str, sha256: bytes) -> bool:
-        """Return whether a path has this image, and no other."""
+        """Return whether a path has this image and no other."""
         return self._hashes.get(path) == sha256
 
     def hashes(self) -> set[bytes]:
@@ -51,12 +51,12 @@ class Listing:
         return {sha256 for path in self._hashes for sha256 in self.at(path)}
 
     def add(self, path: str, sha256: bytes) -> None:
-        """Note an image at a path."""
+        """Record an image at a path."""
         if sha256 not in self.at(path):
             self._hashes[path] = self._hashes.get(path, b"") + sha256
 
     def remove(self, path: str, sha256: bytes) -> None:
-        """Note that an image is no longer at a path."""
+        """Record that an image is no longer at a path."""
         if rest := b"".join(each for each in self.at(path) if each != sha256):
             self._hashes[path] = rest
         else:

@@ -1,7 +1,7 @@
-"""A file's name as text that can be sent.
+"""Encodes file names as text for messages.
 
-A name is bytes, and a message takes only Unicode. A byte that is not UTF-8 is written as U+FFFD and two hexadecimal
-digits. So is each byte of a U+FFFD that stands in a name, and thus two names never become the same text.
+A name is bytes, but a message holds only Unicode. A byte that is not UTF-8 is written as U+FFFD and two hexadecimal
+digits. So is each byte of a U+FFFD in a name; so two different names never become the same text.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _MARK = "\N{REPLACEMENT CHARACTER}"
-# How Python writes the bytes 0x80 to 0xff that are not UTF-8 ("surrogateescape").
+# How Python decodes the bytes 0x80 to 0xff that are not UTF-8 ("surrogateescape").
 _UNDECODED = re.compile(f"[\udc80-\udcff{_MARK}]")
 _ENCODED = re.compile(_MARK.encode() + b"([0-9a-f]{2})")
 
@@ -24,7 +24,7 @@ def to_text(name: str) -> str:
 
 
 def from_text(text: str) -> str:
-    """Return the name that a text stands for."""
+    """Return the name that a text encodes."""
     if _MARK not in text:
         return text
     raw = _ENCODED.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode("utf-8", "surrogateescape"))

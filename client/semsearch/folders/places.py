@@ -1,4 +1,4 @@
-"""Where an image was found, as its attributes say it.
+"""An image's places in folders, as stored in its attributes.
 
 paths     every place, as "ROOT/relative/path"
 roots     the roots of these places, so that a root's images can be listed
@@ -15,18 +15,18 @@ from pathlib import PurePosixPath
 from semsearch.values import Attributes, JsonValue
 
 NAMES = ("paths", "roots", "path", "name", "folder", "modified")
-# The server takes 64 KiB of attributes; a picture may lie in a thousand places.
+# The server accepts 64 KiB of attributes; a picture may have a thousand places.
 _MAX_BYTES = 40 * 2**10
 
 
 def places_of(attributes: Attributes) -> list[str]:
-    """Return the places that an image's attributes name."""
+    """Return the places in an image's attributes."""
     paths = attributes.get("paths")
     return [place for place in paths if isinstance(place, str)] if isinstance(paths, list) else []
 
 
 def changed_places(old: list[str], add: Collection[str], remove: Collection[str]) -> list[str]:
-    """Return an image's places after a change: the old ones first, and as many of the new ones as there is room for."""
+    """Return an image's places after a change: the old ones first, then as many new ones as fit."""
     kept = [place for place in dict.fromkeys(old) if place not in remove]
     room = _MAX_BYTES - sum(len(place.encode()) for place in kept)
     for place in sorted(set(add) - set(kept)):
@@ -38,9 +38,9 @@ def changed_places(old: list[str], add: Collection[str], remove: Collection[str]
 
 
 def attributes_at(places: list[str], modified: Mapping[str, int], old: Attributes) -> dict[str, JsonValue]:
-    """Return the attributes `NAMES` for places, at least one; `modified` has times of files in ns, by place.
+    """Return the attributes `NAMES` for one or more places; `modified` maps places to file times in ns.
 
-    Where the first place stays, its other attributes do.
+    If the first place has no time there, the old `modified` stays.
     """
     first = places[0]
     path = PurePosixPath(first.partition("/")[2])
@@ -61,5 +61,5 @@ def attributes_at(places: list[str], modified: Mapping[str, int], old: Attribute
 def _iso(time_ns: int | None) -> str | None:
     try:
         return None if time_ns is None else datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat()
-    except (ValueError, OverflowError, OSError):  # a time that no calendar has
+    except (ValueError, OverflowError, OSError):  # a time outside the calendar
         return None

@@ -1,4 +1,4 @@
-"""Reads an image file once, as it is at one moment."""
+"""Reads a consistent snapshot of an image file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from semsearch.folders.results import Reason
 from semsearch.folders.scan import Stamp, problem_of
 
-# Files and links may have become pipes since they were listed: opening one must not wait for a writer.
+# A file or link may have become a pipe since it was listed: opening it must not wait for a writer.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @dataclass(frozen=True)
 class Content:
-    """A file's bytes, their SHA-256, and the stamp that belongs to them."""
+    """A file's bytes, their SHA-256, and the file's stamp at that time."""
 
     data: bytes
     sha256: bytes
@@ -24,7 +24,7 @@ class Content:
 
 
 class NotRead(Exception):
-    """The file could not be read whole."""
+    """The file could not be read completely."""
 
     def __init__(self, reason: Reason, problem: str) -> None:
         super().__init__(problem)

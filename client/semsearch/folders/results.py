@@ -1,4 +1,4 @@
-"""What became of a file."""
+"""The results of keeping files in step."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 
 class Outcome(enum.Enum):
-    """What became of a file."""
+    """The outcome for a file."""
 
     ADDED = "added"
     UNCHANGED = "unchanged"
     DUPLICATE = "duplicate"  # the path was added to an image that has other paths
     MOVED = "moved"  # the path was added to an image that lost another
     REPLACED = "replaced"  # the path had other bytes before
-    REMOVED = "removed"  # the file is gone, and so is its path; the image too if that was the last one
-    GONE = "gone"  # the file is gone; its image stays, since nobody said that it may be removed
+    REMOVED = "removed"  # the file is gone, and its path was removed; the image too if that was the last one
+    GONE = "gone"  # the file is gone; its image stays, since its removal was not allowed
     FAILED = "failed"
     PASSED_OVER = "passed_over"
 
@@ -23,7 +23,7 @@ class Outcome(enum.Enum):
 class Reason(enum.Enum):
     """Why a file or folder was passed over, or why it failed before it was sent."""
 
-    OTHER_SUFFIX = "no image's suffix"
+    OTHER_SUFFIX = "not an image"
     VIDEO = "video"
     HIDDEN = "hidden"
     EXCLUDED = "excluded"
@@ -35,13 +35,13 @@ class Reason(enum.Enum):
     NOT_MOUNTED = "not mounted"
 
 
-# Somebody chose these, so nothing is wrong.
+# These are deliberate, so nothing is wrong.
 CHOSEN = frozenset({Reason.OTHER_SUFFIX, Reason.VIDEO, Reason.HIDDEN, Reason.EXCLUDED, Reason.LINK, Reason.EMPTY})
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of a file: `id` is its image's; `reason` and `problem` say why it failed or was passed over.
+    """The result for a file: `id` is its image's; `reason` and `problem` explain why it failed or was passed over.
 
     `reason` is the name of a `Reason`, or one of the server's. `path` is relative to the root.
     """
@@ -54,6 +54,6 @@ class FileResult:
 
 
 def passed_over(path: str, reason: Reason, problem: str = "") -> FileResult:
-    """Return the result of a file or folder that is not looked into."""
+    """Return the result for a file or folder that is not read."""
     outcome = Outcome.PASSED_OVER if reason in CHOSEN else Outcome.FAILED
     return FileResult(path, outcome, reason=reason.name, problem=problem or reason.value)

@@ -1,4 +1,4 @@
-"""A root: a folder with a name, below which paths are unique in a collection."""
+"""A root: a named folder whose paths are unique in a collection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semsearch.folders.state import FolderState
 
 @dataclass(frozen=True)
 class Root:
-    """A folder, and what it is called in the collection of a server."""
+    """A folder and its name in a server's collection."""
 
     name: str
     folder: Path
@@ -22,7 +22,7 @@ class Root:
     collection: str
 
     def place(self, path: str) -> str:
-        """Return a path below the root as an image's attributes have it."""
+        """Return a path below the root as a place for an image's attributes."""
         return f"{self.name}/{path}"
 
     def path(self, place: str) -> str | None:
@@ -35,7 +35,7 @@ def root_of(folder: Path, name: str, server: str, collection: str) -> Root:
     """Return a folder's root; `name` "" means the folder's own.
 
     Raises:
-        FolderStopped: The name is none.
+        FolderStopped: The name is invalid.
     """
     chosen = name or to_text(Path(os.path.abspath(folder)).name)  # noqa: PTH100 — of a link, its own name
     if not chosen.strip() or any(char == "/" or category(char) == "Cc" for char in chosen):
@@ -48,7 +48,7 @@ def root_of(folder: Path, name: str, server: str, collection: str) -> Root:
 
 
 def claim(root: Root, state: FolderState, *, force: bool) -> None:
-    """Let the root's name stand for its folder.
+    """Record that the root's name stands for its folder.
 
     Raises:
         FolderStopped: The name stands for another folder, and `force` is not set.
@@ -59,7 +59,7 @@ def claim(root: Root, state: FolderState, *, force: bool) -> None:
             f'In the collection {root.collection} the name "{root.name}" stands for {to_text(str(known))}, '
             f"and not for {to_text(str(root.folder))}.",
             "ROOT_NAME_TAKEN",
-            "Give this folder another name with --name; if the folder has moved here, say so with --force.",
+            "Give this folder another name with --name; if the folder has moved here, use --force.",
         )
     if known != root.folder:
         state.name_folder(root.server, root.collection, root.name, root.folder)

@@ -1,4 +1,4 @@
-"""Finds the image files of a folder, and says of everything else why it is passed over."""
+"""Finds the image files of a folder, and gives the reason for passing over everything else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_MOUNTED = "A disk was mounted here before, and is not now; its images stay"
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What changes when a file does. The change time also changes where a program restores the other one."""
+    """Changes whenever the file does: `ctime_ns` changes even if a program restores `mtime_ns`."""
 
     size_bytes: int
     mtime_ns: int
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file or folder that is not an image to send. What lies below a folder is not looked at."""
+    """A file or folder that is not an image to send. Nothing below such a folder is scanned."""
 
     path: str
     reason: Reason
@@ -51,8 +51,8 @@ class PassedOver:
 class Scan:
     """One walk through a folder, in a fixed order: the files of each folder by name, then its folders.
 
-    Hidden files and folders are passed over (macOS keeps resource forks under such names). Links to files are read, and
-    links to folders are not followed, since they may form a circle. `mounts` are the folders on another disk than
+    Hidden files and folders are passed over (macOS keeps resource forks under such names). Links to files are read, but
+    links to folders are not followed, since they may form a cycle. `mounts` are the folders on another disk than
     their parent. One of `known_mounts` that is not mounted now is passed over, as if it could not be read.
     """
 
@@ -80,7 +80,7 @@ class Scan:
                 yield PassedOver(to_text(path), Reason.UNREADABLE, _problem(error))
                 continue
             folders = []
-            while entries:  # each is freed when it is done: a folder may have a hundred thousand
+            while entries:  # frees each entry when it is done: a folder may have a hundred thousand
                 entry = entries.pop()
                 inner = f"{path}/{entry.name}" if path else entry.name
                 try:
@@ -103,7 +103,7 @@ class Scan:
             yield PassedOver(lost, Reason.NOT_MOUNTED, _NOT_MOUNTED)
 
     def _entries(self, path: str, exclusions: Exclusions) -> tuple[list[os.DirEntry[str]], Exclusions]:
-        """Return a folder's entries, the last first, and the patterns that hold in it."""
+        """Return a folder's entries, the last first, and the patterns that apply in it."""
         with os.scandir(self._folder / path) as found:
             entries = sorted(found, key=lambda entry: entry.name, reverse=True)
         if any(entry.name == IGNORE_FILE for entry in entries):
@@ -121,7 +121,7 @@ class Scan:
         if own != device:
             self.mounts.add(text)
         elif text in self._known_mounts:
-            self.mounts.add(text)  # it is told here, and stays known
+            self.mounts.add(text)  # reported here, and stays known
             return PassedOver(text, Reason.NOT_MOUNTED, _NOT_MOUNTED)
         return own
 

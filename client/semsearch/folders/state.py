@@ -1,6 +1,6 @@
-"""What the client remembers of folders, in one SQLite file: hashes of files, names of roots, mounted disks.
+"""The client's state about folders, in one SQLite file: hashes of files, names of roots, mounted disks.
 
-None of it is the truth. Without it, files are read once more, and nobody notices that a name is used twice.
+None of it is authoritative. Without it, files are read again, and a name that is used twice goes unnoticed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from semsearch.folders.scan import Stamp
 
 STATE_VARIABLE = "SEMSEARCH_CLIENT_STATE"
 _FILE = "folders.sqlite3"
-# What a killed run may lose: the hashes of so many files or seconds. Each costs one reading.
+# A killed run may lose the hashes of this many files or seconds. Each costs one more read.
 _HASHES_A_WRITE = 100
 _SECONDS_A_WRITE = 1.0
 _BUSY_SECONDS = 30.0
@@ -39,16 +39,16 @@ CREATE TABLE IF NOT EXISTS mount (folder BLOB, path TEXT, PRIMARY KEY (folder, p
 
 
 def default_state() -> Path:
-    """Return the folder where the client keeps what it remembers."""
+    """Return the folder of the client's state."""
     chosen = os.environ.get(STATE_VARIABLE)
     return Path(chosen) if chosen else user_state_path("semsearch", appauthor=False)
 
 
 class FolderState:
-    """What is remembered, in a folder of its own; safe to use from several threads and processes."""
+    """The state, in a folder of its own; safe to use from several threads and processes."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Open it, or begin anew where it is damaged.
+        """Open the state, or start again with an empty one if it is damaged.
 
         Raises:
             FolderStopped: It cannot be written.
@@ -89,7 +89,7 @@ class FolderState:
                 self._save()
 
     def forget_hashes(self, folder: Path, keep: Callable[[str], bool]) -> None:
-        """Forget the files of a folder that are not to be kept."""
+        """Forget the files of a folder for which `keep` returns False."""
         key = os.fsencode(folder)
         rows = self._all("SELECT path FROM hash WHERE folder = ?", key)
         gone = [(key, path) for (path,) in rows if not keep(path.decode())]
@@ -104,7 +104,7 @@ class FolderState:
         return Path(os.fsdecode(row[0])) if row else None
 
     def name_folder(self, server: str, collection: str, name: str, folder: Path) -> None:
-        """Let a root's name stand for a folder."""
+        """Record that a root's name stands for a folder."""
         self._write(
             ("INSERT OR REPLACE INTO root VALUES (?, ?, ?, ?)", [(server, collection, name, os.fsencode(folder))])
         )
@@ -122,18 +122,18 @@ class FolderState:
         )
 
     def save(self) -> None:
-        """Write the hashes that were remembered last."""
+        """Write the unsaved hashes."""
         with self._guard:
             self._save()
 
     @contextmanager
     def lock(self, server: str, collection: str, name: str) -> Iterator[None]:
-        """Let no other process work on a root; the system frees the lock of a process that ends in any way.
+        """Lock a root against other processes; the system frees the lock however the process ends.
 
         Raises:
             FolderStopped: Another process works on it.
         """
-        # It brings asyncio; the commands that need no lock start faster without.
+        # It imports asyncio; commands that need no lock start faster without it.
         from filelock import FileLock, Timeout
 
         key = hashlib.sha256("\0".join((server, collection, name)).encode()).hexdigest()[:32]
@@ -144,7 +144,7 @@ class FolderState:
             lock.acquire()
         except Timeout as error:
             raise FolderStopped(
-                f'Another semsearch is at work on the root "{name}" of the collection {collection}.',
+                f'Another semsearch is working on the root "{name}" of the collection {collection}.',
                 "ROOT_IN_USE",
                 "Wait for it to end, or stop it.",
             ) from error
@@ -190,14 +190,14 @@ class FolderState:
             with self._database:
                 self._database.executemany("INSERT OR REPLACE INTO hash VALUES (?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.Error:
-            pass  # these files are read again
+            pass  # these files will be read again
         self._saved = time.monotonic()
 
     def _unusable(self, error: Exception) -> FolderStopped:
         return FolderStopped(
-            f"{self._folder}, where semsearch remembers the hashes of files, cannot be used: {error}.",
+            f"{self._folder}, where semsearch keeps the hashes of files, cannot be used: {error}.",
             "STATE_UNUSABLE",
-            f"Name another folder with {STATE_VARIABLE}.",
+            f"Set another folder with {STATE_VARIABLE}.",
         )
 
 

@@ -1,13 +1,13 @@
 """Brings a collection in step with a folder.
 
-1. `compare` lists what the server has of the root, and walks through the folder beside it.
-2. `check` stops where so much is gone that a disk may be missing.
-3. `send` reads what is new or changed, and uploads the bytes that the collection lacks.
-4. `settle` changes the places of images: files that were renamed, copied or edited.
-5. `remove_gone` or `keep_gone` ends with the files that are gone.
+1. `compare` lists the root's images on the server while it scans the folder.
+2. `check` stops if so many files are gone that a disk may be missing.
+3. `send` reads new and changed files, and uploads the bytes that the collection lacks.
+4. `settle` changes the places of images whose files were renamed, copied or edited.
+5. `remove_gone` or `keep_gone` handles the files that are gone.
 
-Each step can be interrupted at any moment; the next run does what is missing. An image that is replaced or moved is
-never without a place in between: what is new is stored before what is old goes.
+Each step can be interrupted at any moment; the next run does the rest. An image that is replaced or moved always has a
+place: the new one is stored before the old one is removed.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from semsearch.folders.state import FolderState
 from semsearch.folders.uploads import AttributesOf, FileReader, Uploads
 from semsearch.values import Attributes
 
-# Somebody chose that these are no images of the collection. Any other file that was passed over may be one again
-# tomorrow, and keeps its image.
+# These files were deliberately left out of the collection. Any other file that was passed over may be an image again
+# later, and keeps its image.
 _NOT_WANTED = frozenset({Reason.OTHER_SUFFIX, Reason.VIDEO, Reason.HIDDEN, Reason.EXCLUDED, Reason.LINK})
 _ROOT_MOUNT = ""
 
@@ -46,11 +46,11 @@ def no_attributes(_: str) -> Attributes:
 
 
 class FolderSync:
-    """Keeps one root in step; for several runs, one after the other. Every method raises `SemsearchError`.
+    """Keeps one root in step, in successive runs. Every method raises `SemsearchError`.
 
-    `attributes_of` adds to the attributes of an image when it is uploaded. `force` goes on where `check` would stop,
-    and where another disk was mounted before. With `reference`, originals stay where they are: the server keeps only a
-    thumbnail of what is added, and the place.
+    `attributes_of` adds attributes to an image when it is uploaded. `force` continues where `check` would stop, and
+    where another disk was mounted before. With `reference`, originals stay where they are: the server keeps only a
+    thumbnail and the place of each added image.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class FolderSync:
         return len(self._hashes)
 
     def forget_listing(self) -> None:
-        """Ask the server again in the next run: it may have changed, or may not have got what was sent."""
+        """List the server's images again in the next run: they may have changed, or uploads may have been lost."""
         self._listing = None
 
     def run(self, may_remove: MayRemove | None = None) -> Iterator[FileResult]:
-        """Do all steps and yield what becomes of each file.
+        """Do all steps and yield the result of each file.
 
-        `may_remove` is asked with the number of images whose files are gone. Without it they stay, and nothing is
-        checked.
+        `may_remove` is called with the number of images whose files are gone. Without it they stay, and `check` is
+        skipped.
         """
         yield from self.compare()
         if may_remove is not None:
@@ -107,7 +107,7 @@ class FolderSync:
             yield from self.keep_gone()
 
     def compare(self) -> Iterator[FileResult]:
-        """Find the differences; yield the files that need nothing or are passed over."""
+        """Find the differences; yield the files that are unchanged or passed over."""
         folder = self.root.folder
         self._state.save()
         listed = _in_background(lambda: self._listing or Listing.of(self._client, self.root))
@@ -127,7 +127,7 @@ class FolderSync:
                 yield passed_over(entry.path, entry.reason, entry.problem)
         except OSError as error:
             problem = f"cannot be read: {error.strerror or error}"
-            raise self._stopped(problem, "FOLDER_UNREADABLE", "Mount its disk, or name another folder") from error
+            raise self._stopped(problem, "FOLDER_UNREADABLE", "Mount its disk, or give another folder") from error
         now_mounted = scan.mounts | (mounts - {_ROOT_MOUNT}) | ({_ROOT_MOUNT} if mounted else set())
         if now_mounted != mounts or self._force:
             self._state.set_mounts(folder, now_mounted)
@@ -141,10 +141,10 @@ class FolderSync:
                 self._pending.append(path)
 
     def check(self) -> None:
-        """Stop where a disk may be missing.
+        """Stop if a disk may be missing.
 
         Raises:
-            FolderStopped: No file is left, or more than half of the images would go.
+            FolderStopped: No file is left, or more than half of the images would be removed.
         """
         if not self._vanished or self._force:
             return
@@ -163,7 +163,7 @@ class FolderSync:
             raise self._stopped(problem + " of it", "MORE_THAN_HALF_GONE", f"{advice} bring the files back")
 
     def send(self) -> Iterator[FileResult]:
-        """Upload what the collection lacks; yield what became of each file."""
+        """Upload the images that the collection lacks; yield the result of each file."""
         self._uploads = uploads = Uploads(
             self._client,
             self._reader,
@@ -182,7 +182,7 @@ class FolderSync:
         yield from uploads.results()
 
     def settle(self) -> Iterator[FileResult]:
-        """Give images their new places, and take the old ones away."""
+        """Give images their new places, and remove the old ones."""
         assert self._uploads is not None  # noqa: S101 — `send` comes first
         listing, failed = self._known, self._uploads.failed
         changes: dict[bytes, PlaceChange] = {}
@@ -205,7 +205,7 @@ class FolderSync:
         yield from self._apply(changes)
 
     def remove_gone(self) -> Iterator[FileResult]:
-        """Take away the places of files that are gone, and delete the images that have no other."""
+        """Remove the places of files that are gone, and delete the images that have no other."""
         yield from self._apply(self._gone)
 
     def keep_gone(self) -> Iterator[FileResult]:
@@ -227,7 +227,7 @@ class FolderSync:
                 self._known.remove(path, done.sha256)
             for path in change.add:
                 if not done.image_id:
-                    problem = "Its image was deleted meanwhile; the next run sends it again"
+                    problem = "Its image was deleted during the run; the next run sends it again"
                     yield FileResult(path, Outcome.FAILED, reason="IMAGE_NOT_FOUND", problem=problem)
                     continue
                 self._known.add(path, done.sha256)
@@ -244,17 +244,17 @@ class FolderSync:
                     yield FileResult(path, Outcome.REMOVED, done.image_id)
 
     def _missing(self) -> set[bytes]:
-        """Return the images that no file of the folder has, as far as files have been read."""
+        """Return the images that no file of the folder has, according to the files read so far."""
         vanished = set(self._vanished)
         gone = {sha256 for path in vanished for sha256 in self._known.at(path)}
-        there = {
+        present = {
             sha256
             for path in self._known
             if path not in vanished
             for sha256 in self._known.at(path)
             if self._hashes.get(path) in (None, b"", sha256)
         }
-        return gone - there - set(self._hashes.values())
+        return gone - present - set(self._hashes.values())
 
     def _hash_pending(self) -> None:
         for path in self._pending:
@@ -278,13 +278,13 @@ def _change_of(changes: dict[bytes, PlaceChange], sha256: bytes) -> PlaceChange:
 
 
 def _in_background(work: Callable[[], Listing]) -> Future[Listing]:
-    """Work in a thread that does not keep the process from ending."""
+    """Run work in a thread that does not keep the process from ending."""
     future: Future[Listing] = Future()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 — raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001 — raised by `Future.result`
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -1,7 +1,7 @@
-"""Reads the files that the server may lack, and sends those that it does.
+"""Reads the files that the server may lack, and sends those that it does lack.
 
-A file is read once: its bytes are hashed, compared and sent from memory. At most `_BATCH_BYTES` wait here, beside what
-the stream of uploads holds. A file whose hash is remembered is only read if it has to be sent.
+A file is read once: its bytes are hashed, compared and sent from memory. At most `_BATCH_BYTES` wait here, in addition
+to the upload stream's own. A file with a cached hash is only read if it must be sent.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class FileReader:
 class Uploads:
     """The uploads of one run; iterate over it once, in the stream's thread.
 
-    `hashes` maps paths to hashes, b"" where the file has to be read; what is read is noted there. `known` are hashes
-    of images that are there. After the run, `places` has the paths to be added to images that are there, by hash;
-    `failed` has the paths that were not stored; and `refused` says why the server refused the bytes of a hash.
+    `hashes` maps paths to hashes, b"" if the file must be read; hashes of files that are read are added there. After
+    the run, `places` maps hashes to paths to add to existing images; `failed` has the paths that were not stored; and
+    `refused` maps hashes to the server's reason for refusing their bytes.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Uploads:
             yield self._results.popleft()
 
     def answered(self, result: UploadResult) -> Iterator[FileResult]:
-        """Yield the result of a file that was sent, if it is known by now."""
+        """Yield the result of a file that was sent, if it is already known."""
         path, sha256 = self._sent.pop(result.number)
         if result.error is not None:
             self.refused[sha256] = result.error.reason, result.error.message
@@ -145,7 +145,7 @@ class Uploads:
         self._results.append(result)
 
     def _is_settled(self, path: str) -> bool:
-        """Return whether a file needs not be sent, and note what has to be done instead."""
+        """Return whether a file need not be sent, and record what to do instead."""
         sha256 = self._hashes[path]
         if self._listing.is_only(path, sha256):
             self._results.append(FileResult(path, Outcome.UNCHANGED, sha256.hex()))
@@ -164,7 +164,7 @@ class Uploads:
         wanted = {self._hashes[path] for path, _ in batch}
         self._known |= found_hashes(self._client, self._root.collection, wanted)
         batch.reverse()
-        while batch:  # each is freed once it is sent
+        while batch:  # frees each file once it is sent
             path, content = batch.pop()
             if self._is_settled(path):
                 continue
@@ -183,7 +183,7 @@ class Uploads:
 
 
 def found_hashes(client: Gallery, collection: str, hashes: Collection[bytes]) -> set[bytes]:
-    """Return which of some images a collection has."""
+    """Return which of these hashes a collection has images for."""
     wanted = [sha256.hex() for sha256 in hashes]
     found = client.list_images(collection=collection, equal={"image.sha256": wanted})
     return {bytes.fromhex(image.sha256) for image in found}

@@ -1,4 +1,4 @@
-"""Keeps a root in step for as long as it is let: a run whenever the folder may have changed."""
+"""Keeps a root in step continuously: a run whenever the folder may have changed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from semsearch.folders.sync import FolderSync, MayRemove
 _MAY_PASS = (ServerUnreachable, ServerNotReady, Overloaded, TimedOut, ServerFailed)
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
-# Others may change the collection too, so what the server has is asked again now and then.
+# Other clients may change the collection too, so the server's images are listed again from time to time.
 _LISTING_SECONDS = 3600.0
 
 
 class FolderWatch:
-    """Runs a sync again and again; what failed or was passed over is told once, until it changes.
+    """Runs a sync repeatedly; reports a file that failed or was passed over once, until that changes.
 
-    Between runs it relies on the last listing. A folder that is not as expected is told, and left alone until it is. A
-    server that does not answer is tried again, less and less often.
+    Between runs it relies on the last listing. It reports a folder that is not as expected, and waits for its next
+    change. If the server does not answer, it retries with growing delays.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class FolderWatch:
         self._say = say
         self._may_remove = may_remove
         self._sleep = sleep
-        self._told: dict[str, FileResult] = {}
+        self._reported: dict[str, FileResult] = {}
         self._stopped = ""
         self._listed = -_LISTING_SECONDS
 
     def run(self, changes: Iterable[None]) -> Iterator[FileResult]:
-        """Do a run for each change, and yield what became of files that needed something.
+        """Do a run for each change, and yield the results of files that were not unchanged.
 
         Raises:
             SemsearchError: Trying again would not help.
@@ -72,14 +72,14 @@ class FolderWatch:
         if time.monotonic() > self._listed + _LISTING_SECONDS:
             self._sync.forget_listing()
             self._listed = time.monotonic()
-        told: dict[str, FileResult] = {}
+        reported: dict[str, FileResult] = {}
         for result in self._sync.run(self._may_remove):
             if result.outcome is Outcome.UNCHANGED:
                 continue
             if result.outcome in (Outcome.FAILED, Outcome.PASSED_OVER, Outcome.GONE):
-                told[result.path] = result
-                if self._told.get(result.path) == result:
+                reported[result.path] = result
+                if self._reported.get(result.path) == result:
                     continue
             yield result
-        self._told = told
+        self._reported = reported
         self._stopped = ""

@@ -1,8 +1,8 @@
-"""Tells when a folder may have changed.
+"""Signals when a folder may have changed.
 
-The system reports changes (inotify and its like). It does not report those that other machines make on a network
-disk, and it watches only so many folders; there, the folder is looked through at intervals instead. What changed is
-not asked: a run compares the whole folder, which takes a second for each hundred thousand files.
+The system reports changes (inotify and the like). It misses changes that other machines make on a network disk, and it
+can watch only a limited number of folders; in these cases the folder is scanned at intervals. Each run compares the
+whole folder, which takes a second per hundred thousand files.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def changes(folder: Path, poll_seconds: float, say: Callable[[str], None]) -> It
 
     Args:
         folder: It may vanish and come back.
-        poll_seconds: Look at it in these intervals; 0 asks the system, or if that is blind, every `POLL_SECONDS`.
-        say: Called with a sentence where the system is blind.
+        poll_seconds: Scan at this interval; 0 relies on the system, or `POLL_SECONDS` if the system is blind.
+        say: Called with a sentence if the system is blind.
     """
     if not poll_seconds and (problem := _blindness(folder)):
-        say(f"{problem}, so the folder is looked through every {POLL_SECONDS:.0f} seconds (--poll).")
+        say(f"{problem}, so the folder is scanned every {POLL_SECONDS:.0f} seconds (--poll).")
         poll_seconds = POLL_SECONDS
     while not poll_seconds:
         try:
@@ -45,7 +45,7 @@ def changes(folder: Path, poll_seconds: float, say: Callable[[str], None]) -> It
             yield
             time.sleep(_AWAY_SECONDS)
         except (OSError, RuntimeError) as error:  # watchfiles' own is a RuntimeError
-            say(f"The system cannot watch the folder ({error}). It is looked through every {POLL_SECONDS:.0f} seconds.")
+            say(f"The system cannot watch the folder ({error}). It is scanned every {POLL_SECONDS:.0f} seconds.")
             poll_seconds = POLL_SECONDS
     while True:
         yield
@@ -53,8 +53,8 @@ def changes(folder: Path, poll_seconds: float, say: Callable[[str], None]) -> It
 
 
 def _reported(folder: Path) -> Iterator[None]:
-    """Yield at once and with each batch of changes, until another folder has taken this one's place."""
-    import watchfiles  # it brings asyncio, which only this command needs
+    """Yield at once and after each batch of changes, until another folder replaces this one."""
+    import watchfiles  # it imports asyncio, which only this command needs
 
     identity = _identity(folder)
     first = True
@@ -82,7 +82,7 @@ def _blindness(folder: Path) -> str:
 
 
 def disk_kind(folder: Path, mounts: str) -> str:
-    """Return the kind of the disk that a folder is on, from the text of /proc/self/mountinfo; "" if it is unknown."""
+    """Return the file system type of a folder's disk, from the text of /proc/self/mountinfo; "" if unknown."""
     best, kind = "", ""
     place = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 — with a slash at the end
     for line in mounts.splitlines():

@@ -1,4 +1,4 @@
-"""The command as a whole: what messages and hints name exists, and a shell completes it."""
+"""The whole command: messages and hints name existing commands, and shells complete them."""
 
 from __future__ import annotations
 

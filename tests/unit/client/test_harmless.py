@@ -1,4 +1,4 @@
-"""What a terminal and JSON get of text from anywhere."""
+"""Untrusted text on a terminal and in JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `equal` and attributes may be, and the errors about what they may not."""
+"""Valid values of `equal` and attributes, and the errors about invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command remembers of a search, and that nothing about remembering is an error."""
+"""The saved last search; failures to save or read it are never errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_last_search_is_remembered_with_the_numbers_of_its_results() -> None:
+def test_the_last_search_keeps_its_result_numbers() -> None:
     assert recall() is None
     remember(SEARCH)
     assert recall() == SEARCH

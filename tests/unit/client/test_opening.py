@@ -1,4 +1,4 @@
-"""Which file is opened for an image."""
+"""The choice of the file to open for an image."""
 
 from __future__ import annotations
 

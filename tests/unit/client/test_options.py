@@ -1,4 +1,4 @@
-"""What words on a command line mean."""
+"""The parsing of words on a command line."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from typer.testing import CliRunner
 
 
 def parsed(*arguments: str) -> tuple[str, int]:
-    """The query that a command line gives, and an option beside it."""
-    told: list[tuple[str, int]] = []
+    """Return the query of a command line, and an option of it."""
+    received: list[tuple[str, int]] = []
     app = typer.Typer()
 
     @app.command(cls=QueryCommand)
     def command(words: list[str], count: Annotated[int, typer.Option("-n", "--count")] = 20) -> None:
-        told.append((read_query(arguments_of(words)).text, count))
+        received.append((read_query(arguments_of(words)).text, count))
 
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == 0, result.output
-    return told[0]
+    return received[0]
 
 
 @pytest.mark.parametrize(

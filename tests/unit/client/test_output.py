@@ -54,7 +54,7 @@ def test_cells_are_harmless() -> None:
     assert r"\x1b[2J.jpg" in shown(80, [["1", "0.9", "\x1b[2J.jpg", "x"]])
 
 
-def test_a_terminal_shows_the_beginning_of_an_id_and_a_pipe_the_whole() -> None:
+def test_a_terminal_shows_a_short_id_and_a_pipe_the_full_one() -> None:
     output = Output(as_json=False)
     image = Image(SHA256, "gallery", {}, SHA256, "image/png", 1, 1, 1, datetime.now(UTC))
     assert output.id_of(image) == SHA256

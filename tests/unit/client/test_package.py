@@ -1,4 +1,4 @@
-"""What importing `semsearch` brings, and what it does not."""
+"""The modules that importing `semsearch` loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a line of words, images, signs and weights means, and how an error about it is shown."""
+"""The parsing of a line of words, images, signs and weights, and its errors."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def test_words_beside_an_image_are_terms() -> None:
     ]
 
 
-def test_whatever_steers_away_from_a_term_does() -> None:
+def test_every_sign_of_negation_gives_a_negative_weight() -> None:
     words = ["beach", "–dog", "−dog", "!dog", "NOT", "dog", "without", "dog", "sea"]
     assert terms(*words) == [Term("beach", 1.0), *[Term("dog", -1.0)] * 5, Term("sea", 1.0)]
 
 
 @pytest.mark.parametrize("word", ["dog^much", "dog^1^2", "dog^nan", "dog^inf", "dog^0"])
-def test_a_weight_that_is_no_number_is_pointed_at(word: str) -> None:
+def test_an_invalid_weight_is_an_error_with_its_place(word: str) -> None:
     with pytest.raises(QueryError) as caught:
         terms("cat", word)
     assert caught.value.place == 1
@@ -87,10 +87,10 @@ def test_a_weight_that_is_no_number_is_pointed_at(word: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "place", "problem"),
     [
-        (["dog", "+"], 1, "about nothing"),
-        (["-"], 0, "about nothing"),
+        (["dog", "+"], 1, "must be followed by a word"),
+        (["-"], 0, "must be followed by a word"),
         (["dog", "+", "-", "cat"], 2, "follows another sign"),
-        (["dog", "+", "-./beach.jpg"], 2, "has a sign already"),
+        (["dog", "+", "-./beach.jpg"], 2, "already has a sign"),
         (["dog", "2:"], 1, "write 2:sofa"),
         (["dog", "0:cat"], 1, "weight of 0"),
         (["dog", "2:cat^3"], 1, "two weights"),
@@ -98,7 +98,7 @@ def test_a_weight_that_is_no_number_is_pointed_at(word: str) -> None:
         (["dog", "none.jpg"], 1, "There is no file none.jpg"),
         (["dog", "./"], 1, "is a folder"),
         (["dog", ".." + "/.." * 3], 1, "is a folder"),
-        (["dog", "id:"], 1, "needs the id"),
+        (["dog", "id:"], 1, "must be followed by the id"),
         (["https://example.org/a.jpg"], 0, "Download it"),
         (["./" + "x" * 5_000 + ".jpg"], 0, "There is no file"),
         (["~nobody-of-this-name/a.jpg"], 0, "There is no file"),

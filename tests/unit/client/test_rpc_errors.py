@@ -44,9 +44,7 @@ def status(code: int, *details: Message, message: str = "It is so.") -> status_p
         (code_pb2.PERMISSION_DENIED, ServerFailed),
     ],
 )
-def test_each_code_is_an_exception_of_its_own_with_the_servers_sentence(
-    code: int, expected: type[SemsearchError]
-) -> None:
+def test_each_code_has_its_exception_with_the_servers_message(code: int, expected: type[SemsearchError]) -> None:
     error = from_status(status(code))
     assert type(error) is expected
     assert (str(error), error.reason, error.hint) == ("It is so.", "", "")

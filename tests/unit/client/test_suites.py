@@ -1,4 +1,4 @@
-"""Which server a command asks: the one that is named, or the suite of the folder."""
+"""The server that a command calls: the given one, or the folder's suite."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_index_service_of_the_suite_is_asked_too(data: Path) -> None:
 
 
 def asked(*arguments: str, **environment: str) -> tuple[str, str]:
-    """The server that a command would ask, and what it says about that."""
+    """Return the server that a command would call, and its message about that."""
     app = typer.Typer()
 
     @app.command()
@@ -81,24 +81,24 @@ def test_data_may_lie_elsewhere(data: Path, tmp_path: Path) -> None:
     assert asked(SEMSEARCH_DATA=str(tmp_path / "other")) == ("127.0.0.1:7000", "")
 
 
-def test_a_server_that_is_named_wins_and_another_one_than_the_folders_is_told(data: Path) -> None:
+def test_a_given_server_wins_and_a_foreign_one_is_reported(data: Path) -> None:
     assert asked("--server", "far:1") == ("far:1", "")
     runs(data)
     for arguments, environment in ((["--server", "far:1"], {}), ([], {"SEMSEARCH_CLIENT_SERVER": "far:1"})):
         server, said = asked(*arguments, **environment)
         assert server == "far:1"
-        assert said == "This asks far:1; this folder's own suite is at 127.0.0.1:6000."
+        assert said == "Using far:1; this folder's own suite is at 127.0.0.1:6000."
     assert asked("--server", "localhost:6000") == ("localhost:6000", "")
 
 
-def test_a_suite_that_does_not_run_any_more_is_not_asked_and_that_is_told(data: Path) -> None:
+def test_a_stopped_suite_is_reported_and_not_called(data: Path) -> None:
     runs(data, pid=ended_process())
     server, said = asked()
     assert server == DEFAULT_SERVER
-    assert "does not run" in said
+    assert "is not running" in said
     (data / "suite.json").unlink()
     (data / "launcher").mkdir()
-    assert "does not run" in asked()[1]
+    assert "is not running" in asked()[1]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"gateway": "x", "pid": "y"}', '{"gateway": "x"}', "\udcff"])

@@ -1,4 +1,4 @@
-"""When a photo was taken: what people write becomes bounds of a text."""
+"""The time a photo was taken: user input becomes bounds of a text."""
 
 from __future__ import annotations
 

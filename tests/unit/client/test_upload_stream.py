@@ -1,4 +1,4 @@
-"""What one stream of uploads holds back, and how it ends."""
+"""The flow control of one stream of uploads, and its end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Sending:
         self._thread.start()
 
     def wait_until_sent(self, images: int) -> None:
-        """Waits until the configuration and so many images were sent."""
+        """Wait until the configuration and this many images were sent."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.sent) == 1 + images, WAIT_SECONDS)
 
@@ -41,7 +41,7 @@ class Sending:
 
 
 class Counted:
-    """Uploads without end; `read` tells how many were taken."""
+    """Uploads without end; `read` counts those taken."""
 
     def __init__(self, size: int) -> None:
         self.read = 0
@@ -100,7 +100,7 @@ class OutOfPaper(Exception):
     pass
 
 
-def test_what_the_callers_iterable_raises_is_raised_after_what_was_sent() -> None:
+def test_the_iterables_exception_is_raised_after_all_results() -> None:
     def uploads() -> Iterator[Upload]:
         yield Upload(b"a")
         raise OutOfPaper
@@ -120,9 +120,7 @@ def test_what_the_callers_iterable_raises_is_raised_after_what_was_sent() -> Non
     ],
     ids=["too large", "not JSON", "not Unicode"],
 )
-def test_an_upload_that_cannot_be_sent_ends_the_stream_with_its_number(
-    bad: Upload, error: type[Exception], said: str
-) -> None:
+def test_an_upload_too_large_or_invalid_ends_the_stream(bad: Upload, error: type[Exception], said: str) -> None:
     stream = UploadStream([Upload(b"a"), bad, Upload(b"c")], "")
     assert len(list(stream)) == 2
     with pytest.raises(error, match=said) as caught:

@@ -1,4 +1,4 @@
-"""A collection in memory, as `Client` shows it."""
+"""A collection in memory with the interface of `Client`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def sha256(content: bytes) -> str:
 
 @dataclass
 class GalleryDouble:
-    """Images by id; `sent` counts the uploads. `before_call` may raise, as a server that is stopped does."""
+    """Images by id; `sent` counts the uploads. `before_call` may raise, like a stopped server."""
 
     images: dict[str, Image] = field(default_factory=dict)
     sent: int = 0
     before_call: Callable[[], None] = lambda: None
 
     def places(self) -> dict[str, str]:
-        """Return what a search finds: each place, with the hash of its image."""
+        """Return all places with the hashes of their images."""
         found: dict[str, str] = {}
         for image in self.images.values():
             for place in image.attributes["paths"]:  # type: ignore[union-attr]

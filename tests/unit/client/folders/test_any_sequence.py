@@ -21,7 +21,7 @@ from tests.unit.client.folders.gallery_double import NO_IMAGE, GalleryDouble, sh
 
 ROOTS = st.sampled_from(["a", "b"])
 PATHS = st.sampled_from(["1.png", "2.png", "d/1.png", "d/e/3.png", "4.png"])
-# All have one size and one time, so only what they are tells them apart.
+# All have the same size and time, so only their bytes differ.
 CONTENTS = st.sampled_from([b"image one", b"image two", b"image six", b"image ten", NO_IMAGE + b"!"])
 TIME = 1_700_000_000
 
@@ -88,7 +88,7 @@ class Folders:
             away.rename(self.folder / root)
 
     def forget(self, _: str) -> None:
-        """Lose what is remembered."""
+        """Lose the saved state."""
         self.close()
         shutil.rmtree(self.folder / "state")
         self.state = FolderState(self.folder / "state")
@@ -97,7 +97,7 @@ class Folders:
         self.state.__exit__()
 
     def sync(self, root: str, mode: str, calls: int | None) -> None:
-        """Run the command, first with a server that is gone after so many calls; check what is found."""
+        """Run the command, first with a server that stops after some calls; check the result."""
         found = self._found(root)
         if found is None or (mode != "index" and self._stops(root, found)):
             before = dict(self.gallery.images)

@@ -1,4 +1,4 @@
-"""Which files of a folder are images, and what is said of the others."""
+"""The image files of a folder, and the reasons for passing over the others."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_images_are_found_by_their_suffix_in_a_fixed_order(tmp_path: Path) -> No
     }  # fmt: skip
 
 
-def test_what_is_hidden_is_left_out_but_not_the_folder_that_was_named(tmp_path: Path) -> None:
+def test_hidden_files_are_left_out_but_not_a_hidden_root(tmp_path: Path) -> None:
     touch(tmp_path / ".photos", "a.png", "._a.png", ".trash/b.png", "c/.d.png")
     assert found(tmp_path / ".photos") == ["a.png"]
     assert reasons(tmp_path / ".photos") == dict.fromkeys(["._a.png", ".trash", "c/.d.png"], Reason.HIDDEN)
     assert reasons(tmp_path) == {".photos": Reason.HIDDEN}
 
 
-def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path: Path) -> None:
+def test_links_to_files_are_followed_but_not_links_to_folders(tmp_path: Path) -> None:
     touch(tmp_path / "elsewhere", "a.png", "b.png")
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -64,7 +64,7 @@ def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path: Path
     assert reasons(folder) == {"circle": Reason.LINK, "folder.png": Reason.LINK}
 
 
-def test_what_cannot_be_read_is_told_and_hides_nothing_else(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported_and_hide_nothing_else(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "z.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nothing")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_told_and_hides_nothing_else(tmp_path: Path) -> N
     ]
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a.png", "locked/b.png", "z/c.png")
     scandir = os.scandir  # the tests may run as root, who may read everything
 
@@ -102,7 +102,7 @@ def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
         list(Scan(tmp_path / "gone", Exclusions()))
 
 
-def test_a_disk_that_is_no_longer_mounted_is_told(tmp_path: Path) -> None:
+def test_a_disk_that_is_no_longer_mounted_is_reported(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     touch(tmp_path, "a.png")
     scan = Scan(tmp_path, Exclusions(), ["disk", "media/usb"])
@@ -131,7 +131,7 @@ def test_patterns_leave_out_what_git_would_ignore(tmp_path: Path, globs: Sequenc
     assert sorted(found(tmp_path)) == left
 
 
-def test_a_deeper_ignore_file_decides_first_and_the_option_before_all(tmp_path: Path) -> None:
+def test_a_deeper_ignore_file_overrides_and_the_option_most(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "in/a.png", "in/b.png", "in/deep/c.png")
     (tmp_path / ".semsearchignore").write_text("*.png")
     (tmp_path / "in" / ".semsearchignore").write_text("!/a.png\n!deep/c.png")
@@ -147,7 +147,7 @@ def test_an_ignore_file_that_cannot_be_read_closes_its_folder(tmp_path: Path) ->
 
 
 def test_what_is_no_pattern_is_said() -> None:
-    with pytest.raises(FolderStopped, match="--exclude has a line that is no pattern"):
+    with pytest.raises(FolderStopped, match="--exclude has an invalid pattern"):
         Exclusions(["!"])
 
 

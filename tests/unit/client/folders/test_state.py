@@ -1,4 +1,4 @@
-"""What is remembered of folders: whose name is whose, who is at work, and what damage to it costs."""
+"""The state about folders: names, locks, and recovery from damage."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_a_name_that_paths_cannot_begin_with_is_refused(folder: str, name: str) 
     assert "--name" in stopped.value.hint
 
 
-def test_a_second_sync_of_a_root_stops_and_one_of_another_does_not(tmp_path: Path) -> None:
+def test_a_root_has_one_sync_at_a_time(tmp_path: Path) -> None:
     with (
         FolderState(tmp_path) as one,
         FolderState(tmp_path) as two,
         one.lock("server", "c", "photos"),
         two.lock("server", "c", "other"),
-        pytest.raises(FolderStopped, match='Another semsearch is at work on the root "photos"'),
+        pytest.raises(FolderStopped, match='Another semsearch is working on the root "photos"'),
         two.lock("server", "c", "photos"),
     ):
         pass

@@ -1,4 +1,4 @@
-"""What one sync does in each case that people have met."""
+"""One sync in each case that users have met."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.client.folders.conftest import Bench, write
 from tests.unit.client.folders.gallery_double import NO_IMAGE, GalleryDouble, sha256
 
 
-def test_files_of_equal_name_size_and_time_in_two_folders_are_two_images(bench: Bench) -> None:
+def test_files_with_equal_name_size_and_time_are_two_images(bench: Bench) -> None:
     for name, content in (("trip", "one"), ("home", "two")):
         write(bench.root(name), IMG__1_png=content)
         os.utime(bench.root(name) / "IMG" / "1.png", (1_700_000_000, 1_700_000_000))
@@ -27,7 +27,7 @@ def test_files_of_equal_name_size_and_time_in_two_folders_are_two_images(bench: 
     assert len(bench.gallery.images) == 2
 
 
-def test_a_renamed_file_is_found_under_its_new_path_and_not_sent_again(bench: Bench) -> None:
+def test_a_renamed_file_gets_its_new_path_without_an_upload(bench: Bench) -> None:
     write(bench.root(), a_png="one", b_png="two")
     bench.sync()
     (bench.root() / "a.png").rename(bench.root() / "c.png")
@@ -58,7 +58,7 @@ def test_an_edit_that_is_refused_leaves_the_image_before_it(bench: Bench) -> Non
     assert bench.gallery.places() == {"photos/a.png": sha256(b"one")}
 
 
-def test_a_photo_in_two_places_is_one_image_that_goes_with_the_last(bench: Bench) -> None:
+def test_a_photo_in_two_places_is_removed_with_the_last(bench: Bench) -> None:
     write(bench.root("a"), x_png="one", y_png="one", z_png="two")
     write(bench.root("b"), x_png="one", z_png="six")
     assert bench.count("a") == {"added": 2, "duplicate": 1}
@@ -89,7 +89,7 @@ def test_more_copies_than_there_is_room_for_are_no_failure(bench: Bench) -> None
     assert len(bench.gallery.places()) > 100
 
 
-def test_images_that_are_there_are_adopted_with_their_own_attributes(bench: Bench) -> None:
+def test_existing_images_are_adopted_with_their_attributes(bench: Bench) -> None:
     bench.gallery.store(b"one", {"path": "a.png", "name": "a.png", "folder": ".", "modified": "x", "label": "dog"})
     bench.gallery.store(b"two", {"colour": "red"}, "an-id-of-its-own")
     write(bench.root(), a_png="one", b_png="two")
@@ -212,7 +212,7 @@ def test_unchanged_files_are_read_once(bench: Bench, monkeypatch: pytest.MonkeyP
     assert read == []
 
 
-def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(bench: Bench) -> None:
+def test_a_file_that_grows_while_read_waits_for_the_next_run(bench: Bench) -> None:
     write(bench.root(), a_png="one")
     file = bench.root() / "a.png"
     real = os.read
@@ -249,8 +249,8 @@ def test_names_of_any_bytes_are_kept_apart(bench: Bench) -> None:
     assert len(bench.places()) == 5
 
 
-def test_an_image_without_any_place_is_never_left_by_a_run_that_was_killed(bench: Bench) -> None:
-    """The new image of an edited file is there before the old one goes; the next run takes that away."""
+def test_a_killed_run_leaves_no_image_without_a_place(bench: Bench) -> None:
+    """The new image of an edited file is stored before the old one is removed; the next run removes that."""
     write(bench.root(), a_png="one", b_png="two")
     bench.sync()
     write(bench.root(), a_png="six")
@@ -262,7 +262,7 @@ def test_an_image_without_any_place_is_never_left_by_a_run_that_was_killed(bench
     assert bench.gallery.places() == {"photos/a.png": sha256(b"six"), "photos/b.png": sha256(b"two")}
 
 
-def test_two_runs_that_send_the_same_bytes_at_once_share_the_image(bench: Bench) -> None:
+def test_two_runs_sending_the_same_bytes_share_the_image(bench: Bench) -> None:
     write(bench.root(), a_png="one")
 
     class Late(GalleryDouble):

@@ -1,4 +1,4 @@
-"""A watch goes on through what passes, and tells each thing once."""
+"""A watch survives temporary errors, and reports each problem once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.client.folders.gallery_double import NO_IMAGE
 
 
 class Watched:
-    """A watch whose changes a test makes: each step of `run` writes files, and yields what became of them."""
+    """A watch whose changes a test makes: each step of `run` writes files, and yields their results."""
 
     def __init__(self, bench: Bench) -> None:
         self.said: list[str] = []
@@ -34,7 +34,7 @@ class Watched:
         self.while_asleep()
 
 
-def test_only_what_needed_something_is_told_and_once(bench: Bench) -> None:
+def test_only_files_that_changed_are_reported_and_once(bench: Bench) -> None:
     write(bench.root(), a_png="one", b_png=NO_IMAGE.decode(), c_txt="text")
     watched = Watched(bench)
     assert [(result.path, result.outcome.value) for result in watched.run()] == [
@@ -47,7 +47,7 @@ def test_only_what_needed_something_is_told_and_once(bench: Bench) -> None:
     assert bench.gallery.sent == sent  # what was refused is not sent again
 
 
-def test_a_server_that_is_away_is_tried_again_less_and_less_often(bench: Bench) -> None:
+def test_an_unreachable_server_is_retried_with_growing_delays(bench: Bench) -> None:
     write(bench.root(), a_png="one")
     watched = Watched(bench)
 
@@ -89,7 +89,7 @@ def test_an_error_that_stays_ends_the_watch(bench: Bench) -> None:
         Watched(bench).run()
 
 
-def test_a_folder_that_goes_and_comes_back_is_told_once(bench: Bench) -> None:
+def test_a_folder_that_goes_and_comes_back_is_reported_once(bench: Bench) -> None:
     write(bench.root(), a_png="one")
     watched = Watched(bench)
     watched.run()
@@ -120,9 +120,7 @@ def test_changes_are_seen_also_after_the_folder_was_replaced(tmp_path: Path, mon
     list(seen)
 
 
-def test_where_the_system_cannot_watch_the_folder_is_looked_through(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_watched_is_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> Iterator[set[object]]:
         raise OSError("OS file watch limit reached.")
 

@@ -1,4 +1,4 @@
-"""Perceptual hashes: copies have nearly the same bits, other pictures have not."""
+"""Perceptual hashes: copies have nearly the same bits, other pictures do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WITHIN = 24
 
 
 def page(seed: int) -> Image.Image:
-    """A page full of words, of which only the words differ."""
+    """Return a page of text; pages differ only in their words."""
     random = np.random.default_rng(seed)
     picture = Image.new("RGB", (620, 877), "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14)

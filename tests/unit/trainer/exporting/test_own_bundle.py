@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_unreadable_image_is_listed_with_why(folder: Path) -> None:
     listed = (folder / "features" / "unreadable.txt").read_text()
-    assert listed.startswith("red/broken.png\tThe bytes are not an image that can be read: ")
+    assert listed.startswith("red/broken.png\tThe bytes are not a supported image: ")
     assert listed.count("\n") == 1
 
 
