@@ -26,8 +26,6 @@ from gateway.switching.index_copy import CopyLimits
 from gateway.switching.model_switch import ModelSwitch
 from gateway.switching.switch_state import SwitchState
 
-__all__ = ["Core", "build_core"]
-
 
 @dataclass(frozen=True)
 class Core:

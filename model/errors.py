@@ -33,33 +33,6 @@ from pathlib import Path
 
 from serving.durable_files import cannot_write
 
-__all__ = [
-    "BundleDamaged",
-    "BundleError",
-    "BundleTooNew",
-    "CancelledTerms",
-    "DamagedImage",
-    "EmptyQuery",
-    "ImageError",
-    "ImageTooLarge",
-    "InvalidCrop",
-    "InvalidWeight",
-    "ModelError",
-    "NotAnImage",
-    "PackageFileWrong",
-    "PackageMissing",
-    "QueryError",
-    "QueryTooLong",
-    "RecipeError",
-    "RecipeUnusable",
-    "StorageFull",
-    "UnknownWords",
-    "UnsupportedImage",
-    "shortened",
-    "storage_errors",
-]
-
-
 # A character may take 12 bytes in a status message: up to four bytes of UTF-8, each escaped as %F0.
 _QUOTED = 30
 _WORDS_NAMED = 5

@@ -9,8 +9,6 @@ from functools import partial
 
 import structlog
 
-__all__ = ["WorkHealth", "keep_running"]
-
 _RETRY_SECONDS = 5.0
 _FAILED = "background work failed and will be retried"
 

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ByteBudget", "ByteShare", "TooManyBytes"]
-
 
 class TooManyBytes(Exception):
     """The work in progress leaves no room for more bytes."""

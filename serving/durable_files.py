@@ -18,23 +18,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = [
-    "cannot_write",
-    "discard",
-    "is_temporary",
-    "link_or_copy",
-    "publish",
-    "remove_folder",
-    "remove_leftovers",
-    "replacing",
-    "sha256",
-    "size_bytes",
-    "sync",
-    "temporary_beside",
-    "write_file",
-    "write_files",
-]
-
 _TEMPORARY = ".tmp-"
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["join_path", "split_path"]
-
 _NAME = re.compile(r"`([^`]+)`|([^.`]+)")
 
 

@@ -28,8 +28,6 @@ from model.networks.loading_tensorflow import load_tensorflow
 from trainer.errors import TrainerError
 from trainer.runs import write_lines
 
-__all__ = ["download_bar", "epoch_note", "print_left_out", "progress_bar", "report_errors", "with_tensorflow"]
-
 P = ParamSpec("P")
 _out = Console()
 

@@ -28,35 +28,6 @@ TrainerError
 └── WordVectorsMalformed    a file of word vectors is damaged, or has a line that is not a word and its numbers
 """
 
-__all__ = [
-    "BackboneUnusable",
-    "BundleUnsearchable",
-    "CacheInUse",
-    "CacheMismatch",
-    "EvaluationImpossible",
-    "FontMissing",
-    "HeadMismatch",
-    "NotWritten",
-    "PackagesMissing",
-    "RunInUse",
-    "RunMismatch",
-    "SentenceModelMissing",
-    "SettingsUnusable",
-    "StarterError",
-    "TrainerError",
-    "TrainingDiverged",
-    "TrainingPackageMissing",
-    "TrainingSetUnusable",
-    "UnknownLabel",
-    "WordDimensionUnusable",
-    "WordFetchFailed",
-    "WordFileUnknown",
-    "WordFileWrong",
-    "WordNetMissing",
-    "WordSpaceMissing",
-    "WordVectorsMalformed",
-]
-
 
 class TrainerError(Exception):
     """An input of the trainer cannot be used; the message says what to do."""

@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from serving.durable_files import replacing
 from trainer.errors import HeadMismatch
 
-__all__ = ["check_head", "halve_weights", "load_network", "make_reproducible"]
-
 _WEIGHTS = "model.weights.h5"
 _SHARED = re.compile(rb'("shared_object_id": )(\d+)')
 

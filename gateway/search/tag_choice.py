@@ -12,8 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CANDIDATES", "choose_distinct"]
-
 # The nearest words that are looked at for each tag that is wanted.
 CANDIDATES = 4
 # Right words among the first five tags of 813 captioned photos, and photos of 300 things with one: with a share of 0

@@ -7,14 +7,14 @@
    (`collection_switch.py`). Each is searched with its own model all the while.
 4. The embedder is switched: the target serves where a call names no model, and new collections are of it.
 5. The alias `words` is moved. Collections that were created with the model before, in between, are moved as in 3.
-6. What nothing uses any more is removed: words of other models, indexes that broken runs left.
+6. What is no longer used is removed: words of other models, indexes that broken runs left.
 7. The file is removed: done.
 
-Every step may be done again, so an interrupted run restarts at 2. Where a service does not answer, the
-run waits and begins again. Where the embedder says that the model is none that can serve, the switch is given up:
-collections that were moved stay so, the others stay as they were, and all work.
+Every step can be repeated, so an interrupted run restarts at 2. If a service does not answer, the run waits and
+restarts. If the embedder reports that the model cannot serve, the switch is given up: collections that were moved stay
+moved, the others stay as they were, and all can be searched.
 
-The switch continues whether or not anybody watches it. One process of several on one data folder may switch, and the
+The switch continues whether or not a caller follows it. One process of several on one data folder may switch, and the
 others must not write during the switch.
 """
 
@@ -75,7 +75,7 @@ class ModelSwitch:
             await self._begun.wait()
 
     async def activate(self, name: str) -> AsyncGenerator[SwitchProgress, None]:
-        """Switch to a model and yield how far it is, the model itself at last; or joins the switch to it.
+        """Switch to a model, or join the switch to it; yield its progress, with the model at the end.
 
         Raises:
             ModelNotFound, UnknownModel, AmbiguousModel: the name, or the id, is not that of one model.

@@ -13,7 +13,7 @@ from gateway.switching.index_copy import Tally
 
 @dataclass(frozen=True)
 class SwitchProgress:
-    """How far a switch is: the words, then the images of all collections; `model` is None until it is done."""
+    """A switch's progress: the words, then the images of all collections; `model` is None until it is done."""
 
     images_done: int
     images_total: int

@@ -20,28 +20,6 @@ from model.errors import BundleDamaged, BundleTooNew
 from model.images import Resize
 from model.networks.pixel_scale import PixelScale
 
-__all__ = [
-    "FORMAT_VERSION",
-    "KERAS_BACKBONE",
-    "KERAS_HEAD",
-    "MAX_DIMENSION",
-    "MIN_DIMENSION",
-    "TAGGABLE",
-    "TFLITE_BACKBONE",
-    "TFLITE_HEAD",
-    "VECTORS",
-    "WORDS",
-    "Calibration",
-    "File",
-    "License",
-    "Logistic",
-    "Manifest",
-    "bundle_id",
-    "calibration_message",
-    "manifest_from_json",
-    "manifest_to_json",
-]
-
 FORMAT_VERSION = 2
 # Dimensions of word vectors. Fewer numbers separate words badly; with more, a page of vectors is a large message.
 MIN_DIMENSION, MAX_DIMENSION = 50, 1_024

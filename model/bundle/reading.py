@@ -18,8 +18,6 @@ from model.errors import BundleDamaged
 from model.networks.network import Network
 from serving.durable_files import sha256
 
-__all__ = ["CARD", "MANIFEST", "SELF_TEST", "TOLERANCE", "Bundle", "WordTable", "check_files", "open_bundle", "peek"]
-
 MANIFEST = "manifest.json"
 # The model card, for people. It states the bundle's id and figures measured with it, so the id cannot cover it.
 CARD = "card.md"

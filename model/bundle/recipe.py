@@ -9,8 +9,6 @@ from semsearch.bundle.v1 import recipe_pb2 as pb
 
 from model.errors import RecipeUnusable
 
-__all__ = ["RECIPE", "FetchedFile", "FilledFile", "Recipe", "recipe_from_json", "recipe_to_json"]
-
 RECIPE = "recipe.json"
 _FORMAT_VERSION = 2  # added filled files; a recipe without them is written as 1
 

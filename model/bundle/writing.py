@@ -39,8 +39,6 @@ from model.bundle.recipe import RECIPE, FetchedFile, FilledFile, Recipe, recipe_
 from model.networks.network import TFLITE, Network
 from serving.durable_files import publish, sha256, sync
 
-__all__ = ["BundleContent", "write_bundle", "write_recipe"]
-
 SELF_TEST_WORDS = 16
 
 

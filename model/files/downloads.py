@@ -18,8 +18,6 @@ from threading import Event
 
 from model.files.file_sources import FetchFailed, WrongFile, open_file
 
-__all__ = ["Download", "Progress"]
-
 PAUSES = (0.5, 1.0, 2.0)  # seconds before the second attempt and those after it
 
 Progress = Callable[[int, int | None], None]

@@ -16,8 +16,6 @@ from urllib.request import url2pathname
 
 import requests
 
-__all__ = ["FetchFailed", "OpenedFile", "WrongFile", "file_name", "open_file", "place_of"]
-
 _CHUNK = 8_192  # bytes; an incomplete chunk is lost
 _TIMEOUTS = (10.0, 20.0)  # seconds: to connect, and between two chunks
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")

@@ -20,8 +20,6 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
 
-__all__ = ["Levels", "find_levels", "to_8_bits", "to_srgb"]
-
 _SIGNED = 2  # TIFF's SampleFormat
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
 _PROFILES = 32  # cached: a camera writes the same one into every photo

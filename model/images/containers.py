@@ -16,8 +16,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ImageFile", "read_container"]
-
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _EXIF_PREFIX = re.compile(rb"(Exif\x00\x00)*")
 _MAX_PROFILE_BYTES = 2**20

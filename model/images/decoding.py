@@ -27,8 +27,6 @@ from model.images.formats import damage, damaged, open_pillow
 from model.images.metadata import PhotoMetadata
 from model.images.perceptual_hash import perceptual_hash
 
-__all__ = ["CropBox", "DecodedImage", "OpenedImage", "Resize"]
-
 THUMBNAIL_QUALITY = 80
 _STRIP_PIXELS = 2**22
 _MAX_FACTOR = 32  # beyond it, the rounding of Pillow's averages becomes visible

@@ -18,8 +18,6 @@ from typing_extensions import override
 
 from model.errors import DamagedImage, NotAnImage, UnsupportedImage
 
-__all__ = ["damage", "damaged", "open_pillow"]
-
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 # The exceptions of Pillow's and libheif's readers for damaged bytes, found by fuzzing their formats.
 _DAMAGE = (

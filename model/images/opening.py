@@ -20,8 +20,6 @@ from model.images.formats import damage, open_pillow
 from model.images.metadata import PhotoMetadata, parse_exif
 from model.images.raw import raw_media_type, read_preview
 
-__all__ = ["ImageLimits", "decode", "open_image"]
-
 
 @dataclass(frozen=True)
 class ImageLimits:

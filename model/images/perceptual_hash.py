@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["HASH_BYTES", "perceptual_hash"]
-
 HASH_BYTES = 32
 _EDGE, _FREQUENCIES = 64, 16
 # The least median absolute deviation of the frequencies, in gray levels: below it, noise decides the bits. It is 0.25

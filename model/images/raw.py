@@ -13,8 +13,6 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from model.errors import DamagedImage, UnsupportedImage
 
-__all__ = ["RawPreview", "raw_media_type", "read_preview"]
-
 _SIGNATURES = {
     b"FUJIFILMCCD-RAW": "image/x-fuji-raf",
     b"IIU\x00": "image/x-panasonic-rw2",

@@ -19,8 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-__all__ = ["load_tensorflow"]
-
 _STANDARD_ERROR = 2
 _TENSORFLOW_LINE = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:")
 

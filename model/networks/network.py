@@ -19,8 +19,6 @@ from model.networks.tflite_head import TfliteHead
 if TYPE_CHECKING:
     from model.networks.keras_network import KerasNetwork
 
-__all__ = ["TFLITE", "Network"]
-
 TFLITE = ".tflite"
 
 

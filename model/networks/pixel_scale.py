@@ -8,8 +8,6 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PixelScale", "PixelScaleMissing"]
-
 
 class PixelScaleMissing(ValueError):
     """A network takes float32 pixels, but their scale was not given."""

@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 
 from model.networks.pixel_scale import PixelScale, PixelScaleMissing
 
-__all__ = ["TfliteBackbone"]
-
 # Threads for a single image, and images of a batch in parallel; each interpreter has its own copy of the weights.
 _PARALLEL = max(1, min(os.cpu_count() or 1, 4))
 

@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from model.errors import RecipeUnusable
 from model.packaged.package_weights import Parameters, read_parameters
 
-__all__ = ["fill", "folded"]
-
 # ε of the batch normalisation of EfficientNet-Lite and its predecessors.
 _EPSILON = 1e-3
 # From PyTorch's order of a weight's axes to LiteRT's, by operation.

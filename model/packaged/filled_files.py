@@ -16,8 +16,6 @@ from model.errors import PackageFileWrong, PackageMissing, RecipeUnusable
 from model.packaged.filled_backbone import fill
 from serving.durable_files import sha256, write_file
 
-__all__ = ["fill_file", "installed_file"]
-
 
 def fill_file(filled: FilledFile, file: File, templates: Path, folder: Path) -> Path:
     """Make the file in `folder` unless it exists, and return its path; `templates` is the folder of its template.

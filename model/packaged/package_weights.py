@@ -24,8 +24,6 @@ from typing_extensions import override
 
 from model.errors import PackageFileWrong
 
-__all__ = ["Parameters", "read_parameters"]
-
 Parameters = Mapping[str, NDArray[Any]]
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001

@@ -18,8 +18,6 @@ from model.text.phrases import join_phrases, rows_of, split_tokens
 from model.text.query import Term
 from model.text.vocabulary import Vocabulary
 
-__all__ = ["TextVector", "UnderstoodTerm", "UnknownWord", "embed_terms"]
-
 # Opposite terms leave only rounding errors; a sum shorter than this has no direction.
 MIN_LENGTH = 1e-3
 # Each unknown word costs a search of the whole vocabulary; a query with more of them is probably pasted text.

@@ -7,8 +7,6 @@ country), numerals, and "inside" and "outside", which state where a picture was 
 
 from __future__ import annotations
 
-__all__ = ["FUNCTION_WORDS"]
-
 _DETERMINERS = """
 a an the this that these those some any each every either neither both all another other such
 much many more most several few no own same

@@ -17,8 +17,6 @@ from model.text.function_words import FUNCTION_WORDS
 from model.text.query import MAX_TERMS, Term
 from model.text.vocabulary import Vocabulary
 
-__all__ = ["Rows", "join_phrases", "rows_of", "split_tokens"]
-
 Rows = tuple[list[int], list[str]]
 """The rows that represent a term, and its words that are not in the vocabulary."""
 

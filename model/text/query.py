@@ -22,8 +22,6 @@ from model.errors import EmptyQuery, InvalidWeight, QueryTooLong
 from model.text.characters import normalize
 from model.text.function_words import FUNCTION_WORDS
 
-__all__ = ["MAX_CHARACTERS", "MAX_TERMS", "MAX_WEIGHT", "Term", "check_terms", "listed_term", "parse"]
-
 MAX_CHARACTERS = 2_000
 MAX_TERMS = 100
 MAX_WEIGHT = 1_000_000.0

@@ -16,8 +16,6 @@ from model.text.characters import normalize
 from model.text.row_weights import row_weights
 from model.text.suggestions import Speller
 
-__all__ = ["Vocabulary"]
-
 _CACHED_SUGGESTIONS = 4_096  # words; each costs a search of the whole vocabulary
 _LONGEST_PHRASE = 6  # words; vocabularies of millions hold whole sentences
 # Endings of regular English plurals and of their singulars; the result counts only if the vocabulary has it.

@@ -19,8 +19,6 @@ from trainer.backbones.applications import APPLICATIONS, Application, Preprocess
 from trainer.errors import BackboneUnusable, NotWritten
 from trainer.keras_files import make_reproducible
 
-__all__ = ["build_backbone", "preprocessed", "save_backbone"]
-
 IMAGENET, RANDOM = "imagenet", "random"
 # ImageNet's means and deviations of 0…255, as keras.applications has them; BGR for caffe, RGB for torch.
 _CAFFE_MEANS = (103.939, 116.779, 123.68)

@@ -29,8 +29,6 @@ from xml.etree import ElementTree
 
 from trainer.errors import TrainingSetUnusable
 
-__all__ = ["SUFFIXES", "LabelledFile", "Split", "read_bytes", "read_folder", "read_images", "read_tar"]
-
 SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 Split = Literal["train", "validation"]
 _SPLITS: dict[str, Split | None] = {"": None, "train": "train", "val": "validation", "validation": "validation"}

@@ -36,19 +36,6 @@ from numpy.typing import NDArray
 from serving.durable_files import write_file
 from trainer.errors import CacheInUse, CacheMismatch, NotWritten
 
-__all__ = [
-    "CacheSpec",
-    "Cached",
-    "FeatureCache",
-    "cache_folder",
-    "clean",
-    "list_caches",
-    "read_keys",
-    "read_spec",
-    "rows_on_disk",
-    "shared_folder",
-]
-
 _KEY_BYTES = 32
 _ROWS, _KEYS, _SPEC = "rows.bin", "keys.bin", "spec.json"
 _REMOVED = ".removed-"

@@ -29,8 +29,6 @@ from trainer.features.cache import FeatureCache
 from trainer.features.feature_set import FeatureSet
 from trainer.labels.space import padded_labels
 
-__all__ = ["ALL_VIEWS", "VIEWS", "Extractor", "LabelledImage", "Undecodable", "compute_features", "views_of"]
-
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
 _AHEAD = 2

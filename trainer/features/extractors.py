@@ -24,8 +24,6 @@ from trainer.errors import BackboneUnusable
 from trainer.features.computing import Extractor, Undecodable
 from trainer.keras_files import load_network
 
-__all__ = ["extractor_of", "keras_extractor", "tflite_extractor"]
-
 # Larger parts do not fit the processor's caches: MobileNetV2 at 224 px made 34, 33, 28, 24 images/s on two busy cores
 # in parts of 8, 16, 32, 64.
 _PIXELS_AT_ONCE = 16 * 224**2

@@ -22,8 +22,6 @@ from trainer.errors import TrainingSetUnusable
 from trainer.labels.class_words import ClassWords
 from trainer.words.word_space import WordSpace
 
-__all__ = ["LabelSpace", "Vocabulary", "label_space_of", "padded_labels", "unit_rows", "vocabulary_of"]
-
 _SUGGESTIONS = 3
 _COMMON = 100_000  # suggest only frequent words: rarer ones are mostly names and errors
 

@@ -22,15 +22,6 @@ from serving.durable_files import replacing, temporary_beside
 from trainer.errors import WordDimensionUnusable, WordSpaceMissing, WordVectorsMalformed
 from trainer.words.reading import read_entries
 
-__all__ = [
-    "WordSpace",
-    "check_dimension",
-    "convert_words",
-    "read_trainable_words",
-    "read_word_space",
-    "read_word_table",
-]
-
 _REPORTED_EVERY = 1_000  # words
 
 
