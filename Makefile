@@ -65,7 +65,7 @@ bench-recall: setup ## Measure whether searches reach their recall target, on fo
 bench-train: setup ## Compare training, from pictures to bundle, with computing features in every epoch: PHOTOS=folder
 	@$(BIN)/python -m benchmarks.training $(if $(PHOTOS),--photos '$(PHOTOS)')
 
-bench-duplicates: setup ## Measure how well copies are told from other pictures: PHOTOS=folder BUNDLE=folder
+bench-duplicates: setup ## Measure how reliably copies of a picture are found: PHOTOS=folder BUNDLE=folder
 	@$(BIN)/python -m benchmarks.duplicates --photos '$(PHOTOS)' $(if $(BUNDLE),--bundle '$(BUNDLE)')
 	@$(BIN)/python -m benchmarks.duplicates.large
 

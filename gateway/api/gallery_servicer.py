@@ -151,7 +151,7 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
     @override
     async def GetCollection(self, request: pb.GetCollectionRequest, context: Context) -> pb.GetCollectionResponse:
         """Return a collection's description."""
-        collection = await self._collections.get(require_collection_id(request.collection_id, "collection_id"))
+        collection = await self._collections.measure(require_collection_id(request.collection_id, "collection_id"))
         return pb.GetCollectionResponse(collection=translate.collection_message(collection))
 
     @override

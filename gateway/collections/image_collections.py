@@ -87,7 +87,11 @@ class ImageCollections:
         self._lock = asyncio.Lock()
 
     async def get(self, collection: str) -> Collection:
-        """Describe a collection, with the size of its images; raises `CollectionNotFound`."""
+        """Describe a collection; raises `CollectionNotFound`."""
+        return _describe(collection, await self._index_of(collection))
+
+    async def measure(self, collection: str) -> Collection:
+        """Describe a collection with the size of its images, which the index adds up; raises `CollectionNotFound`."""
         info = await self._index_of(collection)
         size = await self._index.sum_attribute(info.name, "image.stored_bytes")
         return replace(_describe(collection, info), image_bytes=int(size))

@@ -28,7 +28,7 @@ from tests.services.gateway_stack import START_SECONDS, Service, color_embedder,
 from tests.unit.gateway.doubles import ColorEmbedder
 
 COMMAND_SECONDS = 60.0
-# What the command remembers, and where it looks for a suite: neither the home nor the folder of who runs the tests.
+# A home for the command, so that tests neither read nor change the home of the user who runs them.
 _HOME = tempfile.TemporaryDirectory(prefix="semsearch-home-")
 
 

@@ -1,7 +1,7 @@
 """Brings a collection in step with a folder.
 
 1. `compare` lists the root's images on the server while it scans the folder.
-2. `check` stops if so many files are gone that a disk may be missing.
+2. `check` stops if most files are gone, because a disk may be missing.
 3. `send` reads new and changed files, and uploads the bytes that the collection lacks.
 4. `settle` changes the places of images whose files were renamed, copied or edited.
 5. `remove_gone` or `keep_gone` handles the files that are gone.

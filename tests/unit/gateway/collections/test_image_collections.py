@@ -29,7 +29,8 @@ async def test_a_collection_is_described_as_it_was_created(core: Core) -> None:
     created = await core.collections.create("holidays", "Holidays 2026")
     assert (created.id, created.display_name, created.image_count) == ("holidays", "Holidays 2026", 0)
     assert created.model_id == MODEL.id
-    assert await core.collections.get("holidays") == replace(created, image_bytes=0)
+    assert await core.collections.get("holidays") == created
+    assert await core.collections.measure("holidays") == replace(created, image_bytes=0)
     assert [each.id for each in await core.collections.list_all()] == ["gallery", "holidays"]
 
 
