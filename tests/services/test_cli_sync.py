@@ -175,3 +175,6 @@ def test_originals_may_stay_where_they_are(stack: ClientStack, photos: Path, col
         assert client.download_image(images[0].id, collection=collection, thumbnail=True)
     again = semsearch(stack.server, "sync", photos, "-c", collection, "--reference")
     assert again.err.startswith("0 added, 6 already there.")
+    (photos / "000.png").unlink()
+    gone = semsearch(stack.server, "sync", photos, "-c", collection, "--reference")
+    assert f"semsearch sync {photos} --collection {collection} --reference --delete" in gone.err

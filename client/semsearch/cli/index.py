@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -31,13 +32,14 @@ def index(
     """Add the images of a folder. Images already stored are skipped, so an interrupted run can be resumed."""
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
+    again = _command("index", folder, collection, name, exclude, reference=reference)
     try:
         with folder_options.opened(
             server, folder, name, collection, exclude, output, force=force, reference=reference
         ) as sync:
             report.follow(sync, sync.run())
     except (KeyboardInterrupt, SemsearchError):
-        _say_how_to_resume(report, output, ["index", str(folder), "--collection", collection], name, exclude)
+        _say_how_to_resume(report, output, again)
         raise
     report.summary()
     if report.counts[Outcome.FAILED]:
@@ -63,7 +65,7 @@ def sync(
     """
     output = Output(as_json)
     report = FolderReport(output, verbose=verbose)
-    again = ["sync", str(folder), "--collection", collection]
+    again = _command("sync", folder, collection, name, exclude, reference=reference)
 
     def ask(images: int) -> bool:
         if as_json or not (sys.stdin.isatty() and output.messages.is_terminal):
@@ -81,25 +83,28 @@ def sync(
         ) as folder_sync:
             report.follow(folder_sync, folder_sync.run(may_remove))
     except (KeyboardInterrupt, SemsearchError):
-        _say_how_to_resume(report, output, again, name, exclude)
+        _say_how_to_resume(report, output, again)
         raise
     report.summary()
     if report.counts[Outcome.GONE] and not as_json:
-        output.say(f"To remove the images whose files are gone: {_command(again, name, exclude)} --delete")
+        output.say(f"To remove the images whose files are gone: {again} --delete")
     if report.counts[Outcome.FAILED]:
         raise typer.Exit(1)
 
 
-def _say_how_to_resume(
-    report: FolderReport, output: Output, arguments: Sequence[str], name: str, exclude: Sequence[str] | None
-) -> None:
+def _say_how_to_resume(report: FolderReport, output: Output, again: str) -> None:
     done = report.counts
     if any(done[outcome] for outcome in Outcome if outcome is not Outcome.PASSED_OVER):
-        output.say(f"{report.sentence()} What was added stays; resume with: {_command(arguments, name, exclude)}")
+        output.say(f"{report.sentence()} What was added stays; resume with: {again}")
 
 
-def _command(arguments: Sequence[str], name: str, exclude: Sequence[str] | None) -> str:
-    given = ["--name", name] if name else []
+def _command(
+    name: str, folder: Path, collection: str, root: str, exclude: Sequence[str] | None, *, reference: bool
+) -> str:
+    """Return the command line that does the same once more."""
+    given = ["--name", root] if root else []
     for glob in exclude or ():
         given += ["--exclude", glob]
-    return shlex.join(["semsearch", *arguments, *given])
+    if reference:
+        given.append("--reference")
+    return shlex.join(["semsearch", name, str(folder), "--collection", collection, *given])
