@@ -40,7 +40,8 @@ def running(module: str, data: Path, *flags: str) -> Iterator[Running]:
     data.mkdir(parents=True, exist_ok=True)
     log = data / f"{module}.log"
     own = {name: text for name, text in os.environ.items() if not name.startswith("SEMSEARCH_")}
-    command = [sys.executable, "-m", module, "--port=0", "--metrics-port=-1", "--log-format=json", *flags]
+    http = ["--http-port=-1"] if module == "gateway" else []
+    command = [sys.executable, "-m", module, "--port=0", "--metrics-port=-1", "--log-format=json", *http, *flags]
     with log.open("w") as written:
         process = subprocess.Popen(command, env={**own, "SEMSEARCH_DATA": str(data)}, stderr=written)
     try:

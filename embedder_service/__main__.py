@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -21,14 +21,14 @@ from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
 from model.images import ImageLimits
 from serving.byte_budget import ByteBudget
-from serving.server import GrpcService, run
+from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
 
 _PULLS = 2  # concurrent pulls; more wait
 
 
 @asynccontextmanager
-async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[GrpcService]]:
+async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
     """Load the active model, and yield the services."""
     recipes = RecipeFolder(settings.recipes)
     default = DefaultModel(settings.default_model, settings.data / "models", recipes)
@@ -48,13 +48,17 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Sequence[Gr
             budget = ByteBudget(settings.max_queued_bytes)
             servicer = EmbedderServicer(models, folder, pulls, translate.limits(settings), threads, budget)
             name = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
-            yield [
-                GrpcService(
-                    name,
-                    lambda server: embedder_service_pb2_grpc.add_EmbedderServiceServicer_to_server(servicer, server),
-                    background=(models.health,),
-                )
-            ]
+            yield Served(
+                [
+                    GrpcService(
+                        name,
+                        lambda server: embedder_service_pb2_grpc.add_EmbedderServiceServicer_to_server(
+                            servicer, server
+                        ),
+                        background=(models.health,),
+                    )
+                ]
+            )
 
 
 def main() -> int:

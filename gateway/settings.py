@@ -6,16 +6,19 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from serving.settings import ServiceSettings, print_settings
+from serving.settings import HttpSettings, print_settings
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(HttpSettings):
     """The shared settings, and the addresses of the other services."""
 
     service: ClassVar[str] = "gateway"
 
     port: int = Field(50051, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(9051, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
+    http_port: int = Field(
+        8080, ge=-1, le=65535, description="HTTP port, for web pages and JSON; 0 takes a free one, -1 is off."
+    )
     embedder: str = Field(
         "127.0.0.1:50052",
         min_length=1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -34,10 +34,11 @@ from gateway.ingest.ingest import IngestLimits
 from gateway.readiness import Need
 from gateway.settings import GatewaySettings
 from gateway.switching.index_copy import CopyLimits
+from gateway.web.application import web_application
 from serving.background import WorkHealth, keep_running
 from serving.channels import open_channel
 from serving.page_tokens import PageTokens, load_key
-from serving.server import GrpcService
+from serving.server import GrpcService, Served
 
 _RETRY_SECONDS = 0.5
 # Image bytes per call to the embedder; more is no faster.
@@ -49,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[GrpcService]]:
+async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     """Open the gateway's three services.
 
     The embedder and the index need not be up yet. Their needs are prepared in the background; the services' health
@@ -98,26 +99,34 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Sequence[Grpc
                     (core.sweeper.health, core.sweeper.keep_sweeping),
                 )
             ]
-            yield [
-                GrpcService(
-                    search_service_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name,
-                    lambda server: search_service_pb2_grpc.add_SearchServiceServicer_to_server(searches, server),
-                    lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY, Need.WORDS),
-                    (core.words.health,),
-                ),
-                GrpcService(
-                    gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"].full_name,
-                    lambda server: gallery_service_pb2_grpc.add_GalleryServiceServicer_to_server(galleries, server),
-                    lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY),
-                    (following_index, preparing, core.sweeper.health),
-                ),
-                GrpcService(
-                    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
-                    lambda server: model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server),
-                    lambda: readiness.watch(Need.EMBEDDER),
-                    (following_embedder, core.switch.health),
-                ),
-            ]
+            services = {
+                search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]: searches,
+                gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"]: galleries,
+                model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]: models,
+            }
+            yield Served(
+                [
+                    GrpcService(
+                        search_service_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name,
+                        lambda server: search_service_pb2_grpc.add_SearchServiceServicer_to_server(searches, server),
+                        lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY, Need.WORDS),
+                        (core.words.health,),
+                    ),
+                    GrpcService(
+                        gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"].full_name,
+                        lambda server: gallery_service_pb2_grpc.add_GalleryServiceServicer_to_server(galleries, server),
+                        lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY),
+                        (following_index, preparing, core.sweeper.health),
+                    ),
+                    GrpcService(
+                        model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+                        lambda server: model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server),
+                        lambda: readiness.watch(Need.EMBEDDER),
+                        (following_embedder, core.switch.health),
+                    ),
+                ],
+                partial(web_application, services, core.gallery, settings),
+            )
             for task in tasks:
                 task.cancel()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 
@@ -21,12 +21,12 @@ from index_service.servicer import IndexServicer
 from index_service.settings import IndexSettings
 from index_service.statuses import ERRORS
 from serving.byte_budget import ByteBudget
-from serving.server import GrpcService, run
+from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
 
 
 @asynccontextmanager
-async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcService]]:
+async def open_services(settings: IndexSettings) -> AsyncIterator[Served]:
     """Open the indexes in the data folder and their servicer; close them in reverse order."""
     folder = settings.data / "index"
     thresholds = Thresholds(settings.full_scan_threshold, settings.deleted_threshold, settings.vacuum_min_vector_number)
@@ -45,13 +45,15 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Sequence[GrpcS
         )
         servicer = IndexServicer(catalog, threads, ByteBudget(settings.max_pending_bytes))
         name = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
-        yield [
-            GrpcService(
-                name,
-                lambda server: index_service_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server),
-                background=(catalog.merging,),
-            )
-        ]
+        yield Served(
+            [
+                GrpcService(
+                    name,
+                    lambda server: index_service_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server),
+                    background=(catalog.merging,),
+                )
+            ]
+        )
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 While the launcher runs, `suite.json` in the data folder has the address of each service and the launcher's process id:
 
-    {"embedder": "127.0.0.1:50052", "index": "127.0.0.1:50053", "gateway": "127.0.0.1:50051", "pid": 4711}
+    {"embedder": "127.0.0.1:50052", "index": "127.0.0.1:50053", "gateway": "127.0.0.1:50051",
+     "http": "http://127.0.0.1:8080", "pid": 4711}
 
 The `semsearch` command reads it. A lock decides whether a launcher runs, because the system frees it when the process
 ends, and process ids are used again; so the file of a launcher that was killed is replaced.
@@ -56,7 +57,10 @@ def write_addresses(data: Path, services: Sequence[Service]) -> None:
     Raises:
         DataNotWritable: it cannot be written.
     """
-    content = {**{service.name: service.address for service in services}, "pid": os.getpid()}
+    content: dict[str, object] = {service.name: service.address for service in services}
+    if http := [service.http_url for service in services if service.http_url]:
+        content["http"] = http[0]
+    content["pid"] = os.getpid()
     try:
         write_file(data / FILE, f"{json.dumps(content)}\n".encode())
     except OSError as error:

@@ -37,6 +37,7 @@ class _Settings(BaseModel):
     host: str
     port: int
     metrics_port: int
+    http_port: int = -1
     data: Path
 
 
@@ -44,7 +45,8 @@ class _Settings(BaseModel):
 class Service:
     """A service to start: the name and shell command from its line in the Procfile, and where it will listen.
 
-    `port` is the gRPC port; `metrics_port` is -1 if metrics are off. `data` is the folder of data to keep.
+    `port` is the gRPC port; `metrics_port` is -1 if metrics are off, and `http_port` if the service has no HTTP. `data`
+    is the folder of data to keep.
     """
 
     name: str
@@ -53,18 +55,26 @@ class Service:
     port: int
     metrics_port: int
     data: Path
+    http_port: int = -1
 
     @property
     def address(self) -> str:
         """The service's address on this machine, such as "127.0.0.1:50051", even if it listens on every address."""
-        return f"{_EVERYWHERE.get(self.host, self.host)}:{self.port}"
+        return f"{self._reached_at}:{self.port}"
+
+    @property
+    def http_url(self) -> str | None:
+        """The URL of its web page, or None if HTTP is off."""
+        return f"http://{self._reached_at}:{self.http_port}" if self.http_port > 0 else None
 
     @property
     def metrics_url(self) -> str | None:
         """The URL of its metrics, or None if metrics are off or the port is unknown until the service starts."""
-        return (
-            f"http://{self.address.rpartition(':')[0]}:{self.metrics_port}/metrics" if self.metrics_port > 0 else None
-        )
+        return f"http://{self._reached_at}:{self.metrics_port}/metrics" if self.metrics_port > 0 else None
+
+    @property
+    def _reached_at(self) -> str:
+        return _EVERYWHERE.get(self.host, self.host)
 
     def variable(self, field: str) -> str:
         """Return the name of the environment variable for one of the service's own settings."""
@@ -120,7 +130,9 @@ def _query_settings(name: str, command: str, environment: Mapping[str, str]) -> 
             answer.stderr.strip() or f"The {name} does not report its settings: `{command}` cannot be run."
         )
     settings = _Settings.model_validate_json(answer.stdout)
-    return Service(name, command, settings.host, settings.port, settings.metrics_port, settings.data)
+    return Service(
+        name, command, settings.host, settings.port, settings.metrics_port, settings.data, settings.http_port
+    )
 
 
 @dataclass(frozen=True)
@@ -138,6 +150,8 @@ def ports_of(services: Sequence[Service]) -> Iterator[Port]:
     """Yield the ports that the services will listen on, except metrics ports that are off or chosen at random."""
     for service in services:
         yield Port(service.name, "gRPC", service.host, service.port, service.variable("port"))
+        if service.http_port >= 0:
+            yield Port(service.name, "HTTP", service.host, service.http_port, service.variable("http_port"))
         if service.metrics_port > 0:
             yield Port(service.name, "metrics", service.host, service.metrics_port, service.variable("metrics_port"))
 

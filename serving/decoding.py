@@ -19,8 +19,10 @@ Deserialize = Callable[[bytes], Any]
 
 
 @dataclass(frozen=True)
-class _Undecodable:
-    """The placeholder for a request that could not be decoded."""
+class Undecodable:
+    """The placeholder for a request that could not be decoded, with what is known of the reason."""
+
+    problem: str = "it is not a message of this method, or is nested too deep (100 messages)"
 
 
 def tolerant(deserialize: Deserialize | None) -> Deserialize | None:
@@ -32,7 +34,7 @@ def tolerant(deserialize: Deserialize | None) -> Deserialize | None:
         try:
             return deserialize(content)
         except DecodeError:
-            return _Undecodable()
+            return Undecodable()
 
     return attempt
 
@@ -43,10 +45,8 @@ def checked(request: Any) -> Any:
     Raises:
         InvalidField: A request could not be decoded; in a stream, raised when that request is reached.
     """
-    if isinstance(request, _Undecodable):
-        raise InvalidField(
-            "request", "cannot be decoded: it is not a message of this method, or is nested too deep (100 messages)."
-        )
+    if isinstance(request, Undecodable):
+        raise InvalidField("request", f"cannot be decoded: {request.problem}.")
     return _each_checked(request) if isinstance(request, AsyncIterator) else request
 
 

@@ -3,7 +3,8 @@
 1. The ports are bound first, so that a port in use is reported before a model is loaded.
 2. `open_services` opens what the services need. A domain error there is printed to stderr as one
    sentence after "error: ", and the exit status is 1.
-3. Health and reflection are added. A service is SERVING from now on, or once it reports that it is ready.
+3. Health and reflection are added. A service is SERVING from now on, or once it reports that it is ready. HTTP is
+   served beside gRPC where a process has an HTTP port.
 4. On SIGTERM or SIGINT health becomes NOT_SERVING, new calls are refused, calls in flight have `drain_seconds` to
    finish, and then everything is closed.
 """
@@ -12,22 +13,26 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import grpc.aio
 import structlog
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from starlette.types import ASGIApp
 
 from serving import logs, metrics
 from serving.background import WorkHealth
 from serving.errors import ErrorTable, is_expected
+from serving.http_server import HttpServer, bind
 from serving.interceptors import CallInterceptor
-from serving.settings import ServiceSettings
+from serving.settings import HttpSettings, ServiceSettings
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +51,18 @@ class GrpcService:
     background: Sequence[WorkHealth] = ()
 
 
-OpenServices = Callable[[], AbstractAsyncContextManager[Sequence[GrpcService]]]
+@dataclass(frozen=True)
+class Served:
+    """What a process serves: its services, and what its HTTP port answers, if it has one.
+
+    `http` makes the application from the health of the services, by name, which is kept up to date.
+    """
+
+    services: Sequence[GrpcService]
+    http: Callable[[Mapping[str, bool]], ASGIApp] | None = None
+
+
+OpenServices = Callable[[], AbstractAsyncContextManager[Served]]
 
 
 def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
@@ -77,10 +93,10 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
         ],
     )
     try:
-        port = _bind(server, settings)
+        ports = _bind(server, settings)
     except _PortTaken as error:
         return _fail(str(error))
-    opening = asyncio.ensure_future(_serve(server, port, settings, open_services, stop))
+    opening = asyncio.ensure_future(_serve(server, ports, settings, open_services, stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -94,31 +110,40 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
 
 
 async def _serve(
-    server: grpc.aio.Server, port: int, settings: ServiceSettings, open_services: OpenServices, stop: asyncio.Event
+    server: grpc.aio.Server, ports: _Ports, settings: ServiceSettings, open_services: OpenServices, stop: asyncio.Event
 ) -> None:
-    async with open_services() as services:
+    async with open_services() as served:
+        services = served.services
         health_servicer = health.aio.HealthServicer()
+        serving = dict.fromkeys((service.name for service in services), False)
         names = [service.name for service in services]
         for service in services:
             service.register(server)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        http = None
+        if ports.http is not None and served.http is not None:
+            http = HttpServer(ports.http, served.http(MappingProxyType(serving)), settings.drain_seconds)
         await server.start()
         async with asyncio.TaskGroup() as group:
-            reports = group.create_task(_report_health(health_servicer, services))
-            log.info(
-                "ready", service=settings.service, address=f"{settings.host}:{port}", **settings.model_dump(mode="json")
-            )
+            reports = group.create_task(_report_health(health_servicer, services, serving))
+            if http is not None:
+                group.create_task(http.serve())
+            log.info("ready", service=settings.service, **ports.addresses(), **settings.model_dump(mode="json"))
             await stop.wait()
             log.info("stopping", service=settings.service, drain_seconds=settings.drain_seconds)
-            await health_servicer.enter_graceful_shutdown()
-            await server.stop(settings.drain_seconds)
             reports.cancel()
+            serving.update(dict.fromkeys(serving, False))
+            await health_servicer.enter_graceful_shutdown()
+            if http is not None:
+                http.stop()
+            await server.stop(settings.drain_seconds)
 
 
-async def _report_health(servicer: health.aio.HealthServicer, services: Sequence[GrpcService]) -> None:
-    """Report each service's health, and under "" whether all are healthy; run until cancelled."""
-    serving = dict.fromkeys((service.name for service in services), False)
+async def _report_health(
+    servicer: health.aio.HealthServicer, services: Sequence[GrpcService], serving: dict[str, bool]
+) -> None:
+    """Report each service's health, also in `serving`, and under "" whether all are healthy; run until cancelled."""
 
     async def set_status(name: str, healthy: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
@@ -148,26 +173,43 @@ class _PortTaken(Exception):
     """A port is in use or may not be opened."""
 
 
-def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
-    """Bind the gRPC port and the metrics port, and return the former."""
-    variable = settings.variable("port")
+@dataclass(frozen=True)
+class _Ports:
+    """Where a process listens."""
+
+    host: str
+    grpc: int
+    http: socket.socket | None
+
+    def addresses(self) -> dict[str, str]:
+        http = {} if self.http is None else {"http_address": f"{self.host}:{self.http.getsockname()[1]}"}
+        return {"address": f"{self.host}:{self.grpc}", **http}
+
+
+def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
+    """Bind the ports of gRPC, metrics and HTTP."""
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")
     except RuntimeError as error:
-        raise _PortTaken(_port_sentence(settings.host, settings.port, variable)) from error
+        raise _taken(settings, "port") from error
     if settings.metrics_port >= 0:
         try:
             metrics.serve_metrics(settings.host, settings.metrics_port)
         except OSError as error:
-            taken = _port_sentence(settings.host, settings.metrics_port, settings.variable("metrics_port"))
-            raise _PortTaken(taken) from error
-    return port
+            raise _taken(settings, "metrics_port") from error
+    http = None
+    if isinstance(settings, HttpSettings) and settings.http_port >= 0:
+        try:
+            http = bind(settings.host, settings.http_port)
+        except OSError as error:
+            raise _taken(settings, "http_port") from error
+    return _Ports(settings.host, port, http)
 
 
-def _port_sentence(host: str, port: int, variable: str) -> str:
-    return (
-        f"Port {port} on {host} is in use or may not be opened. Stop the program that uses it "
-        f"(another semsearch?), or set {variable} to another port."
+def _taken(settings: ServiceSettings, field: str) -> _PortTaken:
+    return _PortTaken(
+        f"Port {getattr(settings, field)} on {settings.host} is in use or may not be opened. Stop the program that "
+        f"uses it (another semsearch?), or set {settings.variable(field)} to another port."
     )
 
 

@@ -101,6 +101,16 @@ class ServiceSettings(BaseSettings):
         return init_settings, _EnvironmentSource(settings_cls)
 
 
+class HttpSettings(ServiceSettings):
+    """Settings of a service that is reached over HTTP too."""
+
+    http_port: int = Field(0, ge=-1, le=65535, description="HTTP port; 0 takes a free one, -1 is off.")
+    http_allowed_origins: str = Field(
+        "",
+        description='Origins of other web pages that may call the service, with commas, for example "https://a.example".',
+    )
+
+
 def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
     """Read the settings of a service from flags (`sys.argv[1:]` by default) and the environment.
 

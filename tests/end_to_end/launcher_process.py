@@ -19,7 +19,8 @@ READY = "Ctrl-C stops everything."
 READY_SECONDS = 120.0
 STOP_SECONDS = 5.0
 _SETTINGS = [
-    f"SEMSEARCH_{name}_{kind}" for name in ("GATEWAY", "EMBEDDER", "INDEX") for kind in ("PORT", "METRICS_PORT")
+    *(f"SEMSEARCH_{name}_{kind}" for name in ("GATEWAY", "EMBEDDER", "INDEX") for kind in ("PORT", "METRICS_PORT")),
+    "SEMSEARCH_GATEWAY_HTTP_PORT",
 ]
 
 

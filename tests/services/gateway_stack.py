@@ -202,9 +202,10 @@ async def color_embedder(port: int = 0) -> AsyncIterator[tuple[ColorEmbedderServ
 class Service:
     """A running service process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, address: str, http_address: str = "") -> None:
         self.process = process
         self.address = address
+        self.http_address = http_address
         self._logged: set[str] = set()
         self._more = asyncio.Condition()
 
@@ -226,25 +227,29 @@ class Service:
                     self._more.notify_all()
 
 
+def free_http(module: str) -> list[str]:
+    return ["--http-port=0"] if module == "gateway" else []
+
+
 @asynccontextmanager
 async def service(module: str, *flags: str) -> AsyncIterator[Service]:
     """Start `python -m <module>`, and wait until it is ready; stop it at the end."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SEMSEARCH_")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, "--metrics-port=-1", "--log-format=json", *flags,
+        sys.executable, "-m", module, "--metrics-port=-1", "--log-format=json", *free_http(module), *flags,
         stderr=asyncio.subprocess.PIPE, env=environment,
     )  # fmt: skip
     assert process.stderr is not None
     lines: list[str] = []
-    address = ""
+    address = http_address = ""
     async with asyncio.timeout(START_SECONDS):
         while not address:
             line = (await process.stderr.readline()).decode()
             assert line, f"{module} ended:\n{''.join(lines)}"
             lines.append(line)
             if line.startswith("{") and (event := json.loads(line))["event"] == "ready":
-                address = event["address"]
-    running = Service(process, address)
+                address, http_address = event["address"], event.get("http_address", "")
+    running = Service(process, address, http_address)
     draining = asyncio.create_task(running.read_log())
     try:
         yield running

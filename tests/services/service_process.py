@@ -39,7 +39,8 @@ class ServiceProcess:
 
 
 def command(module: str, *flags: str) -> list[str]:
-    return [sys.executable, "-m", module, "--port=0", "--metrics-port=-1", "--log-format=json", *flags]
+    http = ["--http-port=0"] if module == "gateway" else []
+    return [sys.executable, "-m", module, "--port=0", "--metrics-port=-1", "--log-format=json", *http, *flags]
 
 
 def environment(data: Path) -> dict[str, str]:

@@ -34,7 +34,7 @@ PROGRAM = textwrap.dedent(
     import grpc
     from semsearch.v1 import error_reason_pb2 as reasons, model_service_pb2 as pb, model_service_pb2_grpc as pb_grpc
     from serving.errors import ErrorStatus, InvalidField, Resource
-    from serving.server import GrpcService, run
+    from serving.server import GrpcService, Served, run
     from serving.settings import ServiceSettings, load_settings
 
     class Settings(ServiceSettings):
@@ -70,8 +70,8 @@ PROGRAM = textwrap.dedent(
     async def open_services():
         if "--fail" in sys.argv:
             raise NoSuchModel("There is no model to start with.")
-        yield [GrpcService("semsearch.v1.ModelService",
-                           lambda server: pb_grpc.add_ModelServiceServicer_to_server(Servicer(), server))]
+        yield Served([GrpcService("semsearch.v1.ModelService",
+                                  lambda server: pb_grpc.add_ModelServiceServicer_to_server(Servicer(), server))])
 
     sys.exit(run(load_settings(Settings, [a for a in sys.argv[1:] if a != "--fail"]), open_services, TABLE))
     """
