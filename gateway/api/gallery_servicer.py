@@ -14,12 +14,13 @@ from typing_extensions import override
 from gateway.api import translate
 from gateway.api.duplicate_messages import duplicate_messages
 from gateway.api.statuses import ERRORS
-from gateway.api.upload_stream import UploadStream
+from gateway.api.upload_stream import UploadStream, upload_of
 from gateway.collections.duplicates import Duplicates
 from gateway.collections.gallery import Gallery
 from gateway.collections.image_collections import MAX_DISPLAY_NAME_CHARACTERS, ImageCollections
 from gateway.collections.images import require_image_id
 from gateway.collections.names import DEFAULT_COLLECTION, require_collection_id
+from gateway.ingest.batch import add_batch
 from gateway.ingest.ingest import ImageIngest
 from serving.errors import InvalidField
 from serving.page_tokens import PageTokens, page_size
@@ -27,6 +28,7 @@ from serving.page_tokens import PageTokens, page_size
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1_000
 MAX_DELETED_IDS = 1_000
+MAX_BATCH_IMAGES = 100
 CHUNK_BYTES = 256 * 2**10
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -63,6 +65,17 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
                     durable_sequence=answer.durable_sequence,
                 )
         uploads.raise_fault()
+
+    @override
+    async def BatchIndexImages(
+        self, request: pb.BatchIndexImagesRequest, context: Context
+    ) -> pb.BatchIndexImagesResponse:
+        """Add images that were sent together."""
+        if not 1 <= len(request.images) <= MAX_BATCH_IMAGES:
+            raise InvalidField("images", f"send 1 to {MAX_BATCH_IMAGES} images; there were {len(request.images):,}.")
+        collection = translate.collection_or_default(request.collection)
+        results = await add_batch(self._ingest, collection, [upload_of(image) for image in request.images])
+        return pb.BatchIndexImagesResponse(results=[translate.result_message(result, ERRORS) for result in results])
 
     @override
     async def GetImage(self, request: pb.GetImageRequest, context: Context) -> pb.GetImageResponse:

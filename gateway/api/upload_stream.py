@@ -1,4 +1,4 @@
-"""Read the request stream of IndexImages."""
+"""Read the images of IndexImages and of BatchIndexImages."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class UploadStream:
                 )
                 return
             last = sequence
-            yield _upload(request.image)
+            yield upload_of(request.image)
 
     def raise_fault(self) -> None:
         """Raise the error that ended the iteration early, if any."""
@@ -61,7 +61,8 @@ class UploadStream:
             raise self._fault
 
 
-def _upload(image: pb.ImageUpload) -> Upload:
+def upload_of(image: pb.ImageUpload) -> Upload:
+    """Return an upload; one with invalid fields has an error."""
     attributes = None
     place = ""
     error = None

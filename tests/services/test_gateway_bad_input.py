@@ -197,6 +197,17 @@ CASES = [
     Case("pull nothing", model_service_pb2.PullModelRequest(), INVALID, "INVALID_FIELD", "recipe"),
     Case("pull a recipe of 10 kB", model_service_pb2.PullModelRequest(recipe="x" * 10_000), INVALID, "INVALID_FIELD", "recipe"),
     Case("pull the unknown", model_service_pb2.PullModelRequest(recipe="nothing"), NOT_FOUND, "RECIPE_NOT_FOUND"),
+    Case("batch of no images", gallery.BatchIndexImagesRequest(), INVALID, "INVALID_FIELD", "images"),
+    Case(
+        "batch of 101 images",
+        gallery.BatchIndexImagesRequest(images=[image(0, RED)] * 101),
+        INVALID, "INVALID_FIELD", "images",
+    ),
+    Case(
+        "batch for no collection",
+        gallery.BatchIndexImagesRequest(collection="nowhere", images=[image(0, RED)]),
+        NOT_FOUND, "COLLECTION_NOT_FOUND",
+    ),
     Case("activate nothing", model_service_pb2.ActivateModelRequest(), INVALID, "INVALID_FIELD", "id"),
     Case("activate the unknown", model_service_pb2.ActivateModelRequest(id="nothing"), NOT_FOUND, "MODEL_NOT_FOUND"),
     Case("activate an unknown id", model_service_pb2.ActivateModelRequest(id="a@sha256:0"), NOT_FOUND, "MODEL_NOT_FOUND"),

@@ -15,6 +15,7 @@ from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import image_pb2, query_pb2
 from semsearch.v1 import search_service_pb2 as search
 
+from serving.errors import from_status
 from tests.services.gateway_stack import CALL_SECONDS, Stack, image, reason, stack, struct
 from tests.unit.gateway.doubles import MODEL, overloaded, picture, sha256
 
@@ -352,3 +353,23 @@ async def test_a_collection_says_how_much_of_the_disk_it_takes(stack: Stack) -> 
     found = (await stack.gallery.GetCollection(gallery.GetCollectionRequest(collection_id=name))).collection
     assert found.image_bytes == sum(sizes)
     assert found.index_bytes > 0
+
+
+async def test_a_batch_is_answered_in_its_order_with_a_status_for_each(stack: Stack) -> None:
+    name = await stack.new_collection()
+    images = [
+        image(5, picture("blue", seed=1), "first", {"n": 1}),
+        image(5, b"no picture", "second"),
+        image(0, picture("blue", seed=1)),
+        image(0, picture("blue", seed=2), "a/b"),
+        image(9, picture("blue", seed=2)),
+    ]
+    answer = await stack.gallery.BatchIndexImages(
+        gallery.BatchIndexImagesRequest(collection=name, images=images), timeout=CALL_SECONDS
+    )
+    assert [result.sequence for result in answer.results] == [5, 5, 0, 0, 9]
+    assert [from_status(result.status)[0] for result in answer.results] == [
+        "", "NOT_AN_IMAGE", "", "INVALID_ID", "",
+    ]  # fmt: skip
+    assert answer.results[2].duplicate_of == "first"
+    assert [each.id for each in await listed(stack, name)] == ["first", sha256(images[4].content)]
