@@ -24,7 +24,6 @@ import grpc.aio
 import structlog
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from starlette.types import ASGIApp
 
 from serving import logs, metrics
@@ -32,6 +31,7 @@ from serving.background import WorkHealth
 from serving.errors import ErrorTable, is_expected
 from serving.http_server import HttpServer, bind
 from serving.interceptors import CallInterceptor
+from serving.reflection import add_reflection
 from serving.settings import HttpSettings, ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -120,7 +120,7 @@ async def _serve(
         for service in services:
             service.register(server)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        add_reflection([*names, health.SERVICE_NAME], server)
         http = None
         if ports.http is not None and served.http is not None:
             http = HttpServer(ports.http, served.http(MappingProxyType(serving)), settings.drain_seconds)
