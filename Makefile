@@ -17,10 +17,11 @@ PROTOS := $(shell find protos -name '*.proto')
 DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
 STUBS := client/protos.binpb
+EXPORTED := dist/protos/LICENSE
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 
-.PHONY: help setup run-all bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos wheel test lint types format grpcurl lock clean
+.PHONY: help setup run-all bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release wheel test lint types format grpcurl lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +85,16 @@ starter: starter-setup ## Rebuild the shipped model and gallery (takes hours): P
 
 protos: $(STUBS) ## Generate Python code and type stubs from protos/ into client/semsearch/
 
+protos-export: $(EXPORTED) ## Copy the protos for clients in other languages, with what they import, into dist/protos
+
+$(EXPORTED): $(PROTOS) protos/export.py $(DEPENDENCIES)
+	@rm -rf $(@D)
+	@$(BIN)/python protos/export.py $(@D)
+	@touch $@
+
+protos-release: $(STUBS) ## Record the protos of a release, which `make lint` compares with from now on
+	$(BIN)/buf build $(STUBS) --exclude-source-info -o protos/released.binpb
+
 wheel: setup ## Build the client's wheel and sdist into client/dist
 	@cd client && '$(abspath $(BIN))/hatchling' build --clean
 
@@ -92,11 +103,12 @@ test: setup ## Run all tests and list the slowest at the end
 # bytecode is cached, whatever the machine's settings, because the tests start hundreds of processes.
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-lint: setup ## Check style, formatting, import contracts and the protos
+lint: setup ## Check style, formatting, import contracts, and the protos, also against the last release
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/buf lint $(STUBS) --config protos/buf.yaml
+	$(BIN)/buf breaking $(STUBS) --against protos/released.binpb --config protos/buf.yaml
 
 types: setup ## Check all types except in the tests (mypy --strict)
 	$(BIN)/mypy
@@ -123,5 +135,5 @@ lock: ## Upgrade the dependencies and write requirements.lock
 		-o requirements.lock
 
 clean: ## Remove everything built: environment, generated code, tools, caches; keep var/ and runs/
-	rm -rf $(VENV) client/dist $(STUBS) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist client/dist $(STUBS) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find client/semsearch -name '*_pb2*.py*' -delete
