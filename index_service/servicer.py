@@ -28,9 +28,9 @@ from index_service.definition import NAME_PATTERN
 from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, TooManyOperations
 from index_service.filters import Filter
 from index_service.importing import Import
-from index_service.translate import checks, exports, indexes, items, searches
+from index_service.translate import checks, exports, indexes, items, listings, searches
 from index_service.translate.filters import to_filter, to_path
-from index_service.vector_index import VectorIndex
+from index_service.vector_index import Count, VectorIndex
 from index_service.writes import Written
 from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField, InvalidPageToken
@@ -117,9 +117,28 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     @override
     async def ListItems(self, request: pb.ListItemsRequest, context: Context) -> pb.ListItemsResponse:
-        """List items in the order of first addition."""
+        """List items in the order of first addition, or in descending order of an attribute."""
         index = self._find(request.index, "index")
+        if request.descending_by:
+            return await self._list_descending(index, request)
+        if request.HasField("within"):
+            raise InvalidField("within", "needs an order: set `descending_by`, or use Search.")
         return await self._on_thread(lambda: _list_items(index, request))
+
+    @override
+    async def CountItems(self, request: pb.CountItemsRequest, context: Context) -> pb.CountItemsResponse:
+        """Count items, and those within distances of a vector; stop when the caller leaves."""
+        index = self._find(request.index, "index")
+        if request.vector:
+            index.check_model(request.model_id)
+        what = listings.to_counting(request, index.definition.dimension)
+        count = Count(0, ())
+        async with aclosing(
+            steps(self._threads, index.count(what.condition, what.near, what.bounds, what.left_out))
+        ) as counts:
+            async for count in counts:  # noqa: B007 — the last one is the result
+                pass
+        return pb.CountItemsResponse(item_count=count.items, counts_within=count.within)
 
     @override
     async def SumAttribute(self, request: pb.SumAttributeRequest, context: Context) -> pb.SumAttributeResponse:
@@ -219,6 +238,19 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
                 async for step in found:
                     yield checks.from_step(step, last)
                     last = step if isinstance(step, CheckProgress) else last
+
+    async def _list_descending(self, index: VectorIndex, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
+        """Return a page of a list in descending order; stop when the caller leaves."""
+        if request.HasField("within"):
+            index.check_model(request.within.model_id)
+        size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
+        listing = listings.to_listing(request, size, index.definition.dimension)
+        page = listings.DescendingPage(size)
+        async with aclosing(steps(self._threads, index.descending(listing, vectors=request.include_vectors))) as blocks:
+            async for block in blocks:
+                if page.add(block, vectors=request.include_vectors):
+                    break
+        return page.message()
 
     async def _upsert(
         self,

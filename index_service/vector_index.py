@@ -20,6 +20,7 @@ from index_service.background import Background, start
 from index_service.checking import CheckStep, check
 from index_service.connections import IdleConnections
 from index_service.definition import IndexDefinition
+from index_service.descending import Listed, Listing, descending
 from index_service.engines.contract import Engine, Tuned
 from index_service.errors import (
     IndexNotFound,
@@ -41,6 +42,7 @@ from index_service.segments import SEGMENTS_FOLDER
 from index_service.snapshot import Published, Snapshot
 from index_service.store import Store
 from index_service.vectors import Vectors
+from index_service.within import count_within
 from index_service.writes import Delete, Outcome, StoreWriter, Upsert, Write, Written
 from serving.durable_files import size_bytes
 
@@ -93,6 +95,14 @@ class Stats:
     repairs: tuple[str, ...]
     recall: float
     segments: tuple[SegmentStats, ...]
+
+
+@dataclass(frozen=True)
+class Count:
+    """The number of items that pass a filter, and of those so far found within each distance of a vector."""
+
+    items: int
+    within: tuple[int, ...]
 
 
 class VectorIndex:
@@ -234,6 +244,33 @@ class VectorIndex:
             for hit in hits
         )
         return Answer(neighbors, compared_all)
+
+    def descending(self, listing: Listing, *, vectors: bool) -> Generator[list[Listed], None, None]:
+        """Yield the items of a list in descending order of an attribute, block by block; see `descending`."""
+        with self._pin() as (reader, snapshot):
+            yield from descending(reader, snapshot, listing, vectors=vectors)
+
+    def count(
+        self, condition: Filter | None, near: Vectors | None, bounds: Sequence[float], left_out: Sequence[str]
+    ) -> Generator[Count, None, None]:
+        """Yield counts of items that pass a filter, which grow until the last; see `Count`.
+
+        Args:
+            condition: The filter that items must pass; None lets all pass.
+            near: A vector (dimension,) of length 1, or None to count without distances.
+            bounds: Distances from the vector, ascending.
+            left_out: Ids of items that are not counted by distance.
+        """
+        with self._pin() as (reader, snapshot):
+            among = None if condition is None else reader.rows(condition)
+            count = snapshot.alive_count if among is None else len(among)
+            if near is None:
+                yield Count(count, ())
+                return
+            items = reader.items(left_out, attributes=False, vectors=False).values()
+            rows = np.array([item.row for item in items], dtype=np.int64)
+            for within in count_within(snapshot, near, bounds, among, rows):
+                yield Count(count, tuple(within.tolist()))
 
     def sum_of(self, path: AttributePath) -> tuple[int, float]:
         """Return how many items have a number at a path, and the sum of these numbers."""

@@ -25,7 +25,7 @@ _LENGTH_TOLERANCE = 1e-6
 # Ranking this many more costs less than selecting among them.
 _RANKED_SURPLUS = 16
 # Above this share of eligible rows, multiplying all rows is faster than gathering the eligible ones.
-_GATHER_SHARE = 0.25
+GATHER_SHARE = 0.25
 
 
 # NumPy parses a file's header with `ast`, which is not thread-safe in CPython 3.11 (gh-106905).
@@ -92,7 +92,7 @@ def nearest(queries: Vectors, k: int, rows: Vectors, eligible: Mask) -> list[Pos
     if count <= k:
         everything = np.flatnonzero(eligible)
         return [everything] * len(queries)
-    if count < _GATHER_SHARE * len(rows):
+    if count < GATHER_SHARE * len(rows):
         positions = np.flatnonzero(eligible)
         return [positions[found] for found in _largest_products(queries, k, rows[positions], None)]
     return _largest_products(queries, k, rows, None if count == len(rows) else ~eligible)
@@ -127,7 +127,7 @@ def nearest_after(query: Vectors, distance: float, k: int, rows: Vectors, eligib
         eligible: bool (n,): rows that may be found.
     """
     count = int(np.count_nonzero(eligible))
-    if count < _GATHER_SHARE * len(rows):
+    if count < GATHER_SHARE * len(rows):
         positions = np.flatnonzero(eligible)
         everything = np.ones(count, dtype=np.bool_)
         return positions[nearest_after(query, distance, k, rows[positions], everything)]
@@ -140,6 +140,26 @@ def nearest_after(query: Vectors, distance: float, k: int, rows: Vectors, eligib
         kth = np.partition(surely_after, len(surely_after) - k)[len(surely_after) - k]
         found &= products >= kth - margin
     return np.flatnonzero(found)
+
+
+def first_bounds(query: Vectors, rows: Vectors, bounds: NDArray[np.float32]) -> Positions:
+    """Return for each row (n,) the position of the first bound that its distance does not exceed; m if there is none.
+
+    A product decides unless rounding could change the result; then `distances` decides. So the answer is exactly that
+    of `distances`, at a fraction of the cost: some 5 % of rows are close to one of 100 bounds.
+
+    Args:
+        query: float32 (dimension,) of length 1.
+        rows: float32 (n, dimension).
+        bounds: distances (m,), ascending.
+    """
+    cosines = (bounds.astype(np.float64) ** 2 / 2 - 1).astype(np.float32)  # negative, so that they ascend
+    products = -(rows @ query)
+    margin = _margin(rows.shape[1])
+    found = np.searchsorted(cosines, products - margin)
+    unsure = np.flatnonzero(found != np.searchsorted(cosines, products + margin))
+    found[unsure] = np.searchsorted(bounds, distances(query, rows[unsure]))
+    return found
 
 
 def _margin(dimension: int) -> np.float32:

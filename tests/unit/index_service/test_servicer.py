@@ -1,4 +1,5 @@
 import asyncio
+import math
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -14,12 +15,15 @@ from semsearch.v1 import query_pb2
 
 from index_service.catalog import Catalog
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.errors import ModelMismatch
 from index_service.export_format import ExportPiece
 from index_service.segments import SEGMENTS_FOLDER
 from index_service.servicer import IndexServicer
 from index_service.translate import exports
+from index_service.vector_index import Count
 from index_service.writes import NewItem, Upsert, Written
 from serving.byte_budget import ByteBudget
+from serving.errors import InvalidField, InvalidPageToken
 from tests.unit.index_service.conftest import OpenCatalog, fill, random_units
 
 DEADLINE = 20.0
@@ -226,3 +230,92 @@ def test_a_search_of_many_rows_runs_on_a_thread(catalog: Catalog, monkeypatch: p
     request = pb.SearchRequest(index="items", k=3, queries=[pb.SearchQuery(item_id="1")])
     with pytest.raises(AssertionError, match="handed to a thread"):
         asyncio.run(servicer.Search(request, CONTEXT))
+
+
+def test_a_list_in_descending_order_is_followed_by_its_tokens(catalog: Catalog, servicer: IndexServicer) -> None:
+    ids = add_large(catalog, 20, LARGE_TEXT)  # one text for all: the newest come first
+    ids += add_large(catalog, 5, '{"text":"y"}')  # these replace five
+    request = pb.ListItemsRequest(index="items", page_size=15, descending_by="text")
+    request.within.MergeFrom(pb.Neighborhood(vector=VECTOR, model_id="model", distance=2.0))
+    shown: list[str] = []
+    while request.page_token or not shown:
+        page = asyncio.run(servicer.ListItems(request, CONTEXT))
+        assert page.ByteSize() < DEFAULT_MAX_MESSAGE_BYTES
+        assert len(page.distances) == len(page.items)
+        assert not any(item.vector for item in page.items)
+        shown += [item.id for item in page.items]
+        request.page_token = page.next_page_token
+    without_text = [str(number) for number in reversed(range(20))]
+    assert shown == [*reversed(ids[20:]), *reversed(ids[5:20]), *without_text]
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (pb.ListItemsRequest(index="items", within=pb.Neighborhood(vector=VECTOR, model_id="model")), "within"),
+        (
+            pb.ListItemsRequest(
+                index="items",
+                descending_by="text",
+                within=pb.Neighborhood(vector=VECTOR, model_id="model", distance=2.5),
+            ),
+            "within.distance",
+        ),
+        (pb.ListItemsRequest(index="items", descending_by="a..b"), "descending_by"),
+        (pb.CountItemsRequest(index="items", vector=VECTOR, model_id="model", distances=[1.0, 0.5]), "distances"),
+        (
+            pb.CountItemsRequest(index="items", vector=VECTOR, model_id="model", distances=[math.nan]),
+            "distances[0]",
+        ),
+        (pb.CountItemsRequest(index="items", distances=[0.0] * 1_001), "distances"),
+        (pb.CountItemsRequest(index="items", excluded_ids=["a"] * 1_001), "excluded_ids"),
+    ],
+)
+def test_lists_and_counts_that_break_the_rules_are_refused(
+    servicer: IndexServicer, request_: pb.ListItemsRequest | pb.CountItemsRequest, field: str
+) -> None:
+    call = servicer.CountItems if isinstance(request_, pb.CountItemsRequest) else servicer.ListItems
+    with pytest.raises(InvalidField) as caught:
+        asyncio.run(call(request_, CONTEXT))  # type: ignore[arg-type]
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("token", ["x", "7", "[1, 2]", '["a"]', '[null, "1"]'])
+def test_a_token_that_is_no_place_is_refused(servicer: IndexServicer, token: str) -> None:
+    request = pb.ListItemsRequest(index="items", descending_by="text", page_token=token)
+    with pytest.raises(InvalidPageToken):
+        asyncio.run(servicer.ListItems(request, CONTEXT))
+
+
+def test_vectors_of_another_model_are_not_counted_or_listed(servicer: IndexServicer) -> None:
+    with pytest.raises(ModelMismatch):
+        asyncio.run(servicer.CountItems(pb.CountItemsRequest(index="items", vector=VECTOR, model_id="other"), CONTEXT))
+    request = pb.ListItemsRequest(
+        index="items", descending_by="text", within=pb.Neighborhood(vector=VECTOR, model_id="other")
+    )
+    with pytest.raises(ModelMismatch):
+        asyncio.run(servicer.ListItems(request, CONTEXT))
+
+
+async def test_a_count_ends_when_its_caller_leaves(
+    catalog: Catalog, servicer: IndexServicer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, closed, compared = catalog.get("items"), asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def counts(*_: object) -> Iterator[Count]:
+        try:
+            while True:
+                loop.call_soon_threadsafe(compared.set)
+                yield Count(0, ())
+        finally:
+            loop.call_soon_threadsafe(closed.set)
+
+    monkeypatch.setattr(index, "count", counts)
+    call = asyncio.create_task(servicer.CountItems(pb.CountItemsRequest(index="items"), CONTEXT))
+    async with asyncio.timeout(DEADLINE):
+        await compared.wait()
+        call.cancel()
+        await closed.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await call
