@@ -17,6 +17,7 @@ from gateway.collections.sweeper import Sweeper
 from gateway.collections.writes import CollectionWrites
 from gateway.ingest.ingest import ImageIngest, IngestLimits
 from gateway.readiness import Readiness
+from gateway.search.counts import Counting
 from gateway.search.query_vectors import QueryVectors
 from gateway.search.search import Search
 from gateway.search.tagging import Tagging
@@ -42,6 +43,7 @@ class Core:
     ingest: ImageIngest
     words: WordsIndex
     search: Search
+    counting: Counting
     tagging: Tagging
     switch: ModelSwitch
 
@@ -74,6 +76,7 @@ def build_core(
         ingest=ImageIngest(embedder, index, blobs, models, placements, writes, ingest_limits),
         words=words,
         search=Search(vectors, index, models, placements, words),
+        counting=Counting(vectors, index, models, placements),
         tagging=Tagging(vectors, models, placements, words),
         switch=ModelSwitch(embedder, collections, words, copying, SwitchState(switch_file)),
     )

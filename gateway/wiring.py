@@ -73,7 +73,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
             copy_limits=CopyLimits(batch_bytes=batch_bytes),
         )
         readiness = core.readiness
-        searches = SearchServicer(core.search, core.tagging, tokens)
+        searches = SearchServicer(core.search, core.counting, core.tagging, tokens)
         galleries = GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens)
         models = ModelServicer(embedder, core.switch, tokens)
         following_embedder, following_index = WorkHealth("following-embedder"), WorkHealth("following-index")

@@ -86,20 +86,28 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
 
     @override
     async def ListImages(self, request: pb.ListImagesRequest, context: Context) -> pb.ListImagesResponse:
-        """List the images of a collection, oldest first."""
+        """List the images of a collection, first added first or newest first."""
         size = page_size(request.page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         token = self._tokens.decode(request.page_token, request) or ""
         filter_ = request.filter if request.HasField("filter") else None
         collection = translate.collection_or_default(request.collection)
-        images, next_token = await self._gallery.list_page(collection, size, token, filter_)
+        order = translate.order(request.order)
+        images, next_token = await self._gallery.list_page(collection, size, token, filter_, order)
         messages = [translate.image_message(image) for image in images]
         if (fitting := translate.count_on_page(messages)) < len(messages):
-            images, next_token = await self._gallery.list_page(collection, fitting, token, filter_)
+            images, next_token = await self._gallery.list_page(collection, fitting, token, filter_, order)
             messages = [translate.image_message(image) for image in images]
         return pb.ListImagesResponse(
             images=messages,
             next_page_token=self._tokens.encode(next_token, request) if next_token else "",
         )
+
+    @override
+    async def CountImages(self, request: pb.CountImagesRequest, context: Context) -> pb.CountImagesResponse:
+        """Count the images of a collection, or those that pass a filter."""
+        collection = translate.collection_or_default(request.collection)
+        filter_ = request.filter if request.HasField("filter") else None
+        return pb.CountImagesResponse(image_count=await self._gallery.count(collection, filter_))
 
     @override
     async def DeleteImages(self, request: pb.DeleteImagesRequest, context: Context) -> pb.DeleteImagesResponse:

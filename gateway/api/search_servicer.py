@@ -15,8 +15,10 @@ from typing_extensions import override
 
 from gateway.api import translate
 from gateway.backends.embedding import TextQuery
+from gateway.collections.images import Order
 from gateway.errors import Part, Refused
-from gateway.search.cursors import Cursor
+from gateway.search.counts import Counting
+from gateway.search.cursors import Cursor, TimeCursor
 from gateway.search.search import ImageMatches, Page, Scope, Search
 from gateway.search.tagging import Tagging
 from serving.errors import InvalidField, InvalidPageToken
@@ -34,8 +36,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class SearchServicer(pb_grpc.SearchServiceServicer):
     """Translates requests, calls the core and translates its answers."""
 
-    def __init__(self, search: Search, tagging: Tagging, tokens: PageTokens) -> None:
+    def __init__(self, search: Search, counting: Counting, tagging: Tagging, tokens: PageTokens) -> None:
         self._search = search
+        self._counting = counting
         self._tagging = tagging
         self._tokens = tokens
 
@@ -43,8 +46,8 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
     async def SearchByText(self, request: pb.SearchByTextRequest, context: Context) -> pb.SearchByTextResponse:
         """Find the images nearest to words."""
         query, field = translate.text_query(request.query, request.terms)
-        page = self._page(request, request.page_size, request.page_token)
         scope = _scope(request)
+        page = self._page(request, request.page_size, request.page_token, _cursor_kind(scope))
         with _fields(text=field):
             found, matches = await _fitting(page, lambda page: self._search.by_text(query, scope, page))
         return pb.SearchByTextResponse(
@@ -59,8 +62,8 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         """Find the images nearest to an image, to a part of it, or to images and words together."""
         images = translate.image_sources(request)
         terms = translate.query_terms(request.terms)
-        page = self._page(request, request.page_size, request.page_token)
         scope = _scope(request)
+        page = self._page(request, request.page_size, request.page_token, _cursor_kind(scope))
         with _fields(text="terms", listed=bool(request.images)):
             found, matches = await _fitting(page, lambda page: self._search.by_images(images, terms, scope, page))
         return pb.SearchByImageResponse(
@@ -71,9 +74,27 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
         )
 
     @override
+    async def CountMatches(self, request: pb.CountMatchesRequest, context: Context) -> pb.CountMatchesResponse:
+        """Count the images that a search finds, at its own cut and at a hundred others."""
+        if request.HasField("by_text"):
+            query, field = translate.text_query(request.by_text.query, request.by_text.terms)
+            with _fields(text=field):
+                found = await self._counting.by_text(query, _scope(request.by_text))
+        elif request.HasField("by_image"):
+            images = translate.image_sources(request.by_image)
+            terms = translate.query_terms(request.by_image.terms)
+            with _fields(text="terms", listed=bool(request.by_image.images)):
+                found = await self._counting.by_images(images, terms, _scope(request.by_image))
+        else:
+            raise InvalidField("search", "send the search to count, as `by_text` or `by_image`.")
+        return pb.CountMatchesResponse(
+            match_count=found.matches, min_relevance=found.min_relevance, counts_by_relevance=found.at_cuts
+        )
+
+    @override
     async def TagImage(self, request: pb.TagImageRequest, context: Context) -> pb.TagImageResponse:
         """Name what an image shows."""
-        source = translate.image_source(request)
+        source = translate.taggable(request)
         collection = translate.collection_or_default(request.collection)
         max_tags = _max_tags(request.max_tags)
         relevance = translate.min_relevance(request)
@@ -107,15 +128,17 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
             understood=translate.understood_messages(found.understood),
         )
 
-    def _page(self, request: Message, requested: int, token: str) -> Page:
+    def _page(
+        self, request: Message, requested: int, token: str, kind: type[Cursor] | type[TimeCursor] = Cursor
+    ) -> Page:
         size = page_size(requested, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         cursor = self._tokens.decode(token, request)
         try:
-            return Page(size, None if cursor is None else Cursor.from_text(cursor))
+            return Page(size, None if cursor is None else kind.from_text(cursor))
         except ValueError as error:  # a token of another method or an earlier version
             raise InvalidPageToken from error
 
-    def _next(self, cursor: Cursor | None, request: Message) -> str:
+    def _next(self, cursor: Cursor | TimeCursor | None, request: Message) -> str:
         return "" if cursor is None else self._tokens.encode(cursor.to_text(), request)
 
 
@@ -150,12 +173,22 @@ async def _fitting(
 
 
 def _scope(request: pb.SearchByTextRequest | pb.SearchByImageRequest) -> Scope:
+    order = translate.order(request.order)
+    if request.distinct and order is Order.NEWEST_FIRST:
+        raise InvalidField(
+            "distinct", "copies are left out only where the nearest come first. Unset `distinct` or `order`."
+        )
     return Scope(
         translate.collection_or_default(request.collection),
         request.filter if request.HasField("filter") else None,
         translate.min_relevance(request),
         request.distinct,
+        order,
     )
+
+
+def _cursor_kind(scope: Scope) -> type[Cursor] | type[TimeCursor]:
+    return TimeCursor if scope.order is Order.NEWEST_FIRST else Cursor
 
 
 def _max_tags(requested: int) -> int:

@@ -18,11 +18,12 @@ from gateway.backends.embedding import Crop, Model, PullProgress, Recipe, Term, 
 from gateway.collections.blobs import Rendition
 from gateway.collections.gallery import AttributesChange
 from gateway.collections.image_collections import Collection
-from gateway.collections.images import StoredImage, require_image_id
+from gateway.collections.images import Order, StoredImage, require_image_id
 from gateway.collections.names import DEFAULT_COLLECTION, require_collection_id
 from gateway.ingest.results import UploadResult
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatch
+from gateway.search.tagging import Taggable
 from gateway.switching.switch_run import SwitchProgress
 from serving.errors import ErrorTable, InvalidField, to_status
 from serving.field_paths import split_path
@@ -31,6 +32,7 @@ from serving.page_tokens import PageRoom
 MAX_TERMS = 100
 MAX_PLACE_CHARACTERS = 1_000
 MAX_IMAGES = 16
+MAX_TAGGED_IMAGES = 1_000
 MAX_ATTRIBUTES_BYTES = 64 * 2**10
 MAX_ATTRIBUTES_DEPTH = 15  # the index accepts 16 levels, and the caller's attributes lie one level deep in an item's
 
@@ -195,6 +197,29 @@ def image_message(image: StoredImage) -> image_pb2.Image:
         original_at=image.original_at,
         stored_bytes=image.stored_bytes,
     )
+
+
+def order(value: query_pb2.ImageOrder.ValueType) -> Order:
+    """Return an order; unspecified means the method's own."""
+    if value == query_pb2.IMAGE_ORDER_NEWEST_FIRST:
+        return Order.NEWEST_FIRST
+    if value == query_pb2.IMAGE_ORDER_UNSPECIFIED:
+        return Order.OF_METHOD
+    raise InvalidField("order", f"there is no order {value}.")
+
+
+def taggable(request: search_service_pb2.TagImageRequest) -> Taggable:
+    """Return the image to tag, or the ids of the stored ones that have the tags in common."""
+    if not request.image_ids:
+        return image_source(request)
+    if request.WhichOneof("source") or request.HasField("crop"):
+        raise InvalidField("image_ids", "send either `image_ids`, or one image as `content` or `image_id`, not both.")
+    if len(request.image_ids) > MAX_TAGGED_IMAGES:
+        raise InvalidField(
+            "image_ids", f"at most {MAX_TAGGED_IMAGES:,} are allowed; there were {len(request.image_ids):,}."
+        )
+    ids = (require_image_id(each, f"image_ids[{number}]") for number, each in enumerate(request.image_ids))
+    return tuple(dict.fromkeys(ids))
 
 
 def match_message(match: ImageMatch) -> search_service_pb2.ImageMatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC
 from typing import Any, cast
 
@@ -16,7 +16,17 @@ from semsearch.v1.query_pb2 import Filter
 
 from gateway.backends.embedding import Vector
 from gateway.backends.rpc_errors import calls_to
-from gateway.backends.vector_index import Engine, Found, IndexInfo, Item, Neighbor, NewIndex, Position
+from gateway.backends.vector_index import (
+    Engine,
+    Found,
+    IndexInfo,
+    Item,
+    NearItem,
+    Neighbor,
+    Neighborhood,
+    NewIndex,
+    Position,
+)
 
 _SERVICE = "index"
 _ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine.HNSW: pb.ENGINE_HNSW}
@@ -63,6 +73,25 @@ class IndexClient:
             token = response.next_page_token
             if not token:
                 return found
+
+    async def count(
+        self,
+        name: str,
+        *,
+        filter_: Filter | None = None,
+        near: tuple[str, Vector] | None = None,
+        distances: Sequence[float] = (),
+        excluded: Collection[str] = (),
+    ) -> tuple[int, Sequence[int]]:
+        """Return how many items there are, and how many are within distances; see `VectorIndex.count`."""
+        request = pb.CountItemsRequest(index=name, filter=filter_)
+        if near is not None:
+            request.model_id, request.vector = near[0], _packed(near[1])
+            request.distances.extend(distances)
+            request.excluded_ids.extend(excluded)
+        with calls_to(_SERVICE):
+            response = await self._stub.CountItems(request)
+        return response.item_count, response.counts_within
 
     async def sum_attribute(self, name: str, path: str) -> float:
         """Return the sum of a number attribute over the items that have it."""
@@ -119,13 +148,49 @@ class IndexClient:
         return found
 
     async def list_items(
-        self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
+        self,
+        name: str,
+        *,
+        page_size: int,
+        page_token: str = "",
+        filter_: Filter | None = None,
+        descending_by: str = "",
     ) -> tuple[Sequence[Item], str]:
-        """Return a page of items, oldest first, and the token of the next page or ""."""
-        request = pb.ListItemsRequest(index=name, page_size=page_size, page_token=page_token, filter=filter_)
+        """Return a page of items; see `VectorIndex.list_items`."""
+        request = pb.ListItemsRequest(
+            index=name, page_size=page_size, page_token=page_token, filter=filter_, descending_by=descending_by
+        )
         with calls_to(_SERVICE):
             response = await self._stub.ListItems(request)
         return [_item(item) for item in response.items], response.next_page_token
+
+    async def list_within(
+        self,
+        name: str,
+        neighborhood: Neighborhood,
+        *,
+        descending_by: str,
+        page_size: int,
+        page_token: str = "",
+        filter_: Filter | None = None,
+    ) -> tuple[Sequence[NearItem], str]:
+        """Return a page of the items in a neighbourhood, in descending order; see `VectorIndex.list_within`."""
+        request = pb.ListItemsRequest(
+            index=name,
+            page_size=page_size,
+            page_token=page_token,
+            filter=filter_,
+            descending_by=descending_by,
+            within=pb.Neighborhood(
+                vector=_packed(neighborhood.vector),
+                model_id=neighborhood.model_id,
+                distance=neighborhood.distance,
+            ),
+        )
+        with calls_to(_SERVICE):
+            response = await self._stub.ListItems(request)
+        found = zip(response.items, response.distances, strict=True)
+        return [NearItem(_item(item), distance) for item, distance in found], response.next_page_token
 
     async def search(
         self,

@@ -6,7 +6,7 @@ A name may always be an alias unless stated otherwise. Distances are angular, �
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -29,6 +29,23 @@ class Item:
     id: str
     attributes: str
     vector: Vector | None = None
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """The items that a search for a model's vector would return at a distance or nearer."""
+
+    vector: Vector
+    model_id: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class NearItem:
+    """An item, and its distance from the vector of a neighbourhood."""
+
+    item: Item
+    distance: float
 
 
 @dataclass(frozen=True)
@@ -61,8 +78,13 @@ class Neighbor:
 
     @property
     def similarity(self) -> float:
-        """Return the cosine, −1…1: distance² = 2 − 2·cos."""
-        return 1.0 - 0.5 * self.distance * self.distance
+        """Return the cosine, −1…1."""
+        return similarity_at(self.distance)
+
+
+def similarity_at(distance: float) -> float:
+    """Return the cosine, −1…1, of vectors at a distance: distance² = 2 − 2·cos."""
+    return 1.0 - 0.5 * distance * distance
 
 
 @dataclass(frozen=True)
@@ -119,6 +141,21 @@ class VectorIndex(Protocol):
     async def get(self, name: str) -> IndexInfo:
         """Describe an index."""
 
+    async def count(
+        self,
+        name: str,
+        *,
+        filter_: Filter | None = None,
+        near: tuple[str, Vector] | None = None,
+        distances: Sequence[float] = (),
+        excluded: Collection[str] = (),
+    ) -> tuple[int, Sequence[int]]:
+        """Return how many items there are, and how many a search returns at each of `distances` or nearer.
+
+        The distances are ascending, and from a model's vector (`near`). `excluded` are ids that they do not count.
+        Raises `ModelMismatch`.
+        """
+
     async def sum_attribute(self, name: str, path: str) -> float:
         """Return the sum of a number attribute over the items that have it."""
 
@@ -146,9 +183,30 @@ class VectorIndex(Protocol):
         """Return those items that exist, in the order of `ids`."""
 
     async def list_items(
-        self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
+        self,
+        name: str,
+        *,
+        page_size: int,
+        page_token: str = "",
+        filter_: Filter | None = None,
+        descending_by: str = "",
     ) -> tuple[Sequence[Item], str]:
-        """Return a page of items, oldest first, and the token of the next page or ""."""
+        """Return a page of items, and the token of the next page or "".
+
+        They are listed oldest first, or in descending order of a text attribute; those without it come last.
+        """
+
+    async def list_within(
+        self,
+        name: str,
+        neighborhood: Neighborhood,
+        *,
+        descending_by: str,
+        page_size: int,
+        page_token: str = "",
+        filter_: Filter | None = None,
+    ) -> tuple[Sequence[NearItem], str]:
+        """Return a page of the items in a neighbourhood, in descending order; raises `ModelMismatch`."""
 
     async def search(
         self,

@@ -15,7 +15,7 @@ from gateway.backends.embedding import Vector
 from gateway.backends.filters import in_store
 from gateway.backends.vector_index import Item, VectorIndex
 from gateway.collections.blobs import BlobStore, Rendition
-from gateway.collections.images import StoredImage
+from gateway.collections.images import TAKEN_TIME, Order, StoredImage
 from gateway.collections.listing import Listing
 from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placement, Placements
@@ -71,19 +71,47 @@ class Gallery:
         assert item.vector is not None  # noqa: S101 — it was asked for
         return item.vector
 
+    async def vectors(self, collection: str, placement: Placement, image_ids: Sequence[str]) -> list[Vector]:
+        """Return the vectors of at most 5,000 images; raises `ImageNotFound`."""
+        with errors_of(collection):
+            items = await self._index.get_items(placement.index, image_ids, vectors=True)
+        found = {item.id: item.vector for item in items if item.vector is not None}
+        if missing := [image_id for image_id in image_ids if image_id not in found]:
+            raise ImageNotFound(collection, missing[0])
+        return [found[image_id] for image_id in image_ids]
+
     async def list_page(
-        self, collection: str, page_size: int, page_token: str, filter_: Filter | None
+        self,
+        collection: str,
+        page_size: int,
+        page_token: str,
+        filter_: Filter | None,
+        order: Order = Order.OF_METHOD,
     ) -> tuple[Sequence[StoredImage], str]:
-        """Return a page of images, oldest first, and the token of the next one or ""; raises `ListingOutOfDate`."""
+        """Return a page of images, and the token of the next one or ""; raises `ListingOutOfDate`.
+
+        They are listed first added first, or newest first.
+        """
         in_index = in_store(filter_) if filter_ else None
 
         async def read(placement: Placement) -> tuple[Sequence[StoredImage], str]:
             with errors_of(collection):
-                listing = Listing(self._index, placement.index, in_index)
+                by_time = TAKEN_TIME if order is Order.NEWEST_FIRST else ""
+                listing = Listing(self._index, placement.index, in_index, by_time)
                 items, token = await listing.page(page_size, page_token)
             return [StoredImage.from_item(collection, item) for item in items], token
 
         return await self._placements.using(collection, read)
+
+    async def count(self, collection: str, filter_: Filter | None) -> int:
+        """Return how many images a collection has, or how many of them pass a filter."""
+        in_index = in_store(filter_) if filter_ else None
+
+        async def count(placement: Placement) -> int:
+            with errors_of(collection):
+                return (await self._index.count(placement.index, filter_=in_index))[0]
+
+        return await self._placements.using(collection, count)
 
     async def delete(self, collection: str, image_ids: Sequence[str]) -> tuple[int, Sequence[str]]:
         """Delete images; return the number deleted, and the unknown ids.

@@ -24,7 +24,7 @@ from gateway.backends.embedding import Model
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import Engine, IndexInfo, NewIndex, VectorIndex
 from gateway.collections.blobs import BlobStore
-from gateway.collections.images import StoredImage, rfc3339
+from gateway.collections.images import TAKEN_TIME, StoredImage, rfc3339
 from gateway.collections.names import ALIAS_PREFIX, DEFAULT_COLLECTION, alias_of, errors_of
 from gateway.collections.placements import Placements
 from gateway.collections.writes import CollectionWrites
@@ -63,7 +63,7 @@ def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIn
         dimension=model.dimension,
         model_id=model.id,
         engine=Engine.ANNOY,
-        indexed_attributes=("image.sha256",),
+        indexed_attributes=("image.sha256", TAKEN_TIME),
         labels={**labels, "collection": collection},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,10 +14,22 @@ from gateway.backends.embedding import PhotoMetadata
 from gateway.backends.vector_index import Item, Neighbor
 from gateway.errors import InvalidId
 
+TAKEN_TIME = "image.taken_time"  # the attribute's path in the index
 MAX_ID_CHARACTERS = 200
 MAX_ID_BYTES = 512  # the index's own limit
 
 _PHOTO_FIELDS = tuple(each.name for each in fields(PhotoMetadata))
+
+
+class Order(enum.Enum):
+    """The order of images in an answer.
+
+    OF_METHOD is nearest first in a search, first added first in a list. NEWEST_FIRST is by the time they were taken;
+    those without a time come last.
+    """
+
+    OF_METHOD = enum.auto()
+    NEWEST_FIRST = enum.auto()
 
 
 @dataclass(frozen=True)

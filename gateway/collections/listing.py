@@ -19,12 +19,13 @@ _SEARCH_PAGE = 1_000
 
 
 class Listing:
-    """The items of one index, oldest first."""
+    """The items of one index, first added first, or in descending order of a text attribute."""
 
-    def __init__(self, index: VectorIndex, name: str, filter_: Filter | None) -> None:
+    def __init__(self, index: VectorIndex, name: str, filter_: Filter | None, descending_by: str = "") -> None:
         self._index = index
         self._name = name
         self._filter = filter_
+        self._descending_by = descending_by
 
     async def page(self, size: int, token: str) -> tuple[Sequence[Item], str]:
         """Return a page and the token of the next one, or "".
@@ -60,4 +61,6 @@ class Listing:
             start = following
 
     async def _list(self, size: int, cursor: str) -> tuple[Sequence[Item], str]:
-        return await self._index.list_items(self._name, page_size=size, page_token=cursor, filter_=self._filter)
+        return await self._index.list_items(
+            self._name, page_size=size, page_token=cursor, filter_=self._filter, descending_by=self._descending_by
+        )

@@ -32,9 +32,8 @@ class Cursor:
     def to_text(self) -> str:
         """Return the text that `from_text` reads back exactly."""
         place = self.place
-        vector = base64.b64encode(self.vector.astype("<f4").tobytes()).decode()
         since = [self.since.distance, self.since.row, self.since.rank] if self.since else []
-        return json.dumps([place.index_uid, place.distance, place.row, place.rank, vector, *since])
+        return json.dumps([place.index_uid, place.distance, place.row, place.rank, _packed(self.vector), *since])
 
     @classmethod
     def from_text(cls, text: str) -> Cursor:
@@ -45,9 +44,41 @@ class Cursor:
         """
         match json.loads(text):
             case [str(index_uid), float(distance), int(row), int(rank), str(vector), *since]:
-                values = np.frombuffer(base64.b64decode(vector), dtype="<f4").astype(np.float32)
-                return cls(values, Position(index_uid, distance, row, rank), _since(index_uid, since))
+                return cls(_unpacked(vector), Position(index_uid, distance, row, rank), _since(index_uid, since))
         raise ValueError(text)
+
+
+@dataclass(frozen=True, eq=False)
+class TimeCursor:
+    """The place after a match, among all images near a vector, newest first; `token` is the index's own."""
+
+    vector: Vector
+    index: str
+    token: str
+
+    def to_text(self) -> str:
+        """Return the text that `from_text` reads back exactly."""
+        return json.dumps([self.index, self.token, _packed(self.vector)])
+
+    @classmethod
+    def from_text(cls, text: str) -> TimeCursor:
+        """Return the cursor.
+
+        Raises:
+            ValueError: The text is not a cursor.
+        """
+        match json.loads(text):
+            case [str(index), str(token), str(vector)]:
+                return cls(_unpacked(vector), index, token)
+        raise ValueError(text)
+
+
+def _packed(vector: Vector) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+
+
+def _unpacked(text: str) -> Vector:
+    return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float32)
 
 
 def _since(index_uid: str, numbers: list[object]) -> Position | None:

@@ -84,6 +84,16 @@ class QueryVectors:
             return (await self._embed(content, source.crop, placement.model_id))[1]
         return (await self.of_content(source, placement.model_id))[1]
 
+    async def of_mean(self, image_ids: Sequence[str], collection: str, placement: Placement) -> Vector:
+        """Return the direction of the mean of stored images' vectors, made by the placement's model.
+
+        Raises:
+            ImageNotFound: The collection lacks an image.
+            CancelledTerms: The images point in opposite directions.
+        """
+        vectors = await self._gallery.vectors(collection, placement, image_ids)
+        return _combine([1.0] * len(vectors), vectors, None)
+
     async def of_images_and_terms(
         self,
         images: Sequence[ImageSource],

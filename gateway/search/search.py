@@ -12,36 +12,39 @@ from semsearch.v1.query_pb2 import Filter
 from gateway.backends.embedding import Logistic, Term, TextEmbedding, TextQuery, UnderstoodTerm, UnknownWord, Vector
 from gateway.backends.filters import in_store
 from gateway.backends.models import ModelCatalog
-from gateway.backends.vector_index import Neighbor, VectorIndex
-from gateway.collections.images import StoredImage
+from gateway.backends.vector_index import Item, Neighbor, VectorIndex, similarity_at
+from gateway.collections.images import Order, StoredImage
 from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placement, Placements
 from gateway.errors import PositionOutOfDate, SearchOutOfDate, WordsNotReady
-from gateway.search.cursors import Cursor
+from gateway.search.cursors import Cursor, TimeCursor
+from gateway.search.cuts import farthest
 from gateway.search.distinct import distinct_page
+from gateway.search.newest import newest_page
 from gateway.search.query_vectors import ImageSource, QueryVectors
 from gateway.search.words import WordsIndex
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page: the first `size` neighbours after a cursor, or the nearest."""
+    """A page: the first `size` neighbours after a cursor of the same order, or the first of all."""
 
     size: int
-    after: Cursor | None = None
+    after: Cursor | TimeCursor | None = None
 
 
 @dataclass(frozen=True)
 class Scope:
     """Where to search for images, and what to leave out. `min_relevance` None means the default of the search.
 
-    `distinct` leaves out images that show the same picture as a nearer one.
+    `distinct` leaves out images that show the same picture as a nearer one; not if the newest come first.
     """
 
     collection: str
     filter: Filter | None = None
     min_relevance: float | None = None
     distinct: bool = False
+    order: Order = Order.OF_METHOD
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,10 @@ class WordMatch:
 
 @dataclass(frozen=True)
 class ImageMatches:
-    """A page of matches, nearest first; `next` is where the following one begins, None on the last."""
+    """A page of matches; `next` is where the following one begins, None on the last."""
 
     matches: tuple[ImageMatch, ...]
-    next: Cursor | None
+    next: Cursor | TimeCursor | None
     unknown_words: tuple[UnknownWord, ...]
     understood: tuple[UnderstoodTerm, ...]
 
@@ -107,11 +110,13 @@ class Search:
         """Find the images nearest to words; by default those that the model calls relevant."""
 
         async def find(placement: Placement) -> ImageMatches:
-            model_id, text = await self._vectors.of_text(query, placement.model_id)
-            calibration = (await self._models.describe(model_id)).calibration
+            _, text = await self._vectors.of_text(query, placement.model_id)
+            calibration = (await self._models.describe(placement.model_id)).calibration
             threshold = calibration.default_min_relevance if scope.min_relevance is None else scope.min_relevance
             vector = page.after.vector if page.after else text.vector
-            matches, following = await self._images(scope, page, vector, model_id, calibration.text_to_image, threshold)
+            matches, following = await self._images(
+                scope, placement, page, vector, calibration.text_to_image, threshold
+            )
             return ImageMatches(matches, following, text.unknown_words, text.understood)
 
         return await self._placements.using(scope.collection, find)
@@ -123,7 +128,6 @@ class Search:
 
         Stored images are left out of their own matches.
         """
-        left_out = frozenset(image.image_id for image in images if image.image_id is not None)
 
         async def find(placement: Placement) -> ImageMatches:
             vector, text = await self._vectors.of_images_and_terms(
@@ -131,7 +135,7 @@ class Search:
             )
             curve = (await self._models.describe(placement.model_id)).calibration.image_to_image
             matches, following = await self._images(
-                scope, page, vector, placement.model_id, curve, scope.min_relevance or 0.0, left_out=left_out
+                scope, placement, page, vector, curve, scope.min_relevance or 0.0, left_out=stored_ids(images)
             )
             return ImageMatches(matches, following, text.unknown_words if text else (), text.understood if text else ())
 
@@ -150,7 +154,8 @@ class Search:
         return await self._similar(text, newer, page)
 
     async def _similar(self, text: TextEmbedding, model_id: str, page: Page) -> WordMatches:
-        vector, after = (page.after.vector, page.after.place) if page.after else (text.vector, None)
+        begun = page.after if isinstance(page.after, Cursor) else None
+        vector, after = (begun.vector, begun.place) if begun else (text.vector, None)
         with _position_errors():
             found = await self._words.nearest(
                 vector, page.size + 1 + len(text.words), model_id, taggable=False, after=after
@@ -162,21 +167,27 @@ class Search:
     async def _images(
         self,
         scope: Scope,
+        placement: Placement,
         page: Page,
         vector: Vector,
-        model_id: str,
         curve: Logistic,
         min_relevance: float,
         *,
         left_out: frozenset[str] = frozenset(),
-    ) -> tuple[tuple[ImageMatch, ...], Cursor | None]:
-        """Return a page of the images nearest to a vector, and where the next begins."""
+    ) -> tuple[tuple[ImageMatch, ...], Cursor | TimeCursor | None]:
+        """Return a page of the images nearest to a vector, or of the newest near it, and where the next begins."""
+        filter_ = in_store(scope.filter) if scope.filter else None
+        if scope.order is Order.NEWEST_FIRST:
+            distance = farthest(curve, min_relevance)
+            later = page.after if isinstance(page.after, TimeCursor) else None
+            with errors_of(scope.collection):
+                near, later = await newest_page(
+                    self._index, placement, vector, distance, page.size, later, filter_, left_out
+                )
+            return tuple(_match(scope.collection, each.item, each.distance, curve) for each in near), later
+        after = page.after if isinstance(page.after, Cursor) else None
         search = partial(
-            self._index.search,
-            alias_of(scope.collection),
-            vector,
-            model_id=model_id,
-            filter_=in_store(scope.filter) if scope.filter else None,
+            self._index.search, alias_of(scope.collection), vector, model_id=placement.model_id, filter_=filter_
         )
 
         def is_relevant(neighbor: Neighbor) -> bool:
@@ -188,26 +199,27 @@ class Search:
                     lambda k, after, paths: search(k, after=after, attributes=paths, vectors=True),
                     page.size,
                     vector,
-                    page.after,
+                    after,
                     lambda each: None if each.id in left_out else is_relevant(each),
                 )
             else:
-                found = await search(page.size + 1 + len(left_out), after=page.after.place if page.after else None)
+                found = await search(page.size + 1 + len(left_out), after=after.place if after else None)
                 relevant = [each for each in found.neighbors if is_relevant(each)]
                 cut = found.cut and len(relevant) == len(found.neighbors)
                 shown, following = _page_of(
                     [each for each in relevant if each.id not in left_out], page, vector, cut=cut
                 )
-        matches = tuple(
-            ImageMatch(
-                StoredImage.from_item(scope.collection, each),
-                each.distance,
-                each.similarity,
-                curve.relevance(each.similarity),
-            )
-            for each in shown
-        )
-        return matches, following
+        return tuple(_match(scope.collection, each, each.distance, curve) for each in shown), following
+
+
+def stored_ids(images: Sequence[ImageSource]) -> frozenset[str]:
+    """Return the ids of the stored images that are searched with, which are no matches."""
+    return frozenset(image.image_id for image in images if image.image_id is not None)
+
+
+def _match(collection: str, item: Item | Neighbor, distance: float, curve: Logistic) -> ImageMatch:
+    similarity = similarity_at(distance)
+    return ImageMatch(StoredImage.from_item(collection, item), distance, similarity, curve.relevance(similarity))
 
 
 def _page_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -34,8 +35,12 @@ class Tags:
     unknown_words: tuple[UnknownWord, ...] = ()
 
 
+# An image, or the ids of stored images, which are named by the mean of their vectors.
+Taggable: TypeAlias = ImageSource | tuple[str, ...]
+
+
 class Tagging:
-    """Names images with the whole vocabulary, or with a caller's labels.
+    """Names images with the whole vocabulary, or with a caller's labels; also what several images have in common.
 
     A stored image is named by the words of its collection's model, bytes by those of the model that serves.
 
@@ -49,7 +54,7 @@ class Tagging:
         self._placements = placements
         self._words = words
 
-    async def tag(self, source: ImageSource, collection: str, max_tags: int, min_relevance: float | None) -> Tags:
+    async def tag(self, source: Taggable, collection: str, max_tags: int, min_relevance: float | None) -> Tags:
         """Return words of the vocabulary that name what is seen; by default those that the model calls relevant.
 
         They are chosen to say different things (see `tag_choice`).
@@ -74,7 +79,7 @@ class Tagging:
         return Tags(tuple(tag for tag in tags if tag.relevance >= threshold))
 
     async def choose(
-        self, source: ImageSource, collection: str, labels: Sequence[str], max_tags: int, min_relevance: float
+        self, source: Taggable, collection: str, labels: Sequence[str], max_tags: int, min_relevance: float
     ) -> Tags:
         """Rank the caller's labels by their nearness to the image; labels that are not understood are named apart.
 
@@ -93,21 +98,21 @@ class Tagging:
         unknown = tuple(word for result in texts.results for word in result.unknown_words)
         return Tags(tuple(tag for tag in tags if tag.relevance >= min_relevance)[:max_tags], unknown)
 
-    async def _vector(self, source: ImageSource, collection: str) -> tuple[str, Vector]:
+    async def _vector(self, source: Taggable, collection: str) -> tuple[str, Vector]:
         """Return an image's model and its vector."""
-        if source.image_id is None:
+        if isinstance(source, ImageSource) and source.image_id is None:
             return await self._vectors.of_content(source)
 
         async def look(placement: Placement) -> tuple[str, Vector]:
-            return placement.model_id, await self._vectors.of_image(source, collection, placement)
+            return placement.model_id, await self._of_stored(source, collection, placement)
 
         return await self._placements.using(collection, look)
 
     async def _both(
-        self, source: ImageSource, collection: str, labels: Sequence[TextQuery]
+        self, source: Taggable, collection: str, labels: Sequence[TextQuery]
     ) -> tuple[Vector, TextEmbeddings]:
         """Return the vectors of an image and of labels, of one model."""
-        if source.image_id is None:
+        if isinstance(source, ImageSource) and source.image_id is None:
             (model_id, vector), texts = await asyncio.gather(
                 self._vectors.of_content(source), self._vectors.of_each(labels, "")
             )
@@ -117,8 +122,13 @@ class Tagging:
 
         async def look(placement: Placement) -> tuple[Vector, TextEmbeddings]:
             return await asyncio.gather(
-                self._vectors.of_image(source, collection, placement),
+                self._of_stored(source, collection, placement),
                 self._vectors.of_each(labels, placement.model_id),
             )
 
         return await self._placements.using(collection, look)
+
+    async def _of_stored(self, source: Taggable, collection: str, placement: Placement) -> Vector:
+        if isinstance(source, ImageSource):
+            return await self._vectors.of_image(source, collection, placement)
+        return await self._vectors.of_mean(source, collection, placement)

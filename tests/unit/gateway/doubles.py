@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +47,9 @@ from gateway.backends.vector_index import (
     Found,
     IndexInfo,
     Item,
+    NearItem,
     Neighbor,
+    Neighborhood,
     NewIndex,
     Position,
 )
@@ -327,9 +330,76 @@ class MemoryIndex:
         parts: list[Any] = [from_text(item.attributes).get(group) for item in self._index(name).items.values()]
         return float(sum(part.get(field_name, 0) for part in parts if part))
 
-    async def list_items(
-        self, name: str, *, page_size: int, page_token: str = "", filter_: Filter | None = None
+    async def count(
+        self,
+        name: str,
+        *,
+        filter_: Filter | None = None,
+        near: tuple[str, Vector] | None = None,
+        distances: Sequence[float] = (),
+        excluded: Collection[str] = (),
+    ) -> tuple[int, Sequence[int]]:
+        items = self._passing(name, filter_)
+        assert near is not None or not (distances or excluded)
+        assert list(distances) == sorted(distances)
+        if near is None:
+            return len(items), ()
+        self._check_model(name, near[0])
+        found = [_distance(item, near[1]) for item in items if item.id not in excluded]
+        return len(items), [sum(each <= distance for each in found) for distance in distances]
+
+    async def list_within(
+        self,
+        name: str,
+        neighborhood: Neighborhood,
+        *,
+        descending_by: str,
+        page_size: int,
+        page_token: str = "",
+        filter_: Filter | None = None,
+    ) -> tuple[Sequence[NearItem], str]:
+        self._check_model(name, neighborhood.model_id)
+        near = [
+            item
+            for item in self._passing(name, filter_)
+            if _distance(item, neighborhood.vector) <= neighborhood.distance
+        ]
+        page, token = self._descending(name, near, descending_by, page_size, page_token)
+        return [NearItem(item, _distance(item, neighborhood.vector)) for item in page], token
+
+    def _descending(
+        self, name: str, items: Sequence[Item], path: str, page_size: int, page_token: str
     ) -> tuple[Sequence[Item], str]:
+        def place(item: Item) -> list[Any]:
+            value: Any = from_text(item.attributes)
+            for part in path.split("."):
+                value = value.get(part, {})
+            return [value or "", self._index(name).rows[item.id]]
+
+        places = sorted((place(item), item.id) for item in items)[::-1]
+        later = [each for each in places if not page_token or each[0] < json.loads(page_token)]
+        page = [self._index(name).items[item_id] for _, item_id in later[:page_size]]
+        return page, json.dumps(later[page_size - 1][0]) if len(later) > page_size else ""
+
+    def _passing(self, name: str, filter_: Filter | None) -> list[Item]:
+        items = self._index(name).items.values()
+        return [item for item in items if filter_ is None or passes(filter_, from_text(item.attributes))]
+
+    def _check_model(self, name: str, model_id: str) -> None:
+        if model_id != self._index(name).definition.model_id:
+            raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
+
+    async def list_items(
+        self,
+        name: str,
+        *,
+        page_size: int,
+        page_token: str = "",
+        filter_: Filter | None = None,
+        descending_by: str = "",
+    ) -> tuple[Sequence[Item], str]:
+        if descending_by:
+            return self._descending(name, self._passing(name, filter_), descending_by, page_size, page_token)
         # As in the real index: changes between two pages make the second neither repeat nor skip an item.
         index, behind = self._index(name), int(page_token or 0)
         passing = [
@@ -356,13 +426,11 @@ class MemoryIndex:
         index = self._index(name)
         if after and after.index_uid != index.uid:
             raise PositionOutOfDate(refusal("INVALID_PAGE_TOKEN", "Another index."))
-        if model_id != index.definition.model_id:
-            raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
+        self._check_model(name, model_id)
         found = []
         for item in index.items.values():
             if item.vector is not None and (filter_ is None or passes(filter_, from_text(item.attributes))):
-                cosine = float(np.clip(np.dot(item.vector, vector), -1, 1))
-                place = float(np.sqrt(2 - 2 * cosine)), index.rows[item.id]
+                place = _distance(item, vector), index.rows[item.id]
                 if after is None or place > (after.distance, after.row):
                     found.append((place, item))
         found.sort(key=lambda each: each[0])
@@ -402,6 +470,12 @@ class MemoryIndex:
         if name not in self.indexes:
             raise IndexNotFound(refusal("INDEX_NOT_FOUND", f"There is no index {name}."))
         return self.indexes[name]
+
+
+def _distance(item: Item, vector: Vector) -> float:
+    assert item.vector is not None
+    # A float32, as the index's distances are.
+    return float(np.float32(np.linalg.norm(item.vector.astype(np.float64) - vector)))
 
 
 def passes(filter_: Filter, attributes: Attributes) -> bool:

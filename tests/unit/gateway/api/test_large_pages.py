@@ -58,7 +58,7 @@ async def test_a_list_of_images_with_large_attributes(large: Core) -> None:
 
 
 async def test_a_search_by_text_for_images_with_large_attributes(large: Core) -> None:
-    servicer = SearchServicer(large.search, large.tagging, TOKENS)
+    servicer = SearchServicer(large.search, large.counting, large.tagging, TOKENS)
 
     async def pages(token: str) -> tuple[Any, Sequence[image_pb2.Image]]:
         request = search.SearchByTextRequest(query="red", page_size=50, page_token=token, min_relevance=0)
@@ -69,7 +69,7 @@ async def test_a_search_by_text_for_images_with_large_attributes(large: Core) ->
 
 
 async def test_a_search_by_image_for_images_with_large_attributes(large: Core) -> None:
-    servicer = SearchServicer(large.search, large.tagging, TOKENS)
+    servicer = SearchServicer(large.search, large.counting, large.tagging, TOKENS)
 
     async def pages(token: str) -> tuple[Any, Sequence[image_pb2.Image]]:
         request = search.SearchByImageRequest(image_id=IDS[5], page_size=50, page_token=token)
