@@ -128,6 +128,30 @@ CASES = [
     Case("too many labels", search.TagImageRequest(content=RED, labels=["red"] * 1001), INVALID, "INVALID_FIELD", "labels"),
     Case("similar words to nothing", search.SimilarWordsRequest(), INVALID, "EMPTY_QUERY", "query"),
     Case("similar words, page size −1", search.SimilarWordsRequest(query="red", page_size=-1), INVALID, "INVALID_FIELD", "page_size"),
+    Case("distinct, newest first", search.SearchByTextRequest(query="red", distinct=True, order=1), INVALID, "INVALID_FIELD", "distinct"),
+    Case("an unknown order", search.SearchByTextRequest(query="red", order=9), INVALID, "INVALID_FIELD", "order"),  # type: ignore[arg-type]
+    Case("newest first, altered token", search.SearchByTextRequest(query="red", order=1, page_token="x"), INVALID, "INVALID_PAGE_TOKEN", "page_token"),
+    Case("count nothing", search.CountMatchesRequest(), INVALID, "INVALID_FIELD", "search"),
+    Case("count an empty query", search.CountMatchesRequest(by_text=search.SearchByTextRequest()), INVALID, "EMPTY_QUERY", "query"),
+    Case(
+        "count nowhere",
+        search.CountMatchesRequest(by_text=search.SearchByTextRequest(query="red", collection="nowhere")),
+        NOT_FOUND, "COLLECTION_NOT_FOUND",
+    ),
+    Case(
+        "count by a filter without a test",
+        search.CountMatchesRequest(
+            by_text=search.SearchByTextRequest(
+                query="red", filter=query_pb2.Filter(must=[query_pb2.Condition(field="a")])
+            )
+        ),
+        INVALID, "INVALID_FILTER", "filter.must[0]",
+    ),
+    Case("tag one image and several", search.TagImageRequest(image_id="a", image_ids=["b"]), INVALID, "INVALID_FIELD", "image_ids"),
+    Case("tag 1,001 images", search.TagImageRequest(image_ids=["a"] * 1001), INVALID, "INVALID_FIELD", "image_ids"),
+    Case("tag unknown images", search.TagImageRequest(image_ids=["a"]), NOT_FOUND, "IMAGE_NOT_FOUND"),
+    Case("count images nowhere", gallery.CountImagesRequest(collection="nowhere"), NOT_FOUND, "COLLECTION_NOT_FOUND"),
+    Case("list in an unknown order", gallery.ListImagesRequest(order=9), INVALID, "INVALID_FIELD", "order"),  # type: ignore[arg-type]
     Case("get without an id", gallery.GetImageRequest(), INVALID, "INVALID_ID", "id"),
     Case("get the unknown", gallery.GetImageRequest(id="nothing"), NOT_FOUND, "IMAGE_NOT_FOUND"),
     Case("get from nowhere", gallery.GetImageRequest(id="a", collection="nowhere"), NOT_FOUND, "COLLECTION_NOT_FOUND"),

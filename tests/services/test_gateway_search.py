@@ -14,7 +14,7 @@ from semsearch.v1 import image_pb2, model_service_pb2, query_pb2
 from semsearch.v1 import search_service_pb2 as search
 
 from tests.services.gateway_stack import CALL_SECONDS, Stack, image, stack
-from tests.unit.gateway.doubles import COLORS, MODEL, picture
+from tests.unit.gateway.doubles import COLORS, MODEL, photo, picture
 
 __all__ = ["stack"]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -223,3 +223,61 @@ async def test_an_exceeded_deadline_is_reported(stack: Stack) -> None:
         await stack.search.SearchByText(search.SearchByTextRequest(query="red"), timeout=0.000001)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     await stack.search.SearchByText(search.SearchByTextRequest(query="red"), timeout=CALL_SECONDS)
+
+
+async def test_matches_are_counted_at_every_cut_and_shown_newest_first(stack: Stack) -> None:
+    name = await stack.new_collection()
+    times = ["2024:01:02 00:00:00", "", "2024:03:01 00:00:00", "2023:05:05 00:00:00", "2024:03:01 00:00:00"]
+    uploads = [
+        image(number, photo((255 - 40 * number, 40 * number, 0), taken, number), f"{number}", {"even": number % 2 == 0})
+        for number, taken in enumerate(times)
+    ]
+    assert not any(result.HasField("status") for result in await stack.index(name, uploads))
+    even = query_pb2.Filter(must=[query_pb2.Condition(field="even", equals=struct_pb2.Value(bool_value=True))])
+    request = search.SearchByTextRequest(query="red", collection=name, page_size=2)
+    counted = await stack.search.CountMatches(search.CountMatchesRequest(by_text=request))
+    assert counted.min_relevance == pytest.approx(MODEL.calibration.default_min_relevance)
+    for percent, count in enumerate(counted.counts_by_relevance):
+        request.min_relevance = percent / 100
+        nearest = await walk(stack, request)
+        assert len(nearest) == count, percent
+    request.min_relevance = 0
+    request.order = query_pb2.IMAGE_ORDER_NEWEST_FIRST
+    assert await walk(stack, request) == ["4", "2", "0", "3", "1"]
+    by_image = search.SearchByImageRequest(
+        image_id="2", collection=name, order=query_pb2.IMAGE_ORDER_NEWEST_FIRST, filter=even
+    )
+    assert ids(await stack.search.SearchByImage(by_image)) == ["4", "0"]
+    counted = await stack.search.CountMatches(search.CountMatchesRequest(by_image=by_image))
+    assert (counted.match_count, counted.counts_by_relevance[0]) == (2, 2)
+    listing = gallery.ListImagesRequest(collection=name, order=query_pb2.IMAGE_ORDER_NEWEST_FIRST, page_size=2)
+    listed: list[str] = []
+    while listing.page_token or not listed:
+        page = await stack.gallery.ListImages(listing)
+        listed += [each.id for each in page.images]
+        listing.page_token = page.next_page_token
+    assert listed == ["4", "2", "0", "3", "1"]
+    assert (await stack.gallery.CountImages(gallery.CountImagesRequest(collection=name))).image_count == 5
+    assert (await stack.gallery.CountImages(gallery.CountImagesRequest(collection=name, filter=even))).image_count == 3
+
+
+async def walk(stack: Stack, request: search.SearchByTextRequest) -> list[str]:
+    """Return the ids on all pages."""
+    shown: list[str] = []
+    request.page_token = ""
+    while True:
+        page = await stack.search.SearchByText(request)
+        shown += ids(page)
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            return shown
+
+
+async def test_several_images_are_tagged_by_what_they_have_in_common(stack: Stack) -> None:
+    await stack.wait_until_serving("semsearch.v1.SearchService")
+    name = await stack.new_collection()
+    await stack.index(name, [image(0, picture((255, 0, 0)), "a"), image(1, picture((1, 0, 255)), "b")])
+    tags = await stack.search.TagImage(
+        search.TagImageRequest(image_ids=["a", "b"], collection=name, max_tags=1, min_relevance=0)
+    )
+    assert [tag.word for tag in tags.tags] == ["purple"]

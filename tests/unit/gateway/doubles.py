@@ -96,6 +96,7 @@ MODEL = Model(
     metrics={"hit_at_1": 0.5},
     active=True,
 )
+_EXIF, _DATE_TIME_ORIGINAL = 0x8769, 0x9003
 OTHER_MODEL = replace(MODEL, id="another@sha256:ba9876543210", active=False)
 
 
@@ -110,6 +111,18 @@ def picture(color: str | tuple[int, int, int], *, size: tuple[int, int] = (16, 1
     image.putpixel((0, 0), (seed // 65536 % 256, seed // 256 % 256, seed % 256))
     file = io.BytesIO()
     image.save(file, "PNG")
+    return file.getvalue()
+
+
+def photo(color: tuple[int, int, int], taken: str, seed: int) -> bytes:
+    """Return a JPEG of one colour, taken at a time or, if that is empty, without one."""
+    image = Image.new("RGB", (16, 12), color)
+    exif = Image.Exif()
+    exif[0x010E] = f"{seed}"
+    if taken:
+        exif.get_ifd(_EXIF)[_DATE_TIME_ORIGINAL] = taken
+    file = io.BytesIO()
+    image.save(file, "JPEG", exif=exif)
     return file.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -12,7 +11,6 @@ import pytest
 from google.protobuf.struct_pb2 import Value
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from semsearch.v1.query_pb2 import Condition, Filter
 
 from gateway.backends.embedding import Logistic, Term, TextQuery
@@ -25,12 +23,10 @@ from gateway.search.cuts import farthest
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatches, Page, Scope
 from tests.unit.gateway.core import Core, until, upload
-from tests.unit.gateway.doubles import COLORS, MODEL
+from tests.unit.gateway.doubles import COLORS, MODEL, photo
 
 EVERYTHING = Scope("gallery", min_relevance=0.0)
 EVEN = Filter(must=[Condition(field="even", equals=Value(bool_value=True))])
-_DATE_TIME_ORIGINAL = 0x9003
-_EXIF = 0x8769
 
 Search = Callable[[Scope, Page], Awaitable[ImageMatches]]
 Count = Callable[[Scope], Awaitable[MatchCounts]]
@@ -54,18 +50,6 @@ def test_a_cut_divides_the_distances_exactly_where_relevance_does(
     if cut < 2:
         beyond = float(np.nextafter(np.float32(cut), np.float32(2)))
         assert curve.relevance(similarity_at(beyond)) < relevance
-
-
-def photo(color: tuple[int, int, int], taken: str, seed: int) -> bytes:
-    """Return a JPEG of one colour, taken at a time or, if that is empty, without one."""
-    image = Image.new("RGB", (16, 12), color)
-    exif = Image.Exif()
-    exif[0x010E] = f"{seed}"
-    if taken:
-        exif.get_ifd(_EXIF)[_DATE_TIME_ORIGINAL] = taken
-    file = io.BytesIO()
-    image.save(file, "JPEG", exif=exif)
-    return file.getvalue()
 
 
 @pytest.fixture
