@@ -1,0 +1,64 @@
+// The frame of every view: header, navigation, and what is told from anywhere.
+
+import { connected } from "../api/connection";
+import { Box } from "../box/box";
+import { SearchView } from "../results/view";
+import { hrefOf, type View, view } from "../state/address";
+import { Icon, type IconName } from "./icons";
+import { Later } from "./later";
+import { text } from "./text";
+
+const VIEWS: { name: View; icon: IconName }[] = [
+  { name: "search", icon: "search" },
+  { name: "map", icon: "map" },
+  { name: "words", icon: "words" },
+  { name: "add", icon: "add" },
+  { name: "models", icon: "models" },
+];
+
+// Views that are not part of the first search are fetched when they are opened.
+const LATER: Record<Exclude<View, "search">, () => Promise<{ default: () => preact.JSX.Element }>> = {
+  map: () => import("../map/view"),
+  words: () => import("../words/view"),
+  add: () => import("../adding/view"),
+  models: () => import("../models/view"),
+};
+
+export function App() {
+  const name = view.value;
+  return (
+    <>
+      <a class="skip button" href="#main">
+        {text.skip}
+      </a>
+      <header class="header">
+        <a class="wordmark" href="/" aria-label={text.home}>
+          semsearch
+        </a>
+        <div class="box-place">
+          <Box />
+        </div>
+        <nav aria-label={text.views}>
+          <ul class="views">
+            {VIEWS.map((each) => (
+              <li key={each.name}>
+                <a href={hrefOf(toView(each.name))} aria-current={each.name === name ? "page" : undefined}>
+                  <Icon name={each.icon} />
+                  <span>{text[each.name]}</span>
+                </a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+      </header>
+      <main class="main" id="main" tabIndex={-1}>
+        {name === "search" ? <SearchView /> : <Later key={name} load={LATER[name]} />}
+      </main>
+      <div role="status">{connected.value ? null : <p class="away">{text.away}</p>}</div>
+    </>
+  );
+}
+
+function toView(name: View): Record<string, string | null> {
+  return { view: name === "search" ? null : name, image: null };
+}

@@ -1,0 +1,110 @@
+// The address of the page is its state: views and queries are read from it and written to it, so a link shows the same
+// to others, and Back returns to the same place.
+
+import { computed, signal } from "@preact/signals";
+import { type Query, readQuery, writeQuery } from "./query";
+
+export type View = "search" | "map" | "words" | "add" | "models";
+const VIEWS: readonly string[] = ["search", "map", "words", "add", "models"] satisfies View[];
+
+/** What the history keeps beside the address. */
+interface Entry {
+  /** Where the page was scrolled to. */
+  scroll?: number;
+  /** A number that is not used twice in a tab. */
+  key: string;
+}
+
+const search = signal(location.search);
+/** Changes when Back or Forward leads to an entry that was scrolled: the place to return to. */
+export const returnTo = signal(entry().scroll ?? 0);
+
+export const parameters = computed(() => new URLSearchParams(search.value));
+/** The view that the address names. */
+export const view = computed<View>(() => {
+  const name = parameters.value.get("view") ?? "search";
+  return VIEWS.includes(name) ? (name as View) : "search";
+});
+/** The image that is open in the image view, or null. */
+export const openImage = computed(() => parameters.value.get("image"));
+/** The query; the same object as long as nothing of it changes. */
+const queryText = computed(() => {
+  const params = new URLSearchParams();
+  writeQuery(readQuery(parameters.value), params);
+  return params.toString();
+});
+export const query = computed(() => readQuery(new URLSearchParams(queryText.value)));
+
+interface Move {
+  /** Take the place of the current entry, so that Back does not return to it. */
+  replace?: boolean;
+}
+
+/** Change the parameters of the address; null removes one. */
+export function go(changes: Record<string, string | null>, move: Move = {}): void {
+  const params = new URLSearchParams(search.value);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null) params.delete(name);
+    else params.set(name, value);
+  }
+  enter(params, move);
+}
+
+/** Change the query, and show its results unless the view shows them itself. */
+export function ask(changes: Partial<Query>, move: Move = {}): void {
+  const params = new URLSearchParams(search.value);
+  writeQuery({ ...query.value, ...changes }, params);
+  params.delete("image");
+  if (view.value !== "map") params.delete("view");
+  enter(params, move);
+}
+
+/** Enter an address, as a link does. */
+export function goTo(search: string): void {
+  enter(new URLSearchParams(search), {});
+}
+
+/** Return the address of a change, for links. */
+export function hrefOf(changes: Record<string, string | null>): string {
+  const params = new URLSearchParams(search.value);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null) params.delete(name);
+    else params.set(name, value);
+  }
+  return address(params);
+}
+
+/** Remember where the page is scrolled to, for Back and for loading it again. */
+export function rememberScroll(scroll: number): void {
+  history.replaceState({ ...entry(), scroll }, "");
+}
+
+function enter(params: URLSearchParams, { replace = false }: Move): void {
+  const there = address(params);
+  if (there === address(new URLSearchParams(location.search))) return;
+  const state: Entry = {
+    key: replace ? entry().key : crypto.randomUUID(),
+    ...(replace ? { scroll: window.scrollY } : {}),
+  };
+  if (replace) history.replaceState(state, "", there);
+  else {
+    rememberScroll(window.scrollY);
+    history.pushState(state, "", there);
+  }
+  search.value = location.search;
+}
+
+function address(params: URLSearchParams): string {
+  const text = params.toString().replace(/=(?=&|$)/g, "");
+  return text ? `?${text}` : "/";
+}
+
+function entry(): Entry {
+  return (history.state as Entry | null) ?? { key: "" };
+}
+
+history.scrollRestoration = "manual";
+addEventListener("popstate", () => {
+  returnTo.value = entry().scroll ?? 0;
+  search.value = location.search;
+});
