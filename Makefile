@@ -20,13 +20,19 @@ STUBS := client/protos.binpb
 EXPORTED := dist/protos/LICENSE
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
+PAGE_DEPENDENCIES := page/node_modules/.installed
+PAGE_STUBS := page/src/gen/.generated
+PAGE := gateway/web/static/index.html
+PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prune -o -type f -print)
+# Node is looked for, and installed if need be, only where a recipe needs it.
+WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 
 .PHONY: help setup run-all bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release wheel test lint types format grpcurl lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## Create the environment: .venv, the locked dependencies, the generated code, the semsearch command
+setup: $(INSTALLED) $(PAGE) ## Create the environment: .venv, the locked dependencies, the generated code, the semsearch command, the page
 
 $(DEPENDENCIES): requirements.lock
 	@sh scripts/check_machine.sh '$(PYTHON)'
@@ -43,6 +49,18 @@ $(STUBS): $(PROTOS) protos/generate.py $(DEPENDENCIES)
 $(INSTALLED): pyproject.toml client/pyproject.toml $(STUBS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e client -e .
 	@touch $@
+
+$(PAGE_DEPENDENCIES): page/package-lock.json page/.npmrc page/requirements.lock $(DEPENDENCIES)
+	@echo 'Installing what builds the page into page/node_modules ...'
+	@$(WITH_NODE) && cd page && npm ci --silent
+	@touch $@
+
+$(PAGE_STUBS): $(PROTOS) page/generate.py $(PAGE_DEPENDENCIES)
+	@$(WITH_NODE) $(BIN)/python page/generate.py
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) $(PAGE_STUBS)
+	@$(WITH_NODE) && cd page && npm run --silent build
 
 run-all: setup ## Start the three services, fill the gallery on the first run, print first queries; Ctrl-C stops all
 	@$(BIN)/python -m launcher
@@ -109,13 +127,16 @@ lint: setup ## Check style, formatting, import contracts, and the protos, also a
 	$(BIN)/lint-imports
 	$(BIN)/buf lint $(STUBS) --config protos/buf.yaml
 	$(BIN)/buf breaking $(STUBS) --against protos/released.binpb --config protos/buf.yaml
+	@$(WITH_NODE) && cd page && npm run --silent lint
 
-types: setup ## Check all types except in the tests (mypy --strict)
+types: setup ## Check all types except in the Python tests (mypy --strict, tsc)
 	$(BIN)/mypy
+	@$(WITH_NODE) && cd page && npm run --silent types
 
 format: setup ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	@$(WITH_NODE) && cd page && npm run --silent format
 
 grpcurl: .tools/bin/grpcurl ## Build grpcurl, the command-line gRPC client, into .tools/bin (needs Go)
 
@@ -133,7 +154,10 @@ lock: ## Upgrade the dependencies and write requirements.lock
 	@cd benchmarks/index && '$(abspath $(BIN))/uv' pip compile requirements.in --constraint ../../requirements.lock --quiet \
 		--upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		-o requirements.lock
+	@cd page && '$(abspath $(BIN))/uv' pip compile requirements.in --quiet --upgrade --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+	@$(WITH_NODE) && cd page && npm update --package-lock-only --silent
 
 clean: ## Remove everything built: environment, generated code, tools, caches; keep var/ and runs/
-	rm -rf $(VENV) dist client/dist $(STUBS) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist client/dist $(STUBS) page/node_modules page/src/gen gateway/web/static .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find client/semsearch -name '*_pb2*.py*' -delete
