@@ -1,21 +1,38 @@
-"""The HTTP port of a process: bound before anything is loaded, then served by uvicorn in the process's own loop."""
+"""The HTTP port of a process: bound before anything is loaded, then served by uvicorn in the process's own loop.
+
+What gRPC's server limits by itself is limited here: the bytes of a request's head, how long a connection may take to
+send one, and how many connections there are. `http_requests` limits the rest.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import math
 import socket
 from collections.abc import Iterator
 
+import h11
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# Bytes of a request's line and headers. gRPC allows 8 kB of metadata; a Connect GET has its message in the line.
-MAX_HEADER_BYTES = 64 * 2**10
-# Connections and requests in progress; more are answered 503.
-MAX_CONNECTIONS = 1_000
+from serving.http_requests import RequestGuard
+
+# Bytes of a request's line and headers. A Connect GET has its message in the line.
+MAX_HEAD_BYTES = 64 * 2**10
+# More are answered 503. A process may have 1,024 open files where nobody raised that.
+MAX_CONNECTIONS = 512
+# How long a connection may take to send a request's head, and stay open without one.
+HEAD_SECONDS = 20.0
 KEEP_ALIVE_SECONDS = 60
+# How long tasks that were cancelled at the end of the drain may take to clean up.
+_CLEAN_UP_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -31,9 +48,9 @@ class HttpServer:
         self._listening = listening
         self._server = _Server(
             uvicorn.Config(
-                app,
+                RequestGuard(app),
                 loop="none",
-                http="h11",
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -43,16 +60,19 @@ class HttpServer:
                 limit_concurrency=MAX_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=math.ceil(drain_seconds),
-                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             )
         )
 
     async def serve(self) -> None:
         """Serve until `stop`, and drain."""
+        _forward_log()
         await self._server.serve(sockets=[self._listening])
+        if left := self._server.server_state.tasks:
+            await asyncio.wait(left, timeout=_CLEAN_UP_SECONDS)
 
     def stop(self) -> None:
-        """Refuse new connections; calls in flight have `drain_seconds` to finish."""
+        """Refuse new connections; requests in progress have `drain_seconds` to finish."""
         self._server.should_exit = True
 
 
@@ -62,3 +82,53 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the process."""
         yield
+
+
+class _Protocol(H11Protocol):
+    """Closes a connection that takes too long to send the head of a request.
+
+    uvicorn has a limit only for a connection that sends nothing after a response.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget()
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._forget()
+        elif self._late is None:
+            self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _forget(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+class _Forward(logging.Handler):
+    """Passes on what uvicorn warns of; the exceptions of requests are logged by `RequestGuard`."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.exc_info:
+            log.warning("http server", detail=record.getMessage())
+
+
+def _forward_log() -> None:
+    logger = logging.getLogger("uvicorn.error")
+    logger.handlers = [_Forward(logging.WARNING)]
+    logger.propagate = False

@@ -8,12 +8,13 @@ unknown or invalid setting aborts the start with one sentence that names it.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -101,14 +102,51 @@ class ServiceSettings(BaseSettings):
         return init_settings, _EnvironmentSource(settings_cls)
 
 
+# As browsers send them: no path, and the port only if it is not the scheme's own.
+_ORIGIN = re.compile(r"https?://[^/\s:]+(:\d+)?")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+
+
 class HttpSettings(ServiceSettings):
     """Settings of a service that is reached over HTTP too."""
 
     http_port: int = Field(0, ge=-1, le=65535, description="HTTP port; 0 takes a free one, -1 is off.")
     http_allowed_origins: str = Field(
         "",
-        description='Origins of other web pages that may call the service, with commas, for example "https://a.example".',
+        description="Origins of other web pages that may call the service, such as https://photos.example, with "
+        "commas between them; * is any. Its own page may always call it.",
     )
+    http_allowed_hosts: str = Field(
+        "",
+        description="Host names that the service answers to, with commas between them. Empty is any, or only localhost "
+        "where it listens on a loopback address. It always answers to IP addresses.",
+    )
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins of other web pages that may call the service."""
+        return _listed(self.http_allowed_origins)
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The names that the service answers to, if that is limited."""
+        return _listed(self.http_allowed_hosts)
+
+    @field_validator("http_allowed_origins")
+    @classmethod
+    def _are_origins(cls, text: str) -> str:
+        for origin in _listed(text):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError("an origin is a scheme and a host, such as https://photos.example, and no path")
+        return text
+
+    @field_validator("http_allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, text: str) -> str:
+        for host in _listed(text):
+            if not _HOST.fullmatch(host):
+                raise ValueError("a host is a name without scheme and port, such as photos.example")
+        return text
 
 
 def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
@@ -147,6 +185,10 @@ def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None
     the ports and folders without starting the service.
     """
     print(load_settings(cls, argv).model_dump_json())  # noqa: T201 — it is the output
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 def _unknown_variable(cls: type[ServiceSettings]) -> str | None:

@@ -152,9 +152,12 @@ class Gallery:
 
     async def download(self, collection: str, image_id: str, rendition: Rendition) -> Download:
         """Return a rendition of an image, checked against its checksum; raises `BlobMissing`, `OriginalElsewhere`."""
-        image = await self.get(collection, image_id)
+        return await self.read(await self.get(collection, image_id), rendition)
+
+    async def read(self, image: StoredImage, rendition: Rendition) -> Download:
+        """Return a rendition of an image that was looked up; raises as `download` does."""
         if rendition is Rendition.ORIGINAL and image.original_at:
-            raise OriginalElsewhere(image_id, image.original_at)
+            raise OriginalElsewhere(image.id, image.original_at)
         content = await self._blobs.read(image.sha256, rendition)
         return Download(image.media_type if rendition is Rendition.ORIGINAL else THUMBNAIL_MEDIA_TYPE, content)
 

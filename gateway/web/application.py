@@ -7,18 +7,36 @@ from pathlib import Path
 
 from google.protobuf.descriptor import ServiceDescriptor
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Mount, Route
 
 from gateway.api.statuses import ERRORS
 from gateway.collections.gallery import Gallery
 from gateway.settings import GatewaySettings
-from gateway.web.images import ImageRoutes
-from gateway.web.rpcs import RpcApplication
+from gateway.web.headers import SafeHeaders
+from gateway.web.hosts import HostGuard
+from gateway.web.images import image_routes
+from gateway.web.page_files import PageFiles
+from gateway.web.rpcs import Rpcs
+from serving.http_requests import internal_error_text
 
-STATIC = Path(__file__).parent / "static"
+PAGE = Path(__file__).parent / "static"
+# What the Connect and gRPC-Web clients of other web pages send, and need to see.
+_REQUEST_HEADERS = (
+    "Connect-Protocol-Version",
+    "Connect-Timeout-Ms",
+    "Content-Type",
+    "Grpc-Timeout",
+    "Range",
+    "Traceparent",
+    "X-Grpc-Web",
+    "X-User-Agent",
+)
+_RESPONSE_HEADERS = ("Content-Range", "ETag", "Grpc-Message", "Grpc-Status", "Grpc-Status-Details-Bin")
+_PREFLIGHT_SECONDS = 7_200
 
 
 def web_application(
@@ -26,24 +44,45 @@ def web_application(
     gallery: Gallery,
     settings: GatewaySettings,
     serving: Mapping[str, bool],
+    page: Path = PAGE,
 ) -> Starlette:
     """Return the application; `serving` is the health of the services, by name."""
 
-    async def ready(request: Request) -> Response:
+    async def alive(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def failed(_: Request, __: Exception) -> Response:
+        return PlainTextResponse(internal_error_text(), 500)  # `RequestGuard` logs it
+
+    async def ready(_: Request) -> Response:
         missing = [name for name, healthy in serving.items() if not healthy]
         return JSONResponse({"ready": not missing, "not_ready": missing}, 503 if missing else 200)
 
-    async def alive(request: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
-    routes: list[BaseRoute] = [
-        Route("/healthz", alive),
-        Route("/readyz", ready),
-        *ImageRoutes(gallery).routes(),
+    origins = settings.allowed_origins
+    middleware = [
+        Middleware(SafeHeaders, other_origins=bool(origins)),
+        Middleware(HostGuard, listening=settings.host, allowed=settings.allowed_hosts),
     ]
-    for descriptor, servicer in servicers.items():
-        rpcs = RpcApplication(descriptor, servicer, ERRORS, settings.max_message_bytes)
-        routes.append(Mount(rpcs.path, rpcs))
-    if STATIC.is_dir():
-        routes.append(Mount("/", StaticFiles(directory=STATIC, html=True)))
-    return Starlette(routes=routes)
+    if origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=origins,
+                allow_methods=("GET", "POST"),
+                allow_headers=_REQUEST_HEADERS,
+                expose_headers=_RESPONSE_HEADERS,
+                max_age=_PREFLIGHT_SECONDS,
+            )
+        )
+    rpcs = Rpcs(servicers, ERRORS, settings.max_message_bytes)
+    return Starlette(
+        routes=[
+            Route("/healthz", alive),
+            Route("/readyz", ready),
+            *image_routes(gallery, settings.max_pending_bytes),
+            *(Mount(f"/{service.full_name}", rpcs) for service in servicers),
+            Mount("/", PageFiles(page)),
+        ],
+        middleware=middleware,
+        exception_handlers={Exception: failed},
+    )

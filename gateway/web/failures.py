@@ -1,44 +1,72 @@
-"""Errors outside RPCs, written as the Connect protocol writes those of RPCs."""
+"""Statuses as the Connect protocol writes them, for RPCs and for everything else."""
 
 from __future__ import annotations
 
 import base64
+import json
 
-from google.protobuf import json_format
-from google.protobuf.any_pb2 import Any
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError, ErrorDetail
+from google.protobuf import any_pb2, json_format
 from google.rpc import code_pb2, status_pb2
+from protobuf import Message
+from protobuf.wkt import Any as ConnectAny
+from protobuf.wkt import Struct
 from starlette.responses import JSONResponse, Response
+from typing_extensions import override
 
-# As in the specification of the Connect protocol; every other code is 500.
-_HTTP_STATUSES = {
-    code_pb2.CANCELLED: 499,
-    code_pb2.INVALID_ARGUMENT: 400,
-    code_pb2.DEADLINE_EXCEEDED: 504,
-    code_pb2.NOT_FOUND: 404,
-    code_pb2.ALREADY_EXISTS: 409,
-    code_pb2.PERMISSION_DENIED: 403,
-    code_pb2.RESOURCE_EXHAUSTED: 429,
-    code_pb2.FAILED_PRECONDITION: 400,
-    code_pb2.ABORTED: 409,
-    code_pb2.OUT_OF_RANGE: 400,
-    code_pb2.UNIMPLEMENTED: 501,
-    code_pb2.UNAVAILABLE: 503,
-    code_pb2.UNAUTHENTICATED: 401,
+# Each code's name and HTTP status, as in the specification of the Connect protocol.
+_CODES = {
+    code_pb2.CANCELLED: (Code.CANCELED, 499),
+    code_pb2.UNKNOWN: (Code.UNKNOWN, 500),
+    code_pb2.INVALID_ARGUMENT: (Code.INVALID_ARGUMENT, 400),
+    code_pb2.DEADLINE_EXCEEDED: (Code.DEADLINE_EXCEEDED, 504),
+    code_pb2.NOT_FOUND: (Code.NOT_FOUND, 404),
+    code_pb2.ALREADY_EXISTS: (Code.ALREADY_EXISTS, 409),
+    code_pb2.PERMISSION_DENIED: (Code.PERMISSION_DENIED, 403),
+    code_pb2.RESOURCE_EXHAUSTED: (Code.RESOURCE_EXHAUSTED, 429),
+    code_pb2.FAILED_PRECONDITION: (Code.FAILED_PRECONDITION, 400),
+    code_pb2.ABORTED: (Code.ABORTED, 409),
+    code_pb2.OUT_OF_RANGE: (Code.OUT_OF_RANGE, 400),
+    code_pb2.UNIMPLEMENTED: (Code.UNIMPLEMENTED, 501),
+    code_pb2.INTERNAL: (Code.INTERNAL, 500),
+    code_pb2.UNAVAILABLE: (Code.UNAVAILABLE, 503),
+    code_pb2.DATA_LOSS: (Code.DATA_LOSS, 500),
+    code_pb2.UNAUTHENTICATED: (Code.UNAUTHENTICATED, 401),
 }
 
 
+def connect_error(status: status_pb2.Status) -> ConnectError:
+    """Return a status as an error of `connectrpc`."""
+    return ConnectError(_CODES[status.code][0], status.message, [_Detail(each) for each in status.details])
+
+
 def failure_response(status: status_pb2.Status) -> Response:
-    """Return the response of a request that failed."""
-    content = {
-        "code": "canceled" if status.code == code_pb2.CANCELLED else code_pb2.Code.Name(status.code).lower(),
-        "message": status.message,
-        "details": [_detail(each) for each in status.details],
-    }
-    return JSONResponse(content, _HTTP_STATUSES.get(status.code, 500))
+    """Return the response of a request that is no RPC and failed."""
+    code, http_status = _CODES[status.code]
+    details = [
+        {
+            "type": detail.TypeName(),
+            "value": base64.b64encode(detail.value).decode().rstrip("="),
+            "debug": _readable(detail),
+        }
+        for detail in status.details
+    ]
+    return JSONResponse({"code": code.value, "message": status.message, "details": details}, http_status)
 
 
-def _detail(detail: Any) -> dict[str, object]:
-    shown = json_format.MessageToDict(detail)
-    del shown["@type"]
-    value = base64.b64encode(detail.value).decode().rstrip("=")
-    return {"type": detail.TypeName(), "value": value, "debug": shown}
+class _Detail(ErrorDetail):
+    """A detail that people can read too: `connectrpc` knows messages of its own runtime only."""
+
+    def __init__(self, detail: any_pb2.Any) -> None:
+        super().__init__(ConnectAny(type_url=detail.type_url, value=detail.value))
+        self._readable = _readable(detail)
+
+    @override
+    def value(self, *_: object) -> Message | None:  # type: ignore[override]
+        """Return the detail as an object of JSON, which `connectrpc` writes beside the bytes."""
+        return Struct.from_json(json.dumps(self._readable))
+
+
+def _readable(detail: any_pb2.Any) -> dict[str, object]:
+    return {name: value for name, value in json_format.MessageToDict(detail).items() if name != "@type"}

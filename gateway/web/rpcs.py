@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from connectrpc.code import Code
-from connectrpc.errors import ConnectError, ErrorDetail
+from connectrpc.compression.gzip import GzipCompression
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
@@ -19,11 +18,14 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import status_pb2
-from protobuf.wkt import Any as AnyDetail
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from gateway.web.codecs import CODECS
+from gateway.web.failures import connect_error
+from gateway.web.grpc_web_text import GrpcWebText
 from serving import tracing
 from serving.calls import CallFailed, Method
 from serving.decoding import checked
@@ -31,6 +33,9 @@ from serving.errors import ErrorTable
 
 Context = RequestContext[Any, Any]
 
+_GRPC = "application/grpc"
+# Responses are read on the same machine or network mostly, where a better compression costs more time than it saves.
+_COMPRESSION_LEVEL = 1
 _STREAM_TYPES = {
     (False, False): StreamType.UNARY,
     (True, False): StreamType.CLIENT_STREAM,
@@ -44,34 +49,62 @@ _IDEMPOTENCY = {
 }
 
 
-class RpcApplication(ConnectASGIApplication[object]):
-    """The ASGI application of one service."""
+class Rpcs:
+    """The ASGI application of all methods; `/<service>/<method>` is the path of each."""
 
     def __init__(
-        self, descriptor: ServiceDescriptor, servicer: object, errors: ErrorTable, max_message_bytes: int
+        self, servicers: Mapping[ServiceDescriptor, object], errors: ErrorTable, max_message_bytes: int
     ) -> None:
+        endpoints: dict[str, Any] = {}
+        for service, servicer in servicers.items():
+            for method in service.methods:
+                path = f"/{service.full_name}/{method.name}"
+                calls = Method(service.full_name, method.name, errors)
+                endpoints[path] = _endpoint(method, getattr(servicer, method.name), calls)
+        self._paths = frozenset(endpoints)
+        self._app = GrpcWebText(_Connect(endpoints, max_message_bytes))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        answer = self._refusal(scope) or self._app
+        await answer(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        """Return the response to a request that `connectrpc` would answer with less or fail on."""
+        try:
+            for _, value in scope["headers"]:
+                value.decode()
+            scope["query_string"].decode()
+        except UnicodeDecodeError:
+            return PlainTextResponse("The request's headers and address must be UTF-8.\n", 400)
+        path = scope["path"]
+        if path not in self._paths:
+            service = path.rpartition("/")[0]
+            methods = ", ".join(
+                sorted(each.rpartition("/")[2] for each in self._paths if each.startswith(f"{service}/"))
+            )
+            message = f"There is no method {path.lstrip('/')}. The methods of this service are {methods}."
+            return JSONResponse({"code": "unimplemented", "message": message}, 404)
+        content_type = Headers(scope=scope).get("content-type", "")
+        if content_type == _GRPC or content_type.startswith((f"{_GRPC}+", f"{_GRPC};")):
+            return PlainTextResponse("This port speaks Connect and gRPC-Web. gRPC itself has a port of its own.\n", 415)
+        return None
+
+
+class _Connect(ConnectASGIApplication[None]):
+    def __init__(self, endpoints: Mapping[str, Any], max_message_bytes: int) -> None:
         super().__init__(
-            service=servicer,
-            endpoints=lambda served: _endpoints(descriptor, served, errors),
+            service=None,
+            endpoints=lambda _: endpoints,
             read_max_bytes=max_message_bytes,
+            compressions=[GzipCompression(_COMPRESSION_LEVEL)],
             codecs=CODECS,
         )
-        self._path = f"/{descriptor.full_name}"
 
     @property
     @override
     def path(self) -> str:
-        """The path below which the methods lie."""
-        return self._path
-
-
-def _endpoints(descriptor: ServiceDescriptor, servicer: object, errors: ErrorTable) -> Mapping[str, Any]:
-    return {
-        f"/{descriptor.full_name}/{method.name}": _endpoint(
-            method, getattr(servicer, method.name), Method(descriptor.full_name, method.name, errors)
-        )
-        for method in descriptor.methods
-    }
+        return "/"
 
 
 def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: Method) -> Endpoint[Any, Any]:
@@ -116,38 +149,3 @@ async def _answered(method: Method, context: Context) -> AsyncIterator[None]:
             yield
     except CallFailed as failed:
         raise connect_error(failed.status) from None
-
-
-def connect_error(status: status_pb2.Status) -> ConnectError:
-    """Return a status as an error of the Connect protocol."""
-    return ConnectError(
-        _CODES[status.code],
-        status.message,
-        [ErrorDetail(AnyDetail(type_url=detail.type_url, value=detail.value)) for detail in status.details],
-    )
-
-
-# gRPC's numbers; Connect writes the names in lower case, and one of them in American English.
-_CODES = dict(
-    enumerate(
-        (
-            Code.CANCELED,
-            Code.UNKNOWN,
-            Code.INVALID_ARGUMENT,
-            Code.DEADLINE_EXCEEDED,
-            Code.NOT_FOUND,
-            Code.ALREADY_EXISTS,
-            Code.PERMISSION_DENIED,
-            Code.RESOURCE_EXHAUSTED,
-            Code.FAILED_PRECONDITION,
-            Code.ABORTED,
-            Code.OUT_OF_RANGE,
-            Code.UNIMPLEMENTED,
-            Code.INTERNAL,
-            Code.UNAVAILABLE,
-            Code.DATA_LOSS,
-            Code.UNAUTHENTICATED,
-        ),
-        start=1,
-    )
-)
