@@ -22,7 +22,7 @@ from gateway.ingest.ingest import THUMBNAIL_EDGE
 from gateway.search import distinct
 from index_service.attributes import MAX_PATH_CHARACTERS
 from index_service.definition import DEFAULT_RECALL_TARGET, MAX_DIMENSION
-from index_service.translate import indexes, items, searches
+from index_service.translate import indexes, items, listings, searches
 from model.text.suggestions import SUGGESTIONS
 from serving.page_tokens import MAX_PAGE_BYTES
 
@@ -48,6 +48,7 @@ COLLECTION_ID = (63,)
 
 # What the comment of a field, or of a message, must state.
 LIMITS: dict[str, tuple[int | float | str, ...]] = {
+    "v1.BatchIndexImagesRequest.images": (gallery_servicer.MAX_BATCH_IMAGES, size(setting("max_message_bytes"))),
     "v1.Collection.id": COLLECTION_ID,
     "v1.Condition.any_of": (filters.MAX_VALUES,),
     "v1.Condition.field": (MAX_PATH_CHARACTERS,),
@@ -83,11 +84,14 @@ LIMITS: dict[str, tuple[int | float | str, ...]] = {
     "v1.SimilarWordsRequest.page_size": SEARCH_PAGE,
     "v1.SimilarWordsRequest.query": QUERY,
     "v1.TagImageRequest.content": IMAGE_LIMITS,
+    "v1.TagImageRequest.image_ids": (translate.MAX_TAGGED_IMAGES,),
     "v1.TagImageRequest.labels": (search_servicer.MAX_LABELS, query.MAX_CHARACTERS),
     "v1.TagImageRequest.max_tags": (search_servicer.DEFAULT_TAGS, search_servicer.MAX_TAGS),
     "v1.Term.text": (query.MAX_CHARACTERS,),
     "v1.Term.weight": (query.MAX_WEIGHT,),
     "v1.UnknownWord.suggestions": (SUGGESTIONS, embedding.MAX_SUGGESTED),
+    "index.v1.CountItemsRequest.distances": (listings.MAX_BOUNDS,),
+    "index.v1.CountItemsRequest.excluded_ids": (listings.MAX_EXCLUDED,),
     "index.v1.DeleteItemsRequest.ids": (items.MAX_BATCH,),
     "index.v1.GetItemsRequest.ids": (items.MAX_BATCH,),
     "index.v1.Index.dimension": (MAX_DIMENSION,),
