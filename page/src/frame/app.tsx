@@ -1,11 +1,11 @@
 // The frame of every view: header, navigation, and what is told from anywhere.
 
-import { connected } from "../api/connection";
 import { Box } from "../box/box";
 import { SearchView } from "../results/view";
 import { hrefOf, type View, view } from "../state/address";
 import { Icon, type IconName } from "./icons";
 import { Later } from "./later";
+import { MessageList } from "./message_list";
 import { text } from "./text";
 
 const VIEWS: { name: View; icon: IconName }[] = [
@@ -54,7 +54,7 @@ export function App() {
       <main class="main" id="main" tabIndex={-1}>
         {name === "search" ? <SearchView /> : <Later key={name} load={LATER[name]} />}
       </main>
-      <div role="status">{connected.value ? null : <p class="away">{text.away}</p>}</div>
+      <MessageList />
     </>
   );
 }

@@ -1,31 +1,51 @@
 // The justified grid. Only the rows near the screen are in the document. Pages are fetched before their place comes into
-// sight; rows that are laid out stay where they are.
+// sight, and rows that are laid out stay where they are, so nothing jumps.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { Layout, type Row } from "./layout";
-import type { ResultList } from "./result_list";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useGridKeys } from "./grid_keys";
+import { Layout, type LayoutOptions } from "./layout";
+import type { Result } from "./result_list";
+import { useScrollPlace } from "./scroll_place";
+import { text } from "./text";
 import { Tile } from "./tile";
 
 const GAP = 6;
-/** Rows this many screens above and below are in the document too. */
+// So many screens above and below are in the document too, and are fetched.
 const AHEAD = 1;
+const AHEAD_FETCHED = 3;
 
-export function Grid({ list }: { list: ResultList }) {
+interface Properties {
+  /** What to show; it grows while `complete` is false. */
+  results: readonly Result[];
+  complete: boolean;
+  /** How many there will be, as far as it is known; room for them is kept. */
+  expected: number;
+  /** Fetch until there are so many. */
+  load: (count: number) => Promise<void>;
+  /** Names the list: another list begins at its top. */
+  name: unknown;
+}
+
+export function Grid({ results, complete, expected, load, name }: Properties) {
   const place = useRef<HTMLUListElement>(null);
   const width = useSignal(0);
-  const window_ = useSignal({ top: 0, bottom: 0 });
+  const view = useSignal({ top: 0, bottom: 0 });
+  const current = useSignal(0);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = place.current;
     if (!element) return;
     const look = () => {
       width.value = element.clientWidth;
-      const top = -element.getBoundingClientRect().top;
-      window_.value = { top, bottom: top + innerHeight };
+      const top = Math.round(-element.getBoundingClientRect().top);
+      if (view.value.top !== top || view.value.bottom !== top + innerHeight) {
+        view.value = { top, bottom: top + innerHeight };
+      }
     };
     const observer = new ResizeObserver(look);
     observer.observe(element);
+    observer.observe(document.body);
     addEventListener("scroll", look, { passive: true });
     addEventListener("resize", look);
     look();
@@ -34,23 +54,36 @@ export function Grid({ list }: { list: ResultList }) {
       removeEventListener("scroll", look);
       removeEventListener("resize", look);
     };
-  }, [width, window_]);
+  }, [width, view]);
 
-  const layout = useLayout(list, width.value);
-  const rows: Row[] = [];
-  const { top, bottom } = window_.value;
+  const layout = useLayout(results, complete, width.value);
+  const { top, bottom } = view.value;
   const screen = bottom - top;
-  if (layout) rows.push(...layout.between(top - AHEAD * screen, bottom + AHEAD * screen));
+  const rest = complete ? 0 : Math.max(0, expected - layout.count);
+  const height = layout.height + restHeight(layout, rest);
+  useScrollPlace(name, place, height);
 
-  const needsMore = layout !== null && !list.complete.value && layout.height < bottom + 2 * screen;
-  const count = list.results.value.length;
+  // What is missing in sight, in pictures as large as those that are there.
+  const missing = complete ? 0 : Math.max(0, bottom + AHEAD_FETCHED * screen - layout.height);
+  const wanted = missing > 0 && width.value > 0 ? results.length + Math.ceil(missing / heightOfOne(layout)) : 0;
   useEffect(() => {
-    if (needsMore) void list.load(count + 1);
-  }, [needsMore, list, count]);
+    if (wanted > results.length) void load(wanted);
+  }, [wanted, results.length, load]);
 
-  const results = list.results.value;
+  useEffect(() => {
+    current.value = 0;
+  }, [name, current]);
+  const isCurrent = Math.min(current.value, results.length - 1);
+  useGridKeys({ place, layout, results, current, loadMore: () => void load(results.length + 1) });
+
+  const rows = layout.between(top - AHEAD * screen, bottom + AHEAD * screen);
   return (
-    <ul class="grid" ref={place} style={{ height: `${layout?.height ?? 0}px` }}>
+    <ul
+      class="grid"
+      ref={place}
+      aria-label={text.results}
+      style={{ height: `${height}px`, "--laid-out": `${layout.height}px`, "--row": `${layout.options.target}px` }}
+    >
       {rows.flatMap((row) =>
         row.lefts.map((left, at) => {
           const index = row.first + at;
@@ -60,7 +93,12 @@ export function Grid({ list }: { list: ResultList }) {
               key={result.image.id}
               result={result}
               index={index}
+              count={complete ? results.length : -1}
               box={{ left, top: row.top, width: row.widths[at] ?? 0, height: row.height }}
+              isCurrent={index === isCurrent}
+              onFocus={(focused) => {
+                current.value = focused;
+              }}
             />
           ) : null;
         }),
@@ -69,20 +107,33 @@ export function Grid({ list }: { list: ResultList }) {
   );
 }
 
-/** Lay out a list as it grows; start anew only if the width, or what was there, has changed. */
-function useLayout(list: ResultList, width: number): Layout | null {
-  const kept = useMemo(() => ({ layout: null as Layout | null, first: [] as readonly unknown[] }), [list, width]);
-  if (!width) return null;
-  const target = width < 640 ? 130 : 210;
-  const results = list.results.value;
-  const complete = list.complete.value;
-  const added = kept.layout?.count ?? 0;
-  const isSame = kept.layout && results[added - 1] === kept.first[added - 1] && results.length >= added;
-  if (!kept.layout || !isSame) kept.layout = new Layout({ width, target, gap: GAP });
-  kept.layout.add(
-    results.slice(kept.layout.count).map(({ image }) => image),
-    complete,
-  );
-  kept.first = results;
-  return kept.layout;
+/** Lay out results as they come; begin anew if some went, or if the last row was already closed. */
+function useLayout(results: readonly Result[], complete: boolean, width: number): Layout {
+  const options: LayoutOptions = useMemo(() => ({ width, target: targetHeight(width), gap: GAP }), [width]);
+  const kept = useRef({ layout: new Layout(options), results, complete: false });
+  const { layout, results: before, complete: wasComplete } = kept.current;
+  const last = layout.count - 1;
+  const grew =
+    layout.options === options && !wasComplete && results.length > last && (last < 0 || results[last] === before[last]);
+  const isSame = layout.options === options && results === before && complete === wasComplete;
+  if (isSame) return layout;
+  const next = grew ? layout : new Layout(options);
+  if (width) {
+    next.add(
+      results.slice(next.count).map(({ image }) => image),
+      complete,
+    );
+  }
+  kept.current = { layout: next, results, complete };
+  return next;
 }
+
+const targetHeight = (width: number): number => (width < 500 ? 120 : width < 900 ? 170 : 220);
+
+/** How much of the grid's height a picture takes, on average. */
+function heightOfOne({ height, rows, options }: Layout): number {
+  const laidOut = rows.at(-1)?.end ?? 0;
+  return laidOut ? height / laidOut : (options.target * options.target * 1.4) / Math.max(options.width, 1);
+}
+
+const restHeight = (layout: Layout, rest: number): number => Math.ceil(rest * heightOfOne(layout));

@@ -9,3 +9,11 @@ export function nameOf({ attributes, originalAt, id }: Image): string {
   if (originalAt) return originalAt.slice(originalAt.lastIndexOf("/") + 1);
   return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
 }
+
+/** Where it lies, as far as that is known, else its id. */
+export function pathOf({ attributes, originalAt, id }: Image): string {
+  if (originalAt) return originalAt;
+  const paths = attributes?.paths;
+  const first = Array.isArray(paths) ? paths[0] : undefined;
+  return typeof first === "string" ? first : id;
+}

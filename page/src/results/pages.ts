@@ -2,6 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import { services } from "../api/clients";
+import { collectionCut } from "../api/collections";
 import { filterMessage } from "../api/filters";
 import { CropBoxSchema } from "../gen/semsearch/v1/query_pb";
 import type { ImageMatch } from "../gen/semsearch/v1/search_service_pb";
@@ -13,15 +14,17 @@ export interface Found {
   results: Result[];
   nextPageToken: string;
   understanding: Understanding;
+  defaultCut: number;
 }
 
-/** Search with words, pictures or both. */
+/** Search with words, pictures or both, in the whole collection. */
 export async function searchPage(query: Query, size: number, token: string, signal: AbortSignal): Promise<Found> {
+  const defaultCut = query.pictures.length ? 0 : await collectionCut(query.collection);
   const common = {
     collection: query.collection,
     pageSize: size,
     pageToken: token,
-    ...(query.cut === null ? {} : { minRelevance: query.cut }),
+    minRelevance: 0,
     filter: filterMessage(query.filters),
     distinct: query.distinct,
   };
@@ -35,6 +38,7 @@ export async function searchPage(query: Query, size: number, token: string, sign
     results: found.matches.flatMap(resultOf),
     nextPageToken: found.nextPageToken,
     understanding: { understood: found.understood, unknown: found.unknownWords },
+    defaultCut,
   };
 }
 
@@ -48,6 +52,7 @@ export async function listPage(query: Query, size: number, token: string, signal
     results: found.images.map((image) => ({ image, relevance: null })),
     nextPageToken: found.nextPageToken,
     understanding: { understood: [], unknown: [] },
+    defaultCut: 0,
   };
 }
 
@@ -60,5 +65,5 @@ async function imageTerm({ kind, key, weight, crop }: Picture) {
     kind === "stored"
       ? { case: "imageId" as const, value: key }
       : { case: "content" as const, value: await bytesOf(key) };
-  return { source, weight, crop: crop ? create(CropBoxSchema, crop) : undefined };
+  return { source, weight, ...(crop ? { crop: create(CropBoxSchema, crop) } : {}) };
 }

@@ -1,5 +1,7 @@
-// The results of one query: pages are fetched as they are needed, and stay. A list is cancelled when another takes its
-// place before its first page has come.
+// The results of one query: pages are fetched as they are needed, and stay.
+//
+// In the order of relevance the whole collection is searched, not only what is relevant enough: the cut is made here,
+// so that moving it needs no search, and the nearest below it is known when nothing is above.
 
 import { signal } from "@preact/signals";
 import { isAway } from "../api/connection";
@@ -30,10 +32,13 @@ const LARGEST_PAGE = 1_000;
 export class ResultList {
   readonly status = signal<Status>("loading");
   readonly results = signal<readonly Result[]>([]);
+  /** Whether there are no more. */
   readonly complete = signal(false);
   readonly understanding = signal<Understanding | null>(null);
-  /** Why the list could not be fetched, for a person; empty if no word of the query is known. */
+  /** Why the list could not be fetched, for a person; empty if the gateway was away. */
   readonly problem = signal("");
+  /** The cut that applies if the query has none. */
+  readonly defaultCut = signal(0);
   private token = "";
   private running: Promise<void> | null = null;
   private readonly controller = new AbortController();
@@ -60,14 +65,26 @@ export class ResultList {
     this.results.value = this.results.value.filter(({ image }) => !ids.has(image.id));
   }
 
+  /** Put changed images in the place of what they were. */
+  update(images: readonly Image[]): void {
+    const changed = new Map(images.map((image) => [image.id, image]));
+    this.results.value = this.results.value.map((result) => {
+      const image = changed.get(result.image.id);
+      return image ? { ...result, image } : result;
+    });
+  }
+
   private async fetchPage(missing: number): Promise<void> {
     const isFirst = this.token === "";
     const size = Math.min(LARGEST_PAGE, Math.max(missing, isFirst ? FIRST_PAGE : NEXT_PAGE));
     try {
       const fetched = await this.fetch(size);
       this.token = fetched.nextPageToken;
-      this.results.value = [...this.results.value, ...fetched.results];
-      if (isFirst) this.understanding.value = fetched.understanding;
+      this.results.value = isFirst ? fetched.results : [...this.results.value, ...fetched.results];
+      if (isFirst) {
+        this.understanding.value = fetched.understanding;
+        this.defaultCut.value = fetched.defaultCut;
+      }
       this.complete.value = !this.token;
       this.status.value = "ready";
     } catch (error) {
@@ -83,17 +100,13 @@ export class ResultList {
   }
 
   private fail(error: unknown): void {
-    if (wasCancelled(error)) {
-      this.status.value = "failed";
-      return;
-    }
     if (reasonOf(error) === "UNKNOWN_WORDS") {
       this.understanding.value = { understood: [], unknown: suggestionsOf(metadataOf(error).suggestions) };
       this.complete.value = true;
       this.status.value = "ready";
       return;
     }
-    this.problem.value = isAway(error) ? "" : messageOf(error);
+    this.problem.value = isAway(error) || wasCancelled(error) ? "" : messageOf(error);
     this.status.value = "failed";
   }
 }

@@ -16,8 +16,16 @@ interface Entry {
 }
 
 const search = signal(location.search);
-/** Changes when Back or Forward leads to an entry that was scrolled: the place to return to. */
-export const returnTo = signal(entry().scroll ?? 0);
+// The place that Back, Forward or loading the page again returns to.
+let place = entry().scroll ?? 0;
+/** The place to return to; it is taken once. */
+export const returnTo = {
+  take(): number {
+    const taken = place;
+    place = 0;
+    return taken;
+  },
+};
 
 export const parameters = computed(() => new URLSearchParams(search.value));
 /** The view that the address names. */
@@ -105,6 +113,8 @@ function entry(): Entry {
 
 history.scrollRestoration = "manual";
 addEventListener("popstate", () => {
-  returnTo.value = entry().scroll ?? 0;
+  const before = `${view.value}?${queryText.value}`;
   search.value = location.search;
+  // An image that is closed uncovers the results where they are.
+  place = before === `${view.value}?${queryText.value}` ? 0 : (entry().scroll ?? 0);
 });

@@ -28,6 +28,7 @@ export function followAddress(): void {
     const isTyping = performance.now() - last < PAUSE_MS;
     last = performance.now();
     clearTimeout(timer);
+    if (JSON.stringify(listQuery(asked)) === JSON.stringify(current.peek()?.query)) return;
     if (isTyping) timer = setTimeout(() => untracked(() => start(asked)), PAUSE_MS);
     else untracked(() => start(asked));
   });
@@ -47,7 +48,8 @@ export function forgetOthers(): void {
   for (const [key, list] of lists) if (list !== current.value) lists.delete(key);
 }
 
-function start(asked: Query): void {
+function start(address: Query): void {
+  const asked = listQuery(address);
   const key = JSON.stringify(asked);
   const known = lists.get(key);
   const list = known && known.status.value !== "failed" ? known : new ResultList(asked);
@@ -61,4 +63,9 @@ function start(asked: Query): void {
     if (current.value === list) shown.value = list;
   });
   if (list.status.value !== "loading") shown.value = list;
+}
+
+/** The part of a query that decides which list it is: in the order of relevance, lists are cut on the page. */
+function listQuery(asked: Query): Query {
+  return { ...asked, text: asked.text.trim(), cut: asked.order === "newest" ? asked.cut : null };
 }

@@ -1,0 +1,126 @@
+// A picture of the query: a chip with its thumbnail, and with a frame to use only a part of it.
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { DEFAULT_COLLECTION, imageAddress } from "../api/images";
+import { Icon } from "../frame/icons";
+import { Later } from "../frame/later";
+import { type ask, query } from "../state/address";
+import { pictureOf } from "../state/pictures";
+import type { Picture } from "../state/query";
+import { Chip } from "./chip";
+import { text } from "./text";
+import { typed } from "./typing";
+
+interface Properties {
+  picture: Picture;
+  onChange: (picture: Picture, change?: typeof ask) => void;
+  onRemove: () => void;
+}
+
+export function PictureChip({ picture, onChange, onRemove }: Properties) {
+  const source = usePicture(picture);
+  const cropping = useSignal(false);
+  const name = picture.kind === "own" ? text.ownPicture : text.picture(shortId(picture.key));
+  const cropLabel = picture.crop ? text.cropped : text.crop;
+  return (
+    <>
+      <Chip
+        class="with-picture"
+        name={picture.kind === "own" ? text.ownPicture : shortId(picture.key)}
+        weight={picture.weight}
+        onWeight={(weight) => onChange({ ...picture, weight }, typed)}
+        onSign={() => onChange({ ...picture, weight: -picture.weight })}
+        onRemove={onRemove}
+        before={
+          source.value === null ? (
+            <span class="chip-missing" role="img" aria-label={text.missing} title={text.missing}>
+              <Icon name="help" size={16} />
+            </span>
+          ) : (
+            <Part source={source.value} picture={picture} name={name} />
+          )
+        }
+      >
+        {source.value && (
+          <button
+            type="button"
+            class="chip-crop"
+            aria-pressed={picture.crop !== null}
+            aria-label={cropLabel}
+            title={cropLabel}
+            onClick={() => {
+              cropping.value = true;
+            }}
+          >
+            <Icon name="crop" size={15} />
+          </button>
+        )}
+      </Chip>
+      {cropping.value && source.value && (
+        <Later
+          load={loadCrop}
+          source={picture.kind === "own" ? source.value : imageAddress(query.value.collection, picture.key, "original")}
+          crop={picture.crop}
+          onCrop={(crop) => {
+            cropping.value = false;
+            if (crop !== undefined) onChange({ ...picture, crop });
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+const loadCrop = () => import("./crop_dialog");
+
+/** The thumbnail; of a part, only that part is shown. */
+function Part({ source, picture: { crop }, name }: { source: string; picture: Picture; name: string }) {
+  const { left, top, right, bottom } = crop ?? { left: 0, top: 0, right: 1, bottom: 1 };
+  const [wide, high] = [right - left, bottom - top];
+  return (
+    <span class="chip-picture">
+      <img
+        src={source}
+        alt={name}
+        style={
+          crop
+            ? {
+                width: `${100 / wide}%`,
+                height: `${100 / high}%`,
+                left: `${(-100 * left) / wide}%`,
+                top: `${(-100 * top) / high}%`,
+                objectFit: "fill",
+              }
+            : {}
+        }
+      />
+    </span>
+  );
+}
+
+/** The address of a picture's thumbnail; "" while it is looked for, null if this browser does not have it. */
+function usePicture({ kind, key }: Picture) {
+  const source = useSignal<string | null>("");
+  const collection = query.value.collection || DEFAULT_COLLECTION;
+  useEffect(() => {
+    if (kind === "stored") {
+      source.value = imageAddress(collection, key, "thumbnail");
+      return;
+    }
+    let address = "";
+    void pictureOf(key).then(
+      (blob) => {
+        address = URL.createObjectURL(blob);
+        source.value = address;
+      },
+      () => {
+        source.value = null;
+      },
+    );
+    return () => URL.revokeObjectURL(address);
+  }, [kind, key, collection, source]);
+  return source;
+}
+
+const shortId = (id: string): string => (id.length > 24 ? `${id.slice(0, 8)}…` : id);

@@ -1,0 +1,140 @@
+// The line above the results: how many there are and where, the cut, the order, and what else is chosen.
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { collections, fetchCollections } from "../api/collections";
+import { DEFAULT_COLLECTION } from "../api/images";
+import { Icon } from "../frame/icons";
+import { percent } from "../i18n/language";
+import { ask, query } from "../state/address";
+import { showsRelevance } from "../state/preferences";
+import { asksSomething, hasFilters, type Order } from "../state/query";
+import { CutSlider } from "./cut_slider";
+import { filtersOpen } from "./filters";
+import type { ResultList } from "./result_list";
+import { text } from "./text";
+
+interface Properties {
+  list: ResultList;
+  /** How many are fetched and above the cut. */
+  shownCount: number;
+  /** How many there are above the cut, if it is known. */
+  total: number | undefined;
+  cut: number;
+}
+
+export function Bar({ list, shownCount, total, cut }: Properties) {
+  const asks = asksSomething(query.value);
+  return (
+    <div class="bar">
+      <p class="bar-count">
+        <strong aria-live="polite">{total === undefined ? text.atLeast(shownCount) : text.images(total)}</strong>
+        <CollectionChoice />
+      </p>
+      {asks && <CutSlider list={list} cut={cut} />}
+      <div class="bar-choices">
+        {asks && (
+          <select
+            class="field quiet-field"
+            aria-label={text.order}
+            value={query.value.order}
+            onChange={(event) => ask({ order: event.currentTarget.value as Order })}
+          >
+            <option value="best">{text.best}</option>
+            <option value="newest">{text.newest}</option>
+          </select>
+        )}
+        {asks && (
+          <>
+            <Switch
+              label={text.showRelevance}
+              icon={<span aria-hidden="true">{percent(1).replace(/\d+\s?/, "")}</span>}
+              isOn={showsRelevance.value}
+              onSwitch={(isOn) => {
+                showsRelevance.value = isOn;
+              }}
+            />
+            <Switch
+              label={text.distinct}
+              icon={<Icon name="common" />}
+              isOn={query.value.distinct}
+              onSwitch={(distinct) => ask({ distinct })}
+            />
+          </>
+        )}
+        <button
+          type="button"
+          class="button plain"
+          aria-expanded={filtersOpen.value}
+          aria-controls="filters"
+          onClick={() => {
+            filtersOpen.value = !filtersOpen.value;
+          }}
+        >
+          <Icon name="filter" size={18} />
+          {text.filters}
+          {hasFilters(query.value) && <span class="dot" />}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+interface SwitchProperties {
+  label: string;
+  icon: preact.ComponentChildren;
+  isOn: boolean;
+  onSwitch: (isOn: boolean) => void;
+}
+
+function Switch({ label, icon, isOn, onSwitch }: SwitchProperties) {
+  return (
+    <button
+      type="button"
+      class="icon-button switch"
+      aria-pressed={isOn}
+      aria-label={label}
+      title={label}
+      onClick={() => onSwitch(!isOn)}
+    >
+      {icon}
+    </button>
+  );
+}
+
+/** Which collection is searched; nothing to choose if there is only one. */
+function CollectionChoice() {
+  const asked = useSignal(false);
+  useEffect(() => {
+    if (asked.value) return;
+    asked.value = true;
+    void fetchCollections().catch(() => {
+      // The line stays without a choice; what is away is told elsewhere.
+    });
+  }, [asked]);
+  const here = query.value.collection || DEFAULT_COLLECTION;
+  if (collections.value.length < 2 && here === DEFAULT_COLLECTION) return null;
+  const known = collections.value.some(({ id }) => id === here);
+  return (
+    <>
+      {" "}
+      {text.inCollection}{" "}
+      <select
+        class="field quiet-field"
+        aria-label={text.collection}
+        value={here}
+        onChange={(event) => {
+          const id = event.currentTarget.value;
+          ask({ collection: id === DEFAULT_COLLECTION ? "" : id });
+        }}
+      >
+        {!known && <option value={here}>{here}</option>}
+        {collections.value.map(({ id, displayName }) => (
+          <option key={id} value={id}>
+            {displayName || id}
+          </option>
+        ))}
+      </select>
+    </>
+  );
+}
