@@ -2,7 +2,7 @@
 
 import { Box } from "../box/box";
 import { SearchView } from "../results/view";
-import { hrefOf, type View, view } from "../state/address";
+import { hrefOf, openImage, type View, view } from "../state/address";
 import { Icon, type IconName } from "./icons";
 import { Later } from "./later";
 import { MessageList } from "./message_list";
@@ -23,6 +23,8 @@ const LATER: Record<Exclude<View, "search">, () => Promise<{ default: () => prea
   add: () => import("../adding/view"),
   models: () => import("../models/view"),
 };
+
+const imageView = () => import("../image/view");
 
 export function App() {
   const name = view.value;
@@ -54,6 +56,7 @@ export function App() {
       <main class="main" id="main" tabIndex={-1}>
         {name === "search" ? <SearchView /> : <Later key={name} load={LATER[name]} />}
       </main>
+      {openImage.value !== null && <Later load={imageView} />}
       <MessageList />
     </>
   );

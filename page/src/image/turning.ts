@@ -1,0 +1,35 @@
+// The order in which the arrows turn from image to image: that of the results below.
+
+import { go } from "../state/address";
+import { shown } from "../state/search";
+
+const FETCHED_AHEAD = 20;
+
+export interface Turning {
+  /** The place of the open image, from 0; −1 if the results do not have it. */
+  index: number;
+  count: number;
+  isComplete: boolean;
+  previous: string | null;
+  next: string | null;
+}
+
+/** Return what lies before and after an image, and have more fetched before the end comes. */
+export function turningFrom(id: string): Turning {
+  const list = shown.value;
+  const results = list?.results.value ?? [];
+  const index = results.findIndex(({ image }) => image.id === id);
+  if (list && index >= 0 && index + FETCHED_AHEAD > results.length) void list.load(results.length + 1);
+  return {
+    index,
+    count: results.length,
+    isComplete: list?.complete.value ?? true,
+    previous: index > 0 ? (results[index - 1]?.image.id ?? null) : null,
+    next: index >= 0 ? (results[index + 1]?.image.id ?? null) : null,
+  };
+}
+
+/** Open an image in place of the one that is open, so that Back leads to the results. */
+export function turnTo(id: string | null): void {
+  if (id !== null) go({ image: id }, { replace: true });
+}
