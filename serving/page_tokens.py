@@ -6,6 +6,7 @@ signed with the service's key. It cannot be altered or used with other search te
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -14,6 +15,7 @@ from pathlib import Path
 from google.protobuf.message import Message
 from itsdangerous import BadData, URLSafeSerializer
 
+from serving.durable_files import replacing
 from serving.errors import InvalidField, InvalidPageToken
 
 KEY_BYTES = 32
@@ -73,26 +75,22 @@ def page_size(requested: int, default: int, maximum: int) -> int:
 
 
 def load_key(path: Path) -> bytes:
-    """Return the signing key in a file, creating it if needed; processes that race get the same key.
+    """Return the signing key in a file, creating it if needed; processes that start together get the same key.
 
     A truncated key is replaced: it would still sign, but be easier to guess.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size != KEY_BYTES:
-        path.unlink(missing_ok=True)
-    if not path.exists():
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            pass  # another process was first: use its key
-        finally:
-            temporary.unlink()
-    return path.read_bytes()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not path.exists() or path.stat().st_size != KEY_BYTES:
+            with replacing(path) as temporary:
+                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(secrets.token_bytes(KEY_BYTES))
+        return path.read_bytes()
+    finally:
+        os.close(folder)
 
 
 def _digest(request: Message) -> str:
