@@ -16,6 +16,7 @@ from gateway.collections.placements import Placements
 from gateway.collections.sweeper import Sweeper
 from gateway.collections.writes import CollectionWrites
 from gateway.ingest.ingest import ImageIngest, IngestLimits
+from gateway.lease import Lease
 from gateway.readiness import Readiness
 from gateway.search.counts import Counting
 from gateway.search.query_vectors import QueryVectors
@@ -56,9 +57,14 @@ def build_core(
     *,
     ingest_limits: IngestLimits | None = None,
     copy_limits: CopyLimits | None = None,
+    lease: Lease | None = None,
 ) -> Core:
-    """Return the domain; `switch_file` records the model being switched to. Limits have defaults."""
-    readiness, models, placements, writes = Readiness(), ModelCatalog(embedder), Placements(index), CollectionWrites()
+    """Return the domain; `switch_file` records the model being switched to. Limits have defaults.
+
+    Without a lease, this is the only process on its data folder.
+    """
+    readiness, models, writes = Readiness(), ModelCatalog(embedder), CollectionWrites()
+    placements = Placements(index, lease)
     collections = ImageCollections(index, blobs, models, placements, writes)
     gallery = Gallery(index, blobs, placements, writes)
     words = WordsIndex(embedder, index, models, readiness)

@@ -6,8 +6,7 @@ contents, removing it deletes the collection, each at once for everyone. One of 
 either being filled by a switch to another model (`collection_switch.py`; it has a label for this) or left over from a
 crash between two steps; `sweep` removes the latter.
 
-Collections are created, renamed and deleted one at a time in a process. Where two processes create the same one at
-once, the second finds the first's index under the alias and puts it back.
+Collections are created, renamed and deleted one at a time, by the owner alone (see `gateway.lease`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 """The index of each collection's vectors, and the model that made them.
 
 A query is embedded with the model of its collection, so every search needs it first. Asking the index would add a third
-call to two, so placements are cached. They become stale when a collection is emptied or switched to another model, by
-this process or another. This is safe: the index service compares the model of every vector with that of its index, and
-a dropped index is not found. `using` then looks up the placement again and retries once.
+call to two, so placements are cached. They become stale when a collection is emptied, renamed or switched to another
+model, which only the owner does (see `gateway.lease`). So the placements that the owner looked up are exact.
+
+In another process they may be stale. A read that names the index would not notice that the alias has left it, so
+`using` looks up the placement again unless it is exact. A search that names the alias and the model needs no exact one:
+the index service compares the model with its index's, and `using_alias` then looks it up again and retries once.
 
 Writes name a collection's alias, never the index of a placement: a write to an index that its alias has left is
 lost. Reads that must see one version of a collection over several calls name the index.
@@ -18,6 +21,7 @@ from typing import TypeVar
 from gateway.backends.vector_index import VectorIndex
 from gateway.collections.names import alias_of, errors_of
 from gateway.errors import CollectionNotFound, CollectionOfOtherModel, ModelNotFound
+from gateway.lease import Lease, SoleProcess
 from gateway.recently_used import RecentlyUsed
 
 MAX_REMEMBERED = 1_000
@@ -33,22 +37,32 @@ class Placement:
     model_id: str
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A cached placement; it is exact if this process, as the owner, would have moved it since."""
+
+    placement: Placement
+    is_exact: bool
+
+
 class Placements:
     """Caches the placements of the most recently used collections, at most `MAX_REMEMBERED`."""
 
-    def __init__(self, index: VectorIndex) -> None:
+    def __init__(self, index: VectorIndex, lease: Lease | None = None) -> None:
         self._index = index
-        self._known: RecentlyUsed[str, Placement] = RecentlyUsed(MAX_REMEMBERED)
+        self._lease = lease or SoleProcess()
+        self._known: RecentlyUsed[str, _Known] = RecentlyUsed(MAX_REMEMBERED)
 
     async def of(self, collection: str) -> Placement:
         """Return a collection's placement, possibly cached; raises `CollectionNotFound`."""
-        placement = self._known.get(collection)
-        if placement is None:
+        known = self._known.get(collection)
+        if known is None:
+            is_exact = self._lease.is_held
             with errors_of(collection):
                 info = await self._index.get(alias_of(collection))
-            placement = Placement(info.name, info.model_id)
-            self._known.put(collection, placement)
-        return placement
+            known = _Known(Placement(info.name, info.model_id), is_exact)
+            self._known.put(collection, known)
+        return known.placement
 
     def forget(self, collection: str) -> None:
         """Drop a collection's cached placement."""
@@ -60,6 +74,13 @@ class Placements:
         Raises:
             CollectionNotFound: The collection does not exist.
         """
+        known = self._known.get(collection)
+        if known is not None and not known.is_exact:
+            self.forget(collection)
+        return await self.using_alias(collection, work)
+
+    async def using_alias(self, collection: str, work: Callable[[Placement], Awaitable[T]]) -> T:
+        """Do the same for work that names the alias and the placement's model in each call to the index."""
         try:
             return await work(await self.of(collection))
         except (CollectionNotFound, CollectionOfOtherModel, ModelNotFound):

@@ -9,7 +9,7 @@ Invariants:
 - A write that waits for a hold to end has not begun. Writes that arrive after a hold is requested wait, so that a
   stream of writes cannot starve a hold.
 
-This covers the writes of one process. See docs/decisions/0006-switching-models.md for several processes.
+This covers the writes of one process, which makes all of them: the owner (see `gateway.lease`).
 """
 
 from __future__ import annotations

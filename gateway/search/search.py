@@ -119,7 +119,9 @@ class Search:
             )
             return ImageMatches(matches, following, text.unknown_words, text.understood)
 
-        return await self._placements.using(scope.collection, find)
+        if scope.order is Order.NEWEST_FIRST:
+            return await self._placements.using(scope.collection, find)
+        return await self._placements.using_alias(scope.collection, find)
 
     async def by_images(
         self, images: Sequence[ImageSource], terms: Sequence[Term], scope: Scope, page: Page

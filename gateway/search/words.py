@@ -58,7 +58,10 @@ class WordsIndex:
         self.health = WorkHealth("words")
 
     async def keep_filled(self) -> None:
-        """Fill the index of the model that serves, and of each requested model; run until cancelled."""
+        """Fill the index of the model that serves, and of each requested model; run until cancelled.
+
+        Only the owner does (see `gateway.lease`).
+        """
         while True:
             self._more.clear()
             try:
@@ -78,6 +81,19 @@ class WordsIndex:
                 continue
             self.health.succeeded()
             await self._more.wait()
+
+    async def await_filled(self) -> None:
+        """Wait until the owner has filled the index of the model that serves."""
+        while True:
+            try:
+                filled = await self.is_filled((await self._models.serving()).id)
+            except (GatewayError, TimeoutError) as error:
+                self.health.failed(error, expected=True)
+            else:
+                self.health.succeeded()
+                if filled:
+                    return await self._readiness.set(Need.WORDS, True)
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def nearest(
         self,

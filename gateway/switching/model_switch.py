@@ -14,8 +14,8 @@ Every step can be repeated, so an interrupted run restarts at 2. If a service do
 restarts. If the embedder reports that the model cannot serve, the switch is given up: collections that were moved stay
 moved, the others stay as they were, and all can be searched.
 
-The switch continues whether or not a caller follows it. One process of several on one data folder may switch, and the
-others must not write during the switch.
+The switch continues whether or not a caller follows it. Of several processes on one data folder, only the owner
+switches (see `gateway.lease`). If it ends, the next owner reads the file and continues.
 """
 
 from __future__ import annotations
@@ -58,18 +58,17 @@ class ModelSwitch:
         self._words = words
         self._switch = switch
         self._state = state
-        target = state.read()
-        self._run = SwitchRun(target) if target else None
+        self._run: SwitchRun | None = None
         self._beginning = asyncio.Lock()
         self._begun = asyncio.Event()
         self.health = WorkHealth("switching")
 
     async def keep_switching(self) -> None:
-        """Do the switch that a stop interrupted, and those that are requested; run until cancelled."""
+        """Do the switch that was interrupted, and those that are requested; run until cancelled."""
         while True:
             self._begun.clear()
-            if self._run is not None:
-                await self._finish(self._run)
+            if (run := self._current()) is not None:
+                await self._finish(run)
                 self._run = None
             self.health.succeeded()
             await self._begun.wait()
@@ -84,11 +83,18 @@ class ModelSwitch:
         """
         target = await self._resolve(name)
         async with self._beginning:
-            if self._run is not None and self._run.target != target.id:
-                raise SwitchUnderWay(self._run.target)
-            run = self._run or await self._begin(target)
+            run = self._current()
+            if run is not None and run.target != target.id:
+                raise SwitchUnderWay(run.target)
+            run = run or await self._begin(target)
         async for progress in run.watch():
             yield progress
+
+    def _current(self) -> SwitchRun | None:
+        """Return the switch that is under way: this process's, or the one that the file records."""
+        if self._run is None and (target := self._state.read()):
+            self._run = SwitchRun(target)
+        return self._run
 
     async def _begin(self, model: Model) -> SwitchRun:
         """Begin the switch to a model; where it serves everywhere, that is done already."""

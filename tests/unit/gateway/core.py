@@ -14,6 +14,7 @@ from gateway.collections.names import DEFAULT_COLLECTION
 from gateway.ingest.ingest import IngestLimits
 from gateway.ingest.plan import Upload
 from gateway.ingest.results import Acknowledgement, UploadResult
+from gateway.lease import Lease
 from gateway.switching.index_copy import CopyLimits
 from tests.unit.gateway.doubles import ColorEmbedder, MemoryIndex
 
@@ -53,8 +54,9 @@ async def open_core(
     limits: IngestLimits | None = None,
     embedder: ColorEmbedder | None = None,
     index: MemoryIndex | None = None,
+    lease: Lease | None = None,
 ) -> Core:
-    """Open a core; another one over the same doubles and folder is the gateway after a restart."""
+    """Open a core; another one over the same doubles and folder is the gateway after a restart, or a second process."""
     embedder, index, blobs = embedder or ColorEmbedder(), index or MemoryIndex(), FolderBlobStore(root)
     built = core.build_core(
         embedder,
@@ -63,6 +65,7 @@ async def open_core(
         root.parent / "gateway" / "model_switch",
         ingest_limits=limits,
         copy_limits=CopyLimits(page_images=3, batch_images=2),
+        lease=lease,
     )
     await built.collections.ensure_default()
     return Core(**vars(built), embedder=embedder, index=index, blobs=blobs)

@@ -16,7 +16,6 @@ from semsearch.v1.query_pb2 import Condition, Filter
 
 from gateway.backends.embedding import Crop, Logistic, Term, TextQuery
 from gateway.backends.vector_index import Engine, NewIndex
-from gateway.collections.placements import Placement
 from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, Part, Refused, UnknownWords, WordsNotReady
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatches, Page, Scope
@@ -148,7 +147,9 @@ async def test_a_search_follows_a_switch_made_by_another_process(gallery: Core) 
     items = [replace(each, vector=np.roll(each.vector, 1)) for each in old if each.vector is not None]
     await gallery.index.upsert("images-gallery", OTHER_MODEL.id, items)
     assert ids(await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)) == ["red"]
-    gallery.placements._known.put("gallery", Placement("gone", MODEL.id))
+    items = [replace(each, vector=np.roll(each.vector, -1)) for each in items if each.vector is not None]
+    gallery.index.move("images-gallery", NewIndex("images-gallery.third", MODEL.dimension, MODEL.id, Engine.ANNOY))
+    await gallery.index.upsert("images-gallery", MODEL.id, items)
     assert ids(await gallery.search.by_images([red], (Term("yellow"),), EVERYTHING, FIRST))[0] == "orange"
 
 
