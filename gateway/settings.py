@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from serving.settings import HttpSettings, print_settings
 
@@ -28,6 +29,38 @@ class GatewaySettings(HttpSettings):
     max_pending_bytes: int = Field(
         256 * 2**20, ge=1, description="Bytes of images that all uploads together may have in progress; more must wait."
     )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Gateway processes on the gRPC port and the data folder; the launcher starts as many.",
+    )
+    own_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="gRPC port of this one of several processes, for the others; on 127.0.0.1. 0 takes a free one.",
+    )
+
+    @property
+    @override
+    def shares_port(self) -> bool:
+        """Whether several processes listen on `port`."""
+        return self.processes > 1
+
+    @property
+    @override
+    def own_address(self) -> str:
+        """The address on which only this process listens, if there are several."""
+        return f"127.0.0.1:{self.own_port}" if self.shares_port else ""
+
+    @property
+    def address_for_others(self) -> str:
+        """The address at which other processes reach this one; "" if it is known only after the start."""
+        if self.shares_port:
+            return self.own_address
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 — recognised, not bound
+        return f"{host}:{self.port}" if self.port else ""
 
 
 if __name__ == "__main__":

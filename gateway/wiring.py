@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -19,8 +19,10 @@ from semsearch.v1 import (
     search_service_pb2_grpc,
 )
 
+from gateway.api.forwarding import forwarding
 from gateway.api.gallery_servicer import GalleryServicer
 from gateway.api.model_servicer import ModelServicer
+from gateway.api.owner import Owner
 from gateway.api.search_servicer import SearchServicer
 from gateway.backends.dependency_health import follow_health
 from gateway.backends.embedder_client import EmbedderClient
@@ -28,9 +30,11 @@ from gateway.backends.embedding import Model
 from gateway.backends.index_client import IndexClient
 from gateway.collections.blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
+from gateway.collections.names import DEFAULT_COLLECTION
 from gateway.core import Core, build_core
-from gateway.errors import GatewayError
+from gateway.errors import CollectionNotFound, GatewayError
 from gateway.ingest.ingest import IngestLimits
+from gateway.lease import FileLease, Lease
 from gateway.readiness import Need
 from gateway.settings import GatewaySettings
 from gateway.switching.index_copy import CopyLimits
@@ -45,6 +49,9 @@ _RETRY_SECONDS = 0.5
 _BATCH_BYTES = 16 * 2**20
 _EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
 _INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
+_SEARCHES = search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]
+_GALLERIES = gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"]
+_MODELS = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 
 log = structlog.get_logger(__name__)
 
@@ -54,10 +61,14 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     """Open the gateway's three services.
 
     The embedder and the index need not be up yet. Their needs are prepared in the background; the services' health
-    reports when they are met.
+    reports when they are met. If another process owns the data folder, this one answers reads and passes changes on.
     """
     tokens = PageTokens(load_key(settings.data / "gateway" / "page_token_key"))
+    lease = FileLease(settings.data / "gateway" / "owner", settings.address_for_others)
     async with (
+        # Released last, when no call is in progress any more.
+        _released_at_end(lease),
+        Owner(lease, settings.max_message_bytes) as owner,
         open_channel(settings.embedder, max_message_bytes=settings.max_message_bytes) as embedder_channel,
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
     ):
@@ -71,11 +82,14 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
             settings.data / "gateway" / "model_switch",
             ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes, batch_bytes=batch_bytes),
             copy_limits=CopyLimits(batch_bytes=batch_bytes),
+            lease=lease,
         )
         readiness = core.readiness
-        searches = SearchServicer(core.search, core.counting, core.tagging, tokens)
-        galleries = GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens)
-        models = ModelServicer(embedder, core.switch, tokens)
+        searches = forwarding(SearchServicer(core.search, core.counting, core.tagging, tokens), _SEARCHES, owner)
+        galleries = forwarding(
+            GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens), _GALLERIES, owner
+        )
+        models = forwarding(ModelServicer(embedder, core.switch, tokens), _MODELS, owner)
         following_embedder, following_index = WorkHealth("following-embedder"), WorkHealth("following-index")
         preparing = WorkHealth("default-collection")
 
@@ -93,33 +107,29 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                         following_index,
                         partial(follow_health, index_channel, _INDEX, Need.INDEX, readiness, following_index),
                     ),
-                    (preparing, partial(_prepare_gallery, core, preparing)),
-                    (core.words.health, core.words.keep_filled),
-                    (core.switch.health, core.switch.keep_switching),
-                    (core.sweeper.health, core.sweeper.keep_sweeping),
+                    (preparing, partial(_prepare_gallery, core, lease, preparing)),
+                    (core.words.health, partial(_as_owner, lease, core.words.keep_filled, core.words.await_filled)),
+                    (core.switch.health, partial(_as_owner, lease, core.switch.keep_switching)),
+                    (core.sweeper.health, partial(_as_owner, lease, core.sweeper.keep_sweeping)),
                 )
             ]
-            services = {
-                search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]: searches,
-                gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"]: galleries,
-                model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]: models,
-            }
+            services = {_SEARCHES: searches, _GALLERIES: galleries, _MODELS: models}
             yield Served(
                 [
                     GrpcService(
-                        search_service_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name,
+                        _SEARCHES.full_name,
                         lambda server: search_service_pb2_grpc.add_SearchServiceServicer_to_server(searches, server),
                         lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY, Need.WORDS),
                         (core.words.health,),
                     ),
                     GrpcService(
-                        gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"].full_name,
+                        _GALLERIES.full_name,
                         lambda server: gallery_service_pb2_grpc.add_GalleryServiceServicer_to_server(galleries, server),
                         lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY),
                         (following_index, preparing, core.sweeper.health),
                     ),
                     GrpcService(
-                        model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+                        _MODELS.full_name,
                         lambda server: model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server),
                         lambda: readiness.watch(Need.EMBEDDER),
                         (following_embedder, core.switch.health),
@@ -131,12 +141,40 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                 task.cancel()
 
 
-async def _prepare_gallery(core: Core, health: WorkHealth) -> None:
-    """Create the default collection as soon as the embedder and the index answer; log collections of other models."""
+@asynccontextmanager
+async def _released_at_end(lease: FileLease) -> AsyncIterator[None]:
+    with lease:
+        lease.try_acquire()
+        yield
+
+
+_Work = Callable[[], Coroutine[None, None, None]]
+
+
+async def _as_owner(lease: Lease, work: _Work, meanwhile: _Work | None = None) -> None:
+    """Do some work once this process is the owner; until then, do what follows the owner's work."""
+    async with asyncio.TaskGroup() as until_owner:
+        following = until_owner.create_task(meanwhile()) if meanwhile and not lease.is_held else None
+        await lease.acquire()
+        if following is not None:
+            following.cancel()
+    await work()
+
+
+async def _prepare_gallery(core: Core, lease: Lease, health: WorkHealth) -> None:
+    """Create the default collection as soon as the embedder and the index answer; log collections of other models.
+
+    A process that is not the owner waits for the owner's.
+    """
     while True:
         try:
-            await core.collections.ensure_default()
-            await _log_other_models(core.collections, await core.models.serving())
+            if lease.is_held:
+                await core.collections.ensure_default()
+                await _log_other_models(core.collections, await core.models.serving())
+            else:
+                await core.collections.get(DEFAULT_COLLECTION)
+        except CollectionNotFound:
+            await asyncio.sleep(_RETRY_SECONDS)
         except (GatewayError, TimeoutError) as error:
             health.failed(error, expected=True)
             await asyncio.sleep(_RETRY_SECONDS)

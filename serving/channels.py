@@ -20,31 +20,32 @@ from typing_extensions import override
 from serving import deadlines, tracing
 
 DEFAULT_DEADLINE_SECONDS = 30.0
-_SERVICE_CONFIG = json.dumps(
-    {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "methodConfig": [
-            {
-                "name": [{}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "1s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ],
-    }
-)
+_BALANCING: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
+_RETRYING: dict[str, object] = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
 
 
-def open_channel(target: str, *, max_message_bytes: int) -> grpc.aio.Channel:
-    """Open a channel to `target`, for example "127.0.0.1:50052" or "dns:///embedder:50052"."""
+def open_channel(target: str, *, max_message_bytes: int, retry: bool = True) -> grpc.aio.Channel:
+    """Open a channel to `target`, for example "127.0.0.1:50052" or "dns:///embedder:50052".
+
+    Without `retry`, a call that may have arrived is not repeated.
+    """
     channel = grpc.aio.insecure_channel(
         target,
         options=[
-            ("grpc.service_config", _SERVICE_CONFIG),
+            ("grpc.service_config", json.dumps(_BALANCING | _RETRYING if retry else _BALANCING)),
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.keepalive_time_ms", 30_000),

@@ -35,10 +35,13 @@ _CLEAN_UP_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Listen on a port; raises `OSError` if that is not possible. Connections wait until the server starts."""
+def bind(host: str, port: int, shares_port: bool) -> socket.socket:
+    """Listen on a port, perhaps with other processes; raises `OSError` if that is not possible.
+
+    Connections wait until the server starts.
+    """
     family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(address[:2], family=family, backlog=1024)
+    return socket.create_server(address[:2], family=family, backlog=1024, reuse_port=shares_port)
 
 
 class HttpServer:

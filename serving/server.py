@@ -88,8 +88,8 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
             # would stay open for hours, with all its resources.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
-            # Two processes on one port would share its calls, each with half of the data.
-            ("grpc.so_reuseport", 0),
+            # Processes that do not mean to share a port would share its calls, each with half of the data.
+            ("grpc.so_reuseport", int(settings.shares_port)),
         ],
     )
     try:
@@ -187,11 +187,13 @@ class _Ports:
 
 
 def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
-    """Bind the ports of gRPC, metrics and HTTP."""
+    """Bind the ports of gRPC, metrics and HTTP, and the process's own."""
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")
     except RuntimeError as error:
         raise _taken(settings, "port") from error
+    if settings.own_address:
+        server.add_insecure_port(settings.own_address)
     if settings.metrics_port >= 0:
         try:
             metrics.serve_metrics(settings.host, settings.metrics_port)
@@ -200,7 +202,7 @@ def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
     http = None
     if isinstance(settings, HttpSettings) and settings.http_port >= 0:
         try:
-            http = bind(settings.host, settings.http_port)
+            http = bind(settings.host, settings.http_port, settings.shares_port)
         except OSError as error:
             raise _taken(settings, "http_port") from error
     return _Ports(settings.host, port, http)

@@ -80,6 +80,16 @@ class ServiceSettings(BaseSettings):
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(-1, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
 
+    @property
+    def shares_port(self) -> bool:
+        """Whether several processes listen on `port`; the system spreads connections over them."""
+        return False
+
+    @property
+    def own_address(self) -> str:
+        """An address on which only this process listens; "" if it has none but `port`."""
+        return ""
+
     @classmethod
     def variable(cls, field: str) -> str:
         """Return the environment variable of a field."""
