@@ -14,8 +14,9 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
+from operator import attrgetter
 from pathlib import Path
 
 from honcho.environ import parse_procfile
@@ -39,6 +40,7 @@ class _Settings(BaseModel):
     metrics_port: int
     http_port: int = -1
     data: Path
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Service:
     """A service to start: the name and shell command from its line in the Procfile, and where it will listen.
 
     `port` is the gRPC port; `metrics_port` is -1 if metrics are off, and `http_port` if the service has no HTTP. `data`
-    is the folder of data to keep.
+    is the folder of data to keep. `processes` is how many of it share the ports; `own_port` is that of one of several,
+    on which only that process listens.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Service:
     metrics_port: int
     data: Path
     http_port: int = -1
+    processes: int = 1
+    own_port: int = 0
 
     @property
     def address(self) -> str:
@@ -75,6 +80,11 @@ class Service:
     @property
     def _reached_at(self) -> str:
         return _EVERYWHERE.get(self.host, self.host)
+
+    @property
+    def own_address(self) -> str:
+        """The address of this process, if it is one of several, or else of the service."""
+        return f"127.0.0.1:{self.own_port}" if self.own_port else self.address
 
     def variable(self, field: str) -> str:
         """Return the name of the environment variable for one of the service's own settings."""
@@ -114,6 +124,38 @@ def with_backends(environment: Mapping[str, str], services: Sequence[Service]) -
     return {**environment, **{name: address for name, address in addresses.items() if not environment.get(name)}}
 
 
+def processes_of(service: Service, services: Sequence[Service]) -> list[Service]:
+    """Return the processes of a service, as they would start.
+
+    Several share the service's port, and each has a port of its own and metrics of its own. The numbers of these follow
+    the highest ones of all `services`.
+    """
+    if service.processes == 1:
+        return [service]
+    own, metrics = max(each.port for each in services), max(each.metrics_port for each in services)
+    others = [
+        replace(
+            service,
+            name=f"{service.name}-{number}",
+            own_port=own + number,
+            metrics_port=metrics + number - 1 if service.metrics_port > 0 else service.metrics_port,
+        )
+        for number in range(2, service.processes + 1)
+    ]
+    return [replace(service, own_port=own + 1), *others]
+
+
+def with_own_ports(environment: Mapping[str, str], process: Service) -> dict[str, str]:
+    """Add the ports of one of several gateway processes."""
+    if not process.own_port:
+        return dict(environment)
+    return {
+        **environment,
+        variable(GATEWAY, "own_port"): str(process.own_port),
+        variable(GATEWAY, "metrics_port"): str(process.metrics_port),
+    }
+
+
 def _query_settings(name: str, command: str, environment: Mapping[str, str]) -> Service:
     # A Procfile's lines are shell commands, and honcho starts them as such.
     answer = subprocess.run(  # noqa: S602
@@ -131,7 +173,14 @@ def _query_settings(name: str, command: str, environment: Mapping[str, str]) -> 
         )
     settings = _Settings.model_validate_json(answer.stdout)
     return Service(
-        name, command, settings.host, settings.port, settings.metrics_port, settings.data, settings.http_port
+        name,
+        command,
+        settings.host,
+        settings.port,
+        settings.metrics_port,
+        settings.data,
+        settings.http_port,
+        settings.processes,
     )
 
 
@@ -154,6 +203,14 @@ def ports_of(services: Sequence[Service]) -> Iterator[Port]:
             yield Port(service.name, "HTTP", service.host, service.http_port, service.variable("http_port"))
         if service.metrics_port > 0:
             yield Port(service.name, "metrics", service.host, service.metrics_port, service.variable("metrics_port"))
+        # The numbers of their ports follow from others' settings.
+        highest, highest_metrics = (max(services, key=attrgetter(field)) for field in ("port", "metrics_port"))
+        for process in processes_of(service, services):
+            if process.own_port:
+                yield Port(process.name, "its own gRPC", "127.0.0.1", process.own_port, highest.variable("port"))
+            if process.name != service.name and process.metrics_port > 0:
+                moved = highest_metrics.variable("metrics_port")
+                yield Port(process.name, "metrics", process.host, process.metrics_port, moved)
 
 
 def check_ports(ports: Iterator[Port]) -> None:

@@ -24,7 +24,16 @@ from semsearch.client import DEFAULT_SERVER
 
 from launcher.errors import LauncherError
 from launcher.running_suite import claimed, write_addresses
-from launcher.services import GATEWAY, Service, check_ports, ports_of, read_services, with_backends
+from launcher.services import (
+    GATEWAY,
+    Service,
+    check_ports,
+    ports_of,
+    processes_of,
+    read_services,
+    with_backends,
+    with_own_ports,
+)
 from launcher.starter_gallery import StarterGallery
 from launcher.stopping import expect_force
 from launcher.supervisor import Supervisor
@@ -82,17 +91,21 @@ def _supervise(
     gateway: Service,
 ) -> NoReturn:
     gallery = StarterGallery(arguments.gallery, gateway.data, console)
-    supervisor = Supervisor(console, max(len(service.name) for service in services))
+    backends, gateways = [each for each in services if each is not gateway], processes_of(gateway, services)
+    processes = [*backends, *gateways]
+    supervisor = Supervisor(console, max(len(process.name) for process in processes))
     try:
-        console.print(f"Starting {', '.join(service.name for service in services)} ...")
+        console.print(f"Starting {', '.join(process.name for process in processes)} ...")
         deadline = time.monotonic() + arguments.ready_seconds
+        environment = with_backends(environment, services)
         # The gateway can wait for the others by itself, but it would fill the log with warnings until they are up.
-        for group in ([each for each in services if each is not gateway], [gateway]):
-            supervisor.start(group, with_backends(environment, services))
+        for group in (backends, gateways):
+            for process in group:
+                supervisor.start([process], with_own_ports(environment, process))
             supervisor.wait_until_serving(group, deadline)
         gallery.fill(gateway.address)
         supervisor.wait(0)
-        console.print(welcome(services, arguments.gallery))
+        console.print(welcome(processes, arguments.gallery))
         supervisor.wait_for_failure()
     finally:
         expect_force()

@@ -46,7 +46,7 @@ _OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_bac
 
 def serves(service: Service) -> bool:
     """Return whether a process reports SERVING for the name "", which stands for all its gRPC services."""
-    with grpc.insecure_channel(service.address, _OPTIONS) as channel:
+    with grpc.insecure_channel(service.own_address, _OPTIONS) as channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_CALL_SECONDS)
         except grpc.RpcError:  # not listening yet

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import BadProcfile, BadSetting
-from launcher.services import Service, read_services, with_backends
+from launcher.services import Service, ports_of, processes_of, read_services, with_backends, with_own_ports
 
 PYTHON = sys.executable
 LINES = f"index: exec {PYTHON} -m index_service\ngateway: exec {PYTHON} -m gateway\n"
@@ -94,3 +94,36 @@ def test_an_address_that_is_set_stays_and_an_empty_one_does_not() -> None:
 )
 def test_a_service_on_every_address_is_reached_on_this_machine(host: str, metrics_port: int, url: str | None) -> None:
     assert service("index", host, 1, metrics_port).metrics_url == url
+
+
+def test_several_gateway_processes_share_a_port_and_have_others(procfile: Path) -> None:
+    services = read_services(procfile, environment(SEMSEARCH_GATEWAY_PROCESSES="3"))
+    processes = processes_of(services[1], services)
+    assert [(each.name, each.port, each.own_port, each.metrics_port) for each in processes] == [
+        ("gateway", 50051, 50054, 9051),
+        ("gateway-2", 50051, 50055, 9054),
+        ("gateway-3", 50051, 50056, 9055),
+    ]
+    assert [each.own_address for each in processes][1:] == ["127.0.0.1:50055", "127.0.0.1:50056"]
+    assert {port.number for port in ports_of(services)} == {
+        50051,
+        50053,
+        8080,
+        9051,
+        9053,
+        *range(50054, 50057),
+        9054,
+        9055,
+    }
+    assert with_own_ports({"PATH": "/bin"}, processes[1]) == {
+        "PATH": "/bin",
+        "SEMSEARCH_GATEWAY_OWN_PORT": "50055",
+        "SEMSEARCH_GATEWAY_METRICS_PORT": "9054",
+    }
+
+
+def test_one_gateway_process_is_the_service_itself(procfile: Path) -> None:
+    services = read_services(procfile, environment())
+    assert processes_of(services[1], services) == [services[1]]
+    assert with_own_ports({"PATH": "/bin"}, services[1]) == {"PATH": "/bin"}
+    assert services[1].own_address == "127.0.0.1:50051"
