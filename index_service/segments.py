@@ -33,6 +33,14 @@ class UnusableSegment(Exception):
     """A segment cannot be searched; recovery catches and reports this, and rebuilds it."""
 
 
+def written_nanoseconds(index_folder: Path, name: str) -> int:
+    """Return when a segment's files were written, in nanoseconds since 1970; 0 if the segment is gone."""
+    try:
+        return (index_folder / SEGMENTS_FOLDER / name).stat().st_mtime_ns
+    except FileNotFoundError:  # a merge has just replaced it
+        return 0
+
+
 def write_segment(
     index_folder: Path, kind: EngineKind, engine: Engine, parts: Sequence[Part], progress: Progress
 ) -> SegmentRecord:

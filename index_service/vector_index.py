@@ -38,7 +38,7 @@ from index_service.merging import Merger, Progress
 from index_service.reads import StoredItem, StoreReader
 from index_service.recovery import recover
 from index_service.search import Position, search
-from index_service.segments import SEGMENTS_FOLDER
+from index_service.segments import SEGMENTS_FOLDER, written_nanoseconds
 from index_service.snapshot import Published, Snapshot
 from index_service.store import Store
 from index_service.vectors import Vectors
@@ -75,6 +75,7 @@ class SegmentStats:
     row_count: int
     deleted_row_count: int
     tuned: Tuned
+    written_nanoseconds: int
 
 
 @dataclass(frozen=True)
@@ -294,7 +295,13 @@ class VectorIndex:
         """Return what the index currently consists of."""
         snapshot = self._published.newest
         segments = tuple(
-            SegmentStats(len(part.rows), part.dead_count, part.searcher.tuned()) for part in snapshot.segments
+            SegmentStats(
+                len(part.rows),
+                part.dead_count,
+                part.searcher.tuned(),
+                written_nanoseconds(self.folder, part.name),
+            )
+            for part in snapshot.segments
         )
         found = sum(each.tuned.recall * (each.row_count - each.deleted_row_count) for each in segments)
         count = snapshot.alive_count

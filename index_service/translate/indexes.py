@@ -135,7 +135,7 @@ def _stats(stats: Stats) -> pb.IndexStats:
 
 def _segment(segment: SegmentStats) -> pb.SegmentStats:
     tuned = segment.tuned
-    return pb.SegmentStats(
+    message = pb.SegmentStats(
         row_count=segment.row_count,
         deleted_row_count=segment.deleted_row_count,
         effort=tuned.effort or 0,
@@ -145,6 +145,9 @@ def _segment(segment: SegmentStats) -> pb.SegmentStats:
         scan_milliseconds=tuned.scan_milliseconds or 0.0,
         components=tuned.components,
     )
+    if segment.written_nanoseconds:
+        message.create_time.FromNanoseconds(segment.written_nanoseconds)
+    return message
 
 
 def _paths(message: pb.Index) -> tuple[AttributePath, ...]:

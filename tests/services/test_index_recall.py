@@ -1,5 +1,6 @@
 """The recall that an index targets, reports and reaches, over real gRPC to a real process, for every engine."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,9 +79,11 @@ def test_a_search_reaches_its_target_and_an_exact_one_finds_all(
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_index_reports_its_recall_and_how_it_was_measured(service: IndexProcess, name: str) -> None:
-    stats = service.stub.GetIndex(pb.GetIndexRequest(name=name)).index.stats
+    index = service.stub.GetIndex(pb.GetIndexRequest(name=name)).index
+    stats = index.stats
     (segment,) = stats.segments
     assert segment.row_count == ROWS
+    assert index.create_time.seconds <= segment.create_time.seconds <= time.time()
     assert stats.measured_recall == pytest.approx(segment.measured_recall)
     if segment.effort:
         assert segment.measured_recall >= 0.85
