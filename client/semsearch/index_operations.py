@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from semsearch.connection import DEFAULT_TIMEOUT_SECONDS, Connection
 from semsearch.errors import SemsearchError
@@ -18,7 +19,10 @@ _OPERATION_SECONDS = 7 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class IndexSummary:
-    """An index; `repairs` lists damage found since the service started, or why the index cannot be opened."""
+    """An index; `repairs` lists damage found since the service started, or why the index cannot be opened.
+
+    `live_item_count` were added since the last merge, at `last_merge_time`; None if all items are such.
+    """
 
     name: str
     item_count: int
@@ -28,6 +32,10 @@ class IndexSummary:
     segment_count: int
     disk_bytes: int
     repairs: tuple[str, ...]
+    recall_target: float
+    measured_recall: float
+    live_item_count: int
+    last_merge_time: datetime | None
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,8 @@ class IndexOperations(Connection):
 
 
 def _summary(index: pb.Index) -> IndexSummary:
+    written = (each.create_time for each in index.stats.segments if each.HasField("create_time"))
+    merges = [time.ToDatetime(tzinfo=UTC) for time in written]
     return IndexSummary(
         name=index.name,
         item_count=index.item_count,
@@ -127,6 +137,10 @@ def _summary(index: pb.Index) -> IndexSummary:
         segment_count=index.stats.segment_count,
         disk_bytes=index.stats.disk_bytes,
         repairs=tuple(index.stats.repairs),
+        recall_target=index.recall_target,
+        measured_recall=index.stats.measured_recall,
+        live_item_count=index.stats.live_row_count,
+        last_merge_time=max(merges, default=None),
     )
 
 

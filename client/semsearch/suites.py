@@ -23,27 +23,45 @@ _THIS_MACHINE = {"localhost", "::1", "[::1]", "0.0.0.0", "::", "[::]"}  # noqa: 
 
 @dataclass(frozen=True)
 class Suite:
-    """The addresses of a folder's suite, "" if unknown; `is_stopped` if it has run, but is not running now."""
+    """The addresses of a folder's suite, "" if unknown; `is_stopped` if it has run, but is not running now.
+
+    `pid` is its launcher's process, 0 if none runs.
+    """
 
     gateway: str = ""
     index: str = ""
     is_stopped: bool = False
+    embedder: str = ""
+    pid: int = 0
+
+
+def data_folder() -> Path:
+    """Return the data folder that is set by the environment, or is in the working folder."""
+    return Path(os.environ.get("SEMSEARCH_DATA") or "var")
 
 
 def of_this_folder() -> Suite:
-    """Return the suite whose data folder is set by the environment, or is in the working folder."""
-    data = Path(os.environ.get("SEMSEARCH_DATA") or "var")
+    """Return the suite of the data folder."""
+    data = data_folder()
     try:
         written: Any = json.loads((data / FILE).read_text(encoding="utf-8"))
-        gateway, index, pid = written["gateway"], written.get("index", ""), int(written["pid"])
+        gateway, pid = written["gateway"], int(written["pid"])
+        index, embedder = written.get("index", ""), written.get("embedder", "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no file, or not one of ours
         return Suite(is_stopped=_exists(data / _TRACE))
-    return Suite(str(gateway), str(index)) if _runs(pid) else Suite(is_stopped=True)
+    if not _runs(pid):
+        return Suite(is_stopped=True)
+    return Suite(str(gateway), str(index), embedder=str(embedder), pid=pid)
 
 
 def same_address(one: str, other: str) -> bool:
     """Return whether two addresses are the same, judging by their text."""
     return _canonical(one) == _canonical(other)
+
+
+def on_this_machine(address: str) -> bool:
+    """Return whether an address names this machine itself."""
+    return _canonical(address)[0].startswith("127.")
 
 
 def _canonical(address: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import typer
 
 from semsearch.cli import (
     collections,
+    doctor,
     duplicates,
     gallery,
     index,
@@ -45,6 +46,7 @@ app.command("delete")(gallery.delete)
 app.command("duplicates")(duplicates.duplicates)
 app.add_typer(collections.app, name="collections")
 app.add_typer(model.app, name="model")
+app.command("doctor")(doctor.doctor)
 
 
 def _show_version(wanted: bool) -> None:

@@ -88,6 +88,10 @@ class Output:
         short = self.results.is_terminal and _SHA256.fullmatch(image.id)
         return image.id[:_SHORT_ID] if short else image.id
 
+    def sentence(self, sentence: str) -> None:
+        """Print a result that is a sentence, on one line."""
+        self.results.print(Text(harmless(sentence)), soft_wrap=True)
+
     def say(self, sentence: str) -> None:
         """Print a message that is not a result, on one line: a terminal wraps it, a log does not."""
         self.messages.print(Text(harmless(sentence)), soft_wrap=True)

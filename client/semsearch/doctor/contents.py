@@ -1,0 +1,83 @@
+"""Examine what a suite holds: its model, its collections, and its indexes with their recall and merges."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from semsearch.client import DEFAULT_COLLECTION, Client
+from semsearch.doctor.findings import Finding, note, ok, problem
+from semsearch.errors import SemsearchError
+from semsearch.index_operations import IndexOperations, IndexSummary
+from semsearch.values import Collection, Model
+
+# Listed one by one; a suite may have thousands.
+_LISTED = 10
+# The recall is measured with some hundred queries, so it varies.
+_RECALL_TOLERANCE = 0.03
+
+
+def examine_model_and_collections(client: Client) -> Iterator[Finding]:
+    """Yield what is found about the active model and the collections."""
+    try:
+        model = client.get_model()
+        yield ok("model", f"{model.id}: {model.word_count:,} words, {model.dimension} dimensions")
+        yield from _examine_collections(model, sorted(client.list_collections(), key=lambda each: -each.image_count))
+    except SemsearchError as error:
+        yield problem("model", error.message, error.hint or "The log of the gateway says more.")
+
+
+def examine_indexes(service: IndexOperations) -> tuple[list[Finding], int]:
+    """Return what is found about the indexes, and the bytes of the largest."""
+    try:
+        found = sorted(service.list_indexes(), key=lambda each: -each.item_count)
+    except SemsearchError as error:
+        return [problem("indexes", error.message, error.hint or "The log of the index says more.")], 0
+    findings = [_examine_index(each) for each in found]
+    bad = [finding for finding in findings[_LISTED:] if finding.advice]
+    listed = [*findings[:_LISTED], *bad]
+    if rest := len(found) - len(listed):
+        listed.append(ok("indexes", f"{rest:,} smaller ones are well"))
+    return listed, max((each.disk_bytes for each in found), default=0)
+
+
+def _examine_collections(model: Model, collections: Sequence[Collection]) -> Iterator[Finding]:
+    count = sum(each.image_count for each in collections)
+    if not count:
+        yield note("images", "there are none yet", "Add yours: semsearch index DIR.")
+        return
+    yield ok("images", f"{count:,} in {_listed(collections)}")
+    others = [each for each in collections if each.model_id != model.id and each.image_count]
+    for each in others[:_LISTED]:
+        yield note(
+            f"collection {each.id}",
+            f"keeps the model that embedded its images, {each.model_id}",
+            f"To embed them again with the active one: semsearch model activate {model.id.partition('@')[0]}",
+        )
+
+
+def _listed(collections: Sequence[Collection]) -> str:
+    names = [f"{each.id} ({each.image_count:,})" for each in itertools.islice(collections, _LISTED)]
+    more = [f"{len(collections) - _LISTED:,} more"] if len(collections) > _LISTED else []
+    return ", ".join([*names, *more]) or DEFAULT_COLLECTION
+
+
+def _examine_index(index: IndexSummary) -> Finding:
+    name = index.aliases[0] if index.aliases else index.name
+    part = f"index {name}"
+    if index.repairs:
+        return problem(part, "; ".join(index.repairs), f"Check it: semsearch index check {index.name}")
+    text = (
+        f"{index.item_count:,} items, {index.disk_bytes / 1e6:,.1f} MB; recall {index.measured_recall:.3f}"
+        f" of {index.recall_target:.3g} wanted; {_merges(index)}"
+    )
+    if index.measured_recall < index.recall_target - _RECALL_TOLERANCE:
+        return problem(part, text, f"Build its segments again: semsearch index rebuild {index.name}")
+    return ok(part, text)
+
+
+def _merges(index: IndexSummary) -> str:
+    if index.last_merge_time is None:
+        return "never merged, so all is compared"
+    live = f", {index.live_item_count:,} added since" if index.live_item_count else ""
+    return f"last merge {index.last_merge_time.astimezone():%Y-%m-%d %H:%M}{live}"

@@ -1,0 +1,93 @@
+"""Where the parts of a suite are expected to listen.
+
+The folder's `suite.json` decides, then the variables that the services read, then the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from semsearch import suites
+
+_EMBEDDER_PORT = 50052
+_HTTP_PORT = 8080
+_METRICS_PORTS = {"gateway": 9051, "embedder": 9052, "index": 9053}
+_OFF = -1
+
+
+@dataclass(frozen=True)
+class Place:
+    """A port that a service listens on, what for, and the variable that sets it."""
+
+    service: str
+    purpose: str
+    host: str
+    port: int
+    variable: str
+
+    @property
+    def address(self) -> str:
+        """The place as host:port."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class ServicePlaces:
+    """The places of one service: gRPC, and beside it metrics and HTTP unless they are off."""
+
+    service: str
+    grpc: Place
+    others: tuple[Place, ...]
+
+    @property
+    def all(self) -> tuple[Place, ...]:
+        """All of them."""
+        return (self.grpc, *self.others)
+
+
+def places_of(gateway: str, index: str, suite: suites.Suite) -> tuple[ServicePlaces, ...]:
+    """Return the places of the services behind a gateway; of one on another machine only its gRPC port is known."""
+    host, _ = split(gateway)
+    embedder = suite.embedder if suites.same_address(gateway, suite.gateway) else ""
+    local = suites.on_this_machine(gateway)
+    addresses = {
+        "embedder": embedder or (f"{host}:{_port('embedder', 'PORT', _EMBEDDER_PORT)}" if local else ""),
+        "index": index if local or not suites.on_this_machine(index) else "",
+        "gateway": gateway,
+    }
+    return tuple(_places(service, address) for service, address in addresses.items() if address)
+
+
+def split(address: str) -> tuple[str, int]:
+    """Return the host and the port of an address; the port is 0 if it is not a number."""
+    host, _, port = address.removeprefix("dns:").lstrip("/").rpartition(":")
+    return host or "127.0.0.1", int(port) if port.isdigit() else 0
+
+
+def _places(service: str, address: str) -> ServicePlaces:
+    host, port = split(address)
+    others = []
+    if suites.on_this_machine(address):
+        others.append(_place(service, "metrics", host, "METRICS_PORT", _METRICS_PORTS[service]))
+        if service == "gateway":
+            others.append(_place(service, "HTTP", host, "HTTP_PORT", _HTTP_PORT))
+    grpc = Place(service, "gRPC", host, port, _variable(service, "PORT"))
+    return ServicePlaces(service, grpc, tuple(each for each in others if each.port > 0))
+
+
+def _place(service: str, purpose: str, host: str, field: str, default: int) -> Place:
+    return Place(service, purpose, host, _port(service, field, default), _variable(service, field))
+
+
+def _port(service: str, field: str, default: int) -> int:
+    """Return the port that a variable sets; `_OFF` if it is not a number, which stops the service itself."""
+    text = os.environ.get(_variable(service, field)) or str(default)
+    try:
+        return int(text)
+    except ValueError:
+        return _OFF
+
+
+def _variable(service: str, field: str) -> str:
+    return f"SEMSEARCH_{service.upper()}_{field}"

@@ -1,0 +1,155 @@
+"""Examine a service: its ports, its health, that of its background work, and its RPCs."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from semsearch import suites
+from semsearch.doctor.background_work import WORKS
+from semsearch.doctor.findings import Finding, note, ok, problem
+from semsearch.doctor.listeners import listens, program_at
+from semsearch.doctor.places import Place, ServicePlaces
+from semsearch.doctor.reflection import Reflection
+
+_CALL_SECONDS = 5.0
+# What a server of each kind has; its name tells it from others.
+_NAMES = {
+    "gateway": "semsearch.v1.SearchService",
+    "embedder": "semsearch.embedder.v1.EmbedderService",
+    "index": "semsearch.index.v1.IndexService",
+}
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_PATHS = {"metrics": "/metrics", "HTTP": "/"}
+
+
+def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Finding]:
+    """Yield what is found about one service; `suite_runs` says whether its launcher does."""
+    place = places.grpc
+    if not listens(place.host, place.port):
+        yield _silent(place, suite_runs=suite_runs)
+        if suites.on_this_machine(place.address):
+            yield from (_taken(each) for each in places.others if listens(each.host, each.port))
+        return
+    with grpc.insecure_channel(place.address) as channel:
+        health = _Health(channel)
+        try:
+            reflection = Reflection(channel, _CALL_SECONDS)
+            names = reflection.services()
+            if _NAMES[place.service] not in names:
+                yield _stranger(place)
+                return
+            yield from _examine_health(health, place, names)
+            yield from _examine_rpcs(reflection, place)
+        except grpc.RpcError as error:
+            yield _unanswered(place, error)
+            return
+    yield from map(_examine_other_port, places.others)
+
+
+class _Health:
+    """The health service of a server."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._stub = health_pb2_grpc.HealthStub(channel)
+
+    def serves(self, name: str) -> bool | None:
+        """Return whether a service or background work is well; None if the server does not know the name."""
+        try:
+            response = self._stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=_CALL_SECONDS)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return None
+            raise
+        return bool(response.status == _SERVING)
+
+
+def _examine_health(health: _Health, place: Place, names: Sequence[str]) -> Iterator[Finding]:
+    short = [name.rpartition(".")[2] for name in names]
+    waiting = [each for each, name in zip(short, names, strict=True) if not health.serves(name)]
+    if waiting:
+        yield problem(
+            place.service,
+            f"{place.address} runs, but is not ready: {', '.join(waiting)}",
+            f"Wait until what it needs is up; the log of the {place.service} says what it waits for.",
+        )
+    else:
+        yield ok(place.service, f"{place.address} serves {', '.join(short)}")
+    works = [work for work in WORKS if work.service in names]
+    failing = [work for work in works if health.serves(work.health_name) is False]
+    for work in failing:
+        yield problem(
+            f"{place.service}: {work.name}",
+            f"background work fails and is retried; {work.if_it_fails}",
+            f"The log of the {place.service} has the error of {work.name}.",
+        )
+    if works and not failing:
+        yield ok(f"{place.service}: background work", ", ".join(work.name for work in works))
+
+
+def _examine_rpcs(reflection: Reflection, place: Place) -> Iterator[Finding]:
+    if missing := reflection.missing_rpcs():
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        yield problem(
+            place.service,
+            f"is older than this client: it lacks {missing[0]}{more}",
+            f"Update the suite and restart it, or install the client that belongs to the {place.service}.",
+        )
+
+
+def _examine_other_port(place: Place) -> Finding:
+    part = f"{place.service}: {place.purpose}"
+    url = f"http://{place.address}{_PATHS[place.purpose]}"
+    try:
+        with urllib.request.urlopen(url, timeout=_CALL_SECONDS):
+            return ok(part, url)
+    except urllib.error.HTTPError as error:
+        return note(part, f"{url} answers {error.code} {error.reason}")
+    except OSError:
+        return note(part, f"{url} does not answer", f"It is off, or elsewhere: {place.variable} sets the port.")
+
+
+def _silent(place: Place, *, suite_runs: bool) -> Finding:
+    text = f"nothing listens at {place.address}"
+    if suite_runs:
+        advice = f"The suite is starting it, or starts it again: its output says why the {place.service} ended."
+    elif suites.on_this_machine(place.address):
+        advice = "Start the suite: `make run-all` in its folder."
+    else:
+        advice = f"Start the suite on {place.host}, and set SEMSEARCH_HOST=0.0.0.0 there so that it is reached."
+    return problem(place.service, text, advice)
+
+
+def _stranger(place: Place) -> Finding:
+    return problem(
+        place.service, f"{place.address} is a gRPC server, but not the {place.service} of a suite", _free(place)
+    )
+
+
+def _unanswered(place: Place, error: grpc.RpcError) -> Finding:
+    program = program_at(place.port) if suites.on_this_machine(place.address) else ""
+    by = f", held by {program}," if program else ""
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return problem(
+            place.service,
+            f"{place.address}{by} does not answer within {_CALL_SECONDS:g} s",
+            f"If it is the {place.service}, it hangs: stop it, and the suite starts it again. {_free(place)}",
+        )
+    return problem(place.service, f"{place.address}{by} is not the {place.service}", _free(place))
+
+
+def _taken(place: Place) -> Finding:
+    program = program_at(place.port) or "another program"
+    return problem(
+        f"{place.service}: {place.purpose}",
+        f"{place.address} is taken by {program}, so the {place.service} cannot start",
+        _free(place),
+    )
+
+
+def _free(place: Place) -> str:
+    return f"Stop what has port {place.port}, or set {place.variable} to another port."
