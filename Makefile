@@ -27,7 +27,7 @@ PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prun
 # Node is looked for, and installed if need be, only where a recipe needs it.
 WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 
-.PHONY: help setup run-all bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release wheel test lint types format grpcurl lock clean
+.PHONY: help setup run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release wheel test lint types format grpcurl lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -129,6 +129,9 @@ lint: setup ## Check style, formatting, import contracts, and the protos, also a
 	$(BIN)/buf breaking $(STUBS) --against protos/released.binpb --config protos/buf.yaml
 	@$(WITH_NODE) && cd page && npm run --silent lint
 
+docs: setup ## Build the documentation site into build/docs, from docs/ and the code; a broken link is an error
+	@$(BIN)/python -m docs_site
+
 types: setup ## Check all types except in the Python tests (mypy --strict, tsc)
 	$(BIN)/mypy
 	@$(WITH_NODE) && cd page && npm run --silent types
@@ -159,5 +162,5 @@ lock: ## Upgrade the dependencies and write requirements.lock
 	@$(WITH_NODE) && cd page && npm update --package-lock-only --silent
 
 clean: ## Remove everything built: environment, generated code, tools, caches; keep var/ and runs/
-	rm -rf $(VENV) dist client/dist $(STUBS) page/node_modules page/src/gen gateway/web/static .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist client/dist $(STUBS) page/node_modules page/src/gen gateway/web/static .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find client/semsearch -name '*_pb2*.py*' -delete

@@ -33,7 +33,7 @@ _CLASSES: dict[str, type[SemsearchError]] = {
     "ALREADY_EXISTS": AlreadyExists,
     "FAILED_PRECONDITION": WrongState,
 }
-_HINTS = {
+HINTS = {
     "EMPTY_QUERY": "Name at least one thing to look for.",
     "UNKNOWN_WORDS": "Try another word for it.",
     "IMAGE_NOT_FOUND": "`semsearch list` has the ids of a collection.",
@@ -94,4 +94,4 @@ def from_status(status: status_pb2.Status) -> SemsearchError:
             retry = again.retry_delay.ToTimedelta().total_seconds()
     code = code_pb2.Code.Name(status.code)
     details = ErrorDetails(reason, metadata, tuple(fields), retry)
-    return _CLASSES.get(code, ServerFailed)(status.message or code, details, _HINTS.get(reason, ""))
+    return _CLASSES.get(code, ServerFailed)(status.message or code, details, HINTS.get(reason, ""))

@@ -1,0 +1,1 @@
+"""Build the documentation site from docs/ and from the code: `make docs`."""

@@ -1,0 +1,1 @@
+"""The generated pages: settings, RPCs, commands, metrics, error reasons."""
