@@ -3,18 +3,22 @@
     from semsearch import Client
 
     with Client("127.0.0.1:50051") as client:
-        for match in client.search_by_text("beach -dog").matches:
+        for match in client.search_by_text("beach -dog"):
             print(match.relevance, match.image.id)
 
-The names in `__all__` and the generated modules `semsearch.v1` are the public interface; the rest may change.
+`AsyncClient` has the same methods for asyncio. The names in `__all__` and the generated modules `semsearch.v1` are the
+public interface; the rest may change.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from semsearch.async_client import AsyncClient
     from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
     from semsearch.errors import (
+        AccessDenied,
         AlreadyExists,
+        ErrorDetails,
         FolderStopped,
         InvalidRequest,
         NotFound,
@@ -26,7 +30,14 @@ if TYPE_CHECKING:
         TimedOut,
         WrongState,
     )
+    from semsearch.filters import Condition, Field, Where, taken
+    from semsearch.image_sources import ImageContent, ImageSource
+    from semsearch.index_operations import AsyncIndexOperations, IndexOperations
+    from semsearch.listing import AsyncListing, Listing
+    from semsearch.transport.retries import Retries
+    from semsearch.transport.server import Tls
     from semsearch.values import (
+        Attributes,
         Collection,
         CropBox,
         Deletion,
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
         ImageMatch,
         ImageMatches,
         ImageTerm,
+        JsonValue,
         Model,
         PullProgress,
         Recipe,
@@ -50,38 +62,69 @@ if TYPE_CHECKING:
         WordMatches,
     )
 else:
+    # Where the names are: imported on first use, since the messages alone need neither the client nor gRPC.
+    _MODULES = (
+        "semsearch.async_client",
+        "semsearch.client",
+        "semsearch.errors",
+        "semsearch.filters",
+        "semsearch.image_sources",
+        "semsearch.index_operations",
+        "semsearch.listing",
+        "semsearch.transport.retries",
+        "semsearch.transport.server",
+        "semsearch.values",
+    )
 
     def __getattr__(name: str) -> object:
-        """Import the client on first use of one of its names: the messages alone need neither it nor gRPC."""
+        """Import a public name on first use."""
         from importlib import import_module
 
         if name in __all__:
-            for module in map(import_module, ("semsearch.client", "semsearch.errors", "semsearch.values")):
+            for module in map(import_module, _MODULES):
                 if hasattr(module, name):
-                    return getattr(module, name)
+                    globals()[name] = found = getattr(module, name)
+                    return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return [*globals(), *__all__]
 
 
 __all__ = [
     "DEFAULT_COLLECTION",
     "DEFAULT_SERVER",
+    "AccessDenied",
     "AlreadyExists",
+    "AsyncClient",
+    "AsyncIndexOperations",
+    "AsyncListing",
+    "Attributes",
     "Client",
     "Collection",
+    "Condition",
     "CropBox",
     "Deletion",
     "DuplicatesProgress",
+    "ErrorDetails",
+    "Field",
     "FolderStopped",
     "Image",
+    "ImageContent",
     "ImageMatch",
     "ImageMatches",
+    "ImageSource",
     "ImageTerm",
+    "IndexOperations",
     "InvalidRequest",
+    "JsonValue",
+    "Listing",
     "Model",
     "NotFound",
     "Overloaded",
     "PullProgress",
     "Recipe",
+    "Retries",
     "SemsearchError",
     "ServerFailed",
     "ServerNotReady",
@@ -91,11 +134,14 @@ __all__ = [
     "Tags",
     "Term",
     "TimedOut",
+    "Tls",
     "UnderstoodTerm",
     "UnknownWord",
     "Upload",
     "UploadResult",
+    "Where",
     "WordMatch",
     "WordMatches",
     "WrongState",
+    "taken",
 ]

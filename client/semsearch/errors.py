@@ -6,6 +6,7 @@
     ├── Overloaded          the server is too busy, or its disk is full
     ├── TimedOut            no answer in time
     ├── InvalidRequest      something in the request is wrong: a field, the query, the image, the page token
+    ├── AccessDenied        the server does not know the caller, or does not allow the call
     ├── NotFound            no image, collection or model has that id
     ├── AlreadyExists       a collection with that id exists
     ├── WrongState          the request is valid, but not now: for example during a switch to another model
@@ -68,6 +69,10 @@ class TimedOut(SemsearchError):
 
 class InvalidRequest(SemsearchError):
     """Something in the request is wrong."""
+
+
+class AccessDenied(SemsearchError):
+    """The server does not know the caller, or does not allow the call."""
 
 
 class NotFound(SemsearchError):

@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
 
-from semsearch.connection import MAX_MESSAGE_BYTES
 from semsearch.errors import InvalidRequest, SemsearchError
 from semsearch.index.v1 import index_service_pb2 as pb
+from semsearch.transport.server import MAX_MESSAGE_BYTES
 
 MAGIC = b"semsearch.export"
 FORMAT_VERSION = 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import grpc
+import grpc.aio
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from semsearch.errors import (
+    AccessDenied,
     AlreadyExists,
     ErrorDetails,
     InvalidRequest,
@@ -31,6 +33,8 @@ _CLASSES: dict[str, type[SemsearchError]] = {
     "OUT_OF_RANGE": InvalidRequest,
     "NOT_FOUND": NotFound,
     "ALREADY_EXISTS": AlreadyExists,
+    "UNAUTHENTICATED": AccessDenied,
+    "PERMISSION_DENIED": AccessDenied,
     "FAILED_PRECONDITION": WrongState,
 }
 HINTS = {
@@ -45,28 +49,30 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Peer:
-    """The kind of server at the other end: its names in messages, and the options that set its address."""
+    """The kind of server at the other end: its names in messages, and how another one is named."""
 
     name: str
     kind: str
-    options: str
+    another: str
 
 
-GATEWAY = Peer("semsearch", "a semsearch gateway", "--server or SEMSEARCH_CLIENT_SERVER")
-INDEX_SERVICE = Peer("index service", "an index service", "--index-address or SEMSEARCH_CLIENT_INDEX_ADDRESS")
+# The command replaces the last of these by its options (`semsearch.cli.output`).
+GATEWAY = Peer("semsearch", "a semsearch gateway", 'Client("host:port")')
+INDEX_SERVICE = Peer("index service", "an index service", 'IndexOperations("host:port")')
 
 
 def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchError:
     """Translate the error of a call to `server`."""
-    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return ServerFailed(f"{server} cannot be called: {error}")
+    status = rpc_status.from_call(error)
     if status is not None:
         return from_status(status)
-    code = error.code().name if isinstance(error, grpc.Call) else "UNKNOWN"
-    message = error.details() if isinstance(error, grpc.Call) else str(error)
+    code, message = error.code().name, error.details()
     if code == "UNAVAILABLE":
         return ServerUnreachable(
             f"No {peer.name} answers at {server}.",
-            hint=f"Start one with `make run-all`, or name another with {peer.options}.",
+            hint=f"Start one with `make run-all`, or name another with {peer.another}.",
         )
     if code == "DEADLINE_EXCEEDED":
         return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")

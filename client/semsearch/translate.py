@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import UTC
 
 from google.protobuf import struct_pb2
 
-from semsearch.errors import InvalidRequest
-from semsearch.json_values import scalar_of
+from semsearch.image_sources import ImageSource, source_of
 from semsearch.rpc_errors import from_status
+from semsearch.transport.server import Server
 from semsearch.v1 import gallery_service_pb2 as gallery_pb
 from semsearch.v1 import image_pb2, query_pb2
 from semsearch.v1 import model_service_pb2 as model_pb
@@ -19,7 +18,6 @@ from semsearch.values import (
     Collection,
     CropBox,
     DuplicatesProgress,
-    Equal,
     Image,
     ImageMatch,
     ImageMatches,
@@ -39,12 +37,10 @@ from semsearch.values import (
     WordMatches,
 )
 
-_TIME = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 
-
-def image(message: image_pb2.Image) -> Image:
+def image(message: image_pb2.Image, server: Server) -> Image:
     """Translate an image."""
-    return Image(
+    found = Image(
         id=message.id,
         collection=message.collection,
         attributes=attributes(message.attributes),
@@ -61,6 +57,7 @@ def image(message: image_pb2.Image) -> Image:
         longitude=message.longitude if message.HasField("longitude") else None,
         original_at=message.original_at,
     )
+    return found.from_server(server)
 
 
 def attributes(message: struct_pb2.Struct) -> dict[str, JsonValue]:
@@ -68,16 +65,16 @@ def attributes(message: struct_pb2.Struct) -> dict[str, JsonValue]:
     return {name: _json_value(value) for name, value in message.fields.items()}
 
 
-def image_matches(response: search_pb.SearchByTextResponse | search_pb.SearchByImageResponse) -> ImageMatches:
+def image_matches(
+    response: search_pb.SearchByTextResponse | search_pb.SearchByImageResponse, server: Server
+) -> ImageMatches:
     """Translate a page of image matches."""
     return ImageMatches(
-        tuple(
-            ImageMatch(image(each.image), each.distance, each.similarity, each.relevance) for each in response.matches
-        ),
+        tuple(_image_match(each, server) for each in response.matches),
         _unknown_words(response.unknown_words),
         response.next_page_token,
         _understood(response.understood),
-    )
+    ).from_server(server)
 
 
 def tags(response: search_pb.TagImageResponse) -> Tags:
@@ -88,7 +85,7 @@ def tags(response: search_pb.TagImageResponse) -> Tags:
     )
 
 
-def word_matches(response: search_pb.SimilarWordsResponse) -> WordMatches:
+def word_matches(response: search_pb.SimilarWordsResponse, _: Server) -> WordMatches:
     """Translate a page of word matches."""
     return WordMatches(
         tuple(WordMatch(each.word, each.distance, each.similarity) for each in response.words),
@@ -107,14 +104,15 @@ def upload_result(message: gallery_pb.IndexImagesResult) -> UploadResult:
 class DuplicatesTranslator:
     """Translates the responses of one search for duplicates; keeps a group that comes in parts until it is complete."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._begun: list[Image] = []
 
     def __call__(self, response: gallery_pb.FindDuplicatesResponse) -> DuplicatesProgress:
         """Translate the next response."""
         groups = []
         for part in response.groups:
-            self._begun += map(image, part.images)
+            self._begun += [image(each, self._server) for each in part.images]
             if not part.continues:
                 groups.append(tuple(self._begun))
                 self._begun = []
@@ -173,59 +171,6 @@ def switch_progress(response: model_pb.ActivateModelResponse) -> SwitchProgress:
     )
 
 
-def filter_of(equal: Equal | None, present: Sequence[str] = (), taken: str = "") -> query_pb2.Filter | None:
-    """Return the filter "every attribute has its value, or one of its values, and others are present at all".
-
-    `taken` also tests when a photo was taken; see `Client`. None stands for the filter without a condition.
-
-    Raises:
-        InvalidRequest: `equal` is no mapping from names to such values, or `taken` is not a time or a range of times.
-    """
-    if equal is not None and not isinstance(equal, Mapping):
-        raise InvalidRequest(f"equal must be a dict of attributes and their values, not {type(equal).__name__}.")
-    conditions = [_equal_condition(field, given) for field, given in (equal or {}).items()]
-    conditions += [query_pb2.Condition(field=field, exists=True) for field in present]
-    if taken:
-        conditions.append(query_pb2.Condition(field="image.taken_time", text_range=_taken_range(taken)))
-    return query_pb2.Filter(must=conditions) if conditions else None
-
-
-def _taken_range(taken: str) -> query_pb2.TextRange:
-    """Return the range of times from those that begin with the first bound to those that begin with the last."""
-    first, dots, last = (part.strip() for part in taken.partition(".."))
-    if not dots:
-        last = first
-    if not (first or last) or not all(_TIME.fullmatch(end) for end in (first, last) if end):
-        raise InvalidRequest(
-            f"{taken!r} is not a time: write a year, a month or a day (2024, 2024-06, 2024-06-05) or a range, "
-            "2024-06..2024-08."
-        )
-    if first and last and first > last and not first.startswith(last):
-        raise InvalidRequest(f"{taken!r} ends before it begins: write the earlier time first.")
-    # What begins as `last` sorts before `last` with the next character in place of its last one.
-    after = last and last[:-1] + chr(ord(last[-1]) + 1)
-    return query_pb2.TextRange(gte=first or None, lt=after or None)
-
-
-def _equal_condition(field: object, given: object) -> query_pb2.Condition:
-    if not isinstance(field, str):
-        raise InvalidRequest(f"equal has the key {field!r}, and the names of attributes are strings.")
-    accepted = given if isinstance(given, list | tuple | set | frozenset) else [given]
-    values = [scalar_of(each, f"equal[{field!r}]") for each in accepted]
-    return query_pb2.Condition(field=field, any_of=struct_pb2.ListValue(values=values))
-
-
-def path_of(name: str) -> str:
-    """Return an attribute's name as a path segment: in backticks if it has dots (AIP-161)."""
-    return f"`{name}`" if "." in name else name
-
-
-def sha256_filter(prefix: str) -> query_pb2.Filter:
-    """Return the filter "the SHA-256 of the bytes begins with these hexadecimal digits"."""
-    bounds = query_pb2.TextRange(gte=prefix, lt=f"{prefix}g")  # the first letter that is not a digit
-    return query_pb2.Filter(must=[query_pb2.Condition(field="image.sha256", text_range=bounds)])
-
-
 def crop_of(crop: CropBox | None) -> query_pb2.CropBox | None:
     """Translate a part of an image."""
     if crop is None:
@@ -233,9 +178,9 @@ def crop_of(crop: CropBox | None) -> query_pb2.CropBox | None:
     return query_pb2.CropBox(left=crop.left, top=crop.top, right=crop.right, bottom=crop.bottom)
 
 
-def term_of(term: Term) -> query_pb2.Term:
+def term_of(term: Term | str) -> query_pb2.Term:
     """Translate a term of a query."""
-    return query_pb2.Term(text=term.text, weight=term.weight)
+    return query_pb2.Term(text=term) if isinstance(term, str) else query_pb2.Term(text=term.text, weight=term.weight)
 
 
 def image_term_of(term: ImageTerm) -> search_pb.ImageTerm:
@@ -246,15 +191,19 @@ def image_term_of(term: ImageTerm) -> search_pb.ImageTerm:
 
 
 def set_source(
-    message: search_pb.SearchByImageRequest | search_pb.TagImageRequest | search_pb.ImageTerm, image: object
+    message: search_pb.SearchByImageRequest | search_pb.TagImageRequest | search_pb.ImageTerm, image: ImageSource
 ) -> None:
     """Put an image's bytes, or a stored image's id, into a message."""
-    if isinstance(image, str):
-        message.image_id = image
-    elif isinstance(image, bytes | bytearray | memoryview):
-        message.content = bytes(image)
+    source = source_of(image)
+    if isinstance(source, str):
+        message.image_id = source
     else:
-        raise InvalidRequest(f"An image is its bytes or the id of a stored one, not {type(image).__name__}.")
+        message.content = source
+
+
+def _image_match(message: search_pb.ImageMatch, server: Server) -> ImageMatch:
+    found = ImageMatch(image(message.image, server), message.distance, message.similarity, message.relevance)
+    return found.from_server(server)
 
 
 def _unknown_words(messages: Iterable[query_pb2.UnknownWord]) -> tuple[UnknownWord, ...]:

@@ -31,7 +31,9 @@ def list_images(
     output = Output(as_json)
     equal = options.equal_of(filters)
     with Client(server) as client:
-        images = itertools.islice(client.list_images(collection=collection, equal=equal, taken=taken), count)
+        images = itertools.islice(
+            client.list_images(collection=collection, where=options.where_of(equal, taken)), count
+        )
         if as_json:
             for image in images:
                 output.line(image)

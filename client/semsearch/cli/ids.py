@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from semsearch.cli.output import place_of
 from semsearch.client import Client
 from semsearch.errors import InvalidRequest, NotFound
+from semsearch.filters import Field
 
 MIN_CHARACTERS = 4
 _SHOWN = 10
@@ -41,7 +42,7 @@ def whole_id(client: Client, collection: str, given: str) -> str:
 def _whole(client: Client, collection: str, given: str) -> str:
     if _exists(client, collection, given):
         return given
-    found = client.images_of_sha256(given, collection=collection, page_size=_PAGE)
+    found = client.list_images(collection=collection, where=Field("image.sha256").starts_with(given), page_size=_PAGE)
     images = list(itertools.islice((image for image in found if image.id == image.sha256), _PAGE))
     if len(images) > 1:
         shown = ", ".join(f"{image.id} ({place_of(image)})" for image in images[:_SHOWN])

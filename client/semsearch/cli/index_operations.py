@@ -16,7 +16,8 @@ from semsearch.cli import addresses, index, options
 from semsearch.cli.output import Output, counted
 from semsearch.cli.progress import progress_bar
 from semsearch.index.v1 import index_service_pb2 as pb
-from semsearch.index_operations import DEFAULT_INDEX_ADDRESS, CheckReport, IndexOperations, Progress
+from semsearch.index_operations import DEFAULT_INDEX_ADDRESS, IndexOperations
+from semsearch.values.indexes import CheckReport, Progress
 
 # The name of the group's default command. A user's argument never selects it.
 _FOLDER = "DIR"

@@ -7,9 +7,10 @@ import itertools
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from semsearch.cli.options import where_of
 from semsearch.cli.output import place_of
 from semsearch.client import DEFAULT_COLLECTION, Client
-from semsearch.translate import path_of
+from semsearch.filters import Field, path_of
 from semsearch.values import ImageMatches, Scalar
 
 # How many images to sample for existing attributes.
@@ -26,14 +27,14 @@ def why_no_image(client: Client, collection: str, equal: Filters, taken: str = "
         where = "" if collection == DEFAULT_COLLECTION else f" -c {shlex.quote(collection)}"
         return f"The collection {collection} is empty. Add images with: semsearch index DIR{where}"
     for name, accepted in equal.items():
-        if _is_empty(client.list_images(collection=collection, present=[name], page_size=1)):
+        if _is_empty(client.list_images(collection=collection, where=Field(name).exists(), page_size=1)):
             return f'No image has the attribute "{name}". {_attributes_instead(client, collection, name)}'
-        if _is_empty(client.list_images(collection=collection, equal={name: accepted}, page_size=1)):
+        if _is_empty(client.list_images(collection=collection, where={name: accepted}, page_size=1)):
             return f"No image has {name}={accepted[0]}. {_values_instead(client, collection, name, accepted[0])}"
-    if equal and _is_empty(client.list_images(collection=collection, equal=equal, page_size=1)):
+    if equal and _is_empty(client.list_images(collection=collection, where=equal, page_size=1)):
         return f"No image passes the filters on {' and '.join(equal)} together."
-    if taken and _is_empty(client.list_images(collection=collection, equal=equal, taken=taken, page_size=1)):
-        if _is_empty(client.list_images(collection=collection, present=["image.taken_time"], page_size=1)):
+    if taken and _is_empty(client.list_images(collection=collection, where=where_of(equal, taken), page_size=1)):
+        if _is_empty(client.list_images(collection=collection, where=Field("image.taken_time").exists(), page_size=1)):
             return "No image has a time taken: the files have no EXIF time, or an older version added them."
         return f"No image{' that passes the filters' if equal else ''} was taken in {taken}."
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from typing_extensions import override
 
 from semsearch.cli import addresses
+from semsearch.filters import Where, taken
 from semsearch.json_values import is_exact
 from semsearch.values import Scalar
 
@@ -73,6 +74,15 @@ def equal_of(filters: Sequence[str] | None) -> dict[str, list[Scalar]]:
         values.append(text)
         values += _scalar(text)
     return equal
+
+
+def where_of(equal: Mapping[str, Sequence[Scalar]], taken_then: str = "") -> Where | None:
+    """Return the condition that attributes have their values, and that a photo was taken then.
+
+    Raises:
+        InvalidRequest: `taken_then` is not a time or a range of times.
+    """
+    return taken(taken_then) & equal if taken_then else equal
 
 
 def _scalar(text: str) -> list[Scalar]:

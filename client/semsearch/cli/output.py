@@ -29,14 +29,16 @@ _LEAST_WIDTH = 16
 # A terminal shows this many characters of an id that is a SHA-256; every command accepts them for the full id.
 _SHORT_ID = 12
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# The server's messages name RPCs; a user at a terminal needs the commands.
+# The server's messages name RPCs, and the client's its classes; a user at a terminal needs commands and options.
 _COMMANDS = {
+    'Client("host:port")': "--server or SEMSEARCH_CLIENT_SERVER",
+    'IndexOperations("host:port")': "--index-address or SEMSEARCH_CLIENT_INDEX_ADDRESS",
     "ListCollections": "`semsearch collections list`",
     "ListIndexes": "`semsearch index list`",
     "ListModels": "`semsearch model list`",
     "PullModel": "`semsearch model pull`",
 }
-_CALL = re.compile("|".join(_COMMANDS))
+_CALL = re.compile("|".join(map(re.escape, _COMMANDS)))
 
 
 class Output:
@@ -103,13 +105,13 @@ class Output:
 
     def fail(self, error: SemsearchError) -> None:
         """Print an error's message and hint."""
-        message = _CALL.sub(lambda call: _COMMANDS[call[0]], error.message)
+        message, hint = (_CALL.sub(lambda call: _COMMANDS[call[0]], text) for text in (error.message, error.hint))
         if self.as_json:
-            document = {"reason": error.reason, "message": message, "hint": error.hint}
+            document = {"reason": error.reason, "message": message, "hint": hint}
             text = json.dumps({"error": document}, ensure_ascii=False)
             self.messages.file.write(harmless_json(text) + "\n")
         else:
-            self.say(f"{message} {error.hint}".rstrip())
+            self.say(f"{message} {hint}".rstrip())
 
     def unknown_words(self, words: Iterable[UnknownWord]) -> None:
         """Print the words that the search ignored, with suggestions."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from semsearch.cli.ids import AmbiguousId, whole_id
 from semsearch.cli.nothing_found import Filters
+from semsearch.cli.options import where_of
 from semsearch.cli.query_line import Picture, QueryError, QueryLine
 from semsearch.client import Client
 from semsearch.errors import InvalidRequest
@@ -31,7 +32,7 @@ class ImageSearch:
         self, client: Client, line: QueryLine, collection: str, equal: Filters, taken: str = "", distinct: bool = False
     ) -> None:
         self.equal = equal
-        self._taken = taken
+        self._where = where_of(equal, taken)
         self._distinct = distinct
         self._client = client
         self._collection = collection
@@ -48,8 +49,7 @@ class ImageSearch:
                 page_size=size,
                 page_token=token,
                 min_relevance=min_relevance,
-                equal=self.equal,
-                taken=self._taken,
+                where=self._where,
                 distinct=self._distinct,
             )
         return self._client.search_by_image(
@@ -59,8 +59,7 @@ class ImageSearch:
             page_size=size,
             page_token=token,
             min_relevance=min_relevance,
-            equal=self.equal,
-            taken=self._taken,
+            where=self._where,
             distinct=self._distinct,
         )
 

@@ -54,7 +54,7 @@ def _apply_batch(
 ) -> Iterator[Changed]:
     wanted = [sha256.hex() for sha256 in changes]
     images: dict[bytes, list[Image]] = {}
-    for image in client.list_images(collection=root.collection, equal={"image.sha256": wanted}):
+    for image in client.list_images(collection=root.collection, where={"image.sha256": wanted}):
         images.setdefault(bytes.fromhex(image.sha256), []).append(image)
 
     def change(sha256: bytes) -> tuple[Changed, list[str]]:

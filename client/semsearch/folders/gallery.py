@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from semsearch.values import Attributes, Deletion, Equal, Image, Upload, UploadResult
+from semsearch.filters import Where
+from semsearch.values import Attributes, Deletion, Image, Upload, UploadResult
 
 
 class Gallery(Protocol):
     """The methods of `Client` that are used."""
 
-    def list_images(self, *, collection: str = "", equal: Equal | None = None) -> Iterator[Image]:
+    def list_images(self, *, collection: str = "", where: Where | None = None) -> Iterator[Image]:
         """Yield images."""
         ...
 

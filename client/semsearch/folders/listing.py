@@ -24,7 +24,7 @@ class Listing:
     def of(cls, client: Gallery, root: Root) -> Listing:
         """Fetch the listing from the server, page by page."""
         listing = cls()
-        for image in client.list_images(collection=root.collection, equal={"roots": [root.name]}):
+        for image in client.list_images(collection=root.collection, where={"roots": [root.name]}):
             sha256 = bytes.fromhex(image.sha256)
             for place in places_of(image.attributes):
                 if (path := root.path(place)) is not None:

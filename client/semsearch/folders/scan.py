@@ -12,7 +12,7 @@ from semsearch.folders.exclusions import IGNORE_FILE, Exclusions
 from semsearch.folders.file_kinds import FileKind, kind_of
 from semsearch.folders.path_text import to_text
 from semsearch.folders.results import Reason
-from semsearch.upload_stream import MAX_IMAGE_BYTES
+from semsearch.transport.uploads import MAX_IMAGE_BYTES
 
 _NOT_MOUNTED = "A disk was mounted here before, and is not now; its images stay"
 

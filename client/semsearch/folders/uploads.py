@@ -185,7 +185,7 @@ class Uploads:
 def found_hashes(client: Gallery, collection: str, hashes: Collection[bytes]) -> set[bytes]:
     """Return which of these hashes a collection has images for."""
     wanted = [sha256.hex() for sha256 in hashes]
-    found = client.list_images(collection=collection, equal={"image.sha256": wanted})
+    found = client.list_images(collection=collection, where={"image.sha256": wanted})
     return {bytes.fromhex(image.sha256) for image in found}
 
 

@@ -7,6 +7,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from semsearch.errors import (
+    AccessDenied,
     AlreadyExists,
     InvalidRequest,
     NotFound,
@@ -41,7 +42,8 @@ def status(code: int, *details: Message, message: str = "It is so.") -> status_p
         (code_pb2.FAILED_PRECONDITION, WrongState),
         (code_pb2.INTERNAL, ServerFailed),
         (code_pb2.DATA_LOSS, ServerFailed),
-        (code_pb2.PERMISSION_DENIED, ServerFailed),
+        (code_pb2.UNAUTHENTICATED, AccessDenied),
+        (code_pb2.PERMISSION_DENIED, AccessDenied),
     ],
 )
 def test_each_code_has_its_exception_with_the_servers_message(code: int, expected: type[SemsearchError]) -> None:

@@ -7,17 +7,15 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from semsearch import translate
 from semsearch.errors import InvalidRequest
+from semsearch.filters import taken as taken_in
 
 DATES = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1))
 LENGTHS = st.sampled_from([4, 7, 10, 13, 16, 19])
 
 
 def passes(taken: str, time: str) -> bool:
-    filter_ = translate.filter_of(None, taken=taken)
-    assert filter_ is not None
-    bounds = filter_.must[0].text_range
+    bounds = taken_in(taken).message.must[0].text_range
     return (not bounds.HasField("gte") or time >= bounds.gte) and (not bounds.HasField("lt") or time < bounds.lt)
 
 
@@ -43,4 +41,4 @@ def test_a_single_period_has_its_times_alone(time: datetime, length: int) -> Non
 @pytest.mark.parametrize("taken", ["yesterday", "..", "2024-6", "2024-06..may", "24", "2024-08..2024-06", "2024.."[:5]])
 def test_what_is_no_time_is_refused(taken: str) -> None:
     with pytest.raises(InvalidRequest, match=r"is not a time|ends before"):
-        translate.filter_of(None, taken=taken)
+        taken_in(taken)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from semsearch.errors import InvalidRequest
-from semsearch.upload_stream import MAX_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, UploadStream
+from semsearch.transport.upload_stream import UploadStream
+from semsearch.transport.uploads import MAX_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES
 from semsearch.v1 import gallery_service_pb2 as pb
 from semsearch.values import Upload
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from semsearch.errors import ErrorDetails, InvalidRequest, NotFound
-from semsearch.values import Attributes, Deletion, Equal, Image, JsonValue, Upload, UploadResult
+from semsearch.values import Attributes, Deletion, Image, JsonValue, Upload, UploadResult
 
 NO_IMAGE = b"no image"
 
@@ -40,10 +40,10 @@ class GalleryDouble:
         image = Image(image_id or digest, "c", attributes, digest, "image/png", len(content), 1, 1, now)
         self.images[image.id] = image
 
-    def list_images(self, *, collection: str = "", equal: Equal | None = None) -> Iterator[Image]:
+    def list_images(self, *, collection: str = "", where: Mapping[str, object] | None = None) -> Iterator[Image]:
         self.before_call()
         yield from [
-            image for image in self.images.values() if all(_has(image, *each) for each in (equal or {}).items())
+            image for image in self.images.values() if all(_has(image, *each) for each in (where or {}).items())
         ]
 
     def index_images(self, uploads: Iterable[Upload], *, collection: str = "") -> Iterator[UploadResult]:

@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from semsearch.rpc_errors import GATEWAY
 from semsearch.translate import DuplicatesTranslator
+from semsearch.transport.server import Server
 
 from gateway.api.duplicate_messages import duplicate_messages
 from gateway.collections.duplicates import DuplicatesFound
@@ -26,7 +28,7 @@ def test_large_groups_come_in_parts_that_the_client_joins(sizes: list[int]) -> N
     assert all(
         message.ByteSize() < CLIENT_LIMIT and all(part.images for part in message.groups) for message in messages
     )
-    translate = DuplicatesTranslator()
+    translate = DuplicatesTranslator(Server("127.0.0.1:1", GATEWAY))
     steps = [translate(message) for message in messages]
     assert {(each.done_count, each.total_count, each.unhashed_count, each.plain_count) for each in steps} == {
         (5, 9, 1, 2)

@@ -1,0 +1,86 @@
+"""The client of a gateway for asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import TypeVar
+
+import grpc
+
+from semsearch.api.collections import CollectionMethods
+from semsearch.api.gallery import GalleryMethods
+from semsearch.api.models import ModelMethods
+from semsearch.api.search import SearchMethods
+from semsearch.client import DEFAULT_SERVER, UPLOAD_SECONDS
+from semsearch.image_sources import ImageContent
+from semsearch.rpc_errors import GATEWAY
+from semsearch.translate import upload_result
+from semsearch.transport.asynchronous import AsyncConnection
+from semsearch.transport.calls import next_call
+from semsearch.transport.retries import Retries
+from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Tls, Token
+from semsearch.transport.upload_stream import AsyncUploadStream
+from semsearch.v1 import gallery_service_pb2 as gallery_pb
+from semsearch.values import Upload, UploadResult
+from semsearch.values.drawn import Page, call_of
+
+PageT = TypeVar("PageT", bound=Page)
+
+
+class AsyncClient(SearchMethods, GalleryMethods, CollectionMethods, ModelMethods, AsyncConnection):
+    """The twin of `Client` for asyncio: the same methods, awaited or iterated over with `async for`.
+
+    >>> async def search():
+    ...     async with AsyncClient(server) as client:
+    ...         found, words = await asyncio.gather(client.search_by_text("fruit"), client.similar_words("dog"))
+    ...         print(found[0].image.attributes["label"], words[0].word)
+    ...         print(len([image async for image in client.list_images(where={"label": "apple"})]) > 0)
+    >>> asyncio.run(search())
+    banana animal
+    True
+
+    It belongs to the event loop that it makes its first call in. Cancelling a task cancels its call. Files are read,
+    and pictures encoded, in threads.
+    """
+
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        tls: bool | Tls | grpc.ChannelCredentials = False,
+        token: Token = "",
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        retries: Retries = Retries(),  # noqa: B008 — frozen
+    ) -> None:
+        """Set how to reach the gateway; the arguments are those of `Client`."""
+        super().__init__(Server(server, GATEWAY, tls, token, timeout, retries))
+
+    async def pages(self, found: PageT) -> AsyncIterator[PageT]:
+        """Yield a page that a search found and those after it; each is fetched when it is asked for, or just before."""
+        yield found
+        if found.next_page_token:
+            async for page in self._each_page(next_call(call_of(found), found.next_page_token)):
+                yield page
+
+    async def index_images(
+        self,
+        uploads: AsyncIterable[Upload | ImageContent] | Iterable[Upload | ImageContent],
+        *,
+        collection: str = "",
+        timeout: float = UPLOAD_SECONDS,  # noqa: ASYNC109 — gRPC keeps it
+    ) -> AsyncIterator[UploadResult]:
+        """Add images; yield the result of each, in order, as soon as the image is durable and searchable.
+
+        See `Client.index_images`. `uploads` may also be an asynchronous iterable.
+        """
+        stream = AsyncUploadStream(uploads, collection)
+        call = self._open("stream_stream", gallery_pb.IndexImagesRequest, aiter(stream), timeout)
+        try:
+            with self._translated_errors():
+                async for response in call:
+                    for result in response.results:
+                        stream.answered(result.sequence)
+                        yield upload_result(result)
+            stream.raise_fault()
+        finally:
+            call.cancel()

@@ -1,0 +1,136 @@
+"""The transport of `AsyncClient`: calls that are awaited, on a channel of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, ClassVar, Self, TypeVar
+
+import grpc
+import grpc.aio
+from typing_extensions import override
+
+from semsearch.listing import AsyncListing
+from semsearch.transport.calls import Call
+from semsearch.transport.connection import Connection
+from semsearch.transport.server import Server
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class AsyncConnection(Connection):
+    """A channel to one server, opened by the first call. Use it as an asynchronous context manager, or close it."""
+
+    is_asynchronous: ClassVar[bool] = True
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._credentials = server.credentials()
+        self._channel: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    @override
+    def channel(self) -> grpc.aio.Channel:
+        """The channel; it belongs to the event loop that runs when it is first asked for."""
+        if self._channel is None:
+            options = self.server.channel_options()
+            self._channel = (
+                grpc.aio.insecure_channel(self.server.address, options)
+                if self._credentials is None
+                else grpc.aio.secure_channel(self.server.address, self._credentials, options)
+            )
+        return self._channel
+
+    async def close(self) -> None:
+        """Close the channel and cancel its running calls."""
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def _call(self, call: Call[R]) -> R:
+        """Send a call that has one response."""
+        method = self._method("unary_unary", type(call.request))
+        response = await self._repeated(call, lambda timeout: method(call.request, **self._sent(timeout)))
+        return call.answer(response)
+
+    async def _collect(self, call: Call[R]) -> R:
+        """Send a call that has a stream of responses, and wait for all of them."""
+        method = self._method("unary_stream", type(call.request))
+
+        async def read(seconds: float) -> list[Any]:
+            return [response async for response in method(call.request, **self._sent(seconds))]
+
+        return call.answer(await self._repeated(call, read))
+
+    async def _stream(self, call: Call[R]) -> AsyncIterator[R]:
+        """Send a call that has a stream of responses, and yield the answers; it is cancelled if the iteration ends."""
+        method = self._method("unary_stream", type(call.request))
+
+        async def open_stream(seconds: float) -> tuple[Any, Any]:
+            responses = method(call.request, **self._sent(seconds))
+            try:
+                return await _next(responses), responses
+            except BaseException:
+                responses.cancel()
+                raise
+
+        response, responses = await self._repeated(call, open_stream)
+        try:
+            while response is not None:
+                yield call.answer(response)
+                with self._translated_errors():
+                    response = await _next(responses)
+        finally:
+            responses.cancel()
+
+    def _listing(self, call: Call[tuple[R, ...]]) -> AsyncListing[R]:
+        """Return the items of all pages."""
+        return AsyncListing(self._each_page(call))
+
+    async def _each_page(self, call: Call[R]) -> AsyncIterator[R]:
+        """Yield the pages from a call's on; the next page is fetched while one is used."""
+        method = self._method("unary_unary", type(call.request))
+        request: Any = type(call.request)()
+        request.CopyFrom(call.request)
+        upcoming: Any = None
+
+        def fetch(timeout: float) -> Any:
+            nonlocal upcoming
+            fetched, upcoming = upcoming or method(request, **self._sent(timeout)), None
+            return fetched
+
+        try:
+            response = await self._repeated(call, fetch)
+            while response.next_page_token:
+                request.page_token = response.next_page_token
+                upcoming = method(request, **self._sent(self._timeout(call)))
+                yield call.answer(response)
+                response = await self._repeated(call, fetch)
+            yield call.answer(response)
+        finally:
+            if upcoming is not None:
+                upcoming.cancel()
+
+    async def _repeated(self, call: Call[Any], send: Callable[[float], Awaitable[T]]) -> T:
+        """Send a call until it is answered, or `retries` gives it up."""
+        attempts = self._attempts(call)
+        while True:
+            try:
+                answer = await send(attempts.remaining())
+            except grpc.RpcError as error:
+                await asyncio.sleep(self._delay(attempts, error))
+            else:
+                attempts.succeeded()
+                return answer
+
+
+async def _next(responses: Any) -> Any:
+    """Return the next response of a stream; None at its end."""
+    response = await responses.read()
+    return None if response is grpc.aio.EOF else response

@@ -1,0 +1,118 @@
+"""The transport of `Client`: calls that block, on a channel that threads may share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Self, TypeVar
+
+import grpc
+
+from semsearch.listing import Listing
+from semsearch.transport.calls import Call
+from semsearch.transport.connection import Connection
+from semsearch.transport.server import Server
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class BlockingConnection(Connection):
+    """A channel to one server, opened by the first call. Use it as a context manager, or close it."""
+
+    is_asynchronous: ClassVar[bool] = False
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        options, credentials = server.channel_options(), server.credentials()
+        self.channel = (
+            grpc.insecure_channel(server.address, options)
+            if credentials is None
+            else grpc.secure_channel(server.address, credentials, options)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Ctrl-C may leave a gRPC lock locked, and closing would wait for it forever. The process is ending, and the
+        # connection ends with it.
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            self.close()
+
+    def close(self) -> None:
+        """Close the channel and cancel its running calls."""
+        self.channel.close()
+
+    def _call(self, call: Call[R]) -> R:
+        """Send a call that has one response."""
+        method = self._method("unary_unary", type(call.request))
+        response = self._repeated(call, lambda timeout: method(call.request, **self._sent(timeout)))
+        return call.answer(response)
+
+    def _collect(self, call: Call[R]) -> R:
+        """Send a call that has a stream of responses, and wait for all of them."""
+        method = self._method("unary_stream", type(call.request))
+        responses = self._repeated(call, lambda timeout: [*method(call.request, **self._sent(timeout))])
+        return call.answer(responses)
+
+    def _stream(self, call: Call[R]) -> Iterator[R]:
+        """Send a call that has a stream of responses, and yield the answers; it is cancelled if the iteration ends."""
+        method = self._method("unary_stream", type(call.request))
+
+        def open_stream(timeout: float) -> tuple[Any, Any]:
+            responses = method(call.request, **self._sent(timeout))
+            try:
+                return next(responses, None), responses
+            except BaseException:
+                responses.cancel()
+                raise
+
+        response, responses = self._repeated(call, open_stream)
+        try:
+            while response is not None:
+                yield call.answer(response)
+                with self._translated_errors():
+                    response = next(responses, None)
+        finally:
+            responses.cancel()
+
+    def _listing(self, call: Call[tuple[R, ...]]) -> Listing[R]:
+        """Return the items of all pages."""
+        return Listing(self._each_page(call))
+
+    def _each_page(self, call: Call[R]) -> Iterator[R]:
+        """Yield the pages from a call's on; the next page is fetched while one is used."""
+        method = self._method("unary_unary", type(call.request))
+        request: Any = type(call.request)()
+        request.CopyFrom(call.request)
+        upcoming: Any = None
+
+        def fetch(timeout: float) -> Any:
+            nonlocal upcoming
+            fetched, upcoming = upcoming or method.future(request, **self._sent(timeout)), None
+            return fetched.result()
+
+        try:
+            response = self._repeated(call, fetch)
+            while response.next_page_token:
+                request.page_token = response.next_page_token
+                upcoming = method.future(request, **self._sent(self._timeout(call)))
+                yield call.answer(response)
+                response = self._repeated(call, fetch)
+            yield call.answer(response)
+        finally:
+            if upcoming is not None:
+                upcoming.cancel()
+
+    def _repeated(self, call: Call[Any], send: Callable[[float], T]) -> T:
+        """Send a call until it is answered, or `retries` gives it up."""
+        attempts = self._attempts(call)
+        while True:
+            try:
+                answer = send(attempts.remaining())
+            except grpc.RpcError as error:
+                time.sleep(self._delay(attempts, error))
+            else:
+                attempts.succeeded()
+                return answer

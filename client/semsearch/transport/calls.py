@@ -1,0 +1,78 @@
+"""A call as a value: what is sent, and what the answer means. Nothing here sends anything.
+
+Every RPC has a request message of its own (buf's lint holds the protos to it), so the request says which RPC it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from semsearch.errors import InvalidRequest
+from semsearch.transport.server import Server
+
+R = TypeVar("R", covariant=True)
+
+
+@dataclass(frozen=True)
+class Call(Generic[R]):
+    """A call that is ready to be sent.
+
+    `answer` translates a response (for a method that collects a stream, the list of responses) to the client's values.
+    `timeout` None means the client's own. A call that is not `repeatable` is sent once.
+    """
+
+    request: Message
+    answer: Callable[[Any], R]
+    timeout: float | None = None
+    repeatable: bool = True
+
+
+def next_call(call: Call[R] | None, page_token: str) -> Call[R]:
+    """Return the call for the next page.
+
+    Raises:
+        InvalidRequest: the page does not know its call.
+    """
+    if call is None:
+        raise InvalidRequest(
+            "This page was copied, joined or read from a file, and does not know its search any more.",
+            hint="Search again with its next_page_token as page_token.",
+        )
+    request: Any = type(call.request)()
+    request.CopyFrom(call.request)
+    request.page_token = page_token
+    return replace(call, request=request)
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """The path of an RPC and how its messages are written and read."""
+
+    path: str
+    write: Callable[[Message], bytes]
+    read: Callable[[bytes], Message]
+
+
+def rpc_of(request: type[Message]) -> Rpc:
+    """Return the RPC of a request, which is declared in the same proto."""
+    for service in request.DESCRIPTOR.file.services_by_name.values():
+        for method in service.methods:
+            if method.input_type is request.DESCRIPTOR:
+                response = GetMessageClass(cast("Descriptor", method.output_type))
+                return Rpc(f"/{service.full_name}/{method.name}", request.SerializeToString, response.FromString)
+    raise TypeError(f"{request.DESCRIPTOR.full_name} is the request of no RPC.")
+
+
+class HasServer(Protocol):
+    """What the methods of a client know of it."""
+
+    @property
+    def server(self) -> Server:
+        """The server that it calls."""
+        ...

@@ -1,0 +1,80 @@
+"""What both transports have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import grpc
+from google.protobuf.message import Message
+from typing_extensions import override
+
+from semsearch.rpc_errors import from_rpc_error
+from semsearch.transport.calls import Call, rpc_of
+from semsearch.transport.methods import Method
+from semsearch.transport.retries import Attempts, RetryState
+from semsearch.transport.server import Server
+
+
+class Connection:
+    """A channel to one server and the state of its calls."""
+
+    is_asynchronous: ClassVar[bool]
+    channel: Any
+
+    def __init_subclass__(cls) -> None:
+        """Give a client the methods that its bases describe."""
+        super().__init_subclass__()
+        for base in cls.__mro__:
+            for name, method in vars(base).items():
+                if isinstance(method, Method):
+                    setattr(cls, name, method.of(cls))
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._state = RetryState()
+        self._methods: dict[tuple[str, type[Message]], Any] = {}
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.server.address!r})"
+
+    def _method(self, kind: str, request: type[Message]) -> Any:
+        """Return gRPC's callable for the RPC of a request; `kind` is for example "unary_stream"."""
+        method = self._methods.get((kind, request))
+        if method is None:
+            rpc = rpc_of(request)
+            method = getattr(self.channel, kind)(rpc.path, request_serializer=rpc.write, response_deserializer=rpc.read)
+            self._methods[kind, request] = method
+        return method
+
+    def _open(self, kind: str, request: type[Message], requests: object, timeout: float) -> Any:
+        """Open a call whose requests are a stream; it is sent once, and its errors are the caller's to translate."""
+        return self._method(kind, request)(requests, **self._sent(timeout))
+
+    def _sent(self, timeout: float) -> dict[str, Any]:
+        """Return what gRPC's callables take besides the request."""
+        return {"timeout": timeout, "metadata": self.server.metadata()}
+
+    def _timeout(self, call: Call[Any]) -> float:
+        return self.server.timeout if call.timeout is None else call.timeout
+
+    def _attempts(self, call: Call[Any]) -> Attempts:
+        return Attempts(self.server.retries, self._state, self._timeout(call), repeatable=call.repeatable)
+
+    def _delay(self, attempts: Attempts, error: grpc.RpcError) -> float:
+        """Return the seconds until the next attempt, or raise the translated error if there is none."""
+        translated = from_rpc_error(error, self.server.address, self.server.peer)
+        delay = attempts.delay_after(translated)
+        if delay is None:
+            raise translated from error
+        return delay
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        """Turn the errors of gRPC into the client's own."""
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.server.address, self.server.peer) from error

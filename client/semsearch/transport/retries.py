@@ -1,0 +1,110 @@
+"""When a failed call is sent again: decided here for both transports, which only wait and send.
+
+A call is repeated if the server could not be reached, a service behind it did not answer (UNAVAILABLE), or the server
+said when to come back (RetryInfo); and only if
+
+- sending it twice does the same as sending it once;
+- it has not answered anything yet: a stream that broke off half done is the caller's to resume;
+- the wait ends before the call's deadline, which covers all attempts together;
+- the server has answered this client before, if it cannot be reached: a wrong address is reported at once;
+- not too many of the client's calls have failed lately (the budget), so that clients do not keep a struggling server
+  down.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from semsearch.errors import Overloaded, SemsearchError, ServerNotReady, ServerUnreachable
+
+# As gRPC's own retry throttling: half of the tokens must be there, and ten successes earn what one failure costs.
+_TOKENS = 10.0
+_TOKENS_A_SUCCESS = 0.1
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often a call is sent, at most, and how long to wait in between: twice as long each time, in seconds.
+
+    A server that says when to come back is not asked earlier. `Retries(attempts=1)` sends each call once.
+    """
+
+    attempts: int = 5
+    first_delay: float = 0.2
+    longest_delay: float = 3.0
+
+
+class RetryState:
+    """What the calls of one client have in common; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens = _TOKENS
+        self.has_answered = False
+
+    def succeeded(self) -> None:
+        """Count a call that was answered."""
+        if self._tokens < _TOKENS:
+            with self._lock:
+                self._tokens = min(_TOKENS, self._tokens + _TOKENS_A_SUCCESS)
+        self.has_answered = True
+
+    def may_retry(self) -> bool:
+        """Count a failure, and return whether there is budget to try again."""
+        with self._lock:
+            self._tokens = max(0.0, self._tokens - 1)
+            return self._tokens > _TOKENS / 2
+
+
+class Attempts:
+    """The attempts of one call."""
+
+    def __init__(
+        self,
+        policy: Retries,
+        state: RetryState,
+        timeout: float,
+        *,
+        repeatable: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._policy = policy
+        self._state = state
+        self._clock = clock
+        self._deadline = clock() + timeout
+        self._left = policy.attempts - 1 if repeatable else 0
+        self._delay = policy.first_delay
+
+    def remaining(self) -> float:
+        """Return the seconds that are left for the next attempt."""
+        return max(0.0, self._deadline - self._clock())
+
+    def succeeded(self) -> None:
+        """Record that the call was answered."""
+        self._state.succeeded()
+
+    def delay_after(self, error: SemsearchError) -> float | None:
+        """Return the seconds to wait before the next attempt; None if there is none."""
+        asked = error.details.retry_after_seconds
+        if not isinstance(error, ServerUnreachable | ServerNotReady) and not (
+            isinstance(error, Overloaded) and asked is not None
+        ):
+            # Also a refusal is an answer.
+            self._state.has_answered = True
+            return None
+        if isinstance(error, ServerUnreachable):
+            if not self._state.has_answered:
+                return None
+        else:
+            self._state.has_answered = True
+        if not self._state.may_retry() or self._left < 1:
+            return None
+        self._left -= 1
+        # Callers that failed together shall not come back together.
+        delay = max(self._delay, asked or 0.0) * random.uniform(1.0, 1.25)
+        self._delay = min(2 * self._delay, self._policy.longest_delay)
+        return delay if delay < self.remaining() else None

@@ -1,0 +1,118 @@
+"""The server at the other end: its address, how it is trusted, and who is calling."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import grpc
+
+from semsearch.errors import InvalidRequest
+from semsearch.rpc_errors import Peer
+from semsearch.transport.retries import Retries
+
+DEFAULT_TIMEOUT_SECONDS = 30.0
+# The gateway's default limit; a larger message would end its whole stream.
+MAX_MESSAGE_BYTES = 64 * 2**20
+
+Token: TypeAlias = str | Callable[[], str]
+_SCHEME = re.compile(r"(?:dns|ipv4|ipv6):(?://[^/]*/|/*)")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Whom to trust, and how to be known: each a PEM file or its bytes.
+
+    `roots` are the authorities that may have signed the server's certificate; None means those that come with gRPC.
+    `certificate` and `key` are the caller's own, for servers that ask for them. `server_name` is the name in the
+    server's certificate, if that is not the host of the address.
+    """
+
+    roots: Path | bytes | None = None
+    certificate: Path | bytes | None = None
+    key: Path | bytes | None = field(default=None, repr=False)
+    server_name: str = ""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The address of a server and everything that a channel to it needs.
+
+    Raises:
+        InvalidRequest: a token would leave this machine unencrypted.
+    """
+
+    address: str
+    peer: Peer
+    tls: bool | Tls | grpc.ChannelCredentials = False
+    token: Token = field(default="", repr=False)
+    timeout: float = DEFAULT_TIMEOUT_SECONDS
+    retries: Retries = field(default_factory=Retries)
+
+    def __post_init__(self) -> None:
+        if self.token and not self.tls and not is_this_machine(self.address):
+            raise InvalidRequest(
+                f"The token would travel to {self.address} unencrypted, where others can read it.",
+                hint="Connect with tls=True, or through a tunnel that ends on this machine.",
+            )
+
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """Return the credentials of a channel; None means plaintext.
+
+        Raises:
+            InvalidRequest: a PEM file cannot be read.
+        """
+        if isinstance(self.tls, bool):
+            return grpc.ssl_channel_credentials() if self.tls else None
+        if isinstance(self.tls, Tls):
+            return grpc.ssl_channel_credentials(
+                _pem(self.tls.roots, "roots"), _pem(self.tls.key, "key"), _pem(self.tls.certificate, "certificate")
+            )
+        return self.tls
+
+    def channel_options(self) -> list[tuple[str, Any]]:
+        """Return the options of a channel."""
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            # These detect a server that has vanished while a stream is silent. gRPC servers allow one ping per
+            # 5 minutes and close the connection of a client that pings more often ("too_many_pings", after 3 of them).
+            ("grpc.keepalive_time_ms", 330_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            # After a failed connection, the next attempt waits a second at most: retries shall find a server that is
+            # back, and gRPC's own limit is two minutes.
+            ("grpc.max_reconnect_backoff_ms", 1_000),
+        ]
+        if isinstance(self.tls, Tls) and self.tls.server_name:
+            options.append(("grpc.ssl_target_name_override", self.tls.server_name))
+        return options
+
+    def metadata(self) -> tuple[tuple[str, str], ...] | None:
+        """Return what is sent with each call besides the request."""
+        # Not gRPC's call credentials: they need another thread for each call, and exist on encrypted channels only.
+        token = self.token() if callable(self.token) else self.token
+        return (("authorization", f"Bearer {token}"),) if token else None
+
+
+def is_this_machine(address: str) -> bool:
+    """Return whether an address is certainly one of this machine."""
+    if address.startswith("unix"):
+        return True
+    host = _SCHEME.sub("", address, count=1).rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _pem(given: Path | bytes | None, name: str) -> bytes | None:
+    if given is None or isinstance(given, bytes):
+        return given
+    try:
+        return Path(given).read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"Tls({name}=…): {given} cannot be read: {error.strerror}.") from error

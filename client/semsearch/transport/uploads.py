@@ -1,0 +1,62 @@
+"""What one stream of IndexImages sends, and how much of it at a time.
+
+At most `MAX_IMAGES` images and `MAX_BYTES` bytes are sent and unanswered; a larger image is sent alone.
+"""
+
+from __future__ import annotations
+
+from semsearch.errors import InvalidRequest
+from semsearch.image_sources import ImageContent, content_of
+from semsearch.json_values import struct_of
+from semsearch.transport.server import MAX_MESSAGE_BYTES
+from semsearch.v1 import gallery_service_pb2 as pb
+from semsearch.values import Upload
+
+MAX_IMAGES = 64
+MAX_BYTES = 32 * 2**20
+# Leaves the rest of a message for the attributes.
+MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**20
+
+
+class Window:
+    """The sizes of what was sent and is not answered yet, by number."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}
+
+    def has_room(self, size: int) -> bool:
+        """Return whether an image of this size may be sent now."""
+        return not self._sizes or (len(self._sizes) < MAX_IMAGES and sum(self._sizes.values()) + size <= MAX_BYTES)
+
+    def enter(self, number: int, size: int) -> None:
+        """Take room."""
+        self._sizes[number] = size
+
+    def answered(self, number: int) -> None:
+        """Make room again."""
+        self._sizes.pop(number, None)
+
+
+def first_request(collection: str) -> pb.IndexImagesRequest:
+    """Return the request that begins a stream."""
+    return pb.IndexImagesRequest(config=pb.IndexImagesConfig(collection=collection))
+
+
+def request_of(number: int, given: Upload | ImageContent) -> pb.IndexImagesRequest:
+    """Return the request for one image; this reads its file.
+
+    Raises:
+        InvalidRequest: it cannot be sent.
+    """
+    upload = given if isinstance(given, Upload) else Upload(given)
+    try:
+        content = content_of(upload.content)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"Upload {number}: {error.message}", hint=error.hint) from error
+    if len(content) > MAX_IMAGE_BYTES:
+        raise InvalidRequest(f"Upload {number} has {len(content):,} bytes, and an image may have {MAX_IMAGE_BYTES:,}.")
+    attributes = struct_of(upload.attributes, f"Upload {number}: attributes")
+    image = pb.ImageUpload(
+        sequence=number, content=content, id=upload.id, attributes=attributes, original_at=upload.original_at
+    )
+    return pb.IndexImagesRequest(image=image)

@@ -1,0 +1,43 @@
+"""The arguments and results of calls: frozen values without gRPC."""
+
+from semsearch.values.images import (
+    Attributes,
+    Collection,
+    Deletion,
+    DuplicatesProgress,
+    Image,
+    JsonValue,
+    Scalar,
+    Upload,
+    UploadResult,
+)
+from semsearch.values.matches import ImageMatch, ImageMatches, Tag, Tags, WordMatch, WordMatches
+from semsearch.values.models import Model, PullProgress, Recipe, SwitchProgress
+from semsearch.values.queries import CropBox, ImageTerm, Term, UnderstoodTerm, UnknownWord
+
+__all__ = [
+    "Attributes",
+    "Collection",
+    "CropBox",
+    "Deletion",
+    "DuplicatesProgress",
+    "Image",
+    "ImageMatch",
+    "ImageMatches",
+    "ImageTerm",
+    "JsonValue",
+    "Model",
+    "PullProgress",
+    "Recipe",
+    "Scalar",
+    "SwitchProgress",
+    "Tag",
+    "Tags",
+    "Term",
+    "UnderstoodTerm",
+    "UnknownWord",
+    "Upload",
+    "UploadResult",
+    "WordMatch",
+    "WordMatches",
+]

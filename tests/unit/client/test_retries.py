@@ -1,0 +1,68 @@
+"""When a failed call is sent again, by a clock that stands still unless it is told to go on."""
+
+from __future__ import annotations
+
+import pytest
+from semsearch import Overloaded, Retries, SemsearchError, ServerNotReady, ServerUnreachable
+from semsearch.errors import ErrorDetails
+from semsearch.transport.retries import Attempts, RetryState
+
+NOT_READY = ServerNotReady("It starts.")
+MOST_JITTER = 1.25
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_waits_grow_to_a_bound_and_end_with_the_attempts() -> None:
+    attempts = Attempts(Retries(attempts=5, first_delay=1, longest_delay=3), RetryState(), 1_000, clock=Clock())
+    for expected in (1, 2, 3, 3):
+        delay = attempts.delay_after(NOT_READY)
+        assert delay is not None
+        assert expected <= delay <= expected * MOST_JITTER
+    assert attempts.delay_after(NOT_READY) is None
+
+
+@pytest.mark.parametrize("kind", [ServerNotReady, Overloaded])
+def test_the_server_says_when_to_come_back(kind: type[SemsearchError]) -> None:
+    error = kind("It is busy.", ErrorDetails(retry_after_seconds=8.0))
+    delay = Attempts(Retries(first_delay=1), RetryState(), 1_000, clock=Clock()).delay_after(error)
+    assert delay is not None
+    assert 8 <= delay <= 8 * MOST_JITTER
+    assert Attempts(Retries(), RetryState(), 7, clock=Clock()).delay_after(error) is None
+
+
+def test_the_deadline_covers_all_attempts() -> None:
+    clock = Clock()
+    attempts = Attempts(Retries(first_delay=1), RetryState(), 10, clock=clock)
+    assert attempts.delay_after(NOT_READY) is not None
+    clock.now += 8.5
+    assert attempts.remaining() == 1.5
+    assert attempts.delay_after(NOT_READY) is None  # two seconds
+    clock.now += 8.5
+    assert attempts.remaining() == 0
+
+
+def test_clients_stop_retrying_when_most_calls_fail() -> None:
+    state = RetryState()
+
+    def one_call() -> float | None:
+        return Attempts(Retries(), state, 1_000, clock=Clock()).delay_after(NOT_READY)
+
+    retried = [one_call() is not None for _ in range(20)]
+    assert retried == [True] * 4 + [False] * 16
+    for _ in range(70):
+        state.succeeded()
+    assert one_call() is not None
+
+
+def test_only_a_server_that_has_answered_is_waited_for() -> None:
+    state, gone = RetryState(), ServerUnreachable("Nothing answers.")
+    assert Attempts(Retries(), state, 1_000).delay_after(gone) is None
+    Attempts(Retries(), state, 1_000).delay_after(SemsearchError("No."))  # also an answer
+    assert Attempts(Retries(), state, 1_000).delay_after(gone) is not None
+    assert Attempts(Retries(), state, 1_000, repeatable=False).delay_after(gone) is None
