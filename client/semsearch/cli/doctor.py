@@ -56,11 +56,11 @@ def _examine(server: str, index_address: str) -> Iterator[Finding]:
             serving.add(places.service)
         yield from found
     if "gateway" in serving:
-        with Client(server, timeout_seconds=_CALL_SECONDS) as client:
+        with Client(server, timeout=_CALL_SECONDS) as client:
             yield from examine_model_and_collections(client)
     largest = 0
     if "index" in serving:
-        with IndexOperations(index_address, timeout_seconds=_CALL_SECONDS) as service:
+        with IndexOperations(index_address, timeout=_CALL_SECONDS) as service:
             found, largest = examine_indexes(service)
             yield from found
     if is_here:

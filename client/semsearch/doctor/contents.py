@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from semsearch.client import DEFAULT_COLLECTION, Client
 from semsearch.doctor.findings import Finding, note, ok, problem
 from semsearch.errors import SemsearchError
-from semsearch.index_operations import IndexOperations, IndexSummary
+from semsearch.index_operations import IndexOperations
 from semsearch.values import Collection, Model
+from semsearch.values.indexes import IndexSummary
 
 # Listed one by one; a suite may have thousands.
 _LISTED = 10

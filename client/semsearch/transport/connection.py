@@ -23,6 +23,7 @@ class Connection:
     is_asynchronous: ClassVar[bool]
     channel: Any
 
+    @override
     def __init_subclass__(cls) -> None:
         """Give a client the methods that its bases describe."""
         super().__init_subclass__()
