@@ -11,8 +11,10 @@ FILES = (search_service_pb2, gallery_service_pb2, model_service_pb2)
 READS = {
     "semsearch.v1.SearchService.SearchByText",
     "semsearch.v1.SearchService.SearchByImage",
+    "semsearch.v1.SearchService.CountMatches",
     "semsearch.v1.GalleryService.GetImage",
     "semsearch.v1.GalleryService.ListImages",
+    "semsearch.v1.GalleryService.CountImages",
     "semsearch.v1.GalleryService.DownloadImage",
     "semsearch.v1.GalleryService.FindDuplicates",
     "semsearch.v1.GalleryService.GetCollection",
