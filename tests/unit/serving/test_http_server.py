@@ -1,0 +1,162 @@
+"""The HTTP port: its limits, its end, and errors of the code behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+import structlog
+from starlette.types import Message, Receive, Scope, Send
+
+from serving import http_server
+from serving.http_requests import RequestGuard
+from tests.http_exchange import SECONDS, connected, exchange, served
+
+Handler = Callable[[Receive, Send], Awaitable[None]]
+
+
+class App:
+    """An application whose answer a test writes."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.entered = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.entered.set()
+        try:
+            await self.handler(receive, send)
+        finally:
+            self.left.set()
+
+
+async def ok(_: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def until_refused(address: str) -> None:
+    """Wait until no new connection is accepted."""
+    with suppress(ConnectionError):
+        async with asyncio.timeout(SECONDS):
+            while True:
+                async with connected(address):
+                    pass
+
+
+async def test_a_request_in_progress_is_finished_before_the_server_ends() -> None:
+    may_end = asyncio.Event()
+
+    async def slow(receive: Receive, send: Send) -> None:
+        await may_end.wait()
+        await ok(receive, send)
+
+    app = App(slow)
+    async with served(app, drain_seconds=SECONDS) as (server, address):
+        answering = asyncio.create_task(exchange(address, "/"))
+        await app.entered.wait()
+        server.stop()
+        await until_refused(address)
+        may_end.set()
+        assert (await answering).body == b"ok"
+
+
+async def test_a_request_that_outlasts_the_drain_is_cancelled_and_told_so() -> None:
+    async def endless(receive: Receive, send: Send) -> None:
+        await asyncio.Event().wait()
+
+    app = App(endless)
+    with structlog.testing.capture_logs() as logged:
+        async with served(app, drain_seconds=0) as (server, address):
+            answering = asyncio.create_task(exchange(address, "/"))
+            await app.entered.wait()
+            server.stop()
+            answer = await answering
+    assert (answer.status, answer.body) == (503, b"The server is stopping.\n")
+    assert not [each for each in logged if each["log_level"] == "error"]
+
+
+async def test_an_error_of_ours_is_logged_once_and_answered_with_its_trace_id() -> None:
+    async def broken(receive: Receive, send: Send) -> None:
+        raise RuntimeError("secret")
+
+    with structlog.testing.capture_logs() as logged:
+        async with served(App(broken)) as (_, address):
+            answer = await exchange(address, "/", {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+    assert answer.status == 500
+    assert b"a" * 32 in answer.body
+    assert b"secret" not in answer.body
+    assert [each["event"] for each in logged] == ["internal error"]
+
+
+async def test_an_error_in_the_middle_of_an_answer_closes_the_connection() -> None:
+    async def broken(_: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise RuntimeError
+
+    with structlog.testing.capture_logs() as logged:
+        async with served(App(broken)) as (_, address), connected(address) as (reader, writer):
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert not (await reader.read()).endswith(b"0\r\n\r\n"), "the end of the answer is missing"
+    assert [each["event"] for each in logged] == ["internal error"]
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n"])
+async def test_a_connection_must_send_the_head_of_a_request_in_time(
+    monkeypatch: pytest.MonkeyPatch, head: bytes
+) -> None:
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.2)
+    async with served(App(ok)) as (_, address), connected(address) as (reader, writer):
+        writer.write(head)
+        await reader.read()  # until the server closes
+    async with served(App(ok)) as (_, address), connected(address) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(head or b"G")
+        await reader.read()
+
+
+async def test_a_head_that_is_too_large_is_refused() -> None:
+    async with served(App(ok)) as (_, address), connected(address) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * http_server.MAX_HEAD_BYTES)
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_client_that_stalls_within_its_request_counts_as_gone() -> None:
+    received: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def reads(receive: Receive, send: Send) -> None:
+        for _ in range(2):
+            received.put_nowait(await receive())
+
+    guarded = RequestGuard(App(reads), stall_seconds=0.2)
+    async with served(guarded) as (_, address), connected(address) as (_, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        assert (await received.get())["body"] == b"half"
+        assert (await received.get())["type"] == "http.disconnect"
+
+
+async def test_a_client_that_takes_nothing_of_its_answer_is_cut_off() -> None:
+    async def much(_: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+
+    app = App(much)
+    with structlog.testing.capture_logs() as logged:
+        async with served(RequestGuard(app, stall_seconds=0.2)) as (_, address), connected(address) as (_, writer):
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await app.left.wait()
+    assert logged == []
+
+
+async def test_requests_beyond_the_limit_of_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 2)
+    async with served(App(ok)) as (_, address), connected(address):
+        assert (await exchange(address, "/")).status == 503
+    async with served(App(ok)) as (_, address):
+        assert (await exchange(address, "/")).status == 200
