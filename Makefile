@@ -18,6 +18,8 @@ DEPENDENCIES := $(VENV)/.dependencies-installed
 INSTALLED := $(VENV)/.semsearch-installed
 STUBS := client/protos.binpb
 EXPORTED := dist/protos/LICENSE
+GO_EXAMPLES := examples/go/bin/grpc
+TYPESCRIPT_EXAMPLES := examples/typescript/build/main.js
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 PAGE_DEPENDENCIES := page/node_modules/.installed
@@ -27,7 +29,7 @@ PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prun
 # Node is looked for, and installed if need be, only where a recipe needs it.
 WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 
-.PHONY: help setup run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release wheel test lint types format grpcurl lock clean
+.PHONY: help setup run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format grpcurl lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +115,18 @@ $(EXPORTED): $(PROTOS) protos/export.py $(DEPENDENCIES)
 protos-release: $(STUBS) ## Record the protos of a release, which `make lint` compares with from now on
 	$(BIN)/buf build $(STUBS) --exclude-source-info -o protos/released.binpb
 
+examples: $(GO_EXAMPLES) $(TYPESCRIPT_EXAMPLES) ## Build the programs in Go and TypeScript below examples/ (needs Go)
+
+$(GO_EXAMPLES): $(EXPORTED) $(wildcard examples/go/*.yaml examples/go/go.* examples/go/*/*.go)
+	@command -v go >/dev/null || { echo 'The examples in Go need it, but there is no `go` on the PATH: install Go (https://go.dev/dl).' >&2; exit 1; }
+	@echo 'Building the examples in Go; this takes a minute the first time ...'
+	@cd examples/go && '$(abspath $(BIN))/buf' generate && go build -ldflags='-s -w' -o bin/ ./grpc ./connect
+	@touch $@
+
+$(TYPESCRIPT_EXAMPLES): $(EXPORTED) $(wildcard examples/typescript/*.yaml examples/typescript/*.json examples/typescript/src/*.ts)
+	@$(WITH_NODE) && cd examples/typescript && npm ci --silent && '$(abspath $(BIN))/buf' generate && npm run --silent build
+	@touch $@
+
 wheel: setup ## Build the client's wheel and sdist into client/dist
 	@cd client && '$(abspath $(BIN))/hatchling' build --clean
 
@@ -160,7 +174,9 @@ lock: ## Upgrade the dependencies and write requirements.lock
 	@cd page && '$(abspath $(BIN))/uv' pip compile requirements.in --quiet --upgrade --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	@$(WITH_NODE) && cd page && npm update --package-lock-only --silent
+	@$(WITH_NODE) && cd examples/typescript && npm update --package-lock-only --silent
 
 clean: ## Remove everything built: environment, generated code, tools, caches; keep var/ and runs/
 	rm -rf $(VENV) build dist client/dist $(STUBS) page/node_modules page/src/gen gateway/web/static .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf examples/go/bin examples/go/gen examples/typescript/build examples/typescript/node_modules examples/typescript/src/gen
 	find client/semsearch -name '*_pb2*.py*' -delete
