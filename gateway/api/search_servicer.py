@@ -61,11 +61,11 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
     async def SearchByImage(self, request: pb.SearchByImageRequest, context: Context) -> pb.SearchByImageResponse:
         """Find the images nearest to an image, to a part of it, or to images and words together."""
         images = translate.image_sources(request)
-        terms = translate.query_terms(request.terms)
+        words, field = translate.added_words(request)
         scope = _scope(request)
         page = self._page(request, request.page_size, request.page_token, _cursor_kind(scope))
-        with _fields(text="terms", listed=bool(request.images)):
-            found, matches = await _fitting(page, lambda page: self._search.by_images(images, terms, scope, page))
+        with _fields(text=field, listed=bool(request.images)):
+            found, matches = await _fitting(page, lambda page: self._search.by_images(images, words, scope, page))
         return pb.SearchByImageResponse(
             matches=matches,
             next_page_token=self._next(found.next, request),
@@ -82,9 +82,9 @@ class SearchServicer(pb_grpc.SearchServiceServicer):
                 found = await self._counting.by_text(query, _scope(request.by_text))
         elif request.HasField("by_image"):
             images = translate.image_sources(request.by_image)
-            terms = translate.query_terms(request.by_image.terms)
-            with _fields(text="terms", listed=bool(request.by_image.images)):
-                found = await self._counting.by_images(images, terms, _scope(request.by_image))
+            words, field = translate.added_words(request.by_image)
+            with _fields(text=field, listed=bool(request.by_image.images)):
+                found = await self._counting.by_images(images, words, _scope(request.by_image))
         else:
             raise InvalidField("search", "send the search to count, as `by_text` or `by_image`.")
         return pb.CountMatchesResponse(

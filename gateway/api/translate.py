@@ -51,6 +51,12 @@ def text_query(raw: str, terms: Sequence[query_pb2.Term]) -> tuple[TextQuery, st
     return TextQuery(raw=raw), "query"
 
 
+def added_words(request: search_service_pb2.SearchByImageRequest) -> tuple[TextQuery, str]:
+    """Return the words beside the images of a query, and the name of their field; an empty query if there are none."""
+    words, field = text_query(request.query, request.terms)
+    return words, field if request.query else "terms"
+
+
 def query_terms(terms: Sequence[query_pb2.Term]) -> tuple[Term, ...]:
     """Return terms; an absent weight is 1."""
     if len(terms) > MAX_TERMS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.backends.embedding import Logistic, Term, TextQuery, Vector
+from gateway.backends.embedding import Logistic, TextQuery, Vector
 from gateway.backends.filters import in_store
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import VectorIndex
@@ -50,11 +50,11 @@ class Counting:
 
         return await self._placements.using(scope.collection, count)
 
-    async def by_images(self, images: Sequence[ImageSource], terms: Sequence[Term], scope: Scope) -> MatchCounts:
+    async def by_images(self, images: Sequence[ImageSource], words: TextQuery, scope: Scope) -> MatchCounts:
         """Count the images that `Search.by_images` finds."""
 
         async def count(placement: Placement) -> MatchCounts:
-            vector, _ = await self._vectors.of_images_and_terms(images, terms, scope.collection, placement, None)
+            vector, _ = await self._vectors.of_images_and_words(images, words, scope.collection, placement, None)
             curve = (await self._models.describe(placement.model_id)).calibration.image_to_image
             return await self._count(
                 scope, placement, vector, curve, scope.min_relevance or 0.0, left_out=stored_ids(images)

@@ -14,7 +14,6 @@ from gateway.backends.embedding import (
     ImageEmbedding,
     ImageInput,
     RefusedText,
-    Term,
     TextEmbedding,
     TextEmbeddings,
     TextQuery,
@@ -94,15 +93,15 @@ class QueryVectors:
         vectors = await self._gallery.vectors(collection, placement, image_ids)
         return _combine([1.0] * len(vectors), vectors, None)
 
-    async def of_images_and_terms(
+    async def of_images_and_words(
         self,
         images: Sequence[ImageSource],
-        terms: Sequence[Term],
+        words: TextQuery,
         collection: str,
         placement: Placement,
         known: Vector | None,
     ) -> tuple[Vector, TextEmbedding | None]:
-        """Return the vector of images and words, and how the words were understood; None where there are none.
+        """Return the vector of images and words, and how the words were understood; None if there are none.
 
         It is normalised(Σ weight · image + Σ weight · term), each a unit vector: a term of weight 1 counts as much as
         an image of weight 1. If it is `known`, from an earlier page, only the words are embedded.
@@ -115,14 +114,14 @@ class QueryVectors:
             each = (self._of_numbered(number, image, collection, placement) for number, image in enumerate(images))
             return list(await asyncio.gather(*each))
 
-        async def of_terms() -> TextEmbedding | None:
-            if not terms:
+        async def of_words() -> TextEmbedding | None:
+            if words == TextQuery():
                 return None
-            return (await self.of_text(TextQuery(terms=tuple(terms)), placement.model_id))[1]
+            return (await self.of_text(words, placement.model_id))[1]
 
         if known is not None:
-            return known, await of_terms()
-        vectors, text = await asyncio.gather(of_images(), of_terms())
+            return known, await of_words()
+        vectors, text = await asyncio.gather(of_images(), of_words())
         if text is None and len(images) == 1 and images[0].weight > 0:
             return vectors[0], None
         return _combine([image.weight for image in images], vectors, text), text

@@ -9,7 +9,7 @@ from functools import partial
 
 from semsearch.v1.query_pb2 import Filter
 
-from gateway.backends.embedding import Logistic, Term, TextEmbedding, TextQuery, UnderstoodTerm, UnknownWord, Vector
+from gateway.backends.embedding import Logistic, TextEmbedding, TextQuery, UnderstoodTerm, UnknownWord, Vector
 from gateway.backends.filters import in_store
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import Item, Neighbor, VectorIndex, similarity_at
@@ -124,7 +124,7 @@ class Search:
         return await self._placements.using_alias(scope.collection, find)
 
     async def by_images(
-        self, images: Sequence[ImageSource], terms: Sequence[Term], scope: Scope, page: Page
+        self, images: Sequence[ImageSource], words: TextQuery, scope: Scope, page: Page
     ) -> ImageMatches:
         """Find the images nearest to images, or to images and words; by default all of them.
 
@@ -132,8 +132,8 @@ class Search:
         """
 
         async def find(placement: Placement) -> ImageMatches:
-            vector, text = await self._vectors.of_images_and_terms(
-                images, terms, scope.collection, placement, page.after.vector if page.after else None
+            vector, text = await self._vectors.of_images_and_words(
+                images, words, scope.collection, placement, page.after.vector if page.after else None
             )
             curve = (await self._models.describe(placement.model_id)).calibration.image_to_image
             matches, following = await self._images(

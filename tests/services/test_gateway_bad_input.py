@@ -97,6 +97,16 @@ CASES = [
         INVALID, "UNKNOWN_WORDS", "terms",
     ),
     Case(
+        "only unknown words beside an image",
+        search.SearchByImageRequest(content=RED, query="qwertz"),
+        INVALID, "UNKNOWN_WORDS", "query",
+    ),
+    Case(
+        "words and terms beside an image",
+        search.SearchByImageRequest(content=RED, query="red", terms=[query_pb2.Term(text="red")]),
+        INVALID, "INVALID_FIELD", "query",
+    ),
+    Case(
         "empty term",
         search.SearchByImageRequest(content=RED, terms=[query_pb2.Term(text="red"), query_pb2.Term(text="red", weight=0)]),
         INVALID, "INVALID_FIELD", "terms[1].weight",

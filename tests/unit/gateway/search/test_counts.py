@@ -67,15 +67,15 @@ async def gallery(core: Core) -> Core:
 def searches(core: Core) -> list[tuple[Search, Count]]:
     query = TextQuery("red -green")
     images = [ImageSource(image_id="10"), ImageSource(image_id="20", weight=0.5)]
-    terms = (Term("red", 0.5),)
+    words = TextQuery(terms=(Term("red", 0.5),))
     return [
         (
             lambda scope, page: core.search.by_text(query, scope, page),
             lambda scope: core.counting.by_text(query, scope),
         ),
         (
-            lambda scope, page: core.search.by_images(images, terms, scope, page),
-            lambda scope: core.counting.by_images(images, terms, scope),
+            lambda scope, page: core.search.by_images(images, words, scope, page),
+            lambda scope: core.counting.by_images(images, words, scope),
         ),
     ]
 
@@ -134,10 +134,10 @@ async def test_the_figures_of_a_match_do_not_depend_on_the_order(gallery: Core) 
 
 async def test_a_later_page_needs_neither_the_image_nor_the_same_bits_of_its_vector(gallery: Core) -> None:
     scope = replace(EVERYTHING, order=Order.NEWEST_FIRST)
-    first = await gallery.search.by_images([ImageSource(image_id="10")], (), scope, Page(10))
+    first = await gallery.search.by_images([ImageSource(image_id="10")], TextQuery(), scope, Page(10))
     assert isinstance(first.next, TimeCursor)
     await gallery.gallery.delete("gallery", ["10"])
-    later = await gallery.search.by_images([ImageSource(image_id="10")], (), scope, Page(100, first.next))
+    later = await gallery.search.by_images([ImageSource(image_id="10")], TextQuery(), scope, Page(100, first.next))
     assert len(later.matches) + len(first.matches) == 39
 
 

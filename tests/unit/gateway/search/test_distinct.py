@@ -54,7 +54,7 @@ def item(number: int, picture: int, bits: set[int] | frozenset[int], red: int, e
 
 async def search(core: Core, scope: Scope, page: Page, source: str | None) -> ImageMatches:
     if source:
-        return await core.search.by_images([ImageSource(image_id=source)], (), scope, page)
+        return await core.search.by_images([ImageSource(image_id=source)], TextQuery(), scope, page)
     return await core.search.by_text(TextQuery("red"), scope, page)
 
 

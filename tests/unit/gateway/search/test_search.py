@@ -78,13 +78,15 @@ async def test_a_query_of_unknown_words_is_refused_naming_them(gallery: Core) ->
 
 
 async def test_a_stored_image_is_not_its_own_match(gallery: Core) -> None:
-    found = await gallery.search.by_images([ImageSource(image_id="red")], (), Scope("gallery"), FIRST)
+    found = await gallery.search.by_images([ImageSource(image_id="red")], TextQuery(), Scope("gallery"), FIRST)
     assert set(ids(found)) == set(NAMES) - {"red"}
     assert ids(found)[0] == "orange"
 
 
 async def test_bytes_find_similar_images(gallery: Core) -> None:
-    found = await gallery.search.by_images([ImageSource(content=picture((250, 5, 5)))], (), Scope("gallery"), FIRST)
+    found = await gallery.search.by_images(
+        [ImageSource(content=picture((250, 5, 5)))], TextQuery(), Scope("gallery"), FIRST
+    )
     assert ids(found)[0] == "red"
 
 
@@ -98,16 +100,20 @@ async def test_only_the_crop_of_a_stored_image_counts(core: Core) -> None:
         upload(1, file.getvalue(), "both"), upload(2, picture("red"), "red"), upload(3, picture("blue"), "blue")
     )
     for crop, nearest in ((Crop(0, 0, 0.5, 1), "red"), (Crop(0.5, 0, 1, 1), "blue")):
-        found = await core.search.by_images([ImageSource(image_id="both", crop=crop)], (), Scope("gallery"), FIRST)
+        found = await core.search.by_images(
+            [ImageSource(image_id="both", crop=crop)], TextQuery(), Scope("gallery"), FIRST
+        )
         assert ids(found) == [nearest, *({"red", "blue"} - {nearest})]
     with pytest.raises(InvalidCrop) as caught:
-        await core.search.by_images([ImageSource(image_id="both", crop=Crop(1, 0, 0, 1))], (), Scope("gallery"), FIRST)
+        await core.search.by_images(
+            [ImageSource(image_id="both", crop=Crop(1, 0, 0, 1))], TextQuery(), Scope("gallery"), FIRST
+        )
     assert caught.value.part is Part.CROP
 
 
 async def test_words_change_an_image_search(gallery: Core) -> None:
     red = ImageSource(content=picture("red"))
-    more = await gallery.search.by_images([red], (Term("green"),), Scope("gallery"), FIRST)
+    more = await gallery.search.by_images([red], TextQuery(terms=(Term("green"),)), Scope("gallery"), FIRST)
     assert ids(more)[0] == "yellow"
     mostly = await gallery.search.by_images([red], (Term("blue", 3.0), Term("qwertz")), Scope("gallery"), FIRST)
     assert ids(mostly)[0] in {"blue", "purple"}
@@ -124,22 +130,27 @@ async def test_an_image_and_words_that_cancel_out_are_refused(core: Core) -> Non
     word = (await core.embedder.embed_texts([TextQuery("red")])).results[0]
     core.index.indexes[core.index.aliases["images-gallery"]].items["red"] = replace(item, vector=word.vector)  # type: ignore[union-attr]
     with pytest.raises(CancelledTerms):
-        await core.search.by_images([ImageSource(image_id="red")], (Term("red", -1.0),), Scope("gallery"), FIRST)
+        await core.search.by_images(
+            [ImageSource(image_id="red")], TextQuery(terms=(Term("red", -1.0),)), Scope("gallery"), FIRST
+        )
 
 
 async def test_a_collection_is_searched_with_its_own_model(gallery: Core) -> None:
     gallery.embedder.model = OTHER_MODEL
     assert ids(await gallery.search.by_text(TextQuery("red"), Scope("gallery"), FIRST)) == ["red"]
     red = ImageSource(content=picture((250, 5, 5)))
-    assert ids(await gallery.search.by_images([red], (), Scope("gallery"), FIRST))[0] == "red"
-    assert ids(await gallery.search.by_images([red], (Term("green"),), Scope("gallery"), FIRST))[0] == "yellow"
+    assert ids(await gallery.search.by_images([red], TextQuery(), Scope("gallery"), FIRST))[0] == "red"
+    assert (
+        ids(await gallery.search.by_images([red], TextQuery(terms=(Term("green"),)), Scope("gallery"), FIRST))[0]
+        == "yellow"
+    )
     with pytest.raises(CollectionNotFound):
         await gallery.search.by_text(TextQuery("red"), Scope("nowhere"), FIRST)
 
 
 async def test_a_search_follows_a_switch_made_by_another_process(gallery: Core) -> None:
     red = ImageSource(image_id="red")
-    assert ids(await gallery.search.by_images([red], (), EVERYTHING, FIRST))[0] == "orange"
+    assert ids(await gallery.search.by_images([red], TextQuery(), EVERYTHING, FIRST))[0] == "orange"
     old = gallery.index.indexes[gallery.index.aliases["images-gallery"]].items.values()
     gallery.index.move(
         "images-gallery", NewIndex("images-gallery.other", MODEL.dimension, OTHER_MODEL.id, Engine.ANNOY)
@@ -150,7 +161,8 @@ async def test_a_search_follows_a_switch_made_by_another_process(gallery: Core) 
     items = [replace(each, vector=np.roll(each.vector, -1)) for each in items if each.vector is not None]
     gallery.index.move("images-gallery", NewIndex("images-gallery.third", MODEL.dimension, MODEL.id, Engine.ANNOY))
     await gallery.index.upsert("images-gallery", MODEL.id, items)
-    assert ids(await gallery.search.by_images([red], (Term("yellow"),), EVERYTHING, FIRST))[0] == "orange"
+    yellow = TextQuery(terms=(Term("yellow"),))
+    assert ids(await gallery.search.by_images([red], yellow, EVERYTHING, FIRST))[0] == "orange"
 
 
 async def test_a_search_is_two_calls_to_other_services(gallery: Core) -> None:
@@ -216,13 +228,15 @@ def test_relevance_rises_with_similarity_between_0_and_1(
 
 async def test_images_and_words_are_added_and_taken_away_by_their_weights(gallery: Core) -> None:
     def found(images: list[ImageSource], *terms: Term) -> Awaitable[ImageMatches]:
-        return gallery.search.by_images(images, terms, Scope("gallery"), FIRST)
+        return gallery.search.by_images(images, TextQuery(terms=terms), Scope("gallery"), FIRST)
 
     red, green = ImageSource(content=picture("red")), ImageSource(content=picture("green"))
     assert ids(await found([red, green]))[0] == "yellow"
     assert ids(await found([ImageSource(content=picture("yellow")), replace(red, weight=-0.9)]))[0] == "green"
     assert ids(await found([replace(red, weight=0.1), green]))[0] == "green"
     assert ids(await found([replace(red, weight=-0.9)], Term("yellow")))[0] == "green"
+    typed = await gallery.search.by_images([red], TextQuery("-green"), Scope("gallery"), FIRST)
+    assert ids(typed) == ids(await found([red], Term("green", -1.0)))
     stored = [ImageSource(image_id="red"), ImageSource(image_id="green", weight=0.5)]
     assert set(ids(await found(stored))) == set(NAMES) - {"red", "green"}
     with pytest.raises(CancelledTerms):

@@ -50,7 +50,7 @@ def by_text(core: Core, scope: Scope = EVERYTHING) -> Turn:
 
 
 def by_image(core: Core, source: ImageSource, *terms: Term) -> Turn:
-    return lambda page: core.search.by_images([source], terms, EVERYTHING, page)
+    return lambda page: core.search.by_images([source], TextQuery(terms=terms), EVERYTHING, page)
 
 
 async def walk(turn: Turn, size: int) -> list[str]:

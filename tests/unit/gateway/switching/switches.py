@@ -70,7 +70,7 @@ async def answers_rightly(core: Core) -> None:
     """Check that searches and tags give the right results, whatever the models of the collections."""
     found = await core.search.by_text(TextQuery("red"), Scope("gallery"), Page(20))
     assert found.matches[0].image.id == "red"
-    found = await core.search.by_images([ImageSource(image_id="yellow")], (), Scope("gallery"), Page(20))
+    found = await core.search.by_images([ImageSource(image_id="yellow")], TextQuery(), Scope("gallery"), Page(20))
     assert found.matches[0].image.id == "orange"
     for source in (ImageSource(image_id="red"), ImageSource(content=picture("red"))):
         tags = await core.tagging.tag(source, "gallery", 1, None)
