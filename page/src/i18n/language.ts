@@ -20,12 +20,15 @@ export function inLanguage<T>(en: T, de: NoInfer<T>): T {
 
 const numbers = new Intl.NumberFormat(language);
 const percents = new Intl.NumberFormat(language, { style: "percent" });
+const decimals = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const dates = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
 
 /** 12345 as "12,345". */
 export const number = (value: number): string => numbers.format(value);
 /** 0.25 as "25%". */
 export const percent = (value: number): string => percents.format(value);
+/** 0.8312 as "0.83". */
+export const decimal = (value: number): string => decimals.format(value);
 /** A date without its time. */
 export const date = (value: Date): string => dates.format(value);
 /** "1 image", "2 images". */

@@ -1,11 +1,11 @@
 // The images nearest to the open one.
 
+import { useAsked } from "../api/asked";
 import { services } from "../api/clients";
 import { imageAddress } from "../api/images";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import { nameOf } from "../results/names";
 import { ask, hrefOf } from "../state/address";
-import { useAsked } from "./asked";
 import { text } from "./text";
 
 const SHOWN = 9;

@@ -1,12 +1,12 @@
 // The words that name an image, and how well the person's own labels fit it.
 
 import type { ComponentChildren } from "preact";
+import { type Asked, useAsked } from "../api/asked";
 import { services } from "../api/clients";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import type { TagImageResponse } from "../gen/semsearch/v1/search_service_pb";
 import { percent } from "../i18n/language";
 import { go, hrefOf, parameters } from "../state/address";
-import { type Asked, useAsked } from "./asked";
 import { text } from "./text";
 
 const MOST_TAGS = 12;

@@ -1,12 +1,13 @@
 // The order in which the arrows turn from image to image: that of the results below.
 
+import { reach } from "../results/cut";
 import { go } from "../state/address";
 import { shown } from "../state/search";
 
 const FETCHED_AHEAD = 20;
 
 export interface Turning {
-  /** The place of the open image, from 0; −1 if the results do not have it. */
+  /** The place of the open image, from 0; −1 if the results that are shown do not have it. */
   index: number;
   count: number;
   isComplete: boolean;
@@ -18,14 +19,16 @@ export interface Turning {
 export function turningFrom(id: string): Turning {
   const list = shown.value;
   const results = list?.results.value ?? [];
-  const index = results.findIndex(({ image }) => image.id === id);
+  const shownOfList = list ? reach(list) : { count: 0, complete: true };
+  const found = results.findIndex(({ image }) => image.id === id);
+  const index = found < shownOfList.count ? found : -1;
   if (list && index >= 0 && index + FETCHED_AHEAD > results.length) void list.load(results.length + 1);
   return {
     index,
-    count: results.length,
-    isComplete: list?.complete.value ?? true,
+    count: shownOfList.count,
+    isComplete: shownOfList.complete,
     previous: index > 0 ? (results[index - 1]?.image.id ?? null) : null,
-    next: index >= 0 ? (results[index + 1]?.image.id ?? null) : null,
+    next: index >= 0 && index + 1 < shownOfList.count ? (results[index + 1]?.image.id ?? null) : null,
   };
 }
 

@@ -26,7 +26,8 @@ export default function ImageView() {
   const place = useRef<HTMLDivElement>(null);
   const { image, problem } = useImage(id);
   const turning = turningFrom(id);
-  useCover(place);
+  const toBox = useRef(false);
+  useCover(place, toBox);
   usePreloading([turning.next, turning.previous]);
   useShortcuts({
     ArrowLeft: () => turnTo(turning.previous),
@@ -36,8 +37,8 @@ export default function ImageView() {
     Escape: close,
     x: () => toggle(id),
     "/": () => {
+      toBox.current = true;
       close();
-      requestAnimationFrame(() => document.querySelector<HTMLInputElement>('input[type="search"]')?.focus());
     },
   });
   const name = image ? nameOf(image) : "";
@@ -157,8 +158,8 @@ function useImage(id: string): { image: Image | null; problem: string } {
   return fetched.value.image?.id === id || fetched.value.problem ? fetched.value : { image: null, problem: "" };
 }
 
-/** Keep focus and screen readers in the view while it is shown; then return to the tile of the last image. */
-function useCover(place: { current: HTMLDivElement | null }): void {
+/** Keep focus and screen readers in the view while it is shown; then return to the tile that opened it, or the box. */
+function useCover(place: { current: HTMLDivElement | null }, toBox: { current: boolean }): void {
   useEffect(() => {
     const before = document.activeElement;
     const below = [...document.querySelectorAll<HTMLElement>("body header.header, #main, .skip")];
@@ -168,9 +169,10 @@ function useCover(place: { current: HTMLDivElement | null }): void {
     return () => {
       for (const element of below) element.inert = false;
       document.documentElement.classList.remove("covered");
-      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+      if (toBox.current) document.querySelector<HTMLElement>('input[type="search"]')?.focus();
+      else if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     };
-  }, [place]);
+  }, [place, toBox]);
 }
 
 /** Fetch the originals that the next turn shows. */

@@ -58,12 +58,15 @@ export function go(changes: Record<string, string | null>, move: Move = {}): voi
   enter(params, move);
 }
 
+/** Views that show something of the query themselves. */
+const FOLLOWING: ReadonlySet<View> = new Set<View>(["search", "map", "words"]);
+
 /** Change the query, and show its results unless the view shows them itself. */
 export function ask(changes: Partial<Query>, move: Move = {}): void {
   const params = new URLSearchParams(search.value);
   writeQuery({ ...query.value, ...changes }, params);
   params.delete("image");
-  if (view.value !== "map") params.delete("view");
+  if (!FOLLOWING.has(view.value)) params.delete("view");
   enter(params, move);
 }
 

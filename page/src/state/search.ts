@@ -24,7 +24,7 @@ let last = Number.NEGATIVE_INFINITY;
 export function followAddress(): void {
   effect(() => {
     const asked = query.value;
-    if (view.value !== "search") return;
+    if (view.value !== "search" && view.value !== "words") return;
     const isTyping = performance.now() - last < PAUSE_MS;
     last = performance.now();
     clearTimeout(timer);

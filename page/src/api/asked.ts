@@ -1,15 +1,17 @@
-// What the server says about the open image. A new question gives up the one before; what fails says so in its place.
+// Questions of a component to the server. A new question gives up the one before, whose answer stays until the new one
+// has come. What fails is asked again when the server is back.
 
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { messageOf, wasCancelled } from "../api/errors";
+import { returns } from "./connection";
+import { messageOf, wasCancelled } from "./errors";
 
 export interface Asked<T> {
   answer: T | null;
   problem: string;
 }
 
-/** Ask again whenever `about` changes, a little later, so that turning many pages fast asks once. */
+/** Ask again whenever `about` changes, after a pause, so that many changes ask once. */
 export function useAsked<T>(
   about: string,
   question: (signal: AbortSignal) => Promise<T>,
@@ -32,6 +34,6 @@ export function useAsked<T>(
       clearTimeout(timer);
       controller.abort();
     };
-  }, [about]);
+  }, [about, returns.value]);
   return state;
 }
