@@ -11,6 +11,7 @@
     ├── AlreadyExists       a collection with that id exists
     ├── WrongState          the request is valid, but not now: for example during a switch to another model
     ├── ServerFailed        the server's own fault, or damage on its disk
+    ├── DownloadFailed      a file could not be fetched, or is not the expected one
     └── FolderStopped       a local folder is not as expected, so nothing was done
 
 Each has a `reason`, a name of `semsearch.v1.ErrorReason` without its prefix ("" if the server sent none), and a `hint`,
@@ -89,6 +90,13 @@ class WrongState(SemsearchError):
 
 class ServerFailed(SemsearchError):
     """The server's own fault, or damage on its disk."""
+
+
+class DownloadFailed(SemsearchError):
+    """A file could not be fetched, or is not the expected one."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
 
 
 class FolderStopped(SemsearchError):

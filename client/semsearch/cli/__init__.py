@@ -12,6 +12,7 @@ import typer
 
 from semsearch.cli import (
     collections,
+    demo,
     doctor,
     duplicates,
     gallery,
@@ -47,6 +48,7 @@ app.command("duplicates")(duplicates.duplicates)
 app.add_typer(collections.app, name="collections")
 app.add_typer(model.app, name="model")
 app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
 
 
 def _show_version(wanted: bool) -> None:

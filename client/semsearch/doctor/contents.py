@@ -45,7 +45,7 @@ def examine_indexes(service: IndexOperations) -> tuple[list[Finding], int]:
 def _examine_collections(model: Model, collections: Sequence[Collection]) -> Iterator[Finding]:
     count = sum(each.image_count for each in collections)
     if not count:
-        yield note("images", "there are none yet", "Add yours: semsearch index DIR.")
+        yield note("images", "there are none yet", "Add yours: semsearch index DIR. Or fetch some: semsearch demo")
         return
     yield ok("images", f"{count:,} in {_listed(collections)}")
     others = [each for each in collections if each.model_id != model.id and each.image_count]

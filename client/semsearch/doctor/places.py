@@ -59,6 +59,13 @@ def places_of(gateway: str, index: str, suite: suites.Suite) -> tuple[ServicePla
     return tuple(_places(service, address) for service, address in addresses.items() if address)
 
 
+def http_place(gateway: str) -> Place | None:
+    """Return where a gateway serves HTTP if it is on this machine and HTTP is not off."""
+    host, _ = split(gateway)
+    place = _place("gateway", "HTTP", host, "HTTP_PORT", _HTTP_PORT)
+    return place if place.port > 0 and suites.on_this_machine(gateway) else None
+
+
 def split(address: str) -> tuple[str, int]:
     """Return the host and the port of an address; the port is 0 if it is not a number."""
     host, _, port = address.removeprefix("dns:").lstrip("/").rpartition(":")
@@ -70,8 +77,8 @@ def _places(service: str, address: str) -> ServicePlaces:
     others = []
     if suites.on_this_machine(address):
         others.append(_place(service, "metrics", host, "METRICS_PORT", _METRICS_PORTS[service]))
-        if service == "gateway":
-            others.append(_place(service, "HTTP", host, "HTTP_PORT", _HTTP_PORT))
+        if service == "gateway" and (http := http_place(address)):
+            others.append(http)
     grpc = Place(service, "gRPC", host, port, _variable(service, "PORT"))
     return ServicePlaces(service, grpc, tuple(each for each in others if each.port > 0))
 

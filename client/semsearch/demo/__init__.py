@@ -1,0 +1,1 @@
+"""Fetch a public set of photos to try semsearch with (`semsearch demo`)."""

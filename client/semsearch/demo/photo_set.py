@@ -1,0 +1,42 @@
+"""The set of photos that the demo fetches: its address, checksum and licence.
+
+The size and the checksum are those that TensorFlow Datasets publishes for the archive (tensorflow/datasets,
+`tensorflow_datasets/url_checksums/tf_flowers.txt`). The archive's LICENSE.txt names the licence, and each photo's
+photographer and page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """A tar archive of photos in folders named after what they show, below one folder, `root`.
+
+    `queries` are worth trying; the last names something that no photo shows.
+    """
+
+    name: str
+    description: str
+    url: str
+    size_bytes: int
+    sha256: str
+    root: str
+    licence: str
+    licence_url: str
+    queries: tuple[str, ...]
+
+
+FLOWERS = PhotoSet(
+    name="flowers",
+    description="3,670 photos of daisies, dandelions, roses, sunflowers and tulips, and of who else was there, from"
+    " Flickr, collected by the TensorFlow authors",
+    url="https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
+    size_bytes=228_813_984,
+    sha256="4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
+    root="flower_photos",
+    licence="CC BY 2.0",
+    licence_url="https://creativecommons.org/licenses/by/2.0/",
+    queries=("sunflower", "bee", "bouquet", "field of tulips", "rose -red", "elephant"),
+)
