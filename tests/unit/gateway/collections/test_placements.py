@@ -46,7 +46,7 @@ async def test_a_renamed_collection_is_gone_for_all_processes(tmp_path: Path) ->
         other.gallery.get("cats", "red"),
         other.gallery.list_page("cats", 10, "", None),
         other.search.by_text(TextQuery("red"), Scope("cats"), Page(10)),
-        other.search.by_images([ImageSource(image_id="red")], (), Scope("cats"), Page(10)),
+        other.search.by_images([ImageSource(image_id="red")], TextQuery(), Scope("cats"), Page(10)),
         other.tagging.tag(ImageSource(image_id="red"), "cats", 3, None),
     ):
         with pytest.raises(CollectionNotFound):

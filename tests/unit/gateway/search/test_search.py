@@ -115,11 +115,13 @@ async def test_words_change_an_image_search(gallery: Core) -> None:
     red = ImageSource(content=picture("red"))
     more = await gallery.search.by_images([red], TextQuery(terms=(Term("green"),)), Scope("gallery"), FIRST)
     assert ids(more)[0] == "yellow"
-    mostly = await gallery.search.by_images([red], (Term("blue", 3.0), Term("qwertz")), Scope("gallery"), FIRST)
+    mostly = await gallery.search.by_images(
+        [red], TextQuery(terms=(Term("blue", 3.0), Term("qwertz"))), Scope("gallery"), FIRST
+    )
     assert ids(mostly)[0] in {"blue", "purple"}
     assert [each.word for each in mostly.unknown_words] == ["qwertz"]
     less = await gallery.search.by_images(
-        [ImageSource(image_id="yellow")], (Term("red", -0.9),), Scope("gallery"), FIRST
+        [ImageSource(image_id="yellow")], TextQuery(terms=(Term("red", -0.9),)), Scope("gallery"), FIRST
     )
     assert ids(less)[0] == "green"
 
