@@ -35,7 +35,7 @@ _CLEAN_UP_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-def bind(host: str, port: int, shares_port: bool) -> socket.socket:
+def bind(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
     """Listen on a port, perhaps with other processes; raises `OSError` if that is not possible.
 
     Connections wait until the server starts.

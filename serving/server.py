@@ -202,7 +202,7 @@ def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
     http = None
     if isinstance(settings, HttpSettings) and settings.http_port >= 0:
         try:
-            http = bind(settings.host, settings.http_port, settings.shares_port)
+            http = bind(settings.host, settings.http_port, shares_port=settings.shares_port)
         except OSError as error:
             raise _taken(settings, "http_port") from error
     return _Ports(settings.host, port, http)
