@@ -45,7 +45,7 @@ def _about_model(code: grpc.StatusCode, reason: reasons.ErrorReason.ValueType, m
 ERRORS: ErrorTable = {
     errors.InvalidId: lambda e: _invalid(reasons.ERROR_REASON_INVALID_ID, e.field, e.problem),
     errors.ImageTooLarge: lambda e: _invalid(
-        reasons.ERROR_REASON_IMAGE_TOO_LARGE, "content", str(e), {"max_image_bytes": str(e.limit)}
+        reasons.ERROR_REASON_IMAGE_TOO_LARGE, "content", str(e), {"limit": str(e.limit)}
     ),
     errors.CancelledTerms: lambda e: _invalid(reasons.ERROR_REASON_CANCELLED_TERMS, "terms", str(e)),
     errors.StreamConfigError: lambda e: _invalid(reasons.ERROR_REASON_STREAM_CONFIG, "config", str(e)),

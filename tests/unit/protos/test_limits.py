@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
 from semsearch.v1 import gallery_service_pb2, model_service_pb2, search_service_pb2
 
 import index_service.filters as filters
@@ -25,8 +22,8 @@ from index_service.definition import DEFAULT_RECALL_TARGET, MAX_DIMENSION
 from index_service.translate import indexes, items, listings, searches
 from model.text.suggestions import SUGGESTIONS
 from serving.page_tokens import MAX_PAGE_BYTES
+from tests.unit.protos.comments import COMMENTS
 
-REPOSITORY = Path(__file__).parents[3]
 PUBLIC = (gallery_service_pb2, model_service_pb2, search_service_pb2)
 
 
@@ -114,28 +111,6 @@ UNLIMITED = re.compile(
     r"|Filter\.\w+|TextRange\.\w+"
     r"|Image\.(?!attributes)\w+)$"
 )
-
-
-def comments() -> dict[str, str]:
-    """Return the comment of every message, field and enum value, by its full name without "semsearch."."""
-    written = descriptor_pb2.FileDescriptorSet.FromString((REPOSITORY / "client" / "protos.binpb").read_bytes())
-    found = {}
-    for file in written.file:
-        for location in file.source_code_info.location:
-            if location.leading_comments and len(location.path) % 2 == 0:
-                names = [file.package.removeprefix("semsearch."), *names_on(list(location.path), file)]
-                found[".".join(names)] = " ".join(location.leading_comments.split())
-    return found
-
-
-def names_on(path: list[int], message: Message) -> Iterator[str]:
-    """Yield the names on the path of a location: the numbers of a repeated field and of its element, and so on."""
-    for number, index in zip(path[::2], path[1::2], strict=True):
-        message = getattr(message, message.DESCRIPTOR.fields_by_number[number].name)[index]
-        yield message.name  # type: ignore[attr-defined]
-
-
-COMMENTS = comments()
 
 
 @pytest.mark.parametrize("name", LIMITS)

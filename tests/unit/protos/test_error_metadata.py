@@ -1,0 +1,27 @@
+"""What an error's metadata has is named in the comment of its reason."""
+
+from __future__ import annotations
+
+import pytest
+from semsearch.v1 import error_reason_pb2 as reasons
+
+from embedder_service import statuses as of_the_embedder
+from gateway.api import statuses as of_the_gateway
+from serving.errors import ErrorTable, from_status, to_status
+from tests.unit.embedder_service import test_statuses as embedder
+from tests.unit.gateway.api import test_statuses as gateway
+from tests.unit.protos.comments import COMMENTS
+
+ERRORS = [
+    *((error, of_the_embedder.ERRORS) for error in embedder.EXAMPLES),
+    *((error, of_the_gateway.ERRORS) for error in gateway.EXAMPLES),
+    (RuntimeError("a fault"), {}),
+]
+
+
+@pytest.mark.parametrize(("error", "table"), ERRORS, ids=lambda value: type(value).__name__)
+def test_metadata_is_described(error: Exception, table: ErrorTable) -> None:
+    reason, metadata = from_status(to_status(error, table))
+    assert f"ERROR_REASON_{reason}" in reasons.ErrorReason.keys()  # noqa: SIM118 — not a dict: it has no `in`
+    for key in metadata:
+        assert f"`{key}`" in COMMENTS[f"v1.ErrorReason.ERROR_REASON_{reason}"]
