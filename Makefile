@@ -29,7 +29,7 @@ PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prun
 # Node is looked for, and installed if need be, only where a recipe needs it.
 WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 
-.PHONY: help setup run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format grpcurl lock clean
+.PHONY: help setup page run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format grpcurl lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,8 @@ $(PAGE_STUBS): $(PROTOS) page/generate.py $(PAGE_DEPENDENCIES)
 
 $(PAGE): $(PAGE_SOURCES) $(PAGE_STUBS)
 	@$(WITH_NODE) && cd page && npm run --silent build
+
+page: $(PAGE) ## Build the web page into gateway/web/static
 
 run-all: setup ## Start the three services, fill the gallery on the first run, print first queries; Ctrl-C stops all
 	@$(BIN)/python -m launcher

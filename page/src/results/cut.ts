@@ -24,6 +24,18 @@ export function countAbove(results: readonly Result[], cut: number): number {
 /** Return how many of the fetched results are at or above the page's cut, and whether no more will be. */
 export function reach(list: ResultList): { count: number; complete: boolean } {
   const results = list.results.value;
-  const count = asksSomething(list.query) ? countAbove(results, cutOf(list, query.value)) : results.length;
+  const isCut = asksSomething(list.query) && list.query.order === "best";
+  const count = isCut ? countAbove(results, cutOf(list, query.value)) : results.length;
   return { count, complete: list.complete.value || count < results.length };
+}
+
+/** Return how many results there are at or above the cut, or undefined until it is known. */
+export function totalAbove(list: ResultList, cut: number): number | undefined {
+  const { count, complete } = reach(list);
+  if (complete) return count;
+  const counts = list.counts.value;
+  if (!counts) return undefined;
+  // Between two hundredths, the count is that of the upper one, or what is already there.
+  const at = asksSomething(list.query) ? Math.ceil(Math.round(cut * 10_000) / 100) : 0;
+  return Math.max(count, counts[at] ?? 0);
 }

@@ -3,7 +3,6 @@
 import { typed, typingEnded } from "../box/typing";
 import { percent } from "../i18n/language";
 import { ask, query } from "../state/address";
-import { countsOf } from "./counts";
 import type { ResultList } from "./result_list";
 import { text } from "./text";
 
@@ -42,7 +41,7 @@ export function CutSlider({ list, cut }: { list: ResultList; cut: number }) {
 
 /** Bars of how many results are at each relevance; by the square root, so that a few still show beside many. */
 function Histogram({ list, cut }: { list: ResultList; cut: number }) {
-  const counts = countsOf(list)?.byRelevance;
+  const counts = list.counts.value;
   if (!counts) return null;
   const bars = counts.slice(0, -1).map((count, at) => Math.sqrt(count - (counts[at + 1] ?? 0)));
   const tallest = Math.max(...bars, 1);

@@ -4,9 +4,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { Icon } from "../frame/icons";
 import { ask, hrefOf, query } from "../state/address";
-import { asksSomething } from "../state/query";
 import { type ActiveFilter, activeFilters } from "./filter_names";
-import { listPage, searchPage } from "./pages";
+import { fetchPage } from "./pages";
 import type { ResultList } from "./result_list";
 import { text } from "./text";
 
@@ -57,9 +56,8 @@ function EmptiedBy({ list }: { list: ResultList }) {
   const filters = activeFilters(list.query);
   useEffect(() => {
     const controller = new AbortController();
-    const page = asksSomething(list.query) ? searchPage : listPage;
     const tries = activeFilters(list.query).map(async (filter) => {
-      const { results } = await page({ ...list.query, filters: filter.rest }, 1, "", controller.signal);
+      const { results } = await fetchPage({ ...list.query, filters: filter.rest }, 1, "", controller.signal);
       return results.length ? [filter] : [];
     });
     void Promise.all(tries).then(

@@ -3,11 +3,12 @@
 import { create } from "@bufbuild/protobuf";
 import { services } from "../api/clients";
 import { collectionCut } from "../api/collections";
+import { metadataOf, reasonOf } from "../api/errors";
 import { filterMessage } from "../api/filters";
-import { CropBoxSchema } from "../gen/semsearch/v1/query_pb";
+import { CropBoxSchema, ImageOrder, type UnknownWord } from "../gen/semsearch/v1/query_pb";
 import type { ImageMatch } from "../gen/semsearch/v1/search_service_pb";
 import { bytesOf } from "../state/pictures";
-import type { Picture, Query } from "../state/query";
+import { asksSomething, type Picture, type Query } from "../state/query";
 import type { Result, Understanding } from "./result_list";
 
 export interface Found {
@@ -17,22 +18,48 @@ export interface Found {
   defaultCut: number;
 }
 
-/** Search with words, pictures or both, in the whole collection. */
-export async function searchPage(query: Query, size: number, token: string, signal: AbortSignal): Promise<Found> {
+/** Fetch a page: of a search, or of the collection if nothing is asked for. */
+export async function fetchPage(query: Query, size: number, token: string, signal: AbortSignal): Promise<Found> {
+  if (!asksSomething(query)) return listPage(query, size, token, signal);
+  try {
+    return await searchPage(query, size, token, signal);
+  } catch (error) {
+    if (reasonOf(error) !== "UNKNOWN_WORDS") throw error;
+    // Pictures are searched with even if no word beside them is known.
+    const rest = { ...query, text: "" };
+    const found = asksSomething(rest) ? await searchPage(rest, size, token, signal) : nothing;
+    const unknown = suggestionsOf(metadataOf(error).suggestions);
+    return { ...found, understanding: { understood: [], unknown } };
+  }
+}
+
+/** Count the results of a search at each cut: at the relevances 0, 0.01 … 1. */
+export async function countMatches(query: Query, signal: AbortSignal): Promise<number[]> {
+  const search = query.pictures.length
+    ? { case: "byImage" as const, value: { ...scopeOf(query), ...(await termsOf(query)) } }
+    : { case: "byText" as const, value: { ...scopeOf(query), query: query.text } };
+  return (await services.search.countMatches({ search }, { signal })).countsByRelevance.map(Number);
+}
+
+/** Count the images of a collection. */
+export async function countImages(query: Query, signal: AbortSignal): Promise<number[]> {
+  return [Number((await services.gallery.countImages(scopeOf(query), { signal })).imageCount)];
+}
+
+async function searchPage(query: Query, size: number, token: string, signal: AbortSignal): Promise<Found> {
   const defaultCut = query.pictures.length ? 0 : await collectionCut(query.collection);
+  const isNewest = query.order === "newest";
   const common = {
-    collection: query.collection,
+    ...scopeOf(query),
     pageSize: size,
     pageToken: token,
-    minRelevance: 0,
-    filter: filterMessage(query.filters),
-    distinct: query.distinct,
+    // Best first, the page cuts the list itself.
+    minRelevance: isNewest ? (query.cut ?? defaultCut) : 0,
+    distinct: query.distinct && !isNewest,
+    order: isNewest ? ImageOrder.NEWEST_FIRST : ImageOrder.UNSPECIFIED,
   };
   const found = query.pictures.length
-    ? await services.search.searchByImage(
-        { ...common, images: await Promise.all(query.pictures.map(imageTerm)), terms: [] },
-        { signal },
-      )
+    ? await services.search.searchByImage({ ...common, ...(await termsOf(query)) }, { signal })
     : await services.search.searchByText({ ...common, query: query.text }, { signal });
   return {
     results: found.matches.flatMap(resultOf),
@@ -42,18 +69,32 @@ export async function searchPage(query: Query, size: number, token: string, sign
   };
 }
 
-/** List a collection. */
-export async function listPage(query: Query, size: number, token: string, signal: AbortSignal): Promise<Found> {
+async function listPage(query: Query, size: number, token: string, signal: AbortSignal): Promise<Found> {
   const found = await services.gallery.listImages(
-    { collection: query.collection, pageSize: size, pageToken: token, filter: filterMessage(query.filters) },
+    { ...scopeOf(query), pageSize: size, pageToken: token, order: ImageOrder.NEWEST_FIRST },
     { signal },
   );
   return {
+    ...nothing,
     results: found.images.map((image) => ({ image, relevance: null })),
     nextPageToken: found.nextPageToken,
-    understanding: { understood: [], unknown: [] },
-    defaultCut: 0,
   };
+}
+
+const nothing: Found = {
+  results: [],
+  nextPageToken: "",
+  understanding: { understood: [], unknown: [] },
+  defaultCut: 0,
+};
+
+function scopeOf({ collection, filters }: Query) {
+  const filter = filterMessage(filters);
+  return { collection, ...(filter ? { filter } : {}) };
+}
+
+async function termsOf({ pictures, text }: Query) {
+  return { images: await Promise.all(pictures.map(imageTerm)), query: text };
 }
 
 function resultOf({ image, relevance }: ImageMatch): Result[] {
@@ -66,4 +107,9 @@ async function imageTerm({ kind, key, weight, crop }: Picture) {
       ? { case: "imageId" as const, value: key }
       : { case: "content" as const, value: await bytesOf(key) };
   return { source, weight, ...(crop ? { crop: create(CropBoxSchema, crop) } : {}) };
+}
+
+function suggestionsOf(text: string | undefined): UnknownWord[] {
+  const words = JSON.parse(text ?? "{}") as Record<string, string[]>;
+  return Object.entries(words).map(([word, suggestions]) => ({ word, suggestions }) as UnknownWord);
 }

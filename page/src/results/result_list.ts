@@ -5,11 +5,11 @@
 
 import { signal } from "@preact/signals";
 import { isAway } from "../api/connection";
-import { messageOf, metadataOf, reasonOf, wasCancelled } from "../api/errors";
+import { messageOf, wasCancelled } from "../api/errors";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import type { UnderstoodTerm, UnknownWord } from "../gen/semsearch/v1/query_pb";
 import { asksSomething, type Query } from "../state/query";
-import { type Found, listPage, searchPage } from "./pages";
+import { countImages, countMatches, fetchPage } from "./pages";
 
 export interface Result {
   image: Image;
@@ -37,6 +37,9 @@ export class ResultList {
   readonly understanding = signal<Understanding | null>(null);
   /** Why the list could not be fetched, for a person; empty if the gateway was away. */
   readonly problem = signal("");
+  /** For the relevances 0, 0.01 … 1, how many results have at least that; null until it is known. A list without a
+   * query has one number. */
+  readonly counts = signal<readonly number[] | null>(null);
   /** The cut that applies if the query has none. */
   readonly defaultCut = signal(0);
   private token = "";
@@ -53,6 +56,13 @@ export class ResultList {
       });
       await this.running;
     }
+  }
+
+  /** Count the results at each cut. The list does without if that fails. */
+  async count(): Promise<void> {
+    if (this.counts.value) return;
+    const count = asksSomething(this.query) ? countMatches : countImages;
+    this.counts.value = await count(this.query, this.controller.signal).catch(() => null);
   }
 
   /** Give up what is being fetched. */
@@ -78,7 +88,7 @@ export class ResultList {
     const isFirst = this.token === "";
     const size = Math.min(LARGEST_PAGE, Math.max(missing, isFirst ? FIRST_PAGE : NEXT_PAGE));
     try {
-      const fetched = await this.fetch(size);
+      const fetched = await fetchPage(this.query, size, this.token, this.controller.signal);
       this.token = fetched.nextPageToken;
       this.results.value = isFirst ? fetched.results : [...this.results.value, ...fetched.results];
       if (isFirst) {
@@ -92,26 +102,8 @@ export class ResultList {
     }
   }
 
-  private fetch(size: number): Promise<Found> {
-    const { signal } = this.controller;
-    return asksSomething(this.query)
-      ? searchPage(this.query, size, this.token, signal)
-      : listPage(this.query, size, this.token, signal);
-  }
-
   private fail(error: unknown): void {
-    if (reasonOf(error) === "UNKNOWN_WORDS") {
-      this.understanding.value = { understood: [], unknown: suggestionsOf(metadataOf(error).suggestions) };
-      this.complete.value = true;
-      this.status.value = "ready";
-      return;
-    }
     this.problem.value = isAway(error) || wasCancelled(error) ? "" : messageOf(error);
     this.status.value = "failed";
   }
-}
-
-function suggestionsOf(text: string | undefined): UnknownWord[] {
-  const words = JSON.parse(text ?? "{}") as Record<string, string[]>;
-  return Object.entries(words).map(([word, suggestions]) => ({ word, suggestions }) as UnknownWord);
 }

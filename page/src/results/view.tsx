@@ -9,8 +9,7 @@ import { query } from "../state/address";
 import { asksSomething } from "../state/query";
 import { current, refresh, shown } from "../state/search";
 import { Bar } from "./bar";
-import { countsOf } from "./counts";
-import { cutOf, reach } from "./cut";
+import { cutOf, reach, totalAbove } from "./cut";
 import { Empty, Failed, NothingFound } from "./empty";
 import { FilterChips, FilterPanel } from "./filters";
 import { Grid } from "./grid";
@@ -34,7 +33,7 @@ function Results({ list }: { list: ResultList }) {
   const { count: above, complete } = reach(list);
   const hidden = leaving.value;
   const results = useMemo(() => all.slice(0, above).filter(({ image }) => !hidden.has(image.id)), [all, above, hidden]);
-  const total = complete ? above : countsOf(list)?.above(cut);
+  const total = totalAbove(list, cut);
 
   const load = useCallback((count: number) => list.load(count), [list]);
   useEffect(() => {

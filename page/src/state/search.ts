@@ -60,7 +60,9 @@ function start(address: Query): void {
   if (before && before !== list && before.status.value === "loading") before.cancel();
   current.value = list;
   void list.load(1).then(() => {
-    if (current.value === list) shown.value = list;
+    if (current.value !== list) return;
+    shown.value = list;
+    void list.count();
   });
   if (list.status.value !== "loading") shown.value = list;
 }
