@@ -101,9 +101,13 @@ class StoreReader:
         reports = [str(text) for (text,) in self._connection.execute("PRAGMA quick_check(10)")]
         return [] if reports == ["ok"] else reports
 
-    def count(self) -> int:
-        """Return the number of items."""
-        ((count,),) = self._connection.execute("SELECT count(*) FROM items").fetchall()
+    def count(self, condition: Filter | None = None) -> int:
+        """Return the number of items that pass the filter."""
+        passes = to_sql(condition or Filter())
+        ((count,),) = self._connection.execute(
+            f"SELECT count(*) FROM items WHERE {passes.text}",  # noqa: S608 — values are parameters
+            passes.parameters,
+        ).fetchall()
         return int(count)
 
     def sum_of(self, path: AttributePath) -> tuple[int, float]:

@@ -263,11 +263,11 @@ class VectorIndex:
             left_out: Ids of items that are not counted by distance.
         """
         with self._pin() as (reader, snapshot):
+            if near is None:
+                yield Count(snapshot.alive_count if condition is None else reader.count(condition), ())
+                return
             among = None if condition is None else reader.rows(condition)
             count = snapshot.alive_count if among is None else len(among)
-            if near is None:
-                yield Count(count, ())
-                return
             items = reader.items(left_out, attributes=False, vectors=False).values()
             rows = np.array([item.row for item in items], dtype=np.int64)
             for within in count_within(snapshot, near, bounds, among, rows):
