@@ -17,6 +17,7 @@ from gateway.collections.sweeper import Sweeper
 from gateway.collections.writes import CollectionWrites
 from gateway.ingest.ingest import ImageIngest, IngestLimits
 from gateway.lease import Lease
+from gateway.maps.maps import MapLimits, Maps
 from gateway.readiness import Readiness
 from gateway.search.counts import Counting
 from gateway.search.query_vectors import QueryVectors
@@ -47,6 +48,7 @@ class Core:
     counting: Counting
     tagging: Tagging
     switch: ModelSwitch
+    maps: Maps
 
 
 def build_core(
@@ -54,14 +56,16 @@ def build_core(
     index: VectorIndex,
     blobs: BlobStore,
     switch_file: Path,
+    maps_folder: Path,
     *,
     ingest_limits: IngestLimits | None = None,
     copy_limits: CopyLimits | None = None,
+    map_limits: MapLimits | None = None,
     lease: Lease | None = None,
 ) -> Core:
-    """Return the domain; `switch_file` records the model being switched to. Limits have defaults.
+    """Return the domain; `switch_file` records the model that is switched to, `maps_folder` holds maps.
 
-    Without a lease, this is the only process on its data folder.
+    Limits have defaults. Without a lease, this is the only process on its data folder.
     """
     readiness, models, writes = Readiness(), ModelCatalog(embedder), CollectionWrites()
     placements = Placements(index, lease)
@@ -85,4 +89,5 @@ def build_core(
         counting=Counting(vectors, index, models, placements),
         tagging=Tagging(vectors, models, placements, words),
         switch=ModelSwitch(embedder, collections, words, copying, SwitchState(switch_file)),
+        maps=Maps(index, words, maps_folder, map_limits),
     )

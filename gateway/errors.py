@@ -17,6 +17,10 @@ GatewayError
 ├── ImageNotFound
 ├── BlobMissing              the image exists, but its file is missing or damaged
 ├── OriginalElsewhere        the caller kept the original; only a thumbnail is stored
+├── MapNotFound              the collection has no map yet
+├── MapFailed                a map could not be computed
+├── MapCancelled             the computation of a map was cancelled
+├── MapNotStored             a map cannot be written to the data folder
 ├── StorageFull              the data folder is full or not writable
 ├── WordsNotReady            the words index is being filled
 ├── DependencyUnavailable    the embedder or the index does not answer
@@ -188,6 +192,43 @@ class OriginalElsewhere(GatewayError):
         super().__init__(
             f"The original of the image {image_id} is not stored, only its thumbnail; it came from {place[:60]!r}. "
             "Ask for the thumbnail, or send the bytes again without `original_at` to store them."
+        )
+
+
+class MapNotFound(GatewayError):
+    """The collection has no map, or one of a model that it had before."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(f'The collection "{collection}" has no map yet. ComputeMap computes it.')
+        self.collection = collection
+
+
+class MapFailed(GatewayError):
+    """A map could not be computed."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The map could not be computed: {problem}. Searches and the map that was there are unaffected."
+        )
+
+
+class MapCancelled(GatewayError):
+    """The computation of a map was cancelled."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(
+            f'The computation of the map of "{collection}" was cancelled. The map that was there stays; ComputeMap '
+            "computes it again."
+        )
+
+
+class MapNotStored(GatewayError):
+    """A map cannot be written to the data folder."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The map cannot be written to the data folder: {problem}. No image is lost, and searches still work. Free "
+            "space or fix the data folder's permissions, then compute the map again."
         )
 
 

@@ -29,6 +29,14 @@ class GatewaySettings(HttpSettings):
     max_pending_bytes: int = Field(
         256 * 2**20, ge=1, description="Bytes of images that all uploads together may have in progress; more must wait."
     )
+    map_threads: int = Field(
+        0, ge=0, le=256, description="Threads that compute a collection's map; 0 is half of the machine's."
+    )
+    map_memory_bytes: int = Field(
+        4 * 2**30,
+        ge=2**29,  # NumPy, SciPy and scikit-learn take half of that
+        description="Bytes of memory that computing a map may allocate; 100,000 images need about 1 GiB.",
+    )
     processes: int = Field(
         1,
         ge=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +14,8 @@ from semsearch.index.v1 import index_service_pb2
 from semsearch.v1 import (
     gallery_service_pb2,
     gallery_service_pb2_grpc,
+    map_service_pb2,
+    map_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     search_service_pb2,
@@ -21,6 +24,7 @@ from semsearch.v1 import (
 
 from gateway.api.forwarding import forwarding
 from gateway.api.gallery_servicer import GalleryServicer
+from gateway.api.map_servicer import MapServicer
 from gateway.api.model_servicer import ModelServicer
 from gateway.api.owner import Owner
 from gateway.api.search_servicer import SearchServicer
@@ -35,6 +39,7 @@ from gateway.core import Core, build_core
 from gateway.errors import CollectionNotFound, GatewayError
 from gateway.ingest.ingest import IngestLimits
 from gateway.lease import FileLease, Lease
+from gateway.maps.maps import MapLimits
 from gateway.readiness import Need
 from gateway.settings import GatewaySettings
 from gateway.switching.index_copy import CopyLimits
@@ -51,6 +56,7 @@ _EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].
 _INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
 _SEARCHES = search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]
 _GALLERIES = gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"]
+_MAPS = map_service_pb2.DESCRIPTOR.services_by_name["MapService"]
 _MODELS = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 
 log = structlog.get_logger(__name__)
@@ -58,7 +64,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
-    """Open the gateway's three services.
+    """Open the gateway's four services.
 
     The embedder and the index need not be up yet. Their needs are prepared in the background; the services' health
     reports when they are met. If another process owns the data folder, this one answers reads and passes changes on.
@@ -80,8 +86,13 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
             IndexClient(index_channel),
             blobs,
             settings.data / "gateway" / "model_switch",
+            settings.data / "gateway" / "maps",
             ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes, batch_bytes=batch_bytes),
             copy_limits=CopyLimits(batch_bytes=batch_bytes),
+            map_limits=MapLimits(
+                threads=settings.map_threads or max(1, (os.cpu_count() or 1) // 2),
+                memory_bytes=settings.map_memory_bytes,
+            ),
             lease=lease,
         )
         readiness = core.readiness
@@ -90,6 +101,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
             GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens), _GALLERIES, owner
         )
         models = forwarding(ModelServicer(embedder, core.switch, tokens), _MODELS, owner)
+        maps = forwarding(MapServicer(core.maps), _MAPS, owner)
         following_embedder, following_index = WorkHealth("following-embedder"), WorkHealth("following-index")
         preparing = WorkHealth("default-collection")
 
@@ -111,9 +123,10 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                     (core.words.health, partial(_as_owner, lease, core.words.keep_filled, core.words.await_filled)),
                     (core.switch.health, partial(_as_owner, lease, core.switch.keep_switching)),
                     (core.sweeper.health, partial(_as_owner, lease, core.sweeper.keep_sweeping)),
+                    (core.maps.health, partial(_as_owner, lease, core.maps.keep_mapping)),
                 )
             ]
-            services = {_SEARCHES: searches, _GALLERIES: galleries, _MODELS: models}
+            services = {_SEARCHES: searches, _GALLERIES: galleries, _MODELS: models, _MAPS: maps}
             yield Served(
                 [
                     GrpcService(
@@ -127,6 +140,12 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                         lambda server: gallery_service_pb2_grpc.add_GalleryServiceServicer_to_server(galleries, server),
                         lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY),
                         (following_index, preparing, core.sweeper.health),
+                    ),
+                    GrpcService(
+                        _MAPS.full_name,
+                        lambda server: map_service_pb2_grpc.add_MapServiceServicer_to_server(maps, server),
+                        lambda: readiness.watch(Need.INDEX, Need.GALLERY),
+                        (core.maps.health,),
                     ),
                     GrpcService(
                         _MODELS.full_name,

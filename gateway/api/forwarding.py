@@ -32,10 +32,15 @@ CHANGES = frozenset(
         "semsearch.v1.GalleryService.RenameCollection",
         "semsearch.v1.GalleryService.DeleteCollection",
         "semsearch.v1.ModelService.ActivateModel",
+        # The owner alone computes maps, brings them up to date and knows how far that is.
+        "semsearch.v1.MapService.GetMap",
+        "semsearch.v1.MapService.ComputeMap",
+        "semsearch.v1.MapService.CancelMap",
+        "semsearch.v1.MapService.StreamMap",
     }
 )
 # Of these, methods that a caller may repeat with the same result: if the owner ends, the next one is called.
-REPEATABLE = frozenset({"semsearch.v1.ModelService.ActivateModel"})
+REPEATABLE = frozenset({"semsearch.v1.ModelService.ActivateModel", "semsearch.v1.MapService.ComputeMap"})
 # Methods that are passed on if words are missing: only the owner fills them, once a search has asked for them.
 OF_WORDS = frozenset({"semsearch.v1.SearchService.SimilarWords", "semsearch.v1.SearchService.TagImage"})
 

@@ -83,6 +83,12 @@ ERRORS: ErrorTable = {
     errors.OriginalElsewhere: lambda _: ErrorStatus(
         grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_ORIGINAL_ELSEWHERE
     ),
+    errors.MapNotFound: lambda e: _about_collection(
+        grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_MAP_NOT_FOUND, e.collection
+    ),
+    errors.MapFailed: lambda _: ErrorStatus(grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MAP_FAILED),
+    errors.MapCancelled: lambda _: ErrorStatus(grpc.StatusCode.ABORTED, reasons.ERROR_REASON_MAP_CANCELLED),
+    errors.MapNotStored: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
     errors.StorageFull: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
     errors.WordsNotReady: lambda e: ErrorStatus(
         grpc.StatusCode.UNAVAILABLE,

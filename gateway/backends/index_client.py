@@ -10,6 +10,7 @@ from typing import Any, cast
 import grpc.aio
 import numpy as np
 from google.protobuf import field_mask_pb2
+from numpy.typing import NDArray
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 from semsearch.v1.query_pb2 import Filter
@@ -31,6 +32,7 @@ from gateway.backends.vector_index import (
 _SERVICE = "index"
 _ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine.HNSW: pb.ENGINE_HNSW}
 _LIST_PAGE = 1_000
+_NO_ATTRIBUTES = field_mask_pb2.FieldMask(paths=["-"])
 # A large vocabulary, at the index's write speed.
 _LOAD_SECONDS = 1_800.0
 # Segments of a million items take minutes.
@@ -155,10 +157,16 @@ class IndexClient:
         page_token: str = "",
         filter_: Filter | None = None,
         descending_by: str = "",
+        vectors: bool = False,
     ) -> tuple[Sequence[Item], str]:
         """Return a page of items; see `VectorIndex.list_items`."""
         request = pb.ListItemsRequest(
-            index=name, page_size=page_size, page_token=page_token, filter=filter_, descending_by=descending_by
+            index=name,
+            page_size=page_size,
+            page_token=page_token,
+            filter=filter_,
+            descending_by=descending_by,
+            include_vectors=vectors,
         )
         with calls_to(_SERVICE):
             response = await self._stub.ListItems(request)
@@ -226,6 +234,21 @@ class IndexClient:
             for rank, (each, row) in enumerate(zip(result.neighbors, rows, strict=True), first)
         ]
         return Found(neighbors, result.truncated)
+
+    async def search_many(
+        self, name: str, vectors: NDArray[np.float32], k: int, model_id: str
+    ) -> Sequence[Sequence[str]]:
+        """Return the ids of the k items nearest to each of up to 1,000 vectors; raises `ModelMismatch`."""
+        request = pb.SearchRequest(
+            index=name,
+            queries=[pb.SearchQuery(vector=_packed(vector)) for vector in vectors],
+            k=k,
+            model_id=model_id,
+            attributes_mask=_NO_ATTRIBUTES,
+        )
+        with calls_to(_SERVICE):
+            response = await self._stub.Search(request)
+        return [[each.id for each in result.neighbors] for result in response.results]
 
     async def optimize(self, name: str) -> None:
         """Fold all rows into segments; may take minutes."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from semsearch.v1.query_pb2 import Filter
 
 from gateway.backends.embedding import Vector
@@ -190,6 +192,7 @@ class VectorIndex(Protocol):
         page_token: str = "",
         filter_: Filter | None = None,
         descending_by: str = "",
+        vectors: bool = False,
     ) -> tuple[Sequence[Item], str]:
         """Return a page of items, and the token of the next page or "".
 
@@ -226,6 +229,11 @@ class VectorIndex(Protocol):
         With `after`, they follow a neighbour that a search for the same vector returned; raises `PositionOutOfDate` if
         that was in another index.
         """
+
+    async def search_many(
+        self, name: str, vectors: NDArray[np.float32], k: int, model_id: str
+    ) -> Sequence[Sequence[str]]:
+        """Return the ids of the k items nearest to each of up to 1,000 vectors; raises `ModelMismatch`."""
 
     async def optimize(self, name: str) -> None:
         """Fold all rows into segments; may take minutes."""

@@ -28,6 +28,7 @@ from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
 from semsearch.v1 import (
     gallery_service_pb2,
     gallery_service_pb2_grpc,
+    map_service_pb2_grpc,
     model_service_pb2_grpc,
     query_pb2,
     search_service_pb2_grpc,
@@ -53,7 +54,7 @@ from tests.unit.gateway.doubles import ColorEmbedder
 
 START_SECONDS = 60.0
 CALL_SECONDS = 20.0
-SERVICES = ("semsearch.v1.SearchService", "semsearch.v1.GalleryService", "semsearch.v1.ModelService")
+SERVICES = tuple(f"semsearch.v1.{name}Service" for name in ("Search", "Gallery", "Model", "Map"))
 
 
 class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
@@ -271,6 +272,7 @@ class Stack:
         self._numbers = itertools.count()
         self.search = search_service_pb2_grpc.SearchServiceStub(channel)
         self.gallery = gallery_service_pb2_grpc.GalleryServiceStub(channel)
+        self.maps = map_service_pb2_grpc.MapServiceStub(channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(channel)
         self.health = health_pb2_grpc.HealthStub(channel)
 

@@ -63,6 +63,7 @@ async def open_core(
         index,
         blobs,
         root.parent / "gateway" / "model_switch",
+        root.parent / "gateway" / "maps",
         ingest_limits=limits,
         copy_limits=CopyLimits(page_images=3, batch_images=2),
         lease=lease,

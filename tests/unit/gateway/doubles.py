@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from semsearch.v1.query_pb2 import Condition, Filter
 
@@ -410,6 +411,7 @@ class MemoryIndex:
         page_token: str = "",
         filter_: Filter | None = None,
         descending_by: str = "",
+        vectors: bool = False,
     ) -> tuple[Sequence[Item], str]:
         if descending_by:
             return self._descending(name, self._passing(name, filter_), descending_by, page_size, page_token)
@@ -420,8 +422,14 @@ class MemoryIndex:
             for item in index.items.values()
             if index.sequences[item.id] > behind and (filter_ is None or passes(filter_, from_text(item.attributes)))
         ]
-        page = passing[:page_size]
+        page = [item if vectors else replace(item, vector=None) for item in passing[:page_size]]
         return page, str(index.sequences[page[-1].id]) if len(passing) > page_size else ""
+
+    async def search_many(
+        self, name: str, vectors: NDArray[np.float32], k: int, model_id: str
+    ) -> Sequence[Sequence[str]]:
+        found = [await self.search(name, vector, k, model_id) for vector in vectors]
+        return [[each.id for each in result.neighbors] for result in found]
 
     async def search(
         self,

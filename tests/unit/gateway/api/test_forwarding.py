@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from semsearch.v1 import gallery_service_pb2, model_service_pb2, search_service_pb2
+from semsearch.v1 import gallery_service_pb2, map_service_pb2, model_service_pb2, search_service_pb2
 
 from gateway.api.forwarding import CHANGES, OF_WORDS, REPEATABLE
 
-FILES = (search_service_pb2, gallery_service_pb2, model_service_pb2)
+FILES = (search_service_pb2, gallery_service_pb2, map_service_pb2, model_service_pb2)
 # Methods that any process answers: they change nothing that a gateway keeps.
 READS = {
     "semsearch.v1.SearchService.SearchByText",

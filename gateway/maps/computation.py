@@ -1,0 +1,108 @@
+"""Runs the process that computes a map (see `computing`), and reads what it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.errors import MapFailed
+from gateway.maps.computing import NEIGHBORLY, OUT_OF_MEMORY
+from gateway.maps.regions import Regions
+
+_COMPLAINT_BYTES = 4_096
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of a stage that is done: "neighbors" or "layout"."""
+
+    stage: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Places that were computed, and the regions of them."""
+
+    neighborly: bool
+    places: NDArray[np.float32]
+    regions: Regions
+
+
+async def compute(
+    folder: Path, dimension: int, threads: int, memory_bytes: int
+) -> AsyncGenerator[Share | Computed, None]:
+    """Yield the progress and the results, the principal places first; close the generator to stop the process.
+
+    Args:
+        folder: It holds the vectors, and takes the results.
+        dimension: The number of elements in a vector.
+        threads: How many threads the process may use.
+        memory_bytes: How much memory it may allocate.
+
+    Raises:
+        MapFailed: the process ended without its result.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway.maps.computing", str(folder), str(dimension), str(threads), str(memory_bytes),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        process_group=0,  # so that Ctrl-C reaches only the gateway, which stops the process
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 — both are pipes
+    complaining = asyncio.create_task(_end_of(process.stderr))
+    try:
+        async for line in process.stdout:
+            message = json.loads(line)
+            if "written" in message:
+                yield await asyncio.to_thread(_read, folder / message["written"])
+            else:
+                yield Share(message["stage"], message["fraction"])
+        status, complaint = await process.wait(), await complaining
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        await complaining
+    if status:
+        raise MapFailed(_reason(status, complaint, memory_bytes))
+
+
+def _read(file: Path) -> Computed:
+    with np.load(file) as arrays:
+        regions = Regions(arrays["counts"], arrays["middles"], arrays["means"], arrays["rows"])
+        return Computed(file.name == NEIGHBORLY, arrays["places"], regions)
+
+
+async def _end_of(stream: asyncio.StreamReader) -> str:
+    """Read a stream to its end and return the last of it."""
+    kept = b""
+    while part := await stream.read(_COMPLAINT_BYTES):
+        kept = (kept + part)[-_COMPLAINT_BYTES:]
+    return kept.decode(errors="replace").strip()
+
+
+def _reason(status: int, complaint: str, memory_bytes: int) -> str:
+    limit = f"{memory_bytes // 2**20:,} MiB"
+    if status == OUT_OF_MEMORY:
+        return (
+            f"it needs more memory than the {limit} that it may use; raise SEMSEARCH_GATEWAY_MAP_MEMORY_BYTES and "
+            "compute it again"
+        )
+    if status < 0:
+        return (
+            f"the process that computed it was ended by {signal.Signals(-status).name}; the machine may lack memory "
+            f"(it may use up to {limit})"
+        )
+    last = complaint.splitlines()[-1:] or ["it gave no reason"]
+    return f"the process that computed it ended with status {status}: {last[0][:200]}"
