@@ -36,7 +36,7 @@ class AsyncClient(SearchMethods, GalleryMethods, CollectionMethods, ModelMethods
     ...         print(found[0].image.attributes["label"], words[0].word)
     ...         print(len([image async for image in client.list_images(where={"label": "apple"})]) > 0)
     >>> asyncio.run(search())
-    banana animal
+    banana canine
     True
 
     It belongs to the event loop that it makes its first call in. Cancelling a task cancels its call. Files are read,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import grpc
 
@@ -35,10 +35,10 @@ class Client(SearchMethods, GalleryMethods, CollectionMethods, ModelMethods, Blo
     """A client of a gateway. Every method raises `SemsearchError`; see `semsearch.errors`.
 
     >>> with Client(server) as client:
-    ...     for match in client.search_by_text("fruit -banana", page_size=2):
-    ...         print(match.image.attributes["label"])
-    apple
-    apple
+    ...     for match in client.search_by_text("fruit", page_size=2):
+    ...         print(match.image.name, round(match.relevance, 2))
+    banana-00.webp 1.0
+    banana-05.webp 1.0
 
     It connects with the first call, and again after a break. Threads may share it, and iterate each over an iterator
     of their own; a process that forks makes a client of its own. `close()`, or the end of a `with` block, ends what is
@@ -66,13 +66,6 @@ class Client(SearchMethods, GalleryMethods, CollectionMethods, ModelMethods, Blo
             retries: How often a call that could not be answered is repeated.
         """
         super().__init__(Server(server, GATEWAY, tls, token, timeout, retries))
-
-    @classmethod
-    def of(cls, server: Server) -> Self:
-        """Return a client of the server that another one calls."""
-        client = cls.__new__(cls)
-        BlockingConnection.__init__(client, server)
-        return client
 
     def pages(self, found: PageT) -> Iterator[PageT]:
         """Yield a page that a search found and those after it; each is fetched when it is asked for, or just before.

@@ -45,6 +45,8 @@ class SemsearchError(Exception):
         self.message = message
         self.details = details or ErrorDetails()
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # below the message in a traceback
 
     @property
     def reason(self) -> str:

@@ -13,8 +13,9 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
-from semsearch.client import Client
+from semsearch.api.gallery import GalleryMethods
 from semsearch.errors import SemsearchError
+from semsearch.transport.blocking import BlockingConnection
 from semsearch.transport.retries import Retries
 from semsearch.transport.server import Server
 from semsearch.values import Image, ImageMatch, ImageMatches, Tags, UnknownWord, WordMatches
@@ -27,6 +28,10 @@ _TILE = "display:inline-block;width:160px;margin:4px;vertical-align:top;font-siz
 _PICTURE = "width:160px;height:120px;object-fit:contain;background:#8882"
 
 
+class _Thumbnails(GalleryMethods, BlockingConnection):
+    """The connection that fetches thumbnails."""
+
+
 def html_of(value: object, server: Server | None) -> str:
     """Return the HTML of one of the client's values."""
     return _DRAWN[type(value)](value, server)
@@ -36,7 +41,7 @@ def thumbnails(server: Server | None, images: Sequence[Image]) -> list[bytes]:
     """Return the thumbnails of images, b"" for each that cannot be fetched."""
     if server is None:
         return [b""] * len(images)
-    own = Client.of(replace(server, timeout=_SECONDS, retries=Retries(attempts=1)))
+    own = _Thumbnails(replace(server, timeout=_SECONDS, retries=Retries(attempts=1)))
 
     def fetch(image: Image) -> bytes:
         try:
@@ -93,11 +98,7 @@ def _tile(image: Image, picture: bytes, caption: str) -> str:
 
 
 def _name(image: Image) -> str:
-    """Return what people call an image: its path or its name, if it has one."""
-    for name in ("path", "name"):
-        if isinstance(found := image.attributes.get(name), str):
-            return escape(found)
-    return escape(image.id)
+    return escape(image.name)
 
 
 def _table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import grpc
 import grpc.aio
 import structlog.testing
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from semsearch.cli import main
 
 from tests.services.gateway_stack import START_SECONDS, Service, color_embedder, service, wait_for_health
@@ -131,6 +132,13 @@ def client_stack(data: Path) -> Iterator[ClientStack]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def wait_until_serving(server: str) -> None:
+    """Wait until all of a gateway serves."""
+    with grpc.insecure_channel(server) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=START_SECONDS)
+        assert any(response.status == health_pb2.HealthCheckResponse.SERVING for response in watch)
 
 
 async def _services(data: Path) -> AsyncGenerator[ClientStack, None]:

@@ -30,15 +30,19 @@ class ModelMethods:
     def list_models(self, *, page_size: int = 0, timeout: float | None = None) -> Call[tuple[Model, ...]]:
         """Iterate over the models that can be served, by id.
 
-        >>> [model.display_name for model in client.list_models() if model.active]
-        ['tiny']
+        >>> [model.id for model in client.list_models() if model.active]
+        ['starter@sha256:...']
         """
         request = pb.ListModelsRequest(page_size=page_size)
         return Call(request, lambda response: tuple(map(translate.model, response.models)), timeout)
 
     @unary
     def list_recipes(self, *, timeout: float | None = None) -> Call[list[Recipe]]:
-        """Return the recipes that models can be built from, by name."""
+        """Return the recipes that models can be built from, by name.
+
+        >>> [recipe.name for recipe in client.list_recipes()]
+        [...]
+        """
         return Call(pb.ListRecipesRequest(), lambda response: [*map(translate.recipe, response.recipes)], timeout)
 
     @streamed
@@ -56,7 +60,8 @@ class ModelMethods:
         `model_id` may be the part before "@" if only one model has it. If the iteration ends early, the switch
         continues in the server; calling again joins it.
 
-        >>> [progress.model.display_name for progress in client.activate_model("tiny") if progress.model]
-        ['tiny']
+        >>> for progress in client.activate_model(client.get_model().id):
+        ...     print(progress.images_done, "of", progress.images_total)
+        120 of 120
         """
         return Call(pb.ActivateModelRequest(id=model_id), translate.switch_progress, timeout)

@@ -49,7 +49,7 @@ class SearchMethods:
         ['banana', 'banana', 'banana']
         >>> found[0].relevance > 0.9
         True
-        >>> client.search_by_text(["fruit", Term("banana", -1)], page_size=1)[0].image.attributes["label"]
+        >>> client.search_by_text(["fruit", Term("banana", -0.5)], page_size=1)[0].image.attributes["label"]
         'apple'
         """
         request = pb.SearchByTextRequest(
@@ -141,7 +141,7 @@ class SearchMethods:
         """Find the words nearest to words: `king -man woman`.
 
         >>> client.similar_words("dog", page_size=3)
-        <WordMatches 3: animal, ...; more pages>
+        <WordMatches 3: canine, animal, pup; more pages>
         """
         request = pb.SimilarWordsRequest(query=query, page_size=page_size, page_token=page_token)
         return _page(self.server, request, translate.word_matches, timeout)

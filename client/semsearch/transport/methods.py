@@ -60,7 +60,9 @@ class Method(Generic[P, R]):
         answer = self.asynchronous if connection.is_asynchronous else self.blocking
         answered = _ANSWERED.fullmatch(signature.return_annotation)
         returned = answer.format(answered[1] or answered[2]) if answered else signature.return_annotation
-        function.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+        this, *others = signature.parameters.values()
+        shown = signature.replace(parameters=[this.replace(annotation=inspect.Parameter.empty), *others])
+        function.__signature__ = shown.replace(return_annotation=returned)  # type: ignore[attr-defined]
         return function
 
     def _sending(self, run: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from semsearch.values.drawn import Drawn
 JsonValue: TypeAlias = "bool | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Attributes: TypeAlias = Mapping[str, JsonValue]
 Scalar: TypeAlias = bool | float | str | None
+_SHORT_ID = 12
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,14 @@ class Image(Drawn):
     latitude: float | None = None
     longitude: float | None = None
     original_at: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the attribute `path` or `name` if it has one, else the beginning of its id."""
+        for attribute in ("path", "name"):
+            if isinstance(found := self.attributes.get(attribute), str):
+                return found
+        return f"{self.id[:_SHORT_ID]}…" if self.id == self.sha256 else self.id
 
     @override
     def __repr__(self) -> str:

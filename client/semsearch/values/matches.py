@@ -70,7 +70,7 @@ class ImageMatches(_Items[ImageMatch], Page):
 
     @override
     def __repr__(self) -> str:
-        return _summary(self, [f"{each.relevance:.3f} {each.image.id}" for each in self.matches])
+        return _summary(self, [f"{each.relevance:.3f} {each.image.name}" for each in self.matches])
 
 
 @dataclass(frozen=True, repr=False)

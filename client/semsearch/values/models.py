@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Model:
     word_count: int
     active: bool
     default_min_relevance: float
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,16 +34,21 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """A status that ends a call after some responses; `bare` as gRPC itself reports a lost connection."""
+    """A status that ends a call after some responses; `bare` as gRPC itself reports a lost connection.
+
+    With `late`, it comes when nobody waits for it any more.
+    """
 
     code: int
     retry_after: float | None = None
     after: Sequence[Message] = ()
     bare: bool = False
+    late: bool = False
 
 
 Outcome = Refusal | Sequence[Message]
 UNAVAILABLE = Refusal(code_pb2.UNAVAILABLE)
+SILENCE = Refusal(code_pb2.UNAVAILABLE, late=True)
 LOST = Refusal(code_pb2.UNAVAILABLE, bare=True)
 
 
@@ -89,6 +95,10 @@ def _kind(is_stream: bool) -> str:
 
 
 def _refuse(context: grpc.ServicerContext, refusal: Refusal) -> None:
+    if refusal.late:
+        over = threading.Event()
+        if context.add_callback(over.set):
+            over.wait(SECONDS)
     if refusal.bare:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
     status = status_pb2.Status(code=refusal.code, message="It is so.")
