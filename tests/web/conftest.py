@@ -1,0 +1,128 @@
+"""The page in a real browser, over the real suite with its HTTP port.
+
+A test takes `open_page`. When it ends, what the browser complained about fails it, and a picture of the page lies in
+tests/web/screenshots.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from semsearch import Client
+
+from tests.end_to_end.launcher_process import READY, REPOSITORY, launcher, settings
+from tests.needs import need
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+GALLERY = REPOSITORY / "starter" / "gallery"
+BUILT = REPOSITORY / "gateway" / "web" / "static" / "index.html"
+# Nothing that the browser does by itself; there is no sandbox for root.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# While a word is typed, its beginnings are not known, and the browser reports each refusal.
+EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 400")
+
+OpenPage = Callable[..., Page]
+
+
+# Ports, "HTTP,gRPC", of a suite that runs already, with the model `tiny` and its gallery: while you work on the page.
+RUNNING = os.environ.get("SEMSEARCH_TEST_PORTS")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A running suite: where its page and its API are."""
+
+    web: str
+    grpc: str
+
+    @classmethod
+    def at(cls, web_port: str, grpc_port: str) -> Suite:
+        return cls(f"http://127.0.0.1:{web_port}", f"127.0.0.1:{grpc_port}")
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    """The suite with the model `tiny` and the starter's gallery."""
+    need(shutil.which("chromium") is not None, "There is no Chromium: install the package chromium.")
+    need(BUILT.exists(), "The page is not built: run `make page`.")
+    if RUNNING:
+        yield Suite.at(*RUNNING.split(","))
+        return
+    own = settings(tmp_path_factory.mktemp("var"), Path("tiny"))
+    with launcher(own, GALLERY) as running:
+        running.wait_for(READY)
+        yield Suite.at(own["SEMSEARCH_GATEWAY_HTTP_PORT"], own["SEMSEARCH_GATEWAY_PORT"])
+
+
+@pytest.fixture(scope="session")
+def browser(suite: Suite) -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complained about; a test that provokes complaints clears it."""
+    return []
+
+
+@pytest.fixture
+def open_page(
+    suite: Suite, browser: Browser, complaints: list[str], request: pytest.FixtureRequest
+) -> Iterator[OpenPage]:
+    """Open the page in a browser of its own: `open_page("/?q=dog", color_scheme="dark")`."""
+    contexts: list[BrowserContext] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not EXPECTED.search(message.text):
+            complaints.append(message.text)
+
+    def open_(path: str = "/", **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", hear)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{suite.web}{path}")
+        return page
+
+    yield open_
+    SCREENSHOTS.mkdir(exist_ok=True)
+    pages = [page for context in contexts for page in context.pages]
+    for number, page in enumerate(pages):
+        page.screenshot(path=SCREENSHOTS / f"{request.node.name}-{number}.png")
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def scratch(suite: Suite, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A collection of a dozen images, for a test that changes them."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60]
+    with Client(suite.grpc) as client:
+        client.create_collection(name)
+        for _ in client.index_images(sorted(GALLERY.glob("*.webp"))[::34], collection=name):
+            pass
+        yield name
+        client.delete_collection(name)
