@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,30 @@ def test_dogs_are_found_among_photos_and_bears_are_not_dogs(photos: str) -> None
     paths = [str(each["path"]) for each in found(photos, "photos", "dog")]
     assert len(paths) == 10
     assert not any("bear" in path for path in paths)
+
+
+QUICK_START = (REPOSITORY / "docs" / "guides" / "quick-start.md").read_text(encoding="utf-8")
+
+
+def test_the_quick_start_shows_what_a_search_finds(server: str) -> None:
+    [shown] = re.findall(r"\$ semsearch search -n 3 fruit\n(.*?)```", QUICK_START, re.DOTALL)
+    rows = re.findall(r"^ \d +([\d.]+) +([\d.]+) +(\S+) ", shown, re.MULTILINE)
+    matches = json.loads(semsearch(server, "search", "-n", 3, "fruit", "--json").stdout)["matches"]
+    assert [image for *_, image in rows] == [each["image"]["attributes"]["name"] for each in matches]
+    for (relevance, similarity, _), match in zip(rows, matches, strict=True):
+        assert float(relevance) == pytest.approx(match["relevance"], abs=0.003)
+        assert float(similarity) == pytest.approx(match["similarity"], abs=0.003)
+
+
+@pytest.mark.parametrize("word", ["microscope", "elefantt"])
+def test_the_quick_start_shows_what_is_said_if_nothing_is_found(server: str, word: str) -> None:
+    [shown] = re.findall(rf"\$ semsearch search {word}\n(.*?)\n(?:\n|```)", QUICK_START, re.DOTALL)
+    said = semsearch(server, "search", word, check=False).stderr
+    assert _without_numbers(said) == _without_numbers(shown)
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d\.\d+", "", " ".join(text.split()))
 
 
 def _is_embedder(pid: int) -> bool:
