@@ -53,7 +53,7 @@ def _exchange(address: str, path: str, headers: Mapping[str, str], body: bytes |
 @asynccontextmanager
 async def served(app: ASGIApp, drain_seconds: float = 1.0) -> AsyncIterator[tuple[HttpServer, str]]:
     """Serve an application; yield the server and its address."""
-    listening = bind("127.0.0.1", 0)
+    listening = bind("127.0.0.1", 0, shares_port=False)
     address = f"127.0.0.1:{listening.getsockname()[1]}"
     server = HttpServer(listening, app, drain_seconds)
     serving = asyncio.create_task(server.serve())

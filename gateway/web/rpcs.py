@@ -34,6 +34,13 @@ from serving.errors import ErrorTable
 Context = RequestContext[Any, Any]
 
 _GRPC = "application/grpc"
+_UNARY_CONTENT = ("application/json", "application/proto")
+_STREAM_CONTENT = ("application/connect+json", "application/connect+proto")
+_HOW_TO_CALL = "Send JSON with the header Content-Type: application/json.\n"
+_HOW_TO_STREAM = (
+    "This method streams: send messages in frames of the Connect protocol, with the header Content-Type: "
+    "application/connect+json.\n"
+)
 # Responses are read on the same machine or network mostly, where a better compression costs more time than it saves.
 _COMPRESSION_LEVEL = 1
 _STREAM_TYPES = {
@@ -56,12 +63,13 @@ class Rpcs:
         self, servicers: Mapping[ServiceDescriptor, object], errors: ErrorTable, max_message_bytes: int
     ) -> None:
         endpoints: dict[str, Any] = {}
+        self._streams: dict[str, bool] = {}
         for service, servicer in servicers.items():
             for method in service.methods:
                 path = f"/{service.full_name}/{method.name}"
                 calls = Method(service.full_name, method.name, errors)
                 endpoints[path] = _endpoint(method, getattr(servicer, method.name), calls)
-        self._paths = frozenset(endpoints)
+                self._streams[path] = method.client_streaming or method.server_streaming
         self._app = GrpcWebText(_Connect(endpoints, max_message_bytes))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,16 +86,24 @@ class Rpcs:
         except UnicodeDecodeError:
             return PlainTextResponse("The request's headers and address must be UTF-8.\n", 400)
         path = scope["path"]
-        if path not in self._paths:
+        if path not in self._streams:
             service = path.rpartition("/")[0]
             methods = ", ".join(
-                sorted(each.rpartition("/")[2] for each in self._paths if each.startswith(f"{service}/"))
+                sorted(each.rpartition("/")[2] for each in self._streams if each.startswith(f"{service}/"))
             )
             message = f"There is no method {path.lstrip('/')}. The methods of this service are {methods}."
             return JSONResponse({"code": "unimplemented", "message": message}, 404)
-        content_type = Headers(scope=scope).get("content-type", "")
-        if content_type == _GRPC or content_type.startswith((f"{_GRPC}+", f"{_GRPC};")):
-            return PlainTextResponse("This port speaks Connect and gRPC-Web. gRPC itself has a port of its own.\n", 415)
+        if scope["method"] == "POST":
+            content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+            streams = self._streams[path]
+            if content_type == _GRPC or content_type.startswith(f"{_GRPC}+"):
+                return PlainTextResponse(
+                    "This port speaks Connect and gRPC-Web. gRPC itself has a port of its own.\n", 415
+                )
+            if content_type not in (_STREAM_CONTENT if streams else _UNARY_CONTENT) and not content_type.startswith(
+                _GRPC
+            ):
+                return PlainTextResponse(_HOW_TO_STREAM if streams else _HOW_TO_CALL, 415)
         return None
 
 

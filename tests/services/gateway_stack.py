@@ -265,10 +265,11 @@ async def service(module: str, *flags: str) -> AsyncIterator[Service]:
 class Stack:
     """A client's view of a gateway."""
 
-    def __init__(self, channel: grpc.aio.Channel, embedder: ColorEmbedderServicer, data: Path) -> None:
+    def __init__(self, channel: grpc.aio.Channel, embedder: ColorEmbedderServicer, data: Path, http: str = "") -> None:
         self.channel = channel
         self.embedder = embedder
         self.data = data
+        self.http = http
         self._numbers = itertools.count()
         self.search = search_service_pb2_grpc.SearchServiceStub(channel)
         self.gallery = gallery_service_pb2_grpc.GalleryServiceStub(channel)
@@ -350,7 +351,7 @@ async def running_stack(data: Path) -> AsyncIterator[Stack]:
             )
         )
         channel = await exits.enter_async_context(grpc.aio.insecure_channel(gateway.address))
-        stack = Stack(channel, embedder, data)
+        stack = Stack(channel, embedder, data, gateway.http_address)
         await stack.wait_until_serving("")
         yield stack
 

@@ -1,0 +1,200 @@
+"""RPCs over HTTP, with servicers that do what a test needs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import structlog
+from google.protobuf.descriptor_pb2 import MethodOptions
+from semsearch.v1 import model_service_pb2 as pb
+
+from gateway.settings import GatewaySettings
+from gateway.web.application import web_application
+from gateway.web.rpcs import Rpcs
+from tests.connect_calls import public_methods
+from tests.http_exchange import JSON, SECONDS, connected, exchange, served
+from tests.unit.gateway.core import Core
+
+SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"]
+GET = "/semsearch.v1.ModelService/GetModel"
+PULL = "/semsearch.v1.ModelService/PullModel"
+STREAM = {"Content-Type": "application/connect+json"}
+
+
+class Servicer:
+    """Answers in the way that the id names."""
+
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802
+        if request.id == "slow":
+            await self._wait()
+        if request.id == "bug":
+            raise RuntimeError("secret")
+        return pb.GetModelResponse(model=pb.Model(id=request.id))
+
+    async def PullModel(self, request: pb.PullModelRequest, context: Any) -> AsyncIterator[pb.PullModelResponse]:  # noqa: N802
+        yield pb.PullModelResponse(bytes_done=1)
+        if request.recipe == "slow":
+            await self._wait()
+        if request.recipe == "bug":
+            raise RuntimeError("secret")
+
+    async def _wait(self) -> None:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled.set()
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return self.GetModel
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[Servicer, str]]:
+    servicer = Servicer()
+    async with served(Rpcs({SERVICE: servicer}, {}, 4 * 2**20)) as (_, address), asyncio.timeout(SECONDS):
+        yield servicer, address
+
+
+def frame(document: object) -> bytes:
+    content = json.dumps(document).encode()
+    return struct.pack(">BI", 0, len(content)) + content
+
+
+def frames(body: bytes) -> list[tuple[int, Any]]:
+    found = []
+    while body:
+        flag, length = struct.unpack(">BI", body[:5])
+        found.append((flag, json.loads(body[5 : 5 + length])))
+        body = body[5 + length :]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body"), [(GET, JSON, b'{"id": "slow"}'), (PULL, STREAM, frame({"recipe": "slow"}))]
+)
+async def test_work_stops_when_its_caller_goes_away(path: str, headers: dict[str, str], body: bytes) -> None:
+    async with serving() as (servicer, address):
+        async with connected(address) as (_, writer):
+            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {headers['Content-Type']}\r\n"
+            writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            await servicer.started.wait()
+        await servicer.cancelled.wait()
+
+
+async def test_work_stops_at_its_deadline() -> None:
+    async with serving() as (servicer, address):
+        answer = await exchange(address, GET, {**JSON, "Connect-Timeout-Ms": "100"}, b'{"id": "slow"}')
+        assert (answer.status, answer.document["code"]) == (504, "deadline_exceeded")
+        await servicer.cancelled.wait()
+
+
+async def test_an_error_of_ours_is_logged_once_and_told_without_its_text() -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with serving() as (_, address):
+            answer = await exchange(address, GET, JSON, b'{"id": "bug"}')
+    assert (answer.status, answer.document["code"]) == (500, "internal")
+    assert "secret" not in answer.body.decode()
+    [event] = [each for each in logged if each["log_level"] == "error"]
+    assert answer.document["details"][0]["debug"]["metadata"]["trace_id"] == event["trace_id"]
+
+
+async def test_a_stream_ends_with_its_status_after_its_messages() -> None:
+    async with serving() as (_, address):
+        done = await exchange(address, PULL, STREAM, frame({}))
+        failed = await exchange(address, PULL, STREAM, frame({"recipe": "bug"}))
+    assert frames(done.body) == [(0, {"bytesDone": "1"}), (2, {})]
+    first, (flag, end) = frames(failed.body)
+    assert (failed.status, first, flag) == (200, (0, {"bytesDone": "1"}), 2)
+    assert end["error"]["code"] == "internal"
+    assert end["error"]["details"][0]["debug"]["reason"] == "INTERNAL"
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 7])
+async def test_grpc_web_text_may_come_in_pieces_that_are_padded_each(cut: int) -> None:
+    message = pb.GetModelRequest(id="ten of clubs").SerializeToString()
+    binary = struct.pack(">BI", 0, len(message)) + message
+    text = base64.b64encode(binary[:cut]) + base64.b64encode(binary[cut:])
+    async with serving() as (_, address):
+        answer = await exchange(address, GET, {"Content-Type": "application/grpc-web-text+proto"}, text)
+    assert answer.headers["Content-Type"] == "application/grpc-web-text+proto"
+    # Each part of the answer is padded by itself too.
+    parts = [part for part in answer.body.replace(b"=", b"= ").split(b" ") if part.strip(b"=")]
+    decoded = b"".join(base64.b64decode(part.rstrip(b"=") + b"==") for part in parts)
+    length = struct.unpack(">BI", decoded[:5])[1]
+    assert pb.GetModelResponse.FromString(decoded[5 : 5 + length]).model.id == "ten of clubs"
+    assert b"grpc-status: 0" in decoded[5 + length :].replace(b":0", b": 0")
+
+
+async def test_text_that_is_no_base64_is_refused() -> None:
+    async with serving() as (_, address):
+        answer = await exchange(address, GET, {"Content-Type": "application/grpc-web-text"}, b"!!!!!!!!")
+    trailers = base64.b64decode(answer.body)
+    assert b"grpc-status" in trailers
+    assert b"grpc-status: 0" not in trailers.replace(b":0", b": 0")
+
+
+def test_methods_without_side_effects_stay_so() -> None:
+    harmless = MethodOptions.NO_SIDE_EFFECTS
+    methods = {each.name for each in public_methods() if each.GetOptions().idempotency_level == harmless}
+    assert methods >= {
+        "CountImages", "CountMatches", "DownloadImage", "FindDuplicates", "GetCollection", "GetImage", "GetModel",
+        "ListCollections", "ListImages", "ListModels", "ListRecipes", "SearchByImage", "SearchByText", "SimilarWords",
+        "TagImage",
+    }  # fmt: skip
+
+
+PREFLIGHT = {
+    "Origin": "https://photos.example",
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "content-type,connect-protocol-version",
+}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "may"),
+    [("", False), ("https://photos.example", True), ("https://a.example, https://b.example:8443", False), ("*", True)],
+)
+async def test_other_pages_may_call_only_if_a_setting_says_so(core: Core, allowed: str, may: bool) -> None:
+    settings = GatewaySettings(http_allowed_origins=allowed)
+    app = web_application({SERVICE: Servicer()}, core.gallery, settings, {})
+    async with served(app) as (_, address):
+        preflight = await exchange(address, GET, PREFLIGHT, method="OPTIONS")
+        answer = await exchange(address, GET, {**JSON, "Origin": "https://photos.example"}, b'{"id": "a"}')
+    assert (preflight.status == 200) is may
+    for each in (preflight, answer):
+        assert (each.headers["Access-Control-Allow-Origin"] in ("*", "https://photos.example")) is may
+    assert answer.headers["Cross-Origin-Resource-Policy"] == ("cross-origin" if allowed else "same-origin")
+
+
+async def test_not_ready_says_which_service(core: Core) -> None:
+    app = web_application({}, core.gallery, GatewaySettings(), {"a.SearchService": False, "a.ModelService": True})
+    async with served(app) as (_, address):
+        answer = await exchange(address, "/readyz")
+    assert (answer.status, answer.document) == (503, {"ready": False, "not_ready": ["a.SearchService"]})
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("http_allowed_origins", "photos.example"),
+        ("http_allowed_origins", "https://photos.example/path"),
+        ("http_allowed_hosts", "https://photos.example"),
+        ("http_allowed_hosts", "photos.example:8080"),
+    ],
+)
+def test_an_origin_or_host_that_no_browser_sends_is_a_bad_setting(field: str, text: str) -> None:
+    with pytest.raises(ValueError, match="such as"):
+        GatewaySettings(**{field: text})  # type: ignore[arg-type]
