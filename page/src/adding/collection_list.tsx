@@ -56,7 +56,9 @@ export function CollectionList() {
               {collection.displayName || collection.id}
             </a>
             <span class="quiet">
-              {collection.displayName && collection.displayName.toLowerCase() !== collection.id ? `${collection.id} · ` : ""}
+              {collection.displayName && collection.displayName.toLowerCase() !== collection.id
+                ? `${collection.id} · `
+                : ""}
               {counted(Number(collection.imageCount), text.image, text.images)}
             </span>
             <span class="collection-acts">
