@@ -3,6 +3,7 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { GalleryService } from "../gen/semsearch/v1/gallery_service_pb";
+import { MapService } from "../gen/semsearch/v1/map_service_pb";
 import { ModelService } from "../gen/semsearch/v1/model_service_pb";
 import { SearchService } from "../gen/semsearch/v1/search_service_pb";
 import { watching } from "./connection";
@@ -12,6 +13,7 @@ function over(transport: Transport) {
   return {
     search: createClient(SearchService, transport),
     gallery: createClient(GalleryService, transport),
+    maps: createClient(MapService, transport),
     models: createClient(ModelService, transport),
   };
 }
