@@ -29,6 +29,7 @@ WORKS = (
     BackgroundWork(f"{_GATEWAY}GalleryService", "default-collection", "the default collection does not exist yet"),
     BackgroundWork(f"{_GATEWAY}GalleryService", "following-index", "the gateway does not reach the index"),
     BackgroundWork(f"{_GATEWAY}GalleryService", "sweeping", "files of deleted images stay on the disk"),
+    BackgroundWork(f"{_GATEWAY}MapService", "mapping", "maps of collections are not computed"),
     BackgroundWork(f"{_GATEWAY}ModelService", "following-embedder", "the gateway does not reach the embedder"),
     BackgroundWork(f"{_GATEWAY}ModelService", "switching", "a switch to another model does not advance"),
     BackgroundWork(_EMBEDDER, "following-choice", "the embedder does not follow a choice of another model"),

@@ -8,11 +8,11 @@ from grpc_reflection.v1alpha import reflection_pb2 as pb
 from grpc_reflection.v1alpha import reflection_pb2_grpc as pb_grpc
 
 from semsearch.index.v1 import index_service_pb2
-from semsearch.v1 import gallery_service_pb2, model_service_pb2, search_service_pb2
+from semsearch.v1 import gallery_service_pb2, map_service_pb2, model_service_pb2, search_service_pb2
 
 _PACKAGE = "semsearch."
 # Importing them adds them to the pool, which knows what this client would call.
-_CALLED = (gallery_service_pb2, index_service_pb2, model_service_pb2, search_service_pb2)
+_CALLED = (gallery_service_pb2, index_service_pb2, map_service_pb2, model_service_pb2, search_service_pb2)
 
 
 class Reflection:

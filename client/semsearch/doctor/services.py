@@ -5,6 +5,8 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from http.client import HTTPException
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -24,7 +26,8 @@ _NAMES = {
     "index": "semsearch.index.v1.IndexService",
 }
 _SERVING = health_pb2.HealthCheckResponse.SERVING
-_PATHS = {"metrics": "/metrics", "HTTP": "/"}
+# Where a port tells that it is ours, and what people look at.
+_PATHS = {"metrics": ("/metrics", "/metrics"), "HTTP": ("/healthz", "/")}
 
 
 def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Finding]:
@@ -102,15 +105,27 @@ def _examine_rpcs(reflection: Reflection, place: Place) -> Iterator[Finding]:
 
 
 def _examine_other_port(place: Place) -> Finding:
-    part = f"{place.service}: {place.purpose}"
-    url = f"http://{place.address}{_PATHS[place.purpose]}"
+    part, base = f"{place.service}: {place.purpose}", f"http://{place.address}"
+    health, shown = _PATHS[place.purpose]
+    status = _status(f"{base}{health}")
+    if not status:
+        return note(part, f"{base} does not answer", f"It is off, or elsewhere: {place.variable} sets the port.")
+    if status != HTTPStatus.OK:
+        return note(part, f"{base}{health} answers {status}", f"If another program has the port: {place.variable}.")
+    if _status(f"{base}{shown}") != HTTPStatus.OK:
+        return note(part, f"{base} has JSON, but no page", "Build the page with `make page`.")
+    return ok(part, f"{base}{shown}")
+
+
+def _status(url: str) -> int:
+    """Return the status of a response, 0 if there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=_CALL_SECONDS):
-            return ok(part, url)
+        with urllib.request.urlopen(url, timeout=_CALL_SECONDS) as response:  # noqa: S310 — the scheme is ours
+            return int(response.status)
     except urllib.error.HTTPError as error:
-        return note(part, f"{url} answers {error.code} {error.reason}")
-    except OSError:
-        return note(part, f"{url} does not answer", f"It is off, or elsewhere: {place.variable} sets the port.")
+        return error.code
+    except (OSError, HTTPException):
+        return 0
 
 
 def _silent(place: Place, *, suite_runs: bool) -> Finding:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,6 +25,7 @@ from semsearch.doctor.findings import Finding, State
 from semsearch.doctor.places import Place, ServicePlaces
 from semsearch.index.v1 import index_service_pb2
 
+ROOT = Path(__file__).parents[4]
 INDEX = "semsearch.index.v1.IndexService"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -132,6 +138,43 @@ def test_metrics_that_do_not_answer_are_no_problem(closed_port: int) -> None:
         *_, metrics = examined(places(where.grpc.port, closed_port))
     assert metrics.state is State.NOTE
     assert "SEMSEARCH_INDEX_METRICS_PORT" in metrics.advice
+
+
+@pytest.mark.parametrize(
+    ("paths", "state", "told"),
+    [
+        ({"/healthz": 200, "/": 200}, State.OK, "http://"),
+        ({"/healthz": 200}, State.NOTE, "no page"),
+        ({"/": 200}, State.NOTE, "answers 404"),
+    ],
+)
+def test_the_http_port_of_the_gateway_and_its_page(paths: dict[str, int], state: State, told: str) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(paths.get(self.path, 404))
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        place = Place("gateway", "HTTP", "127.0.0.1", running.server_port, "SEMSEARCH_GATEWAY_HTTP_PORT")
+        with server([INDEX], {INDEX: SERVING}) as where:
+            *_, found = examined(replace(where, others=(place,)))
+        running.shutdown()
+    assert found.state is state
+    assert told in found.text
+
+
+def test_all_background_work_of_the_services_is_known() -> None:
+    named = {
+        name
+        for package in ("gateway", "embedder_service", "index_service")
+        for file in (ROOT / package).rglob("*.py")
+        for name in re.findall(r'WorkHealth\("([a-z-]+)"\)', file.read_text(encoding="utf-8"))
+    }
+    assert named == {work.name for work in WORKS}
 
 
 def test_every_work_has_a_service_and_a_consequence() -> None:
