@@ -1,6 +1,6 @@
 // The images that the query finds, to be lit up on the map.
 
-import { listPage, searchPage } from "../results/pages";
+import { fetchPage } from "../results/pages";
 import { asksSomething, hasFilters, type Query } from "../state/query";
 
 const PAGE = 1_000;
@@ -8,12 +8,11 @@ const MOST = 5_000;
 
 /** Return the ids of what a query finds above its cut, at most 5,000; null if it asks nothing. */
 export async function hitsOf(query: Query, signal: AbortSignal): Promise<ReadonlySet<string> | null> {
-  const asks = asksSomething(query);
-  if (!asks && !hasFilters(query)) return null;
+  if (!asksSomething(query) && !hasFilters(query)) return null;
   const ids = new Set<string>();
   let token = "";
   do {
-    const found = await (asks ? searchPage : listPage)(query, PAGE, token, signal);
+    const found = await fetchPage(query, PAGE, token, signal);
     const cut = query.cut ?? found.defaultCut;
     const above = found.results.filter(({ relevance }) => relevance === null || relevance >= cut);
     for (const { image } of above) ids.add(image.id);
