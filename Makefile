@@ -122,7 +122,7 @@ examples: $(GO_EXAMPLES) $(TYPESCRIPT_EXAMPLES) ## Build the programs in Go and 
 $(GO_EXAMPLES): $(EXPORTED) $(wildcard examples/go/*.yaml examples/go/go.* examples/go/*/*.go)
 	@command -v go >/dev/null || { echo 'The examples in Go need it, but there is no `go` on the PATH: install Go (https://go.dev/dl).' >&2; exit 1; }
 	@echo 'Building the examples in Go; this takes a minute the first time ...'
-	@cd examples/go && '$(abspath $(BIN))/buf' generate && go vet ./grpc ./connect && go build -ldflags='-s -w' -o bin/ ./grpc ./connect
+	@cd examples/go && '$(abspath $(BIN))/buf' generate && go build -ldflags='-s -w' -o bin/ ./grpc ./connect
 	@touch $@
 
 $(TYPESCRIPT_EXAMPLES): $(EXPORTED) $(wildcard examples/typescript/*.yaml examples/typescript/*.json examples/typescript/src/*.ts)
