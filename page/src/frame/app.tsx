@@ -3,6 +3,7 @@
 import { Box } from "../box/box";
 import { SearchView } from "../results/view";
 import { hrefOf, openImage, type View, view } from "../state/address";
+import { Help } from "./help";
 import { Icon, type IconName } from "./icons";
 import { Later } from "./later";
 import { MessageList } from "./message_list";
@@ -50,6 +51,9 @@ export function App() {
                 </a>
               </li>
             ))}
+            <li>
+              <Help />
+            </li>
           </ul>
         </nav>
       </header>
