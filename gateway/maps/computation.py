@@ -57,7 +57,7 @@ async def compute(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        process_group=0,  # so that Ctrl-C reaches only the gateway, which stops the process
+        start_new_session=True,  # so that Ctrl-C reaches only the gateway, which stops the process
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 — both are pipes
     complaining = asyncio.create_task(_end_of(process.stderr))

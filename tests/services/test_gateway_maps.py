@@ -81,9 +81,14 @@ async def test_a_computation_is_cancelled(stack: Stack) -> None:
     assert (await call.read()).HasField("progress")
     assert (await stack.maps.CancelMap(pb.CancelMapRequest(collection=collection))).cancelled
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        _ = [response async for response in call]
+        await _end_of(call)
     assert reason(refused.value) == "MAP_CANCELLED"
     assert not (await stack.maps.GetMap(pb.GetMapRequest(collection=collection))).HasField("progress")
+
+
+async def _end_of(call: grpc.aio.UnaryStreamCall[pb.ComputeMapRequest, pb.ComputeMapResponse]) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
 
 
 async def test_a_collection_without_a_map_has_none_to_stream(stack: Stack) -> None:
