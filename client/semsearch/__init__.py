@@ -63,17 +63,18 @@ if TYPE_CHECKING:
     )
 else:
     # Where the names are: imported on first use, since the messages alone need neither the client nor gRPC.
+    # The client comes first: it loads most of the others, but not asyncio's twin.
     _MODULES = (
-        "semsearch.async_client",
         "semsearch.client",
         "semsearch.errors",
+        "semsearch.values",
         "semsearch.filters",
         "semsearch.image_sources",
-        "semsearch.index_operations",
         "semsearch.listing",
         "semsearch.transport.retries",
         "semsearch.transport.server",
-        "semsearch.values",
+        "semsearch.async_client",
+        "semsearch.index_operations",
     )
 
     def __getattr__(name: str) -> object:
