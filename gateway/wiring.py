@@ -50,6 +50,7 @@ from serving.page_tokens import PageTokens, load_key
 from serving.server import GrpcService, Served
 
 _RETRY_SECONDS = 0.5
+_TAKEOVER_SECONDS = 5.0
 # Image bytes per call to the embedder; more is no faster.
 _BATCH_BYTES = 16 * 2**20
 _EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
@@ -74,7 +75,8 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     async with (
         # Released last, when no call is in progress any more.
         _released_at_end(lease),
-        Owner(lease, settings.max_message_bytes) as owner,
+        # A process that stops keeps the lease while its calls finish.
+        Owner(lease, settings.max_message_bytes, settings.drain_seconds + _TAKEOVER_SECONDS) as owner,
         open_channel(settings.embedder, max_message_bytes=settings.max_message_bytes) as embedder_channel,
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
     ):

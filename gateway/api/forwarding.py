@@ -17,7 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from gateway.api.owner import Owner
+from gateway.api.owner import OWNER, Owner
 from gateway.errors import DependencyUnavailable, WordsNotReady
 from serving.errors import from_status
 
@@ -91,7 +91,7 @@ class _Elsewhere:
         if self._owner.is_here:
             return None
         if _was_passed_on(context):
-            raise DependencyUnavailable("gateway process that makes changes")
+            raise DependencyUnavailable(OWNER)
         channel = await self._owner.channel()
         if channel is None:
             return None
@@ -106,7 +106,7 @@ class _Elsewhere:
 def _unary(handler: Callable[[Any, Context], Any], elsewhere: _Elsewhere) -> Callable[[Any, Context], Any]:
     async def call(request: Any, context: Context) -> Any:
         start = await elsewhere.find(context)
-        return await (handler(request, context) if start is None else start(request))
+        return await (handler(request, context) if start is None else _response(start, request))
 
     return call
 
@@ -119,7 +119,7 @@ def _with_words(handler: Callable[[Any, Context], Any], elsewhere: _Elsewhere) -
             start = await elsewhere.find(context)
             if start is None:
                 raise
-        return await start(request)
+        return await _response(start, request)
 
     return call
 
@@ -133,8 +133,8 @@ def _stream(
                 async with aclosing(_responses(start, request)) as responses:
                     async for response in responses:
                         yield response
-            except grpc.aio.AioRpcError as error:
-                if not (elsewhere.is_repeatable and _has_ended(error)):
+            except DependencyUnavailable:
+                if not elsewhere.is_repeatable:
                     raise
             else:
                 return
@@ -145,13 +145,27 @@ def _stream(
     return call
 
 
+async def _response(start: Callable[[Any], Any], request: Any) -> Any:
+    """Return the owner's response; raises `DependencyUnavailable` if it ends before it answers."""
+    try:
+        return await start(request)
+    except grpc.aio.AioRpcError as error:
+        raise _understood(error) from error
+
+
 async def _responses(start: Callable[[Any], Any], request: Any) -> AsyncGenerator[Any, None]:
-    """Yield the owner's responses. If a request of a stream is refused unread, those before it are finished first."""
+    """Yield the owner's responses. If a request of a stream is refused unread, those before it are finished first.
+
+    Raises:
+        DependencyUnavailable: The owner ended in between.
+    """
     refusals: list[Exception] = []
     call = start(_until_refused(request, refusals) if isinstance(request, AsyncIterator) else request)
     try:
         async for response in call:
             yield response
+    except grpc.aio.AioRpcError as error:
+        raise _understood(error) from error
     finally:
         call.cancel()
     if refusals:
@@ -172,7 +186,10 @@ def _was_passed_on(context: Context) -> bool:
     return metadata is not None and _MARK in (metadata() or ())
 
 
-def _has_ended(error: grpc.aio.AioRpcError) -> bool:
-    """Return whether the connection broke: the status is gRPC's own, not an answer of the owner."""
+def _understood(error: grpc.aio.AioRpcError) -> Exception:
+    """Return an error of the owner as it is, unless it says that the owner ended: then the status is gRPC's own."""
     status = rpc_status.from_call(error)
-    return error.code() is grpc.StatusCode.UNAVAILABLE and not (status is not None and from_status(status)[0])
+    is_answer = status is not None and bool(from_status(status)[0])
+    if not is_answer and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return DependencyUnavailable(OWNER)
+    return error

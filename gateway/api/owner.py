@@ -14,16 +14,16 @@ from gateway.errors import DependencyUnavailable
 from gateway.lease import POLL_SECONDS, Lease
 from serving.channels import open_channel
 
-# A process that stops lets its calls finish first (`drain_seconds`), and keeps the lease until then.
-PATIENCE_SECONDS = 10.0
+# What messages call it.
+OWNER = "gateway process that makes changes"
 
 log = structlog.get_logger(__name__)
 
 
 class Owner:
-    """Finds the owner, and keeps a channel to it."""
+    """Finds the owner, and keeps a channel to it; waits at most `patience_seconds` for the next one."""
 
-    def __init__(self, lease: Lease, max_message_bytes: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, lease: Lease, max_message_bytes: int, patience_seconds: float) -> None:
         self._lease = lease
         self._max_message_bytes = max_message_bytes
         self._patience_seconds = patience_seconds
@@ -67,7 +67,7 @@ class Owner:
             else:
                 await asyncio.sleep(POLL_SECONDS)
             if clock() > give_up:
-                raise DependencyUnavailable("gateway process that makes changes")
+                raise DependencyUnavailable(OWNER)
         return None
 
     async def _to(self, address: str) -> grpc.aio.Channel | None:
