@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 GRPCURL_VERSION := v1.9.3
+CONFORMANCE_VERSION := v1.0.7
 UV_VERSION := 0.13.9
 
 SHELL := /bin/sh
@@ -29,7 +30,7 @@ PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prun
 # Node is looked for, and installed if need be, only where a recipe needs it.
 WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 
-.PHONY: help setup page run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format grpcurl lock clean
+.PHONY: help setup page run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format conformance grpcurl lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -156,6 +157,18 @@ format: setup ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	@$(WITH_NODE) && cd page && npm run --silent format
+
+# The suite and its protos are those of one Go module. Its server is tests/conformance/server.py.
+conformance: setup .tools/bin/connectconformance ## Run the Connect protocol's own test suite against the HTTP port (needs Go)
+	@protos=$$(go mod download -json connectrpc.com/conformance@$(CONFORMANCE_VERSION) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/proto && \
+	$(BIN)/python -m grpc_tools.protoc -I "$$protos" --include_imports --descriptor_set_out=.tools/conformance.binpb \
+	    "$$protos"/connectrpc/conformance/v1/*.proto
+	@PYTHONPATH='$(CURDIR)' .tools/bin/connectconformance --mode server --conf tests/conformance/config.yaml \
+	    -- $(BIN)/python -m tests.conformance.server .tools/conformance.binpb
+
+.tools/bin/connectconformance:
+	@echo 'Building connectconformance $(CONFORMANCE_VERSION) ...'
+	@GOBIN='$(CURDIR)/.tools/bin' go install connectrpc.com/conformance/cmd/connectconformance@$(CONFORMANCE_VERSION)
 
 grpcurl: .tools/bin/grpcurl ## Build grpcurl, the command-line gRPC client, into .tools/bin (needs Go)
 

@@ -40,6 +40,7 @@ _FIRST = (
     "guides/train-your-own.md",
     "guides/python.md",
     "guides/other-languages.md",
+    "guides/http.md",
     "guides/operate-the-suite.md",
     "guides/operate-the-index.md",
     "guides/troubleshooting.md",

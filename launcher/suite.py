@@ -124,9 +124,11 @@ def welcome(services: Sequence[Service], gallery: Path) -> str:
     gateway = next(service for service in services if service.name == GATEWAY)
     lines = ["", READY, ""]
     for service in services:
-        http = f"   {service.http_url}" if service.http_url else ""
+        http = f"   HTTP {service.http_url}" if service.http_url else ""
         metrics = f"   metrics {service.metrics_url}" if service.metrics_url else ""
         lines.append(f"  {service.name:10}{service.address}{http}{metrics}")
+    if gateway.http_url:
+        lines += ["", f"In a browser: {gateway.http_url}"]
     needed = "" if has_grpcurl() else " (`make grpcurl` first)"
     lines += ["", f"First queries, for another terminal in this folder{needed}:"]
     for example in examples(gateway.address, gallery):

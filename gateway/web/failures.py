@@ -65,8 +65,13 @@ class _Detail(ErrorDetail):
     @override
     def value(self, *_: object) -> Message | None:  # type: ignore[override]
         """Return the detail as an object of JSON, which `connectrpc` writes beside the bytes."""
-        return Struct.from_json(json.dumps(self._readable))
+        return Struct.from_json(json.dumps(self._readable)) if self._readable else None
 
 
 def _readable(detail: any_pb2.Any) -> dict[str, object]:
-    return {name: value for name, value in json_format.MessageToDict(detail).items() if name != "@type"}
+    """Return what a detail says; nothing if its type is unknown here, as one of a newer service may be."""
+    try:
+        shown = json_format.MessageToDict(detail)
+    except TypeError:
+        return {}
+    return {name: value for name, value in shown.items() if name != "@type"}

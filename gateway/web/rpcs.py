@@ -124,7 +124,7 @@ class _Connect(ConnectASGIApplication[None]):
 
 
 def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: Method) -> Endpoint[Any, Any]:
-    """Return the endpoint of a method. Servicers use nothing of gRPC's context, so they get none."""
+    """Return the endpoint of a method; its servicer gets the context of `connectrpc` in place of gRPC's."""
     stream_type = _STREAM_TYPES[descriptor.client_streaming, descriptor.server_streaming]
     info: MethodInfo[Any, Any] = MethodInfo(
         name=descriptor.name,
@@ -137,11 +137,11 @@ def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: M
 
     async def answer(request: Any, context: Context) -> Any:
         async with _answered(method, context):
-            answering: Awaitable[Message] = inner(checked(request), None)
+            answering: Awaitable[Message] = inner(checked(request), context)
             return await answering
 
     async def stream(request: Any, context: Context) -> AsyncIterator[Message]:
-        async with _answered(method, context), aclosing(inner(checked(request), None)) as responses:
+        async with _answered(method, context), aclosing(inner(checked(request), context)) as responses:
             async for response in responses:
                 yield response
 

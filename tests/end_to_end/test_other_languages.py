@@ -1,4 +1,4 @@
-"""The guide for other languages: its commands and the programs of examples/, against the suite that users start."""
+"""The guides for other languages and HTTP: their commands, and the programs of examples/, against a real suite."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.end_to_end.test_guides import blocks
 from tests.needs import need
 
 GUIDE = REPOSITORY / "docs" / "guides" / "other-languages.md"
+HTTP_GUIDE = REPOSITORY / "docs" / "guides" / "http.md"
 STARTER = REPOSITORY / "starter"
 TOOLS = REPOSITORY / ".tools"
 SECONDS = 60.0
@@ -99,3 +100,20 @@ def test_the_exported_protos_build(tmp_path: Path) -> None:
     [script] = [block for block in blocks(GUIDE, "sh") if "dist/protos" in block]
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     subprocess.run(["bash", "-euc", script], cwd=tmp_path, env={"PATH": path}, check=True)
+
+
+def test_the_guide_to_http(run: Run) -> None:
+    need(shutil.which("curl") is not None, "There is no curl: install it.")
+    searched, words, images, read, failed, streamed, health = (
+        run(script) for script in blocks(HTTP_GUIDE, "sh services")
+    )
+    assert "boat" in searched
+    assert '"words"' in words
+    tags, added = images.split("}{", 1)
+    assert '"tags"' in tags
+    assert '"my-boat"' in added
+    assert read == ""
+    assert '"code": "not_found"' in failed
+    assert '"reason": "COLLECTION_NOT_FOUND"' in failed
+    assert '"totalCount"' in streamed
+    assert health == 'ok\n{"ready":true,"not_ready":[]}'

@@ -80,10 +80,11 @@ def test_the_welcome_shows_addresses_and_says_how_to_get_grpcurl(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
-    text = welcome([Service("gateway", "", "127.0.0.1", 50051, 9051, tmp_path)], tmp_path)
+    text = welcome([Service("gateway", "", "127.0.0.1", 50051, 9051, tmp_path, http_port=8080)], tmp_path)
     assert READY in text
     assert SERVER in text
     assert "http://127.0.0.1:9051/metrics" in text
+    assert "In a browser: http://127.0.0.1:8080" in text.splitlines()
     assert "make grpcurl" in text
     assert all(example.line in text.splitlines() for example in examples(SERVER, tmp_path))
 

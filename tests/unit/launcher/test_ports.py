@@ -87,3 +87,11 @@ def test_a_host_that_is_not_this_machine_names_its_setting(host: str, free: int)
 def test_metrics_are_checked_only_where_they_have_a_port(metrics: int, expected: list[int]) -> None:
     service = Service("index", "exec python -m index_service", HOST, 50053, metrics, Path("var"))
     assert [port.number for port in ports_of([service])] == expected
+
+
+@pytest.mark.parametrize(("http", "expected"), [(8080, ["gRPC", "HTTP"]), (-1, ["gRPC"])])
+def test_the_http_port_is_checked_unless_it_is_off(http: int, expected: list[str]) -> None:
+    service = Service("gateway", "exec python -m gateway", HOST, 50051, -1, Path("var"), http_port=http)
+    ports = list(ports_of([service]))
+    assert [port.purpose for port in ports] == expected
+    assert {port.variable for port in ports} <= {"SEMSEARCH_GATEWAY_PORT", "SEMSEARCH_GATEWAY_HTTP_PORT"}

@@ -15,7 +15,8 @@ from launcher.services import Service
 
 def services() -> list[Service]:
     ports = {"embedder": 6002, "index": 6003, "gateway": 6001}
-    return [Service(name, "", "0.0.0.0", port, -1, Path("var")) for name, port in ports.items()]
+    http = {"gateway": 6080}
+    return [Service(name, "", "0.0.0.0", port, -1, Path("var"), http.get(name, -1)) for name, port in ports.items()]
 
 
 def test_the_file_has_every_address_and_the_process_and_goes_at_the_end(tmp_path: Path) -> None:
@@ -23,7 +24,8 @@ def test_the_file_has_every_address_and_the_process_and_goes_at_the_end(tmp_path
     with claimed(data):
         write_addresses(data, services())
         assert json.loads((data / FILE).read_text()) == {
-            "gateway": "127.0.0.1:6001", "embedder": "127.0.0.1:6002", "index": "127.0.0.1:6003", "pid": os.getpid(),
+            "gateway": "127.0.0.1:6001", "embedder": "127.0.0.1:6002", "index": "127.0.0.1:6003",
+            "http": "http://127.0.0.1:6080", "pid": os.getpid(),
         }  # fmt: skip
     assert not (data / FILE).exists()
 
