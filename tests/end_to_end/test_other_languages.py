@@ -68,7 +68,7 @@ def test_protos_come_from_a_server(run: Run) -> None:
     need((TOOLS / "bin" / "grpcurl").exists(), "There is no grpcurl: `make grpcurl` builds it.")
     printed = run(command("-proto-out-dir"))
     assert "// Matches per page; 0 means 20, more than 1,000 means 1,000" in " ".join(printed.split())
-    services = "search_service gallery_service model_service"
+    services = "search_service gallery_service model_service map_service"
     assert run(f"protoc -I protos --csharp_out=$(mktemp -d) $(printf 'protos/semsearch/v1/%s.proto ' {services})") == ""
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from semsearch.v1 import gallery_service_pb2, model_service_pb2, search_service_pb2
 
 import index_service.filters as filters
 import model.text.embedding as embedding
@@ -24,7 +25,10 @@ from model.text.suggestions import SUGGESTIONS
 from serving.page_tokens import MAX_PAGE_BYTES
 from tests.unit.protos.comments import COMMENTS
 
-PUBLIC = (gallery_service_pb2, model_service_pb2, search_service_pb2)
+PUBLIC = [
+    import_module(f"semsearch.v1.{file.stem}_pb2")
+    for file in (Path(__file__).parents[3] / "protos" / "semsearch" / "v1").glob("*_service.proto")
+]
 
 
 def size(number: int) -> str:
@@ -73,6 +77,7 @@ LIMITS: dict[str, tuple[int | float | str, ...]] = {
     "v1.SearchByImageRequest.distinct": (distinct.LOOK_BACK,),
     "v1.SearchByImageRequest.images": (translate.MAX_IMAGES, size(setting("max_message_bytes"))),
     "v1.SearchByImageRequest.page_size": FULL_PAGE,
+    "v1.SearchByImageRequest.query": QUERY,
     "v1.SearchByImageRequest.terms": (translate.MAX_TERMS,),
     "v1.SearchByTextRequest.distinct": (distinct.LOOK_BACK, distinct.MOST_READ),
     "v1.SearchByTextRequest.page_size": FULL_PAGE,
