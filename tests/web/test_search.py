@@ -65,13 +65,13 @@ def test_the_first_visit_shows_images_and_ideas(open_page: OpenPage) -> None:
 def test_words_are_found_as_they_are_typed(open_page: OpenPage) -> None:
     page = open_page()
     box(page).press_sequentially("banana", delay=30)
-    expect(page.locator(".bar strong")).to_have_text("20 images")
+    expect(page.locator(".bar strong")).to_have_text(re.compile(r"^\d\d images$"))
     assert set(first_labels(page)) == {"banana"}
     expect(page.locator(".chips")).to_have_count(0)
 
 
 def test_chips_take_signs_and_weights(open_page: OpenPage) -> None:
-    page = open_page()
+    page = open_page("/?cut=0")
     box(page).fill("fruit -banana")
     chips = page.locator(".chip")
     expect(chips).to_have_count(2)
@@ -121,7 +121,7 @@ def test_a_picture_is_cropped_and_words_are_added(open_page: OpenPage) -> None:
     expect(page).to_have_url(re.compile(r"p=stored%3Adog-00.webp%400\.\d+"))
     box(page).fill("-dog^2 car")
     expect(page.locator(".chip")).to_have_count(3)
-    assert "dog" not in first_labels(page, 3)
+    assert first_labels(page, 1) == ["car"]
 
 
 def test_more_and_less_like_an_image(open_page: OpenPage) -> None:

@@ -22,6 +22,7 @@ export function PictureChip({ picture, onChange, onRemove }: Properties) {
   const source = usePicture(picture);
   const cropping = useSignal(false);
   const name = picture.kind === "own" ? text.ownPicture : text.picture(shortId(picture.key));
+  const missing = picture.kind === "own" ? text.missing : text.gone;
   const cropLabel = picture.crop ? text.cropped : text.crop;
   return (
     <>
@@ -34,11 +35,18 @@ export function PictureChip({ picture, onChange, onRemove }: Properties) {
         onRemove={onRemove}
         before={
           source.value === null ? (
-            <span class="chip-missing" role="img" aria-label={text.missing} title={text.missing}>
+            <span class="chip-missing" role="img" aria-label={missing} title={missing}>
               <Icon name="help" size={16} />
             </span>
           ) : (
-            <Part source={source.value} picture={picture} name={name} />
+            <Part
+              source={source.value}
+              picture={picture}
+              name={name}
+              onMissing={() => {
+                source.value = null;
+              }}
+            />
           )
         }
       >
@@ -74,27 +82,37 @@ export function PictureChip({ picture, onChange, onRemove }: Properties) {
 
 const loadCrop = () => import("./crop_dialog");
 
+interface PartProperties {
+  source: string;
+  picture: Picture;
+  name: string;
+  onMissing: () => void;
+}
+
 /** The thumbnail; of a part, only that part is shown. */
-function Part({ source, picture: { crop }, name }: { source: string; picture: Picture; name: string }) {
+function Part({ source, picture: { crop }, name, onMissing }: PartProperties) {
   const { left, top, right, bottom } = crop ?? { left: 0, top: 0, right: 1, bottom: 1 };
   const [wide, high] = [right - left, bottom - top];
   return (
     <span class="chip-picture">
-      <img
-        src={source}
-        alt={name}
-        style={
-          crop
-            ? {
-                width: `${100 / wide}%`,
-                height: `${100 / high}%`,
-                left: `${(-100 * left) / wide}%`,
-                top: `${(-100 * top) / high}%`,
-                objectFit: "fill",
-              }
-            : {}
-        }
-      />
+      {source && (
+        <img
+          src={source}
+          alt={name}
+          onError={onMissing}
+          style={
+            crop
+              ? {
+                  width: `${100 / wide}%`,
+                  height: `${100 / high}%`,
+                  left: `${(-100 * left) / wide}%`,
+                  top: `${(-100 * top) / high}%`,
+                  objectFit: "fill",
+                }
+              : {}
+          }
+        />
+      )}
     </span>
   );
 }

@@ -17,6 +17,7 @@ export const text = inLanguage(
     ownPicture: "your picture",
     picture: (name: string) => `picture ${name}`,
     missing: "This picture was given in another browser, and a link cannot carry it. Remove it, or give it again.",
+    gone: "There is no such image in this collection.",
     notKnown: (word: string) => `“${word}” is not known`,
     meant: "Did you mean",
     noSuggestion: "and does not count. Try another word for it.",
@@ -47,6 +48,7 @@ export const text = inLanguage(
     picture: (name) => `Bild ${name}`,
     missing:
       "Dieses Bild wurde in einem anderen Browser gewählt; ein Link kann es nicht mitnehmen. Entfernen Sie es, oder wählen Sie es noch einmal.",
+    gone: "In dieser Sammlung gibt es dieses Bild nicht.",
     notKnown: (word) => `„${word}“ ist nicht bekannt`,
     meant: "Meinten Sie",
     noSuggestion: "und zählt nicht. Versuchen Sie ein anderes Wort dafür.",

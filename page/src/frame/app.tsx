@@ -35,9 +35,11 @@ export function App() {
         {text.skip}
       </a>
       <header class="header">
-        <a class="wordmark" href="/" aria-label={text.home}>
-          semsearch
-        </a>
+        <h1>
+          <a class="wordmark" href="/" aria-label={text.home}>
+            semsearch
+          </a>
+        </h1>
         <div class="box-place">
           <Box />
         </div>

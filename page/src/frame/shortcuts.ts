@@ -49,6 +49,6 @@ function keyName(event: KeyboardEvent): string {
 function isWriting({ target }: KeyboardEvent): boolean {
   return (
     target instanceof HTMLElement &&
-    (target.isContentEditable || target.matches("input:not([type=checkbox], [type=range]), textarea, select"))
+    (target.isContentEditable || target.matches("input:not([type=checkbox]), textarea, select"))
   );
 }
