@@ -53,6 +53,8 @@ from serving.background import WorkHealth
 
 _PAGE = 1_000
 _WORDS = 3
+# So many are looked at for one that no larger region has.
+_WORD_CANDIDATES = 8
 _RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -247,10 +249,12 @@ class Maps:
 
     async def _find_words(self, run: MapRun, info: IndexInfo) -> None:
         header = await asyncio.to_thread(self._files.read_header, info.name)
+        regions = header.regions if header else ()
         words: list[tuple[str, ...]] = []
-        for region in header.regions if header else ():
-            run.advance(Stage.WORDS, len(words) / len(header.regions if header else ()))
-            words.append(await self._words_of(region, info.model_id))
+        for region in regions:
+            run.advance(Stage.WORDS, len(words) / len(regions))
+            candidates = await self._words_of(region, info.model_id)
+            words.append(_own_first(candidates, {each[0] for each in words if each})[:_WORDS])
         async with self._updating:
             await asyncio.to_thread(self._files.change_words, info.name, words)
         run.show(header.revision if header else "")
@@ -258,7 +262,7 @@ class Maps:
     async def _words_of(self, region: Region, model_id: str) -> tuple[str, ...]:
         while True:
             try:
-                found = await self._words.nearest_tags(region.mean, _WORDS, model_id)
+                found = await self._words.nearest_tags(region.mean, _WORD_CANDIDATES, model_id)
             except WordsNotReady:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
@@ -304,6 +308,12 @@ def _stored(computed: Computed, info: IndexInfo, ids: list[str], cursor: str, *,
         ),
     )
     return StoredMap(header, ids, computed.places)
+
+
+def _own_first(words: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
+    """Return words with the first that is not taken in front: two regions of dogs are "dog" and "puppy"."""
+    own = next((word for word in words if word not in taken), None)
+    return words if own is None else (own, *(word for word in words if word != own))
 
 
 def _renew(folder: Path) -> None:

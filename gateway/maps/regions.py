@@ -32,8 +32,8 @@ class Regions:
 
 
 def find_regions(vectors: Vectors, places: Places) -> Regions:
-    """Return regions that cover all places: one for few, 64 for 16,000 and more."""
-    count = min(_MOST, max(1, round(math.sqrt(len(places)) / 2))) if len(places) else 0
+    """Return regions that cover all places: one for few, 64 for 4,096 and more."""
+    count = min(_MOST, max(1, round(math.sqrt(len(places))))) if len(places) else 0
     region_of = _grouped(places, count)
     members = [np.flatnonzero(region_of == number) for number in range(count)]
     members = sorted((each for each in members if len(each)), key=len, reverse=True)

@@ -11,6 +11,8 @@ const LABEL_PADDING = 18;
 export const THUMBNAIL = 72;
 // Where more points are in sight, thumbnails would hide them.
 const MOST_IN_SIGHT = 600;
+// One thumbnail stands for so many points, on average.
+const MOST_HIDDEN = 6;
 
 export interface Placed<T> {
   what: T;
@@ -34,7 +36,8 @@ export function labelsIn(regions: readonly Region[], camera: Camera): Placed<Reg
   return placed;
 }
 
-/** Return the points that get a thumbnail: one in each square of the map, so that moving it changes none. */
+/** Return the points that get a thumbnail: one in each square of the map, so that moving it changes none. There are none
+ * where they would hide many others. */
 export function thumbnailsIn(points: Points, nearby: Nearby, camera: Camera): Placed<number>[] {
   const [left, right] = [camera.toMap({ x: 0, y: 0 }), camera.toMap({ x: camera.width, y: camera.height })];
   const inSight: number[] = [];
@@ -50,6 +53,7 @@ export function thumbnailsIn(points: Points, nearby: Nearby, camera: Camera): Pl
     const square = `${Math.floor(x / side)},${Math.floor(y / side)}`;
     if (!chosen.has(square)) chosen.set(square, at);
   }
+  if (chosen.size * MOST_HIDDEN < inSight.length) return [];
   return [...chosen.values()].map((at) => ({
     what: at,
     ...camera.toScreen(points.places[2 * at] as number, points.places[2 * at + 1] as number),
