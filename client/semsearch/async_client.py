@@ -9,6 +9,7 @@ import grpc
 
 from semsearch.api.collections import CollectionMethods
 from semsearch.api.gallery import GalleryMethods
+from semsearch.api.maps import MapMethods
 from semsearch.api.models import ModelMethods
 from semsearch.api.search import SearchMethods
 from semsearch.client import DEFAULT_SERVER, UPLOAD_SECONDS
@@ -27,7 +28,7 @@ from semsearch.values.drawn import Page, call_of
 PageT = TypeVar("PageT", bound=Page)
 
 
-class AsyncClient(SearchMethods, GalleryMethods, CollectionMethods, ModelMethods, AsyncConnection):
+class AsyncClient(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, ModelMethods, AsyncConnection):
     """The twin of `Client` for asyncio: the same methods, awaited or iterated over with `async for`.
 
     >>> async def search():

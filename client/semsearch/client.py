@@ -9,6 +9,7 @@ import grpc
 
 from semsearch.api.collections import CollectionMethods
 from semsearch.api.gallery import GalleryMethods
+from semsearch.api.maps import MapMethods
 from semsearch.api.models import ModelMethods
 from semsearch.api.search import SearchMethods
 from semsearch.image_sources import ImageContent
@@ -31,7 +32,7 @@ UPLOAD_SECONDS = 24 * 3600.0
 PageT = TypeVar("PageT", bound=Page)
 
 
-class Client(SearchMethods, GalleryMethods, CollectionMethods, ModelMethods, BlockingConnection):
+class Client(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, ModelMethods, BlockingConnection):
     """A client of a gateway. Every method raises `SemsearchError`; see `semsearch.errors`.
 
     >>> with Client(server) as client:

@@ -23,6 +23,7 @@ from semsearch.values import (
     ImageMatches,
     ImageTerm,
     JsonValue,
+    MatchCounts,
     Model,
     PullProgress,
     Recipe,
@@ -169,6 +170,16 @@ def switch_progress(response: model_pb.ActivateModelResponse) -> SwitchProgress:
         response.words_done,
         response.words_total,
     )
+
+
+def match_counts(response: search_pb.CountMatchesResponse) -> MatchCounts:
+    """Translate the counts of a search."""
+    return MatchCounts(response.match_count, response.min_relevance, tuple(response.counts_by_relevance))
+
+
+def order_of(*, newest_first: bool) -> query_pb2.ImageOrder.ValueType:
+    """Translate the order of images."""
+    return query_pb2.IMAGE_ORDER_NEWEST_FIRST if newest_first else query_pb2.IMAGE_ORDER_UNSPECIFIED
 
 
 def crop_of(crop: CropBox | None) -> query_pb2.CropBox | None:

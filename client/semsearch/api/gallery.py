@@ -9,12 +9,14 @@ from google.protobuf import field_mask_pb2
 
 from semsearch import translate
 from semsearch.filters import Where, filter_of, path_of
+from semsearch.image_sources import ImageContent
 from semsearch.json_values import struct_of
 from semsearch.transport.calls import Call, HasServer
-from semsearch.transport.methods import collected, listed, streamed, unary
+from semsearch.transport.methods import collected, listed, reading, streamed, unary
+from semsearch.transport.uploads import request_of
 from semsearch.v1 import gallery_service_pb2 as pb
 from semsearch.v1 import image_pb2
-from semsearch.values import Attributes, Deletion, DuplicatesProgress, Image
+from semsearch.values import Attributes, Deletion, DuplicatesProgress, Image, Upload, UploadResult
 
 # Millions of images.
 _DUPLICATES_SECONDS = 3600.0
@@ -42,10 +44,13 @@ class GalleryMethods:
         *,
         collection: str = "",
         where: Where | None = None,
+        newest_first: bool = False,
         page_size: int = 1_000,
         timeout: float | None = None,
     ) -> Call[tuple[Image, ...]]:
-        """Iterate over the images of a collection, oldest first; `.pages()` has them page by page.
+        """Iterate over the images of a collection, first added first; `.pages()` has them page by page.
+
+        With `newest_first` they are ordered by the time they were taken instead; images without it come last.
 
         >>> labels = {image.attributes["label"] for image in client.list_images(where={"label": ["apple", "banana"]})}
         >>> sorted(labels)
@@ -54,8 +59,38 @@ class GalleryMethods:
         (Image(...), Image(...))
         """
         server = self.server
-        request = pb.ListImagesRequest(collection=collection, page_size=page_size, filter=filter_of(where))
+        request = pb.ListImagesRequest(
+            collection=collection,
+            page_size=page_size,
+            filter=filter_of(where),
+            order=translate.order_of(newest_first=newest_first),
+        )
         return Call(request, lambda response: tuple(translate.image(each, server) for each in response.images), timeout)
+
+    @unary
+    def count_images(
+        self, *, collection: str = "", where: Where | None = None, timeout: float | None = None
+    ) -> Call[int]:
+        """Count the images of a collection, or those that pass a condition.
+
+        >>> client.count_images(where={"label": "apple"}) == len(list(client.list_images(where={"label": "apple"})))
+        True
+        """
+        request = pb.CountImagesRequest(collection=collection, filter=filter_of(where))
+        return Call(request, lambda response: int(response.image_count), timeout)
+
+    @reading
+    def index_batch(
+        self, uploads: Sequence[Upload | ImageContent], *, collection: str = "", timeout: float | None = None
+    ) -> Call[list[UploadResult]]:
+        """Add up to 100 images in one call, and return their results; `index_images` adds any number, and is faster.
+
+        >>> [result.error for result in client.index_batch([photos / "apple-00.webp"])]
+        [None]
+        """
+        requests = [request_of(number, upload) for number, upload in enumerate(uploads)]
+        request = pb.BatchIndexImagesRequest(collection=collection, images=[each.image for each in requests])
+        return Call(request, lambda response: [*map(translate.upload_result, response.results)], timeout)
 
     @unary
     def delete_images(

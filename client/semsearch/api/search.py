@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from typing_extensions import TypeIs
+
 from semsearch import translate
 from semsearch.filters import Where, filter_of
 from semsearch.image_sources import ImageSource
@@ -12,10 +14,11 @@ from semsearch.transport.calls import Call, HasServer
 from semsearch.transport.methods import reading, unary
 from semsearch.transport.server import Server
 from semsearch.v1 import search_service_pb2 as pb
-from semsearch.values import CropBox, ImageMatches, ImageTerm, Tags, Term, WordMatches
+from semsearch.values import CropBox, ImageMatches, ImageTerm, MatchCounts, Tags, Term, WordMatches
 from semsearch.values.drawn import Page
 
 PageT = TypeVar("PageT", bound=Page)
+Listed = TypeVar("Listed", str, ImageTerm)
 
 
 class SearchMethods:
@@ -23,8 +26,9 @@ class SearchMethods:
 
     A search returns one page, which is a sequence of its matches; `client.pages(found)` goes on with the next ones.
     `page_size` 0 means the server's default, 20. If `min_relevance` is None, the server's own threshold applies; 0
-    keeps everything. `distinct` leaves out images that show the same picture as a nearer match. A page token is valid
-    until the collection is switched to another model, deleted or emptied.
+    keeps everything. With `newest_first`, the matches above the threshold are ordered by the time they were taken.
+    `distinct` leaves out images that show the same picture as a nearer match. A page token is valid until the
+    collection is switched to another model, deleted or emptied.
     """
 
     @unary
@@ -36,6 +40,7 @@ class SearchMethods:
         where: Where | None = None,
         min_relevance: float | None = None,
         distinct: bool = False,
+        newest_first: bool = False,
         page_size: int = 0,
         page_token: str = "",
         timeout: float | None = None,
@@ -59,11 +64,9 @@ class SearchMethods:
             min_relevance=min_relevance,
             filter=filter_of(where),
             distinct=distinct,
+            order=translate.order_of(newest_first=newest_first),
         )
-        if isinstance(query, str):
-            request.query = query
-        else:
-            request.terms.extend(map(translate.term_of, query))
+        _set_words(request, query)
         return _page(self.server, request, translate.image_matches, timeout)
 
     @reading
@@ -72,11 +75,12 @@ class SearchMethods:
         image: ImageSource | Sequence[ImageTerm],
         *,
         crop: CropBox | None = None,
-        terms: Sequence[Term | str] = (),
+        words: str | Sequence[Term | str] = "",
         collection: str = "",
         where: Where | None = None,
         min_relevance: float | None = None,
         distinct: bool = False,
+        newest_first: bool = False,
         page_size: int = 0,
         page_token: str = "",
         timeout: float | None = None,
@@ -84,33 +88,32 @@ class SearchMethods:
         """Find the images nearest to an image, plus or minus words.
 
         An image is a Path, its bytes, a Pillow image, a NumPy array, or the id of a stored one. Pass several as a list
-        of `ImageTerm`, each with its own weight and crop. `min_relevance` None keeps everything.
+        of `ImageTerm`, each with its own weight and crop. `words` are added to them, or taken away where they have a
+        minus. `min_relevance` None keeps everything.
 
         >>> photo = client.search_by_text("banana")[0].image
-        >>> found = client.search_by_image(photo.id, terms=[Term("animal", 0.5)])
+        >>> found = client.search_by_image(photo.id, words="animal^0.5 -table")
         >>> photo.id in [match.image.id for match in found]
         False
         """
         request = pb.SearchByImageRequest(
             crop=translate.crop_of(crop),
-            terms=map(translate.term_of, terms),
             collection=collection,
             page_size=page_size,
             page_token=page_token,
             min_relevance=min_relevance,
             filter=filter_of(where),
             distinct=distinct,
+            order=translate.order_of(newest_first=newest_first),
         )
-        if isinstance(image, Sequence) and not isinstance(image, str | bytes | bytearray | memoryview):
-            request.images.extend(map(translate.image_term_of, image))
-        else:
-            translate.set_source(request, image)
+        _set_images(request, image)
+        _set_words(request, words)
         return _page(self.server, request, translate.image_matches, timeout)
 
     @reading
     def tag_image(
         self: HasServer,
-        image: ImageSource,
+        image: ImageSource | Sequence[str],
         *,
         crop: CropBox | None = None,
         labels: Sequence[str] = (),
@@ -120,6 +123,8 @@ class SearchMethods:
         timeout: float | None = None,
     ) -> Call[Tags]:
         """Name what an image shows: any word, or the best of `labels`.
+
+        A list of the ids of stored images, at most 1,000, is named by what they have in common.
 
         >>> client.tag_image(photos / "banana-00.webp", labels=["banana", "bicycle"])[0]
         Tag('banana', ...)
@@ -131,8 +136,45 @@ class SearchMethods:
             min_relevance=min_relevance,
             collection=collection,
         )
-        translate.set_source(request, image)
+        if _is_list(image):
+            request.image_ids.extend(image)
+        else:
+            translate.set_source(request, image)
         return Call(request, translate.tags, timeout)
+
+    @reading
+    def count_matches(
+        self,
+        words: str | Sequence[Term | str] = "",
+        *,
+        image: ImageSource | Sequence[ImageTerm] | None = None,
+        crop: CropBox | None = None,
+        collection: str = "",
+        where: Where | None = None,
+        min_relevance: float | None = None,
+        timeout: float | None = None,
+    ) -> Call[MatchCounts]:
+        """Count the images that a search by words, by images or by both finds, without returning them.
+
+        >>> counts = client.count_matches("fruit")
+        >>> counts.match_count == len(client.search_by_text("fruit", page_size=1_000))
+        True
+        >>> counts.counts_by_relevance[0] == client.count_images()
+        True
+        """
+        request = pb.CountMatchesRequest()
+        search = request.by_text if image is None else request.by_image
+        search.collection = collection
+        if (filter_ := filter_of(where)) is not None:
+            search.filter.CopyFrom(filter_)
+        if min_relevance is not None:
+            search.min_relevance = min_relevance
+        _set_words(search, words)
+        if image is not None:
+            if (box := translate.crop_of(crop)) is not None:
+                request.by_image.crop.CopyFrom(box)
+            _set_images(request.by_image, image)
+        return Call(request, translate.match_counts, timeout)
 
     @unary
     def similar_words(
@@ -145,6 +187,26 @@ class SearchMethods:
         """
         request = pb.SimilarWordsRequest(query=query, page_size=page_size, page_token=page_token)
         return _page(self.server, request, translate.word_matches, timeout)
+
+
+def _set_words(request: pb.SearchByTextRequest | pb.SearchByImageRequest, words: str | Sequence[Term | str]) -> None:
+    """Put words as people type them, or a list of terms, into a request."""
+    if isinstance(words, str):
+        request.query = words
+    else:
+        request.terms.extend(map(translate.term_of, words))
+
+
+def _set_images(request: pb.SearchByImageRequest, image: ImageSource | Sequence[ImageTerm]) -> None:
+    if _is_list(image):
+        request.images.extend(map(translate.image_term_of, image))
+    else:
+        translate.set_source(request, image)
+
+
+def _is_list(image: ImageSource | Sequence[Listed]) -> TypeIs[Sequence[Listed]]:
+    """Return whether several images were given; strings and bytes are sequences too."""
+    return isinstance(image, list | tuple)
 
 
 def _page(

@@ -54,7 +54,7 @@ class ImageSearch:
             )
         return self._client.search_by_image(
             self._images,
-            terms=self._terms,
+            words=self._terms,
             collection=self._collection,
             page_size=size,
             page_token=token,

@@ -11,13 +11,15 @@ from semsearch.values.images import (
     Upload,
     UploadResult,
 )
-from semsearch.values.matches import ImageMatch, ImageMatches, Tag, Tags, WordMatch, WordMatches
+from semsearch.values.maps import CollectionMap, MapPlaces, MapProgress, MapRegion, MapState
+from semsearch.values.matches import ImageMatch, ImageMatches, MatchCounts, Tag, Tags, WordMatch, WordMatches
 from semsearch.values.models import Model, PullProgress, Recipe, SwitchProgress
 from semsearch.values.queries import CropBox, ImageTerm, Term, UnderstoodTerm, UnknownWord
 
 __all__ = [
     "Attributes",
     "Collection",
+    "CollectionMap",
     "CropBox",
     "Deletion",
     "DuplicatesProgress",
@@ -26,6 +28,11 @@ __all__ = [
     "ImageMatches",
     "ImageTerm",
     "JsonValue",
+    "MapPlaces",
+    "MapProgress",
+    "MapRegion",
+    "MapState",
+    "MatchCounts",
     "Model",
     "PullProgress",
     "Recipe",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, overload
 
 from typing_extensions import override
@@ -71,6 +71,18 @@ class ImageMatches(_Items[ImageMatch], Page):
     @override
     def __repr__(self) -> str:
         return _summary(self, [f"{each.relevance:.3f} {each.image.name}" for each in self.matches])
+
+
+@dataclass(frozen=True)
+class MatchCounts:
+    """How many images a search finds, at its threshold `min_relevance`.
+
+    `counts_by_relevance` has 101 numbers: how many images have at least the relevance 0, 0.01, 0.02 … 1.
+    """
+
+    match_count: int
+    min_relevance: float
+    counts_by_relevance: tuple[int, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, repr=False)
