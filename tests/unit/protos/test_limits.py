@@ -81,7 +81,6 @@ LIMITS: dict[str, tuple[int | float | str, ...]] = {
     "v1.SearchByImageRequest.terms": (translate.MAX_TERMS,),
     "v1.SearchByTextRequest.distinct": (distinct.LOOK_BACK, distinct.MOST_READ),
     "v1.SearchByTextRequest.page_size": FULL_PAGE,
-    "v1.SearchByImageRequest.query": QUERY,
     "v1.SearchByTextRequest.query": (*QUERY, query.MAX_WEIGHT),
     "v1.SearchByTextRequest.terms": (translate.MAX_TERMS,),
     "v1.SimilarWordsRequest.page_size": SEARCH_PAGE,
