@@ -18,14 +18,13 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from gateway.web.codecs import CODECS
 from gateway.web.failures import connect_error
 from gateway.web.grpc_web_text import GrpcWebText
+from gateway.web.refusals import refusal
 from serving import tracing
 from serving.calls import CallFailed, Method
 from serving.decoding import checked
@@ -33,14 +32,6 @@ from serving.errors import ErrorTable
 
 Context = RequestContext[Any, Any]
 
-_GRPC = "application/grpc"
-_UNARY_CONTENT = ("application/json", "application/proto")
-_STREAM_CONTENT = ("application/connect+json", "application/connect+proto")
-_HOW_TO_CALL = "Send JSON with the header Content-Type: application/json.\n"
-_HOW_TO_STREAM = (
-    "This method streams: send messages in frames of the Connect protocol, with the header Content-Type: "
-    "application/connect+json.\n"
-)
 # Responses are read on the same machine or network mostly, where a better compression costs more time than it saves.
 _COMPRESSION_LEVEL = 1
 _STREAM_TYPES = {
@@ -74,37 +65,8 @@ class Rpcs:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        answer = self._refusal(scope) or self._app
+        answer = refusal(scope, self._streams) or self._app
         await answer(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Response | None:
-        """Return the response to a request that `connectrpc` would answer with less or fail on."""
-        try:
-            for _, value in scope["headers"]:
-                value.decode()
-            scope["query_string"].decode()
-        except UnicodeDecodeError:
-            return PlainTextResponse("The request's headers and address must be UTF-8.\n", 400)
-        path = scope["path"]
-        if path not in self._streams:
-            service = path.rpartition("/")[0]
-            methods = ", ".join(
-                sorted(each.rpartition("/")[2] for each in self._streams if each.startswith(f"{service}/"))
-            )
-            message = f"There is no method {path.lstrip('/')}. The methods of this service are {methods}."
-            return JSONResponse({"code": "unimplemented", "message": message}, 404)
-        if scope["method"] == "POST":
-            content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
-            streams = self._streams[path]
-            if content_type == _GRPC or content_type.startswith(f"{_GRPC}+"):
-                return PlainTextResponse(
-                    "This port speaks Connect and gRPC-Web. gRPC itself has a port of its own.\n", 415
-                )
-            if content_type not in (_STREAM_CONTENT if streams else _UNARY_CONTENT) and not content_type.startswith(
-                _GRPC
-            ):
-                return PlainTextResponse(_HOW_TO_STREAM if streams else _HOW_TO_CALL, 415)
-        return None
 
 
 class _Connect(ConnectASGIApplication[None]):

@@ -109,9 +109,10 @@ def test_the_guide_to_http(run: Run) -> None:
     )
     assert "boat" in searched
     assert '"words"' in words
-    tags, added = images.split("}{", 1)
+    tags, created, added = images.split("}{")
     assert '"tags"' in tags
-    assert '"my-boat"' in added
+    assert '"mine"' in created
+    assert '"id": "my-boat"' in added
     assert read == ""
     assert '"code": "not_found"' in failed
     assert '"reason": "COLLECTION_NOT_FOUND"' in failed

@@ -1,0 +1,54 @@
+"""Answers to requests that `connectrpc` would answer without a word, or fail on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Scope
+
+_UNARY = ("application/json", "application/proto")
+_STREAMED = ("application/connect+json", "application/connect+proto")
+_GRPC = "application/grpc"
+_GRPC_WEB = "application/grpc-web"
+_HOW_TO_CALL = "Send JSON with the header Content-Type: application/json.\n"
+_HOW_TO_STREAM = (
+    "This method streams: send messages in frames of the Connect protocol, with the header Content-Type: "
+    "application/connect+json.\n"
+)
+_NO_GRPC = "This port speaks Connect and gRPC-Web. gRPC itself has a port of its own.\n"
+
+
+def refusal(scope: Scope, streams: Mapping[str, bool]) -> Response | None:
+    """Return the refusal of a request, or None; `streams` has the path of each method, and whether it streams."""
+    if not _is_utf8(scope):
+        return PlainTextResponse("The request's headers and address must be UTF-8.\n", 400)
+    path = scope["path"]
+    if path not in streams:
+        return _no_such_method(path, streams)
+    if scope["method"] != "POST":
+        return None
+    content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    if content_type.startswith(_GRPC_WEB) or content_type in (_STREAMED if streams[path] else _UNARY):
+        return None
+    if content_type.startswith(_GRPC):
+        return PlainTextResponse(_NO_GRPC, 415)
+    return PlainTextResponse(_HOW_TO_STREAM if streams[path] else _HOW_TO_CALL, 415)
+
+
+def _is_utf8(scope: Scope) -> bool:
+    try:
+        for _, value in scope["headers"]:
+            value.decode()
+        scope["query_string"].decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _no_such_method(path: str, streams: Mapping[str, bool]) -> Response:
+    service, _, name = path.rpartition("/")
+    others = ", ".join(sorted(each.rpartition("/")[2] for each in streams if each.startswith(f"{service}/")))
+    message = f'{service.lstrip("/")} has no method "{name}". It has {others}.'
+    return JSONResponse({"code": "unimplemented", "message": message}, 404)
