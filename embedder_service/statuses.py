@@ -9,7 +9,7 @@ from semsearch.v1 import error_reason_pb2 as reasons
 
 from embedder_service import errors
 from model import errors as model_errors
-from serving.errors import ErrorStatus, ErrorTable, Resource
+from serving.errors import METADATA_CHARACTERS, ErrorStatus, ErrorTable, Resource
 
 _RETRY_SECONDS = 1.0
 _FETCH_AGAIN_SECONDS = 5.0
@@ -21,7 +21,10 @@ def _invalid(reason: reasons.ErrorReason.ValueType, **metadata: str) -> ErrorSta
 
 def _unknown_words(error: model_errors.UnknownWords) -> ErrorStatus:
     near = {word: list(each) for word, each in error.named.items()}
-    return _invalid(reasons.ERROR_REASON_UNKNOWN_WORDS, suggestions=json.dumps(near, ensure_ascii=False))
+    # Half a JSON text is of no use.
+    while len(text := json.dumps(near, ensure_ascii=False)) > METADATA_CHARACTERS:
+        near.popitem()
+    return _invalid(reasons.ERROR_REASON_UNKNOWN_WORDS, suggestions=text)
 
 
 ERRORS: ErrorTable = {

@@ -33,6 +33,8 @@ RETRY_SECONDS = 1.0
 _QUOTED_CHARACTERS = (200, 60, 20)
 # Names and metadata may be this many times as long: an item's id has up to 512 bytes.
 _NAME_SHARE = 3
+# Longer metadata is cut.
+METADATA_CHARACTERS = _NAME_SHARE * _QUOTED_CHARACTERS[0]
 # gRPC accepts 8 kB of trailers; the other trailers need little of it.
 _MOST_TRAILER_BYTES = 7_000
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import grpc
@@ -79,3 +80,11 @@ def test_statuses_say_when_to_retry_and_what_was_meant() -> None:
     assert retry_delay_seconds(to_status(errors.Overloaded(7), ERRORS)) == 1.0
     _, metadata = from_status(to_status(model_errors.UnknownWords({"dgo": ("dog",)}), ERRORS))
     assert metadata["suggestions"] == '{"dgo": ["dog"]}'
+
+
+def test_the_suggestions_are_whole_json_however_long_the_words_are() -> None:
+    long = {f"{number}{'misspelled' * 2}": ("mississippi" * 3,) * 3 for number in range(9)}
+    _, metadata = from_status(to_status(model_errors.UnknownWords(long), ERRORS))
+    suggestions = json.loads(metadata["suggestions"])
+    assert list(suggestions.items()) == [(word, list(near)) for word, near in long.items()][: len(suggestions)]
+    assert suggestions
