@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,15 @@ def command(part: str) -> str:
 def need_examples() -> None:
     built = [REPOSITORY / "examples" / "go" / "bin", REPOSITORY / "examples" / "typescript" / "build"]
     need(all(folder.exists() for folder in built), "The examples are not built: `make examples` builds them.")
+
+
+def test_calls_without_code_print_the_same(run: Run) -> None:
+    decoder = json.JSONDecoder()
+    printed = run(command("buf curl")).strip()
+    over_http, end = decoder.raw_decode(printed)
+    over_grpc, _ = decoder.raw_decode(printed[end:].strip())
+    assert over_http == over_grpc
+    assert [match["image"]["attributes"]["name"] for match in over_http["matches"]] == ["banana-00.webp"]
 
 
 def test_protos_come_from_a_server(run: Run) -> None:
