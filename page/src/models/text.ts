@@ -10,6 +10,7 @@ const en = {
   title: "Models",
   about:
     "A model puts words and images into one space. You can switch to another at any time: searching and adding go on while all images are read again.",
+  here: "Ready to use",
   active: "Active",
   facts: (words: string, dimension: number) => `${words} words · ${dimension} dimensions`,
   usedBy: (collections: string[]) => `Used by ${collections.join(", ")}`,
@@ -35,6 +36,7 @@ export const text = inLanguage(en, {
   title: "Modelle",
   about:
     "Ein Modell legt Wörter und Bilder in einen Raum. Du kannst jederzeit zu einem anderen wechseln: Suchen und Hinzufügen gehen weiter, während alle Bilder neu gelesen werden.",
+  here: "Bereit",
   active: "Aktiv",
   facts: (words, dimension) => `${words} Wörter · ${dimension} Dimensionen`,
   usedBy: (collections) => `Verwendet von ${collections.join(", ")}`,

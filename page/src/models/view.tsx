@@ -33,6 +33,7 @@ export default function ModelsView() {
       <h1>{text.title}</h1>
       <p class="models-about">{text.about}</p>
       {problem && <p role="alert">{problem}</p>}
+      <h2>{text.here}</h2>
       <ul class="model-list" aria-busy={!answer && !problem}>
         {answer?.models.map((model) => (
           <ModelCard key={model.id} model={model} />
