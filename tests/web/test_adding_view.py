@@ -62,14 +62,14 @@ def test_files_can_be_dropped_anywhere_in_the_view(open_page: OpenPage, scratch:
 def test_collections_are_created_renamed_and_deleted(open_page: OpenPage) -> None:
     page = open_page("/?view=add")
     page.get_by_role("button", name="New collection").click()
-    page.get_by_label("Name").fill("Summer 2024")
+    page.get_by_role("textbox", name="Name").fill("Summer 2024")
     expect(page.get_by_text("Its id will be summer-2024.")).to_be_visible()
     assert barriers(page) == []
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("combobox", name="Collection")).to_have_value("summer-2024")
     page.get_by_role("button", name="Rename summer-2024").click()
-    page.get_by_label("Name").fill("summer")
+    page.get_by_role("textbox", name="Name").fill("summer")
     page.get_by_role("button", name="Rename", exact=True).last.click()
     expect(page.get_by_role("button", name="Rename summer", exact=True)).to_be_visible()
     page.get_by_role("button", name="Delete summer", exact=True).click()

@@ -25,7 +25,7 @@ def test_an_image_is_shown_with_all_that_is_known_about_it(open_page: OpenPage) 
     expect(viewer.locator(".ranking-word").first).to_have_text("cat")
     expect(viewer.locator(".stage-picture.there")).to_be_visible()
     expect(viewer.locator(".nearest img")).to_have_count(9)
-    expect(viewer.get_by_text("WEBP")).to_be_visible()
+    expect(viewer.get_by_text("kB · WEBP")).to_be_visible()
     assert barriers(page) == []
 
 

@@ -77,7 +77,7 @@ export function CollectionList() {
               <button
                 type="button"
                 class="button plain"
-                aria-label={text.deleteOf(collection.id)}
+                aria-label={(collection.id === DEFAULT_COLLECTION ? text.emptyOf : text.deleteOf)(collection.id)}
                 onClick={() => {
                   asking.value = { what: "delete", collection };
                 }}
