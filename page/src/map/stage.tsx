@@ -133,7 +133,7 @@ export function Stage({ collection, points, regions, hits, chosen }: Properties)
               href={hrefOf({ region: what.id, area: null })}
               tabIndex={-1}
               draggable={false}
-              style={{ transform: `translate(${x}px, ${y}px) translate(-50%, -50%)` }}
+              style={{ transform: `translate(${x}px, ${y}px) translate(-50%, 8px)` }}
             >
               {what.words[0]}
             </a>

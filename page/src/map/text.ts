@@ -3,6 +3,7 @@ import { counted, inLanguage, number } from "../i18n/language";
 
 export const text = inLanguage(
   {
+    title: "Map",
     map: "Map of the collection. Images that lie close together are alike.",
     keys: "Arrows move, + and − zoom, 0 shows everything, L draws around images.",
     images: (count: number) => counted(count, "image", "images"),
@@ -40,6 +41,7 @@ export const text = inLanguage(
     clear: "Choose nothing",
   },
   {
+    title: "Karte",
     map: "Karte der Sammlung. Bilder, die nah beieinander liegen, sind ähnlich.",
     keys: "Pfeile verschieben, + und − zoomen, 0 zeigt alles, L umkreist Bilder.",
     images: (count: number) => counted(count, "Bild", "Bilder"),
