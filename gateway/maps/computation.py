@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,30 +54,33 @@ async def compute(
     Raises:
         MapFailed: the process ended without its result.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.maps.computing", str(folder), str(dimension), str(threads), str(memory_bytes),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # so that Ctrl-C reaches only the gateway, which stops the process
-    )  # fmt: skip
+    arguments = [str(folder), str(dimension), str(threads), str(memory_bytes)]
+    # Not asyncio's: uvloop forks in a way that gRPC complains about.
+    process = subprocess.Popen(  # noqa: S603, ASYNC220 — our own module; it returns at once
+        [sys.executable, "-m", "gateway.maps.computing", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,  # so that Ctrl-C reaches only the gateway, which stops the process
+    )
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 — both are pipes
-    complaining = asyncio.create_task(_end_of(process.stderr))
-    try:
-        async for line in process.stdout:
-            message = json.loads(line)
-            if "written" in message:
-                yield await asyncio.to_thread(_read, folder / message["written"])
-            else:
-                yield Share(message["stage"], message["fraction"])
-        status, complaint = await process.wait(), await complaining
-    finally:
-        with suppress(ProcessLookupError):
+    loop = asyncio.get_running_loop()
+    # Threads of its own: they wait for minutes.
+    with process, ThreadPoolExecutor(2, thread_name_prefix="map") as readers:
+        try:
+            complaining = loop.run_in_executor(readers, _end_of, process.stderr)
+            while line := await loop.run_in_executor(readers, process.stdout.readline):
+                message = json.loads(line)
+                if "written" in message:
+                    yield await asyncio.to_thread(_read, folder / message["written"])
+                else:
+                    yield Share(message["stage"], message["fraction"])
+            complaint = await complaining
+        except BaseException:
             process.kill()
-        await process.wait()
-        await complaining
-    if status:
-        raise MapFailed(_reason(status, complaint, memory_bytes))
+            raise
+    if process.returncode:
+        raise MapFailed(_reason(process.returncode, complaint, memory_bytes))
 
 
 def _read(file: Path) -> Computed:
@@ -84,10 +89,10 @@ def _read(file: Path) -> Computed:
         return Computed(file.name == NEIGHBORLY, arrays["places"], regions)
 
 
-async def _end_of(stream: asyncio.StreamReader) -> str:
+def _end_of(stream: IO[bytes]) -> str:
     """Read a stream to its end and return the last of it."""
     kept = b""
-    while part := await stream.read(_COMPLAINT_BYTES):
+    while part := stream.read(_COMPLAINT_BYTES):
         kept = (kept + part)[-_COMPLAINT_BYTES:]
     return kept.decode(errors="replace").strip()
 

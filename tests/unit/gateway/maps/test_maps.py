@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,12 +94,12 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _process(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    original = asyncio.create_subprocess_exec
+    original = subprocess.Popen
 
-    async def start(*_command: str, **options: object) -> asyncio.subprocess.Process:
-        return await original(sys.executable, "-c", f"import os, signal, sys; {code}", **options)  # type: ignore[arg-type]
+    def start(_command: object, **options: Any) -> subprocess.Popen[bytes]:
+        return original([sys.executable, "-c", f"import os, signal, sys; {code}"], **options)
 
-    monkeypatch.setattr(computation.asyncio, "create_subprocess_exec", start)
+    monkeypatch.setattr(computation.subprocess, "Popen", start)
 
 
 @pytest.mark.usefixtures("quick")
