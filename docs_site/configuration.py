@@ -33,6 +33,7 @@ _NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
 _FIRST = (
     "guides/quick-start.md",
     "guides/demo.md",
+    "guides/in-the-browser.md",
     "guides/your-own-photos.md",
     "guides/query-language.md",
     "guides/search-from-the-command-line.md",
