@@ -6,6 +6,7 @@ import contextlib
 import shlex
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 import typer
 from platformdirs import user_cache_path
@@ -60,7 +61,7 @@ def demo(
     output.say(f"Try your own: semsearch search -c {shlex.quote(collection)} WORDS")
     place = http_place(server)
     if place and listens(place.host, place.port):
-        output.say(f"In a browser: http://{place.address}/")
+        output.say(f"In a browser: http://{place.address}/?{urlencode({'in': collection})}")
 
 
 def _address(source: str) -> str:

@@ -2,7 +2,8 @@
 
 The size and the checksum are those that TensorFlow Datasets publishes for the archive (tensorflow/datasets,
 `tensorflow_datasets/url_checksums/tf_flowers.txt`). The archive's LICENSE.txt names the licence, and each photo's
-photographer and page.
+photographer and page. None of the models was trained on this set; the networks below them were trained on ImageNet,
+which has daisies and takes its photos from Flickr too, so single photos may be in both.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class PhotoSet:
 
 FLOWERS = PhotoSet(
     name="flowers",
-    description="3,670 photos of daisies, dandelions, roses, sunflowers and tulips, and of who else was there, from"
-    " Flickr, collected by the TensorFlow authors",
+    description="3,670 photos of daisies, dandelions, roses, sunflowers and tulips from Flickr, collected by the"
+    " TensorFlow authors",
     url="https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
     size_bytes=228_813_984,
     sha256="4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
