@@ -54,7 +54,7 @@ class Method:
             seconds: How long the caller waits; None if it set no deadline.
 
         Raises:
-            CallFailed: The body raised an exception.
+            CallFailed: The body raised this or any other exception.
         """
         trace_id = tracing.begin(traceparent)
         deadlines.begin(seconds)
@@ -67,10 +67,13 @@ class Method:
         except (asyncio.CancelledError, GeneratorExit):
             code = grpc.StatusCode.CANCELLED
             raise
-        except Exception as error:  # noqa: BLE001 — the boundary: see the module's docstring
-            failed = CallFailed(to_status(error, self._errors))
+        except CallFailed as failed:
             code = failed.code
-            raise failed from None
+            raise
+        except Exception as error:  # noqa: BLE001 — the boundary: see the module's docstring
+            failure = CallFailed(to_status(error, self._errors))
+            code = failure.code
+            raise failure from None
         finally:
             self._in_flight.dec()
             metrics.HANDLED.labels(*self._labels, code.name).inc()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from connectrpc.client import ConnectClient
@@ -14,9 +16,8 @@ from connectrpc.protocol import ProtocolType
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from semsearch.v1 import gallery_service_pb2, model_service_pb2, search_service_pb2
 
-FILES = (search_service_pb2, gallery_service_pb2, model_service_pb2)
+PROTOS = Path(__file__).parents[1] / "protos"
 WAYS = {
     "Connect, JSON": (ProtocolType.CONNECT, google_protobuf_json_codec()),
     "Connect, binary": (ProtocolType.CONNECT, google_protobuf_binary_codec()),
@@ -35,7 +36,9 @@ class Outcome:
 
 
 def public_methods() -> Iterator[MethodDescriptor]:
-    for file in FILES:
+    """Yield every method of every service that clients may call."""
+    for proto in sorted(PROTOS.glob("semsearch/v1/*_service.proto")):
+        file = import_module(f"semsearch.v1.{proto.stem}_pb2")
         for service in file.DESCRIPTOR.services_by_name.values():
             yield from service.methods
 

@@ -34,11 +34,17 @@ _CODES = {
     code_pb2.DATA_LOSS: (Code.DATA_LOSS, 500),
     code_pb2.UNAUTHENTICATED: (Code.UNAUTHENTICATED, 401),
 }
+_NUMBERS = {name: number for number, (name, _) in _CODES.items()}
 
 
 def connect_error(status: status_pb2.Status) -> ConnectError:
     """Return a status as an error of `connectrpc`."""
     return ConnectError(_CODES[status.code][0], status.message, [_Detail(each) for each in status.details])
+
+
+def status_of(error: ConnectError) -> status_pb2.Status:
+    """Return an error that `connectrpc` itself raised as a status."""
+    return status_pb2.Status(code=_NUMBERS[error.code], message=error.message)
 
 
 def failure_response(status: status_pb2.Status) -> Response:

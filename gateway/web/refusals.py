@@ -25,11 +25,11 @@ def refusal(scope: Scope, streams: Mapping[str, bool]) -> Response | None:
     if not _is_utf8(scope):
         return PlainTextResponse("The request's headers and address must be UTF-8.\n", 400)
     path = scope["path"]
+    content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
     if path not in streams:
-        return _no_such_method(path, streams)
+        return _no_such_method(path, streams, content_type)
     if scope["method"] != "POST":
         return None
-    content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
     if content_type.startswith(_GRPC_WEB) or content_type in (_STREAMED if streams[path] else _UNARY):
         return None
     if content_type.startswith(_GRPC):
@@ -47,8 +47,10 @@ def _is_utf8(scope: Scope) -> bool:
     return True
 
 
-def _no_such_method(path: str, streams: Mapping[str, bool]) -> Response:
+def _no_such_method(path: str, streams: Mapping[str, bool], content_type: str) -> Response:
     service, _, name = path.rpartition("/")
     others = ", ".join(sorted(each.rpartition("/")[2] for each in streams if each.startswith(f"{service}/")))
     message = f'{service.lstrip("/")} has no method "{name}". It has {others}.'
+    if content_type.startswith(_GRPC):  # its clients do not expect an error in JSON
+        return PlainTextResponse(f"{message}\n", 404)
     return JSONResponse({"code": "unimplemented", "message": message}, 404)

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from connectrpc.compression.gzip import GzipCompression
+from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
@@ -22,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from gateway.web.codecs import CODECS
-from gateway.web.failures import connect_error
+from gateway.web.failures import connect_error, status_of
 from gateway.web.grpc_web_text import GrpcWebText
 from gateway.web.refusals import refusal
 from serving import tracing
@@ -99,11 +100,11 @@ def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: M
 
     async def answer(request: Any, context: Context) -> Any:
         async with _answered(method, context):
-            answering: Awaitable[Message] = inner(checked(request), context)
+            answering: Awaitable[Message] = inner(_received(request), context)
             return await answering
 
     async def stream(request: Any, context: Context) -> AsyncIterator[Message]:
-        async with _answered(method, context), aclosing(inner(checked(request), context)) as responses:
+        async with _answered(method, context), aclosing(inner(_received(request), context)) as responses:
             async for response in responses:
                 yield response
 
@@ -116,6 +117,20 @@ def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: M
             return Endpoint.server_stream(info, stream)
         case StreamType.BIDI_STREAM:
             return Endpoint.bidi_stream(info, stream)
+
+
+def _received(request: Any) -> Any:
+    """Return a request, or a stream's requests, as the servicer is to get it; raises as `checked` does."""
+    return checked(_each_accepted(request) if isinstance(request, AsyncIterator) else request)
+
+
+async def _each_accepted(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    """Yield the requests of a stream; raises `CallFailed` where `connectrpc` refuses one, for example if too large."""
+    try:
+        async for request in requests:
+            yield request
+    except ConnectError as error:
+        raise CallFailed(status_of(error)) from None
 
 
 @asynccontextmanager

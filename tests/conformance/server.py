@@ -10,6 +10,7 @@ through a table.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import structlog
 from connectrpc.request import RequestContext
 from google.protobuf import any_pb2, descriptor_pool
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -40,7 +42,9 @@ def load(descriptors: Path) -> None:
     """Add the protos of the conformance service to those that are known."""
     pool = descriptor_pool.Default()
     for file in FileDescriptorSet.FromString(descriptors.read_bytes()).file:
-        if file.package == PACKAGE:
+        try:
+            pool.FindFileByName(file.name)
+        except KeyError:
             pool.Add(file)
 
 
@@ -159,6 +163,11 @@ def _with_query(app: ASGIApp) -> ASGIApp:
 
 async def main() -> None:
     """Read the request for a server from stdin, serve, and say where on stdout."""
+    # The answer below is all that may be written to stdout.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     load(Path(sys.argv[1]))
     service = descriptor_pool.Default().FindServiceByName(f"{PACKAGE}.ConformanceService")
     size = int.from_bytes(sys.stdin.buffer.read(4), "big")

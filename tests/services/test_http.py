@@ -7,11 +7,13 @@ import gzip
 import json
 import struct
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 import grpc.aio
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
@@ -30,7 +32,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 METHODS = list(public_methods())
 RED = picture("red")
 SEARCH = "/semsearch.v1.SearchService/SearchByText"
-GRPC_WEB_END = 0x80
 
 
 async def over_grpc(stack: Stack, method: MethodDescriptor, requests: Sequence[Message]) -> Outcome:
@@ -38,8 +39,12 @@ async def over_grpc(stack: Stack, method: MethodDescriptor, requests: Sequence[M
         for request in requests:
             yield request
 
-    stub = {"SearchService": stack.search, "GalleryService": stack.gallery, "ModelService": stack.models}
-    calling = getattr(stub[method.containing_service.name], method.name)
+    kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+    calling = getattr(stack.channel, kind)(
+        f"/{method.containing_service.full_name}/{method.name}",
+        request_serializer=GetMessageClass(method.input_type).SerializeToString,
+        response_deserializer=GetMessageClass(method.output_type).FromString,
+    )
     responses: list[Message] = []
     try:
         ongoing = calling(each() if method.client_streaming else requests[0], timeout=CALL_SECONDS)
@@ -60,7 +65,10 @@ async def test_an_empty_request_of_every_method_ends_as_over_grpc(
     stack: Stack, method: MethodDescriptor, way: str
 ) -> None:
     requests = [] if method.client_streaming else [GetMessageClass(method.input_type)()]
-    assert await call(stack.http, way, method, requests) == await over_grpc(stack, method, requests)
+    over_http, expected = await call(stack.http, way, method, requests), await over_grpc(stack, method, requests)
+    if method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS:  # the second call finds another state
+        over_http, expected = replace(over_http, responses=()), replace(expected, responses=())
+    assert over_http == expected
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -86,6 +94,18 @@ async def test_images_are_streamed_in_and_out(stack: Stack, way: str) -> None:
         stack.http, way, methods["DownloadImage"], [gallery.DownloadImageRequest(id="id-1", collection=name)]
     )
     assert b"".join(response.chunk for response in read.responses) == picture("blue", seed=1)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_streams_message_beyond_the_largest_is_refused(stack: Stack, way: str) -> None:
+    name = await stack.new_collection()
+    indexing = next(each for each in METHODS if each.name == "IndexImages")
+    requests = [
+        gallery.IndexImagesRequest(config=gallery.IndexImagesConfig(collection=name)),
+        gallery.IndexImagesRequest(image=image(1, RED, "kept")),
+        gallery.IndexImagesRequest(image=image(2, bytes(65 * 2**20))),
+    ]
+    assert (await call(stack.http, way, indexing, requests)).code == "resource_exhausted"
 
 
 async def test_json_adds_finds_and_shows_an_image(stack: Stack) -> None:
