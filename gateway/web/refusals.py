@@ -28,12 +28,11 @@ def refusal(scope: Scope, streams: Mapping[str, bool]) -> Response | None:
     content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
     if path not in streams:
         return _no_such_method(path, streams, content_type)
-    if scope["method"] != "POST":
-        return None
-    if content_type.startswith(_GRPC_WEB) or content_type in (_STREAMED if streams[path] else _UNARY):
-        return None
-    if content_type.startswith(_GRPC):
+    if content_type.startswith(_GRPC) and not content_type.startswith(_GRPC_WEB):
         return PlainTextResponse(_NO_GRPC, 415)
+    known = content_type.startswith(_GRPC_WEB) or content_type in (_STREAMED if streams[path] else _UNARY)
+    if known or scope["method"] != "POST":
+        return None
     return PlainTextResponse(_HOW_TO_STREAM if streams[path] else _HOW_TO_CALL, 415)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
+import random
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -198,3 +200,40 @@ async def test_not_ready_says_which_service(core: Core) -> None:
 def test_an_origin_or_host_that_no_browser_sends_is_a_bad_setting(field: str, text: str) -> None:
     with pytest.raises(ValueError, match="such as"):
         GatewaySettings(**{field: text})  # type: ignore[arg-type]
+
+
+METHODS = ["POST", "POST", "POST", "GET", "PUT", "OPTIONS", "HEAD"]
+PATHS = [GET, PULL, f"{GET}/x", "/semsearch.v1.ModelService/", f"{GET}?encoding=json&message=%7B%7D"] + [
+    f"{GET}?connect=v1&encoding={encoding}&message={message}&base64=1&compression=gzip"
+    for encoding in ("json", "proto", "x", "")
+    for message in ("", "%FF", "AAAA", "{")
+]
+HEADERS = {
+    "Content-Type": [
+        "application/json", "application/proto", "application/connect+json", "application/connect+proto",
+        "application/grpc", "application/grpc-web", "application/grpc-web+json", "application/grpc-web+x",
+        "application/grpc-web-text", "application/json; charset=latin-1", "x", "",
+    ],
+    "Content-Encoding": ["gzip", "br", ""],
+    "Connect-Content-Encoding": ["gzip", "x"],
+    "Connect-Timeout-Ms": ["-1", "0", "99999999999", "x"],
+    "Grpc-Timeout": ["1S", "x", "", "999999999H"],
+    "Connect-Protocol-Version": ["1", "2"],
+    "traceparent": ["x", f"00-{'0' * 32}-{'1' * 16}-01"],
+}  # fmt: skip
+BODIES = [
+    b"", b"{}", frame({}), b"\x02\0\0\0\2{}", b"\1\0\0\0\2{}", b"\0\xff\xff\xff\xff", b"\0\0\0", gzip.compress(b"{}"),
+    base64.b64encode(b"\0\0\0\0\0"), b"====", bytes(range(256)),
+]  # fmt: skip
+
+
+async def test_no_request_is_answered_as_an_error_of_ours() -> None:
+    chosen = random.Random(7)
+    with structlog.testing.capture_logs() as logged:
+        async with serving() as (_, address):
+            for _ in range(200):
+                headers = {name: chosen.choice(texts) for name, texts in HEADERS.items() if chosen.random() < 0.4}
+                method, path, body = chosen.choice(METHODS), chosen.choice(PATHS), chosen.choice(BODIES)
+                answer = await exchange(address, path, headers, body, method)
+                assert answer.status < 500 or answer.status in (501, 504), (method, path, headers, body)
+    assert not [each for each in logged if each["log_level"] in ("warning", "error")]
