@@ -73,6 +73,8 @@ export class ResultList {
   /** Take images out, because they were deleted. */
   remove(ids: ReadonlySet<string>): void {
     this.results.value = this.results.value.filter(({ image }) => !ids.has(image.id));
+    this.counts.value = null;
+    void this.count();
   }
 
   /** Put changed images in the place of what they were. */

@@ -27,6 +27,9 @@ export function SearchView() {
 }
 
 function Results({ list }: { list: ResultList }) {
+  const { collection } = list.query;
+  // Ids are those of a collection.
+  useEffect(() => () => selectNothing(), [collection]);
   const asked = query.value;
   const all = list.results.value;
   const cut = cutOf(list, asked);

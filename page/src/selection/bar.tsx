@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { addToQuery, MOST_PICTURES } from "../box/given_pictures";
 import { Icon } from "../frame/icons";
 import { useShortcuts } from "../frame/shortcuts";
+import type { Image } from "../gen/semsearch/v1/image_pb";
 import { reach } from "../results/cut";
 import type { ResultList } from "../results/result_list";
 import { query } from "../state/address";
@@ -11,6 +12,7 @@ import { asksSomething } from "../state/query";
 import { CommonDialog } from "./common_dialog";
 import { deleteImages } from "./deletion";
 import { ExportDialog } from "./export_dialog";
+import { imagesOf } from "./images";
 import { select, selected, selectNothing } from "./selection";
 import { TagDialog } from "./tag_dialog";
 import { text } from "./text";
@@ -24,9 +26,11 @@ interface Properties {
 }
 
 export function SelectionBar({ list, above, complete }: Properties) {
-  const dialog = useSignal<"tag" | "export" | "common" | null>(null);
+  const dialog = useSignal<{ kind: "tag" | "export" | "common"; images: readonly Image[] } | null>(null);
   const ids = [...selected.value];
-  const images = list.results.value.map(({ image }) => image).filter(({ id }) => selected.value.has(id));
+  const open = async (kind: "tag" | "export" | "common") => {
+    dialog.value = { kind, images: await imagesOf(ids, query.value.collection, list) };
+  };
 
   const selectAll = async () => {
     // What is below the cut is not fetched on purpose, only what comes with the last page.
@@ -37,7 +41,7 @@ export function SelectionBar({ list, above, complete }: Properties) {
     }
     select(list.results.value.slice(0, count).map(({ image }) => image.id));
   };
-  const remove = () => void deleteImages(query.value.collection, ids);
+  const remove = () => void deleteImages(query.value.collection, ids, (gone) => list.remove(gone));
   useShortcuts({ "Mod+a": () => void selectAll(), Delete: () => ids.length && remove() });
 
   if (!ids.length) return null;
@@ -51,8 +55,8 @@ export function SelectionBar({ list, above, complete }: Properties) {
         {asksSomething(query.value) ? text.allAbove : text.all}
       </button>
       <span class="selection-actions">
-        <Action icon="tag" label={text.tag} onClick={() => (dialog.value = "tag")} />
-        <Action icon="common" label={text.common} onClick={() => (dialog.value = "common")} />
+        <Action icon="tag" label={text.tag} onClick={() => void open("tag")} />
+        <Action icon="common" label={text.common} onClick={() => void open("common")} />
         {ids.length <= MOST_PICTURES && (
           <Action
             icon="plus"
@@ -63,15 +67,15 @@ export function SelectionBar({ list, above, complete }: Properties) {
             }}
           />
         )}
-        <Action icon="download" label={text.exportIt} onClick={() => (dialog.value = "export")} />
+        <Action icon="download" label={text.exportIt} onClick={() => void open("export")} />
         <Action icon="trash" label={text.remove} onClick={remove} />
       </span>
       <button type="button" class="icon-button" aria-label={text.none} title={text.none} onClick={selectNothing}>
         <Icon name="close" />
       </button>
-      {dialog.value === "tag" && <TagDialog list={list} images={images} onClose={close} />}
-      {dialog.value === "export" && <ExportDialog images={images} onClose={close} />}
-      {dialog.value === "common" && <CommonDialog images={images} onClose={close} />}
+      {dialog.value?.kind === "tag" && <TagDialog list={list} images={dialog.value.images} onClose={close} />}
+      {dialog.value?.kind === "export" && <ExportDialog images={dialog.value.images} onClose={close} />}
+      {dialog.value?.kind === "common" && <CommonDialog images={dialog.value.images} onClose={close} />}
     </section>
   );
 }

@@ -16,8 +16,12 @@ const UNDO_MS = 7_000;
 // The API takes this many in one call.
 const BATCH = 1_000;
 
-/** Delete images, unless the person undoes it in time. */
-export async function deleteImages(collection: string, ids: readonly string[]): Promise<void> {
+/** Delete images, unless the person undoes it in time; `onDeleted` takes them out of the list for good. */
+export async function deleteImages(
+  collection: string,
+  ids: readonly string[],
+  onDeleted: (ids: ReadonlySet<string>) => void,
+): Promise<void> {
   const gone = new Set(ids);
   leaving.value = leaving.value.union(gone);
   deselect(gone);
@@ -27,12 +31,14 @@ export async function deleteImages(collection: string, ids: readonly string[]): 
     for (let at = 0; at < ids.length; at += BATCH) {
       deleted += (await services.gallery.deleteImages({ collection, ids: ids.slice(at, at + BATCH) })).deletedCount;
     }
+    onDeleted(gone);
     forgetOthers();
     tell(text.deleted(deleted));
   } catch (error) {
-    stay(gone);
     tell(text.notDeleted(messageOf(error)));
   }
+  // Images that are added again are shown again.
+  stay(gone);
 }
 
 function stay(ids: ReadonlySet<string>): void {
