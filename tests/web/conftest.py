@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,14 @@ class Suite:
     @classmethod
     def at(cls, web_port: str, grpc_port: str) -> Suite:
         return cls(f"http://127.0.0.1:{web_port}", f"127.0.0.1:{grpc_port}")
+
+
+def until(page: Page, expression: str, seconds: float = 10) -> None:
+    """Wait for an expression to hold. Playwright's own way needs `eval`, which the page's policy forbids."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"{expression} did not become true within {seconds:g} seconds."
+        page.wait_for_timeout(50)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { services } from "../api/clients";
 import { DEFAULT_COLLECTION, imageAddress } from "../api/images";
 import { Icon } from "../frame/icons";
 import { Later } from "../frame/later";
+import { nameOf } from "../results/names";
 import { type ask, query } from "../state/address";
 import { pictureOf } from "../state/pictures";
 import type { Picture } from "../state/query";
@@ -21,14 +23,14 @@ interface Properties {
 export function PictureChip({ picture, onChange, onRemove }: Properties) {
   const source = usePicture(picture);
   const cropping = useSignal(false);
-  const name = picture.kind === "own" ? text.ownPicture : text.picture(shortId(picture.key));
+  const name = useName(picture);
   const missing = picture.kind === "own" ? text.missing : text.gone;
   const cropLabel = picture.crop ? text.cropped : text.crop;
   return (
     <>
       <Chip
         class="with-picture"
-        name={picture.kind === "own" ? text.ownPicture : shortId(picture.key)}
+        name={name}
         weight={picture.weight}
         onWeight={(weight) => onChange({ ...picture, weight }, typed)}
         onSign={() => onChange({ ...picture, weight: -picture.weight })}
@@ -141,4 +143,20 @@ function usePicture({ kind, key }: Picture) {
   return source;
 }
 
-const shortId = (id: string): string => (id.length > 24 ? `${id.slice(0, 8)}…` : id);
+/** What a picture is called; a stored one is asked for. */
+function useName({ kind, key }: Picture): string {
+  const name = useSignal("");
+  const { collection } = query.value;
+  useEffect(() => {
+    if (kind === "own") return;
+    void services.gallery.getImage({ id: key, collection }).then(
+      ({ image }) => {
+        name.value = image ? nameOf(image) : "";
+      },
+      () => {
+        // Its thumbnail says that it is gone.
+      },
+    );
+  }, [kind, key, collection, name]);
+  return name.value || (kind === "own" ? text.ownPicture : text.picture);
+}

@@ -15,7 +15,7 @@ export const text = inLanguage(
     crop: "Use only a part of the picture",
     cropped: "A part of the picture is used. Change it",
     ownPicture: "your picture",
-    picture: (name: string) => `picture ${name}`,
+    picture: "picture",
     missing: "This picture was given in another browser, and a link cannot carry it. Remove it, or give it again.",
     gone: "There is no such image in this collection.",
     notKnown: (word: string) => `“${word}” is not known`,
@@ -45,7 +45,7 @@ export const text = inLanguage(
     crop: "Nur einen Ausschnitt des Bildes verwenden",
     cropped: "Ein Ausschnitt des Bildes wird verwendet. Ändern",
     ownPicture: "Ihr Bild",
-    picture: (name) => `Bild ${name}`,
+    picture: "Bild",
     missing:
       "Dieses Bild wurde in einem anderen Browser gewählt; ein Link kann es nicht mitnehmen. Entfernen Sie es, oder wählen Sie es noch einmal.",
     gone: "In dieser Sammlung gibt es dieses Bild nicht.",

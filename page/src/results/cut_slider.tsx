@@ -39,11 +39,11 @@ export function CutSlider({ list, cut }: { list: ResultList; cut: number }) {
   );
 }
 
-/** Bars of how many results are at each relevance; by the square root, so that a few still show beside many. */
+/** Bars of how many results are at each relevance; by the logarithm, so that a few still show beside many. */
 function Histogram({ list, cut }: { list: ResultList; cut: number }) {
   const counts = list.counts.value;
   if (!counts) return null;
-  const bars = counts.slice(0, -1).map((count, at) => Math.sqrt(count - (counts[at + 1] ?? 0)));
+  const bars = counts.slice(0, -1).map((count, at) => Math.log1p(count - (counts[at + 1] ?? 0)));
   const tallest = Math.max(...bars, 1);
   const path = bars.map((bar, at) => `M${at + 0.5} ${HEIGHT}V${HEIGHT - (bar / tallest) * HEIGHT}`).join("");
   return (
