@@ -22,8 +22,9 @@ export const watching: Interceptor = (next) => async (request) => {
 
 /** Whether an error means that the gateway could not be reached, or not what it needs. */
 export function isAway(error: unknown): boolean {
-  // What fetch itself throws becomes an error without a code of the server.
-  return error instanceof ConnectError && (error.code === Code.Unavailable || error.cause instanceof TypeError);
+  if (error instanceof ConnectError && error.code === Code.Unavailable) return true;
+  // What fetch itself throws when nothing answers; the client wraps it.
+  return (error instanceof ConnectError ? error.cause : error) instanceof TypeError;
 }
 
 function lose(): void {

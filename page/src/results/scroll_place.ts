@@ -1,8 +1,8 @@
 // Where the page is scrolled to: remembered in the history, and returned to by Back and by loading the page again.
 
 import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import { rememberScroll, returnTo } from "../state/address";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { entryKey, rememberScroll, returnTo } from "../state/address";
 
 const PAUSE_MS = 250;
 
@@ -11,14 +11,14 @@ export function useScrollPlace(name: unknown, place: RefObject<HTMLElement | nul
   const first = useRef(true);
   const wanted = useRef(0);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     // When the page is loaded, and with Back, the place is the one that was left.
     wanted.current = returnTo.take();
     if (!wanted.current && !first.current) scrollTo(0, 0);
     first.current = false;
   }, [name]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!wanted.current) return;
     const there = (place.current?.offsetTop ?? 0) + height - innerHeight;
     // Going as far as there is fetches more, until the place is reached.
@@ -30,8 +30,10 @@ export function useScrollPlace(name: unknown, place: RefObject<HTMLElement | nul
     let timer: ReturnType<typeof setTimeout>;
     const later = () => {
       clearTimeout(timer);
+      const here = entryKey();
       timer = setTimeout(() => {
-        if (!wanted.current) rememberScroll(scrollY);
+        // By now, Back may have led to another entry.
+        if (!wanted.current && entryKey() === here) rememberScroll(scrollY);
       }, PAUSE_MS);
     };
     // A person who scrolls has chosen another place.

@@ -85,8 +85,13 @@ export function hrefOf(changes: Record<string, string | null>): string {
   return address(params);
 }
 
+/** Names the entry of the history. */
+export const entryKey = (): string => entry().key;
+
 /** Remember where the page is scrolled to, for Back and for loading it again. */
 export function rememberScroll(scroll: number): void {
+  // The page has not returned to its place yet.
+  if (place) return;
   history.replaceState({ ...entry(), scroll }, "");
 }
 
@@ -100,6 +105,7 @@ function enter(params: URLSearchParams, { replace = false }: Move): void {
   if (replace) history.replaceState(state, "", there);
   else {
     rememberScroll(window.scrollY);
+    place = 0;
     history.pushState(state, "", there);
   }
   search.value = location.search;

@@ -61,6 +61,8 @@ function start(address: Query): void {
   current.value = list;
   void list.load(1).then(() => {
     if (current.value !== list) return;
+    // While the gateway is away, what was there stays.
+    if (list.status.value === "failed" && !list.problem.value && shown.value) return;
     shown.value = list;
     void list.count();
   });
