@@ -32,7 +32,8 @@ export function NothingFound({ list, cut }: { list: ResultList; cut: number }) {
           {understood.map((term) => `${term.weight < 0 ? "−" : ""}${term.words.join(" ")}`).join(" · ")}
         </p>
       )}
-      {nearest ? (
+      <EmptiedBy list={list} cut={cut} />
+      {nearest && (
         <>
           <p>{text.nearest(nearest.relevance ?? 0, cut)}</p>
           <button
@@ -43,22 +44,22 @@ export function NothingFound({ list, cut }: { list: ResultList; cut: number }) {
             {text.showNearest}
           </button>
         </>
-      ) : (
-        <EmptiedBy list={list} />
       )}
     </div>
   );
 }
 
-/** Nothing passed the filters: tries the same without each of them. */
-function EmptiedBy({ list }: { list: ResultList }) {
+/** Which filter is the reason: tries the same without each of them. */
+function EmptiedBy({ list, cut }: { list: ResultList; cut: number }) {
   const reasons = useSignal<ActiveFilter[] | null>(null);
   const filters = activeFilters(list.query);
   useEffect(() => {
     const controller = new AbortController();
+    reasons.value = null;
     const tries = activeFilters(list.query).map(async (filter) => {
       const { results } = await fetchPage({ ...list.query, filters: filter.rest }, 1, "", controller.signal);
-      return results.length ? [filter] : [];
+      const best = results[0];
+      return best && (best.relevance ?? 1) >= cut ? [filter] : [];
     });
     void Promise.all(tries).then(
       (found) => {
@@ -69,9 +70,9 @@ function EmptiedBy({ list }: { list: ResultList }) {
       },
     );
     return () => controller.abort();
-  }, [list, reasons]);
+  }, [list, cut, reasons]);
   if (!filters.length || !reasons.value) return null;
-  if (!reasons.value.length) return <p>{text.filteredAll}</p>;
+  if (!reasons.value.length) return list.results.value.length ? null : <p>{text.filteredAll}</p>;
   return (
     <>
       <p>{text.filtered}</p>
@@ -92,7 +93,7 @@ export function Empty({ list }: { list: ResultList }) {
     return (
       <div class="empty">
         <h2>{text.nothing}</h2>
-        <EmptiedBy list={list} />
+        <EmptiedBy list={list} cut={0} />
       </div>
     );
   }

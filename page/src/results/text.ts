@@ -48,7 +48,7 @@ const en = {
   nearest: (relevance: number, cut: number) =>
     `The nearest image has a relevance of ${percent(relevance)}; at least ${percent(cut)} is asked for.`,
   showNearest: "Show the nearest",
-  filtered: "No image passes the filters. Without one of them there would be results:",
+  filtered: "Without one of the filters there would be results:",
   filteredAll: "No image passes the filters, and no single one is the reason.",
   without: (filter: string) => `without “${filter}”`,
   failed: "The search failed",
@@ -104,7 +104,7 @@ const de: typeof en = {
   nearest: (relevance, cut) =>
     `Das nächste Bild hat eine Relevanz von ${percent(relevance)}; verlangt sind mindestens ${percent(cut)}.`,
   showNearest: "Die nächsten zeigen",
-  filtered: "Kein Bild passt zu den Filtern. Ohne einen davon gäbe es Ergebnisse:",
+  filtered: "Ohne einen der Filter gäbe es Ergebnisse:",
   filteredAll: "Kein Bild passt zu den Filtern, und keiner allein ist der Grund.",
   without: (filter) => `ohne „${filter}“`,
   failed: "Die Suche ist fehlgeschlagen",
