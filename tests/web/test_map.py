@@ -88,6 +88,23 @@ def test_the_map_shows_points_and_the_names_of_regions(page: Page) -> None:
     assert len(set(names)) == len(names)
 
 
+def test_the_points_come_back_after_the_graphics_memory_was_lost(page: Page) -> None:
+    page.evaluate(
+        """async () => {
+          const canvas = document.querySelector(".map-points");
+          const lose = canvas.getContext("webgl2").getExtension("WEBGL_lose_context");
+          const event = (name) => new Promise((resolve) => canvas.addEventListener(name, resolve, {once: true}));
+          const lost = event("webglcontextlost");
+          lose.loseContext();
+          await lost;
+          const restored = event("webglcontextrestored");
+          setTimeout(() => lose.restoreContext());
+          await restored;
+        }"""
+    )
+    assert points_drawn(page) > 400
+
+
 def test_drawing_around_images_lists_them(page: Page) -> None:
     page.get_by_role("button", name="Draw around images").click()
     draw_around(page, 0.02, 0.02, 0.98, 0.98)

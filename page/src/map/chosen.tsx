@@ -19,8 +19,7 @@ interface Properties {
 }
 
 export function Chosen({ collection, ids, title }: Properties) {
-  // By their ids, so that a newer map does not fetch them again.
-  const list = useMemo(() => new ChosenList(collection, ids), [collection, ids.join("\n")]);
+  const list = useMemo(() => new ChosenList(collection, ids), [collection, ids]);
   const hidden = leaving.value;
   const all = list.results.value;
   const results = useMemo(() => all.filter(({ image }) => !hidden.has(image.id)), [all, hidden]);

@@ -15,13 +15,20 @@ export class Drawing {
   private hits: readonly number[] = [];
   private chosen: readonly number[] = [];
   private frame = 0;
+  private readonly ended = new AbortController();
 
   private constructor(
     private readonly canvas: HTMLCanvasElement,
-    private readonly layer: PointLayer,
+    private layer: PointLayer,
     /** Called in each frame, after the points are drawn. */
     private readonly onFrame: () => void,
-  ) {}
+  ) {
+    const { signal } = this.ended;
+    // The system may take the graphics memory away at any time, and say so when there is some again.
+    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault(), { signal });
+    canvas.addEventListener("webglcontextrestored", () => this.begin(), { signal });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.refresh(), { signal });
+  }
 
   /** Return a drawing on a canvas, or null if the browser cannot draw it. */
   static on(canvas: HTMLCanvasElement, onFrame: () => void): Drawing | null {
@@ -35,8 +42,7 @@ export class Drawing {
     this.start = before ? startsFor(points, before) : points.places;
     this.moveBegan = before && !prefersStillness() ? performance.now() : Number.NEGATIVE_INFINITY;
     this.points = points;
-    this.layer.place(this.start, points.places);
-    this.setLooks();
+    this.place();
   }
 
   light(hits: readonly number[]): void {
@@ -64,6 +70,19 @@ export class Drawing {
 
   stop(): void {
     cancelAnimationFrame(this.frame);
+    this.ended.abort();
+  }
+
+  private begin(): void {
+    const layer = PointLayer.on(this.canvas);
+    if (!layer) return;
+    this.layer = layer;
+    this.place();
+  }
+
+  private place(): void {
+    if (this.points) this.layer.place(this.start, this.points.places);
+    this.setLooks();
   }
 
   private setLooks(): void {
