@@ -35,7 +35,7 @@ class GatewaySettings(HttpSettings):
     map_memory_bytes: int = Field(
         4 * 2**30,
         ge=2**29,  # NumPy, SciPy and scikit-learn take half of that
-        description="Bytes of memory that computing a map may allocate; 100,000 images need about 1 GiB.",
+        description="Bytes of memory that computing a map may allocate; 100,000 images need about half a GiB.",
     )
     processes: int = Field(
         1,

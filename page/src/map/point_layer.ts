@@ -110,8 +110,8 @@ export class PointLayer {
 }
 
 /** Return the width of a point in pixels: many are small, and grow as one comes closer. */
-export function pointSize(count: number, { zoom }: Pick<Camera, "zoom">): number {
-  const apart = 600 / Math.sqrt(Math.max(count, 1));
+function pointSize(count: number, { width, height, zoom }: Camera): number {
+  const apart = Math.min(width, height) / Math.sqrt(Math.max(count, 1));
   return Math.min(14, Math.max(2, apart * 0.5) * zoom ** 0.4);
 }
 
