@@ -40,6 +40,7 @@ _FIRST = (
     "guides/keep-folders-in-step.md",
     "guides/train-your-own.md",
     "guides/python.md",
+    "guides/http.md",
     "guides/other-languages.md",
     "guides/http.md",
     "guides/operate-the-suite.md",

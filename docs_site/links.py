@@ -1,7 +1,7 @@
 """Links in pages to files outside docs/: readable in a checkout, and made to work on the site.
 
-A link to a proto becomes one to its generated page. Any other file of the repository is not on the site, so of a link
-to it only the text stays.
+A link to a proto becomes one to its generated page, and a link to a folder of protos one to the list of all. Any other
+file of the repository is not on the site, so of a link to it only the text stays.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ def for_the_site(text: str, page: Path, docs: Path) -> str:
         if not file.exists():
             raise BrokenLink(f"{page}: there is no {target}")
         protos = docs.parent / "protos"
-        if file.suffix == ".proto" and file.is_relative_to(protos):
-            up = "../" * len(page.parent.relative_to(docs).parts)
-            return f"[{link[2]}]({up}reference/rpcs/{page_of(str(file.relative_to(protos)))})"
-        return link[2]
+        if not file.is_relative_to(protos) or (file.is_file() and file.suffix != ".proto"):
+            return link[2]
+        up = "../" * len(page.parent.relative_to(docs).parts)
+        name = page_of(str(file.relative_to(protos))) if file.is_file() else "index.md"
+        return f"[{link[2]}]({up}reference/rpcs/{name})"
 
     return _LINK.sub(replaced, text)
 

@@ -31,6 +31,7 @@ def docs(tmp_path: Path) -> Path:
         ("[a](https://example.org/x) [b](#there)", "[a](https://example.org/x) [b](#there)"),
         ("[own](own.md#x) ![q](../queries.png)", "[own](own.md#x) ![q](../queries.png)"),
         ("[q](../../protos/semsearch/v1/query.proto)", "[q](../reference/rpcs/v1-query.md)"),
+        ("[all](../../protos/semsearch/v1)", "[all](../reference/rpcs/index.md)"),
         ("see [the Makefile](../../Makefile)", "see the Makefile"),
         ("[settings](../reference/settings.md)", "[settings](../reference/settings.md)"),
     ],
