@@ -66,6 +66,10 @@ def test_text_from_code_is_not_taken_for_markup() -> None:
     assert table(["a"], [["x | y\n z"]]).splitlines()[-1] == r"| x \| y z |"
 
 
+def test_the_readme_stays_under_two_screens() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 100
+
+
 def test_every_setting_has_its_variable_and_its_meaning() -> None:
     page = settings.page()
     for service in settings.SERVICES:
