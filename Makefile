@@ -30,7 +30,7 @@ PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prun
 # Node is looked for, and installed if need be, only where a recipe needs it.
 WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 
-.PHONY: help setup page run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format conformance grpcurl lock clean
+.PHONY: help setup page run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-processes bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format conformance grpcurl lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ run-all: setup ## Start the three services, fill the gallery on the first run, p
 
 bench: setup ## Compare searches and tags in the suite that `make run-all` started with bare gRPC
 	@$(BIN)/python -m benchmarks
+
+bench-processes: setup ## Compare one gateway process with several: PROCESSES=2
+	@$(BIN)/python -m benchmarks.gateway_processes $(if $(PROCESSES),--processes '$(PROCESSES)')
 
 bench-setup: $(BENCH_DEPENDENCIES) ## Install the libraries that `make bench-index` compares with
 

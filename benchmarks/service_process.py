@@ -31,14 +31,14 @@ class Running:
 
 
 @contextmanager
-def running(module: str, data: Path, *flags: str) -> Iterator[Running]:
+def running(module: str, data: Path, *flags: str, log_name: str | None = None) -> Iterator[Running]:
     """Start a service on a data folder, wait until it is ready, and stop it at the end; keep its log in the folder.
 
     Raises:
         RuntimeError: the service exited before it was ready.
     """
     data.mkdir(parents=True, exist_ok=True)
-    log = data / f"{module}.log"
+    log = data / f"{log_name or module}.log"
     own = {name: text for name, text in os.environ.items() if not name.startswith("SEMSEARCH_")}
     http = ["--http-port=-1"] if module == "gateway" else []
     command = [sys.executable, "-m", module, "--port=0", "--metrics-port=-1", "--log-format=json", *http, *flags]
