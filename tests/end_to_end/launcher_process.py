@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -30,6 +31,25 @@ def settings(data: Path, bundle: Path) -> dict[str, str]:
         sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in _SETTINGS]
         ports = {name: str(each.getsockname()[1]) for name, each in zip(_SETTINGS, sockets, strict=True)}
     return {**ports, "SEMSEARCH_DATA": str(data), "SEMSEARCH_EMBEDDER_DEFAULT_MODEL": str(bundle)}
+
+
+def two_gateways() -> dict[str, str]:
+    """Settings for two gateway processes, whose own ports follow the others: away from those that the system gives."""
+    while True:
+        first = random.randrange(20_000, 30_000)
+        try:
+            with ExitStack() as opened:
+                for number in range(first, first + 10):
+                    opened.enter_context(socket.create_server(("127.0.0.1", number)))
+        except OSError:
+            continue
+        kinds = {"PORT": first, "METRICS_PORT": first + 5}
+        ports = {
+            f"SEMSEARCH_{service}_{kind}": str(start + number)
+            for kind, start in kinds.items()
+            for number, service in enumerate(("GATEWAY", "EMBEDDER", "INDEX"))
+        }
+        return {**ports, "SEMSEARCH_GATEWAY_PROCESSES": "2"}
 
 
 def command(gallery: Path) -> list[str]:

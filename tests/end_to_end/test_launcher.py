@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,6 +29,7 @@ from tests.end_to_end.launcher_process import (
     launcher,
     run_launcher,
     settings,
+    two_gateways,
 )
 from tests.needs import need
 
@@ -53,7 +55,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def own_of_running(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> dict[str, str]:
-    return settings(tmp_path_factory.mktemp("var"), bundle)
+    return {**settings(tmp_path_factory.mktemp("var"), bundle), **two_gateways()}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,7 @@ def test_while_it_runs_a_file_says_where_and_a_second_one_is_refused(
     file = Path(own_of_running["SEMSEARCH_DATA"]) / "suite.json"
     assert json.loads(file.read_text()) == {
         "gateway": server,
+        "http": f"http://127.0.0.1:{own_of_running['SEMSEARCH_GATEWAY_HTTP_PORT']}",
         "embedder": f"127.0.0.1:{own_of_running['SEMSEARCH_EMBEDDER_PORT']}",
         "index": f"127.0.0.1:{own_of_running['SEMSEARCH_INDEX_PORT']}",
         "http": f"http://127.0.0.1:{own_of_running['SEMSEARCH_GATEWAY_HTTP_PORT']}",
@@ -132,6 +135,22 @@ def test_a_killed_service_starts_again_and_the_suite_goes_on(running: tuple[Laun
             else:
                 assert found.matches
                 return
+
+
+def test_while_one_gateway_process_starts_again_the_other_answers(
+    running: tuple[Launcher, str], own_of_running: dict[str, str]
+) -> None:
+    started, server = running
+    highest = int(own_of_running["SEMSEARCH_INDEX_PORT"])
+    owner = Path(own_of_running["SEMSEARCH_DATA"]) / "gateway" / "owner"
+    assert owner.read_text() in {f"127.0.0.1:{highest + number}\n" for number in (1, 2)}
+    os.kill(started.process_of("gateway"), signal.SIGKILL)
+    with Client(server) as client:
+        assert client.search_by_text("boat").matches
+    until = time.monotonic() + CALL_SECONDS
+    while not re.search("The gateway(-2)? serves again", started.text):
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_the_first_start_fills_the_gallery_and_its_truth(running: tuple[Launcher, str], gallery: Path) -> None:
