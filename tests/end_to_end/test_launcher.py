@@ -110,7 +110,6 @@ def test_while_it_runs_a_file_says_where_and_a_second_one_is_refused(
         "http": f"http://127.0.0.1:{own_of_running['SEMSEARCH_GATEWAY_HTTP_PORT']}",
         "embedder": f"127.0.0.1:{own_of_running['SEMSEARCH_EMBEDDER_PORT']}",
         "index": f"127.0.0.1:{own_of_running['SEMSEARCH_INDEX_PORT']}",
-        "http": f"http://127.0.0.1:{own_of_running['SEMSEARCH_GATEWAY_HTTP_PORT']}",
         "pid": started.process.pid,
     }
     done = run_launcher(own_of_running, gallery)
