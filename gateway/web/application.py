@@ -28,6 +28,7 @@ PAGE = Path(__file__).parent / "static"
 _REQUEST_HEADERS = (
     "Connect-Protocol-Version",
     "Connect-Timeout-Ms",
+    "Content-Encoding",
     "Content-Type",
     "Grpc-Timeout",
     "Range",
