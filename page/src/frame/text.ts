@@ -13,7 +13,6 @@ export const text = inLanguage(
     loading: "Loading …",
     close: "Close",
     away: "The server does not answer. Trying again …",
-    notYet: "This view is not there yet.",
   },
   {
     skip: "Zu den Ergebnissen springen",
@@ -27,6 +26,5 @@ export const text = inLanguage(
     loading: "Wird geladen …",
     close: "Schließen",
     away: "Der Server antwortet nicht. Neuer Versuch …",
-    notYet: "Diese Ansicht gibt es noch nicht.",
   },
 );
