@@ -38,19 +38,10 @@ export default function CropDialog({ source, crop, onCrop }: Properties) {
     if (!picture.current) return;
     const made = new Cropper(picture.current, { template: TEMPLATE });
     cropper.current = made;
-    if (crop) {
-      void made.getCropperImage()?.$ready(() => {
-        const box = shownBox(made);
-        made
-          .getCropperSelection()
-          ?.$change(
-            box.left + crop.left * box.width,
-            box.top + crop.top * box.height,
-            (crop.right - crop.left) * box.width,
-            (crop.bottom - crop.top) * box.height,
-          );
-      });
-    }
+    void made.getCropperImage()?.$ready(() => {
+      // The picture is fitted into the canvas in the next frame.
+      requestAnimationFrame(() => requestAnimationFrame(() => crop && frame(made, crop)));
+    });
     return () => made.destroy();
   }, [crop]);
   const use = () => {
@@ -76,6 +67,19 @@ export default function CropDialog({ source, crop, onCrop }: Properties) {
       </div>
     </Dialog>
   );
+}
+
+/** Put the frame around a part of the picture. */
+function frame(cropper: Cropper, crop: Crop): void {
+  const box = shownBox(cropper);
+  cropper
+    .getCropperSelection()
+    ?.$change(
+      box.left + crop.left * box.width,
+      box.top + crop.top * box.height,
+      (crop.right - crop.left) * box.width,
+      (crop.bottom - crop.top) * box.height,
+    );
 }
 
 /** Where the picture is shown in the canvas. */
