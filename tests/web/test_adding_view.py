@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_added_and_what_became_of_each_file_is_told(
-    open_page: OpenPage, scratch: str, folder: Path
+    scratch: str, open_page: OpenPage, folder: Path
 ) -> None:
     page = open_page(f"/?view=add&in={scratch}")
     page.locator("input[webkitdirectory]").set_input_files(folder)
@@ -44,7 +44,7 @@ def test_a_folder_is_added_and_what_became_of_each_file_is_told(
     expect(page.locator(".tile")).to_have_count(14)
 
 
-def test_files_can_be_dropped_anywhere_in_the_view(open_page: OpenPage, scratch: str) -> None:
+def test_files_can_be_dropped_anywhere_in_the_view(scratch: str, open_page: OpenPage) -> None:
     page = open_page(f"/?view=add&in={scratch}")
     expect(page.get_by_text("Drop pictures or folders here")).to_be_visible()
     content = list(sorted(GALLERY.glob("*.webp"))[5].read_bytes())

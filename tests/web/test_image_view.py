@@ -29,7 +29,7 @@ def test_an_image_is_shown_with_all_that_is_known_about_it(open_page: OpenPage) 
     assert barriers(page) == []
 
 
-def test_own_words_are_scored_as_they_are_typed_and_stay_in_the_link(open_page: OpenPage, scratch: str) -> None:
+def test_own_words_are_scored_as_they_are_typed_and_stay_in_the_link(scratch: str, open_page: OpenPage) -> None:
     page = open_page(f"/?in={scratch}")
     open_first(page)
     page.get_by_label("Your own words").fill("banana, boat, qwertzuiop")
@@ -40,7 +40,7 @@ def test_own_words_are_scored_as_they_are_typed_and_stay_in_the_link(open_page: 
     expect(own.locator(".ranking li")).to_have_count(2)
 
 
-def test_keys_turn_select_enlarge_and_close(open_page: OpenPage, scratch: str) -> None:
+def test_keys_turn_select_enlarge_and_close(scratch: str, open_page: OpenPage) -> None:
     page = open_page(f"/?in={scratch}")
     tiles = page.locator(".tile-link")
     expect(tiles).to_have_count(12)
@@ -69,7 +69,7 @@ def test_keys_turn_select_enlarge_and_close(open_page: OpenPage, scratch: str) -
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 
-def test_a_similar_image_opens_and_back_returns_to_the_first(open_page: OpenPage, scratch: str) -> None:
+def test_a_similar_image_opens_and_back_returns_to_the_first(scratch: str, open_page: OpenPage) -> None:
     page = open_page(f"/?in={scratch}")
     open_first(page)
     first = page.url

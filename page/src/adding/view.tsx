@@ -28,7 +28,7 @@ export default function AddingView() {
   };
   return (
     <div class="adding">
-      <h1>{text.title}</h1>
+      <h2>{text.title}</h2>
       <DropPlace onFiles={take} />
       {leftOut.value.length > 0 && (
         <p class="quiet" role="status">

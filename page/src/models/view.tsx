@@ -30,10 +30,10 @@ export default function ModelsView() {
   const missing = answer?.recipes.filter(({ modelId }) => !known.has(modelId)) ?? [];
   return (
     <div class="models">
-      <h1>{text.title}</h1>
+      <h2>{text.title}</h2>
       <p class="models-about">{text.about}</p>
       {problem && <p role="alert">{problem}</p>}
-      <h2>{text.here}</h2>
+      <h3>{text.here}</h3>
       <ul class="model-list" aria-busy={!answer && !problem}>
         {answer?.models.map((model) => (
           <ModelCard key={model.id} model={model} />
@@ -41,7 +41,7 @@ export default function ModelsView() {
       </ul>
       {missing.length > 0 && (
         <>
-          <h2>{text.toFetch}</h2>
+          <h3>{text.toFetch}</h3>
           <ul class="model-list">
             {missing.map((recipe) => (
               <RecipeCard key={recipe.name} recipe={recipe} />
@@ -62,7 +62,7 @@ function ModelCard({ model }: { model: Model }) {
   return (
     <li class={`model${model.active ? " active" : ""}`}>
       <div class="model-head">
-        <h3>{model.displayName}</h3>
+        <h4>{model.displayName}</h4>
         {model.active && <span class="badge">{text.active}</span>}
       </div>
       <p class="quiet">{text.facts(number(Number(model.wordCount)), model.dimension)}</p>
@@ -126,7 +126,7 @@ function RecipeCard({ recipe: { name, displayName, modelId, downloadBytes } }: {
   return (
     <li class="model">
       <div class="model-head">
-        <h3>{displayName}</h3>
+        <h4>{displayName}</h4>
       </div>
       <p class="quiet">{downloadBytes ? text.download(sizeText(Number(downloadBytes))) : text.noDownload}</p>
       <p class="quiet">

@@ -35,7 +35,7 @@ export default function WordsView() {
 function Start() {
   return (
     <div class="words-start">
-      <h1>{text.title}</h1>
+      <h2>{text.title}</h2>
       <p>{text.about}</p>
       <ul class="examples">
         {EXAMPLES.map((words) => {
@@ -92,7 +92,7 @@ function Neighbours({ words }: { words: string }) {
 /** "king − man + woman ≈ queen"; a single word alone. */
 function Equation({ terms, nearest }: { terms: readonly UnderstoodTerm[]; nearest: WordMatch | undefined }) {
   return (
-    <h1 class="equation">
+    <h2 class="equation">
       {terms.map((term, at) => (
         <span key={`${at}${term.text}`}>
           <span class="sign">{term.weight < 0 ? " − " : at ? " + " : ""}</span>
@@ -106,7 +106,7 @@ function Equation({ terms, nearest }: { terms: readonly UnderstoodTerm[]; neares
           <a href={hrefOf({ q: nearest.word })}>{nearest.word}</a>
         </>
       )}
-    </h1>
+    </h2>
   );
 }
 
@@ -117,7 +117,7 @@ function ImagesThere() {
   const isNear = reach(list).count > 0;
   return (
     <section class="words-images" aria-label={text.images}>
-      <h2>{isNear ? text.images : text.farImages}</h2>
+      <h3>{isNear ? text.images : text.farImages}</h3>
       <ul>
         {images.map(({ image }) => (
           <li key={image.id}>
