@@ -101,11 +101,18 @@ def test_the_installed_command_and_client_find_images(bin_folder: Path, stack: C
         (photos / f"{color}.png").write_bytes(picture(color))
     run(bin_folder / "semsearch", "index", photos, "--server", stack.server)
     script = f"""
-from semsearch import Client
+import asyncio
+from semsearch import AsyncClient, Client
+
+async def search():
+    async with AsyncClient({stack.server!r}) as client:
+        print((await client.search_by_text("green"))[0].image.name)
+
 with Client({stack.server!r}) as client:
-    print(client.search_by_text("red").matches[0].image.attributes["name"])
+    print(client.search_by_text("red")[0].image.name)
+asyncio.run(search())
 """
-    assert run(bin_folder / "python", "-c", script) == "red.png\n"
+    assert run(bin_folder / "python", "-c", script) == "red.png\ngreen.png\n"
 
 
 def test_a_wheel_of_the_suite_would_hold_no_package(tmp_path: Path) -> None:

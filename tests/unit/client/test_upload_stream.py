@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from semsearch.errors import InvalidRequest
-from semsearch.transport.upload_stream import UploadStream
+from semsearch.transport.upload_stream import AsyncUploadStream, UploadStream
 from semsearch.transport.uploads import MAX_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES
 from semsearch.v1 import gallery_service_pb2 as pb
 from semsearch.values import Upload
@@ -127,3 +128,25 @@ def test_an_upload_too_large_or_invalid_ends_the_stream(bad: Upload, error: type
     with pytest.raises(error, match=said) as caught:
         stream.raise_fault()
     assert "Upload 1" in str(caught.value)
+
+
+async def test_the_asynchronous_twin_sends_no_more_than_there_is_room_for() -> None:
+    read: asyncio.Queue[int] = asyncio.Queue()
+
+    async def uploads() -> AsyncIterator[Upload]:
+        for number in range(3 * MAX_IMAGES):
+            read.put_nowait(number)
+            yield Upload(b"a")
+
+    stream = AsyncUploadStream(uploads(), "zoo")
+    requests = aiter(stream)
+    assert await anext(requests) == pb.IndexImagesRequest(config=pb.IndexImagesConfig(collection="zoo"))
+    sent = [(await anext(requests)).image.sequence for _ in range(MAX_IMAGES)]
+    assert sent == [read.get_nowait() for _ in range(MAX_IMAGES)] == list(range(MAX_IMAGES))
+    for answered in (7, 0):
+        waiting = asyncio.create_task(anext(requests))
+        held_back = await asyncio.wait_for(read.get(), WAIT_SECONDS)
+        assert not waiting.done()
+        stream.answered(answered)
+        assert (await asyncio.wait_for(waiting, WAIT_SECONDS)).image.sequence == held_back
+    stream.raise_fault()
