@@ -13,7 +13,8 @@ from tests.web.conftest import OpenPage
 
 def open_first(page: Page) -> None:
     page.locator(".tile-link").first.click()
-    expect(page.get_by_role("dialog")).to_be_visible()
+    # From then on it has the keys.
+    expect(page.get_by_role("dialog")).to_be_focused()
 
 
 def test_an_image_is_shown_with_all_that_is_known_about_it(open_page: OpenPage) -> None:
@@ -64,7 +65,7 @@ def test_keys_turn_select_enlarge_and_close(scratch: str, open_page: OpenPage) -
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_have_count(0)  # while something is selected, Enter selects
     page.go_back()
-    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_focused()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
 
