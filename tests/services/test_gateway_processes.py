@@ -344,11 +344,11 @@ async def test_a_search_through_any_process_gets_missing_words_filled(both: Proc
 
 
 async def add_until(stop: asyncio.Event, stack: Stack, collection: str) -> list[str]:
-    """Add one image after the other, and return the ids of those that were acknowledged."""
+    """Add one image after the other, not many, and return the ids of those that were acknowledged."""
     added: list[str] = []
-    for number in itertools.count():
+    for number in range(5 * IMAGES):
         if stop.is_set():
-            return added
+            break
         try:
             [result] = await stack.index(collection, [image(1, picture("blue", seed=number), f"blue-{number}")])
         except grpc.RpcError as error:
@@ -356,7 +356,7 @@ async def add_until(stop: asyncio.Event, stack: Stack, collection: str) -> list[
                 raise
         else:
             added.append(result.id)
-    raise AssertionError
+    return added
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
