@@ -42,7 +42,7 @@ export default function MapView() {
 
   return (
     <div class="map" aria-busy={!map.points.value}>
-      <h1 class="unseen">{text.title}</h1>
+      <h2 class="unseen">{text.title}</h2>
       <Status map={map} hits={ids ? hits.length : null} />
       {found.value.problem && (
         <p class="problem" role="alert">
