@@ -131,7 +131,7 @@ class Field:
     def one_of(self, *values: Scalar) -> Condition:
         """Be equal to one of these values."""
         found = [scalar_of(each, repr(self)) for each in values]
-        return self._test(f".one_of{values!r}", any_of=struct_pb2.ListValue(values=found))
+        return self._test(f".one_of({', '.join(map(repr, values))})", any_of=struct_pb2.ListValue(values=found))
 
     def between(self, first: Bound, last: Bound) -> Condition:
         """Lie between two numbers, texts or times, both included.
