@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 GRPCURL_VERSION := v1.9.3
+KUSTOMIZE_VERSION := v5.7.1
 CONFORMANCE_VERSION := v1.0.7
 UV_VERSION := 0.13.9
 
@@ -30,7 +31,7 @@ PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prun
 # Node is looked for, and installed if need be, only where a recipe needs it.
 WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 
-.PHONY: help setup page run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-processes bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format conformance grpcurl lock clean
+.PHONY: help setup page runtime run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-processes bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format conformance grpcurl kustomize lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +67,12 @@ $(PAGE): $(PAGE_SOURCES) $(PAGE_STUBS)
 	@$(WITH_NODE) && cd page && npm run --silent build
 
 page: $(PAGE) ## Build the web page into gateway/web/static
+
+# What is left has the versions that the lock gave it; nothing is installed that it lacks.
+runtime: setup ## Remove from .venv what only developers need, for container images; `make setup` brings it back
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --exact --no-build-isolation --python $(BIN)/python -r pyproject.toml -c requirements.lock
+	@rm -f $(DEPENDENCIES) $(INSTALLED)
 
 run-all: setup ## Start the three services, fill the gallery on the first run, print first queries; Ctrl-C stops all
 	@$(BIN)/python -m launcher
@@ -179,6 +186,12 @@ grpcurl: .tools/bin/grpcurl ## Build grpcurl, the command-line gRPC client, into
 	@command -v go >/dev/null || { echo 'Building grpcurl needs Go, but there is no `go` on the PATH: install Go (https://go.dev/dl) or grpcurl itself.' >&2; exit 1; }
 	@echo 'Building grpcurl $(GRPCURL_VERSION) ...'
 	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+
+kustomize: .tools/bin/kustomize ## Build kustomize, which renders deploy/kubernetes where there is no kubectl, into .tools/bin (needs Go)
+
+.tools/bin/kustomize:
+	@echo 'Building kustomize $(KUSTOMIZE_VERSION) ...'
+	@GOBIN='$(CURDIR)/.tools/bin' go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
 
 lock: ## Upgrade the dependencies and write requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -1,0 +1,59 @@
+"""The command that asks for a container's health."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from serving import health_check
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@contextmanager
+def served(status: int) -> Iterator[str]:
+    servicer = health.HealthServicer()
+    servicer.set("", status)
+    server = grpc.server(ThreadPoolExecutor(1))
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@pytest.fixture
+def free() -> str:
+    """An address at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_healthy_if_what_listens_is_serving(free: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with served(SERVING) as address:
+        assert health_check.main([free, address]) == 0
+    assert capsys.readouterr().out == f"{free}: nothing listens\n{address}: SERVING\n"
+
+
+def test_ill_if_one_is_not_serving(free: str) -> None:
+    with served(SERVING) as well, served(NOT_SERVING) as ill:
+        assert health_check.main([well, ill]) == 1
+
+
+def test_ill_if_nothing_listens(free: str) -> None:
+    assert health_check.main([free]) == 1
+
+
+def test_ill_if_a_service_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_check, "_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert health_check.main([f"127.0.0.1:{port}"]) == 1
