@@ -44,6 +44,7 @@ _FIRST = (
     "guides/other-languages.md",
     "guides/http.md",
     "guides/operate-the-suite.md",
+    "guides/deploy.md",
     "guides/operate-the-index.md",
     "guides/troubleshooting.md",
     "concepts/the-space.md",
