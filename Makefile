@@ -31,7 +31,8 @@ PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prun
 # Node is looked for, and installed if need be, only where a recipe needs it.
 WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 
-.PHONY: help setup page runtime run-all docs bench bench-index bench-recall bench-train bench-activation bench-duplicates bench-processes bench-setup starter-setup starter protos protos-export protos-release examples wheel test lint types format conformance grpcurl kustomize lock clean
+# The targets that people call; none is a file. `help` lists the same.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.* \#\# .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
