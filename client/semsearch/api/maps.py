@@ -34,11 +34,9 @@ class MapMethods:
         again follows it. `again` computes it even if it is up to date.
 
         >>> for progress in client.compute_map():
-        ...     if progress.map and progress.map.up_to_date:
-        ...         print(progress.map.layout, progress.map.image_count == client.count_images())
-        neighbors True
-        >>> client.get_map().map.up_to_date
-        True
+        ...     newest = progress.map
+        >>> print(newest.layout, newest.up_to_date, newest.image_count == client.count_images())
+        neighbors True True
         >>> image_id, x, y = next(iter(client.map_places()))
         >>> -1 <= x <= 1
         True
