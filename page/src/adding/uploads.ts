@@ -1,11 +1,11 @@
-// Sends files to the server, a few calls at a time, and keeps what became of each. It goes on while other views are
-// open. What the server could not take now is sent again when it can; everything acknowledged is on its disk.
+// Sends files to the server, a few calls at a time, and keeps the result of each. Sending goes on while other views are
+// open. What an overloaded or absent server refuses is sent again later. What the server confirms is on its disk.
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { computed, signal } from "@preact/signals";
 import { services } from "../api/clients";
 import { isAway } from "../api/connection";
-import { messageOf } from "../api/errors";
+import { messageOf, reasonOf } from "../api/errors";
 import type { IndexImagesResult } from "../gen/semsearch/v1/gallery_service_pb";
 import { refresh } from "../state/search";
 import type { Picked } from "./files";
@@ -52,7 +52,7 @@ export function send(files: readonly Picked[], collection: string): void {
   start();
 }
 
-/** Take out what waits, and give up the running calls. What the server has acknowledged stays there. */
+/** Drop the files that wait, and cancel the running calls. What the server has confirmed stays there. */
 export function stop(): void {
   stopping.abort();
   stopping = new AbortController();
@@ -68,7 +68,7 @@ export function retry(): void {
   start();
 }
 
-/** Forget what is finished. */
+/** Remove finished files from the list. */
 export function clear(): void {
   uploads.value = uploads.value.filter(({ state }) => state === "waiting" || state === "sending");
 }
@@ -78,7 +78,9 @@ function start(): void {
     running += 1;
     void work(stopping.signal).finally(() => {
       running -= 1;
-      if (!running && !isSending.value) refresh();
+      // Files may have come while this worker, already stopped, was counted.
+      if (counts.value.waiting) start();
+      else if (!running && !isSending.value) refresh();
     });
   }
 }
@@ -155,13 +157,18 @@ export function attributesOf({ file, path }: Picked): Record<string, string> {
   return { name: file.name, modified, ...(folder ? { path, folder } : {}) };
 }
 
-// Overload passes, and so does a server that starts again.
+// Overload passes, and so does a restart of the server. A full disk does not.
 const isPassing = (error: unknown): boolean =>
-  isAway(error) || (error instanceof ConnectError && error.code === Code.ResourceExhausted);
+  isAway(error) ||
+  (error instanceof ConnectError && error.code === Code.ResourceExhausted && reasonOf(error) !== "STORAGE_FULL");
 
 function change(some: readonly Upload[], to: (upload: Upload, at: number) => Partial<Upload>): void {
   const changes = new Map(some.map((upload, at) => [upload.key, to(upload, at)]));
-  if (changes.size) uploads.value = uploads.value.map((upload) => ({ ...upload, ...changes.get(upload.key) }));
+  if (!changes.size) return;
+  uploads.value = uploads.value.map((upload) => {
+    const changed = changes.get(upload.key);
+    return changed ? { ...upload, ...changed } : upload;
+  });
 }
 
 addEventListener("beforeunload", (event) => {

@@ -5,6 +5,7 @@ import { collectionId } from "../../src/adding/collection_id";
 import { isPicture } from "../../src/adding/files";
 import { attributesOf, clear, counts, isSending, retry, send, stop, uploads } from "../../src/adding/uploads";
 import { useTransport } from "../../src/api/clients";
+import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb";
 import { GalleryService } from "../../src/gen/semsearch/v1/gallery_service_pb";
 
 const picked = (name: string, path = name) => ({ file: new File([name], name, { type: "image/png" }), path });
@@ -58,7 +59,7 @@ it("sends every file once, a few calls at a time and a few files a call", async 
   expect(counts.value.added).toBe(100);
 });
 
-it("tells duplicates and failures of each file, and sends failures again when asked", async () => {
+it("reports duplicates and failures of each file, and sends failures again on request", async () => {
   answers = (name) => {
     if (name === "old.png") return { duplicateOf: "known" };
     return name === "bad.png" ? { status: { code: 3, message: "It is damaged." } } : { id: name };
@@ -96,7 +97,7 @@ it("sends again what an overloaded server refused, and gives up on any other err
   expect(uploads.value[1]?.problem).toBe("no such collection");
 });
 
-it("keeps what was acknowledged when it is stopped", async () => {
+it("keeps the confirmed files when it is stopped", async () => {
   send([picked("a.png")], "");
   await finished();
   before = () => new Promise(() => {});
@@ -104,6 +105,36 @@ it("keeps what was acknowledged when it is stopped", async () => {
   await vi.waitFor(() => expect(counts.value.sending).toBe(2));
   stop();
   expect(counts.value).toMatchObject({ added: 1, waiting: 0, sending: 0 });
+});
+
+it("sends files that are added after a stop, while a stopped call still waits to try again", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  before = async () => {
+    throw new ConnectError("later", Code.ResourceExhausted);
+  };
+  send([picked("a.png")], "");
+  send([picked("b.png")], "elsewhere");
+  await vi.waitFor(() => expect(calls).toHaveLength(2));
+  await vi.waitFor(() => expect(counts.value.waiting).toBe(2));
+  stop();
+  before = async () => {};
+  send([picked("c.png")], "");
+  await vi.runAllTimersAsync();
+  vi.useRealTimers();
+  await finished();
+  expect(counts.value.added).toBe(1);
+});
+
+it("does not send again what a full disk refused", async () => {
+  before = async () => {
+    const info = { domain: "semsearch", reason: "STORAGE_FULL" };
+    throw new ConnectError("The disk is full.", Code.ResourceExhausted, undefined, [
+      { desc: ErrorInfoSchema, value: info },
+    ]);
+  };
+  send([picked("a.png")], "");
+  await finished();
+  expect(uploads.value[0]).toMatchObject({ state: "failed", problem: "The disk is full." });
 });
 
 it("says where a file lay in its folder", () => {
