@@ -1,5 +1,5 @@
-// Whether the gateway answers. A call that it did not answer is not retried by itself: what the page shows is asked for
-// again when the gateway is back (`returns` counts how often that was).
+// Whether the gateway answers. A call without an answer is not retried by itself. When the gateway is back, `returns`
+// counts one more, and what the page shows is fetched again.
 
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { signal } from "@preact/signals";
@@ -10,17 +10,27 @@ export const returns = signal(0);
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 5_000;
 
-/** Notices calls that the gateway did not answer. */
+/** Notices calls, and streams of answers, that break because the gateway is away. */
 export const watching: Interceptor = (next) => async (request) => {
   try {
-    return await next(request);
+    const response = await next(request);
+    return response.stream ? { ...response, message: watched(response.message) } : response;
   } catch (error) {
     if (isAway(error)) lose();
     throw error;
   }
 };
 
-/** Whether an error means that the gateway could not be reached, or not what it needs. */
+async function* watched<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    if (isAway(error)) lose();
+    throw error;
+  }
+}
+
+/** Whether an error means that the gateway, or a service behind it, could not be reached. */
 export function isAway(error: unknown): boolean {
   if (error instanceof ConnectError && error.code === Code.Unavailable) return true;
   // What fetch itself throws when nothing answers; the client wraps it.
