@@ -1,7 +1,7 @@
-"""The page in a real browser, over the real suite with its HTTP port.
+"""The page in a real browser, with a real suite behind it.
 
-A test takes `open_page`. When it ends, what the browser complained about fails it, and a picture of the page lies in
-tests/web/screenshots.
+A test takes `open_page`. After the test, a screenshot is in tests/web/screenshots. Warnings and errors of the browser
+fail the test.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.needs import need
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 GALLERY = REPOSITORY / "starter" / "gallery"
 BUILT = REPOSITORY / "gateway" / "web" / "static" / "index.html"
-# Nothing that the browser does by itself; there is no sandbox for root.
+# The browser starts nothing by itself. Root has no sandbox.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -37,11 +37,17 @@ FLAGS = [
 ]
 # While a word is typed, its beginnings are not known, and the browser reports each refusal.
 EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 400")
+# What browsers leave out on pages that come over plain HTTP from another machine.
+INSECURE = """
+  delete Crypto.prototype.randomUUID;
+  delete Crypto.prototype.subtle;
+  delete Navigator.prototype.clipboard;
+  Object.defineProperty(window, "isSecureContext", {value: false});
+"""
 
 OpenPage = Callable[..., Page]
 
-
-# Ports, "HTTP,gRPC", of a suite that runs already, with the model `tiny` and its gallery: while you work on the page.
+# To work on the page: the ports, "HTTP,gRPC", of a running suite with the model `tiny` and the starter's gallery.
 RUNNING = os.environ.get("SEMSEARCH_TEST_PORTS")
 
 
@@ -58,7 +64,7 @@ class Suite:
 
 
 def until(page: Page, expression: str, seconds: float = 10) -> None:
-    """Wait for an expression to hold. Playwright's own way needs `eval`, which the page's policy forbids."""
+    """Wait until an expression is true. Playwright's own function needs `eval`, which the page's policy forbids."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, f"{expression} did not become true within {seconds:g} seconds."
@@ -90,7 +96,7 @@ def browser(suite: Suite) -> Iterator[Browser]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the browser complained about; a test that provokes complaints clears it."""
+    """Warnings and errors of the browser; a test that causes them on purpose clears the list."""
     return []
 
 
@@ -101,7 +107,7 @@ def open_page(
     """Open the page in a browser of its own: `open_page("/?q=dog", color_scheme="dark")`."""
     contexts: list[BrowserContext] = []
 
-    def hear(message: ConsoleMessage) -> None:
+    def keep(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not EXPECTED.search(message.text):
             complaints.append(message.text)
 
@@ -110,7 +116,7 @@ def open_page(
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
-        page.on("console", hear)
+        page.on("console", keep)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{suite.web}{path}")
         return page

@@ -85,6 +85,13 @@ export function hrefOf(changes: Record<string, string | null>): string {
   return address(params);
 }
 
+// Over plain HTTP from another machine, browsers have no crypto.randomUUID.
+let entries = 0;
+function newKey(): string {
+  entries += 1;
+  return `${performance.timeOrigin}/${entries}`;
+}
+
 /** Names the entry of the history. */
 export const entryKey = (): string => entry().key;
 
@@ -99,7 +106,7 @@ function enter(params: URLSearchParams, { replace = false }: Move): void {
   const there = address(params);
   if (there === address(new URLSearchParams(location.search))) return;
   const state: Entry = {
-    key: replace ? entry().key : crypto.randomUUID(),
+    key: replace ? entry().key : newKey(),
     ...(replace ? { scroll: window.scrollY } : {}),
   };
   if (replace) history.replaceState(state, "", there);

@@ -1,5 +1,5 @@
-// Pictures that the person gave, kept in this browser so that Back and loading the page again find them. The key is the
-// SHA-256 of the bytes. A link names the key only, so on another machine the picture is missing, and the chip says so.
+// Pictures that the person gave, kept in this browser so that Back and loading the page again find them. The key is a
+// digest of the bytes. A link has only the key, so on another machine the picture is missing, and the chip says so.
 
 const DATABASE = "semsearch";
 const STORE = "pictures";
@@ -14,8 +14,7 @@ const kept = new Map<string, Blob>();
 /** Keep a picture; return its key. Pictures that the browser cannot read are kept as they are, for the server. */
 export async function keepPicture(file: Blob): Promise<string> {
   const blob = await reduced(file);
-  const digest = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
-  const key = [...new Uint8Array(digest).slice(0, 12)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const key = await keyOf(blob);
   kept.set(key, blob);
   await inStore("readwrite", (store) => store.put(blob, key)).catch(() => {
     // A private window may refuse to store; the picture then lasts as long as the page.
@@ -36,6 +35,14 @@ export async function pictureOf(key: string): Promise<Blob> {
 /** Return the bytes of the picture of a key, or throw PictureMissing. */
 export async function bytesOf(key: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await (await pictureOf(key)).arrayBuffer());
+}
+
+/** Return the beginning of the SHA-256, or a random key where the browser has none: over plain HTTP from elsewhere. */
+async function keyOf(blob: Blob): Promise<string> {
+  const bytes = isSecureContext
+    ? new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer())).slice(0, 12)
+    : crypto.getRandomValues(new Uint8Array(12));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function reduced(file: Blob): Promise<Blob> {
