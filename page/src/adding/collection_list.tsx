@@ -7,7 +7,7 @@ import { collections, fetchCollections } from "../api/collections";
 import { messageOf } from "../api/errors";
 import { DEFAULT_COLLECTION } from "../api/images";
 import { Dialog } from "../frame/dialog";
-import { tell } from "../frame/messages";
+import { showMessage } from "../frame/messages";
 import type { Collection } from "../gen/semsearch/v1/image_pb";
 import { counted } from "../i18n/language";
 import { go, hrefOf, query } from "../state/address";
@@ -157,7 +157,7 @@ function Deletion({ collection, onClose }: { collection: Collection; onClose: ()
       if (query.value.collection === collection.id) go({ in: null }, { replace: true });
       await fetchCollections();
       refresh();
-      tell(text.deleted(Number(deletedImageCount)));
+      showMessage(text.deleted(Number(deletedImageCount)));
       onClose();
     } catch (error) {
       problem.value = messageOf(error);

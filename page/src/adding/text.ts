@@ -23,6 +23,7 @@ const en = {
   newest: "Added",
   andMore: (count: number) => `and ${number(count)} more`,
   unreadable: "The browser cannot read the file. It may have been moved or deleted.",
+  folderUnreadable: "The browser could not read what was dropped. Try again, or choose the folder.",
   noResult: "The server gave no result. Try again.",
   collections: "Collections",
   newCollection: "New collection",
@@ -68,7 +69,9 @@ export const text = inLanguage(en, {
   newest: "Hinzugefügt",
   andMore: (count) => `und ${number(count)} weitere`,
   unreadable: "Der Browser kann die Datei nicht lesen. Vielleicht wurde sie verschoben oder gelöscht.",
-  noResult: "Der Server hat kein Ergebnis gemeldet. Versuch es noch einmal.",
+  folderUnreadable:
+    "Der Browser konnte das Abgelegte nicht lesen. Versuchen Sie es noch einmal, oder wählen Sie den Ordner.",
+  noResult: "Der Server hat kein Ergebnis gemeldet. Versuchen Sie es noch einmal.",
   collections: "Sammlungen",
   newCollection: "Neue Sammlung",
   image: "Bild",

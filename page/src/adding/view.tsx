@@ -1,10 +1,11 @@
-// Adding: files and folders are dropped or chosen, and sent to a collection. What became of each file is told.
+// Adding: a person drops or chooses files and folders. The page sends them to a collection and shows the result of each.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { collections, fetchCollections } from "../api/collections";
 import { DEFAULT_COLLECTION } from "../api/images";
 import { Icon } from "../frame/icons";
+import { showMessage } from "../frame/messages";
 import { go, query } from "../state/address";
 import { CollectionList } from "./collection_list";
 import { filesIn, filesOf, isPicture, type Picked } from "./files";
@@ -46,8 +47,9 @@ function DropPlace({ onFiles }: { onFiles: (files: readonly Picked[]) => void })
   const folder = useRef<HTMLInputElement>(null);
   const isOver = useSignal(false);
   useEffect(() => {
+    const carriesFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes("Files") ?? false;
     const over = (event: DragEvent) => {
-      if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
+      if (!carriesFiles(event)) return;
       event.preventDefault();
       isOver.value = true;
     };
@@ -55,9 +57,10 @@ function DropPlace({ onFiles }: { onFiles: (files: readonly Picked[]) => void })
       if (event.relatedTarget === null) isOver.value = false;
     };
     const drop = (event: DragEvent) => {
+      if (!carriesFiles(event)) return;
       event.preventDefault();
       isOver.value = false;
-      if (event.dataTransfer) void filesIn(event.dataTransfer).then(onFiles);
+      filesIn(event.dataTransfer as DataTransfer).then(onFiles, () => showMessage(text.folderUnreadable));
     };
     const paste = (event: ClipboardEvent) => {
       const pasted = [...(event.clipboardData?.files ?? [])];

@@ -5,7 +5,7 @@ import { useRef } from "preact/hooks";
 import { Icon } from "../frame/icons";
 import { useShortcuts } from "../frame/shortcuts";
 import { ask, query } from "../state/address";
-import { asksSomething } from "../state/query";
+import { isSearch } from "../state/query";
 import { shown } from "../state/search";
 import { Chips } from "./chips";
 import { addPictures } from "./given_pictures";
@@ -47,7 +47,7 @@ export function Box() {
             onInput={(event) => typed({ text: event.currentTarget.value })}
             onBlur={typingEnded}
           />
-          {asksSomething(query.value) && (
+          {isSearch(query.value) && (
             <button
               type="button"
               class="icon-button"

@@ -2,7 +2,7 @@
 
 import type { ResultList } from "../results/result_list";
 import { ask, query } from "../state/address";
-import { asksSomething } from "../state/query";
+import { isSearch } from "../state/query";
 import { Chip } from "./chip";
 import { type WordPart, wordParts, writeText } from "./parts";
 import { PictureChip } from "./picture_chip";
@@ -12,7 +12,7 @@ import { typed } from "./typing";
 export function Chips({ list }: { list: ResultList | null }) {
   const { pictures } = query.value;
   const understanding = list?.understanding.value;
-  const parts = asksSomething(query.value) && understanding ? wordParts(understanding.understood) : [];
+  const parts = isSearch(query.value) && understanding ? wordParts(understanding.understood) : [];
   // A single word that counts once says nothing that the box does not.
   const isPlain = parts.length === 1 && parts[0]?.weight === 1 && parts[0].text === query.value.text.trim();
   if (!pictures.length && (!parts.length || isPlain)) return null;

@@ -1,5 +1,6 @@
 // A frame over a picture: what of it to search with.
 
+import { useSignal } from "@preact/signals";
 import Cropper, { type CropperSelection } from "cropperjs";
 import { useEffect, useRef } from "preact/hooks";
 import { Dialog } from "../frame/dialog";
@@ -8,6 +9,8 @@ import { text } from "./text";
 
 interface Properties {
   source: string;
+  /** Shown if the source cannot be: an original may be elsewhere, or in a format that only the server reads. */
+  fallback: string;
   crop: Crop | null;
   /** Called with the part, with null for all of the picture, or with undefined to leave it as it was. */
   onCrop: (crop: Crop | null | undefined) => void;
@@ -31,9 +34,10 @@ const TEMPLATE = `<cropper-canvas background>
   </cropper-selection>
 </cropper-canvas>`;
 
-export default function CropDialog({ source, crop, onCrop }: Properties) {
+export default function CropDialog({ source, fallback, crop, onCrop }: Properties) {
   const picture = useRef<HTMLImageElement>(null);
   const cropper = useRef<Cropper | null>(null);
+  const address = useSignal(source);
   useEffect(() => {
     if (!picture.current) return;
     const made = new Cropper(picture.current, { template: TEMPLATE });
@@ -43,7 +47,7 @@ export default function CropDialog({ source, crop, onCrop }: Properties) {
       requestAnimationFrame(() => requestAnimationFrame(() => crop && frame(made, crop)));
     });
     return () => made.destroy();
-  }, [crop]);
+  }, [crop, address.value]);
   const use = () => {
     const selection = cropper.current?.getCropperSelection();
     if (cropper.current && selection) onCrop(cropOf(cropper.current, selection));
@@ -52,7 +56,15 @@ export default function CropDialog({ source, crop, onCrop }: Properties) {
     <Dialog title={text.cropTitle} onClose={() => onCrop(undefined)}>
       <p class="quiet">{text.cropHelp}</p>
       <div class="crop-place">
-        <img ref={picture} src={source} alt="" />
+        <img
+          key={address.value}
+          ref={picture}
+          src={address.value}
+          alt=""
+          onError={() => {
+            address.value = fallback;
+          }}
+        />
       </div>
       <div class="dialog-buttons">
         <button type="button" class="button plain" onClick={() => onCrop(undefined)}>

@@ -1,6 +1,6 @@
 // Pictures that the person gives: chosen, pasted or dropped anywhere on the page.
 
-import { tell } from "../frame/messages";
+import { showMessage } from "../frame/messages";
 import { ask, query, view } from "../state/address";
 import { keepPicture } from "../state/pictures";
 import type { Picture } from "../state/query";
@@ -13,7 +13,7 @@ export const MOST_PICTURES = 16;
 export async function addPictures(files: readonly File[]): Promise<void> {
   const pictures = files.filter(isPicture);
   const other = files.find((file) => !isPicture(file));
-  if (other) tell(text.notAPicture(other.name));
+  if (other) showMessage(text.notAPicture(other.name));
   const keys = await Promise.all(pictures.map(keepPicture));
   addToQuery(keys.map((key) => ({ kind: "own", key, weight: 1, crop: null })));
 }
@@ -25,7 +25,7 @@ export function addToQuery(added: readonly Picture[]): void {
     (picture) => !added.some(({ kind, key }) => kind === picture.kind && key === picture.key),
   );
   const pictures = [...others, ...added];
-  if (pictures.length > MOST_PICTURES) tell(text.tooMany(MOST_PICTURES));
+  if (pictures.length > MOST_PICTURES) showMessage(text.tooMany(MOST_PICTURES));
   ask({ pictures: pictures.slice(0, MOST_PICTURES) });
 }
 

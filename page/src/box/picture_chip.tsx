@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { services } from "../api/clients";
 import { DEFAULT_COLLECTION, imageAddress } from "../api/images";
+import { useRequest } from "../api/request";
 import { Icon } from "../frame/icons";
 import { Later } from "../frame/later";
 import { nameOf } from "../results/names";
@@ -71,6 +72,7 @@ export function PictureChip({ picture, onChange, onRemove }: Properties) {
         <Later
           load={loadCrop}
           source={picture.kind === "own" ? source.value : imageAddress(query.value.collection, picture.key, "original")}
+          fallback={source.value}
           crop={picture.crop}
           onCrop={(crop) => {
             cropping.value = false;
@@ -129,34 +131,33 @@ function usePicture({ kind, key }: Picture) {
       return;
     }
     let address = "";
+    let isOver = false;
     void pictureOf(key).then(
       (blob) => {
+        if (isOver) return;
         address = URL.createObjectURL(blob);
         source.value = address;
       },
       () => {
-        source.value = null;
+        if (!isOver) source.value = null;
       },
     );
-    return () => URL.revokeObjectURL(address);
+    return () => {
+      isOver = true;
+      URL.revokeObjectURL(address);
+    };
   }, [kind, key, collection, source]);
   return source;
 }
 
-/** What a picture is called; a stored one is asked for. */
+/** Return the name of a picture; that of a stored one is fetched. If it is gone, its thumbnail says so. */
 function useName({ kind, key }: Picture): string {
-  const name = useSignal("");
   const { collection } = query.value;
-  useEffect(() => {
-    if (kind === "own") return;
-    void services.gallery.getImage({ id: key, collection }).then(
-      ({ image }) => {
-        name.value = image ? nameOf(image) : "";
-      },
-      () => {
-        // Its thumbnail says that it is gone.
-      },
-    );
-  }, [kind, key, collection, name]);
-  return name.value || (kind === "own" ? text.ownPicture : text.picture);
+  const asked = useRequest(
+    `${collection}/${kind}/${key}`,
+    async (signal) => (kind === "own" ? null : services.gallery.getImage({ id: key, collection }, { signal })),
+    0,
+  );
+  const image = asked.value.answer?.image;
+  return image ? nameOf(image) : kind === "own" ? text.ownPicture : text.picture;
 }

@@ -22,7 +22,7 @@ const en: HelpText = {
     ["←  →  ↑  ↓", "Go to another image"],
     ["Enter", "Open the image"],
     ["x", "Select the image"],
-    ["Shift ←  Shift →", "Select on the way"],
+    ["Shift ←  Shift →", "Select along the way"],
     ["Ctrl A", "Select all above the cut"],
     ["Delete", "Delete what is selected; it can be undone"],
     ["Esc", "Close, or select nothing"],
@@ -30,11 +30,11 @@ const en: HelpText = {
   ],
   queries: "What to write",
   queryRows: [
-    ["cat sofa", "Near to both"],
+    ["cat sofa", "Close to both"],
     ['"sports car"', "A phrase"],
-    ["-dog  without dogs", "Away from it"],
-    ["beach^0.5", "Counts half"],
-    ["a picture", "Paste, drop or choose it; + on an image adds it too"],
+    ["-dog  without dogs", "Less like it"],
+    ["beach^0.5", "Counts half as much"],
+    ["a picture", "Paste, drop or choose it, or press + on an image"],
   ],
 };
 
@@ -47,7 +47,7 @@ const de: HelpText = {
     ["←  →  ↑  ↓", "Zu einem anderen Bild gehen"],
     ["Enter", "Das Bild öffnen"],
     ["x", "Das Bild auswählen"],
-    ["Umschalt ←  Umschalt →", "Auf dem Weg auswählen"],
+    ["Umschalt ←  Umschalt →", "Beim Gehen auswählen"],
     ["Strg A", "Alles über der Grenze auswählen"],
     ["Entf", "Ausgewähltes löschen; das lässt sich rückgängig machen"],
     ["Esc", "Schließen, oder nichts auswählen"],
@@ -57,9 +57,9 @@ const de: HelpText = {
   queryRows: [
     ["cat sofa", "Beidem nahe (das Vokabular ist englisch)"],
     ['"sports car"', "Eine Phrase"],
-    ["-dog  without dogs", "Davon weg"],
-    ["beach^0.5", "Zählt halb"],
-    ["ein Bild", "Einfügen, ablegen oder wählen; auch das + auf einem Bild fügt es hinzu"],
+    ["-dog  without dogs", "Dem unähnlich"],
+    ["beach^0.5", "Zählt halb so viel"],
+    ["ein Bild", "Einfügen, ablegen oder wählen, oder + auf einem Bild drücken"],
   ],
 };
 

@@ -1,4 +1,4 @@
-// Shows messages, and that the server is away.
+// Shows the messages, and one while the server is away.
 
 import { connected } from "../api/connection";
 import { messages } from "./messages";
@@ -8,9 +8,9 @@ export function MessageList() {
   return (
     <div class="messages" role="status">
       {connected.value ? null : <p class="message away">{text.away}</p>}
-      {messages.value.map(({ id, text: says, action }) => (
+      {messages.value.map(({ id, text: message, action }) => (
         <p key={id} class="message">
-          <span>{says}</span>
+          <span>{message}</span>
           {action && (
             <button type="button" onClick={action.act}>
               {action.label}

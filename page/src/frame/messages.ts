@@ -1,4 +1,4 @@
-// Short messages at the foot of the page. One may offer to undo what it tells; it then stays until that is final.
+// Short messages at the foot of the page. A message may offer an action, such as undo; it then stays until it is too late.
 
 import { signal } from "@preact/signals";
 
@@ -14,14 +14,17 @@ export const messages = signal<readonly Message[]>([]);
 const SHOWN_MS = 6_000;
 let last = 0;
 
-/** Show a message; return how to take it away. */
-export function tell(text: string, { action, forMs = SHOWN_MS }: { action?: Message["action"]; forMs?: number } = {}) {
+/** Show a message; return a function that hides it. */
+export function showMessage(
+  text: string,
+  { action, forMs = SHOWN_MS }: { action?: Message["action"]; forMs?: number } = {},
+): () => void {
   last += 1;
   const id = last;
-  const takeAway = () => {
+  const hide = () => {
     messages.value = messages.value.filter((message) => message.id !== id);
   };
   messages.value = [...messages.value, { id, text, ...(action ? { action } : {}) }];
-  setTimeout(takeAway, forMs);
-  return takeAway;
+  setTimeout(hide, forMs);
+  return hide;
 }

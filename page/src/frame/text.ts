@@ -11,6 +11,8 @@ export const text = inLanguage(
     add: "Add",
     models: "Models",
     loading: "Loading …",
+    notLoaded: "This part of the page could not be loaded. The server may be away, or have been updated.",
+    reload: "Load the page again",
     close: "Close",
     away: "The server does not answer. Trying again …",
   },
@@ -24,6 +26,9 @@ export const text = inLanguage(
     add: "Hinzufügen",
     models: "Modelle",
     loading: "Wird geladen …",
+    notLoaded:
+      "Dieser Teil der Seite konnte nicht geladen werden. Vielleicht ist der Server nicht erreichbar oder wurde aktualisiert.",
+    reload: "Seite neu laden",
     close: "Schließen",
     away: "Der Server antwortet nicht. Neuer Versuch …",
   },

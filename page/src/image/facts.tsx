@@ -2,13 +2,14 @@
 
 import type { ComponentChildren } from "preact";
 import { Icon } from "../frame/icons";
-import { tell } from "../frame/messages";
+import { showMessage } from "../frame/messages";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import { language, number } from "../i18n/language";
+import { placesOf } from "../results/names";
 import { hrefOf } from "../state/address";
 import { text } from "./text";
 
-// Written by `semsearch sync`, and shown as places.
+// Attributes that `semsearch sync` writes, and that are shown as the name and the places.
 const PLACE_NAMES = new Set(["paths", "roots", "path", "name", "folder", "modified"]);
 const NEARBY_KILOMETRES = 1;
 const dateTimes = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" });
@@ -69,9 +70,11 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
 
 function Copyable({ value }: { value: string }) {
   const copy = () => {
+    // Over plain HTTP from another machine, browsers offer no clipboard.
+    if (!navigator.clipboard) return void showMessage(text.notCopied);
     void navigator.clipboard.writeText(value).then(
-      () => tell(text.copied),
-      () => tell(text.notCopied),
+      () => showMessage(text.copied),
+      () => showMessage(text.notCopied),
     );
   };
   return (
@@ -82,15 +85,6 @@ function Copyable({ value }: { value: string }) {
       </button>
     </span>
   );
-}
-
-/** Where the original lies, as the caller or `semsearch sync` said. */
-export function placesOf({ originalAt, attributes }: Pick<Image, "originalAt" | "attributes">): string[] {
-  const paths = attributes?.paths;
-  const path = attributes?.path;
-  const synced = Array.isArray(paths) ? paths.filter((each) => typeof each === "string") : [];
-  const known = synced.length || typeof path !== "string" ? synced : [path];
-  return [...new Set([originalAt, ...known])].filter(Boolean);
 }
 
 /** "2024-06-05T14:03:22+02:00" as the clock of the camera showed it. */

@@ -1,8 +1,8 @@
 // The images nearest to the open one.
 
-import { useAsked } from "../api/asked";
 import { services } from "../api/clients";
 import { imageAddress } from "../api/images";
+import { useRequest } from "../api/request";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import { nameOf } from "../results/names";
 import { ask, hrefOf } from "../state/address";
@@ -12,7 +12,7 @@ const SHOWN = 9;
 const PAUSE_MS = 200;
 
 export function Nearest({ image }: { image: Image }) {
-  const asked = useAsked(
+  const asked = useRequest(
     `${image.collection}/${image.id}`,
     (signal) =>
       services.search.searchByImage(

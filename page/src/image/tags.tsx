@@ -1,8 +1,8 @@
 // The words that name an image, and how well the person's own labels fit it.
 
 import type { ComponentChildren } from "preact";
-import { type Asked, useAsked } from "../api/asked";
 import { services } from "../api/clients";
+import { type RequestState, useRequest } from "../api/request";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import type { TagImageResponse } from "../gen/semsearch/v1/search_service_pb";
 import { percent } from "../i18n/language";
@@ -14,7 +14,7 @@ const MOST_LABELS = 100;
 const PAUSE_MS = 150;
 
 export function Tags({ image }: { image: Image }) {
-  const asked = useAsked(
+  const asked = useRequest(
     `${image.collection}/${image.id}`,
     (signal) =>
       services.search.tagImage(
@@ -33,7 +33,7 @@ export function Tags({ image }: { image: Image }) {
 export function OwnLabels({ image }: { image: Image }) {
   const written = parameters.value.get("labels") ?? "";
   const labels = labelsIn(written);
-  const asked = useAsked(
+  const asked = useRequest(
     `${image.collection}/${image.id}?${labels.join()}`,
     async (signal) =>
       labels.length
@@ -72,7 +72,7 @@ export function OwnLabels({ image }: { image: Image }) {
 }
 
 interface RankingProperties {
-  asked: Asked<TagImageResponse | null>;
+  asked: RequestState<TagImageResponse | null>;
   empty?: string;
   children: (word: string) => ComponentChildren;
 }

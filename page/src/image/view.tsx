@@ -4,6 +4,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { services } from "../api/clients";
+import { returns } from "../api/connection";
 import { messageOf } from "../api/errors";
 import { imageAddress } from "../api/images";
 import { addToQuery } from "../box/given_pictures";
@@ -140,11 +141,12 @@ function close(): void {
 function useImage(id: string): { image: Image | null; problem: string } {
   const listed = useComputed(() => shown.value?.results.value.find(({ image }) => image.id === openImage.value)?.image);
   const fetched = useSignal<{ image: Image | null; problem: string }>({ image: null, problem: "" });
+  const { collection } = query.value;
   const isListed = listed.value !== undefined;
   useEffect(() => {
     if (isListed) return;
     const controller = new AbortController();
-    services.gallery.getImage({ id, collection: query.value.collection }, { signal: controller.signal }).then(
+    services.gallery.getImage({ id, collection }, { signal: controller.signal }).then(
       ({ image }) => {
         fetched.value = { image: image ?? null, problem: "" };
       },
@@ -153,7 +155,7 @@ function useImage(id: string): { image: Image | null; problem: string } {
       },
     );
     return () => controller.abort();
-  }, [id, isListed, fetched]);
+  }, [id, collection, isListed, fetched, returns.value]);
   if (listed.value) return { image: listed.value, problem: "" };
   return fetched.value.image?.id === id || fetched.value.problem ? fetched.value : { image: null, problem: "" };
 }

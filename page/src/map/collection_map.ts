@@ -1,5 +1,5 @@
-// The map of a collection: where its images lie, and how far its computation is. The server computes it; a first draft
-// is there at once and is replaced when the final places are known.
+// The map of a collection: the places of its images, and the progress of its computation. The server computes it. A
+// first draft comes at once; the final places replace it later.
 
 import { signal } from "@preact/signals";
 import { services } from "../api/clients";
@@ -19,34 +19,34 @@ export class CollectionMap {
   readonly points = signal<Points | null>(null);
   /** null if nothing is being computed. */
   readonly progress = signal<MapProgress | null>(null);
-  /** Why there is no newer map, for a person. */
+  /** Why there is no newer map, as a sentence for people. */
   readonly problem = signal("");
   private readonly controller = new AbortController();
 
   constructor(readonly collection: string) {}
 
-  /** Load the map; have it computed if there is none, or too much has changed. */
+  /** Load the map; compute it if there is none, or if too much has changed. */
   async open(): Promise<void> {
-    await this.told(async () => {
-      const { map, progress } = await services.maps.getMap(this.asked(), this.options());
+    await this.reporting(async () => {
+      const { map, progress } = await services.maps.getMap(this.scope(), this.options());
       if (map) await this.take(map);
       if (!map?.upToDate || progress) await this.follow(false);
     });
   }
 
-  /** Have the map computed again. */
+  /** Compute the map again. */
   async compute(): Promise<void> {
-    await this.told(() => this.follow(true));
+    await this.reporting(() => this.follow(true));
   }
 
   /** Stop the computation for everyone. */
   async cancel(): Promise<void> {
-    await this.told(async () => {
-      await services.maps.cancelMap(this.asked(), this.options());
+    await this.reporting(async () => {
+      await services.maps.cancelMap(this.scope(), this.options());
     });
   }
 
-  /** Stop following; the server goes on. */
+  /** Stop watching; the server continues. */
   close(): void {
     this.controller.abort();
   }
@@ -54,7 +54,7 @@ export class CollectionMap {
   private async follow(again: boolean): Promise<void> {
     this.problem.value = "";
     try {
-      for await (const step of services.maps.computeMap({ ...this.asked(), again }, this.options())) {
+      for await (const step of services.maps.computeMap({ ...this.scope(), again }, this.options())) {
         this.progress.value = step.progress ?? null;
         if (step.map) await this.take(step.map);
       }
@@ -72,7 +72,7 @@ export class CollectionMap {
     let points = NO_POINTS;
     let filled = 0;
     const ids: string[] = [];
-    for await (const part of services.maps.streamMap(this.asked(), this.options())) {
+    for await (const part of services.maps.streamMap(this.scope(), this.options())) {
       if (part.map) points = { ids, places: new Float32Array(Number(part.imageCount) * 2) };
       ids.push(...part.ids);
       // A copy, because the bytes of a message need not lie at a multiple of four.
@@ -82,7 +82,8 @@ export class CollectionMap {
     return points;
   }
 
-  private async told(act: () => Promise<void>): Promise<void> {
+  /** Do something that calls the server; keep its error as the problem. */
+  private async reporting(act: () => Promise<void>): Promise<void> {
     try {
       await act();
     } catch (error) {
@@ -90,6 +91,6 @@ export class CollectionMap {
     }
   }
 
-  private readonly asked = () => ({ collection: this.collection });
+  private readonly scope = () => ({ collection: this.collection });
   private readonly options = () => ({ signal: this.controller.signal });
 }

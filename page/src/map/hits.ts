@@ -1,14 +1,14 @@
 // The images that the query finds, to be lit up on the map.
 
 import { fetchPage } from "../results/pages";
-import { asksSomething, hasFilters, type Query } from "../state/query";
+import { hasFilters, isSearch, type Query } from "../state/query";
 
 const PAGE = 1_000;
 const MOST = 5_000;
 
 /** Return the ids of what a query finds above its cut, at most 5,000; null if it asks nothing. */
 export async function hitsOf(query: Query, signal: AbortSignal): Promise<ReadonlySet<string> | null> {
-  if (!asksSomething(query) && !hasFilters(query)) return null;
+  if (!isSearch(query) && !hasFilters(query)) return null;
   const ids = new Set<string>();
   let token = "";
   do {

@@ -1,6 +1,6 @@
 // What the map shows, how far a newer one is, and what can be done about it.
 
-import { number } from "../i18n/language";
+import { percent } from "../i18n/language";
 import type { CollectionMap } from "./collection_map";
 import { text } from "./text";
 
@@ -28,7 +28,7 @@ export function Status({ map, hits }: { map: CollectionMap; hits: number | null 
             <progress value={progress.fraction} />
           </label>
           <span class="quiet">
-            {number(Math.floor(progress.fraction * 100))} %
+            {percent(Math.floor(progress.fraction * 100) / 100)}
             {progress.remainingSeconds !== undefined && ` · ${text.left(progress.remainingSeconds)}`}
           </span>
           <button type="button" class="button plain" onClick={() => void map.cancel()}>

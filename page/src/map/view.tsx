@@ -1,8 +1,8 @@
 // The map of a collection. What is chosen on it stands in the address: an area that was drawn, or a region.
 
 import { useEffect, useMemo } from "preact/hooks";
-import { useAsked } from "../api/asked";
 import { returns } from "../api/connection";
+import { useRequest } from "../api/request";
 import { hrefOf, parameters, query } from "../state/address";
 import { pointsIn, readArea } from "./area";
 import { Chosen } from "./chosen";
@@ -27,7 +27,7 @@ export default function MapView() {
   const points = map.points.value ?? NO_POINTS;
   const header = map.header.value;
   const regions = useMemo(() => regionsOf(header?.regions ?? [], points), [header, points]);
-  const found = useAsked(JSON.stringify(query.value), (signal) => hitsOf(query.value, signal), PAUSE_MS);
+  const found = useRequest(JSON.stringify(query.value), (signal) => hitsOf(query.value, signal), PAUSE_MS);
   const ids = found.value.answer;
   const hits = useMemo(() => (ids ? points.ids.flatMap((id, at) => (ids.has(id) ? [at] : [])) : []), [ids, points]);
 

@@ -7,12 +7,13 @@ import { services } from "../api/clients";
 import { forgetModels } from "../api/collections";
 import { isAway, returns } from "../api/connection";
 import { messageOf } from "../api/errors";
-import { tell } from "../frame/messages";
+import { showMessage } from "../frame/messages";
 import type { Model } from "../gen/semsearch/v1/model_service_pb";
 import { refresh } from "../state/search";
+import { recall, remember } from "../state/storage";
 import { text } from "./text";
 
-/** How far something is; `problem` says why it ended early. */
+/** The progress of a download or a switch; `problem` says why it ended early. */
 export interface Run {
   done: number;
   total: number;
@@ -28,45 +29,45 @@ export interface Switch {
   problem: string;
 }
 
-/** Fetching, by recipe. */
+/** The models that are being fetched, by recipe. */
 export const pulls = signal<Readonly<Record<string, Run>>>({});
 export const switching = signal<Switch | null>(null);
-/** Counts what was finished: lists of models are then out of date. */
+/** Counts the downloads and switches that have ended: each makes the list of models out of date. */
 export const finished = signal(0);
 
 const REMEMBERED = "semsearch.switching";
 
-/** Fetch a model by its recipe; one that was interrupted goes on. */
+/** Fetch a model by its recipe; an interrupted download is resumed. */
 export async function pull(recipe: string): Promise<void> {
-  const at = (run: Run | null) => {
+  const setRun = (run: Run | null) => {
     const { [recipe]: _, ...others } = pulls.value;
     pulls.value = run ? { ...others, [recipe]: run } : others;
   };
   let run: Run = { done: 0, total: 0, problem: "" };
-  at(run);
+  setRun(run);
   try {
     for await (const { bytesDone, bytesTotal, model } of services.models.pullModel({ recipe })) {
       run = { done: Number(bytesDone), total: Number(bytesTotal), problem: "" };
-      at(run);
-      if (model) tell(text.pulled(model.displayName));
+      setRun(run);
+      if (model) showMessage(text.pulled(model.displayName));
     }
-    at(null);
+    setRun(null);
     finished.value += 1;
   } catch (error) {
-    at({ ...run, problem: messageOf(error) });
+    setRun({ ...run, problem: messageOf(error) });
   }
 }
 
 /** Switch to a model, or join the switch to it. */
 export async function activate(id: string): Promise<void> {
-  localStorage.setItem(REMEMBERED, id);
+  remember(REMEMBERED, id);
   const none: Run = { done: 0, total: 0, problem: "" };
   switching.value = { id, words: none, images: none, failed: 0, problem: "" };
   for (;;) {
     try {
       const model = await follow(id);
       ended();
-      if (model) tell(text.activated(model.displayName));
+      if (model) showMessage(text.activated(model.displayName));
       return;
     } catch (error) {
       if (!isAway(error)) {
@@ -80,7 +81,7 @@ export async function activate(id: string): Promise<void> {
 
 /** Join the switch that this browser began, if it is not known to have ended. */
 export function joinAgain(): void {
-  const id = localStorage.getItem(REMEMBERED);
+  const id = recall(REMEMBERED);
   if (id && !switching.value) void activate(id);
 }
 
@@ -100,7 +101,7 @@ async function follow(id: string): Promise<Model | undefined> {
 }
 
 function ended(state: Switch | null = null): void {
-  localStorage.removeItem(REMEMBERED);
+  remember(REMEMBERED, null);
   switching.value = state;
   forgetModels();
   refresh();

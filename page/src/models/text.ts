@@ -9,7 +9,7 @@ export function sizeText(bytes: number): string {
 const en = {
   title: "Models",
   about:
-    "A model puts words and images into one space. You can switch to another at any time: searching and adding go on while all images are read again.",
+    "A model puts words and images into one space. You can switch to another at any time: you can search and add images while all images are read again.",
   here: "Ready to use",
   active: "Active",
   facts: (words: string, dimension: number) => `${words} words · ${dimension} dimensions`,
@@ -17,7 +17,7 @@ const en = {
   activate: "Activate",
   activateTitle: (name: string) => `Activate ${name}?`,
   activateHelp: (count: number) =>
-    `${counted(count, "image is", "images are")} read again. Searching and adding go on meanwhile, and each collection changes over when it is complete.`,
+    `${counted(count, "image is", "images are")} read again. You can search and add images meanwhile. Each collection switches when all of its images are read.`,
   words: (done: number, total: number) => `Words: ${number(done)} of ${number(total)}`,
   images: (done: number, total: number, failed: number) =>
     `Images: ${number(done)} of ${number(total)}${failed ? `, ${number(failed)} could not be read` : ""}`,
@@ -35,7 +35,7 @@ const en = {
 export const text = inLanguage(en, {
   title: "Modelle",
   about:
-    "Ein Modell legt Wörter und Bilder in einen Raum. Du kannst jederzeit zu einem anderen wechseln: Suchen und Hinzufügen gehen weiter, während alle Bilder neu gelesen werden.",
+    "Ein Modell legt Wörter und Bilder in einen Raum. Sie können jederzeit zu einem anderen wechseln: Suchen und Hinzufügen gehen weiter, während alle Bilder neu gelesen werden.",
   here: "Bereit",
   active: "Aktiv",
   facts: (words, dimension) => `${words} Wörter · ${dimension} Dimensionen`,
@@ -55,5 +55,5 @@ export const text = inLanguage(en, {
   again: "Noch einmal versuchen",
   making: "Wird gemacht …",
   bytes: (done, total) => `${done} von ${total}`,
-  pulled: (name) => `${name} ist bereit. Aktiviere es, um es zu verwenden.`,
+  pulled: (name) => `${name} ist bereit. Aktivieren Sie es, um es zu verwenden.`,
 });

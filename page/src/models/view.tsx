@@ -2,9 +2,9 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { useAsked } from "../api/asked";
 import { services } from "../api/clients";
 import { collections, fetchCollections } from "../api/collections";
+import { useRequest } from "../api/request";
 import { Dialog } from "../frame/dialog";
 import type { Model, Recipe } from "../gen/semsearch/v1/model_service_pb";
 import { number } from "../i18n/language";
@@ -12,7 +12,7 @@ import { activate, finished, joinAgain, pull, pulls, type Run, type Switch, swit
 import { sizeText, text } from "./text";
 
 export default function ModelsView() {
-  const asked = useAsked(
+  const asked = useRequest(
     `${finished.value}`,
     async (signal) => {
       const [{ models }, { recipes }] = await Promise.all([
@@ -115,7 +115,7 @@ function SwitchProgress({ state: { words, images, failed, problem } }: { state: 
   return (
     <Bar
       run={isReadingWords ? words : images}
-      says={isReadingWords ? text.words(words.done, words.total) : text.images(images.done, images.total, failed)}
+      label={isReadingWords ? text.words(words.done, words.total) : text.images(images.done, images.total, failed)}
     />
   );
 }
@@ -134,7 +134,7 @@ function RecipeCard({ recipe: { name, displayName, modelId, downloadBytes } }: {
       </p>
       {run?.problem && <p role="alert">{run.problem}</p>}
       {isRunning ? (
-        <Bar run={run} says={run.total ? text.bytes(sizeText(run.done), sizeText(run.total)) : text.making} />
+        <Bar run={run} label={run.total ? text.bytes(sizeText(run.done), sizeText(run.total)) : text.making} />
       ) : (
         <button type="button" class="button" onClick={() => void pull(name)}>
           {run ? text.again : text.fetch}
@@ -144,12 +144,12 @@ function RecipeCard({ recipe: { name, displayName, modelId, downloadBytes } }: {
   );
 }
 
-function Bar({ run, says }: { run: Run; says: string }) {
+function Bar({ run, label }: { run: Run; label: string }) {
   return (
     <div class="model-progress">
-      <progress {...(run.total ? { value: run.done, max: run.total } : {})} aria-label={says} />
+      <progress {...(run.total ? { value: run.done, max: run.total } : {})} aria-label={label} />
       <p class="quiet" role="status">
-        {says}
+        {label}
       </p>
     </div>
   );

@@ -1,14 +1,14 @@
 // The line above the results: how many there are and where, the cut, the order, and what else is chosen.
 
-import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { collections, fetchCollections } from "../api/collections";
+import { returns } from "../api/connection";
 import { DEFAULT_COLLECTION } from "../api/images";
 import { Icon } from "../frame/icons";
 import { percent } from "../i18n/language";
 import { ask, query } from "../state/address";
 import { showsRelevance } from "../state/preferences";
-import { asksSomething, hasFilters, type Order } from "../state/query";
+import { hasFilters, isSearch, type Order } from "../state/query";
 import { CutSlider } from "./cut_slider";
 import { filtersOpen } from "./filters";
 import type { ResultList } from "./result_list";
@@ -24,16 +24,16 @@ interface Properties {
 }
 
 export function Bar({ list, shownCount, total, cut }: Properties) {
-  const asks = asksSomething(query.value);
+  const searches = isSearch(query.value);
   return (
     <div class="bar">
       <p class="bar-count">
         <strong aria-live="polite">{total === undefined ? text.atLeast(shownCount) : text.images(total)}</strong>
         <CollectionChoice />
       </p>
-      {asks && <CutSlider list={list} cut={cut} />}
+      {searches && <CutSlider list={list} cut={cut} />}
       <div class="bar-choices">
-        {asks && (
+        {searches && (
           <select
             class="field quiet-field"
             aria-label={text.order}
@@ -44,7 +44,7 @@ export function Bar({ list, shownCount, total, cut }: Properties) {
             <option value="newest">{text.newest}</option>
           </select>
         )}
-        {asks && (
+        {searches && (
           <>
             <Switch
               label={text.showRelevance}
@@ -104,14 +104,11 @@ function Switch({ label, icon, isOn, onSwitch }: SwitchProperties) {
 
 /** Which collection is searched; nothing to choose if there is only one. */
 function CollectionChoice() {
-  const asked = useSignal(false);
   useEffect(() => {
-    if (asked.value) return;
-    asked.value = true;
     void fetchCollections().catch(() => {
-      // The line stays without a choice; what is away is told elsewhere.
+      // Without them, there is no choice; the message list says if the server is away.
     });
-  }, [asked]);
+  }, [returns.value]);
   const here = query.value.collection || DEFAULT_COLLECTION;
   if (collections.value.length < 2 && here === DEFAULT_COLLECTION) return null;
   const known = collections.value.some(({ id }) => id === here);

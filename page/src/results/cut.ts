@@ -1,15 +1,15 @@
 // The cut: how relevant a result must be to be shown.
 
 import { query } from "../state/address";
-import { asksSomething, type Query } from "../state/query";
+import { isSearch, type Query } from "../state/query";
 import type { Result, ResultList } from "./result_list";
 
-/** The cut of a list; `query` is the page's, whose cut may have moved since the list was asked for. */
+/** Return the cut of a list; `query` is that of the page, whose cut may have moved since the list was requested. */
 export function cutOf(list: ResultList, { cut }: Query): number {
   return cut ?? list.defaultCut.value;
 }
 
-/** Return how many results are at or above a cut; they are in the order of relevance, or have none. */
+/** Count the results at or above a cut. They are in order of relevance, or have no relevance. */
 export function countAbove(results: readonly Result[], cut: number): number {
   let [low, high] = [0, results.length];
   while (low < high) {
@@ -21,21 +21,22 @@ export function countAbove(results: readonly Result[], cut: number): number {
   return low;
 }
 
-/** Return how many of the fetched results are at or above the page's cut, and whether no more will be. */
+/** Count the fetched results at or above the page's cut; `complete` says that there are no more. */
 export function reach(list: ResultList): { count: number; complete: boolean } {
   const results = list.results.value;
-  const isCut = asksSomething(list.query) && list.query.order === "best";
+  const isCut = isSearch(list.query) && list.query.order === "best";
   const count = isCut ? countAbove(results, cutOf(list, query.value)) : results.length;
   return { count, complete: list.complete.value || count < results.length };
 }
 
-/** Return how many results there are at or above the cut, or undefined until it is known. */
+/** Return the number of all results at or above the cut, or undefined if it is not known. */
 export function totalAbove(list: ResultList, cut: number): number | undefined {
   const { count, complete } = reach(list);
   if (complete) return count;
   const counts = list.counts.value;
-  if (!counts) return undefined;
-  // Between two hundredths, the count is that of the upper one, or what is already there.
-  const at = asksSomething(list.query) ? Math.ceil(Math.round(cut * 10_000) / 100) : 0;
+  // The server's counts include copies.
+  if (!counts || list.query.distinct) return undefined;
+  // Between two hundredths, take the count of the upper one, or the number of fetched results if that is larger.
+  const at = isSearch(list.query) ? Math.ceil(Math.round(cut * 10_000) / 100) : 0;
   return Math.max(count, counts[at] ?? 0);
 }

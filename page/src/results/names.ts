@@ -1,8 +1,8 @@
-// What an image is called, where a name is needed.
+// The names of images, and where their originals are.
 
 import type { Image } from "../gen/semsearch/v1/image_pb";
 
-/** Its file's name if it is known, else the beginning of its id. */
+/** Return the name of the file if it is known, else the beginning of the id. */
 export function nameOf({ attributes, originalAt, id }: Image): string {
   const name = attributes?.name;
   if (typeof name === "string" && name) return name;
@@ -10,10 +10,14 @@ export function nameOf({ attributes, originalAt, id }: Image): string {
   return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
 }
 
-/** Where it lies, as far as that is known, else its id. */
-export function pathOf({ attributes, originalAt, id }: Image): string {
-  if (originalAt) return originalAt;
+/** Return where the original is, as the caller or `semsearch sync` said. */
+export function placesOf({ originalAt, attributes }: Pick<Image, "originalAt" | "attributes">): string[] {
   const paths = attributes?.paths;
-  const first = Array.isArray(paths) ? paths[0] : undefined;
-  return typeof first === "string" ? first : id;
+  const path = attributes?.path;
+  const synced = Array.isArray(paths) ? paths.filter((each) => typeof each === "string") : [];
+  const known = synced.length || typeof path !== "string" ? synced : [path];
+  return [...new Set([originalAt, ...known])].filter(Boolean);
 }
+
+/** Return the first place of an image, else its id. */
+export const pathOf = (image: Image): string => placesOf(image)[0] ?? image.id;

@@ -8,7 +8,7 @@ import { filterMessage } from "../api/filters";
 import { CropBoxSchema, ImageOrder, type UnknownWord } from "../gen/semsearch/v1/query_pb";
 import type { ImageMatch } from "../gen/semsearch/v1/search_service_pb";
 import { bytesOf } from "../state/pictures";
-import { asksSomething, type Picture, type Query } from "../state/query";
+import { isSearch, type Picture, type Query } from "../state/query";
 import type { Result, Understanding } from "./result_list";
 
 export interface Found {
@@ -20,14 +20,14 @@ export interface Found {
 
 /** Fetch a page: of a search, or of the collection if nothing is asked for. */
 export async function fetchPage(query: Query, size: number, token: string, signal: AbortSignal): Promise<Found> {
-  if (!asksSomething(query)) return listPage(query, size, token, signal);
+  if (!isSearch(query)) return listPage(query, size, token, signal);
   try {
     return await searchPage(query, size, token, signal);
   } catch (error) {
     if (reasonOf(error) !== "UNKNOWN_WORDS") throw error;
     // Pictures are searched with even if no word beside them is known.
     const rest = { ...query, text: "" };
-    const found = asksSomething(rest) ? await searchPage(rest, size, token, signal) : nothing;
+    const found = isSearch(rest) ? await searchPage(rest, size, token, signal) : nothing;
     const unknown = suggestionsOf(metadataOf(error).suggestions);
     return { ...found, understanding: { understood: [], unknown } };
   }

@@ -8,7 +8,7 @@ import { isAway } from "../api/connection";
 import { messageOf, wasCancelled } from "../api/errors";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import type { UnderstoodTerm, UnknownWord } from "../gen/semsearch/v1/query_pb";
-import { asksSomething, type Query } from "../state/query";
+import { isSearch, type Query } from "../state/query";
 import { countImages, countMatches, fetchPage } from "./pages";
 
 export interface Result {
@@ -61,7 +61,7 @@ export class ResultList {
   /** Count the results at each cut. The list does without if that fails. */
   async count(): Promise<void> {
     if (this.counts.value) return;
-    const count = asksSomething(this.query) ? countMatches : countImages;
+    const count = isSearch(this.query) ? countMatches : countImages;
     this.counts.value = await count(this.query, this.controller.signal).catch(() => null);
   }
 

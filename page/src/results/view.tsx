@@ -6,7 +6,7 @@ import { SelectionBar } from "../selection/bar";
 import { leaving } from "../selection/deletion";
 import { selectAmong, selectNothing } from "../selection/selection";
 import { query } from "../state/address";
-import { asksSomething } from "../state/query";
+import { isSearch } from "../state/query";
 import { current, refresh, shown } from "../state/search";
 import { Bar } from "./bar";
 import { cutOf, reach, totalAbove } from "./cut";
@@ -50,10 +50,10 @@ function Results({ list }: { list: ResultList }) {
       <Bar list={list} shownCount={above} total={total} cut={cut} />
       <FilterPanel list={list} />
       <FilterChips />
-      {!asksSomething(list.query) && <Ideas list={list} />}
+      {!isSearch(list.query) && <Ideas list={list} />}
       {failed && <Failed problem={list.problem.value} onAgain={refresh} />}
       {isNothing ? (
-        asksSomething(list.query) || all.length ? (
+        isSearch(list.query) || all.length ? (
           <NothingFound list={list} cut={cut} />
         ) : (
           <Empty list={list} />

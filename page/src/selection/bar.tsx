@@ -1,14 +1,16 @@
 // What can be done with the selected images, at the foot of the page.
 
 import { useSignal } from "@preact/signals";
+import { messageOf } from "../api/errors";
 import { addToQuery, MOST_PICTURES } from "../box/given_pictures";
 import { Icon } from "../frame/icons";
+import { showMessage } from "../frame/messages";
 import { useShortcuts } from "../frame/shortcuts";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import { reach } from "../results/cut";
 import type { ResultList } from "../results/result_list";
 import { query } from "../state/address";
-import { asksSomething } from "../state/query";
+import { isSearch } from "../state/query";
 import { CommonDialog } from "./common_dialog";
 import { deleteImages } from "./deletion";
 import { ExportDialog } from "./export_dialog";
@@ -29,7 +31,11 @@ export function SelectionBar({ list, above, complete }: Properties) {
   const dialog = useSignal<{ kind: "tag" | "export" | "common"; images: readonly Image[] } | null>(null);
   const ids = [...selected.value];
   const open = async (kind: "tag" | "export" | "common") => {
-    dialog.value = { kind, images: await imagesOf(ids, query.value.collection, list) };
+    try {
+      dialog.value = { kind, images: await imagesOf(ids, query.value.collection, list) };
+    } catch (error) {
+      showMessage(messageOf(error));
+    }
   };
 
   const selectAll = async () => {
@@ -41,7 +47,7 @@ export function SelectionBar({ list, above, complete }: Properties) {
     }
     select(list.results.value.slice(0, count).map(({ image }) => image.id));
   };
-  const remove = () => void deleteImages(query.value.collection, ids, (gone) => list.remove(gone));
+  const remove = () => void deleteImages(query.value.collection, ids, list);
   useShortcuts({ "Mod+a": () => void selectAll(), Delete: () => ids.length && remove() });
 
   if (!ids.length) return null;
@@ -52,7 +58,7 @@ export function SelectionBar({ list, above, complete }: Properties) {
     <section class="selection" aria-label={text.bar}>
       <strong aria-live="polite">{text.selected(ids.length)}</strong>
       <button type="button" class="button plain" onClick={() => void selectAll()}>
-        {asksSomething(query.value) ? text.allAbove : text.all}
+        {isSearch(query.value) ? text.allAbove : text.all}
       </button>
       <span class="selection-actions">
         <Action icon="tag" label={text.tag} onClick={() => void open("tag")} />

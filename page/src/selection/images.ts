@@ -1,6 +1,7 @@
-// What is known of the selected images. They may have been selected in other results, so some are asked for.
+// The selected images. Some may have been selected in other results; those are fetched.
 
 import { services } from "../api/clients";
+import { reasonOf } from "../api/errors";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import type { ResultList } from "../results/result_list";
 import { inParallel } from "./in_parallel";
@@ -11,8 +12,12 @@ export async function imagesOf(ids: readonly string[], collection: string, list:
   const listed = list.results.value.map(({ image }) => image).filter(({ id }) => wanted.delete(id));
   const others: Image[] = [];
   await inParallel([...wanted], async (id) => {
-    const { image } = await services.gallery.getImage({ id, collection }).catch(() => ({ image: undefined }));
-    if (image) others.push(image);
+    try {
+      const { image } = await services.gallery.getImage({ id, collection });
+      if (image) others.push(image);
+    } catch (error) {
+      if (reasonOf(error) !== "IMAGE_NOT_FOUND") throw error;
+    }
   });
   return [...listed, ...others];
 }

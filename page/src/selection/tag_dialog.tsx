@@ -6,7 +6,7 @@ import { useSignal } from "@preact/signals";
 import { services } from "../api/clients";
 import { messageOf } from "../api/errors";
 import { Dialog } from "../frame/dialog";
-import { tell } from "../frame/messages";
+import { showMessage } from "../frame/messages";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import type { ResultList } from "../results/result_list";
 import { forgetOthers } from "../state/search";
@@ -40,7 +40,7 @@ export function TagDialog({ list, images, onClose }: Properties) {
     });
     list.update(changed);
     forgetOthers();
-    tell(problem ? text.someFailed(images.length - changed.length, problem) : text.tagged(changed.length));
+    showMessage(problem ? text.someFailed(images.length - changed.length, problem) : text.tagged(changed.length));
     onClose();
   };
 

@@ -1,24 +1,10 @@
-// What a person likes to see, remembered by the browser. It is not part of what a link shows.
+// What a person likes to see, remembered by the browser. It is not part of a link.
 
 import { effect, signal } from "@preact/signals";
+import { recall, remember } from "./storage";
 
 const NAME = "semsearch.showsRelevance";
 
-export const showsRelevance = signal(read() === "yes");
+export const showsRelevance = signal(recall(NAME) === "yes");
 
-effect(() => {
-  const value = showsRelevance.value ? "yes" : "no";
-  try {
-    localStorage.setItem(NAME, value);
-  } catch {
-    // A browser may refuse to store; the choice then lasts as long as the page.
-  }
-});
-
-function read(): string | null {
-  try {
-    return localStorage.getItem(NAME);
-  } catch {
-    return null;
-  }
-}
+effect(() => remember(NAME, showsRelevance.value ? "yes" : "no"));

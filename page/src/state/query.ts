@@ -53,8 +53,8 @@ export interface Query {
 
 export const noFilters: Filters = { takenFrom: "", takenTo: "", place: null, attributes: [] };
 
-/** Whether there is something to look for; else the collection is listed. */
-export const asksSomething = (query: Query): boolean => query.text.trim() !== "" || query.pictures.length > 0;
+/** Whether a query has words or pictures; otherwise it lists the collection. */
+export const isSearch = (query: Query): boolean => query.text.trim() !== "" || query.pictures.length > 0;
 
 export const hasFilters = ({ filters }: Query): boolean =>
   Boolean(filters.takenFrom || filters.takenTo || filters.place || filters.attributes.length);

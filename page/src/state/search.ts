@@ -61,12 +61,12 @@ function start(address: Query): void {
   current.value = list;
   void list.load(1).then(() => {
     if (current.value !== list) return;
-    // While the gateway is away, what was there stays.
-    if (list.status.value === "failed" && !list.problem.value && shown.value) return;
+    // While the gateway is away, the last list stays.
+    if (list.status.value === "failed" && !list.problem.value) return;
     shown.value = list;
     void list.count();
   });
-  if (list.status.value !== "loading") shown.value = list;
+  if (list.status.value === "ready") shown.value = list;
 }
 
 /** The part of a query that decides which list it is: in the order of relevance, lists are cut on the page. */

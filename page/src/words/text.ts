@@ -3,7 +3,7 @@ import { inLanguage } from "../i18n/language";
 const en = {
   title: "Words and their neighbours",
   about:
-    "Words and images lie in one space, and near means similar. Write a word in the box to see what lies around it. Add words with a space and subtract them with a minus, and see where the sum leads. The model's words are English.",
+    "Words and images lie in one space, and near means similar. Write a word in the box to see what is near it. A space adds words, a minus subtracts them. The model's words are English.",
   neighbours: "Nearest words",
   moreWords: "More words",
   images: "Images that lie there",
@@ -18,7 +18,7 @@ const en = {
 export const text = inLanguage(en, {
   title: "Wörter und ihre Nachbarn",
   about:
-    "Wörter und Bilder liegen in einem Raum, und nah heißt ähnlich. Schreib ein Wort in das Feld oben, um zu sehen, was darum herum liegt. Mit Leerzeichen addierst du Wörter, mit einem Minus ziehst du sie ab. Die Wörter des Modells sind englisch.",
+    "Wörter und Bilder liegen in einem Raum, und nah heißt ähnlich. Schreiben Sie ein Wort in das Feld oben, um zu sehen, was darum herum liegt. Ein Leerzeichen addiert Wörter, ein Minus zieht sie ab. Die Wörter des Modells sind englisch.",
   neighbours: "Nächste Wörter",
   moreWords: "Mehr Wörter",
   images: "Bilder, die dort liegen",

@@ -2,15 +2,15 @@
 // differences are words with + and −, as in every query.
 
 import { useSignal } from "@preact/signals";
-import { useAsked } from "../api/asked";
 import { services } from "../api/clients";
 import { imageAddress } from "../api/images";
+import { useRequest } from "../api/request";
 import type { UnderstoodTerm } from "../gen/semsearch/v1/query_pb";
 import type { WordMatch } from "../gen/semsearch/v1/search_service_pb";
 import { reach } from "../results/cut";
 import { nameOf } from "../results/names";
 import { hrefOf, query } from "../state/address";
-import { asksSomething } from "../state/query";
+import { isSearch } from "../state/query";
 import { shown } from "../state/search";
 import { Neighbour } from "./neighbour";
 import { text } from "./text";
@@ -55,7 +55,7 @@ function Start() {
 
 function Neighbours({ words }: { words: string }) {
   const size = useSignal(PAGE);
-  const asked = useAsked(
+  const asked = useRequest(
     `${words} ${size.value}`,
     (signal) => services.search.similarWords({ query: words, pageSize: size.value }, { signal }),
     PAUSE_MS,
@@ -112,7 +112,7 @@ function Equation({ terms, nearest }: { terms: readonly UnderstoodTerm[]; neares
 
 function ImagesThere() {
   const list = shown.value;
-  const images = list && asksSomething(list.query) ? list.results.value.slice(0, IMAGES) : [];
+  const images = list && isSearch(list.query) ? list.results.value.slice(0, IMAGES) : [];
   if (!list || !images.length) return null;
   const isNear = reach(list).count > 0;
   return (

@@ -1,7 +1,8 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
-import { bytesText, placesOf, takenText } from "../../src/image/facts";
+import { bytesText, takenText } from "../../src/image/facts";
 import { labelsIn } from "../../src/image/tags";
+import { placesOf } from "../../src/results/names";
 
 it("shows the time that the camera's clock showed, whatever the time zone", () => {
   expect(takenText("2024-06-05T14:03:22-11:00")).toBe(takenText("2024-06-05T14:03:22"));

@@ -1,27 +1,27 @@
-// Questions of a component to the server. A new question gives up the one before, whose answer stays until the new one
-// has come. What fails is asked again when the server is back.
+// Requests of a component to the server. A new request cancels the one before, whose answer stays until the new one
+// comes. Requests are sent again when the server is back.
 
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { returns } from "./connection";
 import { messageOf, wasCancelled } from "./errors";
 
-export interface Asked<T> {
+export interface RequestState<T> {
   answer: T | null;
   problem: string;
 }
 
-/** Ask again whenever `about` changes, after a pause, so that many changes ask once. */
-export function useAsked<T>(
-  about: string,
-  question: (signal: AbortSignal) => Promise<T>,
+/** Send a request when `key` changes, after a pause, so that many quick changes send one. */
+export function useRequest<T>(
+  key: string,
+  send: (signal: AbortSignal) => Promise<T>,
   pauseMs: number,
-): Signal<Asked<T>> {
-  const state = useSignal<Asked<T>>({ answer: null, problem: "" });
+): Signal<RequestState<T>> {
+  const state = useSignal<RequestState<T>>({ answer: null, problem: "" });
   useEffect(() => {
     const controller = new AbortController();
     const timer = setTimeout(() => {
-      question(controller.signal).then(
+      send(controller.signal).then(
         (answer) => {
           if (!controller.signal.aborted) state.value = { answer, problem: "" };
         },
@@ -34,6 +34,6 @@ export function useAsked<T>(
       clearTimeout(timer);
       controller.abort();
     };
-  }, [about, returns.value]);
+  }, [key, returns.value]);
   return state;
 }
