@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def test_a_folder_is_added_and_what_became_of_each_file_is_told(
+def test_a_folder_is_added_and_the_result_of_each_file_is_shown(
     scratch: str, open_page: OpenPage, folder: Path
 ) -> None:
     page = open_page(f"/?view=add&in={scratch}")

@@ -132,6 +132,12 @@ def test_what_was_chosen_can_be_selected(page: Page) -> None:
     expect(page.locator(".selection")).to_contain_text(f"{count} selected")
 
 
+def test_a_click_on_a_name_lists_its_region(page: Page) -> None:
+    page.locator(".map-label").first.click()
+    expect(page).to_have_url(re.compile("region="))
+    assert chosen_count(page) > 0
+
+
 def test_the_hits_of_a_query_are_lit(page: Page) -> None:
     page.get_by_role("searchbox").fill("banana")
     expect(page.locator(".map-status")).to_contain_text(re.compile(r"\d+ hits"))
