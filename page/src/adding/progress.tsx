@@ -1,4 +1,4 @@
-// What became of the files: how far they are, those that failed and why, those that were there already, and the new ones.
+// The result of each file: added, already there, or failed and why.
 
 import { imageAddress } from "../api/images";
 import { number } from "../i18n/language";

@@ -1,5 +1,5 @@
-// The one box: words and pictures to look for. The text is what the person typed; the chips below it are its parts as
-// the server understood them, and the pictures.
+// The search box. Its text is what the person typed. The chips below it are the pictures, and the words as the server
+// understood them.
 
 import { useRef } from "preact/hooks";
 import { Icon } from "../frame/icons";

@@ -13,14 +13,14 @@ interface Properties {
   onWeight: (weight: number) => void;
   onSign: () => void;
   onRemove: () => void;
-  /** What stands before the name: a thumbnail. */
+  /** Shown before the name: a thumbnail. */
   before?: ComponentChildren;
   /** Further buttons. */
   children?: ComponentChildren;
   class?: string;
 }
 
-// Weights that a slider reaches evenly for the eye: twice as much is as far as half as much.
+// The weights of the slider: doubling takes about as many steps as halving.
 const STEPS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 1.8, 2, 2.5, 3, 4, 5];
 
 export function Chip({ name, weight, onWeight, onSign, onRemove, before, children, ...rest }: Properties) {

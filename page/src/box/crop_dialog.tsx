@@ -1,4 +1,4 @@
-// A frame over a picture: what of it to search with.
+// Chooses the part of a picture to search with, by a frame.
 
 import { useSignal } from "@preact/signals";
 import Cropper, { type CropperSelection } from "cropperjs";

@@ -1,4 +1,4 @@
-// What of the words was not understood, with suggestions that take one click.
+// The words that were not understood, each with suggestions to click.
 
 import type { ResultList } from "../results/result_list";
 import { ask, query } from "../state/address";

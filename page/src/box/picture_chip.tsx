@@ -121,7 +121,7 @@ function Part({ source, picture: { crop }, name, onMissing }: PartProperties) {
   );
 }
 
-/** The address of a picture's thumbnail; "" while it is looked for, null if this browser does not have it. */
+/** Return the address of a picture's thumbnail: "" while it is loaded, null if this browser does not have it. */
 function usePicture({ kind, key }: Picture) {
   const source = useSignal<string | null>("");
   const collection = query.value.collection || DEFAULT_COLLECTION;

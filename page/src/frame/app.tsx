@@ -1,4 +1,4 @@
-// The frame of every view: header, navigation, and what is told from anywhere.
+// The frame of every view: header, navigation and messages.
 
 import { Box } from "../box/box";
 import { SearchView } from "../results/view";

@@ -1,5 +1,5 @@
-// Keys that work anywhere on the page, unless the person is writing. A view registers its own while it is shown; the
-// newest comes first, so an image that is open takes the arrows from the grid below it.
+// Keys that work anywhere on the page, except in text fields. A view registers its keys while it is shown. The view that
+// came last is first, so an open image gets the arrows before the grid does.
 
 import { useEffect, useRef } from "preact/hooks";
 

@@ -1,4 +1,4 @@
-// What is known about an image: when, where and with what it was taken, its size, and where it lies on disk.
+// The facts of an image: time, camera, place, size, and where its original is.
 
 import type { ComponentChildren } from "preact";
 import { Icon } from "../frame/icons";

@@ -1,5 +1,6 @@
-// The picture, as large as fits. Wheel, pinch, double click and + − 0 enlarge it; dragging moves it; a swipe turns to the
-// next one. The thumbnail is there at once, and the original takes its place when it has come.
+// The picture, as large as fits. Wheel, pinch, double click and + − 0 zoom; dragging moves it; a swipe shows the next
+// one. The thumbnail is shown at once, and the original over it as soon as it is loaded. Why there is no library for
+// this: docs/decisions/0029-the-page.md.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";

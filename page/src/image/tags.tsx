@@ -1,4 +1,4 @@
-// The words that name an image, and how well the person's own labels fit it.
+// The words that fit an image, and the relevance of the person's own words.
 
 import type { ComponentChildren } from "preact";
 import { services } from "../api/clients";

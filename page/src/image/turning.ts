@@ -1,4 +1,4 @@
-// The order in which the arrows turn from image to image: that of the results below.
+// The next and the previous image, in the order of the results.
 
 import { reach } from "../results/cut";
 import { go } from "../state/address";
@@ -7,7 +7,7 @@ import { shown } from "../state/search";
 const FETCHED_AHEAD = 20;
 
 export interface Turning {
-  /** The place of the open image, from 0; −1 if the results that are shown do not have it. */
+  /** The position of the open image, from 0; −1 if it is not in the results. */
   index: number;
   count: number;
   isComplete: boolean;
@@ -15,7 +15,7 @@ export interface Turning {
   next: string | null;
 }
 
-/** Return what lies before and after an image, and have more fetched before the end comes. */
+/** Return the neighbours of an image in the results, and fetch more results before their end is reached. */
 export function turningFrom(id: string): Turning {
   const list = shown.value;
   const results = list?.results.value ?? [];
@@ -32,7 +32,7 @@ export function turningFrom(id: string): Turning {
   };
 }
 
-/** Open an image in place of the one that is open, so that Back leads to the results. */
+/** Open an image instead of the current one, so that Back leads to the results. */
 export function turnTo(id: string | null): void {
   if (id !== null) go({ image: id }, { replace: true });
 }

@@ -1,5 +1,5 @@
-// The image view: one image over the results, large, with all that is known about it. What lies below cannot be
-// reached until it is closed. Arrows turn to the next image, x selects, Esc closes, / goes back to the box.
+// The image view: one image over the results, large, with its words, neighbours and facts. Keyboard focus
+// stays in it until it is closed. Arrows show the next image, x selects, Esc closes, / returns to the box.
 
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
@@ -160,7 +160,7 @@ function useImage(id: string): { image: Image | null; problem: string } {
   return fetched.value.image?.id === id || fetched.value.problem ? fetched.value : { image: null, problem: "" };
 }
 
-/** Keep focus and screen readers in the view while it is shown; then return to the tile that opened it, or the box. */
+/** Keep focus and screen readers in the view while it is open. Then focus the tile that opened it, or the box. */
 function useCover(place: { current: HTMLDivElement | null }, toBox: { current: boolean }): void {
   useEffect(() => {
     const before = document.activeElement;
@@ -177,7 +177,7 @@ function useCover(place: { current: HTMLDivElement | null }, toBox: { current: b
   }, [place, toBox]);
 }
 
-/** Fetch the originals that the next turn shows. */
+/** Fetch the originals of the next and the previous image. */
 function usePreloading(ids: readonly (string | null)[]): void {
   useEffect(() => {
     const results = shown.value?.results.value ?? [];

@@ -1,6 +1,6 @@
-// How a picture is enlarged and moved on its stage: numbers only, so that it can be tested without a screen.
+// The geometry of zooming: numbers only, so that tests need no screen.
 
-/** Where the picture lies: 1 is as large as fits, and x and y move its middle from the middle of the stage. */
+/** The place of the picture: at scale 1 it fits the stage; x and y are the offset from the middle of the stage. */
 export interface Placement {
   scale: number;
   x: number;
@@ -22,7 +22,7 @@ export function fittedSize(picture: Size, stage: Size): Size {
   return { width: picture.width * scale, height: picture.height * scale };
 }
 
-/** Enlarge by a factor about a point, given from the middle of the stage: what is under the point stays there. */
+/** Zoom by a factor about a point, which is relative to the middle of the stage and stays where it is. */
 export function zoomedAt(
   { scale, x, y }: Placement,
   factor: number,
@@ -35,14 +35,14 @@ export function zoomedAt(
   return kept({ scale: larger, x: point.x - (point.x - x) * ratio, y: point.y - (point.y - y) * ratio }, fitted, stage);
 }
 
-/** Move so that no edge of an enlarged picture comes inside the stage, and one that fits stays in the middle. */
+/** Limit the offset: a picture that is larger than the stage covers it, and one that fits is centred. */
 export function kept({ scale, x, y }: Placement, fitted: Size, stage: Size): Placement {
   const room = (length: number, whole: number) => Math.max(0, (length * scale - whole) / 2);
   const [wide, high] = [room(fitted.width, stage.width), room(fitted.height, stage.height)];
   return { scale, x: Math.min(wide, Math.max(-wide, x)), y: Math.min(high, Math.max(-high, y)) };
 }
 
-/** The factor at which one pixel of the picture is one of the screen, or twice as large as fits if that is smaller. */
+/** Return the scale that shows each pixel of the picture as one of the screen, but at least 2. */
 export function trueScale(picture: Size, fitted: Size, pixelRatio: number): number {
   return Math.min(LARGEST, Math.max(2, picture.width / Math.max(1, fitted.width * pixelRatio)));
 }

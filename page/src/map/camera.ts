@@ -35,7 +35,7 @@ export class Camera {
     };
   }
 
-  /** Move the map by so many pixels. */
+  /** Move the map by a number of pixels. */
   moveBy(x: number, y: number): void {
     this.lookAt(this.middle.x - x / this.scale, this.middle.y + y / this.scale);
   }

@@ -24,7 +24,7 @@ export class Drawing {
     private readonly onFrame: () => void,
   ) {
     const { signal } = this.ended;
-    // The system may take the graphics memory away at any time, and say so when there is some again.
+    // The system may take the graphics memory away at any time, and returns it later.
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault(), { signal });
     canvas.addEventListener("webglcontextrestored", () => this.begin(), { signal });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.refresh(), { signal });

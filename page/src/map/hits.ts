@@ -1,4 +1,4 @@
-// The images that the query finds, to be lit up on the map.
+// The images that a query finds, which the map highlights.
 
 import { fetchPage } from "../results/pages";
 import { hasFilters, isSearch, type Query } from "../state/query";
@@ -6,7 +6,7 @@ import { hasFilters, isSearch, type Query } from "../state/query";
 const PAGE = 1_000;
 const MOST = 5_000;
 
-/** Return the ids of what a query finds above its cut, at most 5,000; null if it asks nothing. */
+/** Return the ids of what a query finds above its cut, at most 5,000; null if it has no words, pictures or filters. */
 export async function hitsOf(query: Query, signal: AbortSignal): Promise<ReadonlySet<string> | null> {
   if (!isSearch(query) && !hasFilters(query)) return null;
   const ids = new Set<string>();

@@ -1,4 +1,4 @@
-// Which labels and thumbnails there is room for.
+// Chooses the labels and thumbnails that there is room for.
 
 import type { Camera } from "./camera";
 import type { Points } from "./collection_map";
@@ -11,7 +11,7 @@ const LABEL_PADDING = 18;
 export const THUMBNAIL = 72;
 // Where more points are in sight, thumbnails would hide them.
 const MOST_IN_SIGHT = 600;
-// One thumbnail stands for so many points, on average.
+// The most points that one thumbnail stands for, on average.
 const MOST_HIDDEN = 6;
 
 export interface Placed<T> {

@@ -88,7 +88,7 @@ export class PointLayer {
     this.fill("look", looks);
   }
 
-  /** Draw. `moved` goes from 0, the places before, to 1. */
+  /** Draw the points. `moved` is 0 at the old places and 1 at the new ones. */
   draw(camera: Camera, ratio: number, moved: number, dimmed: boolean, colors: readonly [Color, Color, Color]): void {
     const { gl, uniforms } = this;
     gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);

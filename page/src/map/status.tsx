@@ -1,4 +1,4 @@
-// What the map shows, how far a newer one is, and what can be done about it.
+// The number of images on the map, and the progress of a newer map.
 
 import { percent } from "../i18n/language";
 import type { CollectionMap } from "./collection_map";

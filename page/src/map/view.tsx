@@ -1,4 +1,4 @@
-// The map of a collection. What is chosen on it stands in the address: an area that was drawn, or a region.
+// The map of a collection. The address has what is chosen on it: a drawn area, or a region.
 
 import { useEffect, useMemo } from "preact/hooks";
 import { returns } from "../api/connection";
@@ -66,7 +66,7 @@ export default function MapView() {
   );
 }
 
-/** All that the map shows, for those who do not see it. */
+/** The regions as a list, for people who cannot see the map. */
 function RegionList({ regions, current }: { regions: readonly Region[]; current: Region | undefined }) {
   if (!regions.length) return null;
   return (

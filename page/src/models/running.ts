@@ -1,6 +1,5 @@
-// Models that are being fetched, and the switch to another model. Both go on while other views are open. The switch
-// goes on in the server whatever happens here, so it is joined again after a lost connection or when the page is loaded
-// again.
+// Models that are being fetched, and the switch to another model. Both continue while other views are open. The server
+// completes a switch even if the page is gone, so the page joins it again after a lost connection and after a reload.
 
 import { signal } from "@preact/signals";
 import { services } from "../api/clients";

@@ -1,4 +1,4 @@
-// Models: those that can serve, those that can be fetched, and the switch from one to another while searching goes on.
+// Models: those that are ready, those that can be fetched, and the switch to another one.
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";

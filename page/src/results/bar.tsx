@@ -1,4 +1,4 @@
-// The line above the results: how many there are and where, the cut, the order, and what else is chosen.
+// The line above the results: their number, the collection, the cut, the order and other options.
 
 import { useEffect } from "preact/hooks";
 import { collections, fetchCollections } from "../api/collections";
@@ -102,7 +102,7 @@ function Switch({ label, icon, isOn, onSwitch }: SwitchProperties) {
   );
 }
 
-/** Which collection is searched; nothing to choose if there is only one. */
+/** Chooses the collection; shown only if there are several. */
 function CollectionChoice() {
   useEffect(() => {
     void fetchCollections().catch(() => {

@@ -1,4 +1,4 @@
-// What is shown instead of results: why nothing was found, that there is nothing yet, or what went wrong.
+// Shown instead of results: why nothing was found, that the collection is empty, or an error.
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -9,7 +9,7 @@ import { fetchPage } from "./pages";
 import type { ResultList } from "./result_list";
 import { text } from "./text";
 
-/** Says what was looked for, what is nearest below the cut, and which filter is the reason. */
+/** Shows the words that were understood, the relevance of the nearest image, and the filters that leave nothing. */
 export function NothingFound({ list, cut }: { list: ResultList; cut: number }) {
   const understanding = list.understanding.value;
   const understood = understanding?.understood ?? [];
@@ -49,7 +49,7 @@ export function NothingFound({ list, cut }: { list: ResultList; cut: number }) {
   );
 }
 
-/** Which filter is the reason: tries the same without each of them. */
+/** Finds the filters that leave nothing: searches again without each of them. */
 function EmptiedBy({ list, cut }: { list: ResultList; cut: number }) {
   const reasons = useSignal<ActiveFilter[] | null>(null);
   const filters = activeFilters(list.query);
@@ -66,7 +66,7 @@ function EmptiedBy({ list, cut }: { list: ResultList; cut: number }) {
         reasons.value = found.flat();
       },
       () => {
-        // Without an answer there is no reason to tell.
+        // Without an answer, no reason is shown.
       },
     );
     return () => controller.abort();

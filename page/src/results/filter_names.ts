@@ -1,4 +1,4 @@
-// What each filter is called, and the query without it.
+// The name of each filter, and the filters without it.
 
 import { date } from "../i18n/language";
 import type { Filters, Query } from "../state/query";

@@ -11,7 +11,7 @@ import { text } from "./text";
 import { Tile } from "./tile";
 
 const GAP = 6;
-// So many screens above and below are in the document too, and are fetched.
+// In screens: how far above and below the view tiles are in the document, and how far below it results are fetched.
 const AHEAD = 1;
 const AHEAD_FETCHED = 3;
 
@@ -19,11 +19,11 @@ interface Properties {
   /** What to show; it grows while `complete` is false. */
   results: readonly Result[];
   complete: boolean;
-  /** How many there will be, as far as it is known; room for them is kept. */
+  /** The expected number of results; the grid keeps room for them. */
   expected: number;
-  /** Fetch until there are so many. */
+  /** Fetch until there are `count` results. */
   load: (count: number) => Promise<void>;
-  /** Names the list: another list begins at its top. */
+  /** Identifies the list: another list begins at its top. */
   name: unknown;
 }
 
@@ -63,7 +63,7 @@ export function Grid({ results, complete, expected, load, name }: Properties) {
   const height = layout.height + restHeight(layout, rest);
   useScrollPlace(name, place, height);
 
-  // What is missing in sight, in pictures as large as those that are there.
+  // Fill what is missing in view, with pictures as large as the average one.
   const missing = complete ? 0 : Math.max(0, bottom + AHEAD_FETCHED * screen - layout.height);
   const wanted = missing > 0 && width.value > 0 ? results.length + Math.ceil(missing / heightOfOne(layout)) : 0;
   useEffect(() => {
@@ -107,7 +107,7 @@ export function Grid({ results, complete, expected, load, name }: Properties) {
   );
 }
 
-/** Lay out results as they come; begin anew if some went, or if the last row was already closed. */
+/** Add new results to the layout. Start again if results were removed, or if the last row was already closed. */
 function useLayout(results: readonly Result[], complete: boolean, width: number): Layout {
   const options: LayoutOptions = useMemo(() => ({ width, target: targetHeight(width), gap: GAP }), [width]);
   const kept = useRef({ layout: new Layout(options), results, complete: false });

@@ -1,4 +1,4 @@
-// Ideas for a first search, taken from what the images of the collection show.
+// Ideas for a first search: words that fit some images of the collection.
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";

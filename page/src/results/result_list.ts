@@ -1,7 +1,7 @@
 // The results of one query: pages are fetched as they are needed, and stay.
 //
-// In the order of relevance the whole collection is searched, not only what is relevant enough: the cut is made here,
-// so that moving it needs no search, and the nearest below it is known when nothing is above.
+// In order of relevance, a list has the whole collection. The page applies the cut, so moving it needs no search, and the
+// nearest image below the cut is known when there is none above.
 
 import { signal } from "@preact/signals";
 import { isAway } from "../api/connection";
@@ -17,7 +17,7 @@ export interface Result {
   relevance: number | null;
 }
 
-/** What became of the words of a query. */
+/** Which words of a query were understood. */
 export interface Understanding {
   understood: UnderstoodTerm[];
   unknown: UnknownWord[];
@@ -58,26 +58,26 @@ export class ResultList {
     }
   }
 
-  /** Count the results at each cut. The list does without if that fails. */
+  /** Count the results at each cut. If that fails, the list has no counts. */
   async count(): Promise<void> {
     if (this.counts.value) return;
     const count = isSearch(this.query) ? countMatches : countImages;
     this.counts.value = await count(this.query, this.controller.signal).catch(() => null);
   }
 
-  /** Give up what is being fetched. */
+  /** Cancel running calls. */
   cancel(): void {
     this.controller.abort();
   }
 
-  /** Take images out, because they were deleted. */
+  /** Remove deleted images. */
   remove(ids: ReadonlySet<string>): void {
     this.results.value = this.results.value.filter(({ image }) => !ids.has(image.id));
     this.counts.value = null;
     void this.count();
   }
 
-  /** Put changed images in the place of what they were. */
+  /** Replace changed images. */
   update(images: readonly Image[]): void {
     const changed = new Map(images.map((image) => [image.id, image]));
     this.results.value = this.results.value.map((result) => {

@@ -21,7 +21,7 @@ export function useScrollPlace(name: unknown, place: RefObject<HTMLElement | nul
   useLayoutEffect(() => {
     if (!wanted.current) return;
     const there = (place.current?.offsetTop ?? 0) + height - innerHeight;
-    // Going as far as there is fetches more, until the place is reached.
+    // Scrolling to the end fetches more, until the place is reached.
     scrollTo(0, Math.min(wanted.current, Math.max(there, 0)));
     if (there >= wanted.current) wanted.current = 0;
   });
@@ -36,7 +36,7 @@ export function useScrollPlace(name: unknown, place: RefObject<HTMLElement | nul
         if (!wanted.current && entryKey() === here) rememberScroll(scrollY);
       }, PAUSE_MS);
     };
-    // A person who scrolls has chosen another place.
+    // Scrolling by hand cancels the return.
     const stop = () => {
       wanted.current = 0;
     };

@@ -1,4 +1,4 @@
-// One picture of the grid: a link to it, and over it what can be done with it.
+// One image of the grid: a link to it, and its buttons.
 
 import { imageAddress } from "../api/images";
 import { addToQuery } from "../box/given_pictures";

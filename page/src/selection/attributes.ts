@@ -1,4 +1,4 @@
-// How a value is given to an attribute.
+// Adds a value to an attribute.
 
 import type { JsonValue } from "@bufbuild/protobuf";
 

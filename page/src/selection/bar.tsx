@@ -1,4 +1,4 @@
-// What can be done with the selected images, at the foot of the page.
+// The actions for the selected images, at the foot of the page.
 
 import { useSignal } from "@preact/signals";
 import { messageOf } from "../api/errors";

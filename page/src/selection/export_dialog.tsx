@@ -1,4 +1,4 @@
-// Saves the selected images: where they lie, what is known about them, or the originals themselves.
+// Saves the selected images: their paths, their data, or the originals.
 
 import { toJson } from "@bufbuild/protobuf";
 import { useSignal } from "@preact/signals";

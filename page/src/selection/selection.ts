@@ -1,4 +1,4 @@
-// Which images are selected, in any view. Views say in which order their images are, for ranges.
+// The selected images, in any view. Views set the order of their images, for ranges.
 
 import { computed, signal } from "@preact/signals";
 
@@ -11,14 +11,14 @@ let order: () => readonly string[] = () => [];
 /** Where a range begins. */
 let anchor: string | null = null;
 
-/** Say what the images of the view are; a range goes through them. */
+/** Set the images of the view; ranges are selected among them. */
 export function selectAmong(ids: () => readonly string[]): void {
   order = ids;
 }
 
 export const isSelected = (id: string): boolean => selected.value.has(id);
 
-/** Select an image, or take it out. */
+/** Select an image, or deselect it. */
 export function toggle(id: string): void {
   const changed = new Set(selected.value);
   if (!changed.delete(id)) changed.add(id);
@@ -39,7 +39,7 @@ export function select(ids: Iterable<string>): void {
   selected.value = new Set(ids);
 }
 
-/** Take images out, because they are gone. */
+/** Deselect images that are gone. */
 export function deselect(ids: ReadonlySet<string>): void {
   selected.value = new Set([...selected.value].filter((id) => !ids.has(id)));
 }

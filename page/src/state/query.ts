@@ -1,4 +1,4 @@
-// What is searched for, as the address of the page says it.
+// The query: words, pictures, filters and options, and how the address writes them.
 
 /** A part of a picture, in fractions of its width and height. */
 export interface Crop {

@@ -1,5 +1,4 @@
-// The list of results that the address asks for. Lists that were left stay for a while, so that Back shows at once what
-// was there.
+// The list of results for the address. The last few lists are kept, so that Back shows them at once.
 
 import { effect, signal, untracked } from "@preact/signals";
 import { returns } from "../api/connection";
@@ -9,7 +8,7 @@ import type { Query } from "./query";
 
 /** The newest list, which may still be loading. */
 export const current = signal<ResultList | null>(null);
-/** The list on the screen: the newest that has its first page. While the next one loads, the last one stays. */
+/** The list on the screen. It stays until the newest list has its first page. */
 export const shown = signal<ResultList | null>(null);
 
 const KEPT = 8;
@@ -37,13 +36,13 @@ export function followAddress(): void {
   });
 }
 
-/** Ask again, because something has changed on the server. */
+/** Search again, because something has changed on the server. */
 export function refresh(): void {
   lists.clear();
   start(query.value);
 }
 
-/** Forget all lists but the one on the screen: they may show what was changed. */
+/** Forget all lists but the one on the screen: they may have outdated images. */
 export function forgetOthers(): void {
   for (const [key, list] of lists) if (list !== current.value) lists.delete(key);
 }
