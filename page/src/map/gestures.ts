@@ -41,7 +41,6 @@ export function listen(element: HTMLElement, drawing: Drawing, actions: Actions)
     },
     pointerdown(event: PointerEvent) {
       if (event.button !== 0) return;
-      element.setPointerCapture(event.pointerId);
       const spot = spotOf(event);
       travelled = 0;
       border = pressed.size === 0 && (actions.isDrawing() || event.shiftKey) ? [spot] : null;
@@ -52,6 +51,8 @@ export function listen(element: HTMLElement, drawing: Drawing, actions: Actions)
       const before = pressed.get(event.pointerId);
       if (!before) return actions.onHover(event.pointerType === "mouse" ? spot : null);
       travelled += Math.hypot(spot.x - before.x, spot.y - before.y);
+      // Not before it moves: a captured pointer would take clicks away from the links on the map.
+      if (travelled > CLICK_PIXELS) element.setPointerCapture(event.pointerId);
       if (border) {
         border.push(spot);
         actions.onBorder(border);
@@ -68,7 +69,7 @@ export function listen(element: HTMLElement, drawing: Drawing, actions: Actions)
     pointerup(event: PointerEvent) {
       if (!pressed.delete(event.pointerId)) return;
       if (border && travelled > CLICK_PIXELS) actions.onArea(border);
-      else if (travelled <= CLICK_PIXELS) actions.onClick(spotOf(event));
+      else if (travelled <= CLICK_PIXELS && !isOnLink(event)) actions.onClick(spotOf(event));
       border = null;
     },
     pointercancel(event: PointerEvent) {
@@ -112,5 +113,7 @@ const KEYS: Record<string, (drawing: Drawing) => void> = {
   "-": ({ camera }) => camera.zoomBy(1 / KEY_ZOOM),
   "0": ({ camera }) => camera.showEverything(),
 };
+
+const isOnLink = ({ target }: Event): boolean => target instanceof Element && target.closest("a") !== null;
 
 const distance = (a: Spot, b: Spot): number => Math.hypot(a.x - b.x, a.y - b.y);
