@@ -139,9 +139,10 @@ class Maps:
 
     def cancel(self, collection: str) -> bool:
         """Stop the computation of a collection's map, and return whether there was one."""
-        run = self._runs.pop(collection, None)
-        if run is None:
+        run = self._runs.get(collection)
+        if run is None or run.ended:
             return False
+        del self._runs[collection]
         self._files.settle(collection)
         run.end(MapCancelled(collection))
         if self._computing is not None and self._computing[0] == collection:
@@ -176,18 +177,17 @@ class Maps:
             finally:
                 self._computing = None
                 attempt.cancel()
-            if attempt.cancelled():  # and the run has ended
+            error = None if attempt.cancelled() else attempt.exception()
+            if run.ended:
                 COMPUTATIONS.labels("cancelled").inc()
-                continue
-            try:
-                attempt.result()
-            except (DependencyUnavailable, TimeoutError) as error:
+            elif isinstance(error, DependencyUnavailable | TimeoutError):
                 self.health.failed(error, expected=True)
                 await asyncio.sleep(_RETRY_SECONDS)
-            except GatewayError as error:
+            elif error is None or isinstance(error, GatewayError):
                 self._end(run, error)
-            else:
-                self._end(run)
+            else:  # it must not keep other maps waiting
+                log.error("internal error", collection=run.collection, exc_info=error)
+                self._end(run, MapFailed("an error inside semsearch; the gateway's log has the details"))
         await asyncio.to_thread(shutil.rmtree, self._files.scratch(), ignore_errors=True)
 
     def _end(self, run: MapRun, error: GatewayError | None = None) -> None:

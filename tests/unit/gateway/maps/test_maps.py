@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -253,6 +254,41 @@ async def test_a_failure_is_told_and_the_next_attempt_may_succeed(
         await compute(gallery)
         assert (await gallery.maps.describe(DEFAULT_COLLECTION)).failure == ""
         assert gallery.maps.health.is_well
+
+
+async def test_an_internal_error_ends_only_its_own_computation(
+    gallery: Core, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    async with mapping(gallery):
+        with monkeypatch.context() as patch:
+            _process(patch, "print('no JSON')")
+            with pytest.raises(MapFailed, match="an error inside semsearch"):
+                await compute(gallery)
+        request.getfixturevalue("quick")
+        await compute(gallery)
+        assert (await gallery.maps.describe(DEFAULT_COLLECTION)).failure == ""
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_computation_that_has_ended_cannot_be_cancelled(gallery: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_remove = asyncio.Event()
+    removing = asyncio.Event()
+    original = asyncio.to_thread
+
+    async def to_thread(work: Any, *arguments: Any, **options: Any) -> Any:
+        if work is shutil.rmtree:
+            removing.set()
+            await may_remove.wait()
+        return await original(work, *arguments, **options)
+
+    monkeypatch.setattr(gateway.maps.maps.asyncio, "to_thread", to_thread)
+    async with mapping(gallery):
+        computing = asyncio.create_task(compute(gallery))
+        async with asyncio.timeout(60):
+            await removing.wait()
+        assert not gallery.maps.cancel(DEFAULT_COLLECTION)
+        may_remove.set()
+        assert await computing, "no MapCancelled"
 
 
 async def test_memory_is_bounded(gallery: Core, tmp_path: Path) -> None:
