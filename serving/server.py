@@ -187,13 +187,23 @@ class _Ports:
 
 
 def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
-    """Bind the ports of gRPC, metrics and HTTP, and the process's own."""
+    """Bind the ports of gRPC, metrics and HTTP, and the process's own port.
+
+    Raises:
+        _PortTaken: One of them is in use or may not be opened.
+    """
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")
     except RuntimeError as error:
         raise _taken(settings, "port") from error
     if settings.own_address:
-        server.add_insecure_port(settings.own_address)
+        host, _, number = settings.own_address.rpartition(":")
+        try:
+            with socket.create_server((host, int(number))):
+                pass  # gRPC would share this port too, and the process's calls would reach another one
+            server.add_insecure_port(settings.own_address)
+        except (OSError, RuntimeError) as error:
+            raise _taken(settings, "own_port", host) from error
     if settings.metrics_port >= 0:
         try:
             metrics.serve_metrics(settings.host, settings.metrics_port)
@@ -208,9 +218,9 @@ def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
     return _Ports(settings.host, port, http)
 
 
-def _taken(settings: ServiceSettings, field: str) -> _PortTaken:
+def _taken(settings: ServiceSettings, field: str, host: str = "") -> _PortTaken:
     return _PortTaken(
-        f"Port {getattr(settings, field)} on {settings.host} is in use or may not be opened. Stop the program that "
+        f"Port {getattr(settings, field)} on {host or settings.host} is in use or may not be opened. Stop the program that "
         f"uses it (another semsearch?), or set {settings.variable(field)} to another port."
     )
 

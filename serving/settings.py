@@ -87,7 +87,7 @@ class ServiceSettings(BaseSettings):
 
     @property
     def own_address(self) -> str:
-        """An address on which only this process listens; "" if it has none but `port`."""
+        """The address of `own_port`, on which only this process listens; "" if it has no such port."""
         return ""
 
     @classmethod

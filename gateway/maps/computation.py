@@ -78,6 +78,8 @@ async def compute(
             complaint = await complaining
         except BaseException:
             process.kill()
+            # Not left to the `with`, which would block the event loop while gigabytes are freed.
+            await asyncio.to_thread(process.wait)
             raise
     if process.returncode:
         raise MapFailed(_reason(process.returncode, complaint, memory_bytes))
