@@ -1,4 +1,4 @@
-"""The HTTP port's application: RPCs, images, health and the page, put together."""
+"""The application of the HTTP port: RPCs, images, health and the page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from gateway.api.statuses import ERRORS
 from gateway.collections.gallery import Gallery
@@ -24,7 +25,7 @@ from gateway.web.rpcs import Rpcs
 from serving.http_requests import internal_error_text
 
 PAGE = Path(__file__).parent / "static"
-# What the Connect and gRPC-Web clients of other web pages send, and need to see.
+# Headers that Connect and gRPC-Web clients on other web pages send, and those that they must be able to read.
 _REQUEST_HEADERS = (
     "Connect-Protocol-Version",
     "Connect-Timeout-Ms",
@@ -46,7 +47,7 @@ def web_application(
     settings: GatewaySettings,
     serving: Mapping[str, bool],
     page: Path = PAGE,
-) -> Starlette:
+) -> ASGIApp:
     """Return the application; `serving` is the health of the services, by name."""
 
     async def alive(_: Request) -> Response:
@@ -61,7 +62,6 @@ def web_application(
 
     origins = settings.allowed_origins
     middleware = [
-        Middleware(SafeHeaders, other_origins=bool(origins)),
         Middleware(HostGuard, listening=settings.host, allowed=settings.allowed_hosts),
     ]
     if origins:
@@ -76,7 +76,7 @@ def web_application(
             )
         )
     rpcs = Rpcs(servicers, ERRORS, settings.max_message_bytes)
-    return Starlette(
+    application = Starlette(
         routes=[
             Route("/healthz", alive),
             Route("/readyz", ready),
@@ -87,3 +87,5 @@ def web_application(
         middleware=middleware,
         exception_handlers={Exception: failed},
     )
+    # Around Starlette's own handler of errors too, which is outside of all its middleware.
+    return SafeHeaders(application, other_origins=bool(origins))

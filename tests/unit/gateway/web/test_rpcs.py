@@ -16,6 +16,7 @@ import pytest
 import structlog
 from google.protobuf.descriptor_pb2 import MethodOptions
 from semsearch.v1 import model_service_pb2 as pb
+from typing_extensions import override
 
 from gateway.settings import GatewaySettings
 from gateway.web.application import web_application
@@ -152,9 +153,9 @@ def test_methods_without_side_effects_stay_so() -> None:
     harmless = MethodOptions.NO_SIDE_EFFECTS
     methods = {each.name for each in public_methods() if each.GetOptions().idempotency_level == harmless}
     assert methods >= {
-        "CountImages", "CountMatches", "DownloadImage", "FindDuplicates", "GetCollection", "GetImage", "GetModel",
-        "ListCollections", "ListImages", "ListModels", "ListRecipes", "SearchByImage", "SearchByText", "SimilarWords",
-        "TagImage",
+        "CountImages", "CountMatches", "DownloadImage", "FindDuplicates", "GetCollection", "GetImage", "GetMap",
+        "GetModel", "ListCollections", "ListImages", "ListModels", "ListRecipes", "SearchByImage", "SearchByText",
+        "SimilarWords", "StreamMap", "TagImage",
     }  # fmt: skip
 
 
@@ -179,6 +180,18 @@ async def test_other_pages_may_call_only_if_a_setting_says_so(core: Core, allowe
     for each in (preflight, answer):
         assert (each.headers["Access-Control-Allow-Origin"] in ("*", "https://photos.example")) is may
     assert answer.headers["Cross-Origin-Resource-Policy"] == ("cross-origin" if allowed else "same-origin")
+
+
+async def test_an_internal_error_has_the_safe_headers_too(core: Core) -> None:
+    class Broken(dict[str, bool]):
+        @override
+        def items(self) -> Any:
+            raise RuntimeError("secret")
+
+    async with served(web_application({}, core.gallery, GatewaySettings(), Broken())) as (_, address):
+        answer = await exchange(address, "/readyz")
+    assert (answer.status, b"secret" in answer.body) == (500, False)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_not_ready_says_which_service(core: Core) -> None:
