@@ -1,8 +1,8 @@
 """The lease: which of the gateway processes on one data folder is the owner.
 
 Any number of processes may serve one data folder. The owner alone makes changes: it writes to collections, switches
-models, fills words and sweeps. So everything that keeps changes apart (locks, holds, the images on their way) may be in
-one process's memory. The others answer reads, and pass changes on to the owner (`api/forwarding`).
+models, fills words and sweeps. So the state that coordinates changes (locks, holds, uploads in progress) can stay in
+the memory of one process. The others answer reads, and pass changes on to the owner (`api/forwarding`).
 
 Contract of a lease:
 1. At most one process holds it.

@@ -41,13 +41,13 @@ class GatewaySettings(HttpSettings):
         1,
         ge=1,
         le=64,
-        description="Gateway processes on the gRPC port and the data folder; the launcher starts as many.",
+        description="Gateway processes that share the ports and the data folder; the launcher starts this many.",
     )
     own_port: int = Field(
         0,
         ge=0,
         le=65535,
-        description="gRPC port of this one of several processes, for the others; on 127.0.0.1. 0 takes a free one.",
+        description="With several processes: gRPC port on 127.0.0.1 for calls from the others; 0 takes a free one.",
     )
 
     @property

@@ -20,7 +20,7 @@ from index_service.snapshot import Rows, Snapshot
 from index_service.vectors import Vectors, distances
 from index_service.within import rows_within
 
-# Up to so many near items are looked up and sorted; of more, enough are met on the way through all items.
+# Up to this many near items are looked up and sorted. Among more, a scan of all items in order soon fills a page.
 _LOOKED_UP = 5_000
 # Items read before their size is known: at most 16 MiB.
 _READ_AT_ONCE = 250
@@ -47,7 +47,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Listed:
-    """A listed item, its place and, if only near ones are listed, its distance."""
+    """A listed item, its place and, in a list of near items, its distance."""
 
     item: StoredItem
     place: Place

@@ -48,8 +48,8 @@ class Service:
     """A service to start: the name and shell command from its line in the Procfile, and where it will listen.
 
     `port` is the gRPC port; `metrics_port` is -1 if metrics are off, and `http_port` if the service has no HTTP. `data`
-    is the folder of data to keep. `processes` is how many of it share the ports; `own_port` is that of one of several,
-    on which only that process listens.
+    is the folder of data to keep. `processes` is the number of processes that share the ports; `own_port` is the one on
+    which only this process listens.
     """
 
     name: str
@@ -125,10 +125,10 @@ def with_backends(environment: Mapping[str, str], services: Sequence[Service]) -
 
 
 def processes_of(service: Service, services: Sequence[Service]) -> list[Service]:
-    """Return the processes of a service, as they would start.
+    """Return the processes to start for a service.
 
-    Several share the service's port, and each has a port of its own and metrics of its own. The numbers of these follow
-    the highest ones of all `services`.
+    Several processes share the service's port, and each has its own port and metrics port. Their numbers follow the
+    highest ones of all `services`.
     """
     if service.processes == 1:
         return [service]
@@ -203,7 +203,7 @@ def ports_of(services: Sequence[Service]) -> Iterator[Port]:
             yield Port(service.name, "HTTP", service.host, service.http_port, service.variable("http_port"))
         if service.metrics_port > 0:
             yield Port(service.name, "metrics", service.host, service.metrics_port, service.variable("metrics_port"))
-        # The numbers of their ports follow from others' settings.
+        # These numbers follow the highest ports of all services, so a message names the settings of those.
         highest, highest_metrics = (max(services, key=attrgetter(field)) for field in ("port", "metrics_port"))
         for process in processes_of(service, services):
             if process.own_port:

@@ -20,7 +20,7 @@ Deserialize = Callable[[bytes], Any]
 
 @dataclass(frozen=True)
 class Undecodable:
-    """The placeholder for a request that could not be decoded, with what is known of the reason."""
+    """The placeholder for a request that could not be decoded, with the reason if it is known."""
 
     problem: str = "it is not a message of this method, or is nested too deep (100 messages)"
 

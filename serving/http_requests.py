@@ -1,4 +1,4 @@
-"""What every HTTP request gets: a trace id, a limit on how long its client may stall, and an answer if code fails."""
+"""What every HTTP request gets: a trace id, a limit on how long its client may stall, and an answer to any failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import tracing
 
-# How long a client may send nothing of a request's body, or take nothing of the response.
+# How long a client may pause while it sends a request's body, or while it should read the response.
 STALL_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
@@ -43,12 +43,12 @@ class RequestGuard:
 
 
 def internal_error_text() -> bytes:
-    """Return what a client is told of an error of ours."""
+    """Return the text that a client gets after an internal error."""
     return f"Something went wrong on our side. The log has more under trace id {tracing.current_trace_id()}.\n".encode()
 
 
 class _Stalled(Exception):
-    """The client does not take the response."""
+    """The client does not read the response."""
 
 
 class _Request:
@@ -78,7 +78,7 @@ class _Request:
         """Send the next part of the response.
 
         Raises:
-            _Stalled: The client takes nothing.
+            _Stalled: The client does not read it.
         """
         try:
             async with asyncio.timeout(self._stall_seconds):

@@ -1,7 +1,7 @@
 """The HTTP port of a process: bound before anything is loaded, then served by uvicorn in the process's own loop.
 
-What gRPC's server limits by itself is limited here: the bytes of a request's head, how long a connection may take to
-send one, and how many connections there are. `http_requests` limits the rest.
+gRPC's server has limits built in, and uvicorn lacks some of them. Here are those of a connection: the bytes of a
+request's head, the time to send it, and the number of connections. `http_requests` has those of a request.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class _Protocol(H11Protocol):
 
 
 class _Forward(logging.Handler):
-    """Passes on what uvicorn warns of; the exceptions of requests are logged by `RequestGuard`."""
+    """Logs the warnings of uvicorn; `RequestGuard` logs the exceptions of requests."""
 
     @override
     def emit(self, record: logging.LogRecord) -> None:

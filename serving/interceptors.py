@@ -1,4 +1,4 @@
-"""Give every gRPC call on the server what `calls` has for it, and decode its requests (`decoding`)."""
+"""Run every gRPC call on the server inside `calls`, and decode its requests (`decoding`)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class GrpcService:
 
 @dataclass(frozen=True)
 class Served:
-    """What a process serves: its services, and what its HTTP port answers, if it has one.
+    """What a process serves: its services and, if it has an HTTP port, the application behind that.
 
     `http` makes the application from the health of the services, by name, which is kept up to date.
     """
@@ -220,8 +220,8 @@ def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
 
 def _taken(settings: ServiceSettings, field: str, host: str = "") -> _PortTaken:
     return _PortTaken(
-        f"Port {getattr(settings, field)} on {host or settings.host} is in use or may not be opened. Stop the program that "
-        f"uses it (another semsearch?), or set {settings.variable(field)} to another port."
+        f"Port {getattr(settings, field)} on {host or settings.host} is in use or may not be opened. Stop the program "
+        f"that uses it (another semsearch?), or set {settings.variable(field)} to another port."
     )
 
 

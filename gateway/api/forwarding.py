@@ -39,13 +39,13 @@ CHANGES = frozenset(
         "semsearch.v1.MapService.StreamMap",
     }
 )
-# Of these, methods that a caller may repeat with the same result: if the owner ends, the next one is called.
+# Of these, the methods that may safely be repeated: if the owner ends, the next owner is called.
 REPEATABLE = frozenset({"semsearch.v1.ModelService.ActivateModel", "semsearch.v1.MapService.ComputeMap"})
-# Methods that are passed on if words are missing: only the owner fills them, once a search has asked for them.
+# Methods that are passed on if words are missing: only the owner adds words, and only after a search needs them.
 OF_WORDS = frozenset({"semsearch.v1.SearchService.SimilarWords", "semsearch.v1.SearchService.TagImage"})
 
 _MARK = ("semsearch-forwarded", "1")
-# The caller's deadline counts, if it set one.
+# An upper bound; the caller's own deadline applies first.
 _NO_LIMIT_SECONDS = 7 * 24 * 3_600.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -83,7 +83,7 @@ class _Elsewhere:
         self.is_repeatable = method.full_name in REPEATABLE
 
     async def find(self, context: Context) -> Callable[[Any], Any] | None:
-        """Return what starts the call; None if this process is the owner.
+        """Return a function that starts the call; None if this process is the owner.
 
         Raises:
             DependencyUnavailable: There is no owner, or the call was passed on once already.
@@ -154,7 +154,7 @@ async def _response(start: Callable[[Any], Any], request: Any) -> Any:
 
 
 async def _responses(start: Callable[[Any], Any], request: Any) -> AsyncGenerator[Any, None]:
-    """Yield the owner's responses. If a request of a stream is refused unread, those before it are finished first.
+    """Yield the owner's responses. If a request in a stream cannot be read, those before it are still answered.
 
     Raises:
         DependencyUnavailable: The owner ended in between.
@@ -187,7 +187,7 @@ def _was_passed_on(context: Context) -> bool:
 
 
 def _understood(error: grpc.aio.AioRpcError) -> Exception:
-    """Return an error of the owner as it is, unless it says that the owner ended: then the status is gRPC's own."""
+    """Return an owner's error unchanged, or `DependencyUnavailable` if gRPC itself reports that the owner ended."""
     status = rpc_status.from_call(error)
     is_answer = status is not None and bool(from_status(status)[0])
     if not is_answer and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):

@@ -14,7 +14,7 @@ from gateway.errors import DependencyUnavailable
 from gateway.lease import POLL_SECONDS, Lease
 from serving.channels import open_channel
 
-# What messages call it.
+# Its name in messages.
 OWNER = "gateway process that makes changes"
 
 log = structlog.get_logger(__name__)
@@ -45,10 +45,10 @@ class Owner:
         return self._lease.is_held
 
     async def channel(self) -> grpc.aio.Channel | None:
-        """Return a channel to the owner, which answers; None if this process is, or became, the owner.
+        """Return a connected channel to the owner; None if this process is, or became, the owner.
 
-        Waiting for the connection before the call means that a call is sent at most once: a change that was sent and
-        not answered may have been made, and only the caller knows whether to repeat it.
+        The connection is awaited before the call, so a call is sent at most once. A change that was sent and not
+        answered may have been made, and only the caller knows whether to repeat it.
 
         Raises:
             DependencyUnavailable: No process became the owner in time, or it does not answer.

@@ -1,4 +1,4 @@
-"""Add a batch of images that came together, and answer all of them at once."""
+"""Add a batch of images that were sent in one request."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gateway.ingest.results import UploadResult
 async def add_batch(ingest: ImageIngest, collection: str, uploads: Sequence[Upload]) -> list[UploadResult]:
     """Add images to a collection and return their results, in their order.
 
-    What ends the run after some images were acknowledged is the result of all others, so that the caller learns which
-    are kept. Raises as `ImageIngest.run` does if no image was acknowledged.
+    If an error ends the run after some images were acknowledged, it is the result of all the others, so the caller
+    learns which images are stored. If no image was acknowledged, it is raised; see `ImageIngest.run`.
     """
     results: list[UploadResult] = []
     try:

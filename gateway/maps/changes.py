@@ -1,8 +1,8 @@
-"""Bring a map up to date with its collection: place images that were added since, take out those that were deleted.
+"""Bring a map up to date with its collection: place images that were added, and remove those that were deleted.
 
 An index lists its items in the order in which they were added, so the new ones follow the map's cursor: the token of
-the page that was the last. If there are then more images on the map than in the index, some were deleted, and all ids
-are read to see which. An image whose bytes were replaced keeps its place.
+the last page that was read. If the map then has more images than the index, some were deleted, and all ids are read to
+find out which. An image whose bytes were replaced keeps its place.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ async def _with_added(index: VectorIndex, info: IndexInfo, stored: StoredMap, ch
 
 
 def _middle(header: MapHeader, vector: Vector) -> tuple[float, float]:
-    """Return the middle of the region with the most similar mean: all neighbours of the vector are new themselves."""
+    """Return the middle of the region with the most similar mean, for a vector whose neighbours are all new too."""
     if not header.regions:
         return 0.0, 0.0
     nearest = max(header.regions, key=lambda region: float(region.mean @ vector))

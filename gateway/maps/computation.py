@@ -1,4 +1,4 @@
-"""Runs the process that computes a map (see `computing`), and reads what it writes."""
+"""Run the process that computes a map (see `computing`), and read its progress and results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMPLAINT_BYTES = 4_096
 
 @dataclass(frozen=True)
 class Share:
-    """The share of a stage that is done: "neighbors" or "layout"."""
+    """The fraction of a stage ("neighbors" or "layout") that is done."""
 
     stage: str
     fraction: float
@@ -33,7 +33,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Computed:
-    """Places that were computed, and the regions of them."""
+    """Computed places, and their regions."""
 
     neighborly: bool
     places: NDArray[np.float32]
@@ -46,7 +46,7 @@ async def compute(
     """Yield the progress and the results, the principal places first; close the generator to stop the process.
 
     Args:
-        folder: It holds the vectors, and takes the results.
+        folder: Where the vectors are, and where the process writes its results.
         dimension: The number of elements in a vector.
         threads: How many threads the process may use.
         memory_bytes: How much memory it may allocate.

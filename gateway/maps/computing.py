@@ -2,7 +2,7 @@
 
 It reads `vectors.f32` in the folder and writes `principal.npz`, then `neighborly.npz`, each with the arrays of
 `Computed`. It prints its progress as lines of JSON: `{"stage": …, "fraction": …}`, and `{"written": …}` for a file. It
-exits when its standard input ends, and so together with its parent.
+exits when its standard input ends, so it never outlives its parent.
 
 A process of its own, because the work would stop the gateway's event loop for seconds, needs hundreds of MB that no
 process gives back completely, and can only be stopped from outside.
@@ -32,7 +32,7 @@ _NICENESS = 5
 
 
 def compute(folder: Path, dimension: int, threads: int) -> None:
-    """Compute both layouts of the vectors in a folder; only the first where the second is not possible."""
+    """Compute both layouts of the vectors in a folder, or only the first if the second is not possible."""
     file = folder / VECTORS
     shape = (file.stat().st_size // (4 * dimension), dimension)
     vectors: Vectors = np.memmap(file, "<f4", "r", shape=shape) if shape[0] else np.zeros(shape, np.float32)

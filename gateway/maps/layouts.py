@@ -1,4 +1,4 @@
-"""Places on a plane for vectors; smaller distances between neighbours matter more than all others.
+"""Places on a plane for vectors, so that near vectors have near places.
 
 `principal` is linear and takes a fraction of a second for 100,000 vectors. `neighborly` is t-SNE: it begins with the
 principal places and moves each vector to its nearest neighbours. openTSNE is an extra (`map`); without it the principal
@@ -18,9 +18,9 @@ from gateway.maps.neighbors import OnFraction, Vectors, nearest_rows
 
 Places = NDArray[np.float32]  # (n, 2)
 
-# Fewer have no groups to find.
+# Fewer vectors have no groups.
 _FEWEST = 10
-# More are placed beside the nearest of those that were laid out: time and memory stay bounded.
+# Any others are placed beside their nearest neighbours among these, so time and memory stay bounded.
 _MOST = 200_000
 _BESIDE = 5
 _BLOCK = 16_384
@@ -28,7 +28,7 @@ _PERPLEXITY = 10.0
 _NEIGHBORS = 30  # three times the perplexity, as van der Maaten chose
 _EARLY_ROUNDS, _ROUNDS = 150, 350
 _EARLY_EXAGGERATION = 12.0
-# Groups of many images stand apart as islands (2), while groups of few are spread, so that one sees each image (1).
+# In a large collection, groups stand apart as islands (2). In a small one they are spread, to show each image (1).
 _EXAGGERATION = 2.0
 _FEWEST_EXAGGERATED = 10_000
 _REPORT_ROUNDS = 10
@@ -38,7 +38,7 @@ _FEWEST_INTERPOLATED = 2_500
 
 
 def can_be_neighborly(count: int) -> bool:
-    """Return whether so many vectors can be laid out by their neighbours here."""
+    """Return whether this many vectors can be laid out by their neighbours, with what is installed."""
     return count >= _FEWEST and find_spec("openTSNE") is not None
 
 
@@ -73,8 +73,8 @@ def neighborly(
         vectors: At least `_FEWEST`.
         start: Their principal places.
         threads: How many threads may compute.
-        on_neighbors: Receives the share of neighbours that are found.
-        on_layout: Receives the share of the moves that are made.
+        on_neighbors: Receives the fraction of the neighbours that are found.
+        on_layout: Receives the fraction of the moves that are made.
     """
     if len(vectors) <= _MOST:
         return _in_square(_moved(vectors, start, threads, on_neighbors, on_layout))

@@ -1,8 +1,8 @@
 """The files of maps: `<index>.npz` for each map, and `<collection>.wanted` while one is to be computed.
 
 A map belongs to an index, not to a collection: it survives a new id of the collection, and a collection that is
-emptied or switched to another model has none. A file is written completely or not at all. One that cannot be read is
-as good as none, because a map can be computed again.
+emptied or switched to another model has none. A file is written completely or not at all. One that cannot be read
+counts as missing, because a map can be computed again.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Region:
 class MapHeader:
     """What a map is, without its places.
 
-    `neighborly` says how the places were found, `final` that no better ones are to come. `cursor` is the token of the
-    last page that was read of the index. `computed_count` images were laid out; since then `added_count` were placed
-    beside them and `deleted_count` were taken out.
+    `neighborly` says how the places were found, `final` that no better ones will follow. `cursor` is the token of the
+    last page that was read from the index. `computed_count` images were laid out; since then `added_count` were placed
+    beside them and `deleted_count` were removed.
     """
 
     revision: str
@@ -79,7 +79,7 @@ class MapFiles:
         self._folder = folder
 
     def scratch(self) -> Path:
-        """Return the folder that a computation may fill; what others left there is of no use."""
+        """Return the folder for a computation's own files; whatever it contains may be removed."""
         return self._folder / "scratch"
 
     def read_header(self, index: str) -> MapHeader | None:
@@ -119,11 +119,11 @@ class MapFiles:
             self.write(index, replace(stored, header=replace(stored.header, regions=regions)))
 
     def remove_all_but(self, indexes: Iterable[str]) -> None:
-        """Remove the maps of all other indexes, and what was written halfway."""
+        """Remove the maps of all other indexes, and files that were not completed."""
         kept = {self._path(index) for index in indexes}
         latest = time.time() - _WRITING_SECONDS
         for path in self._folder.glob(f"*{_MAP}"):
-            # Another process may be writing.
+            # Another process may be writing a recent one.
             if path not in kept and (not is_temporary(path) or path.stat().st_mtime < latest):
                 path.unlink(missing_ok=True)
 

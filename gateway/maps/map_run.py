@@ -1,4 +1,4 @@
-"""The progress of one computation of a map, as those see it who follow it."""
+"""The progress of one map computation, for the clients that watch it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _SHARES = {
     Stage.LAYOUT: (0.25, 0.98),
     Stage.WORDS: (0.98, 1.0),
 }
-# Before that, an estimate is mere noise.
+# Below this fraction, an estimate is mere noise.
 _ESTIMATE_FROM = 0.04
 
 
 @dataclass(frozen=True)
 class MapProgress:
-    """How far a computation is; `revision` changes when there is a new map, `remaining_seconds` is an estimate."""
+    """The progress of a computation; `revision` changes with each new map, `remaining_seconds` is an estimate."""
 
     stage: Stage
     fraction: float
@@ -44,7 +44,7 @@ class MapProgress:
 
 
 class MapRun:
-    """How far a computation is, and how it ended."""
+    """A computation: its progress, and its end."""
 
     def __init__(self, collection: str) -> None:
         self.collection = collection
@@ -58,19 +58,19 @@ class MapRun:
 
     @property
     def ended(self) -> bool:
-        """Return whether it is done, was given up or cancelled."""
+        """Whether it is done, has failed or was cancelled."""
         return self._ended
 
     @property
     def progress(self) -> MapProgress:
-        """Return how far it is."""
+        """The current progress."""
         left = None
         if self._fraction >= _ESTIMATE_FROM:
             left = (time.monotonic() - self._begin) * (1 - self._fraction) / self._fraction
         return MapProgress(self._stage, self._fraction, left, self._revision)
 
     def advance(self, stage: Stage, share: float) -> None:
-        """Record which share of a stage is done."""
+        """Record the share of a stage that is done."""
         if self._stage is Stage.WAITING:
             self._begin = time.monotonic()
         first, last = _SHARES[stage]
@@ -83,15 +83,15 @@ class MapRun:
         self._notify()
 
     def end(self, error: GatewayError | None = None) -> None:
-        """Record that the final map is there, or why it will not be."""
+        """Record that the final map is written, or the error that ended the computation."""
         self._ended, self._error = True, error
         self._notify()
 
     async def watch(self) -> AsyncIterator[MapProgress]:
-        """Yield how far it is, now and after each change, until it ends; one who is slow gets only the newest.
+        """Yield the progress, now and after each change, until the end; a slow caller gets only the newest.
 
         Raises:
-            GatewayError: it was given up or cancelled.
+            GatewayError: it failed or was cancelled.
         """
         while not self._ended:
             changed = self._changed

@@ -8,8 +8,8 @@ A computation is requested by a file (`map_files`), so that it begins again afte
 3. The map is written: the commit point. Its regions then get their words from the words index.
 4. The file of the request is removed.
 
-Where a service does not answer, the computation waits and begins again. Any other failure ends it, and is remembered
-until the next.
+If a service does not answer, the computation waits and begins again. Any other failure ends it, and is reported until
+the next one begins.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from serving.background import WorkHealth
 
 _PAGE = 1_000
 _WORDS = 3
-# So many are looked at for one that no larger region has.
+# Among these, a region can find a first word that no larger region has.
 _WORD_CANDIDATES = 8
 _RETRY_SECONDS = 1.0
 
@@ -62,7 +62,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class MapLimits:
-    """What the process that computes a map may use."""
+    """The resources of the process that computes a map."""
 
     threads: int = 1
     memory_bytes: int = 4 * 2**30
@@ -115,14 +115,14 @@ class Maps:
         return MapState(header, None, self._failures.get(collection, ""))
 
     async def compute(self, collection: str, *, again: bool = False) -> AsyncGenerator[MapProgress, None]:
-        """Compute a collection's map, or follow its computation; yield the progress.
+        """Compute a collection's map, or join the computation in progress; yield the progress.
 
-        Yields nothing if the map is up to date and is not to be computed `again`.
+        Yields nothing if the map is up to date, unless it is to be computed `again`.
 
         Raises:
-            CollectionNotFound: the collection does not exist, or was deleted meanwhile.
-            MapCancelled: somebody cancelled the computation.
-            MapFailed, MapNotStored: there is no new map.
+            CollectionNotFound: the collection does not exist, or was deleted in the meantime.
+            MapCancelled: the computation was cancelled.
+            MapFailed, MapNotStored: the computation failed.
         """
         header = await self._header(collection)
         run = self._runs.get(collection)
@@ -168,7 +168,7 @@ class Maps:
             return updated
 
     async def _finish(self, run: MapRun) -> None:
-        """Compute one map, however long a service does not answer."""
+        """Compute one map, with a new attempt whenever a service does not answer."""
         while not run.ended:
             attempt = asyncio.create_task(self._attempt(run))
             self._computing = run.collection, attempt
@@ -208,20 +208,20 @@ class Maps:
             with RUNNING.track_inprogress(), SECONDS.time():
                 await self._compute(run, info)
         except IndexNotFound as error:
-            # Emptied, switched to another model or deleted: what was read is of no use.
+            # The collection was emptied, switched to another model or deleted, so the vectors are out of date.
             raise CollectionNotFound(run.collection) from error
         log.info("computed a map", collection=run.collection, images=info.item_count)
 
     async def _compute(self, run: MapRun, info: IndexInfo) -> None:
         scratch = self._files.scratch()
         ids, cursor, dimension = await self._copy_vectors(run, info, scratch)
-        there = await asyncio.to_thread(self._files.read_header, info.name)
+        existing = await asyncio.to_thread(self._files.read_header, info.name)
         final = not can_be_neighborly(len(ids))
         async with aclosing(compute(scratch, dimension, self._limits.threads, self._limits.memory_bytes)) as steps:
             async for step in steps:
                 if not isinstance(step, Computed):
                     run.advance(Stage[step.stage.upper()], step.fraction)
-                elif final or step.neighborly or there is None:
+                elif final or step.neighborly or existing is None:
                     stored = _stored(step, info, ids, cursor, final=final or step.neighborly)
                     async with self._updating:
                         await asyncio.to_thread(self._files.write, info.name, stored)
@@ -311,7 +311,7 @@ def _stored(computed: Computed, info: IndexInfo, ids: list[str], cursor: str, *,
 
 
 def _own_first(words: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
-    """Return words with the first that is not taken in front: two regions of dogs are "dog" and "puppy"."""
+    """Move the first word that is not taken to the front, so that two regions of dogs are "dog" and "puppy"."""
     own = next((word for word in words if word not in taken), None)
     return words if own is None else (own, *(word for word in words if word != own))
 

@@ -1,4 +1,4 @@
-"""The nearest neighbours of many vectors at once: all are compared where they are few, else by a graph (HNSW)."""
+"""The nearest neighbours of many vectors: by comparing all if they are few, otherwise with a graph (HNSW)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OnFraction = Callable[[float], None]
 _MOST_COMPARED = 20_000
 _BLOCK = 512
 _GRAPH_BLOCK = 8_192
-# Share of the work that building the graph is.
+# The part of the work that builds the graph.
 _BUILDING = 0.4
 
 
@@ -36,7 +36,7 @@ def nearest_rows(
         k: How many neighbours to find.
         threads: How many threads may search.
         queries: Vectors to find neighbours of; None means the vectors themselves, each without itself.
-        on_fraction: Receives the share of the work that is done.
+        on_fraction: Receives the fraction of the work that is done.
     """
     find = partial(_compared, vectors) if len(vectors) <= _MOST_COMPARED else _graph(vectors, threads, on_fraction)
     itself = queries is None

@@ -1,4 +1,4 @@
-"""How many images a search finds, at its own cut and at a hundred others, for a slider that moves without calls."""
+"""Count the images that a search finds, at its own cut and at 101 others, so that a slider moves without calls."""
 
 from __future__ import annotations
 

@@ -6,29 +6,29 @@ import re
 from dataclasses import dataclass
 
 _ONE_RANGE = re.compile(r"bytes=\s*(\d*)-(\d*)\s*", re.ASCII)
-# More digits are no offset of a file, and Python refuses to read thousands of them.
+# No file has longer offsets, and Python refuses to parse thousands of digits.
 _MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
 class ByteRange:
-    """Bytes from `start` up to and without `stop`."""
+    """Bytes from `start` up to, but not including, `stop`."""
 
     start: int
     stop: int
 
 
 class UnsatisfiableRange(Exception):
-    """The range begins behind the last byte."""
+    """The range begins after the last byte."""
 
 
 def byte_range(header: str | None, size: int) -> ByteRange | None:
-    """Return the range that is asked for; None if all bytes are to be sent.
+    """Return the requested range, or None for the whole content.
 
-    A header that asks for several ranges, for another unit or is malformed counts as none, as the RFC allows.
+    A header that is malformed, has several ranges or another unit is ignored, as the RFC allows.
 
     Raises:
-        UnsatisfiableRange: None of the bytes exists.
+        UnsatisfiableRange: None of the requested bytes exist.
     """
     match = _ONE_RANGE.fullmatch(header or "")
     if match is None or len(match[0]) > 2 * _MOST_DIGITS or not (match[1] or match[2]):

@@ -1,8 +1,7 @@
 """How messages are written in a request or response: as binary protobuf or as JSON.
 
 A request that cannot be decoded becomes a placeholder, as on gRPC (serving/decoding.py), so that its error has details.
-JSON with a field that the message does not have is refused: the field would have no effect, and is mostly a typing
-error.
+JSON with a field that the message does not have is refused: the field would have no effect, and is usually a typo.
 """
 
 from __future__ import annotations

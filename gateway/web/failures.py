@@ -48,7 +48,7 @@ def status_of(error: ConnectError) -> status_pb2.Status:
 
 
 def failure_response(status: status_pb2.Status) -> Response:
-    """Return the response of a request that is no RPC and failed."""
+    """Return the response to a failed request that is not an RPC."""
     code, http_status = _CODES[status.code]
     details = [
         {
@@ -62,7 +62,7 @@ def failure_response(status: status_pb2.Status) -> Response:
 
 
 class _Detail(ErrorDetail):
-    """A detail that people can read too: `connectrpc` knows messages of its own runtime only."""
+    """A detail with readable JSON, which `connectrpc` itself writes only for messages of its own runtime."""
 
     def __init__(self, detail: any_pb2.Any) -> None:
         super().__init__(ConnectAny(type_url=detail.type_url, value=detail.value))
@@ -75,7 +75,7 @@ class _Detail(ErrorDetail):
 
 
 def _readable(detail: any_pb2.Any) -> dict[str, object]:
-    """Return what a detail says; nothing if its type is unknown here, as one of a newer service may be."""
+    """Return a detail's fields; none if its type is unknown here, as that of a newer service may be."""
     try:
         shown = json_format.MessageToDict(detail)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Headers that every response has, for the safety of the page and of the images."""
+"""The security headers of every response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 class SafeHeaders:
-    """Adds the headers that a response does not have itself."""
+    """Adds the security headers that a response does not set itself."""
 
     def __init__(self, app: ASGIApp, other_origins: bool) -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""Refuse requests under a name that is not this machine's, where only this machine is served.
+"""Refuse requests for foreign host names while the gateway serves only its own machine.
 
-A web page of anyone may point a name of its own at 127.0.0.1 and then call a server there as its own origin (DNS
-rebinding); the browser sends that name as Host. So a gateway that listens on a loopback address answers only to
+Any web page can point its own host name at 127.0.0.1, and then call a server there as its own origin (DNS rebinding).
+The browser sends that name as Host. So a gateway that listens on a loopback address answers only to
 addresses, to localhost, and to the names in `http_allowed_hosts`, such as that of a proxy in front of it. A gateway
 that listens on other addresses answers to every name, unless that setting lists some.
 """
@@ -48,7 +48,7 @@ def _without_port(host: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """Return whether a name is an IP address; no page can have pointed that elsewhere."""
+    """Return whether a name is an IP address, which no page can point elsewhere."""
     try:
         ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
     except ValueError:

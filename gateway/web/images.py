@@ -1,13 +1,13 @@
 """Thumbnails and originals by GET: DownloadImage for browsers.
 
     /images/{collection}/{image}/thumbnail    a WebP
-    /images/{collection}/{image}/original     the bytes as they came; ranges are served
+    /images/{collection}/{image}/original     the bytes as they were uploaded; ranges are supported
 
-The ETag is the SHA-256 of the original, which is known without reading a file. An URL with `?v=` and at least 8
-digits of it never changes its content, so a browser may keep it without asking again.
+The ETag is the SHA-256 of the original, which is known without reading a file. The content at a URL with `?v=`
+and at least 8 digits of it never changes, so a browser may keep it without asking again.
 
-The media type is that of the content, which was decoded when the image was added. What is not a picture that browsers
-show is sent to be saved, and nothing is ever sent as something that could run, such as SVG or HTML.
+The media type is that of the content, which was decoded when the image was added. Types that browsers do not show as
+pictures are sent as downloads. Nothing is ever sent as a type that could run scripts, such as SVG or HTML.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ASK_AGAIN = "private, no-cache"
 
 
 def image_routes(gallery: Gallery, max_pending_bytes: int) -> list[Route]:
-    """Return the routes; at most `max_pending_bytes` of originals are being sent at a time, and more is refused."""
+    """Return the routes; originals of at most `max_pending_bytes` are sent at a time, and more requests are refused."""
     budget = ByteBudget(max_pending_bytes)
     return [
         Route(f"/images/{{collection}}/{{image}}/{each.value}", ImageEndpoint(gallery, each, budget), methods=["GET"])
@@ -97,12 +97,12 @@ class ImageEndpoint:
 
 
 def _original(request: Request, content: bytes, headers: dict[str, str]) -> Response:
-    """Return the bytes that a request asks for."""
+    """Return the response with the requested bytes."""
     size = len(content)
     etag = headers["ETag"]
-    asked = request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
+    range_header = request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
     try:
-        part = byte_range(asked, size)
+        part = byte_range(range_header, size)
     except UnsatisfiableRange:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
     headers["Accept-Ranges"] = "bytes"
@@ -129,13 +129,13 @@ def _caching(request: Request, image: StoredImage, rendition: Rendition) -> dict
 
 
 def _has(request: Request, etag: str) -> bool:
-    """Return whether the client has the content already; If-None-Match compares weakly (RFC 9110, 13.1.2)."""
+    """Return whether the client already has the content; If-None-Match compares weakly (RFC 9110, 13.1.2)."""
     named = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
     return "*" in named or etag.removeprefix("W/") in named
 
 
 def _naming(image: StoredImage, media_type: str) -> dict[str, str]:
-    """Return the headers that say what the content is, and the name of its file."""
+    """Return the headers for the type of the content and the name of its file."""
     extension = SHOWN.get(media_type)
     name = quote(image.id if extension is None else f"{image.id.removesuffix(f'.{extension}')}.{extension}", safe="")
     return {

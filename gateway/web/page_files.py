@@ -1,7 +1,7 @@
 """The web page's files, as `make setup` built them.
 
-Files below assets/ have a hash of their content in their names and may be kept for ever; the others are asked for
-again. Where a file lies compressed beside itself (.br, .gz), a browser that understands it gets that.
+Files below assets/ have a hash of their content in their names, so browsers may keep them for ever; they ask again for
+the others. If a compressed copy (.br, .gz) lies beside a file, a browser that accepts the encoding gets the copy.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class PageFiles(StaticFiles):
 
 
 def _smallest(path: Path, found: os.stat_result, accepts: str) -> tuple[str, Path, os.stat_result]:
-    """Return the encoding, the path and the status of the smallest file that a browser understands."""
+    """Return the encoding, the path and the status of the smallest copy that a browser accepts."""
     accepted = _accepted(accepts)
     for encoding, suffix in _ENCODINGS.items():
         compressed = path.with_name(f"{path.name}{suffix}")

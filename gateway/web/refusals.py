@@ -1,4 +1,4 @@
-"""Answers to requests that `connectrpc` would answer without a word, or fail on."""
+"""Answers to requests that `connectrpc` would refuse without an explanation, or fail on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Offer gRPC servicers over HTTP: the Connect protocol and gRPC-Web, made from the services' descriptors.
 
-`connectrpc` speaks the protocols. What it gets here is one endpoint for each method, which calls the same servicer as
-gRPC does, with what every call has (serving/calls.py). So errors have the same codes, messages and details.
+`connectrpc` speaks the protocols. Here it gets an endpoint for each method, which calls the same servicer as gRPC does,
+and inside the same wrapper (serving/calls.py). So errors have the same codes, messages and details.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from serving.errors import ErrorTable
 
 Context = RequestContext[Any, Any]
 
-# Responses are read on the same machine or network mostly, where a better compression costs more time than it saves.
+# Most clients are on the same machine or network, where better compression costs more time than it saves.
 _COMPRESSION_LEVEL = 1
 _STREAM_TYPES = {
     (False, False): StreamType.UNARY,
@@ -120,7 +120,7 @@ def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: M
 
 
 def _received(request: Any) -> Any:
-    """Return a request, or a stream's requests, as the servicer is to get it; raises as `checked` does."""
+    """Return a request, or a stream of requests, for the servicer; raises as `checked` does."""
     return checked(_each_accepted(request) if isinstance(request, AsyncIterator) else request)
 
 
