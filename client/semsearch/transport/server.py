@@ -1,4 +1,4 @@
-"""The server at the other end: its address, how it is trusted, and who is calling."""
+"""The server: its address, the certificates to trust, and the credentials to send."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 MAX_MESSAGE_BYTES = 64 * 2**20
 
 Token: TypeAlias = str | Callable[[], str]
-_SCHEME = re.compile(r"(?:dns|ipv4|ipv6):(?://[^/]*/|/*)")
+_SCHEME = re.compile(r"(?:dns|ipv4|ipv6):/*")
 
 
 @dataclass(frozen=True)
 class Tls:
-    """Whom to trust, and how to be known: each a PEM file or its bytes.
+    """The certificates of an encrypted connection, each as a PEM file or its bytes.
 
-    `roots` are the authorities that may have signed the server's certificate; None means those that come with gRPC.
-    `certificate` and `key` are the caller's own, for servers that ask for them. `server_name` is the name in the
-    server's certificate, if that is not the host of the address.
+    `roots` are the authorities to trust; None means those that come with gRPC. `certificate` and `key` are the
+    caller's own, for servers that require them. `server_name` is the name in the server's certificate, if it differs
+    from the host of the address.
     """
 
     roots: Path | bytes | None = None
@@ -83,7 +83,7 @@ class Server:
             # 5 minutes and close the connection of a client that pings more often ("too_many_pings", after 3 of them).
             ("grpc.keepalive_time_ms", 330_000),
             ("grpc.keepalive_timeout_ms", 10_000),
-            # After a failed connection, the next attempt waits a second at most: retries shall find a server that is
+            # After a failed connection, the next attempt waits a second at most: retries should find a server that is
             # back, and gRPC's own limit is two minutes.
             ("grpc.max_reconnect_backoff_ms", 1_000),
         ]
@@ -92,15 +92,24 @@ class Server:
         return options
 
     def metadata(self) -> tuple[tuple[str, str], ...] | None:
-        """Return what is sent with each call besides the request."""
+        """Return what is sent with each call besides the request.
+
+        Raises:
+            InvalidRequest: the token cannot be sent.
+        """
         # Not gRPC's call credentials: they need another thread for each call, and exist on encrypted channels only.
         token = self.token() if callable(self.token) else self.token
+        if not (token.isascii() and token.isprintable()):
+            raise InvalidRequest(
+                "The token has a character that a header cannot carry, such as a line break.",
+                hint="A token that is read from a file often ends in a line break: remove it with .strip().",
+            )
         return (("authorization", f"Bearer {token}"),) if token else None
 
 
 def is_this_machine(address: str) -> bool:
     """Return whether an address is certainly one of this machine."""
-    if address.startswith("unix"):
+    if address.startswith(("unix:", "unix-abstract:")):
         return True
     host = _SCHEME.sub("", address, count=1).rpartition(":")[0].strip("[]")
     try:

@@ -51,7 +51,7 @@ def test_a_token_travels_encrypted(kind: str, script: ScriptedServer, encrypted:
     credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
     with pytest.raises(ServerUnreachable):  # the certificate is not for this host
         ask(kind, encrypted, lambda client: client.get_model(), tls=credentials)
-    with pytest.raises(ServerUnreachable):  # nobody vouches for it
+    with pytest.raises(ServerUnreachable):  # no trusted authority signed it
         ask(kind, encrypted, lambda client: client.get_model(), tls=True)
 
 
@@ -82,16 +82,27 @@ def test_a_token_is_refused_without_tls_for_other_machines(kind: str) -> None:
         ("dns:///localhost:1", True),
         ("ipv4:127.0.0.1:1", True),
         ("unix:/run/semsearch.sock", True),
+        ("unix-abstract:semsearch", True),
+        ("unix.example.org:1", False),
         ("0.0.0.0:1", False),
         ("10.0.0.1:1", False),
         ("localhost.example.org:1", False),
         ("127.0.0.1.example.org:1", False),
         ("dns://8.8.8.8/photos:1", False),
         ("dns://127.0.0.1/photos:1", False),
+        ("dns://8.8.8.8/localhost:1", False),
     ],
 )
-def test_this_machine_is_known(address: str, is_it: bool) -> None:
+def test_only_addresses_of_this_machine_are_recognised(address: str, is_it: bool) -> None:
     assert is_this_machine(address) == is_it
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("token", ["s3cret\n", "s3cret\r\nx-admin: 1", "ключ"])
+def test_a_token_that_no_header_can_carry_is_refused(kind: str, token: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot carry") as refused:
+        ask(kind, "localhost:1", lambda client: client.get_model(), token=token)
+    assert token.strip() not in str(refused.value)
 
 
 def test_a_token_and_a_key_are_never_shown() -> None:
@@ -105,7 +116,7 @@ def test_a_file_that_is_not_there_is_named() -> None:
         Client("localhost:1", tls=Tls(roots=Path("no.pem")))
 
 
-def test_who_is_not_known_is_told_so(script: ScriptedServer) -> None:
+def test_an_unknown_caller_is_denied_access(script: ScriptedServer) -> None:
     script.will("GetModel", Refusal(code_pb2.UNAUTHENTICATED))
     with running(script) as address, pytest.raises(AccessDenied):
         ask("Client", address, lambda client: client.get_model())
