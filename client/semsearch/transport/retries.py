@@ -1,10 +1,10 @@
-"""When a failed call is sent again: decided here for both transports, which only wait and send.
+"""Decides when a failed call is sent again. Both transports use it; they only wait and send.
 
 A call is repeated if the server could not be reached, a service behind it did not answer (UNAVAILABLE), or the server
-said when to come back (RetryInfo); and only if
+said when to try again (RetryInfo); and only if
 
 - sending it twice does the same as sending it once;
-- it has not answered anything yet: a stream that broke off half done is the caller's to resume;
+- it has returned nothing yet: the caller resumes a stream that broke off;
 - the wait ends before the call's deadline, which covers all attempts together;
 - the server has answered this client before, if it cannot be reached: a wrong address is reported at once;
 - not too many of the client's calls have failed lately (the budget), so that clients do not keep a struggling server
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from semsearch.errors import Overloaded, SemsearchError, ServerNotReady, ServerUnreachable
+from semsearch.errors import Overloaded, SemsearchError, ServerNotReady, ServerUnreachable, TimedOut
 
 # As gRPC's own retry throttling: half of the tokens must be there, and ten successes earn what one failure costs.
 _TOKENS = 10.0
@@ -30,7 +30,7 @@ _TOKENS_A_SUCCESS = 0.1
 class Retries:
     """How often a call is sent, at most, and how long to wait in between: twice as long each time, in seconds.
 
-    A server that says when to come back is not asked earlier. `Retries(attempts=1)` sends each call once.
+    If the server says when to try again, no attempt is made earlier. `Retries(attempts=1)` sends each call once.
     """
 
     attempts: int = 5
@@ -90,21 +90,19 @@ class Attempts:
     def delay_after(self, error: SemsearchError) -> float | None:
         """Return the seconds to wait before the next attempt; None if there is none."""
         asked = error.details.retry_after_seconds
-        if not isinstance(error, ServerUnreachable | ServerNotReady) and not (
-            isinstance(error, Overloaded) and asked is not None
-        ):
-            # Also a refusal is an answer.
-            self._state.has_answered = True
+        if isinstance(error, TimedOut):  # perhaps no server is there
             return None
         if isinstance(error, ServerUnreachable):
             if not self._state.has_answered:
                 return None
         else:
-            self._state.has_answered = True
+            self._state.has_answered = True  # a refusal is an answer too
+            if not isinstance(error, ServerNotReady) and not (isinstance(error, Overloaded) and asked is not None):
+                return None
         if not self._state.may_retry() or self._left < 1:
             return None
         self._left -= 1
-        # Callers that failed together shall not come back together.
+        # Spreads out the callers that failed together.
         delay = max(self._delay, asked or 0.0) * random.uniform(1.0, 1.25)
         self._delay = min(2 * self._delay, self._policy.longest_delay)
         return delay if delay < self.remaining() else None

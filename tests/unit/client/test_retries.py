@@ -1,9 +1,9 @@
-"""When a failed call is sent again, by a clock that stands still unless it is told to go on."""
+"""When a failed call is sent again, measured by a clock that only the test advances."""
 
 from __future__ import annotations
 
 import pytest
-from semsearch import Overloaded, Retries, SemsearchError, ServerNotReady, ServerUnreachable
+from semsearch import Overloaded, Retries, SemsearchError, ServerNotReady, ServerUnreachable, TimedOut
 from semsearch.errors import ErrorDetails
 from semsearch.transport.retries import Attempts, RetryState
 
@@ -28,7 +28,7 @@ def test_waits_grow_to_a_bound_and_end_with_the_attempts() -> None:
 
 
 @pytest.mark.parametrize("kind", [ServerNotReady, Overloaded])
-def test_the_server_says_when_to_come_back(kind: type[SemsearchError]) -> None:
+def test_the_server_sets_the_earliest_next_attempt(kind: type[SemsearchError]) -> None:
     error = kind("It is busy.", ErrorDetails(retry_after_seconds=8.0))
     delay = Attempts(Retries(first_delay=1), RetryState(), 1_000, clock=Clock()).delay_after(error)
     assert delay is not None
@@ -63,6 +63,8 @@ def test_clients_stop_retrying_when_most_calls_fail() -> None:
 def test_only_a_server_that_has_answered_is_waited_for() -> None:
     state, gone = RetryState(), ServerUnreachable("Nothing answers.")
     assert Attempts(Retries(), state, 1_000).delay_after(gone) is None
-    Attempts(Retries(), state, 1_000).delay_after(SemsearchError("No."))  # also an answer
+    assert Attempts(Retries(), state, 1_000).delay_after(TimedOut("No answer.")) is None
+    assert Attempts(Retries(), state, 1_000).delay_after(gone) is None
+    Attempts(Retries(), state, 1_000).delay_after(SemsearchError("No."))  # a refusal is an answer
     assert Attempts(Retries(), state, 1_000).delay_after(gone) is not None
     assert Attempts(Retries(), state, 1_000, repeatable=False).delay_after(gone) is None
