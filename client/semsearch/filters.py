@@ -142,11 +142,11 @@ class Field:
         shown = f".between({first!r}, {last!r})"
         if isinstance(first, Real) and isinstance(last, Real):
             return self._within(shown, gte=first, lte=last)
-        return self._within(shown, gte=first, lt=_after(_text(last, repr(self))))
+        return self._within(shown, gte=first, **_before_the_end_of(_text(last, repr(self))))
 
     def starts_with(self, prefix: str) -> Condition:
         """Begin with a text."""
-        return self._within(f".starts_with({prefix!r})", gte=prefix, lt=_after(prefix))
+        return self._within(f".starts_with({prefix!r})", gte=prefix, **_before_the_end_of(prefix))
 
     def exists(self) -> Condition:
         """Be there at all."""
@@ -156,12 +156,11 @@ class Field:
         """Not be there."""
         return self._test(".missing()", exists=False)
 
-    def _within(self, shown: str, **bounds: Bound | None) -> Condition:
-        given = {name: value for name, value in bounds.items() if value is not None}
-        if all(isinstance(value, Real) and not isinstance(value, bool) for value in given.values()):
-            numbers = {name: scalar_of(value, repr(self)).number_value for name, value in given.items()}
+    def _within(self, shown: str, **bounds: Bound) -> Condition:
+        if all(isinstance(value, Real) and not isinstance(value, bool) for value in bounds.values()):
+            numbers = {name: scalar_of(value, repr(self)).number_value for name, value in bounds.items()}
             return self._test(shown, range=query_pb2.Range(**numbers))
-        texts = {name: _text(value, repr(self)) for name, value in given.items()}
+        texts = {name: _text(value, repr(self)) for name, value in bounds.items()}
         return self._test(shown, text_range=query_pb2.TextRange(**texts))
 
     def _test(self, shown: str, **test: Any) -> Condition:
@@ -190,7 +189,7 @@ def taken(when: str) -> Condition:
         )
     if first and last and first > last and not first.startswith(last):
         raise InvalidRequest(f"{when!r} ends before it begins: write the earlier time first.")
-    bounds = query_pb2.TextRange(gte=first or None, lt=_after(last) if last else None)
+    bounds = query_pb2.TextRange(gte=first or None, **_before_the_end_of(last))
     test = query_pb2.Condition(field="image.taken_time", text_range=bounds)
     return Condition(query_pb2.Filter(must=[test]), f"taken({when!r})")
 
@@ -269,10 +268,10 @@ def _text(value: object, where: str) -> str:
     raise InvalidRequest(f"{where} has the bound {value!r}: give two numbers, two texts or two times.")
 
 
-def _after(text: str) -> str | None:
-    """Return what sorts right after everything that begins with a text; None if nothing does."""
-    text = text.rstrip("\U0010ffff")
+def _before_the_end_of(prefix: str) -> dict[str, str]:
+    """Return the bound below which everything lies that begins with a text; no bound if all texts lie below it."""
+    text = prefix.rstrip("\U0010ffff")
     if not text:
-        return None
+        return {}
     next_ = ord(text[-1]) + 1
-    return text[:-1] + chr(0xE000 if next_ == 0xD800 else next_)  # surrogates are no characters
+    return {"lt": text[:-1] + chr(0xE000 if next_ == 0xD800 else next_)}  # surrogates are no characters

@@ -137,6 +137,7 @@ def test_a_dict_is_the_same_as_an_expression(where: dict[str, Any], same: Condit
         ({"n": 2**53 + 1}, "would be rounded"),
         ({"n": 10**400}, "would be rounded"),
         ({"n": {"gte": 1, "lt": "b"}}, "two numbers, two texts or two times"),
+        ({"n": {"gte": None}}, "has the bound None"),
         ({"name": "\udcff"}, "not Unicode"),
     ],
 )
