@@ -71,13 +71,16 @@ def _png(pixels: Pixels) -> bytes:
             hint='Run: pip install "semsearch[images]"',
         ) from error
     if isinstance(pixels, Image.Image):
-        # As the photo is shown: the server sees pixels alone, not the orientation that the camera wrote beside them.
-        picture = ImageOps.exif_transpose(pixels)
+        # Turned upright, because the PNG does not carry the orientation that the camera wrote.
+        try:
+            picture = ImageOps.exif_transpose(pixels)  # reads the file of an image that was only opened
+        except OSError as error:
+            raise InvalidRequest(f"Pillow cannot read the image: {error}.") from error
         if picture.mode not in {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}:
             picture = picture.convert("RGB")
     else:
         kind, shape = str(pixels.__array_interface__["typestr"]), pixels.__array_interface__["shape"]
-        if kind[1:] != "u1" or len(shape) not in {2, 3} or (len(shape) == 3 and shape[2] not in {1, 3, 4}):
+        if kind[1:] != "u1" or len(shape) not in {2, 3} or 0 in shape or shape[2:] not in {(), (1,), (3,), (4,)}:
             raise InvalidRequest(
                 f"An array of shape {tuple(shape)} and type {kind} is no image: give height × width (grey) or "
                 "height × width × 3 or 4 (RGB, RGBA) of uint8, 0 to 255."

@@ -52,19 +52,27 @@ def test_a_photo_is_sent_upright() -> None:
     assert (found.size, found.getexif().get(0x0112)) == ((2, 3), None)
 
 
+def test_an_image_that_pillow_cannot_read_is_refused() -> None:
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(file, "PNG")
+    with pytest.raises(InvalidRequest, match="Pillow cannot read"):
+        content_of(opened(file.getvalue()[:500]))
+
+
 @pytest.mark.parametrize(
     ("image", "problem"),
     [
         (np.zeros((2, 3, 3)), "float|f8"),
         (np.zeros((2, 3, 2), np.uint8), r"shape \(2, 3, 2\)"),
         (np.zeros(3, np.uint8), r"shape \(3,\)"),
+        (np.zeros((0, 3), np.uint8), r"shape \(0, 3\)"),
         (Path("no/such.jpg"), r"no/such\.jpg cannot be read: No such file"),
         (3, "not int"),
         ("photos/a.jpg", "id of a stored image"),
     ],
     ids=str,
 )
-def test_what_is_no_image_is_said(image: Any, problem: str) -> None:
+def test_what_is_no_image_is_refused(image: Any, problem: str) -> None:
     with pytest.raises(InvalidRequest, match=problem):
         source_of(image)
 
