@@ -1,4 +1,4 @@
-"""`semsearch doctor` with real services: all well, an embedder that ended, and a program that took its port."""
+"""`semsearch doctor` with real services: no problems, a stopped embedder, and another program on its port."""
 
 from __future__ import annotations
 
@@ -105,3 +105,14 @@ def test_it_works_when_nothing_runs(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "make run-all" in done.stdout
     assert "Traceback" not in done.output
+
+
+def test_the_index_address_given_takes_precedence_over_the_folders_own(tmp_path: Path) -> None:
+    own = {"gateway": "127.0.0.1:1", "embedder": "127.0.0.1:1", "index": "127.0.0.1:1", "pid": os.getpid()}
+    (tmp_path / "suite.json").write_text(json.dumps(own))
+    done = CliRunner().invoke(
+        app, ["doctor", "--json", "--index-address", "127.0.0.1:2"], env={"SEMSEARCH_DATA": str(tmp_path)}
+    )
+    found = {each["part"]: each["text"] for each in json.loads(done.stdout)["findings"]}
+    assert found["index"] == "nothing listens at 127.0.0.1:2"
+    assert found["gateway"] == "nothing listens at 127.0.0.1:1"

@@ -17,18 +17,18 @@ from semsearch import suites
 from semsearch.cli.output import Output
 
 
-def _gateway(ctx: typer.Context, value: str) -> str:
-    return _chosen(ctx, "server", value, suites.of_this_folder().gateway, "SEMSEARCH_GATEWAY_PORT")
+def _gateway(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    return _chosen(ctx, param, value, suites.of_this_folder().gateway, "SEMSEARCH_GATEWAY_PORT")
 
 
-def _index(ctx: typer.Context, value: str) -> str:
-    return _chosen(ctx, "address", value, suites.of_this_folder().index, "SEMSEARCH_INDEX_PORT")
+def _index(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    return _chosen(ctx, param, value, suites.of_this_folder().index, "SEMSEARCH_INDEX_PORT")
 
 
-def _chosen(ctx: typer.Context, parameter: str, value: str, own: str, port_variable: str) -> str:
+def _chosen(ctx: typer.Context, param: typer.CallbackParam, value: str, own: str, port_variable: str) -> str:
     """Return an address; `value` is the given one or the default, `own` that of the folder's suite, or ""."""
     output = Output("--json" in sys.argv)
-    source = ctx.get_parameter_source(parameter)
+    source = ctx.get_parameter_source(param.name or "")
     if source and source.name != "DEFAULT":
         if own and not suites.same_address(value, own):
             output.note(f"Using {value}; this folder's own suite is at {own}.")
