@@ -25,9 +25,9 @@ def doctor(
     index_address: addresses.IndexAddress = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
-    """Examine the suite: what runs where, its model, disk, recall and merges, and what to do. Starts nothing.
+    """Examine the suite: its services, model, disk, recall and merges. Say what to do; change nothing.
 
-    Exit status 1 if something needs doing.
+    The exit status is 1 if there is a problem.
     """
     output = Output(as_json)
     findings = list(_examine(server, index_address))
@@ -38,7 +38,7 @@ def doctor(
         output.table(["part", "state", "found"], [[each.part, each.state.value, each.text] for each in findings])
         for advice, parts in _advice(findings).items():
             output.sentence(f"{', '.join(parts)}: {advice}")
-        output.sentence(f"{counted(len(problems), 'problem')}." if problems else "All is well.")
+        output.sentence(f"{counted(len(problems), 'problem')}." if problems else "No problems.")
     if problems:
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class BackgroundWork:
-    """Some work of a service, and what it means for users if it fails."""
+    """Background work of a service, and what it means for users if it fails."""
 
     service: str
     name: str
@@ -15,7 +15,7 @@ class BackgroundWork:
 
     @property
     def health_name(self) -> str:
-        """The name that the health service knows it by."""
+        """Its name in the health service."""
         return f"{self.service}/{self.name}"
 
 

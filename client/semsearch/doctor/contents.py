@@ -1,4 +1,4 @@
-"""Examine what a suite holds: its model, its collections, and its indexes with their recall and merges."""
+"""Examine the contents of a suite: its model, its collections, and the recall and merges of its indexes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from semsearch.index_operations import IndexOperations
 from semsearch.values import Collection, Model
 from semsearch.values.indexes import IndexSummary
 
-# Listed one by one; a suite may have thousands.
+# At most this many are listed one by one; a suite may have thousands.
 _LISTED = 10
 # The recall is measured with some hundred queries, so it varies.
 _RECALL_TOLERANCE = 0.03
 
 
 def examine_model_and_collections(client: Client) -> Iterator[Finding]:
-    """Yield what is found about the active model and the collections."""
+    """Yield findings about the active model and the collections."""
     try:
         model = client.get_model()
         yield ok("model", f"{model.id}: {model.word_count:,} words, {model.dimension} dimensions")
@@ -29,7 +29,7 @@ def examine_model_and_collections(client: Client) -> Iterator[Finding]:
 
 
 def examine_indexes(service: IndexOperations) -> tuple[list[Finding], int]:
-    """Return what is found about the indexes, and the bytes of the largest."""
+    """Return findings about the indexes, and the size of the largest in bytes."""
     try:
         found = sorted(service.list_indexes(), key=lambda each: -each.item_count)
     except SemsearchError as error:
@@ -38,14 +38,14 @@ def examine_indexes(service: IndexOperations) -> tuple[list[Finding], int]:
     bad = [finding for finding in findings[_LISTED:] if finding.advice]
     listed = [*findings[:_LISTED], *bad]
     if rest := len(found) - len(listed):
-        listed.append(ok("indexes", f"{rest:,} smaller ones are well"))
+        listed.append(ok("indexes", f"{rest:,} smaller ones are fine"))
     return listed, max((each.disk_bytes for each in found), default=0)
 
 
 def _examine_collections(model: Model, collections: Sequence[Collection]) -> Iterator[Finding]:
     count = sum(each.image_count for each in collections)
     if not count:
-        yield note("images", "there are none yet", "Add yours: semsearch index DIR. Or fetch some: semsearch demo")
+        yield note("images", "there are no images yet", "Add yours: semsearch index DIR. Or fetch some: semsearch demo")
         return
     yield ok("images", f"{count:,} in {_listed(collections)}")
     others = [each for each in collections if each.model_id != model.id and each.image_count]
@@ -79,6 +79,6 @@ def _examine_index(index: IndexSummary) -> Finding:
 
 def _merges(index: IndexSummary) -> str:
     if index.last_merge_time is None:
-        return "never merged, so all is compared"
+        return "never merged: searches compare every item"
     live = f", {index.live_item_count:,} added since" if index.live_item_count else ""
     return f"last merge {index.last_merge_time.astimezone():%Y-%m-%d %H:%M}{live}"

@@ -1,4 +1,4 @@
-"""What an examination finds."""
+"""The findings of an examination."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class State(enum.Enum):
-    """How a part is: only a problem needs something done."""
+    """The state of a part; only a problem needs action."""
 
     OK = "ok"
     NOTE = "note"
@@ -16,7 +16,7 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about a part, and what to do about it; `advice` is "" if there is nothing to do."""
+    """A finding about one part of the suite; `advice` says what to do, "" if nothing."""
 
     part: str
     state: State
@@ -25,7 +25,7 @@ class Finding:
 
 
 def ok(part: str, text: str) -> Finding:
-    """Return a finding that needs nothing."""
+    """Return a finding that needs no action."""
     return Finding(part, State.OK, text)
 
 
@@ -35,5 +35,5 @@ def note(part: str, text: str, advice: str = "") -> Finding:
 
 
 def problem(part: str, text: str, advice: str) -> Finding:
-    """Return a finding that needs something done."""
+    """Return a finding that needs action."""
     return Finding(part, State.PROBLEM, text, advice)

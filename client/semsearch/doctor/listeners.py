@@ -1,4 +1,4 @@
-"""Find out whether something listens on a port, and which program it is."""
+"""Find the program that listens on a port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examine this computer: the versions of what runs the client, and the disk of the data folder."""
+"""Examine this machine: the versions of Python and of the packages, and the disk of the data folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_FREE_BYTES = 10**9
 
 
 def examine_versions() -> Finding:
-    """Return the versions of Python and of what the client is made of."""
+    """Return the versions of Python and of the client's packages."""
     text = ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _PACKAGES)])
     oldest, newest = _SUITE_PYTHONS
     if not oldest <= sys.version_info[:2] <= newest:
@@ -31,9 +31,15 @@ def examine_suite(suite: suites.Suite) -> Finding:
     """Return whether the folder's suite runs."""
     data = suites.data_folder()
     if suite.pid:
-        return ok("suite", f"runs on {data.absolute()} (process {suite.pid})")
-    text = f"the one of {data.absolute()} is stopped" if suite.is_stopped else f"none has run on {data.absolute()}"
-    return note("suite", text, "Start it with `make run-all`, or set SEMSEARCH_DATA to the folder of one that runs.")
+        return ok("suite", f"runs with data in {data.absolute()} (process {suite.pid})")
+    text = (
+        f"stopped; its data is in {data.absolute()}"
+        if suite.is_stopped
+        else f"none has run with data in {data.absolute()}"
+    )
+    return note(
+        "suite", text, "Start it with `make run-all`, or set SEMSEARCH_DATA to the data folder of a running suite."
+    )
 
 
 def examine_disk(largest_index_bytes: int) -> Iterator[Finding]:
@@ -50,7 +56,7 @@ def examine_disk(largest_index_bytes: int) -> Iterator[Finding]:
     if free < max(_LEAST_FREE_BYTES, largest_index_bytes):
         yield problem(
             "disk",
-            f"{text}; a merge writes up to {largest_index_bytes / 1e9:,.1f} GB beside what is there",
+            f"{text}; a merge writes up to {largest_index_bytes / 1e9:,.1f} GB beside the existing data",
             "Make room, or move the folder and set SEMSEARCH_DATA: on a full disk, writes are refused.",
         )
     else:

@@ -1,6 +1,6 @@
-"""Where the parts of a suite are expected to listen.
+"""The ports on which the services of a suite are expected to listen.
 
-The folder's `suite.json` decides, then the variables that the services read, then the defaults.
+They come from the folder's `suite.json`, else from the variables of the services, else from the defaults.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OFF = -1
 
 @dataclass(frozen=True)
 class Place:
-    """A port that a service listens on, what for, and the variable that sets it."""
+    """A port of a service, its purpose, and the variable that sets it."""
 
     service: str
     purpose: str
@@ -47,7 +47,7 @@ class ServicePlaces:
 
 
 def places_of(gateway: str, index: str, suite: suites.Suite) -> tuple[ServicePlaces, ...]:
-    """Return the places of the services behind a gateway; of one on another machine only its gRPC port is known."""
+    """Return the places of the services behind a gateway; on another machine, only the gRPC port is known."""
     host, _ = split(gateway)
     embedder = suite.embedder if suites.same_address(gateway, suite.gateway) else ""
     local = suites.on_this_machine(gateway)

@@ -1,4 +1,4 @@
-"""Ask a server which services and RPCs it has, over gRPC's reflection."""
+"""Ask a server for its services and RPCs, by gRPC reflection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from semsearch.index.v1 import index_service_pb2
 from semsearch.v1 import gallery_service_pb2, map_service_pb2, model_service_pb2, search_service_pb2
 
 _PACKAGE = "semsearch."
-# Importing them adds them to the pool, which knows what this client would call.
+# Importing these adds them to the pool: the RPCs that this client may call.
 _CALLED = (gallery_service_pb2, index_service_pb2, map_service_pb2, model_service_pb2, search_service_pb2)
 
 
@@ -49,4 +49,5 @@ class Reflection:
         return sorted({method.name for method in known.methods} - there)
 
     def _ask(self, request: pb.ServerReflectionRequest) -> pb.ServerReflectionResponse:
-        return next(iter(self._stub.ServerReflectionInfo(iter([request]), timeout=self._timeout_seconds)))
+        responses = self._stub.ServerReflectionInfo(iter([request]), timeout=self._timeout_seconds)
+        return next(iter(responses), pb.ServerReflectionResponse())  # some servers end the stream without one

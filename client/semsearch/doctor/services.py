@@ -19,14 +19,16 @@ from semsearch.doctor.places import Place, ServicePlaces
 from semsearch.doctor.reflection import Reflection
 
 _CALL_SECONDS = 5.0
-# What a server of each kind has; its name tells it from others.
+# The RPC service by which each kind of server is recognised.
 _NAMES = {
     "gateway": "semsearch.v1.SearchService",
     "embedder": "semsearch.embedder.v1.EmbedderService",
     "index": "semsearch.index.v1.IndexService",
 }
+# The ports are on this machine, so a proxy of the environment is not used.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _SERVING = health_pb2.HealthCheckResponse.SERVING
-# Where a port tells that it is ours, and what people look at.
+# By purpose of a port: the path that shows that the port is ours, and the path to look at.
 _PATHS = {"metrics": ("/metrics", "/metrics"), "HTTP": ("/healthz", "/")}
 
 
@@ -34,7 +36,7 @@ def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Find
     """Yield what is found about one service; `suite_runs` says whether its launcher does."""
     place = places.grpc
     if not listens(place.host, place.port):
-        yield _silent(place, suite_runs=suite_runs)
+        yield _not_listening(place, suite_runs=suite_runs)
         if suites.on_this_machine(place.address):
             yield from (_taken(each) for each in places.others if listens(each.host, each.port))
         return
@@ -44,7 +46,7 @@ def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Find
             reflection = Reflection(channel, _CALL_SECONDS)
             names = reflection.services()
             if _NAMES[place.service] not in names:
-                yield _stranger(place)
+                yield _other_server(place)
                 return
             yield from _examine_health(health, place, names)
             yield from _examine_rpcs(reflection, place)
@@ -61,7 +63,7 @@ class _Health:
         self._stub = health_pb2_grpc.HealthStub(channel)
 
     def serves(self, name: str) -> bool | None:
-        """Return whether a service or background work is well; None if the server does not know the name."""
+        """Return whether a service or background work is healthy; None if the server does not know the name."""
         try:
             response = self._stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=_CALL_SECONDS)
         except grpc.RpcError as error:
@@ -78,7 +80,7 @@ def _examine_health(health: _Health, place: Place, names: Sequence[str]) -> Iter
         yield problem(
             place.service,
             f"{place.address} runs, but is not ready: {', '.join(waiting)}",
-            f"Wait until what it needs is up; the log of the {place.service} says what it waits for.",
+            f"Wait until the services that it needs are up; the log of the {place.service} names them.",
         )
     else:
         yield ok(place.service, f"{place.address} serves {', '.join(short)}")
@@ -100,7 +102,7 @@ def _examine_rpcs(reflection: Reflection, place: Place) -> Iterator[Finding]:
         yield problem(
             place.service,
             f"is older than this client: it lacks {missing[0]}{more}",
-            f"Update the suite and restart it, or install the client that belongs to the {place.service}.",
+            f"Update and restart the suite, or install the client of the same version as the {place.service}.",
         )
 
 
@@ -111,16 +113,20 @@ def _examine_other_port(place: Place) -> Finding:
     if not status:
         return note(part, f"{base} does not answer", f"It is off, or elsewhere: {place.variable} sets the port.")
     if status != HTTPStatus.OK:
-        return note(part, f"{base}{health} answers {status}", f"If another program has the port: {place.variable}.")
+        return note(
+            part,
+            f"{base}{health} answers {status}",
+            f"If another program has the port, set {place.variable} to another.",
+        )
     if _status(f"{base}{shown}") != HTTPStatus.OK:
-        return note(part, f"{base} has JSON, but no page", "Build the page with `make page`.")
+        return note(part, f"{base} answers API calls, but has no web page", "Build the page with `make page`.")
     return ok(part, f"{base}{shown}")
 
 
 def _status(url: str) -> int:
     """Return the status of a response, 0 if there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=_CALL_SECONDS) as response:  # noqa: S310 — the scheme is ours
+        with _DIRECT.open(url, timeout=_CALL_SECONDS) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -128,7 +134,7 @@ def _status(url: str) -> int:
         return 0
 
 
-def _silent(place: Place, *, suite_runs: bool) -> Finding:
+def _not_listening(place: Place, *, suite_runs: bool) -> Finding:
     text = f"nothing listens at {place.address}"
     if suite_runs:
         advice = f"The suite is starting it, or starts it again: its output says why the {place.service} ended."
@@ -139,9 +145,9 @@ def _silent(place: Place, *, suite_runs: bool) -> Finding:
     return problem(place.service, text, advice)
 
 
-def _stranger(place: Place) -> Finding:
+def _other_server(place: Place) -> Finding:
     return problem(
-        place.service, f"{place.address} is a gRPC server, but not the {place.service} of a suite", _free(place)
+        place.service, f"{place.address} is a gRPC server, but not the {place.service} of semsearch", _free(place)
     )
 
 
@@ -167,4 +173,4 @@ def _taken(place: Place) -> Finding:
 
 
 def _free(place: Place) -> str:
-    return f"Stop what has port {place.port}, or set {place.variable} to another port."
+    return f"Stop the program on port {place.port}, or set {place.variable} to another port."

@@ -1,4 +1,4 @@
-"""What the doctor says of models, collections, indexes and the disk."""
+"""What the doctor reports about models, collections, indexes and the disk."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def indexes(*found: IndexSummary, error: SemsearchError | None = None) -> tuple[
     return examine_indexes(service)
 
 
-def test_model_and_images_are_told() -> None:
+def test_the_model_and_the_images_are_reported() -> None:
     model, images = collections(COLLECTION)
     assert model.text == "photos@b: 30,567 words, 300 dimensions"
     assert images.text == "400 in gallery (400)"
@@ -60,7 +60,7 @@ def test_an_empty_suite_says_how_to_add_images() -> None:
     assert "semsearch index DIR" in images.advice
 
 
-def test_an_index_tells_its_recall_and_its_last_merge() -> None:
+def test_the_recall_and_the_last_merge_of_an_index_are_reported() -> None:
     (found,), largest = indexes(INDEX)
     assert found.state is State.OK
     assert found.text == (
@@ -88,7 +88,7 @@ def test_of_thousands_of_indexes_the_largest_and_the_bad_are_listed() -> None:
     many[40] = replace(many[40], measured_recall=0.5)
     found, _ = indexes(*many)
     assert [each.part for each in found] == [*(f"index i{n}" for n in range(10)), "index i40", "indexes"]
-    assert found[-1].text == "39 smaller ones are well"
+    assert found[-1].text == "39 smaller ones are fine"
 
 
 def test_an_index_service_that_does_not_answer_is_a_problem() -> None:
@@ -113,7 +113,7 @@ def test_a_data_folder_that_is_a_file_is_a_problem(tmp_path: Path, monkeypatch: 
     assert found.state is State.PROBLEM
 
 
-def test_versions_and_the_suite_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_and_the_suite_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMSEARCH_DATA", str(tmp_path))
     assert "grpcio" in examine_versions().text
     assert examine_suite(Suite(pid=7)).text.endswith("(process 7)")

@@ -1,4 +1,4 @@
-"""What the doctor says of a service: of one that is well, waits, fails in the background, is old, or is another."""
+"""What the doctor reports about a service: healthy, waiting, failing in the background, too old, or another program."""
 
 from __future__ import annotations
 
@@ -57,13 +57,20 @@ def examined(where: ServicePlaces, *, suite_runs: bool = False) -> list[Finding]
     return list(services.examine_service(where, suite_runs=suite_runs))
 
 
+@pytest.fixture(autouse=True)
+def proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name a proxy that nothing here may use."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_grpc_proxy", "127.0.0.1")
+
+
 @pytest.fixture
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 
 
-def test_a_service_that_is_well_needs_nothing() -> None:
+def test_a_healthy_service_needs_no_action() -> None:
     with server([INDEX], {INDEX: SERVING, f"{INDEX}/merging": SERVING}) as where:
         found = examined(where)
     assert [each.state for each in found] == [State.OK, State.OK]
@@ -141,14 +148,14 @@ def test_metrics_that_do_not_answer_are_no_problem(closed_port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("paths", "state", "told"),
+    ("paths", "state", "shown"),
     [
         ({"/healthz": 200, "/": 200}, State.OK, "http://"),
-        ({"/healthz": 200}, State.NOTE, "no page"),
+        ({"/healthz": 200}, State.NOTE, "no web page"),
         ({"/": 200}, State.NOTE, "answers 404"),
     ],
 )
-def test_the_http_port_of_the_gateway_and_its_page(paths: dict[str, int], state: State, told: str) -> None:
+def test_the_http_port_of_the_gateway_and_its_page(paths: dict[str, int], state: State, shown: str) -> None:
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(paths.get(self.path, 404))
@@ -164,7 +171,7 @@ def test_the_http_port_of_the_gateway_and_its_page(paths: dict[str, int], state:
             *_, found = examined(replace(where, others=(place,)))
         running.shutdown()
     assert found.state is state
-    assert told in found.text
+    assert shown in found.text
 
 
 def test_all_background_work_of_the_services_is_known() -> None:
