@@ -1,4 +1,4 @@
-"""`semsearch demo` with a small archive of its own, from a server that misbehaves and from a file."""
+"""`semsearch demo` with a small archive, from an unreliable server and from a file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run(stack: ClientStack, folder: Path, source: object, collection: str, *more
     )  # fmt: skip
 
 
-def test_the_pinned_set_says_what_it_is() -> None:
+def test_the_set_has_an_address_a_checksum_and_a_licence() -> None:
     assert FLOWERS.url.startswith("https://")
     assert len(bytes.fromhex(FLOWERS.sha256)) == 32
     assert FLOWERS.licence_url
@@ -77,8 +77,8 @@ def test_photos_are_fetched_with_breaks_added_with_credits_and_searched(
         assert served.requests == [(None, None), (None, None), ("bytes=100-", None)]
         again = run(stack, tmp_path, served.url, "broken")
         assert len(served.requests) == 3  # what is there is not fetched again
-    for told in (photos.sha256, "CC BY 2.0", served.url, "4 added"):
-        assert told in done.err
+    for shown in (photos.sha256, "CC BY 2.0", served.url, "4 added"):
+        assert shown in done.err
     assert "red/" in done.out
     assert "4 already there" in again.err
     listed = [json.loads(line) for line in semsearch(stack.server, "list", "-c", "broken", "--json").out.splitlines()]
@@ -115,7 +115,7 @@ def test_nothing_is_fetched_without_a_yes(stack: ClientStack, archive: bytes, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_is_taken_and_one_that_is_not_there_is_told(stack: ClientStack, archive: bytes, tmp_path: Path) -> None:
+def test_a_file_is_used_and_a_missing_one_is_reported(stack: ClientStack, archive: bytes, tmp_path: Path) -> None:
     file = tmp_path / "flower photos.tgz"
     missing = run(stack, tmp_path / "kept", file, "local", "--yes")
     assert missing.status == 1
@@ -124,7 +124,7 @@ def test_a_file_is_taken_and_one_that_is_not_there_is_told(stack: ClientStack, a
     assert run(stack, tmp_path / "kept", file, "local", "--yes").status == 0
 
 
-def test_a_server_that_is_not_there_is_told_first(archive: bytes, tmp_path: Path) -> None:
+def test_a_missing_server_is_reported_before_the_download(archive: bytes, tmp_path: Path) -> None:
     with file_server(archive) as served:
         done = semsearch("127.0.0.1:1", "demo", "--folder", tmp_path, "--from", served.url, "--yes")
         assert done.status == 1

@@ -34,11 +34,11 @@ def demo(
     ] = "demo",
     source: Annotated[
         str,
-        typer.Option("--from", help="Where the archive is, if not at its own address: a URL or a file.", metavar="URL"),
+        typer.Option("--from", help="Another place to take the archive from: a URL or a file.", metavar="URL"),
     ] = "",
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where to keep the photos; default: the user's folder of caches.", file_okay=False),
+        typer.Option(help="Where to keep the photos; default: the user's cache folder.", file_okay=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Download without asking.")] = False,
     server: options.Server = DEFAULT_SERVER,
@@ -52,7 +52,7 @@ def demo(
     photos = FLOWERS
     kept = (folder or user_cache_path("semsearch") / "demo").absolute()
     with Client(server) as client:
-        client.get_model()  # a server that is not there is told before a long download
+        client.get_model()  # reports a missing server before a long download
         _fetch(photos, _address(source) or photos.url, kept, output, yes=yes)
         failed = _add(client, photos, kept / photos.root, server, collection, output)
         _try(client, photos, collection, output)
@@ -65,12 +65,12 @@ def demo(
 
 
 def _address(source: str) -> str:
-    """Return a URL as it is, and a file as one."""
+    """Return a URL unchanged, and a file as a URL."""
     return source if not source or "://" in source else Path(source).absolute().as_uri()
 
 
 def _fetch(photos: PhotoSet, address: str, kept: Path, output: Output, *, yes: bool) -> None:
-    """Have the photos in `kept`: download and unpack them, after asking, unless they are there."""
+    """Make sure the photos are in `kept`: ask, download and unpack them, unless they are there."""
     if (kept / photos.root).is_dir():
         return
     archive = kept / f"{photos.sha256[:12]}.tar"
@@ -93,7 +93,7 @@ def _fetch(photos: PhotoSet, address: str, kept: Path, output: Output, *, yes: b
 
 
 def _add(client: Client, photos: PhotoSet, folder: Path, server: str, collection: str, output: Output) -> int:
-    """Add the photos that are not there yet; return how many failed."""
+    """Add the photos that the collection lacks; return how many failed."""
     with contextlib.suppress(AlreadyExists):
         client.create_collection(collection)
     report = FolderReport(output, verbose=False)

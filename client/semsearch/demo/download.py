@@ -20,7 +20,7 @@ from semsearch.errors import DownloadFailed
 _PAUSES = (0.5, 1.0, 2.0)  # seconds before the second attempt and those after it
 _CHUNK_BYTES = 2**18
 _TIMEOUT_SECONDS = 30.0
-_ADVICE = "Run the same command again: the download resumes. --from fetches from elsewhere, also from a file."
+_ADVICE = "Run the same command again: the download resumes. --from takes another URL, or a file."
 
 Progress = Callable[[int], object]
 """Called with the number of bytes received."""
@@ -30,7 +30,7 @@ def download(photos: PhotoSet, address: str, file: Path, progress: Progress) -> 
     """Fetch the archive of a set from an address, which may differ from its own, into `file`.
 
     Raises:
-        DownloadFailed: it cannot be fetched, or what comes is not the archive.
+        DownloadFailed: it cannot be fetched, or the file is not the archive.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.part")
@@ -45,8 +45,8 @@ def download(photos: PhotoSet, address: str, file: Path, progress: Progress) -> 
     if part.stat().st_size != photos.size_bytes or _sha256(part) != photos.sha256:
         part.unlink()
         raise DownloadFailed(
-            f"What {address} has is not the archive that this version of semsearch knows: its SHA-256 is not"
-            f" {photos.sha256}. It was removed, and nothing of it was used.",
+            f"The file at {address} is not the archive that this version of semsearch knows: its SHA-256 is not"
+            f" {photos.sha256}. It was removed and not used.",
             hint="If the address is right, the archive has changed; `semsearch index` takes any folder of photos.",
         )
     part.rename(file)
@@ -72,7 +72,7 @@ def _fetch(address: str, part: Path, size: int, progress: Progress) -> None:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Return whether another attempt may succeed: not if the server knows no such file, or the address is wrong."""
+    """Return whether another attempt may succeed: not if the server lacks the file, or the address is wrong."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, urllib.error.URLError):

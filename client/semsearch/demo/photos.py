@@ -1,4 +1,4 @@
-"""Unpack the photos of a set, and know whom to credit for each."""
+"""Unpack the photos of a set, and read their credits."""
 
 from __future__ import annotations
 
