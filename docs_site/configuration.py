@@ -29,10 +29,9 @@ _NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
     ),
     ("Background", ("comparison.md", "ARCHITECTURE.md", "models", "decisions")),
 )
-# The order in which people need them; others follow by name.
+# The pages that newcomers need first, in this order; the others follow by name.
 _FIRST = (
     "guides/quick-start.md",
-    "guides/demo.md",
     "guides/in-the-browser.md",
     "guides/your-own-photos.md",
     "guides/query-language.md",
@@ -42,7 +41,6 @@ _FIRST = (
     "guides/python.md",
     "guides/http.md",
     "guides/other-languages.md",
-    "guides/http.md",
     "guides/operate-the-suite.md",
     "guides/deploy.md",
     "guides/operate-the-index.md",
@@ -73,7 +71,7 @@ def configuration(pages: Path, site: Path) -> dict[str, Any]:
             "copyright": "Apache-2.0",
             "extra_css": ["style.css"],
             "nav": [_section(pages, title, parts) for title, parts in _NAVIGATION],
-            # No fonts of others: the site loads nothing from elsewhere.
+            # No web fonts: the site loads nothing from other hosts.
             "theme": {
                 "font": False,
                 "features": ["navigation.sections", "navigation.top", "content.code.copy"],

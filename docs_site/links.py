@@ -1,7 +1,7 @@
-"""Links in pages to files outside docs/: readable in a checkout, and made to work on the site.
+"""Links from pages to files outside docs/, which work in a checkout, are rewritten for the site.
 
-A link to a proto becomes one to its generated page, and a link to a folder of protos one to the list of all. Any other
-file of the repository is not on the site, so of a link to it only the text stays.
+A link to a proto becomes a link to its generated page, and a link to a folder of protos a link to the list of all RPCs.
+Other files of the repository are not on the site, so a link to one is replaced by its text.
 """
 
 from __future__ import annotations

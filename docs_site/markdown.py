@@ -1,4 +1,4 @@
-"""Pieces of Markdown that the generated pages are made of."""
+"""The Markdown elements of the generated pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Return plain text, such as a comment or a help text, as Markdown: only its backticks mean something."""
+    """Return plain text, such as a comment or a help text, as Markdown in which only backticks are markup."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(part if part.startswith("`") else re.sub(r"([<>*\[\]\\])", r"\\\1", part) for part in parts)
 

@@ -1,4 +1,4 @@
-"""Collect the pages of the site in one folder: those of docs/ as they are written, and the generated ones."""
+"""Collect the pages of the site in one folder: the written ones from docs/, and the generated ones."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _INTRODUCTION = """# Error reasons
 
 Every error is a gRPC status with details of `google.rpc` ([AIP-193](https://google.aip.dev/193)): `ErrorInfo` with the
 domain `semsearch` and one of these reasons, `BadRequest` with the fields that are wrong, `RetryInfo` if trying again
-helps, `ResourceInfo` with what was not found. Programs should test the reason: it never changes, and messages may.
+helps, `ResourceInfo` with the missing resource. Programs should test the reason: it never changes, and messages may.
 Errors of the index and the embedder that concern the caller pass through the gateway as they are.
 
 The Python client raises an exception for each code (`semsearch.errors`), with the reason in `error.reason`.
