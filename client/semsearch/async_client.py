@@ -40,7 +40,7 @@ class AsyncClient(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, 
     banana canine
     True
 
-    It belongs to the event loop that it makes its first call in. Cancelling a task cancels its call. Files are read,
+    It belongs to the event loop of its first call. Cancelling a task cancels its call. Files are read,
     and pictures encoded, in threads.
     """
 
@@ -57,7 +57,7 @@ class AsyncClient(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, 
         super().__init__(Server(server, GATEWAY, tls, token, timeout, retries))
 
     async def pages(self, found: PageT) -> AsyncIterator[PageT]:
-        """Yield a page that a search found and those after it; each is fetched when it is asked for, or just before."""
+        """Yield a page of a search and the pages after it; each is fetched when it is needed, or just before."""
         yield found
         if found.next_page_token:
             async for page in self._each_page(next_call(call_of(found), found.next_page_token)):
@@ -80,7 +80,7 @@ class AsyncClient(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, 
             with self._translated_errors():
                 async for response in call:
                     for result in response.results:
-                        stream.answered(result.sequence)
+                        stream.release(result.sequence)
                         yield upload_result(result)
             stream.raise_fault()
         finally:

@@ -41,9 +41,8 @@ class Client(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, Model
     banana-00.webp 1.0
     banana-05.webp 1.0
 
-    It connects with the first call, and again after a break. Threads may share it, and iterate each over an iterator
-    of their own; a process that forks makes a client of its own. `close()`, or the end of a `with` block, ends what is
-    running.
+    It connects on the first call, and again if the connection breaks. Threads may share it, but not its iterators; a
+    forked process needs a client of its own. `close()`, or the end of a `with` block, cancels running calls.
     """
 
     def __init__(
@@ -64,12 +63,12 @@ class Client(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, Model
                 refused for any server but this machine's.
             timeout: Seconds that a call may take, its repetitions included; each call has its own `timeout`. Calls
                 that take long by nature, such as a switch to another model, have longer ones.
-            retries: How often a call that could not be answered is repeated.
+            retries: How often failed calls are repeated, and after what delays.
         """
         super().__init__(Server(server, GATEWAY, tls, token, timeout, retries))
 
     def pages(self, found: PageT) -> Iterator[PageT]:
-        """Yield a page that a search found and those after it; each is fetched when it is asked for, or just before.
+        """Yield a page of a search and the pages after it; each is fetched when it is needed, or just before.
 
         >>> pages = client.pages(client.search_by_text("fruit", min_relevance=0, page_size=10))
         >>> len(next(pages)), len(next(pages))
@@ -91,7 +90,7 @@ class Client(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, Model
         An upload is an `Upload`, with an id and attributes, or just an image: a Path, its bytes, a Pillow image or a
         NumPy array. `uploads` is read as fast as the server answers, in another thread. One bad image does not end the
         stream. Images whose results were yielded stay, even if the iteration ends early or fails. Sending an image
-        again changes nothing, so what failed half done can simply be done again.
+        again changes nothing, so a failed run can simply be repeated.
 
         >>> banana = photos / "banana-00.webp"
         >>> [result.error for result in client.index_images([Upload(banana, attributes={"label": "banana"}), banana])]
@@ -103,7 +102,7 @@ class Client(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, Model
             with self._translated_errors():
                 for response in call:
                     for result in response.results:
-                        stream.answered(result.sequence)
+                        stream.release(result.sequence)
                         yield upload_result(result)
             stream.raise_fault()
         finally:

@@ -1,4 +1,4 @@
-"""Images as callers have them: files, bytes, Pillow images, NumPy arrays, or the ids of stored ones.
+"""The forms in which callers give images: files, bytes, Pillow images, NumPy arrays, or the ids of stored ones.
 
 Neither Pillow nor NumPy is imported unless a caller gives such an image.
 """

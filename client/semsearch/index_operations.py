@@ -51,7 +51,7 @@ class IndexOperations(IndexMethods, BlockingConnection):
             except SemsearchError as fault:  # in gRPC's own thread; the service refuses an import without an end
                 faults.append(fault)
 
-        call = self._method("stream_unary", pb.ImportIndexRequest).future(requests(), **self._sent(timeout))
+        call = self._method("stream_unary", pb.ImportIndexRequest).future(requests(), **self._call_options(timeout))
         try:
             with self._translated_errors():
                 return index_summary(call.result().index)

@@ -1,4 +1,4 @@
-"""What list methods return: items, from pages that are fetched as they are needed."""
+"""The results of list methods: items, from pages that are fetched as they are needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Listing(Iterator[T]):
-    """Iterates over all items of a list; nothing is fetched before the first one is asked for.
+    """Iterates over all items of a list; nothing is fetched before the first one is needed.
 
     `pages()` yields tuples instead, one for each page that the server sends. Use either, once.
     """

@@ -49,7 +49,7 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Peer:
-    """The kind of server at the other end: its names in messages, and how another one is named."""
+    """A kind of server: its names in messages, and how a program names another address."""
 
     name: str
     kind: str

@@ -58,7 +58,7 @@ def image(message: image_pb2.Image, server: Server) -> Image:
         longitude=message.longitude if message.HasField("longitude") else None,
         original_at=message.original_at,
     )
-    return found.from_server(server)
+    return found.remember_server(server)
 
 
 def attributes(message: struct_pb2.Struct) -> dict[str, JsonValue]:
@@ -75,7 +75,7 @@ def image_matches(
         _unknown_words(response.unknown_words),
         response.next_page_token,
         _understood(response.understood),
-    ).from_server(server)
+    ).remember_server(server)
 
 
 def tags(response: search_pb.TagImageResponse) -> Tags:
@@ -214,7 +214,7 @@ def set_source(
 
 def _image_match(message: search_pb.ImageMatch, server: Server) -> ImageMatch:
     found = ImageMatch(image(message.image, server), message.distance, message.similarity, message.relevance)
-    return found.from_server(server)
+    return found.remember_server(server)
 
 
 def _unknown_words(messages: Iterable[query_pb2.UnknownWord]) -> tuple[UnknownWord, ...]:

@@ -30,8 +30,8 @@ class MapMethods:
     ) -> Call[MapProgress]:
         """Compute the map of a collection, unless it is up to date; yield the progress, with the map at the end.
 
-        A first map is there at once. If the iteration ends early, the computation continues in the server; calling
-        again follows it. `again` computes it even if it is up to date.
+        A first map is available at once. If the iteration ends early, the computation continues in the server, and
+        another call reports its progress. `again` computes the map even if it is up to date.
 
         >>> for progress in client.compute_map():
         ...     newest = progress.map
@@ -47,7 +47,7 @@ class MapMethods:
 
     @unary
     def cancel_map(self, collection: str = "", *, timeout: float | None = None) -> Call[bool]:
-        """Stop the computation in progress, and return whether there was one; the map that was there stays."""
+        """Stop the computation in progress, and return whether there was one; the previous map stays."""
         return Call(pb.CancelMapRequest(collection=collection), lambda response: bool(response.cancelled), timeout)
 
     @collected
@@ -59,7 +59,7 @@ class MapMethods:
 def _state(response: pb.GetMapResponse) -> MapState:
     return MapState(
         _map(response.map) if response.HasField("map") else None,
-        _at(response.progress) if response.HasField("progress") else None,
+        _progress_at(response.progress) if response.HasField("progress") else None,
         response.failure,
     )
 
@@ -68,10 +68,10 @@ def _progress(response: pb.ComputeMapResponse) -> MapProgress:
     found = _map(response.map) if response.HasField("map") else None
     if not response.HasField("progress"):
         return MapProgress("done", 1.0, 0.0, found)
-    return _at(response.progress, found)
+    return _progress_at(response.progress, found)
 
 
-def _at(message: pb.MapProgress, found: CollectionMap | None = None) -> MapProgress:
+def _progress_at(message: pb.MapProgress, found: CollectionMap | None = None) -> MapProgress:
     remaining = message.remaining_seconds if message.HasField("remaining_seconds") else None
     stage = pb.MapStage.Name(message.stage).removeprefix("MAP_STAGE_").lower()
     return MapProgress(stage, message.fraction, remaining, found)

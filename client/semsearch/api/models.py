@@ -1,4 +1,4 @@
-"""Models: which there are, which serves, and how another comes to serve."""
+"""Models: listing, building and activating them."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def _page(
 
     def answer(response: Any) -> PageT:
         page = translated(response, server)
-        page.from_call(call)
+        page.remember_call(call)
         return page
 
     call = Call(request, answer, timeout)

@@ -38,7 +38,7 @@ class AsyncConnection(Connection):
     @property
     @override
     def channel(self) -> grpc.aio.Channel:
-        """The channel; it belongs to the event loop that runs when it is first asked for."""
+        """The channel; it belongs to the event loop that runs when it is first used."""
         if self._channel is None:
             options = self.server.channel_options()
             self._channel = (
@@ -56,7 +56,7 @@ class AsyncConnection(Connection):
     async def _call(self, call: Call[R]) -> R:
         """Send a call that has one response."""
         method = self._method("unary_unary", type(call.request))
-        response = await self._repeated(call, lambda timeout: method(call.request, **self._sent(timeout)))
+        response = await self._repeated(call, lambda timeout: method(call.request, **self._call_options(timeout)))
         return call.answer(response)
 
     async def _collect(self, call: Call[R]) -> R:
@@ -64,7 +64,7 @@ class AsyncConnection(Connection):
         method = self._method("unary_stream", type(call.request))
 
         async def read(seconds: float) -> list[Any]:
-            return [response async for response in method(call.request, **self._sent(seconds))]
+            return [response async for response in method(call.request, **self._call_options(seconds))]
 
         return call.answer(await self._repeated(call, read))
 
@@ -73,7 +73,7 @@ class AsyncConnection(Connection):
         method = self._method("unary_stream", type(call.request))
 
         async def open_stream(seconds: float) -> tuple[Any, Any]:
-            responses = method(call.request, **self._sent(seconds))
+            responses = method(call.request, **self._call_options(seconds))
             try:
                 return await _next(responses), responses
             except BaseException:
@@ -102,14 +102,14 @@ class AsyncConnection(Connection):
 
         def fetch(timeout: float) -> Any:
             nonlocal upcoming
-            fetched, upcoming = upcoming or method(request, **self._sent(timeout)), None
+            fetched, upcoming = upcoming or method(request, **self._call_options(timeout)), None
             return fetched
 
         try:
             response = await self._repeated(call, fetch)
             while response.next_page_token:
                 request.page_token = response.next_page_token
-                upcoming = method(request, **self._sent(self._timeout(call)))
+                upcoming = method(request, **self._call_options(self._timeout(call)))
                 yield call.answer(response)
                 response = await self._repeated(call, fetch)
             yield call.answer(response)
@@ -126,7 +126,7 @@ class AsyncConnection(Connection):
             except grpc.RpcError as error:
                 await asyncio.sleep(self._delay(attempts, error))
             else:
-                attempts.succeeded()
+                attempts.record_success()
                 return answer
 
 

@@ -47,13 +47,13 @@ class BlockingConnection(Connection):
     def _call(self, call: Call[R]) -> R:
         """Send a call that has one response."""
         method = self._method("unary_unary", type(call.request))
-        response = self._repeated(call, lambda timeout: method(call.request, **self._sent(timeout)))
+        response = self._repeated(call, lambda timeout: method(call.request, **self._call_options(timeout)))
         return call.answer(response)
 
     def _collect(self, call: Call[R]) -> R:
         """Send a call that has a stream of responses, and wait for all of them."""
         method = self._method("unary_stream", type(call.request))
-        responses = self._repeated(call, lambda timeout: [*method(call.request, **self._sent(timeout))])
+        responses = self._repeated(call, lambda timeout: [*method(call.request, **self._call_options(timeout))])
         return call.answer(responses)
 
     def _stream(self, call: Call[R]) -> Iterator[R]:
@@ -61,7 +61,7 @@ class BlockingConnection(Connection):
         method = self._method("unary_stream", type(call.request))
 
         def open_stream(timeout: float) -> tuple[Any, Any]:
-            responses = method(call.request, **self._sent(timeout))
+            responses = method(call.request, **self._call_options(timeout))
             try:
                 return next(responses, None), responses
             except BaseException:
@@ -90,14 +90,14 @@ class BlockingConnection(Connection):
 
         def fetch(timeout: float) -> Any:
             nonlocal upcoming
-            fetched, upcoming = upcoming or method.future(request, **self._sent(timeout)), None
+            fetched, upcoming = upcoming or method.future(request, **self._call_options(timeout)), None
             return fetched.result()
 
         try:
             response = self._repeated(call, fetch)
             while response.next_page_token:
                 request.page_token = response.next_page_token
-                upcoming = method.future(request, **self._sent(self._timeout(call)))
+                upcoming = method.future(request, **self._call_options(self._timeout(call)))
                 yield call.answer(response)
                 response = self._repeated(call, fetch)
             yield call.answer(response)
@@ -114,5 +114,5 @@ class BlockingConnection(Connection):
             except grpc.RpcError as error:
                 time.sleep(self._delay(attempts, error))
             else:
-                attempts.succeeded()
+                attempts.record_success()
                 return answer

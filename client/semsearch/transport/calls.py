@@ -1,6 +1,6 @@
-"""A call as a value: what is sent, and what the answer means. Nothing here sends anything.
+"""A call as a value: its request, and the translation of its response. Nothing here sends anything.
 
-Every RPC has a request message of its own (buf's lint holds the protos to it), so the request says which RPC it is for.
+Every RPC has a request message of its own (buf's lint holds the protos to it), so the request identifies its RPC.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def next_call(call: Call[R] | None, page_token: str) -> Call[R]:
     """
     if call is None:
         raise InvalidRequest(
-            "This page was copied, joined or read from a file, and does not know its search any more.",
+            "This page was copied, joined or read from a file, and no longer knows its search.",
             hint="Search again with its next_page_token as page_token.",
         )
     request: Any = type(call.request)()
@@ -70,7 +70,7 @@ def rpc_of(request: type[Message]) -> Rpc:
 
 
 class HasServer(Protocol):
-    """What the methods of a client know of it."""
+    """What the methods need of their client."""
 
     @property
     def server(self) -> Server:

@@ -1,4 +1,4 @@
-"""What both transports have in common."""
+"""The base of both transports."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Connection:
 
     def _open(self, kind: str, request: type[Message], requests: object, timeout: float) -> Any:
         """Open a call whose requests are a stream; it is sent once, and its errors are the caller's to translate."""
-        return self._method(kind, request)(requests, **self._sent(timeout))
+        return self._method(kind, request)(requests, **self._call_options(timeout))
 
-    def _sent(self, timeout: float) -> dict[str, Any]:
+    def _call_options(self, timeout: float) -> dict[str, Any]:
         """Return what gRPC's callables take besides the request."""
         return {"timeout": timeout, "metadata": self.server.metadata()}
 

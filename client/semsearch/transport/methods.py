@@ -89,7 +89,7 @@ class unary(Method[P, R]):  # noqa: N801 — used as a decorator
     @overload
     def __get__(self, client: AsyncConnection, owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
     def __get__(self, client: Any, owner: Any) -> Any:
-        return self  # `of` made functions of those that clients have
+        return self  # clients have plain functions instead, made by `of`
 
 
 class reading(unary[P, R]):  # noqa: N801
@@ -130,7 +130,7 @@ class listed(Method[P, tuple[R, ...]], Generic[P, R]):  # noqa: N801
     @overload
     def __get__(self, client: AsyncConnection, owner: type) -> Callable[P, AsyncListing[R]]: ...
     def __get__(self, client: Any, owner: Any) -> Any:
-        return self  # `of` made functions of those that clients have
+        return self  # clients have plain functions instead, made by `of`
 
 
 class streamed(Method[P, R]):  # noqa: N801
@@ -147,4 +147,4 @@ class streamed(Method[P, R]):  # noqa: N801
     @overload
     def __get__(self, client: AsyncConnection, owner: type) -> Callable[P, AsyncIterator[R]]: ...
     def __get__(self, client: Any, owner: Any) -> Any:
-        return self  # `of` made functions of those that clients have
+        return self  # clients have plain functions instead, made by `of`

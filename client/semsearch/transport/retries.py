@@ -46,7 +46,7 @@ class RetryState:
         self._tokens = _TOKENS
         self.has_answered = False
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Count a call that was answered."""
         if self._tokens < _TOKENS:
             with self._lock:
@@ -83,9 +83,9 @@ class Attempts:
         """Return the seconds that are left for the next attempt."""
         return max(0.0, self._deadline - self._clock())
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Record that the call was answered."""
-        self._state.succeeded()
+        self._state.record_success()
 
     def delay_after(self, error: SemsearchError) -> float | None:
         """Return the seconds to wait before the next attempt; None if there is none."""

@@ -1,9 +1,9 @@
 """One stream of IndexImages for each transport: sends uploads as fast as they are answered.
 
 Invariants:
-- No more is sent and unanswered than `uploads.Window` has room for.
-- Uploads are read from the caller's iterable only when there is room: in gRPC's own thread, or for asyncio in a task of
-  gRPC's, with the files read in a thread.
+- The images that are sent and not answered yet fit into `uploads.Window`.
+- The caller's iterable is read at most one upload ahead of the window: in gRPC's own thread, or for asyncio in a task
+  of gRPC's, with the files read in a thread.
 - An exception from the caller's iterable, or an upload that cannot be sent at all, ends the stream. It is raised once
   everything sent before it has been answered.
 """
@@ -46,10 +46,10 @@ class UploadStream:
         except BaseException as fault:  # noqa: BLE001 — handed to the caller's thread, which raises it
             self._fault = fault
 
-    def answered(self, number: int) -> None:
+    def release(self, number: int) -> None:
         """Make room: the upload with that number was answered."""
         with self._changed:
-            self._window.answered(number)
+            self._window.release(number)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -103,9 +103,9 @@ class AsyncUploadStream:
         except Exception as fault:  # noqa: BLE001 — handed to the caller's task, which raises it
             self._fault = fault
 
-    def answered(self, number: int) -> None:
+    def release(self, number: int) -> None:
         """Make room: the upload with that number was answered."""
-        self._window.answered(number)
+        self._window.release(number)
         self._changed.set()
 
     def raise_fault(self) -> None:

@@ -1,4 +1,4 @@
-"""What one stream of IndexImages sends, and how much of it at a time.
+"""The requests of a stream of IndexImages, and how many of them may be under way.
 
 At most `MAX_IMAGES` images and `MAX_BYTES` bytes are sent and unanswered; a larger image is sent alone.
 """
@@ -19,7 +19,7 @@ MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**20
 
 
 class Window:
-    """The sizes of what was sent and is not answered yet, by number."""
+    """The sizes of the images that were sent and are not answered yet, by number."""
 
     def __init__(self) -> None:
         self._sizes: dict[int, int] = {}
@@ -32,7 +32,7 @@ class Window:
         """Take room."""
         self._sizes[number] = size
 
-    def answered(self, number: int) -> None:
+    def release(self, number: int) -> None:
         """Make room again."""
         self._sizes.pop(number, None)
 

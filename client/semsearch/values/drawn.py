@@ -1,4 +1,4 @@
-"""What values remember of the call that they came from, and how notebooks draw them."""
+"""Values that notebooks draw, and pages that remember their call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Drawn:
 
     _server: ClassVar[Server | None] = None
 
-    def from_server(self, server: Server) -> Self:
+    def remember_server(self, server: Server) -> Self:
         """Remember the server."""
         object.__setattr__(self, "_server", server)
         return self
@@ -35,16 +35,16 @@ class Drawn:
 
 
 class Page(Drawn):
-    """A page of what a search found; it remembers its call, so that a client can go on with it."""
+    """A page of a search's results; it remembers its call, so that a client can fetch the next page."""
 
     _call: ClassVar[Call[Any] | None] = None
     next_page_token: str
 
-    def from_call(self, call: Call[Any]) -> None:
+    def remember_call(self, call: Call[Any]) -> None:
         """Remember the call."""
         object.__setattr__(self, "_call", call)
 
 
 def call_of(page: Page) -> Call[Any] | None:
-    """Return the call that a page came from; None for one that was made, copied or read from a file."""
+    """Return the call that a page came from; None for one that did not come from a client."""
     return page._call

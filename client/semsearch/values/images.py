@@ -59,7 +59,7 @@ class Image(Drawn):
 
     @property
     def name(self) -> str:
-        """What people call it: the attribute `path` or `name` if it has one, else the beginning of its id."""
+        """Its name for people: the attribute `path` or `name` if it has one, else the beginning of its id."""
         for attribute in ("path", "name"):
             if isinstance(found := self.attributes.get(attribute), str):
                 return found

@@ -1,4 +1,4 @@
-"""A server that answers each call as it is told to, for every public RPC; and a way to ask it with either client."""
+"""A server whose responses are scripted, for every public RPC; and a way to call it with either client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ METHODS = {
 class Refusal:
     """A status that ends a call after some responses; `bare` as gRPC itself reports a lost connection.
 
-    With `late`, it comes when nobody waits for it any more.
+    With `late`, it comes only after the client has given up.
     """
 
     code: int
@@ -54,12 +54,16 @@ LOST = Refusal(code_pb2.UNAVAILABLE, bare=True)
 
 @dataclass
 class ScriptedServer(grpc.GenericRpcHandler):
-    """Outcomes by the RPC's name, in order; without one, the answer is one empty response."""
+    """Outcomes by the RPC's name, in order; without one, the answer is one empty response.
+
+    `abandoned` is set when the client gives up a call whose refusal is late.
+    """
 
     script: dict[str, deque[Outcome]] = field(default_factory=lambda: defaultdict(deque))
     requests: list[tuple[str, Message]] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     seconds_left: list[float] = field(default_factory=list)
+    abandoned: threading.Event = field(default_factory=threading.Event)
 
     def will(self, name: str, *outcomes: Outcome) -> None:
         self.script[name].extend(outcomes)
@@ -83,7 +87,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
             outcome: Outcome = self.script[method.name].popleft() if self.script[method.name] else [response()]
             yield from outcome.after if isinstance(outcome, Refusal) else outcome
             if isinstance(outcome, Refusal):
-                _refuse(context, outcome)
+                _refuse(context, outcome, self.abandoned)
 
         handler = getattr(grpc, f"{kind}_rpc_method_handler")
         behavior = responses if method.server_streaming else lambda given, context: next(responses(given, context))
@@ -94,11 +98,11 @@ def _kind(is_stream: bool) -> str:
     return "stream" if is_stream else "unary"
 
 
-def _refuse(context: grpc.ServicerContext, refusal: Refusal) -> None:
+def _refuse(context: grpc.ServicerContext, refusal: Refusal, abandoned: threading.Event) -> None:
     if refusal.late:
-        over = threading.Event()
-        if context.add_callback(over.set):
-            over.wait(SECONDS)
+        if not context.add_callback(abandoned.set):
+            abandoned.set()
+        abandoned.wait(SECONDS)
     if refusal.bare:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
     status = status_pb2.Status(code=refusal.code, message="It is so.")

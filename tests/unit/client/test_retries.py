@@ -56,7 +56,7 @@ def test_clients_stop_retrying_when_most_calls_fail() -> None:
     retried = [one_call() is not None for _ in range(20)]
     assert retried == [True] * 4 + [False] * 16
     for _ in range(70):
-        state.succeeded()
+        state.record_success()
     assert one_call() is not None
 
 

@@ -1,4 +1,4 @@
-"""Both clients against a server that answers as it is told to: what they send, repeat, and raise."""
+"""Both clients against a scripted server: what they send, repeat, and raise."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from tests.unit.client.scripted_server import (
     KINDS,
     LOST,
     METHODS,
+    SECONDS,
     SILENCE,
     UNAVAILABLE,
     Refusal,
@@ -235,7 +236,7 @@ def test_pages_go_on_until_the_last(kind: str, script: ScriptedServer, address: 
 
     copied = pickle.loads(pickle.dumps(found[0]))
     assert copied == found[0]
-    with pytest.raises(InvalidRequest, match="does not know its search"):
+    with pytest.raises(InvalidRequest, match="no longer knows its search"):
         ask(kind, address, lambda client: client.pages(copied))
 
 
@@ -271,20 +272,24 @@ def test_uploads_are_numbered_and_their_faults_come_last(kind: str, script: Scri
 
 def test_a_cancelled_task_or_iteration_cancels_its_call(kind: str, script: ScriptedServer, address: str) -> None:
     first = model_pb.PullModelResponse(bytes_done=1)
-    script.will("PullModel", [first, first])
+    script.will("PullModel", Refusal(code_pb2.UNAVAILABLE, after=[first], late=True))
     if kind == "Client":
         with Client(address) as client:
             progress = client.pull_model("a-recipe")
             next(progress)
             progress.close()  # type: ignore[attr-defined]
+            assert script.abandoned.wait(SECONDS)
         return
 
     async def cancel() -> None:
         async with AsyncClient(address) as client:
-            task = asyncio.create_task(client.get_model())
-            await asyncio.sleep(0)
+            progress = client.pull_model("a-recipe")
+            await anext(progress)
+            task = asyncio.ensure_future(anext(progress))
+            await asyncio.sleep(0)  # so that it has begun
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            assert await asyncio.to_thread(script.abandoned.wait, SECONDS)
 
     asyncio.run(cancel())

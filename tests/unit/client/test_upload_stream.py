@@ -80,7 +80,7 @@ def test_no_more_is_sent_and_read_than_there_is_room_for(size: int, room: int) -
     for answered in range(3):
         sending.wait_until_sent(room + answered)
         uploads.wait_until_read(room + answered + 1)  # the one that waits for room
-        stream.answered(answered)
+        stream.release(answered)
     sending.wait_until_sent(room + 3)
     stream.close()
     sending.wait_until_ended()
@@ -147,6 +147,6 @@ async def test_the_asynchronous_twin_sends_no_more_than_there_is_room_for() -> N
         waiting = asyncio.create_task(anext(requests))
         held_back = await asyncio.wait_for(read.get(), WAIT_SECONDS)
         assert not waiting.done()
-        stream.answered(answered)
+        stream.release(answered)
         assert (await asyncio.wait_for(waiting, WAIT_SECONDS)).image.sequence == held_back
     stream.raise_fault()
