@@ -7,13 +7,16 @@ find out which. An image whose bytes were replaced keeps its place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.backends.embedding import Vector
-from gateway.backends.vector_index import IndexInfo, VectorIndex
+from gateway.backends.vector_index import IndexInfo, Item, VectorIndex
+from gateway.maps.layouts import Places
 from gateway.maps.map_files import MapHeader, StoredMap
 
 _PAGE = 1_000
@@ -23,51 +26,62 @@ _BESIDE = 5
 _MOST_CHANGED = 0.2
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What changed in an index since a map was last brought up to date."""
-
-    added: Sequence[tuple[str, Vector]]
-    deleted_count: int
-    cursor: str
-
-
 def is_up_to_date(header: MapHeader) -> bool:
     """Return whether a map is final and few of its images changed since it was computed."""
     changed = header.added_count + header.deleted_count
     return header.final and changed <= _MOST_CHANGED * header.computed_count
 
 
-async def changes_since(index: VectorIndex, info: IndexInfo, stored: StoredMap) -> Changes:
-    """Return what changed in an index since a map was last brought up to date."""
+async def count_changes(index: VectorIndex, info: IndexInfo, stored: StoredMap) -> MapHeader:
+    """Return a map's header as if the map had been brought up to date; reads ids only."""
     known = set(stored.ids)
-    added: list[tuple[str, Vector]] = []
-    cursor = following = stored.header.cursor
-    while True:
-        items, following = await index.list_items(info.name, page_size=_PAGE, page_token=cursor, vectors=True)
-        added += [(each.id, each.vector) for each in items if each.vector is not None and each.id not in known]
-        if not following:
-            return Changes(added, max(0, len(known) + len(added) - info.item_count), cursor)
-        cursor = following
+    added = 0
+    async with aclosing(_pages_from(stored.header.cursor, index, info.name, vectors=False)) as pages:
+        async for items, _ in pages:
+            added += sum(item.id not in known for item in items)
+    return replace(
+        stored.header,
+        added_count=stored.header.added_count + added,
+        deleted_count=stored.header.deleted_count + _deleted_count(stored, added, info),
+    )
 
 
 async def brought_up_to_date(index: VectorIndex, info: IndexInfo, stored: StoredMap) -> StoredMap:
     """Return a map with all images of its index; the same one if nothing changed."""
-    changes = await changes_since(index, info, stored)
-    if changes.deleted_count:
+    row_of = {image_id: row for row, image_id in enumerate(stored.ids)}
+    ids: list[str] = []
+    places: list[Places] = []
+    cursor = stored.header.cursor
+    # Page by page: the vectors of all new images together may not fit into memory.
+    async with aclosing(_pages_from(cursor, index, info.name, vectors=True)) as pages:
+        async for items, cursor in pages:  # noqa: B007 — the last one becomes the map's
+            new = [(item.id, item.vector) for item in items if item.vector is not None and item.id not in row_of]
+            if new:
+                ids += [image_id for image_id, _ in new]
+                places.append(await _beside(index, info, stored, row_of, np.stack([vector for _, vector in new])))
+    deleted_count = _deleted_count(stored, len(ids), info)
+    if ids:
+        header = replace(stored.header, cursor=cursor, added_count=stored.header.added_count + len(ids))
+        stored = StoredMap(header, [*stored.ids, *ids], np.concatenate([stored.places, *places]))
+    if deleted_count:
         stored = _without_deleted(stored, await _all_ids(index, info.name))
-    if changes.added:
-        stored = await _with_added(index, info, stored, changes)
     return stored
 
 
-def counted(header: MapHeader, changes: Changes) -> MapHeader:
-    """Return a header that counts changes as if the map had been brought up to date."""
-    return replace(
-        header,
-        added_count=header.added_count + len(changes.added),
-        deleted_count=header.deleted_count + changes.deleted_count,
-    )
+def _deleted_count(stored: StoredMap, added: int, info: IndexInfo) -> int:
+    return max(0, len(stored.ids) + added - info.item_count)
+
+
+async def _pages_from(
+    cursor: str, index: VectorIndex, name: str, *, vectors: bool
+) -> AsyncGenerator[tuple[Sequence[Item], str], None]:
+    """Yield the pages of an index from a cursor on, each with its own token."""
+    while True:
+        items, following = await index.list_items(name, page_size=_PAGE, page_token=cursor, vectors=vectors)
+        yield items, cursor
+        if not following:
+            return
+        cursor = following
 
 
 def _without_deleted(stored: StoredMap, existing: set[str]) -> StoredMap:
@@ -78,27 +92,20 @@ def _without_deleted(stored: StoredMap, existing: set[str]) -> StoredMap:
 
 
 async def _all_ids(index: VectorIndex, name: str) -> set[str]:
-    ids: set[str] = set()
-    token = ""
-    while True:
-        items, token = await index.list_items(name, page_size=_PAGE, page_token=token)
-        ids.update(item.id for item in items)
-        if not token:
-            return ids
+    async with aclosing(_pages_from("", index, name, vectors=False)) as pages:
+        return {item.id async for items, _ in pages for item in items}
 
 
-async def _with_added(index: VectorIndex, info: IndexInfo, stored: StoredMap, changes: Changes) -> StoredMap:
-    row_of = {image_id: row for row, image_id in enumerate(stored.ids)}
-    places = np.empty((len(changes.added), 2), np.float32)
-    for start in range(0, len(changes.added), _PAGE):
-        vectors = np.stack([vector for _, vector in changes.added[start : start + _PAGE]])
-        found = await index.search_many(info.name, vectors, _NEIGHBORS, info.model_id)
-        for number, (vector, ids) in enumerate(zip(vectors, found, strict=True), start):
-            rows = [row_of[each] for each in ids if each in row_of][:_BESIDE]
-            places[number] = np.median(stored.places[rows], axis=0) if rows else _middle(stored.header, vector)
-    header = replace(stored.header, cursor=changes.cursor, added_count=stored.header.added_count + len(changes.added))
-    ids = [*stored.ids, *(image_id for image_id, _ in changes.added)]
-    return StoredMap(header, ids, np.concatenate([stored.places, places]))
+async def _beside(
+    index: VectorIndex, info: IndexInfo, stored: StoredMap, row_of: Mapping[str, int], vectors: NDArray[np.float32]
+) -> Places:
+    """Return places for the vectors of new images, beside their nearest neighbours on the map."""
+    places = np.empty((len(vectors), 2), np.float32)
+    found = await index.search_many(info.name, vectors, _NEIGHBORS, info.model_id)
+    for number, (vector, ids) in enumerate(zip(vectors, found, strict=True)):
+        rows = [row_of[each] for each in ids if each in row_of][:_BESIDE]
+        places[number] = np.median(stored.places[rows], axis=0) if rows else _middle(stored.header, vector)
+    return places
 
 
 def _middle(header: MapHeader, vector: Vector) -> tuple[float, float]:

@@ -41,7 +41,7 @@ from gateway.errors import (
     MapNotStored,
     WordsNotReady,
 )
-from gateway.maps.changes import brought_up_to_date, changes_since, counted, is_up_to_date
+from gateway.maps.changes import brought_up_to_date, count_changes, is_up_to_date
 from gateway.maps.computation import Computed, compute
 from gateway.maps.computing import VECTORS
 from gateway.maps.layouts import can_be_neighborly
@@ -285,7 +285,7 @@ class Maps:
         if stored is None:
             return None
         with errors_of(collection):
-            return counted(stored.header, await changes_since(self._index, info, stored))
+            return await count_changes(self._index, info, stored)
 
 
 def _stored(computed: Computed, info: IndexInfo, ids: list[str], cursor: str, *, final: bool) -> StoredMap:

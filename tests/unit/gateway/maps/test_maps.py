@@ -18,7 +18,7 @@ import gateway.maps.maps
 from gateway.backends.vector_index import Engine, Item, NewIndex
 from gateway.collections.names import DEFAULT_COLLECTION, alias_of
 from gateway.errors import CollectionNotFound, MapCancelled, MapFailed, MapNotFound
-from gateway.maps import computation
+from gateway.maps import changes, computation
 from gateway.maps.computation import Computed, Share
 from gateway.maps.computing import VECTORS
 from gateway.maps.layouts import can_be_neighborly, principal
@@ -163,6 +163,40 @@ async def test_new_images_lie_beside_their_neighbours_and_deleted_ones_are_left_
     greens = np.array([place for each, place in places.items() if each.startswith("green") and each != new])
     assert (np.array(places[new]) >= greens.min(axis=0)).all()
     assert (np.array(places[new]) <= greens.max(axis=0)).all()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_describing_a_map_reads_no_vectors(gallery: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A map may be far behind: the vectors of all images that were added since would not fit into memory."""
+    async with mapping(gallery):
+        await compute(gallery)
+        await add(gallery, "green", 500, 3)
+        with monkeypatch.context() as patch:
+            original = MemoryIndex.list_items
+
+            async def without_vectors(self: MemoryIndex, name: str, **options: Any) -> Any:
+                assert not options.get("vectors")
+                return await original(self, name, **options)
+
+            patch.setattr(MemoryIndex, "list_items", without_vectors)
+            header = (await gallery.maps.describe(DEFAULT_COLLECTION)).header
+    assert header
+    assert header.added_count == 3
+
+
+@pytest.mark.usefixtures("quick")
+async def test_many_new_images_are_placed_page_by_page(gallery: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "_PAGE", 4)
+    async with mapping(gallery):
+        await compute(gallery)
+        before = await gallery.maps.read(DEFAULT_COLLECTION)
+        new = await add(gallery, "green", 500, 10)
+        await gallery.index.delete_items(alias_of(DEFAULT_COLLECTION), ["red-000", new[3]])
+        after = await gallery.maps.read(DEFAULT_COLLECTION)
+        assert (await gallery.maps.read(DEFAULT_COLLECTION)).header.added_count == 9, "nothing is added twice"
+    assert set(after.ids) == {*before.ids, *new} - {"red-000", new[3]}
+    assert (after.header.added_count, after.header.deleted_count) == (9, 1)
+    assert len(after.places) == len(after.ids)
 
 
 @pytest.mark.usefixtures("quick")
