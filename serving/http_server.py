@@ -24,7 +24,7 @@ from serving.http_requests import RequestGuard
 
 # Bytes of a request's line and headers. A Connect GET has its message in the line.
 MAX_HEAD_BYTES = 64 * 2**10
-# More are answered 503. A process may have 1,024 open files where nobody raised that.
+# Requests on further ones get 503. By default, a process may have 1,024 open files.
 MAX_CONNECTIONS = 512
 # How long a connection may take to send a request's head, and stay open without one.
 HEAD_SECONDS = 20.0

@@ -65,7 +65,7 @@ async def compute(
     )
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 — both are pipes
     loop = asyncio.get_running_loop()
-    # Threads of its own: they wait for minutes.
+    # Not the loop's own threads, because these wait for minutes.
     with process, ThreadPoolExecutor(2, thread_name_prefix="map") as readers:
         try:
             complaining = loop.run_in_executor(readers, _end_of, process.stderr)

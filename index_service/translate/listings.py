@@ -21,6 +21,7 @@ from serving.page_tokens import PageRoom
 
 MAX_BOUNDS = 1_000
 MAX_EXCLUDED = 1_000
+_MAX_ROW = 2**63 - 1  # SQLite's
 
 
 def to_listing(message: pb.ListItemsRequest, size: int, dimension: int) -> Listing:
@@ -113,8 +114,8 @@ def _place(page_token: str) -> Place | None:
         return None
     try:
         match json.loads(page_token):
-            case [str() | None as value, int() as row]:
+            case [str() | None as value, int() as row] if 0 <= row <= _MAX_ROW:
                 return Place(value, row)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidPageToken from error
     raise InvalidPageToken

@@ -280,7 +280,9 @@ def test_lists_and_counts_that_break_the_rules_are_refused(
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("token", ["x", "7", "[1, 2]", '["a"]', '[null, "1"]'])
+@pytest.mark.parametrize(
+    "token", ["x", "7", "[1, 2]", '["a"]', '[null, "1"]', f"[null, {2**63}]", pytest.param("[" * 100_000, id="deep")]
+)
 def test_a_token_that_is_no_place_is_refused(servicer: IndexServicer, token: str) -> None:
     request = pb.ListItemsRequest(index="items", descending_by="text", page_token=token)
     with pytest.raises(InvalidPageToken):

@@ -64,7 +64,7 @@ async def test_a_request_in_progress_is_finished_before_the_server_ends() -> Non
         assert (await answering).body == b"ok"
 
 
-async def test_a_request_that_outlasts_the_drain_is_cancelled_and_told_so() -> None:
+async def test_a_request_that_outlasts_the_drain_is_cancelled_and_answered() -> None:
     async def endless(receive: Receive, send: Send) -> None:
         await asyncio.Event().wait()
 

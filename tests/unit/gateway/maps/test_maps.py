@@ -274,7 +274,7 @@ async def _followed(core: Core) -> None:
         ("sys.exit('no such thing')", "ended with status 1: no such thing"),
     ],
 )
-async def test_a_failure_is_told_and_the_next_attempt_may_succeed(
+async def test_a_failure_is_reported_and_the_next_attempt_may_succeed(
     gallery: Core, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, code: str, sentence: str
 ) -> None:
     async with mapping(gallery):

@@ -104,7 +104,7 @@ async def test_work_stops_at_its_deadline() -> None:
         await servicer.cancelled.wait()
 
 
-async def test_an_error_of_ours_is_logged_once_and_told_without_its_text() -> None:
+async def test_an_internal_error_is_logged_once_and_answered_without_its_text() -> None:
     with structlog.testing.capture_logs() as logged:
         async with serving() as (_, address):
             answer = await exchange(address, GET, JSON, b'{"id": "bug"}')
