@@ -5,6 +5,10 @@ While the launcher runs, `suite.json` in the data folder has the address of each
     {"embedder": "127.0.0.1:50052", "index": "127.0.0.1:50053", "gateway": "127.0.0.1:50051",
      "http": "http://127.0.0.1:8080", "pid": 4711}
 
+If several gateway processes share the ports, those after the first are in `processes`, by name:
+
+    "processes": {"gateway-2": {"address": "127.0.0.1:50055", "metrics_port": 9054}}
+
 The `semsearch` command reads it. A lock decides whether a launcher runs, because the system frees it when the process
 ends, and process ids are used again; so the file of a launcher that was killed is replaced.
 """
@@ -19,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from launcher.errors import AlreadyRunning, DataNotWritable
-from launcher.services import Service
+from launcher.services import Service, processes_of
 from serving.durable_files import write_file
 
 FILE = "suite.json"
@@ -60,6 +64,11 @@ def write_addresses(data: Path, services: Sequence[Service]) -> None:
     content: dict[str, object] = {service.name: service.address for service in services}
     if http := [service.http_url for service in services if service.http_url]:
         content["http"] = http[0]
+    others = [process for service in services for process in processes_of(service, services)[1:]]
+    if others:
+        content["processes"] = {
+            each.name: {"address": each.own_address, "metrics_port": each.metrics_port} for each in others
+        }
     content["pid"] = os.getpid()
     try:
         write_file(data / FILE, f"{json.dumps(content)}\n".encode())

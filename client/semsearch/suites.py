@@ -22,10 +22,19 @@ _THIS_MACHINE = {"localhost", "::1", "[::1]", "0.0.0.0", "::", "[::]"}  # noqa: 
 
 
 @dataclass(frozen=True)
+class GatewayProcess:
+    """One of several gateway processes: its own address, and the port of its metrics, -1 if they are off."""
+
+    name: str
+    address: str
+    metrics_port: int
+
+
+@dataclass(frozen=True)
 class Suite:
     """The addresses of a folder's suite, "" if unknown; `is_stopped` if it has run, but is not running now.
 
-    `pid` is its launcher's process, 0 if none runs.
+    `pid` is its launcher's process, 0 if none runs. `processes` has the gateway processes after the first.
     """
 
     gateway: str = ""
@@ -33,6 +42,7 @@ class Suite:
     is_stopped: bool = False
     embedder: str = ""
     pid: int = 0
+    processes: tuple[GatewayProcess, ...] = ()
 
 
 def data_folder() -> Path:
@@ -47,11 +57,15 @@ def of_this_folder() -> Suite:
         written: Any = json.loads((data / FILE).read_text(encoding="utf-8"))
         gateway, pid = written["gateway"], int(written["pid"])
         index, embedder = written.get("index", ""), written.get("embedder", "")
+        processes = tuple(
+            GatewayProcess(name, str(each["address"]), int(each["metrics_port"]))
+            for name, each in written.get("processes", {}).items()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no file, or not one of ours
         return Suite(is_stopped=_exists(data / _TRACE))
     if not _runs(pid):
         return Suite(is_stopped=True)
-    return Suite(str(gateway), str(index), embedder=str(embedder), pid=pid)
+    return Suite(str(gateway), str(index), embedder=str(embedder), pid=pid, processes=processes)
 
 
 def same_address(one: str, other: str) -> bool:

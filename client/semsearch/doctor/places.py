@@ -49,14 +49,16 @@ class ServicePlaces:
 def places_of(gateway: str, index: str, suite: suites.Suite) -> tuple[ServicePlaces, ...]:
     """Return the places of the services behind a gateway; on another machine, only the gRPC port is known."""
     host, _ = split(gateway)
-    embedder = suite.embedder if suites.same_address(gateway, suite.gateway) else ""
+    is_suites_own = suites.same_address(gateway, suite.gateway)
+    embedder = suite.embedder if is_suites_own else ""
     local = suites.on_this_machine(gateway)
     addresses = {
         "embedder": embedder or (f"{host}:{_port('embedder', 'PORT', _EMBEDDER_PORT)}" if local else ""),
         "index": index if local or not suites.on_this_machine(index) else "",
         "gateway": gateway,
     }
-    return tuple(_places(service, address) for service, address in addresses.items() if address)
+    found = [_places(service, address) for service, address in addresses.items() if address]
+    return (*found, *map(_places_of_process, suite.processes if is_suites_own else ()))
 
 
 def http_place(gateway: str) -> Place | None:
@@ -81,6 +83,14 @@ def _places(service: str, address: str) -> ServicePlaces:
             others.append(http)
     grpc = Place(service, "gRPC", host, port, _variable(service, "PORT"))
     return ServicePlaces(service, grpc, tuple(each for each in others if each.port > 0))
+
+
+def _places_of_process(process: suites.GatewayProcess) -> ServicePlaces:
+    """Return the places of a gateway process after the first, without the ports that all of them share."""
+    host, port = split(process.address)
+    metrics = Place(process.name, "metrics", host, process.metrics_port, _variable("gateway", "PROCESSES"))
+    grpc = Place(process.name, "gRPC", host, port, _variable("gateway", "PROCESSES"))
+    return ServicePlaces(process.name, grpc, (metrics,) if metrics.port > 0 else ())
 
 
 def _place(service: str, purpose: str, host: str, field: str, default: int) -> Place:

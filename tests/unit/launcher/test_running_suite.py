@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ def test_the_file_has_every_address_and_the_process_and_goes_at_the_end(tmp_path
             "http": "http://127.0.0.1:6080", "pid": os.getpid(),
         }  # fmt: skip
     assert not (data / FILE).exists()
+
+
+def test_the_file_has_the_other_gateway_processes(tmp_path: Path) -> None:
+    *others, gateway = services()
+    with claimed(tmp_path):
+        write_addresses(tmp_path, [*others, replace(gateway, processes=2, metrics_port=9051)])
+        assert json.loads((tmp_path / FILE).read_text())["processes"] == {
+            "gateway-2": {"address": "127.0.0.1:6005", "metrics_port": 9052}
+        }
 
 
 def test_a_file_left_by_a_killed_launcher_is_replaced_even_if_its_process_id_is_used_again(tmp_path: Path) -> None:

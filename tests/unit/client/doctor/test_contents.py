@@ -18,7 +18,7 @@ from semsearch.doctor.machine import examine_disk, examine_suite, examine_versio
 from semsearch.doctor.places import places_of
 from semsearch.errors import SemsearchError, TimedOut
 from semsearch.index_operations import IndexSummary
-from semsearch.suites import Suite
+from semsearch.suites import GatewayProcess, Suite
 from semsearch.values import Collection, Model
 
 MODEL = Model("photos@b", "Photos", 300, 260, 30_567, True, 0.9, {})
@@ -129,6 +129,14 @@ def test_the_suites_own_file_names_the_embedder_and_variables_the_rest(monkeypat
     assert [each.port for each in gateway.others] == [9051, 8080]
     embedder, *_ = places_of("127.0.0.1:99", "127.0.0.1:3", suite)
     assert embedder.grpc.address == "127.0.0.1:7"
+
+
+def test_each_gateway_process_of_the_suite_is_examined() -> None:
+    processes = (GatewayProcess("gateway-2", "127.0.0.1:5", 6),)
+    suite = Suite("127.0.0.1:1", "127.0.0.1:3", embedder="127.0.0.1:2", pid=1, processes=processes)
+    *_, second = places_of("127.0.0.1:1", "127.0.0.1:3", suite)
+    assert (second.service, [each.port for each in second.all]) == ("gateway-2", [5, 6])
+    assert len(places_of("127.0.0.1:99", "127.0.0.1:3", suite)) == 3  # of another suite
 
 
 def test_of_another_machine_only_the_gateway_is_examined() -> None:
