@@ -1,7 +1,7 @@
 // The images nearest to the open one.
 
 import { services } from "../api/clients";
-import { imageAddress } from "../api/images";
+import { versionAddress } from "../api/images";
 import { useRequest } from "../api/request";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import { nameOf } from "../results/names";
@@ -31,7 +31,7 @@ export function Nearest({ image }: { image: Image }) {
         {images.map((each) => (
           <li key={each.id}>
             <a href={hrefOf({ image: each.id })}>
-              <img src={imageAddress(each.collection, each.id, "thumbnail")} alt={nameOf(each)} decoding="async" />
+              <img src={versionAddress(each, "thumbnail")} alt={nameOf(each)} decoding="async" />
             </a>
           </li>
         ))}

@@ -4,7 +4,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { imageAddress } from "../api/images";
+import { versionAddress } from "../api/images";
 import { useShortcuts } from "../frame/shortcuts";
 import type { Image } from "../gen/semsearch/v1/image_pb";
 import { nameOf } from "../results/names";
@@ -123,7 +123,7 @@ export function Stage({ image, onTurn }: Properties) {
     >
       <img
         class="stage-picture"
-        src={imageAddress(image.collection, image.id, "thumbnail")}
+        src={versionAddress(image, "thumbnail")}
         alt={hasOriginal && original.value === "there" ? "" : name}
         style={style}
         draggable={false}
@@ -131,7 +131,7 @@ export function Stage({ image, onTurn }: Properties) {
       {hasOriginal && (
         <img
           class={`stage-picture original${original.value === "there" ? " there" : ""}`}
-          src={imageAddress(image.collection, image.id, "original")}
+          src={versionAddress(image, "original")}
           alt={original.value === "there" ? name : ""}
           style={style}
           draggable={false}

@@ -6,7 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { services } from "../api/clients";
 import { returns } from "../api/connection";
 import { messageOf } from "../api/errors";
-import { imageAddress } from "../api/images";
+import { versionAddress } from "../api/images";
 import { addToQuery } from "../box/given_pictures";
 import { Icon } from "../frame/icons";
 import { useShortcuts } from "../frame/shortcuts";
@@ -120,7 +120,7 @@ function Head({ image }: { image: Image }) {
         {!image.originalAt && (
           <a
             class="icon-button"
-            href={imageAddress(image.collection, image.id, "original")}
+            href={versionAddress(image, "original")}
             download={nameOf(image)}
             aria-label={text.download}
             title={text.download}
@@ -183,7 +183,7 @@ function usePreloading(ids: readonly (string | null)[]): void {
     const results = shown.value?.results.value ?? [];
     for (const id of ids) {
       const image = results.find((each) => each.image.id === id)?.image;
-      if (image && !image.originalAt) new window.Image().src = imageAddress(image.collection, image.id, "original");
+      if (image && !image.originalAt) new window.Image().src = versionAddress(image, "original");
     }
   }, [ids.join()]);
 }

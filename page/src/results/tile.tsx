@@ -1,6 +1,6 @@
 // One image of the grid: a link to it, and its buttons.
 
-import { imageAddress } from "../api/images";
+import { versionAddress } from "../api/images";
 import { addToQuery } from "../box/given_pictures";
 import { Icon } from "../frame/icons";
 import { percent } from "../i18n/language";
@@ -58,12 +58,7 @@ export function Tile({ result: { image, relevance }, index, count, box, isCurren
           event.preventDefault();
         }}
       >
-        <img
-          src={imageAddress(image.collection, image.id, "thumbnail")}
-          alt={text.photo(name)}
-          decoding="async"
-          draggable={false}
-        />
+        <img src={versionAddress(image, "thumbnail")} alt={text.photo(name)} decoding="async" draggable={false} />
       </a>
       <button
         type="button"

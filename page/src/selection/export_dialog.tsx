@@ -3,7 +3,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { useSignal } from "@preact/signals";
 import { messageOf } from "../api/errors";
-import { imageAddress } from "../api/images";
+import { versionAddress } from "../api/images";
 import { Dialog } from "../frame/dialog";
 import { type Image, ImageSchema } from "../gen/semsearch/v1/image_pb";
 import { nameOf, pathOf } from "../results/names";
@@ -74,7 +74,7 @@ function Choice({ label, help, isBusy = false, onClick }: ChoiceProperties) {
 async function* originals(images: readonly Image[], onFetched: (count: number) => void) {
   const used = new Set<string>();
   for (const [at, image] of images.entries()) {
-    const response = await fetch(imageAddress(image.collection, image.id, image.originalAt ? "thumbnail" : "original"));
+    const response = await fetch(versionAddress(image, image.originalAt ? "thumbnail" : "original"));
     if (!response.ok) throw new Error(`${nameOf(image)}: ${response.status} ${response.statusText}`);
     yield { name: freeName(fileName(image), used), input: await response.blob(), lastModified: new Date() };
     onFetched(at + 1);

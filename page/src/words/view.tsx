@@ -3,7 +3,7 @@
 
 import { useSignal } from "@preact/signals";
 import { services } from "../api/clients";
-import { imageAddress } from "../api/images";
+import { versionAddress } from "../api/images";
 import { useRequest } from "../api/request";
 import type { UnderstoodTerm } from "../gen/semsearch/v1/query_pb";
 import type { WordMatch } from "../gen/semsearch/v1/search_service_pb";
@@ -122,7 +122,7 @@ function ImagesThere() {
         {images.map(({ image }) => (
           <li key={image.id}>
             <a href={hrefOf({ image: image.id })}>
-              <img src={imageAddress(image.collection, image.id, "thumbnail")} alt={nameOf(image)} decoding="async" />
+              <img src={versionAddress(image, "thumbnail")} alt={nameOf(image)} decoding="async" />
             </a>
           </li>
         ))}
