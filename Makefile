@@ -27,7 +27,7 @@ BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 PAGE_DEPENDENCIES := page/node_modules/.installed
 PAGE_STUBS := page/src/gen/.generated
 PAGE := gateway/web/static/index.html
-PAGE_SOURCES := page/build.mjs $(shell find page/public page/src -name gen -prune -o -type f -print)
+PAGE_SOURCES := page/build.mjs $(shell find page/src -name gen -prune -o -type f -print)
 # Node is looked for, and installed if need be, only where a recipe needs it.
 WITH_NODE = PATH="$$(sh scripts/find_node.sh '$(abspath $(BIN))/python' '$(CURDIR)/.tools/node'):$$PATH"
 

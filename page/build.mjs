@@ -1,6 +1,6 @@
 // Bundles the page into gateway/web/static: `npm run build`. Names carry a hash of the content, so everything but
 // index.html may be cached for ever. Each file lies compressed beside itself (.br, .gz).
-import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -15,11 +15,10 @@ const gzip = promisify(zlib.gzip);
 await rm(output, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: page,
-  entryPoints: { main: "src/main.tsx", styles: "src/styles.css" },
+  entryPoints: { main: "src/main.tsx", styles: "src/styles.css", icon: "src/icon.svg" },
   outdir: path.join(output, "assets"),
   entryNames: "[name]-[hash]",
   chunkNames: "[name]-[hash]",
-  assetNames: "[name]-[hash]",
   bundle: true,
   splitting: true,
   format: "esm",
@@ -27,7 +26,7 @@ const { metafile } = await build({
   minify: true,
   jsx: "automatic",
   jsxImportSource: "preact",
-  loader: { ".svg": "file", ".woff2": "file" },
+  loader: { ".svg": "copy" },
   metafile: true,
   logLevel: "warning",
 });
@@ -39,12 +38,10 @@ const address = (source) => {
 };
 const html = (await readFile(path.join(page, "src/index.html"), "utf8"))
   .replace("/main.js", address("src/main.tsx"))
-  .replace("/styles.css", address("src/styles.css"));
+  .replace("/styles.css", address("src/styles.css"))
+  .replace("/icon.svg", address("src/icon.svg"));
 await mkdir(output, { recursive: true });
 await writeFile(path.join(output, "index.html"), html);
-for (const name of await readdir(path.join(page, "public"))) {
-  await copyFile(path.join(page, "public", name), path.join(output, name));
-}
 
 const files = (await readdir(output, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
 let total = 0;
