@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -11,9 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.ports import free_ports
 
 REPOSITORY = Path(__file__).parents[2]
 READY = "Ctrl-C stops everything."
@@ -28,29 +29,20 @@ _SETTINGS = [
 
 def settings(data: Path, bundle: Path) -> dict[str, str]:
     """Settings for a suite of its own: free ports, a data folder, a bundle."""
-    with ExitStack() as opened:
-        sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in _SETTINGS]
-        ports = {name: str(each.getsockname()[1]) for name, each in zip(_SETTINGS, sockets, strict=True)}
+    ports = dict(zip(_SETTINGS, map(str, free_ports(len(_SETTINGS))), strict=True))
     return {**ports, "SEMSEARCH_DATA": str(data), "SEMSEARCH_EMBEDDER_DEFAULT_MODEL": str(bundle)}
 
 
 def two_gateways() -> dict[str, str]:
-    """Settings for two gateway processes, whose own ports follow the others: away from those that the system gives."""
-    while True:
-        first = random.randrange(20_000, 30_000)
-        try:
-            with ExitStack() as opened:
-                for number in range(first, first + 10):
-                    opened.enter_context(socket.create_server(("127.0.0.1", number)))
-        except OSError:
-            continue
-        kinds = {"PORT": first, "METRICS_PORT": first + 5}
-        ports = {
-            f"SEMSEARCH_{service}_{kind}": str(start + number)
-            for kind, start in kinds.items()
-            for number, service in enumerate(("GATEWAY", "EMBEDDER", "INDEX"))
-        }
-        return {**ports, "SEMSEARCH_GATEWAY_PROCESSES": "2"}
+    """Settings for two gateway processes, whose own ports follow the others."""
+    first = free_ports(10).start
+    kinds = {"PORT": first, "METRICS_PORT": first + 5}
+    ports = {
+        f"SEMSEARCH_{service}_{kind}": str(start + number)
+        for kind, start in kinds.items()
+        for number, service in enumerate(("GATEWAY", "EMBEDDER", "INDEX"))
+    }
+    return {**ports, "SEMSEARCH_GATEWAY_PROCESSES": "2"}
 
 
 def command(gallery: Path) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import signal
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import model_service_pb2
 from semsearch.v1 import search_service_pb2 as search
 
+from tests.ports import free_ports
 from tests.services.gateway_stack import (
     SERVICES,
     Stack,
@@ -39,12 +39,6 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 def flags(data: Path, embedder_port: int, index_port: int) -> list[str]:
     return ["--port=0", f"--data={data}", f"--embedder=127.0.0.1:{embedder_port}", f"--index=127.0.0.1:{index_port}"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_images_as_large_as_messages_allow_pass_every_hop(tmp_path: Path) -> None:
@@ -74,7 +68,7 @@ async def test_images_as_large_as_messages_allow_pass_every_hop(tmp_path: Path) 
 
 
 async def test_the_gateway_starts_before_the_other_services(tmp_path: Path) -> None:
-    embedder_port, index_port = free_port(), free_port()
+    embedder_port, index_port = free_ports(1).start, free_ports(1).start
     async with (
         service("gateway", *flags(tmp_path, embedder_port, index_port)) as gateway,
         grpc.aio.insecure_channel(gateway.address) as channel,

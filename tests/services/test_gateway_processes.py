@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -25,6 +24,7 @@ from semsearch.v1 import image_pb2, model_service_pb2
 from semsearch.v1 import search_service_pb2 as search
 
 from gateway.collections.sweeper import GRACE_SECONDS
+from tests.ports import free_ports
 from tests.services.gateway_stack import (
     CALL_SECONDS,
     ColorEmbedderServicer,
@@ -91,15 +91,6 @@ class Processes:
     async def end(self, number: int, how: signal.Signals) -> None:
         self.running[number].process.send_signal(how)
         await self.running[number].process.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
