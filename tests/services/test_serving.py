@@ -24,6 +24,7 @@ from semsearch.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_
 from serving import tracing
 from serving.channels import open_channel
 from serving.errors import from_status, reason_name, retry_delay_seconds
+from tests.ports import free_ports
 
 DEADLINE_SECONDS = 30.0
 
@@ -78,12 +79,6 @@ PROGRAM = textwrap.dedent(
 )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
     path = tmp_path / "service.py"
@@ -97,7 +92,7 @@ def start(program: Path, *flags: str) -> subprocess.Popen[str]:
 
 @contextlib.contextmanager
 def running(program: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    port = free_port()
+    port = free_ports(1).start
     process = start(program, "--port", str(port), *flags)
     try:
         yield process, port
