@@ -85,6 +85,9 @@ class ScriptedServer(grpc.GenericRpcHandler):
             for each in given if method.client_streaming else [given]:
                 self.requests.append((method.name, each))
             outcome: Outcome = self.script[method.name].popleft() if self.script[method.name] else [response()]
+            # Before the first response: a call that is given up then is not continued here.
+            if isinstance(outcome, Refusal) and outcome.late and not context.add_callback(self.abandoned.set):
+                self.abandoned.set()
             yield from outcome.after if isinstance(outcome, Refusal) else outcome
             if isinstance(outcome, Refusal):
                 _refuse(context, outcome, self.abandoned)
@@ -100,8 +103,6 @@ def _kind(is_stream: bool) -> str:
 
 def _refuse(context: grpc.ServicerContext, refusal: Refusal, abandoned: threading.Event) -> None:
     if refusal.late:
-        if not context.add_callback(abandoned.set):
-            abandoned.set()
         abandoned.wait(SECONDS)
     if refusal.bare:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
