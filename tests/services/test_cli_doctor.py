@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from semsearch.cli import app
 from semsearch.doctor.background_work import WORKS
 from typer.testing import CliRunner
 
+from tests.ports import free_ports
 from tests.services.embedder_process import EmbedderProcess, embedder_process
 from tests.services.index_process import index_process
 from tests.services.service_process import service_process
@@ -97,8 +97,7 @@ def test_a_suite_from_well_to_a_stopped_embedder_to_a_taken_port(suite: Suite) -
 
 
 def test_it_works_when_nothing_runs(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    address = f"127.0.0.1:{free_ports(1).start}"
     (tmp_path / "launcher").mkdir()
     environment = {"SEMSEARCH_DATA": str(tmp_path), "SEMSEARCH_CLIENT_SERVER": address}
     done = CliRunner().invoke(app, ["doctor", "--index-address", address], env=environment)

@@ -12,6 +12,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving import health_check
+from tests.ports import free_ports
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -33,8 +34,7 @@ def served(status: int) -> Iterator[str]:
 @pytest.fixture
 def free() -> str:
     """An address at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_ports(1).start}"
 
 
 def test_healthy_if_what_listens_is_serving(free: str, capsys: pytest.CaptureFixture[str]) -> None:
