@@ -5,7 +5,7 @@ fill in: "<layer>:weight" and "<layer>:bias" of the package's file, or "<layer>|
 after the layer is folded into it. The template contains the scales of quantised tensors.
 
 Contract: the same package gives the same bytes on every machine. So weights are computed only by element-wise float64
-operations, which IEEE 754 defines to the bit. Nothing is calibrated or built here: bytes are written in place.
+operations, which IEEE 754 defines to the bit. This module calibrates and builds nothing. It writes bytes in place.
 """
 
 from __future__ import annotations

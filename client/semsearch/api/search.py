@@ -24,7 +24,7 @@ Listed = TypeVar("Listed", str, ImageTerm)
 class SearchMethods:
     """The methods of SearchService.
 
-    A search returns one page, which is a sequence of its matches; `client.pages(found)` goes on with the next ones.
+    A search returns one page, which is a sequence of its matches; `client.pages(found)` yields it and the next ones.
     `page_size` 0 means the server's default, 20. If `min_relevance` is None, the server's own threshold applies; 0
     keeps everything. With `newest_first`, the matches above the threshold are ordered by the time they were taken.
     `distinct` leaves out images that show the same picture as a nearer match. A page token is valid until the
