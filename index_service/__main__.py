@@ -11,15 +11,15 @@ from contextlib import ExitStack, asynccontextmanager
 from semsearch.index.v1 import index_service_pb2, index_service_pb2_grpc
 from threadpoolctl import threadpool_limits
 
-from index_service.catalog import open_catalog
-from index_service.connections import raise_limit
+from index_service.api.servicer import IndexServicer
+from index_service.api.statuses import ERRORS
 from index_service.definition import IndexDefinition
 from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Engine
-from index_service.merge_plan import Thresholds
-from index_service.servicer import IndexServicer
+from index_service.local.catalog import open_catalog
+from index_service.local.connections import raise_limit
+from index_service.local.merge_plan import Thresholds
 from index_service.settings import IndexSettings
-from index_service.statuses import ERRORS
 from serving.byte_budget import ByteBudget
 from serving.server import GrpcService, Served, run
 from serving.settings import load_settings

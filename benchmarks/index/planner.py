@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from benchmarks.index.service import INDEX
 from benchmarks.index.truth import Positions
 from benchmarks.index.vectors import K
-from index_service.catalog import open_catalog
 from index_service.engines.choosing import engine_of
-from index_service.merge_plan import Thresholds
+from index_service.local.catalog import open_catalog
+from index_service.local.merge_plan import Thresholds
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from benchmarks.index.service_process import RunningService, running
 from benchmarks.index.truth import Positions
 from benchmarks.index.vectors import Corpus, K
 from index_service.definition import EngineKind
-from index_service.segments import SEGMENTS_FOLDER
+from index_service.local.segments import SEGMENTS_FOLDER
 
 INDEX = "benchmark"
 _MODEL = "benchmark"

@@ -15,7 +15,7 @@ _PREFIX = "ERROR_REASON_"
 _TABLES = {
     "gateway": "gateway/api/statuses.py",
     "embedder": "embedder_service/statuses.py",
-    "index": "index_service/statuses.py",
+    "index": "index_service/api/statuses.py",
     "any": "serving/errors.py",
 }
 _ANY = "any"

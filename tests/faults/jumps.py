@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from index_service.catalog import open_catalog
-from index_service.merge_plan import Thresholds
+from index_service.local.catalog import open_catalog
+from index_service.local.merge_plan import Thresholds
 from tests.faults.oracle import check
 from tests.faults.seam import Seam
 from tests.faults.steps import DEADLINE, Create, Fold, Put, Remove, Retag, SetAlias, State, Step

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import structlog
 
-from index_service.catalog import open_catalog
-from index_service.merge_plan import Thresholds
+from index_service.local.catalog import open_catalog
+from index_service.local.merge_plan import Thresholds
 from tests.faults.oracle import check_searches, contents, leftovers
 from tests.faults.steps import DEADLINE, Create, Items, Put, Remove, Retag, State, Step
 from tests.unit.index_service.engines_in_process import engine_of

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from index_service.aliases import ALIASES_FILE
-from index_service.catalog import Catalog
 from index_service.filters import Filter
-from index_service.vector_index import VectorIndex
+from index_service.local.aliases import ALIASES_FILE
+from index_service.local.catalog import Catalog
+from index_service.local.vector_index import VectorIndex
 from serving.durable_files import is_temporary
 from tests.faults.steps import DIMENSION, Items, State, random_units
 

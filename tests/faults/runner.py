@@ -22,14 +22,14 @@ from pathlib import Path
 
 import structlog
 
-from index_service.catalog import Catalog, DamagedIndex, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.annoy import AnnoyEngine
 from index_service.engines.contract import Engine, Progress
 from index_service.engines.exact import ExactEngine
 from index_service.errors import IndexExists, StorageFull
-from index_service.merge_plan import Thresholds
-from index_service.vector_index import VectorIndex
+from index_service.local.catalog import Catalog, DamagedIndex, open_catalog
+from index_service.local.merge_plan import Thresholds
+from index_service.local.vector_index import VectorIndex
 from tests.faults import durable_image
 from tests.faults.oracle import check, contents, leftovers
 from tests.faults.scenarios import SCENARIOS, Scenario

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from index_service.segments import SEGMENTS_FOLDER
+from index_service.local.segments import SEGMENTS_FOLDER
 from tests.faults.steps import (
     Close,
     Copy,

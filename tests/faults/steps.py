@@ -9,11 +9,11 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from index_service.catalog import Catalog
 from index_service.definition import EngineKind, IndexDefinition
-from index_service.export_format import ExportHeader, ExportTrailer
+from index_service.local.catalog import Catalog
+from index_service.local.export_format import ExportHeader, ExportTrailer
+from index_service.local.writes import Delete, NewItem, Upsert
 from index_service.vectors import Vectors, unit
-from index_service.writes import Delete, NewItem, Upsert
 
 DIMENSION = 16
 DEADLINE = 30.0

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index_service.aliases import ALIASES_FILE
-from index_service.catalog import Catalog, open_catalog
 from index_service.errors import StoreDamaged
-from index_service.manifest import MANIFEST_FILE
-from index_service.merge_plan import Thresholds
-from index_service.segments import SEGMENTS_FOLDER
-from index_service.store import STORE_FILE
+from index_service.local.aliases import ALIASES_FILE
+from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.manifest import MANIFEST_FILE
+from index_service.local.merge_plan import Thresholds
+from index_service.local.segments import SEGMENTS_FOLDER
+from index_service.local.store import STORE_FILE
 from tests.faults.oracle import check, check_searches, contents, items_of
 from tests.faults.steps import DEADLINE, Create, Fold, Items, Put, Remove, Retag, SetAlias, State, Step, random_units
 from tests.unit.index_service.engines_in_process import engine_of

@@ -19,8 +19,8 @@ from semsearch import Condition, Field, taken
 from semsearch.errors import InvalidRequest
 from semsearch.filters import filter_of
 
+from index_service.api.translate.filters import to_filter
 from index_service.filters import Filter
-from index_service.translate.filters import to_filter
 from tests.unit.index_service.filter_oracle import passes
 
 A, B = Field("a"), Field("b")

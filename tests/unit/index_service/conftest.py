@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from index_service.catalog import Catalog, open_catalog
-from index_service.merge_plan import Thresholds
-from index_service.vector_index import VectorIndex
+from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.merge_plan import Thresholds
+from index_service.local.vector_index import VectorIndex
+from index_service.local.writes import NewItem, Upsert
 from index_service.vectors import unit
-from index_service.writes import NewItem, Upsert
 from tests.unit.index_service.engines_in_process import engine_of
 
 OpenCatalog = Callable[[], Catalog]

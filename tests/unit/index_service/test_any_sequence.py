@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from index_service.attributes import AttributePath, to_json
-from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import IndexInUse, ItemNotFound
 from index_service.filters import Filter, OneOf
-from index_service.merge_plan import Thresholds
-from index_service.vector_index import Neighbor, VectorIndex
+from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.merge_plan import Thresholds
+from index_service.local.vector_index import Neighbor, VectorIndex
+from index_service.local.writes import Delete, NewItem, Upsert
 from index_service.vectors import Vectors, unit
-from index_service.writes import Delete, NewItem, Upsert
 from tests.unit.index_service.engines_in_process import engine_of
 
 # Small enough that segments appear, fill with dead rows and disappear within a few steps.

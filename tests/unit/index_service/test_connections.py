@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from index_service import connections
-from index_service.catalog import Catalog, open_catalog
-from index_service.checking import CheckReport
-from index_service.connections import IdleConnections, raise_limit
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import TooManyOpenFiles
-from index_service.vector_index import VectorIndex
+from index_service.local import connections
+from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.checking import CheckReport
+from index_service.local.connections import IdleConnections, raise_limit
+from index_service.local.vector_index import VectorIndex
 from tests.needs import need
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids
 from tests.unit.index_service.engines_in_process import engine_of

@@ -13,13 +13,13 @@ import pytest
 from annoy import AnnoyIndex
 from semsearch.export_file import read
 
-from index_service.catalog import Catalog, open_catalog
-from index_service.checking import CheckReport
+from index_service.api.translate import exports
 from index_service.definition import EngineKind
 from index_service.errors import StoreDamaged
 from index_service.filters import Filter
-from index_service.translate import exports
-from index_service.vector_index import VectorIndex
+from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.checking import CheckReport
+from index_service.local.vector_index import VectorIndex
 from tests.fixtures.formats import make_v1
 from tests.fixtures.formats.make_v1 import (
     ALIASES,

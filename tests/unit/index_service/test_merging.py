@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from index_service import merging, store
-from index_service.background import log_failure
-from index_service.catalog import open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.contract import Progress
 from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import BuildFailed, BuildStopped, StorageFull
-from index_service.merge_plan import Thresholds, plan, plan_all
-from index_service.reads import StoreReader
-from index_service.segments import SEGMENTS_FOLDER
-from index_service.snapshot import LiveRows, Segment, Snapshot
+from index_service.local import merging, store
+from index_service.local.background import log_failure
+from index_service.local.catalog import open_catalog
+from index_service.local.merge_plan import Thresholds, plan, plan_all
+from index_service.local.reads import StoreReader
+from index_service.local.segments import SEGMENTS_FOLDER
+from index_service.local.snapshot import LiveRows, Segment, Snapshot
+from index_service.local.writes import Delete, NewItem, Upsert
 from index_service.vectors import Vectors
-from index_service.writes import Delete, NewItem, Upsert
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids, random_units
 
 DEADLINE = 20.0

@@ -16,17 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from numpy.typing import NDArray
 
 from index_service.attributes import AttributePath, to_json
-from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.contract import Engine, Found, Tuned
 from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import PositionOutOfDate
 from index_service.filters import Filter, OneOf
-from index_service.merge_plan import Thresholds
-from index_service.search import Position
-from index_service.vector_index import Answer, VectorIndex
+from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.merge_plan import Thresholds
+from index_service.local.search import Position
+from index_service.local.vector_index import Answer, VectorIndex
+from index_service.local.writes import Delete, NewItem, Upsert
 from index_service.vectors import Mask, Vectors, distances, unit
-from index_service.writes import Delete, NewItem, Upsert
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, random_units
 from tests.unit.index_service.engines_in_process import engine_of
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from index_service import manifest, store
-from index_service.catalog import Catalog, open_catalog
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import StoreDamaged, StoreTooNew
-from index_service.manifest import MANIFEST_FILE, Manifest
-from index_service.reads import StoreReader
-from index_service.segments import SEGMENTS_FOLDER
-from index_service.store import STORE_FILE
-from index_service.vector_index import VectorIndex
-from index_service.writes import Delete
+from index_service.local import manifest, store
+from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.manifest import MANIFEST_FILE, Manifest
+from index_service.local.reads import StoreReader
+from index_service.local.segments import SEGMENTS_FOLDER
+from index_service.local.store import STORE_FILE
+from index_service.local.vector_index import VectorIndex
+from index_service.local.writes import Delete
 from serving.durable_files import temporary_beside
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids
 from tests.unit.index_service.engines_in_process import engine_of

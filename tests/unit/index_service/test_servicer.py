@@ -13,15 +13,15 @@ from google.protobuf import field_mask_pb2
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.v1 import query_pb2
 
-from index_service.catalog import Catalog
+from index_service.api.servicer import IndexServicer
+from index_service.api.translate import exports
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import ModelMismatch
-from index_service.export_format import ExportPiece
-from index_service.segments import SEGMENTS_FOLDER
-from index_service.servicer import IndexServicer
-from index_service.translate import exports
-from index_service.vector_index import Count
-from index_service.writes import NewItem, Upsert, Written
+from index_service.local.catalog import Catalog
+from index_service.local.export_format import ExportPiece
+from index_service.local.segments import SEGMENTS_FOLDER
+from index_service.local.vector_index import Count
+from index_service.local.writes import NewItem, Upsert, Written
 from serving.byte_budget import ByteBudget
 from serving.errors import InvalidField, InvalidPageToken
 from tests.unit.index_service.conftest import OpenCatalog, fill, random_units
@@ -225,7 +225,7 @@ def test_only_small_searches_run_on_the_event_loop(catalog: Catalog, fields: dic
 
 
 def test_a_search_of_many_rows_runs_on_a_thread(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("index_service.servicer._SMALL_ROW_COUNT", 19)
+    monkeypatch.setattr("index_service.api.servicer._SMALL_ROW_COUNT", 19)
     servicer = IndexServicer(catalog, NoThreads(1), ByteBudget(2**20))
     request = pb.SearchRequest(index="items", k=3, queries=[pb.SearchQuery(item_id="1")])
     with pytest.raises(AssertionError, match="handed to a thread"):

@@ -5,7 +5,7 @@ import pytest
 from semsearch.v1 import error_reason_pb2 as reasons
 
 from index_service import errors
-from index_service.statuses import ERRORS
+from index_service.api.statuses import ERRORS
 
 
 def subclasses(base: type[errors.IndexServiceError]) -> Iterator[type[errors.IndexServiceError]]:

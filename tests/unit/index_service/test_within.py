@@ -10,16 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from index_service import descending as descending_module
-from index_service import within
 from index_service.attributes import AttributePath, to_json
 from index_service.definition import EngineKind, IndexDefinition
-from index_service.descending import Listed, Listing, Neighborhood
 from index_service.filters import Filter, OneOf
-from index_service.reads import Place
-from index_service.vector_index import Count, VectorIndex
+from index_service.local import descending as descending_module
+from index_service.local import within
+from index_service.local.descending import Listed, Listing, Neighborhood
+from index_service.local.reads import Place
+from index_service.local.vector_index import Count, VectorIndex
+from index_service.local.writes import Delete, NewItem, Upsert
 from index_service.vectors import Vectors
-from index_service.writes import Delete, NewItem, Upsert
 from tests.unit.index_service.conftest import OpenCatalog, random_units
 
 TAKEN = AttributePath.parse("image.taken_time")

@@ -18,9 +18,9 @@ from gateway.api import gallery_servicer, model_servicer, search_servicer, trans
 from gateway.collections import image_collections, images
 from gateway.ingest.ingest import THUMBNAIL_EDGE
 from gateway.search import distinct
+from index_service.api.translate import indexes, items, listings, searches
 from index_service.attributes import MAX_PATH_CHARACTERS
 from index_service.definition import DEFAULT_RECALL_TARGET, MAX_DIMENSION
-from index_service.translate import indexes, items, listings, searches
 from model.text.suggestions import SUGGESTIONS
 from serving.page_tokens import MAX_PAGE_BYTES
 from tests.unit.protos.comments import COMMENTS

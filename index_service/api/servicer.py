@@ -20,18 +20,18 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
-from index_service.background import log_failure
-from index_service.call_threads import run_to_end, steps
-from index_service.catalog import Catalog, DamagedIndex
-from index_service.checking import CheckProgress
+from index_service.api.call_threads import run_to_end, steps
+from index_service.api.translate import checks, exports, indexes, items, listings, searches
+from index_service.api.translate.filters import to_filter, to_path
 from index_service.definition import NAME_PATTERN
 from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, TooManyOperations
 from index_service.filters import Filter
-from index_service.importing import Import
-from index_service.translate import checks, exports, indexes, items, listings, searches
-from index_service.translate.filters import to_filter, to_path
-from index_service.vector_index import Count, VectorIndex
-from index_service.writes import Written
+from index_service.local.background import log_failure
+from index_service.local.catalog import Catalog, DamagedIndex
+from index_service.local.checking import CheckProgress
+from index_service.local.importing import Import
+from index_service.local.vector_index import Count, VectorIndex
+from index_service.local.writes import Written
 from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import page_size

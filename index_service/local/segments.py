@@ -16,9 +16,9 @@ from index_service.definition import EngineKind
 from index_service.engines.contract import Engine, Progress
 from index_service.engines.exact import ExactSearcher
 from index_service.engines.planning import UnusablePlan
-from index_service.manifest import FileRecord, SegmentRecord
-from index_service.reads import StoreReader
-from index_service.snapshot import Part, Rows, Segment
+from index_service.local.manifest import FileRecord, SegmentRecord
+from index_service.local.reads import StoreReader
+from index_service.local.snapshot import Part, Rows, Segment
 from index_service.storage import write_array
 from index_service.vectors import read_array
 from serving.durable_files import discard, publish, sync, temporary_beside

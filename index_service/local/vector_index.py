@@ -16,11 +16,7 @@ import numpy as np
 import structlog
 
 from index_service.attributes import AttributePath
-from index_service.background import Background, start
-from index_service.checking import CheckStep, check
-from index_service.connections import IdleConnections
 from index_service.definition import IndexDefinition
-from index_service.descending import Listed, Listing, descending
 from index_service.engines.contract import Engine, Tuned
 from index_service.errors import (
     IndexNotFound,
@@ -29,21 +25,25 @@ from index_service.errors import (
     PositionOutOfDate,
     StoreDamaged,
 )
-from index_service.export_format import ExportPiece
-from index_service.exporting import export
 from index_service.filters import Filter
-from index_service.group_commit import GroupCommit
-from index_service.merge_plan import Thresholds
-from index_service.merging import Merger, Progress
-from index_service.reads import StoredItem, StoreReader
-from index_service.recovery import recover
-from index_service.search import Position, search
-from index_service.segments import SEGMENTS_FOLDER, written_nanoseconds
-from index_service.snapshot import Published, Snapshot
-from index_service.store import Store
+from index_service.local.background import Background, start
+from index_service.local.checking import CheckStep, check
+from index_service.local.connections import IdleConnections
+from index_service.local.descending import Listed, Listing, descending
+from index_service.local.export_format import ExportPiece
+from index_service.local.exporting import export
+from index_service.local.group_commit import GroupCommit
+from index_service.local.merge_plan import Thresholds
+from index_service.local.merging import Merger, Progress
+from index_service.local.reads import StoredItem, StoreReader
+from index_service.local.recovery import recover
+from index_service.local.search import Position, search
+from index_service.local.segments import SEGMENTS_FOLDER, written_nanoseconds
+from index_service.local.snapshot import Published, Snapshot
+from index_service.local.store import Store
+from index_service.local.within import count_within
+from index_service.local.writes import Delete, Outcome, StoreWriter, Upsert, Write, Written
 from index_service.vectors import Vectors
-from index_service.within import count_within
-from index_service.writes import Delete, Outcome, StoreWriter, Upsert, Write, Written
 from serving.durable_files import size_bytes
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from index_service.snapshot import Rows, Snapshot
+from index_service.local.snapshot import Rows, Snapshot
 from index_service.vectors import GATHER_SHARE, Positions, Vectors, first_bounds
 
 _CHUNK = 65_536  # 15 ms with 300 numbers a row

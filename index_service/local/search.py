@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index_service.engines.exact import ExactSearcher
-from index_service.snapshot import Part, Rows, Snapshot
+from index_service.local.snapshot import Part, Rows, Snapshot
 from index_service.vectors import Mask, Positions, Vectors, distances, nearest_after
 
 # Also the most neighbours that one call may request.

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from index_service.definition import IndexDefinition
 from index_service.errors import InvalidExport
-from index_service.export_format import ExportDigest, ExportHeader, ExportTrailer
-from index_service.reads import StoredRow
+from index_service.local.export_format import ExportDigest, ExportHeader, ExportTrailer
+from index_service.local.reads import StoredRow
+from index_service.local.store import STORE_FILE, write_empty
+from index_service.local.writes import insert_rows
 from index_service.storage import storage_errors
-from index_service.store import STORE_FILE, write_empty
-from index_service.writes import insert_rows
 from serving.durable_files import discard, sync
 
 # Up to here, doubles represent every integer; many languages read numbers as doubles.

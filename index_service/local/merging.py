@@ -23,15 +23,15 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from index_service.background import Background, log_failure, start, submit_after
 from index_service.definition import EngineKind
 from index_service.engines.contract import Engine
 from index_service.errors import BuildStopped
-from index_service.manifest import Manifest, SegmentRecord
-from index_service.merge_plan import Plan, Thresholds, plan, plan_all
-from index_service.reads import StoreReader
-from index_service.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
-from index_service.snapshot import Published, Segment, Snapshot
+from index_service.local.background import Background, log_failure, start, submit_after
+from index_service.local.manifest import Manifest, SegmentRecord
+from index_service.local.merge_plan import Plan, Thresholds, plan, plan_all
+from index_service.local.reads import StoreReader
+from index_service.local.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
+from index_service.local.snapshot import Published, Segment, Snapshot
 from index_service.storage import lacks_handles, storage_errors
 from serving.durable_files import remove_folder
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 
 from index_service.errors import StoreDamaged
-from index_service.export_format import ExportDigest, ExportHeader, ExportPiece
-from index_service.reads import StoredRow
-from index_service.store import Store
+from index_service.local.export_format import ExportDigest, ExportHeader, ExportPiece
+from index_service.local.reads import StoredRow
+from index_service.local.store import Store
 
 _PAGE_ROWS = 1_024
 _PIECE_BYTES = 2**20

@@ -15,9 +15,9 @@ from typing import TypeAlias
 import numpy as np
 
 from index_service.errors import ItemNotFound
-from index_service.reads import StoredRow
-from index_service.snapshot import Changes
-from index_service.store import Store
+from index_service.local.reads import StoredRow
+from index_service.local.snapshot import Changes
+from index_service.local.store import Store
 from index_service.vectors import Vectors
 
 

@@ -7,7 +7,6 @@ import math
 from semsearch.index.v1 import index_service_pb2 as pb
 
 from index_service.attributes import AttributePath
-from index_service.catalog import DamagedIndex
 from index_service.definition import (
     DEFAULT_RECALL_TARGET,
     MAX_DIMENSION,
@@ -16,7 +15,8 @@ from index_service.definition import (
     IndexDefinition,
 )
 from index_service.errors import InvalidAttributePath
-from index_service.vector_index import SegmentStats, Stats, VectorIndex
+from index_service.local.catalog import DamagedIndex
+from index_service.local.vector_index import SegmentStats, Stats, VectorIndex
 from serving.errors import InvalidField
 
 MAX_INDEXED_ATTRIBUTES = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from index_service.snapshot import Part, Segment, Snapshot
+from index_service.local.snapshot import Part, Segment, Snapshot
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,6 @@ from pathlib import Path
 
 import structlog
 
-from index_service.aliases import Aliases
-from index_service.background import Background, start
-from index_service.connections import IdleConnections
 from index_service.definition import NAME_PATTERN, IndexDefinition
 from index_service.engines.contract import Engine
 from index_service.errors import (
@@ -36,12 +33,15 @@ from index_service.errors import (
     StoreDamaged,
     TooManyOpenFiles,
 )
-from index_service.export_format import ExportHeader
-from index_service.importing import Import
-from index_service.merge_plan import Thresholds
+from index_service.local.aliases import Aliases
+from index_service.local.background import Background, start
+from index_service.local.connections import IdleConnections
+from index_service.local.export_format import ExportHeader
+from index_service.local.importing import Import
+from index_service.local.merge_plan import Thresholds
+from index_service.local.store import check_sqlite, create
+from index_service.local.vector_index import VectorIndex
 from index_service.storage import storage_error, storage_errors
-from index_service.store import check_sqlite, create
-from index_service.vector_index import VectorIndex
 from serving.background import WorkHealth
 from serving.durable_files import publish, remove_folder, remove_leftovers, temporary_beside
 

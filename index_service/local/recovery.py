@@ -26,12 +26,12 @@ import numpy as np
 import structlog
 
 from index_service.engines.contract import Engine
-from index_service.manifest import MANIFEST_FILE, Manifest, SegmentRecord, UnusableManifest
-from index_service.reads import StoreReader
-from index_service.segments import SEGMENTS_FOLDER, UnusableSegment, last_row, open_segment
-from index_service.snapshot import LiveRows, Segment, Snapshot
+from index_service.local.manifest import MANIFEST_FILE, Manifest, SegmentRecord, UnusableManifest
+from index_service.local.reads import StoreReader
+from index_service.local.segments import SEGMENTS_FOLDER, UnusableSegment, last_row, open_segment
+from index_service.local.snapshot import LiveRows, Segment, Snapshot
+from index_service.local.store import Store
 from index_service.storage import storage_errors
-from index_service.store import Store
 from serving.durable_files import remove_folder, remove_leftovers
 
 log = structlog.get_logger(__name__)

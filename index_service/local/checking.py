@@ -17,10 +17,10 @@ import numpy as np
 
 from index_service.attributes import is_canonical
 from index_service.errors import TooManyOpenFiles
-from index_service.manifest import Manifest, SegmentRecord, UnusableManifest
-from index_service.reads import StoredRow, StoreReader
-from index_service.segments import SEGMENTS_FOLDER
-from index_service.snapshot import Part, Rows, Segment, Snapshot
+from index_service.local.manifest import Manifest, SegmentRecord, UnusableManifest
+from index_service.local.reads import StoredRow, StoreReader
+from index_service.local.segments import SEGMENTS_FOLDER
+from index_service.local.snapshot import Part, Rows, Segment, Snapshot
 from index_service.storage import lacks_handles
 from index_service.vectors import Mask, Vectors, not_of_length_1
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from index_service.attributes import AttributePath
 from index_service.filters import Filter
-from index_service.reads import Place, StoredItem, StoreReader
-from index_service.snapshot import Rows, Snapshot
+from index_service.local.reads import Place, StoredItem, StoreReader
+from index_service.local.snapshot import Rows, Snapshot
+from index_service.local.within import rows_within
 from index_service.vectors import Vectors, distances
-from index_service.within import rows_within
 
 # Up to this many near items are looked up and sorted. Among more, a scan of all items in order soon fills a page.
 _LOOKED_UP = 5_000

@@ -20,13 +20,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from index_service.connections import IdleConnections
 from index_service.definition import IndexDefinition
 from index_service.errors import IndexNotFound, InvalidAttributePath, SqliteTooOld, StoreDamaged, StoreTooNew
 from index_service.filters import index_statements
-from index_service.reads import StoreReader
+from index_service.local.connections import IdleConnections
+from index_service.local.reads import StoreReader
+from index_service.local.write_ahead_log import promised_frames
 from index_service.storage import storage_error, storage_errors
-from index_service.write_ahead_log import promised_frames
 from serving.durable_files import discard, publish, sync, temporary_beside
 
 FORMAT_VERSION = 1
