@@ -30,7 +30,8 @@ from index_service.local.background import log_failure
 from index_service.local.catalog import Catalog, DamagedIndex
 from index_service.local.checking import CheckProgress
 from index_service.local.importing import Import
-from index_service.local.vector_index import Count, VectorIndex
+from index_service.local.index_reads import Count
+from index_service.local.vector_index import VectorIndex
 from index_service.local.writes import Written
 from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField, InvalidPageToken

@@ -1,112 +1,38 @@
-"""One index: its store, and the snapshot of its rows that searches use.
+"""One index that is read (`index_reads`), written and merged.
 
-Invariants: the store is the only source of truth; an acknowledged write is committed and visible to every later call; a
-read sees one version of everything (`_pin`); no read waits for a write or a merge.
+Invariants: the store is the only source of truth; an acknowledged write is committed and visible to every later call;
+no read waits for a write or a merge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import numpy as np
 import structlog
+from typing_extensions import override
 
-from index_service.attributes import AttributePath
 from index_service.definition import IndexDefinition
-from index_service.engines.contract import Engine, Tuned
-from index_service.errors import (
-    IndexNotFound,
-    ItemNotFound,
-    ModelMismatch,
-    PositionOutOfDate,
-    StoreDamaged,
-)
-from index_service.filters import Filter
+from index_service.engines.contract import Engine
+from index_service.errors import IndexNotFound, StoreDamaged
 from index_service.local.background import Background, start
-from index_service.local.checking import CheckStep, check
 from index_service.local.connections import IdleConnections
-from index_service.local.descending import Listed, Listing, descending
-from index_service.local.export_format import ExportPiece
-from index_service.local.exporting import export
 from index_service.local.group_commit import GroupCommit
+from index_service.local.index_reads import IndexReads
+from index_service.local.manifest import Manifest
 from index_service.local.merge_plan import Thresholds
 from index_service.local.merging import Merger, Progress
-from index_service.local.reads import StoredItem, StoreReader
 from index_service.local.recovery import recover
-from index_service.local.search import Position, search
-from index_service.local.segments import SEGMENTS_FOLDER, written_nanoseconds
-from index_service.local.snapshot import Published, Snapshot
+from index_service.local.snapshot import Published
 from index_service.local.store import Store
-from index_service.local.within import count_within
 from index_service.local.writes import Delete, Outcome, StoreWriter, Upsert, Write, Written
-from index_service.vectors import Vectors
-from serving.durable_files import size_bytes
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Neighbor:
-    """An item that was found; `attributes` is canonical JSON. Fields that were not requested are None."""
-
-    id: str
-    distance: float
-    row: int
-    attributes: str | None
-    vector: Vectors | None = None  # (dimension,)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The neighbours of each query, nearest first, and whether every item was compared."""
-
-    neighbors: tuple[tuple[Neighbor, ...], ...]
-    exact: bool
-
-
-@dataclass(frozen=True)
-class SegmentStats:
-    """A segment, and how it is searched for the index's recall target."""
-
-    row_count: int
-    deleted_row_count: int
-    tuned: Tuned
-    written_nanoseconds: int
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What an index consists of.
-
-    `repairs`: damage found since the service started. `recall`: the measured recall@10 over all items; items that an
-    exact scan compares count as found.
-    """
-
-    item_count: int
-    segment_count: int
-    segment_row_count: int
-    live_row_count: int
-    deleted_row_count: int
-    disk_bytes: int
-    segment_disk_bytes: int
-    repairs: tuple[str, ...]
-    recall: float
-    segments: tuple[SegmentStats, ...]
-
-
-@dataclass(frozen=True)
-class Count:
-    """The number of items that pass a filter, and of those so far found within each distance of a vector."""
-
-    items: int
-    within: tuple[int, ...]
-
-
-class VectorIndex:
+class VectorIndex(IndexReads):
     """An open index."""
 
     def __init__(
@@ -122,17 +48,14 @@ class VectorIndex:
         Raises:
             StoreDamaged, StorageFull, TooManyOpenFiles: it cannot be opened.
         """
-        self.folder = folder
-        self._store = Store.open(folder, idle)
-        self.definition = self._store.definition
+        store = Store.open(folder, idle)
         try:
-            built = engine(self.definition)
-            recovered = recover(folder, self._store, built)
+            built = engine(store.definition)
+            recovered = recover(folder, store, built)
         except BaseException:
-            self._store.close()
+            store.close()
             raise
-        self._repairs = list(recovered.repairs)
-        self._published = Published(recovered.snapshot)
+        super().__init__(folder, store, Published(recovered.snapshot), recovered.repairs)
         self._merger = Merger(
             folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, background
         )
@@ -142,34 +65,6 @@ class VectorIndex:
         self._merger.start_if_due(forced=bool(recovered.repairs))
         if not self._store.is_small:
             start(background.checks, self._check_store)
-
-    def check_model(self, model_id: str) -> None:
-        """Check that vectors of a model can be compared with those of this index.
-
-        Raises:
-            ModelMismatch: they cannot.
-        """
-        if model_id != self.definition.model_id:
-            raise ModelMismatch(self.definition.name, self.definition.model_id, model_id)
-
-    @property
-    def uid(self) -> str:
-        """An id that no other index has or ever had, not even one with the same name."""
-        return self._store.uid
-
-    @property
-    def row_count(self) -> int:
-        """The number of rows that a search may have to visit, including deleted ones."""
-        return sum(len(part.rows) for part in self._published.newest.parts)
-
-    def check_uid(self, uid: str) -> None:
-        """Check that search positions from the index with `uid` are valid in this one.
-
-        Raises:
-            PositionOutOfDate: that is a different index.
-        """
-        if uid != self.uid:
-            raise PositionOutOfDate(self.definition.name)
 
     def upsert(self, write: Upsert) -> Future[Written]:
         """Write all items or none; the future is done when they are on disk and searchable.
@@ -190,134 +85,15 @@ class VectorIndex:
         """Delete items; the future is done when that is on disk and visible to searches. Raises as `upsert`."""
         return self._commits.submit(write)
 
-    def items(self, ids: Sequence[str], *, vectors: bool) -> dict[str, StoredItem]:
-        """Return the items that exist among `ids`, with attributes, by id."""
-        with self._store.read() as reader:
-            return reader.items(ids, attributes=True, vectors=vectors)
-
-    def page(self, after: int, limit: int, condition: Filter, *, vectors: bool) -> Generator[StoredItem, None, None]:
-        """Yield the next `limit` items after sequence `after` that pass `condition`, in the order of first addition.
-
-        Items are read lazily; the caller must close the generator.
-        """
-        with self._store.read() as reader:
-            yield from reader.page(after, limit, condition, vectors=vectors)
-
-    def search(
-        self,
-        queries: Sequence[Vectors | str],
-        k: int,
-        condition: Filter | None,
-        *,
-        attributes: bool,
-        vectors: bool = False,
-        recall: float | None = None,
-        after: Sequence[Position | None] | None = None,
-    ) -> Answer:
-        """Find the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
-
-        Args:
-            queries: Vectors and ids of items to find the neighbours of.
-            k: The number of neighbours of each query.
-            condition: The filter that items must pass; None lets all pass.
-            attributes: Whether to return the neighbours' attributes.
-            vectors: Whether to return their vectors.
-            recall: Share of the true neighbours to aim at; None means the index's target, 1 compares all.
-            after: For each query, the position after which to search, or None to start at the nearest.
-
-        Raises:
-            ItemNotFound: the index has no item with an id among `queries`.
-            StoreDamaged: the store cannot be read.
-        """
-        with self._pin() as (reader, snapshot):
-            targets, without = self._targets(reader, queries)
-            among = None if condition is None else reader.rows(condition)
-            aim = recall or self.definition.recall_target
-            after = after or [None] * len(queries)
-            hits, compared_all = search(snapshot, targets, k, without, after, among, aim)
-            rows = np.unique(np.concatenate([hit.rows for hit in hits]))
-            items = reader.items_of(rows, attributes=attributes, vectors=vectors)
-        neighbors = tuple(
-            tuple(
-                Neighbor(items[row].id, distance, row, items[row].attributes, items[row].vector)
-                for row, distance in zip(hit.rows.tolist(), hit.distances.tolist(), strict=True)
-            )
-            for hit in hits
-        )
-        return Answer(neighbors, compared_all)
-
-    def descending(self, listing: Listing, *, vectors: bool) -> Generator[list[Listed], None, None]:
-        """Yield the items of a list in descending order of an attribute, block by block; see `descending`."""
-        with self._pin() as (reader, snapshot):
-            yield from descending(reader, snapshot, listing, vectors=vectors)
-
-    def count(
-        self, condition: Filter | None, near: Vectors | None, bounds: Sequence[float], left_out: Sequence[str]
-    ) -> Generator[Count, None, None]:
-        """Yield counts of items that pass a filter, which grow until the last; see `Count`.
-
-        Args:
-            condition: The filter that items must pass; None lets all pass.
-            near: A vector (dimension,) of length 1, or None to count without distances.
-            bounds: Distances from the vector, ascending.
-            left_out: Ids of items that are not counted by distance.
-        """
-        with self._pin() as (reader, snapshot):
-            if near is None:
-                yield Count(snapshot.alive_count if condition is None else reader.count(condition), ())
-                return
-            among = None if condition is None else reader.rows(condition)
-            count = snapshot.alive_count if among is None else len(among)
-            items = reader.items(left_out, attributes=False, vectors=False).values()
-            rows = np.array([item.row for item in items], dtype=np.int64)
-            for within in count_within(snapshot, near, bounds, among, rows):
-                yield Count(count, tuple(within.tolist()))
-
-    def sum_of(self, path: AttributePath) -> tuple[int, float]:
-        """Return how many items have a number at a path, and the sum of these numbers."""
-        with self._store.read() as reader:
-            return reader.sum_of(path)
-
     def optimize(self, progress: Progress, *, rebuild: bool = False) -> Future[None]:
         """Fold everything into one segment, or rewrite it; see `Merger.fold_all` and `Merger.rebuild`."""
         return self._merger.rebuild(self._pin, progress) if rebuild else self._merger.fold_all(progress)
 
-    def export(self) -> Generator[ExportPiece, None, None]:
-        """Yield the pieces of an export of the current version; see `exporting`."""
-        return export(self._store)
-
-    def check(self) -> Generator[CheckStep, None, None]:
-        """Check all data of the index for damage; see `checking`."""
-        with self._pin() as (reader, snapshot):
-            yield from check(self.folder, reader, snapshot, lambda: self._merger.manifest)
-
-    def stats(self) -> Stats:
-        """Return what the index currently consists of."""
-        snapshot = self._published.newest
-        segments = tuple(
-            SegmentStats(
-                len(part.rows),
-                part.dead_count,
-                part.searcher.tuned(),
-                written_nanoseconds(self.folder, part.name),
-            )
-            for part in snapshot.segments
-        )
-        found = sum(each.tuned.recall * (each.row_count - each.deleted_row_count) for each in segments)
-        count = snapshot.alive_count
-        disk_bytes, segment_disk_bytes = size_bytes(self.folder, SEGMENTS_FOLDER)
-        return Stats(
-            item_count=count,
-            segment_count=len(snapshot.segments),
-            segment_row_count=sum(len(segment.rows) for segment in snapshot.segments),
-            live_row_count=snapshot.live.alive_count,
-            deleted_row_count=sum(segment.dead_count for segment in snapshot.segments),
-            disk_bytes=disk_bytes,
-            segment_disk_bytes=segment_disk_bytes,
-            repairs=tuple(self._repairs),
-            recall=(found + snapshot.live.alive_count) / count if count else 1.0,
-            segments=segments,
-        )
+    @property
+    @override
+    def manifest(self) -> Manifest:
+        """The segments in use, as on disk."""
+        return self._merger.manifest
 
     def close(self) -> None:
         """Commit queued writes, stop merges and close the files; running reads finish."""
@@ -341,35 +117,3 @@ class VectorIndex:
         self._published.update(lambda snapshot: snapshot.after(changes))
         self._merger.start_if_due()
         return outcomes
-
-    @contextmanager
-    def _pin(self) -> Iterator[tuple[StoreReader, Snapshot]]:
-        """Yield a read transaction and the snapshot of the same version.
-
-        The transaction begins first. If this thread is then delayed for many commits, the snapshot may no longer be
-        kept; then both are taken again.
-        """
-        while True:
-            with self._store.read() as reader:
-                snapshot = self._published.at(reader.version())
-                if snapshot is not None:
-                    yield reader, snapshot
-                    return
-
-    def _targets(self, reader: StoreReader, queries: Sequence[Vectors | str]) -> tuple[Vectors, list[int | None]]:
-        """Return the queries' vectors (m, dimension), and for each query that is an item's id, its row."""
-        ids = [query for query in queries if isinstance(query, str)]
-        items = reader.items(ids, attributes=False, vectors=True) if ids else {}
-        vectors = np.empty((len(queries), self.definition.dimension), dtype=np.float32)
-        without: list[int | None] = []
-        for number, query in enumerate(queries):
-            if not isinstance(query, str):
-                vectors[number] = query
-                without.append(None)
-                continue
-            item = items.get(query)
-            if item is None or item.vector is None:
-                raise ItemNotFound(query, "it has no neighbours")
-            vectors[number] = item.vector
-            without.append(item.row)
-        return vectors, without

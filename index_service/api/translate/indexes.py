@@ -16,7 +16,8 @@ from index_service.definition import (
 )
 from index_service.errors import InvalidAttributePath
 from index_service.local.catalog import DamagedIndex
-from index_service.local.vector_index import SegmentStats, Stats, VectorIndex
+from index_service.local.index_reads import SegmentStats, Stats
+from index_service.local.vector_index import VectorIndex
 from serving.errors import InvalidField
 
 MAX_INDEXED_ATTRIBUTES = 16

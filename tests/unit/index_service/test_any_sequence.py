@@ -19,8 +19,9 @@ from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import IndexInUse, ItemNotFound
 from index_service.filters import Filter, OneOf
 from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.index_reads import Neighbor
 from index_service.local.merge_plan import Thresholds
-from index_service.local.vector_index import Neighbor, VectorIndex
+from index_service.local.vector_index import VectorIndex
 from index_service.local.writes import Delete, NewItem, Upsert
 from index_service.vectors import Vectors, unit
 from tests.unit.index_service.engines_in_process import engine_of

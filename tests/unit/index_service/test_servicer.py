@@ -19,8 +19,8 @@ from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import ModelMismatch
 from index_service.local.catalog import Catalog
 from index_service.local.export_format import ExportPiece
+from index_service.local.index_reads import Count
 from index_service.local.segments import SEGMENTS_FOLDER
-from index_service.local.vector_index import Count
 from index_service.local.writes import NewItem, Upsert, Written
 from serving.byte_budget import ByteBudget
 from serving.errors import InvalidField, InvalidPageToken
