@@ -18,6 +18,9 @@ IndexServiceError
 ├── TooManyOperations        the limit of concurrent exports, imports and checks is reached
 ├── BuildFailed              an engine could not build a segment
 │   └── BuildStopped         the index or the service was closed meanwhile
+├── LeaseLost                a change, under a lease that its caller no longer holds
+├── RecordChanged            a record has another version than its writer expects
+├── TooManyNames             the limit of leases or of records is reached
 ├── TooManyOpenFiles         the process or the system has no free file handle
 ├── OpeningFailed            an index cannot be opened, and its files are not known to be damaged
 ├── StorageFull              the disk is full, or the data folder cannot be written
@@ -175,6 +178,36 @@ class TooManyWrites(IndexServiceError):
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} items are already waiting. Nothing of this call was written; try again shortly.")
+
+
+class LeaseLost(IndexServiceError):
+    """A change under a lease that its caller no longer holds."""
+
+    def __init__(self, lease: str, number: int) -> None:
+        super().__init__(
+            f'The lease "{lease}" is no longer held under the number {number}, so nothing was changed. '
+            "Whoever holds it now makes changes; acquire it again to make some."
+        )
+        self.lease = lease
+
+
+class RecordChanged(IndexServiceError):
+    """A record has another version than its writer expects."""
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(
+            f'The record "{name}" has version {version}, so somebody else has written it. Nothing was changed; '
+            "read it again."
+        )
+        self.version = version
+
+
+class TooManyNames(IndexServiceError):
+    """The limit of leases or of records is reached."""
+
+    def __init__(self, kind: str, limit: int) -> None:
+        super().__init__(f"There are {limit} {kind} already, which is the limit. Nothing was written.")
+        self.limit = limit
 
 
 class BuildFailed(IndexServiceError):

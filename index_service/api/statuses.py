@@ -84,6 +84,15 @@ ERRORS: ErrorTable = {
     errors.TooManyOpenFiles: lambda _: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
     ),
+    errors.LeaseLost: lambda error: ErrorStatus(
+        StatusCode.ABORTED, reasons.ERROR_REASON_LEASE_LOST, metadata={"lease": error.lease}
+    ),
+    errors.RecordChanged: lambda error: ErrorStatus(
+        StatusCode.ABORTED, reasons.ERROR_REASON_RECORD_CHANGED, metadata={"version": str(error.version)}
+    ),
+    errors.TooManyNames: lambda error: ErrorStatus(
+        StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_TOO_MANY_NAMES, metadata={"limit": str(error.limit)}
+    ),
     errors.BuildFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.OpeningFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
