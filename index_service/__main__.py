@@ -8,11 +8,20 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 
-from semsearch.index.v1 import index_service_pb2, index_service_pb2_grpc
+from semsearch.index.v1 import (
+    coordination_service_pb2,
+    coordination_service_pb2_grpc,
+    index_service_pb2,
+    index_service_pb2_grpc,
+)
 from threadpoolctl import threadpool_limits
 
+from index_service.api.coordination_servicer import CoordinationServicer
 from index_service.api.servicer import IndexServicer
 from index_service.api.statuses import ERRORS
+from index_service.coordination.database import open_database
+from index_service.coordination.leases import Leases
+from index_service.coordination.records import Records
 from index_service.definition import IndexDefinition
 from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Engine
@@ -23,6 +32,10 @@ from index_service.settings import IndexSettings
 from serving.byte_budget import ByteBudget
 from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
+
+_COORDINATION_THREADS = 4
+_INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
+_COORDINATION = coordination_service_pb2.DESCRIPTOR.services_by_name["CoordinationService"].full_name
 
 
 @asynccontextmanager
@@ -43,15 +56,25 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Served]:
         catalog = await asyncio.get_running_loop().run_in_executor(
             threads, stack.enter_context, open_catalog(folder, engine, thresholds)
         )
-        servicer = IndexServicer(catalog, threads, ByteBudget(settings.max_pending_bytes))
-        name = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
+        database = stack.enter_context(open_database(folder))  # the catalog holds the folder's lock
+        leases, records = Leases(database), Records(database)
+        # Closed first, so that no work on them meets a closed database.
+        few = stack.enter_context(ThreadPoolExecutor(_COORDINATION_THREADS, thread_name_prefix="coordination"))
+        servicer = IndexServicer(catalog, leases, threads, ByteBudget(settings.max_pending_bytes))
+        coordination = CoordinationServicer(leases, records, few)
         yield Served(
             [
                 GrpcService(
-                    name,
+                    _INDEX,
                     lambda server: index_service_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server),
                     background=(catalog.merging,),
-                )
+                ),
+                GrpcService(
+                    _COORDINATION,
+                    lambda server: coordination_service_pb2_grpc.add_CoordinationServiceServicer_to_server(
+                        coordination, server
+                    ),
+                ),
             ]
         )
 

@@ -1,7 +1,7 @@
 """IndexService over gRPC: each method validates, translates, calls the core and translates back.
 
 The event loop moves messages and runs small searches; all other work with SQLite, vectors or large messages runs on the
-call threads.
+call threads. What changes the contents is admitted by `changes`; merging and checking change none.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
 from index_service.api.call_threads import run_to_end, steps
+from index_service.api.changes import Changes
 from index_service.api.translate import checks, exports, indexes, items, listings, searches
 from index_service.api.translate.filters import to_filter, to_path
+from index_service.coordination.leases import Leases
 from index_service.definition import NAME_PATTERN
 from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, TooManyOperations
 from index_service.filters import Filter
@@ -55,8 +57,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class IndexServicer(pb_grpc.IndexServiceServicer):
     """Serves the indexes of a catalog."""
 
-    def __init__(self, catalog: Catalog, threads: Executor, budget: ByteBudget) -> None:
+    def __init__(self, catalog: Catalog, leases: Leases, threads: Executor, budget: ByteBudget) -> None:
         self._catalog = catalog
+        self._leases = leases
         self._threads = threads
         self._budget = budget  # bytes of uncommitted writes
         self._operations = 0
@@ -65,7 +68,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def CreateIndex(self, request: pb.CreateIndexRequest, context: Context) -> pb.CreateIndexResponse:
         """Create an index."""
         definition = indexes.to_definition(request.index)
-        index = await self._on_thread(lambda: self._catalog.create(definition))
+        index = await self._change(context, lambda: self._catalog.create(definition))
         return pb.CreateIndexResponse(index=await self._describe(index))
 
     @override
@@ -88,7 +91,8 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def DeleteIndex(self, request: pb.DeleteIndexRequest, context: Context) -> pb.DeleteIndexResponse:
         """Delete an index."""
         name = indexes.required(request.name, "name")
-        return pb.DeleteIndexResponse(deleted_item_count=await self._on_thread(lambda: self._catalog.delete(name)))
+        count = await self._change(context, lambda: self._catalog.delete(name))
+        return pb.DeleteIndexResponse(deleted_item_count=count)
 
     @override
     async def UpsertItems(
@@ -100,14 +104,17 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
             raise InvalidField("index", "is missing: the stream had no message.")
         index = self._find(first.index, "index")
         index.check_model(first.model_id)
+        changes = Changes(self._leases, context)
         with index.bulk() if first.bulk else nullcontext(), self._budget.share() as share:
-            return pb.UpsertItemsResponse(upserted_count=await self._upsert(index, first, request_iterator, share))
+            count = await self._upsert(index, first, request_iterator, share, changes)
+        return pb.UpsertItemsResponse(upserted_count=count)
 
     @override
     async def DeleteItems(self, request: pb.DeleteItemsRequest, context: Context) -> pb.DeleteItemsResponse:
         """Delete items."""
         index = self._find(request.index, "index")
-        written = await asyncio.wrap_future(index.delete(items.to_delete(request)))
+        delete = items.to_delete(request)
+        written = await asyncio.wrap_future(Changes(self._leases, context).submit(lambda: index.delete(delete)))
         return pb.DeleteItemsResponse(deleted_count=written.count, unknown_ids=written.unknown_ids)
 
     @override
@@ -187,14 +194,15 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         """Point an alias at an index."""
         alias = indexes.to_name(request.alias, "alias")
         name = indexes.required(request.index, "index")
-        previous = await self._on_thread(lambda: self._catalog.set_alias(alias, name))
+        previous = await self._change(context, lambda: self._catalog.set_alias(alias, name))
         return pb.SetAliasResponse(previous_index=previous or "")
 
     @override
     async def DeleteAlias(self, request: pb.DeleteAliasRequest, context: Context) -> pb.DeleteAliasResponse:
         """Remove an alias."""
         alias = indexes.required(request.alias, "alias")
-        return pb.DeleteAliasResponse(previous_index=await self._on_thread(lambda: self._catalog.delete_alias(alias)))
+        previous = await self._change(context, lambda: self._catalog.delete_alias(alias))
+        return pb.DeleteAliasResponse(previous_index=previous)
 
     @override
     async def ExportIndex(
@@ -217,10 +225,11 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
             raise InvalidField("name", "is missing: the stream had no message.")
         name = indexes.to_name(first.name, "name")
         header = exports.to_header(first.piece)
+        changes = Changes(self._leases, context)
         with self._operation():
             importing = await self._on_thread(lambda: self._catalog.begin_import(name, header))
             try:
-                index = await self._fill(importing, header.definition.dimension, request_iterator)
+                index = await self._fill(importing, header.definition.dimension, request_iterator, changes)
             finally:
                 await run_to_end(self._threads, importing.discard)
         return pb.ImportIndexResponse(index=await self._describe(index))
@@ -259,6 +268,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         first: pb.UpsertItemsRequest,
         further: AsyncIterator[pb.UpsertItemsRequest],
         share: ByteShare,
+        changes: Changes,
     ) -> int:
         """Write the messages of a stream, several at a time, and return their number of items."""
         in_flight: deque[asyncio.Future[Written]] = deque()
@@ -269,7 +279,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
             size = message.ByteSize()
             await share.take(size)
             write = await self._on_thread(partial(items.to_upsert, message, index.definition.dimension))
-            in_flight.append(asyncio.wrap_future(index.upsert(write)))
+            in_flight.append(asyncio.wrap_future(changes.submit(partial(index.upsert, write))))
             in_flight[-1].add_done_callback(lambda _, size=size: share.give_back(size))  # type: ignore[misc]
             if len(in_flight) >= _IN_FLIGHT:
                 count += (await in_flight.popleft()).count
@@ -279,7 +289,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         return count
 
     async def _fill(
-        self, importing: Import, dimension: int, messages: AsyncIterator[pb.ImportIndexRequest]
+        self, importing: Import, dimension: int, messages: AsyncIterator[pb.ImportIndexRequest], changes: Changes
     ) -> VectorIndex:
         async for message in messages:
             piece = message.piece
@@ -296,7 +306,8 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
             importing.complete(importing_ended)
             return self._catalog.finish_import(importing)
 
-        return await run_to_end(self._threads, complete)
+        with changes.change():
+            return await run_to_end(self._threads, complete)
 
     @contextmanager
     def _operation(self) -> Iterator[None]:
@@ -317,6 +328,10 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         if isinstance(index, DamagedIndex):
             return indexes.from_damaged(index, aliases)
         return await self._on_thread(lambda: indexes.from_index(index, aliases))
+
+    async def _change(self, context: Context, work: Callable[[], T]) -> T:
+        changes = Changes(self._leases, context)
+        return await asyncio.wrap_future(changes.submit(lambda: self._threads.submit(work)))
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from semsearch.v1 import query_pb2
 
 from index_service.api.servicer import IndexServicer
 from index_service.api.translate import exports
+from index_service.coordination.database import open_database
+from index_service.coordination.leases import Leases
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import ModelMismatch
 from index_service.local.catalog import Catalog
@@ -31,7 +34,7 @@ DEFAULT_MAX_MESSAGE_BYTES = 4 * 2**20  # a client's default limit
 MAX_PENDING_BYTES = 1_000  # of waiting writes
 VECTOR = np.array([1, 0, 0, 0], "<f4").tobytes()
 LARGE_TEXT = f'{{"text":"{"x" * 60_000}"}}'
-CONTEXT: Any = None  # no method of the servicer uses it
+CONTEXT: Any = Mock(invocation_metadata=tuple)  # the methods use nothing else of it
 
 
 @pytest.fixture
@@ -42,9 +45,15 @@ def catalog(open_data: OpenCatalog) -> Catalog:
 
 
 @pytest.fixture
-def servicer(catalog: Catalog) -> Iterator[IndexServicer]:
+def leases(catalog: Catalog, data_folder: Path) -> Iterator[Leases]:
+    with open_database(data_folder) as database:
+        yield Leases(database)
+
+
+@pytest.fixture
+def servicer(catalog: Catalog, leases: Leases) -> Iterator[IndexServicer]:
     with ThreadPoolExecutor(2, thread_name_prefix="call") as threads:
-        yield IndexServicer(catalog, threads, ByteBudget(MAX_PENDING_BYTES))
+        yield IndexServicer(catalog, leases, threads, ByteBudget(MAX_PENDING_BYTES))
 
 
 def test_an_export_is_translated_on_the_call_threads(servicer: IndexServicer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,8 +223,10 @@ class NoThreads(ThreadPoolExecutor):
         ({"queries": [pb.SearchQuery(item_id="1"), pb.SearchQuery(item_id="2")]}, False),
     ],
 )
-def test_only_small_searches_run_on_the_event_loop(catalog: Catalog, fields: dict[str, Any], small: bool) -> None:
-    servicer = IndexServicer(catalog, NoThreads(1), ByteBudget(2**20))
+def test_only_small_searches_run_on_the_event_loop(
+    catalog: Catalog, leases: Leases, fields: dict[str, Any], small: bool
+) -> None:
+    servicer = IndexServicer(catalog, leases, NoThreads(1), ByteBudget(2**20))
     request = pb.SearchRequest(**{"index": "items", "k": 3, "queries": [pb.SearchQuery(item_id="1")], **fields})
     if small:
         assert len(asyncio.run(servicer.Search(request, CONTEXT)).results[0].neighbors) == 3
@@ -224,9 +235,11 @@ def test_only_small_searches_run_on_the_event_loop(catalog: Catalog, fields: dic
             asyncio.run(servicer.Search(request, CONTEXT))
 
 
-def test_a_search_of_many_rows_runs_on_a_thread(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_of_many_rows_runs_on_a_thread(
+    catalog: Catalog, leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("index_service.api.servicer._SMALL_ROW_COUNT", 19)
-    servicer = IndexServicer(catalog, NoThreads(1), ByteBudget(2**20))
+    servicer = IndexServicer(catalog, leases, NoThreads(1), ByteBudget(2**20))
     request = pb.SearchRequest(index="items", k=3, queries=[pb.SearchQuery(item_id="1")])
     with pytest.raises(AssertionError, match="handed to a thread"):
         asyncio.run(servicer.Search(request, CONTEXT))

@@ -1,0 +1,1 @@
+"""What several gateways share beside the indexes: leases and small records."""
