@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,3 +23,16 @@ def need(there: bool, otherwise: str) -> None:
 def need_others_indexes() -> None:
     """Require the packages that `make bench-index` compares the index with."""
     need(all(find_spec(name) for name in ("faiss", "hnswlib")), "faiss or hnswlib is not installed: make bench-setup")
+
+
+def need_namespaces() -> None:
+    """Require what makes machines out of network namespaces."""
+    need(sys.platform == "linux" and os.geteuid() == 0, "network namespaces need Linux and root")
+    need(
+        all(map(shutil.which, ("ip", "nsenter"))),
+        "there is no `ip` or `nsenter`: install iproute2 and util-linux",
+    )
+    name = f"semsearch-{os.getpid()}-try"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    need(made.returncode == 0, f"network namespaces cannot be made here: {made.stderr.strip()}")
+    subprocess.run(["ip", "netns", "del", name], check=True)
