@@ -35,7 +35,9 @@ class CoordinationServicer(pb_grpc.CoordinationServiceServicer):
         """Grant a lease if it is free."""
         wanted = coordination.to_wanted(request)
         grant = await self._on_thread(
-            lambda: self._leases.acquire(wanted.name, wanted.holder, wanted.address, wanted.ttl_seconds)
+            lambda: self._leases.acquire(
+                wanted.name, wanted.holder, wanted.address, wanted.ttl_seconds, wanted.ended_holder
+            )
         )
         return pb.AcquireLeaseResponse(granted=grant.granted, lease=coordination.from_lease(grant.lease))
 

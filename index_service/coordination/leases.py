@@ -3,8 +3,8 @@
 Invariants:
 1. A lease's number grows with each grant. Also if the database was lost or restored from a backup: a number is at least
    the number of seconds since 1970, so a number from before is not given again.
-2. A lease is granted only if it is free: never granted, released, expired when somebody else asked for it, or asked for
-   by its holder itself, who thereby says that it no longer uses it (see `Leases.acquire`).
+2. A lease is granted only if it is free: never granted, released, expired when somebody asked for it, or asked for by
+   its holder itself or by somebody who knows that the holder has ended.
 3. Changes are admitted only under the number of a lease that is not free. A lease is granted only when no change under
    its former number is in progress. So no change under a lower number takes effect after a grant.
 4. A grant is on disk before it is known to anyone. Times are not stored: after a restart of the service each lease that
@@ -76,11 +76,10 @@ class Leases:
         with self._lock:
             return self._view(name)
 
-    def acquire(self, name: str, holder: str, address: str, ttl_seconds: float) -> Grant:
+    def acquire(self, name: str, holder: str, address: str, ttl_seconds: float, ended_holder: str = "") -> Grant:
         """Grant a lease to `holder` if it is free and no change under its former number is in progress.
 
-        The holder itself is granted its lease under a new number without waiting for the ttl: programs that use the
-        same holder's name ensure among themselves that a new one asks only when the former one has ended.
+        Neither the present holder itself nor whoever names it as `ended_holder` has to wait for the ttl.
 
         Raises:
             TooManyNames: there are too many leases.
@@ -88,7 +87,7 @@ class Leases:
         """
         with self._lock:
             lease = self._view(name)
-            if lease.remaining_seconds is not None and lease.holder != holder:
+            if lease.remaining_seconds is not None and lease.holder not in (holder, ended_holder):
                 return Grant(False, lease)
             state = self._states.get(name)
             if state is not None:

@@ -24,6 +24,7 @@ class Wanted:
     holder: str
     address: str
     ttl_seconds: float
+    ended_holder: str
 
 
 def to_name(name: str) -> str:
@@ -45,7 +46,7 @@ def to_wanted(request: pb.AcquireLeaseRequest) -> Wanted:
     seconds = request.ttl.ToTimedelta().total_seconds()
     if not MIN_TTL_SECONDS <= seconds <= MAX_TTL_SECONDS:
         raise InvalidField("ttl", f"must be {MIN_TTL_SECONDS} to {MAX_TTL_SECONDS} seconds.")
-    return Wanted(name, request.holder, request.address, seconds)
+    return Wanted(name, request.holder, request.address, seconds, request.ended_holder)
 
 
 def to_value(value: bytes) -> bytes:

@@ -62,19 +62,20 @@ class LeasesMachine(RuleBasedStateMachine):
         self.in_progress = []  # the process has ended, and so have its threads
         self.leases = Leases(self.open.enter_context(open_database(self.folder)), self.clock, self.wall)
 
-    @rule(target=grants, holder=st.sampled_from(["a", "b", "c"]))
-    def acquire(self, holder: str) -> object:
-        grant = self.leases.acquire(NAME, holder, f"{holder}:1", TTL)
+    @rule(target=grants, holder=st.sampled_from("abc"), ended=st.sampled_from(["", "", "a", "b"]))
+    def acquire(self, holder: str, ended: str) -> object:
+        grant = self.leases.acquire(NAME, holder, f"{holder}:1", TTL, ended)
         if not grant.granted:
             # Only for a reason: somebody else has it, or changes are in progress.
-            others = self.safe_until is not None and self.clock.now < self.safe_until and self.holder != holder
+            others = self.safe_until is not None and self.clock.now < self.safe_until
+            others = others and self.holder not in (holder, ended)
             assert others or self.in_progress
             if not others:
                 self.safe_until = None  # by asking, its holder gave it up; or it had expired
             return multiple()
         assert grant.lease.number > self.last
         assert not self.in_progress
-        assert self.safe_until is None or self.clock.now >= self.safe_until or self.holder == holder
+        assert self.safe_until is None or self.clock.now >= self.safe_until or self.holder in (holder, ended)
         self.last, self.holder, self.safe_until = grant.lease.number, holder, self.clock.now + TTL
         self.is_released = False
         return grant.lease.number
@@ -174,9 +175,10 @@ def test_a_change_that_was_admitted_delays_the_next_grant_until_it_ends(leases: 
     assert granted(leases, "b") is not None
 
 
-def test_the_same_holder_need_not_wait(leases: Leases) -> None:
+@pytest.mark.parametrize(("holder", "ended"), [("a", ""), ("b", "a")])
+def test_a_holder_that_has_ended_or_asks_again_is_not_waited_for(leases: Leases, holder: str, ended: str) -> None:
     first = granted(leases, "a")
-    second = granted(leases, "a")
+    second = leases.acquire(NAME, holder, "", TTL, ended).lease.number
     assert first is not None
     assert second is not None
     assert second > first
