@@ -22,8 +22,9 @@ GatewayError
 ├── MapCancelled             the computation of a map was cancelled
 ├── MapNotStored             a map cannot be written to the data folder
 ├── StorageFull              the data folder is full or not writable
+├── ImageStoreUnusable       the setting of the image store is wrong
 ├── WordsNotReady            the words index is being filled
-├── DependencyUnavailable    the embedder or the index does not answer
+├── DependencyUnavailable    the embedder, the index or the image store does not answer
 └── Refused                  the embedder or the index refused the call; carries its reason, to be passed on
     ├── Overloaded
     ├── UnknownWords
@@ -240,6 +241,10 @@ class StorageFull(GatewayError):
             f"The image cannot be stored: {problem}. Nothing that was acknowledged is lost. "
             "Free space or fix the data folder's permissions, then send the image again."
         )
+
+
+class ImageStoreUnusable(GatewayError):
+    """The image store cannot be used as it is set."""
 
 
 class WordsNotReady(GatewayError):

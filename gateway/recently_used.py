@@ -1,7 +1,8 @@
-"""A bounded mapping that forgets the least recently used entry."""
+"""A bounded mapping that forgets the least recently used entries."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -9,10 +10,12 @@ V = TypeVar("V")
 
 
 class RecentlyUsed(Generic[K, V]):
-    """Keeps the entries that were used last, `most` of them at most."""
+    """Keeps the entries that were used last, as long as their sizes add up to `most` at most."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, size: Callable[[V], int] = lambda _: 1) -> None:
         self._most = most
+        self._size = size
+        self._taken = 0
         self._entries: dict[K, V] = {}  # the least recently used first
 
     def get(self, key: K) -> V | None:
@@ -23,12 +26,17 @@ class RecentlyUsed(Generic[K, V]):
         return value
 
     def put(self, key: K, value: V) -> None:
-        """Keep a value, which is not None, as the most recently used."""
-        self._entries.pop(key, None)
+        """Keep a value, which is not None, as the most recently used, unless it is larger than all may be."""
+        self.forget(key)
+        if self._size(value) > self._most:
+            return
         self._entries[key] = value
-        if len(self._entries) > self._most:
-            del self._entries[next(iter(self._entries))]
+        self._taken += self._size(value)
+        while self._taken > self._most:
+            self.forget(next(iter(self._entries)))
 
     def forget(self, key: K) -> None:
         """Remove a key, if it is kept."""
-        self._entries.pop(key, None)
+        value = self._entries.pop(key, None)
+        if value is not None:
+            self._taken -= self._size(value)

@@ -26,6 +26,14 @@ class GatewaySettings(HttpSettings):
         description="Address of the embedder: host:port, or dns:///name:port for several replicas.",
     )
     index: str = Field("127.0.0.1:50053", min_length=1, description="Address of the index.")
+    images: str = Field(
+        "",
+        description="Where images are stored: a folder, s3://bucket/prefix or gs://bucket/prefix; empty means the data "
+        "folder.",
+    )
+    thumbnail_cache_bytes: int = Field(
+        64 * 2**20, ge=0, description="Bytes of thumbnails kept in memory if images lie in an object store."
+    )
     max_pending_bytes: int = Field(
         256 * 2**20, ge=1, description="Bytes of images that all uploads together may have in progress; more must wait."
     )

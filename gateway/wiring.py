@@ -32,11 +32,13 @@ from gateway.backends.dependency_health import follow_health
 from gateway.backends.embedder_client import EmbedderClient
 from gateway.backends.embedding import Model
 from gateway.backends.index_client import IndexClient
-from gateway.collections.blobs import FolderBlobStore
+from gateway.collections.blobs import BlobStore
+from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
 from gateway.collections.names import DEFAULT_COLLECTION
+from gateway.collections.object_blobs import ObjectBlobStore
 from gateway.core import Core, build_core
-from gateway.errors import CollectionNotFound, GatewayError
+from gateway.errors import CollectionNotFound, GatewayError, ImageStoreUnusable
 from gateway.ingest.ingest import IngestLimits
 from gateway.lease import FileLease, Lease
 from gateway.maps.maps import MapLimits
@@ -46,6 +48,7 @@ from gateway.switching.index_copy import CopyLimits
 from gateway.web.application import web_application
 from serving.background import WorkHealth, keep_running
 from serving.channels import open_channel
+from serving.object_store import ObjectStore, StoreUnavailable, StoreUnusable
 from serving.page_tokens import PageTokens, load_key
 from serving.server import GrpcService, Served
 
@@ -82,7 +85,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     ):
         embedder = EmbedderClient(embedder_channel)
         batch_bytes = min(_BATCH_BYTES, settings.max_message_bytes // 2)
-        blobs = FolderBlobStore(settings.data / "images")
+        blobs = await _open_images(settings)
         core = build_core(
             embedder,
             IndexClient(index_channel),
@@ -160,6 +163,26 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
             )
             for task in tasks:
                 task.cancel()
+
+
+async def _open_images(settings: GatewaySettings) -> BlobStore:
+    """Open the image store; one that does not answer yet is no reason not to start.
+
+    Raises:
+        ImageStoreUnusable: the setting or the permissions are wrong.
+    """
+    if not settings.images:
+        return FolderBlobStore(settings.data / "images")
+    try:
+        store = ObjectStore(settings.images)
+        if store.folder is not None:
+            return FolderBlobStore(store.folder)
+        await asyncio.to_thread(store.check)
+    except StoreUnusable as error:
+        raise ImageStoreUnusable(f"The images cannot be stored: {error}") from error
+    except StoreUnavailable as error:
+        log.warning("the image store does not answer", problem=str(error))
+    return ObjectBlobStore(store, settings.thumbnail_cache_bytes)
 
 
 @asynccontextmanager

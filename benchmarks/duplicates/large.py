@@ -27,8 +27,8 @@ from gateway.backends.embedding import Vector
 from gateway.backends.index_client import IndexClient
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import Engine, Item, NewIndex
-from gateway.collections.blobs import FolderBlobStore
 from gateway.collections.duplicates import Duplicates
+from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.gallery import Gallery
 from gateway.collections.image_collections import ImageCollections
 from gateway.collections.images import StoredImage

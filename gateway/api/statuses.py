@@ -90,6 +90,9 @@ ERRORS: ErrorTable = {
     errors.MapCancelled: lambda _: ErrorStatus(grpc.StatusCode.ABORTED, reasons.ERROR_REASON_MAP_CANCELLED),
     errors.MapNotStored: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
     errors.StorageFull: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
+    errors.ImageStoreUnusable: lambda _: ErrorStatus(
+        grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
+    ),
     errors.WordsNotReady: lambda e: ErrorStatus(
         grpc.StatusCode.UNAVAILABLE,
         reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,

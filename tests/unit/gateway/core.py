@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway import core
 from gateway.backends.attributes import Attributes
-from gateway.collections.blobs import FolderBlobStore
+from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.names import DEFAULT_COLLECTION
 from gateway.ingest.ingest import IngestLimits
 from gateway.ingest.plan import Upload

@@ -1,43 +1,21 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from serving.object_store import ObjectMissing, ObjectStore, StoreUnavailable, StoreUnusable
 from tests.ports import free_ports
+from tests.s3_server import BUCKET, BreakingProxy, environment, s3_server
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """Run an S3 server with a bucket `images`; return its URL."""
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                requests.put(f"{url}/images", timeout=5).raise_for_status()
-                break
-            except requests.ConnectionError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
+    with s3_server() as url:
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
@@ -51,10 +29,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def use_s3(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name, value in environment(url).items():
+        monkeypatch.setenv(name, value)
 
 
 def test_what_was_put_is_read(store: ObjectStore) -> None:
@@ -160,8 +136,38 @@ def test_an_unknown_kind_of_place_is_refused() -> None:
 
 
 def test_secrets_in_a_url_are_not_shown() -> None:
-    assert os.environ.get("SEMSEARCH_IMAGES") is None
     with pytest.raises(StoreUnusable) as raised:
         ObjectStore("nothing://user:secret@host/a")
 
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["error", "slow down", "reset", "half"])
+def test_a_broken_answer_is_asked_for_again(s3: str, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    proxy = BreakingProxy(s3)
+    try:
+        use_s3(monkeypatch, proxy.url)
+        store = ObjectStore(f"s3://{BUCKET}/{uuid.uuid4().hex}")
+        content = bytes(range(256)) * 100
+        proxy.breaks.append(kind)
+        store.put("a", content)
+        proxy.breaks.append(kind)
+        assert store.get("a") == content
+        proxy.breaks.append(kind)
+        assert [each.size for each in store.list()] == [len(content)]
+        assert proxy.broken == 3
+    finally:
+        proxy.close()
+
+
+def test_an_answer_that_stays_broken_is_unavailable(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = BreakingProxy(s3)
+    try:
+        use_s3(monkeypatch, proxy.url)
+        store = ObjectStore(f"s3://{BUCKET}/{uuid.uuid4().hex}")
+        store.put("a", b"0123456789")
+        proxy.breaks.extend(["half"] * 100)
+        with pytest.raises(StoreUnavailable):
+            store.get("a")
+    finally:
+        proxy.close()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.collections.blobs import Blob, FolderBlobStore, Rendition
+from gateway.collections.blobs import Blob, Rendition
+from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.errors import BlobMissing, StorageFull
 from tests.unit.gateway.doubles import sha256
 
