@@ -1,0 +1,127 @@
+"""The suite spread over machines: gateways, embedders, an index, and nodes of Weaviate if the index is to use them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.cluster.network import Disk, Machine, Network, network
+from tests.cluster.server import Server
+from tests.cluster.weaviate_nodes import weaviate_nodes
+
+GATEWAY_PORT, EMBEDDER_PORT, INDEX_PORT = 50051, 50052, 50053
+_REPOSITORY = Path(__file__).parents[2]
+_HEALTH_SECONDS = 1.0
+
+
+@dataclass
+class Suite:
+    """All servers by name, and the disks that can become full."""
+
+    network: Network
+    servers: dict[str, Server] = field(default_factory=dict)
+    disks: dict[str, Disk] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """Where clients find the gateways."""
+        return self._addresses("gateway", GATEWAY_PORT)
+
+    @property
+    def embedders(self) -> str:
+        """Where gateways find the embedders."""
+        return self._addresses("embedder", EMBEDDER_PORT)
+
+    @property
+    def an_embedder(self) -> str:
+        """The address of one embedder."""
+        return f"{self.machine('embedder-1').address}:{EMBEDDER_PORT}"
+
+    def _addresses(self, kind: str, port: int) -> str:
+        machines = [machine for name, machine in self.network.machines.items() if name.startswith(kind)]
+        return "ipv4:" + ",".join(f"{machine.address}:{port}" for machine in machines)
+
+    def machine(self, name: str) -> Machine:
+        return self.network.machines[name]
+
+    def memory(self) -> int:
+        """Return the sum of the highest memory of all servers, in bytes."""
+        for server in self.servers.values():
+            server.measure()
+        return sum(server.highest_memory for server in self.servers.values())
+
+
+@contextmanager
+def suite(
+    folder: Path, *, weaviate: Path | None = None, gateways: int = 2, embedders: int = 2, disk_megabytes: int = 0
+) -> Iterator[Suite]:
+    """Start everything, and wait until it serves; end everything."""
+    with network(folder) as net:
+        made = Suite(net)
+        nodes = [net.add(f"weaviate-{number}") for number in range(1, 4)] if weaviate else []
+        index = net.add("index")
+        images = net.add("images")
+        for number in range(embedders):
+            net.add(f"embedder-{number + 1}")
+        for number in range(gateways):
+            net.add(f"gateway-{number + 1}")
+        if disk_megabytes:
+            made.disks = {machine.name: machine.mount_disk(disk_megabytes) for machine in (*nodes, index, images)}
+        if weaviate:
+            made.servers |= {node.name: node for node in weaviate_nodes(nodes, weaviate)}
+        ours = [_index(index, nodes)]
+        ours += [_embedder(net.machines[f"embedder-{number + 1}"]) for number in range(embedders)]
+        ours += [
+            _gateway(net.machines[f"gateway-{number + 1}"], made.embedders, index, images) for number in range(gateways)
+        ]
+        made.servers |= {server.name: server for server in ours}
+        for server in ours:
+            server.start()
+        for server in ours:
+            server.wait_until_ready()
+        yield made
+
+
+def _service(machine: Machine, module: str, port: int, *flags: str, serves: str) -> Server:
+    command = (
+        sys.executable, "-m", module, "--log-format=json", f"--host={machine.address}", f"--port={port}",
+        "--metrics-port=-1", *flags,
+    )  # fmt: skip
+    environment = {"PYTHONPATH": f"{_REPOSITORY}:{_REPOSITORY / 'client'}"}
+    return Server(machine.name, machine, command, environment, _is_serving(f"{machine.address}:{port}", serves))
+
+
+def _embedder(machine: Machine) -> Server:
+    flags = ("--default-model=tiny", f"--data={machine.folder}")
+    return _service(machine, "embedder_service", EMBEDDER_PORT, *flags, serves="semsearch.embedder.v1.EmbedderService")
+
+
+def _index(machine: Machine, nodes: list[Machine]) -> Server:
+    flags = (f"--data={machine.folder}",)
+    return _service(machine, "index_service", INDEX_PORT, *flags, serves="semsearch.index.v1.IndexService")
+
+
+def _gateway(machine: Machine, embedders: str, index: Machine, images: Machine) -> Server:
+    flags = (
+        f"--embedder={embedders}", f"--index={index.address}:{INDEX_PORT}", f"--data={images.folder}", "--http-port=-1"
+    )  # fmt: skip
+    return _service(machine, "gateway", GATEWAY_PORT, *flags, serves="semsearch.v1.SearchService")
+
+
+def _is_serving(address: str, service: str) -> Callable[[], bool]:
+    def ask() -> bool:
+        with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+            request = health_pb2.HealthCheckRequest(service=service)
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_HEALTH_SECONDS)
+            except grpc.RpcError:
+                return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    return ask

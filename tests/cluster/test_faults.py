@@ -1,0 +1,32 @@
+"""A few faults under load, and restarts; `make cluster-faults` tries all of them, for longer.
+
+One file, so that one process of pytest runs all of it on one suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cluster.faults import Fault, cut, killed, restarted
+from tests.cluster.load import Load
+from tests.cluster.suite import Suite
+from tests.cluster.trial import run_trial
+
+FAULT_SECONDS = 3.0
+FAULTS = (killed("weaviate-2"), killed("gateway-1"), cut("weaviate-1"))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_calls_fail_only_until_others_serve(running: Suite, new_load: Callable[[], Load], fault: Fault) -> None:
+    result = run_trial(running, new_load(), fault, FAULT_SECONDS)
+    assert (result.wrong, result.lost, result.out_of_time) == ([], "", [])
+
+
+@pytest.mark.parametrize("kind", ["gateway", "index"])
+def test_a_rolling_restart_fails_no_call_of_a_default_client(
+    running: Suite, new_load: Callable[[], Load], kind: str
+) -> None:
+    result = run_trial(running, new_load(), restarted(kind), 0.0)
+    assert (result.wrong, result.lost, result.failed(is_plain=False)) == ([], "", [])
