@@ -5,6 +5,7 @@ TrainerError
 ├── BundleUnsearchable      a newly made bundle does not answer searches
 ├── CacheMismatch           a feature cache was made with another backbone, view or type
 ├── CacheInUse              another process is writing the same feature cache
+├── ClusterUnreachable      no Ray cluster answers at the given address
 ├── EvaluationImpossible    the images, labels and vocabulary given have nothing in common to measure
 ├── HeadMismatch            a head gives vectors of another dimension than the words have
 ├── NotWritten              the disk is full, or may not be written to
@@ -47,6 +48,10 @@ class CacheMismatch(TrainerError):
 
 class CacheInUse(TrainerError):
     """Another process is writing the same feature cache."""
+
+
+class ClusterUnreachable(TrainerError):
+    """No Ray cluster answers at the given address."""
 
 
 class EvaluationImpossible(TrainerError):

@@ -23,10 +23,16 @@ _STANDARD_ERROR = 2
 _TENSORFLOW_LINE = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:")
 
 
-def load_tensorflow() -> None:
-    """Load TensorFlow, if it is not loaded yet. Call this before anything imports TensorFlow or Keras."""
+def load_tensorflow(*, threads: int | None = None) -> None:
+    """Load TensorFlow, if it is not loaded yet. Call this before anything imports TensorFlow or Keras.
+
+    `threads`: how many compute at most, if the machine's settings name no number; None means one for each core.
+    """
     if "tensorflow" in sys.modules:
         return
+    if threads is not None:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(threads))
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _buffered_standard_error(), _without_matplotlib(), _without_garbage_collection():

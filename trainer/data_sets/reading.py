@@ -21,6 +21,7 @@ import os
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -116,6 +117,25 @@ def read_images(sources: Sequence[Path], split: Split | None = None) -> Iterator
             yield image if split is None else replace(image, split=split)
         if not found:
             raise TrainingSetUnusable(f"{source} has no image in a folder that names its class, such as cat/1.jpg.")
+
+
+@dataclass(frozen=True)
+class DataSets:
+    """Data sets with and without a side of their own; every iteration reads them anew, here or in another process."""
+
+    sources: tuple[Path, ...]
+    validation: tuple[Path, ...] = ()
+    only_labelled: bool = False
+
+    def __iter__(self) -> Iterator[LabelledFile]:
+        """Yield the images. Raises as `read_images`."""
+        for image in chain(read_images(self.sources), read_images(self.validation, "validation")):
+            if image.labels or not self.only_labelled:
+                yield image
+
+    def labelled(self) -> DataSets:
+        """Return the same without the images that have no label."""
+        return replace(self, only_labelled=True)
 
 
 def _read(source: Path) -> Iterator[LabelledFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,17 @@ console = Console()
 Caches = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder of all feature caches; $SEMSEARCH_DATA/cache/features by default."),
+]
+Ray = Annotated[
+    str,
+    typer.Option(
+        "--ray", metavar="local|HOST:PORT", help="Compute with Ray: with workers on this machine, or with the cluster "
+        "at an address.",
+    ),
+]  # fmt: skip
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Ray workers, each on one core; this machine's cores by default."),
 ]
 
 
@@ -66,44 +78,59 @@ def features(
     ] = True,
     cache: Caches = None,
     name: Annotated[str, typer.Option(help="Name of the feature set in the folder.")] = "training",
+    ray: Ray = "",
+    workers: Workers = None,
 ) -> None:
     """Run the backbone over labelled images; features computed earlier are reused."""
     from trainer.backbones.pixel_scales import pixel_scale_of
-    from trainer.data_sets.reading import LabelledFile, read_images
+    from trainer.data_sets.reading import DataSets, LabelledFile
     from trainer.data_sets.survey import check_classes, survey
     from trainer.features.cache import CacheSpec, FeatureCache
-    from trainer.features.computing import LabelledImage, Undecodable, compute_features, views_of
+    from trainer.features.cluster import opened_ray
+    from trainer.features.computing import (
+        LabelledImage,
+        Seen,
+        Undecodable,
+        collect_features,
+        computed_here,
+        views_of,
+    )
     from trainer.features.extractors import extractor_of
     from trainer.features.feature_set import write_feature_set
 
     left_out: list[str] = []
+    sources = DataSets(tuple(images), tuple(validation or ()))
 
-    def read() -> Iterator[LabelledFile]:
-        yield from read_images(images)
-        yield from read_images(validation or (), "validation")
-
-    def shown() -> Iterator[LabelledFile]:
-        for image in read():
-            if image.labels:
-                yield image
-            else:
+    def checked() -> Iterator[LabelledFile]:
+        for image in sources:
+            if not image.labels:
                 left_out.append(f"{image.key}\tIts annotation has no object, so it has no label.")
-            progress.advance(task)
+            yield image
 
     def refuse(image: LabelledImage, error: Undecodable) -> None:
         left_out.append(f"{image.key}\t{error}")
 
-    known = survey(read(), validation_share)
-    extractor = extractor_of(
-        backbone, input_size, feature_layer, pixel_scale=pixel_scale_of(backbone, pixel_mean, pixel_std)
-    )
+    known = survey(checked(), validation_share)
+    pixel_scale = pixel_scale_of(backbone, pixel_mean, pixel_std)
+    extractor = extractor_of(backbone, input_size, feature_layer, pixel_scale=pixel_scale)
     spec = CacheSpec(extractor.name, views_of(mirror=mirror), extractor.dimension)
     folder = cache_folder(cache or shared_folder(), spec)
+
+    def computing(cache: FeatureCache) -> Iterator[Seen]:
+        if not ray:
+            yield from computed_here(sources.labelled(), extractor, cache)
+            return
+        number = workers or os.cpu_count() or 1
+        with opened_ray(ray, number):
+            from trainer.features.distributed import BackboneFile, computed_by_ray
+
+            content = BackboneFile(backbone.name, backbone.read_bytes(), input_size, feature_layer, pixel_scale)
+            yield from computed_by_ray(sources.labelled(), content, cache, number)
+
     with FeatureCache(folder, spec) as opened, progress_bar(console) as progress:
-        task = progress.add_task("images", total=known.images, note="")
-        computed = compute_features(
-            shown(), known.names, extractor, opened, on_undecodable=refuse, validation=known.validation
-        )
+        task = progress.add_task("images", total=known.images - len(left_out), note="")
+        seen = progress.track(computing(opened), task_id=task)
+        computed = collect_features(seen, known.names, opened, refuse, known.validation)
     print_left_out(left_out, out / "unreadable.txt")
     check_classes(known.names, computed.distinct_images())
     write_feature_set(out / f"{name}.npz", computed, folder)

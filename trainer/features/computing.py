@@ -31,6 +31,7 @@ from trainer.labels.space import padded_labels
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
+BATCH = 64
 _AHEAD = 2
 _CUT = 0.8  # edge of a cut-out, as a share of the picture's
 
@@ -101,7 +102,7 @@ def compute_features(
     names: Sequence[str],
     extractor: Extractor,
     cache: FeatureCache,
-    batch_size: int = 64,
+    batch_size: int = BATCH,
     on_undecodable: Callable[[LabelledImage, Undecodable], None] = lambda image, error: None,
     validation: Collection[bytes] | None = None,
 ) -> FeatureSet:
@@ -113,10 +114,22 @@ def compute_features(
         TrainingSetUnusable: no image could be decoded, or one has a class that is not among `names`.
         NotWritten: the disk is full; what was computed before is kept.
     """
+    seen = computed_here(images, extractor, cache, batch_size)
+    return collect_features(seen, names, cache, on_undecodable, validation)
+
+
+def collect_features(
+    images: Iterable[Seen],
+    names: Sequence[str],
+    cache: FeatureCache,
+    on_undecodable: Callable[[LabelledImage, Undecodable], None] = lambda image, error: None,
+    validation: Collection[bytes] | None = None,
+) -> FeatureSet:
+    """Return the features of images that a computation yields, in its order. Raises as above."""
     number_of = {name: number for number, name in enumerate(names)}
     keys: list[bytes] = []
     labels: list[list[int]] = []
-    for seen in _in_order(images, extractor, cache, batch_size):
+    for seen in images:
         if seen.undecodable:
             on_undecodable(seen.image, seen.undecodable)
             continue
@@ -132,7 +145,7 @@ def compute_features(
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """An image and its digest; its pixels if it is not in the cache, or why it cannot be decoded."""
 
     image: LabelledImage
@@ -145,14 +158,14 @@ class _Seen:
 class _Batch:
     """Images in order, and the features (n, views, dimension) of the new ones, with their digests."""
 
-    images: Sequence[_Seen]
+    images: Sequence[Seen]
     keys: Sequence[bytes]
     features: NDArray[np.float32]
 
 
-def _in_order(
-    images: Iterable[LabelledImage], extractor: Extractor, cache: FeatureCache, batch_size: int
-) -> Iterator[_Seen]:
+def computed_here(
+    images: Iterable[LabelledImage], extractor: Extractor, cache: FeatureCache, batch_size: int = BATCH
+) -> Iterator[Seen]:
     """Yield every image once its features are in the cache, or once it proves undecodable."""
     compute = _Network(extractor, cache)
     waiting: deque[Future[_Batch]] = deque()
@@ -161,7 +174,7 @@ def _in_order(
         ThreadPoolExecutor(1, thread_name_prefix="network") as network,
     ):
         try:
-            for chunk in _chunks(images, batch_size):
+            for chunk in in_batches(images, batch_size):
                 looked_at = [decoders.submit(_look, image, extractor, cache) for image in chunk]
                 waiting.append(network.submit(compute, looked_at))
                 if len(waiting) > _AHEAD:
@@ -173,14 +186,14 @@ def _in_order(
             decoders.shutdown(wait=False, cancel_futures=True)
 
 
-def _look(image: LabelledImage, extractor: Extractor, cache: FeatureCache) -> _Seen:
+def _look(image: LabelledImage, extractor: Extractor, cache: FeatureCache) -> Seen:
     digest = hashlib.sha256(image.content).digest()
     if digest in cache:
-        return _Seen(image, digest)
+        return Seen(image, digest)
     try:
-        return _Seen(image, digest, extractor.decode(image.content))
+        return Seen(image, digest, extractor.decode(image.content))
     except Undecodable as error:
-        return _Seen(image, digest, undecodable=error)
+        return Seen(image, digest, undecodable=error)
 
 
 class _Network:
@@ -188,31 +201,37 @@ class _Network:
 
     def __init__(self, extractor: Extractor, cache: FeatureCache) -> None:
         self._extractor = extractor
-        self._views = [VIEWS[view] for view in cache.spec.views]
+        self._views = cache.spec.views
         self._shape = cache.spec.row_shape
         self._computed: set[bytes] = set()
 
-    def __call__(self, looked_at: Sequence[Future[_Seen]]) -> _Batch:
+    def __call__(self, looked_at: Sequence[Future[Seen]]) -> _Batch:
         images = [each.result() for each in looked_at]
         new = {
             each.digest: each.pixels for each in images if each.pixels is not None and each.digest not in self._computed
         }
         self._computed.update(new)
-        bare = [_Seen(each.image, each.digest, undecodable=each.undecodable) for each in images]
+        bare = [Seen(each.image, each.digest, undecodable=each.undecodable) for each in images]
         if not new:
             return _Batch(bare, (), np.empty((0, *self._shape), np.float32))
-        seen = np.stack([view(picture) for picture in new.values() for view in self._views])
-        return _Batch(bare, tuple(new), self._extractor.network(seen).reshape(-1, *self._shape))
+        return _Batch(bare, tuple(new), features_of(list(new.values()), self._extractor, self._views))
 
 
-def _kept(batch: _Batch, cache: FeatureCache) -> Sequence[_Seen]:
+def features_of(pictures: Sequence[Pixels], extractor: Extractor, views: Sequence[str]) -> NDArray[np.float32]:
+    """Run the network once over every view of some pictures: (pictures, views, dimension)."""
+    seen = np.stack([VIEWS[view](picture) for picture in pictures for view in views])
+    return extractor.network(seen).reshape(len(pictures), len(views), -1)
+
+
+def _kept(batch: _Batch, cache: FeatureCache) -> Sequence[Seen]:
     """Write the features of a batch, and return its images."""
     if batch.keys:
         cache.append(batch.keys, batch.features)
     return batch.images
 
 
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`; the last may be shorter."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
