@@ -22,6 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from typing_extensions import override
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,21 @@ class SemsearchError(Exception):
         if hint:
             self.add_note(hint)  # below the message in a traceback
 
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle message, details and hint: errors cross processes, and subclasses have constructors of their own."""
+        return _unpickled, (type(self), self.message, self.details, self.hint)
+
     @property
     def reason(self) -> str:
         """The server's reason, for example "EMPTY_QUERY"; "" if it sent none."""
         return self.details.reason
+
+
+def _unpickled(kind: type[SemsearchError], message: str, details: ErrorDetails, hint: str) -> SemsearchError:
+    error = kind.__new__(kind)
+    SemsearchError.__init__(error, message, details, hint)
+    return error
 
 
 class ServerUnreachable(SemsearchError):

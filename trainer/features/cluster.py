@@ -45,7 +45,6 @@ def opened_ray(address: str, workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         ray.init(
             address=LOCAL,  # else Ray would join any cluster that it finds on this machine
@@ -53,10 +52,11 @@ def opened_ray(address: str, workers: int) -> Iterator[None]:
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
             _node_ip_address="127.0.0.1",
-            **quiet,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
         )
     else:
-        ray.init(address=address, **quiet)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield
     finally:

@@ -115,8 +115,7 @@ def _pipeline(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray doubts that one reading task can feed several workers
         try:
-            for block in rows.iter_batches(batch_size=1, batch_format="pyarrow", prefetch_batches=0):
-                yield from block.to_pylist()
+            yield from rows.iter_rows()
         except ray.exceptions.RayError as error:
             cause: BaseException | None = error
             while cause is not None and not isinstance(cause, TrainerError):

@@ -18,6 +18,7 @@ from semsearch.cli import (
     gallery,
     index,
     index_operations,
+    ingest,
     model,
     opening,
     options,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.add_typer(index_operations.app, name="index")
 app.command("sync")(index.sync)
 app.command("watch")(watch.watch)
+app.command("ingest")(ingest.ingest)
 app.command("search", cls=options.QueryCommand)(queries.search)
 app.command("open")(opening.open_result)
 app.command("tag")(queries.tag)

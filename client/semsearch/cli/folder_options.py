@@ -66,12 +66,13 @@ def opened(
     exclusions = Exclusions(exclude or ())
     root = root_of(folder, name, server, collection)
     with Client(server) as client, FolderState() as state, state.lock(server, collection, root.name):
-        _ensure_collection(client, collection, output, reference=reference)
+        ensure_collection(client, collection, output, reference=reference)
         claim(root, state, force=force)
         yield FolderSync(client, state, root, exclusions, force=force, reference=reference)
 
 
-def _ensure_collection(client: Client, collection: str, output: Output, *, reference: bool) -> None:
+def ensure_collection(client: Client, collection: str, output: Output, *, reference: bool = False) -> None:
+    """Create the collection if it does not exist, and say so."""
     try:
         client.get_collection(collection)
     except NotFound:

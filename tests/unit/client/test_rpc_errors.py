@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
@@ -9,6 +11,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from semsearch.errors import (
     AccessDenied,
     AlreadyExists,
+    ErrorDetails,
+    FolderStopped,
     InvalidRequest,
     NotFound,
     Overloaded,
@@ -76,3 +80,12 @@ def test_a_reason_of_another_domain_is_not_taken_for_one_of_ours() -> None:
 
 def test_a_status_without_a_message_is_named_by_its_code() -> None:
     assert str(from_status(status(code_pb2.INTERNAL, message=""))) == "INTERNAL"
+
+
+@pytest.mark.parametrize(
+    "error", [ServerNotReady("Wait.", ErrorDetails("NOT_READY"), "Hint."), FolderStopped("a", "B", "c")]
+)
+def test_an_error_crosses_processes(error: SemsearchError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.details, again.hint) == (str(error), error.details, error.hint)
