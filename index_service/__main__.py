@@ -60,7 +60,9 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Served]:
         leases, records = Leases(database), Records(database)
         # Closed first, so that no work on them meets a closed database.
         few = stack.enter_context(ThreadPoolExecutor(_COORDINATION_THREADS, thread_name_prefix="coordination"))
-        servicer = IndexServicer(catalog, leases, threads, ByteBudget(settings.max_pending_bytes))
+        servicer = IndexServicer(
+            catalog, leases, threads, ByteBudget(settings.max_pending_bytes), settings.max_snapshot_log_bytes
+        )
         coordination = CoordinationServicer(leases, records, few)
         yield Served(
             [

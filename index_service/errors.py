@@ -14,6 +14,7 @@ IndexServiceError
 ├── InvalidFilter            a filter that is malformed, too deep or too large
 ├── InvalidExport            the data to import is truncated, altered, or not an export
 ├── ExportTooNew             a newer version wrote the export
+├── SnapshotEnded            a snapshot of all indexes is no longer held
 ├── TooManyWrites            the store's write queue is full
 ├── TooManyOperations        the limit of concurrent exports, imports and checks is reached
 ├── BuildFailed              an engine could not build a segment
@@ -237,6 +238,13 @@ class OpeningFailed(IndexServiceError):
             f"The index in {folder} cannot be opened ({type(cause).__name__}: {cause}). Its files are not known to be "
             "damaged, and other indexes are not affected. See the log for details; keep the folder, and restart."
         )
+
+
+class SnapshotEnded(IndexServiceError):
+    """A snapshot of all indexes is no longer held."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The snapshot of the indexes has ended: {problem}. Nothing was changed; begin again.")
 
 
 class StorageFull(IndexServiceError):

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from index_service.engines.annoy import TREES
+from index_service.local.held_snapshot import MAX_LOG_BYTES
 from serving.settings import ServiceSettings, print_settings
 
 
@@ -38,6 +39,11 @@ class IndexSettings(ServiceSettings):
     )
     max_pending_bytes: int = Field(
         256 * 2**20, ge=1, description="Bytes of uncommitted items of all writes together; further writes wait."
+    )
+    max_snapshot_log_bytes: int = Field(
+        MAX_LOG_BYTES,
+        ge=1,
+        description="Bytes that the stores' logs may reach while a backup copies the indexes; beyond them, it is ended.",
     )
     call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are processed at the same time.")
 

@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from index_service.api.call_threads import run_to_end, steps
 from index_service.api.changes import Changes
+from index_service.api.held_snapshots import HeldSnapshots
 from index_service.api.translate import checks, exports, indexes, items, listings, searches
 from index_service.api.translate.filters import to_filter, to_path
 from index_service.coordination.leases import Leases
@@ -31,6 +32,7 @@ from index_service.filters import Filter
 from index_service.local.background import log_failure
 from index_service.local.catalog import Catalog, DamagedIndex
 from index_service.local.checking import CheckProgress
+from index_service.local.held_snapshot import MAX_LOG_BYTES
 from index_service.local.importing import Import
 from index_service.local.index_reads import Count
 from index_service.local.vector_index import VectorIndex
@@ -57,11 +59,19 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class IndexServicer(pb_grpc.IndexServiceServicer):
     """Serves the indexes of a catalog."""
 
-    def __init__(self, catalog: Catalog, leases: Leases, threads: Executor, budget: ByteBudget) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        leases: Leases,
+        threads: Executor,
+        budget: ByteBudget,
+        max_snapshot_log_bytes: int = MAX_LOG_BYTES,
+    ) -> None:
         self._catalog = catalog
         self._leases = leases
         self._threads = threads
         self._budget = budget  # bytes of uncommitted writes
+        self._snapshots = HeldSnapshots(catalog, threads, max_snapshot_log_bytes)
         self._operations = 0
 
     @override
@@ -209,11 +219,23 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         self, request: pb.ExportIndexRequest, context: Context
     ) -> AsyncIterator[pb.ExportIndexResponse]:
         """Stream a snapshot of an index."""
-        index = self._find(request.name, "name")
+        if request.snapshot_id:
+            pieces = self._snapshots.export(request.snapshot_id, request.name)
+        else:
+            pieces = self._find(request.name, "name").export()
         with self._operation():
-            async with aclosing(steps(self._threads, exports.from_pieces(index.export()))) as messages:
+            async with aclosing(steps(self._threads, exports.from_pieces(pieces))) as messages:
                 async for message in messages:
                     yield message
+
+    @override
+    async def HoldSnapshot(
+        self, request: pb.HoldSnapshotRequest, context: Context
+    ) -> AsyncIterator[pb.HoldSnapshotResponse]:
+        """Hold a snapshot of all indexes while the call lasts."""
+        async with aclosing(self._snapshots.hold()) as responses:
+            async for response in responses:
+                yield response
 
     @override
     async def ImportIndex(

@@ -54,6 +54,7 @@ ERRORS: ErrorTable = {
     errors.ItemNotFound: lambda error: ErrorStatus(
         StatusCode.NOT_FOUND, reasons.ERROR_REASON_ITEM_NOT_FOUND, resource=Resource(_ITEM, error.item_id)
     ),
+    errors.SnapshotEnded: lambda _: ErrorStatus(StatusCode.ABORTED, reasons.ERROR_REASON_SNAPSHOT_ENDED),
     errors.InvalidId: lambda error: _in_field(reasons.ERROR_REASON_INVALID_ID, error),
     errors.InvalidVector: lambda error: _in_field(reasons.ERROR_REASON_INVALID_VECTOR, error),
     errors.InvalidFilter: lambda error: _in_field(reasons.ERROR_REASON_INVALID_FILTER, error),

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from index_service.errors import BuildStopped
+from index_service.local.commit_gate import CommitGate
 from serving.background import WorkHealth
 
 T = TypeVar("T")
@@ -25,12 +26,13 @@ _COMMITS = 8
 
 
 class Background:
-    """The threads of a catalog."""
+    """The threads of a catalog, and the gate that all commits pass."""
 
     def __init__(self) -> None:
         self.merges: Executor = ThreadPoolExecutor(1, thread_name_prefix="merge")
         self.commits: Executor = ThreadPoolExecutor(_COMMITS, thread_name_prefix="commit")
         self.checks: Executor = ThreadPoolExecutor(1, thread_name_prefix="check")
+        self.commit_gate = CommitGate()
         self.merging = WorkHealth("merging")
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ from index_service.local.aliases import Aliases
 from index_service.local.background import Background, start
 from index_service.local.connections import IdleConnections
 from index_service.local.export_format import ExportHeader
+from index_service.local.held_snapshot import HeldSnapshot
 from index_service.local.importing import Import
 from index_service.local.merge_plan import Thresholds
 from index_service.local.store import check_sqlite, create
@@ -194,6 +195,28 @@ class Catalog:
         if previous is None:
             raise IndexNotFound(alias)
         return previous
+
+    @contextmanager
+    def hold_snapshot(self) -> Iterator[HeldSnapshot]:
+        """Hold a snapshot of all indexes and aliases, as of one moment, until the `with` block ends.
+
+        Commits wait while the transactions begin, some microseconds for each index.
+
+        Raises:
+            StoreDamaged: the aliases are lost, or a store cannot be read.
+            TooManyOpenFiles: each index takes three files.
+        """
+        with self._lock:
+            self._aliases.check_complete()
+            whole = {name: each for name, each in sorted(self._indexes.items()) if isinstance(each, VectorIndex)}
+            snapshot = HeldSnapshot({name: index.store for name, index in whole.items()})
+            with self._background.commit_gate.closed():
+                aliases = {name: self._aliases.of(name) for name in whole}
+                snapshot.pin(aliases, sorted(self._indexes.keys() - whole.keys()))
+        try:
+            yield snapshot
+        finally:
+            snapshot.close()
 
     def close(self) -> None:
         """Close all indexes."""

@@ -8,10 +8,12 @@ it has finished or gives up; that ends the transaction.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
 
+from index_service.definition import IndexDefinition
 from index_service.errors import StoreDamaged
 from index_service.local.export_format import ExportDigest, ExportHeader, ExportPiece
-from index_service.local.reads import StoredRow
+from index_service.local.reads import StoredRow, StoreReader
 from index_service.local.store import Store
 
 _PAGE_ROWS = 1_024
@@ -26,18 +28,23 @@ def export(store: Store) -> Generator[ExportPiece, None, None]:
         StoreDamaged: rows cannot be read, or have no vector of the right size. No trailer was yielded.
     """
     with store.read() as reader:
-        header = ExportHeader(store.definition, snapshot_version=reader.version(), item_count=reader.count())
-        digest = ExportDigest(header)
-        yield header
-        last = 0
-        while page := reader.stored_rows(last, _PAGE_ROWS):
-            last = page[-1].row
-            if any(len(row.vector) != 4 * store.definition.dimension for row in page):
-                raise StoreDamaged(store.path, "items have no vector of the right size")
-            for rows in _pieces(page):
-                digest.add(rows)
-                yield rows
-        yield digest.trailer()
+        yield from export_version(reader, store.definition, store.path)
+
+
+def export_version(reader: StoreReader, definition: IndexDefinition, path: Path) -> Generator[ExportPiece, None, None]:
+    """Yield the pieces of an export of the version that a transaction of the store at `path` sees."""
+    header = ExportHeader(definition, snapshot_version=reader.version(), item_count=reader.count())
+    digest = ExportDigest(header)
+    yield header
+    last = 0
+    while page := reader.stored_rows(last, _PAGE_ROWS):
+        last = page[-1].row
+        if any(len(row.vector) != 4 * definition.dimension for row in page):
+            raise StoreDamaged(path, "items have no vector of the right size")
+        for rows in _pieces(page):
+            digest.add(rows)
+            yield rows
+    yield digest.trailer()
 
 
 def _pieces(rows: Iterable[StoredRow]) -> Iterator[tuple[StoredRow, ...]]:

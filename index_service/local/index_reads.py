@@ -117,6 +117,11 @@ class IndexReads(ABC):
             raise ModelMismatch(self.definition.name, self.definition.model_id, model_id)
 
     @property
+    def store(self) -> Store:
+        """Its store."""
+        return self._store
+
+    @property
     def uid(self) -> str:
         """An id that no other index has or ever had, not even one with the same name."""
         return self._store.uid

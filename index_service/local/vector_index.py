@@ -60,6 +60,7 @@ class VectorIndex(IndexReads):
             folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, background
         )
         self._writer = StoreWriter(self._store)
+        self._gate = background.commit_gate
         self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, background.commits)
         self._merger.verify(recovered.unhashed, self._pin, self._repairs.append)
         self._merger.start_if_due(forced=bool(recovered.repairs))
@@ -113,7 +114,8 @@ class VectorIndex(IndexReads):
             self._repairs.append(str(error))
 
     def _commit(self, writes: Sequence[Write]) -> list[Outcome]:
-        outcomes, changes = self._writer.commit(writes)
+        with self._gate.passing():
+            outcomes, changes = self._writer.commit(writes)
         self._published.update(lambda snapshot: snapshot.after(changes))
         self._merger.start_if_due()
         return outcomes

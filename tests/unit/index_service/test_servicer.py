@@ -19,7 +19,7 @@ from index_service.api.translate import exports
 from index_service.coordination.database import open_database
 from index_service.coordination.leases import Leases
 from index_service.definition import EngineKind, IndexDefinition
-from index_service.errors import ModelMismatch
+from index_service.errors import ModelMismatch, SnapshotEnded
 from index_service.local.catalog import Catalog
 from index_service.local.export_format import ExportPiece
 from index_service.local.index_reads import Count
@@ -334,3 +334,34 @@ async def test_a_count_ends_when_its_caller_leaves(
         await closed.wait()
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+def test_a_snapshot_lasts_as_long_as_its_call(servicer: IndexServicer, catalog: Catalog) -> None:
+    async def hold() -> None:
+        catalog.set_alias("alias", "items")
+        call = servicer.HoldSnapshot(pb.HoldSnapshotRequest(), CONTEXT)
+        held = await anext(aiter(call))
+        fill(catalog.get("items"), 5, first=100)
+        assert [(each.name, list(each.aliases), each.dimension) for each in held.indexes] == [("items", ["alias"], 4)]
+        request = pb.ExportIndexRequest(name="items", snapshot_id=held.snapshot_id)
+        pieces = [response.piece async for response in servicer.ExportIndex(request, CONTEXT)]
+        assert pieces[0].header.item_count == 20
+
+        with pytest.raises(SnapshotEnded, match="only one"):
+            await anext(aiter(servicer.HoldSnapshot(pb.HoldSnapshotRequest(), CONTEXT)))
+        await call.aclose()  # type: ignore[attr-defined]
+        with pytest.raises(SnapshotEnded, match="over"):
+            await anext(aiter(servicer.ExportIndex(request, CONTEXT)))
+
+    asyncio.run(asyncio.wait_for(hold(), DEADLINE))
+
+
+def test_a_snapshot_ends_if_the_logs_grow_too_large(catalog: Catalog, leases: Leases) -> None:
+    async def hold(servicer: IndexServicer) -> None:
+        fill(catalog.get("items"), 5, first=100)
+        async for response in servicer.HoldSnapshot(pb.HoldSnapshotRequest(), CONTEXT):
+            assert response.snapshot_id
+
+    with ThreadPoolExecutor(2) as threads, pytest.raises(SnapshotEnded, match="10 are allowed"):
+        servicer = IndexServicer(catalog, leases, threads, ByteBudget(MAX_PENDING_BYTES), max_snapshot_log_bytes=10)
+        asyncio.run(asyncio.wait_for(hold(servicer), DEADLINE))
