@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc.aio
@@ -16,7 +17,7 @@ from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
-from embedder_service import translate
+from embedder_service import transferring, translate
 from embedder_service.decoding import ImageInput
 from embedder_service.errors import EmbedderError
 from embedder_service.image_embedding import ImageEmbedder, ImageVector
@@ -164,6 +165,47 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
             raise InvalidField("id", "must be the id of a model. ListModels lists the models.")
         model = await self._models.activate(request.id)
         return pb.ActivateModelResponse(model=self._described(model.manifest))
+
+    @override
+    async def ListModelFiles(self, request: pb.ListModelFilesRequest, context: Context) -> pb.ListModelFilesResponse:
+        """List the files of a model."""
+        files = await self._on_thread(lambda: transferring.files_of(self._folder, request.id))
+        return pb.ListModelFilesResponse(
+            files=[pb.ModelFile(name=each.name, size=each.size, sha256=each.sha256) for each in files]
+        )
+
+    @override
+    async def ReadModelFile(
+        self, request: pb.ReadModelFileRequest, context: Context
+    ) -> AsyncIterator[pb.ReadModelFileResponse]:
+        """Stream a file of a model."""
+        parts = transferring.read(self._folder, request.id, request.name)
+        while (part := await self._on_thread(lambda: next(parts, None))) is not None:
+            yield pb.ReadModelFileResponse(content=part)
+
+    @override
+    async def ImportModel(
+        self, request_iterator: AsyncIterator[pb.ImportModelRequest], context: Context
+    ) -> pb.ImportModelResponse:
+        """Make a model from its files; keep nothing unless they are complete."""
+        message = await anext(aiter(request_iterator), None)
+        if message is None or not message.id:
+            raise InvalidField("id", "is missing in the first message; it must be the id of the model.")
+        model_id = message.id
+        importing = transferring.ModelImport(self._folder, model_id)
+        try:
+            if not await self._on_thread(importing.is_here):
+                while message is not None:
+                    if message.id not in ("", model_id):
+                        raise InvalidField("id", f'is "{model_id}" in the first message; it cannot change.')
+                    await self._on_thread(partial(importing.add, message.name, message.content))
+                    message = await anext(aiter(request_iterator), None)
+                await self._on_thread(importing.complete)
+        finally:
+            await asyncio.shield(self._on_thread(importing.discard))
+        return pb.ImportModelResponse(
+            model=self._described(await self._on_thread(lambda: self._folder.manifest(model_id)))
+        )
 
     async def _answer(self, request: pb.StreamEmbedImagesRequest, share: ByteShare) -> pb.StreamEmbedImagesResponse:
         result: ImageVector | EmbedderError | ModelError

@@ -43,7 +43,7 @@ class IndexSettings(ServiceSettings):
     max_snapshot_log_bytes: int = Field(
         MAX_LOG_BYTES,
         ge=1,
-        description="Bytes that the stores' logs may reach while a backup copies the indexes; beyond them, it is ended.",
+        description="Bytes that the stores' logs may reach while a backup reads the indexes; then it is ended.",
     )
     call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are processed at the same time.")
 

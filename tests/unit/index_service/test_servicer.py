@@ -362,6 +362,7 @@ def test_a_snapshot_ends_if_the_logs_grow_too_large(catalog: Catalog, leases: Le
         async for response in servicer.HoldSnapshot(pb.HoldSnapshotRequest(), CONTEXT):
             assert response.snapshot_id
 
-    with ThreadPoolExecutor(2) as threads, pytest.raises(SnapshotEnded, match="10 are allowed"):
+    with ThreadPoolExecutor(2) as threads:
         servicer = IndexServicer(catalog, leases, threads, ByteBudget(MAX_PENDING_BYTES), max_snapshot_log_bytes=10)
-        asyncio.run(asyncio.wait_for(hold(servicer), DEADLINE))
+        with pytest.raises(SnapshotEnded, match="10 are allowed"):
+            asyncio.run(asyncio.wait_for(hold(servicer), DEADLINE))
