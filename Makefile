@@ -24,6 +24,7 @@ GO_EXAMPLES := examples/go/bin/grpc
 TYPESCRIPT_EXAMPLES := examples/typescript/build/main.js
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
+RAY := $(VENV)/.ray-installed
 PAGE_DEPENDENCIES := page/node_modules/.installed
 PAGE_STUBS := page/src/gen/.generated
 PAGE := gateway/web/static/index.html
@@ -106,6 +107,13 @@ bench-duplicates: setup ## Measure how reliably copies of a picture are found: P
 
 bench-activation: setup ## Measure a switch to a model with many words, while searches run: WORDS=400000
 	@$(BIN)/python -m benchmarks.activation $(if $(WORDS),--words '$(WORDS)')
+
+ray-setup: $(RAY) ## Install Ray, for `trainer features --ray` and `semsearch ingest` (440 MB)
+
+# Without dependencies: the lock is complete.
+$(RAY): client/ray-requirements.lock $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 starter-setup: $(STARTER_DEPENDENCIES) ## Install the additional dependencies of `make starter`
 
@@ -203,6 +211,9 @@ lock: ## Upgrade the dependencies and write requirements.lock
 	@cd benchmarks/index && '$(abspath $(BIN))/uv' pip compile requirements.in --constraint ../../requirements.lock --quiet \
 		--upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		-o requirements.lock
+	@cd client && '$(abspath $(BIN))/uv' pip compile ray-requirements.in --constraint ../requirements.lock --quiet \
+		--upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		-o ray-requirements.lock
 	@cd page && '$(abspath $(BIN))/uv' pip compile requirements.in --quiet --upgrade --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	@$(WITH_NODE) && cd page && npm update --package-lock-only --silent
