@@ -20,16 +20,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit status."""
     settings = load_settings(GatewaySettings, argv)
     if settings.shares_port and not settings.own_port:
-        settings = settings.model_copy(update={"own_port": _free_port()})
+        settings = settings.model_copy(update={"own_port": _free_port(settings.host)})
     # BLAS threads keep spinning after a matrix product: choosing an image's tags cost 50 ms of processor time, which
     # delayed the embedder.
     threadpool_limits(1, user_api="blas")
     return run(settings, partial(open_gateway, settings), ERRORS)
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     """Return a free port, which must be known before the server binds it: the lease names it."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+    with socket.create_server((host, 0)) as probe:
         return int(probe.getsockname()[1])
 
 

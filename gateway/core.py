@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.backends.coordination import Records
 from gateway.backends.embedding import Embedder
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import VectorIndex
@@ -17,6 +18,8 @@ from gateway.collections.sweeper import Sweeper
 from gateway.collections.writes import CollectionWrites
 from gateway.ingest.ingest import ImageIngest, IngestLimits
 from gateway.lease import Lease
+from gateway.maps.map_files import MapFiles
+from gateway.maps.map_requests import MapRequests
 from gateway.maps.maps import MapLimits, Maps
 from gateway.readiness import Readiness
 from gateway.search.counts import Counting
@@ -28,6 +31,22 @@ from gateway.switching.collection_switch import CollectionSwitch
 from gateway.switching.index_copy import CopyLimits
 from gateway.switching.model_switch import ModelSwitch
 from gateway.switching.switch_state import SwitchState
+from serving.background import WorkHealth
+
+
+class CoreHealth:
+    """The health of the background work of all cores of a process, one after the other."""
+
+    def __init__(self) -> None:
+        self.words = WorkHealth("words")
+        self.sweeping = WorkHealth("sweeping")
+        self.switching = WorkHealth("switching")
+        self.mapping = WorkHealth("mapping")
+
+    def begin_anew(self) -> None:
+        """Forget the failures of the last core."""
+        for each in (self.words, self.sweeping, self.switching, self.mapping):
+            each.reset()
 
 
 @dataclass(frozen=True)
@@ -55,23 +74,26 @@ def build_core(
     embedder: Embedder,
     index: VectorIndex,
     blobs: BlobStore,
-    switch_file: Path,
-    maps_folder: Path,
+    records: Records,
+    folder: Path,
     *,
     ingest_limits: IngestLimits | None = None,
     copy_limits: CopyLimits | None = None,
     map_limits: MapLimits | None = None,
     lease: Lease | None = None,
+    readiness: Readiness | None = None,
+    health: CoreHealth | None = None,
 ) -> Core:
-    """Return the domain; `switch_file` records the model that is switched to, `maps_folder` holds maps.
+    """Return the domain; `folder` is this process's own, for files that can be made again.
 
-    Limits have defaults. Without a lease, this is the only process on its data folder.
+    Limits have defaults. Without a lease, this is the only gateway.
     """
-    readiness, models, writes = Readiness(), ModelCatalog(embedder), CollectionWrites()
+    readiness, health = readiness or Readiness(), health or CoreHealth()
+    models, writes = ModelCatalog(embedder), CollectionWrites()
     placements = Placements(index, lease)
     collections = ImageCollections(index, blobs, models, placements, writes)
     gallery = Gallery(index, blobs, placements, writes)
-    words = WordsIndex(embedder, index, models, readiness)
+    words = WordsIndex(embedder, index, models, readiness, health.words)
     vectors = QueryVectors(embedder, models, gallery)
     copying = CollectionSwitch(embedder, index, blobs, placements, writes, copy_limits)
     return Core(
@@ -82,12 +104,16 @@ def build_core(
         collections=collections,
         gallery=gallery,
         duplicates=Duplicates(index, gallery, collections),
-        sweeper=Sweeper(index, blobs, collections, placements),
+        sweeper=Sweeper(index, blobs, collections, placements, lease, health.sweeping),
         ingest=ImageIngest(embedder, index, blobs, models, placements, writes, ingest_limits),
         words=words,
         search=Search(vectors, index, models, placements, words),
         counting=Counting(vectors, index, models, placements),
         tagging=Tagging(vectors, models, placements, words),
-        switch=ModelSwitch(embedder, collections, words, copying, SwitchState(switch_file)),
-        maps=Maps(index, words, maps_folder, map_limits),
+        switch=ModelSwitch(
+            embedder, collections, words, copying, SwitchState(records, folder / "model_switch"), health.switching
+        ),
+        maps=Maps(
+            index, words, MapRequests(records, folder / "maps"), MapFiles(folder / "maps"), map_limits, health.mapping
+        ),
     )

@@ -25,6 +25,7 @@ GatewayError
 ├── ImageStoreUnusable       the setting of the image store is wrong
 ├── WordsNotReady            the words index is being filled
 ├── DependencyUnavailable    the embedder, the index or the image store does not answer
+├── OwnerChanged             another process has taken over all changes
 └── Refused                  the embedder or the index refused the call; carries its reason, to be passed on
     ├── Overloaded
     ├── UnknownWords
@@ -33,7 +34,8 @@ GatewayError
     ├── IndexNotFound
     ├── IndexExists
     ├── ModelMismatch
-    └── PositionOutOfDate
+    ├── PositionOutOfDate
+    └── RecordChanged
 """
 
 from __future__ import annotations
@@ -269,6 +271,18 @@ class DependencyUnavailable(GatewayError):
         self.service = service
 
 
+class OwnerChanged(GatewayError):
+    """Another process has taken over all changes, while this one made a change or before."""
+
+    retry_after_seconds = 1.0
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another gateway process has just taken over all changes, so this one gave the change up; a part of it may "
+            "have been made. Nothing that was acknowledged is lost. Try again in a moment."
+        )
+
+
 @dataclass(frozen=True)
 class Violation:
     """A field that a service refused, and why."""
@@ -352,3 +366,7 @@ class ModelMismatch(Refused):
 
 class PositionOutOfDate(Refused):
     """The index is not the one that the search began in."""
+
+
+class RecordChanged(Refused):
+    """A shared record has another version than the one to be replaced."""

@@ -14,6 +14,7 @@ class Need(enum.Enum):
     INDEX = enum.auto()
     GALLERY = enum.auto()  # the default collection
     WORDS = enum.auto()  # the words index, filled
+    PAGE_KEY = enum.auto()  # the key of page tokens
 
 
 class Readiness:

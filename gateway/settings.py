@@ -49,13 +49,25 @@ class GatewaySettings(HttpSettings):
         1,
         ge=1,
         le=64,
-        description="Gateway processes that share the ports and the data folder; the launcher starts this many.",
+        description="Gateway processes that share the ports; the launcher starts this many.",
     )
     own_port: int = Field(
         0,
         ge=0,
         le=65535,
-        description="With several processes: gRPC port on 127.0.0.1 for calls from the others; 0 takes a free one.",
+        description="With several processes: gRPC port for calls from other gateways; 0 takes a free one.",
+    )
+    advertise: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9._-]+(:[0-9]{1,5})?)?$",
+        description="Host, or host:port, at which gateways on other machines reach this process. Empty is the host "
+        "that it listens on or, if it listens on all, this machine's address towards the network.",
+    )
+    lease_seconds: float = Field(
+        5.0,
+        ge=0.5,
+        le=300,
+        description="Seconds without a sign of the gateway that makes changes, after which another one takes over.",
     )
 
     @property
@@ -68,15 +80,7 @@ class GatewaySettings(HttpSettings):
     @override
     def own_address(self) -> str:
         """The address on which only this process listens, if there are several."""
-        return f"127.0.0.1:{self.own_port}" if self.shares_port else ""
-
-    @property
-    def address_for_others(self) -> str:
-        """The address at which other processes reach this one; "" if it is known only after the start."""
-        if self.shares_port:
-            return self.own_address
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 — recognised, not bound
-        return f"{host}:{self.port}" if self.port else ""
+        return f"{self.host}:{self.own_port}" if self.shares_port else ""
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+import grpc.aio
 import structlog
 from semsearch.embedder.v1 import embedder_service_pb2
 from semsearch.index.v1 import index_service_pb2
@@ -22,12 +23,14 @@ from semsearch.v1 import (
     search_service_pb2_grpc,
 )
 
+from gateway.advertised import advertised_address
 from gateway.api.forwarding import forwarding
 from gateway.api.gallery_servicer import GalleryServicer
 from gateway.api.map_servicer import MapServicer
 from gateway.api.model_servicer import ModelServicer
 from gateway.api.owner import Owner
 from gateway.api.search_servicer import SearchServicer
+from gateway.backends.coordination_client import LeaseClient, RecordClient
 from gateway.backends.dependency_health import follow_health
 from gateway.backends.embedder_client import EmbedderClient
 from gateway.backends.embedding import Model
@@ -37,19 +40,22 @@ from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
 from gateway.collections.names import DEFAULT_COLLECTION
 from gateway.collections.object_blobs import ObjectBlobStore
-from gateway.core import Core, build_core
+from gateway.core import Core, CoreHealth, build_core
 from gateway.errors import CollectionNotFound, GatewayError, ImageStoreUnusable
 from gateway.ingest.ingest import IngestLimits
-from gateway.lease import FileLease, Lease
+from gateway.lease import OwnerLease, SoleProcess, Term
+from gateway.living_processes import living
 from gateway.maps.maps import MapLimits
-from gateway.readiness import Need
+from gateway.page_key import PageKey
+from gateway.readiness import Need, Readiness
 from gateway.settings import GatewaySettings
 from gateway.switching.index_copy import CopyLimits
+from gateway.terms import Serving, Terms, Work
 from gateway.web.application import web_application
 from serving.background import WorkHealth, keep_running
 from serving.channels import open_channel
 from serving.object_store import ObjectStore, StoreUnavailable, StoreUnusable
-from serving.page_tokens import PageTokens, load_key
+from serving.page_tokens import PageTokens
 from serving.server import GrpcService, Served
 
 _RETRY_SECONDS = 0.5
@@ -71,98 +77,104 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     """Open the gateway's four services.
 
     The embedder and the index need not be up yet. Their needs are prepared in the background; the services' health
-    reports when they are met. If another process owns the data folder, this one answers reads and passes changes on.
+    reports when they are met. If another gateway is the owner, this one answers reads and passes changes on.
     """
-    tokens = PageTokens(load_key(settings.data / "gateway" / "page_token_key"))
-    lease = FileLease(settings.data / "gateway" / "owner", settings.address_for_others)
+    folder = settings.data / "gateway"
     async with (
-        # Released last, when no call is in progress any more.
-        _released_at_end(lease),
-        # A process that stops keeps the lease while its calls finish.
-        Owner(lease, settings.max_message_bytes, settings.drain_seconds + _TAKEOVER_SECONDS) as owner,
         open_channel(settings.embedder, max_message_bytes=settings.max_message_bytes) as embedder_channel,
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
     ):
-        embedder = EmbedderClient(embedder_channel)
-        batch_bytes = min(_BATCH_BYTES, settings.max_message_bytes // 2)
-        blobs = await _open_images(settings)
-        core = build_core(
-            embedder,
-            IndexClient(index_channel),
-            blobs,
-            settings.data / "gateway" / "model_switch",
-            settings.data / "gateway" / "maps",
-            ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes, batch_bytes=batch_bytes),
-            copy_limits=CopyLimits(batch_bytes=batch_bytes),
-            map_limits=MapLimits(
-                threads=settings.map_threads or max(1, (os.cpu_count() or 1) // 2),
-                memory_bytes=settings.map_memory_bytes,
-            ),
-            lease=lease,
-        )
-        readiness = core.readiness
-        searches = forwarding(SearchServicer(core.search, core.counting, core.tagging, tokens), _SEARCHES, owner)
-        galleries = forwarding(
-            GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens), _GALLERIES, owner
-        )
-        models = forwarding(ModelServicer(embedder, core.switch, tokens), _MODELS, owner)
-        maps = forwarding(MapServicer(core.maps), _MAPS, owner)
-        following_embedder, following_index = WorkHealth("following-embedder"), WorkHealth("following-index")
-        preparing = WorkHealth("default-collection")
-
-        async with asyncio.TaskGroup() as background:
-            tasks = [
-                background.create_task(keep_running(health, work))
-                for health, work in (
-                    (
-                        following_embedder,
-                        partial(
-                            follow_health, embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness, following_embedder
-                        ),
-                    ),
-                    (
-                        following_index,
-                        partial(follow_health, index_channel, _INDEX, Need.INDEX, readiness, following_index),
-                    ),
-                    (preparing, partial(_prepare_gallery, core, lease, preparing)),
-                    (core.words.health, partial(_as_owner, lease, core.words.keep_filled, core.words.await_filled)),
-                    (core.switch.health, partial(_as_owner, lease, core.switch.keep_switching)),
-                    (core.sweeper.health, partial(_as_owner, lease, core.sweeper.keep_sweeping)),
-                    (core.maps.health, partial(_as_owner, lease, core.maps.keep_mapping)),
-                )
-            ]
-            services = {_SEARCHES: searches, _GALLERIES: galleries, _MODELS: models, _MAPS: maps}
-            yield Served(
-                [
-                    GrpcService(
-                        _SEARCHES.full_name,
-                        lambda server: search_service_pb2_grpc.add_SearchServiceServicer_to_server(searches, server),
-                        lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY, Need.WORDS),
-                        (core.words.health,),
-                    ),
-                    GrpcService(
-                        _GALLERIES.full_name,
-                        lambda server: gallery_service_pb2_grpc.add_GalleryServiceServicer_to_server(galleries, server),
-                        lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY),
-                        (following_index, preparing, core.sweeper.health),
-                    ),
-                    GrpcService(
-                        _MAPS.full_name,
-                        lambda server: map_service_pb2_grpc.add_MapServiceServicer_to_server(maps, server),
-                        lambda: readiness.watch(Need.INDEX, Need.GALLERY),
-                        (core.maps.health,),
-                    ),
-                    GrpcService(
-                        _MODELS.full_name,
-                        lambda server: model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server),
-                        lambda: readiness.watch(Need.EMBEDDER),
-                        (following_embedder, core.switch.health),
-                    ),
-                ],
-                partial(web_application, services, core.gallery, settings),
+        with living(folder / "running") as processes:
+            lease = OwnerLease(
+                LeaseClient(index_channel, settings.lease_seconds),
+                processes,
+                advertised_address(settings),
+                settings.lease_seconds,
             )
-            for task in tasks:
-                task.cancel()
+            embedder = EmbedderClient(embedder_channel)
+            blobs = await _open_images(settings)
+            readiness, health = Readiness(), CoreHealth()
+            page_key = PageKey(RecordClient(index_channel, SoleProcess()), folder / "page_token_key")
+            tokens = PageTokens(page_key.get)
+            preparing = WorkHealth("default-collection")
+
+            def build(term: Term) -> Serving:
+                health.begin_anew()
+                core = _build_core(settings, embedder, index_channel, blobs, term, readiness, health)
+                return Serving(
+                    term,
+                    core.gallery,
+                    {
+                        _SEARCHES: SearchServicer(core.search, core.counting, core.tagging, tokens),
+                        _GALLERIES: GalleryServicer(
+                            core.gallery, core.duplicates, core.ingest, core.collections, tokens
+                        ),
+                        _MODELS: ModelServicer(embedder, core.switch, tokens),
+                        _MAPS: MapServicer(core.maps),
+                    },
+                    _background(core, term, preparing),
+                )
+
+            terms = Terms(lease, build)
+            following_embedder, following_index = WorkHealth("following-embedder"), WorkHealth("following-index")
+            # A process that stops stays the owner while its calls finish.
+            patience_seconds = settings.drain_seconds + _TAKEOVER_SECONDS
+            async with (
+                lease.kept(),  # released last, when no call is in progress any more
+                Owner(lease, terms, settings.max_message_bytes, patience_seconds) as owner,
+                asyncio.TaskGroup() as background,
+            ):
+                tasks = [
+                    background.create_task(keep_running(work_health, work))
+                    for work_health, work in (
+                        (
+                            following_embedder,
+                            partial(
+                                follow_health, embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness, following_embedder
+                            ),
+                        ),
+                        (
+                            following_index,
+                            partial(follow_health, index_channel, _INDEX, Need.INDEX, readiness, following_index),
+                        ),
+                        (page_key.health, partial(page_key.load, readiness)),
+                        (lease.health, terms.keep_serving),
+                    )
+                ]
+                services = {each: forwarding(terms, each, owner) for each in (_SEARCHES, _GALLERIES, _MODELS, _MAPS)}
+                yield Served(
+                    [
+                        GrpcService(
+                            _SEARCHES.full_name,
+                            partial(search_service_pb2_grpc.add_SearchServiceServicer_to_server, services[_SEARCHES]),
+                            lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.PAGE_KEY, Need.GALLERY, Need.WORDS),
+                            (health.words,),
+                        ),
+                        GrpcService(
+                            _GALLERIES.full_name,
+                            partial(
+                                gallery_service_pb2_grpc.add_GalleryServiceServicer_to_server, services[_GALLERIES]
+                            ),
+                            lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.PAGE_KEY, Need.GALLERY),
+                            (following_index, page_key.health, lease.health, preparing, health.sweeping),
+                        ),
+                        GrpcService(
+                            _MAPS.full_name,
+                            partial(map_service_pb2_grpc.add_MapServiceServicer_to_server, services[_MAPS]),
+                            lambda: readiness.watch(Need.INDEX, Need.GALLERY),
+                            (health.mapping,),
+                        ),
+                        GrpcService(
+                            _MODELS.full_name,
+                            partial(model_service_pb2_grpc.add_ModelServiceServicer_to_server, services[_MODELS]),
+                            lambda: readiness.watch(Need.EMBEDDER),
+                            (following_embedder, health.switching),
+                        ),
+                    ],
+                    partial(web_application, services, lambda: terms.serving.gallery, settings),
+                )
+                for task in tasks:
+                    task.cancel()
 
 
 async def _open_images(settings: GatewaySettings) -> BlobStore:
@@ -185,34 +197,56 @@ async def _open_images(settings: GatewaySettings) -> BlobStore:
     return ObjectBlobStore(store, settings.thumbnail_cache_bytes)
 
 
-@asynccontextmanager
-async def _released_at_end(lease: FileLease) -> AsyncIterator[None]:
-    with lease:
-        lease.try_acquire()
-        yield
+def _build_core(
+    settings: GatewaySettings,
+    embedder: EmbedderClient,
+    index_channel: grpc.aio.Channel,
+    blobs: BlobStore,
+    term: Term,
+    readiness: Readiness,
+    health: CoreHealth,
+) -> Core:
+    batch_bytes = min(_BATCH_BYTES, settings.max_message_bytes // 2)
+    return build_core(
+        embedder,
+        IndexClient(index_channel, term),
+        blobs,
+        RecordClient(index_channel, term),
+        settings.data / "gateway",
+        ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes, batch_bytes=batch_bytes),
+        copy_limits=CopyLimits(batch_bytes=batch_bytes),
+        map_limits=MapLimits(
+            threads=settings.map_threads or max(1, (os.cpu_count() or 1) // 2),
+            memory_bytes=settings.map_memory_bytes,
+        ),
+        lease=term,
+        readiness=readiness,
+        health=health,
+    )
 
 
-_Work = Callable[[], Coroutine[None, None, None]]
+def _background(core: Core, term: Term, preparing: WorkHealth) -> list[tuple[WorkHealth, Work]]:
+    """Return the background work of a term: the owner's, or what follows it."""
+    of_both = [(preparing, partial(_prepare_gallery, core, term, preparing))]
+    if not term.number:
+        return [*of_both, (core.words.health, core.words.await_filled)]
+    return [
+        *of_both,
+        (core.words.health, core.words.keep_filled),
+        (core.switch.health, core.switch.keep_switching),
+        (core.sweeper.health, core.sweeper.keep_sweeping),
+        (core.maps.health, core.maps.keep_mapping),
+    ]
 
 
-async def _as_owner(lease: Lease, work: _Work, meanwhile: _Work | None = None) -> None:
-    """Do some work once this process is the owner; until then, do what follows the owner's work."""
-    async with asyncio.TaskGroup() as until_owner:
-        following = until_owner.create_task(meanwhile()) if meanwhile and not lease.is_held else None
-        await lease.acquire()
-        if following is not None:
-            following.cancel()
-    await work()
-
-
-async def _prepare_gallery(core: Core, lease: Lease, health: WorkHealth) -> None:
+async def _prepare_gallery(core: Core, term: Term, health: WorkHealth) -> None:
     """Create the default collection as soon as the embedder and the index answer; log collections of other models.
 
     A process that is not the owner waits for the owner's.
     """
     while True:
         try:
-            if lease.is_held:
+            if term.number:
                 await core.collections.ensure_default()
                 await _log_other_models(core.collections, await core.models.serving())
             else:

@@ -84,7 +84,7 @@ class Service:
     @property
     def own_address(self) -> str:
         """The address of this process, if it is one of several, or else of the service."""
-        return f"127.0.0.1:{self.own_port}" if self.own_port else self.address
+        return f"{self._reached_at}:{self.own_port}" if self.own_port else self.address
 
     def variable(self, field: str) -> str:
         """Return the name of the environment variable for one of the service's own settings."""

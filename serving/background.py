@@ -55,6 +55,12 @@ class WorkHealth:
             log.info("background work recovered", work=self.name, about=about)
             self._notify()
 
+    def reset(self) -> None:
+        """Forget all failures, because the work begins anew."""
+        with self._lock:
+            self._failing.clear()
+        self._notify()
+
     async def watch(self) -> AsyncIterator[bool]:
         """Yield whether the work is healthy, now and after each change."""
         changed = asyncio.Event()

@@ -6,16 +6,13 @@ signed with the service's key. It cannot be altered or used with other search te
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import secrets
-from pathlib import Path
+from collections.abc import Callable
 
 from google.protobuf.message import Message
 from itsdangerous import BadData, URLSafeSerializer
 
-from serving.durable_files import replacing
 from serving.errors import InvalidField, InvalidPageToken
 
 KEY_BYTES = 32
@@ -37,14 +34,18 @@ class PageRoom:
 
 
 class PageTokens:
-    """Makes and reads page tokens."""
+    """Makes and reads page tokens.
 
-    def __init__(self, key: bytes) -> None:
-        self._serializer = URLSafeSerializer(key, salt="page-token")
+    `key` returns the key that signs them; it may raise an error of its own while the key is not known.
+    """
+
+    def __init__(self, key: Callable[[], bytes]) -> None:
+        self._key = key
+        self._known: URLSafeSerializer | None = None
 
     def encode(self, cursor: str, request: Message) -> str:
         """Return the token with which `request` continues at `cursor`."""
-        return str(self._serializer.dumps([cursor, _digest(request)]))
+        return str(self._serializer().dumps([cursor, _digest(request)]))
 
     def decode(self, token: str, request: Message) -> str | None:
         """Return the cursor of a token; None for the empty token, which means the first page.
@@ -54,13 +55,19 @@ class PageTokens:
         """
         if not token:
             return None
+        serializer = self._serializer()
         try:
-            cursor, digest = self._serializer.loads(token)
+            cursor, digest = serializer.loads(token)
         except (BadData, ValueError, TypeError) as error:
             raise InvalidPageToken from error
         if not secrets.compare_digest(str(digest), _digest(request)):
             raise InvalidPageToken
         return str(cursor)
+
+    def _serializer(self) -> URLSafeSerializer:
+        if self._known is None:
+            self._known = URLSafeSerializer(self._key(), salt="page-token")
+        return self._known
 
 
 def page_size(requested: int, default: int, maximum: int) -> int:
@@ -72,25 +79,6 @@ def page_size(requested: int, default: int, maximum: int) -> int:
     if requested < 0:
         raise InvalidField("page_size", f"must not be negative; it was {requested}. 0 means {default}.")
     return min(requested or default, maximum)
-
-
-def load_key(path: Path) -> bytes:
-    """Return the signing key in a file, creating it if needed; processes that start together get the same key.
-
-    A truncated key is replaced: it would still sign, but be easier to guess.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        if not path.exists() or path.stat().st_size != KEY_BYTES:
-            with replacing(path) as temporary:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(secrets.token_bytes(KEY_BYTES))
-        return path.read_bytes()
-    finally:
-        os.close(folder)
 
 
 def _digest(request: Message) -> str:

@@ -3,13 +3,15 @@
 A servicer is wrapped, so a call over HTTP is passed on like one over gRPC. The owner receives the caller's request with
 its deadline and trace id, and its answer or error is passed back as it came. A call is passed on once: the owner's
 address may be out of date for a moment, and two processes must not send a call back and forth.
+
+A change that is made here is given up if this process stops being the owner (`interruption`).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -17,8 +19,11 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
+from gateway.api.interruption import in_term, stream_in_term
 from gateway.api.owner import OWNER, Owner
-from gateway.errors import DependencyUnavailable, WordsNotReady
+from gateway.errors import DependencyUnavailable, OwnerChanged, WordsNotReady
+from gateway.lease import Term
+from gateway.terms import Terms
 from serving.errors import from_status
 
 # Methods that only the owner runs.
@@ -49,26 +54,31 @@ _MARK = ("semsearch-forwarded", "1")
 _NO_LIMIT_SECONDS = 7 * 24 * 3_600.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
-S = TypeVar("S")
+Handler = Callable[[Any, Context], Any]
 
 
-def forwarding(servicer: S, service: ServiceDescriptor, owner: Owner) -> S:
+def forwarding(terms: Terms, service: ServiceDescriptor, owner: Owner) -> Any:
     """Return a servicer that passes the changes among its methods on, unless this process is the owner."""
-    return cast("S", _Forwarding(servicer, service, owner))
+    return _Forwarding(terms, service, owner)
 
 
 class _Forwarding:
     """A servicer: each attribute is a method's handler."""
 
-    def __init__(self, servicer: object, service: ServiceDescriptor, owner: Owner) -> None:
+    def __init__(self, terms: Terms, service: ServiceDescriptor, owner: Owner) -> None:
         for method in service.methods:
-            handler = getattr(servicer, method.name)
+            handler = _present(terms, service, method.name)
             elsewhere = _Elsewhere(method, owner)
             if method.full_name in OF_WORDS:
                 handler = _with_words(handler, elsewhere)
             elif method.full_name in CHANGES:
                 handler = _stream(handler, elsewhere) if method.server_streaming else _unary(handler, elsewhere)
             setattr(self, method.name, handler)
+
+
+def _present(terms: Terms, service: ServiceDescriptor, name: str) -> Handler:
+    """Return a method of whichever servicer serves at the time of a call."""
+    return lambda request, context: getattr(terms.serving.servicers[service], name)(request, context)
 
 
 class _Elsewhere:
@@ -82,20 +92,20 @@ class _Elsewhere:
         self._owner = owner
         self.is_repeatable = method.full_name in REPEATABLE
 
-    async def find(self, context: Context) -> Callable[[Any], Any] | None:
-        """Return a function that starts the call; None if this process is the owner.
+    async def find(self, context: Context) -> Callable[[Any], Any] | Term:
+        """Return the term if this process is the owner, else a function that starts the call.
 
         Raises:
             DependencyUnavailable: There is no owner, or the call was passed on once already.
         """
-        if self._owner.is_here:
-            return None
+        if (term := self._owner.term) is not None:
+            return term
         if _was_passed_on(context):
             raise DependencyUnavailable(OWNER)
-        channel = await self._owner.channel()
-        if channel is None:
-            return None
-        method = getattr(channel, self._kind)(
+        found = await self._owner.find()
+        if isinstance(found, Term):
+            return found
+        method = getattr(found, self._kind)(
             self._path,
             request_serializer=self._request.SerializeToString,
             response_deserializer=self._response.FromString,
@@ -103,23 +113,25 @@ class _Elsewhere:
         return lambda request: method(request, timeout=_NO_LIMIT_SECONDS, metadata=(_MARK,))
 
 
-def _unary(handler: Callable[[Any, Context], Any], elsewhere: _Elsewhere) -> Callable[[Any, Context], Any]:
+def _unary(handler: Handler, elsewhere: _Elsewhere) -> Handler:
     async def call(request: Any, context: Context) -> Any:
-        start = await elsewhere.find(context)
-        return await (handler(request, context) if start is None else _response(start, request))
+        found = await elsewhere.find(context)
+        if isinstance(found, Term):
+            return await in_term(found, handler(request, context))
+        return await _response(found, request)
 
     return call
 
 
-def _with_words(handler: Callable[[Any, Context], Any], elsewhere: _Elsewhere) -> Callable[[Any, Context], Any]:
+def _with_words(handler: Handler, elsewhere: _Elsewhere) -> Handler:
     async def call(request: Any, context: Context) -> Any:
         try:
             return await handler(request, context)
         except WordsNotReady:
-            start = await elsewhere.find(context)
-            if start is None:
+            found = await elsewhere.find(context)
+            if isinstance(found, Term):
                 raise
-        return await _response(start, request)
+        return await _response(found, request)
 
     return call
 
@@ -128,19 +140,24 @@ def _stream(
     handler: Callable[[Any, Context], AsyncGenerator[Any, None]], elsewhere: _Elsewhere
 ) -> Callable[[Any, Context], AsyncGenerator[Any, None]]:
     async def call(request: Any, context: Context) -> AsyncGenerator[Any, None]:
-        while (start := await elsewhere.find(context)) is not None:
+        while True:
+            found = await elsewhere.find(context)
+            is_here = isinstance(found, Term)
+            work = (
+                stream_in_term(found, handler(request, context))
+                if isinstance(found, Term)
+                else _responses(found, request)
+            )
             try:
-                async with aclosing(_responses(start, request)) as responses:
+                async with aclosing(work) as responses:
                     async for response in responses:
                         yield response
-            except DependencyUnavailable:
-                if not elsewhere.is_repeatable:
+            except (DependencyUnavailable, OwnerChanged) as error:
+                # Here, only the end of the term is a reason to follow the next owner.
+                if not elsewhere.is_repeatable or (is_here and not isinstance(error, OwnerChanged)):
                     raise
             else:
                 return
-        async with aclosing(handler(request, context)) as responses:
-            async for response in responses:
-                yield response
 
     return call
 
@@ -189,7 +206,9 @@ def _was_passed_on(context: Context) -> bool:
 def _understood(error: grpc.aio.AioRpcError) -> Exception:
     """Return an owner's error unchanged, or `DependencyUnavailable` if gRPC itself reports that the owner ended."""
     status = rpc_status.from_call(error)
-    is_answer = status is not None and bool(from_status(status)[0])
-    if not is_answer and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+    reason = from_status(status)[0] if status is not None else ""
+    if reason == "OWNER_CHANGED":
+        return OwnerChanged()
+    if not reason and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return DependencyUnavailable(OWNER)
     return error

@@ -53,7 +53,7 @@ class MapServicer(pb_grpc.MapServiceServicer):
     @override
     async def CancelMap(self, request: pb.CancelMapRequest, context: Context) -> pb.CancelMapResponse:
         """Stop the computation of a collection's map."""
-        return pb.CancelMapResponse(cancelled=self._maps.cancel(collection_or_default(request.collection)))
+        return pb.CancelMapResponse(cancelled=await self._maps.cancel(collection_or_default(request.collection)))
 
     @override
     async def StreamMap(self, request: pb.StreamMapRequest, context: Context) -> AsyncIterator[pb.StreamMapResponse]:

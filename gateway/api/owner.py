@@ -11,11 +11,14 @@ import grpc.aio
 import structlog
 
 from gateway.errors import DependencyUnavailable
-from gateway.lease import POLL_SECONDS, Lease
+from gateway.lease import POLL_SECONDS, OwnerLease, Term
+from gateway.terms import Terms
 from serving.channels import open_channel
 
 # Its name in messages.
 OWNER = "gateway process that makes changes"
+# While the index does not answer, nobody knows the owner; it may just be starting again.
+_INDEX_PATIENCE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +26,9 @@ log = structlog.get_logger(__name__)
 class Owner:
     """Finds the owner, and keeps a channel to it; waits at most `patience_seconds` for the next one."""
 
-    def __init__(self, lease: Lease, max_message_bytes: int, patience_seconds: float) -> None:
+    def __init__(self, lease: OwnerLease, terms: Terms, max_message_bytes: int, patience_seconds: float) -> None:
         self._lease = lease
+        self._terms = terms
         self._max_message_bytes = max_message_bytes
         self._patience_seconds = patience_seconds
         self._address = ""
@@ -40,12 +44,13 @@ class Owner:
             await self._open.close()
 
     @property
-    def is_here(self) -> bool:
-        """Whether this process is the owner."""
-        return self._lease.is_held
+    def term(self) -> Term | None:
+        """The term in which this process makes changes; None if it is not the owner."""
+        term = self._terms.serving.term
+        return term if term.is_held else None
 
-    async def channel(self) -> grpc.aio.Channel | None:
-        """Return a connected channel to the owner; None if this process is, or became, the owner.
+    async def find(self) -> grpc.aio.Channel | Term:
+        """Return the term if this process is, or became, the owner; else a connected channel to the owner.
 
         The connection is awaited before the call, so a call is sent at most once. A change that was sent and not
         answered may have been made, and only the caller knows whether to repeat it.
@@ -54,8 +59,8 @@ class Owner:
             DependencyUnavailable: No process became the owner in time, or it does not answer.
         """
         clock = asyncio.get_running_loop().time
-        give_up = clock() + self._patience_seconds
-        while not self.is_here:
+        began = clock()
+        while (term := self.term) is None:
             channel = await self._to(self._lease.holder())
             if channel is not None:
                 state = channel.get_state(try_to_connect=True)
@@ -66,9 +71,12 @@ class Owner:
                         await channel.wait_for_state_change(state)
             else:
                 await asyncio.sleep(POLL_SECONDS)
-            if clock() > give_up:
+            waited = clock() - began
+            if not self._lease.is_known and waited > _INDEX_PATIENCE_SECONDS:
+                raise DependencyUnavailable("index")
+            if waited > self._patience_seconds:
                 raise DependencyUnavailable(OWNER)
-        return None
+        return term
 
     async def _to(self, address: str) -> grpc.aio.Channel | None:
         if address != self._address:

@@ -103,5 +103,10 @@ ERRORS: ErrorTable = {
         reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
         retry_after_seconds=e.retry_after_seconds,
     ),
+    errors.OwnerChanged: lambda e: ErrorStatus(
+        grpc.StatusCode.UNAVAILABLE,
+        reasons.ERROR_REASON_OWNER_CHANGED,
+        retry_after_seconds=e.retry_after_seconds,
+    ),
     errors.Refused: _refused,
 }

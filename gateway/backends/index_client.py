@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC
 from typing import Any, cast
 
@@ -28,8 +29,10 @@ from gateway.backends.vector_index import (
     NewIndex,
     Position,
 )
+from gateway.lease import Lease, Metadata, SoleProcess
 
 _SERVICE = "index"
+_SOLE = SoleProcess()
 _ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine.HNSW: pb.ENGINE_HNSW}
 _LIST_PAGE = 1_000
 _NO_ATTRIBUTES = field_mask_pb2.FieldMask(paths=["-"])
@@ -40,10 +43,11 @@ _OPTIMIZE_SECONDS = 3_600.0
 
 
 class IndexClient:
-    """Implements `gateway.backends.vector_index.VectorIndex`."""
+    """Implements `gateway.backends.vector_index.VectorIndex`; each change is made under a lease."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, lease: Lease = _SOLE) -> None:
         self._stub: pb_grpc.IndexServiceAsyncStub = pb_grpc.IndexServiceStub(channel)
+        self._lease = lease
 
     async def create(self, index: NewIndex) -> IndexInfo:
         """Create an index; raises `IndexExists`."""
@@ -55,8 +59,9 @@ class IndexClient:
             indexed_attributes=index.indexed_attributes,
             labels=index.labels,
         )
-        with calls_to(_SERVICE):
-            return _info((await self._stub.CreateIndex(pb.CreateIndexRequest(index=message))).index)
+        with self._change() as lease:
+            response = await self._stub.CreateIndex(pb.CreateIndexRequest(index=message), metadata=lease)
+        return _info(response.index)
 
     async def get(self, name: str) -> IndexInfo:
         """Describe an index."""
@@ -102,29 +107,30 @@ class IndexClient:
 
     async def delete(self, name: str) -> int:
         """Delete an index by its name (not an alias) and return how many items it had."""
-        with calls_to(_SERVICE):
-            return (await self._stub.DeleteIndex(pb.DeleteIndexRequest(name=name))).deleted_item_count
+        with self._change() as lease:
+            response = await self._stub.DeleteIndex(pb.DeleteIndexRequest(name=name), metadata=lease)
+        return response.deleted_item_count
 
     async def upsert(self, name: str, model_id: str, items: Sequence[Item]) -> None:
         """Add or replace 1 to `MAX_ITEMS_A_CALL` items, all or none; on disk and searchable when it returns."""
         request = _upsert_message(name, model_id, items)
-        with calls_to(_SERVICE):
-            await self._stub.UpsertItems(iter([request]))
+        with self._change() as lease:
+            await self._stub.UpsertItems(iter([request]), metadata=lease)
 
     async def load(self, name: str, model_id: str, batches: AsyncIterator[Sequence[Item]]) -> None:
         """Add or replace batches of items with vectors; see `VectorIndex.load`."""
         call = None
         try:
-            with calls_to(_SERVICE):
+            with self._change() as lease:
                 async for items in batches:
-                    call = call or self._stub.UpsertItems(timeout=_LOAD_SECONDS)
+                    call = call or self._stub.UpsertItems(timeout=_LOAD_SECONDS, metadata=lease)
                     # On a thread, so that searches do not wait for it.
                     await call.write(await asyncio.to_thread(_upsert_message, name, model_id, items, bulk=True))
                 if call is not None:
                     await call.done_writing()
                     await call
         except asyncio.InvalidStateError:  # the index ended the call; its answer says why
-            with calls_to(_SERVICE):
+            with self._change():
                 await cast("grpc.aio.StreamUnaryCall[Any, Any]", call)
         finally:
             if call is not None:
@@ -132,8 +138,9 @@ class IndexClient:
 
     async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
         """Delete items and return the unknown ids."""
-        with calls_to(_SERVICE):
-            return list((await self._stub.DeleteItems(pb.DeleteItemsRequest(index=name, ids=ids))).unknown_ids)
+        with self._change() as lease:
+            response = await self._stub.DeleteItems(pb.DeleteItemsRequest(index=name, ids=ids), metadata=lease)
+        return list(response.unknown_ids)
 
     async def get_items(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> Sequence[Item]:
         """Return those items that exist, in the order of `ids`."""
@@ -258,13 +265,21 @@ class IndexClient:
 
     async def set_alias(self, alias: str, name: str) -> str:
         """Point an alias at an index and return the index it named before, or ""."""
-        with calls_to(_SERVICE):
-            return (await self._stub.SetAlias(pb.SetAliasRequest(alias=alias, index=name))).previous_index
+        with self._change() as lease:
+            response = await self._stub.SetAlias(pb.SetAliasRequest(alias=alias, index=name), metadata=lease)
+        return response.previous_index
 
     async def delete_alias(self, alias: str) -> str:
         """Remove an alias and return the index it named."""
-        with calls_to(_SERVICE):
-            return (await self._stub.DeleteAlias(pb.DeleteAliasRequest(alias=alias))).previous_index
+        with self._change() as lease:
+            response = await self._stub.DeleteAlias(pb.DeleteAliasRequest(alias=alias), metadata=lease)
+        return response.previous_index
+
+    @contextmanager
+    def _change(self) -> Iterator[Metadata]:
+        """Enclose a call that changes something; yield its metadata."""
+        with self._lease.change() as metadata, calls_to(_SERVICE):
+            yield metadata
 
 
 def _after(position: Position | None) -> pb.Position | None:

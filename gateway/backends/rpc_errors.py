@@ -27,6 +27,7 @@ _BY_REASON: dict[str, type[Refused]] = {
     "MODEL_MISMATCH": errors.ModelMismatch,
     # From the index only: the embedder has no pages.
     "INVALID_PAGE_TOKEN": errors.PositionOutOfDate,
+    "RECORD_CHANGED": errors.RecordChanged,
 }
 
 
@@ -36,6 +37,7 @@ def calls_to(service: str) -> Iterator[None]:
 
     Raises:
         Refused: The service gave a reason.
+        OwnerChanged: The reason is that this process is not the owner any more.
         TimeoutError: The deadline passed.
         DependencyUnavailable: The service gave no usable reason.
     """
@@ -43,7 +45,10 @@ def calls_to(service: str) -> Iterator[None]:
         yield
     except grpc.aio.AioRpcError as error:
         status = rpc_status.from_call(error)
-        if status is not None and from_status(status)[0]:
+        reason = from_status(status)[0] if status is not None else ""
+        if reason == "LEASE_LOST":
+            raise errors.OwnerChanged from error
+        if status is not None and reason:
             raise refused(status) from error
         if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
             raise TimeoutError(f"The {service} did not answer within the deadline.") from error

@@ -75,7 +75,7 @@ class Placements:
             CollectionNotFound: The collection does not exist.
         """
         known = self._known.get(collection)
-        if known is not None and not known.is_exact:
+        if known is not None and not (known.is_exact and self._lease.is_held):
             self.forget(collection)
         return await self.using_alias(collection, work)
 

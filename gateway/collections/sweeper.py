@@ -4,6 +4,9 @@ Deleting an image removes its item at once and releases its file, which is remov
 could take the file of an image that is being added at that moment: an upload puts the file first, which renews the
 file's time, and has `GRACE_SECONDS` to store the item. Files that were never released are never touched, so a gateway
 that is started with a wrong or incomplete index destroys nothing.
+
+A store of images does not know the lease (see `gateway.lease`), so it is checked right before each removal. An image
+that another owner has put meanwhile is spared like any that was put since the cutoff.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from gateway.collections.image_collections import ImageCollections
 from gateway.collections.images import StoredImage
 from gateway.collections.names import errors_of
 from gateway.collections.placements import Placement, Placements
-from gateway.errors import CollectionNotFound, GatewayError
+from gateway.errors import CollectionNotFound, GatewayError, OwnerChanged
+from gateway.lease import Lease, SoleProcess
 from serving.background import WorkHealth
 
 GRACE_SECONDS = 3_600.0
@@ -39,13 +43,20 @@ class Sweeper:
     """Removes unused image files and indexes."""
 
     def __init__(
-        self, index: VectorIndex, blobs: BlobStore, collections: ImageCollections, placements: Placements
+        self,
+        index: VectorIndex,
+        blobs: BlobStore,
+        collections: ImageCollections,
+        placements: Placements,
+        lease: Lease | None = None,
+        health: WorkHealth | None = None,
     ) -> None:
         self._index = index
         self._blobs = blobs
         self._collections = collections
         self._placements = placements
-        self.health = WorkHealth("sweeping")
+        self._lease = lease or SoleProcess()
+        self.health = health or WorkHealth("sweeping")
 
     async def keep_sweeping(self) -> None:
         """Sweep now and then every hour; run until cancelled."""
@@ -61,7 +72,11 @@ class Sweeper:
                 await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def sweep(self, cutoff: float) -> int:
-        """Remove images released before `cutoff` (seconds since the epoch) that no collection uses; return how many."""
+        """Remove images released before `cutoff` (seconds since the epoch) that no collection uses; return how many.
+
+        Raises:
+            OwnerChanged: this process is not the owner any more.
+        """
         released = await self._blobs.released_before(cutoff)
         removed = 0
         for start in range(0, len(released), _BATCH):
@@ -70,6 +85,8 @@ class Sweeper:
             for sha256 in batch:
                 if sha256 in named:
                     await self._blobs.retain(sha256)
+                elif not self._lease.is_held:
+                    raise OwnerChanged
                 else:
                     await self._blobs.remove(sha256, cutoff)
                     removed += 1

@@ -1,4 +1,4 @@
-"""The files of maps: `<index>.npz` for each map, and `<collection>.wanted` while one is to be computed.
+"""The files of maps, `<index>.npz` each: a cache of this machine.
 
 A map belongs to an index, not to a collection: it survives a new id of the collection, and a collection that is
 emptied or switched to another model has none. A file is written completely or not at all. One that cannot be read
@@ -21,9 +21,9 @@ import structlog
 from numpy.typing import NDArray
 
 from gateway.errors import MapNotStored
-from serving.durable_files import is_temporary, replacing, sync, write_file
+from serving.durable_files import is_temporary, replacing
 
-_MAP, _WANTED = ".npz", ".wanted"
+_MAP = ".npz"
 _FORMAT = 1
 _WRITING_SECONDS = 3_600.0
 
@@ -126,23 +126,6 @@ class MapFiles:
             # Another process may be writing a recent one.
             if path not in kept and (not is_temporary(path) or path.stat().st_mtime < latest):
                 path.unlink(missing_ok=True)
-
-    def wanted(self) -> list[str]:
-        """Return the collections whose maps are to be computed."""
-        return sorted(path.name.removesuffix(_WANTED) for path in self._folder.glob(f"*{_WANTED}"))
-
-    def want(self, collection: str) -> None:
-        """Record that a map is to be computed, also by a later process; raises `MapNotStored`."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_file(self._folder / f"{collection}{_WANTED}", b"")
-        except OSError as error:
-            raise MapNotStored(error.strerror or str(error)) from error
-
-    def settle(self, collection: str) -> None:
-        """Record that the map is not to be computed any more."""
-        (self._folder / f"{collection}{_WANTED}").unlink(missing_ok=True)
-        sync(self._folder)
 
     def _path(self, index: str) -> Path:
         return self._folder / f"{index}{_MAP}"

@@ -1,12 +1,15 @@
 """The maps of collections: described, computed one at a time, and read.
 
-A computation is requested by a file (`map_files`), so that it begins again after a restart:
+A computation is requested by a record (`map_requests`), so that it begins again after a restart, or in the next owner:
 
 1. The vectors are copied from the index to a file, page by page.
 2. A process computes the principal places, then those by neighbours (`computation`). Where the collection has no map
    yet, the first is shown while the second is computed.
 3. The map is written: the commit point. Its regions then get their words from the words index.
-4. The file of the request is removed.
+4. The request is removed.
+
+The files of maps are this process's own: a collection whose map was computed elsewhere has none here until it is
+computed again.
 
 If a service does not answer, the computation waits and begins again. Any other failure ends it, and is reported until
 the next one begins.
@@ -47,6 +50,7 @@ from gateway.maps.computing import VECTORS
 from gateway.maps.layouts import can_be_neighborly
 from gateway.maps.map_files import MapFiles, MapHeader, Region, StoredMap
 from gateway.maps.map_metrics import COMPUTATIONS, RUNNING, SECONDS
+from gateway.maps.map_requests import MapRequests
 from gateway.maps.map_run import MapProgress, MapRun, Stage
 from gateway.search.words import WordsIndex
 from serving.background import WorkHealth
@@ -80,21 +84,32 @@ class MapState:
 class Maps:
     """Computes, describes and reads maps."""
 
-    def __init__(self, index: VectorIndex, words: WordsIndex, folder: Path, limits: MapLimits | None = None) -> None:
+    def __init__(
+        self,
+        index: VectorIndex,
+        words: WordsIndex,
+        requests: MapRequests,
+        files: MapFiles,
+        limits: MapLimits | None = None,
+        health: WorkHealth | None = None,
+    ) -> None:
         self._index = index
         self._words = words
-        self._files = MapFiles(folder)
+        self._requests = requests
+        self._files = files
         self._limits = limits or MapLimits()
         self._runs: dict[str, MapRun] = {}  # by collection, in the order of the requests
         self._failures: dict[str, str] = {}
         self._computing: tuple[str, asyncio.Task[None]] | None = None
         self._requested = asyncio.Event()
         self._updating = asyncio.Lock()
-        self.health = WorkHealth("mapping")
+        self._remembering = asyncio.Lock()
+        self._requesting: asyncio.Task[MapRun] | None = None
+        self.health = health or WorkHealth("mapping")
 
     async def keep_mapping(self) -> None:
         """Compute the maps that are requested, and those that a stop interrupted; run until cancelled."""
-        for collection in await asyncio.to_thread(self._files.wanted):
+        for collection in await self._remembered():
             self._runs.setdefault(collection, MapRun(collection))
         while True:
             self._requested.clear()
@@ -129,24 +144,22 @@ class Maps:
         if run is None or run.ended:
             if header is not None and is_up_to_date(header) and not again:
                 return
-            # On the event loop, a few milliseconds: a cancelled call must not separate the file from the run.
-            self._files.want(collection)
-            self._failures.pop(collection, None)
-            run = self._runs[collection] = MapRun(collection)
-            self._requested.set()
+            # A task of its own: a cancelled call must not separate the record from the run.
+            self._requesting = asyncio.create_task(self._request(collection))
+            run = await asyncio.shield(self._requesting)
         async for progress in run.watch():
             yield progress
 
-    def cancel(self, collection: str) -> bool:
+    async def cancel(self, collection: str) -> bool:
         """Stop the computation of a collection's map, and return whether there was one."""
         run = self._runs.get(collection)
         if run is None or run.ended:
             return False
         del self._runs[collection]
-        self._files.settle(collection)
         run.end(MapCancelled(collection))
         if self._computing is not None and self._computing[0] == collection:
             self._computing[1].cancel()
+        await self._remember()
         return True
 
     async def read(self, collection: str) -> StoredMap:
@@ -184,14 +197,13 @@ class Maps:
                 self.health.failed(error, expected=True)
                 await asyncio.sleep(_RETRY_SECONDS)
             elif error is None or isinstance(error, GatewayError):
-                self._end(run, error)
+                await self._end(run, error)
             else:  # it must not keep other maps waiting
                 log.error("internal error", collection=run.collection, exc_info=error)
-                self._end(run, MapFailed("an error inside semsearch; the gateway's log has the details"))
+                await self._end(run, MapFailed("an error inside semsearch; the gateway's log has the details"))
         await asyncio.to_thread(shutil.rmtree, self._files.scratch(), ignore_errors=True)
 
-    def _end(self, run: MapRun, error: GatewayError | None = None) -> None:
-        self._files.settle(run.collection)
+    async def _end(self, run: MapRun, error: GatewayError | None = None) -> None:
         COMPUTATIONS.labels("failed" if error else "done").inc()
         if isinstance(error, MapFailed | MapNotStored):
             self._failures[run.collection] = str(error)
@@ -199,6 +211,35 @@ class Maps:
         else:
             self.health.succeeded(run.collection)
         run.end(error)
+        try:
+            await self._remember()
+        except (GatewayError, TimeoutError) as failure:  # the next owner computes this map again, and no harm is done
+            log.warning("a finished computation of a map is still recorded", problem=str(failure))
+
+    async def _request(self, collection: str) -> MapRun:
+        run = self._runs[collection] = MapRun(collection)
+        try:
+            await self._remember()
+        except (GatewayError, TimeoutError) as error:
+            del self._runs[collection]
+            run.end(error if isinstance(error, GatewayError) else DependencyUnavailable("index"))
+            raise
+        self._failures.pop(collection, None)
+        self._requested.set()
+        return run
+
+    async def _remember(self) -> None:
+        """Record the collections whose maps are still to be computed."""
+        async with self._remembering:
+            await self._requests.write([name for name, run in self._runs.items() if not run.ended])
+
+    async def _remembered(self) -> list[str]:
+        while True:
+            try:
+                return await self._requests.read()
+            except (GatewayError, TimeoutError) as error:
+                self.health.failed(error, expected=True)
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _attempt(self, run: MapRun) -> None:
         info = await self._info(run.collection)

@@ -47,7 +47,14 @@ log = structlog.get_logger(__name__)
 class WordsIndex:
     """Fills and searches the words indexes."""
 
-    def __init__(self, embedder: Embedder, index: VectorIndex, models: ModelCatalog, readiness: Readiness) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        index: VectorIndex,
+        models: ModelCatalog,
+        readiness: Readiness,
+        health: WorkHealth | None = None,
+    ) -> None:
         self._embedder = embedder
         self._index = index
         self._models = models
@@ -55,7 +62,7 @@ class WordsIndex:
         self._filling = asyncio.Lock()
         self._wanted: set[str] = set()
         self._more = asyncio.Event()
-        self.health = WorkHealth("words")
+        self.health = health or WorkHealth("words")
 
     async def keep_filled(self) -> None:
         """Fill the index of the model that serves, and of each requested model; run until cancelled.

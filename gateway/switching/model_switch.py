@@ -1,6 +1,6 @@
 """Switch the whole suite to another model.
 
-1. A file names the target (`switch_state.py`): the commit point of the request. A restart now resumes the switch.
+1. A record names the target (`switch_state.py`): the commit point of the request. A restart now resumes the switch.
 2. The words of the target are indexed. The index folds them into segments by itself, which nobody waits for: of a large
    vocabulary that takes longer than all the rest, and until then it compares a query with each word.
 3. The collections of other models are moved, in turn, each at a commit point of its own
@@ -8,14 +8,14 @@
 4. The embedder is switched: the target serves where a call names no model, and new collections are of it.
 5. The alias `words` is moved. Collections that were created with the model before, in between, are moved as in 3.
 6. What is no longer used is removed: words of other models, indexes that broken runs left.
-7. The file is removed: done.
+7. The record is emptied: done.
 
 Every step can be repeated, so an interrupted run restarts at 2. If a service does not answer, the run waits and
 restarts. If the embedder reports that the model cannot serve, the switch is given up: collections that were moved stay
 moved, the others stay as they were, and all can be searched.
 
-The switch continues whether or not a caller follows it. Of several processes on one data folder, only the owner
-switches (see `gateway.lease`). If it ends, the next owner reads the file and continues.
+The switch continues whether or not a caller follows it. Of several gateways, only the owner switches (see
+`gateway.lease`). If it ends, the next owner reads the record and continues.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class ModelSwitch:
         words: WordsIndex,
         switch: CollectionSwitch,
         state: SwitchState,
+        health: WorkHealth | None = None,
     ) -> None:
         self._embedder = embedder
         self._collections = collections
@@ -59,15 +60,22 @@ class ModelSwitch:
         self._switch = switch
         self._state = state
         self._run: SwitchRun | None = None
+        self._recording: asyncio.Task[None] | None = None
         self._beginning = asyncio.Lock()
         self._begun = asyncio.Event()
-        self.health = WorkHealth("switching")
+        self.health = health or WorkHealth("switching")
 
     async def keep_switching(self) -> None:
         """Do the switch that was interrupted, and those that are requested; run until cancelled."""
         while True:
             self._begun.clear()
-            if (run := self._current()) is not None:
+            try:
+                run = await self._current()
+            except (GatewayError, TimeoutError) as error:
+                self.health.failed(error, expected=True)
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if run is not None:
                 await self._finish(run)
                 self._run = None
             self.health.succeeded()
@@ -83,17 +91,17 @@ class ModelSwitch:
         """
         target = await self._resolve(name)
         async with self._beginning:
-            run = self._current()
+            run = await self._current()
             if run is not None and run.target != target.id:
                 raise SwitchUnderWay(run.target)
             run = run or await self._begin(target)
         async for progress in run.watch():
             yield progress
 
-    def _current(self) -> SwitchRun | None:
-        """Return the switch that is under way: this process's, or the one that the file records."""
-        if self._run is None and (target := self._state.read()):
-            self._run = SwitchRun(target)
+    async def _current(self) -> SwitchRun | None:
+        """Return the switch that is under way: this process's, or the one that the record names."""
+        if self._run is None and (target := await self._state.read()):
+            self._run = self._run or SwitchRun(target)
         return self._run
 
     async def _begin(self, model: Model) -> SwitchRun:
@@ -104,11 +112,15 @@ class ModelSwitch:
         if serving.id == model.id and not others and await self._words.is_filled(model.id):
             run.succeed(serving)
         else:
-            # On the event loop, a few milliseconds: a cancelled call must not separate the file from the run.
-            self._state.write(model.id)
-            self._run = run
-            self._begun.set()
+            # A task of its own: a cancelled call must not separate the record from the run.
+            self._recording = asyncio.create_task(self._record(run))
+            await asyncio.shield(self._recording)
         return run
+
+    async def _record(self, run: SwitchRun) -> None:
+        await self._state.write(run.target)
+        self._run = run
+        self._begun.set()
 
     async def _resolve(self, name: str) -> Model:
         if "@" in name:
@@ -173,7 +185,7 @@ class ModelSwitch:
     async def _clean_up(self, in_use: set[str]) -> None:
         await self._words.drop_all_but(in_use)
         await self._switch.drop_targets()
-        self._state.clear()
+        await self._state.clear()
 
 
 def _done(collection: Collection, model_id: str) -> int:

@@ -1,41 +1,45 @@
-"""Which model is being switched to, kept in a file, so that a restarted gateway resumes the switch.
+"""Which model is being switched to, in a record that all gateways share, so that the next owner resumes the switch.
 
-The rename of the written file is the commit point (see `serving.durable_files`). It holds the model's id.
+The record holds the model's id, or nothing.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.errors import SwitchNotStored
-from serving.durable_files import sync, write_file
+from gateway.backends.coordination import Records
+from gateway.errors import Refused, SwitchNotStored
+
+RECORD = "gateway.model-switch"
 
 
 class SwitchState:
-    """The file that records the target of a switch."""
+    """The record of the target of a switch.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    `former` is the file that held it in versions without records; it is taken over once.
+    """
 
-    def read(self) -> str:
+    def __init__(self, records: Records, former: Path | None = None) -> None:
+        self._records = records
+        self._former = former
+
+    async def read(self) -> str:
         """Return the model's id, or "" where none is being switched to."""
-        try:
-            return self._path.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            return ""
+        target = (await self._records.read(RECORD)).decode()
+        if self._former is not None and self._former.exists():
+            if not target:
+                target = self._former.read_text(encoding="utf-8").strip()
+                await self.write(target)
+            self._former.unlink()
+        return target
 
-    def write(self, model_id: str) -> None:
+    async def write(self, model_id: str) -> None:
         """Record which model is being switched to; raises `SwitchNotStored`."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(self._path, f"{model_id}\n".encode())
-        except OSError as error:
-            raise SwitchNotStored(error.strerror or str(error)) from error
+            await self._records.write(RECORD, model_id.encode())
+        except Refused as error:
+            raise SwitchNotStored(str(error)) from error
 
-    def clear(self) -> None:
+    async def clear(self) -> None:
         """Record that no switch is under way; raises `SwitchNotStored`."""
-        try:
-            self._path.unlink(missing_ok=True)
-            sync(self._path.parent)
-        except OSError as error:
-            raise SwitchNotStored(error.strerror or str(error)) from error
+        await self.write("")

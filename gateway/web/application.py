@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -43,12 +43,12 @@ _PREFLIGHT_SECONDS = 7_200
 
 def web_application(
     servicers: Mapping[ServiceDescriptor, object],
-    gallery: Gallery,
+    gallery: Callable[[], Gallery],
     settings: GatewaySettings,
     serving: Mapping[str, bool],
     page: Path = PAGE,
 ) -> ASGIApp:
-    """Return the application; `serving` is the health of the services, by name."""
+    """Return the application; `gallery` returns the present one, `serving` is the health of the services, by name."""
 
     async def alive(_: Request) -> Response:
         return PlainTextResponse("ok\n")

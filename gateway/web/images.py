@@ -12,7 +12,7 @@ pictures are sent as downloads. Nothing is ever sent as a type that could run sc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from urllib.parse import quote
 
@@ -50,7 +50,7 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "private, no-cache"
 
 
-def image_routes(gallery: Gallery, max_pending_bytes: int) -> list[Route]:
+def image_routes(gallery: Callable[[], Gallery], max_pending_bytes: int) -> list[Route]:
     """Return the routes; originals of at most `max_pending_bytes` are sent at a time, and more requests are refused."""
     budget = ByteBudget(max_pending_bytes)
     return [
@@ -62,7 +62,7 @@ def image_routes(gallery: Gallery, max_pending_bytes: int) -> list[Route]:
 class ImageEndpoint:
     """Answers GET for one rendition of images."""
 
-    def __init__(self, gallery: Gallery, rendition: Rendition, budget: ByteBudget) -> None:
+    def __init__(self, gallery: Callable[[], Gallery], rendition: Rendition, budget: ByteBudget) -> None:
         self._gallery = gallery
         self._rendition = rendition
         self._budget = budget
@@ -83,13 +83,13 @@ class ImageEndpoint:
         """Return the response; `taken` holds its bytes until they are sent."""
         collection = require_collection_id(request.path_params["collection"], "collection")
         image_id = require_image_id(request.path_params["image"], "id")
-        image = await self._gallery.get(collection, image_id)
+        image = await self._gallery().get(collection, image_id)
         headers = _caching(request, image, self._rendition)
         if _has(request, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         if self._rendition is Rendition.ORIGINAL:
             taken.enter_context(self._budget.taken_at_once(image.size_bytes))
-        download = await self._gallery.read(image, self._rendition)
+        download = await self._gallery().read(image, self._rendition)
         headers |= _naming(image, download.media_type)
         if self._rendition is Rendition.THUMBNAIL:
             return Response(download.content, headers=headers)

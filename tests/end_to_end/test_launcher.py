@@ -32,6 +32,7 @@ from tests.end_to_end.launcher_process import (
     two_gateways,
 )
 from tests.needs import need
+from tests.services.shared_state import owner
 
 STARTER = REPOSITORY / "starter" / "gallery"
 FILLING = "Filling the gallery"
@@ -145,8 +146,7 @@ def test_while_one_gateway_process_starts_again_the_other_answers(
 ) -> None:
     started, server = running
     highest = int(own_of_running["SEMSEARCH_INDEX_PORT"])
-    owner = Path(own_of_running["SEMSEARCH_DATA"]) / "gateway" / "owner"
-    assert owner.read_text() in {f"127.0.0.1:{highest + number}\n" for number in (1, 2)}
+    assert owner(f"127.0.0.1:{highest}") in {f"127.0.0.1:{highest + number}" for number in (1, 2)}
     with Client(server) as client:
         assert client.search_by_text("boat").matches
         # Connections that wait to be accepted end with the process, so it takes a client that tries again.

@@ -58,12 +58,15 @@ SERVICES = tuple(f"semsearch.v1.{name}Service" for name in ("Search", "Gallery",
 
 
 class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
-    """EmbedderService over a `ColorEmbedder`. Words are sent while `words_may_flow` is set."""
+    """EmbedderService over a `ColorEmbedder`. Words, and vectors of images, are sent while the events are set."""
 
     def __init__(self, embedder: ColorEmbedder) -> None:
         self.embedder = embedder
         self.words_may_flow = asyncio.Event()
         self.words_may_flow.set()
+        self.images_may_flow = asyncio.Event()
+        self.images_may_flow.set()
+        self.images_waiting = 0
         self.deadlines: list[float] = []
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: object) -> pb.EmbedTextResponse:
@@ -76,6 +79,9 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
         return pb.EmbedTextResponse(model_id=answer.model_id, embeddings=[_text(each) for each in answer.results])
 
     async def EmbedImages(self, request: pb.EmbedImagesRequest, context: object) -> pb.EmbedImagesResponse:
+        self.images_waiting += 1
+        await self.images_may_flow.wait()
+        self.images_waiting -= 1
         images = [
             ImageInput(
                 each.content,
@@ -197,6 +203,7 @@ async def color_embedder(port: int = 0) -> AsyncIterator[tuple[ColorEmbedderServ
         yield servicer, port
     finally:
         servicer.words_may_flow.set()
+        servicer.images_may_flow.set()
         await server.stop(None)
 
 

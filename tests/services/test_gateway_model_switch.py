@@ -22,6 +22,7 @@ from tests.services.client_stack import semsearch
 from tests.services.embedder_process import embedder_process
 from tests.services.index_process import index_process
 from tests.services.service_process import ServiceProcess, service_process
+from tests.services.shared_state import switch_target
 from tests.services.test_embedder_service import noise
 
 DEADLINE = 120.0
@@ -44,6 +45,7 @@ class Suite:
     """Three services on a data folder; the gateway can be killed and started again."""
 
     data: Path
+    index: str
     flags: list[str]
     exits: ExitStack
     second: str
@@ -67,6 +69,7 @@ def running_suite(data: Path, bundles: Path, *embedder_flags: str) -> Iterator[S
         index = exits.enter_context(index_process(data))
         suite = Suite(
             data,
+            index.address,
             [f"--embedder={embedder.address}", f"--index={index.address}"],
             exits,
             peek(bundles / "second").id,
@@ -183,7 +186,7 @@ def test_searches_and_uploads_work_during_a_switch(suite: Suite) -> None:
             assert (match.image.id, match.image.attributes["n"]) == (f"{number}", number)
             assert match.similarity > 0.999
         tagged_alike(client, 3)
-        assert not (suite.data / "gateway" / "model_switch").exists()
+        assert not switch_target(suite.index)
         [again] = client.activate_model("second")
         assert again.model == last.model
 
@@ -197,11 +200,11 @@ def test_a_gateway_killed_during_a_switch_finishes_it(suite: Suite) -> None:
 
     with pytest.raises(SemsearchError):
         kill_in_the_middle()
-    assert (suite.data / "gateway" / "model_switch").read_text() == f"{suite.second}\n"
+    assert switch_target(suite.index) == suite.second
     suite.start_gateway()
     with suite.client() as client:
         until(lambda: client.get_model().id == suite.second)
-        until(lambda: not (suite.data / "gateway" / "model_switch").exists())
+        until(lambda: not switch_target(suite.index))
         collection = client.get_collection("gallery")
         assert (collection.model_id, collection.image_count) == (suite.second, IMAGES)
         assert [image.id for image in client.list_images()] == [f"{n}" for n in range(IMAGES)]

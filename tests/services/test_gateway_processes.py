@@ -36,6 +36,7 @@ from tests.services.gateway_stack import (
     service,
     struct,
 )
+from tests.services.shared_state import owner, switch_target
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, picture, sha256
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -49,6 +50,7 @@ class Processes:
     """Two gateway processes; each is reached at a port of its own, and both at a shared one."""
 
     data: Path
+    index: str
     embedder: ColorEmbedderServicer
     flags: Sequence[str]
     ports: Sequence[int]
@@ -81,8 +83,7 @@ class Processes:
     @property
     def owner(self) -> int:
         """The number of the process that makes changes."""
-        address = (self.data / "gateway" / "owner").read_text().strip()
-        return self.ports.index(int(address.rpartition(":")[2]))
+        return self.ports.index(int(owner(self.index).rpartition(":")[2]))
 
     @property
     def follower(self) -> Stack:
@@ -110,7 +111,7 @@ async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proces
             f"--embedder=127.0.0.1:{embedder_port}",
             f"--index={index.address}",
         )
-        processes = Processes(data, embedder, flags, others[:2], others[2:], exits)
+        processes = Processes(data, index.address, embedder, flags, others[:2], others[2:], exits)
         for number in range(2):
             await processes.start(number)
         yield processes
@@ -285,7 +286,7 @@ async def test_both_answer_and_report_during_a_switch_and_mix_no_models(both: Pr
     switches = [asyncio.create_task(activate(stack, OTHER_MODEL.id)) for stack in both.stacks]
     try:
         async with asyncio.timeout(CALL_SECONDS):
-            while not (both.data / "gateway" / "model_switch").exists():  # noqa: ASYNC110
+            while not switch_target(both.index):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         for stack in both.stacks:
             with pytest.raises(grpc.RpcError) as caught:
@@ -355,7 +356,7 @@ async def test_an_owners_switch_is_finished_by_the_next_and_seen_to_its_end(
     both: Processes, end: signal.Signals
 ) -> None:
     """The next owner also sweeps at once, and spares what is in use."""
-    owner, follower = both.owner, both.follower
+    first, follower = both.owner, both.follower
     name = await both.new_collection()
     await follower.index(name, [image(n, picture("red", seed=n), f"red-{n}") for n in range(IMAGES)])
     in_use = [both.data / "images" / "released" / each.sha256 for each in await listed(follower, name)]
@@ -372,11 +373,11 @@ async def test_an_owners_switch_is_finished_by_the_next_and_seen_to_its_end(
     adding = asyncio.create_task(add_until(enough, follower, name))
     switch = asyncio.create_task(activate(follower, target))
     async with asyncio.timeout(CALL_SECONDS):
-        while not (both.data / "gateway" / "model_switch").exists():  # noqa: ASYNC110
+        while not switch_target(both.index):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    await both.end(owner, end)
+    await both.end(first, end)
     async with asyncio.timeout(CALL_SECONDS):
-        while both.owner == owner:  # noqa: ASYNC110
+        while both.owner == first:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await follower.index(name, [image(1, picture("green"), "green")])
     both.embedder.words_may_flow.set()
@@ -384,8 +385,8 @@ async def test_an_owners_switch_is_finished_by_the_next_and_seen_to_its_end(
     enough.set()
     added = await adding
 
-    await both.start(owner)
-    assert both.follower is both.stacks[owner]
+    await both.start(first)
+    assert both.follower is both.stacks[first]
     await both.follower.index(name, [image(1, picture("yellow"), "yellow")])
     async with asyncio.timeout(CALL_SECONDS):
         while any(mark.exists() for mark in in_use):  # noqa: ASYNC110

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway import core
 from gateway.backends.attributes import Attributes
+from gateway.backends.coordination import Records
 from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.names import DEFAULT_COLLECTION
 from gateway.ingest.ingest import IngestLimits
@@ -55,6 +56,7 @@ async def open_core(
     embedder: ColorEmbedder | None = None,
     index: MemoryIndex | None = None,
     lease: Lease | None = None,
+    records: Records | None = None,
 ) -> Core:
     """Open a core; another one over the same doubles and folder is the gateway after a restart, or a second process."""
     embedder, index, blobs = embedder or ColorEmbedder(), index or MemoryIndex(), FolderBlobStore(root)
@@ -62,8 +64,8 @@ async def open_core(
         embedder,
         index,
         blobs,
-        root.parent / "gateway" / "model_switch",
-        root.parent / "gateway" / "maps",
+        records or index.records,
+        root.parent / "gateway",
         ingest_limits=limits,
         copy_limits=CopyLimits(page_images=3, batch_images=2),
         lease=lease,

@@ -267,10 +267,27 @@ class _Index:
     create_time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class MemoryIndex:
-    """A `VectorIndex`. `before_upsert` is called before anything is written, and may raise."""
+class MemoryRecords:
+    """`Records`."""
 
     def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    async def read(self, name: str) -> bytes:
+        return self.values.get(name, b"")
+
+    async def write(self, name: str, value: bytes) -> None:
+        self.values[name] = value
+
+    async def write_first(self, name: str, value: bytes) -> bytes:
+        return self.values.setdefault(name, value)
+
+
+class MemoryIndex:
+    """A `VectorIndex`, with the records beside it. `before_upsert` is called before a write, and may raise."""
+
+    def __init__(self) -> None:
+        self.records = MemoryRecords()
         self.indexes: dict[str, _Index] = {}
         self.aliases: dict[str, str] = {}
         self.optimized: list[str] = []

@@ -18,7 +18,7 @@ from tests.unit.gateway.doubles import picture
 
 DEFAULT_MOST_BYTES = 4 * 2**20  # of a message that a client accepts
 IDS = [f"large-{number:02}" for number in range(60)]
-TOKENS = PageTokens(b"key")
+TOKENS = PageTokens(lambda: b"key")
 CONTEXT: Any = None
 
 Pages = Callable[[str], Awaitable[tuple[Any, Sequence[image_pb2.Image]]]]

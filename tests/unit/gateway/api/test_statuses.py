@@ -44,6 +44,7 @@ EXAMPLES: list[GatewayError] = [
     errors.StorageFull("full"),
     errors.WordsNotReady(),
     errors.DependencyUnavailable("index"),
+    errors.OwnerChanged(),
     *(cls(REFUSAL) for cls in (Refused, *Refused.__subclasses__())),
 ]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.backends.embedding import TextQuery
 from gateway.backends.vector_index import Engine, NewIndex
 from gateway.collections.names import DEFAULT_COLLECTION
-from gateway.errors import CollectionNotFound, ImageNotFound
+from gateway.errors import CollectionNotFound, ImageNotFound, OwnerChanged
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import Page, Scope
 from tests.unit.gateway.core import Core, open_core, upload
@@ -23,11 +24,8 @@ class Elsewhere:
 
     is_held: bool = False
 
-    async def acquire(self) -> None:
-        self.is_held = True
-
-    def holder(self) -> str:
-        return "127.0.0.1:1"
+    def change(self) -> Any:
+        raise OwnerChanged
 
 
 async def two_processes(root: Path, lease: Elsewhere) -> tuple[Core, Core]:
@@ -66,7 +64,7 @@ async def test_an_index_that_an_alias_has_left_is_read_no_more(tmp_path: Path) -
 
     await owner.index.create(NewIndex("images-gallery.newer", MODEL.dimension, MODEL.id, Engine.ANNOY))
     await owner.index.set_alias("images-gallery", "images-gallery.newer")
-    await lease.acquire()
+    lease.is_held = True
     await other.add(upload(1, picture("red"), "red"))
     assert (await other.gallery.get(DEFAULT_COLLECTION, "red")).id == "red"
     looked_up = owner.index.descriptions

@@ -22,6 +22,8 @@ from gateway.maps import changes, computation
 from gateway.maps.computation import Computed, Share
 from gateway.maps.computing import VECTORS
 from gateway.maps.layouts import can_be_neighborly, principal
+from gateway.maps.map_files import MapFiles
+from gateway.maps.map_requests import MapRequests
 from gateway.maps.map_run import MapProgress, Stage
 from gateway.maps.maps import MapLimits, Maps
 from gateway.maps.regions import find_regions
@@ -251,10 +253,10 @@ async def test_an_emptied_collection_has_no_map(gallery: Core) -> None:
 async def test_a_computation_can_be_cancelled(gallery: Core) -> None:
     async with mapping(gallery):
         await begun(gallery)
-        assert gallery.maps.cancel(DEFAULT_COLLECTION)
+        assert await gallery.maps.cancel(DEFAULT_COLLECTION)
         with pytest.raises(MapCancelled):
             await _followed(gallery)
-        assert not gallery.maps.cancel(DEFAULT_COLLECTION)
+        assert not await gallery.maps.cancel(DEFAULT_COLLECTION)
         state = await gallery.maps.describe(DEFAULT_COLLECTION)
     assert (state.header, state.progress, state.failure) == (None, None, "")
 
@@ -263,7 +265,7 @@ async def _followed(core: Core) -> None:
     """Follow a new computation, and cancel it as another caller would."""
     async for progress in core.maps.compute(DEFAULT_COLLECTION):
         if progress.stage is Stage.LAYOUT:
-            core.maps.cancel(DEFAULT_COLLECTION)
+            await core.maps.cancel(DEFAULT_COLLECTION)
 
 
 @pytest.mark.parametrize(
@@ -320,13 +322,16 @@ async def test_a_computation_that_has_ended_cannot_be_cancelled(gallery: Core, m
         computing = asyncio.create_task(compute(gallery))
         async with asyncio.timeout(60):
             await removing.wait()
-        assert not gallery.maps.cancel(DEFAULT_COLLECTION)
+        assert not await gallery.maps.cancel(DEFAULT_COLLECTION)
         may_remove.set()
         assert await computing, "no MapCancelled"
 
 
 async def test_memory_is_bounded(gallery: Core, tmp_path: Path) -> None:
-    maps = Maps(gallery.index, gallery.words, tmp_path / "small", MapLimits(memory_bytes=48 * 2**20))
+    requests = MapRequests(gallery.index.records, tmp_path)
+    maps = Maps(
+        gallery.index, gallery.words, requests, MapFiles(tmp_path / "small"), MapLimits(memory_bytes=48 * 2**20)
+    )
     task = asyncio.create_task(maps.keep_mapping())
     with pytest.raises(MapFailed):
         async with asyncio.timeout(60):

@@ -13,6 +13,7 @@ from gateway.backends.embedding import TextQuery
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import Page, Scope
 from gateway.switching.switch_run import SwitchProgress
+from gateway.switching.switch_state import RECORD
 from tests.unit.gateway.core import Core, until
 from tests.unit.gateway.doubles import COLORS, OTHER_MODEL, picture, sha256
 
@@ -34,9 +35,14 @@ async def activate(core: Core, name: str = OTHER_MODEL.id) -> list[SwitchProgres
         return [progress async for progress in core.switch.activate(name)]
 
 
+def target(core: Core) -> bytes:
+    """Return the id of the model that is being switched to, as it is recorded."""
+    return core.index.records.values.get(RECORD, b"")
+
+
 async def settled(core: Core) -> None:
     """Wait until no switch is running."""
-    await until(lambda: not core.switch._state.read())
+    await until(lambda: not target(core))
 
 
 async def images(core: Core, collection: str = "gallery") -> dict[str, tuple[str, object]]:
@@ -63,7 +69,7 @@ def is_switched(core: Core, *collections: str) -> None:
     assert core.index.aliases["words"] == core.index.aliases["words.ba9876543210"] == "words-ba9876543210"
     for each in collections:
         assert vectors_are_of(core, each, OTHER_MODEL.id)
-    assert not core.switch._state.read()
+    assert not target(core)
 
 
 async def answers_rightly(core: Core) -> None:

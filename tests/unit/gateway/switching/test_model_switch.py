@@ -31,6 +31,7 @@ from tests.unit.gateway.switching.switches import (
     is_switched,
     settled,
     switching,
+    target,
     vectors_are_of,
 )
 
@@ -102,7 +103,7 @@ async def test_a_unique_name_selects_its_model(gallery: Core) -> None:
         await activate(gallery, "nothing")
     with pytest.raises(ModelNotFound):
         await activate(gallery, "another@sha256:000000000000")
-    assert not gallery.switch._state.read()
+    assert not target(gallery)
 
 
 async def test_a_switch_outlives_its_callers_and_refuses_another_model(
@@ -179,7 +180,7 @@ async def test_a_model_that_cannot_serve_ends_the_switch(gallery: Core) -> None:
             await activate(gallery)
         gallery.embedder.before_images = lambda: None
         assert set(gallery.index.indexes) == {*aliases.values(), "words-0123456789ab"}
-        assert not gallery.switch._state.read()
+        assert not target(gallery)
         await answers_rightly(gallery)
         await until(lambda: gallery.switch._run is None)
         assert (await activate(gallery))[-1].model is not None

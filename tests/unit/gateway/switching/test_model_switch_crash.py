@@ -40,7 +40,12 @@ async def _filled(root: Path) -> tuple[ColorEmbedder, MemoryIndex, Core]:
 
 async def _switch_until(root: Path, embedder: ColorEmbedder, index: MemoryIndex, point: CrashPoint) -> bool:
     """Run a gateway with a switch; return whether it crashed."""
-    crashing = await open_core(root / "images", embedder=point.wrap(embedder), index=point.wrap(index))
+    crashing = await open_core(
+        root / "images",
+        embedder=point.wrap(embedder),
+        index=point.wrap(index),
+        records=point.wrap(index.records),
+    )
     point.armed = True
     background = asyncio.create_task(crashing.switch.keep_switching())
     asking = asyncio.create_task(activate(crashing))

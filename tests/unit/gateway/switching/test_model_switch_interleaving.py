@@ -66,7 +66,7 @@ class Oracle:
 class Trial:
     """A core whose switch makes only released calls."""
 
-    def __init__(self, core: Core, state: Path) -> None:
+    def __init__(self, core: Core) -> None:
         self.core = core
         self.oracle = Oracle()
         self.turnstile = Turnstile()
@@ -78,7 +78,7 @@ class Trial:
             core.writes,
             CopyLimits(page_images=2, batch_images=1),
         )
-        self.switch = ModelSwitch(core.embedder, core.collections, core.words, switch, SwitchState(state))
+        self.switch = ModelSwitch(core.embedder, core.collections, core.words, switch, SwitchState(core.index.records))
         self.background: asyncio.Task[None]
         self.watching: asyncio.Task[None]
 
@@ -188,13 +188,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS)
-def test_writes_at_any_moment_of_a_switch_are_kept(
-    tmp_path_factory: pytest.TempPathFactory, files: Path, steps: Sequence[tuple[int, Any]]
-) -> None:
+def test_writes_at_any_moment_of_a_switch_are_kept(files: Path, steps: Sequence[tuple[int, Any]]) -> None:
     async def run() -> None:
         core = await open_core(files / "images")
         await core.words.fill(MODEL)
-        trial = Trial(core, tmp_path_factory.mktemp("gateway") / "model_switch")
+        trial = Trial(core)
         for name, *arguments in BEFORE:
             await getattr(trial, f"_{name}")(*arguments)
         trial.begin()

@@ -34,7 +34,7 @@ async def core(tmp_path: Path) -> Core:
 
 @pytest_asyncio.fixture
 async def address(core: Core) -> AsyncIterator[str]:
-    async with served(Starlette(routes=image_routes(core.gallery, 10_000))) as (_, address):
+    async with served(Starlette(routes=image_routes(lambda: core.gallery, 10_000))) as (_, address):
         yield address
 
 
@@ -141,7 +141,7 @@ async def test_originals_beyond_the_budget_are_refused_with_a_time_to_try_again(
         return Download("image/png", bytes(16 * 2**20))
 
     monkeypatch.setattr(Gallery, "read", more_than_the_buffers_of_sockets)
-    async with served(Starlette(routes=image_routes(core.gallery, len(RED)))) as (_, address):
+    async with served(Starlette(routes=image_routes(lambda: core.gallery, len(RED)))) as (_, address):
         async with connected(address) as (reader, writer):
             writer.write(f"GET {PATH}/original HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"

@@ -172,7 +172,7 @@ PREFLIGHT = {
 )
 async def test_other_pages_may_call_only_if_a_setting_says_so(core: Core, allowed: str, may: bool) -> None:
     settings = GatewaySettings(http_allowed_origins=allowed)
-    app = web_application({SERVICE: Servicer()}, core.gallery, settings, {})
+    app = web_application({SERVICE: Servicer()}, lambda: core.gallery, settings, {})
     async with served(app) as (_, address):
         preflight = await exchange(address, GET, PREFLIGHT, method="OPTIONS")
         answer = await exchange(address, GET, {**JSON, "Origin": "https://photos.example"}, b'{"id": "a"}')
@@ -188,14 +188,16 @@ async def test_an_internal_error_has_the_safe_headers_too(core: Core) -> None:
         def items(self) -> Any:
             raise RuntimeError("secret")
 
-    async with served(web_application({}, core.gallery, GatewaySettings(), Broken())) as (_, address):
+    async with served(web_application({}, lambda: core.gallery, GatewaySettings(), Broken())) as (_, address):
         answer = await exchange(address, "/readyz")
     assert (answer.status, b"secret" in answer.body) == (500, False)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_not_ready_says_which_service(core: Core) -> None:
-    app = web_application({}, core.gallery, GatewaySettings(), {"a.SearchService": False, "a.ModelService": True})
+    app = web_application(
+        {}, lambda: core.gallery, GatewaySettings(), {"a.SearchService": False, "a.ModelService": True}
+    )
     async with served(app) as (_, address):
         answer = await exchange(address, "/readyz")
     assert (answer.status, answer.document) == (503, {"ready": False, "not_ready": ["a.SearchService"]})
