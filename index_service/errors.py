@@ -25,6 +25,9 @@ IndexServiceError
 ├── TooManyOpenFiles         the process or the system has no free file handle
 ├── OpeningFailed            an index cannot be opened, and its files are not known to be damaged
 ├── StorageFull              the disk is full, or the data folder cannot be written
+├── ReadReplica              a replica was asked to write
+├── ReplicaBehind            a replica has not yet what the caller must see
+├── ReplicaStale             a replica may be further behind than its limit
 ├── DataFolderInUse          another process serves the data folder
 ├── SqliteTooOld             Python's SQLite lacks features that the stores need
 └── StoreDamaged             a file that no other can replace cannot be read
@@ -256,6 +259,40 @@ class StorageFull(IndexServiceError):
             "free disk space or correct the folder's permissions, then try again."
         )
         self.path = path
+
+
+class ReadReplica(IndexServiceError):
+    """A replica was asked to write."""
+
+    def __init__(self, writer: str) -> None:
+        super().__init__(
+            "This index service is a read replica, which only answers reads. "
+            f"Send the call to the writer{f', {writer}' if writer else ''}."
+        )
+        self.writer = writer
+
+
+class ReplicaBehind(IndexServiceError):
+    """A replica has not yet what the caller must see."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This read replica does not have the change yet that the call must see. Ask the writer, or try again."
+        )
+
+
+class ReplicaStale(IndexServiceError):
+    """A replica may be further behind than its limit."""
+
+    def __init__(self, age_seconds: float | None, limit_seconds: float) -> None:
+        known = "It is not known" if age_seconds is None else f"For {age_seconds:.1f} s it has not been known"
+        limit = f"the limit is {limit_seconds:g} s" if limit_seconds else "it has nothing yet"
+        super().__init__(
+            f"{known} whether this read replica is behind the writer; {limit}. It answers "
+            "again as soon as the writer publishes and the object store can be read. Ask the writer meanwhile."
+        )
+        self.age_seconds = age_seconds
+        self.limit_seconds = limit_seconds
 
 
 class DataFolderInUse(IndexServiceError):

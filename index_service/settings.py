@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import socket
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from index_service.engines.annoy import TREES
 from index_service.local.held_snapshot import MAX_LOG_BYTES
@@ -46,6 +47,45 @@ class IndexSettings(ServiceSettings):
         description="Bytes that the stores' logs may reach while a backup reads the indexes; then it is ended.",
     )
     call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are processed at the same time.")
+    publish: str = Field(
+        "", description="URL of the place where indexes are published for read replicas: a folder, s3://…, gs://…."
+    )
+    replica_of: str = Field(
+        "", description="URL of the place where a writer publishes; if set, this service is a read replica of it."
+    )
+    replication_seconds: float = Field(
+        1.0,
+        ge=0.05,
+        le=3_600,
+        description="Seconds from one publication to the next, and from one look of a replica to the next.",
+    )
+    publish_grace: float = Field(
+        600.0, ge=1, description="Seconds for which published objects are kept after nothing refers to them any more."
+    )
+    max_staleness: float = Field(
+        30.0,
+        ge=0,
+        description="Seconds by which a replica's answers may be out of date; beyond, it answers none. 0 is any.",
+    )
+    public_address: str = Field(
+        "", description="Address of this service for others, host:port, which replicas name to those who want to write."
+    )
+
+    @property
+    def address_for_others(self) -> str:
+        """The address at which other machines reach this service; "" if it is not known."""
+        if self.public_address:
+            return self.public_address
+        host = socket.gethostname() if self.host == "0.0.0.0" else self.host  # noqa: S104 — recognised, not bound
+        return f"{host}:{self.port}" if self.port else ""
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if self.publish and self.replica_of:
+            raise ValueError(
+                "a read replica cannot publish; set only one of SEMSEARCH_INDEX_PUBLISH and ..._REPLICA_OF"
+            )
+        return self
 
 
 if __name__ == "__main__":

@@ -38,6 +38,18 @@ def _model_mismatch(error: errors.ModelMismatch) -> ErrorStatus:
     )
 
 
+def _replica_stale(error: errors.ReplicaStale) -> ErrorStatus:
+    metadata = {"limit_ms": str(round(error.limit_seconds * 1_000))}
+    if error.age_seconds is not None:
+        metadata["age_ms"] = str(round(error.age_seconds * 1_000))
+    return ErrorStatus(
+        StatusCode.UNAVAILABLE,
+        reasons.ERROR_REASON_REPLICA_STALE,
+        retry_after_seconds=_RETRY_SECONDS,
+        metadata=metadata,
+    )
+
+
 ERRORS: ErrorTable = {
     errors.IndexNotFound: lambda error: ErrorStatus(
         StatusCode.NOT_FOUND, reasons.ERROR_REASON_INDEX_NOT_FOUND, resource=Resource(_INDEX, error.name)
@@ -97,6 +109,13 @@ ERRORS: ErrorTable = {
     errors.BuildFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.OpeningFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
+    errors.ReadReplica: lambda error: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_READ_REPLICA, metadata={"writer": error.writer}
+    ),
+    errors.ReplicaStale: _replica_stale,
+    errors.ReplicaBehind: lambda _: ErrorStatus(
+        StatusCode.UNAVAILABLE, reasons.ERROR_REASON_REPLICA_BEHIND, retry_after_seconds=_RETRY_SECONDS
+    ),
     # Raised only at startup: the message is printed and the process exits.
     errors.DataFolderInUse: lambda _: ErrorStatus(
         StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE

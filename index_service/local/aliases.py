@@ -66,6 +66,10 @@ class Aliases:
         if self._damage is not None:
             raise self._damage
 
+    def all(self) -> Mapping[str, str]:
+        """Return the aliases that are known, with the index that each names."""
+        return self._names  # replaced as a whole, never changed
+
     def of(self, index: str) -> tuple[str, ...]:
         """Return the aliases that name an index, sorted."""
         return tuple(sorted(alias for alias, name in self._names.items() if name == index))

@@ -12,7 +12,7 @@ import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -140,6 +140,11 @@ class Catalog:
     def aliases(self, name: str) -> tuple[str, ...]:
         """Return the aliases of an index."""
         return self._aliases.of(name)
+
+    def everything(self) -> tuple[Sequence[VectorIndex | DamagedIndex], Mapping[str, str]]:
+        """Return all indexes, and the aliases with the indexes that they name, as of one moment."""
+        with self._lock:
+            return [self._indexes[name] for name in sorted(self._indexes)], self._aliases.all()
 
     def page(self, after: str, limit: int) -> list[VectorIndex | DamagedIndex]:
         """Return the next `limit` indexes whose names sort after `after`."""

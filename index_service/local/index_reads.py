@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +125,15 @@ class IndexReads(ABC):
     def uid(self) -> str:
         """An id that no other index has or ever had, not even one with the same name."""
         return self._store.uid
+
+    @property
+    def version(self) -> int:
+        """The number of the last commit; every acknowledged write is in it or in one before."""
+        return self._published.newest.version
+
+    def read(self) -> AbstractContextManager[StoreReader]:
+        """Open a read transaction of the store; raises as `Store.read`."""
+        return self._store.read()
 
     @property
     def row_count(self) -> int:

@@ -135,6 +135,28 @@ class StoreReader:
         )
         return [StoredRow(*columns) for columns in cursor]
 
+    def changed_rows(self, after: int) -> Iterator[tuple[int, str | None]]:
+        """Yield the rows that commits after a version changed or removed, and their attributes; None if removed.
+
+        Ascending; rows that were added since and not changed are not among them. Only a store that is published has
+        the log that this reads (`replication.change_log`).
+        """
+        return iter(
+            self._connection.execute(
+                "SELECT row, attributes FROM changed_rows LEFT JOIN items USING (row) WHERE version > ? ORDER BY row",
+                (after,),
+            )
+        )
+
+    def check_size(self, row: StoredRow) -> None:
+        """Check that a row has a vector of the right size.
+
+        Raises:
+            StoreDamaged: it has not.
+        """
+        if len(row.vector) != 4 * self._dimension:
+            raise StoreDamaged(self._path, f"row {row.row} has no vector of the right size")
+
     def rows(self, condition: Filter | None = None) -> NDArray[np.int64]:
         """Return the row numbers of the items that pass the filter, ascending."""
         passes = to_sql(condition or Filter())

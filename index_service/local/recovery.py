@@ -86,7 +86,7 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
             if orphan.name not in named:
                 remove_folder(orphan)
     with store.read() as reader:
-        snapshot = _load(reader, opened)
+        snapshot = load(reader, opened)
     unhashed = tuple(record for record in manifest.segments if record in found.segments)
     return Recovered(manifest, snapshot, tuple(repairs), unhashed)
 
@@ -119,7 +119,12 @@ def _usable_manifest(folder: Path, store_uid: str) -> tuple[Manifest, list[str]]
     return manifest or Manifest(store_uid), []
 
 
-def _load(reader: StoreReader, opened: Sequence[Segment]) -> Snapshot:
+def load(reader: StoreReader, opened: Sequence[Segment]) -> Snapshot:
+    """Return the snapshot of a read transaction: the rows of opened segments, and all others as live rows.
+
+    Raises:
+        StoreDamaged: rows cannot be read.
+    """
     version = reader.version()
     alive = reader.rows()
     in_segments = np.zeros(len(alive), dtype=np.bool_)

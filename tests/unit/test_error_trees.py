@@ -14,6 +14,7 @@ MODULES = (
     "embedder_service.errors",
     "gateway.errors",
     "index_service.errors",
+    "index_service.replication.errors",
     "launcher.errors",
     "trainer.errors",
 )
