@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from serving.settings import HttpSettings, print_settings
+from serving.settings import HttpSettings, listed, print_settings
 
 
 class GatewaySettings(HttpSettings):
@@ -33,6 +33,11 @@ class GatewaySettings(HttpSettings):
     )
     thumbnail_cache_bytes: int = Field(
         64 * 2**20, ge=0, description="Bytes of thumbnails kept in memory if images lie in an object store."
+    )
+    index_replicas: str = Field(
+        "",
+        description="Addresses of read replicas of the index, with commas between them; searches are spread over them, "
+        "and everything else goes to the index.",
     )
     max_pending_bytes: int = Field(
         256 * 2**20, ge=1, description="Bytes of images that all uploads together may have in progress; more must wait."
@@ -69,6 +74,11 @@ class GatewaySettings(HttpSettings):
         le=300,
         description="Seconds without a sign of the gateway that makes changes, after which another one takes over.",
     )
+
+    @property
+    def replica_addresses(self) -> tuple[str, ...]:
+        """The addresses of the index's read replicas."""
+        return listed(self.index_replicas)
 
     @property
     @override

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-import grpc.aio
 import structlog
 from semsearch.embedder.v1 import embedder_service_pb2
 from semsearch.index.v1 import index_service_pb2
@@ -35,6 +34,7 @@ from gateway.backends.dependency_health import follow_health
 from gateway.backends.embedder_client import EmbedderClient
 from gateway.backends.embedding import Model
 from gateway.backends.index_client import IndexClient
+from gateway.backends.index_replicas import ReplicatedIndex, open_replicas
 from gateway.collections.blobs import BlobStore
 from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
@@ -83,6 +83,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     async with (
         open_channel(settings.embedder, max_message_bytes=settings.max_message_bytes) as embedder_channel,
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
+        open_replicas(settings.replica_addresses, settings.max_message_bytes) as replicas,
     ):
         with living(folder / "running") as processes:
             lease = OwnerLease(
@@ -100,7 +101,9 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
 
             def build(term: Term) -> Serving:
                 health.begin_anew()
-                core = _build_core(settings, embedder, index_channel, blobs, term, readiness, health)
+                index = ReplicatedIndex(index_channel, replicas, term) if replicas else IndexClient(index_channel, term)
+                records = RecordClient(index_channel, term)
+                core = _build_core(settings, embedder, index, records, blobs, term, readiness, health)
                 return Serving(
                     term,
                     core.gallery,
@@ -200,7 +203,8 @@ async def _open_images(settings: GatewaySettings) -> BlobStore:
 def _build_core(
     settings: GatewaySettings,
     embedder: EmbedderClient,
-    index_channel: grpc.aio.Channel,
+    index: IndexClient,
+    records: RecordClient,
     blobs: BlobStore,
     term: Term,
     readiness: Readiness,
@@ -209,9 +213,9 @@ def _build_core(
     batch_bytes = min(_BATCH_BYTES, settings.max_message_bytes // 2)
     return build_core(
         embedder,
-        IndexClient(index_channel, term),
+        index,
         blobs,
-        RecordClient(index_channel, term),
+        records,
         settings.data / "gateway",
         ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes, batch_bytes=batch_bytes),
         copy_limits=CopyLimits(batch_bytes=batch_bytes),

@@ -135,17 +135,17 @@ class HttpSettings(ServiceSettings):
     @property
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins of other web pages that may call the service."""
-        return _listed(self.http_allowed_origins)
+        return listed(self.http_allowed_origins)
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """The names that the service answers to, if that is limited."""
-        return _listed(self.http_allowed_hosts)
+        return listed(self.http_allowed_hosts)
 
     @field_validator("http_allowed_origins")
     @classmethod
     def _are_origins(cls, text: str) -> str:
-        for origin in _listed(text):
+        for origin in listed(text):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError("an origin is a scheme and a host, such as https://photos.example, and no path")
         return text
@@ -153,7 +153,7 @@ class HttpSettings(ServiceSettings):
     @field_validator("http_allowed_hosts")
     @classmethod
     def _are_hosts(cls, text: str) -> str:
-        for host in _listed(text):
+        for host in listed(text):
             if not _HOST.fullmatch(host):
                 raise ValueError("a host is a name without scheme and port, such as photos.example")
         return text
@@ -197,7 +197,8 @@ def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None
     print(load_settings(cls, argv).model_dump_json())  # noqa: T201 — it is the output
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def listed(text: str) -> tuple[str, ...]:
+    """Return the values of a setting that has several, with commas between them."""
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
 

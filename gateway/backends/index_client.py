@@ -32,7 +32,7 @@ from gateway.backends.vector_index import (
 from gateway.lease import Lease, Metadata, SoleProcess
 
 _SERVICE = "index"
-_SOLE = SoleProcess()
+SOLE = SoleProcess()
 _ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine.HNSW: pb.ENGINE_HNSW}
 _LIST_PAGE = 1_000
 _NO_ATTRIBUTES = field_mask_pb2.FieldMask(paths=["-"])
@@ -45,7 +45,7 @@ _OPTIMIZE_SECONDS = 3_600.0
 class IndexClient:
     """Implements `gateway.backends.vector_index.VectorIndex`; each change is made under a lease."""
 
-    def __init__(self, channel: grpc.aio.Channel, lease: Lease = _SOLE) -> None:
+    def __init__(self, channel: grpc.aio.Channel, lease: Lease = SOLE) -> None:
         self._stub: pb_grpc.IndexServiceAsyncStub = pb_grpc.IndexServiceStub(channel)
         self._lease = lease
 
