@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
+from tests.cluster.gallery import GatewayGallery
 from tests.cluster.load import Load
 from tests.cluster.pictures import embedded, embedded_words
 from tests.cluster.suite import Suite, suite
-from tests.cluster.weaviate_nodes import need_weaviate
 from tests.needs import need_namespaces
 
-PICTURES = 300
+PICTURES = 400
 INITIAL = 40
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """One suite for all tests of a process, because starting it takes half a minute."""
+    """One suite for all tests of a module, because starting it takes half a minute."""
     need_namespaces()
-    with suite(tmp_path_factory.mktemp("machines"), weaviate=need_weaviate(), embedders=1) as made:
+    with suite(tmp_path_factory.mktemp("machines"), embedders=1) as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def new_load(running: Suite) -> Callable[[], Load]:
     """Return what makes loads, each for a collection of its own that has some images."""
     pictures, words = embedded(running.an_embedder, PICTURES), embedded_words(running.an_embedder)
     numbers = itertools.count()
 
     def new() -> Load:
-        load = Load(running.address, f"test-{next(numbers)}", pictures, words)
+        load = Load(partial(GatewayGallery, running.address, f"test-{next(numbers)}"), pictures, words)
         load.fill(INITIAL)
         return load
 

@@ -1,20 +1,26 @@
 """Tries every fault under load, and prints the table: `python -m tests.cluster.fault_table`.
 
-The exit status is 1 if an answer was wrong, something acknowledged was lost, or calls failed after the failover.
+First those of the suite, then those of three nodes of Weaviate, which are used directly. The exit status is 1 if an
+answer was wrong, something acknowledged was lost, or calls failed longer than a failover may take.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from tests.cluster.faults import OURS, RESTARTS, WEAVIATE, Fault
+from tests.cluster.faults import NODES, OURS, RESTARTS, Fault
+from tests.cluster.gallery import Connect, GatewayGallery
 from tests.cluster.load import Load
 from tests.cluster.pictures import embedded, embedded_words
-from tests.cluster.suite import Suite, suite
-from tests.cluster.trial import HEADINGS, Result, missing, row, run_trial
+from tests.cluster.suite import Suite, suite, weaviate_only
+from tests.cluster.trial import HEADINGS, Result, row, run_trial
+from tests.cluster.weaviate_gallery import WeaviateGallery
 from tests.cluster.weaviate_nodes import need_weaviate
 
 PICTURES = 1_200
@@ -25,39 +31,50 @@ FAULT_SECONDS = 12.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("faults", nargs="*", help="only those whose name contains one of these words")
-    parser.add_argument("--local", action="store_true", help="the index keeps its vectors itself, without Weaviate")
-    chosen = parser.parse_args()
-    faults = [
-        fault
-        for fault in (*OURS, *(() if chosen.local else WEAVIATE), *RESTARTS)
-        if not chosen.faults or any(word in fault.name for word in chosen.faults)
-    ]
-    weaviate = None if chosen.local else need_weaviate()
-    with (
-        tempfile.TemporaryDirectory(prefix="semsearch-cluster-") as folder,
-        suite(Path(folder), weaviate=weaviate, disk_megabytes=DISK_MEGABYTES) as made,
-    ):
-        problems = try_all(made, faults)
+    parser.add_argument("words", nargs="*", help="only faults whose name contains one of these words")
+    words = parser.parse_args().words
+
+    def chosen(faults: Sequence[Fault]) -> list[Fault]:
+        return [fault for fault in faults if not words or any(word in fault.name for word in words)]
+
+    show(f"Load at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
+    show_row(HEADINGS)
+    show_row(["---", *["---:"] * (len(HEADINGS) - 1)])
+    problems: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="semsearch-cluster-") as folder:
+        with suite(Path(folder), disk_megabytes=DISK_MEGABYTES) as made:
+            pictures, queries = embedded(made.an_embedder, PICTURES), embedded_words(made.an_embedder)
+
+            def in_the_suite(connect: Connect) -> Load:
+                return Load(connect, pictures, queries)
+
+            problems += try_all(
+                made,
+                chosen((*OURS, *RESTARTS)),
+                lambda name: in_the_suite(partial(GatewayGallery, made.address, name)),
+            )
+        with weaviate_only(Path(folder), need_weaviate(), DISK_MEGABYTES) as nodes:
+            problems += try_all(
+                nodes,
+                chosen(NODES),
+                lambda name: in_the_suite(partial(WeaviateGallery, nodes.addresses, name.title(), queries)),
+            )
     sys.exit("\n".join(problems))
 
 
-def try_all(made: Suite, faults: list[Fault]) -> list[str]:
-    """Print a line for each fault; return what is wrong."""
-    pictures, words = embedded(made.an_embedder, PICTURES), embedded_words(made.an_embedder)
+def try_all(made: Suite, faults: Sequence[Fault], new_load: Callable[[str], Load]) -> list[str]:
+    """Print a line for each fault, which has a collection of its own; return what is wrong."""
     problems: list[str] = []
     loads: list[Load] = []
-    show(HEADINGS)
-    show(["---", *["---:"] * (len(HEADINGS) - 1)])
     for number, fault in enumerate(faults):
-        load = Load(made.address, f"fault-{number}", pictures, words)
+        load = new_load(f"fault{number}")
         load.fill(INITIAL)
         loads.append(load)
         result = run_trial(made, load, fault, FAULT_SECONDS)
-        show(row(result))
+        show_row(row(result))
         problems += [f"{fault.name}: {each}" for each in problems_of(result)]
-    problems += [f"{load.collection} at the end: {lost}" for load in loads if (lost := missing(load))]
-    return problems
+    lost = ((fault.name, load.check()) for fault, load in zip(faults, loads, strict=True))
+    return problems + [f"{name}, at the very end: {what}" for name, what in lost if what]
 
 
 def problems_of(result: Result) -> list[str]:
@@ -68,8 +85,12 @@ def problems_of(result: Result) -> list[str]:
     return found
 
 
-def show(cells: list[str] | tuple[object, ...]) -> None:
-    print("|", " | ".join(map(str, cells)), "|", flush=True)  # noqa: T201
+def show_row(cells: Sequence[object]) -> None:
+    show(f"| {' | '.join(map(str, cells))} |")
+
+
+def show(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

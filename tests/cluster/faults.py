@@ -98,7 +98,7 @@ OURS = (
     full("images", others_serve=False),
 )
 RESTARTS = (restarted("gateway"), restarted("embedder"), restarted("index"))
-WEAVIATE = (
+NODES = (
     killed("weaviate-1"),
     killed("weaviate-2"),
     killed("weaviate-3"),

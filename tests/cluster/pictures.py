@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
 
-from tests.cluster.load import Picture
+from tests.cluster.gallery import Picture
 
 GALLERY = Path(__file__).parents[2] / "starter" / "gallery"
 WORDS = ("dog", "cat", "boat", "fruit", "vehicle", "animal", "flower", "house", "music", "tree", "fish", "bicycle")

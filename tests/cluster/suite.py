@@ -1,9 +1,9 @@
-"""The suite spread over machines: gateways, embedders, an index, and nodes of Weaviate if the index is to use them."""
+"""Servers spread over machines: gateways, embedders and an index, or three nodes of Weaviate."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,15 @@ class Suite:
         machines = [machine for name, machine in self.network.machines.items() if name.startswith(kind)]
         return "ipv4:" + ",".join(f"{machine.address}:{port}" for machine in machines)
 
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of all machines."""
+        return [machine.address for machine in self.network.machines.values()]
+
+    def mount_disks(self, machines: Sequence[Machine], megabytes: int) -> None:
+        """Give machines disks that can become full, unless they are to have no size."""
+        self.disks |= {machine.name: machine.mount_disk(megabytes) for machine in machines if megabytes}
+
     def machine(self, name: str) -> Machine:
         return self.network.machines[name]
 
@@ -58,33 +67,38 @@ class Suite:
 
 
 @contextmanager
-def suite(
-    folder: Path, *, weaviate: Path | None = None, gateways: int = 2, embedders: int = 2, disk_megabytes: int = 0
-) -> Iterator[Suite]:
-    """Start everything, and wait until it serves; end everything."""
+def suite(folder: Path, *, gateways: int = 2, embedders: int = 2, disk_megabytes: int = 0) -> Iterator[Suite]:
+    """Start our services, and wait until they serve; end them."""
     with network(folder) as net:
         made = Suite(net)
-        nodes = [net.add(f"weaviate-{number}") for number in range(1, 4)] if weaviate else []
-        index = net.add("index")
-        images = net.add("images")
-        for number in range(embedders):
-            net.add(f"embedder-{number + 1}")
-        for number in range(gateways):
-            net.add(f"gateway-{number + 1}")
-        if disk_megabytes:
-            made.disks = {machine.name: machine.mount_disk(disk_megabytes) for machine in (*nodes, index, images)}
-        if weaviate:
-            made.servers |= {node.name: node for node in weaviate_nodes(nodes, weaviate)}
-        ours = [_index(index, nodes)]
-        ours += [_embedder(net.machines[f"embedder-{number + 1}"]) for number in range(embedders)]
-        ours += [
-            _gateway(net.machines[f"gateway-{number + 1}"], made.embedders, index, images) for number in range(gateways)
+        index, images = net.add("index"), net.add("images")
+        made.mount_disks((index, images), disk_megabytes)
+        for kind, count in (("embedder", embedders), ("gateway", gateways)):
+            for number in range(1, count + 1):
+                net.add(f"{kind}-{number}")
+        servers = [_index(index)]
+        servers += [_embedder(machine) for name, machine in net.machines.items() if name.startswith("embedder")]
+        servers += [
+            _gateway(machine, made.embedders, index, images)
+            for name, machine in net.machines.items()
+            if name.startswith("gateway")
         ]
-        made.servers |= {server.name: server for server in ours}
-        for server in ours:
+        for server in servers:
+            made.servers[server.name] = server
             server.start()
-        for server in ours:
+        for server in servers:
             server.wait_until_ready()
+        yield made
+
+
+@contextmanager
+def weaviate_only(folder: Path, program: Path, disk_megabytes: int = 0) -> Iterator[Suite]:
+    """Start three nodes of Weaviate, and wait until they are a cluster; end them."""
+    with network(folder) as net:
+        made = Suite(net)
+        machines = [net.add(f"weaviate-{number}") for number in range(1, 4)]
+        made.mount_disks(machines, disk_megabytes)
+        made.servers = {node.name: node for node in weaviate_nodes(machines, program)}
         yield made
 
 
@@ -102,7 +116,7 @@ def _embedder(machine: Machine) -> Server:
     return _service(machine, "embedder_service", EMBEDDER_PORT, *flags, serves="semsearch.embedder.v1.EmbedderService")
 
 
-def _index(machine: Machine, nodes: list[Machine]) -> Server:
+def _index(machine: Machine) -> Server:
     flags = (f"--data={machine.folder}",)
     return _service(machine, "index_service", INDEX_PORT, *flags, serves="semsearch.index.v1.IndexService")
 

@@ -7,16 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from semsearch import Client
-from semsearch.errors import SemsearchError
-
 from tests.cluster.faults import Fault
 from tests.cluster.load import Call, Load
 from tests.cluster.suite import Suite
 
 # Calls that begin later after a fault, or after it is healed, are answered.
 FAILOVER_SECONDS = 15.0
-CHECK_SECONDS = 60.0
+RECOVERY_SECONDS = 60.0
 _MEGABYTE = 2**20
 
 
@@ -28,6 +25,7 @@ class Result:
     calls: Sequence[Call]
     struck: float
     healed: float
+    silence: Sequence[str]  # when calls of a kind were not answered for long
     lost: str
     memory: int
 
@@ -52,43 +50,42 @@ class Result:
 
     @property
     def out_of_time(self) -> list[str]:
-        """The calls that failed before the fault, or when the others, or the healed part, should have served."""
+        """What failed before the fault, or when the others, or the healed part, should have served."""
         until = self.struck if self.fault.others_serve else self.healed
         return [
-            f"{call.kind} {call.start - self.struck:.1f} s after the fault: {call.failure}"
-            for call in self.calls
-            if call.failure and not self.struck - (call.end - call.start) <= call.start <= until + FAILOVER_SECONDS
+            *self.silence,
+            *(
+                f"{call.kind} {call.start - self.struck:.1f} s after the fault: {call.failure}"
+                for call in self.calls
+                if call.failure and not (call.end >= self.struck and call.start <= until + FAILOVER_SECONDS)
+            ),
         ]
 
 
 def run_trial(suite: Suite, load: Load, fault: Fault, seconds: float) -> Result:
     """Let a fault last some seconds under load, or until the others serve; heal it, and look for what is lost."""
+    silence: list[str] = []
+
+    def wait(when: str, seconds: float) -> None:
+        if unanswered := load.wait_for_answers(seconds, since=time.monotonic()):
+            silence.append(f"{when}, {unanswered}")
+
     load.start()
     try:
-        load.wait_for_answers(CHECK_SECONDS, since=time.monotonic(), count=5)
+        wait("before the fault", RECOVERY_SECONDS)
         struck = time.monotonic()
         fault.strike(suite)
         try:
             if fault.others_serve:
-                load.wait_for_answers(FAILOVER_SECONDS + CHECK_SECONDS, since=struck, count=5)
+                wait("during the fault", RECOVERY_SECONDS)
             threading.Event().wait(max(0.0, struck + seconds - time.monotonic()))
         finally:
             fault.heal(suite)
         healed = time.monotonic()
-        load.wait_for_answers(FAILOVER_SECONDS + CHECK_SECONDS, since=healed, count=5)
+        wait("after it was healed", RECOVERY_SECONDS)
     finally:
         load.stop()
-    return Result(fault, tuple(load.calls), struck, healed, missing(load), suite.memory())
-
-
-def missing(load: Load) -> str:
-    """Say what is lost of a collection that nobody changes, or wrong with it; "" if nothing is."""
-    with Client(load.address) as client:
-        try:
-            found = [image.id for image in client.list_images(collection=load.collection)]
-            return load.oracle.difference(found) or load.check_bytes(client) or load.check_searches(client)
-        except SemsearchError as error:
-            return f"{type(error).__name__}: {error}"
+    return Result(fault, tuple(load.calls), struck, healed, silence, load.check(), suite.memory())
 
 
 HEADINGS = (
