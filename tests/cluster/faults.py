@@ -82,6 +82,18 @@ def full(name: str, *, others_serve: bool = True) -> Fault:
     )
 
 
+def full_node(name: str) -> Fault:
+    """Fill the disk of a node of Weaviate; one that ran out of space stays read-only until it starts again."""
+
+    def heal(suite: Suite) -> None:
+        suite.disks[name].free()
+        suite.servers[name].stop()
+        suite.servers[name].start()
+        suite.servers[name].wait_until_ready()
+
+    return Fault(f"fill the disk of {name}", lambda suite: suite.disks[name].fill(), heal)
+
+
 OURS = (
     killed("gateway-1"),
     killed("gateway-2"),
@@ -104,5 +116,5 @@ NODES = (
     killed("weaviate-3"),
     cut("weaviate-1"),
     slow("weaviate-2"),
-    full("weaviate-3"),
+    full_node("weaviate-3"),
 )

@@ -55,20 +55,20 @@ class Load:
 
     def __post_init__(self) -> None:
         self.oracle = Oracle({image_id: picture.vector for image_id, picture in self.pictures.items()})
+        self._plain, self._default = self.connect(True), self.connect(False)
         self._unused = iter(self.pictures)
         self._lock = threading.Lock()
 
     def fill(self, count: int) -> None:
         """Make the collection, and add the first images."""
-        gallery = self.connect(False)
-        gallery.create()
-        self._add(gallery, [*itertools.islice(self._unused, count)])
+        self._default.create()
+        self._add(self._default, [*itertools.islice(self._unused, count)])
 
     def start(self) -> None:
         """Begin to call."""
         self._stop.clear()
         for number, is_plain in enumerate((True, False)):
-            gallery = self.connect(is_plain)
+            gallery = self._plain if is_plain else self._default
             for work in (self._search, self._write, self._read):
                 steps = work(gallery, random.Random(number))
                 thread = threading.Thread(target=self._run, args=(steps, is_plain), name=f"{work.__name__}-{is_plain}")
@@ -105,7 +105,7 @@ class Load:
 
     def check(self) -> str:
         """Say what is lost of the collection while nobody changes it, or wrong with it; "" if nothing is."""
-        gallery = self.connect(False)
+        gallery = self._default
         try:
             if difference := self.oracle.difference(gallery.ids()):
                 return difference

@@ -45,7 +45,11 @@ class WeaviateGallery:
                 "class": self._name,
                 "vectorizer": "none",
                 "vectorIndexConfig": {"distance": "cosine"},
-                "replicationConfig": {"factor": _REPLICAS, "asyncEnabled": True},
+                "replicationConfig": {
+                    "factor": _REPLICAS,
+                    "asyncEnabled": True,
+                    "deletionStrategy": "TimeBasedResolution",
+                },
                 "properties": [{"name": "image", "dataType": ["text"]}],
             },
         )
