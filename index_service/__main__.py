@@ -69,7 +69,7 @@ def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -
         catalog, leases, threads, ByteBudget(settings.max_pending_bytes), settings.max_snapshot_log_bytes
     )
     coordination = CoordinationServicer(leases, records, few)
-    background = [catalog.merging]
+    background = [*catalog.background]
     if settings.publish:
         place = Place(ObjectStore(settings.publish))
         terms = Terms(settings.replication_seconds, settings.publish_grace)

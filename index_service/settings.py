@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from index_service.contract import MAX_LOG_BYTES
 from index_service.engines.annoy import TREES
-from index_service.local.held_snapshot import MAX_LOG_BYTES
 from serving.settings import ServiceSettings, print_settings
 
 

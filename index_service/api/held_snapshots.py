@@ -12,10 +12,9 @@ from semsearch.index.v1 import index_service_pb2 as pb
 
 from index_service.api.call_threads import run_to_end
 from index_service.api.translate.indexes import from_definition
+from index_service.contract import AnyCatalog, Snapshot
 from index_service.errors import SnapshotEnded
-from index_service.local.catalog import Catalog
-from index_service.local.export_format import ExportPiece
-from index_service.local.held_snapshot import HeldSnapshot
+from index_service.export_format import ExportPiece
 
 REPORT_SECONDS = 1.0
 
@@ -23,11 +22,11 @@ REPORT_SECONDS = 1.0
 class HeldSnapshots:
     """Holds snapshots of a catalog, on one event loop; the stores' logs may reach `max_log_bytes`."""
 
-    def __init__(self, catalog: Catalog, threads: Executor, max_log_bytes: int) -> None:
+    def __init__(self, catalog: AnyCatalog, threads: Executor, max_log_bytes: int) -> None:
         self._catalog = catalog
         self._threads = threads
         self._max_log_bytes = max_log_bytes
-        self._held: dict[str, HeldSnapshot] = {}
+        self._held: dict[str, Snapshot] = {}
         self._is_holding = False
 
     async def hold(self) -> AsyncGenerator[pb.HoldSnapshotResponse, None]:

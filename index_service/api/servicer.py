@@ -25,18 +25,15 @@ from index_service.api.changes import Changes
 from index_service.api.held_snapshots import HeldSnapshots
 from index_service.api.translate import checks, exports, indexes, items, listings, searches
 from index_service.api.translate.filters import to_filter, to_path
+from index_service.contract import MAX_LOG_BYTES, AnyCatalog, Import, Index
 from index_service.coordination.leases import Leases
 from index_service.definition import NAME_PATTERN
+from index_service.descriptions import CheckProgress, DamagedIndex
 from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, TooManyOperations
 from index_service.filters import Filter
-from index_service.local.background import log_failure
-from index_service.local.catalog import Catalog, DamagedIndex
-from index_service.local.checking import CheckProgress
-from index_service.local.held_snapshot import MAX_LOG_BYTES
-from index_service.local.importing import Import
-from index_service.local.index_reads import Count
-from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import Written
+from index_service.items import Written
+from index_service.results import Count
+from index_service.thread_work import log_failure
 from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import page_size
@@ -47,9 +44,6 @@ MAX_PAGE = 1_000
 _IN_FLIGHT = 4
 # Exports, imports and checks that may run at once: each reads or writes a whole index.
 _MAX_OPERATIONS = 4
-# A search up to these sizes takes less than a millisecond, so it runs on the event loop.
-_SMALL_ROW_COUNT = 4_096
-_SMALL_K = 100
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
 
 T = TypeVar("T")
@@ -61,7 +55,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: AnyCatalog,
         leases: Leases,
         threads: Executor,
         budget: ByteBudget,
@@ -271,7 +265,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
                     yield checks.from_step(step, last)
                     last = step if isinstance(step, CheckProgress) else last
 
-    async def _list_descending(self, index: VectorIndex, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
+    async def _list_descending(self, index: Index, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
         """Return a page of a list in descending order; stop when the caller leaves."""
         if request.HasField("within"):
             index.check_model(request.within.model_id)
@@ -286,7 +280,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     async def _upsert(
         self,
-        index: VectorIndex,
+        index: Index,
         first: pb.UpsertItemsRequest,
         further: AsyncIterator[pb.UpsertItemsRequest],
         share: ByteShare,
@@ -312,7 +306,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
 
     async def _fill(
         self, importing: Import, dimension: int, messages: AsyncIterator[pb.ImportIndexRequest], changes: Changes
-    ) -> VectorIndex:
+    ) -> Index:
         async for message in messages:
             piece = message.piece
             if piece.HasField("trailer"):
@@ -324,7 +318,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         if await anext(messages, None) is not None:
             raise InvalidExport("it has messages after its trailer")
 
-        def complete() -> VectorIndex:
+        def complete() -> Index:
             importing.complete(importing_ended)
             return self._catalog.finish_import(importing)
 
@@ -342,10 +336,10 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         finally:
             self._operations -= 1
 
-    def _find(self, name: str, field: str) -> VectorIndex:
+    def _find(self, name: str, field: str) -> Index:
         return self._catalog.get(indexes.required(name, field))
 
-    async def _describe(self, index: VectorIndex | DamagedIndex) -> pb.Index:
+    async def _describe(self, index: Index | DamagedIndex) -> pb.Index:
         aliases = self._catalog.aliases(_name(index))
         if isinstance(index, DamagedIndex):
             return indexes.from_damaged(index, aliases)
@@ -359,17 +353,12 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def _is_small(index: VectorIndex, request: pb.SearchRequest) -> bool:
-    """Return whether a search takes no longer than handing it to a thread would."""
-    return (
-        len(request.queries) == 1
-        and request.k <= _SMALL_K
-        and not request.HasField("filter")
-        and index.row_count <= _SMALL_ROW_COUNT
-    )
+def _is_small(index: Index, request: pb.SearchRequest) -> bool:
+    """Return whether a search is so fast that it runs on the event loop."""
+    return len(request.queries) == 1 and not request.HasField("filter") and index.answers_at_once(request.k)
 
 
-def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
+def _search(index: Index, request: pb.SearchRequest) -> pb.SearchResponse:
     if searches.has_positions(request):
         index.check_uid(request.index_uid)
     if searches.has_vectors(request):
@@ -387,7 +376,7 @@ def _search(index: VectorIndex, request: pb.SearchRequest) -> pb.SearchResponse:
     return searches.from_answer(answer, terms.paths, index.uid)
 
 
-def _list_items(index: VectorIndex, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
+def _list_items(index: Index, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
     size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
     condition = to_filter(request.filter) or Filter()
     found = index.page(_sequence(request.page_token), size + 1, condition, vectors=request.include_vectors)
@@ -400,7 +389,7 @@ def _add(importing: Import, piece: pb.ExportPiece, dimension: int) -> None:
     importing.add(exports.to_rows(piece, dimension))
 
 
-def _get_items(index: VectorIndex, request: pb.GetItemsRequest) -> pb.GetItemsResponse:
+def _get_items(index: Index, request: pb.GetItemsRequest) -> pb.GetItemsResponse:
     return items.to_part(items.to_ids(request.ids), partial(index.items, vectors=request.include_vectors))
 
 
@@ -418,7 +407,7 @@ def _sequence(page_token: str) -> int:
     return int(page_token or 0)
 
 
-def _name(index: VectorIndex | DamagedIndex) -> str:
+def _name(index: Index | DamagedIndex) -> str:
     return index.name if isinstance(index, DamagedIndex) else index.definition.name
 
 

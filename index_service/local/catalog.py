@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from index_service.definition import NAME_PATTERN, IndexDefinition
+from index_service.contract import Promise
+from index_service.definition import NAME_PATTERN, EngineKind, IndexDefinition
+from index_service.descriptions import DamagedIndex
 from index_service.engines.contract import Engine
 from index_service.errors import (
     DataFolderInUse,
@@ -33,16 +35,17 @@ from index_service.errors import (
     StoreDamaged,
     TooManyOpenFiles,
 )
+from index_service.export_format import ExportHeader
 from index_service.local.aliases import Aliases
-from index_service.local.background import Background, start
+from index_service.local.background import Background
 from index_service.local.connections import IdleConnections
-from index_service.local.export_format import ExportHeader
 from index_service.local.held_snapshot import HeldSnapshot
 from index_service.local.importing import Import
 from index_service.local.merge_plan import Thresholds
 from index_service.local.store import check_sqlite, create
 from index_service.local.vector_index import VectorIndex
 from index_service.storage import storage_error, storage_errors
+from index_service.thread_work import start
 from serving.background import WorkHealth
 from serving.durable_files import publish, remove_folder, remove_leftovers, temporary_beside
 
@@ -54,14 +57,6 @@ ALWAYS_WITH_ALIASES = b"2\n"
 log = structlog.get_logger(__name__)
 
 EngineFactory = Callable[[IndexDefinition], Engine]
-
-
-@dataclass(frozen=True)
-class DamagedIndex:
-    """An index that could not be opened, and why."""
-
-    name: str
-    problem: IndexServiceError
 
 
 class Catalog:
@@ -81,9 +76,14 @@ class Catalog:
         self._indexes: dict[str, VectorIndex | DamagedIndex] = {path.name: self._open(path) for path in found}
 
     @property
-    def merging(self) -> WorkHealth:
+    def lacks(self) -> Mapping[Promise, str]:
+        """Nothing: indexes on this machine keep every promise."""
+        return {}
+
+    @property
+    def background(self) -> Sequence[WorkHealth]:
         """The health of background merges."""
-        return self._background.merging
+        return (self._background.merging,)
 
     def create(self, definition: IndexDefinition) -> VectorIndex:
         """Create an index; it is on disk when this returns.
@@ -97,15 +97,16 @@ class Catalog:
             create(folder, _created_now(definition))
             return self._open_new(folder)
 
-    def begin_import(self, name: str, header: ExportHeader) -> Import:
-        """Begin a new index to fill from an export; the caller must discard the import at the end.
+    def begin_import(self, name: str, header: ExportHeader, engine: EngineKind | None = None) -> Import:
+        """Begin a new index, with the exported one's engine or another; the caller must discard the import at the end.
 
         Raises:
             IndexExists: the name is taken.
         """
         with self._lock:
             folder = self._free_folder(name)
-        return Import(temporary_beside(folder), _created_now(replace(header.definition, name=name)), header)
+        definition = replace(header.definition, name=name, engine=engine or header.definition.engine)
+        return Import(temporary_beside(folder), _created_now(definition), header)
 
     def finish_import(self, filled: Import) -> VectorIndex:
         """Give a complete import its name: the commit point. It is on disk and searchable when this returns.

@@ -11,52 +11,23 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
 from index_service.attributes import is_canonical
+from index_service.descriptions import STORE, CheckProgress, CheckReport, CheckStep, Damage
 from index_service.errors import TooManyOpenFiles
+from index_service.items import StoredRow
 from index_service.local.manifest import Manifest, SegmentRecord, UnusableManifest
-from index_service.local.reads import StoredRow, StoreReader
+from index_service.local.reads import StoreReader
 from index_service.local.segments import SEGMENTS_FOLDER
 from index_service.local.snapshot import Part, Rows, Segment, Snapshot
 from index_service.storage import lacks_handles
 from index_service.vectors import Mask, Vectors, not_of_length_1
 
 _PAGE_ROWS = 4_096
-STORE = "store"
 MANIFEST = "manifest"
 MEMORY = "rows in memory"
-
-
-@dataclass(frozen=True)
-class Damage:
-    """A problem, and whether rebuilding all segments from the store repairs it."""
-
-    part: str
-    problem: str
-    rebuild_repairs: bool
-
-
-@dataclass(frozen=True)
-class CheckProgress:
-    """The number of items checked so far, and of all items."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """The damage found, and what was checked."""
-
-    damages: tuple[Damage, ...]
-    item_count: int
-    segment_count: int
-
-
-CheckStep: TypeAlias = CheckProgress | CheckReport
 
 
 def check(

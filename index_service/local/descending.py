@@ -8,50 +8,22 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from index_service.attributes import AttributePath
 from index_service.filters import Filter
-from index_service.local.reads import Place, StoredItem, StoreReader
+from index_service.items import StoredItem
+from index_service.local.reads import StoreReader
 from index_service.local.snapshot import Rows, Snapshot
 from index_service.local.within import rows_within
+from index_service.results import Listed, Listing, Place
 from index_service.vectors import Vectors, distances
 
 # Up to this many near items are looked up and sorted. Among more, a scan of all items in order soon fills a page.
 _LOOKED_UP = 5_000
 # Items read before their size is known: at most 16 MiB.
 _READ_AT_ONCE = 250
-
-
-@dataclass(frozen=True)
-class Neighborhood:
-    """The items within a distance of a vector (dimension,) of length 1."""
-
-    vector: Vectors
-    distance: float
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What to list: at most `limit` items that pass `condition` and are `within`, after a place."""
-
-    path: AttributePath
-    limit: int
-    after: Place | None
-    condition: Filter
-    within: Neighborhood | None
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A listed item, its place and, in a list of near items, its distance."""
-
-    item: StoredItem
-    place: Place
-    distance: float | None
 
 
 def descending(

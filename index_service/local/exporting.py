@@ -12,8 +12,9 @@ from pathlib import Path
 
 from index_service.definition import IndexDefinition
 from index_service.errors import StoreDamaged
-from index_service.local.export_format import ExportDigest, ExportHeader, ExportPiece
-from index_service.local.reads import StoredRow, StoreReader
+from index_service.export_format import ExportDigest, ExportHeader, ExportPiece
+from index_service.items import StoredRow
+from index_service.local.reads import StoreReader
 from index_service.local.store import Store
 
 _PAGE_ROWS = 1_024

@@ -9,26 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from index_service.definition import IndexDefinition
+from index_service.descriptions import HeldIndex
 from index_service.errors import SnapshotEnded
-from index_service.local.export_format import ExportPiece
+from index_service.export_format import ExportPiece
 from index_service.local.exporting import export_version
 from index_service.local.reads import StoreReader
 from index_service.local.store import Store
-
-# The default bound of the logs while a snapshot is held.
-MAX_LOG_BYTES = 8 * 2**30
-
-
-@dataclass(frozen=True)
-class HeldIndex:
-    """An index of a snapshot: its definition, and the aliases that named it."""
-
-    definition: IndexDefinition
-    aliases: tuple[str, ...]
 
 
 class HeldSnapshot:

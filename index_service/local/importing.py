@@ -14,8 +14,8 @@ from pathlib import Path
 
 from index_service.definition import IndexDefinition
 from index_service.errors import InvalidExport
-from index_service.local.export_format import ExportDigest, ExportHeader, ExportTrailer
-from index_service.local.reads import StoredRow
+from index_service.export_format import ExportDigest, ExportHeader, ExportTrailer
+from index_service.items import StoredRow
 from index_service.local.store import STORE_FILE, write_empty
 from index_service.local.writes import insert_rows
 from index_service.storage import storage_errors

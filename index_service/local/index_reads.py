@@ -9,86 +9,34 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from index_service.attributes import AttributePath
 from index_service.definition import IndexDefinition
-from index_service.engines.contract import Tuned
+from index_service.descriptions import CheckStep, SegmentStats, Stats
 from index_service.errors import ItemNotFound, ModelMismatch, PositionOutOfDate
+from index_service.export_format import ExportPiece
 from index_service.filters import Filter
-from index_service.local.checking import CheckStep, check
-from index_service.local.descending import Listed, Listing, descending
-from index_service.local.export_format import ExportPiece
+from index_service.items import StoredItem
+from index_service.local.checking import check
+from index_service.local.descending import descending
 from index_service.local.exporting import export
 from index_service.local.manifest import Manifest
-from index_service.local.reads import StoredItem, StoreReader
-from index_service.local.search import Position, search
+from index_service.local.reads import StoreReader
+from index_service.local.search import search
 from index_service.local.segments import SEGMENTS_FOLDER, written_nanoseconds
 from index_service.local.snapshot import Published, Snapshot
 from index_service.local.store import Store
 from index_service.local.within import count_within
+from index_service.results import Answer, Count, Listed, Listing, Neighbor, Position
 from index_service.vectors import Vectors
 from serving.durable_files import size_bytes
 
-
-@dataclass(frozen=True)
-class Neighbor:
-    """An item that was found; `attributes` is canonical JSON. Fields that were not requested are None."""
-
-    id: str
-    distance: float
-    row: int
-    attributes: str | None
-    vector: Vectors | None = None  # (dimension,)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The neighbours of each query, nearest first, and whether every item was compared."""
-
-    neighbors: tuple[tuple[Neighbor, ...], ...]
-    exact: bool
-
-
-@dataclass(frozen=True)
-class SegmentStats:
-    """A segment, and how it is searched for the index's recall target."""
-
-    row_count: int
-    deleted_row_count: int
-    tuned: Tuned
-    written_nanoseconds: int
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What an index consists of.
-
-    `repairs`: damage found since the service started. `recall`: the measured recall@10 over all items; items that an
-    exact scan compares count as found.
-    """
-
-    item_count: int
-    segment_count: int
-    segment_row_count: int
-    live_row_count: int
-    deleted_row_count: int
-    disk_bytes: int
-    segment_disk_bytes: int
-    repairs: tuple[str, ...]
-    recall: float
-    segments: tuple[SegmentStats, ...]
-
-
-@dataclass(frozen=True)
-class Count:
-    """The number of items that pass a filter, and of those so far found within each distance of a vector."""
-
-    items: int
-    within: tuple[int, ...]
+# A search up to these sizes takes less than a millisecond.
+_SMALL_ROW_COUNT = 4_096
+_SMALL_K = 100
 
 
 class IndexReads(ABC):
@@ -135,10 +83,9 @@ class IndexReads(ABC):
         """Open a read transaction of the store; raises as `Store.read`."""
         return self._store.read()
 
-    @property
-    def row_count(self) -> int:
-        """The number of rows that a search may have to visit, including deleted ones."""
-        return sum(len(part.rows) for part in self._published.newest.parts)
+    def answers_at_once(self, k: int) -> bool:
+        """Return whether a search for `k` neighbours takes no longer than handing it to a thread would."""
+        return k <= _SMALL_K and sum(len(part.rows) for part in self._published.newest.parts) <= _SMALL_ROW_COUNT
 
     def check_uid(self, uid: str) -> None:
         """Check that search positions from the index with `uid` are valid in this one.

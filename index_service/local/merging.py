@@ -26,13 +26,14 @@ import structlog
 from index_service.definition import EngineKind
 from index_service.engines.contract import Engine
 from index_service.errors import BuildStopped
-from index_service.local.background import Background, log_failure, start, submit_after
+from index_service.local.background import Background
 from index_service.local.manifest import Manifest, SegmentRecord
 from index_service.local.merge_plan import Plan, Thresholds, plan, plan_all
 from index_service.local.reads import StoreReader
 from index_service.local.segments import SEGMENTS_FOLDER, open_segment, stored_part, write_segment
 from index_service.local.snapshot import Published, Segment, Snapshot
 from index_service.storage import lacks_handles, storage_errors
+from index_service.thread_work import log_failure, start, submit_after
 from serving.durable_files import remove_folder
 
 Progress = Callable[[int, int], None]

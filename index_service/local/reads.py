@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,39 +13,12 @@ from numpy.typing import NDArray
 from index_service.attributes import AttributePath
 from index_service.errors import StoreDamaged
 from index_service.filters import Filter, to_sql
+from index_service.items import StoredItem, StoredRow
+from index_service.results import Place
 from index_service.vectors import Vectors
 
 _CHUNK = 4_096
 _LENGTH_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class StoredItem:
-    """An item of the store; fields that were not requested are None."""
-
-    row: int
-    sequence: int
-    id: str
-    attributes: str | None = None  # canonical JSON
-    vector: Vectors | None = None  # (dimension,)
-
-
-@dataclass(frozen=True)
-class StoredRow:
-    """A row exactly as stored, unchecked."""
-
-    row: int
-    sequence: int
-    id: str
-    attributes: str  # canonical JSON
-    vector: bytes  # float32, little-endian; empty if the row has none
-
-
-class Place(NamedTuple):
-    """An item's place in the descending order of an attribute: the attribute's JSON, None if absent, and its row."""
-
-    value: str | None
-    row: int
 
 
 class StoreReader:

@@ -22,21 +22,13 @@ from numpy.typing import NDArray
 
 from index_service.engines.exact import ExactSearcher
 from index_service.local.snapshot import Part, Rows, Snapshot
+from index_service.results import Position
 from index_service.vectors import Mask, Positions, Vectors, distances, nearest_after
 
 # Also the most neighbours that one call may request.
 _MAX_DEPTH = 10_000
 
 _Found: TypeAlias = tuple[Rows, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Position:
-    """A neighbour's place: its distance (a float32), its row, and the number of neighbours up to it (a hint)."""
-
-    distance: float
-    row: int
-    rank: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,10 @@ from typing_extensions import override
 from index_service.definition import IndexDefinition
 from index_service.engines.contract import Engine
 from index_service.errors import IndexNotFound, StoreDamaged
-from index_service.local.background import Background, start
+from index_service.group_commit import GroupCommit
+from index_service.items import Delete, Upsert, Write, Written
+from index_service.local.background import Background
 from index_service.local.connections import IdleConnections
-from index_service.local.group_commit import GroupCommit
 from index_service.local.index_reads import IndexReads
 from index_service.local.manifest import Manifest
 from index_service.local.merge_plan import Thresholds
@@ -27,7 +28,8 @@ from index_service.local.merging import Merger, Progress
 from index_service.local.recovery import recover
 from index_service.local.snapshot import Published
 from index_service.local.store import Store
-from index_service.local.writes import Delete, Outcome, StoreWriter, Upsert, Write, Written
+from index_service.local.writes import Outcome, StoreWriter
+from index_service.thread_work import start
 
 log = structlog.get_logger(__name__)
 

@@ -15,51 +15,10 @@ from typing import TypeAlias
 import numpy as np
 
 from index_service.errors import ItemNotFound
-from index_service.local.reads import StoredRow
+from index_service.items import Delete, NewItem, StoredRow, Upsert, Write, Written
 from index_service.local.snapshot import Changes
 from index_service.local.store import Store
 from index_service.vectors import Vectors
-
-
-@dataclass(frozen=True)
-class NewItem:
-    """An item to write; without a vector, only the attributes of an existing item are replaced."""
-
-    id: str
-    attributes: str  # canonical JSON
-    vector: Vectors | None  # (dimension,), of length 1
-
-
-@dataclass(frozen=True)
-class Upsert:
-    """Items to add or replace, in this order."""
-
-    items: tuple[NewItem, ...]
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-
-@dataclass(frozen=True)
-class Delete:
-    """Ids to delete."""
-
-    ids: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-Write: TypeAlias = Upsert | Delete
-
-
-@dataclass(frozen=True)
-class Written:
-    """The result of a write: its number of items, and the ids to delete that were unknown."""
-
-    count: int
-    unknown_ids: tuple[str, ...] = ()
-
 
 Outcome: TypeAlias = Written | ItemNotFound
 

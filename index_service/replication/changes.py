@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from index_service.local.reads import StoredRow, StoreReader
+from index_service.items import StoredRow
+from index_service.local.reads import StoreReader
 from index_service.local.snapshot import Changes
 from index_service.local.writes import insert_rows
 from index_service.replication.records import Boundary, Change

@@ -21,8 +21,9 @@ from typing import TypeAlias
 
 import structlog
 
+from index_service.descriptions import DamagedIndex
 from index_service.errors import IndexNotFound
-from index_service.local.catalog import Catalog, DamagedIndex
+from index_service.local.catalog import Catalog
 from index_service.local.vector_index import VectorIndex
 from index_service.replication.errors import NotTheWriter, ReplicationError
 from index_service.replication.index_publication import IndexPublication

@@ -23,11 +23,12 @@ from pathlib import Path
 import structlog
 
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.descriptions import DamagedIndex
 from index_service.engines.annoy import AnnoyEngine
 from index_service.engines.contract import Engine, Progress
 from index_service.engines.exact import ExactEngine
 from index_service.errors import IndexExists, StorageFull
-from index_service.local.catalog import Catalog, DamagedIndex, open_catalog
+from index_service.local.catalog import Catalog, open_catalog
 from index_service.local.merge_plan import Thresholds
 from index_service.local.vector_index import VectorIndex
 from tests.faults import durable_image

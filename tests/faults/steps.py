@@ -10,9 +10,9 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.export_format import ExportHeader, ExportTrailer
+from index_service.items import Delete, NewItem, Upsert
 from index_service.local.catalog import Catalog
-from index_service.local.export_format import ExportHeader, ExportTrailer
-from index_service.local.writes import Delete, NewItem, Upsert
 from index_service.vectors import Vectors, unit
 
 DIMENSION = 16

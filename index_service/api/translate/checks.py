@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from semsearch.index.v1 import index_service_pb2 as pb
 
+from index_service.descriptions import STORE, CheckProgress, CheckReport, CheckStep, Damage
 from index_service.errors import StoreDamaged
-from index_service.local.checking import STORE, CheckProgress, CheckReport, CheckStep, Damage
 
 
 def from_step(step: CheckStep, last: CheckProgress) -> pb.CheckIndexResponse:

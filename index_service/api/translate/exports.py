@@ -11,8 +11,8 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from index_service.api.translate.indexes import from_definition, to_definition
 from index_service.api.translate.items import to_attributes, to_id
 from index_service.errors import DimensionMismatch, ExportTooNew, InvalidExport, InvalidVector
-from index_service.local.export_format import FORMAT_VERSION, ExportHeader, ExportPiece, ExportTrailer
-from index_service.local.reads import StoredRow
+from index_service.export_format import FORMAT_VERSION, ExportHeader, ExportPiece, ExportTrailer
+from index_service.items import StoredRow
 from index_service.vectors import not_of_length_1
 
 _FIELD = "piece.items.items"

@@ -7,6 +7,7 @@ import math
 from semsearch.index.v1 import index_service_pb2 as pb
 
 from index_service.attributes import AttributePath
+from index_service.contract import Index
 from index_service.definition import (
     DEFAULT_RECALL_TARGET,
     MAX_DIMENSION,
@@ -14,10 +15,8 @@ from index_service.definition import (
     EngineKind,
     IndexDefinition,
 )
+from index_service.descriptions import DamagedIndex, SegmentStats, Stats
 from index_service.errors import InvalidAttributePath
-from index_service.local.catalog import DamagedIndex
-from index_service.local.index_reads import SegmentStats, Stats
-from index_service.local.vector_index import VectorIndex
 from serving.errors import InvalidField
 
 MAX_INDEXED_ATTRIBUTES = 16
@@ -91,7 +90,7 @@ def required(name: str, field: str) -> str:
     return name
 
 
-def from_index(index: VectorIndex, aliases: tuple[str, ...]) -> pb.Index:
+def from_index(index: Index, aliases: tuple[str, ...]) -> pb.Index:
     """Describe an index."""
     stats = index.stats()
     message = from_definition(index.definition)

@@ -10,8 +10,7 @@ from semsearch.index.v1 import index_service_pb2 as pb
 
 from index_service.attributes import MAX_DEPTH, is_canonical
 from index_service.errors import DimensionMismatch, InvalidId, InvalidVector
-from index_service.local.reads import StoredItem
-from index_service.local.writes import Delete, NewItem, Upsert
+from index_service.items import Delete, NewItem, StoredItem, Upsert
 from index_service.vectors import NoDirection, Vectors, unit
 from serving.errors import InvalidField
 from serving.page_tokens import PageRoom

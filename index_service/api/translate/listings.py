@@ -13,8 +13,7 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from index_service.api.translate.filters import to_filter, to_path
 from index_service.api.translate.items import from_item, to_id, to_vectors
 from index_service.filters import Filter
-from index_service.local.descending import Listed, Listing, Neighborhood
-from index_service.local.reads import Place
+from index_service.results import Listed, Listing, Neighborhood, Place
 from index_service.vectors import MAX_DISTANCE, Vectors
 from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import PageRoom
@@ -74,7 +73,7 @@ class DescendingPage:
 
 @dataclass(frozen=True)
 class Counting:
-    """A checked count; see `VectorIndex.count`."""
+    """A checked count; see `Index.count`."""
 
     condition: Filter | None
     near: Vectors | None

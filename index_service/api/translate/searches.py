@@ -11,8 +11,7 @@ from index_service.api.translate.filters import to_filter, to_path
 from index_service.api.translate.items import to_id, to_vectors
 from index_service.attributes import AttributePath, from_json, select, to_json
 from index_service.filters import Filter
-from index_service.local.index_reads import Answer, Neighbor
-from index_service.local.search import Position
+from index_service.results import Answer, Neighbor, Position
 from index_service.vectors import MAX_DISTANCE, Vectors
 from serving.errors import InvalidField
 from serving.page_tokens import PageRoom

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from index_service.items import NewItem, Upsert
 from index_service.local.catalog import Catalog, open_catalog
 from index_service.local.merge_plan import Thresholds
 from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import NewItem, Upsert
 from index_service.vectors import unit
 from tests.unit.index_service.engines_in_process import engine_of
 

@@ -18,11 +18,11 @@ from index_service.attributes import AttributePath, to_json
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import IndexInUse, ItemNotFound
 from index_service.filters import Filter, OneOf
+from index_service.items import Delete, NewItem, Upsert
 from index_service.local.catalog import Catalog, open_catalog
-from index_service.local.index_reads import Neighbor
 from index_service.local.merge_plan import Thresholds
 from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import Delete, NewItem, Upsert
+from index_service.results import Neighbor
 from index_service.vectors import Vectors, unit
 from tests.unit.index_service.engines_in_process import engine_of
 

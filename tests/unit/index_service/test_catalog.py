@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from index_service.attributes import AttributePath
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.descriptions import DamagedIndex
 from index_service.engines.contract import Engine
 from index_service.errors import (
     DataFolderInUse,
@@ -18,11 +19,11 @@ from index_service.errors import (
     SqliteTooOld,
     StoreDamaged,
 )
+from index_service.items import Delete
 from index_service.local.aliases import ALIASES_FILE
-from index_service.local.catalog import DamagedIndex, open_catalog
+from index_service.local.catalog import open_catalog
 from index_service.local.store import check_sqlite
 from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import Delete
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids, random_units
 from tests.unit.index_service.engines_in_process import engine_of
 

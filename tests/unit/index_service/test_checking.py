@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from index_service.attributes import is_canonical
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.descriptions import CheckProgress, CheckReport, Damage
+from index_service.items import Delete
 from index_service.local.catalog import Catalog, open_catalog
-from index_service.local.checking import MANIFEST, MEMORY, STORE, CheckProgress, CheckReport, Damage
+from index_service.local.checking import MANIFEST, MEMORY, STORE
 from index_service.local.manifest import MANIFEST_FILE
 from index_service.local.segments import SEGMENTS_FOLDER
 from index_service.local.store import STORE_FILE
 from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import Delete
 from index_service.vectors import not_of_length_1, unit
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids
 from tests.unit.index_service.test_merging import PausedEngine

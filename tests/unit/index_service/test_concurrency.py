@@ -7,7 +7,7 @@ import pytest
 
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import ItemNotFound, StorageFull
-from index_service.local.writes import NewItem, Upsert
+from index_service.items import NewItem, Upsert
 from tests.unit.index_service.conftest import OpenCatalog, fill, found_ids, random_units
 
 DEADLINE = 20.0

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.descriptions import CheckReport
 from index_service.errors import TooManyOpenFiles
 from index_service.local import connections
 from index_service.local.catalog import Catalog, open_catalog
-from index_service.local.checking import CheckReport
 from index_service.local.connections import IdleConnections, raise_limit
 from index_service.local.vector_index import VectorIndex
 from tests.needs import need

@@ -15,10 +15,10 @@ from semsearch.export_file import read
 
 from index_service.api.translate import exports
 from index_service.definition import EngineKind
+from index_service.descriptions import CheckReport
 from index_service.errors import StoreDamaged
 from index_service.filters import Filter
 from index_service.local.catalog import Catalog, open_catalog
-from index_service.local.checking import CheckReport
 from index_service.local.vector_index import VectorIndex
 from tests.fixtures.formats import make_v1
 from tests.fixtures.formats.make_v1 import (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from index_service.errors import IndexNotFound, ItemNotFound, StorageFull, TooManyWrites
-from index_service.local.group_commit import MAX_WAITING, GroupCommit
+from index_service.group_commit import MAX_WAITING, GroupCommit
 
 DEADLINE = 10.0
 

@@ -12,14 +12,14 @@ from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.contract import Progress
 from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import BuildFailed, BuildStopped, StorageFull
+from index_service.items import Delete, NewItem, Upsert
 from index_service.local import merging, store
-from index_service.local.background import log_failure
 from index_service.local.catalog import open_catalog
 from index_service.local.merge_plan import Thresholds, plan, plan_all
 from index_service.local.reads import StoreReader
 from index_service.local.segments import SEGMENTS_FOLDER
 from index_service.local.snapshot import LiveRows, Segment, Snapshot
-from index_service.local.writes import Delete, NewItem, Upsert
+from index_service.thread_work import log_failure
 from index_service.vectors import Vectors
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids, random_units
 
@@ -236,10 +236,10 @@ def test_a_failed_merge_is_logged_and_others_continue(data_folder: Path, stack: 
     failures = [line for line in logs if line.get("exc_info")]
     assert [line["event"] for line in failures] == ["merge failed"]
     assert failures[0]["about"].endswith("broken")
-    assert not catalog.merging.is_well
+    assert not catalog.background[0].is_well
     assert catalog.get("whole").stats().segment_count == 1
     catalog.delete("broken")
-    assert catalog.merging.is_well
+    assert catalog.background[0].is_well
 
 
 def test_a_merge_does_not_wait_for_checks_of_other_indexes(

@@ -21,12 +21,11 @@ from index_service.engines.contract import Engine, Found, Tuned
 from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import PositionOutOfDate
 from index_service.filters import Filter, OneOf
+from index_service.items import Delete, NewItem, Upsert
 from index_service.local.catalog import Catalog, open_catalog
-from index_service.local.index_reads import Answer
 from index_service.local.merge_plan import Thresholds
-from index_service.local.search import Position
 from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import Delete, NewItem, Upsert
+from index_service.results import Answer, Position
 from index_service.vectors import Mask, Vectors, distances, unit
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, random_units
 from tests.unit.index_service.engines_in_process import engine_of

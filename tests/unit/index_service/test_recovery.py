@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import StoreDamaged, StoreTooNew
+from index_service.items import Delete
 from index_service.local import manifest, store
 from index_service.local.catalog import Catalog, open_catalog
 from index_service.local.manifest import MANIFEST_FILE, Manifest
@@ -21,7 +22,6 @@ from index_service.local.reads import StoreReader
 from index_service.local.segments import SEGMENTS_FOLDER
 from index_service.local.store import STORE_FILE
 from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import Delete
 from serving.durable_files import temporary_beside
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids
 from tests.unit.index_service.engines_in_process import engine_of

@@ -20,11 +20,11 @@ from index_service.coordination.database import open_database
 from index_service.coordination.leases import Leases
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import ModelMismatch, SnapshotEnded
+from index_service.export_format import ExportPiece
+from index_service.items import NewItem, Upsert, Written
 from index_service.local.catalog import Catalog
-from index_service.local.export_format import ExportPiece
-from index_service.local.index_reads import Count
 from index_service.local.segments import SEGMENTS_FOLDER
-from index_service.local.writes import NewItem, Upsert, Written
+from index_service.results import Count
 from serving.byte_budget import ByteBudget
 from serving.errors import InvalidField, InvalidPageToken
 from tests.unit.index_service.conftest import OpenCatalog, fill, random_units
@@ -238,7 +238,7 @@ def test_only_small_searches_run_on_the_event_loop(
 def test_a_search_of_many_rows_runs_on_a_thread(
     catalog: Catalog, leases: Leases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("index_service.api.servicer._SMALL_ROW_COUNT", 19)
+    monkeypatch.setattr("index_service.local.index_reads._SMALL_ROW_COUNT", 19)
     servicer = IndexServicer(catalog, leases, NoThreads(1), ByteBudget(2**20))
     request = pb.SearchRequest(index="items", k=3, queries=[pb.SearchQuery(item_id="1")])
     with pytest.raises(AssertionError, match="handed to a thread"):

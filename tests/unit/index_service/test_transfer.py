@@ -20,12 +20,12 @@ from index_service.api.translate.items import to_upsert
 from index_service.attributes import AttributePath, canonical_number, to_json
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.errors import ExportTooNew, IndexExists, InvalidExport, InvalidVector
+from index_service.export_format import FORMAT_VERSION, ExportHeader, ExportPiece, ExportTrailer
 from index_service.filters import Filter
+from index_service.items import Delete, NewItem, Upsert, Write
 from index_service.local.catalog import Catalog, open_catalog
-from index_service.local.export_format import FORMAT_VERSION, ExportHeader, ExportPiece, ExportTrailer
 from index_service.local.store import STORE_FILE
 from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import Delete, NewItem, Upsert, Write
 from serving.errors import InvalidField
 from tests.services.packed_vectors import packed
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids, random_units

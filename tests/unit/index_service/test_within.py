@@ -13,13 +13,11 @@ import pytest
 from index_service.attributes import AttributePath, to_json
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.filters import Filter, OneOf
+from index_service.items import Delete, NewItem, Upsert
 from index_service.local import descending as descending_module
 from index_service.local import within
-from index_service.local.descending import Listed, Listing, Neighborhood
-from index_service.local.index_reads import Count
-from index_service.local.reads import Place
 from index_service.local.vector_index import VectorIndex
-from index_service.local.writes import Delete, NewItem, Upsert
+from index_service.results import Count, Listed, Listing, Neighborhood, Place
 from index_service.vectors import Vectors
 from tests.unit.index_service.conftest import OpenCatalog, random_units
 

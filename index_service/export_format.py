@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from index_service.definition import IndexDefinition
-from index_service.local.reads import StoredRow
+from index_service.items import StoredRow
 
 FORMAT_VERSION = 1
 
