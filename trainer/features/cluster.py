@@ -34,6 +34,7 @@ def opened_ray(address: str, workers: int) -> Iterator[None]:
         raise TrainingPackageMissing("Ray is not installed. Install it: pip install 'ray[data]>=2.60'")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else warnings that concern nobody go to the terminal
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
     if address == LOCAL:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -41,7 +42,6 @@ def opened_ray(address: str, workers: int) -> Iterator[None]:
         _check_reachable(address)
     import ray  # reads these variables
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         yield
         return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +61,8 @@ def ingest(
         before = opened.counts()
         try:
             if before.left:
-                with opened_ray(ray, number):
+                # Ray writes what befalls its workers to standard output, which is for results.
+                with redirect_stdout(sys.stderr), opened_ray(ray, number):
                     from semsearch.ingest.pipeline import Target, send_all
 
                     target = Target(server, collection, root)
