@@ -36,3 +36,8 @@ def need_namespaces() -> None:
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
     need(made.returncode == 0, f"network namespaces cannot be made here: {made.stderr.strip()}")
     subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def need_ray() -> None:
+    """Require Ray, which is too large to be installed with the rest."""
+    need(find_spec("ray") is not None, "Ray is not installed: make ray-setup")

@@ -25,6 +25,7 @@ from semsearch.ingest.manifest import Manifest
 from semsearch.ingest.places import place_of
 
 from tests.own_bundle import done
+from tests.needs import need_ray
 from tests.ports import free_ports
 from tests.services.client_stack import semsearch, wait_until_serving
 from tests.services.embedder_process import embedder_process
@@ -66,6 +67,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """One cluster for the module: starting it takes some five seconds."""
+    need_ray()
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     [port] = free_ports(1)
     with (
@@ -212,6 +214,7 @@ def test_features_are_the_same_to_the_bit_and_go_on_where_they_were(cluster: Clu
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(server: str, tmp_path: Path) -> None:
+    need_ray()
     (tmp_path / "a.png").write_bytes(b"a")
     options = ["--manifest", tmp_path / "manifest", "--ray", "127.0.0.1:1"]
     ended = semsearch(server, "ingest", tmp_path, *options)

@@ -31,7 +31,7 @@ def opened_ray(address: str, workers: int) -> Iterator[None]:
         ClusterUnreachable: nothing answers at the address.
     """
     if find_spec("ray") is None:
-        raise TrainingPackageMissing("Ray is not installed. Install it: pip install 'ray[data]>=2.60'")
+        raise TrainingPackageMissing("Ray is not installed. Install it: make ray-setup")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else warnings that concern nobody go to the terminal
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
