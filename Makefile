@@ -85,6 +85,9 @@ bench: setup ## Compare searches and tags in the suite that `make run-all` start
 bench-processes: setup ## Compare one gateway process with several: PROCESSES=2
 	@$(BIN)/python -m benchmarks.gateway_processes $(if $(PROCESSES),--processes '$(PROCESSES)')
 
+bench-replicas: setup ## Measure read replicas of the index beside their writer: VECTORS=200000
+	@$(BIN)/python -m benchmarks.replicas $(if $(VECTORS),--vectors '$(VECTORS)')
+
 bench-setup: $(BENCH_DEPENDENCIES) ## Install the libraries that `make bench-index` compares with
 
 # Without dependencies: the project already has them.

@@ -44,6 +44,7 @@ _FIRST = (
     "guides/operate-the-suite.md",
     "guides/deploy.md",
     "guides/operate-the-index.md",
+    "guides/read-replicas.md",
     "guides/troubleshooting.md",
     "concepts/the-space.md",
     "concepts/the-head.md",

@@ -17,6 +17,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from index_service.errors import IndexNotFound
 from index_service.local.manifest import SegmentRecord
 from index_service.local.segments import SEGMENTS_FOLDER, written_nanoseconds
@@ -25,8 +27,12 @@ from index_service.local.vector_index import VectorIndex
 from index_service.replication.base import copied_store
 from index_service.replication.change_log import ChangeLog, Mark
 from index_service.replication.changes import boundary, parts_since
+from index_service.replication.errors import PlaceDamaged
 from index_service.replication.place import Place
 from index_service.replication.records import Base, Blob, Boundary, Change, Manifest, PublishedSegment
+from serving.object_store import ObjectMissing
+
+log = structlog.get_logger(__name__)
 
 # Changes may grow to this share of the base before it is renewed, so a byte written costs at most two of bases.
 _BASE_SHARE = 0.5
@@ -95,9 +101,14 @@ class IndexPublication:
         self._marked: tuple[int, ...] = ()
         self._forgotten = 0
         mark = self._log.mark()
-        if published and mark and published.lineage == mark.lineage and published.at.version in mark.versions:
+        if (
+            published
+            and mark
+            and published.lineage == mark.lineage
+            and published.at.version in mark.versions
+            and self._continue(published)
+        ):
             self._lineage = mark.lineage
-            self._continue(published)
         else:
             self._lineage = secrets.token_hex(16)
             self._log.begin(Mark(lineage=self._lineage, versions=()))
@@ -171,11 +182,29 @@ class IndexPublication:
             yield blob.sha256
             yield from pieces.get(blob.sha256, ())
 
-    def _continue(self, published: Manifest) -> None:
+    def _continue(self, published: Manifest) -> bool:
+        """Continue from a manifest; return False if something that it refers to is missing or damaged."""
+        sent = _Sent()
+        try:
+            base = self._place.get_record(Base, published.base)
+            segments = [(blob, self._place.get_record(PublishedSegment, blob)) for blob in published.segments]
+        except (ObjectMissing, PlaceDamaged) as error:
+            log.warning("published objects lost; the index is published anew", index=published.name, problem=str(error))
+            return False
+        pieces = [
+            *published.blobs(),
+            *base.store.pieces,
+            *(each for _, segment in segments for each in segment.blobs()),
+        ]
+        if lost := [blob.sha256 for blob in pieces if not self._place.has(blob)]:
+            log.warning("published objects lost; the index is published anew", index=published.name, objects=len(lost))
+            return False
+        sent.add_base(published.base, base)
+        for blob, segment in segments:
+            sent.add_segment(blob, segment)
         self._manifest = self._confirmed = published
-        self._sent.add_base(published.base, self._place.get_record(Base, published.base))
-        for blob in published.segments:
-            self._sent.add_segment(blob, self._place.get_record(PublishedSegment, blob))
+        self._sent = sent
+        return True
 
     def _based(self, ready: _Ready) -> Manifest | None:
         """Return the last manifest, with a new base if there is one."""

@@ -34,7 +34,8 @@ class Place:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._known: set[str] = set()
+        # What is stored, and its size.
+        self._known: dict[str, int] = {}
         # When an object was first found to be unused.
         self._unused: dict[str, float] = {}
         self._removing = threading.Lock()
@@ -87,7 +88,7 @@ class Place:
         blob = Blob(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
         with self._lock:
             self._unused.pop(blob.sha256, None)
-            is_known, is_doomed = blob.sha256 in self._known, blob.sha256 in self._doomed
+            is_known, is_doomed = self._known.get(blob.sha256) == blob.size, blob.sha256 in self._doomed
         if is_doomed:
             with self._removing:  # or it would be removed after it was stored again
                 pass
@@ -95,8 +96,13 @@ class Place:
             self._store.put(_key(blob.sha256), content)
             PUBLISHED_BYTES.inc(len(content))
             with self._lock:
-                self._known.add(blob.sha256)
+                self._known[blob.sha256] = blob.size
         return blob
+
+    def has(self, blob: Blob) -> bool:
+        """Return whether an object was stored since the last survey, or found by it with the right size."""
+        with self._lock:
+            return self._known.get(blob.sha256) == blob.size
 
     def put_record(self, record: BaseModel) -> Blob:
         """Store a record unless it is there; raises as `put`."""
@@ -127,7 +133,7 @@ class Place:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        found = {info.key.rpartition("/")[2] for info in self._store.list(_OBJECTS)}
+        found = {info.key.rpartition("/")[2]: info.size for info in self._store.list(_OBJECTS)}
         with self._lock:
             self._known = found
             self._unused = {}
@@ -150,13 +156,13 @@ class Place:
                 self._doomed = frozenset(
                     sha256 for sha256, since in self._unused.items() if now - since >= grace_seconds
                 )
-                self._known -= self._doomed
+                doomed = {sha256: self._known.pop(sha256) for sha256 in self._doomed}
             try:
                 if self._doomed:
                     self._store.delete([_key(sha256) for sha256 in self._doomed])
             except BaseException:
                 with self._lock:
-                    self._known |= self._doomed
+                    self._known |= doomed
                 raise
             finally:
                 with self._lock:

@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import structlog
+from pydantic import BaseModel
 
 from index_service.descriptions import DamagedIndex
 from index_service.errors import IndexNotFound
 from index_service.local.catalog import Catalog
 from index_service.local.vector_index import VectorIndex
-from index_service.replication.errors import NotTheWriter, ReplicationError
+from index_service.replication.errors import NotTheWriter, PlaceDamaged, ReplicationError
 from index_service.replication.index_publication import IndexPublication
 from index_service.replication.metrics import PUBLISH_SECONDS
 from index_service.replication.place import Place
@@ -41,9 +42,10 @@ from index_service.replication.records import (
     Root,
 )
 from serving.background import WorkHealth
-from serving.object_store import StoreUnavailable
+from serving.object_store import ObjectMissing, StoreUnavailable
 
 Work: TypeAlias = Callable[[], None]
+R = TypeVar("R", bound=BaseModel)
 
 # How often unused objects are looked for.
 _SURVEY_SECONDS = 30.0
@@ -186,12 +188,20 @@ class Publisher:
         self._place.survey()
         head = self._place.head()
         if head is not None:
-            root = self._place.get_record(Root, head.root)
-            self._before = {entry.name: entry for entry in root.entries}
+            root = self._recorded(Root, head.root)
+            self._before = {} if root is None else {entry.name: entry for entry in root.entries}
         # The time is for a place that was emptied: replicas know the terms of the one before.
         term = max(int(time.time()), head.beat.term + 1 if head else 0)
         self._beat = Beat(term, secrets.token_hex(8), 0)
         log.info("publishing", term=self._beat.term, indexes=len(self._before))
+
+    def _recorded(self, kind: type[R], blob: Blob) -> R | None:
+        """Return a published record; None if it is lost, because everything can be published anew."""
+        try:
+            return self._place.get_record(kind, blob)
+        except (ObjectMissing, PlaceDamaged) as error:
+            log.warning("a published record is lost", problem=str(error))
+            return None
 
     def _entry(self, index: VectorIndex | DamagedIndex) -> Entry | None:
         """Return an index's entry in the root; None if nothing of it is published yet."""
@@ -214,7 +224,7 @@ class Publisher:
         found = self._publications.get(name)
         if found is None or found.index is not index:  # the name of a deleted index may be used again
             before = self._before.get(name)
-            published = None if before is None else self._place.get_record(Manifest, before.manifest)
+            published = None if before is None else self._recorded(Manifest, before.manifest)
             found = IndexPublication(self._place, index, published)
             with self._lock:
                 self._publications[name] = found

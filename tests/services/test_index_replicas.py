@@ -17,6 +17,7 @@ from google.protobuf import struct_pb2
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.v1.query_pb2 import Condition, Filter
 
+from tests.s3_server import BUCKET, environment, s3_server
 from tests.services.index_process import IndexProcess, index_process, item, query
 from tests.services.service_process import Refusal
 
@@ -86,6 +87,17 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
     return Cluster(str(tmp_path / "place"), tmp_path)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def any_cluster(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    if request.param == "folder":
+        yield Cluster(str(tmp_path / "place"), tmp_path)
+        return
+    with s3_server() as url:
+        for name, value in environment(url).items():
+            monkeypatch.setenv(name, value)
+        yield Cluster(f"s3://{BUCKET}/indexes", tmp_path)
 
 
 def test_a_replica_answers_as_the_writer(cluster: Cluster) -> None:
@@ -196,8 +208,9 @@ def test_damaged_local_files_are_fetched_again(cluster: Cluster) -> None:
                 assert replica.stub.Search(search) == writer.stub.Search(search)
 
 
-def test_killed_replicas_and_a_killed_writer_lose_nothing(cluster: Cluster) -> None:
+def test_killed_replicas_and_a_killed_writer_lose_nothing(any_cluster: Cluster) -> None:
     """Everything acknowledged is on every replica in the end, and no replica ever shows anything else."""
+    cluster = any_cluster
     with ExitStack() as stack:
         writer = stack.enter_context(cluster.writer())
         replicas = [stack.enter_context(cluster.replica(f"replica-{number}")) for number in range(2)]
@@ -239,9 +252,9 @@ def test_killed_replicas_and_a_killed_writer_lose_nothing(cluster: Cluster) -> N
         threads += [threading.Thread(target=read, args=(replica,)) for replica in replicas]
         for thread in threads:
             thread.start()
-        eventually(lambda: len(acknowledged) > 200)
+        eventually(lambda: len(acknowledged) > 100)
         replicas[0].kill()
-        eventually(lambda: len(acknowledged) > 400)
+        eventually(lambda: len(acknowledged) > 200)
         writer.kill()
         threads[0].join()
         writer = stack.enter_context(cluster.writer())
@@ -249,7 +262,7 @@ def test_killed_replicas_and_a_killed_writer_lose_nothing(cluster: Cluster) -> N
         before = len(acknowledged)
         threads += [threading.Thread(target=write, args=(writer,))]
         threads[-1].start()
-        eventually(lambda: len(acknowledged) > before + 100)
+        eventually(lambda: len(acknowledged) > before + 50)
         stop.set()
         for thread in threads:
             thread.join()
