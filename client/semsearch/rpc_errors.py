@@ -43,6 +43,7 @@ HINTS = {
     "IMAGE_NOT_FOUND": "`semsearch list` has the ids of a collection.",
     "OVERLOADED": "Try again in a moment.",
     "DEPENDENCY_UNAVAILABLE": "Try again in a moment.",
+    "OWNER_CHANGED": "Try again in a moment.",
     "STORAGE_FULL": "Make room on the server's disk, then try again.",
 }
 

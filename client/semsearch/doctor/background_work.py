@@ -28,6 +28,8 @@ WORKS = (
     BackgroundWork(f"{_GATEWAY}SearchService", "words", "words of the model are missing: tags and similar words fail"),
     BackgroundWork(f"{_GATEWAY}GalleryService", "default-collection", "the default collection does not exist yet"),
     BackgroundWork(f"{_GATEWAY}GalleryService", "following-index", "the gateway does not reach the index"),
+    BackgroundWork(f"{_GATEWAY}GalleryService", "lease", "no gateway may be making changes: adding images fails"),
+    BackgroundWork(f"{_GATEWAY}GalleryService", "page-key", "no further pages of results can be fetched"),
     BackgroundWork(f"{_GATEWAY}GalleryService", "sweeping", "files of deleted images stay on the disk"),
     BackgroundWork(f"{_GATEWAY}MapService", "mapping", "maps of collections are not computed"),
     BackgroundWork(f"{_GATEWAY}ModelService", "following-embedder", "the gateway does not reach the embedder"),
