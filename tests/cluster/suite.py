@@ -123,7 +123,8 @@ def _index(machine: Machine) -> Server:
 
 def _gateway(machine: Machine, embedders: str, index: Machine, images: Machine) -> Server:
     flags = (
-        f"--embedder={embedders}", f"--index={index.address}:{INDEX_PORT}", f"--data={images.folder}", "--http-port=-1"
+        f"--embedder={embedders}", f"--index={index.address}:{INDEX_PORT}", f"--data={machine.folder}",
+        f"--images={images.folder}", "--http-port=-1",
     )  # fmt: skip
     return _service(machine, "gateway", GATEWAY_PORT, *flags, serves="semsearch.v1.SearchService")
 
