@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 GRPCURL_VERSION := v1.9.3
 KUSTOMIZE_VERSION := v5.7.1
+WEAVIATE_VERSION := v1.35.2
 CONFORMANCE_VERSION := v1.0.7
 UV_VERSION := 0.13.9
 
@@ -204,6 +205,16 @@ kustomize: .tools/bin/kustomize ## Build kustomize, which renders deploy/kuberne
 .tools/bin/kustomize:
 	@echo 'Building kustomize $(KUSTOMIZE_VERSION) ...'
 	@GOBIN='$(CURDIR)/.tools/bin' go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
+
+weaviate: .tools/bin/weaviate-server ## Build the vector database Weaviate into .tools/bin (needs Go and some minutes)
+
+.tools/bin/weaviate-server:
+	@command -v go >/dev/null || { echo 'Building Weaviate needs Go, but there is no `go` on the PATH: install Go (https://go.dev/dl) or weaviate-server itself.' >&2; exit 1; }
+	@echo 'Building weaviate-server $(WEAVIATE_VERSION); this takes some minutes the first time ...'
+	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/weaviate/weaviate/cmd/weaviate-server@$(WEAVIATE_VERSION)
+
+cluster-faults: setup weaviate ## Kill, cut, slow and fill machines under load, and print the table (Linux and root): FAULTS="kill cut"
+	@$(BIN)/python -m tests.cluster.fault_table $(FAULTS)
 
 lock: ## Upgrade the dependencies and write requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

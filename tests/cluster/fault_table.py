@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.cluster.faults import NODES, OURS, RESTARTS, Fault
-from tests.cluster.gallery import Connect, GatewayGallery
+from tests.cluster.gallery import GatewayGallery
 from tests.cluster.load import Load
 from tests.cluster.pictures import embedded, embedded_words
 from tests.cluster.suite import Suite, suite, weaviate_only
@@ -37,6 +37,9 @@ def main() -> None:
     def chosen(faults: Sequence[Fault]) -> list[Fault]:
         return [fault for fault in faults if not words or any(word in fault.name for word in words)]
 
+    if os.geteuid() != 0:
+        sys.exit("Network namespaces need root: run it with sudo.")
+    program = need_weaviate() if chosen(NODES) else None
     show(f"Load at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
     show_row(HEADINGS)
     show_row(["---", *["---:"] * (len(HEADINGS) - 1)])
@@ -44,21 +47,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="semsearch-cluster-") as folder:
         with suite(Path(folder), disk_megabytes=DISK_MEGABYTES) as made:
             pictures, queries = embedded(made.an_embedder, PICTURES), embedded_words(made.an_embedder)
-
-            def in_the_suite(connect: Connect) -> Load:
-                return Load(connect, pictures, queries)
-
             problems += try_all(
                 made,
                 chosen((*OURS, *RESTARTS)),
-                lambda name: in_the_suite(partial(GatewayGallery, made.address, name)),
+                lambda name: Load(partial(GatewayGallery, made.address, name), pictures, queries),
             )
-        with weaviate_only(Path(folder), need_weaviate(), DISK_MEGABYTES) as nodes:
-            problems += try_all(
-                nodes,
-                chosen(NODES),
-                lambda name: in_the_suite(partial(WeaviateGallery, nodes.addresses, name.title(), queries)),
-            )
+        if program:
+            with weaviate_only(Path(folder), program, DISK_MEGABYTES) as nodes:
+                problems += try_all(
+                    nodes,
+                    chosen(NODES),
+                    lambda name: Load(
+                        partial(WeaviateGallery, nodes.addresses, name.title(), queries), pictures, queries
+                    ),
+                )
     sys.exit("\n".join(problems))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.cluster.network import Machine
 
-START_SECONDS = 90.0
+START_SECONDS = 240.0
 STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 
