@@ -2,8 +2,14 @@
 
 Both are set on the call itself. A client interceptor could add them, but would cost one more task per call.
 
-gRPC itself retries UNAVAILABLE with backoff, but only before the first response. Round robin over the addresses of a
-DNS name spreads calls over replicas.
+gRPC spreads calls over all addresses of a target, in turn. With `health_service`, only servers that report that
+service as SERVING (grpc.health.v1) get calls, and one whose calls fail is left out for a while. gRPC looks a name up
+again when a connection ends; our servers end connections after a time (see `serving.server`), so servers that are added
+get calls.
+
+gRPC itself retries UNAVAILABLE with backoff, but only before the first response. Most of the time that means another
+server. A budget bounds it: 50 retries in a row, then one for each ten calls that succeed. So retries of several hops
+do not multiply while a service is down.
 """
 
 from __future__ import annotations
@@ -20,7 +26,22 @@ from typing_extensions import override
 from serving import deadlines, tracing
 
 DEFAULT_DEADLINE_SECONDS = 30.0
-_BALANCING: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
+_ROUND_ROBIN: list[dict[str, object]] = [{"round_robin": {}}]
+# A server is left out for 10 s, then 20 s and so on, if more than half of its calls failed within 5 s; never more than
+# half of the servers, so that calls that fail everywhere stop none.
+_LEAVING_OUT: dict[str, object] = {
+    "interval": "5s",
+    "baseEjectionTime": "10s",
+    "maxEjectionTime": "60s",
+    "maxEjectionPercent": 50,
+    "failurePercentageEjection": {
+        "threshold": 50,
+        "enforcementPercentage": 100,
+        "minimumHosts": 2,
+        "requestVolume": 10,
+    },
+    "childPolicy": _ROUND_ROBIN,
+}
 _RETRYING: dict[str, object] = {
     "methodConfig": [
         {
@@ -34,24 +55,36 @@ _RETRYING: dict[str, object] = {
             },
         }
     ],
+    "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
 }
 
 
-def open_channel(target: str, *, max_message_bytes: int, retry: bool = True) -> grpc.aio.Channel:
+def open_channel(
+    target: str, *, max_message_bytes: int, retry: bool = True, health_service: str = ""
+) -> grpc.aio.Channel:
     """Open a channel to `target`, for example "127.0.0.1:50052" or "dns:///embedder:50052".
 
-    Without `retry`, a call that may have arrived is not repeated.
+    Without `retry`, a call that may have arrived is not repeated. `health_service` is the name under which each server
+    reports whether it should get calls; empty means that all should.
     """
+    config: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
+    if health_service:
+        config["loadBalancingConfig"] = [{"outlier_detection_experimental": _LEAVING_OUT}]
+        config["healthCheckConfig"] = {"serviceName": health_service}
+    if retry:
+        config |= _RETRYING
     channel = grpc.aio.insecure_channel(
         target,
         options=[
-            ("grpc.service_config", json.dumps(_BALANCING | _RETRYING if retry else _BALANCING)),
+            ("grpc.service_config", json.dumps(config)),
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.keepalive_time_ms", 30_000),
             # Reconnect to a restarted service within a second.
             ("grpc.max_reconnect_backoff_ms", 1_000),
             ("grpc.initial_reconnect_backoff_ms", 100),
+            # gRPC's own limit, one look-up in 30 s, would delay calls to a server that has another address now.
+            ("grpc.dns_min_time_between_resolutions_ms", 5_000),
         ],
     )
     return _Channel(channel)

@@ -5,6 +5,7 @@
    sentence after "error: ", and the exit status is 1.
 3. Health and reflection are added. A service is SERVING from now on, or once it reports that it is ready. HTTP is
    served beside gRPC where a process has an HTTP port.
+   A connection ends after `max_connection_age_seconds`, its calls when they are done.
 4. On SIGTERM or SIGINT health becomes NOT_SERVING, new calls are refused, calls in flight have `drain_seconds` to
    finish, and then everything is closed.
 """
@@ -88,6 +89,7 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
             # would stay open for hours, with all its resources.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
+            *_connection_age(settings.max_connection_age_seconds),
             # Processes that do not mean to share a port would share its calls, each with half of the data.
             ("grpc.so_reuseport", int(settings.shares_port)),
         ],
@@ -107,6 +109,15 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
             raise
         return _fail(str(error))
     return 0
+
+
+def _connection_age(seconds: float) -> list[tuple[str, int]]:
+    """Return the options that end connections after a time, 0 for never.
+
+    A client then connects again, and looks the name up again, so servers that were added get calls. Calls in progress
+    continue, however long they take: without a grace period, gRPC never ends them.
+    """
+    return [("grpc.max_connection_age_ms", int(seconds * 1_000))] if seconds else []
 
 
 async def _serve(

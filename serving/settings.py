@@ -59,7 +59,15 @@ class ServiceSettings(BaseSettings):
 
     service: ClassVar[str]
     shared: ClassVar[frozenset[str]] = frozenset(
-        {"host", "data", "log_level", "log_format", "drain_seconds", "max_message_bytes"}
+        {
+            "host",
+            "data",
+            "log_level",
+            "log_format",
+            "drain_seconds",
+            "max_message_bytes",
+            "max_connection_age_seconds",
+        }
     )
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 accepts other machines.")
@@ -76,6 +84,13 @@ class ServiceSettings(BaseSettings):
         ge=4 * 2**20,  # gRPC's default, and the most that a page of a list may have
         le=2**31 - 1,
         description="Largest gRPC message in bytes; the same for all services.",
+    )
+    max_connection_age_seconds: float = Field(
+        120.0,
+        ge=0,
+        le=86_400,
+        description="Seconds after which a client has to connect again, so that servers that were added get calls; "
+        "calls in progress continue. 0 is never.",
     )
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(-1, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")

@@ -216,3 +216,17 @@ def test_a_bad_setting_is_reported_in_a_sentence(program: Path, variable: str, t
     assert ended.returncode == 2
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+async def test_a_connection_ends_after_its_time_and_a_stream_continues(program: Path) -> None:
+    with running(program, "--max-connection-age-seconds=0.2") as (process, port):
+        async with connected(port) as channel:
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=DEADLINE_SECONDS)
+            responses = aiter(watch)
+            assert (await anext(responses)).status == health_pb2.HealthCheckResponse.SERVING
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                for _ in range(3):
+                    await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+                    await channel.channel_ready()
+            process.send_signal(signal.SIGTERM)
+            assert (await anext(responses)).status == health_pb2.HealthCheckResponse.NOT_SERVING

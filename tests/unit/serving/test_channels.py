@@ -1,0 +1,121 @@
+"""Channels to several servers, real ones in this process: which of them get calls, and how often a call is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from serving.channels import open_channel
+
+DEADLINE_SECONDS = 30.0
+HEALTH = "example.Echo/model"
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class EchoServer:
+    """Counts its calls, and answers them with `fails_with` if that is set."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.fails_with: grpc.StatusCode | None = None
+        self.health = health.aio.HealthServicer()
+        self.port = 0
+
+    async def echo(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        self.calls += 1
+        if self.fails_with is not None:
+            await context.abort(self.fails_with, "as the test asked")
+        return request
+
+    async def report(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+        await self.health.set(HEALTH, status)
+
+
+@asynccontextmanager
+async def echo_servers(count: int) -> AsyncIterator[list[EchoServer]]:
+    async with AsyncExitStack() as stack:
+        servers = []
+        for _ in range(count):
+            server, echo = grpc.aio.server(), EchoServer()
+            method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(echo.echo)
+            server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("example.Echo", {"Echo": method})])
+            health_pb2_grpc.add_HealthServicer_to_server(echo.health, server)
+            echo.port = server.add_insecure_port("127.0.0.1:0")
+            await server.start()
+            stack.push_async_callback(server.stop, None)
+            servers.append(echo)
+        yield servers
+
+
+def channel_to(servers: list[EchoServer], health_service: str = HEALTH) -> grpc.aio.Channel:
+    addresses = ",".join(f"127.0.0.1:{server.port}" for server in servers)
+    return open_channel(f"ipv4:{addresses}", max_message_bytes=2**20, health_service=health_service)
+
+
+async def call(channel: grpc.aio.Channel, times: int = 1) -> int:
+    """Call, and return how many calls failed."""
+    echo: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/example.Echo/Echo")
+    failed = 0
+    for _ in range(times):
+        try:
+            await echo(b"", timeout=DEADLINE_SECONDS)
+        except grpc.aio.AioRpcError:
+            failed += 1
+    return failed
+
+
+async def calls_until(channel: grpc.aio.Channel, servers: list[EchoServer], done: Callable[[list[int]], bool]) -> None:
+    """Call in rounds of 20 until the calls that each server got in a round are as wanted."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            before = [server.calls for server in servers]
+            await call(channel, 20)
+            if done([server.calls - old for server, old in zip(servers, before, strict=True)]):
+                return
+
+
+async def test_only_servers_that_report_the_service_as_serving_get_calls() -> None:
+    async with echo_servers(2) as servers, channel_to(servers) as channel:
+        first, second = servers
+        await first.report(SERVING)
+        assert await call(channel, 10) == 0
+        assert (first.calls, second.calls) == (10, 0)  # the second has never heard of the service
+        await second.report(SERVING)
+        await calls_until(channel, servers, lambda calls: min(calls) > 0)
+        await first.report(NOT_SERVING)
+        await calls_until(channel, servers, lambda calls: calls[0] == 0)
+        await second.report(NOT_SERVING)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not await call(channel):
+                pass
+
+
+async def test_a_server_whose_calls_fail_is_left_out() -> None:
+    async with echo_servers(2) as servers, channel_to(servers) as channel:
+        for server in servers:
+            await server.report(SERVING)
+        servers[0].fails_with = grpc.StatusCode.INTERNAL
+        await calls_until(channel, servers, lambda calls: calls[0] == 0)
+
+
+async def test_a_call_that_one_server_does_not_take_goes_to_another() -> None:
+    async with echo_servers(2) as servers, channel_to(servers, "") as channel:
+        servers[0].fails_with = grpc.StatusCode.UNAVAILABLE
+        await calls_until(channel, servers, lambda calls: min(calls) > 0)
+        assert await call(channel, 3) == 0
+
+
+@pytest.mark.parametrize(("retry", "most"), [(True, 260), (False, 200)])
+async def test_retries_end_while_a_service_is_down(retry: bool, most: int) -> None:
+    async with echo_servers(1) as servers:
+        target = f"127.0.0.1:{servers[0].port}"
+        async with open_channel(target, max_message_bytes=2**20, retry=retry) as channel:
+            servers[0].fails_with = grpc.StatusCode.UNAVAILABLE
+            assert sum(await asyncio.gather(*(call(channel) for _ in range(200)))) == 200
+    assert 200 <= servers[0].calls <= most
