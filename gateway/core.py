@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.backends.bulk_embedding import BulkEmbedding
 from gateway.backends.coordination import Records
 from gateway.backends.embedding import Embedder
 from gateway.backends.models import ModelCatalog
@@ -77,6 +78,7 @@ def build_core(
     records: Records,
     folder: Path,
     *,
+    bulk: BulkEmbedding | None = None,
     ingest_limits: IngestLimits | None = None,
     copy_limits: CopyLimits | None = None,
     map_limits: MapLimits | None = None,
@@ -86,8 +88,10 @@ def build_core(
 ) -> Core:
     """Return the domain; `folder` is this process's own, for files that can be made again.
 
-    Limits have defaults. Without a lease, this is the only gateway.
+    `bulk` spreads uploads and switches over the embedders; without it, they go to `embedder`. Limits have defaults.
+    Without a lease, this is the only gateway.
     """
+    bulk = bulk or BulkEmbedding(embedder)
     readiness, health = readiness or Readiness(), health or CoreHealth()
     models, writes = ModelCatalog(embedder), CollectionWrites()
     placements = Placements(index, lease)
@@ -95,7 +99,7 @@ def build_core(
     gallery = Gallery(index, blobs, placements, writes)
     words = WordsIndex(embedder, index, models, readiness, health.words)
     vectors = QueryVectors(embedder, models, gallery)
-    copying = CollectionSwitch(embedder, index, blobs, placements, writes, copy_limits)
+    copying = CollectionSwitch(bulk, index, blobs, placements, writes, copy_limits)
     return Core(
         readiness=readiness,
         models=models,
@@ -105,7 +109,7 @@ def build_core(
         gallery=gallery,
         duplicates=Duplicates(index, gallery, collections),
         sweeper=Sweeper(index, blobs, collections, placements, lease, health.sweeping),
-        ingest=ImageIngest(embedder, index, blobs, models, placements, writes, ingest_limits),
+        ingest=ImageIngest(bulk, index, blobs, models, placements, writes, ingest_limits),
         words=words,
         search=Search(vectors, index, models, placements, words),
         counting=Counting(vectors, index, models, placements),

@@ -1,58 +1,208 @@
-"""Embed images that may wait: if the embedder is overloaded, retry after the delay that it requests."""
+"""Embed images that may wait, on all embedders at once.
+
+Each embedder has a lane with room for a few small calls. A call goes to the embedder that has the most room; if none
+has, the calls wait in their order. So an embedder gets work as fast as it does it, and a slow one holds no other back.
+One that is full gets nothing for as long as it asks, and what it refused goes to the next that has room, as does what
+it fails over.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import Counter
 
 from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
-from gateway.errors import Overloaded, Refused
+from gateway.errors import DependencyUnavailable, ModelNotFound, Overloaded, Refused
 
 Result = ImageEmbedding | Refused
 
+# Calls in progress for each embedder, and the images and bytes of each; one larger image is a call of its own.
+CALLS = 3
+CALL_IMAGES = 8
+CALL_BYTES = 4 * 2**20
+_FAILED_SECONDS = 1.0
 
-async def embed_patiently(
-    embedder: Embedder, images: Sequence[ImageInput], model_id: str, patience_seconds: float, call_bytes: int
-) -> list[Result]:
-    """Return one result for each image, in order; images still `Overloaded` after `patience_seconds` stay so.
+_IMAGES = Counter(
+    "semsearch_gateway_bulk_images", "Images embedded for uploads and switches, by embedder.", ["address"]
+)
 
-    A call carries at most `call_bytes`, or one larger image.
 
-    Raises:
-        DependencyUnavailable, Refused, TimeoutError: The whole call failed, for a reason other than a full queue.
+@dataclass
+class _Lane:
+    """The work that an embedder does; `models` is None if it has every model."""
+
+    address: str
+    embedder: Embedder
+    models: frozenset[str] | None = None
+    calls: int = 0
+    pauses: int = 0
+
+    def serves(self, model_id: str) -> bool:
+        return self.models is None or not model_id or model_id in self.models
+
+
+@dataclass(eq=False)
+class _Waiter:
+    model_id: str
+    lane: asyncio.Future[_Lane] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class BulkEmbedding:
+    """Spreads images over the lanes that `put` adds; on one event loop.
+
+    While there is none for a model, `fallback` is called, so that its error says why.
     """
-    clock = asyncio.get_running_loop().time
-    give_up = clock() + patience_seconds
-    results: dict[int, Result] = {}
-    waiting = list(range(len(images)))
-    while waiting:
-        for call in _calls(images, waiting, call_bytes):
+
+    def __init__(self, fallback: Embedder) -> None:
+        self._fallback = _Lane("", fallback)
+        self._lanes: dict[str, _Lane] = {}
+        self._waiting: deque[_Waiter] = deque()
+
+    @property
+    def embedders(self) -> int:
+        """The number of embedders that work, at least 1; what callers have in progress should grow with it."""
+        return max(1, len(self._lanes))
+
+    @property
+    def batches_ahead(self) -> int:
+        """How many batches should wait for a caller that takes them in order: 1 for one embedder.
+
+        With more, the batch of a slow one is waited for while the others do several.
+        """
+        return 4 * self.embedders - 3
+
+    def put(self, address: str, embedder: Embedder, models: frozenset[str] | None = None) -> None:
+        """Add an embedder that may get work, or change the models that it has."""
+        self._lanes.setdefault(address, _Lane(address, embedder)).models = models
+        self._assign()
+
+    def remove(self, address: str) -> None:
+        """Give an embedder no more work."""
+        if self._lanes.pop(address, None) is not None:
+            self._assign()
+
+    async def embed(
+        self, images: Sequence[ImageInput], model_id: str, patience_seconds: float, call_bytes: int = CALL_BYTES
+    ) -> list[Result]:
+        """Return one result for each image, in order; images still `Overloaded` after `patience_seconds` stay so.
+
+        A call carries at most `call_bytes`, or one larger image.
+
+        Raises:
+            DependencyUnavailable, Refused, TimeoutError: A call failed, for a reason other than a full queue.
+        """
+        give_up = asyncio.get_running_loop().time() + patience_seconds
+        try:
+            async with asyncio.TaskGroup() as group:
+                calls = [
+                    group.create_task(self._embed(call, model_id, give_up))
+                    for call in _calls(images, min(call_bytes, CALL_BYTES))
+                ]
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [result for call in calls for result in call.result()]
+
+    async def _embed(self, images: Sequence[ImageInput], model_id: str, give_up: float) -> list[Result]:
+        """Embed the images of one call; what an embedder has no room for is sent again."""
+        clock = asyncio.get_running_loop().time
+        results: dict[int, Result] = {}
+        missing = list(range(len(images)))
+        failures = 0
+        while missing:
+            lane = await self._take(model_id)
             try:
                 answer: Sequence[Result] = (
-                    await embedder.embed_images([images[place] for place in call], model_id)
+                    await lane.embedder.embed_images([images[place] for place in missing], model_id)
                 ).results
             except Overloaded as error:
-                answer = [error] * len(call)
-            results.update(zip(call, answer, strict=True))
-        refused = {place: result for place, result in results.items() if isinstance(result, Overloaded)}
-        delay = max((error.refusal.retry_after_seconds or 1.0 for error in refused.values()), default=0.0)
-        waiting = list(refused)
-        if clock() + delay > give_up:
-            break
-        if waiting:
-            await asyncio.sleep(delay)
-    return [results[place] for place in range(len(images))]
+                answer = [error] * len(missing)
+            except (DependencyUnavailable, Refused) as error:
+                failures += 1
+                if not _is_embedders_own(error) or failures >= self.embedders:
+                    raise
+                # Its health will say so in a moment; until then, the others are tried.
+                self._pause(lane, _FAILED_SECONDS)
+                continue
+            finally:
+                self._give_back(lane)
+            results.update(zip(missing, answer, strict=True))
+            refused = [result for result in answer if isinstance(result, Overloaded)]
+            _IMAGES.labels(lane.address).inc(len(answer) - len(refused))
+            missing = [place for place in missing if isinstance(results[place], Overloaded)]
+            if missing:
+                delay = max(error.refusal.retry_after_seconds or 1.0 for error in refused)
+                self._pause(lane, delay)
+                if clock() + (0.0 if self._any_open(model_id) else delay) > give_up:
+                    break
+        return [results[place] for place in range(len(images))]
+
+    async def _take(self, model_id: str) -> _Lane:
+        """Wait for room, and take it."""
+        waiter = _Waiter(model_id)
+        self._waiting.append(waiter)
+        self._assign()
+        try:
+            return await waiter.lane
+        except asyncio.CancelledError:
+            if waiter.lane.done() and not waiter.lane.cancelled():
+                self._give_back(waiter.lane.result())
+            else:
+                self._waiting.remove(waiter)
+            raise
+
+    def _give_back(self, lane: _Lane) -> None:
+        lane.calls -= 1
+        self._assign()
+
+    def _pause(self, lane: _Lane, seconds: float) -> None:
+        lane.pauses += 1
+        asyncio.get_running_loop().call_later(seconds, self._resume, lane)
+
+    def _resume(self, lane: _Lane) -> None:
+        lane.pauses -= 1
+        self._assign()
+
+    def _any_open(self, model_id: str) -> bool:
+        return any(lane.serves(model_id) and not lane.pauses for lane in self._lanes.values())
+
+    def _assign(self) -> None:
+        """Give room to those who wait, in their order."""
+        for waiter in tuple(self._waiting):
+            lane = self._with_most_room(waiter.model_id)
+            if lane is not None:
+                self._waiting.remove(waiter)
+                if not waiter.lane.done():  # cancelled, but not yet run
+                    lane.calls += 1
+                    waiter.lane.set_result(lane)
+
+    def _with_most_room(self, model_id: str) -> _Lane | None:
+        lanes = [lane for lane in self._lanes.values() if lane.serves(model_id)]
+        if not lanes:
+            return None if self._fallback.pauses else self._fallback
+        free = [lane for lane in lanes if not lane.pauses and lane.calls < CALLS]
+        return min(free, key=lambda lane: lane.calls, default=None)
 
 
-def _calls(images: Sequence[ImageInput], places: Sequence[int], call_bytes: int) -> Iterator[list[int]]:
-    """Yield the indices of the images of each call."""
-    call: list[int] = []
+def _is_embedders_own(error: DependencyUnavailable | Refused) -> bool:
+    """Return whether another embedder might do better."""
+    return isinstance(error, DependencyUnavailable | ModelNotFound) or (
+        isinstance(error, Refused) and error.refusal.reason == "INTERNAL"
+    )
+
+
+def _calls(images: Sequence[ImageInput], call_bytes: int) -> Iterator[list[ImageInput]]:
+    """Yield the images of each call."""
+    call: list[ImageInput] = []
     size = 0
-    for place in places:
-        size += len(images[place].content)
-        if call and size > call_bytes:
+    for image in images:
+        size += len(image.content)
+        if call and (size > call_bytes or len(call) == CALL_IMAGES):
             yield call
-            call, size = [], len(images[place].content)
-        call.append(place)
+            call, size = [], len(image.content)
+        call.append(image)
     if call:
         yield call

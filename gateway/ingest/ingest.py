@@ -1,6 +1,6 @@
 """Add a stream of images to a collection.
 
-Three stages overlap, each working through the stream in its order, joined by bounded queues:
+Three stages overlap, each working through the stream in its order, joined by queues that the window bounds:
 
 1. read: check the id, hash;
 2. plan: look up existing images (`plan.py`), start embedding new ones;
@@ -12,9 +12,10 @@ Invariants:
   crash and is swept later; an item without a blob never is.
 - Answers come in the order of the uploads, so that all up to `durable_sequence` have been answered.
 - At most a window of images of a stream is between the first stage and the answer, and at most a window of bytes
-  between it and the store; of all streams together, `IngestLimits.pending_bytes`. Beyond that, the stream is not
-  read, so its sender waits. One more image per stream is not counted: the one just read.
-- A batch is whatever is waiting when a stage becomes free; no stage waits for a timer.
+  between it and the store; the window grows with the embedders that work. Of all streams together, there are at most
+  `IngestLimits.pending_bytes`. Beyond that, the stream is not read, so its sender waits. One more image per stream is
+  not counted: the one just read.
+- A batch is whatever is waiting when a stage becomes free (`arrivals.py`); no stage waits for a timer.
 - A bad image is answered with its error and does not end the stream. Whatever ends the stream, acknowledged images
   stay.
 - An image is embedded with its collection's model. If that changes before the item is stored, the index refuses the
@@ -30,8 +31,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from gateway.backends.bulk_embedding import Result, embed_patiently
-from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput, Vector
+from gateway.backends.bulk_embedding import BulkEmbedding, Result
+from gateway.backends.embedding import ImageEmbedding, ImageInput, Vector
 from gateway.backends.models import ModelCatalog
 from gateway.backends.vector_index import Item, VectorIndex
 from gateway.collections.blobs import Blob, BlobStore
@@ -40,17 +41,19 @@ from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placement, Placements
 from gateway.collections.writes import CollectionWrites
 from gateway.errors import CollectionOfOtherModel, GatewayError
+from gateway.ingest.arrivals import Arrivals
 from gateway.ingest.plan import Entry, IngestPlanner, Step, Upload
 from gateway.ingest.results import Acknowledgement, UploadResult, result_of
 from gateway.ingest.window import IngestWindow
 from serving.byte_budget import ByteBudget
 
 THUMBNAIL_EDGE = 320
+_BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True)
 class IngestLimits:
-    """Bounds of a stream, and of all together: `pending_bytes`.
+    """Bounds of a stream for each embedder that works, and of all streams together: `pending_bytes`.
 
     A batch ends with the image that passes `batch_bytes`; a call to the embedder carries at most that many, or one
     larger image. `overload_seconds` is how long an overloaded embedder is retried before its error is passed on.
@@ -84,7 +87,7 @@ class ImageIngest:
 
     def __init__(
         self,
-        embedder: Embedder,
+        embedding: BulkEmbedding,
         index: VectorIndex,
         blobs: BlobStore,
         models: ModelCatalog,
@@ -92,7 +95,7 @@ class ImageIngest:
         writes: CollectionWrites,
         limits: IngestLimits | None = None,
     ) -> None:
-        self._embedder = embedder
+        self._embedding = embedding
         self._index = index
         self._blobs = blobs
         self._models = models
@@ -111,7 +114,13 @@ class ImageIngest:
         self._placements.forget(collection)
         await self._placements.of(collection)
         with self._budget.share() as share:
-            window = IngestWindow(self._limits.window_images, self._limits.window_bytes, share)
+            window = IngestWindow(
+                self._limits.window_images,
+                self._limits.window_bytes,
+                self._limits.pending_bytes,
+                lambda: self._embedding.embedders,
+                share,
+            )
             answers: asyncio.Queue[Acknowledgement | None] = asyncio.Queue()  # the window bounds it
             work = asyncio.create_task(self._work(collection, uploads, window, answers))
             try:
@@ -132,26 +141,30 @@ class ImageIngest:
         answers: asyncio.Queue[Acknowledgement | None],
     ) -> None:
         planner = IngestPlanner(self._index, self._blobs, self._placements, collection)
-        # The window bounds the first queue; in the second, one batch waits while one is stored and one is planned.
-        arrived: asyncio.Queue[Upload | None] = asyncio.Queue()
-        planned: asyncio.Queue[_Batch | None] = asyncio.Queue(maxsize=1)
+        # One batch is stored, and some wait in their order while they are embedded: two, or with several embedders as
+        # many full ones as the window holds, so that a slow embedder does not leave the others without work.
+        planned: asyncio.Queue[_Batch | None] = asyncio.Queue()
+        arrivals = Arrivals(
+            self._limits.batch_images,
+            self._limits.batch_bytes,
+            is_short=lambda: planned.qsize() < _BATCHES_AHEAD,
+            may_work_ahead=lambda: self._embedding.embedders > 1,
+        )
         try:
             async with asyncio.TaskGroup() as stages:
-                stages.create_task(self._read(uploads, window, arrived))
-                stages.create_task(self._plan(collection, planner, arrived, planned, stages))
-                stages.create_task(self._store(collection, planner, planned, window, answers))
+                stages.create_task(self._read(uploads, window, arrivals))
+                stages.create_task(self._plan(collection, planner, arrivals, planned, stages))
+                stages.create_task(self._store(collection, planner, planned, arrivals, window, answers))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
             answers.put_nowait(None)
 
-    async def _read(
-        self, uploads: AsyncIterable[Upload], window: IngestWindow, arrived: asyncio.Queue[Upload | None]
-    ) -> None:
+    async def _read(self, uploads: AsyncIterable[Upload], window: IngestWindow, arrivals: Arrivals) -> None:
         async for upload in uploads:
             await window.enter(len(upload.content))
-            arrived.put_nowait(await self._check(upload))
-        arrived.put_nowait(None)
+            arrivals.put(await self._check(upload))
+        arrivals.end()
 
     async def _check(self, upload: Upload) -> Upload:
         if upload.error is not None:
@@ -168,42 +181,29 @@ class ImageIngest:
         self,
         collection: str,
         planner: IngestPlanner,
-        arrived: asyncio.Queue[Upload | None],
+        arrivals: Arrivals,
         planned: asyncio.Queue[_Batch | None],
         stages: asyncio.TaskGroup,
     ) -> None:
         more = True
         while more:
-            waiting, more = await self._next_batch(arrived)
+            waiting, more = await arrivals.next_batch()
             while waiting:
                 steps, waiting = await planner.plan(waiting)
                 if steps:
-                    await planned.put((steps, stages.create_task(self._embed(collection, _new_entries(steps)))))
+                    planned.put_nowait((steps, stages.create_task(self._embed(collection, _new_entries(steps)))))
                 del steps  # free the images before waiting for more
                 if waiting:
                     await planner.settled()
-        await planned.put(None)
-
-    async def _next_batch(self, arrived: asyncio.Queue[Upload | None]) -> tuple[Sequence[Upload], bool]:
-        """Return the waiting uploads, at least one unless the stream has ended, and whether more may come."""
-        batch: list[Upload] = []
-        size = 0
-        upload = await arrived.get()
-        while upload is not None:
-            batch.append(upload)
-            size += len(upload.content)
-            if len(batch) >= self._limits.batch_images or size >= self._limits.batch_bytes or arrived.empty():
-                return batch, True
-            upload = arrived.get_nowait()
-        return batch, False
+        planned.put_nowait(None)
 
     async def _embed(self, collection: str, entries: Sequence[Entry]) -> _Embedded:
         """Embed new images with the collection's model."""
         inputs = [ImageInput(entry.content or b"", thumbnail_edge=THUMBNAIL_EDGE) for entry in entries]
 
         async def embed(placement: Placement) -> _Embedded:
-            results = await embed_patiently(
-                self._embedder, inputs, placement.model_id, self._limits.overload_seconds, self._limits.batch_bytes
+            results = await self._embedding.embed(
+                inputs, placement.model_id, self._limits.overload_seconds, self._limits.batch_bytes
             )
             return _Embedded(placement.model_id, results=dict(zip(entries, results, strict=True)))
 
@@ -217,10 +217,12 @@ class ImageIngest:
         collection: str,
         planner: IngestPlanner,
         planned: asyncio.Queue[_Batch | None],
+        arrivals: Arrivals,
         window: IngestWindow,
         answers: asyncio.Queue[Acknowledgement | None],
     ) -> None:
         while (batch := await planned.get()) is not None:
+            arrivals.reconsider()
             steps, embedding = batch
             results = await self._write(collection, steps, await embedding)
             planner.finish(steps)

@@ -24,7 +24,8 @@ from contextlib import suppress
 
 import structlog
 
-from gateway.backends.embedding import Embedder, Model
+from gateway.backends.bulk_embedding import BulkEmbedding
+from gateway.backends.embedding import Model
 from gateway.backends.vector_index import IndexInfo, VectorIndex
 from gateway.collections.blobs import BlobStore
 from gateway.collections.image_collections import SWITCH_LABEL, new_index
@@ -52,14 +53,14 @@ class CollectionSwitch:
 
     def __init__(
         self,
-        embedder: Embedder,
+        embedding: BulkEmbedding,
         index: VectorIndex,
         blobs: BlobStore,
         placements: Placements,
         writes: CollectionWrites,
         limits: CopyLimits | None = None,
     ) -> None:
-        self._embedder = embedder
+        self._embedding = embedding
         self._index = index
         self._blobs = blobs
         self._placements = placements
@@ -77,7 +78,7 @@ class CollectionSwitch:
         target = await self._target(collection, source, model)
         tally.done, tally.failed, tally.total = 0, 0, source.item_count
         route = Route(source.name, target, model.id)
-        copy = IndexCopy(self._embedder, self._index, self._blobs, route, tally, on_change, self._limits)
+        copy = IndexCopy(self._embedding, self._index, self._blobs, route, tally, on_change, self._limits)
         log.info("switching a collection", collection=collection, model=model.id, images=source.item_count)
         try:
             with self._writes.followed(collection) as written:

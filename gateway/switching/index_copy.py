@@ -7,15 +7,17 @@ the target keep the order of the source.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 
 from gateway.backends.attributes import from_text
-from gateway.backends.bulk_embedding import Result, embed_patiently
-from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
+from gateway.backends.bulk_embedding import BulkEmbedding, Result
+from gateway.backends.embedding import ImageEmbedding, ImageInput
 from gateway.backends.vector_index import Item, VectorIndex
 from gateway.collections.blobs import BlobStore, Rendition
 from gateway.errors import BlobMissing, GatewayError, Overloaded, Refused
@@ -35,7 +37,7 @@ class CopyLimits:
 
     page_images: int = 200
     batch_images: int = 16
-    batch_bytes: int = 16 * 2**20
+    batch_bytes: int = 4 * 2**20
     overload_seconds: float = 60.0
 
 
@@ -62,7 +64,7 @@ class IndexCopy:
 
     def __init__(
         self,
-        embedder: Embedder,
+        embedding: BulkEmbedding,
         index: VectorIndex,
         blobs: BlobStore,
         route: Route,
@@ -70,7 +72,7 @@ class IndexCopy:
         on_change: Callable[[], None],
         limits: CopyLimits | None = None,
     ) -> None:
-        self._embedder = embedder
+        self._embedding = embedding
         self._index = index
         self._blobs = blobs
         self._route = route
@@ -135,17 +137,43 @@ class IndexCopy:
                 changed.append(Item(item.id, item.attributes))
         for chunk in _chunks(changed, self._limits.batch_images):
             await self._index.upsert(self._route.target, self._route.model_id, chunk)
-        for batch in self._batches(missing):
-            await self._embed(batch, known, patience)
-            self._update_tally()
+        async with aclosing(self._embedded(missing, patience)) as batches:
+            async for batch, results in batches:
+                await self._write(batch, results, known)
+                self._update_tally()
         self._update_tally()
 
-    async def _embed(self, batch: Sequence[Item], known: dict[str, Item], patience: float) -> None:
+    async def _embedded(
+        self, items: Sequence[Item], patience: float
+    ) -> AsyncGenerator[tuple[Sequence[Item], Sequence[tuple[Item, Result]]], None]:
+        """Yield each batch with its results, in order; the next ones are embedded in the meantime."""
+        running: deque[tuple[Sequence[Item], asyncio.Task[list[tuple[Item, Result]]]]] = deque()
+        try:
+            for batch in self._batches(items):
+                running.append((batch, asyncio.create_task(self._embed(batch, patience))))
+                if len(running) > self._embedding.batches_ahead:
+                    first, embedding = running.popleft()
+                    yield first, await embedding
+            while running:
+                first, embedding = running.popleft()
+                yield first, await embedding
+        finally:
+            for _, embedding in running:
+                embedding.cancel()
+            await asyncio.gather(*(embedding for _, embedding in running), return_exceptions=True)
+
+    async def _embed(self, batch: Sequence[Item], patience: float) -> list[tuple[Item, Result]]:
+        """Return the results of those images that have files."""
         read = await asyncio.gather(*(self._read(item) for item in batch))
         contents = [(item, content) for item, content in zip(batch, read, strict=True) if content is not None]
         results = await self._vectors([content for _, content in contents], patience)
+        return [(item, result) for (item, _), result in zip(contents, results, strict=True)]
+
+    async def _write(
+        self, batch: Sequence[Item], results: Sequence[tuple[Item, Result]], known: dict[str, Item]
+    ) -> None:
         made: list[Item] = []
-        for (item, _), result in zip(contents, results, strict=True):
+        for item, result in results:
             if isinstance(result, ImageEmbedding):
                 made.append(Item(item.id, item.attributes, result.vector))
             elif isinstance(result, Overloaded):
@@ -163,9 +191,7 @@ class IndexCopy:
         """Embed a batch; where the embedder fails over it, one by one, so that one image stops no switch."""
         inputs = [ImageInput(content) for content in contents]
         try:
-            return await embed_patiently(
-                self._embedder, inputs, self._route.model_id, patience, self._limits.batch_bytes
-            )
+            return await self._embedding.embed(inputs, self._route.model_id, patience, self._limits.batch_bytes)
         except Refused as error:
             if error.refusal.reason != "INTERNAL":
                 raise

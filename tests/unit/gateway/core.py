@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway import core
 from gateway.backends.attributes import Attributes
+from gateway.backends.bulk_embedding import BulkEmbedding
 from gateway.backends.coordination import Records
 from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.names import DEFAULT_COLLECTION
@@ -57,6 +58,7 @@ async def open_core(
     index: MemoryIndex | None = None,
     lease: Lease | None = None,
     records: Records | None = None,
+    bulk: BulkEmbedding | None = None,
 ) -> Core:
     """Open a core; another one over the same doubles and folder is the gateway after a restart, or a second process."""
     embedder, index, blobs = embedder or ColorEmbedder(), index or MemoryIndex(), FolderBlobStore(root)
@@ -66,6 +68,7 @@ async def open_core(
         blobs,
         records or index.records,
         root.parent / "gateway",
+        bulk=bulk,
         ingest_limits=limits,
         copy_limits=CopyLimits(page_images=3, batch_images=2),
         lease=lease,

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from gateway.backends.attributes import from_text
+from gateway.backends.bulk_embedding import CALL_IMAGES, CALLS, BulkEmbedding
 from gateway.backends.embedding import ImageEmbeddings, ImageInput
 from gateway.backends.vector_index import Engine, NewIndex
 from gateway.collections.blobs import Rendition
@@ -24,7 +26,7 @@ from gateway.errors import (
 )
 from gateway.ingest.ingest import IngestLimits
 from gateway.ingest.plan import Upload
-from tests.unit.gateway.core import Core, open_core, stream, upload
+from tests.unit.gateway.core import Core, open_core, stream, until, upload
 from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder, overloaded, picture, sha256
 
 DEADLINE = 30.0
@@ -219,6 +221,7 @@ async def test_a_cancelled_stream_blocks_no_other(tmp_path: Path) -> None:
     reached = asyncio.Event()
 
     class Stuck(ColorEmbedder):
+        @override
         async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
             reached.set()
             return await asyncio.Future()
@@ -400,3 +403,32 @@ def test_a_stream_has_the_result_of_single_images(
             assert await core.gallery.pixels("gallery", image.id)
 
     asyncio.run(run())
+
+
+async def test_an_upload_continues_on_the_other_embedders_while_one_is_slow(tmp_path: Path) -> None:
+    slow, fast = Slow(), ColorEmbedder()
+    bulk = BulkEmbedding(fast)
+    bulk.put("slow", slow)
+    bulk.put("fast", fast)
+    core = await open_core(tmp_path, IngestLimits(window_images=64), fast, bulk=bulk)
+    uploads = [upload(number, picture("red", seed=number)) for number in range(200)]
+    adding = asyncio.create_task(core.add(*uploads))
+    # Twice the window of one embedder, less one batch, and what the slow one holds.
+    await until(lambda: fast.embedded_images >= 128 - 16 - CALLS * CALL_IMAGES)
+    slow.released.set()
+    results = await adding
+    assert [result.sequence for result in results] == list(range(200))
+    assert all(result.error is None for result in results)
+
+
+class Slow(ColorEmbedder):
+    """Answers once it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = asyncio.Event()
+
+    @override
+    async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
+        await self.released.wait()
+        return await super().embed_images(images, model_id)

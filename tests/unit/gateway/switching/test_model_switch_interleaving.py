@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.backends.bulk_embedding import BulkEmbedding
 from gateway.backends.embedding import TextQuery
 from gateway.collections.gallery import AttributesChange
 from gateway.errors import CollectionExists, CollectionNotFound, ImageNotFound
@@ -71,7 +72,7 @@ class Trial:
         self.oracle = Oracle()
         self.turnstile = Turnstile()
         switch = CollectionSwitch(
-            self.turnstile.wrap(core.embedder),
+            BulkEmbedding(self.turnstile.wrap(core.embedder)),
             self.turnstile.wrap(core.index),
             core.blobs,
             core.placements,
