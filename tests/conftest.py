@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import TypeVar
@@ -13,6 +13,7 @@ from typing import TypeVar
 import pytest
 
 from model.networks.loading_tensorflow import load_tensorflow
+from tests.s3_server import s3_server
 
 # A shell ignores SIGINT for tests that it runs in the background, and the processes that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -64,3 +65,10 @@ def client_state(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, No
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.delenv("SEMSEARCH_CLIENT_STATE", raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """Return the URL of an S3 server that all tests share; each takes a prefix or a bucket of its own."""
+    with s3_server() as url:
+        yield url

@@ -25,6 +25,16 @@ CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 _START_SECONDS = 60.0
+_BROKEN = {
+    "error": (500, b"<Error><Code>InternalError</Code></Error>"),
+    "slow down": (503, b"<Error><Code>SlowDown</Code></Error>"),
+    "denied": (403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"),
+    "kept": (
+        200,
+        b"<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        b"</DeleteResult>",
+    ),
+}
 
 
 def environment(url: str) -> dict[str, str]:
@@ -58,15 +68,19 @@ def s3_server() -> Iterator[str]:
 
 
 class BreakingProxy:
-    """A proxy that breaks the next answers as `breaks` says, one entry each, and passes on all others.
+    """A proxy that breaks the next answers as `breaks` says, one entry each, or all as `always` says.
 
-    "error": status 500. "slow down": status 503, as S3 refuses for now. "reset": the connection ends without an answer.
-    "half": the answer ends in the middle of its body.
+    "error": status 500. "slow down": status 503, as S3 refuses for now. "denied": status 403. "reset": the connection
+    ends without an answer. "half": the answer ends in the middle of its body. "hang": there is no answer until `close`.
+    "kept": a deletion of several objects succeeds and deletes none. Other answers are passed on.
     """
 
     def __init__(self, server: str) -> None:
         self.breaks: deque[str] = deque()
+        self.always = ""
         self.broken = 0
+        self.methods: list[str] = []
+        self._closed = threading.Event()
         target = server.removeprefix("http://")
         proxy = self
 
@@ -78,22 +92,26 @@ class BreakingProxy:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                proxy.methods.append(self.command)
+                kind = proxy.breaks.popleft() if proxy.breaks else proxy.always
+                proxy.broken += bool(kind)
+                if kind == "hang":
+                    self.close_connection = True
+                    proxy._closed.wait()
+                    return
                 upstream = http.client.HTTPConnection(target, timeout=60)
                 upstream.request(self.command, self.path, body, dict(self.headers))
                 response = upstream.getresponse()
                 content = response.read()
                 upstream.close()
-                kind = proxy.breaks.popleft() if proxy.breaks else ""
-                proxy.broken += bool(kind)
                 if kind == "reset":
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                status = {"error": 500, "slow down": 503}.get(kind, response.status)
-                if status != response.status:
-                    content = b"<Error><Code>%s</Code></Error>" % (b"SlowDown" if status == 503 else b"InternalError")
+                status, content = _BROKEN.get(kind, (response.status, content))
                 self.send_response(status)
-                for name, value in response.getheaders():
+                # The checksum and type of an object are not those of an error.
+                for name, value in response.getheaders() if kind not in _BROKEN else ():
                     if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server"):
                         self.send_header(name, value)
                 size = response.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
@@ -111,6 +129,13 @@ class BreakingProxy:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
+    def __enter__(self) -> BreakingProxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()

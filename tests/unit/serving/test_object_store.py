@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.object_store import ObjectMissing, ObjectStore, StoreUnavailable, StoreUnusable
+from serving.object_store import READ_SECONDS, ObjectMissing, ObjectStore, StoreUnavailable, StoreUnusable
 from tests.ports import free_ports
-from tests.s3_server import BUCKET, BreakingProxy, environment, s3_server
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with s3_server() as url:
-        yield url
+from tests.s3_server import BUCKET, BreakingProxy, environment
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
@@ -125,9 +119,8 @@ def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPatch) ->
     use_s3(monkeypatch, f"http://127.0.0.1:{port}")
     store = ObjectStore("s3://images/x")
 
-    for call in (lambda: store.get("a"), lambda: store.put("a", b""), lambda: list(store.list()), store.check):
-        with pytest.raises(StoreUnavailable):
-            call()
+    with pytest.raises(StoreUnavailable):
+        store.put("a", b"")
 
 
 def test_an_unknown_kind_of_place_is_refused() -> None:
@@ -142,32 +135,92 @@ def test_secrets_in_a_url_are_not_shown() -> None:
     assert "secret" not in str(raised.value)
 
 
+@pytest.fixture
+def proxy(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BreakingProxy]:
+    with BreakingProxy(s3) as running:
+        use_s3(monkeypatch, running.url)
+        yield running
+
+
+def behind(proxy: BreakingProxy, seconds: float = 60) -> ObjectStore:
+    return ObjectStore(f"s3://{BUCKET}/{uuid.uuid4().hex}", seconds)
+
+
 @pytest.mark.parametrize("kind", ["error", "slow down", "reset", "half"])
-def test_a_broken_answer_is_asked_for_again(s3: str, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    proxy = BreakingProxy(s3)
-    try:
-        use_s3(monkeypatch, proxy.url)
-        store = ObjectStore(f"s3://{BUCKET}/{uuid.uuid4().hex}")
-        content = bytes(range(256)) * 100
-        proxy.breaks.append(kind)
-        store.put("a", content)
-        proxy.breaks.append(kind)
-        assert store.get("a") == content
-        proxy.breaks.append(kind)
-        assert [each.size for each in store.list()] == [len(content)]
-        assert proxy.broken == 3
-    finally:
-        proxy.close()
+def test_a_broken_answer_is_asked_for_again(proxy: BreakingProxy, kind: str) -> None:
+    store = behind(proxy)
+    content = bytes(range(256)) * 100
+
+    proxy.breaks.append(kind)
+    store.put("a", content)
+    proxy.breaks.append(kind)
+    assert store.get("a") == content
+    proxy.breaks.append(kind)
+    assert [each.size for each in store.list()] == [len(content)]
+    assert proxy.broken == 3
 
 
-def test_an_answer_that_stays_broken_is_unavailable(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxy = BreakingProxy(s3)
-    try:
-        use_s3(monkeypatch, proxy.url)
-        store = ObjectStore(f"s3://{BUCKET}/{uuid.uuid4().hex}")
-        store.put("a", b"0123456789")
-        proxy.breaks.extend(["half"] * 100)
-        with pytest.raises(StoreUnavailable):
-            store.get("a")
-    finally:
-        proxy.close()
+@pytest.mark.parametrize("kind", ["half", "slow down", "denied"])
+def test_an_answer_that_stays_broken_is_unavailable(proxy: BreakingProxy, kind: str) -> None:
+    store = behind(proxy)
+    store.put("a", b"0123456789")
+    proxy.always = kind
+
+    with pytest.raises(StoreUnavailable):
+        store.get("a")
+
+
+def test_a_store_that_hangs_is_unavailable_in_time(proxy: BreakingProxy) -> None:
+    store = behind(proxy, seconds=0.5)
+    proxy.always = "hang"
+
+    for call in (lambda: store.put("a", b""), lambda: store.get("a"), lambda: list(store.list("a/"))):
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable, match=r"no answer in 0\.5 s"):
+            call()
+        assert time.monotonic() - begin < READ_SECONDS
+
+
+def test_a_deletion_that_the_store_refuses_is_an_error(proxy: BreakingProxy) -> None:
+    store = behind(proxy)
+    store.put("a", b"")
+    proxy.breaks.append("kept")
+
+    with pytest.raises(StoreUnavailable, match="a cannot be deleted: Access Denied"):
+        store.delete(["a", "b"])
+
+
+def test_each_call_is_one_request(proxy: BreakingProxy) -> None:
+    store = behind(proxy)
+    store.put("a/1", b"0123456789")
+    store.get("a/1")
+    list(store.list("a/"))
+    list(store.list("none/"))
+    store.delete(["a/1", "a/2"])
+
+    assert proxy.methods == ["PUT", "GET", "GET", "GET", "POST"]
+
+
+def test_a_store_that_refuses_access_is_unusable(proxy: BreakingProxy) -> None:
+    proxy.always = "denied"
+
+    with pytest.raises(StoreUnusable, match=r"refuses to be written and read: Access Denied\. Check the credentials"):
+        behind(proxy).check()
+
+
+def test_missing_credentials_are_said_in_one_sentence(proxy: BreakingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
+
+    with pytest.raises(StoreUnusable, match="Check the credentials"):
+        behind(proxy).check()
+
+
+def test_a_bucket_that_vanishes_is_unavailable_and_not_empty(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_s3(monkeypatch, s3)
+    store = ObjectStore("s3://gone/images")
+
+    for call in (lambda: store.get("a"), lambda: list(store.list("a/")), lambda: store.delete(["a"])):
+        with pytest.raises(StoreUnavailable, match="the place does not exist"):
+            call()

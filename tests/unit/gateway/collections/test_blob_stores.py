@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,13 @@ from gateway.collections.object_blobs import ObjectBlobStore
 from gateway.errors import BlobMissing, DependencyUnavailable
 from serving.object_store import ObjectStore
 from tests.ports import free_ports
-from tests.s3_server import BUCKET, environment, s3_server
+from tests.s3_server import BUCKET, environment
 from tests.unit.gateway.doubles import sha256
 
 CONTENT, THUMBNAIL = b"original bytes", b"thumbnail bytes"
 SHA = sha256(CONTENT)
 BLOB = Blob(SHA, CONTENT, THUMBNAIL)
 FAR_FUTURE = 2.0**33
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with s3_server() as url:
-        yield url
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
