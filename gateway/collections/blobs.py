@@ -62,8 +62,8 @@ class BlobStore(Protocol):
     async def released_before(self, cutoff: float) -> list[str]:
         """Return the images that were released before a time (seconds since the epoch)."""
 
-    async def retain(self, sha256: str) -> None:
-        """Withdraw the release: an item still names the image."""
+    async def retain(self, sha256: str, cutoff: float) -> None:
+        """Withdraw the release, if it is of before the cutoff: an item still names the image."""
 
     async def remove(self, sha256: str, cutoff: float) -> None:
         """Remove a released image, unless it was put again since the cutoff, and its release."""

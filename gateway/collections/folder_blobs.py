@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -50,7 +50,8 @@ class FolderBlobStore:
 
     async def holds(self, sha256: str, size: int) -> bool:
         """Return whether the original exists with that many bytes."""
-        return await asyncio.to_thread(_has, self._folder(sha256) / "original", size)
+        candidates = _candidates(self._folder(sha256), sha256, Rendition.ORIGINAL)
+        return await asyncio.to_thread(lambda: any(_has(path, size) for path, _ in candidates))
 
     async def holds_thumbnail(self, sha256: str) -> bool:
         """Return whether a thumbnail exists."""
@@ -71,15 +72,15 @@ class FolderBlobStore:
         """Return the images that were released before a time (seconds since the epoch)."""
         return await asyncio.to_thread(_older, self._root / _RELEASED, cutoff)
 
-    async def retain(self, sha256: str) -> None:
-        """Withdraw the release: an item still names the image."""
-        await asyncio.to_thread((self._root / _RELEASED / sha256).unlink, missing_ok=True)
+    async def retain(self, sha256: str, cutoff: float) -> None:
+        """Withdraw the release, if it is of before the cutoff: an item still names the image."""
+        await asyncio.to_thread(_withdraw, self._root / _RELEASED / sha256, cutoff)
 
     async def remove(self, sha256: str, cutoff: float) -> None:
         """Remove a released image, unless it was put again since the cutoff, and its release."""
         async with self._lock(sha256):
             await asyncio.to_thread(_remove, self._folder(sha256), cutoff)
-        await self.retain(sha256)
+        await self.retain(sha256, cutoff)
 
     def _lock(self, sha256: str) -> asyncio.Lock:
         return self._locks.setdefault(sha256, asyncio.Lock())
@@ -129,7 +130,8 @@ def _read(folder: Path, sha256: str, rendition: Rendition) -> bytes:
 def _candidates(folder: Path, sha256: str, rendition: Rendition) -> Iterator[tuple[Path, str]]:
     """Yield files that may be the rendition, each with the beginning of the SHA-256 that it must have."""
     if rendition is Rendition.ORIGINAL:
-        yield folder / "original", sha256
+        for path in sorted(folder.glob("original*")):
+            yield path, sha256
     else:
         for path in sorted(folder.glob("thumbnail-*.webp")):
             yield path, path.stem.rpartition("-")[2]
@@ -142,7 +144,13 @@ def _touch(folder: Path, names: Sequence[str]) -> None:
 
 
 def _older(folder: Path, cutoff: float) -> list[str]:
-    return sorted(path.name for path in folder.glob("*") if path.stat().st_mtime < cutoff)
+    return sorted(path.name for path in folder.glob("*") if path.is_file() and path.stat().st_mtime < cutoff)
+
+
+def _withdraw(release: Path, cutoff: float) -> None:
+    with suppress(FileNotFoundError):
+        if release.stat().st_mtime < cutoff:
+            release.unlink()
 
 
 def _remove(folder: Path, cutoff: float) -> None:

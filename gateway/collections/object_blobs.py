@@ -1,41 +1,55 @@
 """Image files in an object store, which several machines share.
 
-    <first 2 hex>/<other 62 hex>/original                  or original-<generation>
-                                 thumbnail-<digest>.webp   or thumbnail-<generation>-<digest>.webp
-    released/<64 hex>            an item that named the image was deleted; others may remain
+    <first 2 hex>/<other 62 hex>/original-<generation>
+                                 thumbnail-<generation>-<digest>.webp
+    released/<64 hex>/<8 hex>    an item that named the image was deleted; others may remain
 
-A digest is the first 16 hexadecimal digits of the thumbnail's own SHA-256. These are the names of a folder of images
-(`folder_blobs`), so a copy of such a folder is a store.
+A digest is the first 16 hexadecimal digits of the thumbnail's own SHA-256. Names without a generation are those of a
+folder of images (`folder_blobs`), so a copy of such a folder is a store.
 
-An object store has no locks and no renames, and a process that lost its lease may still be removing images. So an image
-that is released is never trusted to stay: `put` writes it again as a generation of its own, under names that no removal
-in progress has listed. An image without a release is removed by nobody; a release must be older than the sweeper's
-grace, within which the caller of `put` has stored its item.
+An object store has no locks and no renames, and a process that lost its lease may still delete what it has listed, at
+any time. So a name that was deleted is never used again:
+1. An image that is not there, or that is released, is stored as a new generation: eight random digits.
+2. An image that is not released may be shared by many items. `put` then adds what is missing to the newest generation,
+   which no removal can have listed: it was put again since, or never released.
+3. Each release has a name of its own, and is withdrawn only if it is older than the cutoff. So an old removal withdraws
+   no release of later.
 
-The cutoff is a time of this machine, and an object has one of the store: they may differ by minutes, not by the grace.
+A release must be older than the sweeper's grace, within which the caller of `put` has stored its item. The cutoff is a
+time of this machine, and an object has one of the store: they may differ by minutes, not by the grace.
+
+A read compares the whole content with its checksum. There is no reading of ranges, because a part has no checksum.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-import structlog
 from prometheus_client import Counter
 
 from gateway.collections.blobs import CHECKSUM_DIGITS, Blob, Rendition
 from gateway.errors import BlobMissing, DependencyUnavailable
 from gateway.recently_used import RecentlyUsed
+from serving.background import WorkHealth
 from serving.object_store import ObjectInfo, ObjectMissing, ObjectStore, StoreUnavailable
 
 # Requests of one process to the store at the same time.
 REQUESTS = 16
+# How often the store is asked whether it answers; more often while it does not.
+CHECK_SECONDS = 30.0
+RECHECK_SECONDS = 5.0
 _RELEASED = "released/"
+_GENERATION = re.compile(
+    r"original(?:-(?P<original>[0-9a-f]+))?|thumbnail(?:-(?P<thumbnail>[0-9a-f]+))?-[0-9a-f]+\.webp"
+)
 _GENERATION_BYTES = 4
 
 _LOOKUPS = Counter(
@@ -44,8 +58,6 @@ _LOOKUPS = Counter(
 _HITS, _MISSES = _LOOKUPS.labels("hit"), _LOOKUPS.labels("miss")
 
 T = TypeVar("T")
-
-log = structlog.get_logger(__name__)
 
 
 class ObjectBlobStore:
@@ -56,6 +68,14 @@ class ObjectBlobStore:
         self._store = store
         self._thumbnails: RecentlyUsed[str, bytes] = RecentlyUsed(cache_bytes, len)
         self._threads = ThreadPoolExecutor(REQUESTS, "image-store")
+        self.health = WorkHealth("image-store")
+
+    async def keep_checking(self) -> None:
+        """Ask the store now and then whether it answers; run until cancelled."""
+        while True:
+            with suppress(DependencyUnavailable):
+                await self._run(lambda: list(self._store.list("check/")))
+            await asyncio.sleep(CHECK_SECONDS if self.health.is_well else RECHECK_SECONDS)
 
     async def put(self, blobs: Sequence[Blob]) -> None:
         """Store images durably, all before it returns; after an error, some may be stored."""
@@ -86,19 +106,23 @@ class ObjectBlobStore:
 
     async def release(self, sha256s: Sequence[str]) -> None:
         """Record that items naming these images are about to be deleted."""
-        await asyncio.gather(*(self._run(self._store.put, _RELEASED + sha256, b"") for sha256 in set(sha256s)))
+        await asyncio.gather(
+            *(self._run(self._store.put, f"{_releases(sha256)}{_random()}", b"") for sha256 in set(sha256s))
+        )
 
     async def released_before(self, cutoff: float) -> list[str]:
         """Return the images that were released before a time (seconds since the epoch)."""
         found = await self._run(lambda: list(self._store.list(_RELEASED)))
-        return sorted(each.key.removeprefix(_RELEASED) for each in found if each.modified < cutoff)
+        released = (each.key.split("/") for each in found if each.modified < cutoff)
+        # Releases in a copy of a folder have no name of their own, and are ignored.
+        return sorted({parts[1] for parts in released if len(parts) == 3})
 
-    async def retain(self, sha256: str) -> None:
-        """Withdraw the release: an item still names the image."""
-        await self._run(self._store.delete, [_RELEASED + sha256])
+    async def retain(self, sha256: str, cutoff: float) -> None:
+        """Withdraw the releases of before the cutoff: an item still names the image."""
+        await self._run(self._withdraw, sha256, cutoff)
 
     async def remove(self, sha256: str, cutoff: float) -> None:
-        """Remove a released image's objects of before the cutoff, and its release if nothing is left."""
+        """Remove a released image's objects of before the cutoff, and its releases if nothing is left."""
         self._thumbnails.forget(sha256)
         await self._run(self._remove, sha256, cutoff)
 
@@ -108,37 +132,33 @@ class ObjectBlobStore:
 
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *arguments))
+            result = await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *arguments))
         except StoreUnavailable as error:
-            log.warning("the image store does not answer", problem=str(error))
+            self.health.failed(error, expected=True, event="the image store does not answer")
             raise DependencyUnavailable("image store") from error
+        self.health.succeeded()
+        return result
 
     def _put(self, blob: Blob) -> None:
         """Store an image; the original is there before its thumbnail."""
-        folder = _folder(blob.sha256)
+        # First the release: whoever removes an image withdraws it last.
+        is_released = any(True for _ in self._store.list(_releases(blob.sha256)))
+        existing = [] if is_released else self._list(blob.sha256)
+        generation = _generation(existing[0].key) if existing else f"-{_random()}"
         digest = hashlib.sha256(blob.thumbnail).hexdigest()[:CHECKSUM_DIGITS]
-        original, thumbnail = f"{folder}original", f"{folder}thumbnail-{digest}.webp"
-        existing: dict[str, int] = {}
-        if self._is_released(blob.sha256):
-            generation = secrets.token_hex(_GENERATION_BYTES)
-            original, thumbnail = f"{folder}original-{generation}", f"{folder}thumbnail-{generation}-{digest}.webp"
-        else:
-            existing = {each.key: each.size for each in self._list(blob.sha256)}
-        if blob.original is not None and existing.get(original) != len(blob.original):
-            self._store.put(original, blob.original)
-        if existing.get(thumbnail) != len(blob.thumbnail):
-            self._store.put(thumbnail, blob.thumbnail)
-
-    def _is_released(self, sha256: str) -> bool:
-        try:
-            self._store.info(_RELEASED + sha256)
-        except ObjectMissing:
-            return False
-        return True
+        wanted = {f"thumbnail{generation}-{digest}.webp": blob.thumbnail}
+        if blob.original is not None:
+            wanted = {f"original{generation}": blob.original} | wanted
+        sizes = {each.key: each.size for each in existing}
+        for name, content in wanted.items():
+            key = _folder(blob.sha256) + name
+            if sizes.get(key) != len(content):
+                self._store.put(key, content)
 
     def _read(self, sha256: str, rendition: Rendition) -> bytes:
         problem = "is missing"
-        for key, checksum in self._candidates(sha256, rendition):
+        for key in [each.key for each in self._list(sha256) if _is(each, rendition)]:
+            checksum = sha256 if rendition is Rendition.ORIGINAL else _digest(key)
             try:
                 content = self._store.get(key)
             except ObjectMissing:
@@ -148,28 +168,39 @@ class ObjectBlobStore:
             problem = "is damaged: its checksum is not the one it was stored with"
         raise BlobMissing(sha256, problem)
 
-    def _candidates(self, sha256: str, rendition: Rendition) -> Iterator[tuple[str, str]]:
-        """Yield keys that may be the rendition, each with the beginning of the SHA-256 that it must have."""
-        usual = f"{_folder(sha256)}original"
-        if rendition is Rendition.ORIGINAL:
-            yield usual, sha256  # without asking for a list
-        for each in self._list(sha256):
-            if _is(each, rendition) and each.key != usual:
-                yield each.key, sha256 if rendition is Rendition.ORIGINAL else _digest(each.key)
-
     def _list(self, sha256: str) -> list[ObjectInfo]:
-        return list(self._store.list(_folder(sha256)))
+        """Return an image's objects, the newest first."""
+        return sorted(self._store.list(_folder(sha256)), key=lambda each: (each.modified, each.key), reverse=True)
+
+    def _withdraw(self, sha256: str, cutoff: float) -> None:
+        releases = self._store.list(_releases(sha256))
+        self._store.delete([each.key for each in releases if each.modified < cutoff])
 
     def _remove(self, sha256: str, cutoff: float) -> None:
         found = self._list(sha256)
         old = [each.key for each in found if each.modified < cutoff]
         self._store.delete(old)
         if len(old) == len(found):
-            self._store.delete([_RELEASED + sha256])
+            self._withdraw(sha256, cutoff)
 
 
 def _folder(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256[2:]}/"
+
+
+def _releases(sha256: str) -> str:
+    return f"{_RELEASED}{sha256}/"
+
+
+def _random() -> str:
+    return secrets.token_hex(_GENERATION_BYTES)
+
+
+def _generation(key: str) -> str:
+    """Return the part of an object's name that all objects of its generation share, for example "-1a2b3c4d"."""
+    match = _GENERATION.fullmatch(key.rpartition("/")[2])
+    generation = (match["original"] or match["thumbnail"]) if match else None
+    return f"-{generation}" if generation else ""
 
 
 def _is(info: ObjectInfo, rendition: Rendition) -> bool:

@@ -34,6 +34,7 @@ GRACE_SECONDS = 3_600.0
 _INTERVAL_SECONDS = 3_600.0
 _RETRY_SECONDS = 60.0
 _BATCH = 500
+_AT_ONCE = 16
 _PAGE = 1_000
 
 log = structlog.get_logger(__name__)
@@ -82,14 +83,17 @@ class Sweeper:
         for start in range(0, len(released), _BATCH):
             batch = released[start : start + _BATCH]
             named = await self._named(batch)
-            for sha256 in batch:
-                if sha256 in named:
-                    await self._blobs.retain(sha256)
-                elif not self._lease.is_held:
+            for first in range(0, len(batch), _AT_ONCE):
+                some = batch[first : first + _AT_ONCE]
+                if not self._lease.is_held:
                     raise OwnerChanged
-                else:
-                    await self._blobs.remove(sha256, cutoff)
-                    removed += 1
+                await asyncio.gather(
+                    *(
+                        self._blobs.retain(sha256, cutoff) if sha256 in named else self._blobs.remove(sha256, cutoff)
+                        for sha256 in some
+                    )
+                )
+                removed += len(set(some) - named)
         if removed:
             log.info("removed files of deleted images", images=removed)
         return removed

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -68,7 +71,9 @@ async def test_a_release_is_listed_until_it_is_withdrawn(blobs: BlobStore) -> No
 
     assert await blobs.released_before(FAR_FUTURE) == [SHA]
     assert await blobs.released_before(time.time() - 3_600) == []
-    await blobs.retain(SHA)
+    await blobs.retain(SHA, time.time() - 3_600)  # an old removal withdraws no release of later
+    assert await blobs.released_before(FAR_FUTURE) == [SHA]
+    await blobs.retain(SHA, FAR_FUTURE)
     assert await blobs.released_before(FAR_FUTURE) == []
     assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
 
@@ -105,13 +110,34 @@ def keys(store: ObjectStore) -> set[str]:
     return {each.key for each in store.list()}
 
 
-async def test_a_removal_in_progress_takes_nothing_that_is_put_meanwhile(memory: ObjectStore) -> None:
+async def added_meanwhile(blobs: ObjectBlobStore) -> None:
+    """Put the image again while it is released."""
+    await blobs.put([BLOB])
+
+
+async def added_after_another_removal(blobs: ObjectBlobStore) -> None:
+    """Let another process remove the image, and put it again."""
+    await blobs.remove(SHA, FAR_FUTURE)
+    await blobs.put([BLOB])
+
+
+async def added_and_shared(blobs: ObjectBlobStore) -> None:
+    """Put the thumbnail, for an item that lets the release be withdrawn; then put the image for another item."""
+    await blobs.put([Blob(SHA, None, THUMBNAIL)])
+    await blobs.retain(SHA, FAR_FUTURE)
+    await blobs.put([BLOB])
+
+
+@pytest.mark.parametrize("add", [added_meanwhile, added_after_another_removal, added_and_shared])
+async def test_an_old_removal_takes_nothing_that_was_put_since(
+    memory: ObjectStore, add: Callable[[ObjectBlobStore], Awaitable[None]]
+) -> None:
     """The removal is one of a process that was stopped after it listed the image, and goes on much later."""
     blobs = ObjectBlobStore(memory)
     await blobs.put([BLOB])
     await blobs.release([SHA])
     listed = [key for key in keys(memory) if not key.startswith("released/")]
-    await blobs.put([BLOB])
+    await add(blobs)
     memory.delete(listed)
 
     assert await blobs.holds(SHA, len(CONTENT))
@@ -119,11 +145,43 @@ async def test_a_removal_in_progress_takes_nothing_that_is_put_meanwhile(memory:
     assert await blobs.read(SHA, Rendition.THUMBNAIL) == THUMBNAIL
 
 
-async def test_the_names_are_those_of_a_folder(memory: ObjectStore, tmp_path: Path) -> None:
-    await FolderBlobStore(tmp_path).put([BLOB])
-    await ObjectBlobStore(memory).put([BLOB])
+async def test_an_image_that_is_there_is_not_stored_again(memory: ObjectStore) -> None:
+    blobs = ObjectBlobStore(memory)
+    await blobs.put([BLOB])
+    before = keys(memory)
+    await blobs.put([BLOB])
+    assert keys(memory) == before
 
-    assert keys(memory) == keys(ObjectStore(str(tmp_path)))
+    await blobs.put([Blob(SHA, CONTENT, b"a thumbnail of another version")])
+    assert {generation(key) for key in keys(memory)} == {generation(key) for key in before}
+
+
+def generation(key: str) -> str:
+    return key.removesuffix(".webp").split("-")[1]
+
+
+@pytest.mark.parametrize("to_folder", [False, True])
+async def test_a_copy_is_a_store_of_the_other_kind(memory: ObjectStore, tmp_path: Path, *, to_folder: bool) -> None:
+    stores = ObjectStore(str(tmp_path)), memory
+    source, target = reversed(stores) if to_folder else stores
+    blob_stores: dict[ObjectStore, BlobStore] = {
+        stores[0]: FolderBlobStore(tmp_path),
+        stores[1]: ObjectBlobStore(stores[1]),
+    }
+    await blob_stores[source].put([BLOB])
+    await blob_stores[source].release([sha256(b"removed before")])
+    for key in keys(source):
+        target.put(key, source.get(key))
+    copy = blob_stores[target]
+
+    assert await copy.holds(SHA, len(CONTENT))
+    assert await copy.read(SHA, Rendition.ORIGINAL) == CONTENT
+    assert await copy.read(SHA, Rendition.THUMBNAIL) == THUMBNAIL
+    assert await copy.released_before(FAR_FUTURE) == []
+    await copy.put([BLOB])
+    await copy.release([SHA])
+    await copy.remove(SHA, FAR_FUTURE)
+    assert not await copy.holds(SHA, len(CONTENT))
 
 
 @pytest.mark.parametrize("rendition", list(Rendition))
@@ -170,7 +228,20 @@ async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPat
     (port,) = free_ports(1)
     for variable, value in environment(f"http://127.0.0.1:{port}").items():
         monkeypatch.setenv(variable, value)
-    blobs = ObjectBlobStore(ObjectStore("s3://images"))
+    blobs = ObjectBlobStore(ObjectStore("s3://images", seconds=1))
 
+    assert blobs.health.is_well
     with pytest.raises(DependencyUnavailable, match="image store"):
         await blobs.put([BLOB])
+    assert not blobs.health.is_well
+
+
+async def test_a_store_that_answers_again_is_well(memory: ObjectStore) -> None:
+    blobs = ObjectBlobStore(memory)
+    blobs.health.failed(DependencyUnavailable("image store"), expected=True)
+    checking = asyncio.create_task(blobs.keep_checking())
+    async with asyncio.timeout(10), aclosing(blobs.health.watch()) as watch:
+        async for is_well in watch:
+            if is_well:
+                break
+    checking.cancel()
