@@ -24,8 +24,8 @@ from semsearch import Client, NotFound
 from semsearch.ingest.manifest import Manifest
 from semsearch.ingest.places import place_of
 
-from tests.own_bundle import done
 from tests.needs import need_ray
+from tests.own_bundle import done
 from tests.ports import free_ports
 from tests.services.client_stack import semsearch, wait_until_serving
 from tests.services.embedder_process import embedder_process
