@@ -19,7 +19,7 @@ from trainer.starter.pretrain import Cycle, PretrainSettings, Targets, train_bac
 
 CLASSES = 22  # two of photos, twenty of scenes
 SETTINGS = PretrainSettings(
-    cycles=(Cycle((32, 32), peak_rate=0.05), Cycle((40,), peak_rate=0.02)),
+    cycles=(Cycle((32, 32), peak_rate=0.05), Cycle((32,), peak_rate=0.02)),
     classifier=ClassifierSettings(average=0.9),
     batch=8,
 )
