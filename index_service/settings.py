@@ -67,15 +67,15 @@ class IndexSettings(ServiceSettings):
         ge=0,
         description="Seconds by which a replica's answers may be out of date; beyond, it answers none. 0 is any.",
     )
-    public_address: str = Field(
+    advertise: str = Field(
         "", description="Address of this service for others, host:port, which replicas name to those who want to write."
     )
 
     @property
     def address_for_others(self) -> str:
         """The address at which other machines reach this service; "" if it is not known."""
-        if self.public_address:
-            return self.public_address
+        if self.advertise:
+            return self.advertise
         host = socket.gethostname() if self.host == "0.0.0.0" else self.host  # noqa: S104 — recognised, not bound
         return f"{host}:{self.port}" if self.port else ""
 
