@@ -44,6 +44,7 @@ _NOT_THERE = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE)
 def main(
     vectors: Annotated[int, typer.Option(min=1_000, help="Vectors in the index.")] = 200_000,
     dimension: Annotated[int, typer.Option(min=2, help="Numbers in a vector.")] = 300,
+    engine: Annotated[str, typer.Option(help="hnsw, annoy or exact.")] = "hnsw",
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of one measurement of searches.")] = 3.0,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of searches.")] = 5,
     writes: Annotated[int, typer.Option(min=1, help="Writes whose way to a replica is timed.")] = 200,
@@ -51,14 +52,14 @@ def main(
     out: Annotated[Path, typer.Option(help="JSON file for the figures.")] = Path("benchmarks/results/replicas.json"),
 ) -> None:
     """Measure read replicas beside their writer."""
-    figures: dict[str, object] = {"vectors": vectors, "dimension": dimension}
+    figures: dict[str, object] = {"vectors": vectors, "dimension": dimension, "engine": engine}
     console = Console()
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         place = place or str(data / "place")
         writer = stack.enter_context(running("index_service", data / "writer", f"--publish={place}"))
         stub = pb_grpc.IndexServiceStub(stack.enter_context(grpc.insecure_channel(writer.address)))
-        beat = _fill(stub, vectors, dimension)
+        beat = _fill(stub, vectors, dimension, engine)
         replicas = []
         for number in range(2):
             started = time.monotonic()
@@ -133,8 +134,8 @@ async def _search_async(addresses: Sequence[str], dimension: int, seconds: float
         return await measure(call, 4, seconds)
 
 
-def _fill(stub: pb_grpc.IndexServiceStub, count: int, dimension: int) -> str:
-    index = pb.Index(name=NAME, dimension=dimension, model_id=MODEL, engine=pb.ENGINE_HNSW)
+def _fill(stub: pb_grpc.IndexServiceStub, count: int, dimension: int, engine: str) -> str:
+    index = pb.Index(name=NAME, dimension=dimension, model_id=MODEL, engine=pb.Engine.Value(f"ENGINE_{engine.upper()}"))
     stub.CreateIndex(pb.CreateIndexRequest(index=index))
 
     def batches() -> Iterator[pb.UpsertItemsRequest]:

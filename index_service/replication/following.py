@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import secrets
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -194,7 +195,7 @@ class Follower:
         """Bring an index to the state of a manifest."""
         index = self._indexes.get(manifest.name)
         changes: Sequence[Change] | None = None
-        if index is not None and _lineage(index.folder) == manifest.lineage:
+        if index is not None and _lineage(index.folder) == manifest.lineage and not self._segments.drop_damaged(index):
             changes = _path(index.version, manifest)
         if index is None or changes is None:
             index, changes = self._fetch(manifest)
@@ -208,9 +209,8 @@ class Follower:
         changes = _path(manifest.base_at.version, manifest)
         if changes is None:
             raise PlaceDamaged(f'The published changes of index "{manifest.name}" do not lead on from its base.')
-        folder = self._folder / f"{manifest.lineage}-{manifest.base_at.version}"
-        if folder.exists():
-            remove_folder(folder)  # from an earlier attempt, or damaged
+        # Another copy may be in use meanwhile.
+        folder = self._folder / f"{manifest.lineage}-{secrets.token_hex(4)}"
         fetch_base(self._place, self._place.get_record(Base, manifest.base), folder)
         log.info("base fetched", index=manifest.name, version=manifest.base_at.version)
         return ReplicaIndex(folder, self._engine, self._idle), changes

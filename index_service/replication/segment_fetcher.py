@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import structlog
 
+from index_service.errors import IndexNotFound, StoreDamaged
 from index_service.local.manifest import SegmentRecord
 from index_service.local.segments import SEGMENTS_FOLDER
 from index_service.replication.fetching import fetch_segment
@@ -32,7 +34,7 @@ class SegmentFetcher:
         # By index: segments being fetched, segments fetched but not in use yet, and the names of damaged ones.
         self._fetching: dict[str, Future[list[SegmentRecord]]] = {}
         self._fetched: dict[str, dict[str, SegmentRecord]] = {}
-        self._verifying: dict[str, Future[list[str]]] = {}
+        self._verifying: dict[str, Future[_Damage]] = {}
 
     @property
     def are_waiting(self) -> bool:
@@ -44,8 +46,24 @@ class SegmentFetcher:
         return index in self._fetching or index in self._verifying
 
     def verify(self, index: ReplicaIndex) -> None:
-        """Hash the files of an index in the background; the next `bring` fetches damaged ones again."""
-        self._verifying[index.definition.name] = self._thread.submit(_damaged, index)
+        """Check the files of an index in the background."""
+        self._verifying[index.definition.name] = self._thread.submit(_damage, index)
+
+    def drop_damaged(self, index: ReplicaIndex) -> bool:
+        """Drop segments that a check found to be damaged; return whether the store, and so all of the index, is."""
+        name = index.definition.name
+        if (verifying := self._verifying.get(name)) is None or not verifying.done():
+            return False
+        del self._verifying[name]
+        damage = verifying.result()
+        if damage.segments:
+            log.warning("segments damaged; they will be fetched again", index=name, segments=damage.segments)
+            REFETCHED.inc(len(damage.segments))
+            index.adopt([record for record in index.manifest.segments if record.name not in damage.segments])
+        if damage.store:
+            log.warning("store damaged; it will be fetched again", index=name, problem=damage.store)
+            REFETCHED.inc()
+        return bool(damage.store)
 
     def bring(self, index: ReplicaIndex, manifest: Manifest, is_served: bool) -> None:
         """Let an index use the segments of a manifest if they are here; fetch them otherwise.
@@ -53,7 +71,6 @@ class SegmentFetcher:
         Raises:
             ObjectMissing, StoreUnavailable, PlaceDamaged, StorageFull: they cannot be fetched now.
         """
-        self._drop_damaged(index)
         wanted = [self._describe(blob) for blob in manifest.segments]
         here = {record.name: record for record in index.manifest.segments}
         if list(here) == [segment.name for segment in wanted]:
@@ -93,18 +110,23 @@ class SegmentFetcher:
             self._fetched.setdefault(name, {}).update({record.name: record for record in fetching.result()})
         return self._fetched.get(name, {})
 
-    def _drop_damaged(self, index: ReplicaIndex) -> None:
-        name = index.definition.name
-        if (verifying := self._verifying.get(name)) is None or not verifying.done():
-            return
-        del self._verifying[name]
-        if damaged := verifying.result():
-            log.warning("segments damaged; they will be fetched again", index=name, segments=damaged)
-            REFETCHED.inc(len(damaged))
-            index.adopt([record for record in index.manifest.segments if record.name not in damaged])
+
+@dataclass(frozen=True)
+class _Damage:
+    """What is wrong with the store, if anything is, and the names of damaged segments."""
+
+    store: str
+    segments: Collection[str]
 
 
-def _damaged(index: ReplicaIndex) -> list[str]:
-    """Return the names of the segments whose files are not as recorded."""
+def _damage(index: ReplicaIndex) -> _Damage:
     folder = index.folder / SEGMENTS_FOLDER
-    return [record.name for record in index.manifest.segments if record.problem(folder / record.name)]
+    segments = [record.name for record in index.manifest.segments if record.problem(folder / record.name)]
+    try:
+        with index.read() as reader:
+            reader.check_structure()
+    except StoreDamaged as error:
+        return _Damage(str(error), segments)
+    except IndexNotFound:  # closed meanwhile
+        return _Damage("", ())
+    return _Damage("", segments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.local import store
 from index_service.local.catalog import Catalog
+from index_service.local.checking import CheckReport
 from index_service.replication.clock import Sightings
 from index_service.replication.errors import EarlierWriter, NotTheWriter, PlaceDamaged
 from index_service.replication.following import Follower, open_follower
@@ -111,6 +114,44 @@ def test_a_replica_keeps_what_it_has_if_an_object_is_wrong(
         objects.objects = kept
     replica.poll()
     assert replica.catalog.get("photos").stats().item_count == 25
+
+
+@pytest.mark.parametrize("is_small", [True, False])
+@pytest.mark.parametrize("damaged", ["store.sqlite", "segments/*/vectors.npy", "manifest.json"])
+def test_damaged_local_files_are_fetched_again(
+    open_data: OpenCatalog,
+    open_replica: OpenReplica,
+    objects: StoredObjects,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: str,
+    is_small: bool,
+) -> None:
+    if not is_small:  # checked beside the polls
+        monkeypatch.setattr(store, "_SMALL_BYTES", 0)
+    catalog = open_data()
+    create(catalog, 500)
+    catalog.get("photos").optimize(lambda _done, _total: None).result()
+    writer = publisher(objects, catalog)
+    writer.beat()
+    writer.upkeep()
+    writer.beat()
+    replica = open_replica()
+    replica.poll()
+    replica.close()
+    (file,) = (tmp_path / "replica").glob(f"*/{damaged}")
+    content = file.read_bytes()
+    half = len(content) // 2
+    status = file.stat()
+    file.write_bytes(content[:half] + bytes(len(content) // 4) + content[half + len(content) // 4 :])
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # as a disk does that loses bits
+    replica = open_replica()
+    replica.poll()
+    while replica.is_waiting:
+        replica.poll()
+    index = replica.catalog.get("photos")
+    assert list(index.check())[-1] == CheckReport((), 500, 1)
+    assert index.stats().segment_row_count == 500
 
 
 def test_the_later_of_two_writers_publishes(
