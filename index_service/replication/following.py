@@ -139,6 +139,7 @@ class Follower:
     @contextmanager
     def running(self, poll_seconds: float) -> Iterator[None]:
         """Follow in the background while this block runs."""
+        AGE_SECONDS.set_function(lambda: -1.0 if (age := self.age_seconds) is None else age)
         stop = threading.Event()
         thread = threading.Thread(target=self._keep, args=(poll_seconds, stop), name="following")
         thread.start()
@@ -163,8 +164,6 @@ class Follower:
                 self.health.failed(error, expected=expected)
             else:
                 self.health.succeeded()
-            age = self.age_seconds
-            AGE_SECONDS.set(-1 if age is None else age)
             stop.wait(poll_seconds)
 
     def _follow(self, head: Head) -> None:
