@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -152,6 +153,33 @@ def test_damaged_local_files_are_fetched_again(
     index = replica.catalog.get("photos")
     assert list(index.check())[-1] == CheckReport((), 500, 1)
     assert index.stats().segment_row_count == 500
+
+
+def test_replicas_follow_a_writer_that_restarts_and_fetch_anew_after_a_copy_was_restored(
+    open_data: OpenCatalog, open_replica: OpenReplica, objects: StoredObjects, data_folder: Path, tmp_path: Path
+) -> None:
+    replica = open_replica()
+
+    def published(count: int) -> Path:
+        """Open the folder as a writer, add an item, and return the replica's folder of the index."""
+        catalog = open_data()
+        fill(catalog.get("photos"), 1, first=count)
+        publisher(objects, catalog).beat()
+        replica.poll()
+        index = replica.catalog.get("photos")
+        assert index.stats().item_count == count + 1
+        return index.folder
+
+    create(open_data())
+    first = published(20)
+    assert published(21) == first
+    open_data()  # and so close the last one
+    shutil.copytree(data_folder, tmp_path / "copy")
+    assert published(22) == first
+    open_data()
+    shutil.rmtree(data_folder)
+    (tmp_path / "copy").rename(data_folder)
+    assert published(22) != first
 
 
 def test_the_later_of_two_writers_publishes(
