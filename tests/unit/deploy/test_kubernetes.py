@@ -73,14 +73,25 @@ def test_a_gateway_is_not_killed_because_another_service_is_away() -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_what_writes_a_volume_alone_is_one_pod(layout: str) -> None:
     found = workloads(layout)
-    assert found["gateway"]["spec"]["replicas"] == found["index"]["spec"]["replicas"] == 1
-    assert found["gateway"]["spec"]["strategy"] == {"type": "Recreate"}
-    embedder = found["embedder"]["spec"]
-    (mode,) = of_kind("PersistentVolumeClaim", layout)["semsearch-models"]["spec"]["accessModes"]
-    assert (mode, embedder.get("replicas"), "Recreate" in embedder["strategy"].values()) == {
-        "base": ("ReadWriteOnce", 1, True),
-        "autoscaled": ("ReadWriteMany", None, False),
-    }[layout]
+    assert found["index"]["spec"]["replicas"] == 1
+    for component, claim, several in (("embedder", "models", None), ("gateway", "images", 2)):
+        spec = found[component]["spec"]
+        (mode,) = of_kind("PersistentVolumeClaim", layout)[f"semsearch-{claim}"]["spec"]["accessModes"]
+        assert (mode, spec.get("replicas"), "Recreate" in spec["strategy"].values()) == {
+            "base": ("ReadWriteOnce", 1, True),
+            "autoscaled": ("ReadWriteMany", several, False),
+        }[layout]
+
+
+def test_several_gateways_share_the_images_and_nothing_else() -> None:
+    pod = workloads("autoscaled")["gateway"]["spec"]["template"]["spec"]
+    mounts = {each["mountPath"]: each for each in container(workloads("autoscaled")["gateway"])["volumeMounts"]}
+    shared = {each["name"] for each in pod["volumes"] if "emptyDir" not in each}
+    assert {path for path, each in mounts.items() if each["name"] in shared} == {"/data/images"}
+    assert mounts["/data/images"]["subPath"] == "images"
+    assert pod["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"].items() <= (
+        workloads("autoscaled")["gateway"]["spec"]["template"]["metadata"]["labels"].items()
+    )
 
 
 @pytest.mark.parametrize("component", SERVICES)
@@ -131,7 +142,8 @@ def test_only_the_gateway_reaches_the_other_services() -> None:
     prometheus = ("app.kubernetes.io/name=prometheus", "metrics")
     gateway = ("app.kubernetes.io/component=gateway", "grpc")
     assert _may_call("embedder") == _may_call("index") == {prometheus, gateway}
-    assert _may_call("gateway") == {prometheus, ("semsearch-client=true", "grpc"), ("semsearch-client=true", "http")}
+    clients = {("semsearch-client=true", "grpc"), ("semsearch-client=true", "http")}
+    assert _may_call("gateway") == {prometheus, gateway, *clients}
     nothing = of_kind("NetworkPolicy")["semsearch-nothing-else"]["spec"]
     assert sorted(nothing) == ["podSelector", "policyTypes"]
     assert nothing["policyTypes"] == ["Ingress", "Egress"]
