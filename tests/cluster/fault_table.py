@@ -21,7 +21,7 @@ from tests.cluster.pictures import embedded, embedded_words
 from tests.cluster.suite import Suite, suite, weaviate_only
 from tests.cluster.trial import HEADINGS, Result, row, run_trial
 from tests.cluster.weaviate_gallery import WeaviateGallery
-from tests.cluster.weaviate_nodes import need_weaviate
+from tests.cluster.weaviate_nodes import weaviate_program
 
 PICTURES = 1_200
 INITIAL = 200
@@ -39,7 +39,9 @@ def main() -> None:
 
     if os.geteuid() != 0:
         sys.exit("Network namespaces need root: run it with sudo.")
-    program = need_weaviate() if chosen(NODES) else None
+    program = weaviate_program()
+    if program is None and chosen(NODES):
+        sys.exit("There is no weaviate-server: run `make weaviate` first.")
     show(f"Load at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
     show_row(HEADINGS)
     show_row(["---", *["---:"] * (len(HEADINGS) - 1)])
@@ -52,7 +54,7 @@ def main() -> None:
                 chosen((*OURS, *RESTARTS)),
                 lambda name: Load(partial(GatewayGallery, made.address, name), pictures, queries),
             )
-        if program:
+        if program and chosen(NODES):
             with weaviate_only(Path(folder), program, DISK_MEGABYTES) as nodes:
                 problems += try_all(
                     nodes,
@@ -61,7 +63,7 @@ def main() -> None:
                         partial(WeaviateGallery, nodes.addresses, name.title(), queries), pictures, queries
                     ),
                 )
-    sys.exit("\n".join(problems))
+    sys.exit("\n".join(problems) or 0)
 
 
 def try_all(made: Suite, faults: Sequence[Fault], new_load: Callable[[str], Load]) -> list[str]:

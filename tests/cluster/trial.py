@@ -41,7 +41,9 @@ class Result:
     @property
     def failing_seconds(self) -> float:
         """How long after the fault a call could begin that was not answered."""
-        return max((call.start - self.struck for call in self.calls if call.failure), default=0.0)
+        return max(
+            (call.start - self.struck for call in self.calls if call.failure and call.start > self.struck), default=0.0
+        )
 
     @property
     def longest_seconds(self) -> float:
