@@ -41,9 +41,7 @@ class Result:
     @property
     def failing_seconds(self) -> float:
         """How long after the fault a call could begin that was not answered."""
-        return max(
-            (call.start - self.struck for call in self.calls if call.failure and call.start > self.struck), default=0.0
-        )
+        return max([0.0, *(call.start - self.struck for call in self.calls if call.failure)])
 
     @property
     def longest_seconds(self) -> float:
