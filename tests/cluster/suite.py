@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.cluster.network import Disk, Machine, Network, network
 from tests.cluster.server import Server
-from tests.cluster.weaviate_nodes import weaviate_nodes
+from tests.cluster.weaviate_nodes import GRPC_PORT, HTTP_PORT, weaviate_nodes
 
 GATEWAY_PORT, EMBEDDER_PORT, INDEX_PORT = 50051, 50052, 50053
 _REPOSITORY = Path(__file__).parents[2]
@@ -56,6 +56,13 @@ class Suite:
         """Give machines disks that can become full, unless they are to have no size."""
         self.disks |= {machine.name: machine.mount_disk(megabytes) for machine in machines if megabytes}
 
+    def start_weaviate(self, program: Path, disk_megabytes: int) -> list[Machine]:
+        """Start three nodes on machines of their own, and return these once the nodes are a cluster."""
+        machines = [self.network.add(f"weaviate-{number}") for number in range(1, 4)]
+        self.mount_disks(machines, disk_megabytes)
+        self.servers |= {node.name: node for node in weaviate_nodes(machines, program)}
+        return machines
+
     def machine(self, name: str) -> Machine:
         return self.network.machines[name]
 
@@ -67,16 +74,19 @@ class Suite:
 
 
 @contextmanager
-def suite(folder: Path, *, gateways: int = 2, embedders: int = 2, disk_megabytes: int = 0) -> Iterator[Suite]:
-    """Start our services, and wait until they serve; end them."""
+def suite(
+    folder: Path, *, gateways: int = 2, embedders: int = 2, disk_megabytes: int = 0, weaviate: Path | None = None
+) -> Iterator[Suite]:
+    """Start our services, and wait until they serve; end them. Given Weaviate, three nodes of it keep the vectors."""
     with network(folder) as net:
         made = Suite(net)
+        nodes = made.start_weaviate(weaviate, disk_megabytes) if weaviate else []
         index, images = net.add("index"), net.add("images")
         made.mount_disks((index, images), disk_megabytes)
         for kind, count in (("embedder", embedders), ("gateway", gateways)):
             for number in range(1, count + 1):
                 net.add(f"{kind}-{number}")
-        servers = [_index(index)]
+        servers = [_index(index, nodes)]
         servers += [_embedder(machine) for name, machine in net.machines.items() if name.startswith("embedder")]
         servers += [
             _gateway(machine, made.embedders, index, images)
@@ -96,9 +106,7 @@ def weaviate_only(folder: Path, program: Path, disk_megabytes: int = 0) -> Itera
     """Start three nodes of Weaviate, and wait until they are a cluster; end them."""
     with network(folder) as net:
         made = Suite(net)
-        machines = [net.add(f"weaviate-{number}") for number in range(1, 4)]
-        made.mount_disks(machines, disk_megabytes)
-        made.servers = {node.name: node for node in weaviate_nodes(machines, program)}
+        made.start_weaviate(program, disk_megabytes)
         yield made
 
 
@@ -116,8 +124,15 @@ def _embedder(machine: Machine) -> Server:
     return _service(machine, "embedder_service", EMBEDDER_PORT, *flags, serves="semsearch.embedder.v1.EmbedderService")
 
 
-def _index(machine: Machine) -> Server:
-    flags = (f"--data={machine.folder}",)
+def _index(machine: Machine, nodes: Sequence[Machine]) -> Server:
+    flags = [f"--data={machine.folder}"]
+    if nodes:
+        flags += [
+            "--engine=weaviate",
+            f"--weaviate-addresses={','.join(f'{node.address}:{HTTP_PORT}:{GRPC_PORT}' for node in nodes)}",
+            f"--weaviate-replication-factor={len(nodes)}",
+            "--weaviate-consistency=ALL",  # so that whichever node answers a search has every acknowledged write
+        ]
     return _service(machine, "index_service", INDEX_PORT, *flags, serves="semsearch.index.v1.IndexService")
 
 
