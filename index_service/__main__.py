@@ -31,6 +31,7 @@ from index_service.engines.contract import Engine
 from index_service.local.catalog import Catalog, open_catalog
 from index_service.local.connections import raise_limit
 from index_service.local.merge_plan import Thresholds
+from index_service.opening import open_backends
 from index_service.replication.following import open_follower
 from index_service.replication.place import Place
 from index_service.replication.publishing import Publisher, Terms
@@ -60,20 +61,26 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Served]:
 def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -> Sequence[GrpcService]:
     folder = settings.data / "index"
     thresholds = Thresholds(settings.full_scan_threshold, settings.deleted_threshold, settings.vacuum_min_vector_number)
-    catalog = stack.enter_context(open_catalog(folder, partial(_engine, settings), thresholds))
+    local = stack.enter_context(open_catalog(folder, partial(_engine, settings), thresholds))
+    catalog = stack.enter_context(open_backends(settings, local))
     database = stack.enter_context(open_database(folder))  # the catalog holds the folder's lock
     leases, records = Leases(database), Records(database)
     # Closed first, so that no work on them meets a closed database.
     few = stack.enter_context(ThreadPoolExecutor(_COORDINATION_THREADS, thread_name_prefix="coordination"))
     servicer = IndexServicer(
-        catalog, leases, threads, ByteBudget(settings.max_pending_bytes), settings.max_snapshot_log_bytes
+        catalog,
+        leases,
+        threads,
+        ByteBudget(settings.max_pending_bytes),
+        settings.max_snapshot_log_bytes,
+        settings.engine,
     )
     coordination = CoordinationServicer(leases, records, few)
     background = [*catalog.background]
     if settings.publish:
         place = Place(ObjectStore(settings.publish))
         terms = Terms(settings.replication_seconds, settings.publish_grace)
-        publisher = Publisher(place, catalog, settings.address_for_others, terms)
+        publisher = Publisher(place, local, settings.address_for_others, terms)
         stack.enter_context(publisher.running())
         servicer = publishing(servicer, _INDEX, publisher)
         background.append(publisher.health)

@@ -16,11 +16,15 @@ DEFAULT_RECALL_TARGET = 0.95
 
 
 class EngineKind(StrEnum):
-    """How segments are searched; files hold the value."""
+    """How an index is searched, and where it is kept; files hold the value."""
 
     ANNOY = "annoy"
     EXACT = "exact"
     HNSW = "hnsw"
+    WEAVIATE = "weaviate"
+
+
+LOCAL_ENGINES = frozenset({EngineKind.ANNOY, EngineKind.EXACT, EngineKind.HNSW})
 
 
 @dataclass(frozen=True)

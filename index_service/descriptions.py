@@ -21,11 +21,19 @@ class SegmentStats:
 
 
 @dataclass(frozen=True)
+class RecallMeasurement:
+    """When the recall of an index on a cluster was measured, and with how many searches."""
+
+    queries: int
+    nanoseconds: int  # since 1970, UTC
+
+
+@dataclass(frozen=True)
 class Stats:
     """What an index consists of.
 
     `repairs`: damage found since the service started. `recall`: the measured recall@10 over all items; items that an
-    exact scan compares count as found.
+    exact scan compares count as found. `measurement`: of an index on a cluster; None before the first one.
     """
 
     item_count: int
@@ -38,6 +46,7 @@ class Stats:
     repairs: tuple[str, ...]
     recall: float
     segments: tuple[SegmentStats, ...]
+    measurement: RecallMeasurement | None = None
 
 
 @dataclass(frozen=True)

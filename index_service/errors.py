@@ -17,6 +17,12 @@ IndexServiceError
 ├── SnapshotEnded            a snapshot of all indexes is no longer held
 ├── TooManyWrites            the store's write queue is full
 ├── TooManyOperations        the limit of concurrent exports, imports and checks is reached
+├── InvalidName              an engine cannot have an index or alias of that name
+├── EngineNotConfigured      an index's engine needs something that is not set up
+├── ClusterUnavailable       the cluster that keeps an index does not answer
+│   └── ReplicasMissing      too few of its nodes answer for the consistency level
+├── TooDeep                  a search continues deeper than its index can search
+├── NotWithEngine            an index's engine cannot do that
 ├── BuildFailed              an engine could not build a segment
 │   └── BuildStopped         the index or the service was closed meanwhile
 ├── LeaseLost                a change, under a lease that its caller no longer holds
@@ -212,6 +218,50 @@ class TooManyNames(IndexServiceError):
     def __init__(self, kind: str, limit: int) -> None:
         super().__init__(f"There are {limit} {kind} already, which is the limit. Nothing was written.")
         self.limit = limit
+
+
+class InvalidName(IndexServiceError):
+    """An engine cannot have an index or alias of that name."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f'"{name}" cannot be the name of an index or alias of this engine: {problem}.')
+        self.problem = str(self)
+
+
+class EngineNotConfigured(IndexServiceError):
+    """An index's engine needs something that is not set up."""
+
+    def __init__(self, engine: str, remedy: str) -> None:
+        super().__init__(f'Indexes with the engine "{engine}" cannot be made here. {remedy}')
+        self.engine = engine
+
+
+class ClusterUnavailable(IndexServiceError):
+    """The cluster that keeps an index does not answer."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The cluster that keeps the index does not answer: {problem}. Try again in a moment.")
+
+
+class ReplicasMissing(ClusterUnavailable):
+    """Too few of the cluster's nodes answer for the consistency level."""
+
+
+class TooDeep(IndexServiceError):
+    """A search continues deeper than its index can search."""
+
+    def __init__(self, depth: int, limit: int) -> None:
+        super().__init__(
+            f"This page would be at depth {depth:,} of the search, and this index is searched down to {limit:,}. "
+            "Narrow the search with a filter, or use an index with another engine."
+        )
+
+
+class NotWithEngine(IndexServiceError):
+    """An index's engine cannot do that."""
+
+    def __init__(self, engine: str, problem: str) -> None:
+        super().__init__(f'The engine "{engine}" {problem}.')
 
 
 class BuildFailed(IndexServiceError):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from index_service.contract import MAX_LOG_BYTES
+from index_service.definition import EngineKind
 from index_service.engines.annoy import TREES
 from serving.settings import ServiceSettings, print_settings
+
+_ADDRESS = re.compile(r"[^:\s/]+:[0-9]{1,5}:[0-9]{1,5}")
 
 
 class IndexSettings(ServiceSettings):
@@ -47,6 +51,21 @@ class IndexSettings(ServiceSettings):
         description="Bytes that the stores' logs may reach while a backup reads the indexes; then it is ended.",
     )
     call_threads: int = Field(16, ge=1, le=1_024, description="Calls that are processed at the same time.")
+    engine: EngineKind = Field(EngineKind.ANNOY, description="Engine of new indexes that name none.")
+    weaviate_addresses: str = Field(
+        "",
+        description="Nodes of a Weaviate cluster, host:http-port:grpc-port, separated by commas; empty: no cluster. "
+        "One index service at a time may use a cluster.",
+    )
+    weaviate_replication_factor: int = Field(
+        1, ge=1, le=64, description="Number of nodes that keep each item of a new index in Weaviate."
+    )
+    weaviate_consistency: Literal["ONE", "QUORUM", "ALL"] = Field(
+        "QUORUM",
+        description="Replicas that a write waits for, and that a read by id asks: with ALL, every search has every "
+        "acknowledged write, and a lost node stops writes.",
+    )
+    weaviate_api_key: SecretStr = Field(SecretStr(""), description="API key of the Weaviate cluster; empty: none.")
     publish: str = Field(
         "", description="URL of the place where indexes are published for read replicas: a folder, s3://…, gs://…."
     )
@@ -86,6 +105,19 @@ class IndexSettings(ServiceSettings):
                 "a read replica cannot publish; set only one of SEMSEARCH_INDEX_PUBLISH and ..._REPLICA_OF"
             )
         return self
+
+    @field_validator("weaviate_addresses")
+    @classmethod
+    def _check_addresses(cls, addresses: str) -> str:
+        for address in split_addresses(addresses):
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError(f'"{address}" is not host:http-port:grpc-port')
+        return addresses
+
+
+def split_addresses(addresses: str) -> tuple[str, ...]:
+    """Return the addresses that a setting separates by commas."""
+    return tuple(each.strip() for each in addresses.split(",") if each.strip())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from index_service.api.translate import checks, exports, indexes, items, listing
 from index_service.api.translate.filters import to_filter, to_path
 from index_service.contract import MAX_LOG_BYTES, AnyCatalog, Import, Index
 from index_service.coordination.leases import Leases
-from index_service.definition import NAME_PATTERN
+from index_service.definition import NAME_PATTERN, EngineKind
 from index_service.descriptions import CheckProgress, DamagedIndex
 from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, TooManyOperations
 from index_service.filters import Filter
@@ -60,18 +60,20 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         threads: Executor,
         budget: ByteBudget,
         max_snapshot_log_bytes: int = MAX_LOG_BYTES,
+        default_engine: EngineKind = EngineKind.ANNOY,
     ) -> None:
         self._catalog = catalog
         self._leases = leases
         self._threads = threads
         self._budget = budget  # bytes of uncommitted writes
         self._snapshots = HeldSnapshots(catalog, threads, max_snapshot_log_bytes)
+        self._default_engine = default_engine
         self._operations = 0
 
     @override
     async def CreateIndex(self, request: pb.CreateIndexRequest, context: Context) -> pb.CreateIndexResponse:
         """Create an index."""
-        definition = indexes.to_definition(request.index)
+        definition = indexes.to_definition(request.index, self._default_engine)
         index = await self._change(context, lambda: self._catalog.create(definition))
         return pb.CreateIndexResponse(index=await self._describe(index))
 
@@ -241,9 +243,10 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
             raise InvalidField("name", "is missing: the stream had no message.")
         name = indexes.to_name(first.name, "name")
         header = exports.to_header(first.piece)
+        engine = indexes.to_engine(first.engine, header.definition.engine, "engine")
         changes = Changes(self._leases, context)
         with self._operation():
-            importing = await self._on_thread(lambda: self._catalog.begin_import(name, header))
+            importing = await self._on_thread(lambda: self._catalog.begin_import(name, header, engine))
             try:
                 index = await self._fill(importing, header.definition.dimension, request_iterator, changes)
             finally:

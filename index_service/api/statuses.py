@@ -106,6 +106,21 @@ ERRORS: ErrorTable = {
     errors.TooManyNames: lambda error: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_TOO_MANY_NAMES, metadata={"limit": str(error.limit)}
     ),
+    errors.InvalidName: lambda error: ErrorStatus(
+        StatusCode.INVALID_ARGUMENT,
+        reasons.ERROR_REASON_INVALID_FIELD,
+        fields=(FieldViolation("name", error.problem),),
+    ),
+    errors.EngineNotConfigured: lambda error: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION,
+        reasons.ERROR_REASON_ENGINE_CANNOT,
+        metadata={"engine": error.engine},
+    ),
+    errors.ClusterUnavailable: lambda _: ErrorStatus(
+        StatusCode.UNAVAILABLE, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE, retry_after_seconds=_RETRY_SECONDS
+    ),
+    errors.TooDeep: lambda _: ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_ENGINE_CANNOT),
+    errors.NotWithEngine: lambda _: ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_ENGINE_CANNOT),
     errors.BuildFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.OpeningFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),

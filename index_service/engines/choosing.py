@@ -18,3 +18,5 @@ def engine_of(definition: IndexDefinition, threads: int = 1, trees: int = TREES)
             return HnswEngine(definition.recall_target, threads)
         case EngineKind.EXACT:
             return ExactEngine()
+        case _:
+            raise AssertionError(f"{definition.engine} has no segments")

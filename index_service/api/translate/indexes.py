@@ -23,20 +23,20 @@ MAX_INDEXED_ATTRIBUTES = 16
 MAX_LABELS = 64
 MAX_TEXT_CHARACTERS = 512
 
-_ENGINES = {
-    pb.ENGINE_UNSPECIFIED: EngineKind.ANNOY,
-    pb.ENGINE_ANNOY: EngineKind.ANNOY,
-    pb.ENGINE_EXACT: EngineKind.EXACT,
-    pb.ENGINE_HNSW: EngineKind.HNSW,
-}
-_ENGINE_MESSAGES = {
-    EngineKind.ANNOY: pb.ENGINE_ANNOY,
-    EngineKind.EXACT: pb.ENGINE_EXACT,
-    EngineKind.HNSW: pb.ENGINE_HNSW,
-}
+_ENGINES = {pb.Engine.Value(f"ENGINE_{kind.name}"): kind for kind in EngineKind}
+_ENGINE_MESSAGES = {kind: number for number, kind in _ENGINES.items()}
 
 
-def to_definition(message: pb.Index) -> IndexDefinition:
+def to_engine(engine: pb.Engine.ValueType, unspecified: EngineKind, field: str) -> EngineKind:
+    """Return an engine, or what it means that none is named; raise `InvalidField` for an unknown one."""
+    if engine == pb.ENGINE_UNSPECIFIED:
+        return unspecified
+    if engine not in _ENGINES:
+        raise InvalidField(field, f"is not an engine that this version knows: {engine}.")
+    return _ENGINES[engine]
+
+
+def to_definition(message: pb.Index, default_engine: EngineKind = EngineKind.ANNOY) -> IndexDefinition:
     """Return the definition of an index to create.
 
     Raises:
@@ -46,8 +46,6 @@ def to_definition(message: pb.Index) -> IndexDefinition:
         raise InvalidField("index.dimension", f"must be 1 to {MAX_DIMENSION:,}; it was {message.dimension}.")
     if not 1 <= len(message.model_id) <= MAX_TEXT_CHARACTERS:
         raise InvalidField("index.model_id", f"must have 1 to {MAX_TEXT_CHARACTERS} characters.")
-    if message.engine not in _ENGINES:
-        raise InvalidField("index.engine", f"is not an engine that this version knows: {message.engine}.")
     if math.isnan(message.recall_target) or not 0 <= message.recall_target <= 1:
         raise InvalidField("index.recall_target", f"must be 0 to 1; it was {message.recall_target:g}.")
     if len(message.labels) > MAX_LABELS:
@@ -58,7 +56,7 @@ def to_definition(message: pb.Index) -> IndexDefinition:
         name=to_name(message.name, "index.name"),
         dimension=message.dimension,
         model_id=message.model_id,
-        engine=_ENGINES[message.engine],
+        engine=to_engine(message.engine, default_engine, "index.engine"),
         recall_target=message.recall_target or DEFAULT_RECALL_TARGET,
         indexed_attributes=_paths(message),
         labels=dict(message.labels),
@@ -120,7 +118,7 @@ def from_damaged(index: DamagedIndex, aliases: tuple[str, ...]) -> pb.Index:
 
 
 def _stats(stats: Stats) -> pb.IndexStats:
-    return pb.IndexStats(
+    message = pb.IndexStats(
         segment_count=stats.segment_count,
         segment_row_count=stats.segment_row_count,
         live_row_count=stats.live_row_count,
@@ -131,6 +129,10 @@ def _stats(stats: Stats) -> pb.IndexStats:
         measured_recall=stats.recall,
         segments=[_segment(segment) for segment in stats.segments],
     )
+    if stats.measurement is not None:
+        message.recall_sample_size = stats.measurement.queries
+        message.recall_time.FromNanoseconds(stats.measurement.nanoseconds)
+    return message
 
 
 def _segment(segment: SegmentStats) -> pb.SegmentStats:

@@ -34,7 +34,7 @@ def test_preprocessing_inside_the_network_matches_its_own(name: str) -> None:
     np.testing.assert_allclose(seen, module.preprocess_input(pictures(SIZE).astype(np.float32)), atol=1e-4)
 
 
-# Small ones: preprocessing beside the network, preprocessing in it, and layers that Keras must know to load it. VGG16 is
+# Small ones: preprocessing beside the network, preprocessing in it, and layers of their own. VGG16 is
 # built in recipes/test_vgg16.
 @pytest.mark.parametrize("name", ["mobilenetv2", "mobilenetv3-small", "convnext-tiny"])
 def test_a_file_loads_by_itself_and_matches_the_application(tmp_path: Path, name: str) -> None:

@@ -1,0 +1,147 @@
+"""The connection to a Weaviate cluster: one node at a time, and the next one if it does not answer.
+
+Every call is safe to repeat: objects have ids that are made from items' ids, and a write says all of an object.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+import structlog
+from authlib.deprecate import AuthlibDeprecationWarning
+
+with warnings.catch_warnings():
+    # Authlib, which only logins by OIDC need, announces that a later version will want another HTTP library.
+    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
+    import weaviate
+from weaviate.auth import Auth
+from weaviate.classes.config import ConsistencyLevel
+from weaviate.classes.init import AdditionalConfig, Timeout
+from weaviate.collections.collection import Collection
+from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateBaseError
+
+from index_service.errors import ClusterUnavailable, ReplicasMissing
+from index_service.weaviate.names import to_weaviate
+
+T = TypeVar("T")
+Objects = Collection[dict[str, Any], None]
+
+ADDRESS = re.compile(r"(?P<host>[^:\s/]+):(?P<http>[0-9]{1,5}):(?P<grpc>[0-9]{1,5})")
+# A node that was lost answers nothing; the next one should, soon.
+_CONNECT_SECONDS = 3
+_CALL_SECONDS = 30
+# Weaviate's own words if too few replicas answered.
+_TOO_FEW = re.compile("consistency level|not enough replicas|cannot reach enough replicas|no replica", re.IGNORECASE)
+_NOT_TEMPORARY = range(400, 500)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a cluster is used."""
+
+    addresses: Sequence[str]  # of nodes: host:http-port:grpc-port
+    replication_factor: int
+    consistency: str  # ONE, QUORUM or ALL
+    api_key: str
+
+
+class Cluster:
+    """Calls a cluster; thread-safe."""
+
+    def __init__(self, options: Options) -> None:
+        """Check the options, and connect to nothing yet."""
+        self.options = options
+        self._level = ConsistencyLevel(options.consistency)
+        self._lock = threading.Lock()
+        self._clients: dict[str, weaviate.WeaviateClient] = {}
+        self._current = 0
+
+    def call(self, work: Callable[[weaviate.WeaviateClient], T]) -> T:
+        """Return the result of work with a client; if a node does not answer, repeat it with the next one.
+
+        Raises:
+            ReplicasMissing: too few nodes answer for the consistency level.
+            ClusterUnavailable: no node answers.
+        """
+        problem: Exception | None = None
+        for _ in self.options.addresses:
+            with self._lock:
+                number = self._current
+                address = self.options.addresses[number]
+            try:
+                return work(self._client(address))
+            except (WeaviateBaseError, httpx.HTTPError, OSError) as error:
+                if isinstance(error, UnexpectedStatusCodeError) and error.status_code in _NOT_TEMPORARY:
+                    raise
+                problem = error
+                log.warning("node does not answer", address=address, problem=_text(error))
+                self._leave(number, address)
+        assert problem is not None  # noqa: S101 — there is at least one address
+        if _TOO_FEW.search(_text(problem)):
+            raise ReplicasMissing(f"{_text(problem)}{self._unhealthy()}") from problem
+        raise ClusterUnavailable(_text(problem)) from problem
+
+    def on(self, index: str, work: Callable[[Objects], T]) -> T:
+        """Return the result of work with an index's objects, at the consistency level. Raises as `call`."""
+        return self.call(
+            lambda client: work(client.collections.use(to_weaviate(index)).with_consistency_level(self._level))
+        )
+
+    def close(self) -> None:
+        """End all connections."""
+        with self._lock:
+            for client in self._clients.values():
+                with suppress(Exception):
+                    client.close()
+            self._clients.clear()
+
+    def _client(self, address: str) -> weaviate.WeaviateClient:
+        with self._lock:
+            if address not in self._clients:
+                self._clients[address] = self._connected(address)
+            return self._clients[address]
+
+    def _connected(self, address: str) -> weaviate.WeaviateClient:
+        match = ADDRESS.fullmatch(address)
+        assert match is not None, address  # noqa: S101 — the settings check it
+        key = self.options.api_key
+        return weaviate.connect_to_custom(
+            http_host=match["host"], http_port=int(match["http"]), http_secure=False,
+            grpc_host=match["host"], grpc_port=int(match["grpc"]), grpc_secure=False,
+            auth_credentials=Auth.api_key(key) if key else None,
+            additional_config=AdditionalConfig(
+                timeout=Timeout(init=_CONNECT_SECONDS, query=_CALL_SECONDS, insert=_CALL_SECONDS)
+            ),
+        )  # fmt: skip
+
+    def _leave(self, number: int, address: str) -> None:
+        """Use the next node, unless another thread does already; connect anew when this one's turn comes."""
+        with self._lock:
+            if self._current == number:
+                self._current = (number + 1) % len(self.options.addresses)
+            client = self._clients.pop(address, None) if len(self.options.addresses) > 1 else None
+        if client is not None:
+            with suppress(Exception):
+                client.close()
+
+    def _unhealthy(self) -> str:
+        """Return which nodes do not answer, as far as any node knows."""
+        for client in tuple(self._clients.values()):
+            with suppress(Exception):
+                bad = [node.name for node in client.cluster.nodes() if node.status != "HEALTHY"]
+                return f" (not healthy: {', '.join(bad)})" if bad else ""
+        return ""
+
+
+def _text(error: Exception) -> str:
+    text = str(getattr(error, "message", None) or error) or type(error).__name__
+    return " ".join(text.split())[:300]
