@@ -1,12 +1,13 @@
-"""The collections whose maps are to be computed, kept in a record that all gateways share, as JSON.
+"""Which maps are to be computed and which were, kept in a record that all gateways share, as JSON.
 
-So the next owner computes what the last one had not finished.
+So the next owner computes what the last one had not finished, and knows which maps it lacks because only the last one
+has their files.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.backends.coordination import Records
@@ -14,6 +15,16 @@ from gateway.errors import MapNotStored, Refused
 
 RECORD = "gateway.maps"
 _FORMER_FILES = "*.wanted"
+# So that the record stays below 64 KiB; of more maps the next owner does not know that they were computed.
+MOST_COMPUTED = 300
+
+
+@dataclass
+class KnownMaps:
+    """Collections whose maps are wanted, first requested first; indexes whose maps were computed, newest last."""
+
+    wanted: list[str] = field(default_factory=list)
+    computed: list[str] = field(default_factory=list)
 
 
 class MapRequests:
@@ -23,21 +34,21 @@ class MapRequests:
         self._records = records
         self._former = former
 
-    async def read(self) -> list[str]:
-        """Return the collections, in the order of the requests."""
+    async def read(self) -> KnownMaps:
+        """Return what is known of maps."""
         value = await self._records.read(RECORD)
-        found = list(json.loads(value)) if value else []
+        known = KnownMaps(**json.loads(value)) if value else KnownMaps()
         if files := sorted(self._former.glob(_FORMER_FILES)):
-            found = list(dict.fromkeys([*found, *(path.stem for path in files)]))
-            await self.write(found)
+            known.wanted = list(dict.fromkeys([*known.wanted, *(path.stem for path in files)]))
+            await self.write(known)
             for path in files:
                 path.unlink()
-        return found
+        return known
 
-    async def write(self, collections: Sequence[str]) -> None:
-        """Replace the collections; raises `MapNotStored`."""
-        value = json.dumps(collections, separators=(",", ":")).encode() if collections else b""
+    async def write(self, known: KnownMaps) -> None:
+        """Replace what is known; raises `MapNotStored`."""
+        content = {"wanted": known.wanted, "computed": known.computed[-MOST_COMPUTED:]}
         try:
-            await self._records.write(RECORD, value)
+            await self._records.write(RECORD, json.dumps(content, separators=(",", ":")).encode())
         except Refused as error:
             raise MapNotStored(str(error)) from error

@@ -8,8 +8,8 @@ A computation is requested by a record (`map_requests`), so that it begins again
 3. The map is written: the commit point. Its regions then get their words from the words index.
 4. The request is removed.
 
-The files of maps are this process's own: a collection whose map was computed elsewhere has none here until it is
-computed again.
+The files of maps are this machine's own. A map that was computed on another one is computed again when somebody asks
+for it.
 
 If a service does not answer, the computation waits and begins again. Any other failure ends it, and is reported until
 the next one begins.
@@ -50,7 +50,7 @@ from gateway.maps.computing import VECTORS
 from gateway.maps.layouts import can_be_neighborly
 from gateway.maps.map_files import MapFiles, MapHeader, Region, StoredMap
 from gateway.maps.map_metrics import COMPUTATIONS, RUNNING, SECONDS
-from gateway.maps.map_requests import MapRequests
+from gateway.maps.map_requests import KnownMaps, MapRequests
 from gateway.maps.map_run import MapProgress, MapRun, Stage
 from gateway.search.words import WordsIndex
 from serving.background import WorkHealth
@@ -103,14 +103,22 @@ class Maps:
         self._computing: tuple[str, asyncio.Task[None]] | None = None
         self._requested = asyncio.Event()
         self._updating = asyncio.Lock()
+        self._known: KnownMaps | None = None
         self._remembering = asyncio.Lock()
         self._requesting: asyncio.Task[MapRun] | None = None
         self.health = health or WorkHealth("mapping")
 
     async def keep_mapping(self) -> None:
         """Compute the maps that are requested, and those that a stop interrupted; run until cancelled."""
-        for collection in await self._remembered():
-            self._runs.setdefault(collection, MapRun(collection))
+        while True:
+            try:
+                async with self._remembering:
+                    await self._recall()
+            except (GatewayError, TimeoutError) as error:
+                self.health.failed(error, expected=True)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                break
         while True:
             self._requested.clear()
             while self._runs:
@@ -123,8 +131,12 @@ class Maps:
 
     async def describe(self, collection: str) -> MapState:
         """Describe a collection's map; raises `CollectionNotFound`."""
-        header = await self._header(collection)
+        info = await self._info(collection)
+        header = await self._header_of(collection, info)
         run = self._runs.get(collection)
+        if run is None and header is None and self._known is not None and info.name in self._known.computed:
+            self._known.computed.remove(info.name)  # if it fails here, it is not tried for ever
+            run = await self._request_safely(collection)
         if run is not None and not run.ended:
             return MapState(header, run.progress, "")
         return MapState(header, None, self._failures.get(collection, ""))
@@ -144,9 +156,7 @@ class Maps:
         if run is None or run.ended:
             if header is not None and is_up_to_date(header) and not again:
                 return
-            # A task of its own: a cancelled call must not separate the record from the run.
-            self._requesting = asyncio.create_task(self._request(collection))
-            run = await asyncio.shield(self._requesting)
+            run = await self._request_safely(collection)
         async for progress in run.watch():
             yield progress
 
@@ -216,6 +226,11 @@ class Maps:
         except (GatewayError, TimeoutError) as failure:  # the next owner computes this map again, and no harm is done
             log.warning("a finished computation of a map is still recorded", problem=str(failure))
 
+    async def _request_safely(self, collection: str) -> MapRun:
+        """Request a map in a task of its own: a cancelled call must not separate the record from the run."""
+        self._requesting = asyncio.create_task(self._request(collection))
+        return await asyncio.shield(self._requesting)
+
     async def _request(self, collection: str) -> MapRun:
         run = self._runs[collection] = MapRun(collection)
         try:
@@ -229,17 +244,19 @@ class Maps:
         return run
 
     async def _remember(self) -> None:
-        """Record the collections whose maps are still to be computed."""
+        """Record which maps are still to be computed, and which were."""
         async with self._remembering:
-            await self._requests.write([name for name, run in self._runs.items() if not run.ended])
+            known = await self._recall()
+            known.wanted = [name for name, run in self._runs.items() if not run.ended]
+            await self._requests.write(known)
 
-    async def _remembered(self) -> list[str]:
-        while True:
-            try:
-                return await self._requests.read()
-            except (GatewayError, TimeoutError) as error:
-                self.health.failed(error, expected=True)
-                await asyncio.sleep(_RETRY_SECONDS)
+    async def _recall(self) -> KnownMaps:
+        """Return what is recorded of maps; the first time, take over what an earlier process has not finished."""
+        if self._known is None:
+            self._known = await self._requests.read()
+            for collection in self._known.wanted:
+                self._runs.setdefault(collection, MapRun(collection))
+        return self._known
 
     async def _attempt(self, run: MapRun) -> None:
         info = await self._info(run.collection)
@@ -268,6 +285,8 @@ class Maps:
                         await asyncio.to_thread(self._files.write, info.name, stored)
                     run.show(stored.header.revision)
         await self._find_words(run, info)
+        if self._known is not None and info.name not in self._known.computed:
+            self._known.computed.append(info.name)
 
     async def _copy_vectors(self, run: MapRun, info: IndexInfo, scratch: Path) -> tuple[list[str], str, int]:
         """Copy an index's vectors to a file; return the items' ids, the last page's token and the dimension."""
@@ -313,6 +332,8 @@ class Maps:
         """Remove the maps of indexes that no collection names any more."""
         infos = await self._index.list_all()
         used = [each.name for each in infos if any(alias.startswith(ALIAS_PREFIX) for alias in each.aliases)]
+        if self._known is not None:
+            self._known.computed = [each for each in self._known.computed if each in used]
         await asyncio.to_thread(self._files.remove_all_but, used)
 
     async def _info(self, collection: str) -> IndexInfo:
@@ -321,7 +342,9 @@ class Maps:
 
     async def _header(self, collection: str) -> MapHeader | None:
         """Return the header of a collection's map, with all changes counted."""
-        info = await self._info(collection)
+        return await self._header_of(collection, await self._info(collection))
+
+    async def _header_of(self, collection: str, info: IndexInfo) -> MapHeader | None:
         stored = await asyncio.to_thread(self._files.read, info.name)
         if stored is None:
             return None

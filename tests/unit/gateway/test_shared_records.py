@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import DependencyUnavailable
-from gateway.maps.map_requests import MapRequests
+from gateway.maps.map_requests import RECORD, KnownMaps, MapRequests
 from gateway.page_key import PageKey
 from gateway.readiness import Readiness
 from gateway.switching.switch_state import SwitchState
+from index_service.api.translate.coordination import MAX_VALUE_BYTES
 from tests.unit.gateway.doubles import MemoryRecords
 
 
@@ -52,7 +53,15 @@ async def test_requested_maps_of_before_are_taken_over(tmp_path: Path) -> None:
     records = MemoryRecords()
     former = tmp_path / "cats.wanted"
     former.touch()
-    await MapRequests(records, tmp_path / "elsewhere").write(["dogs"])
-    assert await MapRequests(records, tmp_path).read() == ["dogs", "cats"]
-    assert not former.exists()
-    assert await MapRequests(records, tmp_path).read() == ["dogs", "cats"]
+    await MapRequests(records, tmp_path / "elsewhere").write(KnownMaps(["dogs"], ["images-birds"]))
+    for _ in range(2):
+        assert await MapRequests(records, tmp_path).read() == KnownMaps(["dogs", "cats"], ["images-birds"])
+        assert not former.exists()
+
+
+async def test_the_record_of_maps_is_never_too_large(tmp_path: Path) -> None:
+    records = MemoryRecords()
+    requests = MapRequests(records, tmp_path)
+    await requests.write(KnownMaps([], [f"{number:0128}" for number in range(10_000)]))
+    assert len(records.values[RECORD]) < MAX_VALUE_BYTES
+    assert (await requests.read()).computed[-1] == f"{9_999:0128}"

@@ -357,6 +357,22 @@ async def test_a_restart_begins_the_computation_again(
 
 
 @pytest.mark.usefixtures("quick")
+async def test_a_map_of_another_machine_is_computed_again_when_it_is_asked_for(gallery: Core, tmp_path: Path) -> None:
+    async with mapping(gallery):
+        await compute(gallery)
+    elsewhere = await open_core(tmp_path / "elsewhere" / "images", embedder=gallery.embedder, index=gallery.index)
+    async with mapping(elsewhere):
+        await until(lambda: elsewhere.maps._known is not None)
+        state = await elsewhere.maps.describe(DEFAULT_COLLECTION)
+        assert (state.header, state.progress is not None) == (None, True)
+        await compute(elsewhere)
+        assert (await elsewhere.maps.describe(DEFAULT_COLLECTION)).header
+        gallery.index.move(alias_of(DEFAULT_COLLECTION), NewIndex("images-gallery.empty", 4, MODEL.id, Engine.ANNOY))
+        state = await elsewhere.maps.describe(DEFAULT_COLLECTION)
+        assert (state.header, state.progress) == (None, None), "it never had a map"
+
+
+@pytest.mark.usefixtures("quick")
 async def test_a_damaged_file_is_as_good_as_no_map(gallery: Core) -> None:
     async with mapping(gallery):
         await compute(gallery)
