@@ -95,6 +95,7 @@ def full_node(name: str) -> Fault:
 
 
 OURS = (
+    full("images", others_serve=False),  # first, because bytes that are stored already need no space
     killed("gateway-1"),
     killed("gateway-2"),
     killed("embedder-1"),
@@ -107,7 +108,6 @@ OURS = (
     slow("embedder-1"),
     slow("index"),
     full("index", others_serve=False),
-    full("images", others_serve=False),
 )
 RESTARTS = (restarted("gateway"), restarted("embedder"), restarted("index"))
 NODES = (

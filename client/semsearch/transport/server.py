@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,28 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 MAX_MESSAGE_BYTES = 64 * 2**20
 
 Token: TypeAlias = str | Callable[[], str]
+# Several servers take calls in turn, so that a repeated call meets another one. A server is left out for 5 s, then 10 s
+# and so on, if more than half of its calls failed within a second: one that cannot reach the index, for example, accepts
+# calls and fails them. Never more than half of the servers are left out.
+_SPREADING = {
+    "loadBalancingConfig": [
+        {
+            "outlier_detection_experimental": {
+                "interval": "1s",
+                "baseEjectionTime": "5s",
+                "maxEjectionTime": "60s",
+                "maxEjectionPercent": 50,
+                "failurePercentageEjection": {
+                    "threshold": 50,
+                    "enforcementPercentage": 100,
+                    "minimumHosts": 2,
+                    "requestVolume": 3,
+                },
+                "childPolicy": [{"round_robin": {}}],
+            }
+        }
+    ]
+}
 _SCHEME = re.compile(r"(?:dns|ipv4|ipv6):/*")
 
 
@@ -86,6 +109,7 @@ class Server:
             # After a failed connection, the next attempt waits a second at most: retries should find a server that is
             # back, and gRPC's own limit is two minutes.
             ("grpc.max_reconnect_backoff_ms", 1_000),
+            ("grpc.service_config", json.dumps(_SPREADING)),
         ]
         if isinstance(self.tls, Tls) and self.tls.server_name:
             options.append(("grpc.ssl_target_name_override", self.tls.server_name))

@@ -1,0 +1,51 @@
+"""A client with the addresses of several gateways, one of which answers but cannot serve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from semsearch import Client, Retries
+
+from tests.unit.client.scripted_server import KINDS, SECONDS, UNAVAILABLE, ScriptedServer, ask, running
+
+CALLS = 20
+
+
+@dataclass(frozen=True)
+class Servers:
+    well: ScriptedServer
+    ill: ScriptedServer
+    address: str
+
+
+@pytest.fixture
+def both() -> Iterator[Servers]:
+    well, ill = ScriptedServer(), ScriptedServer()
+    ill.will("GetModel", *[UNAVAILABLE] * 1_000)
+    with running(well) as one, running(ill) as other:
+        yield Servers(well, ill, f"ipv4:{other},{one}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_call_is_repeated_at_another_server(kind: str, both: Servers) -> None:
+    retries = Retries(attempts=3, first_delay=0.001)
+    for _ in range(4):
+        ask(kind, both.address, lambda client: client.get_model(), retries=retries)
+    assert both.well.calls == ["GetModel"] * 4
+
+
+def test_a_server_that_fails_most_calls_is_left_out_for_a_while(both: Servers) -> None:
+    with Client(both.address, retries=Retries(attempts=3, first_delay=0.001)) as client:
+        until = time.monotonic() + SECONDS
+        answered = 0
+        while answered < CALLS:
+            assert time.monotonic() < until
+            before = len(both.ill.calls)
+            try:
+                client.get_model()
+            except Exception:  # noqa: BLE001 — the budget of retries may be used up before it is left out
+                answered = 0
+            answered = answered + 1 if len(both.ill.calls) == before else 0
