@@ -1,7 +1,7 @@
 """Tries every fault under load, and prints the table: `python -m tests.cluster.fault_table`.
 
-First those of the suite, then those of three nodes of Weaviate, which are used directly. The exit status is 1 if an
-answer was wrong, something acknowledged was lost, or calls failed longer than a failover may take.
+The exit status is 1 if an answer was wrong, something acknowledged was lost, or calls failed for longer than a failover
+may take.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.cluster.faults import NODES, OURS, RESTARTS, Fault
+from tests.cluster.faults import NODES, OURS, RESTARTS, Fault, killed
 from tests.cluster.gallery import GatewayGallery
 from tests.cluster.load import Load
 from tests.cluster.pictures import embedded, embedded_words
-from tests.cluster.suite import Suite, suite, weaviate_only
+from tests.cluster.suite import Suite, suite
 from tests.cluster.trial import HEADINGS, Result, row, run_trial
-from tests.cluster.weaviate_gallery import WeaviateGallery
 from tests.cluster.weaviate_nodes import weaviate_program
 
 PICTURES = 1_200
@@ -33,45 +32,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", nargs="*", help="only faults whose name contains one of these words")
     words = parser.parse_args().words
-
-    def chosen(faults: Sequence[Fault]) -> list[Fault]:
-        return [fault for fault in faults if not words or any(word in fault.name for word in words)]
-
     if os.geteuid() != 0:
         sys.exit("Network namespaces need root: run it with sudo.")
-    program = weaviate_program()
-    if program is None and chosen(NODES):
+    weaviate = weaviate_program()
+    if weaviate is None:
         sys.exit("There is no weaviate-server: run `make weaviate` first.")
-    show(f"Load at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
-    show_row(HEADINGS)
-    show_row(["---", *["---:"] * (len(HEADINGS) - 1)])
     problems: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="semsearch-cluster-") as folder:
-        with suite(Path(folder), disk_megabytes=DISK_MEGABYTES) as made:
-            pictures, queries = embedded(made.an_embedder, PICTURES), embedded_words(made.an_embedder)
-            problems += try_all(
-                made,
-                chosen((*OURS, *RESTARTS)),
-                lambda name: Load(partial(GatewayGallery, made.address, name), pictures, queries),
-            )
-        if program and chosen(NODES):
-            with weaviate_only(Path(folder), program, DISK_MEGABYTES) as nodes:
-                problems += try_all(
-                    nodes,
-                    chosen(NODES),
-                    lambda name: Load(
-                        partial(WeaviateGallery, nodes.addresses, name.title(), queries), pictures, queries
-                    ),
-                )
+    for title, program, faults in (
+        ("The index keeps its vectors itself", None, (*OURS, *RESTARTS)),
+        (
+            "The index keeps its vectors on three nodes of Weaviate",
+            weaviate,
+            (*NODES, killed("index", others_serve=False)),
+        ),
+    ):
+        chosen = [fault for fault in faults if not words or any(word in fault.name for word in words)]
+        if chosen:
+            show(f"\n{title}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
+            with (
+                tempfile.TemporaryDirectory(prefix="semsearch-cluster-") as folder,
+                suite(Path(folder), disk_megabytes=DISK_MEGABYTES, weaviate=program) as made,
+            ):
+                problems += try_all(made, chosen)
     sys.exit("\n".join(problems) or 0)
 
 
-def try_all(made: Suite, faults: Sequence[Fault], new_load: Callable[[str], Load]) -> list[str]:
+def try_all(made: Suite, faults: Sequence[Fault]) -> list[str]:
     """Print a line for each fault, which has a collection of its own; return what is wrong."""
+    pictures, queries = embedded(made.an_embedder, PICTURES), embedded_words(made.an_embedder)
+    show_row(HEADINGS)
+    show_row(["---", *["---:"] * (len(HEADINGS) - 1)])
     problems: list[str] = []
     loads: list[Load] = []
     for number, fault in enumerate(faults):
-        load = new_load(f"fault{number}")
+        load = Load(partial(GatewayGallery, made.address, f"fault-{number}"), pictures, queries)
         load.fill(INITIAL)
         loads.append(load)
         result = run_trial(made, load, fault, FAULT_SECONDS)

@@ -1,4 +1,4 @@
-"""A collection as those who use it see it: through the gateways of the suite, or straight in Weaviate."""
+"""A collection as those who use it see it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers spread over machines: gateways, embedders and an index, or three nodes of Weaviate."""
+"""The suite spread over machines: gateways, embedders and an index, which may keep its vectors in Weaviate."""
 
 from __future__ import annotations
 
@@ -47,11 +47,6 @@ class Suite:
         machines = [machine for name, machine in self.network.machines.items() if name.startswith(kind)]
         return "ipv4:" + ",".join(f"{machine.address}:{port}" for machine in machines)
 
-    @property
-    def addresses(self) -> list[str]:
-        """The addresses of all machines."""
-        return [machine.address for machine in self.network.machines.values()]
-
     def mount_disks(self, machines: Sequence[Machine], megabytes: int) -> None:
         """Give machines disks that can become full, unless they are to have no size."""
         self.disks |= {machine.name: machine.mount_disk(megabytes) for machine in machines if megabytes}
@@ -98,15 +93,6 @@ def suite(
             server.start()
         for server in servers:
             server.wait_until_ready()
-        yield made
-
-
-@contextmanager
-def weaviate_only(folder: Path, program: Path, disk_megabytes: int = 0) -> Iterator[Suite]:
-    """Start three nodes of Weaviate, and wait until they are a cluster; end them."""
-    with network(folder) as net:
-        made = Suite(net)
-        made.start_weaviate(program, disk_megabytes)
         yield made
 
 
