@@ -28,10 +28,10 @@ from benchmarks.index.one_size import OWN_PARTS, Plan, measure
 from benchmarks.index.results import Size
 from benchmarks.index.table import bars_table, contenders_table, write_json
 from benchmarks.index.vectors import Recipe, make
-from index_service.definition import EngineKind
+from index_service.definition import LOCAL_ENGINES, EngineKind
 
 _NAMES = (*PACKAGES, *OWN_PARTS)
-_ENGINES = tuple(kind.value for kind in EngineKind)
+_ENGINES = tuple(kind.value for kind in EngineKind if kind in LOCAL_ENGINES)
 # The exact engine does the same as NumPy.
 _DEFAULT_ENGINES = ",".join(kind for kind in _ENGINES if kind != EngineKind.EXACT)
 _WIDTH = 150

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from numpy.typing import NDArray
 
 from index_service.attributes import AttributePath, to_json
-from index_service.definition import EngineKind, IndexDefinition
+from index_service.definition import LOCAL_ENGINES, EngineKind, IndexDefinition
 from index_service.engines.contract import Engine, Found, Tuned
 from index_service.engines.exact import ExactEngine, ExactSearcher
 from index_service.errors import PositionOutOfDate
@@ -73,7 +73,7 @@ class PagingMachine(RuleBasedStateMachine):
         self.expected: dict[str, Expected] = {}
         self.clock = 0
 
-    @initialize(engine=st.sampled_from(EngineKind), directions=st.lists(DIRECTIONS, min_size=30, max_size=30))
+    @initialize(engine=st.sampled_from(sorted(LOCAL_ENGINES)), directions=st.lists(DIRECTIONS, min_size=30, max_size=30))
     def create(self, engine: EngineKind, directions: list[tuple[int, ...]]) -> None:
         self.catalog: Catalog = self.stack.enter_context(open_catalog(self.folder, engine_of, THRESHOLDS))
         self.index: VectorIndex = self.catalog.create(IndexDefinition("items", 4, "model", engine=engine))
