@@ -33,7 +33,12 @@ from gateway.lease import Lease, Metadata, SoleProcess
 
 _SERVICE = "index"
 SOLE = SoleProcess()
-_ENGINES = {Engine.ANNOY: pb.ENGINE_ANNOY, Engine.EXACT: pb.ENGINE_EXACT, Engine.HNSW: pb.ENGINE_HNSW}
+_ENGINES = {
+    Engine.DEFAULT: pb.ENGINE_UNSPECIFIED,
+    Engine.ANNOY: pb.ENGINE_ANNOY,
+    Engine.EXACT: pb.ENGINE_EXACT,
+    Engine.HNSW: pb.ENGINE_HNSW,
+}
 _LIST_PAGE = 1_000
 _NO_ATTRIBUTES = field_mask_pb2.FieldMask(paths=["-"])
 # A large vocabulary, at the index's write speed.

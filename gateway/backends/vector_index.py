@@ -98,8 +98,9 @@ class Found:
 
 
 class Engine(enum.Enum):
-    """The engine that searches an index's segments."""
+    """The engine of an index; the default is the index service's setting."""
 
+    DEFAULT = enum.auto()
     ANNOY = enum.auto()
     EXACT = enum.auto()
     HNSW = enum.auto()

@@ -61,7 +61,7 @@ def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIn
         name=f"{alias_of(collection)}.{model.short_hash}.{secrets.token_hex(4)}",
         dimension=model.dimension,
         model_id=model.id,
-        engine=Engine.ANNOY,
+        engine=Engine.DEFAULT,
         indexed_attributes=("image.sha256", TAKEN_TIME),
         labels={**labels, "collection": collection},
     )
