@@ -39,6 +39,11 @@ class GatewaySettings(HttpSettings):
         description="Addresses of read replicas of the index, with commas between them; searches are spread over them, "
         "and everything else goes to the index.",
     )
+    backups: str = Field(
+        "",
+        description="Where backups may be made and restored from: a folder, s3://bucket/prefix or gs://bucket/prefix; "
+        "callers choose a name below it. Empty allows no backups.",
+    )
     max_pending_bytes: int = Field(
         256 * 2**20, ge=1, description="Bytes of images that all uploads together may have in progress; more must wait."
     )

@@ -12,6 +12,8 @@ import structlog
 from semsearch.embedder.v1 import embedder_service_pb2
 from semsearch.index.v1 import index_service_pb2
 from semsearch.v1 import (
+    backup_service_pb2,
+    backup_service_pb2_grpc,
     gallery_service_pb2,
     gallery_service_pb2_grpc,
     map_service_pb2,
@@ -23,18 +25,24 @@ from semsearch.v1 import (
 )
 
 from gateway.advertised import advertised_address
+from gateway.api.backup_servicer import BackupServicer
 from gateway.api.forwarding import forwarding
 from gateway.api.gallery_servicer import GalleryServicer
 from gateway.api.map_servicer import MapServicer
 from gateway.api.model_servicer import ModelServicer
 from gateway.api.owner import Owner
 from gateway.api.search_servicer import SearchServicer
+from gateway.backends.backup_clients import IndexTransferClient, ModelTransferClient
 from gateway.backends.coordination_client import LeaseClient, RecordClient
 from gateway.backends.dependency_health import follow_health
 from gateway.backends.embedder_client import EmbedderClient
 from gateway.backends.embedding import Model
 from gateway.backends.index_client import IndexClient
 from gateway.backends.index_replicas import ReplicatedIndex, open_replicas
+from gateway.backups.backups import Backups
+from gateway.backups.restore_state import RestoreState
+from gateway.backups.restoring import Restoring
+from gateway.backups.saving import Saving
 from gateway.collections.blobs import BlobStore
 from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
@@ -66,6 +74,7 @@ _EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].
 _INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
 _SEARCHES = search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]
 _GALLERIES = gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"]
+_BACKUPS = backup_service_pb2.DESCRIPTOR.services_by_name["BackupService"]
 _MAPS = map_service_pb2.DESCRIPTOR.services_by_name["MapService"]
 _MODELS = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 
@@ -74,7 +83,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
-    """Open the gateway's four services.
+    """Open the gateway's services.
 
     The embedder and the index need not be up yet. Their needs are prepared in the background; the services' health
     reports when they are met. If another gateway is the owner, this one answers reads and passes changes on.
@@ -114,6 +123,17 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                         ),
                         _MODELS: ModelServicer(embedder, core.switch, tokens),
                         _MAPS: MapServicer(core.maps),
+                        _BACKUPS: BackupServicer(
+                            _backups(
+                                settings.backups,
+                                core,
+                                (IndexTransferClient(index_channel, term), ModelTransferClient(embedder_channel)),
+                                embedder,
+                                index,
+                                blobs,
+                                records,
+                            )
+                        ),
                     },
                     _background(core, term, preparing),
                 )
@@ -144,7 +164,9 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                         (lease.health, terms.keep_serving),
                     )
                 ]
-                services = {each: forwarding(terms, each, owner) for each in (_SEARCHES, _GALLERIES, _MODELS, _MAPS)}
+                services = {
+                    each: forwarding(terms, each, owner) for each in (_SEARCHES, _GALLERIES, _MODELS, _MAPS, _BACKUPS)
+                }
                 yield Served(
                     [
                         GrpcService(
@@ -166,6 +188,11 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                             partial(map_service_pb2_grpc.add_MapServiceServicer_to_server, services[_MAPS]),
                             lambda: readiness.watch(Need.INDEX, Need.GALLERY),
                             (health.mapping,),
+                        ),
+                        GrpcService(
+                            _BACKUPS.full_name,
+                            partial(backup_service_pb2_grpc.add_BackupServiceServicer_to_server, services[_BACKUPS]),
+                            lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.GALLERY),
                         ),
                         GrpcService(
                             _MODELS.full_name,
@@ -227,6 +254,30 @@ def _build_core(
         readiness=readiness,
         health=health,
     )
+
+
+def _backups(
+    root: str,
+    core: Core,
+    transfers: tuple[IndexTransferClient, ModelTransferClient],
+    embedder: EmbedderClient,
+    index: IndexClient,
+    blobs: BlobStore,
+    records: RecordClient,
+) -> Backups:
+    restoring = Restoring(
+        transfers,
+        embedder,
+        index,
+        blobs,
+        core.collections,
+        core.placements,
+        core.writes,
+        core.words,
+        core.sweeper,
+        RestoreState(records),
+    )
+    return Backups(root, Saving(*transfers, embedder, blobs, core.sweeper), restoring)
 
 
 def _background(core: Core, term: Term, preparing: WorkHealth) -> list[tuple[WorkHealth, Work]]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import grpc
 
+from semsearch.api.backups import BackupMethods
 from semsearch.api.collections import CollectionMethods
 from semsearch.api.gallery import GalleryMethods
 from semsearch.api.maps import MapMethods
@@ -28,7 +29,9 @@ from semsearch.values.drawn import Page, call_of
 PageT = TypeVar("PageT", bound=Page)
 
 
-class AsyncClient(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, ModelMethods, AsyncConnection):
+class AsyncClient(
+    SearchMethods, GalleryMethods, CollectionMethods, MapMethods, ModelMethods, BackupMethods, AsyncConnection
+):
     """The twin of `Client` for asyncio: the same methods, awaited or iterated over with `async for`.
 
     >>> async def search():

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import grpc
 
+from semsearch.api.backups import BackupMethods
 from semsearch.api.collections import CollectionMethods
 from semsearch.api.gallery import GalleryMethods
 from semsearch.api.maps import MapMethods
@@ -32,7 +33,9 @@ UPLOAD_SECONDS = 24 * 3600.0
 PageT = TypeVar("PageT", bound=Page)
 
 
-class Client(SearchMethods, GalleryMethods, CollectionMethods, MapMethods, ModelMethods, BlockingConnection):
+class Client(
+    SearchMethods, GalleryMethods, CollectionMethods, MapMethods, ModelMethods, BackupMethods, BlockingConnection
+):
     """A client of a gateway. Every method raises `SemsearchError`; see `semsearch.errors`.
 
     >>> with Client(server) as client:

@@ -37,6 +37,9 @@ CHANGES = frozenset(
         "semsearch.v1.GalleryService.RenameCollection",
         "semsearch.v1.GalleryService.DeleteCollection",
         "semsearch.v1.ModelService.ActivateModel",
+        "semsearch.v1.BackupService.CreateBackup",
+        "semsearch.v1.BackupService.PruneBackups",
+        "semsearch.v1.BackupService.RestoreBackup",
         # The owner alone computes maps, brings them up to date and knows how far that is.
         "semsearch.v1.MapService.GetMap",
         "semsearch.v1.MapService.ComputeMap",
@@ -45,7 +48,14 @@ CHANGES = frozenset(
     }
 )
 # Of these, the methods that may safely be repeated: if the owner ends, the next owner is called.
-REPEATABLE = frozenset({"semsearch.v1.ModelService.ActivateModel", "semsearch.v1.MapService.ComputeMap"})
+REPEATABLE = frozenset(
+    {
+        "semsearch.v1.BackupService.CreateBackup",
+        "semsearch.v1.BackupService.RestoreBackup",
+        "semsearch.v1.ModelService.ActivateModel",
+        "semsearch.v1.MapService.ComputeMap",
+    }
+)
 # Methods that are passed on if words are missing: only the owner adds words, and only after a search needs them.
 OF_WORDS = frozenset({"semsearch.v1.SearchService.SimilarWords", "semsearch.v1.SearchService.TagImage"})
 

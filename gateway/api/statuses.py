@@ -34,6 +34,10 @@ def _invalid(
     )
 
 
+def _failed_precondition(reason: reasons.ErrorReason.ValueType) -> ErrorStatus:
+    return ErrorStatus(grpc.StatusCode.FAILED_PRECONDITION, reason)
+
+
 def _about_collection(code: grpc.StatusCode, reason: reasons.ErrorReason.ValueType, collection: str) -> ErrorStatus:
     return ErrorStatus(code, reason, resource=Resource("semsearch.v1.Collection", collection))
 
@@ -93,6 +97,28 @@ ERRORS: ErrorTable = {
     errors.ImageStoreUnusable: lambda _: ErrorStatus(
         grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
     ),
+    errors.BackupsOff: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_PLACE_REFUSED),
+    errors.BackupPlaceRefused: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_PLACE_REFUSED),
+    errors.BackupPlaceFull: lambda _: ErrorStatus(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL
+    ),
+    errors.BackupPlaceUnavailable: lambda e: ErrorStatus(
+        grpc.StatusCode.UNAVAILABLE,
+        reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+        retry_after_seconds=e.retry_after_seconds,
+    ),
+    errors.BackupNotFound: lambda e: ErrorStatus(
+        grpc.StatusCode.NOT_FOUND,
+        reasons.ERROR_REASON_BACKUP_NOT_FOUND,
+        resource=Resource("semsearch.v1.Backup", e.backup_id),
+    ),
+    errors.BackupDamaged: lambda e: ErrorStatus(
+        grpc.StatusCode.DATA_LOSS, reasons.ERROR_REASON_BACKUP_DAMAGED, metadata={"key": e.key}
+    ),
+    errors.BackupTooNew: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_TOO_NEW),
+    errors.BackupUnderWay: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_UNDER_WAY),
+    errors.NotEmpty: lambda _: _failed_precondition(reasons.ERROR_REASON_NOT_EMPTY),
+    errors.IndexesDamaged: lambda _: ErrorStatus(grpc.StatusCode.DATA_LOSS, reasons.ERROR_REASON_STORE_DAMAGED),
     errors.WordsNotReady: lambda e: ErrorStatus(
         grpc.StatusCode.UNAVAILABLE,
         reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,

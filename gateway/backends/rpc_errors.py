@@ -24,6 +24,7 @@ _BY_REASON: dict[str, type[Refused]] = {
     "MODEL_NOT_FOUND": errors.ModelNotFound,
     "INDEX_NOT_FOUND": errors.IndexNotFound,
     "INDEX_EXISTS": errors.IndexExists,
+    "SNAPSHOT_ENDED": errors.SnapshotEnded,
     "MODEL_MISMATCH": errors.ModelMismatch,
     # From the index only: the embedder has no pages.
     "INVALID_PAGE_TOKEN": errors.PositionOutOfDate,

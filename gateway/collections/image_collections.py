@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -111,6 +112,12 @@ class ImageCollections:
         """Return all collections, by id, while none is being created or deleted."""
         async with self._lock:
             return await self.list_all()
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Let no collection be created, renamed or deleted until the `with` block ends."""
+        async with self._lock:
+            yield
 
     async def create(self, collection: str, display_name: str) -> Collection:
         """Create a collection for the serving model; raises `CollectionExists`."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from semsearch.v1.query_pb2 import Filter
@@ -57,13 +57,24 @@ class Sweeper:
         self._collections = collections
         self._placements = placements
         self._lease = lease or SoleProcess()
+        self._pause = asyncio.Lock()
         self.health = health or WorkHealth("sweeping")
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Wait for the removal in progress, and let nothing be removed until the `with` block ends.
+
+        The pause is in the memory of the owner, which alone sweeps: if it ends, so does what asked for the pause.
+        """
+        async with self._pause:
+            yield
 
     async def keep_sweeping(self) -> None:
         """Sweep now and then every hour; run until cancelled."""
         while True:
             try:
-                await self._collections.sweep()
+                async with self._pause:
+                    await self._collections.sweep()
                 await self.sweep(time.time() - GRACE_SECONDS)
             except (GatewayError, TimeoutError) as error:
                 self.health.failed(error, expected=True)
@@ -81,22 +92,25 @@ class Sweeper:
         released = await self._blobs.released_before(cutoff)
         removed = 0
         for start in range(0, len(released), _BATCH):
-            batch = released[start : start + _BATCH]
-            named = await self._named(batch)
-            for first in range(0, len(batch), _AT_ONCE):
-                some = batch[first : first + _AT_ONCE]
-                if not self._lease.is_held:
-                    raise OwnerChanged
-                await asyncio.gather(
-                    *(
-                        self._blobs.retain(sha256, cutoff) if sha256 in named else self._blobs.remove(sha256, cutoff)
-                        for sha256 in some
-                    )
-                )
-                removed += len(set(some) - named)
+            async with self._pause:
+                removed += await self._sweep(released[start : start + _BATCH], cutoff)
         if removed:
             log.info("removed files of deleted images", images=removed)
         return removed
+
+    async def _sweep(self, batch: Sequence[str], cutoff: float) -> int:
+        named = await self._named(batch)
+        for first in range(0, len(batch), _AT_ONCE):
+            some = batch[first : first + _AT_ONCE]
+            if not self._lease.is_held:
+                raise OwnerChanged
+            await asyncio.gather(
+                *(
+                    self._blobs.retain(sha256, cutoff) if sha256 in named else self._blobs.remove(sha256, cutoff)
+                    for sha256 in some
+                )
+            )
+        return len(set(batch) - named)
 
     async def _named(self, sha256s: Sequence[str]) -> set[str]:
         """Return those of the images that some collection uses."""

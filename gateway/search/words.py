@@ -224,6 +224,11 @@ class WordsIndex:
                 on_progress(batch.words[-1].rank + 1)
 
 
+def is_words_index(name: str) -> bool:
+    """Return whether an index has that name because it has the words of a model."""
+    return name.startswith(f"{ALIAS}-")
+
+
 def _name_of(model_id: str) -> str:
     return f"{ALIAS}-{short_hash(model_id)}"
 

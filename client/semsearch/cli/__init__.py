@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import (
+    backup,
     collections,
     demo,
     doctor,
@@ -49,6 +50,8 @@ app.command("delete")(gallery.delete)
 app.command("duplicates")(duplicates.duplicates)
 app.add_typer(collections.app, name="collections")
 app.add_typer(model.app, name="model")
+app.add_typer(backup.app, name="backup")
+app.command("restore")(backup.restore)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
-from typing_extensions import override
 
 from semsearch import export_file
 from semsearch.cli import addresses, index, options
+from semsearch.cli.default_command import WithDefault
 from semsearch.cli.output import Output, counted
 from semsearch.cli.progress import progress_bar
 from semsearch.index.v1 import index_service_pb2 as pb
@@ -23,20 +22,10 @@ from semsearch.values.indexes import CheckReport, Progress
 _FOLDER = "DIR"
 
 
-class FolderOrCommand(TyperGroup):
+class FolderOrCommand(WithDefault):
     """A group of commands that takes any other argument for the folder, or an option, of `semsearch index DIR`."""
 
-    @override
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert the name of the default command before its arguments."""
-        commands = {*self.commands, *ctx.help_option_names} - {_FOLDER}
-        return super().parse_args(ctx, [_FOLDER, *args] if args and args[0] not in commands else args)
-
-    @override
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Leave that name out of usage lines and errors."""
-        name, command, rest = super().resolve_command(ctx, args)
-        return ("" if name == _FOLDER else name), command, rest
+    default = _FOLDER
 
 
 app = typer.Typer(

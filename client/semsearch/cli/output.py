@@ -33,9 +33,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMANDS = {
     'Client("host:port")': "--server or SEMSEARCH_CLIENT_SERVER",
     'IndexOperations("host:port")': "--index-address or SEMSEARCH_CLIENT_INDEX_ADDRESS",
+    "ListBackups": "`semsearch backup list`",
     "ListCollections": "`semsearch collections list`",
     "ListIndexes": "`semsearch index list`",
     "ListModels": "`semsearch model list`",
+    "PruneBackups": "`semsearch backup prune`",
     "PullModel": "`semsearch model pull`",
 }
 _CALL = re.compile("|".join(map(re.escape, _COMMANDS)))

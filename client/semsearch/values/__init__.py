@@ -1,5 +1,6 @@
 """The arguments and results of calls: frozen values without gRPC."""
 
+from semsearch.values.backups import Backup, BackupCheck, BackupProgress, PrunedBackups
 from semsearch.values.images import (
     Attributes,
     Collection,
@@ -18,6 +19,9 @@ from semsearch.values.queries import CropBox, ImageTerm, Term, UnderstoodTerm, U
 
 __all__ = [
     "Attributes",
+    "Backup",
+    "BackupCheck",
+    "BackupProgress",
     "Collection",
     "CollectionMap",
     "CropBox",
@@ -34,6 +38,7 @@ __all__ = [
     "MapState",
     "MatchCounts",
     "Model",
+    "PrunedBackups",
     "PullProgress",
     "Recipe",
     "Scalar",

@@ -16,7 +16,7 @@ import typer
 from semsearch.cli import app
 from semsearch.cli.output import _COMMANDS
 from semsearch.index.v1 import index_service_pb2
-from semsearch.v1 import gallery_service_pb2, model_service_pb2, search_service_pb2
+from semsearch.v1 import backup_service_pb2, gallery_service_pb2, model_service_pb2, search_service_pb2
 
 _NAMED = re.compile(r"(?:`|: )semsearch (?P<name>[a-z]+)(?: (?P<inner>[a-z]+))?")
 
@@ -50,7 +50,7 @@ def test_every_call_that_a_servers_error_names_becomes_a_command() -> None:
     """Errors of the services name calls; each must be known to the command that prints them."""
     calls = {
         method.name
-        for file in (gallery_service_pb2, index_service_pb2, model_service_pb2, search_service_pb2)
+        for file in (backup_service_pb2, gallery_service_pb2, index_service_pb2, model_service_pb2, search_service_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

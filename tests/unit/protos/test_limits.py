@@ -14,7 +14,8 @@ import index_service.filters as filters
 import model.text.embedding as embedding
 import model.text.query as query
 from embedder_service.settings import EmbedderSettings
-from gateway.api import gallery_servicer, model_servicer, search_servicer, translate
+from gateway.api import backup_servicer, gallery_servicer, model_servicer, search_servicer, translate
+from gateway.backups import keeping
 from gateway.collections import image_collections, images
 from gateway.ingest.ingest import THUMBNAIL_EDGE
 from gateway.search import distinct
@@ -51,12 +52,18 @@ COLLECTION_ID = (63,)
 LIMITS: dict[str, tuple[int | float | str, ...]] = {
     "v1.BatchIndexImagesRequest.images": (gallery_servicer.MAX_BATCH_IMAGES, size(setting("max_message_bytes"))),
     "v1.Collection.id": COLLECTION_ID,
+    "v1.CreateBackupRequest.place": (backup_servicer.MAX_PLACE_CHARACTERS,),
     "v1.Condition.any_of": (filters.MAX_VALUES,),
     "v1.Condition.field": (MAX_PATH_CHARACTERS,),
     "v1.CreateCollectionRequest.collection_id": COLLECTION_ID,
     "v1.CreateCollectionRequest.display_name": (image_collections.MAX_DISPLAY_NAME_CHARACTERS,),
     "v1.DeleteImagesRequest.ids": (gallery_servicer.MAX_DELETED_IDS,),
     "v1.DownloadImageResponse.chunk": (size(gallery_servicer.CHUNK_BYTES),),
+    "v1.ListBackupsRequest.place": (backup_servicer.MAX_PLACE_CHARACTERS,),
+    "v1.PruneBackupsRequest.place": (backup_servicer.MAX_PLACE_CHARACTERS,),
+    "v1.RestoreBackupRequest.place": (backup_servicer.MAX_PLACE_CHARACTERS,),
+    "v1.VerifyBackupRequest.place": (backup_servicer.MAX_PLACE_CHARACTERS,),
+    "v1.VerifyBackupResponse.damages": (keeping.MAX_DAMAGES,),
     "v1.Filter": (filters.MAX_CONDITIONS, filters.MAX_DEPTH, filters.MAX_VALUES),
     "v1.Image.attributes": ATTRIBUTES,
     "v1.ImageTerm.content": IMAGE_LIMITS,
@@ -110,7 +117,7 @@ LIMITS: dict[str, tuple[int | float | str, ...]] = {
 }
 # Fields of requests that name something which exists, or are limited by what holds them.
 UNLIMITED = re.compile(
-    r"\.(collection|image_id|page_token|update_mask"
+    r"\.(collection|image_id|backup_id|page_token|update_mask"
     r"|(Get|Download)ImageRequest\.id|(Get|Rename|Delete)CollectionRequest\.collection_id"
     r"|(Get|Activate)ModelRequest\.id|PullModelRequest\.recipe"
     r"|Filter\.\w+|TextRange\.\w+"

@@ -21,6 +21,8 @@ READS = {
     "semsearch.v1.GalleryService.FindDuplicates",
     "semsearch.v1.GalleryService.GetCollection",
     "semsearch.v1.GalleryService.ListCollections",
+    "semsearch.v1.BackupService.ListBackups",
+    "semsearch.v1.BackupService.VerifyBackup",
     "semsearch.v1.ModelService.ListModels",
     "semsearch.v1.ModelService.GetModel",
     "semsearch.v1.ModelService.ListRecipes",

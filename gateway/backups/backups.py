@@ -1,0 +1,81 @@
+"""Backups as callers see them: places by name, one change at a time.
+
+Only the owner makes, prunes and restores backups (see `gateway.lease`); any process lists and verifies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+
+from gateway.backups.keeping import Pruned, prune, verify
+from gateway.backups.manifest import Manifest
+from gateway.backups.place import BackupPlace, open_place
+from gateway.backups.progress import Tally, watched
+from gateway.backups.restoring import Restoring
+from gateway.backups.saving import Saving
+from gateway.errors import BackupUnderWay
+
+
+class Backups:
+    """Makes, lists, verifies, prunes and restores backups below `root`, a folder or a URL; "" allows none."""
+
+    def __init__(self, root: str, saving: Saving, restoring: Restoring) -> None:
+        self._root = root
+        self._saving = saving
+        self._restoring = restoring
+        self._busy = ""
+
+    async def create(self, place: str) -> AsyncGenerator[Tally, None]:
+        """Make a backup; yield its progress, with the backup's id at the end. Raises as `Saving.run`."""
+        tally = Tally()
+        with self._alone("A backup"):
+            async with aclosing(watched(self._saving.run(self._place(place), tally), tally)) as progress:
+                async for each in progress:
+                    yield each
+
+    async def restore(self, place: str, backup_id: str) -> AsyncGenerator[Tally, None]:
+        """Restore a backup, the newest one without an id; yield its progress. Raises as `Restoring.run`."""
+        opened, tally = self._place(place), Tally()
+        with self._alone("A restore"):
+            backup_id, manifest = await opened.manifest(backup_id)
+            work = self._restoring.run(opened, backup_id, manifest, tally)
+            async with aclosing(watched(work, tally)) as progress:
+                async for each in progress:
+                    yield each
+
+    async def get(self, place: str, backup_id: str) -> tuple[str, Manifest]:
+        """Return a backup; raises `BackupNotFound`, `BackupDamaged`, `BackupTooNew`."""
+        return await self._place(place).manifest(backup_id)
+
+    async def list(self, place: str) -> Sequence[tuple[str, Manifest]]:
+        """Return the backups in a place, newest first."""
+        opened = self._place(place)
+        return [await opened.manifest(each) for each in reversed(await opened.ids())]
+
+    async def verify(self, place: str, backup_id: str) -> AsyncGenerator[tuple[Tally, Sequence[str]], None]:
+        """Check a backup, the newest one without an id; yield the progress, and the damages found so far."""
+        opened, tally = self._place(place), Tally()
+        tally.backup_id, manifest = await opened.manifest(backup_id)
+        damages: list[str] = []
+        async with aclosing(watched(verify(opened, manifest, tally, damages), tally)) as progress:
+            async for each in progress:
+                yield each, tuple(damages)
+
+    async def prune(self, place: str, keep: int) -> Pruned:
+        """Remove all but the newest backups; see `keeping.prune`."""
+        with self._alone("A pruning"):
+            return await prune(self._place(place), keep)
+
+    def _place(self, place: str) -> BackupPlace:
+        return open_place(self._root, place)
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        if self._busy:
+            raise BackupUnderWay(self._busy)
+        self._busy = what
+        try:
+            yield
+        finally:
+            self._busy = ""
