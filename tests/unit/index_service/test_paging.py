@@ -73,7 +73,9 @@ class PagingMachine(RuleBasedStateMachine):
         self.expected: dict[str, Expected] = {}
         self.clock = 0
 
-    @initialize(engine=st.sampled_from(sorted(LOCAL_ENGINES)), directions=st.lists(DIRECTIONS, min_size=30, max_size=30))
+    @initialize(
+        engine=st.sampled_from(sorted(LOCAL_ENGINES)), directions=st.lists(DIRECTIONS, min_size=30, max_size=30)
+    )
     def create(self, engine: EngineKind, directions: list[tuple[int, ...]]) -> None:
         self.catalog: Catalog = self.stack.enter_context(open_catalog(self.folder, engine_of, THRESHOLDS))
         self.index: VectorIndex = self.catalog.create(IndexDefinition("items", 4, "model", engine=engine))
