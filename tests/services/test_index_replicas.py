@@ -223,9 +223,9 @@ def test_killed_replicas_and_a_killed_writer_lose_nothing(any_cluster: Cluster) 
         threads += [threading.Thread(target=read, args=(replica,)) for replica in replicas]
         for thread in threads:
             thread.start()
-        eventually(lambda: len(acknowledged) > 100)
+        eventually(lambda: len(acknowledged) > 30)
         replicas[0].kill()
-        eventually(lambda: len(acknowledged) > 200)
+        eventually(lambda: len(acknowledged) > 60)
         writer.kill()
         threads[0].join()
         writer = stack.enter_context(cluster.writer())
@@ -233,7 +233,7 @@ def test_killed_replicas_and_a_killed_writer_lose_nothing(any_cluster: Cluster) 
         before = len(acknowledged)
         threads += [threading.Thread(target=write, args=(writer,))]
         threads[-1].start()
-        eventually(lambda: len(acknowledged) > before + 50)
+        eventually(lambda: len(acknowledged) > before + 20)
         stop.set()
         for thread in threads:
             thread.join()
