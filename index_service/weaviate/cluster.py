@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,12 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 import structlog
-from authlib.deprecate import AuthlibDeprecationWarning
-
-with warnings.catch_warnings():
-    # Authlib, which only logins by OIDC need, announces that a later version will want another HTTP library.
-    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
-    import weaviate
+import weaviate
 from weaviate.auth import Auth
 from weaviate.classes.config import ConsistencyLevel
 from weaviate.classes.init import AdditionalConfig, Timeout
