@@ -12,6 +12,7 @@ from semsearch.embedder.v1 import embedder_service_pb2, embedder_service_pb2_grp
 from embedder_service import translate
 from embedder_service.decoding import ImageDecoder
 from embedder_service.default_model import DefaultModel
+from embedder_service.installed_models import InstalledModels
 from embedder_service.loaded_models import open_models
 from embedder_service.pulling import Pulls
 from embedder_service.recipes import RecipeFolder
@@ -46,7 +47,8 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
         await default.make(pulls)
         async with open_models(folder, opener, threads) as models:
             budget = ByteBudget(settings.max_queued_bytes)
-            servicer = EmbedderServicer(models, folder, pulls, translate.limits(settings), threads, budget)
+            installed = InstalledModels(folder, threads)
+            servicer = EmbedderServicer(models, folder, pulls, translate.limits(settings), threads, budget, installed)
             name = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
             yield Served(
                 [
@@ -56,6 +58,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
                             servicer, server
                         ),
                         background=(models.health,),
+                        parts=installed.watch,
                     )
                 ]
             )

@@ -7,7 +7,7 @@ a damaged bundle does not hide the others. Folders whose names begin with a dot 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,11 +108,26 @@ class ModelFolder:
                 return manifest
         raise ModelNotFound(model_id)
 
+    def fingerprint(self) -> tuple[tuple[str, int], ...]:
+        """Return a value that changes when bundles are added or removed."""
+        return tuple(_written(folder / MANIFEST) for folder in self._folders())
+
     def bundles(self) -> Iterator[tuple[Path, Manifest]]:
         """Yield the folder and the manifest of every readable bundle, those that ship first."""
-        kept = sorted(file.parent for file in self.models.glob(f"[!.]*/{MANIFEST}"))
-        for folder in dict.fromkeys((*self.shipped, *kept)):
+        for folder in self._folders():
             try:
                 yield folder, peek(folder)
             except BundleError as error:
                 log.warning("a bundle is ignored", folder=str(folder), error=str(error))
+
+    def _folders(self) -> Iterable[Path]:
+        kept = sorted(file.parent for file in self.models.glob(f"[!.]*/{MANIFEST}"))
+        return dict.fromkeys((*self.shipped, *kept))
+
+
+def _written(file: Path) -> tuple[str, int]:
+    """Return a file and when it was written; 0 if it is not there."""
+    try:
+        return str(file), file.stat().st_mtime_ns
+    except OSError:
+        return str(file), 0

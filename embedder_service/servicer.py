@@ -21,6 +21,7 @@ from embedder_service import transferring, translate
 from embedder_service.decoding import ImageInput
 from embedder_service.errors import EmbedderError
 from embedder_service.image_embedding import ImageEmbedder, ImageVector
+from embedder_service.installed_models import InstalledModels
 from embedder_service.loaded_models import LoadedModels
 from embedder_service.models import ModelFolder
 from embedder_service.pulling import Pulls
@@ -50,12 +51,14 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         limits: pb.Limits,
         threads: Executor,
         budget: ByteBudget,
+        installed: InstalledModels,
     ) -> None:
         self._models = models
         self._folder = folder
         self._pulls = pulls
         self._limits = limits
         self._threads = threads
+        self._installed = installed
         self._budget = budget  # for the bytes of images that are not answered yet
 
     @override
@@ -153,7 +156,10 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         """Make a model from a recipe."""
         async with aclosing(self._pulls.pull(request.recipe)) as pull:
             async for progress in pull:
-                model = self._described(progress.made) if progress.made else None
+                model = None
+                if progress.made:
+                    model = self._described(progress.made)
+                    self._installed.look_again()
                 yield pb.PullModelResponse(
                     bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, model=model
                 )

@@ -43,10 +43,11 @@ class CoreHealth:
         self.sweeping = WorkHealth("sweeping")
         self.switching = WorkHealth("switching")
         self.mapping = WorkHealth("mapping")
+        self.preparing_embedders = WorkHealth("preparing-embedders")
 
     def begin_anew(self) -> None:
         """Forget the failures of the last core."""
-        for each in (self.words, self.sweeping, self.switching, self.mapping):
+        for each in (self.words, self.sweeping, self.switching, self.mapping, self.preparing_embedders):
             each.reset()
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from typing_extensions import override
 
+from gateway.backends.embedder_addresses import EmbedderAddresses
 from serving.settings import HttpSettings, listed, print_settings
 
 
@@ -23,7 +24,8 @@ class GatewaySettings(HttpSettings):
     embedder: str = Field(
         "127.0.0.1:50052",
         min_length=1,
-        description="Address of the embedder: host:port, or dns:///name:port for several replicas.",
+        description="Address of the embedder, host:port. For several: dns:///name:port, with a name that stands for "
+        "all of them, or the ip:port of each, with commas between them.",
     )
     index: str = Field("127.0.0.1:50053", min_length=1, description="Address of the index.")
     images: str = Field(
@@ -79,6 +81,12 @@ class GatewaySettings(HttpSettings):
         le=300,
         description="Seconds without a sign of the gateway that makes changes, after which another one takes over.",
     )
+
+    @field_validator("embedder")
+    @classmethod
+    def _are_addresses(cls, text: str) -> str:
+        EmbedderAddresses.parse(text)
+        return text
 
     @property
     def replica_addresses(self) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
-from semsearch.embedder.v1 import embedder_service_pb2
 from semsearch.index.v1 import index_service_pb2
 from semsearch.v1 import (
     backup_service_pb2,
@@ -33,9 +32,11 @@ from gateway.api.model_servicer import ModelServicer
 from gateway.api.owner import Owner
 from gateway.api.search_servicer import SearchServicer
 from gateway.backends.backup_clients import IndexTransferClient, ModelTransferClient
+from gateway.backends.bulk_embedding import CALL_BYTES, BulkEmbedding
 from gateway.backends.coordination_client import LeaseClient, RecordClient
 from gateway.backends.dependency_health import follow_health
-from gateway.backends.embedder_client import EmbedderClient
+from gateway.backends.embedder_pool import open_pool
+from gateway.backends.embedders import Embedders
 from gateway.backends.embedding import Model
 from gateway.backends.index_client import IndexClient
 from gateway.backends.index_replicas import ReplicatedIndex, open_replicas
@@ -70,7 +71,6 @@ _RETRY_SECONDS = 0.5
 _TAKEOVER_SECONDS = 5.0
 # Image bytes per call to the embedder; more is no faster.
 _BATCH_BYTES = 16 * 2**20
-_EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
 _INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
 _SEARCHES = search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]
 _GALLERIES = gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"]
@@ -90,7 +90,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     """
     folder = settings.data / "gateway"
     async with (
-        open_channel(settings.embedder, max_message_bytes=settings.max_message_bytes) as embedder_channel,
+        open_pool(settings.embedder, settings.max_message_bytes) as pool,
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
         open_replicas(settings.replica_addresses, settings.max_message_bytes) as replicas,
     ):
@@ -101,7 +101,6 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                 advertised_address(settings),
                 settings.lease_seconds,
             )
-            embedder = EmbedderClient(embedder_channel)
             blobs = await _open_images(settings)
             readiness, health = Readiness(), CoreHealth()
             page_key = PageKey(RecordClient(index_channel, SoleProcess()), folder / "page_token_key")
@@ -112,7 +111,8 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                 health.begin_anew()
                 index = ReplicatedIndex(index_channel, replicas, term) if replicas else IndexClient(index_channel, term)
                 records = RecordClient(index_channel, term)
-                core = _build_core(settings, embedder, index, records, blobs, term, readiness, health)
+                embedders = Embedders(pool, records, health.preparing_embedders)
+                core = _build_core(settings, embedders, pool.bulk, index, records, blobs, term, readiness, health)
                 return Serving(
                     term,
                     core.gallery,
@@ -121,25 +121,25 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                         _GALLERIES: GalleryServicer(
                             core.gallery, core.duplicates, core.ingest, core.collections, tokens
                         ),
-                        _MODELS: ModelServicer(embedder, core.switch, tokens),
+                        _MODELS: ModelServicer(embedders, core.switch, tokens),
                         _MAPS: MapServicer(core.maps),
                         _BACKUPS: BackupServicer(
                             _backups(
                                 settings.backups,
                                 core,
-                                (IndexTransferClient(index_channel, term), ModelTransferClient(embedder_channel)),
-                                embedder,
+                                (IndexTransferClient(index_channel, term), ModelTransferClient(pool.channel)),
+                                embedders,
                                 index,
                                 blobs,
                                 records,
                             )
                         ),
                     },
-                    _background(core, term, preparing),
+                    _background(core, embedders, term, preparing),
                 )
 
             terms = Terms(lease, build)
-            following_embedder, following_index = WorkHealth("following-embedder"), WorkHealth("following-index")
+            following_index = WorkHealth("following-index")
             # A process that stops stays the owner while its calls finish.
             patience_seconds = settings.drain_seconds + _TAKEOVER_SECONDS
             async with (
@@ -150,12 +150,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                 tasks = [
                     background.create_task(keep_running(work_health, work))
                     for work_health, work in (
-                        (
-                            following_embedder,
-                            partial(
-                                follow_health, embedder_channel, _EMBEDDER, Need.EMBEDDER, readiness, following_embedder
-                            ),
-                        ),
+                        (pool.health, partial(pool.keep_following, readiness)),
                         (
                             following_index,
                             partial(follow_health, index_channel, _INDEX, Need.INDEX, readiness, following_index),
@@ -198,7 +193,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                             _MODELS.full_name,
                             partial(model_service_pb2_grpc.add_ModelServiceServicer_to_server, services[_MODELS]),
                             lambda: readiness.watch(Need.EMBEDDER),
-                            (following_embedder, health.switching),
+                            (pool.health, health.preparing_embedders, health.switching),
                         ),
                     ],
                     partial(web_application, services, lambda: terms.serving.gallery, settings),
@@ -229,7 +224,8 @@ async def _open_images(settings: GatewaySettings) -> BlobStore:
 
 def _build_core(
     settings: GatewaySettings,
-    embedder: EmbedderClient,
+    embedders: Embedders,
+    bulk: BulkEmbedding,
     index: IndexClient,
     records: RecordClient,
     blobs: BlobStore,
@@ -239,13 +235,14 @@ def _build_core(
 ) -> Core:
     batch_bytes = min(_BATCH_BYTES, settings.max_message_bytes // 2)
     return build_core(
-        embedder,
+        embedders,
         index,
         blobs,
         records,
         settings.data / "gateway",
+        bulk=bulk,
         ingest_limits=IngestLimits(pending_bytes=settings.max_pending_bytes, batch_bytes=batch_bytes),
-        copy_limits=CopyLimits(batch_bytes=batch_bytes),
+        copy_limits=CopyLimits(batch_bytes=min(CALL_BYTES, batch_bytes)),
         map_limits=MapLimits(
             threads=settings.map_threads or max(1, (os.cpu_count() or 1) // 2),
             memory_bytes=settings.map_memory_bytes,
@@ -260,14 +257,14 @@ def _backups(
     root: str,
     core: Core,
     transfers: tuple[IndexTransferClient, ModelTransferClient],
-    embedder: EmbedderClient,
+    embedders: Embedders,
     index: IndexClient,
     blobs: BlobStore,
     records: RecordClient,
 ) -> Backups:
     restoring = Restoring(
         transfers,
-        embedder,
+        embedders,
         index,
         blobs,
         core.collections,
@@ -277,16 +274,17 @@ def _backups(
         core.sweeper,
         RestoreState(records),
     )
-    return Backups(root, Saving(*transfers, embedder, blobs, core.sweeper), restoring)
+    return Backups(root, Saving(*transfers, embedders, blobs, core.sweeper), restoring)
 
 
-def _background(core: Core, term: Term, preparing: WorkHealth) -> list[tuple[WorkHealth, Work]]:
+def _background(core: Core, embedders: Embedders, term: Term, preparing: WorkHealth) -> list[tuple[WorkHealth, Work]]:
     """Return the background work of a term: the owner's, or what follows it."""
     of_both = [(preparing, partial(_prepare_gallery, core, term, preparing))]
     if not term.number:
         return [*of_both, (core.words.health, core.words.await_filled)]
     return [
         *of_both,
+        (embedders.health, embedders.keep_prepared),
         (core.words.health, core.words.keep_filled),
         (core.switch.health, core.switch.keep_switching),
         (core.sweeper.health, core.sweeper.keep_sweeping),

@@ -43,13 +43,15 @@ class GrpcService:
     """A service to serve: its full name, and the function that adds it to a server.
 
     `health` yields whether the service is ready, now and after each change; None means ready from the start. Background
-    work has a separate health, `<service>/<work>`: the service continues if that work fails.
+    work has a separate health, `<service>/<work>`: the service continues if that work fails. `parts` yields the names
+    of what the service can do at the moment, each of which is SERVING as `<service>/<part>`.
     """
 
     name: str
     register: Callable[[grpc.aio.Server], None]
     health: Callable[[], AsyncIterator[bool]] | None = None
     background: Sequence[WorkHealth] = ()
+    parts: Callable[[], AsyncIterator[frozenset[str]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,13 @@ async def _report_health(
         async for healthy in changes:
             await publish(name, healthy)
 
+    async def follow_parts(name: str, changes: AsyncIterator[frozenset[str]]) -> None:
+        known: frozenset[str] = frozenset()
+        async for parts in changes:
+            for part in known ^ parts:
+                await set_status(f"{name}/{part}", part in parts)
+            known = parts
+
     async with asyncio.TaskGroup() as group:
         for service in services:
             await report(service.name, service.health is None)
@@ -178,6 +187,8 @@ async def _report_health(
                 group.create_task(follow(service.name, service.health()))
             for work in service.background:
                 group.create_task(follow(f"{service.name}/{work.name}", work.watch(), set_status))
+            if service.parts is not None:
+                group.create_task(follow_parts(service.name, service.parts()))
 
 
 class _PortTaken(Exception):

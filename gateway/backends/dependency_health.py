@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import grpc
 import grpc.aio
@@ -23,6 +24,14 @@ async def follow_health(
     channel: grpc.aio.Channel, service: str, need: Need, readiness: Readiness, health: WorkHealth
 ) -> None:
     """Keep `need` in sync with the health of a service (its full name); run until cancelled."""
+    async for serving in watch_health(channel, service):
+        await readiness.set(need, serving)
+        if serving:
+            health.succeeded()
+
+
+async def watch_health(channel: grpc.aio.Channel, service: str) -> AsyncIterator[bool]:
+    """Yield whether a service is SERVING, now and after each change; one that does not answer is not."""
     stub = health_pb2_grpc.HealthStub(channel)
     while True:
         try:
@@ -31,11 +40,10 @@ async def follow_health(
             ):
                 serving = response.status == health_pb2.HealthCheckResponse.SERVING
                 log.info("health", service=service, serving=serving)
-                await readiness.set(need, serving)
-                health.succeeded()
+                yield serving
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 continue
             log.warning("health unknown", service=service, code=error.code().name)
-        await readiness.set(need, False)
+        yield False
         await asyncio.sleep(_RETRY_SECONDS)

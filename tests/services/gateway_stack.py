@@ -197,6 +197,7 @@ async def color_embedder(port: int = 0) -> AsyncIterator[tuple[ColorEmbedderServ
     healths = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
     await healths.set("semsearch.embedder.v1.EmbedderService", health_pb2.HealthCheckResponse.SERVING)
+    models = asyncio.create_task(_report_models(servicer.embedder, healths))
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     try:
@@ -204,7 +205,20 @@ async def color_embedder(port: int = 0) -> AsyncIterator[tuple[ColorEmbedderServ
     finally:
         servicer.words_may_flow.set()
         servicer.images_may_flow.set()
+        models.cancel()
         await server.stop(None)
+
+
+async def _report_models(embedder: ColorEmbedder, healths: health.aio.HealthServicer) -> None:
+    """Report the models that the embedder has, as the real one does."""
+    status = health_pb2.HealthCheckResponse
+    known: set[str] = set()
+    while True:
+        for model_id in known ^ embedder.models.keys():
+            name = f"semsearch.embedder.v1.EmbedderService/{model_id}"
+            await healths.set(name, status.SERVING if model_id in embedder.models else status.NOT_SERVING)
+        known = set(embedder.models)
+        await asyncio.sleep(0.01)
 
 
 class Service:

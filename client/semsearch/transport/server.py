@@ -22,8 +22,8 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 
 Token: TypeAlias = str | Callable[[], str]
 # Several servers take calls in turn, so that a repeated call meets another one. A server is left out for 5 s, then 10 s
-# and so on, if more than half of its calls failed within a second. One that cannot reach the index, for example, accepts
-# calls and fails them. At most half of the servers are left out.
+# and so on, if more than half of its calls failed within a second. One that cannot reach the index, for example,
+# accepts calls and fails them. At most half of the servers are left out.
 _SPREADING = {
     "loadBalancingConfig": [
         {

@@ -59,7 +59,7 @@ class HeldModels:
 
 
 def servicer_of(*, models: Any = NOTHING, pulls: Any = NOTHING, max_bytes: int = 2**20) -> EmbedderServicer:
-    return EmbedderServicer(models, NOTHING, pulls, LIMITS, NOTHING, ByteBudget(max_bytes))
+    return EmbedderServicer(models, NOTHING, pulls, LIMITS, NOTHING, ByteBudget(max_bytes), NOTHING)
 
 
 def call(servicer: EmbedderServicer, count: int) -> asyncio.Task[pb.EmbedImagesResponse]:
