@@ -20,7 +20,7 @@ from tests.cluster.load import Load
 from tests.cluster.pictures import embedded, embedded_words
 from tests.cluster.suite import Suite, suite
 from tests.cluster.trial import HEADINGS, Result, row, run_trial
-from tests.cluster.weaviate_nodes import weaviate_program
+from tests.weaviate_server import need_weaviate
 
 PICTURES = 1_200
 INITIAL = 200
@@ -34,9 +34,7 @@ def main() -> None:
     words = parser.parse_args().words
     if os.geteuid() != 0:
         sys.exit("Network namespaces need root: run it with sudo.")
-    weaviate = weaviate_program()
-    if weaviate is None:
-        sys.exit("There is no weaviate-server: run `make weaviate` first.")
+    weaviate = need_weaviate()
     problems: list[str] = []
     for title, program, faults in (
         ("The index keeps its vectors itself", None, (*OURS, *RESTARTS)),

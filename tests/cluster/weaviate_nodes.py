@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import urllib.request
 from collections.abc import Sequence
@@ -15,13 +13,6 @@ from tests.cluster.server import START_SECONDS, Server, wait_until
 HTTP_PORT = 8080
 GRPC_PORT = 50051
 _GOSSIP_PORT = 7946
-_TOOLS = Path(__file__).parents[2] / ".tools" / "bin"
-
-
-def weaviate_program() -> Path | None:
-    """Return the program, as `make weaviate` builds it, or one on the PATH; None if there is none."""
-    found = shutil.which("weaviate-server", path=f"{_TOOLS}{os.pathsep}{os.environ.get('PATH', '')}")
-    return Path(found) if found else None
 
 
 def weaviate_nodes(machines: Sequence[Machine], program: Path) -> list[Server]:
