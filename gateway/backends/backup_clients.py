@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc.aio
 from semsearch.embedder.v1 import embedder_service_pb2 as embedder_pb
@@ -121,7 +122,7 @@ class IndexTransferClient:
                 call.cancel()
 
 
-async def _follow(call: grpc.aio.UnaryStreamCall, snapshot: _Snapshot) -> None:
+async def _follow(call: grpc.aio.UnaryStreamCall[Any, index_pb.HoldSnapshotResponse], snapshot: _Snapshot) -> None:
     """Note what the service reports. If the call ends, exports report it."""
     try:
         async for response in call:

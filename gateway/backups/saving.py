@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import IO
+from typing import IO, Any
 
 import structlog
 
@@ -56,7 +56,7 @@ class Named:
 
     sha256: str
     size: int | None
-    stored_bytes: int
+    stored_bytes: int = 0
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Saving:
         while line := await asyncio.to_thread(names.readline):
             sha256, size, named = json.loads(line)
             part = StoredObject(sha256, size)
-            lists[sha256] = await self._copy_part(place, part, [Named(*each, 0) for each in named], tally)
+            lists[sha256] = await self._copy_part(place, part, [Named(*each) for each in named], tally)
         return lists
 
     async def _copy_part(
@@ -225,7 +225,7 @@ def _named(attributes: Sequence[str]) -> list[Named]:
     """Return the images that items name, each once; items of other indexes than a collection's name none."""
     found: dict[str, Named] = {}
     for text in attributes:
-        image = from_text(text).get("image")
+        image: Any = from_text(text).get("image")
         if isinstance(image, dict) and isinstance(sha256 := image.get("sha256"), str):
             size = None if image.get("original_at") else int(image["size_bytes"])
             found[sha256] = Named(sha256, size, int(image.get("stored_bytes", 0)))
