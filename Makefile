@@ -119,6 +119,9 @@ $(RAY): client/ray-requirements.lock $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
+bench-scale: setup ## Simulate up to 1,000 embedders from measured service times: RECORD=1 COMPARE=1 MODEL=photos
+	@$(BIN)/python -m benchmarks.scale $(if $(RECORD),--record) $(if $(COMPARE),--compare) $(if $(MODEL),--model '$(MODEL)')
+
 starter-setup: $(STARTER_DEPENDENCIES) ## Install the additional dependencies of `make starter`
 
 # Without dependencies: the lock is complete, except for what overrides.txt excludes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -26,7 +27,6 @@ from semsearch.ingest.places import place_of
 
 from tests.needs import need_ray
 from tests.own_bundle import done
-from tests.ports import free_ports
 from tests.services.client_stack import semsearch, wait_until_serving
 from tests.services.embedder_process import embedder_process
 from tests.services.service_process import service_process
@@ -69,12 +69,12 @@ def cluster() -> Iterator[Cluster]:
     """One cluster for the module: starting it takes some five seconds."""
     need_ray()
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    [port] = free_ports(1)
     with (
         tempfile.TemporaryDirectory(prefix="ray-") as folder,  # sockets want short paths
         psutil.Popen(
             [
-                BIN / "ray", "start", "--head", "--block", f"--port={port}", f"--temp-dir={folder}", "--num-cpus=2",
+                BIN / "ray", "start", "--head", "--block", "--port=0", "--min-worker-port=0", "--max-worker-port=0",
+                f"--temp-dir={folder}", "--num-cpus=2",
                 "--object-store-memory=100000000", "--include-dashboard=false", "--disable-usage-stats",
             ],
             env={**os.environ, **token}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -84,12 +84,11 @@ def cluster() -> Iterator[Cluster]:
         try:
             for line in process.stdout:
                 lines.append(line)
-                if "Ray runtime started" in line:
+                if found := re.search(r"ray start --address='(.+)'", line):
                     break
             else:
                 pytest.fail("".join(lines))
-            [node] = [line.rpartition(" ")[2].strip() for line in lines if "Local node IP" in line]
-            yield Cluster(f"{node}:{port}", process, token)
+            yield Cluster(found[1], process, token)
         finally:
             process.terminate()
             process.communicate(timeout=SECONDS)
