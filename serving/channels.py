@@ -80,6 +80,8 @@ def open_channel(
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.keepalive_time_ms", 30_000),
+            # Also how long what was sent may stay unacknowledged: a link that was cut is noticed by then.
+            ("grpc.keepalive_timeout_ms", 10_000),
             # Reconnect to a restarted service within a second.
             ("grpc.max_reconnect_backoff_ms", 1_000),
             ("grpc.initial_reconnect_backoff_ms", 100),

@@ -31,7 +31,7 @@ class Suite:
     @property
     def address(self) -> str:
         """Where clients find the gateways."""
-        return self._addresses("gateway", GATEWAY_PORT)
+        return f"ipv4:{self._addresses('gateway', GATEWAY_PORT)}"
 
     @property
     def embedders(self) -> str:
@@ -45,7 +45,7 @@ class Suite:
 
     def _addresses(self, kind: str, port: int) -> str:
         machines = [machine for name, machine in self.network.machines.items() if name.startswith(kind)]
-        return "ipv4:" + ",".join(f"{machine.address}:{port}" for machine in machines)
+        return ",".join(f"{machine.address}:{port}" for machine in machines)
 
     def mount_disks(self, machines: Sequence[Machine], megabytes: int) -> None:
         """Give machines disks that can become full, unless they are to have no size."""
