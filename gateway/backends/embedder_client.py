@@ -106,6 +106,19 @@ class EmbedderClient:
         finally:
             stream.cancel()
 
+    async def copy_model(self, model_id: str, to: EmbedderClient) -> None:
+        """Give another embedder a model that this one has."""
+        with calls_to(_SERVICE):
+            await to._stub.ImportModel(self._parts(model_id), timeout=_PULL_SECONDS)
+
+    async def _parts(self, model_id: str) -> AsyncGenerator[pb.ImportModelRequest, None]:
+        listed = await self._stub.ListModelFiles(pb.ListModelFilesRequest(id=model_id))
+        for file in listed.files:
+            yield pb.ImportModelRequest(id=model_id, name=file.name)
+            request = pb.ReadModelFileRequest(id=model_id, name=file.name)
+            async for part in self._stub.ReadModelFile(request, timeout=_PULL_SECONDS):
+                yield pb.ImportModelRequest(name=file.name, content=part.content)
+
     async def activate_model(self, model_id: str) -> Model:
         """Make a model the default for calls that name none, and return it."""
         with calls_to(_SERVICE):

@@ -3,7 +3,8 @@
 Which model serves is in a record that all gateways share, and each call names its model. So no answer mixes two models,
 whatever the embedders themselves hold for active: with that they only choose what to keep loaded. The owner brings each
 of them to the serving model (`keep_prepared`): at a switch, when it is started, and when it is back. An embedder that
-lacks the model makes it from its recipe; if it has none, `health` says so, and it gets no calls for that model.
+lacks the model gets it from another, or makes it from a recipe. If neither is there, `health` says so. Until it has the
+model, it gets no calls for it.
 
 A single embedder decides itself which model serves, as its file `models/active` says.
 """
@@ -154,14 +155,19 @@ class Embedders:
             self.health.succeeded(node.address)
 
     async def _make(self, node: EmbedderNode, wanted: str) -> None:
-        """Have an embedder make a model from a recipe of its own; raises `_ModelMissing` if it has none."""
-        recipes = [each.name for each in await node.client.list_recipes() if each.model_id == wanted]
-        if not recipes:
-            raise _ModelMissing(wanted, node.address)
-        log.info("an embedder makes the serving model", address=node.address, model=wanted)
-        async with aclosing(node.client.pull_model(recipes[0])) as pull:
-            async for _ in pull:
-                pass
+        """Give an embedder a model: from another that has it, or by a recipe; raises `_ModelMissing` if neither is."""
+        having = [other for other in self._pool.nodes if wanted in (other.models or ())]
+        if having:
+            log.info("an embedder gets a model from another", model=wanted, source=having[0].address, to=node.address)
+            await having[0].client.copy_model(wanted, node.client)
+        else:
+            recipes = [each.name for each in await node.client.list_recipes() if each.model_id == wanted]
+            if not recipes:
+                raise _ModelMissing(wanted, node.address)
+            log.info("an embedder makes the serving model", address=node.address, model=wanted)
+            async with aclosing(node.client.pull_model(recipes[0])) as pull:
+                async for _ in pull:
+                    pass
         await self._pool.look(node)
 
     async def _serving(self) -> str:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -50,9 +51,9 @@ from gateway.errors import Refused
 from serving.errors import from_status, to_status
 from serving.interceptors import CallInterceptor
 from tests.services.packed_vectors import packed
-from tests.unit.gateway.doubles import ColorEmbedder
+from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 CALL_SECONDS = 20.0
 SERVICES = tuple(f"semsearch.v1.{name}Service" for name in ("Search", "Gallery", "Model", "Map"))
 
@@ -67,6 +68,7 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
         self.images_may_flow = asyncio.Event()
         self.images_may_flow.set()
         self.images_waiting = 0
+        self.takes_models = True
         self.deadlines: list[float] = []
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: object) -> pb.EmbedTextResponse:
@@ -142,6 +144,24 @@ class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):
         async for progress in self.embedder.pull_model(request.recipe):
             model = _model(progress.model) if progress.model else None
             yield pb.PullModelResponse(bytes_done=progress.bytes_done, bytes_total=progress.bytes_total, model=model)
+
+    async def ListModelFiles(self, request: pb.ListModelFilesRequest, context: object) -> pb.ListModelFilesResponse:
+        return pb.ListModelFilesResponse(files=[pb.ModelFile(name="model")])
+
+    async def ReadModelFile(
+        self, request: pb.ReadModelFileRequest, context: object
+    ) -> AsyncIterator[pb.ReadModelFileResponse]:
+        yield pb.ReadModelFileResponse(content=request.id.encode())
+
+    async def ImportModel(
+        self, request_iterator: AsyncIterator[pb.ImportModelRequest], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ImportModelResponse:
+        content = b"".join([part.content async for part in request_iterator])
+        if not self.takes_models:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "The disk is full.")
+        model = next(each for each in (MODEL, OTHER_MODEL) if each.id.encode() == content)
+        self.embedder.models[model.id] = model
+        return pb.ImportModelResponse(model=_model(model))
 
     async def ActivateModel(self, request: pb.ActivateModelRequest, context: object) -> pb.ActivateModelResponse:
         return pb.ActivateModelResponse(model=_model(await self.embedder.activate_model(request.id)))

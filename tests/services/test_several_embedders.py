@@ -121,10 +121,12 @@ async def test_searches_continue_while_an_embedder_is_away_and_reach_it_again(su
     await suite.wait_for(FOLLOWING, serving=True)
 
 
-async def test_an_embedder_without_the_serving_model_gets_no_calls_for_it_until_it_has_it(suite: Suite) -> None:
+async def test_an_embedder_without_the_serving_model_gets_no_calls_until_it_has_it(
+    suite: Suite,
+) -> None:
     having, without = suite.embedders[0].embedder, suite.embedders[1].embedder
-    having.models[OTHER_MODEL.id] = OTHER_MODEL
-    without.models.pop(OTHER_MODEL.id, None)
+    del without.models[OTHER_MODEL.id]
+    suite.embedders[1].takes_models = False
     async with asyncio.timeout(START_SECONDS):
         while OTHER_MODEL.id not in await suite.model_ids():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -133,7 +135,7 @@ async def test_an_embedder_without_the_serving_model_gets_no_calls_for_it_until_
     before = len(suite.embedders[1].deadlines)
     await suite.search(20)
     assert len(suite.embedders[1].deadlines) == before
-    without.models[OTHER_MODEL.id] = OTHER_MODEL
+    suite.embedders[1].takes_models = True
     await suite.wait_for(PREPARING, serving=True)
     await suite.search_until(1)
     assert (having.model.id, without.model.id) == (OTHER_MODEL.id, OTHER_MODEL.id)
