@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import cast
 
 from semsearch.index.v1 import (
     coordination_service_pb2,
@@ -28,7 +27,7 @@ from index_service.coordination.records import Records
 from index_service.definition import IndexDefinition
 from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Engine
-from index_service.local.catalog import Catalog, open_catalog
+from index_service.local.catalog import open_catalog
 from index_service.local.connections import raise_limit
 from index_service.local.merge_plan import Thresholds
 from index_service.opening import open_backends
@@ -107,7 +106,7 @@ def _open_replica(settings: IndexSettings, threads: Executor, stack: ExitStack) 
     # Leases are asked for at the writer; no change gets as far as to need one here.
     leases = Leases(stack.enter_context(open_database(folder)))
     served = IndexServicer(
-        cast("Catalog", follower.catalog),
+        follower.catalog,
         leases,
         threads,
         ByteBudget(settings.max_pending_bytes),

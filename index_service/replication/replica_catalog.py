@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
+from index_service.contract import Promise
 from index_service.errors import IndexNotFound, ReadReplica
 from index_service.replication.replica_index import ReplicaIndex
 from serving.background import WorkHealth
@@ -14,7 +15,8 @@ class ReplicaCatalog:
     """The indexes that a replica has; `show` replaces them as a whole."""
 
     def __init__(self) -> None:
-        self.merging = WorkHealth("merging")  # a replica merges nothing
+        self.background: Sequence[WorkHealth] = ()  # a replica merges nothing
+        self.lacks: Mapping[Promise, str] = {}
         self.writer = ""
         self._shown: tuple[Mapping[str, ReplicaIndex], Mapping[str, str]] = ({}, {})
 
@@ -60,4 +62,4 @@ class ReplicaCatalog:
         """
         raise ReadReplica(self.writer)
 
-    create = begin_import = finish_import = delete = set_alias = delete_alias = refuse
+    create = begin_import = finish_import = delete = set_alias = delete_alias = hold_snapshot = refuse

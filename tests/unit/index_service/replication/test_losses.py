@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from index_service.definition import EngineKind, IndexDefinition
+from index_service.descriptions import CheckReport
 from index_service.local import store
 from index_service.local.catalog import Catalog
-from index_service.local.checking import CheckReport
 from index_service.replication.clock import Sightings
 from index_service.replication.errors import EarlierWriter, NotTheWriter, PlaceDamaged
 from index_service.replication.following import Follower, open_follower
