@@ -73,6 +73,7 @@ class Publisher:
         self._terms = terms
         self._beat: Beat | None = None
         self._stored = 0
+        self._is_replaced = False
         self._before: dict[str, Entry] = {}
         # By name.
         self._publications: dict[str, IndexPublication] = {}
@@ -103,6 +104,8 @@ class Publisher:
         if self._beat is None:
             self._begin()
         assert self._beat is not None  # noqa: S101 — `_begin` sets it
+        if self._is_replaced:
+            self._check_writer(self._beat)
         beat = self._beat = self._beat._replace(number=self._beat.number + 1)
         indexes, aliases = self._catalog.everything()
         entries = tuple(entry for index in indexes if (entry := self._entry(index)) is not None)
@@ -111,9 +114,7 @@ class Publisher:
             self._publications = {name: each for name, each in self._publications.items() if name in present}
         self._manifests = {name: each for name, each in self._manifests.items() if name in present}
         root = self._place.put_record(Root(entries=entries, aliases=dict(sorted(aliases.items()))))
-        head = self._place.head()
-        if head is not None and head.beat.is_of_later_writer(beat):
-            raise NotTheWriter(head.address)
+        self._check_writer(beat)
         self._place.write_head(
             Head(
                 format_version=FORMAT_VERSION,
@@ -136,8 +137,9 @@ class Publisher:
 
         Raises:
             StoreUnavailable: the object store does not answer.
+            NotTheWriter: a later writer publishes.
         """
-        if self._beat is None:
+        if self._beat is None or self._is_replaced:
             return
         with self._lock:
             publications = list(self._publications.values())
@@ -147,6 +149,7 @@ class Publisher:
             except (IndexNotFound, FileNotFoundError):
                 continue  # the index was deleted, or a merge has replaced a segment: the next round sends the new one
         if time.monotonic() >= self._next_survey and self._root is not None:
+            self._check_writer(self._beat)  # a later writer may use what this one does not
             self._place.remove_unused(self._used(), self._terms.grace_seconds)
             self._next_survey = time.monotonic() + min(_SURVEY_SECONDS, self._terms.grace_seconds)
 
@@ -182,6 +185,13 @@ class Publisher:
             self.health.failed(error, about, expected=isinstance(error, StoreUnavailable | ReplicationError))
         else:
             self.health.succeeded(about)
+
+    def _check_writer(self, beat: Beat) -> None:
+        """Check that no later writer has begun; if one has, this one sends and removes nothing more."""
+        head = self._place.head()
+        self._is_replaced = head is not None and head.beat.is_of_later_writer(beat)
+        if head is not None and self._is_replaced:
+            raise NotTheWriter(head.address)
 
     def _begin(self) -> None:
         """Begin a term, and continue from what the writer before published."""

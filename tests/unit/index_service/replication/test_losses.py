@@ -187,12 +187,17 @@ def test_the_later_of_two_writers_publishes(
 ) -> None:
     catalog, replica = open_data(), open_replica()
     create(catalog)
-    earlier, later = publisher(objects, catalog), publisher(objects, catalog)
+    earlier, later = publisher(objects, catalog, grace=0), publisher(objects, catalog)
     earlier.beat()
     old_head = objects.objects[HEAD]
     later.beat()
+    kept = set(objects.objects)
+    with pytest.raises(NotTheWriter):
+        earlier.upkeep()
     with pytest.raises(NotTheWriter):
         earlier.beat()
+    earlier.upkeep()
+    assert set(objects.objects) >= kept  # though the earlier one needs none of the later one's
     replica.poll()
     objects.objects[HEAD] = old_head  # it was on its way when the later one began
     with pytest.raises(EarlierWriter):
