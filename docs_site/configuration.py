@@ -43,6 +43,7 @@ _FIRST = (
     "guides/other-languages.md",
     "guides/operate-the-suite.md",
     "guides/deploy.md",
+    "guides/when-machines-fail.md",
     "guides/operate-the-index.md",
     "guides/read-replicas.md",
     "guides/troubleshooting.md",

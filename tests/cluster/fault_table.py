@@ -51,8 +51,10 @@ def main() -> None:
                 tempfile.TemporaryDirectory(prefix="semsearch-cluster-") as folder,
                 suite(Path(folder), disk_megabytes=DISK_MEGABYTES, weaviate=program) as made,
             ):
-                problems += try_all(made, chosen)
-    sys.exit("\n".join(problems) or 0)
+                found = try_all(made, chosen)
+            show("\n".join(["", *(f"- {each}" for each in found)]))
+            problems += found
+    sys.exit(bool(problems))
 
 
 def try_all(made: Suite, faults: Sequence[Fault]) -> list[str]:
