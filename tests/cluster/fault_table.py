@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.cluster.faults import NODES, OURS, RESTARTS, Fault, killed
+from tests.cluster.faults import NODES, NONE, OURS, RESTARTS, Fault, killed
 from tests.cluster.gallery import GatewayGallery
 from tests.cluster.load import Load
 from tests.cluster.pictures import embedded, embedded_words
@@ -41,7 +41,7 @@ def main() -> None:
         (
             "The index keeps its vectors on three nodes of Weaviate",
             weaviate,
-            (*NODES, killed("index", others_serve=False)),
+            (*NODES, killed("index", served=NONE)),
         ),
     ):
         chosen = [fault for fault in faults if not words or any(word in fault.name for word in words)]

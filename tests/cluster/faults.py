@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.cluster.load import ADD, DELETE, READ, SEARCH
 from tests.cluster.suite import Suite
 
 ROUND_TRIP_SECONDS = 0.2
+READS = frozenset({SEARCH, READ})
+ALL = READS | {ADD, DELETE}
+NONE = frozenset[str]()
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault; if `others_serve`, the suite must answer again before it is healed."""
+    """A fault, and the kinds of calls that the suite must answer again before it is healed."""
 
     name: str
     strike: Callable[[Suite], None]
     heal: Callable[[Suite], None]
-    others_serve: bool = True
+    served: frozenset[str] = ALL
 
 
-def killed(name: str, *, others_serve: bool = True) -> Fault:
+def killed(name: str, *, served: frozenset[str] = ALL) -> Fault:
     """Kill a server, and start it again."""
 
     def heal(suite: Suite) -> None:
         suite.servers[name].start()
         suite.servers[name].wait_until_ready()
 
-    return Fault(f"kill {name}", lambda suite: suite.servers[name].kill(), heal, others_serve)
+    return Fault(f"kill {name}", lambda suite: suite.servers[name].kill(), heal, served)
 
 
 def restarted(kind: str) -> Fault:
@@ -43,23 +47,23 @@ def restarted(kind: str) -> Fault:
     return Fault(f"restart every {kind}", strike, lambda suite: None)
 
 
-def cut(name: str, *, others_serve: bool = True) -> Fault:
+def cut(name: str, *, served: frozenset[str] = ALL) -> Fault:
     """Cut the link of a machine."""
     return Fault(
         f"cut the link of {name}",
         lambda suite: suite.machine(name).link.cut(),
         lambda suite: suite.machine(name).link.heal(),
-        others_serve,
+        served,
     )
 
 
-def cut_between(one: str, other: str, *, others_serve: bool = True) -> Fault:
+def cut_between(one: str, other: str, *, served: frozenset[str] = ALL) -> Fault:
     """Cut two machines from each other."""
     return Fault(
         f"cut {one} from {other}",
         lambda suite: suite.network.cut_between(suite.machine(one), suite.machine(other)),
         lambda suite: suite.network.heal_between(suite.machine(one), suite.machine(other)),
-        others_serve,
+        served,
     )
 
 
@@ -72,17 +76,17 @@ def slow(name: str) -> Fault:
     )
 
 
-def full(name: str, *, others_serve: bool = True) -> Fault:
+def full(name: str, *, served: frozenset[str] = ALL) -> Fault:
     """Fill the disk of a machine."""
     return Fault(
         f"fill the disk of {name}",
         lambda suite: suite.disks[name].fill(),
         lambda suite: suite.disks[name].free(),
-        others_serve,
+        served,
     )
 
 
-def full_node(name: str) -> Fault:
+def full_node(name: str, *, served: frozenset[str]) -> Fault:
     """Fill the disk of a node of Weaviate; one that ran out of space stays read-only until it starts again."""
 
     def heal(suite: Suite) -> None:
@@ -91,30 +95,31 @@ def full_node(name: str) -> Fault:
         suite.servers[name].start()
         suite.servers[name].wait_until_ready()
 
-    return Fault(f"fill the disk of {name}", lambda suite: suite.disks[name].fill(), heal)
+    return Fault(f"fill the disk of {name}", lambda suite: suite.disks[name].fill(), heal, served)
 
 
 OURS = (
-    full("images", others_serve=False),  # first, because bytes that are stored already need no space
+    full("images", served=READS),  # first, because bytes that are stored already need no space
     killed("gateway-1"),
     killed("gateway-2"),
     killed("embedder-1"),
     killed("embedder-2"),
-    killed("index", others_serve=False),
+    killed("index", served=NONE),
     cut("gateway-1"),
     cut("embedder-1"),
     cut_between("gateway-1", "index"),
     cut_between("gateway-2", "index"),
     slow("embedder-1"),
     slow("index"),
-    full("index", others_serve=False),
+    full("index", served=READS),
 )
 RESTARTS = (restarted("gateway"), restarted("embedder"), restarted("index"))
+# Changes wait for all three nodes, so that each has what a search must find.
 NODES = (
-    killed("weaviate-1"),
-    killed("weaviate-2"),
-    killed("weaviate-3"),
-    cut("weaviate-1"),
+    killed("weaviate-1", served=READS),
+    killed("weaviate-2", served=READS),
+    killed("weaviate-3", served=READS),
+    cut("weaviate-1", served=READS),
     slow("weaviate-2"),
-    full_node("weaviate-3"),
+    full_node("weaviate-3", served=READS),
 )

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,23 +83,23 @@ class Load:
             assert not thread.is_alive(), f"{thread.name} hangs"
         self._threads.clear()
 
-    def wait_for_answers(self, seconds: float, *, since: float, count: int = 5) -> str:
-        """Wait until each kind of call was answered some times; only calls that began after a time count.
+    def wait_for_answers(self, kinds: Collection[str], seconds: float, *, since: float, count: int = 5) -> str:
+        """Wait until calls of some kinds were answered some times; only calls that began after a time count.
 
         Return "", or after some seconds which kinds were not.
         """
         until = time.monotonic() + seconds
-        while unanswered := self._unanswered(since, count):
+        while unanswered := self._unanswered(kinds, since, count):
             if time.monotonic() > until:
                 return f"not answered within {seconds:.0f} s: {', '.join(unanswered)}"
             time.sleep(_POLL_SECONDS)
         return ""
 
-    def _unanswered(self, since: float, count: int) -> list[str]:
+    def _unanswered(self, kinds: Collection[str], since: float, count: int) -> list[str]:
         done = Counter((call.kind, call.is_plain) for call in self.calls if call.start > since and not call.failure)
         return [
             f"{kind} by a {'plain' if is_plain else 'default'} client"
-            for kind, is_plain in itertools.product((SEARCH, ADD, READ), (True, False))
+            for kind, is_plain in itertools.product(sorted(kinds), (True, False))
             if done[kind, is_plain] < count
         ]
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tests.cluster.faults import Fault
-from tests.cluster.load import Call, Load
+from tests.cluster.faults import ALL, READS, Fault
+from tests.cluster.load import DELETE, Call, Load
 from tests.cluster.suite import Suite
 
 # Calls that begin later after a fault, or after it is healed, are answered.
 FAILOVER_SECONDS = 15.0
 RECOVERY_SECONDS = 60.0
+_WAITED_FOR = ALL - {DELETE}  # deletions are rare
 _MEGABYTE = 2**20
 
 
@@ -38,10 +39,10 @@ class Result:
         """What is wrong with answers."""
         return [f"{call.kind}: {call.fault}" for call in self.calls if call.fault]
 
-    @property
-    def failing_seconds(self) -> float:
-        """How long after the fault a call could begin that was not answered."""
-        return max([0.0, *(call.start - self.struck for call in self.calls if call.failure)])
+    def failing_seconds(self, kinds: Collection[str]) -> float:
+        """How long after the fault calls of some kinds could begin that were not answered."""
+        begun = (call.start - self.struck for call in self.calls if call.failure and call.kind in kinds)
+        return max([0.0, *begun])
 
     @property
     def longest_seconds(self) -> float:
@@ -51,38 +52,40 @@ class Result:
     @property
     def out_of_time(self) -> list[str]:
         """What failed before the fault, or when the others, or the healed part, should have served."""
-        until = self.struck if self.fault.others_serve else self.healed
         return [
             *self.silence,
             *(
                 f"{call.kind} {call.start - self.struck:.1f} s after the fault: {call.failure}"
                 for call in self.calls
-                if call.failure and not (call.end >= self.struck and call.start <= until + FAILOVER_SECONDS)
+                if call.failure and not (call.end >= self.struck and call.start <= self._until(call.kind))
             ),
         ]
+
+    def _until(self, kind: str) -> float:
+        """Return when calls of a kind must be answered again."""
+        return (self.struck if kind in self.fault.served else self.healed) + FAILOVER_SECONDS
 
 
 def run_trial(suite: Suite, load: Load, fault: Fault, seconds: float) -> Result:
     """Let a fault last some seconds under load, or until the others serve; heal it, and look for what is lost."""
     silence: list[str] = []
 
-    def wait(when: str, seconds: float) -> None:
-        if unanswered := load.wait_for_answers(seconds, since=time.monotonic()):
+    def wait(when: str, kinds: frozenset[str]) -> None:
+        if unanswered := load.wait_for_answers(kinds & _WAITED_FOR, RECOVERY_SECONDS, since=time.monotonic()):
             silence.append(f"{when}, {unanswered}")
 
     load.start()
     try:
-        wait("before the fault", RECOVERY_SECONDS)
+        wait("before the fault", ALL)
         struck = time.monotonic()
         fault.strike(suite)
         try:
-            if fault.others_serve:
-                wait("during the fault", RECOVERY_SECONDS)
+            wait("during the fault", fault.served)
             threading.Event().wait(max(0.0, struck + seconds - time.monotonic()))
         finally:
             fault.heal(suite)
         healed = time.monotonic()
-        wait("after it was healed", RECOVERY_SECONDS)
+        wait("after it was healed", ALL)
     finally:
         load.stop()
     return Result(fault, tuple(load.calls), struck, healed, silence, load.check(), suite.memory())
@@ -90,7 +93,7 @@ def run_trial(suite: Suite, load: Load, fault: Fault, seconds: float) -> Result:
 
 HEADINGS = (
     "fault", "calls", "failed, sent once", "failed, default client", "wrong answers", "lost",
-    "failing for s", "healed after s", "longest answer s", "memory MB",
+    "reads failing for s", "changes failing for s", "healed after s", "longest answer s", "memory MB",
 )  # fmt: skip
 
 
@@ -103,7 +106,8 @@ def row(result: Result) -> tuple[object, ...]:
         len(result.failed(is_plain=False)),
         len(result.wrong),
         result.lost or 0,
-        f"{result.failing_seconds:.1f}",
+        f"{result.failing_seconds(READS):.1f}",
+        f"{result.failing_seconds(ALL - READS):.1f}",
         f"{result.healed - result.struck:.1f}",
         f"{result.longest_seconds:.1f}",
         result.memory // _MEGABYTE,
