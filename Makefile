@@ -23,6 +23,7 @@ STUBS := client/protos.binpb
 EXPORTED := dist/protos/LICENSE
 GO_EXAMPLES := examples/go/bin/grpc
 TYPESCRIPT_EXAMPLES := examples/typescript/build/main.js
+WEAVIATE_CLIENT := $(VENV)/.weaviate-client-installed
 STARTER_DEPENDENCIES := $(VENV)/.starter-dependencies-installed
 BENCH_DEPENDENCIES := $(VENV)/.bench-dependencies-installed
 RAY := $(VENV)/.ray-installed
@@ -111,6 +112,13 @@ bench-duplicates: setup ## Measure how reliably copies of a picture are found: P
 
 bench-activation: setup ## Measure a switch to a model with many words, while searches run: WORDS=400000
 	@$(BIN)/python -m benchmarks.activation $(if $(WORDS),--words '$(WORDS)')
+
+weaviate-setup: $(WEAVIATE_CLIENT) ## Install the client of Weaviate, for indexes on a cluster
+
+# Without dependencies: the lock is complete, except for what overrides.txt excludes.
+$(WEAVIATE_CLIENT): index_service/weaviate/requirements.lock $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 ray-setup: $(RAY) ## Install Ray, for `trainer features --ray` and `semsearch ingest` (440 MB)
 
@@ -228,6 +236,9 @@ lock: ## Upgrade the dependencies and write requirements.lock
 	@cd benchmarks/index && '$(abspath $(BIN))/uv' pip compile requirements.in --constraint ../../requirements.lock --quiet \
 		--upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		-o requirements.lock
+	@cd index_service/weaviate && '$(abspath $(BIN))/uv' pip compile requirements.in --override overrides.txt \
+		--constraint ../../requirements.lock --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -o requirements.lock
 	@cd client && '$(abspath $(BIN))/uv' pip compile ray-requirements.in --constraint ../requirements.lock --quiet \
 		--upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		-o ray-requirements.lock
