@@ -35,19 +35,27 @@ class IndexOperations(IndexMethods, BlockingConnection):
         super().__init__(Server(server, INDEX_SERVICE, tls, token, timeout, retries))
 
     def import_index(
-        self, name: str, pieces: Iterable[pb.ExportPiece], *, timeout: float = OPERATION_SECONDS
+        self, name: str, pieces: Iterable[pb.ExportPiece], *, engine: str = "", timeout: float = OPERATION_SECONDS
     ) -> IndexSummary:
         """Create an index from the pieces of an export; if that fails, nothing is left of it.
 
+        `engine` is the new index's, for example "hnsw"; empty means that of the exported one.
+
         Raises:
+            ValueError: there is no such engine.
             SemsearchError: the service refused it, or `pieces` raised the error.
         """
+        wanted = _engine_of(engine)
         faults: list[SemsearchError] = []
 
         def requests() -> Iterator[pb.ImportIndexRequest]:
             try:
                 for number, piece in enumerate(pieces):
-                    yield pb.ImportIndexRequest(name="" if number else name, piece=piece)
+                    yield (
+                        pb.ImportIndexRequest(piece=piece)
+                        if number
+                        else pb.ImportIndexRequest(name=name, piece=piece, engine=wanted)
+                    )
             except SemsearchError as fault:  # in gRPC's own thread; the service refuses an import without an end
                 faults.append(fault)
 
@@ -81,20 +89,29 @@ class AsyncIndexOperations(IndexMethods, AsyncConnection):
         name: str,
         pieces: AsyncIterable[pb.ExportPiece],
         *,
+        engine: str = "",
         timeout: float = OPERATION_SECONDS,  # noqa: ASYNC109 — gRPC keeps it
     ) -> IndexSummary:
         """Create an index from the pieces of an export; if that fails, nothing is left of it.
 
+        `engine` is the new index's, for example "hnsw"; empty means that of the exported one.
+
         Raises:
+            ValueError: there is no such engine.
             SemsearchError: the service refused it, or `pieces` raised the error.
         """
+        wanted = _engine_of(engine)
         faults: list[SemsearchError] = []
 
         async def requests() -> AsyncIterator[pb.ImportIndexRequest]:
             first = True
             try:
                 async for piece in pieces:
-                    yield pb.ImportIndexRequest(name=name if first else "", piece=piece)
+                    yield (
+                        pb.ImportIndexRequest(name=name, piece=piece, engine=wanted)
+                        if first
+                        else pb.ImportIndexRequest(piece=piece)
+                    )
                     first = False
             except SemsearchError as fault:  # in gRPC's own task; the service refuses an import without an end
                 faults.append(fault)
@@ -107,3 +124,7 @@ class AsyncIndexOperations(IndexMethods, AsyncConnection):
             raise (faults or [error])[0] from error
         finally:
             call.cancel()
+
+
+def _engine_of(name: str) -> pb.Engine.ValueType:
+    return pb.Engine.Value(f"ENGINE_{name.upper()}") if name else pb.ENGINE_UNSPECIFIED

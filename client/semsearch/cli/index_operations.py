@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,15 @@ from semsearch.values.indexes import CheckReport, Progress
 
 # The name of the group's default command. A user's argument never selects it.
 _FOLDER = "DIR"
+
+
+class EngineName(StrEnum):
+    """How an index is searched, and where it is kept."""
+
+    ANNOY = "annoy"
+    EXACT = "exact"
+    HNSW = "hnsw"
+    WEAVIATE = "weaviate"
 
 
 class FolderOrCommand(WithDefault):
@@ -152,13 +162,17 @@ def export_index(
 def import_index(
     file: Annotated[Path, typer.Argument(help="A file that `export` wrote.", metavar="FILE")],
     name: Annotated[str, typer.Argument(help="The new index's name.", metavar="NAME")],
+    engine: Annotated[
+        EngineName | None, typer.Option(help="The new index's engine; that of the exported index if not given.")
+    ] = None,
     address: Address = DEFAULT_INDEX_ADDRESS,
     as_json: options.Json = False,
 ) -> None:
     """Create an index from an export file. An import that fails or is interrupted leaves nothing behind."""
     output = Output(as_json)
     with IndexOperations(address) as service, progress_bar(output.messages, disable=as_json) as progress:
-        made = service.import_index(name, _shown(export_file.read(file), progress, f"importing {name}"))
+        pieces = _shown(export_file.read(file), progress, f"importing {name}")
+        made = service.import_index(name, pieces, engine=engine.value if engine else "")
     if as_json:
         output.document(made)
     else:
