@@ -31,8 +31,10 @@ ADDRESS = re.compile(r"(?P<host>[^:\s/]+):(?P<http>[0-9]{1,5}):(?P<grpc>[0-9]{1,
 # A node that was lost answers nothing; the next one should, soon.
 _CONNECT_SECONDS = 3
 _CALL_SECONDS = 30
+# A batch is also indexed before it is answered, on a busy node at some ten items a second.
+_INSERT_SECONDS = 120
 # Weaviate's own words if too few replicas answered.
-_TOO_FEW = re.compile("consistency level|not enough replicas|cannot reach enough replicas|no replica", re.IGNORECASE)
+_TOO_FEW = re.compile("consistency level|enough replicas|enough weaviate nodes|no replica", re.IGNORECASE)
 _NOT_TEMPORARY = range(400, 500)
 
 log = structlog.get_logger(__name__)
@@ -74,9 +76,11 @@ class Cluster:
             try:
                 return work(self._client(address))
             except (WeaviateBaseError, httpx.HTTPError, OSError) as error:
-                if isinstance(error, UnexpectedStatusCodeError) and error.status_code in _NOT_TEMPORARY:
-                    raise
                 problem = error
+                if isinstance(error, UnexpectedStatusCodeError) and error.status_code in _NOT_TEMPORARY:
+                    if _TOO_FEW.search(_text(error)):
+                        break
+                    raise
                 log.warning("node does not answer", address=address, problem=_text(error))
                 self._leave(number, address)
         assert problem is not None  # noqa: S101 — there is at least one address
@@ -113,7 +117,7 @@ class Cluster:
             grpc_host=match["host"], grpc_port=int(match["grpc"]), grpc_secure=False,
             auth_credentials=Auth.api_key(key) if key else None,
             additional_config=AdditionalConfig(
-                timeout=Timeout(init=_CONNECT_SECONDS, query=_CALL_SECONDS, insert=_CALL_SECONDS)
+                timeout=Timeout(init=_CONNECT_SECONDS, query=_CALL_SECONDS, insert=_INSERT_SECONDS)
             ),
         )  # fmt: skip
 

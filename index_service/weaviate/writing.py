@@ -23,7 +23,7 @@ from index_service.weaviate.reading import PAGE, Items
 
 # Rows are given out in blocks, and only the end of a block is written down: after a crash, some are never used.
 _ROW_BLOCK = 100_000
-_BATCH_OBJECTS = 1_000
+_BATCH_OBJECTS = 500
 _BATCH_BYTES = 16 * 2**20
 
 

@@ -1,0 +1,171 @@
+"""What only indexes in Weaviate have: a cluster that can be away, restarts, and names of its own."""
+
+from __future__ import annotations
+
+import string
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.weaviate_process import WeaviateServer
+from index_service.backends import Backend, Backends
+from index_service.definition import LOCAL_ENGINES, EngineKind, IndexDefinition
+from index_service.errors import ClusterUnavailable, InvalidName, ReplicasMissing
+from index_service.items import Delete, NewItem, Upsert
+from index_service.local.catalog import open_catalog
+from tests.contract.conftest import MODEL
+from tests.unit.index_service.conftest import NEVER
+from tests.unit.index_service.engines_in_process import engine_of
+from tests.weaviate_server import need_weaviate
+
+DEADLINE = 60.0
+NOBODY = "127.0.0.1:1:1"
+VECTOR = np.array([1, 0, 0, 0], np.float32)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _needed() -> None:
+    need_weaviate()
+
+
+def options(*addresses: str, factor: int = 1) -> Any:
+    from index_service.weaviate.cluster import Options
+
+    return Options(addresses, factor, "QUORUM", "")
+
+
+def definition(name: str) -> IndexDefinition:
+    return IndexDefinition(name, 4, MODEL, engine=EngineKind.WEAVIATE)
+
+
+def upsert(*ids: str) -> Upsert:
+    return Upsert(tuple(NewItem(item_id, "{}", VECTOR) for item_id in ids))
+
+
+@given(
+    names=st.lists(
+        st.text(string.ascii_letters + string.digits + "._-", min_size=1), min_size=2, max_size=2, unique=True
+    )
+)
+@settings(max_examples=50, deadline=None, database=None)
+def test_names_are_encoded_without_loss_and_differ_without_regard_to_case(names: list[str]) -> None:
+    from index_service.weaviate.names import from_weaviate, to_weaviate
+
+    encoded = [to_weaviate(name) for name in names]
+    assert [from_weaviate(each) for each in encoded] == names
+    assert len({each.lower() for each in encoded}) == 2
+    assert set("".join(encoded)) <= {*string.ascii_letters, *string.digits, "_"}
+
+
+def test_a_name_that_would_be_too_long_is_refused() -> None:
+    from index_service.weaviate.names import to_weaviate
+
+    to_weaviate("a" * 128)
+    with pytest.raises(InvalidName, match="too long"):
+        to_weaviate("A" * 128)
+
+
+def test_a_cluster_that_is_away_is_unavailable_and_indexes_on_this_machine_are_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from index_service.weaviate import catalog as module
+
+    monkeypatch.setattr(module, "_START_SECONDS", 0.0)
+    with (
+        open_catalog(tmp_path / "index", engine_of, NEVER) as local,
+        module.open_weaviate(options(NOBODY)) as cluster,
+    ):
+        local.create(IndexDefinition("here", 4, MODEL, engine=EngineKind.EXACT))
+        backends = Backends([Backend(LOCAL_ENGINES, local), Backend(frozenset({EngineKind.WEAVIATE}), cluster)])
+        backends.get("here").upsert(upsert("a")).result(DEADLINE)
+        for call in (
+            lambda: backends.get("elsewhere"),
+            lambda: backends.create(definition("new")),
+            lambda: backends.page("", 10),
+        ):
+            with pytest.raises(ClusterUnavailable, match="does not answer"):
+                call()
+
+
+def test_another_node_answers_if_the_first_does_not(server: WeaviateServer) -> None:
+    from index_service.weaviate.cluster import Cluster
+
+    cluster = Cluster(options(NOBODY, server.address))
+    assert cluster.call(lambda client: client.is_ready())
+    cluster.close()
+
+
+def test_more_replicas_than_nodes_are_refused_with_the_reason(server: WeaviateServer) -> None:
+    from index_service.weaviate.catalog import open_weaviate
+
+    with (
+        open_weaviate(options(server.address, factor=3)) as catalog,
+        pytest.raises(ReplicasMissing, match="1 available, 3 requested"),
+    ):
+        catalog.create(definition(f"many-{uuid.uuid4().hex[:8]}"))
+
+
+def test_definitions_aliases_and_rows_survive_a_restart(server: WeaviateServer) -> None:
+    from index_service.weaviate.catalog import open_weaviate
+
+    name = f"Kept.{uuid.uuid4().hex[:8]}"
+    with open_weaviate(options(server.address)) as catalog:
+        index = catalog.create(definition(name))
+        catalog.set_alias(f"{name}-alias", name)
+        index.upsert(upsert("a", "b", "c")).result(DEADLINE)
+        uid, rows = index.uid, [item.row for item in index.items(["a", "b", "c"], vectors=False).values()]
+        index.delete(Delete(("c",))).result(DEADLINE)
+        unfinished = catalog.begin_import(f"{name}-unfinished", next(index.export()))  # type: ignore[arg-type]
+        unfinished._begin()
+    with open_weaviate(options(server.address)) as catalog:
+        again = catalog.get(f"{name}-alias")
+        assert (again.uid, again.definition) == (uid, index.definition)
+        assert not any(each.definition.name == f"{name}-unfinished" for each in catalog.page("", 1_000))  # type: ignore[union-attr]
+        again.upsert(upsert("d")).result(DEADLINE)
+        assert again.items(["d"], vectors=False)["d"].row == max(rows) + 1  # never c's again, and none skipped
+        catalog.delete_alias(f"{name}-alias")
+        assert catalog.delete(name) == 3
+
+
+def test_what_a_batch_failed_to_write_is_sent_again_and_else_not_acknowledged(
+    server: WeaviateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from index_service.weaviate.catalog import open_weaviate
+
+    with open_weaviate(options(server.address)) as catalog:
+        index = catalog.create(definition(f"batch-{uuid.uuid4().hex[:8]}"))
+        send = index.writer._failures
+        failures = [{1: "half"}, {}, {0: "half"}, {0: "half"}]
+        sent: list[int] = []
+
+        def failing(objects: Any) -> dict[int, str]:
+            lost = failures.pop(0)
+            sent.append(len(objects))
+            kept = [each for number, each in enumerate(objects) if number not in lost]
+            return send(kept) | lost if kept else lost
+
+        monkeypatch.setattr(index.writer, "_failures", failing)
+        assert index.upsert(upsert("a", "b", "c")).result(DEADLINE).count == 3
+        assert sent == [3, 1]
+        with pytest.raises(ClusterUnavailable, match="1 of 1 items were not written: half"):
+            index.upsert(upsert("d")).result(DEADLINE)
+        assert sorted(index.items(["a", "b", "c", "d"], vectors=False)) == ["a", "b", "c"]
+
+
+def test_too_few_replicas_are_told_apart(server: WeaviateServer) -> None:
+    from weaviate.exceptions import WeaviateQueryError
+
+    from index_service.weaviate.cluster import Cluster
+
+    def fail(_: object) -> None:
+        raise WeaviateQueryError("cannot achieve consistency level QUORUM: 1 of 3", "GRPC search")
+
+    cluster = Cluster(options(server.address))
+    with pytest.raises(ReplicasMissing, match="QUORUM"):
+        cluster.call(fail)
+    cluster.close()
