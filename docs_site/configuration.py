@@ -46,6 +46,7 @@ _FIRST = (
     "guides/when-machines-fail.md",
     "guides/operate-the-index.md",
     "guides/read-replicas.md",
+    "guides/back-up.md",
     "guides/troubleshooting.md",
     "concepts/the-space.md",
     "concepts/the-head.md",

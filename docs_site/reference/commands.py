@@ -14,8 +14,6 @@ from typer.main import get_command
 from docs_site.markdown import code, first_sentence, heading, one_line, prose, table
 from trainer.cli import app as trainer
 
-# The folder that `semsearch index` takes stands where a command does, and is hidden from the group's help.
-_DEFAULT_COMMAND = "DIR"
 _KINDS = {str: "TEXT", int: "INTEGER", float: "FLOAT", Path: "PATH"}
 _HELP = {"--help", "-h", "--install-completion", "--show-completion"}
 
@@ -49,7 +47,7 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     for name, each in command.commands.items():
         if hasattr(each, "commands"):
             yield from _commands(each, f"{path} {name}")
-        elif name == _DEFAULT_COMMAND:
+        elif name == getattr(command, "default", ""):  # see semsearch.cli.default_command
             yield path, each
         elif not each.hidden:
             yield f"{path} {name}", each

@@ -36,8 +36,13 @@ class IndexPart:
 class IndexSnapshot(Protocol):
     """All indexes and aliases as of one moment."""
 
-    indexes: Sequence[SnapshotIndex]
-    damaged: Sequence[str]
+    @property
+    def indexes(self) -> Sequence[SnapshotIndex]:
+        """Return the indexes, by name."""
+
+    @property
+    def damaged(self) -> Sequence[str]:
+        """Return the names of indexes that could not be opened."""
 
     @property
     def log_bytes(self) -> int:

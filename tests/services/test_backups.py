@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ from tests.services.client_stack import semsearch
 from tests.services.whole_suite import WholeSuite, whole_suite
 from tests.unit.gateway.doubles import picture
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "back-up.md"
 COLLECTIONS = ("first", "second")
 IMAGES = 40
 DEADLINE = 120.0
@@ -183,6 +186,13 @@ def test_backups_under_writes_and_kills_are_of_one_moment(source: WholeSuite, ba
         assert any(state == state_after(count) for count in range(before, after + 1)), (before, after, state)
 
 
+def commands(*, before: str = "", after: str = "") -> list[list[str]]:
+    """The commands of the guide, before or after a heading."""
+    text = GUIDE.read_text(encoding="utf-8")
+    part = text.partition(before)[0] if before else text.partition(after)[2]
+    return [shlex.split(line) for line in re.findall(r"^\$ semsearch (.*)$", part, re.MULTILINE)]
+
+
 def everything(client: Client) -> dict[str, Any]:
     """What a caller sees of a suite."""
     seen: dict[str, Any] = {"model": client.get_model().id, "collections": [*client.list_collections()]}
@@ -201,9 +211,9 @@ def everything(client: Client) -> dict[str, Any]:
 
 
 def test_a_restored_suite_answers_as_before(source: WholeSuite, backups: Path, tmp_path: Path) -> None:
-    done = semsearch(source.address, "backup", "--json")
-    assert done.status == 0, done.err
-    assert semsearch(source.address, "backup", "verify").status == 0
+    for command in commands(before="## Restore"):
+        done = semsearch(source.address, *command)
+        assert done.status == 0, done.err
     with Client(source.address) as client:
         before = everything(client)
         with pytest.raises(WrongState, match=r'"first" has \d+ images'):
@@ -224,7 +234,8 @@ def test_a_restored_suite_answers_as_before(source: WholeSuite, backups: Path, t
             target.kill_and_start(victim)
             progress.close()  # type: ignore[attr-defined]
             target.wait_until_serving()
-        restored = semsearch(target.address, "restore")
+        [command] = commands(after="## Restore")
+        restored = semsearch(target.address, *command)
         assert restored.status == 0 or "images. Nothing was changed" in restored.err, restored.err
         target.wait_until_serving()
         assert everything(client) == before

@@ -25,18 +25,20 @@ def lines() -> Iterator[tuple[Path, str]]:
 
 
 def command_of(words: list[str], command: Any) -> Any:
-    """Return the command that a line calls; `index DIR` is the hidden default of its group."""
+    """Return the command that a line calls; `index DIR` and `backup PLACE` are hidden defaults of their groups."""
     for word in words:
         if not hasattr(command, "commands"):
             break
         if word in command.commands:
             command = command.commands[word]
-        elif "DIR" in command.commands:
-            return command.commands["DIR"]
+        elif hasattr(command, "default"):
+            return command.commands[command.default]
         elif _PLACEHOLDER.fullmatch(word):
             break
         else:
             raise AssertionError(f"no command {word}")
+    if hasattr(command, "default") and not command.no_args_is_help:
+        return command.commands[command.default]
     return command
 
 
