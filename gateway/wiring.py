@@ -127,7 +127,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                             _backups(
                                 settings.backups,
                                 core,
-                                (IndexTransferClient(index_channel, term), ModelTransferClient(pool.channel)),
+                                (IndexTransferClient(index_channel, term), ModelTransferClient(pool)),
                                 embedders,
                                 index,
                                 blobs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from semsearch.index.v1 import index_service_pb2 as index_pb
 from semsearch.index.v1 import index_service_pb2_grpc as index_pb_grpc
 
 from gateway.backends.backup_sources import IndexPart, ModelFile, SnapshotIndex
+from gateway.backends.embedder_pool import EmbedderPool
 from gateway.backends.rpc_errors import calls_to
 from gateway.lease import Lease
 
@@ -132,21 +133,21 @@ async def _follow(call: grpc.aio.UnaryStreamCall[Any, index_pb.HoldSnapshotRespo
 
 
 class ModelTransferClient:
-    """Implements `gateway.backends.backup_sources.ModelTransfer`."""
+    """Implements `gateway.backends.backup_sources.ModelTransfer` over all embedders."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub: embedder_pb_grpc.EmbedderServiceAsyncStub = embedder_pb_grpc.EmbedderServiceStub(channel)
+    def __init__(self, pool: EmbedderPool) -> None:
+        self._pool = pool
 
     async def list_files(self, model_id: str) -> Sequence[ModelFile]:
         """Return the files of a model, by name."""
         with calls_to(_EMBEDDER):
-            response = await self._stub.ListModelFiles(embedder_pb.ListModelFilesRequest(id=model_id))
+            response = await self._with_model(model_id).ListModelFiles(embedder_pb.ListModelFilesRequest(id=model_id))
         return [ModelFile(each.name, each.size, each.sha256) for each in response.files]
 
     async def read_file(self, model_id: str, name: str) -> AsyncGenerator[bytes, None]:
         """Yield the content of a file of a model in parts."""
         request = embedder_pb.ReadModelFileRequest(id=model_id, name=name)
-        call = self._stub.ReadModelFile(request, timeout=_TRANSFER_SECONDS)
+        call = self._with_model(model_id).ReadModelFile(request, timeout=_TRANSFER_SECONDS)
         try:
             with calls_to(_EMBEDDER):
                 async for response in call:
@@ -154,17 +155,37 @@ class ModelTransferClient:
         finally:
             call.cancel()
 
-    async def import_model(self, model_id: str, parts: AsyncIterator[tuple[str, bytes]]) -> None:
-        """Make a model from parts of its files."""
-        call = self._stub.ImportModel(timeout=_TRANSFER_SECONDS)
-        try:
-            with calls_to(_EMBEDDER):
-                try:
-                    async for name, content in parts:
-                        await call.write(embedder_pb.ImportModelRequest(id=model_id, name=name, content=content))
-                    await call.done_writing()
-                except asyncio.InvalidStateError:
-                    pass  # the service has answered already; its answer says why
-                await call
-        finally:
-            call.cancel()
+    async def import_model(self, model_id: str, parts: Callable[[], AsyncIterator[tuple[str, bytes]]]) -> bool:
+        """Make a model on every embedder that is well and lacks it."""
+        await self._pool.look_at_all()
+        nodes = self._pool.nodes
+        lacking = [node.channel for node in nodes if model_id not in (node.models or ())]
+        for channel in lacking if nodes else [self._pool.channel]:
+            await _import(_stub(channel), model_id, parts())
+        await self._pool.look_at_all()
+        return bool(lacking)
+
+    def _with_model(self, model_id: str) -> embedder_pb_grpc.EmbedderServiceAsyncStub:
+        having = [node.channel for node in self._pool.nodes if model_id in (node.models or ())]
+        return _stub(having[0] if having else self._pool.channel)
+
+
+def _stub(channel: grpc.aio.Channel) -> embedder_pb_grpc.EmbedderServiceAsyncStub:
+    return embedder_pb_grpc.EmbedderServiceStub(channel)
+
+
+async def _import(
+    stub: embedder_pb_grpc.EmbedderServiceAsyncStub, model_id: str, parts: AsyncIterator[tuple[str, bytes]]
+) -> None:
+    call = stub.ImportModel(timeout=_TRANSFER_SECONDS)
+    try:
+        with calls_to(_EMBEDDER):
+            try:
+                async for name, content in parts:
+                    await call.write(embedder_pb.ImportModelRequest(id=model_id, name=name, content=content))
+                await call.done_writing()
+            except asyncio.InvalidStateError:
+                pass  # the service has answered already; its answer says why
+            await call
+    finally:
+        call.cancel()

@@ -6,7 +6,7 @@ Every method raises `DependencyUnavailable` if the service does not answer, `Tim
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -80,5 +80,8 @@ class ModelTransfer(Protocol):
     def read_file(self, model_id: str, name: str) -> AsyncGenerator[bytes, None]:
         """Yield the content of a file of a model in parts."""
 
-    async def import_model(self, model_id: str, parts: AsyncIterator[tuple[str, bytes]]) -> None:
-        """Make a model from parts of its files, each with the file's name: completely, or not at all."""
+    async def import_model(self, model_id: str, parts: Callable[[], AsyncIterator[tuple[str, bytes]]]) -> bool:
+        """Make a model on every embedder that lacks it, completely or not at all; return whether any did.
+
+        `parts` yields parts of its files, each with the file's name, and is called for each embedder.
+        """

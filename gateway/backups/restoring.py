@@ -72,9 +72,8 @@ class Restoring:
         await self._begin(backup_id, manifest)
         async with self._sweeper.paused():
             tally.stage = Stage.MODELS
-            here = {model.id for model in await self._embedder.list_models()}
             for model in manifest.models:
-                await self._restore_model(place, model, tally, is_here=model.id in here)
+                await self._restore_model(place, model, tally)
             tally.stage = Stage.IMAGES
             for index in manifest.indexes:
                 await self._restore_images(place, index, tally)
@@ -108,10 +107,9 @@ class Restoring:
             if names != [DEFAULT_COLLECTION] and info.aliases:
                 raise NotEmpty(f'there is a collection "{names[0]}"')
 
-    async def _restore_model(self, place: BackupPlace, model: SavedModel, tally: Tally, *, is_here: bool) -> None:
-        if not is_here:
-            await self._models.import_model(model.id, self._files(place, model))
-        tally.count(sum(piece.size for file in model.files for piece in file.pieces), copied=not is_here)
+    async def _restore_model(self, place: BackupPlace, model: SavedModel, tally: Tally) -> None:
+        copied = await self._models.import_model(model.id, lambda: self._files(place, model))
+        tally.count(sum(piece.size for file in model.files for piece in file.pieces), copied=copied)
 
     async def _files(self, place: BackupPlace, model: SavedModel) -> AsyncIterator[tuple[str, bytes]]:
         for file in model.files:

@@ -19,6 +19,7 @@ from semsearch.index.v1 import index_service_pb2 as index_pb
 
 from gateway.backups.place import BackupPlace
 from serving.object_store import ObjectStore
+from tests.bundles import write_test_bundle
 from tests.services.client_stack import semsearch
 from tests.services.whole_suite import WholeSuite, whole_suite
 from tests.unit.gateway.doubles import picture
@@ -139,8 +140,16 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def source(backups: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSuite]:
-    with whole_suite(tmp_path_factory.mktemp("source"), backups) as suite:
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The model of the suite that is saved, and another one."""
+    folder = tmp_path_factory.mktemp("bundles")
+    one, other = (write_test_bundle(folder, seed=seed, name=f"model{seed}", tflite=True) for seed in (1, 2))
+    return one, other
+
+
+@pytest.fixture(scope="module")
+def source(backups: Path, bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSuite]:
+    with whole_suite(tmp_path_factory.mktemp("source"), backups, bundles[0]) as suite:
         with Client(suite.address) as client:
             for collection in COLLECTIONS:
                 client.create_collection(collection)
@@ -210,7 +219,9 @@ def everything(client: Client) -> dict[str, Any]:
     return seen
 
 
-def test_a_restored_suite_answers_as_before(source: WholeSuite, backups: Path, tmp_path: Path) -> None:
+def test_a_restored_suite_answers_as_before(
+    source: WholeSuite, backups: Path, bundles: tuple[Path, Path], tmp_path: Path
+) -> None:
     for command in commands(before="## Restore"):
         done = semsearch(source.address, *command)
         assert done.status == 0, done.err
@@ -219,7 +230,7 @@ def test_a_restored_suite_answers_as_before(source: WholeSuite, backups: Path, t
         with pytest.raises(WrongState, match=r'"first" has \d+ images'):
             list(client.restore_backup())
 
-    with whole_suite(tmp_path / "target", backups) as target, Client(target.address) as client:
+    with whole_suite(tmp_path / "target", backups, bundles[1]) as target, Client(target.address) as client:
         damaged = max((backups / "objects").glob("*/*"), key=lambda path: path.stat().st_size)
         whole = damaged.read_bytes()
         damaged.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))

@@ -20,15 +20,15 @@ _MODULES = {"index": "index_service", "embedder": "embedder_service", "gateway":
 
 
 class WholeSuite:
-    """The three services, with the model `tiny`."""
+    """The three services, with the model in a bundle's folder."""
 
-    def __init__(self, data: Path, backups: Path) -> None:
+    def __init__(self, data: Path, backups: Path, bundle: Path) -> None:
         self._data = data
         index, embedder, gateway = free_ports(3)
         self.address = f"127.0.0.1:{gateway}"
         self._flags = {
             "index": [f"--port={index}"],
-            "embedder": [f"--port={embedder}", "--default-model=tiny"],
+            "embedder": [f"--port={embedder}", f"--default-model={bundle}"],
             "gateway": [
                 f"--port={gateway}",
                 "--http-port=-1",
@@ -73,9 +73,9 @@ class WholeSuite:
 
 
 @contextmanager
-def whole_suite(data: Path, backups: Path) -> Iterator[WholeSuite]:
+def whole_suite(data: Path, backups: Path, bundle: Path) -> Iterator[WholeSuite]:
     """Start a suite and wait until it serves; stop it at the end."""
-    suite = WholeSuite(data, backups)
+    suite = WholeSuite(data, backups, bundle)
     try:
         for name in _MODULES:
             suite.start(name)

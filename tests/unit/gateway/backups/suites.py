@@ -6,7 +6,7 @@ import copy
 import inspect
 import pickle
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -130,12 +130,15 @@ class Transfers:
         for start in range(0, len(MODEL_FILES[name]), 3):
             yield MODEL_FILES[name][start : start + 3]
 
-    async def import_model(self, model_id: str, parts: AsyncIterator[tuple[str, bytes]]) -> None:
+    async def import_model(self, model_id: str, parts: Callable[[], AsyncIterator[tuple[str, bytes]]]) -> bool:
+        if model_id in self._embedder.models:
+            return False
         files: dict[str, bytes] = {}
-        async for name, content in parts:
+        async for name, content in parts():
             files[name] = files.get(name, b"") + content
         assert files == MODEL_FILES
         self._embedder.models[model_id] = MODELS[model_id]
+        return True
 
 
 class Suite:
