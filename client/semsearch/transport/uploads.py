@@ -12,8 +12,9 @@ from semsearch.transport.server import MAX_MESSAGE_BYTES
 from semsearch.v1 import gallery_service_pb2 as pb
 from semsearch.values import Upload
 
-MAX_IMAGES = 64
-MAX_BYTES = 32 * 2**20
+# Enough for four embedders; a gateway that has fewer reads less.
+MAX_IMAGES = 256
+MAX_BYTES = 48 * 2**20
 # Leaves the rest of a message for the attributes.
 MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**20
 
