@@ -90,6 +90,9 @@ bench-processes: setup ## Compare one gateway process with several: PROCESSES=2
 bench-replicas: setup ## Measure read replicas of the index beside their writer: VECTORS=200000
 	@$(BIN)/python -m benchmarks.replicas $(if $(VECTORS),--vectors '$(VECTORS)')
 
+bench-scale-out: setup ## Compare one to three embedders and one or two gateways: BUNDLE=folder
+	@$(BIN)/python -m benchmarks.scale_out $(if $(BUNDLE),--bundle '$(BUNDLE)')
+
 bench-setup: $(BENCH_DEPENDENCIES) ## Install the libraries that `make bench-index` compares with
 
 # Without dependencies: the project already has them.

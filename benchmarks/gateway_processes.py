@@ -51,15 +51,15 @@ def main(
         embedder = stack.enter_context(running("embedder_service", data, f"--default-model={bundle}"))
         index = stack.enter_context(running("index_service", data))
         backends = (f"--embedder={embedder.address}", f"--index={index.address}")
-        owner = stack.enter_context(running("gateway", data, f"--port={_free_port()}", *backends))
+        owner = stack.enter_context(running("gateway", data, f"--port={free_port()}", *backends))
         added = _fill(owner)
-        shared = [f"--port={_free_port()}", f"--processes={processes}", *backends]
+        shared = [f"--port={free_port()}", f"--processes={processes}", *backends]
         several = [
             stack.enter_context(running("gateway", data, *shared, log_name=f"gateway-{number}"))
             for number in range(processes)
         ]
         for gateway in several:
-            _wait_until_serving(gateway)
+            wait_until_serving(gateway)
         addresses = {1: owner.address, processes: several[0].address}
         results = dict.fromkeys(addresses, Latencies((), 0.0))
         services = {"embedder": [embedder], "index": [index], "gateway": [owner, *several]}
@@ -71,7 +71,7 @@ def main(
                     before = _processor_seconds(services)
                 for count, address in addresses.items():
                     calls = [pool.submit(_search, address, clients // WORKERS, seconds) for _ in range(WORKERS)]
-                    taken = _beside([call.result() for call in calls])
+                    taken = beside([call.result() for call in calls])
                     if round_number:
                         results[count] += taken
         calls_in_all = sum(len(each.milliseconds) for each in results.values())
@@ -132,7 +132,7 @@ async def _search_async(address: str, clients: int, seconds: float) -> Latencies
         return await measure(call, clients, seconds)
 
 
-def _beside(taken: list[Latencies]) -> Latencies:
+def beside(taken: list[Latencies]) -> Latencies:
     """Combine measurements that were made at the same time."""
     return Latencies(tuple(each for part in taken for each in part.milliseconds), max(part.seconds for part in taken))
 
@@ -140,7 +140,7 @@ def _beside(taken: list[Latencies]) -> Latencies:
 def _fill(gateway: Running) -> float:
     """Add the starter's images; return the gateway's processor time for each in milliseconds."""
     files = sorted(Path("starter/gallery").glob("*.webp"))
-    _wait_until_serving(gateway)
+    wait_until_serving(gateway)
     with Client(gateway.address) as client:
         before = gateway.cpu_seconds()
         results = list(client.index_images(Upload(file.read_bytes(), file.stem) for file in files))
@@ -148,7 +148,8 @@ def _fill(gateway: Running) -> float:
         return 1_000 * (gateway.cpu_seconds() - before) / len(files)
 
 
-def _wait_until_serving(gateway: Running) -> None:
+def wait_until_serving(gateway: Running) -> None:
+    """Wait until all services of a gateway are ready."""
     with grpc.insecure_channel(gateway.address) as channel:
         for answer in health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()):
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
@@ -161,7 +162,8 @@ def _megabytes(service: Running) -> float:
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nothing uses."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
