@@ -27,6 +27,7 @@ from index_service.coordination.records import Records
 from index_service.definition import IndexDefinition
 from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Engine
+from index_service.errors import PlaceUnusable
 from index_service.local.catalog import open_catalog
 from index_service.local.connections import raise_limit
 from index_service.local.merge_plan import Thresholds
@@ -36,7 +37,7 @@ from index_service.replication.place import Place
 from index_service.replication.publishing import Publisher, Terms
 from index_service.settings import IndexSettings
 from serving.byte_budget import ByteBudget
-from serving.object_store import ObjectStore
+from serving.object_store import ObjectStore, StoreUnusable
 from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
 
@@ -77,7 +78,7 @@ def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -
     coordination = CoordinationServicer(leases, records, few)
     background = [*catalog.background]
     if settings.publish:
-        place = Place(ObjectStore(settings.publish))
+        place = _open_place("publish", settings.publish)
         terms = Terms(settings.replication_seconds, settings.publish_grace)
         publisher = Publisher(place, local, settings.address_for_others, terms)
         stack.enter_context(publisher.running())
@@ -99,7 +100,7 @@ def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -
 
 
 def _open_replica(settings: IndexSettings, threads: Executor, stack: ExitStack) -> Sequence[GrpcService]:
-    place = Place(ObjectStore(settings.replica_of))
+    place = _open_place("replica_of", settings.replica_of)
     folder = settings.data / "index-replica"
     follower = stack.enter_context(open_follower(place, folder, partial(_engine, settings)))
     stack.enter_context(follower.running(settings.replication_seconds))
@@ -121,6 +122,13 @@ def _open_replica(settings: IndexSettings, threads: Executor, stack: ExitStack) 
             background=(follower.health,),
         ),
     )
+
+
+def _open_place(setting: str, url: str) -> Place:
+    try:
+        return Place(ObjectStore(url))
+    except StoreUnusable as error:
+        raise PlaceUnusable(IndexSettings.variable(setting), str(error)) from error
 
 
 def _engine(settings: IndexSettings, definition: IndexDefinition) -> Engine:

@@ -34,6 +34,7 @@ IndexServiceError
 ├── ReadReplica              a replica was asked to write
 ├── ReplicaBehind            a replica has not yet what the caller must see
 ├── ReplicaStale             a replica may be further behind than its limit
+├── PlaceUnusable            indexes cannot be published to, or read from, the place that a setting names
 ├── DataFolderInUse          another process serves the data folder
 ├── SqliteTooOld             Python's SQLite lacks features that the stores need
 └── StoreDamaged             a file that no other can replace cannot be read
@@ -343,6 +344,13 @@ class ReplicaStale(IndexServiceError):
         )
         self.age_seconds = age_seconds
         self.limit_seconds = limit_seconds
+
+
+class PlaceUnusable(IndexServiceError):
+    """Indexes cannot be published to, or read from, the place that a setting names."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(f"The setting {setting} names a place that cannot be used: {problem}")
 
 
 class DataFolderInUse(IndexServiceError):

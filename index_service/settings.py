@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from index_service.contract import MAX_LOG_BYTES
 from index_service.definition import EngineKind
@@ -98,13 +98,12 @@ class IndexSettings(ServiceSettings):
         host = socket.gethostname() if self.host == "0.0.0.0" else self.host  # noqa: S104 — recognised, not bound
         return f"{host}:{self.port}" if self.port else ""
 
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
-        if self.publish and self.replica_of:
-            raise ValueError(
-                "a read replica cannot publish; set only one of SEMSEARCH_INDEX_PUBLISH and ..._REPLICA_OF"
-            )
-        return self
+    @field_validator("replica_of")
+    @classmethod
+    def _publishes_nothing(cls, url: str, info: ValidationInfo) -> str:
+        if url and info.data.get("publish"):
+            raise ValueError("a read replica cannot publish; unset SEMSEARCH_INDEX_PUBLISH")
+        return url
 
     @field_validator("weaviate_addresses")
     @classmethod

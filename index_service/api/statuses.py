@@ -135,6 +135,9 @@ ERRORS: ErrorTable = {
     errors.DataFolderInUse: lambda _: ErrorStatus(
         StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
     ),
+    errors.PlaceUnusable: lambda _: ErrorStatus(
+        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
+    ),
     errors.SqliteTooOld: lambda _: ErrorStatus(
         StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
     ),
