@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.faults import NONE, Fault, cut_between, killed, restarted
+from tests.cluster.faults import NONE, Fault, cut, killed, restarted
 from tests.cluster.load import Load
 from tests.cluster.suite import Suite
 from tests.cluster.trial import run_trial
 
 FAULT_SECONDS = 3.0
-FAULTS = (killed("gateway-1"), cut_between("gateway-2", "index"), killed("index", served=NONE))
+FAULTS = (killed("gateway-1"), cut("gateway-2"), killed("index", served=NONE))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -51,13 +51,16 @@ class Result:
 
     @property
     def out_of_time(self) -> list[str]:
-        """What failed before the fault, or when the others, or the healed part, should have served."""
+        """What failed users before the fault, or when the others, or the healed part, should have served.
+
+        Only calls of default clients count: a plain one fails again whenever it tries whether an ill gateway is well.
+        """
         return [
             *self.silence,
             *(
                 f"{call.kind} {call.start - self.struck:.1f} s after the fault: {call.failure}"
-                for call in self.calls
-                if call.failure and not (call.end >= self.struck and call.start <= self._until(call.kind))
+                for call in self.failed(is_plain=False)
+                if not (call.end >= self.struck and call.start <= self._until(call.kind))
             ),
         ]
 
