@@ -65,10 +65,13 @@ from serving.background import WorkHealth, keep_running
 from serving.channels import open_channel
 from serving.object_store import ObjectStore, StoreUnavailable, StoreUnusable
 from serving.page_tokens import PageTokens
+from serving.patience import Patience
 from serving.server import GrpcService, Served
 
 _RETRY_SECONDS = 0.5
 _TAKEOVER_SECONDS = 5.0
+# How long calls wait for an index that is being restarted; an idle machine needs a second or two.
+_PATIENCE_SECONDS = 15.0
 # Image bytes per call to the embedder; more is no faster.
 _BATCH_BYTES = 16 * 2**20
 _INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
@@ -89,9 +92,13 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     reports when they are met. If another gateway is the owner, this one answers reads and passes changes on.
     """
     folder = settings.data / "gateway"
+    patience = Patience(_PATIENCE_SECONDS)
     async with (
         open_pool(settings.embedder, settings.max_message_bytes) as pool,
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
+        open_channel(
+            settings.index, max_message_bytes=settings.max_message_bytes, patience=patience
+        ) as patient_index_channel,
         open_replicas(settings.replica_addresses, settings.max_message_bytes) as replicas,
     ):
         with living(folder / "running") as processes:
@@ -109,7 +116,8 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
 
             def build(term: Term) -> Serving:
                 health.begin_anew()
-                index = ReplicatedIndex(index_channel, replicas, term) if replicas else IndexClient(index_channel, term)
+                searched = patient_index_channel
+                index = ReplicatedIndex(searched, replicas, term) if replicas else IndexClient(searched, term)
                 records = RecordClient(index_channel, term)
                 embedders = Embedders(pool, records, health.preparing_embedders)
                 core = _build_core(settings, embedders, pool.bulk, index, records, blobs, term, readiness, health)
@@ -153,7 +161,15 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                         (pool.health, partial(pool.keep_following, readiness)),
                         (
                             following_index,
-                            partial(follow_health, index_channel, _INDEX, Need.INDEX, readiness, following_index),
+                            partial(
+                                follow_health,
+                                index_channel,
+                                _INDEX,
+                                Need.INDEX,
+                                readiness,
+                                following_index,
+                                patience,
+                            ),
                         ),
                         (page_key.health, partial(page_key.load, readiness)),
                         (lease.health, terms.keep_serving),

@@ -24,6 +24,7 @@ import grpc.aio
 from typing_extensions import override
 
 from serving import deadlines, tracing
+from serving.patience import Patience
 
 DEFAULT_DEADLINE_SECONDS = 30.0
 _ROUND_ROBIN: list[dict[str, object]] = [{"round_robin": {}}]
@@ -60,12 +61,18 @@ _RETRYING: dict[str, object] = {
 
 
 def open_channel(
-    target: str, *, max_message_bytes: int, retry: bool = True, health_service: str = ""
+    target: str,
+    *,
+    max_message_bytes: int,
+    retry: bool = True,
+    health_service: str = "",
+    patience: Patience | None = None,
 ) -> grpc.aio.Channel:
     """Open a channel to `target`, for example "127.0.0.1:50052" or "dns:///embedder:50052".
 
     Without `retry`, a call that may have arrived is not repeated. `health_service` is the name under which each server
-    reports whether it should get calls; empty means that all should.
+    reports whether it should get calls; empty means that all should. With `patience`, calls without streams wait for a
+    service that is just being restarted.
     """
     config: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
     if health_service:
@@ -89,7 +96,7 @@ def open_channel(
             ("grpc.dns_min_time_between_resolutions_ms", 5_000),
         ],
     )
-    return _Channel(channel)
+    return _Channel(channel, patience)
 
 
 def _in_context(call: Any) -> Callable[..., Any]:
@@ -106,15 +113,25 @@ def _in_context(call: Any) -> Callable[..., Any]:
     return start
 
 
+def _patiently(call: Callable[..., Any], patience: Patience) -> Callable[..., Any]:
+    async def start(*request: Any, **options: Any) -> Any:
+        await patience.wait()
+        return await call(*request, **options)
+
+    return start
+
+
 class _Channel(grpc.aio.Channel):
     """A channel whose calls run in the context of the current call."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, patience: Patience | None = None) -> None:
         self._channel = channel
+        self._patience = patience
 
     @override
     def unary_unary(self, *method: Any, **options: Any) -> Any:
-        return _in_context(self._channel.unary_unary(*method, **options))
+        call = _in_context(self._channel.unary_unary(*method, **options))
+        return _patiently(call, self._patience) if self._patience else call
 
     @override
     def unary_stream(self, *method: Any, **options: Any) -> Any:

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.readiness import Need, Readiness
 from serving.background import WorkHealth
+from serving.patience import Patience
 
 # A watch never ends by itself. The deadline detects silently dead connections and is not a failure.
 _WATCH_SECONDS = 300.0
@@ -21,10 +22,16 @@ log = structlog.get_logger(__name__)
 
 
 async def follow_health(
-    channel: grpc.aio.Channel, service: str, need: Need, readiness: Readiness, health: WorkHealth
+    channel: grpc.aio.Channel,
+    service: str,
+    need: Need,
+    readiness: Readiness,
+    health: WorkHealth,
+    patience: Patience,
 ) -> None:
-    """Keep `need` in sync with the health of a service (its full name); run until cancelled."""
+    """Keep `need` and `patience` in sync with the health of a service (its full name); run until cancelled."""
     async for serving in watch_health(channel, service):
+        patience.report(serving)
         await readiness.set(need, serving)
         if serving:
             health.succeeded()
