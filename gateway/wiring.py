@@ -45,12 +45,11 @@ from gateway.backups.restore_state import RestoreState
 from gateway.backups.restoring import Restoring
 from gateway.backups.saving import Saving
 from gateway.collections.blobs import BlobStore
-from gateway.collections.folder_blobs import FolderBlobStore
 from gateway.collections.image_collections import ImageCollections
 from gateway.collections.names import DEFAULT_COLLECTION
-from gateway.collections.object_blobs import ObjectBlobStore
 from gateway.core import Core, CoreHealth, build_core
-from gateway.errors import CollectionNotFound, GatewayError, ImageStoreUnusable
+from gateway.errors import CollectionNotFound, GatewayError
+from gateway.image_store import keep_checking, open_images
 from gateway.ingest.ingest import IngestLimits
 from gateway.lease import OwnerLease, SoleProcess, Term
 from gateway.living_processes import living
@@ -63,7 +62,6 @@ from gateway.terms import Serving, Terms, Work
 from gateway.web.application import web_application
 from serving.background import WorkHealth, keep_running
 from serving.channels import open_channel
-from serving.object_store import ObjectStore, StoreUnavailable, StoreUnusable
 from serving.page_tokens import PageTokens
 from serving.patience import Patience
 from serving.server import GrpcService, Served
@@ -108,7 +106,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                 advertised_address(settings),
                 settings.lease_seconds,
             )
-            blobs = await _open_images(settings)
+            blobs, storing = await open_images(settings)
             readiness, health = Readiness(), CoreHealth()
             page_key = PageKey(RecordClient(index_channel, SoleProcess()), folder / "page_token_key")
             tokens = PageTokens(page_key.get)
@@ -173,6 +171,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                         ),
                         (page_key.health, partial(page_key.load, readiness)),
                         (lease.health, terms.keep_serving),
+                        (storing, partial(keep_checking, blobs)),
                     )
                 ]
                 services = {
@@ -192,7 +191,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                                 gallery_service_pb2_grpc.add_GalleryServiceServicer_to_server, services[_GALLERIES]
                             ),
                             lambda: readiness.watch(Need.EMBEDDER, Need.INDEX, Need.PAGE_KEY, Need.GALLERY),
-                            (following_index, page_key.health, lease.health, preparing, health.sweeping),
+                            (following_index, page_key.health, lease.health, preparing, health.sweeping, storing),
                         ),
                         GrpcService(
                             _MAPS.full_name,
@@ -216,26 +215,6 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                 )
                 for task in tasks:
                     task.cancel()
-
-
-async def _open_images(settings: GatewaySettings) -> BlobStore:
-    """Open the image store; one that does not answer yet is no reason not to start.
-
-    Raises:
-        ImageStoreUnusable: the setting or the permissions are wrong.
-    """
-    if not settings.images:
-        return FolderBlobStore(settings.data / "images")
-    try:
-        store = ObjectStore(settings.images)
-        if store.folder is not None:
-            return FolderBlobStore(store.folder)
-        await asyncio.to_thread(store.check)
-    except StoreUnusable as error:
-        raise ImageStoreUnusable(f"The images cannot be stored: {error}") from error
-    except StoreUnavailable as error:
-        log.warning("the image store does not answer", problem=str(error))
-    return ObjectBlobStore(store, settings.thumbnail_cache_bytes)
 
 
 def _build_core(

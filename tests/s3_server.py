@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import subprocess
 import sys
@@ -25,6 +26,8 @@ CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 _START_SECONDS = 60.0
+_TIME = re.compile(rb"<LastModified>[^<]*")
+_LONG_AGO = b"<LastModified>2020-01-01T00:00:00.000Z"
 _BROKEN = {
     "error": (500, b"<Error><Code>InternalError</Code></Error>"),
     "slow down": (503, b"<Error><Code>SlowDown</Code></Error>"),
@@ -72,12 +75,14 @@ class BreakingProxy:
 
     "error": status 500. "slow down": status 503, as S3 refuses for now. "denied": status 403. "reset": the connection
     ends without an answer. "half": the answer ends in the middle of its body. "hang": there is no answer until `close`.
-    "kept": a deletion of several objects succeeds and deletes none. Other answers are passed on.
+    "kept": a deletion of several objects succeeds and deletes none. Other answers are passed on; while `is_late`, lists
+    say that all objects are of long ago.
     """
 
     def __init__(self, server: str) -> None:
         self.breaks: deque[str] = deque()
         self.always = ""
+        self.is_late = False
         self.broken = 0
         self.methods: list[str] = []
         self._closed = threading.Event()
@@ -104,6 +109,8 @@ class BreakingProxy:
                 response = upstream.getresponse()
                 content = response.read()
                 upstream.close()
+                if proxy.is_late:
+                    content = _TIME.sub(_LONG_AGO, content)
                 if kind == "reset":
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)

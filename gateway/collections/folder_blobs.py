@@ -144,7 +144,7 @@ def _touch(folder: Path, names: Sequence[str]) -> None:
 
 
 def _older(folder: Path, cutoff: float) -> list[str]:
-    return sorted(path.name for path in folder.glob("*") if path.is_file() and path.stat().st_mtime < cutoff)
+    return sorted(path.name for path in folder.glob("*") if not path.is_dir() and path.stat().st_mtime < cutoff)
 
 
 def _withdraw(release: Path, cutoff: float) -> None:

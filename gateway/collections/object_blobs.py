@@ -63,12 +63,15 @@ T = TypeVar("T")
 class ObjectBlobStore:
     """A `BlobStore` in an object store."""
 
-    def __init__(self, store: ObjectStore, cache_bytes: int = 0) -> None:
-        """Use a store; thumbnails that were read last are kept in memory, up to `cache_bytes`."""
+    def __init__(self, store: ObjectStore, cache_bytes: int = 0, health: WorkHealth | None = None) -> None:
+        """Use a store; thumbnails that were read last are kept in memory, up to `cache_bytes`.
+
+        `health` gets whether the store answers.
+        """
         self._store = store
         self._thumbnails: RecentlyUsed[str, bytes] = RecentlyUsed(cache_bytes, len)
         self._threads = ThreadPoolExecutor(REQUESTS, "image-store")
-        self.health = WorkHealth("image-store")
+        self.health = health or WorkHealth("image-store")
 
     async def keep_checking(self) -> None:
         """Ask the store now and then whether it answers; run until cancelled."""
