@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, cycle
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def record(data: Path, model: str, calls: int) -> Demands:
         batches = {}
         for size in BATCHES:
             request = pb.EmbedImagesRequest(images=[pb.ImageInput(content=next(pictures)) for _ in range(size)])
-            costs = _costs(lambda request=request: stub.EmbedImages(request), (embedder,), max(8, calls // size))
+            costs = _costs(partial(stub.EmbedImages, request), (embedder,), max(8, calls // size))
             batches[size] = tuple(embedding for [embedding] in costs)
     return Demands(
         model=Path(model).name if "/" in model else model,
@@ -108,7 +109,7 @@ def measure_embedders(data: Path, model: str, most: int, seconds: float, rounds:
     ]
 
 
-def _embed(stubs: Sequence[pb_grpc.EmbedderServiceStub], files: Sequence[bytes], number: int, seconds: float) -> int:
+def _embed(stubs: list[pb_grpc.EmbedderServiceStub], files: Sequence[bytes], number: int, seconds: float) -> int:
     """Send images one by one for some seconds; return how many."""
     done = 0
     turns, pictures = cycle(stubs[number % len(stubs) :] + stubs[: number % len(stubs)]), cycle(files[number:])

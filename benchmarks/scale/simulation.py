@@ -103,10 +103,12 @@ def simulate(
         environment.process(caller())
     environment.run(until=seconds * _MILLISECONDS)
     counted = (seconds * _MILLISECONDS - warm) / _MILLISECONDS
+    p50, p99 = np.quantile(taken, (0.5, 0.99)) if taken else (np.nan, np.nan)
     return Outcome(
         started,
         finished,
         len(taken) / counted,
-        *(float(np.quantile(taken, share)) if taken else float("nan") for share in (0.5, 0.99)),
+        float(p50),
+        float(p99),
         {kind: float(np.mean([each.utilisation() for each in some])) for kind, some in machines.items() if some},
     )

@@ -68,7 +68,8 @@ class Cluster:
 def cluster() -> Iterator[Cluster]:
     """One cluster for the module: starting it takes some five seconds."""
     need_ray()
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    # By itself Ray has its workers yield to every other process, so they would starve beside other tests.
+    environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_worker_niceness": "0"}
     with (
         tempfile.TemporaryDirectory(prefix="ray-") as folder,  # sockets want short paths
         psutil.Popen(
@@ -77,7 +78,7 @@ def cluster() -> Iterator[Cluster]:
                 f"--temp-dir={folder}", "--num-cpus=2",
                 "--object-store-memory=100000000", "--include-dashboard=false", "--disable-usage-stats",
             ],
-            env={**os.environ, **token}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as process,
     ):  # fmt: skip
         lines: list[str] = []
@@ -88,7 +89,7 @@ def cluster() -> Iterator[Cluster]:
                     break
             else:
                 pytest.fail("".join(lines))
-            yield Cluster(found[1], process, token)
+            yield Cluster(found[1], process, environment)
         finally:
             process.terminate()
             process.communicate(timeout=SECONDS)
