@@ -91,6 +91,8 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     """
     folder = settings.data / "gateway"
     patience = Patience(_PATIENCE_SECONDS)
+    # Before any task is started: what stops the start must arrive as it is, not in a group of errors.
+    blobs, storing = await open_images(settings)
     async with (
         open_pool(settings.embedder, settings.max_message_bytes) as pool,
         open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
@@ -106,7 +108,6 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                 advertised_address(settings),
                 settings.lease_seconds,
             )
-            blobs, storing = await open_images(settings)
             readiness, health = Readiness(), CoreHealth()
             page_key = PageKey(RecordClient(index_channel, SoleProcess()), folder / "page_token_key")
             tokens = PageTokens(page_key.get)

@@ -129,10 +129,6 @@ class ObjectBlobStore:
         self._thumbnails.forget(sha256)
         await self._run(self._remove, sha256, cutoff)
 
-    def close(self) -> None:
-        """Wait for the requests in progress."""
-        self._threads.shutdown()
-
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *arguments))
