@@ -170,7 +170,6 @@ class Restoring:
         if model.id != manifest.active_model:
             model = await self._embedder.activate_model(manifest.active_model)
         await self._words.fill(model)
-        await self._words.fold(model)
         await self._words.activate(model)
         await self._words.drop_all_but({model.id, *(index.model_id for index in manifest.indexes)})
 
