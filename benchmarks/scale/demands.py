@@ -37,8 +37,9 @@ class Demands:
         """Read what `write` wrote."""
         stored = json.loads(file.read_text())
         batches = {int(size): tuple(sample) for size, sample in stored.pop("batches").items()}
-        texts = {name: stored.pop(name) for name in ("model", "processor")}
-        return cls(**texts, **{name: tuple(sample) for name, sample in stored.items()}, batches=batches)
+        model, processor = stored.pop("model"), stored.pop("processor")
+        samples = {name: tuple(sample) for name, sample in stored.items()}
+        return cls(model=model, processor=processor, batches=batches, **samples)
 
     def write(self, file: Path = FILE) -> None:
         """Write the samples."""

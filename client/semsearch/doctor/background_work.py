@@ -31,7 +31,9 @@ WORKS = (
     BackgroundWork(f"{_GATEWAY}GalleryService", "lease", "no gateway may be making changes: adding images fails"),
     BackgroundWork(f"{_GATEWAY}GalleryService", "page-key", "no further pages of results can be fetched"),
     BackgroundWork(f"{_GATEWAY}GalleryService", "sweeping", "files of deleted images stay on the disk"),
-    BackgroundWork(f"{_GATEWAY}GalleryService", "image-store", "images cannot be added, and only cached ones are shown"),
+    BackgroundWork(
+        f"{_GATEWAY}GalleryService", "image-store", "images cannot be added, and only cached ones are shown"
+    ),
     BackgroundWork(f"{_GATEWAY}MapService", "mapping", "maps of collections are not computed"),
     BackgroundWork(f"{_GATEWAY}ModelService", "following-embedder", "the gateway does not reach the embedder"),
     BackgroundWork(f"{_GATEWAY}ModelService", "switching", "a switch to another model does not advance"),
