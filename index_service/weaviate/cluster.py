@@ -56,7 +56,9 @@ class Cluster:
     def __init__(self, options: Options) -> None:
         """Check the options, and connect to nothing yet."""
         self.options = options
-        self._level = ConsistencyLevel(options.consistency)
+        self._write_level = ConsistencyLevel(options.consistency)
+        # What every replica has, any one of them can tell: reads go on while a node is away, and writes wait for it.
+        self._read_level = ConsistencyLevel.ONE if options.consistency == "ALL" else self._write_level
         self._lock = threading.Lock()
         self._clients: dict[str, weaviate.WeaviateClient] = {}
         self._current = 0
@@ -88,11 +90,10 @@ class Cluster:
             raise ReplicasMissing(f"{_text(problem)}{self._unhealthy()}") from problem
         raise ClusterUnavailable(_text(problem)) from problem
 
-    def on(self, index: str, work: Callable[[Objects], T]) -> T:
+    def on(self, index: str, work: Callable[[Objects], T], *, writes: bool = False) -> T:
         """Return the result of work with an index's objects, at the consistency level. Raises as `call`."""
-        return self.call(
-            lambda client: work(client.collections.use(to_weaviate(index)).with_consistency_level(self._level))
-        )
+        level = self._write_level if writes else self._read_level
+        return self.call(lambda client: work(client.collections.use(to_weaviate(index)).with_consistency_level(level)))
 
     def close(self) -> None:
         """End all connections."""

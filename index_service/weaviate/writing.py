@@ -139,7 +139,7 @@ class Writer:
                 if result.failed:
                     raise ClusterUnavailable(f"{result.failed} of {result.matches} items were not deleted")
 
-            self._cluster.on(self._name, delete)
+            self._cluster.on(self._name, delete, writes=True)
         return Written(len(known), tuple(item_id for item_id in dict.fromkeys(write.ids) if item_id not in known))
 
     def _insert(self, rows: Sequence[StoredRow]) -> None:
@@ -157,7 +157,7 @@ class Writer:
             result = collection.data.insert_many(list(objects))
             return {number: error.message for number, error in result.errors.items()}
 
-        return self._cluster.on(self._name, insert)
+        return self._cluster.on(self._name, insert, writes=True)
 
 
 def _merge(write: Upsert, pending: dict[str, _Pending], known: dict[str, StoredItem]) -> Written | ItemNotFound:
