@@ -67,6 +67,11 @@ class Server:
         """Ask it to end, and wait."""
         self._end(signal.SIGTERM)
 
+    def close(self) -> None:
+        """End it at once if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None
         self.measure()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.cluster.network import Disk, Machine, Network, network
 from tests.cluster.server import Server
-from tests.cluster.weaviate_nodes import GRPC_PORT, HTTP_PORT, weaviate_nodes
+from tests.cluster.weaviate_nodes import GRPC_PORT, HTTP_PORT, start_cluster, weaviate_nodes
 
 GATEWAY_PORT, EMBEDDER_PORT, INDEX_PORT = 50051, 50052, 50053
 _REPOSITORY = Path(__file__).parents[2]
@@ -55,11 +55,18 @@ class Suite:
         """Start three nodes on machines of their own, and return these once the nodes are a cluster."""
         machines = [self.network.add(f"weaviate-{number}") for number in range(1, 4)]
         self.mount_disks(machines, disk_megabytes)
-        self.servers |= {node.name: node for node in weaviate_nodes(machines, program)}
+        nodes = weaviate_nodes(machines, program)
+        self.servers |= {node.name: node for node in nodes}
+        start_cluster(nodes)
         return machines
 
     def machine(self, name: str) -> Machine:
         return self.network.machines[name]
+
+    def close(self) -> None:
+        """End all servers."""
+        for server in self.servers.values():
+            server.close()
 
     def memory(self) -> int:
         """Return the sum of the highest memory of all servers, in bytes."""
@@ -73,8 +80,10 @@ def suite(
     folder: Path, *, gateways: int = 2, embedders: int = 2, disk_megabytes: int = 0, weaviate: Path | None = None
 ) -> Iterator[Suite]:
     """Start our services, and wait until they serve; end them. Given Weaviate, three nodes of it keep the vectors."""
-    with network(folder) as net:
+    with network(folder) as net, ExitStack() as exits:
         made = Suite(net)
+        # While machines are there, so that no process outlives its own.
+        exits.callback(made.close)
         nodes = made.start_weaviate(weaviate, disk_megabytes) if weaviate else []
         index, images = net.add("index"), net.add("images")
         made.mount_disks((index, images), disk_megabytes)

@@ -16,8 +16,12 @@ _GOSSIP_PORT = 7946
 
 
 def weaviate_nodes(machines: Sequence[Machine], program: Path) -> list[Server]:
-    """Start a node on each machine, and wait until the cluster is ready."""
-    nodes = [_node(machine, machines, program) for machine in machines]
+    """Return a node for each machine, not started yet."""
+    return [_node(machine, machines, program) for machine in machines]
+
+
+def start_cluster(nodes: Sequence[Server]) -> None:
+    """Start nodes, and wait until they are a cluster."""
     first, *others = nodes
     first.start()
     wait_until(lambda: _accepts(first.machine.address, _GOSSIP_PORT), START_SECONDS, first.last_lines)
@@ -25,7 +29,6 @@ def weaviate_nodes(machines: Sequence[Machine], program: Path) -> list[Server]:
         node.start()
     for node in nodes:
         node.wait_until_ready()
-    return nodes
 
 
 def _node(machine: Machine, machines: Sequence[Machine], program: Path) -> Server:
