@@ -47,6 +47,7 @@ _FIRST = (
     "guides/when-machines-fail.md",
     "guides/size.md",
     "guides/operate-the-index.md",
+    "guides/index-on-a-cluster.md",
     "guides/read-replicas.md",
     "guides/back-up.md",
     "guides/troubleshooting.md",
