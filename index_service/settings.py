@@ -13,7 +13,7 @@ from index_service.definition import EngineKind
 from index_service.engines.annoy import TREES
 from serving.settings import ServiceSettings, print_settings
 
-_ADDRESS = re.compile(r"[^:\s/]+:[0-9]{1,5}:[0-9]{1,5}")
+_ADDRESS = re.compile(r"[^:\s/]+:([0-9]{1,5}):([0-9]{1,5})")
 
 
 class IndexSettings(ServiceSettings):
@@ -109,8 +109,9 @@ class IndexSettings(ServiceSettings):
     @classmethod
     def _check_addresses(cls, addresses: str) -> str:
         for address in split_addresses(addresses):
-            if not _ADDRESS.fullmatch(address):
-                raise ValueError(f'"{address}" is not host:http-port:grpc-port')
+            match = _ADDRESS.fullmatch(address)
+            if not match or match[1] == match[2]:
+                raise ValueError(f'"{address}" is not host:http-port:grpc-port with two different ports')
         return addresses
 
 

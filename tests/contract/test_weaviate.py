@@ -24,7 +24,7 @@ from tests.unit.index_service.engines_in_process import engine_of
 from tests.weaviate_server import need_weaviate
 
 DEADLINE = 60.0
-NOBODY = "127.0.0.1:1:1"
+NOBODY = "127.0.0.1:1:2"
 VECTOR = np.array([1, 0, 0, 0], np.float32)
 
 
