@@ -92,11 +92,12 @@ async def test_no_search_fails_while_embedders_and_gateways_are_restarted(suite:
     assert (load.errors, load.wrong) == ([], 0)
 
 
-async def test_searches_go_on_once_the_only_index_is_back(suite: Suite) -> None:
+async def test_searches_wait_for_the_only_index_while_it_is_restarted(suite: Suite) -> None:
     load = SearchLoad()
     with load.running(suite.address):
         await asyncio.to_thread(load.wait_for_more, SEARCHES, START_SECONDS)
         await suite.restart("index")
         await asyncio.to_thread(load.wait_for_more, SEARCHES, START_SECONDS)
     assert not load.wrong
+    # None fails if the index is back within 15 s, which a loaded machine may not manage.
     assert all(error.startswith("ServerNotReady") for error in load.errors)
