@@ -156,8 +156,8 @@ def ingest(cluster: Cluster, server: str, photos: Path, tmp_path: Path) -> Inges
 
 def test_a_killed_worker_loses_no_image_and_adds_none_twice(ingest: Ingest) -> None:
     photos, manifest = ingest.photos, ingest.manifest
-    (photos / "damaged.webp").write_bytes(b"no image")
     shutil.copy(next(photos.rglob("*.webp")), photos / "zz-copy.webp")
+    (photos / "damaged.webp").write_bytes(b"no image")
     with Manifest(manifest, str(photos), "c") as opened:
         assert opened.list_files(place_of(str(photos)).files(), FILES_A_SHARD) == FILES + 2
     stored = threading.Thread(target=ingest.kill_a_worker, args=("c",))
