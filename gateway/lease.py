@@ -115,8 +115,10 @@ class OwnerLease:
         self._address = address
         self._ttl_seconds = ttl_seconds
         self._state: LeaseState | None = None  # None while the index does not answer
+        self._number = 0  # the last that was seen
         self._seen = asyncio.Event()
         self._begun = asyncio.Event()
+        self._granted = asyncio.Event()
         self.term = Term()
         self.health = WorkHealth("lease")
 
@@ -129,6 +131,10 @@ class OwnerLease:
         """Return another owner's address, or "" if none is known; it may have just ended."""
         state = self._state
         return "" if state is None or state.is_free or state.holder == self._processes.own else state.address
+
+    async def next_grant(self) -> None:
+        """Wait until the lease is granted anew, to this process or to another."""
+        await self._granted.wait()
 
     async def next_term(self, term: Term) -> Term:
         """Wait until a term has ended and the next has begun; return that."""
@@ -238,6 +244,10 @@ class OwnerLease:
         self._begun = asyncio.Event()
 
     def _see(self, state: LeaseState | None) -> None:
+        if state is not None and state.number != self._number:
+            self._number = state.number
+            self._granted.set()
+            self._granted = asyncio.Event()
         self._state = state
         self._seen.set()
 

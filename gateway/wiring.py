@@ -173,6 +173,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
                         (page_key.health, partial(page_key.load, readiness)),
                         (lease.health, terms.keep_serving),
                         (storing, partial(keep_checking, blobs)),
+                        (lease.health, owner.keep_up),
                     )
                 ]
                 services = {

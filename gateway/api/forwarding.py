@@ -9,6 +9,7 @@ A change that is made here is given up if this process stops being the owner (`i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -173,11 +174,19 @@ def _stream(
 
 
 async def _response(start: Callable[[Any], Any], request: Any) -> Any:
-    """Return the owner's response; raises `DependencyUnavailable` if it ends before it answers."""
+    """Return the owner's response.
+
+    Raises:
+        DependencyUnavailable: The owner ended before it answered.
+        OwnerChanged: There is another owner.
+    """
     try:
         return await start(request)
     except grpc.aio.AioRpcError as error:
         raise _understood(error) from error
+    except asyncio.CancelledError:
+        _check_caller_has_left()
+        raise OwnerChanged from None
 
 
 async def _responses(start: Callable[[Any], Any], request: Any) -> AsyncGenerator[Any, None]:
@@ -185,6 +194,7 @@ async def _responses(start: Callable[[Any], Any], request: Any) -> AsyncGenerato
 
     Raises:
         DependencyUnavailable: The owner ended in between.
+        OwnerChanged: There is another owner.
     """
     refusals: list[Exception] = []
     call = start(_until_refused(request, refusals) if isinstance(request, AsyncIterator) else request)
@@ -193,6 +203,9 @@ async def _responses(start: Callable[[Any], Any], request: Any) -> AsyncGenerato
             yield response
     except grpc.aio.AioRpcError as error:
         raise _understood(error) from error
+    except asyncio.CancelledError:
+        _check_caller_has_left()
+        raise OwnerChanged from None
     finally:
         call.cancel()
     if refusals:
@@ -205,6 +218,13 @@ async def _until_refused(requests: AsyncIterator[Any], refusals: list[Exception]
             yield request
     except Exception as error:  # noqa: BLE001 — gRPC would swallow it
         refusals.append(error)
+
+
+def _check_caller_has_left() -> None:
+    """Raise the cancellation again if it is the caller's; otherwise `Owner.keep_up` has closed the channel."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _was_passed_on(context: Context) -> bool:

@@ -78,6 +78,12 @@ class Owner:
                 raise DependencyUnavailable(OWNER)
         return term
 
+    async def keep_up(self) -> None:
+        """End calls to a former owner as soon as there is another, because it may never answer; run until cancelled."""
+        while True:
+            await self._lease.next_grant()
+            await self._to(self._lease.holder())
+
     async def _to(self, address: str) -> grpc.aio.Channel | None:
         if address != self._address:
             log.info("another process makes changes", address=address)

@@ -238,13 +238,16 @@ async def test_a_suspended_owner_changes_nothing_any_more_when_it_goes_on(machin
 
     machines.embedder.images_may_flow.clear()
     late = asyncio.create_task(add(former, name, "late", picture("blue", seed=1)))
+    passed_on = asyncio.create_task(add(other, name, "passed-on", picture("blue", seed=3)))
     async with asyncio.timeout(CALL_SECONDS):
-        while not machines.embedder.images_waiting:  # noqa: ASYNC110
+        while machines.embedder.images_waiting < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     machines.send(first, signal.SIGSTOP)
     try:
         machines.embedder.images_may_flow.set()
         await machines.wait_for_owner(1 - first)
+        async with asyncio.timeout(SLACK_SECONDS):
+            assert not await passed_on, "a call to the former owner must not wait for it"
         assert await add(other, name, "green", picture("green"))
         # The former owner's sweeper would remove what nobody used when it was suspended.
         assert await add(other, name, "late", picture("blue", seed=2))
