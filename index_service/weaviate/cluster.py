@@ -30,7 +30,7 @@ Objects = Collection[dict[str, Any], None]
 ADDRESS = re.compile(r"(?P<host>[^:\s/]+):(?P<http>[0-9]{1,5}):(?P<grpc>[0-9]{1,5})")
 # A node that was lost answers nothing; the next one should, soon.
 _CONNECT_SECONDS = 3
-_CALL_SECONDS = 30
+_CALL_SECONDS = 10
 # A batch is also indexed before it is answered, on a busy node at some ten items a second.
 _INSERT_SECONDS = 120
 # Weaviate's own words if too few replicas answered.

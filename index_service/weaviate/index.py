@@ -248,7 +248,10 @@ class WeaviateIndex:
     def optimize(self, progress: Progress, *, rebuild: bool = False) -> Future[None]:
         """Measure the recall; raise NotWithEngine for a rebuild."""
         if rebuild:
-            raise NotWithEngine(self.definition.engine, "rebuilds what searches use by itself")
+            raise NotWithEngine(
+                self.definition.engine,
+                "rebuilds nothing on request: Weaviate keeps what it searches up to date by itself",
+            )
 
         def run() -> None:
             count = self._items.count(None)
