@@ -19,7 +19,8 @@ from weaviate.auth import Auth
 from weaviate.classes.config import ConsistencyLevel
 from weaviate.classes.init import AdditionalConfig, Timeout
 from weaviate.collections.collection import Collection
-from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateBaseError
+from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateBaseError, WeaviateRetryError
+from weaviate.retry import _Retry
 
 from index_service.errors import ClusterUnavailable, ReplicasMissing
 from index_service.weaviate.names import to_weaviate
@@ -38,6 +39,22 @@ _TOO_FEW = re.compile("consistency level|enough replicas|enough weaviate nodes|n
 _NOT_TEMPORARY = range(400, 500)
 
 log = structlog.get_logger(__name__)
+
+
+def _once(_: _Retry, count: int, error: str, f: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """Call a node once, and report that it is away at once."""
+    try:
+        return f(*arguments, **options)
+    except Exception as problem:
+        code = getattr(problem, "code", None)
+        if callable(code) and code().name == "UNAVAILABLE":
+            details = getattr(problem, "details", None)
+            raise WeaviateRetryError(str(details() if callable(details) else problem), count) from problem
+        raise
+
+
+# The library would ask the same node again for a minute; another one can answer now.
+_Retry.with_exponential_backoff = _once  # type: ignore[method-assign,assignment]
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ class WeaviateIndex:
         if rebuild:
             raise NotWithEngine(
                 self.definition.engine,
-                "rebuilds nothing on request: Weaviate keeps what it searches up to date by itself",
+                "needs no rebuilding: Weaviate does that by itself",
             )
 
         def run() -> None:
