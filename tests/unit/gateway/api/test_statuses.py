@@ -42,6 +42,7 @@ EXAMPLES: list[GatewayError] = [
     errors.MapCancelled("c"),
     errors.MapNotStored("full"),
     errors.StorageFull("full"),
+    errors.ImageStoreUnusable("The images cannot be stored: the bucket does not exist."),
     errors.BackupsOff(),
     errors.BackupPlaceRefused("elsewhere"),
     errors.BackupPlaceFull("/backups"),
