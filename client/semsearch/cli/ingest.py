@@ -19,6 +19,7 @@ from semsearch.cli.output import Output, counted
 from semsearch.cli.progress import progress_bar
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
 from semsearch.errors import SemsearchError
+from semsearch.folders.path_text import to_text
 from semsearch.folders.roots import root_of
 from semsearch.ingest.cluster import LOCAL, opened_ray
 from semsearch.ingest.manifest import Manifest, ShardOutcome
@@ -53,7 +54,7 @@ def ingest(
     source = place_of(place, tuple(exclude or ()))
     root = root_of(Path(source.base_name), name, server, collection).name
     number = workers or os.cpu_count() or 1
-    with Manifest(manifest, place, collection) as opened:
+    with Manifest(manifest, to_text(place), collection) as opened:
         with Client(server) as client:
             folder_options.ensure_collection(client, collection, output)
         if not opened.counts().left:

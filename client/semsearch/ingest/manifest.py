@@ -34,13 +34,13 @@ _TABLES = """
         added INTEGER NOT NULL DEFAULT 0, present INTEGER NOT NULL DEFAULT 0
     );
 """
-# A file is listed anew if it has changed, or was not sent.
+# A file is listed again if it has changed.
 _LIST = """
     INSERT INTO files VALUES (:path, :version, :modified_ns, :shard, :problem)
     ON CONFLICT (path) DO UPDATE
         SET version = excluded.version, modified_ns = excluded.modified_ns, shard = excluded.shard,
             problem = excluded.problem
-        WHERE version <> excluded.version OR problem IS NOT NULL
+        WHERE version <> excluded.version
 """
 
 
@@ -86,11 +86,15 @@ class Manifest:
             raise InvalidRequest(f"The manifest {file} cannot be written: {error.strerror}.") from error
         try:
             self._database = sqlite3.connect(file, isolation_level=None)
-            self._open(place, collection)
         except sqlite3.DatabaseError as error:
             self._lock.release()
+            raise InvalidRequest(f"The manifest {file} cannot be opened: {error}.") from error
+        try:
+            self._open(place, collection)
+        except sqlite3.DatabaseError as error:
+            self.close()
             raise InvalidRequest(f"{file} is not a manifest: {error}.", hint="Name another file.") from error
-        except InvalidRequest:
+        except BaseException:
             self.close()
             raise
 
@@ -98,14 +102,22 @@ class Manifest:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         if not self._database.execute("PRAGMA user_version").fetchone()[0]:
-            self._database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
-            self._database.execute("INSERT INTO job VALUES (?, ?)", (place, collection))
+            self._create(place, collection)
         job = self._database.execute("SELECT place, collection FROM job").fetchone()
         if job != (place, collection):
             raise InvalidRequest(
                 f"The manifest {self.file} is for {job[0]} into {job[1]}, not for {place} into {collection}.",
                 hint="Name another file with --manifest.",
             )
+
+    def _create(self, place: str, collection: str) -> None:
+        """Create the tables and the job in one transaction: a process that dies here leaves an empty file."""
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES.split(";"):
+                self._database.execute(statement)
+            self._database.execute("INSERT INTO job VALUES (?, ?)", (place, collection))
+            self._database.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +138,8 @@ class Manifest:
         listed = 0
         self._database.execute("BEGIN IMMEDIATE")
         try:
+            # Files that failed are listed again, unless they are gone.
+            self._database.execute("DELETE FROM files WHERE problem IS NOT NULL")
             for file in files:
                 shard = first + listed // files_a_shard
                 row = {**vars(file), "shard": -1 if file.problem else shard, "problem": file.problem or None}

@@ -77,3 +77,17 @@ def test_a_manifest_belongs_to_one_job_and_one_process(manifest: Manifest, tmp_p
     (tmp_path / "other").write_text("no database " * 100)
     with pytest.raises(InvalidRequest, match="is not a manifest"):
         Manifest(tmp_path / "other", "photos", "c")
+
+
+def test_a_failed_file_that_is_gone_is_forgotten(manifest: Manifest) -> None:
+    manifest.list_files(FILES)
+    all_done(manifest, **{"03": "Not an image"})
+    assert manifest.list_files([file for file in FILES if file.path != "03.png"]) == 0
+    assert manifest.counts().failed == 0
+
+
+def test_a_manifest_that_could_not_be_created_completely_can_be_created_again(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        opened(tmp_path, "not Unicode \udcff")
+    with opened(tmp_path) as manifest:
+        assert manifest.list_files(FILES) == 10
