@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -35,6 +36,8 @@ class SegmentFetcher:
         self._fetching: dict[str, Future[list[SegmentRecord]]] = {}
         self._fetched: dict[str, dict[str, SegmentRecord]] = {}
         self._verifying: dict[str, Future[_Damage]] = {}
+        # By index: the folder that all of these are about. An index that is fetched anew gets another one.
+        self._folders: dict[str, Path] = {}
 
     @property
     def are_waiting(self) -> bool:
@@ -47,10 +50,12 @@ class SegmentFetcher:
 
     def verify(self, index: ReplicaIndex) -> None:
         """Check the files of an index in the background."""
+        self._begin(index)
         self._verifying[index.definition.name] = self._thread.submit(_damage, index)
 
     def drop_damaged(self, index: ReplicaIndex) -> bool:
         """Drop segments that a check found to be damaged; return whether the store, and so all of the index, is."""
+        self._begin(index)
         name = index.definition.name
         if (verifying := self._verifying.get(name)) is None or not verifying.done():
             return False
@@ -71,6 +76,7 @@ class SegmentFetcher:
         Raises:
             ObjectMissing, StoreUnavailable, PlaceDamaged, StorageFull: they cannot be fetched now.
         """
+        self._begin(index)
         wanted = [self._describe(blob) for blob in manifest.segments]
         here = {record.name: record for record in index.manifest.segments}
         if list(here) == [segment.name for segment in wanted]:
@@ -87,13 +93,21 @@ class SegmentFetcher:
 
     def forget_others(self, indexes: Collection[str]) -> None:
         """Forget what is known of all indexes but these."""
-        for known in (self._fetching, self._fetched, self._verifying):
+        for known in (self._fetching, self._fetched, self._verifying, self._folders):
             for name in known.keys() - set(indexes):
                 del known[name]
 
     def close(self) -> None:
         """Drop queued work and let the current one finish."""
         self._thread.shutdown(cancel_futures=True)
+
+    def _begin(self, index: ReplicaIndex) -> None:
+        """Forget what is known of an index in a folder that it does not use any more."""
+        name = index.definition.name
+        if self._folders.get(name) != index.folder:
+            for known in (self._fetching, self._fetched, self._verifying):
+                known.pop(name, None)
+            self._folders[name] = index.folder
 
     def _describe(self, blob: Blob) -> PublishedSegment:
         if blob not in self._described:

@@ -126,11 +126,17 @@ class WeaviateCatalog:
                 raise IndexNotFound(name)
             if aliases := self.aliases(name):
                 raise IndexInUse(name, aliases)
-            count = 0
-            if isinstance(index, WeaviateIndex):
-                index.close()
+            if isinstance(index, DamagedIndex):
+                self._remove(name)
+                del self._indexes[name]
+                return 0
+            index.close()
+            try:
                 count = index.item_count()
-            self._cluster.call(lambda client: client.collections.delete(to_weaviate(name)))
+                self._remove(name)
+            except BaseException:
+                self._add(index.record)  # a closed index writes nothing
+                raise
             del self._indexes[name]
             return count
 
@@ -217,6 +223,9 @@ class WeaviateCatalog:
         index = WeaviateIndex(self._cluster, record, self._threads, self._measuring)
         self._indexes[record.definition.name] = index
         return index
+
+    def _remove(self, name: str) -> None:
+        self._cluster.call(lambda client: client.collections.delete(to_weaviate(name)))
 
     def _check_connected(self) -> None:
         if self._problem is not None:

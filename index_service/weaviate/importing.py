@@ -6,7 +6,10 @@ Removing it is the commit point. An incomplete collection is not an index; a sta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+
+from weaviate import WeaviateClient
 
 from index_service.definition import IndexDefinition
 from index_service.errors import InvalidExport
@@ -83,7 +86,16 @@ class Import:
     def discard(self) -> None:
         """Remove what was written, unless the import is finished."""
         if self._is_begun and not self._is_finished:
-            self._cluster.call(lambda client: client.collections.delete(to_weaviate(self.definition.name)))
+            self._cluster.call(self._remove)
+
+    def _remove(self, client: WeaviateClient) -> None:
+        """Remove the collection, unless it is another one that took the name first."""
+        name = to_weaviate(self.definition.name)
+        if not client.collections.exists(name):
+            return
+        with suppress(ValueError, KeyError, TypeError):  # not one of ours
+            if Record.from_json(client.collections.use(name).config.get().description or "").uid == self._record.uid:
+                client.collections.delete(name)
 
     def _begin(self) -> None:
         if not self._is_begun:

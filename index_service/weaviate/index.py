@@ -75,6 +75,11 @@ class WeaviateIndex:
         self._threads = threads
         self._recall = MeasuredRecall(record.definition.name, threads.background, health)
 
+    @property
+    def record(self) -> Record:
+        """What the collection's description holds."""
+        return self._rows.record
+
     def answers_at_once(self, k: int) -> bool:
         """Never: a search asks another machine."""
         return False

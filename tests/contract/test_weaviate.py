@@ -16,6 +16,7 @@ from benchmarks.weaviate_process import WeaviateServer
 from index_service.backends import Backend, Backends
 from index_service.definition import LOCAL_ENGINES, EngineKind, IndexDefinition
 from index_service.errors import ClusterUnavailable, InvalidName, ReplicasMissing
+from index_service.export_format import ExportHeader
 from index_service.items import Delete, NewItem, Upsert
 from index_service.local.catalog import open_catalog
 from tests.contract.conftest import MODEL
@@ -169,3 +170,39 @@ def test_too_few_replicas_are_told_apart(server: WeaviateServer) -> None:
     with pytest.raises(ReplicasMissing, match="QUORUM"):
         cluster.call(fail)
     cluster.close()
+
+
+def test_an_import_that_fails_leaves_an_index_that_took_its_name(server: WeaviateServer) -> None:
+    from index_service.weaviate.catalog import open_weaviate
+
+    name = f"taken-{uuid.uuid4().hex[:8]}"
+    with open_weaviate(options(server.address)) as catalog:
+        late = catalog.begin_import(name, ExportHeader(definition(name), 0, 1))
+        index = catalog.create(definition(name))
+        index.upsert(upsert("a")).result(DEADLINE)
+        with pytest.raises(Exception, match="already exists"):
+            late._begin()
+        late.discard()
+        assert list(index.items(["a"], vectors=False)) == ["a"]
+        assert catalog.delete(name) == 1
+
+
+def test_an_index_that_cannot_be_deleted_is_served_on(server: WeaviateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from index_service.weaviate.catalog import open_weaviate
+
+    name = f"stays-{uuid.uuid4().hex[:8]}"
+    with open_weaviate(options(server.address)) as catalog:
+        catalog.create(definition(name)).upsert(upsert("a")).result(DEADLINE)
+        with monkeypatch.context() as away:
+            away.setattr(catalog, "_remove", _away)
+            with pytest.raises(ClusterUnavailable):
+                catalog.delete(name)
+        index = catalog.get(name)
+        index.upsert(upsert("b")).result(DEADLINE)
+        rows = [item.row for item in index.items(["a", "b"], vectors=False).values()]
+        assert len(set(rows)) == 2
+        assert catalog.delete(name) == 2
+
+
+def _away(name: str) -> None:
+    raise ClusterUnavailable("away")
