@@ -19,11 +19,20 @@ from typing import Any, TypeVar
 from index_service.contract import AnyCatalog, Index, Promise, Snapshot
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.descriptions import DamagedIndex, HeldIndex
-from index_service.errors import EngineNotConfigured, IndexExists, IndexInUse, IndexNotFound, SnapshotEnded
+from index_service.errors import (
+    EngineNotConfigured,
+    IndexExists,
+    IndexInUse,
+    IndexNotFound,
+    IndexServiceError,
+    SnapshotEnded,
+)
 from index_service.export_format import ExportHeader, ExportPiece
 from serving.background import WorkHealth
 
 T = TypeVar("T")
+
+_PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,18 @@ class Backends:
             index = self.get(alias)
         except IndexNotFound:
             return None
+        except IndexServiceError:  # the index cannot be used now, but it can lose its alias
+            return self._target_of_unusable(alias)
         return None if index.definition.name == alias else index.definition.name
+
+    def _target_of_unusable(self, alias: str) -> str | None:
+        for backend in self.backends:
+            after = ""
+            while page := backend.catalog.page(after, _PAGE):
+                for after in map(_name, page):
+                    if alias in backend.catalog.aliases(after):
+                        return after
+        return None
 
     def _backend_of_alias(self, alias: str) -> int:
         for position, backend in enumerate(self.backends):
@@ -184,6 +204,8 @@ class Backends:
                 backend.catalog.get(alias)
             except IndexNotFound:
                 continue
+            except IndexServiceError:
+                pass  # it names an index that cannot be used now
             return position
         return -1
 

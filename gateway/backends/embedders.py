@@ -105,10 +105,10 @@ class Embedders:
         """
         nodes = self._pool.nodes
         if len(nodes) < 2:
-            pulls = {"": self._pool.everyone.pull_model(recipe)}
+            pull = self._pool.everyone.pull_model(recipe)
         else:
-            pulls = {node.address: node.client.pull_model(recipe) for node in nodes}
-        async with aclosing(_together(pulls)) as progress:
+            pull = _together({node.address: node.client.pull_model(recipe) for node in nodes})
+        async with aclosing(pull) as progress:
             async for each in progress:
                 if each.model is not None:
                     await self._pool.look_at_all()

@@ -36,7 +36,12 @@ WORKS = (
     ),
     BackgroundWork(f"{_GATEWAY}MapService", "mapping", "maps of collections are not computed"),
     BackgroundWork(f"{_GATEWAY}ModelService", "following-embedder", "the gateway does not reach the embedder"),
+    BackgroundWork(f"{_GATEWAY}ModelService", "preparing-embedders", "an embedder lacks the serving model"),
     BackgroundWork(f"{_GATEWAY}ModelService", "switching", "a switch to another model does not advance"),
     BackgroundWork(_EMBEDDER, "following-choice", "the embedder does not follow a choice of another model"),
     BackgroundWork(_INDEX, "merging", "new rows are not merged into segments: searches become slower"),
+    BackgroundWork(_INDEX, "publishing", "read replicas get no changes and stop answering"),
+    BackgroundWork(_INDEX, "following", "the read replica gets no changes and stops answering"),
+    BackgroundWork(_INDEX, "weaviate", "the Weaviate cluster does not answer: its indexes cannot be used"),
+    BackgroundWork(_INDEX, "weaviate-recall", "the recall of indexes in Weaviate is not measured"),
 )

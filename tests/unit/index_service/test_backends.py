@@ -117,3 +117,19 @@ def test_a_snapshot_has_the_indexes_of_all_backends(backends: Backends) -> None:
 
 def _crash() -> None:
     raise Crash
+
+
+def test_a_damaged_index_keeps_its_aliases_and_can_lose_them(tmp_path: Path) -> None:
+    with open_catalog(tmp_path, engine_of, NEVER) as catalog:
+        for name in ("broken", "sound"):
+            catalog.create(IndexDefinition(name, 4, "model"))
+        for alias in ("first", "second"):
+            catalog.set_alias(alias, "broken")
+    (tmp_path / "broken" / "store.sqlite").write_bytes(b"no database")
+    with open_catalog(tmp_path, engine_of, NEVER) as catalog:
+        backends = Backends([Backend(frozenset({EngineKind.ANNOY}), catalog)])
+        assert [backends.aliases(name) for name in ("broken", "sound")] == [("first", "second"), ()]
+        assert backends.set_alias("first", "sound") == "broken"
+        assert backends.delete_alias("second") == "broken"
+        assert [backends.aliases(name) for name in ("broken", "sound")] == [(), ("first",)]
+        assert backends.delete("broken") == 0
