@@ -15,7 +15,7 @@ do not multiply while a service is down.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
@@ -114,11 +114,28 @@ def _in_context(call: Any) -> Callable[..., Any]:
 
 
 def _patiently(call: Callable[..., Any], patience: Patience) -> Callable[..., Any]:
-    async def start(*request: Any, **options: Any) -> Any:
-        await patience.wait()
-        return await call(*request, **options)
+    return lambda *request, **options: _PatientCall(lambda: call(*request, **options), patience)
 
-    return start
+
+class _PatientCall:
+    """A call that begins when it is awaited and the service is there."""
+
+    def __init__(self, begin: Callable[[], Any], patience: Patience) -> None:
+        self._begin = begin
+        self._patience = patience
+        self._call: Any = None
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._answer().__await__()
+
+    async def trailing_metadata(self) -> Any:
+        """Return what came after the answer, which has been awaited."""
+        return await self._call.trailing_metadata()
+
+    async def _answer(self) -> Any:
+        await self._patience.wait()
+        self._call = self._begin()
+        return await self._call
 
 
 class _Channel(grpc.aio.Channel):
