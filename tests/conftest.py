@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from model.networks.loading_tensorflow import load_tensorflow
 from tests.s3_server import s3_server
@@ -20,6 +21,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Test files run in parallel, and each computes little: more threads would only wait for each other.
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_threads, "1")
+
+# No test depends on how fast the machine is.
+settings.register_profile("any-speed", deadline=None)
+settings.load_profile("any-speed")
 
 
 class _TensorFlowFirst(MetaPathFinder):
