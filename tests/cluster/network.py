@@ -17,6 +17,7 @@ import json
 import os
 import random
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -184,7 +185,8 @@ def network(folder: Path) -> Iterator[Network]:
     remove_leftovers()
     owner = f"{PREFIX}-{os.getpid()}"
     made = Network(owner, folder, _free_subnet())
-    uplink = f"{PREFIX[:3]}{os.getpid()}"
+    # A name of its own: the system removes the uplink of an earlier network some time after its namespace.
+    uplink = f"{PREFIX[:3]}{secrets.token_hex(4)}"
     try:
         ip("netns", "add", made.switch)
         ip("-n", made.switch, "link", "add", _BRIDGE, "type", "bridge")
