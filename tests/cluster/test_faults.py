@@ -1,4 +1,4 @@
-"""A few faults under load, and a rolling restart; `make cluster-faults` tries all of them, for longer."""
+"""A few faults under load; `make cluster-faults` tries all of them, for longer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.faults import NONE, Fault, cut, killed, restarted
+from tests.cluster.faults import NONE, Fault, cut, killed
 from tests.cluster.load import Load
 from tests.cluster.suite import Suite
 from tests.cluster.trial import run_trial
@@ -19,8 +19,3 @@ FAULTS = (killed("gateway-1"), cut("gateway-2"), killed("index", served=NONE))
 def test_calls_fail_only_until_others_serve(running: Suite, new_load: Callable[[], Load], fault: Fault) -> None:
     result = run_trial(running, new_load(), fault, FAULT_SECONDS)
     assert (result.wrong, result.lost, result.out_of_time) == ([], "", [])
-
-
-def test_a_rolling_restart_fails_no_call_of_a_default_client(running: Suite, new_load: Callable[[], Load]) -> None:
-    result = run_trial(running, new_load(), restarted("gateway"), 0.0)
-    assert (result.wrong, result.lost, result.failed(is_plain=False)) == ([], "", [])
