@@ -172,12 +172,13 @@ class BulkEmbedding:
     def _assign(self) -> None:
         """Give room to those who wait, in their order."""
         for waiter in tuple(self._waiting):
+            if waiter.lane.done():
+                continue  # cancelled: it leaves by itself
             lane = self._with_most_room(waiter.model_id)
             if lane is not None:
                 self._waiting.remove(waiter)
-                if not waiter.lane.done():  # cancelled, but not yet run
-                    lane.calls += 1
-                    waiter.lane.set_result(lane)
+                lane.calls += 1
+                waiter.lane.set_result(lane)
 
     def _with_most_room(self, model_id: str) -> _Lane | None:
         lanes = [lane for lane in self._lanes.values() if lane.serves(model_id)]

@@ -154,3 +154,14 @@ async def test_a_caller_that_leaves_gives_its_room_back() -> None:
     await asyncio.gather(*calls, return_exceptions=True)
     embedder.released.set()
     assert len(await bulk.embed(REDS, "", 1.0)) == len(REDS)
+
+
+async def test_callers_that_leave_together_are_cancelled() -> None:
+    embedder = Stuck()
+    bulk = spread(embedder)
+    calls = [asyncio.create_task(bulk.embed([each], "", 1.0)) for each in REDS]
+    await until(lambda: embedder.calls == CALLS)
+    for call in calls:  # those that are answered first make room for others that have left too
+        call.cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * len(REDS)
