@@ -201,31 +201,33 @@ def _successes(results: Sequence[T | BaseException]) -> list[T]:
 async def _together(pulls: Mapping[str, AsyncGenerator[PullProgress, None]]) -> AsyncGenerator[PullProgress, None]:
     """Yield the sum of several pulls, and the model when all have ended; raise the first error if all have failed."""
     last: dict[str, PullProgress] = {}
-    ended: list[PullProgress | BaseException] = []
     changed = asyncio.Event()
 
-    async def follow(address: str, pull: AsyncGenerator[PullProgress, None]) -> None:
+    async def follow(address: str, pull: AsyncGenerator[PullProgress, None]) -> PullProgress | BaseException:
         try:
             async with aclosing(pull):
                 async for last[address] in pull:
                     changed.set()
-            ended.append(last[address])
+            return last[address]
         except (GatewayError, TimeoutError) as error:
             log.warning("an embedder does not make a model", address=address, error=str(error))
-            ended.append(error)
-        changed.set()
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(follow(address, pull)) for address, pull in pulls.items()]
-        try:
-            while len(ended) < len(pulls):
-                await changed.wait()
-                changed.clear()
-                if len(ended) < len(pulls) and last:
-                    yield PullProgress(_done(last), _total(last))
+            return error
         finally:
-            for task in tasks:
-                task.cancel()
+            changed.set()
+
+    # No task group: closing a generator inside one would raise an error.
+    tasks = [asyncio.create_task(follow(address, pull)) for address, pull in pulls.items()]
+    try:
+        while not all(task.done() for task in tasks):
+            await changed.wait()
+            changed.clear()
+            if last and not all(task.done() for task in tasks):
+                yield PullProgress(_done(last), _total(last))
+        ended = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
     model = next((each.model for each in _successes(ended) if each.model), None)
     yield PullProgress(_done(last), _total(last), model)
 

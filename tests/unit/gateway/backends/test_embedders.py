@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -118,3 +120,24 @@ async def test_a_pull_fails_only_if_it_fails_everywhere(broken: int) -> None:
     else:
         with pytest.raises(GatewayError):
             await pulled(embedders)
+
+
+async def test_a_pull_on_several_embedders_can_be_stopped() -> None:
+    class Endless(ColorEmbedder):
+        """An embedder whose pull never ends; closing it counts as stopped."""
+
+        is_stopped = False
+
+        @override
+        async def pull_model(self, recipe: str) -> AsyncGenerator[PullProgress, None]:
+            try:
+                yield PullProgress(5, 10)
+                await asyncio.Event().wait()
+            finally:
+                self.is_stopped = True
+
+    both = [Endless(), Endless()]
+    embedders, _ = together(*both)
+    async with aclosing(embedders.pull_model("recipe")) as pull:
+        await anext(pull)
+    assert all(each.is_stopped for each in both)
