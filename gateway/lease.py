@@ -116,6 +116,7 @@ class OwnerLease:
         self._ttl_seconds = ttl_seconds
         self._state: LeaseState | None = None  # None while the index does not answer
         self._number = 0  # the last that was seen
+        self._holder = ""  # the address of the last other owner that was seen
         self._seen = asyncio.Event()
         self._begun = asyncio.Event()
         self._granted = asyncio.Event()
@@ -128,13 +129,17 @@ class OwnerLease:
         return self._state is not None or self.term.is_held
 
     def holder(self) -> str:
-        """Return another owner's address, or "" if none is known; it may have just ended."""
-        state = self._state
-        return "" if state is None or state.is_free or state.holder == self._processes.own else state.address
+        """Return another owner's address, or "" if none is known; it may have just ended.
 
-    async def next_grant(self) -> None:
-        """Wait until the lease is granted anew, to this process or to another."""
-        await self._granted.wait()
+        While the index does not answer, the last one that was known is still the owner, if any is.
+        """
+        return self._holder
+
+    async def next_grant(self, number: int) -> int:
+        """Wait until the lease is granted under another number, to this process or to another; return that."""
+        while self._number == number:
+            await self._granted.wait()
+        return self._number
 
     async def next_term(self, term: Term) -> Term:
         """Wait until a term has ended and the next has begun; return that."""
@@ -248,6 +253,8 @@ class OwnerLease:
             self._number = state.number
             self._granted.set()
             self._granted = asyncio.Event()
+        if state is not None:
+            self._holder = "" if state.is_free or state.holder == self._processes.own else state.address
         self._state = state
         self._seen.set()
 

@@ -80,13 +80,15 @@ class Owner:
 
     async def keep_up(self) -> None:
         """End calls to a former owner as soon as there is another, because it may never answer; run until cancelled."""
+        number = 0
         while True:
-            await self._lease.next_grant()
+            number = await self._lease.next_grant(number)
             await self._to(self._lease.holder())
 
     async def _to(self, address: str) -> grpc.aio.Channel | None:
         if address != self._address:
-            log.info("another process makes changes", address=address)
+            if address:
+                log.info("another process makes changes", address=address)
             former, self._address = self._open, address
             self._open = (
                 open_channel(address, max_message_bytes=self._max_message_bytes, retry=False) if address else None

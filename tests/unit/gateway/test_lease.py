@@ -129,6 +129,32 @@ async def test_the_owner_learns_that_it_is_not_any_more(leases: MemoryLeases, tm
         assert term.ended.is_set()
 
 
+@pytest.mark.usefixtures("clock")
+async def test_calls_to_the_owner_go_on_while_the_index_is_away(
+    leases: MemoryLeases, tmp_path: Path, exits: ExitStack
+) -> None:
+    other = gateway(leases, tmp_path, "a:1", exits)
+    leases.set(LeaseState(7, "owner", "b:1", is_free=False))
+    async with other.kept():
+        await until(lambda: other.holder() == "b:1")
+        leases.go_away()
+        await until(lambda: not other.is_known)
+        assert other.holder() == "b:1"
+
+
+@pytest.mark.usefixtures("clock")
+async def test_a_grant_is_noticed_by_whoever_looks_later(
+    leases: MemoryLeases, tmp_path: Path, exits: ExitStack
+) -> None:
+    other = gateway(leases, tmp_path, "a:1", exits)
+    async with other.kept():
+        await until(lambda: other.term.is_held)
+        leases.set(LeaseState(9, "other", "b:1", is_free=False))
+        await until(lambda: other.holder() == "b:1")
+        async with asyncio.timeout(5):
+            assert await other.next_grant(1) == 9
+
+
 async def test_a_refused_change_ends_the_term() -> None:
     term = Term(3, until=lease_module.now() + TTL_SECONDS)
     with term.change() as metadata:
