@@ -63,6 +63,11 @@ class BulkEmbedding:
         self._waiting: deque[_Waiter] = deque()
 
     @property
+    def addresses(self) -> list[str]:
+        """The embedders that may get work."""
+        return sorted(self._lanes)
+
+    @property
     def embedders(self) -> int:
         """The number of embedders that work, at least 1; what callers have in progress should grow with it."""
         return max(1, len(self._lanes))

@@ -159,6 +159,8 @@ class EmbedderPool:
         return any(model_id in (node.models or ()) for node in self.nodes)
 
     def _changed(self, node: EmbedderNode) -> None:
+        if self._nodes.get(node.address) is not node:
+            return  # it was removed while it was asked
         _SERVING.labels(node.address).set(node.is_well)
         if node.is_well:
             self.bulk.put(node.address, node.client, node.models)
