@@ -200,15 +200,15 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
         model_id = message.id
         importing = transferring.ModelImport(self._folder, model_id)
         try:
-            if not await self._on_thread(importing.is_here):
+            if not await self._to_the_end(importing.is_here):
                 while message is not None:
                     if message.id not in ("", model_id):
                         raise InvalidField("id", f'is "{model_id}" in the first message; it cannot change.')
-                    await self._on_thread(partial(importing.add, message.name, message.content))
+                    await self._to_the_end(partial(importing.add, message.name, message.content))
                     message = await anext(aiter(request_iterator), None)
-                await self._on_thread(importing.complete)
+                await self._to_the_end(importing.complete)
         finally:
-            await asyncio.shield(self._on_thread(importing.discard))
+            await self._to_the_end(importing.discard)
         return pb.ImportModelResponse(
             model=self._described(await self._on_thread(lambda: self._folder.manifest(model_id)))
         )
@@ -234,6 +234,14 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _to_the_end(self, work: Callable[[], T]) -> T:
+        """Run work on a thread; if the call is cancelled, wait for the work, which cannot be stopped."""
+        working = asyncio.ensure_future(self._on_thread(work))
+        try:
+            return await asyncio.shield(working)
+        finally:
+            await asyncio.wait([working])
 
 
 async def _embed_images(

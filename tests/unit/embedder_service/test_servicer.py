@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 
+from embedder_service import transferring
 from embedder_service.decoding import ImageInput
 from embedder_service.image_embedding import ImageVector, Timings
 from embedder_service.pulling import Progress
@@ -126,3 +129,41 @@ async def test_a_stream_is_read_only_while_its_images_fit() -> None:
         await sending
         assert answered == 20
         assert len((await call(servicer, 2)).embeddings) == 2
+
+
+async def test_an_import_is_discarded_only_after_the_step_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    checking, go_on = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    class SlowImport:
+        """Checks the files until it is released."""
+
+        def __init__(self, *_: object) -> None: ...
+
+        def is_here(self) -> bool:
+            return False
+
+        def add(self, name: str, content: bytes) -> None: ...
+
+        def complete(self) -> None:
+            checking.set()
+            assert go_on.wait(DEADLINE)
+            done.append("completed")
+
+        def discard(self) -> None:
+            done.append("discarded")
+
+    async def requests() -> AsyncIterator[pb.ImportModelRequest]:
+        yield pb.ImportModelRequest(id="own@sha256:0", name="words.txt", content=b"red")
+
+    monkeypatch.setattr(transferring, "ModelImport", SlowImport)
+    with ThreadPoolExecutor() as threads:
+        servicer = EmbedderServicer(NOTHING, NOTHING, NOTHING, LIMITS, threads, ByteBudget(1), NOTHING)
+        importing = asyncio.create_task(servicer.ImportModel(requests(), NOTHING))
+        await asyncio.to_thread(checking.wait, DEADLINE)
+        importing.cancel()
+        await asyncio.wait([importing], timeout=0.05)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await importing
+    assert done == ["completed", "discarded"]
