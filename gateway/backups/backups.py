@@ -5,6 +5,7 @@ Only the owner makes, prunes and restores backups (see `gateway.lease`); any pro
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
@@ -30,13 +31,14 @@ class Backups:
         """Make a backup; yield its progress, with the backup's id at the end. Raises as `Saving.run`."""
         tally = Tally()
         with self._alone("A backup"):
-            async with aclosing(watched(self._saving.run(self._place(place), tally), tally)) as progress:
+            opened = await self._place(place)
+            async with aclosing(watched(self._saving.run(opened, tally), tally)) as progress:
                 async for each in progress:
                     yield each
 
     async def restore(self, place: str, backup_id: str) -> AsyncGenerator[Tally, None]:
         """Restore a backup, the newest one without an id; yield its progress. Raises as `Restoring.run`."""
-        opened, tally = self._place(place), Tally()
+        opened, tally = await self._place(place), Tally()
         with self._alone("A restore"):
             backup_id, manifest = await opened.manifest(backup_id)
             work = self._restoring.run(opened, backup_id, manifest, tally)
@@ -46,16 +48,16 @@ class Backups:
 
     async def get(self, place: str, backup_id: str) -> tuple[str, Manifest]:
         """Return a backup; raises `BackupNotFound`, `BackupDamaged`, `BackupTooNew`."""
-        return await self._place(place).manifest(backup_id)
+        return await (await self._place(place)).manifest(backup_id)
 
     async def list(self, place: str) -> Sequence[tuple[str, Manifest]]:
         """Return the backups in a place, newest first."""
-        opened = self._place(place)
+        opened = await self._place(place)
         return [await opened.manifest(each) for each in reversed(await opened.ids())]
 
     async def verify(self, place: str, backup_id: str) -> AsyncGenerator[tuple[Tally, Sequence[str]], None]:
         """Check a backup, the newest one without an id; yield the progress, and the damages found so far."""
-        opened, tally = self._place(place), Tally()
+        opened, tally = await self._place(place), Tally()
         tally.backup_id, manifest = await opened.manifest(backup_id)
         damages: list[str] = []
         async with aclosing(watched(verify(opened, manifest, tally, damages), tally)) as progress:
@@ -65,10 +67,11 @@ class Backups:
     async def prune(self, place: str, keep: int) -> Pruned:
         """Remove all but the newest backups; see `keeping.prune`."""
         with self._alone("A pruning"):
-            return await prune(self._place(place), keep)
+            return await prune(await self._place(place), keep)
 
-    def _place(self, place: str) -> BackupPlace:
-        return open_place(self._root, place)
+    async def _place(self, place: str) -> BackupPlace:
+        # On a thread: the first time, it loads the library of an object store.
+        return await asyncio.to_thread(open_place, self._root, place)
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:

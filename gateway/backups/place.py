@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from gateway.backups.manifest import (
@@ -38,6 +39,8 @@ from serving.durable_files import cannot_write
 from serving.object_store import ObjectMissing, ObjectStore, StoreUnavailable, StoreUnusable
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+# Many for one request, and few enough that a call that is cancelled ends soon.
+_DELETED_AT_ONCE = 1_000
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 T = TypeVar("T")
@@ -152,8 +155,14 @@ class BackupPlace:
             yield each.key, each.size
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects."""
-        await self._run(lambda: self._store.delete(keys))
+        """Delete objects; if it is cancelled, nothing is deleted any more once it has returned."""
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            some = keys[start : start + _DELETED_AT_ONCE]
+            deleting = asyncio.ensure_future(self._run(partial(self._store.delete, some)))
+            try:
+                await asyncio.shield(deleting)
+            finally:
+                await asyncio.wait([deleting])  # the thread cannot be stopped
 
     def _put(self, content: bytes) -> tuple[StoredObject, bool]:
         each = stored(content)

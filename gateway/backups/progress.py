@@ -75,15 +75,18 @@ async def watched(work: Coroutine[Any, Any, None], tally: Tally) -> AsyncGenerat
 
 
 async def persistently(work: Callable[[], Awaitable[T]], tally: Tally) -> T:
-    """Do some work again while services or the place do not answer, until there is no progress for a while."""
-    copied, since = tally.bytes_copied, time.monotonic()
+    """Do some work again while services or the place do not answer, until there is no progress for a while.
+
+    An attempt makes progress if it copies something, or gets further than all before it.
+    """
+    copied, furthest, since = tally.bytes_copied, tally.bytes_done, time.monotonic()
     while True:
         try:
             return await work()
         except (DependencyUnavailable, BackupPlaceUnavailable, SnapshotEnded, TimeoutError) as error:
-            if tally.bytes_copied > copied:
-                copied, since = tally.bytes_copied, time.monotonic()
-            if time.monotonic() - since > PATIENCE_SECONDS:
+            if tally.bytes_copied > copied or tally.bytes_done > furthest:
+                copied, furthest, since = tally.bytes_copied, max(furthest, tally.bytes_done), time.monotonic()
+            elif time.monotonic() - since > PATIENCE_SECONDS:
                 raise
             log.warning("a backup or restore begins again; what is copied stays", problem=str(error))
             await asyncio.sleep(_RETRY_SECONDS)

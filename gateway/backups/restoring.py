@@ -139,7 +139,7 @@ class Restoring:
             blob = Blob(
                 image.sha256,
                 await place.get(original, f"the original {what}") if original is not None else None,
-                await place.get(thumbnail, f"the thumbnail {what}") if thumbnail is not None else b"",
+                await place.get(thumbnail, f"the thumbnail {what}") if thumbnail is not None else None,
             )
             await self._blobs.put([blob])
         tally.count(size, copied=not is_here)

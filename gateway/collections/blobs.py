@@ -28,11 +28,11 @@ class Rendition(enum.Enum):
 
 @dataclass(frozen=True)
 class Blob:
-    """An image's bytes: the original, named by its SHA-256 in hex, or None if it is not to be stored; the thumbnail."""
+    """An image's bytes, named by the SHA-256 of the original in hex; what is None is not stored."""
 
     sha256: str
     original: bytes | None
-    thumbnail: bytes
+    thumbnail: bytes | None
 
 
 class BlobStore(Protocol):

@@ -95,8 +95,10 @@ def _put(blobs: Mapping[Path, Blob]) -> None:
     for folder, blob in blobs.items():
         made.update(each for each in (folder, folder.parent, folder.parent.parent) if not each.exists())
         folder.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256(blob.thumbnail).hexdigest()[:CHECKSUM_DIGITS]
-        files = {folder / f"thumbnail-{digest}.webp": blob.thumbnail}
+        files: dict[Path, bytes] = {}
+        if blob.thumbnail is not None:
+            digest = hashlib.sha256(blob.thumbnail).hexdigest()[:CHECKSUM_DIGITS]
+            files[folder / f"thumbnail-{digest}.webp"] = blob.thumbnail
         if blob.original is not None:
             files[folder / "original"] = blob.original
         missing.update({path: content for path, content in files.items() if not _has(path, len(content))})

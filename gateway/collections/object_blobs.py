@@ -144,10 +144,12 @@ class ObjectBlobStore:
         is_released = any(True for _ in self._store.list(_releases(blob.sha256)))
         existing = [] if is_released else self._list(blob.sha256)
         generation = _generation(existing[0].key) if existing else f"-{_random()}"
-        digest = hashlib.sha256(blob.thumbnail).hexdigest()[:CHECKSUM_DIGITS]
-        wanted = {f"thumbnail{generation}-{digest}.webp": blob.thumbnail}
+        wanted: dict[str, bytes] = {}
         if blob.original is not None:
-            wanted = {f"original{generation}": blob.original} | wanted
+            wanted[f"original{generation}"] = blob.original
+        if blob.thumbnail is not None:
+            digest = hashlib.sha256(blob.thumbnail).hexdigest()[:CHECKSUM_DIGITS]
+            wanted[f"thumbnail{generation}-{digest}.webp"] = blob.thumbnail
         sizes = {each.key: each.size for each in existing}
         for name, content in wanted.items():
             key = _folder(blob.sha256) + name

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.backups import place as place_module
+from gateway.backups import progress
 from gateway.backups.backups import Backups
 from gateway.backups.keeping import prune, verify
 from gateway.backups.place import BackupPlace, open_place
@@ -236,6 +239,62 @@ async def test_a_missing_image_does_not_prevent_a_backup(source: Suite, tmp_path
     assert len(target.core.index.indexes[target.core.index.aliases["images-gallery"]].items) == 3
     (folder / "original").write_bytes(picture("blue"))
     assert (await source.save(place)).images_missing == 0
+
+
+async def test_a_thumbnail_that_a_backup_lacks_is_missing_after_a_restore(source: Suite, tmp_path: Path) -> None:
+    place = BackupPlace(new_store())
+    digest = sha256(picture("blue"))
+    [thumbnail] = (tmp_path / "source" / "images" / digest[:2] / digest[2:]).glob("thumbnail-*")
+    thumbnail.unlink()
+    await source.save(place)
+    target = await empty(tmp_path / "target")
+
+    await target.restore(place)
+
+    assert await target.core.blobs.read(digest, Rendition.ORIGINAL) == picture("blue")
+    assert not await target.core.blobs.holds_thumbnail(digest)
+
+
+async def test_a_late_failure_is_no_reason_to_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "_RETRY_SECONDS", 0.0)
+    tally, attempts = Tally(), 0
+
+    async def compare_all() -> None:
+        nonlocal attempts
+        attempts += 1
+        tally.count(min(attempts, 2), copied=False)
+        raise DependencyUnavailable("index")
+
+    with pytest.raises(DependencyUnavailable):
+        await progress.persistently(compare_all, tally)
+    assert attempts == 3, "the third attempt came no further than the second"
+
+
+async def test_nothing_is_deleted_after_a_deletion_was_cancelled() -> None:
+    store = new_store()
+    store.put("a", b"")
+    store.put("b", b"")
+    began, go_on = threading.Event(), threading.Event()
+    delete = store.delete
+
+    def slowly(keys: Sequence[str]) -> None:
+        began.set()
+        assert go_on.wait(10)
+        delete(keys)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "delete", slowly)
+        patch.setattr(place_module, "_DELETED_AT_ONCE", 1)
+        deleting = asyncio.create_task(BackupPlace(store).delete(["a", "b"]))
+        await asyncio.to_thread(began.wait, 10)
+        deleting.cancel()
+        done, _ = await asyncio.wait([deleting], timeout=0.05)
+        assert not done, "the thread is at work"
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await deleting
+        assert [each.key for each in store.list()] == ["b"]
 
 
 async def test_a_service_that_starts_again_is_waited_for(source: Suite) -> None:
