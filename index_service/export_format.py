@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from index_service.definition import IndexDefinition
+from index_service.errors import InvalidExport
 from index_service.items import StoredRow
 
 FORMAT_VERSION = 1
+# Up to here, doubles represent every integer; many languages read numbers as doubles.
+_LARGEST_ROW = 2**53
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,37 @@ class ExportDigest:
     def trailer(self) -> ExportTrailer:
         """Return the trailer for the header and the rows added so far."""
         return ExportTrailer(self._count, self._sum.digest())
+
+
+class ImportCheck:
+    """Checks an export's rows and trailer as they arrive."""
+
+    def __init__(self, header: ExportHeader) -> None:
+        self._digest = ExportDigest(header)
+        self._expected = header.item_count
+        self.last_row = 0
+
+    def add(self, rows: Sequence[StoredRow]) -> None:
+        """Check the next rows; raise InvalidExport if they are not valid after those before."""
+        for row in rows:
+            if not self.last_row < row.row <= _LARGEST_ROW:
+                raise InvalidExport(f'the row of item "{row.id}", {row.row}, cannot follow {self.last_row}')
+            if not 1 <= row.sequence <= row.row:
+                raise InvalidExport(f'the sequence of item "{row.id}", {row.sequence}, is not 1 to {row.row}')
+            self.last_row = row.row
+        self._digest.add(rows)
+
+    def complete(self, trailer: ExportTrailer) -> int:
+        """Return the number of items; raise InvalidExport if the trailer does not match header and rows."""
+        found = self._digest.trailer()
+        if not found.item_count == trailer.item_count == self._expected:
+            raise InvalidExport(
+                f"it has {found.item_count} items, but its header says {self._expected}, "
+                f"and its trailer {trailer.item_count}"
+            )
+        if found.sha256 != trailer.sha256:
+            raise InvalidExport("it does not match its checksum")
+        return found.item_count
 
 
 def _framed(texts: Iterable[str | bytes]) -> bytes:

@@ -14,15 +14,12 @@ from pathlib import Path
 
 from index_service.definition import IndexDefinition
 from index_service.errors import InvalidExport
-from index_service.export_format import ExportDigest, ExportHeader, ExportTrailer
+from index_service.export_format import ExportHeader, ExportTrailer, ImportCheck
 from index_service.items import StoredRow
 from index_service.local.store import STORE_FILE, write_empty
 from index_service.local.writes import insert_rows
 from index_service.storage import storage_errors
 from serving.durable_files import discard, sync
-
-# Up to here, doubles represent every integer; many languages read numbers as doubles.
-_LARGEST_ROW = 2**53
 
 
 class Import:
@@ -32,9 +29,7 @@ class Import:
         """Prepare an import into the folder `temporary`, which is beside the index's own; touch no file yet."""
         self.folder = temporary
         self.definition = definition
-        self._digest = ExportDigest(header)
-        self._expected = header.item_count
-        self._last_row = 0
+        self._check = ImportCheck(header)
         self._connection: sqlite3.Connection | None = None
 
     def add(self, rows: Sequence[StoredRow]) -> None:
@@ -44,13 +39,7 @@ class Import:
             InvalidExport: the rows are not valid after those before.
             StorageFull: they cannot be written.
         """
-        for row in rows:
-            if not self._last_row < row.row <= _LARGEST_ROW:
-                raise InvalidExport(f'the row of item "{row.id}", {row.row}, cannot follow {self._last_row}')
-            if not 1 <= row.sequence <= row.row:
-                raise InvalidExport(f'the sequence of item "{row.id}", {row.sequence}, is not 1 to {row.row}')
-            self._last_row = row.row
-        self._digest.add(rows)
+        self._check.add(rows)
         with storage_errors(self.folder):
             connection = self._opened()
             try:
@@ -67,14 +56,7 @@ class Import:
             InvalidExport: it is not.
             StorageFull: it cannot be written.
         """
-        found = self._digest.trailer()
-        if not found.item_count == trailer.item_count == self._expected:
-            raise InvalidExport(
-                f"it has {found.item_count} items, but its header says {self._expected}, "
-                f"and its trailer {trailer.item_count}"
-            )
-        if found.sha256 != trailer.sha256:
-            raise InvalidExport("it does not match its checksum")
+        self._check.complete(trailer)
         with storage_errors(self.folder):
             connection = self._opened()
             connection.execute("PRAGMA journal_mode = WAL")

@@ -13,16 +13,13 @@ from weaviate import WeaviateClient
 
 from index_service.definition import IndexDefinition
 from index_service.errors import InvalidExport
-from index_service.export_format import ExportDigest, ExportHeader, ExportTrailer
+from index_service.export_format import ExportHeader, ExportTrailer, ImportCheck
 from index_service.items import StoredRow
 from index_service.weaviate.cluster import Cluster
 from index_service.weaviate.collections import Record, create, describe
 from index_service.weaviate.names import to_weaviate
 from index_service.weaviate.reading import Items
 from index_service.weaviate.writing import Rows, Writer
-
-# Up to here, doubles represent every integer; many languages read numbers as doubles.
-_LARGEST_ROW = 2**53
 
 
 class Import:
@@ -32,11 +29,9 @@ class Import:
         """Prepare an import; touch nothing yet."""
         self._cluster = cluster
         self._record = record
-        self._digest = ExportDigest(header)
-        self._expected = header.item_count
+        self._check = ImportCheck(header)
         self._items = Items(cluster, record.definition)
         self._writer = Writer(cluster, self._items, Rows(cluster, record))
-        self._last_row = 0
         self._is_begun = False
         self._is_finished = False
 
@@ -52,33 +47,20 @@ class Import:
             InvalidExport: the rows are not valid after those before.
             ClusterUnavailable: they cannot be written.
         """
-        for row in rows:
-            if not self._last_row < row.row <= _LARGEST_ROW:
-                raise InvalidExport(f'the row of item "{row.id}", {row.row}, cannot follow {self._last_row}')
-            if not 1 <= row.sequence <= row.row:
-                raise InvalidExport(f'the sequence of item "{row.id}", {row.sequence}, is not 1 to {row.row}')
-            self._last_row = row.row
-        self._digest.add(rows)
+        self._check.add(rows)
         self._begin()
         self._writer.insert(rows)
 
     def complete(self, trailer: ExportTrailer) -> None:
         """Check that the export is complete; raise InvalidExport if it is not."""
         self._begin()
-        found = self._digest.trailer()
-        if not found.item_count == trailer.item_count == self._expected:
-            raise InvalidExport(
-                f"it has {found.item_count} items, but its header says {self._expected}, "
-                f"and its trailer {trailer.item_count}"
-            )
-        if found.sha256 != trailer.sha256:
-            raise InvalidExport("it does not match its checksum")
-        if (count := self._items.count(None)) != found.item_count:
-            raise InvalidExport(f"it has a duplicate id: {found.item_count} items became {count}")
+        expected = self._check.complete(trailer)
+        if (count := self._items.count(None)) != expected:
+            raise InvalidExport(f"it has a duplicate id: {expected} items became {count}")
 
     def finish(self) -> Record:
         """Remove the mark of an incomplete import: the commit point."""
-        record = replace(self._record, is_complete=True, rows_up_to=self._last_row)
+        record = replace(self._record, is_complete=True, rows_up_to=self._check.last_row)
         self._cluster.call(lambda client: describe(client, record))
         self._is_finished = True
         return record
