@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
 from semsearch.embedder.v1 import embedder_service_pb2 as embedder_pb
@@ -17,6 +17,8 @@ from gateway.backends.backup_sources import IndexPart, ModelFile, SnapshotIndex
 from gateway.backends.embedder_pool import EmbedderPool
 from gateway.backends.rpc_errors import calls_to
 from gateway.lease import Lease
+
+M = TypeVar("M")
 
 _INDEX, _EMBEDDER = "index", "embedder"
 # A part has the items whose row numbers, divided by this, are equal; and it ends earlier beyond this many bytes.
@@ -108,19 +110,13 @@ class IndexTransferClient:
     async def import_index(self, name: str, parts: AsyncIterator[bytes]) -> None:
         """Make an index from the parts of an export."""
         with self._lease.change() as lease, calls_to(_INDEX):
-            call = self._stub.ImportIndex(timeout=_TRANSFER_SECONDS, metadata=lease)
-            try:
-                try:
-                    async for part in parts:
-                        piece = index_pb.ExportPiece.FromString(part)
-                        await call.write(index_pb.ImportIndexRequest(name=name, piece=piece))
-                        name = ""
-                    await call.done_writing()
-                except asyncio.InvalidStateError:
-                    pass  # the service has answered already; its answer says why
-                await call
-            finally:
-                call.cancel()
+            await _send(self._stub.ImportIndex(timeout=_TRANSFER_SECONDS, metadata=lease), _to_pieces(name, parts))
+
+
+async def _to_pieces(name: str, parts: AsyncIterator[bytes]) -> AsyncIterator[index_pb.ImportIndexRequest]:
+    async for part in parts:
+        yield index_pb.ImportIndexRequest(name=name, piece=index_pb.ExportPiece.FromString(part))
+        name = ""
 
 
 async def _follow(call: grpc.aio.UnaryStreamCall[Any, index_pb.HoldSnapshotResponse], snapshot: _Snapshot) -> None:
@@ -161,7 +157,8 @@ class ModelTransferClient:
         nodes = self._pool.nodes
         lacking = [node.channel for node in nodes if model_id not in (node.models or ())]
         for channel in lacking if nodes else [self._pool.channel]:
-            await _import(_stub(channel), model_id, parts())
+            with calls_to(_EMBEDDER):
+                await _send(_stub(channel).ImportModel(timeout=_TRANSFER_SECONDS), _to_files(model_id, parts()))
         await self._pool.look_at_all()
         return bool(lacking)
 
@@ -174,18 +171,22 @@ def _stub(channel: grpc.aio.Channel) -> embedder_pb_grpc.EmbedderServiceAsyncStu
     return embedder_pb_grpc.EmbedderServiceStub(channel)
 
 
-async def _import(
-    stub: embedder_pb_grpc.EmbedderServiceAsyncStub, model_id: str, parts: AsyncIterator[tuple[str, bytes]]
-) -> None:
-    call = stub.ImportModel(timeout=_TRANSFER_SECONDS)
+async def _to_files(
+    model_id: str, parts: AsyncIterator[tuple[str, bytes]]
+) -> AsyncIterator[embedder_pb.ImportModelRequest]:
+    async for name, content in parts:
+        yield embedder_pb.ImportModelRequest(id=model_id, name=name, content=content)
+
+
+async def _send(call: grpc.aio.StreamUnaryCall[M, Any], messages: AsyncIterator[M]) -> None:
+    """Send messages one by one, and wait for the answer, which may come before all are sent."""
     try:
-        with calls_to(_EMBEDDER):
-            try:
-                async for name, content in parts:
-                    await call.write(embedder_pb.ImportModelRequest(id=model_id, name=name, content=content))
-                await call.done_writing()
-            except asyncio.InvalidStateError:
-                pass  # the service has answered already; its answer says why
-            await call
+        try:
+            async for message in messages:
+                await call.write(message)
+            await call.done_writing()
+        except asyncio.InvalidStateError:
+            pass  # the service has answered already; its answer says why
+        await call
     finally:
         call.cancel()

@@ -15,23 +15,7 @@ from gateway.backends.embedder_pool import EmbedderPool
 from gateway.backends.embedders import RECORD, Embedders
 from gateway.backends.embedding import Model, PullProgress, TextQuery
 from gateway.errors import DependencyUnavailable, GatewayError
-from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder
-
-
-class Records:
-    """Implements `gateway.backends.coordination.Records` in memory."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    async def read(self, name: str) -> bytes:
-        return self.values.get(name, b"")
-
-    async def write(self, name: str, value: bytes) -> None:
-        self.values[name] = value
-
-    async def write_first(self, name: str, value: bytes) -> bytes:
-        return self.values.setdefault(name, value)
+from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder, MemoryRecords
 
 
 class Broken(ColorEmbedder):
@@ -47,7 +31,7 @@ class Broken(ColorEmbedder):
         yield
 
 
-def together(*embedders: ColorEmbedder) -> tuple[Embedders, Records]:
+def together(*embedders: ColorEmbedder) -> tuple[Embedders, MemoryRecords]:
     """Return the embedders as one, as if all of them were well."""
 
     async def with_model(model_id: str) -> ColorEmbedder:
@@ -65,7 +49,7 @@ def together(*embedders: ColorEmbedder) -> tuple[Embedders, Records]:
     pool = SimpleNamespace(
         several=True, nodes=nodes, everyone=embedders[0], with_model=with_model, look=look, look_at_all=look
     )
-    records = Records()
+    records = MemoryRecords()
     return Embedders(cast(EmbedderPool, pool), records), records
 
 
