@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import socket
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from itertools import cycle
@@ -31,7 +31,7 @@ from semsearch import Client, Upload
 from semsearch.v1 import search_service_pb2, search_service_pb2_grpc
 
 from benchmarks.load import Latencies, measure
-from benchmarks.service_process import Running, running
+from benchmarks.service_process import Running, processor_seconds, running
 
 WORDS = ("dog", "boat", "fruit", "car", "cat sofa", "red flower", "vehicle -bus", "bird")
 WORKERS = 4
@@ -68,7 +68,7 @@ def main(
         with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
             for round_number in range(rounds + 1):
                 if round_number == 1:  # the first one warms up
-                    before = _processor_seconds(services)
+                    before = processor_seconds(services)
                 for count, address in addresses.items():
                     calls = [pool.submit(_search, address, clients // WORKERS, seconds) for _ in range(WORKERS)]
                     taken = beside([call.result() for call in calls])
@@ -77,7 +77,7 @@ def main(
         calls_in_all = sum(len(each.milliseconds) for each in results.values())
         cost = {
             name: 1_000 * (seconds - before[name]) / calls_in_all
-            for name, seconds in _processor_seconds(services).items()
+            for name, seconds in processor_seconds(services).items()
         }
         memory = {"owner": _megabytes(owner), **{f"process {n}": _megabytes(each) for n, each in enumerate(several)}}
     rows = [
@@ -103,15 +103,12 @@ def main(
     )
 
 
-def _processor_seconds(services: Mapping[str, Sequence[Running]]) -> dict[str, float]:
-    return {name: sum(each.cpu_seconds() for each in processes) for name, processes in services.items()}
-
-
 def _search(address: str, clients: int, seconds: float) -> Latencies:
-    return asyncio.run(_search_async(address, clients, seconds))
+    return asyncio.run(search_for(address, clients, seconds, cycle(WORDS)))
 
 
-async def _search_async(address: str, clients: int, seconds: float) -> Latencies:
+async def search_for(address: str, clients: int, seconds: float, queries: Iterator[str]) -> Latencies:
+    """Search for queries with several clients at the same time, each with a connection of its own."""
     async with AsyncExitStack() as channels:
         stubs = [
             search_service_pb2_grpc.SearchServiceStub(
@@ -121,12 +118,12 @@ async def _search_async(address: str, clients: int, seconds: float) -> Latencies
             )
             for _ in range(clients)
         ]
-        turns, words = cycle(stubs), cycle(WORDS)
+        turns = cycle(stubs)
 
         def call() -> grpc.aio.UnaryUnaryCall[
             search_service_pb2.SearchByTextRequest, search_service_pb2.SearchByTextResponse
         ]:
-            request = search_service_pb2.SearchByTextRequest(query=next(words), page_size=10)
+            request = search_service_pb2.SearchByTextRequest(query=next(queries), page_size=10)
             return next(turns).SearchByText(request)
 
         return await measure(call, clients, seconds)

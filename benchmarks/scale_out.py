@@ -19,25 +19,22 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import count, cycle
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated
 
-import grpc
-import grpc.aio
 import numpy as np
 import typer
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from semsearch import Client
-from semsearch.v1 import search_service_pb2, search_service_pb2_grpc
 
-from benchmarks.gateway_processes import beside, free_port, wait_until_serving
-from benchmarks.load import Latencies, measure
-from benchmarks.service_process import Running, running
+from benchmarks.gateway_processes import beside, free_port, search_for, wait_until_serving
+from benchmarks.load import Latencies
+from benchmarks.service_process import Running, processor_seconds, running
 
 WORDS = ("dog", "boat", "fruit", "car", "cat", "flower", "vehicle", "bird")
 WORKERS = 2
@@ -139,7 +136,7 @@ def _add(
     cost: Counter[str],
     number: int,
 ) -> None:
-    before = _cpu_seconds(services)
+    before = processor_seconds(services)
     calls = [
         pool.submit(_add_images, arrangement.address, images // WORKERS, WORKERS * number + worker)
         for worker in range(WORKERS)
@@ -160,7 +157,7 @@ def _search(
     cost: Counter[str],
     number: int,
 ) -> None:
-    before = _cpu_seconds(services)
+    before = processor_seconds(services)
     calls = [
         pool.submit(_search_for, arrangement.address, clients // WORKERS, seconds, WORKERS * number + worker)
         for worker in range(WORKERS)
@@ -182,12 +179,8 @@ def _row(arrangement: Arrangement) -> dict[str, float | int]:
     }
 
 
-def _cpu_seconds(services: dict[str, Sequence[Running]]) -> dict[str, float]:
-    return {name: sum(each.cpu_seconds() for each in processes) for name, processes in services.items()}
-
-
 def _difference(services: dict[str, Sequence[Running]], before: dict[str, float]) -> dict[str, float]:
-    return {name: seconds - before[name] for name, seconds in _cpu_seconds(services).items()}
+    return {name: seconds - before[name] for name, seconds in processor_seconds(services).items()}
 
 
 def _add_images(address: str, images: int, seed: int) -> float:
@@ -210,28 +203,8 @@ def _pictures(images: int, seed: int) -> Iterator[bytes]:
 
 
 def _search_for(address: str, clients: int, seconds: float, seed: int) -> Latencies:
-    return asyncio.run(_search_async(address, clients, seconds, seed))
-
-
-async def _search_async(address: str, clients: int, seconds: float, seed: int) -> Latencies:
-    async with AsyncExitStack() as channels:
-        stubs = [
-            search_service_pb2_grpc.SearchServiceStub(
-                await channels.enter_async_context(
-                    grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
-                )
-            )
-            for _ in range(clients)
-        ]
-        turns, words, numbers = cycle(stubs), cycle(WORDS), count(1)
-
-        def call() -> grpc.aio.UnaryUnaryCall[
-            search_service_pb2.SearchByTextRequest, search_service_pb2.SearchByTextResponse
-        ]:
-            query = f"{next(words)} table^0.{seed:03}{next(numbers):06}"
-            return next(turns).SearchByText(search_service_pb2.SearchByTextRequest(query=query, page_size=10))
-
-        return await measure(call, clients, seconds)
+    queries = (f"{word} table^0.{seed:03}{number:06}" for number, word in enumerate(cycle(WORDS), 1))
+    return asyncio.run(search_for(address, clients, seconds, queries))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,11 @@ class Running:
         """Return the CPU time used so far by the process and its exited children (Linux)."""
         fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds(services: Mapping[str, Sequence[Running]]) -> dict[str, float]:
+    """Return the CPU time used so far by the processes of each service."""
+    return {name: sum(each.cpu_seconds() for each in processes) for name, processes in services.items()}
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from benchmarks.index.service import source_digest
 from benchmarks.index.truth import nearest_of_all
 from benchmarks.index.vectors import K
 from benchmarks.load import Latencies
-from index_service.definition import LOCAL_ENGINES, EngineKind, IndexDefinition
+from index_service.definition import EngineKind, IndexDefinition
 from index_service.engines.choosing import engine_of
 from index_service.engines.contract import Searcher
 from index_service.vectors import distances
@@ -42,7 +42,6 @@ from index_service.vectors import distances
 _ROWS = "rows.npy"
 _QUERIES = "queries.npy"
 _SCANS = 20
-_ENGINES = tuple(kind for kind in EngineKind if kind in LOCAL_ENGINES and kind is not EngineKind.EXACT)
 # Field of a row, heading, and format.
 _COLUMNS = (
     ("distribution", "vectors", "{}"),
