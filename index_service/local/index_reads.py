@@ -120,21 +120,7 @@ class IndexReads(ABC):
         recall: float | None = None,
         after: Sequence[Position | None] | None = None,
     ) -> Answer:
-        """Find the `k` nearest items of each query, which is a vector (dimension,) of length 1 or an item's id.
-
-        Args:
-            queries: Vectors and ids of items to find the neighbours of.
-            k: The number of neighbours of each query.
-            condition: The filter that items must pass; None lets all pass.
-            attributes: Whether to return the neighbours' attributes.
-            vectors: Whether to return their vectors.
-            recall: Share of the true neighbours to aim at; None means the index's target, 1 compares all.
-            after: For each query, the position after which to search, or None to start at the nearest.
-
-        Raises:
-            ItemNotFound: the index has no item with an id among `queries`.
-            StoreDamaged: the store cannot be read.
-        """
+        """Find the `k` nearest items of each query; see `contract.Index.search`."""
         with self._pin() as (reader, snapshot):
             targets, without = self._targets(reader, queries)
             among = None if condition is None else reader.rows(condition)

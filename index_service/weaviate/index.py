@@ -280,14 +280,10 @@ class WeaviateIndex:
 
     def _measure(self) -> tuple[float, int]:
         """Return the recall of searches for the neighbours of items spread over the index, and their number."""
-        ids: list[str] = []
         wanted = sample_size()
         step = max(1, self._rows.last // wanted)
-        for after in range(0, self._rows.last, step):
-            for block in self._items.scan(None, after, vectors=False):
-                ids += [item.id for item in block[:1]]
-                break
-        chosen = list(dict.fromkeys(ids))[:wanted]
+        found = map(self._items.first_id, range(0, self._rows.last, step))
+        chosen = list(dict.fromkeys(item_id for item_id in found if item_id is not None))[:wanted]
         return recall_of(lambda some, k, recall: self.search(some, k, None, attributes=False, recall=recall), chosen)
 
 

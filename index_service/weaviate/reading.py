@@ -91,14 +91,24 @@ class Items:
 
         return self._cluster.on(self._definition.name, ask)
 
-    def _next(self, wanted: Cover, order: Order, after: int) -> int:
-        query = _both(wanted.query, Query.by_property(order).greater_than(after))
+    def first_id(self, after: int) -> str | None:
+        """Return the id of the first item whose sequence is greater than `after`; None if there is none."""
+        found = self._first(None, "sequence", after, "item")
+        return None if found is None else str(found)
 
-        def ask(objects: Objects) -> int:
+    def _next(self, wanted: Cover, order: Order, after: int) -> int:
+        found = self._first(wanted.query, order, after, order)
+        return after + 1 if found is None else int(found)
+
+    def _first(self, query: _Filters | None, order: Order, after: int, name: str) -> Any:
+        """Return a property of the first object in an order behind a number; None if there is none."""
+        behind = _both(query, Query.by_property(order).greater_than(after))
+
+        def ask(objects: Objects) -> Any:
             found = objects.query.fetch_objects(
-                filters=query, limit=1, sort=Sort.by_property(order), return_properties=[order]
+                filters=behind, limit=1, sort=Sort.by_property(order), return_properties=[name]
             ).objects
-            return int(found[0].properties[order]) if found else after + 1
+            return found[0].properties[name] if found else None
 
         return self._cluster.on(self._definition.name, ask)
 
