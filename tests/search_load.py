@@ -35,7 +35,7 @@ class SearchLoad:
 
     @contextmanager
     def running(self, address: str, threads: int = 4) -> Iterator[None]:
-        """Search in so many threads while the context is open, each with a client of its own."""
+        """Search in `threads` threads while the context is open, each with a client of its own."""
         workers = [threading.Thread(target=self._search, args=(address,)) for _ in range(threads)]
         for worker in workers:
             worker.start()

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from gateway.errors import BackupDamaged, BackupTooNew
 
 FORMAT_VERSION = 1
-# A file of a model is stored in pieces of at most so many bytes.
+# The most bytes in a piece of a model's file.
 PIECE_BYTES = 8 * 2**20
 ID = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{12}")
 _DIGITS = 12

@@ -23,7 +23,7 @@ def to_weaviate(name: str) -> str:
     """
     encoded = PREFIX + "".join(_SPECIAL.get(each) or (f"_{each.lower()}" if each.isupper() else each) for each in name)
     if len(encoded) > _MAX_CHARACTERS:
-        raise InvalidName(name, "it is too long with so many capitals and signs")
+        raise InvalidName(name, "it is too long: each capital and each sign takes more room")
     return encoded
 
 

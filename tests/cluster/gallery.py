@@ -1,4 +1,4 @@
-"""A collection as those who use it see it."""
+"""A collection, seen through a gateway."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _PAUSE_SECONDS = {SEARCH: 0.05, READ: 0.05, ADD: 0.2, DELETE: 0.2}
 _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _WANTED = 10
-_CHECKED = 10  # one in so many is searched for at the end
+_CHECKED = 10  # every tenth is searched for at the end
 _ADDS_A_DELETION = 4
 
 

@@ -7,7 +7,7 @@ of networks. It needs root.
 Invariants:
 1. Every namespace, interface and mount carries the id of the process that made it, so a later run finds and removes
    what a killed run has left, and touches nothing else.
-2. A cut is silent: frames vanish, and neither side is told, as when the cable between two switches is pulled. A closed
+2. A cut is silent: frames vanish, and neither side notices, as when the cable between two switches is pulled. A closed
    port or an interface that is down would be noticed at once.
 """
 

@@ -23,7 +23,7 @@ class BackupMethods:
     def create_backup(self, place: str = "", *, timeout: float = _BACKUP_SECONDS) -> Call[BackupProgress]:
         """Make a backup while searches and writes continue; yield the progress, with the backup at the end.
 
-        If the iteration ends early there is no backup, and the next call goes on with what was copied.
+        If the iteration ends early there is no backup, and the next call reuses what was copied.
         """
         return Call(pb.CreateBackupRequest(place=place), _created, timeout)
 
@@ -55,7 +55,7 @@ class BackupMethods:
     ) -> Call[BackupProgress]:
         """Restore a backup ("" means the newest) into a suite without images; yield the progress.
 
-        If the iteration ends early, the next call with the same backup goes on.
+        If the iteration ends early, the next call for the same backup continues it.
         """
         return Call(pb.RestoreBackupRequest(place=place, backup_id=backup_id), _created, timeout)
 

@@ -1,6 +1,6 @@
 """Opens Ray: workers on this machine, or a cluster that this machine is part of.
 
-Ray reports usage to its makers unless it is told not to; it is told so here. A Ray on this machine listens on the
+Ray reports usage to its makers by default; that is switched off here. A Ray on this machine listens on the
 loopback address only, and accepts the processes of this run alone (a token that is never written to disk).
 """
 

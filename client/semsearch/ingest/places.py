@@ -21,7 +21,7 @@ from semsearch.folders.results import CHOSEN
 from semsearch.folders.scan import Found, Scan
 from semsearch.transport.uploads import MAX_IMAGE_BYTES
 
-# What tells one version of an object from another, by the names that the stores' file systems use.
+# What differs between versions of an object, under the names that the stores' file systems use.
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "updated", "last_modified", "mtime", "created")
 _TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
 
