@@ -1,4 +1,4 @@
-"""What every call gets, whichever protocol carries it: a trace id, a deadline, metrics, and a status if it fails.
+"""What every call gets, whichever protocol carries it: a trace id, a deadline, gates, metrics, a status if it fails.
 
 The broad `except` is here: whatever a servicer raises becomes a status with details (serving/errors.py), which the
 protocol then writes in its own way: `interceptors` for gRPC, `gateway/web` for HTTP.
@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import structlog
 from google.rpc import status_pb2
 
 from serving import deadlines, metrics, tracing
+from serving.decoding import checked
 from serving.errors import ErrorTable, to_status
+from serving.gates import Call, Gate, Passage
 
 log = structlog.get_logger(__name__)
 
@@ -37,33 +40,31 @@ class CallFailed(Exception):
 
 
 class Method:
-    """One method's labels, metrics and error table."""
+    """One method's name, gates, metrics and error table."""
 
-    def __init__(self, service: str, method: str, errors: ErrorTable) -> None:
-        self._labels = (service, method)
+    def __init__(self, service: str, method: str, errors: ErrorTable, gates: Sequence[Gate] = ()) -> None:
+        self.service, self.method = self._labels = (service, method)
+        self._passage = Passage(gates)
         self._in_flight = metrics.IN_FLIGHT.labels(service, method)
         self._seconds = metrics.SECONDS.labels(service, method)
         self._errors = errors
 
     @asynccontextmanager
-    async def call(self, traceparent: str | None, seconds: float | None) -> AsyncIterator[None]:
-        """Count and time a call.
-
-        Args:
-            traceparent: The caller's header of that name, if it sent one.
-            seconds: How long the caller waits; None if it set no deadline.
+    async def call(self, call: Call) -> AsyncIterator[None]:
+        """Take a call through the gates, count it and time it.
 
         Raises:
-            CallFailed: The body raised this or any other exception.
+            CallFailed: A gate refused the call, or the body raised this or any other exception.
         """
-        trace_id = tracing.begin(traceparent)
-        deadlines.begin(seconds)
+        trace_id = tracing.begin(call.metadata.get(tracing.HEADER))
+        deadlines.begin(call.seconds)
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
         start = time.perf_counter()
         code = grpc.StatusCode.OK
         self._in_flight.inc()
         try:
-            yield
+            async with self._passage.enter(call):
+                yield
         except (asyncio.CancelledError, GeneratorExit):
             code = grpc.StatusCode.CANCELLED
             raise
@@ -80,3 +81,12 @@ class Method:
             took = time.perf_counter() - start
             self._seconds.observe(took)
             log.debug("call", method="/".join(self._labels), code=code.name, seconds=round(took, 6))
+
+    def checked(self, call: Call, request: Any) -> Any:
+        """Return a request, or a stream's requests, for the servicer.
+
+        Raises:
+            InvalidField: A request cannot be decoded; in a stream, raised when that request is reached.
+            Exception: What a gate raises.
+        """
+        return self._passage.checked(call, checked(request))

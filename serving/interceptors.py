@@ -1,8 +1,8 @@
-"""Run every gRPC call on the server inside `calls`, and decode its requests (`decoding`)."""
+"""Run every gRPC call on the server inside `calls`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -11,22 +11,24 @@ import grpc.aio
 from grpc_status import rpc_status
 from typing_extensions import override
 
-from serving import tracing
 from serving.calls import CallFailed, Method
-from serving.decoding import checked, tolerant
+from serving.decoding import tolerant
 from serving.errors import ErrorTable
+from serving.gates import Call, Gate
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
 # Machines poll health and reflection every second, which would drown the rest.
 UNMEASURED = ("grpc.health.", "grpc.reflection.")
+_CERTIFICATE_NAMES = "x509_subject_alternative_name"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every method of a server."""
 
-    def __init__(self, errors: ErrorTable) -> None:
+    def __init__(self, errors: ErrorTable, gates: Sequence[Gate] = ()) -> None:
         self._errors = errors
+        self._gates = gates
         self._wrapped: dict[str, Handler] = {}
 
     @override
@@ -42,7 +44,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return handler
         wrapped = self._wrapped.get(handler_call_details.method)
         if wrapped is None:
-            wrapped = self._wrapped[handler_call_details.method] = _wrap(handler, Method(service, method, self._errors))
+            wrapped = _wrap(handler, Method(service, method, self._errors, self._gates))
+            self._wrapped[handler_call_details.method] = wrapped
         return wrapped
 
 
@@ -54,7 +57,11 @@ def _wrap(handler: Handler, method: Method) -> Handler:
 
         # Not a generator: gRPC leaves a cancelled one to the garbage collector.
         async def stream(request: Any, context: Context) -> None:
-            async with _answered(method, context), aclosing(inner_stream(checked(request), context)) as responses:
+            call = _call(method, context)
+            async with (
+                _answered(method, call, context),
+                aclosing(inner_stream(method.checked(call, request), context)) as responses,
+            ):
                 async for response in responses:
                     await context.write(response)
 
@@ -68,8 +75,9 @@ def _wrap(handler: Handler, method: Method) -> Handler:
     )
 
     async def unary(request: Any, context: Context) -> Any:
-        async with _answered(method, context):
-            return await inner(checked(request), context)
+        call = _call(method, context)
+        async with _answered(method, call, context):
+            return await inner(method.checked(call, request), context)
 
     make_unary = (
         grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
@@ -77,13 +85,25 @@ def _wrap(handler: Handler, method: Method) -> Handler:
     return make_unary(unary, tolerant(handler.request_deserializer), handler.response_serializer)
 
 
+def _call(method: Method, context: Context) -> Call:
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    # Only a certificate that gRPC has verified is in there.
+    names = context.auth_context().get(_CERTIFICATE_NAMES, ())
+    return Call(
+        service=method.service,
+        method=method.method,
+        metadata=metadata,
+        peer=context.peer(),
+        peer_names=tuple(name.decode() for name in names),
+        seconds=context.time_remaining(),
+    )
+
+
 @asynccontextmanager
-async def _answered(method: Method, context: Context) -> AsyncIterator[None]:
+async def _answered(method: Method, call: Call, context: Context) -> AsyncIterator[None]:
     """Run a call, and end it with its status if it fails."""
-    metadata = context.invocation_metadata() or ()
-    traceparent = next((str(value) for key, value in metadata if key == tracing.HEADER), None)
     try:
-        async with method.call(traceparent, context.time_remaining()):
+        async with method.call(call):
             yield
     except CallFailed as failed:
         await context.abort_with_status(rpc_status.to_status(failed.status))

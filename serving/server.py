@@ -30,6 +30,7 @@ from starlette.types import ASGIApp
 from serving import logs, metrics
 from serving.background import WorkHealth
 from serving.errors import ErrorTable, is_expected
+from serving.gates import Gate
 from serving.http_server import HttpServer, bind
 from serving.interceptors import CallInterceptor
 from serving.reflection import add_reflection
@@ -58,11 +59,12 @@ class GrpcService:
 class Served:
     """What a process serves: its services and, if it has an HTTP port, the application behind that.
 
-    `http` makes the application from the health of the services, by name, which is kept up to date.
+    `http` makes the application from the health of the services, by name, which is kept up to date, and from the gates
+    that its calls have to pass.
     """
 
     services: Sequence[GrpcService]
-    http: Callable[[Mapping[str, bool]], ASGIApp] | None = None
+    http: Callable[[Mapping[str, bool], Sequence[Gate]], ASGIApp] | None = None
 
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Served]]
@@ -79,8 +81,9 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    gates = _gates(settings)
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(errors)],
+        interceptors=[CallInterceptor(errors, gates)],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -100,7 +103,7 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, errors: E
         ports = _bind(server, settings)
     except _PortTaken as error:
         return _fail(str(error))
-    opening = asyncio.ensure_future(_serve(server, ports, settings, open_services, stop))
+    opening = asyncio.ensure_future(_serve(server, gates, ports, settings, open_services, stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -122,8 +125,18 @@ def _connection_age(seconds: float) -> list[tuple[str, int]]:
     return [("grpc.max_connection_age_ms", int(seconds * 1_000))] if seconds else []
 
 
+def _gates(settings: ServiceSettings) -> Sequence[Gate]:
+    """Return the gates of all calls, in the order in which calls pass them."""
+    return ()
+
+
 async def _serve(
-    server: grpc.aio.Server, ports: _Ports, settings: ServiceSettings, open_services: OpenServices, stop: asyncio.Event
+    server: grpc.aio.Server,
+    gates: Sequence[Gate],
+    ports: _Ports,
+    settings: ServiceSettings,
+    open_services: OpenServices,
+    stop: asyncio.Event,
 ) -> None:
     async with open_services() as served:
         services = served.services
@@ -136,7 +149,7 @@ async def _serve(
         add_reflection([*names, health.SERVICE_NAME], server)
         http = None
         if ports.http is not None and served.http is not None:
-            http = HttpServer(ports.http, served.http(MappingProxyType(serving)), settings.drain_seconds)
+            http = HttpServer(ports.http, served.http(MappingProxyType(serving), gates), settings.drain_seconds)
         await server.start()
         async with asyncio.TaskGroup() as group:
             reports = group.create_task(_report_health(health_servicer, services, serving))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -22,6 +22,7 @@ from gateway.web.hosts import HostGuard
 from gateway.web.images import image_routes
 from gateway.web.page_files import PageFiles
 from gateway.web.rpcs import Rpcs
+from serving.gates import Gate
 from serving.http_requests import internal_error_text
 
 PAGE = Path(__file__).parent / "static"
@@ -46,6 +47,7 @@ def web_application(
     gallery: Callable[[], Gallery],
     settings: GatewaySettings,
     serving: Mapping[str, bool],
+    gates: Sequence[Gate] = (),
     page: Path = PAGE,
 ) -> ASGIApp:
     """Return the application; `gallery` returns the present one, `serving` is the health of the services, by name."""
@@ -75,12 +77,12 @@ def web_application(
                 max_age=_PREFLIGHT_SECONDS,
             )
         )
-    rpcs = Rpcs(servicers, ERRORS, settings.max_message_bytes)
+    rpcs = Rpcs(servicers, ERRORS, settings.max_message_bytes, gates)
     application = Starlette(
         routes=[
             Route("/healthz", alive),
             Route("/readyz", ready),
-            *image_routes(gallery, settings.max_pending_bytes),
+            *image_routes(gallery, settings.max_pending_bytes, gates),
             *(Mount(f"/{service.full_name}", rpcs) for service in servicers),
             Mount("/", PageFiles(page)),
         ],

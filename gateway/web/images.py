@@ -12,10 +12,11 @@ pictures are sent as downloads. Nothing is ever sent as a type that could run sc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
 from urllib.parse import quote
 
+from semsearch.v1 import gallery_service_pb2 as pb
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -28,9 +29,9 @@ from gateway.collections.images import StoredImage, require_image_id
 from gateway.collections.names import require_collection_id
 from gateway.web.byte_ranges import UnsatisfiableRange, byte_range
 from gateway.web.failures import failure_response
-from serving import tracing
 from serving.byte_budget import ByteBudget
 from serving.calls import CallFailed, Method
+from serving.gates import Call, Gate
 
 # Types that browsers show as pictures, with the extensions of their files.
 SHOWN = {
@@ -50,11 +51,15 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "private, no-cache"
 
 
-def image_routes(gallery: Callable[[], Gallery], max_pending_bytes: int) -> list[Route]:
+def image_routes(gallery: Callable[[], Gallery], max_pending_bytes: int, gates: Sequence[Gate] = ()) -> list[Route]:
     """Return the routes; originals of at most `max_pending_bytes` are sent at a time, and more requests are refused."""
     budget = ByteBudget(max_pending_bytes)
     return [
-        Route(f"/images/{{collection}}/{{image}}/{each.value}", ImageEndpoint(gallery, each, budget), methods=["GET"])
+        Route(
+            f"/images/{{collection}}/{{image}}/{each.value}",
+            ImageEndpoint(gallery, each, budget, gates),
+            methods=["GET"],
+        )
         for each in Rendition
     ]
 
@@ -62,22 +67,31 @@ def image_routes(gallery: Callable[[], Gallery], max_pending_bytes: int) -> list
 class ImageEndpoint:
     """Answers GET for one rendition of images."""
 
-    def __init__(self, gallery: Callable[[], Gallery], rendition: Rendition, budget: ByteBudget) -> None:
+    def __init__(
+        self, gallery: Callable[[], Gallery], rendition: Rendition, budget: ByteBudget, gates: Sequence[Gate]
+    ) -> None:
         self._gallery = gallery
         self._rendition = rendition
         self._budget = budget
-        self._method = Method("semsearch.v1.GalleryService", "DownloadImage", ERRORS)
+        self._method = Method("semsearch.v1.GalleryService", "DownloadImage", ERRORS, gates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         request = Request(scope)
         with ExitStack() as taken:
             try:
-                async with self._method.call(request.headers.get(tracing.HEADER), None):
+                call = self._call(request)
+                async with self._method.call(call):
+                    path = request.path_params
+                    self._method.checked(call, pb.DownloadImageRequest(id=path["image"], collection=path["collection"]))
                     response = await self._answer(request, taken)
             except CallFailed as failed:
                 response = failure_response(failed.status)
             await response(scope, receive, send)
+
+    def _call(self, request: Request) -> Call:
+        peer = f"{request.client.host}:{request.client.port}" if request.client else ""
+        return Call(self._method.service, self._method.method, dict(request.headers), peer)
 
     async def _answer(self, request: Request, taken: ExitStack) -> Response:
         """Return the response; `taken` holds its bytes until they are sent."""

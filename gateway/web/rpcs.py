@@ -6,7 +6,7 @@ and inside the same wrapper (serving/calls.py). So errors have the same codes, m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -26,10 +26,9 @@ from gateway.web.codecs import CODECS
 from gateway.web.failures import connect_error, status_of
 from gateway.web.grpc_web_text import GrpcWebText
 from gateway.web.refusals import refusal
-from serving import tracing
 from serving.calls import CallFailed, Method
-from serving.decoding import checked
 from serving.errors import ErrorTable
+from serving.gates import Call, Gate
 
 Context = RequestContext[Any, Any]
 
@@ -52,14 +51,18 @@ class Rpcs:
     """The ASGI application of all methods; `/<service>/<method>` is the path of each."""
 
     def __init__(
-        self, servicers: Mapping[ServiceDescriptor, object], errors: ErrorTable, max_message_bytes: int
+        self,
+        servicers: Mapping[ServiceDescriptor, object],
+        errors: ErrorTable,
+        max_message_bytes: int,
+        gates: Sequence[Gate] = (),
     ) -> None:
         endpoints: dict[str, Any] = {}
         self._streams: dict[str, bool] = {}
         for service, servicer in servicers.items():
             for method in service.methods:
                 path = f"/{service.full_name}/{method.name}"
-                calls = Method(service.full_name, method.name, errors)
+                calls = Method(service.full_name, method.name, errors, gates)
                 endpoints[path] = _endpoint(method, getattr(servicer, method.name), calls)
                 self._streams[path] = method.client_streaming or method.server_streaming
         self._app = GrpcWebText(_Connect(endpoints, max_message_bytes))
@@ -99,12 +102,17 @@ def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: M
     )
 
     async def answer(request: Any, context: Context) -> Any:
-        async with _answered(method, context):
-            answering: Awaitable[Message] = inner(_received(request), context)
+        call = _call(method, context)
+        async with _answered(method, call):
+            answering: Awaitable[Message] = inner(method.checked(call, _received(request)), context)
             return await answering
 
     async def stream(request: Any, context: Context) -> AsyncIterator[Message]:
-        async with _answered(method, context), aclosing(inner(_received(request), context)) as responses:
+        call = _call(method, context)
+        async with (
+            _answered(method, call),
+            aclosing(inner(method.checked(call, _received(request)), context)) as responses,
+        ):
             async for response in responses:
                 yield response
 
@@ -120,8 +128,7 @@ def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: M
 
 
 def _received(request: Any) -> Any:
-    """Return a request, or a stream of requests, for the servicer; raises as `checked` does."""
-    return checked(_each_accepted(request) if isinstance(request, AsyncIterator) else request)
+    return _each_accepted(request) if isinstance(request, AsyncIterator) else request
 
 
 async def _each_accepted(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
@@ -133,12 +140,22 @@ async def _each_accepted(requests: AsyncIterator[Message]) -> AsyncIterator[Mess
         raise CallFailed(status_of(error)) from None
 
 
-@asynccontextmanager
-async def _answered(method: Method, context: Context) -> AsyncIterator[None]:
-    """Run a call, and end it with its status if it fails."""
+def _call(method: Method, context: Context) -> Call:
     left = context.timeout_ms
+    return Call(
+        service=method.service,
+        method=method.method,
+        metadata=dict(context.request_headers),
+        peer=context.client_address or "",
+        seconds=None if left is None else left / 1000,
+    )
+
+
+@asynccontextmanager
+async def _answered(method: Method, call: Call) -> AsyncIterator[None]:
+    """Run a call, and end it with its status if it fails."""
     try:
-        async with method.call(context.request_headers.get(tracing.HEADER), None if left is None else left / 1000):
+        async with method.call(call):
             yield
     except CallFailed as failed:
         raise connect_error(failed.status) from None

@@ -1,0 +1,72 @@
+"""The gates that a call passes before its method runs, whichever protocol carries it.
+
+Gates stand in a fixed order (`serving.server`). Each may refuse a call by raising an error that has a status; a call
+that is refused reaches neither the gates behind it nor the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as a gate sees it.
+
+    Attributes:
+        service: The service's full name.
+        method: The method's name.
+        metadata: Text metadata, or the headers of HTTP, by name in lower case; of a repeated name the last.
+        peer: The address of the other end of the connection.
+        peer_names: The names in the certificate of the other end, if it was verified.
+        seconds: How long the caller waits; None if it set no deadline.
+    """
+
+    service: str
+    method: str
+    metadata: Mapping[str, str]
+    peer: str
+    peer_names: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+class Gate(Protocol):
+    """Decides about calls."""
+
+    def enter(self, call: Call) -> AbstractAsyncContextManager[None]:
+        """Return a context around the call; entering it raises if the call is refused."""
+        ...
+
+    def check(self, call: Call, request: Any) -> None:
+        """Raise if the call is refused for a request message; each message passes before the method sees it."""
+        ...
+
+
+class Passage:
+    """The gates in front of a method."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        self._gates = gates
+
+    @asynccontextmanager
+    async def enter(self, call: Call) -> AsyncIterator[None]:
+        """Pass the gates, in order; raises what a gate raises."""
+        async with AsyncExitStack() as stack:
+            for gate in self._gates:
+                await stack.enter_async_context(gate.enter(call))
+            yield
+
+    def checked(self, call: Call, request: Any) -> Any:
+        """Return a request, or a stream's requests, each of which passes the gates; raises what a gate raises."""
+        if isinstance(request, AsyncIterator):
+            return self._each_checked(call, request)
+        for gate in self._gates:
+            gate.check(call, request)
+        return request
+
+    async def _each_checked(self, call: Call, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            yield self.checked(call, request)
