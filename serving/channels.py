@@ -7,9 +7,9 @@ service as SERVING (grpc.health.v1) get calls, and one whose calls fail is left 
 again when a connection ends; our servers end connections after a time (see `serving.server`), so servers that are added
 get calls.
 
-gRPC itself retries UNAVAILABLE with backoff, but only before the first response. Most of the time that means another
-server. A budget bounds it: 50 retries in a row, then one for each ten calls that succeed. So retries of several hops
-do not multiply while a service is down.
+gRPC itself retries UNAVAILABLE, and CANCELLED from a server, with backoff, but only before the first response. Most of
+the time that means another server. A budget bounds it: 50 retries in a row, then one for each ten calls that succeed.
+So retries of several hops do not multiply while a service is down.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ _RETRYING: dict[str, object] = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                # CANCELLED: gRPC's servers end calls with it that arrive while they shut down.
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],

@@ -8,7 +8,6 @@ an error quotes is shortened (`quoting`).
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -164,7 +163,11 @@ def _lookup(error: BaseException, table: ErrorTable) -> Callable[[Any], ErrorSta
 
 
 def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
-    """Return a downstream service's own status; one without meaning for the caller becomes UNAVAILABLE."""
+    """Return a downstream service's own status; one without meaning for the caller becomes UNAVAILABLE.
+
+    So does CANCELLED, with which gRPC's servers end calls that arrive while they shut down. If our own caller cancels,
+    the task is cancelled, and there is no such error.
+    """
     status = rpc_status.from_call(error)
     if status is not None and from_status(status)[0]:
         return status
@@ -173,8 +176,6 @@ def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
             ErrorStatus(error.code(), reasons.ERROR_REASON_DEADLINE_EXCEEDED),
             "The deadline passed before the work was finished.",
         )
-    if error.code() == grpc.StatusCode.CANCELLED:
-        raise asyncio.CancelledError
     log.warning("dependency failed", code=error.code().name, details=error.details())
     return _build(
         ErrorStatus(

@@ -104,9 +104,10 @@ async def test_a_server_whose_calls_fail_is_left_out() -> None:
         await calls_until(channel, servers, lambda calls: calls[0] == 0)
 
 
-async def test_a_call_that_one_server_does_not_take_goes_to_another() -> None:
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+async def test_a_call_that_one_server_does_not_take_goes_to_another(code: grpc.StatusCode) -> None:
     async with echo_servers(2) as servers, channel_to(servers, "") as channel:
-        servers[0].fails_with = grpc.StatusCode.UNAVAILABLE
+        servers[0].fails_with = code
         await calls_until(channel, servers, lambda calls: min(calls) > 0)
         assert await call(channel, 3) == 0
 

@@ -1,7 +1,9 @@
+import grpc
+import grpc.aio
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from serving.errors import FieldViolation, InvalidField, to_status
+from serving.errors import FieldViolation, InvalidField, from_status, retry_delay_seconds, to_status
 
 # gRPC's limit on trailers.
 LIMIT = 8 * 2**10
@@ -33,3 +35,11 @@ def test_a_short_status_is_not_shortened() -> None:
     status = to_status(InvalidField("items[0].id", 'is "a/b".'), {})
     assert status.message == 'items[0].id: is "a/b".'
     assert violation(status) == FieldViolation("items[0].id", 'is "a/b".')
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN])
+def test_a_failure_behind_a_service_is_not_the_callers_doing(code: grpc.StatusCode) -> None:
+    nothing = grpc.aio.Metadata()
+    status = to_status(grpc.aio.AioRpcError(code, nothing, nothing, details=code.name), {})
+    assert (status.code, from_status(status)[0]) == (code_pb2.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
+    assert retry_delay_seconds(status)
