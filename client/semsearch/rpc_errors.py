@@ -25,6 +25,9 @@ from semsearch.errors import (
 )
 
 _DOMAIN = "semsearch"
+SHUTTING_DOWN = "SHUTTING_DOWN"
+# gRPC's own words for a call that ends because its channel is closed on this side.
+_CLOSED_HERE = "Channel closed!"
 _CLASSES: dict[str, type[SemsearchError]] = {
     "UNAVAILABLE": ServerNotReady,
     "RESOURCE_EXHAUSTED": Overloaded,
@@ -44,6 +47,7 @@ HINTS = {
     "OVERLOADED": "Try again in a moment.",
     "DEPENDENCY_UNAVAILABLE": "Try again in a moment.",
     "OWNER_CHANGED": "Try again in a moment.",
+    SHUTTING_DOWN: "Try again in a moment.",
     "STORAGE_FULL": "Make room on the server's disk, then try again.",
 }
 
@@ -77,6 +81,14 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchEr
         )
     if code == "DEADLINE_EXCEEDED":
         return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")
+    if (
+        code == "CANCELLED" and message != _CLOSED_HERE
+    ):  # gRPC's servers do that to calls that come while they shut down
+        return ServerNotReady(
+            f"{server} gave the call up. It is probably being restarted.",
+            ErrorDetails(SHUTTING_DOWN),
+            HINTS[SHUTTING_DOWN],
+        )
     if code == "RESOURCE_EXHAUSTED" and "larger than max" in (message or ""):  # gRPC's own words, on either side
         return InvalidRequest(f"The request has more bytes than {server} accepts in one message.")
     if code == "UNIMPLEMENTED":

@@ -8,7 +8,7 @@ said when to try again (RetryInfo); and only if
 - the wait ends before the call's deadline, which covers all attempts together;
 - the server has answered this client before, if it cannot be reached: a wrong address is reported at once;
 - not too many of the client's calls have failed lately (the budget), so that clients do not keep a struggling server
-  down.
+  down. A server that shuts down costs nothing of it: it answers so to all calls at once, and another may be well.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from semsearch.errors import Overloaded, SemsearchError, ServerNotReady, ServerUnreachable, TimedOut
+from semsearch.rpc_errors import SHUTTING_DOWN
 
 # As gRPC's own retry throttling: half of the tokens must be there, and ten successes earn what one failure costs.
 _TOKENS = 10.0
@@ -99,7 +100,9 @@ class Attempts:
             self._state.has_answered = True  # a refusal is an answer too
             if not isinstance(error, ServerNotReady) and not (isinstance(error, Overloaded) and asked is not None):
                 return None
-        if not self._state.may_retry() or self._left < 1:
+        if error.details.reason != SHUTTING_DOWN and not self._state.may_retry():
+            return None
+        if self._left < 1:
             return None
         self._left -= 1
         # Spreads out the callers that failed together.

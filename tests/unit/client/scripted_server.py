@@ -41,7 +41,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """A status that ends a call after some responses; `bare` as gRPC itself reports a lost connection.
+    """A status that ends a call after some responses; `bare` as gRPC itself reports one.
 
     With `late`, it comes only after the client has given up.
     """
@@ -57,6 +57,7 @@ Outcome = Refusal | Sequence[Message]
 UNAVAILABLE = Refusal(code_pb2.UNAVAILABLE)
 SILENCE = Refusal(code_pb2.UNAVAILABLE, late=True)
 LOST = Refusal(code_pb2.UNAVAILABLE, bare=True)
+GIVEN_UP = Refusal(code_pb2.CANCELLED, bare=True)
 
 
 @dataclass
@@ -112,7 +113,8 @@ def _refuse(context: grpc.ServicerContext, refusal: Refusal, abandoned: threadin
     if refusal.late:
         abandoned.wait(SECONDS)
     if refusal.bare:
-        context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+        code = next(each for each in grpc.StatusCode if each.value[0] == refusal.code)
+        context.abort(code, "Socket closed")
     status = status_pb2.Status(code=refusal.code, message="It is so.")
     if refusal.retry_after is not None:
         retry = error_details_pb2.RetryInfo()

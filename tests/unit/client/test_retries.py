@@ -8,6 +8,7 @@ from semsearch.errors import ErrorDetails
 from semsearch.transport.retries import Attempts, RetryState
 
 NOT_READY = ServerNotReady("It starts.")
+SHUTTING_DOWN = ServerNotReady("It ends.", ErrorDetails("SHUTTING_DOWN"))
 MOST_JITTER = 1.25
 
 
@@ -50,14 +51,21 @@ def test_the_deadline_covers_all_attempts() -> None:
 def test_clients_stop_retrying_when_most_calls_fail() -> None:
     state = RetryState()
 
-    def one_call() -> float | None:
-        return Attempts(Retries(), state, 1_000, clock=Clock()).delay_after(NOT_READY)
+    def is_repeated() -> bool:
+        return Attempts(Retries(), state, 1_000, clock=Clock()).delay_after(NOT_READY) is not None
 
-    retried = [one_call() is not None for _ in range(20)]
-    assert retried == [True] * 4 + [False] * 16
+    assert [is_repeated() for _ in range(20)] == [True] * 4 + [False] * 16
     for _ in range(70):
         state.record_success()
-    assert one_call() is not None
+    assert is_repeated()
+
+
+def test_all_calls_to_a_server_that_shuts_down_are_repeated() -> None:
+    state = RetryState()
+    for _ in range(20):
+        attempts = Attempts(Retries(attempts=2), state, 1_000, clock=Clock())
+        assert attempts.delay_after(SHUTTING_DOWN) is not None
+        assert attempts.delay_after(SHUTTING_DOWN) is None
 
 
 def test_only_a_server_that_has_answered_is_waited_for() -> None:

@@ -28,6 +28,7 @@ from semsearch.v1 import model_service_pb2 as model_pb
 from semsearch.v1 import search_service_pb2 as search_pb
 
 from tests.unit.client.scripted_server import (
+    GIVEN_UP,
     KINDS,
     LOST,
     METHODS,
@@ -124,7 +125,7 @@ def test_methods_look_written_by_hand(kind: str) -> None:
         double.search_by_text(page_size=3)
 
 
-@pytest.mark.parametrize("refusal", [UNAVAILABLE, BUSY])
+@pytest.mark.parametrize("refusal", [UNAVAILABLE, BUSY, GIVEN_UP])
 def test_what_may_work_later_is_tried_again(kind: str, script: ScriptedServer, address: str, refusal: Refusal) -> None:
     script.will("SearchByText", refusal, refusal, [search_pb.SearchByTextResponse(next_page_token="t")])
     found = ask(kind, address, lambda client: client.search_by_text("dog"), retries=FAST)
@@ -136,6 +137,7 @@ def test_what_may_work_later_is_tried_again(kind: str, script: ScriptedServer, a
     [
         (UNAVAILABLE, ServerNotReady, 3),
         (BUSY, Overloaded, 3),
+        (GIVEN_UP, ServerNotReady, 3),
         (Refusal(code_pb2.RESOURCE_EXHAUSTED), Overloaded, 1),  # a full disk does not empty itself
         (Refusal(code_pb2.NOT_FOUND), NotFound, 1),
         (Refusal(code_pb2.INVALID_ARGUMENT), InvalidRequest, 1),
