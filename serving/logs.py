@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 if TYPE_CHECKING:
     from serving.settings import ServiceSettings
@@ -24,12 +26,9 @@ def configure(settings: ServiceSettings) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if for_people else [structlog.processors.dict_tracebacks]),
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                # The default prints local variables, and so the data of callers.
-                exception_formatter=structlog.dev.plain_traceback,
-            )
+            # By default, both kinds of tracebacks print local variables, and so the data of callers.
+            *([] if for_people else [ExceptionRenderer(ExceptionDictTransformer(show_locals=False))]),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
             if for_people
             else structlog.processors.JSONRenderer(),
         ],
