@@ -1,4 +1,4 @@
-"""Machines on one Linux host: network namespaces on a switch, whose links can be cut and slowed.
+"""Machines on one Linux host: network namespaces on a switch, whose links can be cut, slowed and disturbed.
 
 A machine is a network namespace with one interface. Its link leads to a switch, a bridge in a namespace of its own. The
 tests reach all machines through one interface of the host. Addresses are of 198.18.0.0/15, which is reserved for tests
@@ -21,7 +21,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +91,7 @@ class Disk:
 
 @dataclass
 class Link:
-    """The link of a machine to the switch: it works, or it is cut, or it is slow."""
+    """The link of a machine to the switch: it works, or it is cut, slow or disturbed."""
 
     switch: str
     port: str
@@ -102,10 +102,17 @@ class Link:
         self.heal()
         ip("-n", self.switch, "link", "set", self.port, "nomaster")
 
-    def slow(self, round_trip: float) -> None:
-        """Add that many seconds to every round trip."""
+    def slow(self, round_trip: float, *, peers: Iterable[Machine] = ()) -> None:
+        """Add that many seconds to every round trip; given peers, only to those with them."""
+        self._forward("--delay", str(round_trip / 2), *(f"--peer={peer.address}" for peer in peers))
+
+    def disturb(self, *, dropped: float, overtaken: float) -> None:
+        """Lose a share of the frames in each direction, and let another share be overtaken by those behind."""
+        self._forward("--dropped", str(dropped), "--overtaken", str(overtaken))
+
+    def _forward(self, *flags: str) -> None:
         self.cut()
-        self.forwarder = Forwarder(self.switch, self.port, round_trip / 2)
+        self.forwarder = Forwarder(self.switch, self.port, flags)
 
     def heal(self) -> None:
         """Make the link work again."""
@@ -116,15 +123,15 @@ class Link:
 
 
 class Forwarder:
-    """A process between a port and the switch that delays every frame (`forwarder.py`)."""
+    """A process between a port and the switch that delays or loses frames (`forwarder.py`)."""
 
-    def __init__(self, switch: str, port: str, delay: float) -> None:
+    def __init__(self, switch: str, port: str, flags: Sequence[str]) -> None:
         self._switch = switch
         ip("-n", switch, "link", "add", _SLOW, "type", "veth", "peer", "name", f"{_SLOW}-end")
         ip("-n", switch, "link", "set", f"{_SLOW}-end", "master", _BRIDGE)
         for name in (_SLOW, f"{_SLOW}-end"):
             ip("-n", switch, "link", "set", name, "up")
-        command = [sys.executable, str(Path(__file__).with_name("forwarder.py")), port, _SLOW, str(delay)]
+        command = [sys.executable, str(Path(__file__).with_name("forwarder.py")), port, _SLOW, *flags]
         self._process = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{switch}", "--", *command], stdout=subprocess.PIPE, text=True
         )

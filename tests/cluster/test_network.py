@@ -48,6 +48,9 @@ SILENCE_SECONDS = 0.3
 DEADLINE = 20.0  # TCP sends again after 0.2, 0.4, 0.8 … s
 
 
+DISTURBED_BYTES = 2**22
+
+
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     need_namespaces()
@@ -79,6 +82,24 @@ def round_trip(to: socket.socket) -> float:
     to.sendall(b"?")
     assert to.recv(1) == b"?"
     return time.perf_counter() - start
+
+
+def there_and_back(to: socket.socket, content: bytes) -> bytes:
+    """Send bytes, and return those that come back."""
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(to.sendall, content)
+        received = bytearray()
+        while len(received) < len(content):
+            received += to.recv(2**20)
+        sending.result()
+    return bytes(received)
+
+
+def tcp_segments_sent_again(machine: Machine) -> int:
+    """Return how many segments a machine's kernel has sent more than once."""
+    show = subprocess.run(machine.command("cat", "/proc/self/net/snmp"), capture_output=True, text=True, check=True)
+    names, values = (line.split() for line in show.stdout.splitlines() if line.startswith("Tcp:"))
+    return int(values[names.index("RetransSegs")])
 
 
 def runs(pid: int) -> bool:
@@ -113,16 +134,38 @@ def test_a_slow_link_adds_its_delay_and_changes_no_byte(echo: Machine) -> None:
         echo.link.slow(ROUND_TRIP)
         try:
             slow = statistics.median(round_trip(to) for _ in range(9))
-            with ThreadPoolExecutor(1) as pool:
-                sending = pool.submit(to.sendall, content)
-                received = bytearray()
-                while len(received) < len(content):
-                    received += to.recv(2**20)
-                sending.result()
+            received = there_and_back(to, content)
         finally:
             echo.link.heal()
     assert received == content
     assert ROUND_TRIP < slow - usual < 1.2 * ROUND_TRIP
+
+
+def test_a_disturbed_link_loses_and_reorders_frames_and_tcp_repairs_that(echo: Machine) -> None:
+    content = random.Random(2).randbytes(DISTURBED_BYTES)
+    before = tcp_segments_sent_again(echo)
+    with connection(echo) as to:
+        echo.link.disturb(dropped=0.02, overtaken=0.05)
+        try:
+            received = there_and_back(to, content)
+        finally:
+            echo.link.heal()
+    assert received == content
+    assert tcp_segments_sent_again(echo) > before
+
+
+def test_a_link_is_slow_to_some_machines_only(net: Network, echo: Machine) -> None:
+    far = net.add("far")
+    echo.link.slow(ROUND_TRIP, peers=[far])
+    try:
+        with connection(echo) as to:
+            assert statistics.median(round_trip(to) for _ in range(9)) < ROUND_TRIP
+        ask = f"import socket; socket.create_connection(('{echo.address}', {PORT})).close()"
+        start = time.perf_counter()
+        subprocess.run(far.command(sys.executable, "-c", ask), check=True)
+        assert time.perf_counter() - start > ROUND_TRIP
+    finally:
+        echo.link.heal()
 
 
 def test_two_machines_are_cut_from_each_other_only(net: Network, echo: Machine) -> None:
