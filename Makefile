@@ -167,6 +167,15 @@ $(TYPESCRIPT_EXAMPLES): $(EXPORTED) $(wildcard examples/typescript/*.yaml exampl
 	@$(WITH_NODE) && cd examples/typescript && npm ci --silent && '$(abspath $(BIN))/buf' generate && npm run --silent build
 	@touch $@
 
+sbom: setup ## Write the bill of materials into dist/semsearch.cdx.json (CycloneDX)
+	@$(BIN)/python -m supply sbom
+
+licences: setup starter-setup bench-setup ray-setup weaviate-setup ## Check the licences of all dependencies
+	@$(BIN)/python -m supply licences
+
+release: setup ## Make what a release ships in dist/release, with signed checksums: KEY=OpenSSH private key
+	@$(BIN)/python -m supply release --key '$(KEY)'
+
 wheel: setup ## Build the client's wheel and sdist into client/dist
 	@cd client && '$(abspath $(BIN))/hatchling' build --clean
 

@@ -25,6 +25,7 @@ _NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
             "reference/rpcs",
             "reference/error-reasons.md",
             "reference/metrics.md",
+            "reference/dependencies.md",
         ),
     ),
     ("Background", ("comparison.md", "ARCHITECTURE.md", "models", "decisions")),

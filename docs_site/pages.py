@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from docs_site.links import for_the_site
-from docs_site.reference import commands, error_reasons, metrics, rpcs, settings
+from docs_site.reference import commands, dependencies, error_reasons, metrics, rpcs, settings
 
 _DESCRIPTORS = Path("client/protos.binpb")
 
@@ -38,6 +38,7 @@ def _generated(root: Path) -> dict[str, str]:
     return {
         "settings.md": settings.page(),
         "metrics.md": metrics.page(root),
+        "dependencies.md": dependencies.page(root),
         "error-reasons.md": error_reasons.page(root, descriptors),
         **{f"rpcs/{name}": text for name, text in rpcs.pages(descriptors).items()},
         **{f"commands/{name}": text for name, text in commands.pages().items()},
