@@ -24,6 +24,7 @@ from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import tracing
 from serving.byte_budget import TooManyBytes
+from serving.quotas.errors import DayUsedUp, QuotaExceeded, RateExceeded, TooManyCalls
 from serving.quoting import cut, cut_quoted
 
 DOMAIN = "semsearch"
@@ -57,6 +58,15 @@ class Resource:
 
 
 @dataclass(frozen=True)
+class Quota:
+    """The quota that a call exceeds: whose it is, its name, such as "embed/day", and its number."""
+
+    subject: str
+    id: str
+    limit: int
+
+
+@dataclass(frozen=True)
 class ErrorStatus:
     """An error on the wire; its message is the exception's text."""
 
@@ -65,6 +75,7 @@ class ErrorStatus:
     fields: tuple[FieldViolation, ...] = ()
     resource: Resource | None = None
     retry_after_seconds: float | None = None
+    quota: Quota | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -90,6 +101,16 @@ class InvalidPageToken(Exception):
         )
 
 
+def _exceeded(error: QuotaExceeded, reason: reasons.ErrorReason.ValueType) -> ErrorStatus:
+    return ErrorStatus(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reason,
+        retry_after_seconds=error.seconds,
+        quota=Quota(error.subject, error.quota_id, error.limit),
+        metadata={"quota": error.quota_id, "limit": str(error.limit)},
+    )
+
+
 _OWN: ErrorTable = {
     InvalidField: lambda error: ErrorStatus(
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -104,6 +125,9 @@ _OWN: ErrorTable = {
     TooManyBytes: lambda _: ErrorStatus(
         grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=RETRY_SECONDS
     ),
+    RateExceeded: lambda error: _exceeded(error, reasons.ERROR_REASON_RATE_EXCEEDED),
+    DayUsedUp: lambda error: _exceeded(error, reasons.ERROR_REASON_QUOTA_USED_UP),
+    TooManyCalls: lambda error: _exceeded(error, reasons.ERROR_REASON_TOO_MANY_CALLS),
     TimeoutError: lambda _: ErrorStatus(grpc.StatusCode.DEADLINE_EXCEEDED, reasons.ERROR_REASON_DEADLINE_EXCEEDED),
 }
 
@@ -226,9 +250,23 @@ def _assemble(status: ErrorStatus, message: str, most: int) -> status_pb2.Status
                 resource_type=status.resource.type, resource_name=cut(status.resource.name, names), description=message
             )
         )
+    if status.quota:
+        details.append(
+            error_details_pb2.QuotaFailure(
+                violations=[
+                    error_details_pb2.QuotaFailure.Violation(
+                        subject=cut(status.quota.subject, names),
+                        description=message,
+                        quota_id=status.quota.id,
+                        quota_value=status.quota.limit,
+                    )
+                ]
+            )
+        )
     if status.retry_after_seconds is not None:
         delay = duration_pb2.Duration()
-        delay.FromMilliseconds(int(status.retry_after_seconds * 1000))
+        # Rounded up: what is free in 1.5 ms is not free in 1 ms.
+        delay.FromMilliseconds(math.ceil(status.retry_after_seconds * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     packed = []
     for detail in details:

@@ -1,0 +1,125 @@
+"""Admit calls within their callers' allowances, or say when to try again.
+
+A call is admitted if all its quotas have room for it, and then it takes from each; else it takes from none. So a caller
+that waits as long as it was told, and sends nothing else meanwhile, is admitted. Of several that wait, only the first
+may be: nothing is reserved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from serving.callers import ANONYMOUS, Caller
+from serving.quotas.allowances import Allowance, Allowances
+from serving.quotas.day_counts import DAY_SECONDS, DayCounts
+from serving.quotas.errors import DayUsedUp, RateExceeded, TooManyCalls
+from serving.quotas.meter import Meter
+from serving.quotas.peers import address_of
+from serving.quotas.quota import Kind, Quota
+
+_SECOND = 1_000_000_000
+
+Units = Mapping[Kind, int]
+
+
+@dataclass(frozen=True)
+class Use:
+    """A quota and what its caller has used of it today; 0 where the quota is not daily."""
+
+    kind: Kind
+    quota: Quota
+    used_today: int
+
+
+class Limiter:
+    """Knows what each caller has used; for one event loop.
+
+    Args:
+        allowances: What callers are allowed; may be replaced at any time.
+        clock: Nanoseconds of a clock that is never set.
+        now: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        allowances: Allowances,
+        clock: Callable[[], int] = time.monotonic_ns,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.allowances = allowances
+        self.days = DayCounts()
+        self._clock = clock
+        self._now = now
+        self._meters = {kind: Meter() for kind in Kind}
+        self._calls: Counter[str] = Counter()
+
+    @contextmanager
+    def in_progress(self, caller: Caller, peer: str) -> Iterator[None]:
+        """Count a call as in progress for the duration of a `with` block.
+
+        Raises:
+            TooManyCalls: The caller has as many as it may have.
+        """
+        name, most = name_of(caller, peer), self.allowances.of(caller).calls
+        if most and self._calls[name] >= most:
+            raise TooManyCalls(name, most)
+        self._calls[name] += 1
+        try:
+            yield
+        finally:
+            self._calls[name] -= 1
+            if not self._calls[name]:
+                del self._calls[name]
+
+    def take(self, caller: Caller, peer: str, units: Units) -> None:
+        """Take units from the caller's quotas.
+
+        Raises:
+            RateExceeded: The caller is too fast.
+            DayUsedUp: A daily quota is used up.
+        """
+        name, allowance = name_of(caller, peer), self.allowances.of(caller)
+        clock, now = self._clock(), self._now()
+        self._check_days(name, allowance, units, now)
+        waits = {
+            kind: self._meters[kind].wait(name, allowance.quota(kind), count, clock) for kind, count in units.items()
+        }
+        kind = max(waits, key=lambda kind: waits[kind], default=Kind.READ)
+        if waits.get(kind):
+            raise RateExceeded(name, kind, allowance.quota(kind), waits[kind] / _SECOND)
+        for kind, count in units.items():
+            quota = allowance.quota(kind)
+            self._meters[kind].take(name, quota, count, clock)
+            if quota.per_day:
+                self.days.add(name, kind, count, now)
+
+    def uses(self, caller: Caller, peer: str) -> tuple[Use, ...]:
+        """Return the caller's quotas and what it has used."""
+        name, allowance = name_of(caller, peer), self.allowances.of(caller)
+        return tuple(
+            Use(
+                kind,
+                allowance.quota(kind),
+                self.days.used(name, kind, self._now()) if allowance.quota(kind).per_day else 0,
+            )
+            for kind in Kind
+        )
+
+    def _check_days(self, name: str, allowance: Allowance, units: Units, now: float) -> None:
+        for kind, count in units.items():
+            quota = allowance.quota(kind)
+            if not quota.per_day:
+                continue
+            used = self.days.used(name, kind, now)
+            # A call that is larger than the whole quota is admitted as the day's first.
+            if used and used + count > quota.per_day:
+                raise DayUsedUp(name, kind, quota, used, DAY_SECONDS - now % DAY_SECONDS)
+
+
+def name_of(caller: Caller, peer: str) -> str:
+    """Return the name under which a caller is counted: its own or, if it has none, its address."""
+    return address_of(peer) if caller is ANONYMOUS else f"caller {caller.name}"
