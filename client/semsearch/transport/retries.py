@@ -7,8 +7,9 @@ said when to try again (RetryInfo); and only if
 - it has returned nothing yet: the caller resumes a stream that broke off;
 - the wait ends before the call's deadline, which covers all attempts together;
 - the server has answered this client before, if it cannot be reached: a wrong address is reported at once;
-- not too many of the client's calls have failed lately (the budget), so that clients do not keep a struggling server
-  down. A server that shuts down costs nothing of it: it answers so to all calls at once, and another may be well.
+- the servers did not fail too many of the client's calls lately (the budget), so that clients do not keep a struggling
+  server down. Calls that a server gives up because it shuts down, or that reach none, cost nothing of it: they all fail
+  at once, and burden nobody. In a rolling restart, a client may have no connection for a moment.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ class Attempts:
             self._state.has_answered = True  # a refusal is an answer too
             if not isinstance(error, ServerNotReady) and not (isinstance(error, Overloaded) and asked is not None):
                 return None
-        if error.details.reason != SHUTTING_DOWN and not self._state.may_retry():
-            return None
+            if error.details.reason != SHUTTING_DOWN and not self._state.may_retry():
+                return None
         if self._left < 1:
             return None
         self._left -= 1

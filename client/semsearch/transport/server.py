@@ -108,6 +108,7 @@ class Server:
             ("grpc.keepalive_timeout_ms", 10_000),
             # After a failed connection, the next attempt waits a second at most: retries should find a server that is
             # back, and gRPC's own limit is two minutes.
+            ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1_000),
             ("grpc.service_config", json.dumps(_SPREADING)),
         ]

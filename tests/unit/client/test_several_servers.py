@@ -1,17 +1,20 @@
-"""A client with the addresses of several gateways, one of which answers but cannot serve."""
+"""A client with the addresses of several gateways, some of which are away or cannot serve."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import pytest
 from semsearch import Client, Retries
 
+from tests.ports import free_ports
 from tests.unit.client.scripted_server import KINDS, SECONDS, UNAVAILABLE, ScriptedServer, ask, running
 
 CALLS = 20
+SOME_ATTEMPTS_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,18 @@ def test_a_server_that_fails_most_calls_is_left_out_for_a_while(both: Servers) -
             except Exception:  # noqa: BLE001 — the budget of retries may be used up before it is left out
                 answered = 0
             answered = answered + 1 if len(both.ill.calls) == before else 0
+
+
+def test_all_calls_wait_for_servers_that_are_started_again() -> None:
+    """As in a rolling restart: the last server ends before the client has found that the first one is back."""
+    first, last = (f"127.0.0.1:{port}" for port in free_ports(2))
+    retries = Retries(attempts=1_000, first_delay=0.01, longest_delay=0.1)
+    with Client(f"ipv4:{first},{last}", retries=retries) as client, ThreadPoolExecutor(CALLS) as pool:
+        with running(ScriptedServer(), address=last):
+            client.get_model()
+        calls = [pool.submit(client.get_model) for _ in range(CALLS)]
+        failed, _ = wait(calls, SOME_ATTEMPTS_SECONDS, FIRST_EXCEPTION)
+        with running(ScriptedServer(), address=first):
+            for call in calls:
+                call.result(SECONDS)
+        assert not failed
