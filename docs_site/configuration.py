@@ -43,7 +43,7 @@ _FIRST = (
     "guides/python.md",
     "guides/http.md",
     "guides/other-languages.md",
-    "guides/operate-the-suite.md",
+    "guides/operate.md",
     "guides/deploy.md",
     "guides/when-machines-fail.md",
     "guides/size.md",
