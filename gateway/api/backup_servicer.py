@@ -12,9 +12,10 @@ from semsearch.v1 import backup_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
 from gateway.backups.backups import Backups
-from gateway.backups.manifest import Manifest
+from gateway.backups.manifest import Manifest, time_of
 from gateway.backups.progress import Stage, Tally
 from gateway.collections.names import ALIAS_PREFIX
+from gateway.errors import BackupDamaged, BackupTooNew
 from serving.errors import InvalidField
 
 MAX_PLACE_CHARACTERS = 500
@@ -107,7 +108,11 @@ def _progress(tally: Tally) -> pb.BackupProgress:
     )
 
 
-def _described(backup_id: str, manifest: Manifest) -> pb.Backup:
+def _described(backup_id: str, manifest: Manifest | BackupDamaged | BackupTooNew) -> pb.Backup:
+    if not isinstance(manifest, Manifest):
+        backup = pb.Backup(id=backup_id, problem=str(manifest))
+        backup.create_time.FromDatetime(time_of(backup_id))
+        return backup
     aliases = sorted(alias for index in manifest.indexes for alias in index.aliases)
     backup = pb.Backup(
         id=backup_id,

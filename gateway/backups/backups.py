@@ -15,7 +15,7 @@ from gateway.backups.place import BackupPlace, open_place
 from gateway.backups.progress import Tally, watched
 from gateway.backups.restoring import Restoring
 from gateway.backups.saving import Saving
-from gateway.errors import BackupUnderWay
+from gateway.errors import BackupDamaged, BackupTooNew, BackupUnderWay
 
 
 class Backups:
@@ -50,10 +50,10 @@ class Backups:
         """Return a backup; raises `BackupNotFound`, `BackupDamaged`, `BackupTooNew`."""
         return await (await self._place(place)).manifest(backup_id)
 
-    async def list(self, place: str) -> Sequence[tuple[str, Manifest]]:
-        """Return the backups in a place, newest first."""
+    async def list(self, place: str) -> Sequence[tuple[str, Manifest | BackupDamaged | BackupTooNew]]:
+        """Return the ids of the backups in a place, newest first, with their manifests or why these are unreadable."""
         opened = await self._place(place)
-        return [await opened.manifest(each) for each in reversed(await opened.ids())]
+        return [(each, await _manifest_or_problem(opened, each)) for each in reversed(await opened.ids())]
 
     async def verify(self, place: str, backup_id: str) -> AsyncGenerator[tuple[Tally, Sequence[str]], None]:
         """Check a backup, the newest one without an id; yield the progress, and the damages found so far."""
@@ -82,3 +82,10 @@ class Backups:
             yield
         finally:
             self._busy = ""
+
+
+async def _manifest_or_problem(place: BackupPlace, backup_id: str) -> Manifest | BackupDamaged | BackupTooNew:
+    try:
+        return (await place.manifest(backup_id))[1]
+    except (BackupDamaged, BackupTooNew) as problem:
+        return problem

@@ -23,6 +23,7 @@ FORMAT_VERSION = 1
 PIECE_BYTES = 8 * 2**20
 ID = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{12}")
 _DIGITS = 12
+_TIME = "%Y%m%dT%H%M%S.%f%z"
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,11 @@ def manifest_from_json(backup_id: str, text: bytes) -> Manifest:
         return _MANIFEST.validate_json(text)
     except ValidationError as error:
         raise BackupTooNew(backup_id) from error
+
+
+def time_of(backup_id: str) -> datetime:
+    """Return the moment that a backup shows, to the millisecond, from its id."""
+    return datetime.strptime(backup_id.rpartition("-")[0], _TIME)
 
 
 def images_to_json(images: tuple[SavedImage, ...]) -> bytes:

@@ -31,8 +31,9 @@ class SegmentFetcher:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="segments")
-        self._described: dict[Blob, PublishedSegment] = {}
-        # By index: segments being fetched, segments fetched but not in use yet, and the names of damaged ones.
+        # By index: the segments of its last manifest, those being fetched, those fetched but not in use yet, and the
+        # names of damaged ones.
+        self._described: dict[str, dict[Blob, PublishedSegment]] = {}
         self._fetching: dict[str, Future[list[SegmentRecord]]] = {}
         self._fetched: dict[str, dict[str, SegmentRecord]] = {}
         self._verifying: dict[str, Future[_Damage]] = {}
@@ -77,7 +78,7 @@ class SegmentFetcher:
             ObjectMissing, StoreUnavailable, PlaceDamaged, StorageFull: they cannot be fetched now.
         """
         self._begin(index)
-        wanted = [self._describe(blob) for blob in manifest.segments]
+        wanted = self._describe(manifest)
         here = {record.name: record for record in index.manifest.segments}
         if list(here) == [segment.name for segment in wanted]:
             return
@@ -93,7 +94,7 @@ class SegmentFetcher:
 
     def forget_others(self, indexes: Collection[str]) -> None:
         """Forget what is known of all indexes but these."""
-        for known in (self._fetching, self._fetched, self._verifying, self._folders):
+        for known in (self._described, self._fetching, self._fetched, self._verifying, self._folders):
             for name in known.keys() - set(indexes):
                 del known[name]
 
@@ -109,10 +110,13 @@ class SegmentFetcher:
                 known.pop(name, None)
             self._folders[name] = index.folder
 
-    def _describe(self, blob: Blob) -> PublishedSegment:
-        if blob not in self._described:
-            self._described[blob] = self._place.get_record(PublishedSegment, blob)
-        return self._described[blob]
+    def _describe(self, manifest: Manifest) -> list[PublishedSegment]:
+        known = self._described.get(manifest.name, {})
+        described = {
+            blob: known.get(blob) or self._place.get_record(PublishedSegment, blob) for blob in manifest.segments
+        }
+        self._described[manifest.name] = described
+        return list(described.values())
 
     def _fetch(self, segments: list[PublishedSegment], index: ReplicaIndex) -> list[SegmentRecord]:
         return [fetch_segment(self._place, segment, index.folder) for segment in segments]

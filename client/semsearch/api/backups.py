@@ -92,4 +92,5 @@ def _backup(message: pb.Backup) -> Backup:
         models=tuple(message.models),
         active_model=message.active_model,
         missing_image_count=message.missing_image_count,
+        problem=message.problem,
     )

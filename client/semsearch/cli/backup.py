@@ -92,8 +92,12 @@ def list_backups(place: Place = "", server: options.Server = DEFAULT_SERVER, as_
                     each.active_model,
                 ]
                 for each in found
+                if not each.problem
             ],
         )
+    for each in found:
+        if each.problem:
+            output.say(f"{each.id}: {each.problem}")
     output.say(f"{counted(len(found), 'backup')}.")
 
 

@@ -11,7 +11,8 @@ class Backup:
     """A backup: everything that a suite needs, as of `create_time`.
 
     An image counts in each collection that has it. `size_bytes` is the size of everything in it; it shares most of that
-    with the backups before. `missing_image_count` images lacked a file in the suite.
+    with the backups before. `missing_image_count` images lacked a file in the suite. `problem` says why the backup
+    cannot be read, in which case only its id and time are known; "" if it can.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Backup:
     models: tuple[str, ...]
     active_model: str
     missing_image_count: int = 0
+    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,19 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
+from semsearch.v1 import backup_service_pb2 as pb
 
+from gateway.api.backup_servicer import BackupServicer
 from gateway.backups import place as place_module
 from gateway.backups import progress
 from gateway.backups.backups import Backups
 from gateway.backups.keeping import prune, verify
+from gateway.backups.manifest import manifest_key, time_of
 from gateway.backups.place import BackupPlace, open_place
 from gateway.backups.progress import Tally
 from gateway.collections.blobs import Rendition
@@ -208,6 +212,22 @@ async def test_damage_is_found_and_nothing_becomes_visible(source: Suite, tmp_pa
         assert any(key in damage for damage in await damages_of(place))
         store.put(key, whole)
     assert not await damages_of(place)
+
+
+async def test_a_damaged_backup_is_listed_beside_the_others(source: Suite, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    backups = Backups(str(place), source.saving, source.restoring)
+    damaged, whole = [[each async for each in backups.create("")][-1].backup_id for _ in range(2)]
+    file = place / manifest_key(damaged)
+    file.write_bytes(file.read_bytes()[:-1])
+
+    listed = await BackupServicer(backups).ListBackups(pb.ListBackupsRequest(), None)
+
+    assert [each.id for each in listed.backups] == [whole, damaged]
+    assert (listed.backups[0].problem, listed.backups[0].image_count) == ("", 4)
+    assert "The backup is damaged" in listed.backups[1].problem
+    assert listed.backups[1].create_time.ToDatetime(UTC) == time_of(damaged)
+    assert listed.backups[1].create_time.ToMilliseconds() <= listed.backups[0].create_time.ToMilliseconds()
 
 
 async def test_pruning_keeps_what_the_newest_backups_need(source: Suite, tmp_path: Path) -> None:
