@@ -1,4 +1,4 @@
-"""What every call gets, whichever protocol carries it: a trace id, a deadline, gates, metrics, a status if it fails.
+"""What every call gets, whichever protocol carries it: a trace, a deadline, gates, metrics, a status if it fails.
 
 The broad `except` is here: whatever a servicer raises becomes a status with details (serving/errors.py), which the
 protocol then writes in its own way: `interceptors` for gRPC, `gateway/web` for HTTP.
@@ -20,10 +20,22 @@ from serving import deadlines, metrics, tracing
 from serving.decoding import checked
 from serving.errors import ErrorTable, to_status
 from serving.gates import Call, Gate, Passage
+from serving.tracing import Kind
 
 log = structlog.get_logger(__name__)
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+# The faults of a server; the other codes are those of its caller (OpenTelemetry's conventions for gRPC).
+_FAULTS = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
 
 
 class CallFailed(Exception):
@@ -44,6 +56,7 @@ class Method:
 
     def __init__(self, service: str, method: str, errors: ErrorTable, gates: Sequence[Gate] = ()) -> None:
         self.service, self.method = self._labels = (service, method)
+        self._name = f"{service}/{method}"
         self._passage = Passage(gates)
         self._in_flight = metrics.IN_FLIGHT.labels(service, method)
         self._seconds = metrics.SECONDS.labels(service, method)
@@ -59,28 +72,34 @@ class Method:
         trace_id = tracing.begin(call.metadata.get(tracing.HEADER))
         deadlines.begin(call.seconds)
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
-        start = time.perf_counter()
-        code = grpc.StatusCode.OK
-        self._in_flight.inc()
-        try:
-            async with self._passage.enter(call):
-                yield
-        except (asyncio.CancelledError, GeneratorExit):
-            code = grpc.StatusCode.CANCELLED
-            raise
-        except CallFailed as failed:
-            code = failed.code
-            raise
-        except Exception as error:  # noqa: BLE001 — the boundary: see the module's docstring
-            failure = CallFailed(to_status(error, self._errors))
-            code = failure.code
-            raise failure from None
-        finally:
-            self._in_flight.dec()
-            metrics.HANDLED.labels(*self._labels, code.name).inc()
-            took = time.perf_counter() - start
-            self._seconds.observe(took)
-            log.debug("call", method="/".join(self._labels), code=code.name, seconds=round(took, 6))
+        with tracing.span(self._name, Kind.SERVER) as span:
+            start = time.perf_counter()
+            code = grpc.StatusCode.OK
+            self._in_flight.inc()
+            try:
+                async with self._passage.enter(call):
+                    yield
+            except (asyncio.CancelledError, GeneratorExit):
+                code = grpc.StatusCode.CANCELLED
+                raise
+            except CallFailed as failed:
+                code = failed.code
+                raise
+            except Exception as error:  # noqa: BLE001 — the boundary: see the module's docstring
+                failure = CallFailed(to_status(error, self._errors))
+                code = failure.code
+                raise failure from None
+            finally:
+                self._in_flight.dec()
+                metrics.HANDLED.labels(*self._labels, code.name).inc()
+                took = time.perf_counter() - start
+                self._seconds.observe(took, metrics.exemplar())
+                span.set("rpc.system.name", "grpc")
+                span.set("rpc.method", self._name)
+                span.set("rpc.response.status_code", code.name)
+                if code in _FAULTS:
+                    span.fail(code.name)
+                log.debug("call", method=self._name, code=code.name, seconds=round(took, 6))
 
     def checked(self, call: Call, request: Any) -> Any:
         """Return a request, or a stream's requests, for the servicer.

@@ -1,6 +1,7 @@
 """Channels to other services. Every call carries the trace id and a deadline, capped by that of the current call.
 
-Both are set on the call itself. A client interceptor could add them, but would cost one more task per call.
+Both are set on the call itself. A client interceptor could add them, but would cost one more task per call. A call on
+behalf of a recorded one is a span of its trace.
 
 gRPC spreads calls over all addresses of a target, in turn. With `health_service`, only servers that report that
 service as SERVING (grpc.health.v1) get calls, and one whose calls fail is left out for a while. gRPC looks a name up
@@ -14,8 +15,10 @@ So retries of several hops do not multiply while a service is down.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Generator
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -25,6 +28,7 @@ from typing_extensions import override
 
 from serving import deadlines, tracing
 from serving.patience import Patience
+from serving.tracing import Kind, Span
 
 DEFAULT_DEADLINE_SECONDS = 30.0
 _ROUND_ROBIN: list[dict[str, object]] = [{"round_robin": {}}]
@@ -43,6 +47,8 @@ _LEAVING_OUT: dict[str, object] = {
     },
     "childPolicy": _ROUND_ROBIN,
 }
+# The last step of calls' spans, held here because the loop does not hold tasks.
+_endings: set[asyncio.Task[None]] = set()
 _RETRYING: dict[str, object] = {
     "methodConfig": [
         {
@@ -100,18 +106,41 @@ def open_channel(
     return _Channel(channel, patience)
 
 
-def _in_context(call: Any) -> Callable[..., Any]:
-    """Return a method of a channel that adds the deadline and the trace id of the current call."""
+def _in_context(call: Any, path: str) -> Callable[..., Any]:
+    """Return a method of a channel that adds the deadline and the trace of the current call."""
+    name = path.removeprefix("/")
 
     def start(*request: Any, timeout: float | None = None, metadata: Any = (), **options: Any) -> Any:
-        return call(
+        span = tracing.start_span(name, Kind.CLIENT)
+        started = call(
             *request,
             timeout=deadlines.cap(DEFAULT_DEADLINE_SECONDS if timeout is None else timeout),
-            metadata=(*(metadata or ()), (tracing.HEADER, tracing.traceparent())),
+            metadata=(*(metadata or ()), (tracing.HEADER, tracing.traceparent(span))),
             **options,
         )
+        if span.id:
+            # The call refers to the span, not the other way round: a stream that nobody reads any more can end.
+            started.add_done_callback(partial(_end_soon, span, name))
+        return started
 
     return start
+
+
+def _end_soon(span: Span, name: str, call: Any) -> None:
+    ending = asyncio.get_running_loop().create_task(_end(span, name, call))
+    _endings.add(ending)
+    ending.add_done_callback(_endings.discard)
+
+
+async def _end(span: Span, name: str, call: Any) -> None:
+    """End the span of a call that is over; its code is there, and does not have to be waited for."""
+    code = await call.code()
+    span.set("rpc.system.name", "grpc")
+    span.set("rpc.method", name)
+    span.set("rpc.response.status_code", code.name)
+    if code is not grpc.StatusCode.OK:
+        span.fail(code.name)
+    span.end()
 
 
 def _patiently(call: Callable[..., Any], patience: Patience) -> Callable[..., Any]:
@@ -147,21 +176,21 @@ class _Channel(grpc.aio.Channel):
         self._patience = patience
 
     @override
-    def unary_unary(self, *method: Any, **options: Any) -> Any:
-        call = _in_context(self._channel.unary_unary(*method, **options))
+    def unary_unary(self, method: str, *more: Any, **options: Any) -> Any:
+        call = _in_context(self._channel.unary_unary(method, *more, **options), method)
         return _patiently(call, self._patience) if self._patience else call
 
     @override
-    def unary_stream(self, *method: Any, **options: Any) -> Any:
-        return _in_context(self._channel.unary_stream(*method, **options))
+    def unary_stream(self, method: str, *more: Any, **options: Any) -> Any:
+        return _in_context(self._channel.unary_stream(method, *more, **options), method)
 
     @override
-    def stream_unary(self, *method: Any, **options: Any) -> Any:
-        return _in_context(self._channel.stream_unary(*method, **options))
+    def stream_unary(self, method: str, *more: Any, **options: Any) -> Any:
+        return _in_context(self._channel.stream_unary(method, *more, **options), method)
 
     @override
-    def stream_stream(self, *method: Any, **options: Any) -> Any:
-        return _in_context(self._channel.stream_stream(*method, **options))
+    def stream_stream(self, method: str, *more: Any, **options: Any) -> Any:
+        return _in_context(self._channel.stream_stream(method, *more, **options), method)
 
     @override
     async def __aenter__(self) -> _Channel:

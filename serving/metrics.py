@@ -1,12 +1,17 @@
 """Prometheus metrics of every service, with the names and labels of the usual gRPC middleware.
 
-Services define further metrics with prometheus_client, named `semsearch_<service>_…`.
+Services define further metrics with prometheus_client, named `semsearch_<service>_…`. Times of recorded calls have the
+trace id as an exemplar, which Prometheus reads if it asks for the OpenMetrics format.
 """
 
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from serving import tracing
+
+# Bounds of histograms of seconds.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 HANDLED = Counter(
     "grpc_server_handled", "Calls that ended, by status code.", ["grpc_service", "grpc_method", "grpc_code"]
 )
@@ -15,8 +20,14 @@ SECONDS = Histogram(
     "grpc_server_handling_seconds",
     "Seconds from a call's arrival to its end.",
     ["grpc_service", "grpc_method"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    buckets=BUCKETS,
 )
+
+
+def exemplar() -> dict[str, str] | None:
+    """Return the exemplar of what is measured now: the trace id of the current call, if it is recorded."""
+    trace_id = tracing.recorded_trace_id()
+    return {"trace_id": trace_id} if trace_id else None
 
 
 def serve_metrics(host: str, port: int) -> int:

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -73,7 +73,17 @@ OpenServices = Callable[[], AbstractAsyncContextManager[Served]]
 def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
     """Serve until SIGTERM or SIGINT and return the process's exit status."""
     logs.configure(settings)
-    return uvloop.run(_run(settings, open_services, errors))
+    with _traces(settings):
+        return uvloop.run(_run(settings, open_services, errors))
+
+
+def _traces(settings: ServiceSettings) -> AbstractContextManager[None]:
+    """Return a context in which calls are traced, if a collector is set."""
+    if not settings.otlp_endpoint:
+        return nullcontext()
+    from serving.trace_export import exporting
+
+    return exporting(settings)
 
 
 async def _run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:

@@ -67,6 +67,13 @@ class ServiceSettings(BaseSettings):
             "drain_seconds",
             "max_message_bytes",
             "max_connection_age_seconds",
+            "otlp_endpoint",
+            "trace_ratio",
+            "audit_log",
+            "audit_max_bytes",
+            "audit_keep",
+            "audit_reads",
+            "channelz",
         }
     )
 
@@ -91,6 +98,29 @@ class ServiceSettings(BaseSettings):
         le=86_400,
         description="Seconds after which a client has to connect again, so that servers that were added get calls; "
         "calls in progress continue. 0 is never.",
+    )
+    otlp_endpoint: str = Field(
+        "",
+        pattern=r"^$|^https?://[^/\s]+(/\S*)?$",
+        description="OpenTelemetry collector that gets traces (OTLP over HTTP), such as http://127.0.0.1:4318. Empty "
+        "records none.",
+    )
+    trace_ratio: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of calls that are traced, of those whose callers send no `traceparent`.",
+    )
+    audit_log: str = Field(
+        "",
+        description="File that gets a line for each change and each refusal: who, what, which collection, outcome. "
+        "All services may share one. Empty writes none.",
+    )
+    audit_max_bytes: int = Field(64 * 2**20, ge=2**16, description="Size at which a new audit log is begun.")
+    audit_keep: int = Field(10, ge=0, le=1_000, description="Older audit logs that are kept.")
+    audit_reads: bool = Field(False, description="Whether the audit log has searches and other reads too.")
+    channelz: bool = Field(
+        False, description="Whether gRPC's channelz service shows the connections and calls of this process."
     )
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(-1, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
