@@ -19,7 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
+from serving.metrics import BUCKETS
+
 _SIZE = Histogram("semsearch_embedder_batch_images", "Images the model took at once.", buckets=(1, 2, 4, 8, 16, 32, 64))
+_SECONDS = Histogram("semsearch_embedder_model_seconds", "Seconds that the model took for a batch.", buckets=BUCKETS)
 _DROPPED = Counter("semsearch_embedder_dropped_images", "Images whose caller had gone before the model was free.")
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -27,11 +30,13 @@ Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Batched:
-    """A vector, float32 (dimension), and the seconds that it took in the queue and in the model."""
+    """A vector, float32 (dimension), when its image arrived and when the model ran (`perf_counter`), for how many."""
 
     vector: NDArray[np.float32]
-    queue_seconds: float
-    model_seconds: float
+    arrived: float
+    began: float
+    ended: float
+    images: int
 
 
 @dataclass(frozen=True)
@@ -85,14 +90,15 @@ class Batcher:
             self._thread, lambda: self._model(np.stack([entry.pixels for entry in batch]))
         )
         await asyncio.wait([run])
-        error, seconds = run.exception(), perf_counter() - began
+        error, ended = run.exception(), perf_counter()
+        _SECONDS.observe(ended - began)
         for place, entry in enumerate(batch):
             if entry.result.done():
                 continue
             if error is not None:
                 entry.result.set_exception(error)
             else:
-                entry.result.set_result(Batched(run.result()[place], began - entry.arrived, seconds))
+                entry.result.set_result(Batched(run.result()[place], entry.arrived, began, ended, len(batch)))
 
 
 @asynccontextmanager

@@ -14,16 +14,26 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from embedder_service.batching import Batcher
 from embedder_service.decoding import ImageDecoder, ImageInput
 from embedder_service.errors import Overloaded
 from model.errors import ImageError
 from model.images import PhotoMetadata, Resize
+from serving import tracing
+from serving.metrics import BUCKETS, exemplar
 
 _QUEUED = Gauge("semsearch_embedder_queued_images", "Images between arrival and vector.")
 _IMAGES = Counter("semsearch_embedder_images", "Images that were answered.", ["outcome"])
+_DECODE_SECONDS = Histogram(
+    "semsearch_embedder_decode_seconds", "Seconds that decoding and resizing an image took.", buckets=BUCKETS
+)
+_QUEUE_SECONDS = Histogram(
+    "semsearch_embedder_queue_seconds",
+    "Seconds that an image waited for a decoding thread and for the model.",
+    buckets=BUCKETS,
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,17 @@ class ImageEmbedder:
             _IMAGES.labels("refused").inc()
             return error
         decoded, began = decoding.image, decoding.began
+        tracing.record("decode image", began, decoding.ended)
         batched = await self._batcher.embed(decoded.pixels)
+        tracing.record("wait for model", batched.arrived, batched.began)
+        tracing.record("run model", batched.began, batched.ended, batch_images=batched.images)
+        timings = Timings(
+            decode=decoding.ended - began,
+            queue=began - arrived + batched.began - batched.arrived,
+            model=batched.ended - batched.began,
+        )
+        _DECODE_SECONDS.observe(timings.decode, exemplar())
+        _QUEUE_SECONDS.observe(timings.queue, exemplar())
         _IMAGES.labels("embedded").inc()
         return ImageVector(
             batched.vector,
@@ -107,5 +127,5 @@ class ImageEmbedder:
             decoded.thumbnail,
             decoded.metadata,
             decoded.perceptual_hash,
-            Timings(decoding.ended - began, began - arrived + batched.queue_seconds, batched.model_seconds),
+            timings,
         )

@@ -29,6 +29,7 @@ from model.bundle.manifest import Manifest
 from model.errors import ImageError, ModelError, QueryError
 from model.text.embedding import TextVector, embed_terms
 from model.text.vocabulary import Vocabulary
+from serving import tracing
 from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField
 
@@ -70,7 +71,8 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
             def embed() -> list[pb.TextEmbedding]:
                 return [translate.from_text(_embed_text(query, model.vocabulary)) for query in request.queries]
 
-            return pb.EmbedTextResponse(embeddings=await self._on_thread(embed), model_id=model.id)
+            with tracing.span("embed text"):
+                return pb.EmbedTextResponse(embeddings=await self._on_thread(embed), model_id=model.id)
 
     @override
     async def EmbedImages(self, request: pb.EmbedImagesRequest, context: Context) -> pb.EmbedImagesResponse:

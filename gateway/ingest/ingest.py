@@ -45,6 +45,7 @@ from gateway.ingest.arrivals import Arrivals
 from gateway.ingest.plan import Entry, IngestPlanner, Step, Upload
 from gateway.ingest.results import Acknowledgement, UploadResult, result_of
 from gateway.ingest.window import IngestWindow
+from serving import tracing
 from serving.byte_budget import ByteBudget
 
 THUMBNAIL_EDGE = 320
@@ -284,7 +285,9 @@ class ImageIngest:
                 original_at=entry.original_at,
                 stored_bytes=len(original or b"") + len(result.thumbnail),
             )
-        await self._blobs.put(blobs)
+        with tracing.span("write images") as span:
+            span.set("semsearch.images", len(blobs))
+            await self._blobs.put(blobs)
         # The last of several writes to one id in a batch wins.
         images: dict[str, StoredImage] = {}
         results = []

@@ -34,6 +34,7 @@ from index_service.filters import Filter
 from index_service.items import Written
 from index_service.results import Count
 from index_service.thread_work import log_failure
+from serving import tracing
 from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import page_size
@@ -165,9 +166,11 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         """Find the nearest items."""
         index = self._find(request.index, "index")
-        if _is_small(index, request):
-            return _search(index, request)
-        return await self._on_thread(lambda: _search(index, request))
+        with tracing.span("search index") as span:
+            span.set("semsearch.queries", len(request.queries))
+            if _is_small(index, request):
+                return _search(index, request)
+            return await self._on_thread(lambda: _search(index, request))
 
     @override
     async def OptimizeIndex(
