@@ -9,8 +9,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# The client's protos: the public ones, and those of the index service, which an operator calls directly.
-_PACKAGES = ("semsearch/v1", "semsearch/index/v1")
+# The client's protos: the public ones, and for operators those of the index service and of the file of tokens.
+_PACKAGES = ("semsearch/v1", "semsearch/access/v1", "semsearch/index/v1")
 
 
 class ProtoBuildHook(BuildHookInterface[Any]):

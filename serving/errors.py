@@ -23,6 +23,7 @@ from grpc_status import rpc_status
 from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import tracing
+from serving.access import errors as access
 from serving.byte_budget import TooManyBytes
 from serving.quotas.errors import DayUsedUp, QuotaExceeded, RateExceeded, TooManyCalls
 from serving.quoting import cut, cut_quoted
@@ -111,6 +112,26 @@ def _exceeded(error: QuotaExceeded, reason: reasons.ErrorReason.ValueType) -> Er
     )
 
 
+def _plain(code: grpc.StatusCode, reason: reasons.ErrorReason.ValueType) -> Callable[[Any], ErrorStatus]:
+    return lambda _: ErrorStatus(code, reason)
+
+
+def _role_too_low(role: str, needed: str) -> ErrorStatus:
+    return ErrorStatus(
+        grpc.StatusCode.PERMISSION_DENIED,
+        reasons.ERROR_REASON_ROLE_TOO_LOW,
+        metadata={"role": role, "needed_role": needed},
+    )
+
+
+def _not_of(collection: str) -> ErrorStatus:
+    return ErrorStatus(
+        grpc.StatusCode.PERMISSION_DENIED,
+        reasons.ERROR_REASON_COLLECTION_NOT_ALLOWED,
+        metadata={"collection": collection},
+    )
+
+
 _OWN: ErrorTable = {
     InvalidField: lambda error: ErrorStatus(
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -122,6 +143,14 @@ _OWN: ErrorTable = {
         reasons.ERROR_REASON_INVALID_PAGE_TOKEN,
         fields=(FieldViolation("page_token", str(error)),),
     ),
+    access.TokenMissing: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_MISSING),
+    access.TokenUnknown: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_UNKNOWN),
+    access.TokenExpired: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_EXPIRED),
+    access.NoRole: lambda error: _role_too_low("", error.needed),
+    access.RoleTooLow: lambda error: _role_too_low(error.role, error.needed),
+    access.CollectionNotAllowed: lambda error: _not_of(error.collection),
+    access.NotForSomeCollections: lambda _: _not_of(""),
+    access.MethodClosed: _plain(grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_METHOD_CLOSED),
     TooManyBytes: lambda _: ErrorStatus(
         grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=RETRY_SECONDS
     ),

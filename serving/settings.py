@@ -26,6 +26,8 @@ from pydantic_settings import (
 from rapidfuzz import process
 from typing_extensions import override
 
+from serving.access.settings import AccessSettings
+
 PREFIX = "SEMSEARCH_"
 # Every process sees all variables; those of another service are checked by that service.
 SERVICES = ("embedder", "index", "gateway", "client", "trainer", "shared")
@@ -52,7 +54,7 @@ class _EnvironmentSource(PydanticBaseSettingsSource):
         return {name: text for name, text in found.items() if text is not None}
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(AccessSettings):
     """Settings of every service; each one subclasses this, sets `service` and adds its own fields."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
@@ -60,6 +62,7 @@ class ServiceSettings(BaseSettings):
     service: ClassVar[str]
     shared: ClassVar[frozenset[str]] = frozenset(
         {
+            *AccessSettings.model_fields,
             "host",
             "data",
             "log_level",

@@ -16,6 +16,7 @@ MODULES = (
     "index_service.errors",
     "index_service.replication.errors",
     "launcher.errors",
+    "serving.access.errors",
     "trainer.errors",
 )
 _BRANCH = re.compile(r"[├└]── (\w+)")

@@ -7,12 +7,26 @@ from semsearch.v1 import error_reason_pb2 as reasons
 
 from embedder_service import statuses as of_the_embedder
 from gateway.api import statuses as of_the_gateway
+from serving.access import errors as access
+from serving.callers import Caller, Role
 from serving.errors import ErrorTable, from_status, to_status
 from tests.unit.embedder_service import test_statuses as embedder
 from tests.unit.gateway.api import test_statuses as gateway
 from tests.unit.protos.comments import COMMENTS
 
+READER = Caller("ann", Role.READ, frozenset({"trip"}))
+OF_ALL_SERVICES = (
+    access.TokenMissing(),
+    access.TokenUnknown(),
+    access.TokenExpired(0),
+    access.NoRole("oidc:ann", "roles", ["semsearch:read"]),
+    access.RoleTooLow(READER, "DeleteImages", Role.WRITE),
+    access.CollectionNotAllowed(READER, "other"),
+    access.NotForSomeCollections(READER, "PullModel"),
+    access.MethodClosed("New"),
+)
 ERRORS = [
+    *((error, {}) for error in OF_ALL_SERVICES),
     *((error, of_the_embedder.ERRORS) for error in embedder.EXAMPLES),
     *((error, of_the_gateway.ERRORS) for error in gateway.EXAMPLES),
     (RuntimeError("a fault"), {}),

@@ -1,0 +1,104 @@
+"""Find the caller of a call by the token that it carries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+
+from serving import callers
+from serving.access.errors import TokenMissing, TokenUnknown
+from serving.access.key_sets import key_set
+from serving.access.oidc import OidcTokens
+from serving.access.settings import AccessSettings
+from serving.access.suite_key import TYPE, BadSuiteKey, SuiteKey
+from serving.access.tokens import PREFIX, BadTokenFile, Tokens
+from serving.access.watched_file import WatchedFile
+from serving.callers import Caller
+from serving.field_paths import split_path
+
+HEADER = "authorization"
+_SCHEME = "bearer"
+_SUITE_KEY = "suite.key"
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """Whose tokens are accepted: those of the suite's file, of an OpenID provider, and of the suite itself."""
+
+    suite: WatchedFile[SuiteKey]
+    tokens: WatchedFile[Tokens] | None = None
+    oidc: OidcTokens | None = None
+
+    async def identify(self, metadata: Mapping[str, str]) -> tuple[Caller, bool]:
+        """Return the caller of a call, and whether a service of the suite makes the call on its behalf.
+
+        Raises:
+            AccessRefused: The call has no token, or one that is not accepted.
+        """
+        token = bearer_token(metadata)
+        if not token:
+            raise TokenMissing
+        if token.startswith(PREFIX) and self.tokens is not None:
+            return self.tokens.content.caller(token, time.time()), False
+        if _type_of(token) == TYPE:
+            return self.suite.content.caller(token, time.time()), True
+        if self.oidc is not None:
+            return await self.oidc.caller(token), False
+        raise TokenUnknown
+
+    def identity(self) -> tuple[tuple[str, str], ...]:
+        """Return the metadata of a call to another service of the suite, on behalf of the current caller."""
+        caller = callers.current()
+        signed = self.suite.content.sign(callers.SUITE if caller is callers.ANONYMOUS else caller)
+        return ((HEADER, f"Bearer {signed}"),)
+
+    def follow(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return what keeps files and keys current: functions that run until cancelled."""
+        files = [self.suite.keep_current, *([self.tokens.keep_current] if self.tokens else [])]
+        return [*files, *([self.oidc.keys.keep_current] if self.oidc else [])]
+
+
+def authentication(settings: AccessSettings) -> Authentication | None:
+    """Return whose tokens the settings accept; None if anyone may call.
+
+    Raises:
+        UnusableFile: A file of the settings cannot be used.
+    """
+    if not settings.knows_callers:
+        return None
+    key = Path(settings.suite_key) if settings.suite_key else Path(settings.tokens).with_name(_SUITE_KEY)
+    return Authentication(
+        suite=WatchedFile(key, SuiteKey.parse, BadSuiteKey),
+        tokens=WatchedFile(Path(settings.tokens), Tokens.parse, BadTokenFile) if settings.tokens else None,
+        oidc=_oidc(settings) if settings.oidc_issuer else None,
+    )
+
+
+def bearer_token(metadata: Mapping[str, str]) -> str:
+    """Return the bearer token of a call, "" if it has none."""
+    scheme, _, token = metadata.get(HEADER, "").partition(" ")
+    return token.strip() if scheme.lower() == _SCHEME else ""
+
+
+def _oidc(settings: AccessSettings) -> OidcTokens:
+    algorithms = settings.oidc_algorithm_names
+    return OidcTokens(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        algorithms,
+        split_path(settings.oidc_role_claim),
+        settings.oidc_role_prefix,
+        split_path(settings.oidc_collections_claim) if settings.oidc_collections_claim else (),
+        key_set(settings.oidc_keys, algorithms),
+    )
+
+
+def _type_of(token: str) -> str:
+    try:
+        return str(jwt.get_unverified_header(token).get("typ", ""))
+    except jwt.InvalidTokenError:
+        return ""

@@ -1,0 +1,141 @@
+"""The public keys of an OpenID provider (a JWK Set, RFC 7517), from a file or from its address.
+
+An address is fetched at the start, every few minutes, and once more when a token names a key that is not among them,
+but no more often than every ten seconds. If that fails, the last keys stay in use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import jwt
+import requests
+import structlog
+from typing_extensions import override
+
+from serving.access.watched_file import WatchedFile
+
+_REFRESH_SECONDS = 300.0
+_LEAST_SECONDS = 10.0
+_TIMEOUT_SECONDS = 5.0
+_MOST_BYTES = 2**20
+
+log = structlog.get_logger(__name__)
+
+
+class BadKeySet(Exception):
+    """The keys cannot be used; the message says why."""
+
+
+Keys = Mapping[str, jwt.PyJWK]
+
+
+class KeySet(Protocol):
+    """Keys by their ids."""
+
+    async def find(self, key_id: str) -> jwt.PyJWK | None:
+        """Return a key, or None if the provider has none with that id."""
+        ...
+
+    async def keep_current(self) -> None:
+        """Follow changes of the keys; run until cancelled."""
+        ...
+
+
+def key_set(place: str, algorithms: Sequence[str]) -> KeySet:
+    """Return the keys at a place, an https address or a file; only those for one of the `algorithms` count.
+
+    Raises:
+        UnusableFile: The file cannot be read or is no key set.
+    """
+    return _Fetched(place, algorithms) if "://" in place else _OfFile(Path(place), algorithms)
+
+
+def parse(content: bytes, algorithms: Sequence[str]) -> Keys:
+    """Read a JWK Set. A key that is not for signatures, or for another algorithm, is left out.
+
+    Raises:
+        BadKeySet: It is none, or has no key for one of the algorithms.
+    """
+    try:
+        listed = json.loads(content)["keys"]
+        keys = {}
+        for each in listed:
+            if each.get("use", "sig") != "sig":
+                continue
+            try:
+                key = jwt.PyJWK(each)
+            except jwt.PyJWTError:  # of a kind that is unknown here
+                continue
+            if key.algorithm_name in algorithms:
+                keys[str(each.get("kid", ""))] = key
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadKeySet("it is no JWK Set, a JSON object with `keys`") from error
+    if not keys:
+        raise BadKeySet(f"it has no key for {', '.join(algorithms)}")
+    return keys
+
+
+class _OfFile(KeySet):
+    def __init__(self, path: Path, algorithms: Sequence[str]) -> None:
+        self._file = WatchedFile(path, lambda content: parse(content, algorithms), BadKeySet)
+
+    @override
+    async def find(self, key_id: str) -> jwt.PyJWK | None:
+        return self._file.content.get(key_id)
+
+    @override
+    async def keep_current(self) -> None:
+        await self._file.keep_current()
+
+
+class _Fetched(KeySet):
+    def __init__(self, url: str, algorithms: Sequence[str]) -> None:
+        self._url = url
+        self._algorithms = algorithms
+        self._keys: Keys = {}
+        self._fetched_at = -_LEAST_SECONDS
+        self._fetching = asyncio.Lock()
+        self._problem = ""
+
+    @override
+    async def find(self, key_id: str) -> jwt.PyJWK | None:
+        if key_id not in self._keys:
+            await self._refresh(_LEAST_SECONDS)
+        return self._keys.get(key_id)
+
+    @override
+    async def keep_current(self) -> None:
+        while True:
+            await self._refresh(_REFRESH_SECONDS)
+            await asyncio.sleep(_LEAST_SECONDS)
+
+    async def _refresh(self, oldest_seconds: float) -> None:
+        """Fetch the keys, unless that was tried within `oldest_seconds`; log once what is wrong."""
+        async with self._fetching:
+            if time.monotonic() - self._fetched_at < oldest_seconds:
+                return
+            self._fetched_at = time.monotonic()
+            try:
+                self._keys = parse(await asyncio.to_thread(_fetch, self._url), self._algorithms)
+                self._problem = ""
+            except (BadKeySet, requests.RequestException) as error:
+                if (problem := str(error)) != self._problem:
+                    self._problem = problem
+                    log.warning("the OpenID provider's keys cannot be fetched", url=self._url, problem=problem)
+
+
+def _fetch(url: str) -> bytes:
+    with requests.get(url, timeout=_TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
+        response.raise_for_status()
+        if response.status_code != requests.codes.ok:
+            raise BadKeySet(f"the provider answered {response.status_code}")
+        content = response.raw.read(_MOST_BYTES + 1, decode_content=True)
+    if len(content) > _MOST_BYTES:
+        raise BadKeySet(f"they have more than {_MOST_BYTES:,} bytes")
+    return bytes(content)

@@ -1,0 +1,144 @@
+"""Tokens of an OpenID provider."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import jwt
+import pytest
+from structlog.testing import capture_logs
+
+from serving.access import key_sets
+from serving.access.errors import NoRole, TokenExpired, TokenUnknown
+from serving.access.key_sets import BadKeySet, KeySet, key_set, parse
+from serving.access.oidc import OidcTokens
+from serving.access.watched_file import UnusableFile
+from serving.callers import Caller, Role
+from tests.unit.serving.access.provider import AUDIENCE, ISSUER, Provider
+
+
+def tokens(keys: KeySet, role_claim: tuple[str, ...] = ("roles",), collections: tuple[str, ...] = ()) -> OidcTokens:
+    return OidcTokens(ISSUER, AUDIENCE, ["ES256"], role_claim, "semsearch:", collections, keys)
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+def file(provider: Provider, tmp_path: Path) -> Path:
+    path = tmp_path / "keys.json"
+    path.write_bytes(provider.key_set())
+    return path
+
+
+async def test_claims_give_a_caller_its_name_role_and_collections(provider: Provider, file: Path) -> None:
+    keys = key_set(str(file), ["ES256"])
+    token = provider.token(
+        sub="a b", realm={"roles": ["semsearch:write", "other", "semsearch:read"]}, places="trip holiday"
+    )
+    assert await tokens(keys, ("realm", "roles")).caller(token) == Caller("oidc:a_b", Role.WRITE)
+    found = await tokens(keys, ("realm", "roles"), ("places",)).caller(token)
+    assert found.collections == {"trip", "holiday"}
+    # Where collections are a matter of the provider, a token that has none is for none.
+    assert (await tokens(keys, collections=("places",)).caller(provider.token())).collections == frozenset()
+
+
+async def test_only_the_issuers_own_tokens_for_this_suite_are_accepted(provider: Provider, file: Path) -> None:
+    oidc = tokens(key_set(str(file), ["ES256"]))
+    own = provider.token()
+    body = jwt.decode(own, options={"verify_signature": False})
+    public = json.loads(provider.key_set())["keys"][0]
+    others = [
+        provider.token(iss="https://other.example"),
+        provider.token(aud="other"),
+        provider.token(aud=None),
+        provider.token(exp=None),
+        provider.token(sub=None),
+        provider.token(nbf=time.time() + 3_600),
+        jwt.encode(body, None, "none", {"kid": "0"}),
+        jwt.encode(body, public["x"] + public["y"], "HS256", {"kid": "0"}),
+        Provider().token(),
+        own[:-4],
+        "a.b.c",
+        "",
+    ]
+    for each in others:
+        with pytest.raises(TokenUnknown):
+            await oidc.caller(each)
+    with pytest.raises(TokenExpired):
+        await oidc.caller(provider.token(exp=time.time() - 60))
+    with pytest.raises(NoRole, match="semsearch:read"):
+        await oidc.caller(provider.token(roles=["reader"]))
+    assert (await oidc.caller(own)).name == "oidc:ann"
+
+
+async def test_keys_for_other_algorithms_do_not_count(provider: Provider) -> None:
+    assert [*parse(provider.key_set(), ["ES256"])] == ["0"]
+    for content in (provider.key_set(), b"", b"[]", b'{"keys": 1}', b'{"keys": []}', b'{"keys": [1]}'):
+        with pytest.raises(BadKeySet):
+            parse(content, ["RS256"])
+
+
+def test_a_start_needs_a_file_of_keys(tmp_path: Path) -> None:
+    with pytest.raises(UnusableFile):
+        key_set(str(tmp_path / "none.json"), ["ES256"])
+
+
+@pytest.fixture
+def address(provider: Provider) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(provider.key_set())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/keys"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+async def test_a_new_key_is_fetched_when_a_token_names_it(
+    provider: Provider, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oidc = tokens(key_set(address, ["ES256"]))
+    assert await oidc.caller(provider.token())
+    provider.new_key()
+    with pytest.raises(TokenUnknown):  # it was fetched a moment ago
+        await oidc.caller(provider.token())
+    monkeypatch.setattr(key_sets, "_LEAST_SECONDS", 0.0)
+    assert await oidc.caller(provider.token())
+
+
+async def test_a_provider_that_is_away_is_logged_once_and_its_keys_stay(
+    provider: Provider, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = key_set(address, ["ES256"])
+    assert await keys.find("0")
+    monkeypatch.setattr(key_sets, "_LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(key_sets, "_REFRESH_SECONDS", 0.0)
+    with capture_logs() as logs, suppress(TimeoutError):
+        monkeypatch.setattr(key_sets, "_fetch", _away)
+        async with asyncio.timeout(0.05):
+            await keys.keep_current()
+    assert len(logs) == 1
+    assert await keys.find("0")
+
+
+def _away(_: str) -> bytes:
+    raise BadKeySet("the provider answered 503")
