@@ -1,0 +1,128 @@
+"""An authority, and the certificates that it signs.
+
+Keys are on the curve P-256, which every TLS library knows. A certificate for services is good for both sides of a
+connection, because services call each other; one for callers is not for servers, so nobody can pose as
+a service with it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_DAYS = 3_650
+DAYS = 365
+# The clock of another machine may be behind.
+_CLOCK_SKEW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its key, both as PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+def make_authority(name: str, days: float = AUTHORITY_DAYS) -> Pair:
+    """Make an authority that may sign certificates, but no further authorities."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = _named(name)
+    certificate = (
+        _begun(subject, subject, key.public_key(), days)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return _pair(certificate, key)
+
+
+def issue(authority: Pair, name: str, hosts: Sequence[str], days: float = DAYS) -> Pair:
+    """Sign a new certificate: for a service that is reached at `hosts` (names, IP addresses), or a caller if none."""
+    signer = x509.load_pem_x509_certificate(authority.certificate)
+    signing_key = serialization.load_pem_private_key(authority.key, password=None)
+    if not isinstance(signing_key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the key of the authority is not on an elliptic curve")
+    key = ec.generate_private_key(ec.SECP256R1())
+    purposes = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
+    # A caller is known by this name; without a subject alternative name, some libraries see none.
+    names = [general_name(host) for host in hosts] or [x509.DNSName(name)]
+    begun = (
+        _begun(_named(name), signer.subject, key.public_key(), days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+                signer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+            ),
+            critical=False,
+        )
+    )
+    return _pair(begun.sign(signing_key, hashes.SHA256()), key)
+
+
+def general_name(host: str) -> x509.GeneralName:
+    """Return a host as it is written into a certificate.
+
+    Raises:
+        ValueError: It is neither a name nor an IP address.
+    """
+    bare = host.strip("[]")
+    try:
+        return x509.IPAddress(ipaddress.ip_address(bare))
+    except ValueError:
+        if not bare or any(each in bare for each in "/: "):
+            raise ValueError(
+                f"{host!r} is not a host: write a name or an IP address, without scheme and port"
+            ) from None
+        return x509.DNSName(bare)
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _begun(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
+    return Pair(
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
