@@ -1,0 +1,161 @@
+"""Decides which calls begin, which wait, and which are refused at once.
+
+Contract:
+- At most `limit` calls are in flight (`adaptive_limit`); further ones wait in two lanes. Interactive calls go first;
+  every fourth turn is a bulk call's, so that bulk work goes on.
+- Bulk calls take long. While interactive calls come, bulk ones hold at most half of the limit, and those that hold
+  more from before do not keep interactive calls out.
+- A call waits at most half as long as its method takes alone, so that an admitted call is never late by much. One that
+  would have to wait longer, or that could not finish before its deadline, is refused on arrival. The estimate is made
+  of the measured times, the limit, and the number of calls that are ahead.
+- Whoever leaves while waiting takes no turn.
+
+Pure: the clock is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from serving.adaptive_limit import AdaptiveLimit, Kind
+from serving.lanes import Lane
+
+# Bounds of the wait of one call, whatever its method takes: the event loop's own delays, and when refusals are of use.
+_LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS = 0.002, 0.04
+_WAIT_SHARE = 0.5
+_BULK_EVERY = 4
+# For how long after an interactive call the next one is expected.
+_INTERACTIVE_SECONDS = 2.0
+# The weight of a new call in the means.
+_WEIGHT = 0.1
+
+
+class TooBusy(Exception):
+    """The service answers as many calls as it can; `lane` is the call's."""
+
+    def __init__(self, lane: Lane, limit: int) -> None:
+        super().__init__(
+            f"The service already answers as many calls as it can, {limit:,} at a time, and this one would have to "
+            "wait too long. Try again in a moment."
+        )
+        self.lane = lane
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A call's place: waiting until `begin` is called, then in flight."""
+
+    kind: Kind
+    lane: Lane
+    begin: Callable[[], None]
+    arrived: float
+    began: float | None = None
+    in_flight: int = 0
+
+
+class Admission:
+    """The calls of one service."""
+
+    def __init__(self, now: float) -> None:
+        self._limit = AdaptiveLimit(now)
+        self._in_flight = dict.fromkeys(Lane, 0)
+        self._waiting: dict[Lane, deque[Ticket]] = {lane: deque() for lane in Lane}
+        self._interactive_turns = 0
+        self._interactive_until = now
+        self._mean_seconds = 0.0
+        self._seconds: dict[Kind, float] = {}
+
+    @property
+    def limit(self) -> int:
+        """How many calls may be in flight."""
+        return self._limit.limit
+
+    def in_flight(self, lane: Lane) -> int:
+        """Return how many calls of a lane are in flight."""
+        return self._in_flight[lane]
+
+    def waiting(self, lane: Lane) -> int:
+        """Return how many calls of a lane wait."""
+        return len(self._waiting[lane])
+
+    def longest_wait(self, method: str, lane: Lane) -> float:
+        """Return for how many seconds a call may wait."""
+        alone = self._limit.unloaded_seconds(Kind(method, lane)) or 0.0
+        return min(max(_WAIT_SHARE * alone, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS)
+
+    def arrive(
+        self, method: str, lane: Lane, now: float, begin: Callable[[], None], seconds: float | None = None
+    ) -> Ticket:
+        """Admit a call, now or later: `begin` is called when it may begin.
+
+        Args:
+            method: Its method.
+            lane: Its lane.
+            now: The time.
+            begin: Called once, perhaps before this returns.
+            seconds: The time left until its deadline, if it has one.
+
+        Raises:
+            TooBusy: It would have to wait too long.
+        """
+        if lane is Lane.INTERACTIVE:
+            self._interactive_until = now + _INTERACTIVE_SECONDS
+        ticket = Ticket(Kind(method, lane), lane, begin, now)
+        if not self._waiting[lane] and self._has_room(lane, now):
+            self._begin(ticket, now)
+            return ticket
+        wait = self._expected_wait(lane)
+        needed = wait + self._seconds.get(ticket.kind, 0.0)
+        if wait > self.longest_wait(method, lane) or (seconds is not None and needed > seconds):
+            raise TooBusy(lane, self.limit)
+        self._waiting[lane].append(ticket)
+        return ticket
+
+    def leave(self, ticket: Ticket, now: float, *, answered: bool = False) -> None:
+        """Remove a call, waiting or in flight; only the times of those that were answered count."""
+        if ticket.began is None:
+            self._waiting[ticket.lane].remove(ticket)
+        else:
+            total = sum(self._in_flight.values())
+            self._in_flight[ticket.lane] -= 1
+            if answered:
+                seconds = now - ticket.began
+                self._limit.record(ticket.kind, seconds, ticket.began, max(ticket.in_flight, total), now)
+                self._mean_seconds += _WEIGHT * (seconds - self._mean_seconds)
+                mean = self._seconds.get(ticket.kind, seconds)
+                self._seconds[ticket.kind] = mean + _WEIGHT * (seconds - mean)
+        self._give_turns(now)
+
+    def _begin(self, ticket: Ticket, now: float) -> None:
+        self._in_flight[ticket.lane] += 1
+        ticket.began, ticket.in_flight = now, sum(self._in_flight.values())
+        ticket.begin()
+
+    def _has_room(self, lane: Lane, now: float) -> bool:
+        limit, bulk = self.limit, self._in_flight[Lane.BULK]
+        interactive = self._in_flight[Lane.INTERACTIVE]
+        if lane is Lane.INTERACTIVE:
+            return interactive + min(bulk, limit // 2) < limit
+        mine = max(1, limit // 2) if now < self._interactive_until else limit
+        return interactive + bulk < limit and bulk < mine
+
+    def _expected_wait(self, lane: Lane) -> float:
+        ahead = sum(map(len, self._waiting.values())) if lane is Lane.BULK else len(self._waiting[lane])
+        return (ahead + 1) * self._mean_seconds / self.limit
+
+    def _give_turns(self, now: float) -> None:
+        while (ticket := self._next(now)) is not None:
+            self._interactive_turns = 0 if ticket.lane is Lane.BULK else self._interactive_turns + 1
+            self._waiting[ticket.lane].popleft()
+            self._begin(ticket, now)
+
+    def _next(self, now: float) -> Ticket | None:
+        order = [Lane.INTERACTIVE, Lane.BULK]
+        if self._interactive_turns >= _BULK_EVERY - 1:
+            order.reverse()
+        for lane in order:
+            if self._waiting[lane] and self._has_room(lane, now):
+                return self._waiting[lane][0]
+        return None

@@ -1,0 +1,48 @@
+"""The lane of a call: somebody waits for an interactive one; a bulk one, such as an upload, may wait.
+
+A call says so in its metadata, and the calls that are made on its behalf say the same (`serving.channels`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import Enum
+
+HEADER = "semsearch-lane"
+
+
+class Lane(Enum):
+    """How urgent a call is."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+_current: ContextVar[Lane] = ContextVar("lane", default=Lane.INTERACTIVE)
+
+
+def current() -> Lane:
+    """Return the lane of the current call."""
+    return _current.get()
+
+
+def begin(lane: Lane) -> None:
+    """Set the lane of the current call."""
+    _current.set(lane)
+
+
+@contextmanager
+def bulk() -> Iterator[None]:
+    """Make the calls of a `with` block bulk ones."""
+    before = _current.set(Lane.BULK)
+    try:
+        yield
+    finally:
+        _current.reset(before)
+
+
+def of_metadata(metadata: Mapping[str, str]) -> Lane:
+    """Return the lane that a call's metadata names; any other text than "bulk" is interactive."""
+    return Lane.BULK if metadata.get(HEADER) == Lane.BULK.value else Lane.INTERACTIVE
