@@ -171,6 +171,19 @@ def is_expected(error: BaseException, table: ErrorTable) -> bool:
     return _lookup(error, table) is not None
 
 
+def outcome(error: Exception, table: ErrorTable) -> tuple[grpc.StatusCode, str]:
+    """Return the code and the reason of the status that an error becomes."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        status = rpc_status.from_call(error)
+        reason = from_status(status)[0] if status is not None else ""
+        return (error.code(), reason) if reason else (grpc.StatusCode.UNAVAILABLE, "")
+    translate = _lookup(error, table)
+    if translate is None:
+        return grpc.StatusCode.INTERNAL, reason_name(reasons.ERROR_REASON_INTERNAL)
+    status = translate(error)
+    return status.code, reason_name(status.reason)
+
+
 def to_status(error: BaseException, table: ErrorTable) -> status_pb2.Status:
     """Translate an error to the status of an item in a response, or of a whole call.
 

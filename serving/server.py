@@ -28,6 +28,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from starlette.types import ASGIApp
 
 from serving import logs, metrics
+from serving.audit import AuditGate
+from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
 from serving.background import WorkHealth
 from serving.errors import ErrorTable, is_expected
 from serving.gates import Gate
@@ -73,8 +75,11 @@ OpenServices = Callable[[], AbstractAsyncContextManager[Served]]
 def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
     """Serve until SIGTERM or SIGINT and return the process's exit status."""
     logs.configure(settings)
-    with _traces(settings):
-        return uvloop.run(_run(settings, open_services, errors))
+    try:
+        with _traces(settings), open_audit_log(settings) as audit:
+            return uvloop.run(_run(settings, open_services, errors, audit))
+    except AuditLogUnusable as error:
+        return _fail(str(error))
 
 
 def _traces(settings: ServiceSettings) -> AbstractContextManager[None]:
@@ -86,12 +91,14 @@ def _traces(settings: ServiceSettings) -> AbstractContextManager[None]:
     return exporting(settings)
 
 
-async def _run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
+async def _run(
+    settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable, audit: AuditLog | None
+) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    gates = _gates(settings)
+    gates = _gates(settings, errors, audit)
     server = grpc.aio.server(
         interceptors=[CallInterceptor(errors, gates)],
         options=[
@@ -135,9 +142,12 @@ def _connection_age(seconds: float) -> list[tuple[str, int]]:
     return [("grpc.max_connection_age_ms", int(seconds * 1_000))] if seconds else []
 
 
-def _gates(settings: ServiceSettings) -> Sequence[Gate]:
+def _gates(settings: ServiceSettings, errors: ErrorTable, audit: AuditLog | None) -> Sequence[Gate]:
     """Return the gates of all calls, in the order in which calls pass them."""
-    return ()
+    gates: list[Gate] = []
+    if audit is not None:
+        gates.append(AuditGate(audit, settings.service, errors, reads=settings.audit_reads))
+    return gates
 
 
 async def _serve(

@@ -1,0 +1,144 @@
+"""The audit log: what became of each change and each refusal.
+
+A line says when, which service, who (`caller` and `peer`), what (`method`), which `collection` ("" is the default one),
+the `outcome` with its reason, and the trace id, which finds the call in the logs. It has nothing else of the request.
+
+At most `MOST_REFUSALS` refusals a minute get a line; one more line counts the others. So nobody can push the changes
+out of the log with refused calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+
+from serving import callers, tracing
+from serving.audit_log import AuditLog
+from serving.calls import CallFailed
+from serving.errors import ErrorTable, from_status, outcome
+from serving.gates import Call
+
+MOST_REFUSALS = 600
+_MINUTE = 60.0
+_REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+# Services of the suite agree on leases every second.
+_HOUSEKEEPING = ("semsearch.index.v1.CoordinationService",)
+# The fields that may name a collection or an index, in this order.
+_COLLECTION_FIELDS = ("collection", "collection_id", "config.collection", "image.collection", "index", "index.name")
+
+
+@dataclass
+class _Entry:
+    """What is known about a call from its messages."""
+
+    collection: str | None = None
+
+
+_entry: ContextVar[_Entry | None] = ContextVar("audit_entry", default=None)
+
+
+class AuditGate:
+    """Refuses nothing, and writes down what became of calls; the first gate, so that it sees the refusals of others."""
+
+    def __init__(self, audit: AuditLog, service: str, errors: ErrorTable, *, reads: bool) -> None:
+        self._audit = audit
+        self._service = service
+        self._errors = errors
+        self._reads = reads
+        self._minute = 0.0
+        self._refusals = 0
+
+    @asynccontextmanager
+    async def enter(self, call: Call) -> AsyncIterator[None]:
+        """Write a line at the end of a call."""
+        entry = _Entry()
+        _entry.set(entry)
+        code, reason = grpc.StatusCode.OK, ""
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except CallFailed as failed:
+            code, reason = failed.code, from_status(failed.status)[0]
+            raise
+        except Exception as error:
+            code, reason = outcome(error, self._errors)
+            raise
+        finally:
+            if self._is_wanted(call, code):
+                self._write(call, entry, code.name, reason)
+
+    def check(self, call: Call, request: Any) -> None:
+        """Note the collection that a request names."""
+        entry = _entry.get()
+        if entry is not None and entry.collection is None and isinstance(request, Message):
+            entry.collection = collection_of(request)
+
+    def _is_wanted(self, call: Call, code: grpc.StatusCode) -> bool:
+        if code in _REFUSALS:
+            return self._has_room()
+        if call.service in _HOUSEKEEPING:
+            return False
+        return self._reads or not is_read(call.service, call.method)
+
+    def _has_room(self) -> bool:
+        """Return whether this minute's refusals are few enough; at its end, say how many had no line."""
+        now = time.monotonic()
+        if now >= self._minute + _MINUTE:
+            if self._refusals > MOST_REFUSALS:
+                self._audit.write({"service": self._service, "refusals_without_line": self._refusals - MOST_REFUSALS})
+            self._minute, self._refusals = now, 0
+        self._refusals += 1
+        return self._refusals <= MOST_REFUSALS
+
+    def _write(self, call: Call, entry: _Entry, outcome: str, reason: str) -> None:
+        caller = callers.current()
+        self._audit.write(
+            {
+                "service": self._service,
+                "caller": caller.name,
+                "role": caller.role.name.lower(),
+                "peer": call.peer,
+                "method": f"{call.service}/{call.method}",
+                "collection": entry.collection,
+                "outcome": outcome,
+                "reason": reason,
+                "trace_id": tracing.current_trace_id(),
+            }
+        )
+
+
+@cache
+def is_read(service: str, method: str) -> bool:
+    """Return whether a method changes nothing, as its proto says."""
+    try:
+        found = descriptor_pool.Default().FindMethodByName(f"{service}.{method}")
+    except KeyError:
+        return False
+    return bool(found.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
+
+
+def collection_of(request: Message) -> str | None:
+    """Return the collection or index that a request names, "" for the default one, None if it cannot name one."""
+    fields: Sequence[str] = _COLLECTION_FIELDS
+    if request.DESCRIPTOR.full_name.startswith("semsearch.index."):
+        fields = (*fields, "name")
+    for path in fields:
+        found: Any = request
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        if isinstance(found, str):
+            return found
+    return None

@@ -1,0 +1,199 @@
+"""The audit log: which calls get a line, what is in it, and what happens while the file cannot be written."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from semsearch.index.v1 import index_service_pb2 as index_pb
+from semsearch.v1 import error_reason_pb2 as reasons
+from semsearch.v1 import gallery_service_pb2 as gallery_pb
+
+from serving import audit_log, callers, tracing
+from serving.audit import MOST_REFUSALS, AuditGate, collection_of, is_read
+from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
+from serving.callers import Caller, Role
+from serving.calls import CallFailed, Method
+from serving.errors import ErrorStatus, ErrorTable
+from serving.gates import Call
+from serving.settings import ServiceSettings
+
+DEADLINE = 30.0
+GALLERY = "semsearch.v1.GalleryService"
+TRACE = "a" * 32
+
+
+class Settings(ServiceSettings):
+    service = "gateway"
+
+
+class NotYours(Exception):
+    pass
+
+
+ERRORS: ErrorTable = {
+    NotYours: lambda _: ErrorStatus(grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_INVALID_FIELD)
+}
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> Iterator[AuditLog]:
+    log = AuditLog(tmp_path / "audit.jsonl", max_bytes=2**20, keep=2)
+    yield log
+    log.close()
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of all files, the oldest first; the newest file has no number."""
+    files = sorted(folder.glob("audit.jsonl*"), key=lambda path: (path.name == "audit.jsonl", path.name))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    waiting = threading.Event()
+    while not done():
+        assert time.monotonic() < deadline
+        waiting.wait(0.01)
+
+
+def method(audit: AuditLog, name: str, *, reads: bool = False) -> Method:
+    return Method(GALLERY, name, ERRORS, [AuditGate(audit, "gateway", ERRORS, reads=reads)])
+
+
+async def call(method: Method, request: Any, failure: Exception | None = None) -> None:
+    described = Call(GALLERY, method.method, {tracing.HEADER: f"00-{TRACE}-{'b' * 16}-00"}, "ipv4:10.0.0.7:5000")
+    try:
+        async with method.call(described):
+            callers.begin(Caller("anna", Role.WRITE))
+            method.checked(described, request)
+            if failure:
+                raise failure
+    except CallFailed:
+        pass
+
+
+async def test_a_change_gets_a_line_with_who_what_where_and_how_it_ended(audit: AuditLog, tmp_path: Path) -> None:
+    request = gallery_pb.DeleteImagesRequest(collection="trips", ids=["zanzibar.jpg"])
+    await call(method(audit, "DeleteImages"), request)
+    await call(method(audit, "DeleteImages"), request, NotYours("it is not yours"))
+    audit.close()
+    done, refused = lines(tmp_path)
+    assert done.pop("time") <= refused.pop("time")
+    assert done == {
+        "service": "gateway",
+        "caller": "anna",
+        "role": "write",
+        "peer": "ipv4:10.0.0.7:5000",
+        "method": f"{GALLERY}/DeleteImages",
+        "collection": "trips",
+        "outcome": "OK",
+        "reason": "",
+        "trace_id": TRACE,
+    }
+    assert refused == {**done, "outcome": "PERMISSION_DENIED", "reason": "INVALID_FIELD"}
+
+
+async def test_a_read_gets_a_line_if_it_is_refused_or_if_reads_are_wanted(audit: AuditLog, tmp_path: Path) -> None:
+    request = gallery_pb.ListImagesRequest()
+    await call(method(audit, "ListImages"), request)
+    await call(method(audit, "ListImages"), request, RuntimeError("a bug"))
+    await call(method(audit, "ListImages"), request, NotYours())
+    await call(method(audit, "ListImages", reads=True), request)
+    audit.close()
+    assert [each["outcome"] for each in lines(tmp_path)] == ["PERMISSION_DENIED", "OK"]
+
+
+async def test_refusals_cannot_fill_the_log(audit: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = method(audit, "ListImages")
+    for _ in range(MOST_REFUSALS + 5):
+        await call(refusing, gallery_pb.ListImagesRequest(), NotYours())
+    monkeypatch.setattr("serving.audit._MINUTE", -1.0)
+    await call(refusing, gallery_pb.ListImagesRequest(), NotYours())
+    audit.close()
+    found = lines(tmp_path)
+    assert len(found) == MOST_REFUSALS + 2
+    assert [each["refusals_without_line"] for each in found if "refusals_without_line" in each] == [5]
+
+
+async def test_a_call_that_its_caller_leaves_is_cancelled(audit: AuditLog, tmp_path: Path) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        async with method(audit, "DeleteImages").call(Call(GALLERY, "DeleteImages", {}, "")):
+            raise asyncio.CancelledError
+    audit.close()
+    assert [each["outcome"] for each in lines(tmp_path)] == ["CANCELLED"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "collection"),
+    [
+        (gallery_pb.DeleteImagesRequest(), ""),
+        (gallery_pb.CreateCollectionRequest(collection_id="trips"), "trips"),
+        (gallery_pb.IndexImagesRequest(config=gallery_pb.IndexImagesConfig(collection="trips")), "trips"),
+        (gallery_pb.ListCollectionsRequest(), None),
+        (index_pb.DeleteIndexRequest(name="words"), "words"),
+        (index_pb.CreateIndexRequest(index=index_pb.Index(name="words")), "words"),
+    ],
+)
+def test_the_collection_that_a_request_names(request_: Any, collection: str | None) -> None:
+    assert collection_of(request_) == collection
+
+
+def test_methods_that_change_nothing() -> None:
+    assert is_read(GALLERY, "ListImages")
+    assert is_read("semsearch.index.v1.IndexService", "Search")
+    assert not is_read(GALLERY, "DeleteImages")
+    assert not is_read("semsearch.index.v1.IndexService", "DeleteItems")
+    assert not is_read("no.such.Service", "Method")
+
+
+def test_a_full_file_is_kept_and_the_oldest_is_deleted(tmp_path: Path) -> None:
+    audit = AuditLog(tmp_path / "audit.jsonl", max_bytes=100, keep=2)
+    for number in range(6):
+        audit.write({"number": number, "padding": "x" * 100})
+        until(lambda: not audit.waiting)
+    audit.close()
+    assert [each["number"] for each in lines(tmp_path)] == [3, 4, 5]
+
+
+def test_two_processes_may_write_to_one_file(tmp_path: Path) -> None:
+    logs = [AuditLog(tmp_path / "audit.jsonl", max_bytes=2_000, keep=1_000) for _ in range(2)]
+    for number in range(500):
+        for each in logs:
+            each.write({"number": number})
+    for each in logs:
+        each.close()
+    assert sorted(each["number"] for each in lines(tmp_path)) == sorted([*range(500), *range(500)])
+
+
+def test_lines_wait_while_the_file_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_log, "MOST_WAITING", 3)
+    monkeypatch.setattr(audit_log, "_RETRY_SECONDS", 0.01)
+    folder = tmp_path / "logs"
+    audit = AuditLog(folder / "audit.jsonl", max_bytes=2**20, keep=2)
+    (folder / "audit.jsonl").unlink()
+    (folder / "audit.jsonl").mkdir()  # it cannot be opened as a file
+    for number in range(5):
+        audit.write({"number": number})  # returns at once
+    (folder / "audit.jsonl").rmdir()
+    audit.write({"number": 5})
+    until(lambda: (folder / "audit.jsonl").is_file() and len(lines(folder)) >= 4)
+    audit.close()
+    found = lines(folder)
+    assert [each["number"] for each in found if "number" in each][:3] == [0, 1, 2]
+    assert found[3]["lost_lines"] >= 2
+
+
+def test_a_log_that_cannot_be_written_is_reported_with_its_setting(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AuditLogUnusable, match="SEMSEARCH_AUDIT_LOG"),
+        open_audit_log(Settings(audit_log=str(tmp_path))),
+    ):
+        pass
