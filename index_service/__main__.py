@@ -31,6 +31,7 @@ from index_service.errors import PlaceUnusable
 from index_service.local.catalog import open_catalog
 from index_service.local.connections import raise_limit
 from index_service.local.merge_plan import Thresholds
+from index_service.metrics import measured
 from index_service.opening import open_backends
 from index_service.replication.following import open_follower
 from index_service.replication.place import Place
@@ -62,6 +63,7 @@ def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -
     folder = settings.data / "index"
     thresholds = Thresholds(settings.full_scan_threshold, settings.deleted_threshold, settings.vacuum_min_vector_number)
     local = stack.enter_context(open_catalog(folder, partial(_engine, settings), thresholds))
+    stack.enter_context(measured(local))
     catalog = stack.enter_context(open_backends(settings, local))
     database = stack.enter_context(open_database(folder))  # the catalog holds the folder's lock
     leases, records = Leases(database), Records(database)
@@ -103,6 +105,7 @@ def _open_replica(settings: IndexSettings, threads: Executor, stack: ExitStack) 
     place = _open_place("replica_of", settings.replica_of)
     folder = settings.data / "index-replica"
     follower = stack.enter_context(open_follower(place, folder, partial(_engine, settings)))
+    stack.enter_context(measured(follower.catalog))
     stack.enter_context(follower.running(settings.replication_seconds))
     # Leases are asked for at the writer; no change gets as far as to need one here.
     leases = Leases(stack.enter_context(open_database(folder)))

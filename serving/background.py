@@ -9,6 +9,8 @@ from functools import partial
 
 import structlog
 
+from serving.metrics import WORK_IS_WELL
+
 _RETRY_SECONDS = 5.0
 _FAILED = "background work failed and will be retried"
 
@@ -29,6 +31,7 @@ class WorkHealth:
         self._lock = threading.Lock()
         self._failing: dict[str, type[BaseException]] = {}
         self._listeners: list[Callable[[], object]] = []
+        WORK_IS_WELL.labels(name).set(1)
 
     @property
     def is_well(self) -> bool:
@@ -79,6 +82,7 @@ class WorkHealth:
             self._listeners.remove(listener)
 
     def _notify(self) -> None:
+        WORK_IS_WELL.labels(self.name).set(self.is_well)
         for listener in tuple(self._listeners):
             listener()
 

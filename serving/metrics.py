@@ -6,6 +6,9 @@ trace id as an exemplar, which Prometheus reads if it asks for the OpenMetrics f
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from serving import tracing
@@ -22,6 +25,22 @@ SECONDS = Histogram(
     ["grpc_service", "grpc_method"],
     buckets=BUCKETS,
 )
+
+
+SERVING = Gauge("semsearch_service_serving", "1 if a service says that it serves, otherwise 0.", ["service"])
+WORK_IS_WELL = Gauge("semsearch_background_work_well", "1 if background work is well, 0 while it fails.", ["work"])
+DISK_FREE = Gauge("semsearch_disk_free_bytes", "Free bytes of the disk that has the data folder.")
+DISK_SIZE = Gauge("semsearch_disk_size_bytes", "Size of the disk that has the data folder.")
+
+
+def watch_disk(folder: Path) -> None:
+    """Report the disk of a folder from now on."""
+    DISK_FREE.set_function(lambda: shutil.disk_usage(_existing(folder)).free)
+    DISK_SIZE.set_function(lambda: shutil.disk_usage(_existing(folder)).total)
+
+
+def _existing(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
 
 
 def exemplar() -> dict[str, str] | None:

@@ -75,6 +75,7 @@ OpenServices = Callable[[], AbstractAsyncContextManager[Served]]
 def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
     """Serve until SIGTERM or SIGINT and return the process's exit status."""
     logs.configure(settings)
+    metrics.watch_disk(settings.data)
     try:
         with _traces(settings), open_audit_log(settings) as audit:
             return uvloop.run(_run(settings, open_services, errors, audit))
@@ -197,6 +198,7 @@ async def _report_health(
 
     async def report(name: str, healthy: bool) -> None:
         serving[name] = healthy
+        metrics.SERVING.labels(name).set(healthy)
         await set_status(name, healthy)
         await set_status("", all(serving.values()))
 

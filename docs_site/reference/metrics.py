@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+from prometheus_client.core import Metric
 from prometheus_client.metrics import Counter, MetricWrapperBase
 
 from docs_site.markdown import code, prose, table
@@ -51,3 +52,5 @@ def _metrics(package: Path) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
                 (described,) = metric.describe()
                 name = f"{described.name}_total" if isinstance(metric, Counter) else described.name
                 yield name, described.type, tuple(metric._labelnames), described.documentation
+            elif isinstance(metric, Metric):  # one that a collector fills at each scrape
+                yield metric.name, metric.type, tuple(getattr(metric, "_labelnames", ())), metric.documentation

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from index_service import metrics
 from index_service.definition import EngineKind
 from index_service.engines.contract import Engine
 from index_service.errors import BuildStopped
@@ -221,7 +222,7 @@ class Merger:
         self._check_open()
         started = time.monotonic()
         added = []
-        with storage_errors(self._folder):
+        with metrics.merging(), storage_errors(self._folder):
             if chosen.row_count:
                 added = [write_segment(self._folder, self._kind, self._engine, chosen.parts, progress)]
             folded = {segment.name for segment in chosen.segments}
