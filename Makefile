@@ -236,8 +236,8 @@ weaviate: .tools/bin/weaviate-server ## Build the vector database Weaviate into 
 	@echo 'Building weaviate-server $(WEAVIATE_VERSION); this takes some minutes the first time ...'
 	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/weaviate/weaviate/cmd/weaviate-server@$(WEAVIATE_VERSION)
 
-cluster-faults: setup weaviate-setup weaviate ## Kill, cut, slow and fill machines under load, and print the table (Linux and root): FAULTS="kill cut"
-	@$(BIN)/python -m tests.cluster.fault_table $(FAULTS)
+cluster-faults: setup weaviate-setup weaviate ## Kill, cut, slow and fill machines under load; writes build/cluster-faults.md (Linux and root): FAULTS="kill cut"
+	@$(BIN)/python -m tests.cluster.fault_table $(FAULTS) $(if $(CONSISTENCY),--consistency '$(CONSISTENCY)')
 
 lock: ## Upgrade the dependencies and write requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -67,12 +67,15 @@ def cut_between(one: str, other: str, *, served: frozenset[str] = ALL) -> Fault:
     )
 
 
-def slow(name: str) -> Fault:
-    """Make the link of a machine slow."""
+def slow(name: str, *, kind: str = "") -> Fault:
+    """Make the link of a machine slow; given a kind of machines, only for what it exchanges with them."""
+
+    def strike(suite: Suite) -> None:
+        suite.machine(name).link.slow(ROUND_TRIP_SECONDS, peers=suite.machines(kind) if kind else ())
+
+    what = f"{name} – {kind}" if kind else f"the link of {name}"
     return Fault(
-        f"slow the link of {name} to {1000 * ROUND_TRIP_SECONDS:.0f} ms",
-        lambda suite: suite.machine(name).link.slow(ROUND_TRIP_SECONDS),
-        lambda suite: suite.machine(name).link.heal(),
+        f"slow {what} to {1000 * ROUND_TRIP_SECONDS:.0f} ms", strike, lambda suite: suite.machine(name).link.heal()
     )
 
 
@@ -98,28 +101,34 @@ def full_node(name: str, *, served: frozenset[str]) -> Fault:
     return Fault(f"fill the disk of {name}", lambda suite: suite.disks[name].fill(), heal, served)
 
 
-OURS = (
-    full("images", served=READS),  # first, because bytes that are stored already need no space
+# While one of a kind is away; calls of all kinds are answered.
+FRONT = (
     killed("gateway-1"),
     killed("gateway-2"),
     killed("embedder-1"),
     killed("embedder-2"),
-    killed("index", served=NONE),
     cut("gateway-1"),
     cut("embedder-1"),
     cut_between("gateway-1", "index"),
     cut_between("gateway-2", "index"),
-    slow("embedder-1"),
-    slow("index"),
-    full("index", served=READS),
 )
+# While the index, the only one, is away, or cannot write.
+INDEX = (killed("index", served=NONE), cut("index", served=NONE), full("index", served=READS))
+SLOW_LINKS = (slow("embedder-1", kind="gateway"), slow("index", kind="gateway"))
 RESTARTS = (restarted("gateway"), restarted("embedder"), restarted("index"))
-# Changes wait for all three nodes, so that each has what a search must find.
-NODES = (
-    killed("weaviate-1", served=READS),
-    killed("weaviate-2", served=READS),
-    killed("weaviate-3", served=READS),
-    cut("weaviate-1", served=READS),
-    slow("weaviate-2"),
-    full_node("weaviate-3", served=READS),
-)
+
+
+def of_nodes(served: frozenset[str]) -> tuple[Fault, ...]:
+    """Return the faults of Weaviate's nodes; `served` are the calls that go on without a node."""
+    return (
+        killed("weaviate-1", served=served),
+        killed("weaviate-2", served=served),
+        killed("weaviate-3", served=served),
+        cut("weaviate-1", served=served),
+        slow("index", kind="weaviate"),
+        slow("weaviate-2"),
+        full_node("weaviate-3", served=served),
+    )
+
+
+IMAGES = (full("images", served=READS),)  # first, because bytes that are stored already need no space

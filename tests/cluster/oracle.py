@@ -89,7 +89,20 @@ class Oracle:
         # What lies clearly before the last match must be there; a short answer must have everything.
         last = matches[-1][1] if len(matches) == wanted else np.inf
         must = self._must(start, end) & (distances < last - TOLERANCE)
-        return self._difference([image_id for image_id, _ in matches], must, self._may(start, end))
+        found = self._difference([image_id for image_id, _ in matches], must, self._may(start, end))
+        return f"{found}; {self._explanation(matches, must, distances, start)}" if found else ""
+
+    def _explanation(
+        self, matches: Sequence[tuple[str, float]], must: NDArray[np.bool_], distances: Floats, start: float
+    ) -> str:
+        """Return what helps to find out why images are missing."""
+        missing = sorted({self.ids[row] for row in np.flatnonzero(must)} - {image_id for image_id, _ in matches})
+        rows = [self._row[image_id] for image_id in missing[:_SHOWN]]
+        texts = [
+            f"{self.ids[row]} is at {distances[row]:.4f}, acknowledged {start - self._acknowledged[row]:.2f} s before"
+            for row in rows
+        ]
+        return ", ".join([*texts, "found: " + " ".join(f"{name} {distance:.4f}" for name, distance in matches)])
 
     def _must(self, start: float, end: float) -> NDArray[np.bool_]:
         return (self._acknowledged <= start) & (self._deletion_sent > end)

@@ -43,9 +43,12 @@ class Suite:
         """The address of one embedder."""
         return f"{self.machine('embedder-1').address}:{EMBEDDER_PORT}"
 
+    def machines(self, kind: str) -> list[Machine]:
+        """Return the machines of a kind, such as "gateway"."""
+        return [machine for name, machine in self.network.machines.items() if name.startswith(kind)]
+
     def _addresses(self, kind: str, port: int) -> str:
-        machines = [machine for name, machine in self.network.machines.items() if name.startswith(kind)]
-        return ",".join(f"{machine.address}:{port}" for machine in machines)
+        return ",".join(f"{machine.address}:{port}" for machine in self.machines(kind))
 
     def mount_disks(self, machines: Sequence[Machine], megabytes: int) -> None:
         """Give machines disks that can become full, unless they are to have no size."""
@@ -77,7 +80,13 @@ class Suite:
 
 @contextmanager
 def suite(
-    folder: Path, *, gateways: int = 2, embedders: int = 2, disk_megabytes: int = 0, weaviate: Path | None = None
+    folder: Path,
+    *,
+    gateways: int = 2,
+    embedders: int = 2,
+    disk_megabytes: int = 0,
+    weaviate: Path | None = None,
+    consistency: str = "ALL",
 ) -> Iterator[Suite]:
     """Start our services, and wait until they serve; end them. Given Weaviate, three nodes of it keep the vectors."""
     with network(folder) as net, ExitStack() as exits:
@@ -90,13 +99,9 @@ def suite(
         for kind, count in (("embedder", embedders), ("gateway", gateways)):
             for number in range(1, count + 1):
                 net.add(f"{kind}-{number}")
-        servers = [_index(index, nodes)]
-        servers += [_embedder(machine) for name, machine in net.machines.items() if name.startswith("embedder")]
-        servers += [
-            _gateway(machine, made.embedders, index, images)
-            for name, machine in net.machines.items()
-            if name.startswith("gateway")
-        ]
+        servers = [_index(index, nodes, consistency)]
+        servers += [_embedder(machine) for machine in made.machines("embedder")]
+        servers += [_gateway(machine, made.embedders, index, images) for machine in made.machines("gateway")]
         for server in servers:
             made.servers[server.name] = server
             server.start()
@@ -119,14 +124,14 @@ def _embedder(machine: Machine) -> Server:
     return _service(machine, "embedder_service", EMBEDDER_PORT, *flags, serves="semsearch.embedder.v1.EmbedderService")
 
 
-def _index(machine: Machine, nodes: Sequence[Machine]) -> Server:
+def _index(machine: Machine, nodes: Sequence[Machine], consistency: str) -> Server:
     flags = [f"--data={machine.folder}"]
     if nodes:
         flags += [
             "--engine=weaviate",
             f"--weaviate-addresses={','.join(f'{node.address}:{HTTP_PORT}:{GRPC_PORT}' for node in nodes)}",
             f"--weaviate-replication-factor={len(nodes)}",
-            "--weaviate-consistency=ALL",  # so that whichever node answers a search has every acknowledged write
+            f"--weaviate-consistency={consistency}",
         ]
     return _service(machine, "index_service", INDEX_PORT, *flags, serves="semsearch.index.v1.IndexService")
 

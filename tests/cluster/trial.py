@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Collection, Sequence
@@ -29,6 +30,7 @@ class Result:
     silence: Sequence[str]  # when calls of a kind were not answered for long
     lost: str
     memory: int
+    load: float  # of the machine at the end
 
     def failed(self, *, is_plain: bool) -> list[Call]:
         """Return the calls of one kind of client that were not answered."""
@@ -91,12 +93,12 @@ def run_trial(suite: Suite, load: Load, fault: Fault, seconds: float) -> Result:
         wait("after it was healed", ALL)
     finally:
         load.stop()
-    return Result(fault, tuple(load.calls), struck, healed, silence, load.check(), suite.memory())
+    return Result(fault, tuple(load.calls), struck, healed, silence, load.check(), suite.memory(), os.getloadavg()[0])
 
 
 HEADINGS = (
     "fault", "calls", "failed, sent once", "failed, default client", "wrong answers", "lost",
-    "reads failing for s", "changes failing for s", "healed after s", "longest answer s", "memory MB",
+    "reads failing for s", "changes failing for s", "healed after s", "longest answer s", "memory MB", "load",
 )  # fmt: skip
 
 
@@ -114,4 +116,5 @@ def row(result: Result) -> tuple[object, ...]:
         f"{result.healed - result.struck:.1f}",
         f"{result.longest_seconds:.1f}",
         result.memory // _MEGABYTE,
+        f"{result.load:.0f}",
     )
