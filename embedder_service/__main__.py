@@ -67,7 +67,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
 def main() -> int:
     """Read the settings and serve until a signal."""
     settings = load_settings(EmbedderSettings)
-    return run(settings, lambda: open_services(settings), ERRORS)
+    return run(settings, lambda _: open_services(settings), ERRORS)
 
 
 if __name__ == "__main__":

@@ -61,10 +61,11 @@ from gateway.switching.index_copy import CopyLimits
 from gateway.terms import Serving, Terms, Work
 from gateway.web.application import web_application
 from serving.background import WorkHealth, keep_running
-from serving.channels import open_channel
+from serving.channels import Channels
 from serving.page_tokens import PageTokens
 from serving.patience import Patience
 from serving.server import GrpcService, Served
+from serving.tls import CertificateFiles
 
 _RETRY_SECONDS = 0.5
 _TAKEOVER_SECONDS = 5.0
@@ -83,7 +84,7 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
+async def open_gateway(settings: GatewaySettings, certificates: CertificateFiles | None) -> AsyncIterator[Served]:
     """Open the gateway's services.
 
     The embedder and the index need not be up yet. Their needs are prepared in the background; the services' health
@@ -93,13 +94,12 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
     patience = Patience(_PATIENCE_SECONDS)
     # Before any task is started: what stops the start must arrive as it is, not in a group of errors.
     blobs, storing = await open_images(settings)
+    channels = Channels(settings.max_message_bytes, certificates, settings.tls_server_name)
     async with (
-        open_pool(settings.embedder, settings.max_message_bytes) as pool,
-        open_channel(settings.index, max_message_bytes=settings.max_message_bytes) as index_channel,
-        open_channel(
-            settings.index, max_message_bytes=settings.max_message_bytes, patience=patience
-        ) as patient_index_channel,
-        open_replicas(settings.replica_addresses, settings.max_message_bytes) as replicas,
+        open_pool(settings.embedder, channels) as pool,
+        channels.open(settings.index) as index_channel,
+        channels.open(settings.index, patience=patience) as patient_index_channel,
+        open_replicas(settings.replica_addresses, channels) as replicas,
     ):
         with living(folder / "running") as processes:
             lease = OwnerLease(
@@ -151,7 +151,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Served]:
             patience_seconds = settings.drain_seconds + _TAKEOVER_SECONDS
             async with (
                 lease.kept(),  # released last, when no call is in progress any more
-                Owner(lease, terms, settings.max_message_bytes, patience_seconds) as owner,
+                Owner(lease, terms, channels, patience_seconds) as owner,
                 asyncio.TaskGroup() as background,
             ):
                 tasks = [

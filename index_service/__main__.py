@@ -142,7 +142,7 @@ def main() -> int:
     """Read the settings and serve until a signal arrives."""
     settings = load_settings(IndexSettings)
     raise_limit()
-    return run(settings, lambda: open_services(settings), ERRORS)
+    return run(settings, lambda _: open_services(settings), ERRORS)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -28,6 +29,8 @@ from typing_extensions import override
 
 from serving import deadlines, tracing
 from serving.patience import Patience
+from serving.renewed_channel import RenewedChannel
+from serving.tls import CertificateFiles, Certificates
 from serving.tracing import Kind, Span
 
 DEFAULT_DEADLINE_SECONDS = 30.0
@@ -67,6 +70,38 @@ _RETRYING: dict[str, object] = {
 }
 
 
+@dataclass(frozen=True)
+class Channels:
+    """Opens channels with the limits and the certificates of this process; without certificates, they are plaintext.
+
+    `server_name` is the name that is expected in the certificates of all servers, "" for the host of each target.
+    """
+
+    max_message_bytes: int
+    certificates: CertificateFiles | None = None
+    server_name: str = ""
+
+    def open(
+        self,
+        target: str,
+        *,
+        retry: bool = True,
+        health_service: str = "",
+        patience: Patience | None = None,
+        server_name: str = "",
+    ) -> grpc.aio.Channel:
+        """Open a channel (see `open_channel`)."""
+        return open_channel(
+            target,
+            max_message_bytes=self.max_message_bytes,
+            retry=retry,
+            health_service=health_service,
+            patience=patience,
+            certificates=self.certificates,
+            server_name=self.server_name or server_name,
+        )
+
+
 def open_channel(
     target: str,
     *,
@@ -74,12 +109,15 @@ def open_channel(
     retry: bool = True,
     health_service: str = "",
     patience: Patience | None = None,
+    certificates: CertificateFiles | None = None,
+    server_name: str = "",
 ) -> grpc.aio.Channel:
     """Open a channel to `target`, for example "127.0.0.1:50052" or "dns:///embedder:50052".
 
     Without `retry`, a call that may have arrived is not repeated. `health_service` is the name under which each server
     reports whether it should get calls; empty means that all should. With `patience`, calls without streams wait for a
-    service that is just being restarted.
+    service that is just being restarted. With `certificates`, the channel is encrypted, and shows the newest of them;
+    the server's certificate must be for the host of `target`, or for `server_name` if that is given.
     """
     config: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
     if health_service:
@@ -87,23 +125,29 @@ def open_channel(
         config["healthCheckConfig"] = {"serviceName": health_service}
     if retry:
         config |= _RETRYING
-    channel = grpc.aio.insecure_channel(
-        target,
-        options=[
-            ("grpc.service_config", json.dumps(config)),
-            ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.keepalive_time_ms", 30_000),
-            # Also how long what was sent may stay unacknowledged: a link that was cut is noticed by then.
-            ("grpc.keepalive_timeout_ms", 10_000),
-            # Reconnect to a restarted service within a second.
-            ("grpc.max_reconnect_backoff_ms", 1_000),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            # gRPC's own limit, one look-up in 30 s, would delay calls to a server that has another address now.
-            ("grpc.dns_min_time_between_resolutions_ms", 5_000),
-        ],
-    )
-    return _Channel(channel, patience)
+    options: list[tuple[str, Any]] = [
+        ("grpc.service_config", json.dumps(config)),
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.keepalive_time_ms", 30_000),
+        # Also how long what was sent may stay unacknowledged: a link that was cut is noticed by then.
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # Reconnect to a restarted service within a second.
+        ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        # gRPC's own limit, one look-up in 30 s, would delay calls to a server that has another address now.
+        ("grpc.dns_min_time_between_resolutions_ms", 5_000),
+    ]
+    if certificates is None:
+        return _Channel(grpc.aio.insecure_channel(target, options=options), patience)
+    if server_name:
+        options.append(("grpc.ssl_target_name_override", server_name))
+
+    def open_with(current: Certificates) -> grpc.aio.Channel:
+        credentials = grpc.ssl_channel_credentials(current.authorities, current.key, current.chain)
+        return grpc.aio.secure_channel(target, credentials, options=options)
+
+    return _Channel(RenewedChannel(target, certificates, open_with), patience)
 
 
 def _in_context(call: Any, path: str) -> Callable[..., Any]:

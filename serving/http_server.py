@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import socket
+import ssl
 from collections.abc import Iterator
 
 import h11
@@ -45,9 +46,11 @@ def bind(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
 
 
 class HttpServer:
-    """Serves an ASGI application on a bound socket."""
+    """Serves an ASGI application on a bound socket, over TLS if there is a `context`."""
 
-    def __init__(self, listening: socket.socket, app: ASGIApp, drain_seconds: float) -> None:
+    def __init__(
+        self, listening: socket.socket, app: ASGIApp, drain_seconds: float, context: ssl.SSLContext | None = None
+    ) -> None:
         self._listening = listening
         self._server = _Server(
             uvicorn.Config(
@@ -64,6 +67,7 @@ class HttpServer:
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=math.ceil(drain_seconds),
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+                ssl_context_factory=None if context is None else lambda _, __: context,
             )
         )
 

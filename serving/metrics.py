@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 from serving import tracing
 
@@ -47,13 +47,3 @@ def exemplar() -> dict[str, str] | None:
     """Return the exemplar of what is measured now: the trace id of the current call, if it is recorded."""
     trace_id = tracing.recorded_trace_id()
     return {"trace_id": trace_id} if trace_id else None
-
-
-def serve_metrics(host: str, port: int) -> int:
-    """Serve `/metrics` from a separate thread and return the port.
-
-    Raises:
-        OSError: The port is in use.
-    """
-    server, _ = start_http_server(port, addr=host)
-    return int(server.server_address[1])

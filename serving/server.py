@@ -35,8 +35,11 @@ from serving.errors import ErrorTable, is_expected
 from serving.gates import Gate
 from serving.http_server import HttpServer, bind
 from serving.interceptors import CallInterceptor
+from serving.metrics_server import serve_metrics
 from serving.reflection import add_reflection
 from serving.settings import HttpSettings, ServiceSettings
+from serving.tls import CertificateError, CertificateFiles
+from serving.tls_servers import Encryption, add_port
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +72,8 @@ class Served:
     http: Callable[[Mapping[str, bool], Sequence[Gate]], ASGIApp] | None = None
 
 
-OpenServices = Callable[[], AbstractAsyncContextManager[Served]]
+# Gets the certificates that the process shows to other services, None if calls are not encrypted.
+OpenServices = Callable[[CertificateFiles | None], AbstractAsyncContextManager[Served]]
 
 
 def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
@@ -118,10 +122,11 @@ async def _run(
         ],
     )
     try:
-        ports = _bind(server, settings)
-    except _PortTaken as error:
+        encryption = Encryption.of(settings)
+        ports = _bind(server, settings, encryption)
+    except (_PortTaken, CertificateError) as error:
         return _fail(str(error))
-    opening = asyncio.ensure_future(_serve(server, gates, ports, settings, open_services, stop))
+    opening = asyncio.ensure_future(_serve(server, gates, encryption, ports, settings, open_services, stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -154,12 +159,13 @@ def _gates(settings: ServiceSettings, errors: ErrorTable, audit: AuditLog | None
 async def _serve(
     server: grpc.aio.Server,
     gates: Sequence[Gate],
+    encryption: Encryption,
     ports: _Ports,
     settings: ServiceSettings,
     open_services: OpenServices,
     stop: asyncio.Event,
 ) -> None:
-    async with open_services() as served:
+    async with encryption.followed(), open_services(encryption.certificates) as served:
         services = served.services
         health_servicer = health.aio.HealthServicer()
         serving = dict.fromkeys((service.name for service in services), False)
@@ -170,7 +176,8 @@ async def _serve(
         add_reflection([*names, health.SERVICE_NAME], server)
         http = None
         if ports.http is not None and served.http is not None:
-            http = HttpServer(ports.http, served.http(MappingProxyType(serving), gates), settings.drain_seconds)
+            app = served.http(MappingProxyType(serving), gates)
+            http = HttpServer(ports.http, app, settings.drain_seconds, encryption.http)
         await server.start()
         async with asyncio.TaskGroup() as group:
             reports = group.create_task(_report_health(health_servicer, services, serving))
@@ -243,14 +250,14 @@ class _Ports:
         return {"address": f"{self.host}:{self.grpc}", **http}
 
 
-def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
+def _bind(server: grpc.aio.Server, settings: ServiceSettings, encryption: Encryption) -> _Ports:
     """Bind the ports of gRPC, metrics and HTTP, and the process's own port.
 
     Raises:
         _PortTaken: One of them is in use or may not be opened.
     """
     try:
-        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+        port = add_port(server, f"{settings.host}:{settings.port}", encryption.port)
     except RuntimeError as error:
         raise _taken(settings, "port") from error
     if settings.own_address:
@@ -258,12 +265,12 @@ def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> _Ports:
         try:
             with socket.create_server((host, int(number))):
                 pass  # gRPC would share this port too, and the process's calls would reach another one
-            server.add_insecure_port(settings.own_address)
+            add_port(server, settings.own_address, encryption.own_port)
         except (OSError, RuntimeError) as error:
             raise _taken(settings, "own_port", host) from error
     if settings.metrics_port >= 0:
         try:
-            metrics.serve_metrics(settings.host, settings.metrics_port)
+            serve_metrics(settings.host, settings.metrics_port, encryption.metrics)
         except OSError as error:
             raise _taken(settings, "metrics_port") from error
     http = None

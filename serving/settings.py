@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -77,6 +77,10 @@ class ServiceSettings(AccessSettings):
             "audit_keep",
             "audit_reads",
             "channelz",
+            "tls_cert",
+            "tls_key",
+            "tls_ca",
+            "tls_server_name",
         }
     )
 
@@ -125,8 +129,48 @@ class ServiceSettings(AccessSettings):
     channelz: bool = Field(
         False, description="Whether gRPC's channelz service shows the connections and calls of this process."
     )
+    tls_cert: str = Field(
+        "",
+        description="PEM file with the certificate of this process. With it, gRPC, HTTP and metrics are encrypted, and "
+        "so are calls to other services. It is read again when it changes.",
+    )
+    tls_key: str = Field(
+        "", validate_default=True, description="PEM file with the key of that certificate, without a password."
+    )
+    tls_ca: str = Field(
+        "",
+        description="PEM file with the authorities that sign the suite's certificates. With it, callers must show a "
+        "certificate that one of them signed. Empty: services are checked with the authorities that come with gRPC.",
+    )
+    tls_server_name: str = Field(
+        "",
+        description="A name that all certificates of the suite's services have, if they lack the hosts of their "
+        "addresses, as where a service is reached by IP addresses that change.",
+    )
+    tls_callers: Literal["certificate", "any"] = Field(
+        "certificate",
+        description="`any` admits gRPC callers without a certificate although SEMSEARCH_TLS_CA is set, for example "
+        "because they have tokens.",
+    )
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(-1, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
+
+    @field_validator("tls_key")
+    @classmethod
+    def _belongs_to_certificate(cls, path: str, info: ValidationInfo) -> str:
+        return _together(path, info.data.get("tls_cert"), cls.variable("tls_cert"))
+
+    @field_validator("tls_ca")
+    @classmethod
+    def _comes_with_certificate(cls, path: str, info: ValidationInfo) -> str:
+        if path and not info.data.get("tls_cert"):
+            raise ValueError(f"authorities are for encrypted connections; set {cls.variable('tls_cert')} too")
+        return path
+
+    @property
+    def wants_certificates(self) -> bool:
+        """Whether callers over gRPC, and readers of metrics, must show a certificate."""
+        return bool(self.tls_ca) and self.tls_callers == "certificate"
 
     @property
     def shares_port(self) -> bool:
@@ -179,6 +223,26 @@ class HttpSettings(ServiceSettings):
         description="Host names that the service answers to, with commas between them. Empty is any, or only localhost "
         "where it listens on a loopback address. It always answers to IP addresses.",
     )
+
+    http_tls_cert: str = Field(
+        "", description="PEM file with another certificate for HTTP, such as one that browsers trust by themselves."
+    )
+    http_tls_key: str = Field("", validate_default=True, description="PEM file with the key of that certificate.")
+    http_tls_callers: Literal["certificate", "any"] = Field(
+        "certificate",
+        description="`any` admits browsers and other HTTP callers without a certificate although SEMSEARCH_TLS_CA is "
+        "set, for example because they have tokens.",
+    )
+
+    @field_validator("http_tls_key")
+    @classmethod
+    def _belongs_to_http_certificate(cls, path: str, info: ValidationInfo) -> str:
+        return _together(path, info.data.get("http_tls_cert"), cls.variable("http_tls_cert"))
+
+    @property
+    def http_wants_certificates(self) -> bool:
+        """Whether callers over HTTP must show a certificate."""
+        return bool(self.tls_ca) and self.http_tls_callers == "certificate"
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
@@ -248,6 +312,12 @@ def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None
 def listed(text: str) -> tuple[str, ...]:
     """Return the values of a setting that has several, with commas between them."""
     return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def _together(key: str, certificate: str | None, variable: str) -> str:
+    if bool(key) != bool(certificate):
+        raise ValueError(f"a certificate and its key go together: set this and {variable}, or neither")
+    return key
 
 
 def _unknown_variable(cls: type[ServiceSettings]) -> str | None:

@@ -13,7 +13,7 @@ import structlog
 from gateway.errors import DependencyUnavailable
 from gateway.lease import POLL_SECONDS, OwnerLease, Term
 from gateway.terms import Terms
-from serving.channels import open_channel
+from serving.channels import Channels
 
 # Its name in messages.
 OWNER = "gateway process that makes changes"
@@ -26,10 +26,10 @@ log = structlog.get_logger(__name__)
 class Owner:
     """Finds the owner, and keeps a channel to it; waits at most `patience_seconds` for the next one."""
 
-    def __init__(self, lease: OwnerLease, terms: Terms, max_message_bytes: int, patience_seconds: float) -> None:
+    def __init__(self, lease: OwnerLease, terms: Terms, channels: Channels, patience_seconds: float) -> None:
         self._lease = lease
         self._terms = terms
-        self._max_message_bytes = max_message_bytes
+        self._channels = channels
         self._patience_seconds = patience_seconds
         self._address = ""
         self._open: grpc.aio.Channel | None = None
@@ -90,9 +90,7 @@ class Owner:
             if address:
                 log.info("another process makes changes", address=address)
             former, self._address = self._open, address
-            self._open = (
-                open_channel(address, max_message_bytes=self._max_message_bytes, retry=False) if address else None
-            )
+            self._open = self._channels.open(address, retry=False) if address else None
             if former is not None:
                 await former.close()
         return self._open

@@ -54,6 +54,11 @@ class EmbedderAddresses:
             )
         return cls(f"ipv{versions.pop()}:{','.join(listed)}", several=True, listed=listed)
 
+    @property
+    def host(self) -> str:
+        """The name that stands for all embedders, and that their certificates have; "" if there is none."""
+        return _split(self.name)[0] if self.name else ""
+
     async def look_up(self) -> frozenset[str]:
         """Return the address of each embedder.
 

@@ -23,7 +23,7 @@ from gateway.backends.embedder_client import EmbedderClient
 from gateway.errors import DependencyUnavailable, GatewayError
 from gateway.readiness import Need, Readiness
 from serving.background import WorkHealth
-from serving.channels import open_channel
+from serving.channels import Channels
 
 _EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
 # How often names are looked up and models listed; a model that was pulled here is known at once.
@@ -69,10 +69,10 @@ class EmbedderPool:
         health: Fails for each embedder that is not well.
     """
 
-    def __init__(self, addresses: EmbedderAddresses, max_message_bytes: int, stack: AsyncExitStack) -> None:
+    def __init__(self, addresses: EmbedderAddresses, channels: Channels, stack: AsyncExitStack) -> None:
         self.several = addresses.several
         self._addresses = addresses
-        self._max_message_bytes = max_message_bytes
+        self._channels = channels
         self._stack = stack
         self._nodes: dict[str, EmbedderNode] = {}
         self._of_model: dict[str, EmbedderClient] = {}
@@ -138,7 +138,7 @@ class EmbedderPool:
         return found
 
     async def _follow(self, address: str, readiness: Readiness) -> None:
-        channel = open_channel(address, max_message_bytes=self._max_message_bytes)
+        channel = self._channels.open(address, server_name=self._addresses.host)
         node = self._nodes[address] = EmbedderNode(address, channel)
         async for serving in watch_health(channel, _EMBEDDER):
             node.is_serving = serving
@@ -170,9 +170,7 @@ class EmbedderPool:
             self.health.failed(DependencyUnavailable("embedder"), node.address, expected=True)
 
     def _open(self, health_service: str) -> grpc.aio.Channel:
-        channel = open_channel(
-            self._addresses.target, max_message_bytes=self._max_message_bytes, health_service=health_service
-        )
+        channel = self._channels.open(self._addresses.target, health_service=health_service)
         self._stack.push_async_exit(channel)
         return channel
 
@@ -182,9 +180,9 @@ class EmbedderPool:
 
 
 @asynccontextmanager
-async def open_pool(setting: str, max_message_bytes: int) -> AsyncIterator[EmbedderPool]:
+async def open_pool(setting: str, channels: Channels) -> AsyncIterator[EmbedderPool]:
     """Open the channels to the embedders of a setting (see `EmbedderAddresses`)."""
     async with AsyncExitStack() as stack:
-        pool = EmbedderPool(EmbedderAddresses.parse(setting), max_message_bytes, stack)
+        pool = EmbedderPool(EmbedderAddresses.parse(setting), channels, stack)
         stack.push_async_callback(pool.close)
         yield pool

@@ -31,7 +31,7 @@ from gateway.backends.vector_index import Found, IndexInfo, Item, NearItem, Neig
 from gateway.errors import DependencyUnavailable, Refused
 from gateway.lease import Lease
 from gateway.recently_used import RecentlyUsed
-from serving.channels import open_channel
+from serving.channels import Channels
 
 # A replica that does not answer within this time is not asked for as long again.
 _ATTEMPT_SECONDS = 5.0
@@ -85,16 +85,14 @@ class Replica:
 
 
 @asynccontextmanager
-async def open_replicas(addresses: Sequence[str], max_message_bytes: int) -> AsyncIterator[Sequence[Replica]]:
+async def open_replicas(addresses: Sequence[str], channels: Channels) -> AsyncIterator[Sequence[Replica]]:
     """Open channels to replicas and follow their health."""
     async with AsyncExitStack() as stack:
         replicas = [
             Replica(
                 address,
                 # Not retried there: the writer is asked instead.
-                await stack.enter_async_context(
-                    open_channel(address, max_message_bytes=max_message_bytes, retry=False)
-                ),
+                await stack.enter_async_context(channels.open(address, retry=False)),
             )
             for address in addresses
         ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 from serving.access.errors import NoRole, TokenExpired, TokenUnknown
 from serving.access.key_sets import KeySet
@@ -21,7 +22,7 @@ PREFIX = "oidc:"
 _LEEWAY_SECONDS = 30
 _MOST_NAME_CHARACTERS = 200
 _NOT_PRINTABLE = re.compile(r"[^\x21-\x7e]")
-_REQUIRED = ("exp", "iss", "aud", "sub")
+_REQUIRED = ["exp", "iss", "aud", "sub"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class OidcTokens:
                 token,
                 key,
                 self.algorithms,
-                {"require": _REQUIRED, "verify_exp": True},
+                Options(require=_REQUIRED, verify_exp=True),
                 audience=self.audience,
                 issuer=self.issuer,
                 leeway=_LEEWAY_SECONDS,

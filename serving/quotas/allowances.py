@@ -26,7 +26,7 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Allowances:
-    """The allowances of all callers; a role or a caller has some of the fields of `Allowance`, and inherits the rest."""
+    """The allowances of all callers; a role or a caller may set some of the fields, and inherits the rest."""
 
     everyone: Allowance = field(default_factory=Allowance)
     roles: Mapping[Role, Mapping[str, Any]] = field(default_factory=dict)

@@ -68,7 +68,7 @@ PROGRAM = textwrap.dedent(
     }
 
     @contextlib.asynccontextmanager
-    async def open_services():
+    async def open_services(certificates):
         if "--fail" in sys.argv:
             raise NoSuchModel("There is no model to start with.")
         yield Served([GrpcService("semsearch.v1.ModelService",

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.api.owner import Owner
 from gateway.lease import Term, now
+from serving.channels import Channels
 from tests.unit.gateway.core import until
 
 CONNECTING = grpc.ChannelConnectivity.CONNECTING
@@ -42,7 +43,7 @@ async def test_a_change_that_waits_for_the_former_owner_goes_to_the_next(monkeyp
         ("127.0.0.1", 0)
     ) as silent:  # as a suspended process: it is connected to, and says nothing
         lease: Any = Elsewhere(f"127.0.0.1:{silent.getsockname()[1]}")
-        async with Owner(lease, terms, 2**20, patience_seconds=60.0) as owner, asyncio.timeout(20):
+        async with Owner(lease, terms, Channels(2**20), patience_seconds=60.0) as owner, asyncio.timeout(20):
             keeping_up = asyncio.create_task(owner.keep_up())
             waiting = [asyncio.create_task(owner.find()) for _ in range(3)]
             await until(lambda: owner._open is not None and owner._open.get_state() is CONNECTING)

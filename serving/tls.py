@@ -1,0 +1,235 @@
+"""The certificates of a process: read from files, and read again when these change.
+
+Invariants:
+- `CertificateFiles.current` is always one consistent set: the key belongs to the certificate, and both come from one
+  reading. A set that is unusable or expired does not replace one that is good.
+- Each new handshake uses `current`; connections that exist keep what they began with.
+- Files are looked at once a second, off the event loop. They may be replaced one by one: a set that does not fit
+  together counts as an error only if it is still there at the next look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+import structlog
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from prometheus_client import Gauge
+
+from serving.settings import HttpSettings, ServiceSettings
+
+_LOOK_SECONDS = 1.0
+_WARN_AGAIN = timedelta(days=1)
+# Certificates that live for weeks or less are usually renewed with a third of their time left.
+_WARN_BEFORE = timedelta(days=14)
+_WARN_SHARE = 4
+
+_EXPIRES = Gauge(
+    "semsearch_tls_certificate_expiry_timestamp_seconds", "When a certificate in use expires, by its file.", ["file"]
+)
+_UNUSABLE = Gauge(
+    "semsearch_tls_files_unusable", "Whether changed certificate files are unusable, so older ones serve.", ["file"]
+)
+
+log = structlog.get_logger(__name__)
+
+_State: TypeAlias = "tuple[tuple[int, int, int] | None, ...]"
+
+
+class CertificateError(Exception):
+    """Certificate files are missing or unusable; the message says which, and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Certificates:
+    """What one reading of the files gave, as PEM; `context` has the same for sockets of Python's own.
+
+    `names` are the hosts that the certificate is for.
+    """
+
+    chain: bytes
+    key: bytes = field(repr=False)
+    authorities: bytes | None
+    names: Sequence[str]
+    begins: datetime
+    expires: datetime
+    context: ssl.SSLContext = field(repr=False)
+
+    def expires_soon(self, now: datetime) -> bool:
+        """Return whether it should have been renewed by now."""
+        return self.expires - now < min(_WARN_BEFORE, (self.expires - self.begins) / _WARN_SHARE)
+
+
+class CertificateFiles:
+    """The files of a certificate, its key and the authorities of others, and their newest usable content."""
+
+    def __init__(self, certificate: Path, key: Path, authorities: Path | None = None) -> None:
+        """Read the files.
+
+        Raises:
+            CertificateError: They cannot be used.
+        """
+        self.certificate = certificate
+        self._key = key
+        self._authorities = authorities
+        self._listeners: list[Callable[[], None]] = []
+        self._seen = self._state()
+        self._failing = self._is_doubtful = False
+        self._warned = datetime.min.replace(tzinfo=UTC)
+        self._use(self._read())
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have `listener` called at each look, in the loop of `keep_following`; return what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def keep_following(self) -> None:
+        """Read the files whenever they change; run until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.to_thread(self.look)
+            for listener in tuple(self._listeners):
+                listener()
+
+    def look(self) -> None:
+        """Read the files if they have changed, and warn if the certificate is about to expire."""
+        state = self._state()
+        if state != self._seen or self._is_doubtful:
+            try:
+                found = self._read_valid()
+            except CertificateError as error:
+                if state == self._seen:
+                    self._fail(error)
+                self._is_doubtful = state != self._seen
+            else:
+                self._use(found)
+                log.info("certificate replaced", file=str(self.certificate), expires=found.expires.isoformat())
+                self._failing = self._is_doubtful = False
+            self._seen = state
+        self._warn(datetime.now(UTC))
+
+    def _use(self, found: Certificates) -> None:
+        self.current = found
+        self._warned = datetime.min.replace(tzinfo=UTC)
+        _EXPIRES.labels(str(self.certificate)).set(found.expires.timestamp())
+        _UNUSABLE.labels(str(self.certificate)).set(0)
+
+    def _fail(self, error: CertificateError) -> None:
+        _UNUSABLE.labels(str(self.certificate)).set(1)
+        if not self._failing:
+            log.error("certificate files cannot be used; the last good ones serve", error=str(error))
+        self._failing = True
+
+    def _warn(self, now: datetime) -> None:
+        if self.current.expires_soon(now) and now - self._warned > _WARN_AGAIN:
+            self._warned = now
+            log.warning(
+                "certificate has expired" if now > self.current.expires else "certificate expires soon",
+                file=str(self.certificate),
+                expires=self.current.expires.isoformat(),
+                advice="Renew it, for example with `semsearch certs renew`; no restart is needed.",
+            )
+
+    def _state(self) -> _State:
+        return tuple(map(_stat, (self.certificate, self._key, self._authorities)))
+
+    def _read_valid(self) -> Certificates:
+        found = self._read()
+        if not found.begins <= datetime.now(UTC) < found.expires:
+            raise CertificateError(f"{self.certificate} is valid from {found.begins} to {found.expires} only.")
+        return found
+
+    def _read(self) -> Certificates:
+        chain, key = _content(self.certificate), _content(self._key)
+        authorities = None if self._authorities is None else _content(self._authorities)
+        own = _certificates(chain, self.certificate)[0]
+        if authorities is not None:
+            _certificates(authorities, self._authorities)
+        try:
+            private = load_pem_private_key(key, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise CertificateError(f"{self._key} is not a private key in PEM without a password: {error}.") from error
+        form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        if private.public_key().public_bytes(*form) != own.public_key().public_bytes(*form):
+            raise CertificateError(f"The key in {self._key} is not the key of the certificate in {self.certificate}.")
+        return Certificates(
+            chain,
+            key,
+            authorities,
+            _names(own),
+            own.not_valid_before_utc,
+            own.not_valid_after_utc,
+            self._context(authorities),
+        )
+
+    def _context(self, authorities: bytes | None) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.certificate, self._key, password="")
+            if authorities is not None:
+                context.load_verify_locations(cadata=authorities.decode("ascii"))
+        except (OSError, ValueError) as error:  # replaced just now
+            raise CertificateError(f"{self.certificate} and its key cannot be used: {error}.") from error
+        return context
+
+
+def files_of(settings: ServiceSettings) -> CertificateFiles | None:
+    """Return the files that settings name; None if they name none.
+
+    Raises:
+        CertificateError: They cannot be used.
+    """
+    return _files(settings.tls_cert, settings.tls_key, settings.tls_ca)
+
+
+def http_files_of(settings: HttpSettings) -> CertificateFiles | None:
+    """Return the files of the HTTP port; None if it has none of its own.
+
+    Raises:
+        CertificateError: They cannot be used.
+    """
+    return _files(settings.http_tls_cert, settings.http_tls_key, settings.tls_ca)
+
+
+def _files(certificate: str, key: str, authorities: str) -> CertificateFiles | None:
+    if not certificate:
+        return None
+    return CertificateFiles(Path(certificate), Path(key), Path(authorities) if authorities else None)
+
+
+def _stat(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CertificateError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _certificates(pem: bytes, path: Path | None) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise CertificateError(f"{path} has no certificate in PEM: {error}.") from error
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
