@@ -52,7 +52,7 @@ class AsyncClient(
         server: str = DEFAULT_SERVER,
         *,
         tls: bool | Tls | grpc.ChannelCredentials = False,
-        token: Token = "",
+        token: Token | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retries: Retries = Retries(),  # noqa: B008 — frozen
     ) -> None:

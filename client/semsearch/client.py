@@ -53,7 +53,7 @@ class Client(
         server: str = DEFAULT_SERVER,
         *,
         tls: bool | Tls | grpc.ChannelCredentials = False,
-        token: Token = "",
+        token: Token | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retries: Retries = Retries(),  # noqa: B008 — frozen
     ) -> None:
@@ -63,7 +63,7 @@ class Client(
             server: Its address, "host:port".
             tls: Whether to encrypt; `Tls` names certificates.
             token: Sent with each call as "authorization: Bearer"; or a function that returns it. Without TLS it is
-                refused for any server but this machine's.
+                refused for any server but this machine's. None means that of SEMSEARCH_CLIENT_TOKEN, if it is set.
             timeout: Seconds that a call may take, its repetitions included; each call has its own `timeout`. Calls
                 that take long by nature, such as a switch to another model, have longer ones.
             retries: How often failed calls are repeated, and after what delays.

@@ -27,7 +27,7 @@ class IndexOperations(IndexMethods, BlockingConnection):
         server: str = DEFAULT_INDEX_ADDRESS,
         *,
         tls: bool | Tls | grpc.ChannelCredentials = False,
-        token: Token = "",
+        token: Token | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retries: Retries = Retries(),  # noqa: B008 — frozen
     ) -> None:
@@ -77,7 +77,7 @@ class AsyncIndexOperations(IndexMethods, AsyncConnection):
         server: str = DEFAULT_INDEX_ADDRESS,
         *,
         tls: bool | Tls | grpc.ChannelCredentials = False,
-        token: Token = "",
+        token: Token | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retries: Retries = Retries(),  # noqa: B008 — frozen
     ) -> None:

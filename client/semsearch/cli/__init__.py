@@ -24,6 +24,7 @@ from semsearch.cli import (
     opening,
     options,
     queries,
+    token,
     watch,
 )
 from semsearch.cli.output import Output
@@ -52,6 +53,7 @@ app.add_typer(collections.app, name="collections")
 app.add_typer(model.app, name="model")
 app.add_typer(backup.app, name="backup")
 app.command("restore")(backup.restore)
+app.add_typer(token.app, name="token")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

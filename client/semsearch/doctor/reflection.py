@@ -18,9 +18,12 @@ _CALLED = (gallery_service_pb2, index_service_pb2, map_service_pb2, model_servic
 class Reflection:
     """The reflection of a server; every method raises `grpc.RpcError` if the server does not answer in time."""
 
-    def __init__(self, channel: grpc.Channel, timeout_seconds: float) -> None:
+    def __init__(
+        self, channel: grpc.Channel, timeout_seconds: float, metadata: tuple[tuple[str, str], ...] | None = None
+    ) -> None:
         self._stub = pb_grpc.ServerReflectionStub(channel)
         self._timeout_seconds = timeout_seconds
+        self._metadata = metadata
 
     def services(self) -> list[str]:
         """Return the names of the server's services of semsearch."""
@@ -49,5 +52,7 @@ class Reflection:
         return sorted({method.name for method in known.methods} - there)
 
     def _ask(self, request: pb.ServerReflectionRequest) -> pb.ServerReflectionResponse:
-        responses = self._stub.ServerReflectionInfo(iter([request]), timeout=self._timeout_seconds)
+        responses = self._stub.ServerReflectionInfo(
+            iter([request]), timeout=self._timeout_seconds, metadata=self._metadata
+        )
         return next(iter(responses), pb.ServerReflectionResponse())  # some servers end the stream without one

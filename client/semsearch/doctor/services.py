@@ -17,6 +17,8 @@ from semsearch.doctor.findings import Finding, note, ok, problem
 from semsearch.doctor.listeners import listens, program_at
 from semsearch.doctor.places import Place, ServicePlaces
 from semsearch.doctor.reflection import Reflection
+from semsearch.rpc_errors import GATEWAY
+from semsearch.transport.server import TOKEN_VARIABLE, Server
 
 _CALL_SECONDS = 5.0
 # The RPC service by which each kind of server is recognised.
@@ -27,6 +29,7 @@ _NAMES = {
 }
 # The ports are on this machine, so a proxy of the environment is not used.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 # By purpose of a port: the path that shows that the port is ours, and the path to look at.
 _PATHS = {"metrics": ("/metrics", "/metrics"), "HTTP": ("/healthz", "/")}
@@ -43,7 +46,7 @@ def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Find
     with grpc.insecure_channel(place.address) as channel:
         health = _Health(channel)
         try:
-            reflection = Reflection(channel, _CALL_SECONDS)
+            reflection = Reflection(channel, _CALL_SECONDS, Server(place.address, GATEWAY).metadata())
             names = reflection.services()
             if _NAMES[place.service.partition("-")[0]] not in names:  # "gateway-2" is a gateway too
                 yield _other_server(place)
@@ -153,6 +156,12 @@ def _other_server(place: Place) -> Finding:
 
 
 def _unanswered(place: Place, error: grpc.RpcError) -> Finding:
+    if error.code() in _REFUSED:
+        return problem(
+            place.service,
+            f"{place.address} answers only callers that it knows",
+            f"Set {TOKEN_VARIABLE} to a token of that suite; `semsearch token create` makes one.",
+        )
     program = program_at(place.port) if suites.on_this_machine(place.address) else ""
     by = f", held by {program}," if program else ""
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:

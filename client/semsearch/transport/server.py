@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 MAX_MESSAGE_BYTES = 64 * 2**20
 
 Token: TypeAlias = str | Callable[[], str]
+TOKEN_VARIABLE = "SEMSEARCH_CLIENT_TOKEN"  # noqa: S105 — a name
 # Several servers take calls in turn, so that a repeated call meets another one. A server is left out for 5 s, then 10 s
 # and so on, if more than half of its calls failed within a second. One that cannot reach the index, for example,
 # accepts calls and fails them. At most half of the servers are left out.
@@ -65,6 +67,8 @@ class Tls:
 class Server:
     """The address of a server and everything that a channel to it needs.
 
+    Without a token, that of the variable SEMSEARCH_CLIENT_TOKEN is sent, if it is set.
+
     Raises:
         InvalidRequest: a token would leave this machine unencrypted.
     """
@@ -72,11 +76,13 @@ class Server:
     address: str
     peer: Peer
     tls: bool | Tls | grpc.ChannelCredentials = False
-    token: Token = field(default="", repr=False)
+    token: Token | None = field(default=None, repr=False)
     timeout: float = DEFAULT_TIMEOUT_SECONDS
     retries: Retries = field(default_factory=Retries)
 
     def __post_init__(self) -> None:
+        if self.token is None:
+            object.__setattr__(self, "token", os.environ.get(TOKEN_VARIABLE, "").strip())
         if self.token and not self.tls and not is_this_machine(self.address):
             raise InvalidRequest(
                 f"The token would travel to {self.address} unencrypted, where others can read it.",
@@ -123,7 +129,7 @@ class Server:
             InvalidRequest: the token cannot be sent.
         """
         # Not gRPC's call credentials: they need another thread for each call, and exist on encrypted channels only.
-        token = self.token() if callable(self.token) else self.token
+        token = self.token() if callable(self.token) else self.token or ""
         if not (token.isascii() and token.isprintable()):
             raise InvalidRequest(
                 "The token has a character that a header cannot carry, such as a line break.",

@@ -67,6 +67,21 @@ def test_a_token_may_change_and_stay_on_this_machine(kind: str, script: Scripted
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_environment_has_the_token_unless_one_is_given(
+    kind: str, script: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEMSEARCH_CLIENT_TOKEN", "s3cret\n")
+    with running(script) as address:
+        for given, sent in (({}, "Bearer s3cret"), ({"token": "own"}, "Bearer own"), ({"token": ""}, None)):
+            script.will("GetModel", Refusal(code_pb2.UNAUTHENTICATED))
+            with pytest.raises(AccessDenied):
+                ask(kind, address, lambda client: client.get_model(), **given)
+            assert script.metadata.get("authorization") == sent
+    with pytest.raises(InvalidRequest, match="unencrypted"):
+        ask(kind, "example.org:443", lambda client: client.get_model())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_token_is_refused_without_tls_for_other_machines(kind: str) -> None:
     with pytest.raises(InvalidRequest, match=r"example\.org:443 unencrypted"):
         ask(kind, "example.org:443", lambda client: client.get_model(), token="s3cret")

@@ -1,0 +1,151 @@
+"""The file of tokens that a suite accepts (semsearch/access/v1/token_file.proto), as `semsearch token` changes it.
+
+Commands that change it at the same time wait for each other, and a service that reads it sees it complete, before or
+after a change. Beside it lies suite.key, the key that the suite's services share; it is made with the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from google.protobuf import json_format
+
+from semsearch.access.v1 import token_file_pb2 as pb
+from semsearch.errors import InvalidRequest, NotFound
+
+SUITE_KEY = "suite.key"
+ROLES = {"read": pb.ROLE_READ, "write": pb.ROLE_WRITE, "admin": pb.ROLE_ADMIN}
+_PREFIX = "semsearch"
+_ID_BYTES = 6
+_SECRET_BYTES = 32
+_CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_LOCK_SECONDS = 10.0
+# Nobody else may read them: a key lets its holder act for anyone.
+_PRIVATE = 0o600
+
+
+class TokenFile:
+    """The file at a path, which need not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def tokens(self) -> list[pb.AccessToken]:
+        """Return its tokens, oldest first; raises `InvalidRequest`."""
+        return list(self._read().tokens)
+
+    def add(self, caller: str, role: str, collections: Sequence[str], expires: datetime | None) -> tuple[str, str]:
+        """Add a token, and return its id and the token, which is stored nowhere.
+
+        Raises:
+            InvalidRequest: A name is wrong, or the file cannot be changed.
+        """
+        if not _CALLER.fullmatch(caller):
+            raise InvalidRequest(
+                f"{caller!r} is no name of a caller.",
+                hint="It has 1 to 63 letters, digits, dots, hyphens and underscores; the first is a letter or a digit.",
+            )
+        for collection in collections:
+            if not _COLLECTION.fullmatch(collection):
+                raise InvalidRequest(f"{collection!r} is no id of a collection.", hint=_IDS)
+        token_id = secrets.token_hex(_ID_BYTES)
+        token = f"{_PREFIX}_{token_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+        with self._changing() as file:
+            added = file.tokens.add(
+                id=token_id,
+                caller=caller,
+                role=ROLES[role],
+                collections=sorted({*collections}),
+                sha256=hashlib.sha256(token.encode()).hexdigest(),
+            )
+            added.create_time.FromDatetime(datetime.now(UTC).replace(microsecond=0))
+            if expires is not None:
+                added.expire_time.FromDatetime(expires)
+        return token_id, token
+
+    def remove(self, ids: Sequence[str], callers: Sequence[str]) -> list[pb.AccessToken]:
+        """Remove the tokens with these ids, and those of these callers; return them.
+
+        Raises:
+            NotFound: There is none for one of the ids or callers; then none is removed.
+            InvalidRequest: The file cannot be changed.
+        """
+        with self._changing() as file:
+            for kind, wanted, known in (
+                ("id", ids, {each.id for each in file.tokens}),
+                ("caller", callers, {each.caller for each in file.tokens}),
+            ):
+                if missing := [each for each in wanted if each not in known]:
+                    raise NotFound(
+                        f'No token in {self.path} has the {kind} "{missing[0]}".',
+                        hint="`semsearch token list` has all.",
+                    )
+            removed = [each for each in file.tokens if each.id in ids or each.caller in callers]
+            kept = [each for each in file.tokens if each not in removed]
+            del file.tokens[:]
+            file.tokens.extend(kept)
+        return removed
+
+    @contextmanager
+    def _changing(self) -> Iterator[pb.TokenFile]:
+        """Yield the content, and write it when the `with` block ends without an error."""
+        from filelock import FileLock, Timeout  # it imports asyncio, which `semsearch token list` does not need
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_LOCK_SECONDS):
+                file = self._read()
+                yield file
+                key = self.path.with_name(SUITE_KEY)
+                if not key.exists():
+                    _write(key, f"{secrets.token_hex(_SECRET_BYTES)}\n")
+                _write(self.path, json_format.MessageToJson(file) + "\n")
+        except Timeout as error:
+            raise InvalidRequest(f"Another command has been changing {self.path} for {_LOCK_SECONDS:g} s.") from error
+        except OSError as error:
+            raise InvalidRequest(f"{error.filename or self.path} cannot be written: {error.strerror}.") from error
+
+    def _read(self) -> pb.TokenFile:
+        try:
+            return json_format.Parse(self.path.read_bytes(), pb.TokenFile())
+        except FileNotFoundError:
+            return pb.TokenFile()
+        except OSError as error:
+            raise InvalidRequest(f"{self.path} cannot be read: {error.strerror}.") from error
+        except (json_format.ParseError, UnicodeDecodeError) as error:
+            raise InvalidRequest(f"{self.path} is no file of tokens: {error}") from error
+
+
+_IDS = "It has lower-case letters, digits and hyphens, and begins with a letter."
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step; a new one is private, and an existing one keeps its owner and its mode."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        found = None
+    try:
+        with os.fdopen(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if found is not None:
+            temporary.chmod(found.st_mode & 0o777)
+            with suppress(AttributeError, PermissionError):  # only root may give files away, and Windows has no owners
+                os.chown(temporary, found.st_uid, found.st_gid)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
