@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from semsearch.embedder.v1 import embedder_service_pb2, embedder_service_pb2_grpc
 
 from embedder_service import translate
+from embedder_service.costs import COSTS
 from embedder_service.decoding import ImageDecoder
 from embedder_service.default_model import DefaultModel
 from embedder_service.installed_models import InstalledModels
@@ -67,7 +68,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
 def main() -> int:
     """Read the settings and serve until a signal."""
     settings = load_settings(EmbedderSettings)
-    return run(settings, lambda _: open_services(settings), ERRORS)
+    return run(settings, lambda _: open_services(settings), ERRORS, COSTS)
 
 
 if __name__ == "__main__":

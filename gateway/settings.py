@@ -21,6 +21,12 @@ class GatewaySettings(HttpSettings):
     http_port: int = Field(
         8080, ge=-1, le=65535, description="HTTP port, for web pages and JSON; 0 takes a free one, -1 is off."
     )
+    max_calls_per_caller: int = Field(
+        1_000,
+        ge=0,
+        le=2**31 - 1,
+        description="Calls that a caller may have in progress, streams included; 0 is any number.",
+    )
     embedder: str = Field(
         "127.0.0.1:50052",
         min_length=1,

@@ -18,6 +18,7 @@ from semsearch.index.v1 import (
 from threadpoolctl import threadpool_limits
 
 from index_service.api.coordination_servicer import CoordinationServicer
+from index_service.api.costs import COSTS
 from index_service.api.replication import publishing, reading
 from index_service.api.servicer import IndexServicer
 from index_service.api.statuses import ERRORS
@@ -142,7 +143,7 @@ def main() -> int:
     """Read the settings and serve until a signal arrives."""
     settings = load_settings(IndexSettings)
     raise_limit()
-    return run(settings, lambda _: open_services(settings), ERRORS)
+    return run(settings, lambda _: open_services(settings), ERRORS, COSTS)
 
 
 if __name__ == "__main__":

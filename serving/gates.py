@@ -6,10 +6,14 @@ that is refused reaches neither the gates behind it nor the method.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+# A stream that had to wait longer ends.
+_LONGEST_WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,17 @@ class Gate(Protocol):
         ...
 
     def check(self, call: Call, request: Any) -> None:
-        """Raise if the call is refused for a request message; each message passes before the method sees it."""
+        """Raise if the call is refused for a request message; each message passes before the method sees it.
+
+        A message of a stream waits if `NotYet` is raised, and is then checked again.
+        """
         ...
+
+
+class NotYet(Exception):
+    """A call is refused for now, and admitted in `seconds`."""
+
+    seconds: float
 
 
 class Passage:
@@ -69,4 +82,17 @@ class Passage:
 
     async def _each_checked(self, call: Call, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
-            yield self.checked(call, request)
+            for gate in self._gates:
+                await _admit(gate, call, request)
+            yield request
+
+
+async def _admit(gate: Gate, call: Call, request: Any) -> None:
+    """Have a message of a stream pass a gate, and wait if it comes too early: nothing more is read meanwhile."""
+    while True:
+        try:
+            return gate.check(call, request)
+        except NotYet as refused:
+            if refused.seconds > _LONGEST_WAIT_SECONDS:
+                raise
+            await asyncio.sleep(refused.seconds)

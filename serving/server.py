@@ -35,7 +35,11 @@ from serving.errors import ErrorTable, is_expected
 from serving.gates import Gate
 from serving.http_server import HttpServer, bind
 from serving.interceptors import CallInterceptor
+from serving.live_settings import Live, LiveSettings, LiveSettingsRefused
 from serving.metrics_server import serve_metrics
+from serving.quotas.costs import Cost
+from serving.quotas.gate import QuotaGate
+from serving.quotas.limiter import Limiter
 from serving.reflection import add_reflection
 from serving.settings import HttpSettings, ServiceSettings
 from serving.tls import CertificateError, CertificateFiles
@@ -76,13 +80,22 @@ class Served:
 OpenServices = Callable[[CertificateFiles | None], AbstractAsyncContextManager[Served]]
 
 
-def run(settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable) -> int:
-    """Serve until SIGTERM or SIGINT and return the process's exit status."""
+def run(
+    settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable, costs: Mapping[str, Cost] | None = None
+) -> int:
+    """Serve until SIGTERM or SIGINT and return the process's exit status.
+
+    Args:
+        settings: The settings that the process was started with.
+        open_services: Opens the services.
+        errors: The statuses of the services' errors.
+        costs: What the services' methods cost in quotas, if that is not one read.
+    """
     logs.configure(settings)
     metrics.watch_disk(settings.data)
     try:
         with _traces(settings), open_audit_log(settings) as audit:
-            return uvloop.run(_run(settings, open_services, errors, audit))
+            return uvloop.run(_run(settings, open_services, errors, costs or {}, audit))
     except AuditLogUnusable as error:
         return _fail(str(error))
 
@@ -97,13 +110,22 @@ def _traces(settings: ServiceSettings) -> AbstractContextManager[None]:
 
 
 async def _run(
-    settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable, audit: AuditLog | None
+    settings: ServiceSettings,
+    open_services: OpenServices,
+    errors: ErrorTable,
+    costs: Mapping[str, Cost],
+    audit: AuditLog | None,
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    gates = _gates(settings, errors, audit)
+    try:
+        live = LiveSettings(settings)
+    except LiveSettingsRefused as error:
+        return _fail(str(error))
+    quotas = QuotaGate(Limiter(live.now.allowances), costs, settings.data / "quotas" / f"{settings.service}.sqlite")
+    gates = _gates(settings, errors, audit, quotas)
     server = grpc.aio.server(
         interceptors=[CallInterceptor(errors, gates)],
         options=[
@@ -117,6 +139,8 @@ async def _run(
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             *_connection_age(settings.max_connection_age_seconds),
+            ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
+            ("grpc.max_allowed_incoming_connections", settings.max_connections),
             # Processes that do not mean to share a port would share its calls, each with half of the data.
             ("grpc.so_reuseport", int(settings.shares_port)),
         ],
@@ -126,7 +150,7 @@ async def _run(
         ports = _bind(server, settings, encryption)
     except (_PortTaken, CertificateError) as error:
         return _fail(str(error))
-    opening = asyncio.ensure_future(_serve(server, gates, encryption, ports, settings, open_services, stop))
+    opening = asyncio.ensure_future(_serve(server, gates, quotas, live, encryption, ports, open_services, stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -148,24 +172,36 @@ def _connection_age(seconds: float) -> list[tuple[str, int]]:
     return [("grpc.max_connection_age_ms", int(seconds * 1_000))] if seconds else []
 
 
-def _gates(settings: ServiceSettings, errors: ErrorTable, audit: AuditLog | None) -> Sequence[Gate]:
+def _gates(settings: ServiceSettings, errors: ErrorTable, audit: AuditLog | None, quotas: QuotaGate) -> Sequence[Gate]:
     """Return the gates of all calls, in the order in which calls pass them."""
-    gates: list[Gate] = []
+    gates: list[Gate] = [quotas]
     if audit is not None:
-        gates.append(AuditGate(audit, settings.service, errors, reads=settings.audit_reads))
+        gates.insert(0, AuditGate(audit, settings.service, errors, reads=settings.audit_reads))
     return gates
 
 
 async def _serve(
     server: grpc.aio.Server,
     gates: Sequence[Gate],
+    quotas: QuotaGate,
+    live: LiveSettings[ServiceSettings],
     encryption: Encryption,
     ports: _Ports,
-    settings: ServiceSettings,
     open_services: OpenServices,
     stop: asyncio.Event,
 ) -> None:
-    async with encryption.followed(), open_services(encryption.certificates) as served:
+    def change(now: Live[ServiceSettings]) -> None:
+        logs.set_level(now.settings.log_level)
+        quotas.limiter.allowances = now.allowances
+
+    change(live.now)
+    settings = live.now.settings
+    async with (
+        live.followed(change),
+        quotas.keeping_counts(),
+        encryption.followed(),
+        open_services(encryption.certificates) as served,
+    ):
         services = served.services
         health_servicer = health.aio.HealthServicer()
         serving = dict.fromkeys((service.name for service in services), False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from serving.gates import NotYet
 from serving.quotas.quota import Kind, Quota
 
 # How long callers with too many calls should wait; how long a call takes is not known.
@@ -22,7 +23,7 @@ _COUNTED = {
 _EACH = {"second": "a second", "minute": "a minute", "hour": "an hour"}
 
 
-class QuotaExceeded(Exception):
+class QuotaExceeded(NotYet):
     """A caller has used what it is allowed.
 
     Attributes:

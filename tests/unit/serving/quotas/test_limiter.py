@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serving.callers import ANONYMOUS, Caller, Role
 from serving.errors import from_status, retry_delay_seconds, to_status
-from serving.quotas.allowances import Allowance, Allowances
+from serving.quotas.allowances import Allowance, Allowances, OwnAllowance
 from serving.quotas.errors import DayUsedUp, QuotaExceeded, RateExceeded, TooManyCalls
 from serving.quotas.limiter import Limiter
 from serving.quotas.meter import Meter
@@ -141,12 +141,12 @@ def test_callers_do_not_share_their_quotas_and_addresses_without_a_name_have_the
 def test_an_own_allowance_comes_before_that_of_the_role_and_both_before_everyones() -> None:
     allowances = Allowances(
         Allowance(Quota.parse("1/s"), Quota.parse("1/s"), calls=5),
-        {Role.WRITE: {"read": Quota.parse("2/s"), "write": Quota.parse("2/s")}},
-        {"ann": {"read": Quota.parse("3/s")}},
+        {Role.WRITE: OwnAllowance(read_quota=Quota.parse("2/s"), write_quota=Quota.parse("2/s"))},
+        {"ann": OwnAllowance(read_quota=Quota.parse("3/s"))},
     )
     assert allowances.of(ANN) == Allowance(Quota.parse("3/s"), Quota.parse("2/s"), calls=5)
     assert allowances.of(BOB) == allowances.everyone
-    assert not allowances.has_daily
+    assert not allowances.are_daily
 
 
 def test_a_refused_call_takes_nothing() -> None:

@@ -1,0 +1,35 @@
+"""What the embedder's methods cost in quotas, where that is not one read or one change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from semsearch.embedder.v1 import embedder_service_pb2 as pb
+
+from serving.quotas.costs import Cost, costs_of
+from serving.quotas.quota import Kind
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["EmbedderService"]
+
+
+def _images(request: pb.EmbedImagesRequest) -> Mapping[Kind, int]:
+    return {Kind.EMBED: max(1, len(request.images))}
+
+
+def _image(_: Any) -> Mapping[Kind, int]:
+    return {Kind.EMBED: 1}
+
+
+def _texts(request: pb.EmbedTextRequest) -> Mapping[Kind, int]:
+    return {Kind.READ: max(1, len(request.queries))}
+
+
+COSTS: Mapping[str, Cost] = costs_of(
+    [_SERVICE],
+    {
+        f"{_SERVICE.full_name}/EmbedText": _texts,
+        f"{_SERVICE.full_name}/EmbedImages": _images,
+        f"{_SERVICE.full_name}/StreamEmbedImages": _image,
+    },
+)

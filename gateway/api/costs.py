@@ -1,0 +1,60 @@
+"""What the gateway's methods cost in quotas, where that is not one read or one change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from semsearch.v1 import (
+    backup_service_pb2,
+    gallery_service_pb2,
+    map_service_pb2,
+    model_service_pb2,
+    search_service_pb2,
+)
+
+from serving.quotas.costs import Cost, costs_of
+from serving.quotas.quota import Kind
+
+_FILES = (backup_service_pb2, gallery_service_pb2, map_service_pb2, model_service_pb2, search_service_pb2)
+_GALLERY = "semsearch.v1.GalleryService"
+_SEARCH = "semsearch.v1.SearchService"
+
+
+def _searched(request: search_service_pb2.SearchByImageRequest) -> Mapping[Kind, int]:
+    pictures = bool(request.content) + sum(bool(image.content) for image in request.images)
+    return {Kind.READ: 1, Kind.EMBED: pictures} if pictures else {Kind.READ: 1}
+
+
+def _counted(request: search_service_pb2.CountMatchesRequest) -> Mapping[Kind, int]:
+    return _searched(request.by_image)
+
+
+def _tagged(request: search_service_pb2.TagImageRequest) -> Mapping[Kind, int]:
+    return {Kind.READ: 1, Kind.EMBED: 1} if request.content else {Kind.READ: 1}
+
+
+def _uploaded(message: gallery_service_pb2.IndexImagesRequest) -> Mapping[Kind, int]:
+    """Return the cost of a message; the first has no image, and counts as the stream's one read."""
+    return {Kind.WRITE: 1, Kind.EMBED: 1} if message.HasField("image") else {Kind.READ: 1}
+
+
+def _batch(request: gallery_service_pb2.BatchIndexImagesRequest) -> Mapping[Kind, int]:
+    images = max(1, len(request.images))
+    return {Kind.WRITE: images, Kind.EMBED: images}
+
+
+def _deleted(request: gallery_service_pb2.DeleteImagesRequest) -> Mapping[Kind, int]:
+    return {Kind.WRITE: max(1, len(request.ids))}
+
+
+COSTS: Mapping[str, Cost] = costs_of(
+    [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()],
+    {
+        f"{_SEARCH}/SearchByImage": _searched,
+        f"{_SEARCH}/CountMatches": _counted,
+        f"{_SEARCH}/TagImage": _tagged,
+        f"{_GALLERY}/IndexImages": _uploaded,
+        f"{_GALLERY}/BatchIndexImages": _batch,
+        f"{_GALLERY}/DeleteImages": _deleted,
+    },
+)

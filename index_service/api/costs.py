@@ -1,0 +1,36 @@
+"""What the index service's methods cost in quotas, where that is not one read or one change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from semsearch.index.v1 import coordination_service_pb2
+from semsearch.index.v1 import index_service_pb2 as pb
+
+from serving.quotas.costs import Cost, costs_of
+from serving.quotas.quota import Kind
+
+_INDEX = pb.DESCRIPTOR.services_by_name["IndexService"]
+_COORDINATION = coordination_service_pb2.DESCRIPTOR.services_by_name["CoordinationService"]
+
+
+def _upserted(message: pb.UpsertItemsRequest) -> Mapping[Kind, int]:
+    return {Kind.WRITE: max(1, len(message.items))}
+
+
+def _deleted(request: pb.DeleteItemsRequest) -> Mapping[Kind, int]:
+    return {Kind.WRITE: max(1, len(request.ids))}
+
+
+def _searched(request: pb.SearchRequest) -> Mapping[Kind, int]:
+    return {Kind.READ: max(1, len(request.queries))}
+
+
+COSTS: Mapping[str, Cost] = costs_of(
+    [_INDEX, _COORDINATION],
+    {
+        f"{_INDEX.full_name}/UpsertItems": _upserted,
+        f"{_INDEX.full_name}/DeleteItems": _deleted,
+        f"{_INDEX.full_name}/Search": _searched,
+    },
+)

@@ -1,0 +1,95 @@
+"""The gate that holds each call to its caller's allowance.
+
+A call pays when its request has arrived. In a stream each message pays, and one that comes too early for a rate waits:
+its sender is slowed down, and nothing is lost. A daily quota ends the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import Counter
+
+from serving import callers
+from serving.background import WorkHealth
+from serving.gates import Call
+from serving.quotas.costs import Cost, read
+from serving.quotas.day_counts import exchange
+from serving.quotas.errors import QuotaExceeded
+from serving.quotas.limiter import Limiter
+
+_SECONDS_BETWEEN_EXCHANGES = 5.0
+REFUSED = Counter("semsearch_quota_refusals", "Calls that were refused for a quota, by the quota's name.", ["quota"])
+
+
+class QuotaGate:
+    """Counts each call and its messages, by the costs of its method (`costs`).
+
+    The counts of the day are in `file`, which the processes of a service share.
+    """
+
+    def __init__(self, limiter: Limiter, costs: Mapping[str, Cost], file: Path) -> None:
+        self.limiter = limiter
+        self._costs = costs
+        self._file = file
+        self._storing = WorkHealth("storing-daily-quotas")
+
+    @asynccontextmanager
+    async def enter(self, call: Call) -> AsyncIterator[None]:
+        """Count the call as in progress; raises `TooManyCalls`."""
+        with _counted(), self.limiter.in_progress(callers.current(), call.peer):
+            yield
+
+    def check(self, call: Call, request: Any) -> None:
+        """Have a message paid for; raises `RateExceeded` or `DayUsedUp`."""
+        cost = self._costs.get(f"{call.service}/{call.method}", read)
+        self.limiter.take(callers.current(), call.peer, cost(request))
+
+    @asynccontextmanager
+    async def keeping_counts(self) -> AsyncIterator[None]:
+        """Exchange the counts of the day with the file, again and again, and at the end once more."""
+        task = asyncio.create_task(self._keep_counts())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            await self._exchange()
+
+    async def _keep_counts(self) -> None:
+        while True:
+            await self._exchange()
+            await asyncio.sleep(_SECONDS_BETWEEN_EXCHANGES)
+
+    async def _exchange(self) -> None:
+        if not self.limiter.allowances.are_daily:
+            return
+        days = self.limiter.days
+        day, added = days.take_added(time.time())
+        try:
+            stored = await asyncio.to_thread(exchange, self._file, day, added)
+        except (OSError, sqlite3.Error) as error:
+            days.put_back(day, added)
+            self._storing.failed(error, expected=True)
+        except asyncio.CancelledError:
+            days.put_back(day, added)
+            raise
+        else:
+            days.replace(day, stored)
+            self._storing.succeeded()
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    """Count a refusal by any gate or message in the metrics."""
+    try:
+        yield
+    except QuotaExceeded as error:
+        REFUSED.labels(error.quota_id).inc()
+        raise
