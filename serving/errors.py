@@ -132,7 +132,28 @@ def _not_of(collection: str) -> ErrorStatus:
     )
 
 
+class ShuttingDown(Exception):
+    """The process shuts down, so it does not take the call, or ends it after it has `begun`."""
+
+    # Less than a restart takes, since another server may be well; more than this server keeps its connections.
+    retry_after_seconds = 0.5
+
+    def __init__(self, *, begun: bool) -> None:
+        did = "gave the call up" if begun else "did not take the call"
+        super().__init__(
+            f"The server is shutting down, so it {did}. Nothing that was acknowledged is lost. Try again in a moment: "
+            "another server answers, or this one when it has started again."
+        )
+        self.begun = begun
+
+
 _OWN: ErrorTable = {
+    ShuttingDown: lambda error: ErrorStatus(
+        grpc.StatusCode.UNAVAILABLE,
+        reasons.ERROR_REASON_SHUTTING_DOWN,
+        retry_after_seconds=error.retry_after_seconds,
+        metadata={"begun": str(error.begun).lower()},
+    ),
     InvalidField: lambda error: ErrorStatus(
         grpc.StatusCode.INVALID_ARGUMENT,
         reasons.ERROR_REASON_INVALID_FIELD,

@@ -48,9 +48,7 @@ def bind(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
 class HttpServer:
     """Serves an ASGI application on a bound socket, over TLS if there is a `context`."""
 
-    def __init__(
-        self, listening: socket.socket, app: ASGIApp, drain_seconds: float, context: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, listening: socket.socket, app: ASGIApp, context: ssl.SSLContext | None = None) -> None:
         self._listening = listening
         self._server = _Server(
             uvicorn.Config(
@@ -65,7 +63,6 @@ class HttpServer:
                 proxy_headers=False,
                 limit_concurrency=MAX_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=math.ceil(drain_seconds),
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
                 ssl_context_factory=None if context is None else lambda _, __: context,
             )
@@ -78,8 +75,9 @@ class HttpServer:
         if left := self._server.server_state.tasks:
             await asyncio.wait(left, timeout=_CLEAN_UP_SECONDS)
 
-    def stop(self) -> None:
-        """Refuse new connections; requests in progress have `drain_seconds` to finish."""
+    def stop(self, seconds: float) -> None:
+        """Refuse new connections; requests in progress have `seconds` to finish, and are cancelled then."""
+        self._server.config.timeout_graceful_shutdown = math.ceil(seconds)
         self._server.should_exit = True
 
 

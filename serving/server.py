@@ -6,8 +6,7 @@
 3. Health and reflection are added. A service is SERVING from now on, or once it reports that it is ready. HTTP is
    served beside gRPC where a process has an HTTP port.
    A connection ends after `max_connection_age_seconds`, its calls when they are done.
-4. On SIGTERM or SIGINT health becomes NOT_SERVING, new calls are refused, calls in flight have `drain_seconds` to
-   finish, and then everything is closed.
+4. On SIGTERM or SIGINT it shuts down in the order of `shutdown`, and everything is closed.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,15 +23,17 @@ from types import MappingProxyType
 import grpc.aio
 import structlog
 import uvloop
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from starlette.types import ASGIApp
 
 from serving import logs, metrics
 from serving.audit import AuditGate
 from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
 from serving.background import WorkHealth
+from serving.drain import Drain
 from serving.errors import ErrorTable, is_expected
 from serving.gates import Gate
+from serving.health_reports import HealthReports
 from serving.http_server import HttpServer, bind
 from serving.interceptors import CallInterceptor
 from serving.live_settings import Live, LiveSettings, LiveSettingsRefused
@@ -42,6 +43,7 @@ from serving.quotas.gate import QuotaGate
 from serving.quotas.limiter import Limiter
 from serving.reflection import add_reflection
 from serving.settings import HttpSettings, ServiceSettings
+from serving.shutdown import limit_duration, shut_down
 from serving.tls import CertificateError, CertificateFiles
 from serving.tls_servers import Encryption, add_port
 
@@ -125,7 +127,8 @@ async def _run(
     except LiveSettingsRefused as error:
         return _fail(str(error))
     quotas = QuotaGate(Limiter(live.now.allowances), costs, settings.data / "quotas" / f"{settings.service}.sqlite")
-    gates = _gates(settings, errors, audit, quotas)
+    drain = Drain()
+    gates = (drain, *_gates(settings, errors, audit, quotas))
     server = grpc.aio.server(
         interceptors=[CallInterceptor(errors, gates)],
         options=[
@@ -150,7 +153,7 @@ async def _run(
         ports = _bind(server, settings, encryption)
     except (_PortTaken, CertificateError) as error:
         return _fail(str(error))
-    opening = asyncio.ensure_future(_serve(server, gates, quotas, live, encryption, ports, open_services, stop))
+    opening = asyncio.ensure_future(_serve(server, drain, gates, quotas, live, encryption, ports, open_services, stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -182,6 +185,7 @@ def _gates(settings: ServiceSettings, errors: ErrorTable, audit: AuditLog | None
 
 async def _serve(
     server: grpc.aio.Server,
+    drain: Drain,
     gates: Sequence[Gate],
     quotas: QuotaGate,
     live: LiveSettings[ServiceSettings],
@@ -203,68 +207,57 @@ async def _serve(
         open_services(encryption.certificates) as served,
     ):
         services = served.services
-        health_servicer = health.aio.HealthServicer()
+        reports = HealthReports()
         serving = dict.fromkeys((service.name for service in services), False)
         names = [service.name for service in services]
         for service in services:
             service.register(server)
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(reports, server)
         add_reflection([*names, health.SERVICE_NAME], server)
         http = None
         if ports.http is not None and served.http is not None:
-            app = served.http(MappingProxyType(serving), gates)
-            http = HttpServer(ports.http, app, settings.drain_seconds, encryption.http)
+            http = HttpServer(ports.http, served.http(MappingProxyType(serving), gates), encryption.http)
         await server.start()
         async with asyncio.TaskGroup() as group:
-            reports = group.create_task(_report_health(health_servicer, services, serving))
+            reporting = group.create_task(_report_health(reports, services, serving))
             if http is not None:
                 group.create_task(http.serve())
             log.info("ready", service=settings.service, **ports.addresses(), **settings.model_dump(mode="json"))
             await stop.wait()
             log.info("stopping", service=settings.service, drain_seconds=settings.drain_seconds)
-            reports.cancel()
+            limit_duration(settings.drain_seconds)
+            reporting.cancel()
             serving.update(dict.fromkeys(serving, False))
-            await health_servicer.enter_graceful_shutdown()
-            if http is not None:
-                http.stop()
-            await server.stop(settings.drain_seconds)
+            await shut_down(server, http, reports, drain, settings.drain_seconds)
 
 
-async def _report_health(
-    servicer: health.aio.HealthServicer, services: Sequence[GrpcService], serving: dict[str, bool]
-) -> None:
+async def _report_health(reports: HealthReports, services: Sequence[GrpcService], serving: dict[str, bool]) -> None:
     """Report each service's health, also in `serving`, and under "" whether all are healthy; run until cancelled."""
 
-    async def set_status(name: str, healthy: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
-        await servicer.set(name, status)
-
-    async def report(name: str, healthy: bool) -> None:
+    def report(name: str, healthy: bool) -> None:
         serving[name] = healthy
         metrics.SERVING.labels(name).set(healthy)
-        await set_status(name, healthy)
-        await set_status("", all(serving.values()))
+        reports.set(name, healthy)
+        reports.set("", all(serving.values()))
 
-    async def follow(
-        name: str, changes: AsyncIterator[bool], publish: Callable[[str, bool], Awaitable[None]] = report
-    ) -> None:
+    async def follow(name: str, changes: AsyncIterator[bool], publish: Callable[[str, bool], None] = report) -> None:
         async for healthy in changes:
-            await publish(name, healthy)
+            publish(name, healthy)
 
     async def follow_parts(name: str, changes: AsyncIterator[frozenset[str]]) -> None:
         known: frozenset[str] = frozenset()
         async for parts in changes:
             for part in known ^ parts:
-                await set_status(f"{name}/{part}", part in parts)
+                reports.set(f"{name}/{part}", part in parts)
             known = parts
 
     async with asyncio.TaskGroup() as group:
         for service in services:
-            await report(service.name, service.health is None)
+            report(service.name, service.health is None)
             if service.health is not None:
                 group.create_task(follow(service.name, service.health()))
             for work in service.background:
-                group.create_task(follow(f"{service.name}/{work.name}", work.watch(), set_status))
+                group.create_task(follow(f"{service.name}/{work.name}", work.watch(), reports.set))
             if service.parts is not None:
                 group.create_task(follow_parts(service.name, service.parts()))
 

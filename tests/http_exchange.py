@@ -55,12 +55,12 @@ async def served(app: ASGIApp, drain_seconds: float = 1.0) -> AsyncIterator[tupl
     """Serve an application; yield the server and its address."""
     listening = bind("127.0.0.1", 0, shares_port=False)
     address = f"127.0.0.1:{listening.getsockname()[1]}"
-    server = HttpServer(listening, app, drain_seconds)
+    server = HttpServer(listening, app)
     serving = asyncio.create_task(server.serve())
     try:
         yield server, address
     finally:
-        server.stop()
+        server.stop(drain_seconds)
         await serving
 
 

@@ -178,7 +178,7 @@ async def main() -> None:
     answer = message("ServerCompatResponse")(host="127.0.0.1", port=listening.getsockname()[1])
     sys.stdout.buffer.write(answer.ByteSize().to_bytes(4, "big") + answer.SerializeToString())
     sys.stdout.buffer.flush()
-    await HttpServer(listening, _with_query(rpcs), drain_seconds=0).serve()
+    await HttpServer(listening, _with_query(rpcs)).serve()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 A call is repeated if the server could not be reached, a service behind it did not answer (UNAVAILABLE), or the server
 said when to try again (RetryInfo); and only if
 
-- sending it twice does the same as sending it once;
+- sending it twice does the same as sending it once, or the server says that it has not begun with it;
 - it has returned nothing yet: the caller resumes a stream that broke off;
 - the wait ends before the call's deadline, which covers all attempts together;
 - the server has answered this client before, if it cannot be reached: a wrong address is reported at once;
@@ -78,7 +78,8 @@ class Attempts:
         self._state = state
         self._clock = clock
         self._deadline = clock() + timeout
-        self._left = policy.attempts - 1 if repeatable else 0
+        self._left = policy.attempts - 1
+        self._repeatable = repeatable
         self._delay = policy.first_delay
 
     def remaining(self) -> float:
@@ -103,7 +104,8 @@ class Attempts:
                 return None
             if error.details.reason != SHUTTING_DOWN and not self._state.may_retry():
                 return None
-        if self._left < 1:
+        has_begun = error.details.metadata.get("begun") != "false"
+        if self._left < 1 or (has_begun and not self._repeatable):
             return None
         self._left -= 1
         # Spreads out the callers that failed together.

@@ -68,6 +68,13 @@ def test_all_calls_to_a_server_that_shuts_down_are_repeated() -> None:
         assert attempts.delay_after(SHUTTING_DOWN) is None
 
 
+@pytest.mark.parametrize(("begun", "repeated"), [("false", True), ("true", False)])
+def test_a_change_that_the_server_did_not_begin_is_repeated(begun: str, repeated: bool) -> None:
+    error = ServerNotReady("It ends.", ErrorDetails("SHUTTING_DOWN", {"begun": begun}))
+    attempts = Attempts(Retries(), RetryState(), 1_000, repeatable=False, clock=Clock())
+    assert (attempts.delay_after(error) is not None) == repeated
+
+
 def test_only_a_server_that_has_answered_is_waited_for() -> None:
     state, gone = RetryState(), ServerUnreachable("Nothing answers.")
     assert Attempts(Retries(), state, 1_000).delay_after(gone) is None

@@ -9,7 +9,7 @@ from embedder_service import statuses as of_the_embedder
 from gateway.api import statuses as of_the_gateway
 from serving.access import errors as access
 from serving.callers import Caller, Role
-from serving.errors import ErrorTable, from_status, to_status
+from serving.errors import ErrorTable, ShuttingDown, from_status, to_status
 from tests.unit.embedder_service import test_statuses as embedder
 from tests.unit.gateway.api import test_statuses as gateway
 from tests.unit.protos.comments import COMMENTS
@@ -30,6 +30,7 @@ ERRORS = [
     *((error, of_the_embedder.ERRORS) for error in embedder.EXAMPLES),
     *((error, of_the_gateway.ERRORS) for error in gateway.EXAMPLES),
     (RuntimeError("a fault"), {}),
+    (ShuttingDown(begun=True), {}),
 ]
 
 

@@ -55,10 +55,10 @@ async def test_a_request_in_progress_is_finished_before_the_server_ends() -> Non
         await ok(receive, send)
 
     app = App(slow)
-    async with served(app, drain_seconds=SECONDS) as (server, address):
+    async with served(app) as (server, address):
         answering = asyncio.create_task(exchange(address, "/"))
         await app.entered.wait()
-        server.stop()
+        server.stop(SECONDS)
         await until_refused(address)
         may_end.set()
         assert (await answering).body == b"ok"
@@ -70,10 +70,10 @@ async def test_a_request_that_outlasts_the_drain_is_cancelled_and_answered() -> 
 
     app = App(endless)
     with structlog.testing.capture_logs() as logged:
-        async with served(app, drain_seconds=0) as (server, address):
+        async with served(app) as (server, address):
             answering = asyncio.create_task(exchange(address, "/"))
             await app.entered.wait()
-            server.stop()
+            server.stop(0)
             answer = await answering
     assert (answer.status, answer.body) == (503, b"The server is stopping.\n")
     assert not [each for each in logged if each["log_level"] == "error"]

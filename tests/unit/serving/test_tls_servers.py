@@ -76,7 +76,7 @@ async def test_the_next_connection_gets_the_new_certificate_and_authorities(
 @asynccontextmanager
 async def http_server(context: ssl.SSLContext) -> AsyncIterator[str]:
     listening = bind("127.0.0.1", 0)
-    server = HttpServer(listening, PlainTextResponse("hello"), 1.0, context)
+    server = HttpServer(listening, PlainTextResponse("hello"), context)
     task = asyncio.create_task(server.serve())
     try:
         yield f"127.0.0.1:{listening.getsockname()[1]}"

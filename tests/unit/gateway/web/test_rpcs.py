@@ -21,6 +21,8 @@ from typing_extensions import override
 from gateway.settings import GatewaySettings
 from gateway.web.application import web_application
 from gateway.web.rpcs import Rpcs
+from serving.drain import Drain
+from serving.gates import Gate
 from tests.connect_calls import public_methods
 from tests.http_exchange import JSON, SECONDS, connected, exchange, served
 from tests.unit.gateway.core import Core
@@ -35,7 +37,7 @@ class Servicer:
     """Answers in the way that the id names."""
 
     def __init__(self) -> None:
-        self.started = asyncio.Event()
+        self.waiting = asyncio.Semaphore(0)
         self.cancelled = asyncio.Event()
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802
@@ -53,7 +55,7 @@ class Servicer:
             raise RuntimeError("secret")
 
     async def _wait(self) -> None:
-        self.started.set()
+        self.waiting.release()
         try:
             await asyncio.Event().wait()
         except (asyncio.CancelledError, GeneratorExit):
@@ -65,9 +67,9 @@ class Servicer:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[Servicer, str]]:
+async def serving(*gates: Gate) -> AsyncIterator[tuple[Servicer, str]]:
     servicer = Servicer()
-    async with served(Rpcs({SERVICE: servicer}, {}, 4 * 2**20)) as (_, address), asyncio.timeout(SECONDS):
+    async with served(Rpcs({SERVICE: servicer}, {}, 4 * 2**20, gates)) as (_, address), asyncio.timeout(SECONDS):
         yield servicer, address
 
 
@@ -93,8 +95,33 @@ async def test_work_stops_when_its_caller_goes_away(path: str, headers: dict[str
         async with connected(address) as (_, writer):
             head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {headers['Content-Type']}\r\n"
             writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            await servicer.started.wait()
+            await servicer.waiting.acquire()
         await servicer.cancelled.wait()
+
+
+async def test_a_server_that_shuts_down_says_so() -> None:
+    drain = Drain()
+    async with serving(drain) as (servicer, address):
+        calls = [
+            asyncio.create_task(exchange(address, GET, JSON, b'{"id": "slow"}')),
+            asyncio.create_task(exchange(address, PULL, STREAM, frame({"recipe": "slow"}))),
+        ]
+        for _ in calls:
+            await servicer.waiting.acquire()
+        drain.refuse()
+        refused = await exchange(address, GET, JSON, b"{}")
+        await drain.finish(0, SECONDS)
+        cut, stream = await asyncio.gather(*calls)
+    for answer, begun in (refused, "false"), (cut, "true"):
+        assert (answer.status, answer.document["code"]) == (503, "unavailable")
+        info, retry = (each["debug"] for each in answer.document["details"])
+        assert (info["reason"], info["metadata"], retry) == (
+            "SHUTTING_DOWN",
+            {"begun": begun},
+            {"retryDelay": "0.500s"},
+        )
+    _, (flag, end) = frames(stream.body)
+    assert (flag, end["error"]["details"][0]["debug"]["reason"]) == (2, "SHUTTING_DOWN")
 
 
 async def test_work_stops_at_its_deadline() -> None:
