@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
@@ -27,25 +26,21 @@ from grpc_health.v1 import health, health_pb2_grpc
 from starlette.types import ASGIApp
 
 from serving import logs, metrics
-from serving.audit import AuditGate
-from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
+from serving.audit_log import AuditLogUnusable, open_audit_log
 from serving.background import WorkHealth
-from serving.drain import Drain
 from serving.errors import ErrorTable, is_expected
 from serving.gates import Gate
 from serving.health_reports import HealthReports
-from serving.http_server import HttpServer, bind
+from serving.http_server import HttpServer
 from serving.interceptors import CallInterceptor
-from serving.live_settings import Live, LiveSettings, LiveSettingsRefused
-from serving.metrics_server import serve_metrics
+from serving.live_settings import LiveSettingsRefused
+from serving.ports import Ports, PortTaken, bind_ports
 from serving.quotas.costs import Cost
-from serving.quotas.gate import QuotaGate
-from serving.quotas.limiter import Limiter
 from serving.reflection import add_reflection
-from serving.settings import HttpSettings, ServiceSettings
+from serving.safeguards import Safeguards
+from serving.settings import ServiceSettings
 from serving.shutdown import limit_duration, shut_down
 from serving.tls import CertificateError, CertificateFiles
-from serving.tls_servers import Encryption, add_port
 
 log = structlog.get_logger(__name__)
 
@@ -97,8 +92,9 @@ def run(
     metrics.watch_disk(settings.data)
     try:
         with _traces(settings), open_audit_log(settings) as audit:
-            return uvloop.run(_run(settings, open_services, errors, costs or {}, audit))
-    except AuditLogUnusable as error:
+            safeguards = Safeguards.of(settings, errors, costs or {}, audit)
+            return uvloop.run(_run(settings, open_services, errors, safeguards))
+    except (AuditLogUnusable, CertificateError, LiveSettingsRefused, PortTaken) as error:
         return _fail(str(error))
 
 
@@ -112,25 +108,14 @@ def _traces(settings: ServiceSettings) -> AbstractContextManager[None]:
 
 
 async def _run(
-    settings: ServiceSettings,
-    open_services: OpenServices,
-    errors: ErrorTable,
-    costs: Mapping[str, Cost],
-    audit: AuditLog | None,
+    settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable, safeguards: Safeguards
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    try:
-        live = LiveSettings(settings)
-    except LiveSettingsRefused as error:
-        return _fail(str(error))
-    quotas = QuotaGate(Limiter(live.now.allowances), costs, settings.data / "quotas" / f"{settings.service}.sqlite")
-    drain = Drain()
-    gates = (drain, *_gates(settings, errors, audit, quotas))
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(errors, gates)],
+        interceptors=[CallInterceptor(errors, safeguards.gates)],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -148,12 +133,8 @@ async def _run(
             ("grpc.so_reuseport", int(settings.shares_port)),
         ],
     )
-    try:
-        encryption = Encryption.of(settings)
-        ports = _bind(server, settings, encryption)
-    except (_PortTaken, CertificateError) as error:
-        return _fail(str(error))
-    opening = asyncio.ensure_future(_serve(server, drain, gates, quotas, live, encryption, ports, open_services, stop))
+    ports = bind_ports(server, settings, safeguards.encryption)
+    opening = asyncio.ensure_future(_serve(server, safeguards, ports, open_services, stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -175,37 +156,12 @@ def _connection_age(seconds: float) -> list[tuple[str, int]]:
     return [("grpc.max_connection_age_ms", int(seconds * 1_000))] if seconds else []
 
 
-def _gates(settings: ServiceSettings, errors: ErrorTable, audit: AuditLog | None, quotas: QuotaGate) -> Sequence[Gate]:
-    """Return the gates of all calls, in the order in which calls pass them."""
-    gates: list[Gate] = [quotas]
-    if audit is not None:
-        gates.insert(0, AuditGate(audit, settings.service, errors, reads=settings.audit_reads))
-    return gates
-
-
 async def _serve(
-    server: grpc.aio.Server,
-    drain: Drain,
-    gates: Sequence[Gate],
-    quotas: QuotaGate,
-    live: LiveSettings[ServiceSettings],
-    encryption: Encryption,
-    ports: _Ports,
-    open_services: OpenServices,
-    stop: asyncio.Event,
+    server: grpc.aio.Server, safeguards: Safeguards, ports: Ports, open_services: OpenServices, stop: asyncio.Event
 ) -> None:
-    def change(now: Live[ServiceSettings]) -> None:
-        logs.set_level(now.settings.log_level)
-        quotas.limiter.allowances = now.allowances
-
-    change(live.now)
-    settings = live.now.settings
-    async with (
-        live.followed(change),
-        quotas.keeping_counts(),
-        encryption.followed(),
-        open_services(encryption.certificates) as served,
-    ):
+    encryption = safeguards.encryption
+    async with safeguards.kept_current(), open_services(encryption.certificates) as served:
+        settings = safeguards.settings
         services = served.services
         reports = HealthReports()
         serving = dict.fromkeys((service.name for service in services), False)
@@ -216,7 +172,7 @@ async def _serve(
         add_reflection([*names, health.SERVICE_NAME], server)
         http = None
         if ports.http is not None and served.http is not None:
-            http = HttpServer(ports.http, served.http(MappingProxyType(serving), gates), encryption.http)
+            http = HttpServer(ports.http, served.http(MappingProxyType(serving), safeguards.gates), encryption.http)
         await server.start()
         async with asyncio.TaskGroup() as group:
             reporting = group.create_task(_report_health(reports, services, serving))
@@ -228,7 +184,7 @@ async def _serve(
             limit_duration(settings.drain_seconds)
             reporting.cancel()
             serving.update(dict.fromkeys(serving, False))
-            await shut_down(server, http, reports, drain, settings.drain_seconds)
+            await shut_down(server, http, reports, safeguards.drain, settings.drain_seconds)
 
 
 async def _report_health(reports: HealthReports, services: Sequence[GrpcService], serving: dict[str, bool]) -> None:
@@ -260,62 +216,6 @@ async def _report_health(reports: HealthReports, services: Sequence[GrpcService]
                 group.create_task(follow(f"{service.name}/{work.name}", work.watch(), reports.set))
             if service.parts is not None:
                 group.create_task(follow_parts(service.name, service.parts()))
-
-
-class _PortTaken(Exception):
-    """A port is in use or may not be opened."""
-
-
-@dataclass(frozen=True)
-class _Ports:
-    """Where a process listens."""
-
-    host: str
-    grpc: int
-    http: socket.socket | None
-
-    def addresses(self) -> dict[str, str]:
-        http = {} if self.http is None else {"http_address": f"{self.host}:{self.http.getsockname()[1]}"}
-        return {"address": f"{self.host}:{self.grpc}", **http}
-
-
-def _bind(server: grpc.aio.Server, settings: ServiceSettings, encryption: Encryption) -> _Ports:
-    """Bind the ports of gRPC, metrics and HTTP, and the process's own port.
-
-    Raises:
-        _PortTaken: One of them is in use or may not be opened.
-    """
-    try:
-        port = add_port(server, f"{settings.host}:{settings.port}", encryption.port)
-    except RuntimeError as error:
-        raise _taken(settings, "port") from error
-    if settings.own_address:
-        host, _, number = settings.own_address.rpartition(":")
-        try:
-            with socket.create_server((host, int(number))):
-                pass  # gRPC would share this port too, and the process's calls would reach another one
-            add_port(server, settings.own_address, encryption.own_port)
-        except (OSError, RuntimeError) as error:
-            raise _taken(settings, "own_port", host) from error
-    if settings.metrics_port >= 0:
-        try:
-            serve_metrics(settings.host, settings.metrics_port, encryption.metrics)
-        except OSError as error:
-            raise _taken(settings, "metrics_port") from error
-    http = None
-    if isinstance(settings, HttpSettings) and settings.http_port >= 0:
-        try:
-            http = bind(settings.host, settings.http_port, shares_port=settings.shares_port)
-        except OSError as error:
-            raise _taken(settings, "http_port") from error
-    return _Ports(settings.host, port, http)
-
-
-def _taken(settings: ServiceSettings, field: str, host: str = "") -> _PortTaken:
-    return _PortTaken(
-        f"Port {getattr(settings, field)} on {host or settings.host} is in use or may not be opened. Stop the program "
-        f"that uses it (another semsearch?), or set {settings.variable(field)} to another port."
-    )
 
 
 def _fail(sentence: str) -> int:

@@ -1,0 +1,79 @@
+"""What stands between callers and the methods of a process, and keeps itself current: encryption, and the gates.
+
+A call passes the gates in this order:
+
+1. the drain, which counts it, and refuses it when the process shuts down;
+2. the audit log, which records it with its outcome;
+3. quotas, which refuse a caller that uses more than it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from serving import logs
+from serving.audit import AuditGate
+from serving.audit_log import AuditLog
+from serving.drain import Drain
+from serving.errors import ErrorTable
+from serving.gates import Gate
+from serving.live_settings import Live, LiveSettings
+from serving.quotas.costs import Cost
+from serving.quotas.gate import QuotaGate
+from serving.quotas.limiter import Limiter
+from serving.settings import ServiceSettings
+from serving.tls_servers import Encryption
+
+
+@dataclass(frozen=True)
+class Safeguards:
+    """The safeguards of a process."""
+
+    live: LiveSettings[ServiceSettings]
+    encryption: Encryption
+    drain: Drain
+    audit: AuditGate | None
+    quotas: QuotaGate
+
+    @classmethod
+    def of(
+        cls, settings: ServiceSettings, errors: ErrorTable, costs: Mapping[str, Cost], audit: AuditLog | None
+    ) -> Safeguards:
+        """Make what the settings ask for.
+
+        Raises:
+            CertificateError: A file of a certificate cannot be used.
+            LiveSettingsRefused: The file of settings that may change cannot be used.
+        """
+        live = LiveSettings(settings)
+        counts = settings.data / "quotas" / f"{settings.service}.sqlite"
+        return cls(
+            live,
+            Encryption.of(settings),
+            Drain(),
+            AuditGate(audit, settings.service, errors, reads=settings.audit_reads) if audit else None,
+            QuotaGate(Limiter(live.now.allowances), costs, counts),
+        )
+
+    @property
+    def settings(self) -> ServiceSettings:
+        """The settings as they are now."""
+        return self.live.now.settings
+
+    @property
+    def gates(self) -> Sequence[Gate]:
+        """The gates, in the order in which calls pass them."""
+        return [gate for gate in (self.drain, self.audit, self.quotas) if gate is not None]
+
+    @asynccontextmanager
+    async def kept_current(self) -> AsyncIterator[None]:
+        """Follow the files that the settings name, as long as the context lasts."""
+        self._use(self.live.now)
+        async with self.live.followed(self._use), self.quotas.keeping_counts(), self.encryption.followed():
+            yield
+
+    def _use(self, now: Live[ServiceSettings]) -> None:
+        logs.set_level(now.settings.log_level)
+        self.quotas.limiter.allowances = now.allowances
