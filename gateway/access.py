@@ -1,4 +1,7 @@
-"""What each RPC of the gateway needs: a role, and which fields of its request name the collection."""
+"""What each RPC of the gateway needs: a role, and which fields of its request name the collection.
+
+Images over HTTP (`gateway.web.images`) are downloads like DownloadImage, with its rule.
+"""
 
 from __future__ import annotations
 
@@ -56,14 +59,20 @@ _BACKUPS: Rules = {
     for name in ("CreateBackup", "ListBackups", "VerifyBackup", "PruneBackups", "RestoreBackup")
 }
 
+# Service and method of logging in at the page, which is no RPC: any caller may.
+LOG_IN = ("semsearch.http", "LogIn")
+
 RULES: Rules = {
-    f"semsearch.v1.{service}.{method}": rule
-    for service, rules in (
-        ("SearchService", _SEARCH),
-        ("GalleryService", _GALLERY),
-        ("MapService", _MAPS),
-        ("ModelService", _MODELS),
-        ("BackupService", _BACKUPS),
-    )
-    for method, rule in rules.items()
+    ".".join(LOG_IN): Rule(Role.READ),
+    **{
+        f"semsearch.v1.{service}.{method}": rule
+        for service, rules in (
+            ("SearchService", _SEARCH),
+            ("GalleryService", _GALLERY),
+            ("MapService", _MAPS),
+            ("ModelService", _MODELS),
+            ("BackupService", _BACKUPS),
+        )
+        for method, rule in rules.items()
+    },
 }

@@ -25,6 +25,7 @@ from gateway.api.owner import OWNER, Owner
 from gateway.errors import DependencyUnavailable, OwnerChanged, WordsNotReady
 from gateway.lease import Term
 from gateway.terms import Terms
+from serving import callers
 from serving.errors import from_status
 
 # Methods that only the owner runs.
@@ -228,9 +229,12 @@ def _check_caller_has_left() -> None:
 
 
 def _was_passed_on(context: Context) -> bool:
-    """Return whether a call came from another gateway process; those call over gRPC, and HTTP has no metadata."""
+    """Return whether a call came from another gateway process; those call over gRPC, and HTTP has no metadata.
+
+    Anyone can send the mark, so it counts only in calls of the suite itself.
+    """
     metadata = getattr(context, "invocation_metadata", None)
-    return metadata is not None and _MARK in (metadata() or ())
+    return metadata is not None and _MARK in (metadata() or ()) and callers.is_from_suite()
 
 
 def _understood(error: grpc.aio.AioRpcError) -> Exception:

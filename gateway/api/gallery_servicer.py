@@ -22,6 +22,7 @@ from gateway.collections.images import require_image_id
 from gateway.collections.names import DEFAULT_COLLECTION, require_collection_id
 from gateway.ingest.batch import add_batch
 from gateway.ingest.ingest import ImageIngest
+from serving import callers
 from serving.errors import InvalidField
 from serving.page_tokens import PageTokens, page_size
 
@@ -177,10 +178,11 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
 
     @override
     async def ListCollections(self, request: pb.ListCollectionsRequest, context: Context) -> pb.ListCollectionsResponse:
-        """List the collections by id."""
+        """List the collections that the caller may use, by id."""
         size = page_size(request.page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         after = self._tokens.decode(request.page_token, request) or ""
-        collections = [each for each in await self._collections.list_all() if each.id > after]
+        may_use = callers.current().may_use
+        collections = [each for each in await self._collections.list_all() if each.id > after and may_use(each.id)]
         more = len(collections) > size
         return pb.ListCollectionsResponse(
             collections=[translate.collection_message(each) for each in collections[:size]],

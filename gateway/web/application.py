@@ -1,4 +1,8 @@
-"""The application of the HTTP port: RPCs, images, health and the page."""
+"""The application of the HTTP port: RPCs, images, health, the page, and its log-in.
+
+Health, and the files of the page, need no token: they say nothing about anyone's images, and without the page nobody
+could log in there.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +26,14 @@ from gateway.web.hosts import HostGuard
 from gateway.web.images import image_routes
 from gateway.web.page_files import PageFiles
 from gateway.web.rpcs import Rpcs
+from gateway.web.sessions import session_routes
 from serving.gates import Gate
 from serving.http_requests import internal_error_text
 
 PAGE = Path(__file__).parent / "static"
 # Headers that Connect and gRPC-Web clients on other web pages send, and those that they must be able to read.
 _REQUEST_HEADERS = (
+    "Authorization",
     "Connect-Protocol-Version",
     "Connect-Timeout-Ms",
     "Content-Encoding",
@@ -82,6 +88,7 @@ def web_application(
         routes=[
             Route("/healthz", alive),
             Route("/readyz", ready),
+            *session_routes(gates),
             *image_routes(gallery, settings.max_pending_bytes, gates),
             *(Mount(f"/{service.full_name}", rpcs) for service in servicers),
             Mount("/", PageFiles(page)),

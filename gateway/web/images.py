@@ -29,9 +29,11 @@ from gateway.collections.images import StoredImage, require_image_id
 from gateway.collections.names import require_collection_id
 from gateway.web.byte_ranges import UnsatisfiableRange, byte_range
 from gateway.web.failures import failure_response
+from gateway.web.http_calls import call_of
+from gateway.web.sessions import with_session
 from serving.byte_budget import ByteBudget
 from serving.calls import CallFailed, Method
-from serving.gates import Call, Gate
+from serving.gates import Gate
 
 # Types that browsers show as pictures, with the extensions of their files.
 SHOWN = {
@@ -80,7 +82,7 @@ class ImageEndpoint:
         request = Request(scope)
         with ExitStack() as taken:
             try:
-                call = self._call(request)
+                call = call_of(self._method, request, with_session(request))
                 async with self._method.call(call):
                     path = request.path_params
                     self._method.checked(call, pb.DownloadImageRequest(id=path["image"], collection=path["collection"]))
@@ -88,10 +90,6 @@ class ImageEndpoint:
             except CallFailed as failed:
                 response = failure_response(failed.status)
             await response(scope, receive, send)
-
-    def _call(self, request: Request) -> Call:
-        peer = f"{request.client.host}:{request.client.port}" if request.client else ""
-        return Call(self._method.service, self._method.method, dict(request.headers), peer)
 
     async def _answer(self, request: Request, taken: ExitStack) -> Response:
         """Return the response; `taken` holds its bytes until they are sent."""

@@ -7,6 +7,7 @@ import { MapService } from "../gen/semsearch/v1/map_service_pb";
 import { ModelService } from "../gen/semsearch/v1/model_service_pb";
 import { SearchService } from "../gen/semsearch/v1/search_service_pb";
 import { watching } from "./connection";
+import { authorizing } from "./session";
 
 /** Return clients that call through a transport. */
 function over(transport: Transport) {
@@ -20,7 +21,7 @@ function over(transport: Transport) {
 
 /** The services. Tests put their own in. */
 export const services = over(
-  createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, interceptors: [watching] }),
+  createConnectTransport({ baseUrl: location.origin, useBinaryFormat: true, interceptors: [watching, authorizing] }),
 );
 
 /** Call through another transport from now on. */

@@ -1,5 +1,6 @@
 // The frame of every view: header, navigation and messages.
 
+import { isLoggedIn, logOut, wantsToken } from "../api/session";
 import { Box } from "../box/box";
 import { SearchView } from "../results/view";
 import { hrefOf, openImage, type View, view } from "../state/address";
@@ -26,6 +27,7 @@ const LATER: Record<Exclude<View, "search">, () => Promise<{ default: () => prea
 };
 
 const imageView = () => import("../image/view");
+const loginView = () => import("../login/view");
 
 export function App() {
   const name = view.value;
@@ -56,6 +58,13 @@ export function App() {
             <li>
               <Help />
             </li>
+            {isLoggedIn.value && (
+              <li>
+                <button type="button" class="button plain" onClick={() => void logOut()}>
+                  {text.logOut}
+                </button>
+              </li>
+            )}
           </ul>
         </nav>
       </header>
@@ -63,6 +72,7 @@ export function App() {
         {name === "search" ? <SearchView /> : <Later key={name} load={LATER[name]} />}
       </main>
       {openImage.value !== null && <Later load={imageView} />}
+      {wantsToken.value && <Later load={loginView} />}
       <MessageList />
     </>
   );

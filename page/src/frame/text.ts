@@ -10,6 +10,7 @@ export const text = inLanguage(
     words: "Words",
     add: "Add",
     models: "Models",
+    logOut: "Log out",
     loading: "Loading …",
     notLoaded: "This part of the page could not be loaded. The server may be away, or have been updated.",
     reload: "Load the page again",
@@ -25,6 +26,7 @@ export const text = inLanguage(
     words: "Wörter",
     add: "Hinzufügen",
     models: "Modelle",
+    logOut: "Abmelden",
     loading: "Wird geladen …",
     notLoaded:
       "Dieser Teil der Seite konnte nicht geladen werden. Vielleicht ist der Server nicht erreichbar oder wurde aktualisiert.",

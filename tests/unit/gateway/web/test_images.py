@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from gateway.collections.gallery import Download, Gallery
 from gateway.collections.images import StoredImage
 from gateway.ingest.plan import Upload
 from gateway.web.images import image_routes
+from gateway.web.sessions import session_routes
+from serving.gates import Call
 from tests.http_exchange import SECONDS, Answer, connected, exchange, served
 from tests.unit.gateway.core import Core, open_core, upload
 from tests.unit.gateway.doubles import picture, sha256
@@ -154,3 +157,31 @@ async def test_originals_beyond_the_budget_are_refused_with_a_time_to_try_again(
         async with asyncio.timeout(SECONDS):
             while (await exchange(address, f"{PATH}/original")).status != 200:
                 pass
+
+
+async def test_a_cookie_of_the_log_in_stands_for_a_token_that_is_missing(core: Core) -> None:
+    seen: list[str | None] = []
+
+    class Gate:
+        @asynccontextmanager
+        async def enter(self, call: Call) -> AsyncIterator[None]:
+            seen.append(call.metadata.get("authorization"))
+            yield
+
+        def check(self, call: Call, request: object) -> None:
+            pass
+
+    gates = [Gate()]
+    app = Starlette(routes=[*session_routes(gates), *image_routes(lambda: core.gallery, 10_000, gates)])
+    async with served(app) as (_, address):
+        answer = await exchange(address, "/session", {"Authorization": "Bearer abc"}, method="POST")
+        assert answer.status == 204
+        cookie = header(answer, "Set-Cookie")
+        assert cookie == "semsearch_session=abc; HttpOnly; Path=/images; SameSite=strict"
+        await exchange(address, f"{PATH}/original", {"Cookie": cookie.partition(";")[0]})
+        await exchange(address, f"{PATH}/original", {"Cookie": "semsearch_session=abc", "Authorization": "Bearer own"})
+        await exchange(address, f"{PATH}/original")
+        assert seen == ["Bearer abc", "Bearer abc", "Bearer own", None]
+        gone = header(await exchange(address, "/session", method="DELETE"), "Set-Cookie")
+        assert gone.startswith('semsearch_session=""; ')
+        assert "Max-Age=0; Path=/images" in gone

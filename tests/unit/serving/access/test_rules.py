@@ -33,7 +33,7 @@ def methods(package: str) -> Iterator[MethodDescriptor]:
 
 @pytest.mark.parametrize(("package", "rules"), PACKAGES.items(), ids=PACKAGES)
 def test_every_rpc_has_a_rule_and_every_rule_an_rpc(package: str, rules: Rules) -> None:
-    assert {method.full_name for method in methods(package)} == set(rules)
+    assert {method.full_name for method in methods(package)} == {name for name in rules if name.startswith(package)}
 
 
 def naming_a_collection(message: Descriptor, path: str = "") -> Iterator[str]:
