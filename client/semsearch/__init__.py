@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from semsearch.index_operations import AsyncIndexOperations, IndexOperations
     from semsearch.listing import AsyncListing, Listing
     from semsearch.transport.retries import Retries
-    from semsearch.transport.server import Tls
+    from semsearch.transport.tls import Tls
     from semsearch.values import (
         Attributes,
         Backup,
@@ -82,7 +82,7 @@ else:
         "semsearch.image_sources",
         "semsearch.listing",
         "semsearch.transport.retries",
-        "semsearch.transport.server",
+        "semsearch.transport.tls",
         "semsearch.async_client",
         "semsearch.index_operations",
     )

@@ -20,7 +20,8 @@ from semsearch.translate import upload_result
 from semsearch.transport.asynchronous import AsyncConnection
 from semsearch.transport.calls import next_call
 from semsearch.transport.retries import Retries
-from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Tls, Token
+from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Token
+from semsearch.transport.tls import Tls
 from semsearch.transport.upload_stream import AsyncUploadStream
 from semsearch.v1 import gallery_service_pb2 as gallery_pb
 from semsearch.values import Upload, UploadResult
@@ -51,7 +52,7 @@ class AsyncClient(
         self,
         server: str = DEFAULT_SERVER,
         *,
-        tls: bool | Tls | grpc.ChannelCredentials = False,
+        tls: bool | Tls | grpc.ChannelCredentials | None = None,
         token: Token | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retries: Retries = Retries(),  # noqa: B008 — frozen

@@ -19,7 +19,8 @@ from semsearch.translate import upload_result
 from semsearch.transport.blocking import BlockingConnection
 from semsearch.transport.calls import next_call
 from semsearch.transport.retries import Retries
-from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Tls, Token
+from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Token
+from semsearch.transport.tls import Tls
 from semsearch.transport.upload_stream import UploadStream
 from semsearch.v1 import gallery_service_pb2 as gallery_pb
 from semsearch.values import Upload, UploadResult
@@ -52,7 +53,7 @@ class Client(
         self,
         server: str = DEFAULT_SERVER,
         *,
-        tls: bool | Tls | grpc.ChannelCredentials = False,
+        tls: bool | Tls | grpc.ChannelCredentials | None = None,
         token: Token | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retries: Retries = Retries(),  # noqa: B008 — frozen
@@ -61,7 +62,7 @@ class Client(
 
         Args:
             server: Its address, "host:port".
-            tls: Whether to encrypt; `Tls` names certificates.
+            tls: Whether to encrypt; `Tls` names certificates. None means what the variables SEMSEARCH_CLIENT_TLS_… say.
             token: Sent with each call as "authorization: Bearer"; or a function that returns it. Without TLS it is
                 refused for any server but this machine's. None means that of SEMSEARCH_CLIENT_TOKEN, if it is set.
             timeout: Seconds that a call may take, its repetitions included; each call has its own `timeout`. Calls

@@ -13,7 +13,8 @@ from semsearch.rpc_errors import INDEX_SERVICE
 from semsearch.transport.asynchronous import AsyncConnection
 from semsearch.transport.blocking import BlockingConnection
 from semsearch.transport.retries import Retries
-from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Tls, Token
+from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Token
+from semsearch.transport.tls import Tls
 from semsearch.values.indexes import IndexSummary
 
 DEFAULT_INDEX_ADDRESS = "127.0.0.1:50053"
@@ -26,7 +27,7 @@ class IndexOperations(IndexMethods, BlockingConnection):
         self,
         server: str = DEFAULT_INDEX_ADDRESS,
         *,
-        tls: bool | Tls | grpc.ChannelCredentials = False,
+        tls: bool | Tls | grpc.ChannelCredentials | None = None,
         token: Token | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retries: Retries = Retries(),  # noqa: B008 — frozen
@@ -76,7 +77,7 @@ class AsyncIndexOperations(IndexMethods, AsyncConnection):
         self,
         server: str = DEFAULT_INDEX_ADDRESS,
         *,
-        tls: bool | Tls | grpc.ChannelCredentials = False,
+        tls: bool | Tls | grpc.ChannelCredentials | None = None,
         token: Token | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retries: Retries = Retries(),  # noqa: B008 — frozen

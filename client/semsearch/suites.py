@@ -35,6 +35,7 @@ class Suite:
     """The addresses of a folder's suite, "" if unknown; `is_stopped` if it has run, but is not running now.
 
     `pid` is its launcher's process, 0 if none runs. `processes` has the gateway processes after the first.
+    `tls` has the files of its authorities, certificate and key, "" for none; without a certificate it is plaintext.
     """
 
     gateway: str = ""
@@ -43,6 +44,7 @@ class Suite:
     embedder: str = ""
     pid: int = 0
     processes: tuple[GatewayProcess, ...] = ()
+    tls: tuple[str, str, str] = ("", "", "")
 
 
 def data_folder() -> Path:
@@ -61,11 +63,13 @@ def of_this_folder() -> Suite:
             GatewayProcess(name, str(each["address"]), int(each["metrics_port"]))
             for name, each in written.get("processes", {}).items()
         )
+        files = written.get("tls", {})
+        tls = str(files.get("ca", "")), str(files.get("certificate", "")), str(files.get("key", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no file, or not one of ours
         return Suite(is_stopped=_exists(data / _TRACE))
     if not _runs(pid):
         return Suite(is_stopped=True)
-    return Suite(str(gateway), str(index), embedder=str(embedder), pid=pid, processes=processes)
+    return Suite(str(gateway), str(index), embedder=str(embedder), pid=pid, processes=processes, tls=tls)
 
 
 def same_address(one: str, other: str) -> bool:

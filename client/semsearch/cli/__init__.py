@@ -12,10 +12,12 @@ import typer
 
 from semsearch.cli import (
     backup,
+    certs,
     collections,
     demo,
     doctor,
     duplicates,
+    encryption,
     gallery,
     index,
     index_operations,
@@ -54,6 +56,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(backup.app, name="backup")
 app.command("restore")(backup.restore)
 app.add_typer(token.app, name="token")
+app.add_typer(certs.app, name="certs")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
@@ -69,8 +72,14 @@ def semsearch(
     _: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    tls: encryption.IsEncrypted = False,
+    tls_ca: encryption.Authorities = None,
+    tls_cert: encryption.Certificate = None,
+    tls_key: encryption.Key = None,
+    tls_server_name: encryption.ServerName = "",
 ) -> None:
     """Search and tag images by meaning. Every command takes --json."""
+    encryption.use(tls, tls_ca, tls_cert, tls_key, tls_server_name)
 
 
 def main() -> None:

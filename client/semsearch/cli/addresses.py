@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from semsearch import suites
+from semsearch.cli import encryption
 from semsearch.cli.output import Output
 
 
@@ -28,6 +29,15 @@ def _index(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
 def _chosen(ctx: typer.Context, param: typer.CallbackParam, value: str, own: str, port_variable: str) -> str:
     """Return an address; `value` is the given one or the default, `own` that of the folder's suite, or ""."""
     output = Output("--json" in sys.argv)
+    chosen = _address(output, ctx, param, value, own, port_variable)
+    if own and suites.same_address(chosen, own):
+        encryption.use_suites_own(suites.of_this_folder())
+    return chosen
+
+
+def _address(
+    output: Output, ctx: typer.Context, param: typer.CallbackParam, value: str, own: str, port_variable: str
+) -> str:
     source = ctx.get_parameter_source(param.name or "")
     if source and source.name != "DEFAULT":
         if own and not suites.same_address(value, own):

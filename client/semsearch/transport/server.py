@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
@@ -16,6 +15,7 @@ import grpc
 from semsearch.errors import InvalidRequest
 from semsearch.rpc_errors import Peer
 from semsearch.transport.retries import Retries
+from semsearch.transport.tls import Tls, tls_of_environment
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
 # The gateway's default limit; a larger message would end its whole stream.
@@ -49,25 +49,11 @@ _SCHEME = re.compile(r"(?:dns|ipv4|ipv6):/*")
 
 
 @dataclass(frozen=True)
-class Tls:
-    """The certificates of an encrypted connection, each as a PEM file or its bytes.
-
-    `roots` are the authorities to trust; None means those that come with gRPC. `certificate` and `key` are the
-    caller's own, for servers that require them. `server_name` is the name in the server's certificate, if it differs
-    from the host of the address.
-    """
-
-    roots: Path | bytes | None = None
-    certificate: Path | bytes | None = None
-    key: Path | bytes | None = field(default=None, repr=False)
-    server_name: str = ""
-
-
-@dataclass(frozen=True)
 class Server:
     """The address of a server and everything that a channel to it needs.
 
-    Without a token, that of the variable SEMSEARCH_CLIENT_TOKEN is sent, if it is set.
+    If `tls` is None, the variables SEMSEARCH_CLIENT_TLS_… say whether and how connections are encrypted. Without a
+    token, that of the variable SEMSEARCH_CLIENT_TOKEN is sent, if it is set.
 
     Raises:
         InvalidRequest: a token would leave this machine unencrypted.
@@ -75,7 +61,7 @@ class Server:
 
     address: str
     peer: Peer
-    tls: bool | Tls | grpc.ChannelCredentials = False
+    tls: bool | Tls | grpc.ChannelCredentials | None = None
     token: Token | None = field(default=None, repr=False)
     timeout: float = DEFAULT_TIMEOUT_SECONDS
     retries: Retries = field(default_factory=Retries)
@@ -83,6 +69,8 @@ class Server:
     def __post_init__(self) -> None:
         if self.token is None:
             object.__setattr__(self, "token", os.environ.get(TOKEN_VARIABLE, "").strip())
+        if self.tls is None:
+            object.__setattr__(self, "tls", tls_of_environment())
         if self.token and not self.tls and not is_this_machine(self.address):
             raise InvalidRequest(
                 f"The token would travel to {self.address} unencrypted, where others can read it.",
@@ -95,13 +83,9 @@ class Server:
         Raises:
             InvalidRequest: a PEM file cannot be read.
         """
-        if isinstance(self.tls, bool):
+        if self.tls is None or isinstance(self.tls, bool):
             return grpc.ssl_channel_credentials() if self.tls else None
-        if isinstance(self.tls, Tls):
-            return grpc.ssl_channel_credentials(
-                _pem(self.tls.roots, "roots"), _pem(self.tls.key, "key"), _pem(self.tls.certificate, "certificate")
-            )
-        return self.tls
+        return self.tls.credentials() if isinstance(self.tls, Tls) else self.tls
 
     def channel_options(self) -> list[tuple[str, Any]]:
         """Return the options of a channel."""
@@ -147,12 +131,3 @@ def is_this_machine(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _pem(given: Path | bytes | None, name: str) -> bytes | None:
-    if given is None or isinstance(given, bytes):
-        return given
-    try:
-        return Path(given).read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"Tls({name}=…): {given} cannot be read: {error.strerror}.") from error
