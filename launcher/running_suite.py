@@ -25,6 +25,7 @@ from pathlib import Path
 from launcher.errors import AlreadyRunning, DataNotWritable
 from launcher.services import Service, processes_of
 from serving.durable_files import write_file
+from serving.tls_settings import TlsSettings
 
 FILE = "suite.json"
 _LOCK = "launcher/lock"
@@ -69,11 +70,17 @@ def write_addresses(data: Path, services: Sequence[Service]) -> None:
         content["processes"] = {
             each.name: {"address": each.own_address, "metrics_port": each.metrics_port} for each in others
         }
+    if certificates := [service.tls for service in services if service.tls is not None]:
+        content["tls"] = {name: str(Path(file).absolute()) for name, file in _files(certificates[0]).items() if file}
     content["pid"] = os.getpid()
     try:
         write_file(data / FILE, f"{json.dumps(content)}\n".encode())
     except OSError as error:
         raise DataNotWritable(data, error) from error
+
+
+def _files(tls: TlsSettings) -> dict[str, str]:
+    return {"ca": tls.tls_ca, "certificate": tls.tls_cert, "key": tls.tls_key}
 
 
 def _read_text(file: Path, key: str) -> str:

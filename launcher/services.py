@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 
 from launcher.errors import BadProcfile, BadSetting, PortNotFree
 from serving.settings import PREFIX
+from serving.tls_settings import TlsSettings
 
 GATEWAY = "gateway"
 _MODULE = re.compile(r"(\s-m\s+[A-Za-z_]\w*)(?=\s|$)")
@@ -41,6 +42,11 @@ class _Settings(BaseModel):
     http_port: int = -1
     data: Path
     processes: int = 1
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
+    tls_server_name: str = ""
+    http_tls_cert: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Service:
 
     `port` is the gRPC port; `metrics_port` is -1 if metrics are off, and `http_port` if the service has no HTTP. `data`
     is the folder of data to keep. `processes` is the number of processes that share the ports; `own_port` is the one on
-    which only this process listens.
+    which only this process listens. `tls` has its certificates, None for plaintext.
     """
 
     name: str
@@ -61,6 +67,8 @@ class Service:
     http_port: int = -1
     processes: int = 1
     own_port: int = 0
+    tls: TlsSettings | None = None
+    http_is_encrypted: bool = False
 
     @property
     def address(self) -> str:
@@ -70,12 +78,14 @@ class Service:
     @property
     def http_url(self) -> str | None:
         """The URL of its web page, or None if HTTP is off."""
-        return f"http://{self._reached_at}:{self.http_port}" if self.http_port > 0 else None
+        scheme = "https" if self.http_is_encrypted else "http"
+        return f"{scheme}://{self._reached_at}:{self.http_port}" if self.http_port > 0 else None
 
     @property
     def metrics_url(self) -> str | None:
         """The URL of its metrics, or None if metrics are off or the port is unknown until the service starts."""
-        return f"http://{self._reached_at}:{self.metrics_port}/metrics" if self.metrics_port > 0 else None
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{self._reached_at}:{self.metrics_port}/metrics" if self.metrics_port > 0 else None
 
     @property
     def _reached_at(self) -> str:
@@ -181,7 +191,15 @@ def _query_settings(name: str, command: str, environment: Mapping[str, str]) -> 
         settings.data,
         settings.http_port,
         settings.processes,
+        tls=_tls(settings),
+        http_is_encrypted=bool(settings.tls_cert or settings.http_tls_cert),
     )
+
+
+def _tls(settings: _Settings) -> TlsSettings | None:
+    if not settings.tls_cert:
+        return None
+    return TlsSettings(**settings.model_dump(include=set(TlsSettings.model_fields)))
 
 
 @dataclass(frozen=True)

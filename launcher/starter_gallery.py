@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
+from semsearch import Tls
 from semsearch.cli.progress import progress_bar
 from semsearch.client import DEFAULT_COLLECTION, Client
 from semsearch.errors import SemsearchError
@@ -59,7 +60,7 @@ class StarterGallery:
         except FileNotFoundError:
             return FillState.NOT_BEGUN
 
-    def fill(self, server: str) -> None:
+    def fill(self, server: str, tls: bool | Tls = False) -> None:
         """Fill the collection at `server` unless that is done; print what happened and what failed.
 
         If this is interrupted or fails, the images already added stay and the next start continues.
@@ -70,7 +71,7 @@ class StarterGallery:
             self._console.print(f"The folder {self._folder} does not exist, so the collection stays as it is.")
             return
         try:
-            with Client(server) as client:
+            with Client(server, tls=tls) as client:
                 if self.state is FillState.NOT_BEGUN and client.get_collection(DEFAULT_COLLECTION).image_count:
                     self._set(FillState.DONE)
                     return

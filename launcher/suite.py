@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
+from semsearch import Tls
 from semsearch.client import DEFAULT_SERVER
 
 from launcher.errors import LauncherError
@@ -103,7 +104,7 @@ def _supervise(
             for process in group:
                 supervisor.start([process], with_own_ports(environment, process))
             supervisor.wait_until_serving(group, deadline)
-        gallery.fill(gateway.address)
+        gallery.fill(gateway.address, client_tls(gateway))
         supervisor.wait(0)
         console.print(welcome(processes, arguments.gallery))
         supervisor.wait_for_failure()
@@ -111,6 +112,14 @@ def _supervise(
         expect_force()
         console.print("Stopping ...")
         supervisor.stop()
+
+
+def client_tls(service: Service) -> bool | Tls:
+    """Return how a client of a service encrypts: with the service's own certificates, because both run here."""
+    if service.tls is None:
+        return False
+    roots = Path(service.tls.tls_ca) if service.tls.tls_ca else None
+    return Tls(roots, Path(service.tls.tls_cert), Path(service.tls.tls_key), service.tls.tls_server_name)
 
 
 def _environment() -> dict[str, str]:
@@ -131,7 +140,7 @@ def welcome(services: Sequence[Service], gallery: Path) -> str:
         lines += ["", f"In a browser: {gateway.http_url}"]
     needed = "" if has_grpcurl() else " (`make grpcurl` first)"
     lines += ["", f"First queries, for another terminal in this folder{needed}:"]
-    for example in examples(gateway.address, gallery):
+    for example in examples(gateway.address, gallery, _flags(gateway)):
         lines += ["", f"# {example.title}", example.line]
     lines += ["", "# The same with the command"]
     lines += command_lines(gateway.address, gallery)
@@ -146,21 +155,22 @@ class Example:
     line: str
 
 
-def examples(server: str, gallery: Path) -> tuple[Example, ...]:
-    """Return five example queries for the gateway at `server`; two of them send an image from `gallery`."""
+def examples(server: str, gallery: Path, flags: str = "-plaintext") -> tuple[Example, ...]:
+    """Return five example queries for the gateway at `server`; two of them send an image from `gallery`.
+
+    `flags` are those of grpcurl about encryption.
+    """
     search, galleries = "semsearch.v1.SearchService", "semsearch.v1.GalleryService"
+    to = f"{flags} {{}} {server}"
     return (
-        Example("Search images by words", _call(server, f"{search}/SearchByText", {"query": "boat", "page_size": 3})),
-        Example(
-            "Tag an image file",
-            _call_with_image(server, f"{search}/TagImage", gallery / _TAGGED, {"max_tags": 5}),
-        ),
-        Example("Find similar words", _call(server, f"{search}/SimilarWords", {"query": "dog", "page_size": 5})),
+        Example("Search images by words", _call(to, f"{search}/SearchByText", {"query": "boat", "page_size": 3})),
+        Example("Tag an image file", _call_with_image(to, f"{search}/TagImage", gallery / _TAGGED, {"max_tags": 5})),
+        Example("Find similar words", _call(to, f"{search}/SimilarWords", {"query": "dog", "page_size": 5})),
         Example(
             "Search images by an image",
-            _call_with_image(server, f"{search}/SearchByImage", gallery / _SIMILAR, {"page_size": 3}),
+            _call_with_image(to, f"{search}/SearchByImage", gallery / _SIMILAR, {"page_size": 3}),
         ),
-        Example("List the images", _call(server, f"{galleries}/ListImages", {"page_size": 3})),
+        Example("List the images", _call(to, f"{galleries}/ListImages", {"page_size": 3})),
     )
 
 
@@ -181,16 +191,25 @@ def has_grpcurl() -> bool:
     return GRPCURL.exists() or shutil.which("grpcurl") is not None
 
 
+def _flags(gateway: Service) -> str:
+    """Return grpcurl's flags about encryption."""
+    if gateway.tls is None:
+        return "-plaintext"
+    files = {"-cacert": gateway.tls.tls_ca, "-cert": gateway.tls.tls_cert, "-key": gateway.tls.tls_key}
+    return shlex.join(word for flag, file in files.items() if file for word in (flag, file))
+
+
 def _grpcurl() -> str:
     """Return the grpcurl on the PATH if only that exists, else the one that `make grpcurl` builds."""
     return "grpcurl" if not GRPCURL.exists() and shutil.which("grpcurl") else str(GRPCURL)
 
 
-def _call(server: str, method: str, request: Mapping[str, object]) -> str:
-    return f"{_grpcurl()} -plaintext -d {shlex.quote(json.dumps(request))} {server} {method}"
+def _call(to: str, method: str, request: Mapping[str, object]) -> str:
+    data = f"-d {shlex.quote(json.dumps(request))}"
+    return f"{_grpcurl()} {to.format(data)} {method}"
 
 
-def _call_with_image(server: str, method: str, image: Path, request: Mapping[str, object]) -> str:
+def _call_with_image(to: str, method: str, image: Path, request: Mapping[str, object]) -> str:
     content = f"$(base64 < {shlex.quote(str(image))} | tr -d '\\n')"
     message = json.dumps({"content": "%s", **request})
-    return f'printf {shlex.quote(message)} "{content}" | {_grpcurl()} -plaintext -d @ {server} {method}'
+    return f'printf {shlex.quote(message)} "{content}" | {_grpcurl()} {to.format("-d @")} {method}'

@@ -33,6 +33,8 @@ from launcher.restarts import STEADY_SECONDS, Backoff, cannot_start, describe_en
 from launcher.service_process import ServiceProcess
 from launcher.services import Service
 from launcher.stopping import end_groups
+from serving.own_channel import open_own_channel
+from serving.tls import CertificateError
 
 _COLORS = ("cyan", "yellow", "green", "magenta", "blue")
 # The limit for a process to start, and for a killed one to be gone. In practice, both take milliseconds.
@@ -46,7 +48,11 @@ _OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_bac
 
 def serves(service: Service) -> bool:
     """Return whether a process reports SERVING for the name "", which stands for all its gRPC services."""
-    with grpc.insecure_channel(service.own_address, _OPTIONS) as channel:
+    try:
+        channel = open_own_channel(service.own_address, service.tls, _OPTIONS)
+    except CertificateError:  # files that are being replaced
+        return False
+    with channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_CALL_SECONDS)
         except grpc.RpcError:  # not listening yet
