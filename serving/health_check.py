@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what each address answers, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m serving.health_check", description=__doc__.partition("\n")[0])
     parser.add_argument("addresses", nargs="+", metavar="HOST:PORT")
-    settings = _Settings()
+    settings = _Settings()  # type: ignore[call-arg]
     answers = {address: _ask(address, settings) for address in parser.parse_args(argv).addresses}
     for address, answer in answers.items():
         sys.stdout.write(f"{address}: {answer or 'nothing listens'}\n")

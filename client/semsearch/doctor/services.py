@@ -13,11 +13,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from semsearch import suites
 from semsearch.doctor.background_work import WORKS
+from semsearch.doctor.certificates import encryption_problem, examine_certificate, tls_of
 from semsearch.doctor.findings import Finding, note, ok, problem
 from semsearch.doctor.listeners import listens, program_at
 from semsearch.doctor.places import Place, ServicePlaces
 from semsearch.doctor.reflection import Reflection
 from semsearch.rpc_errors import GATEWAY
+from semsearch.transport.blocking import open_channel
 from semsearch.transport.server import TOKEN_VARIABLE, Server
 
 _CALL_SECONDS = 5.0
@@ -27,8 +29,6 @@ _NAMES = {
     "embedder": "semsearch.embedder.v1.EmbedderService",
     "index": "semsearch.index.v1.IndexService",
 }
-# The ports are on this machine, so a proxy of the environment is not used.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 # By purpose of a port: the path that shows that the port is ours, and the path to look at.
@@ -43,10 +43,11 @@ def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Find
         if suites.on_this_machine(place.address):
             yield from (_taken(each) for each in places.others if listens(each.host, each.port))
         return
-    with grpc.insecure_channel(place.address) as channel:
+    server = Server(place.address, GATEWAY)
+    with open_channel(server) as channel:
         health = _Health(channel)
         try:
-            reflection = Reflection(channel, _CALL_SECONDS, Server(place.address, GATEWAY).metadata())
+            reflection = Reflection(channel, _CALL_SECONDS, server.metadata())
             names = reflection.services()
             if _NAMES[place.service.partition("-")[0]] not in names:  # "gateway-2" is a gateway too
                 yield _other_server(place)
@@ -54,8 +55,10 @@ def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Find
             yield from _examine_health(health, place, names)
             yield from _examine_rpcs(reflection, place)
         except grpc.RpcError as error:
-            yield _unanswered(place, error)
+            is_unreachable = error.code() is grpc.StatusCode.UNAVAILABLE
+            yield (encryption_problem(place) if is_unreachable else None) or _unanswered(place, error)
             return
+    yield from examine_certificate(place)
     yield from map(_examine_other_port, places.others)
 
 
@@ -111,9 +114,11 @@ def _examine_rpcs(reflection: Reflection, place: Place) -> Iterator[Finding]:
 
 
 def _examine_other_port(place: Place) -> Finding:
-    part, base = f"{place.service}: {place.purpose}", f"http://{place.address}"
+    scheme = "http" if tls_of(place) is None else "https"
+    part, base = f"{place.service}: {place.purpose}", f"{scheme}://{place.address}"
     health, shown = _PATHS[place.purpose]
-    status = _status(f"{base}{health}")
+    opener = _direct(place)
+    status = _status(opener, f"{base}{health}")
     if not status:
         return note(part, f"{base} does not answer", f"It is off, or elsewhere: {place.variable} sets the port.")
     if status != HTTPStatus.OK:
@@ -122,15 +127,22 @@ def _examine_other_port(place: Place) -> Finding:
             f"{base}{health} answers {status}",
             f"If another program has the port, set {place.variable} to another.",
         )
-    if _status(f"{base}{shown}") != HTTPStatus.OK:
+    if _status(opener, f"{base}{shown}") != HTTPStatus.OK:
         return note(part, f"{base} answers API calls, but has no web page", "Build the page with `make page`.")
     return ok(part, f"{base}{shown}")
 
 
-def _status(url: str) -> int:
+def _direct(place: Place) -> urllib.request.OpenerDirector:
+    """Return an opener that uses no proxy of the environment: the port is on this machine."""
+    tls = tls_of(place)
+    context = None if tls is None else tls.context()
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+
+
+def _status(opener: urllib.request.OpenerDirector, url: str) -> int:
     """Return the status of a response, 0 if there is none."""
     try:
-        with _DIRECT.open(url, timeout=_CALL_SECONDS) as response:
+        with opener.open(url, timeout=_CALL_SECONDS) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code

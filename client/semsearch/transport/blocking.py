@@ -17,6 +17,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def open_channel(server: Server) -> grpc.Channel:
+    """Open a channel to a server; raises `InvalidRequest` if its certificates cannot be read."""
+    options, credentials = server.channel_options(), server.credentials()
+    if credentials is None:
+        return grpc.insecure_channel(server.address, options)
+    return grpc.secure_channel(server.address, credentials, options)
+
+
 class BlockingConnection(Connection):
     """A channel to one server, opened by the first call. Use it as a context manager, or close it."""
 
@@ -24,12 +32,7 @@ class BlockingConnection(Connection):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        options, credentials = server.channel_options(), server.credentials()
-        self.channel = (
-            grpc.insecure_channel(server.address, options)
-            if credentials is None
-            else grpc.secure_channel(server.address, credentials, options)
-        )
+        self.channel = open_channel(server)
 
     def __enter__(self) -> Self:
         return self
