@@ -27,7 +27,7 @@ from rapidfuzz import process
 from typing_extensions import override
 
 from serving.access.settings import AccessSettings
-from serving.quotas.quota import Quota
+from serving.quotas.settings import QuotaSettings
 
 PREFIX = "SEMSEARCH_"
 # Every process sees all variables; those of another service are checked by that service.
@@ -55,7 +55,7 @@ class _EnvironmentSource(PydanticBaseSettingsSource):
         return {name: text for name, text in found.items() if text is not None}
 
 
-class ServiceSettings(AccessSettings):
+class ServiceSettings(QuotaSettings, AccessSettings):
     """Settings of every service; each one subclasses this, sets `service` and adds its own fields."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
@@ -83,7 +83,6 @@ class ServiceSettings(AccessSettings):
             "tls_ca",
             "tls_server_name",
             "live_settings",
-            "max_streams_per_connection",
         }
     )
 
@@ -165,28 +164,6 @@ class ServiceSettings(AccessSettings):
         description="TOML file with settings that may change while the service runs; it is read again when it changes, "
         "and comes before flags and variables.",
     )
-    read_quota: str = Field(
-        "",
-        description='What each caller may read, such as "50/s, burst 200, 100000/day": calls on average, calls at '
-        "once, and calls in a day. Empty is unlimited.",
-    )
-    write_quota: str = Field("", description="What each caller may change, in images or items added or deleted.")
-    embed_quota: str = Field("", description="How many images each caller may have the model embed.")
-    max_calls_per_caller: int = Field(
-        0,
-        ge=0,
-        le=2**31 - 1,
-        description="Calls that a caller may have in progress, streams included; 0 is any number.",
-    )
-    max_streams_per_connection: int = Field(
-        1_000, ge=1, le=2**31 - 1, description="Calls in progress on one gRPC connection; its client holds back others."
-    )
-    max_connections: int = Field(
-        400,
-        ge=1,
-        le=2**31 - 1,
-        description="gRPC connections at a time; more are closed at once. Each takes one of the process's open files.",
-    )
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(-1, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
 
@@ -206,12 +183,6 @@ class ServiceSettings(AccessSettings):
     def wants_certificates(self) -> bool:
         """Whether callers over gRPC, and readers of metrics, must show a certificate."""
         return bool(self.tls_ca) and self.tls_callers == "certificate"
-
-    @field_validator("read_quota", "write_quota", "embed_quota")
-    @classmethod
-    def _is_quota(cls, text: str) -> str:
-        Quota.parse(text)
-        return text
 
     @property
     def shares_port(self) -> bool:

@@ -28,12 +28,12 @@ DEADLINE = 10.0
 
 
 class Named:
-    """A gate that takes the caller's word for its name."""
+    """A gate that takes the caller's word for its name; "suite:ann" is the suite on ann's behalf."""
 
     @asynccontextmanager
     async def enter(self, call: Call) -> AsyncIterator[None]:
         if name := call.metadata.get("name", ""):
-            callers.begin(Caller(name, Role.READ))
+            callers.begin(Caller(name.removeprefix("suite:"), Role.READ), from_suite=name.startswith("suite:"))
         yield
 
     def check(self, call: Call, request: Any) -> None:
@@ -73,7 +73,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_calls_beyond_the_quota_are_refused_for_their_caller_only(tmp_path: Path) -> None:
     async with served(Allowance(read=Quota.parse("1/hour, burst 2")), tmp_path) as (_, answer, _count):
-        for name in ("ann", "ann", "bob", "", ""):
+        for name in ("ann", "ann", "bob", "", "", "suite:ann", "suite:ann"):
             assert await answer(b"1", metadata=[("name", name)]) == b"1"
         for name in ("ann", ""):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
