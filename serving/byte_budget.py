@@ -60,13 +60,21 @@ class ByteBudget:
         Raises:
             TooManyBytes: The bytes are not free, or other callers are waiting.
         """
-        if self._waiting or not self._has_room(size):
-            raise TooManyBytes(self._taken, self._limit)
-        self._taken += size
+        self.take_at_once(size)
         try:
             yield
         finally:
             self.give_back(size)
+
+    def take_at_once(self, size: int) -> None:
+        """Take `size` bytes without waiting.
+
+        Raises:
+            TooManyBytes: The bytes are not free, or other callers are waiting.
+        """
+        if self._waiting or not self._has_room(size):
+            raise TooManyBytes(self._taken, self._limit)
+        self._taken += size
 
     @contextmanager
     def share(self) -> Iterator[ByteShare]:
@@ -112,6 +120,11 @@ class ByteShare:
     async def take(self, size: int) -> None:
         """Wait for the stream's turn and for `size` bytes, and take them."""
         await self._budget.take(size)
+        self._taken += size
+
+    def take_at_once(self, size: int) -> None:
+        """Take `size` bytes without waiting; raises `TooManyBytes` if they are not free."""
+        self._budget.take_at_once(size)
         self._taken += size
 
     def give_back(self, size: int) -> None:

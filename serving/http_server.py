@@ -13,6 +13,8 @@ import math
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import h11
 import structlog
@@ -21,12 +23,21 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from serving.http_requests import RequestGuard
+from serving.http_bodies import Bodies
+from serving.http_requests import PENDING_BYTES, RequestGuard
+from serving.quotas.peers import address_of
 
 # Bytes of a request's line and headers. A Connect GET has its message in the line.
 MAX_HEAD_BYTES = 64 * 2**10
-# Requests on further ones get 503. By default, a process may have 1,024 open files.
+# Further ones are answered 429 and closed. By default, a process may have 1,024 open files.
 MAX_CONNECTIONS = 512
+_TOO_MANY = (
+    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n"
+    b"Connection: close\r\nContent-Length: %d\r\n\r\n%b"
+)
+# A refused connection is open for as long as its client needs to read that; more of them are closed at once.
+_REFUSED_SECONDS = 1.0
+_MOST_REFUSED = 64
 # How long a connection may take to send a request's head, and stay open without one.
 HEAD_SECONDS = 20.0
 KEEP_ALIVE_SECONDS = 60
@@ -45,14 +56,33 @@ def bind(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
     return socket.create_server(address[:2], family=family, backlog=1024, reuse_port=shares_port)
 
 
+@dataclass
+class HttpLimits:
+    """Limits that settings choose: connections of one address, and bytes of bodies in memory (see `http_bodies`).
+
+    The first may be changed while the server runs.
+    """
+
+    connections_per_address: int = 256
+    pending_bytes: int = PENDING_BYTES
+
+
 class HttpServer:
     """Serves an ASGI application on a bound socket, over TLS if there is a `context`."""
 
-    def __init__(self, listening: socket.socket, app: ASGIApp, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        listening: socket.socket,
+        app: ASGIApp,
+        context: ssl.SSLContext | None = None,
+        limits: HttpLimits | None = None,
+    ) -> None:
         self._listening = listening
+        limits = limits or HttpLimits()
         self._server = _Server(
-            uvicorn.Config(
-                RequestGuard(app),
+            _Config(
+                limits,
+                RequestGuard(app, Bodies(limits.pending_bytes)),
                 loop="none",
                 http=_Protocol,
                 ws="none",
@@ -61,7 +91,6 @@ class HttpServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=MAX_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
                 ssl_context_factory=None if context is None else lambda _, __: context,
@@ -81,6 +110,12 @@ class HttpServer:
         self._server.should_exit = True
 
 
+class _Config(uvicorn.Config):
+    def __init__(self, limits: HttpLimits, app: ASGIApp, **others: Any) -> None:
+        super().__init__(app, **others)
+        self.limits = limits
+
+
 class _Server(uvicorn.Server):
     @override
     @contextlib.contextmanager
@@ -90,20 +125,37 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Closes a connection that takes too long to send the head of a request.
+    """Closes a connection that is one too many, or takes too long to send the head of a request.
 
-    uvicorn has a limit only for a connection that sends nothing after a response.
+    uvicorn refuses the requests of all connections if there are too many, and has a limit on time only for a connection
+    that sends nothing after a response.
     """
 
     _late: asyncio.TimerHandle | None = None
+    address = ""
+    is_refused = False
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._watch()
+        if self.client is not None:
+            self.address = address_of(f"{self.client[0]}:{self.client[1]}")
+        admitted = [each for each in self.connections if isinstance(each, _Protocol) and not each.is_refused]
+        most = self.config.limits.connections_per_address  # type: ignore[attr-defined]
+        if len(self.connections) - len(admitted) >= _MOST_REFUSED:
+            self.is_refused = True
+            transport.abort()
+        elif len(admitted) > MAX_CONNECTIONS:
+            self._refuse("")
+        elif sum(each.address == self.address for each in admitted) > most:
+            self._refuse(" from your address")
+        else:
+            self._watch()
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self.is_refused:
+            return
         super().data_received(data)
         self._watch()
 
@@ -111,6 +163,13 @@ class _Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._forget()
+
+    def _refuse(self, whose: str) -> None:
+        """Answer before a request comes, and discard that: closing at once would reset the connection instead."""
+        self.is_refused = True
+        text = f"There are too many connections{whose}. Close some, or try again in a moment.\n".encode()
+        self.transport.write(_TOO_MANY % (len(text), text))
+        self._late = self.loop.call_later(_REFUSED_SECONDS, self.transport.close)
 
     def _watch(self) -> None:
         if self.conn.their_state is not h11.IDLE:

@@ -1,4 +1,4 @@
-"""What stands between callers and the methods of a process, and keeps itself current: encryption, and the gates.
+"""What stands between callers and the methods of a process: encryption, limits of HTTP, and gates, all kept current.
 
 A call passes the gates in this order:
 
@@ -19,11 +19,12 @@ from serving.audit_log import AuditLog
 from serving.drain import Drain
 from serving.errors import ErrorTable
 from serving.gates import Gate
+from serving.http_server import HttpLimits
 from serving.live_settings import Live, LiveSettings
 from serving.quotas.costs import Cost
 from serving.quotas.gate import QuotaGate
 from serving.quotas.limiter import Limiter
-from serving.settings import ServiceSettings
+from serving.settings import HttpSettings, ServiceSettings
 from serving.tls_servers import Encryption
 
 
@@ -36,6 +37,7 @@ class Safeguards:
     drain: Drain
     audit: AuditGate | None
     quotas: QuotaGate
+    http_limits: HttpLimits
 
     @classmethod
     def of(
@@ -55,6 +57,7 @@ class Safeguards:
             Drain(),
             AuditGate(audit, settings.service, errors, reads=settings.audit_reads) if audit else None,
             QuotaGate(Limiter(live.now.allowances), costs, counts),
+            HttpLimits(pending_bytes=settings.http_body_bytes) if isinstance(settings, HttpSettings) else HttpLimits(),
         )
 
     @property
@@ -77,3 +80,5 @@ class Safeguards:
     def _use(self, now: Live[ServiceSettings]) -> None:
         logs.set_level(now.settings.log_level)
         self.quotas.limiter.allowances = now.allowances
+        if isinstance(now.settings, HttpSettings):
+            self.http_limits.connections_per_address = now.settings.http_max_connections_per_address

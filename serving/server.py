@@ -172,7 +172,8 @@ async def _serve(
         add_reflection([*names, health.SERVICE_NAME], server)
         http = None
         if ports.http is not None and served.http is not None:
-            http = HttpServer(ports.http, served.http(MappingProxyType(serving), safeguards.gates), encryption.http)
+            app = served.http(MappingProxyType(serving), safeguards.gates)
+            http = HttpServer(ports.http, app, encryption.http, safeguards.http_limits)
         await server.start()
         async with asyncio.TaskGroup() as group:
             reporting = group.create_task(_report_health(reports, services, serving))

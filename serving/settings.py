@@ -224,6 +224,8 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+")
 class HttpSettings(ServiceSettings):
     """Settings of a service that is reached over HTTP too."""
 
+    live: ClassVar[frozenset[str]] = ServiceSettings.live | {"http_max_connections_per_address"}
+
     http_port: int = Field(0, ge=-1, le=65535, description="HTTP port; 0 takes a free one, -1 is off.")
     http_allowed_origins: str = Field(
         "",
@@ -236,6 +238,18 @@ class HttpSettings(ServiceSettings):
         "where it listens on a loopback address. It always answers to IP addresses.",
     )
 
+    http_max_connections_per_address: int = Field(
+        256,
+        ge=1,
+        le=2**31 - 1,
+        description="HTTP connections of one address, of 512 in all; a proxy in front counts as one address.",
+    )
+    http_pending_bytes: int = Field(
+        256 * 2**20,
+        ge=1,
+        description="Bytes of request bodies that HTTP may have in memory, at most half of them for one address; "
+        "at least four times `max_message_bytes`, whatever is set.",
+    )
     http_tls_cert: str = Field(
         "", description="PEM file with another certificate for HTTP, such as one that browsers trust by themselves."
     )
@@ -250,6 +264,11 @@ class HttpSettings(ServiceSettings):
     @classmethod
     def _belongs_to_http_certificate(cls, path: str, info: ValidationInfo) -> str:
         return _together(path, info.data.get("http_tls_cert"), cls.variable("http_tls_cert"))
+
+    @property
+    def http_body_bytes(self) -> int:
+        """Bytes of request bodies in memory: half of them hold a message and its compressed form."""
+        return max(self.http_pending_bytes, 4 * self.max_message_bytes)
 
     @property
     def http_wants_certificates(self) -> bool:

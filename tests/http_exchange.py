@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from serving.http_server import HttpServer, bind
+from serving.http_server import HttpLimits, HttpServer, bind
 
 SECONDS = 20.0
 JSON = {"Content-Type": "application/json"}
@@ -51,11 +51,13 @@ def _exchange(address: str, path: str, headers: Mapping[str, str], body: bytes |
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, drain_seconds: float = 1.0) -> AsyncIterator[tuple[HttpServer, str]]:
+async def served(
+    app: ASGIApp, drain_seconds: float = 1.0, limits: HttpLimits | None = None
+) -> AsyncIterator[tuple[HttpServer, str]]:
     """Serve an application; yield the server and its address."""
     listening = bind("127.0.0.1", 0, shares_port=False)
     address = f"127.0.0.1:{listening.getsockname()[1]}"
-    server = HttpServer(listening, app)
+    server = HttpServer(listening, app, limits=limits)
     serving = asyncio.create_task(server.serve())
     try:
         yield server, address

@@ -9,7 +9,11 @@ from __future__ import annotations
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from gateway.web.failures import connect_error
+from serving.byte_budget import TooManyBytes
 from serving.decoding import Undecodable
+from serving.errors import to_status
+from serving.http_bodies import hold
 
 
 class BinaryCodec:
@@ -24,7 +28,8 @@ class BinaryCodec:
         return message.SerializeToString()
 
     def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Message | Undecodable:
-        """Return the message, or a placeholder."""
+        """Return the message, or a placeholder; raises `ConnectError` if there is no room for it."""
+        _hold(data)
         try:
             return message_class.FromString(bytes(data))
         except DecodeError:
@@ -43,11 +48,19 @@ class JsonCodec:
         return json_format.MessageToJson(message, indent=None, ensure_ascii=False).encode()
 
     def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Message | Undecodable:
-        """Return the message, or a placeholder."""
+        """Return the message, or a placeholder; raises `ConnectError` if there is no room for it."""
+        _hold(data)
         try:
             return json_format.Parse(bytes(data), message_class())
         except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
             return Undecodable(str(error).rstrip("."))
+
+
+def _hold(data: bytes | bytearray) -> None:
+    try:
+        hold(len(data))
+    except TooManyBytes as error:
+        raise connect_error(to_status(error, {})) from None
 
 
 CODECS = (BinaryCodec(), JsonCodec())

@@ -6,7 +6,7 @@ and inside the same wrapper (serving/calls.py). So errors have the same codes, m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -26,8 +26,9 @@ from gateway.web.codecs import CODECS
 from gateway.web.failures import connect_error, status_of
 from gateway.web.grpc_web_text import GrpcWebText
 from gateway.web.refusals import refusal
+from serving.byte_budget import TooManyBytes
 from serving.calls import CallFailed, Method
-from serving.errors import ErrorTable
+from serving.errors import ErrorTable, to_status
 from serving.gates import Call, Gate
 
 Context = RequestContext[Any, Any]
@@ -70,7 +71,19 @@ class Rpcs:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         answer = refusal(scope, self._streams) or self._app
-        await answer(scope, receive, send)
+        await answer(scope, _refused_with_details(receive), send)
+
+
+def _refused_with_details(receive: Receive) -> Receive:
+    """Return a channel that explains, in the terms of `connectrpc`, why a body is not taken."""
+
+    async def receive_or_explain() -> MutableMapping[str, Any]:
+        try:
+            return await receive()
+        except TooManyBytes as error:
+            raise connect_error(to_status(error, {})) from None
+
+    return receive_or_explain
 
 
 class _Connect(ConnectASGIApplication[None]):

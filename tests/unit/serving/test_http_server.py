@@ -11,7 +11,10 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from serving import http_server
+from serving.byte_budget import TooManyBytes
+from serving.http_bodies import Bodies
 from serving.http_requests import RequestGuard
+from serving.http_server import HttpLimits
 from tests.http_exchange import SECONDS, connected, exchange, served
 
 Handler = Callable[[Receive, Send], Awaitable[None]]
@@ -154,9 +157,63 @@ async def test_a_client_that_takes_nothing_of_its_answer_is_cut_off() -> None:
     assert logged == []
 
 
-async def test_requests_beyond_the_limit_of_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_beyond_the_limit_are_refused_and_the_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 2)
-    async with served(App(ok)) as (_, address), connected(address):
-        assert (await exchange(address, "/")).status == 503
     async with served(App(ok)) as (_, address):
+        async with connected(address), connected(address) as (reader, writer):
+            refused = await exchange(address, "/")
+            assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        async with asyncio.timeout(SECONDS):
+            while (await exchange(address, "/")).status != 200:
+                pass
+
+
+async def test_one_address_cannot_take_all_connections() -> None:
+    limits = HttpLimits(connections_per_address=1)
+    async with served(App(ok), limits=limits) as (_, address), connected(address):
+        refused = await exchange(address, "/")
+        assert (refused.status, b"from your address" in refused.body) == (429, True)
+        limits.connections_per_address = 2
         assert (await exchange(address, "/")).status == 200
+
+
+async def test_bodies_beyond_the_limit_are_refused_until_others_are_answered() -> None:
+    may_end = asyncio.Event()
+
+    async def collect(receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        collected.set()
+        await may_end.wait()
+        await ok(receive, send)
+
+    collected = asyncio.Event()
+    bodies = Bodies(20 * 2**20)
+    body = bytes(8 * 2**20)
+    async with served(RequestGuard(App(collect), bodies)) as (_, address):
+        first = asyncio.create_task(exchange(address, "/", body=body))
+        await collected.wait()
+        assert bodies.taken == len(body)
+        refused = await exchange(address, "/", body=body)
+        assert (refused.status, b"Try again" in refused.body) == (429, True)
+        may_end.set()
+        assert (await first).status == 200
+        assert (await exchange(address, "/", body=body)).status == 200
+        assert bodies.taken == 0
+
+
+def test_an_address_holds_half_of_all_bodies_at_most() -> None:
+    bodies = Bodies(100)
+    with bodies.body("10.0.0.1:1") as one, bodies.body("10.0.0.1:2") as other, bodies.body("10.0.0.2:1") as third:
+        one.take(30)
+        with pytest.raises(TooManyBytes):
+            other.take(30)
+        third.take(20)
+        one.hold(10)
+        other.hold(40)
+        assert bodies.taken == 70
+    assert (bodies.taken, bodies._addresses) == (0, {})

@@ -23,6 +23,7 @@ from gateway.web.application import web_application
 from gateway.web.rpcs import Rpcs
 from serving.drain import Drain
 from serving.gates import Gate
+from serving.http_server import HttpLimits
 from tests.connect_calls import public_methods
 from tests.http_exchange import JSON, SECONDS, connected, exchange, served
 from tests.unit.gateway.core import Core
@@ -279,3 +280,29 @@ async def test_no_request_is_answered_as_an_error_of_ours() -> None:
                 answer = await exchange(address, path, headers, body, method)
                 assert answer.status < 500 or answer.status in (501, 504), (method, path, headers, body)
     assert not [each for each in logged if each["log_level"] in ("warning", "error")]
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zipped", "plain"])
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "unary"])
+async def test_messages_beyond_what_memory_may_hold_are_refused_with_details(streamed: bool, zipped: bool) -> None:
+    servicer = Servicer()
+    rpcs = Rpcs({SERVICE: servicer}, {}, 4 * 2**20)
+    limits = HttpLimits(pending_bytes=4 * 2**20)  # half of it for one address
+    path, encoding, headers = (
+        (PULL, "Connect-Content-Encoding", STREAM) if streamed else (GET, "Content-Encoding", JSON)
+    )
+
+    def body(name: str) -> bytes:
+        content = json.dumps({"recipe" if streamed else "id": name}).encode() + b" " * 2**20
+        content = gzip.compress(content) if zipped else content
+        return struct.pack(">BI", int(zipped), len(content)) + content if streamed else content
+
+    headers = {**headers, **({encoding: "gzip"} if zipped else {})}
+    async with served(rpcs, limits=limits) as (_, address), asyncio.timeout(SECONDS):
+        slow = asyncio.create_task(exchange(address, path, headers, body("slow")))
+        await servicer.started.wait()
+        answer = await exchange(address, path, headers, body("quick"))
+        error = frames(answer.body)[-1][1]["error"] if streamed else answer.document
+        assert (answer.status, error["code"]) == (200 if streamed else 429, "resource_exhausted")
+        assert error["details"][0]["debug"]["reason"] == "OVERLOADED"
+        slow.cancel()
