@@ -15,6 +15,7 @@ from embedder_service.decoding import ImageDecoder
 from embedder_service.default_model import DefaultModel
 from embedder_service.installed_models import InstalledModels
 from embedder_service.loaded_models import open_models
+from embedder_service.method_lanes import METHOD_LANES
 from embedder_service.pulling import Pulls
 from embedder_service.recipes import RecipeFolder
 from embedder_service.served_model import model_opener
@@ -68,7 +69,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
 def main() -> int:
     """Read the settings and serve until a signal."""
     settings = load_settings(EmbedderSettings)
-    return run(settings, lambda _: open_services(settings), ERRORS, COSTS)
+    return run(settings, lambda _: open_services(settings), ERRORS, COSTS, METHOD_LANES)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from index_service.api.coordination_servicer import CoordinationServicer
 from index_service.api.costs import COSTS
+from index_service.api.method_lanes import METHOD_LANES
 from index_service.api.replication import publishing, reading
 from index_service.api.servicer import IndexServicer
 from index_service.api.statuses import ERRORS
@@ -143,7 +144,7 @@ def main() -> int:
     """Read the settings and serve until a signal arrives."""
     settings = load_settings(IndexSettings)
     raise_limit()
-    return run(settings, lambda _: open_services(settings), ERRORS, COSTS)
+    return run(settings, lambda _: open_services(settings), ERRORS, COSTS, METHOD_LANES)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ in place of unloaded times, as in Netflix's Gradient2, would get used to an over
 Invariants:
 - `LEAST` ≤ limit ≤ `MOST`, except that calls run one at a time while unloaded times are measured.
 - The limit changes only while at least half of it is used: fewer calls say nothing about it.
+- Calls that a service behind refuses lower the limit by their share: to admit them was of no use.
 - A slow machine, or other requests than before, lower the limit to `LEAST` at worst; then unloaded times are measured
   anew.
 
@@ -53,6 +54,7 @@ class AdaptiveLimit:
         self._unloaded: dict[Kind, deque[float]] = {}
         self._fastest: dict[Kind, float] = {}
         self._slowdowns: dict[Hashable, list[float]] = defaultdict(list)
+        self._refused_behind = 0
         self._window_began = now
         self._most_in_flight = 0
         self._changed = now
@@ -89,8 +91,18 @@ class AdaptiveLimit:
         self._fastest[kind] = min(seconds, self._fastest.get(kind, seconds))
         unloaded = self.unloaded_seconds(kind) or seconds
         self._slowdowns[kind.lane].append(seconds / max(unloaded, 1e-6))
+        self._note(kind, in_flight, now)
+
+    def record_refusal_behind(self, kind: Kind, began: float, in_flight: int, now: float) -> None:
+        """Record a call that failed because a service behind this one is too busy; see `record`."""
+        if began >= self._changed:
+            self._refused_behind += 1
+            self._note(kind, in_flight, now)
+
+    def _note(self, kind: Kind, in_flight: int, now: float) -> None:
         self._most_in_flight = max(self._most_in_flight, in_flight)
-        if now - self._window_began >= _WINDOW_SECONDS and len(self._slowdowns[kind.lane]) >= _WINDOW_CALLS:
+        calls = len(self._slowdowns[kind.lane]) + self._refused_behind
+        if now - self._window_began >= _WINDOW_SECONDS and calls >= _WINDOW_CALLS:
             self._close_window(now)
 
     def _record_alone(self, kind: Kind, seconds: float, now: float) -> None:
@@ -104,11 +116,13 @@ class AdaptiveLimit:
 
     def _close_window(self, now: float) -> None:
         # Of the lane that suffers most.
-        slowdown = max(median(each) for each in self._slowdowns.values() if len(each) >= _WINDOW_CALLS // 2)
+        answered = [each for each in self._slowdowns.values() if len(each) >= _WINDOW_CALLS // 2]
+        slowdown = max((median(each) for each in answered), default=SLOWDOWN)
+        refused = self._refused_behind / (self._refused_behind + sum(map(len, self._slowdowns.values())))
         used = 2 * self._most_in_flight >= self._limit
         if used and not self._probe_left:
-            factor = min(max(SLOWDOWN / slowdown, _SHRINK), _GROW)
-            out_of_date = factor < 1 and self._limit == LEAST
+            factor = max(min(SLOWDOWN / slowdown, 1 - refused if refused else _GROW), _SHRINK)
+            out_of_date = slowdown > SLOWDOWN and self._limit == LEAST
             self._limit = min(max(self._limit * factor, LEAST), MOST)
             if out_of_date or now - self._alone_seen > _PROBE_AFTER_SECONDS:
                 self._probe(now)
@@ -116,6 +130,7 @@ class AdaptiveLimit:
 
     def _begin_window(self, now: float) -> None:
         self._slowdowns.clear()
+        self._refused_behind = 0
         self._window_began = self._changed = now
         self._most_in_flight = 0
 

@@ -8,6 +8,8 @@ Contract:
 - A call waits at most half as long as its method takes alone, so that an admitted call is never late by much. One that
   would have to wait longer, or that could not finish before its deadline, is refused on arrival. The estimate is made
   of the measured times, the limit, and the number of calls that are ahead.
+- Where only our own services call, calls may wait longer (`waits`): what they belong to was admitted already, may make
+  many of them at once, and should not break off.
 - Whoever leaves while waiting takes no turn.
 
 Pure: the clock is the caller's.
@@ -16,8 +18,9 @@ Pure: the clock is the caller's.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from serving.adaptive_limit import AdaptiveLimit, Kind
 from serving.lanes import Lane
@@ -43,6 +46,14 @@ class TooBusy(Exception):
         self.lane = lane
 
 
+class Outcome(Enum):
+    """How a call ended."""
+
+    ANSWERED = auto()
+    REFUSED_BEHIND = auto()  # a service behind this one is too busy
+    OTHER = auto()
+
+
 @dataclass(eq=False)
 class Ticket:
     """A call's place: waiting until `begin` is called, then in flight."""
@@ -58,7 +69,8 @@ class Ticket:
 class Admission:
     """The calls of one service."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, waits: Mapping[Lane, float] | None = None) -> None:
+        self._waits = waits or {}
         self._limit = AdaptiveLimit(now)
         self._in_flight = dict.fromkeys(Lane, 0)
         self._waiting: dict[Lane, deque[Ticket]] = {lane: deque() for lane in Lane}
@@ -82,6 +94,8 @@ class Admission:
 
     def longest_wait(self, method: str, lane: Lane) -> float:
         """Return for how many seconds a call may wait."""
+        if lane in self._waits:
+            return self._waits[lane]
         alone = self._limit.unloaded_seconds(Kind(method, lane)) or 0.0
         return min(max(_WAIT_SHARE * alone, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS)
 
@@ -113,16 +127,19 @@ class Admission:
         self._waiting[lane].append(ticket)
         return ticket
 
-    def leave(self, ticket: Ticket, now: float, *, answered: bool = False) -> None:
+    def leave(self, ticket: Ticket, now: float, outcome: Outcome = Outcome.OTHER) -> None:
         """Remove a call, waiting or in flight; only the times of those that were answered count."""
         if ticket.began is None:
             self._waiting[ticket.lane].remove(ticket)
         else:
             total = sum(self._in_flight.values())
             self._in_flight[ticket.lane] -= 1
-            if answered:
+            in_flight = max(ticket.in_flight, total)
+            if outcome is Outcome.REFUSED_BEHIND:
+                self._limit.record_refusal_behind(ticket.kind, ticket.began, in_flight, now)
+            elif outcome is Outcome.ANSWERED:
                 seconds = now - ticket.began
-                self._limit.record(ticket.kind, seconds, ticket.began, max(ticket.in_flight, total), now)
+                self._limit.record(ticket.kind, seconds, ticket.began, in_flight, now)
                 self._mean_seconds += _WEIGHT * (seconds - self._mean_seconds)
                 mean = self._seconds.get(ticket.kind, seconds)
                 self._seconds[ticket.kind] = mean + _WEIGHT * (seconds - mean)

@@ -1,6 +1,6 @@
-"""Channels to other services. Every call carries the trace id and a deadline, capped by that of the current call.
+"""Channels to other services. Every call carries trace id, lane and a deadline, capped by that of the current call.
 
-Both are set on the call itself. A client interceptor could add them, but would cost one more task per call. A call on
+They are set on the call itself. A client interceptor could add them, but would cost one more task per call. A call on
 behalf of a recorded one is a span of its trace.
 
 gRPC spreads calls over all addresses of a target, in turn. With `health_service`, only servers that report that
@@ -27,7 +27,7 @@ import grpc
 import grpc.aio
 from typing_extensions import override
 
-from serving import deadlines, tracing
+from serving import deadlines, lanes, tracing
 from serving.patience import Patience
 from serving.renewed_channel import RenewedChannel
 from serving.tls import CertificateFiles, Certificates
@@ -151,7 +151,7 @@ def open_channel(
 
 
 def _in_context(call: Any, path: str) -> Callable[..., Any]:
-    """Return a method of a channel that adds the deadline and the trace of the current call."""
+    """Return a method of a channel that adds the deadline, the trace and the lane of the current call."""
     name = path.removeprefix("/")
 
     def start(*request: Any, timeout: float | None = None, metadata: Any = (), **options: Any) -> Any:
@@ -159,7 +159,7 @@ def _in_context(call: Any, path: str) -> Callable[..., Any]:
         started = call(
             *request,
             timeout=deadlines.cap(DEFAULT_DEADLINE_SECONDS if timeout is None else timeout),
-            metadata=(*(metadata or ()), (tracing.HEADER, tracing.traceparent(span))),
+            metadata=(*(metadata or ()), (tracing.HEADER, tracing.traceparent(span)), *lanes.metadata()),
             **options,
         )
         if span.id:

@@ -24,6 +24,7 @@ from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import tracing
 from serving.access import errors as access
+from serving.admission import TooBusy
 from serving.byte_budget import TooManyBytes
 from serving.quotas.errors import DayUsedUp, QuotaExceeded, RateExceeded, TooManyCalls
 from serving.quoting import cut, cut_quoted
@@ -178,6 +179,12 @@ _OWN: ErrorTable = {
     RateExceeded: lambda error: _exceeded(error, reasons.ERROR_REASON_RATE_EXCEEDED),
     DayUsedUp: lambda error: _exceeded(error, reasons.ERROR_REASON_QUOTA_USED_UP),
     TooManyCalls: lambda error: _exceeded(error, reasons.ERROR_REASON_TOO_MANY_CALLS),
+    TooBusy: lambda error: ErrorStatus(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reasons.ERROR_REASON_OVERLOADED,
+        retry_after_seconds=RETRY_SECONDS,
+        metadata={"lane": error.lane.value},
+    ),
     TimeoutError: lambda _: ErrorStatus(grpc.StatusCode.DEADLINE_EXCEEDED, reasons.ERROR_REASON_DEADLINE_EXCEEDED),
 }
 

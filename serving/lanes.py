@@ -46,3 +46,9 @@ def bulk() -> Iterator[None]:
 def of_metadata(metadata: Mapping[str, str]) -> Lane:
     """Return the lane that a call's metadata names; any other text than "bulk" is interactive."""
     return Lane.BULK if metadata.get(HEADER) == Lane.BULK.value else Lane.INTERACTIVE
+
+
+def metadata() -> tuple[tuple[str, str], ...]:
+    """Return the metadata of a call that is made on behalf of the current one."""
+    lane = _current.get()
+    return ((HEADER, lane.value),) if lane is Lane.BULK else ()

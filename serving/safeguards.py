@@ -4,7 +4,8 @@ A call passes the gates in this order:
 
 1. the drain, which counts it, and refuses it when the process shuts down;
 2. the audit log, which records it with its outcome;
-3. quotas, which refuse a caller that uses more than it may.
+3. quotas, which refuse a caller that uses more than it may;
+4. admission, which refuses what the process cannot answer in time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from serving import logs
+from serving.admission_gate import AdmissionGate, MethodLanes
 from serving.audit import AuditGate
 from serving.audit_log import AuditLog
 from serving.drain import Drain
@@ -37,11 +39,17 @@ class Safeguards:
     drain: Drain
     audit: AuditGate | None
     quotas: QuotaGate
+    admission: AdmissionGate
     http_limits: HttpLimits
 
     @classmethod
     def of(
-        cls, settings: ServiceSettings, errors: ErrorTable, costs: Mapping[str, Cost], audit: AuditLog | None
+        cls,
+        settings: ServiceSettings,
+        errors: ErrorTable,
+        costs: Mapping[str, Cost],
+        lanes: MethodLanes,
+        audit: AuditLog | None,
     ) -> Safeguards:
         """Make what the settings ask for.
 
@@ -57,6 +65,7 @@ class Safeguards:
             Drain(),
             AuditGate(audit, settings.service, errors, reads=settings.audit_reads) if audit else None,
             QuotaGate(Limiter(live.now.allowances), costs, counts),
+            AdmissionGate(lanes, errors),
             HttpLimits(pending_bytes=settings.http_body_bytes) if isinstance(settings, HttpSettings) else HttpLimits(),
         )
 
@@ -68,7 +77,7 @@ class Safeguards:
     @property
     def gates(self) -> Sequence[Gate]:
         """The gates, in the order in which calls pass them."""
-        return [gate for gate in (self.drain, self.audit, self.quotas) if gate is not None]
+        return [gate for gate in (self.drain, self.audit, self.quotas, self.admission) if gate is not None]
 
     @asynccontextmanager
     async def kept_current(self) -> AsyncIterator[None]:

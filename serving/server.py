@@ -26,6 +26,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from starlette.types import ASGIApp
 
 from serving import logs, metrics
+from serving.admission_gate import MethodLanes
 from serving.audit_log import AuditLogUnusable, open_audit_log
 from serving.background import WorkHealth
 from serving.errors import ErrorTable, is_expected
@@ -78,7 +79,11 @@ OpenServices = Callable[[CertificateFiles | None], AbstractAsyncContextManager[S
 
 
 def run(
-    settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable, costs: Mapping[str, Cost] | None = None
+    settings: ServiceSettings,
+    open_services: OpenServices,
+    errors: ErrorTable,
+    costs: Mapping[str, Cost] | None = None,
+    lanes: MethodLanes | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the process's exit status.
 
@@ -87,12 +92,13 @@ def run(
         open_services: Opens the services.
         errors: The statuses of the services' errors.
         costs: What the services' methods cost in quotas, if that is not one read.
+        lanes: How the services' methods are admitted under load; by default, without a limit.
     """
     logs.configure(settings)
     metrics.watch_disk(settings.data)
     try:
         with _traces(settings), open_audit_log(settings) as audit:
-            safeguards = Safeguards.of(settings, errors, costs or {}, audit)
+            safeguards = Safeguards.of(settings, errors, costs or {}, lanes or MethodLanes(), audit)
             return uvloop.run(_run(settings, open_services, errors, safeguards))
     except (AuditLogUnusable, CertificateError, LiveSettingsRefused, PortTaken) as error:
         return _fail(str(error))

@@ -1,6 +1,6 @@
 """Embed images that may wait, on all embedders at once.
 
-Each embedder has a lane with room for a few small calls. A call goes to the embedder that has the most room; if none
+Each embedder has room for a few small calls. A call goes to the embedder that has the most room; if none
 has, the calls wait in their order. So an embedder gets work as fast as it does it, and a slow one holds no other back.
 One that is full gets nothing for as long as it asks, and what it refused goes to the next that has room, as does what
 it fails over.
@@ -17,6 +17,7 @@ from prometheus_client import Counter
 
 from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
 from gateway.errors import DependencyUnavailable, ModelNotFound, Overloaded, Refused
+from serving import lanes
 
 Result = ImageEmbedding | Refused
 
@@ -32,7 +33,7 @@ _IMAGES = Counter(
 
 
 @dataclass
-class _Lane:
+class _Share:
     """The work that an embedder does; `models` is None if it has every model."""
 
     address: str
@@ -48,29 +49,29 @@ class _Lane:
 @dataclass(eq=False)
 class _Waiter:
     model_id: str
-    lane: asyncio.Future[_Lane] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    share: asyncio.Future[_Share] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class BulkEmbedding:
-    """Spreads images over the lanes that `put` adds; on one event loop.
+    """Spreads images over the embedders that `put` adds; on one event loop.
 
     While there is none for a model, `fallback` is called, so that its error says why.
     """
 
     def __init__(self, fallback: Embedder) -> None:
-        self._fallback = _Lane("", fallback)
-        self._lanes: dict[str, _Lane] = {}
+        self._fallback = _Share("", fallback)
+        self._shares: dict[str, _Share] = {}
         self._waiting: deque[_Waiter] = deque()
 
     @property
     def addresses(self) -> list[str]:
         """The embedders that may get work."""
-        return sorted(self._lanes)
+        return sorted(self._shares)
 
     @property
     def embedders(self) -> int:
         """The number of embedders that work, at least 1; what callers have in progress should grow with it."""
-        return max(1, len(self._lanes))
+        return max(1, len(self._shares))
 
     @property
     def batches_ahead(self) -> int:
@@ -82,12 +83,12 @@ class BulkEmbedding:
 
     def put(self, address: str, embedder: Embedder, models: frozenset[str] | None = None) -> None:
         """Add an embedder that may get work, or change the models that it has."""
-        self._lanes.setdefault(address, _Lane(address, embedder)).models = models
+        self._shares.setdefault(address, _Share(address, embedder)).models = models
         self._assign()
 
     def remove(self, address: str) -> None:
         """Give an embedder no more work."""
-        if self._lanes.pop(address, None) is not None:
+        if self._shares.pop(address, None) is not None:
             self._assign()
 
     async def embed(
@@ -118,11 +119,12 @@ class BulkEmbedding:
         missing = list(range(len(images)))
         failures = 0
         while missing:
-            lane = await self._take(model_id)
+            share = await self._take(model_id)
             try:
-                answer: Sequence[Result] = (
-                    await lane.embedder.embed_images([images[place] for place in missing], model_id)
-                ).results
+                with lanes.bulk():
+                    answer: Sequence[Result] = (
+                        await share.embedder.embed_images([images[place] for place in missing], model_id)
+                    ).results
             except Overloaded as error:
                 answer = [error] * len(missing)
             except (DependencyUnavailable, Refused) as error:
@@ -130,67 +132,67 @@ class BulkEmbedding:
                 if not _is_embedders_own(error) or failures >= self.embedders:
                     raise
                 # Its health will say so in a moment; until then, the others are tried.
-                self._pause(lane, _FAILED_SECONDS)
+                self._pause(share, _FAILED_SECONDS)
                 continue
             finally:
-                self._give_back(lane)
+                self._give_back(share)
             results.update(zip(missing, answer, strict=True))
             refused = [result for result in answer if isinstance(result, Overloaded)]
-            _IMAGES.labels(lane.address).inc(len(answer) - len(refused))
+            _IMAGES.labels(share.address).inc(len(answer) - len(refused))
             missing = [place for place in missing if isinstance(results[place], Overloaded)]
             if missing:
                 delay = max(error.refusal.retry_after_seconds or 1.0 for error in refused)
-                self._pause(lane, delay)
+                self._pause(share, delay)
                 if clock() + (0.0 if self._any_open(model_id) else delay) > give_up:
                     break
         return [results[place] for place in range(len(images))]
 
-    async def _take(self, model_id: str) -> _Lane:
+    async def _take(self, model_id: str) -> _Share:
         """Wait for room, and take it."""
         waiter = _Waiter(model_id)
         self._waiting.append(waiter)
         self._assign()
         try:
-            return await waiter.lane
+            return await waiter.share
         except asyncio.CancelledError:
-            if waiter.lane.done() and not waiter.lane.cancelled():
-                self._give_back(waiter.lane.result())
+            if waiter.share.done() and not waiter.share.cancelled():
+                self._give_back(waiter.share.result())
             else:
                 self._waiting.remove(waiter)
             raise
 
-    def _give_back(self, lane: _Lane) -> None:
-        lane.calls -= 1
+    def _give_back(self, share: _Share) -> None:
+        share.calls -= 1
         self._assign()
 
-    def _pause(self, lane: _Lane, seconds: float) -> None:
-        lane.pauses += 1
-        asyncio.get_running_loop().call_later(seconds, self._resume, lane)
+    def _pause(self, share: _Share, seconds: float) -> None:
+        share.pauses += 1
+        asyncio.get_running_loop().call_later(seconds, self._resume, share)
 
-    def _resume(self, lane: _Lane) -> None:
-        lane.pauses -= 1
+    def _resume(self, share: _Share) -> None:
+        share.pauses -= 1
         self._assign()
 
     def _any_open(self, model_id: str) -> bool:
-        return any(lane.serves(model_id) and not lane.pauses for lane in self._lanes.values())
+        return any(share.serves(model_id) and not share.pauses for share in self._shares.values())
 
     def _assign(self) -> None:
         """Give room to those who wait, in their order."""
         for waiter in tuple(self._waiting):
-            if waiter.lane.done():
+            if waiter.share.done():
                 continue  # cancelled: it leaves by itself
-            lane = self._with_most_room(waiter.model_id)
-            if lane is not None:
+            share = self._with_most_room(waiter.model_id)
+            if share is not None:
                 self._waiting.remove(waiter)
-                lane.calls += 1
-                waiter.lane.set_result(lane)
+                share.calls += 1
+                waiter.share.set_result(share)
 
-    def _with_most_room(self, model_id: str) -> _Lane | None:
-        lanes = [lane for lane in self._lanes.values() if lane.serves(model_id)]
-        if not lanes:
+    def _with_most_room(self, model_id: str) -> _Share | None:
+        shares = [share for share in self._shares.values() if share.serves(model_id)]
+        if not shares:
             return None if self._fallback.pauses else self._fallback
-        free = [lane for lane in lanes if not lane.pauses and lane.calls < CALLS]
-        return min(free, key=lambda lane: lane.calls, default=None)
+        free = [share for share in shares if not share.pauses and share.calls < CALLS]
+        return min(free, key=lambda share: share.calls, default=None)
 
 
 def _is_embedders_own(error: DependencyUnavailable | Refused) -> bool:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.adaptive_limit import FIRST, LEAST, MOST, SLOWDOWN
-from serving.admission import Admission, Ticket, TooBusy
+from serving.admission import Admission, Outcome, Ticket, TooBusy
 from serving.lanes import Lane
 
 INTERACTIVE, BULK = Lane.INTERACTIVE, Lane.BULK
@@ -86,7 +86,7 @@ class SimulatedService:
 
         def finish() -> None:
             self._busy -= 1
-            self.admission.leave(place[0], self.now, answered=True)
+            self.admission.leave(place[0], self.now, Outcome.ANSWERED)
             self.results.append(Result(lane, self.now, self.now - arrived, answered=True))
             self._work()
 
@@ -200,7 +200,7 @@ def test_neither_lane_starves_the_other(bulk_factor: int, overload: float, seed:
 def test_a_call_that_cannot_finish_before_its_deadline_is_refused_on_arrival() -> None:
     admission = Admission(0.0)
     for _ in range(20):  # one by one, so that it learns how long a call takes
-        admission.leave(admission.arrive("Method", INTERACTIVE, 0.0, lambda: None), 0.01, answered=True)
+        admission.leave(admission.arrive("Method", INTERACTIVE, 0.0, lambda: None), 0.01, Outcome.ANSWERED)
     for _ in range(admission.limit):
         admission.arrive("Method", INTERACTIVE, 1.0, lambda: None, seconds=0.001)  # it may try: nothing is ahead of it
     with pytest.raises(TooBusy):
@@ -217,3 +217,13 @@ def test_a_caller_that_leaves_while_it_waits_takes_no_turn() -> None:
     admission.leave(gone, 0.0)
     admission.leave(places[0], 0.001)
     assert begun == ["here"]
+
+
+def test_refusals_of_a_service_behind_lower_the_limit() -> None:
+    admission = Admission(0.0)
+    for number in range(40):  # three of four are refused behind
+        now = 0.05 * number
+        places = [admission.arrive("Method", INTERACTIVE, now, lambda: None) for _ in range(admission.limit)]
+        for place in places:
+            admission.leave(place, now + 0.04, Outcome.REFUSED_BEHIND)
+    assert admission.limit == LEAST

@@ -1,0 +1,124 @@
+"""The gate that lets as many calls in as the service can answer well, and refuses the others at once (`admission`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from serving import lanes
+from serving.admission import Admission, Outcome, TooBusy
+from serving.errors import ErrorTable, outcome
+from serving.gates import Call
+from serving.lanes import Lane
+
+_LIMIT = Gauge("semsearch_admission_limit", "Calls that may be answered at the same time.")
+_IN_FLIGHT = Gauge("semsearch_admission_in_flight", "Admitted calls that are being answered, by lane.", ["lane"])
+_WAITING = Gauge("semsearch_admission_waiting", "Calls that wait until they may begin, by lane.", ["lane"])
+_WAITED = Histogram(
+    "semsearch_admission_wait_seconds",
+    "How long calls waited until they began, by lane.",
+    ["lane"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08),
+)
+# The reason of a status.
+_OVERLOADED = "OVERLOADED"
+
+_REFUSED = Counter("semsearch_admission_refused", "Calls refused because the service is too busy, by lane.", ["lane"])
+
+# For services that only our own call: to refuse is the gateway's part, which sees how long a whole call takes.
+INNER_WAITS: Mapping[Lane, float] = {Lane.INTERACTIVE: 0.04, Lane.BULK: 10.0}
+
+
+@dataclass(frozen=True)
+class MethodLanes:
+    """The lane of each method of a process, by "<service>/<method>".
+
+    Methods that are `limited` count against the limit. The `unlimited` ones do not: streams, which take as long as
+    their caller likes and have bounds of their own; rare ones that take long; and those that must not fail under load,
+    such as the renewal of a lease. `waits` is for services that only our own call: how many seconds calls of each lane
+    may wait.
+    """
+
+    limited: Mapping[str, Lane] = field(default_factory=dict)
+    unlimited: Mapping[str, Lane] = field(default_factory=dict)
+    waits: Mapping[Lane, float] = field(default_factory=dict)
+
+
+class AdmissionGate:
+    """The gate of one process."""
+
+    def __init__(self, methods: MethodLanes, errors: ErrorTable) -> None:
+        self._methods = methods
+        self._errors = errors
+        self._admission = Admission(asyncio.get_running_loop().time(), methods.waits)
+        _LIMIT.set_function(lambda: self._admission.limit)
+        for lane in Lane:
+            _IN_FLIGHT.labels(lane.value).set_function(partial(self._admission.in_flight, lane))
+            _WAITING.labels(lane.value).set_function(partial(self._admission.waiting, lane))
+
+    @asynccontextmanager
+    async def enter(self, call: Call) -> AsyncIterator[None]:
+        """Take the call's lane, and its turn.
+
+        Raises:
+            TooBusy: Its turn would come too late.
+        """
+        name = f"{call.service}/{call.method}"
+        limited = self._methods.limited.get(name)
+        usual = limited or self._methods.unlimited.get(name, Lane.INTERACTIVE)
+        lane = Lane.BULK if usual is Lane.BULK else lanes.of_metadata(call.metadata)
+        lanes.begin(lane)
+        if limited is None:
+            yield
+            return
+        async with self._turn(name, lane, call.seconds):
+            yield
+
+    def check(self, call: Call, request: Any) -> None:
+        """Let every message pass."""
+
+    @asynccontextmanager
+    async def _turn(self, method: str, lane: Lane, seconds: float | None) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        arrived = loop.time()
+
+        def begin() -> None:
+            if not turn.done():  # else its caller has just left
+                turn.set_result(None)
+
+        try:
+            ticket = self._admission.arrive(method, lane, arrived, begin, seconds)
+        except TooBusy:
+            _REFUSED.labels(lane.value).inc()
+            raise
+        ended = Outcome.OTHER
+        try:
+            if not turn.done():
+                await self._wait(turn, method, lane)
+            _WAITED.labels(lane.value).observe(loop.time() - arrived)
+            yield
+            ended = Outcome.ANSWERED
+        except TimeoutError:
+            ended = Outcome.ANSWERED  # it took at least as long
+            raise
+        except Exception as error:
+            if ticket.began is not None and outcome(error, self._errors)[1] == _OVERLOADED:
+                ended = Outcome.REFUSED_BEHIND
+            raise
+        finally:
+            self._admission.leave(ticket, loop.time(), ended)
+
+    async def _wait(self, turn: asyncio.Future[None], method: str, lane: Lane) -> None:
+        try:
+            async with asyncio.timeout(self._admission.longest_wait(method, lane)):
+                await turn
+        except TimeoutError:
+            _REFUSED.labels(lane.value).inc()
+            raise TooBusy(lane, self._admission.limit) from None
