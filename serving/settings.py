@@ -28,6 +28,7 @@ from typing_extensions import override
 
 from serving.access.settings import AccessSettings
 from serving.quotas.settings import QuotaSettings
+from serving.tls_settings import TlsSettings, together
 
 PREFIX = "SEMSEARCH_"
 # Every process sees all variables; those of another service are checked by that service.
@@ -55,7 +56,7 @@ class _EnvironmentSource(PydanticBaseSettingsSource):
         return {name: text for name, text in found.items() if text is not None}
 
 
-class ServiceSettings(QuotaSettings, AccessSettings):
+class ServiceSettings(QuotaSettings, AccessSettings, TlsSettings):
     """Settings of every service; each one subclasses this, sets `service` and adds its own fields."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
@@ -64,6 +65,7 @@ class ServiceSettings(QuotaSettings, AccessSettings):
     shared: ClassVar[frozenset[str]] = frozenset(
         {
             *AccessSettings.model_fields,
+            *TlsSettings.model_fields,
             "host",
             "data",
             "log_level",
@@ -78,10 +80,6 @@ class ServiceSettings(QuotaSettings, AccessSettings):
             "audit_keep",
             "audit_reads",
             "channelz",
-            "tls_cert",
-            "tls_key",
-            "tls_ca",
-            "tls_server_name",
             "live_settings",
         }
     )
@@ -136,24 +134,6 @@ class ServiceSettings(QuotaSettings, AccessSettings):
     channelz: bool = Field(
         False, description="Whether gRPC's channelz service shows the connections and calls of this process."
     )
-    tls_cert: str = Field(
-        "",
-        description="PEM file with the certificate of this process. With it, gRPC, HTTP and metrics are encrypted, and "
-        "so are calls to other services. It is read again when it changes.",
-    )
-    tls_key: str = Field(
-        "", validate_default=True, description="PEM file with the key of that certificate, without a password."
-    )
-    tls_ca: str = Field(
-        "",
-        description="PEM file with the authorities that sign the suite's certificates. With it, callers must show a "
-        "certificate that one of them signed. Empty: services are checked with the authorities that come with gRPC.",
-    )
-    tls_server_name: str = Field(
-        "",
-        description="A name that all certificates of the suite's services have, if they lack the hosts of their "
-        "addresses, as where a service is reached by IP addresses that change.",
-    )
     tls_callers: Literal["certificate", "any"] = Field(
         "certificate",
         description="`any` admits gRPC callers without a certificate although SEMSEARCH_TLS_CA is set, for example "
@@ -166,18 +146,6 @@ class ServiceSettings(QuotaSettings, AccessSettings):
     )
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(-1, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")
-
-    @field_validator("tls_key")
-    @classmethod
-    def _belongs_to_certificate(cls, path: str, info: ValidationInfo) -> str:
-        return _together(path, info.data.get("tls_cert"), cls.variable("tls_cert"))
-
-    @field_validator("tls_ca")
-    @classmethod
-    def _comes_with_certificate(cls, path: str, info: ValidationInfo) -> str:
-        if path and not info.data.get("tls_cert"):
-            raise ValueError(f"authorities are for encrypted connections; set {cls.variable('tls_cert')} too")
-        return path
 
     @property
     def wants_certificates(self) -> bool:
@@ -263,7 +231,7 @@ class HttpSettings(ServiceSettings):
     @field_validator("http_tls_key")
     @classmethod
     def _belongs_to_http_certificate(cls, path: str, info: ValidationInfo) -> str:
-        return _together(path, info.data.get("http_tls_cert"), cls.variable("http_tls_cert"))
+        return together(path, info.data.get("http_tls_cert"), cls.variable("http_tls_cert"))
 
     @property
     def http_body_bytes(self) -> int:
@@ -343,12 +311,6 @@ def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None
 def listed(text: str) -> tuple[str, ...]:
     """Return the values of a setting that has several, with commas between them."""
     return tuple(each.strip() for each in text.split(",") if each.strip())
-
-
-def _together(key: str, certificate: str | None, variable: str) -> str:
-    if bool(key) != bool(certificate):
-        raise ValueError(f"a certificate and its key go together: set this and {variable}, or neither")
-    return key
 
 
 def _unknown_variable(cls: type[ServiceSettings]) -> str | None:
