@@ -27,6 +27,7 @@ from semsearch.cli import (
     options,
     queries,
     token,
+    top,
     watch,
 )
 from semsearch.cli.output import Output
@@ -58,6 +59,7 @@ app.command("restore")(backup.restore)
 app.add_typer(token.app, name="token")
 app.add_typer(certs.app, name="certs")
 app.command("doctor")(doctor.doctor)
+app.command("top")(top.top)
 app.command("demo")(demo.demo)
 
 

@@ -1,0 +1,1 @@
+"""What the services of a suite are doing, from their metrics."""
