@@ -6,6 +6,7 @@ VENV ?= .venv
 GRPCURL_VERSION := v1.9.3
 KUSTOMIZE_VERSION := v5.7.1
 WEAVIATE_VERSION := v1.35.2
+PROMETHEUS_VERSION := v0.316.0
 CONFORMANCE_VERSION := v1.0.7
 UV_VERSION := 0.13.9
 
@@ -235,6 +236,16 @@ weaviate: .tools/bin/weaviate-server ## Build the vector database Weaviate into 
 	@command -v go >/dev/null || { echo 'Building Weaviate needs Go, but there is no `go` on the PATH: install Go (https://go.dev/dl) or weaviate-server itself.' >&2; exit 1; }
 	@echo 'Building weaviate-server $(WEAVIATE_VERSION); this takes some minutes the first time ...'
 	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/weaviate/weaviate/cmd/weaviate-server@$(WEAVIATE_VERSION)
+
+# The module's version 0.3xx is that of Prometheus 3.xx.
+.tools/bin/promtool:
+	@command -v go >/dev/null || { echo 'Building promtool needs Go, but there is no `go` on the PATH: install Go (https://go.dev/dl) or promtool itself.' >&2; exit 1; }
+	@echo 'Building promtool $(PROMETHEUS_VERSION); this takes some minutes the first time ...'
+	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/prometheus/prometheus/cmd/promtool@$(PROMETHEUS_VERSION)
+
+alerts: .tools/bin/promtool ## Check the alert rules and try them on recorded figures (needs Go and some minutes)
+	@cd deploy/monitoring && '$(CURDIR)/.tools/bin/promtool' check config prometheus.yaml
+	@cd deploy/monitoring && '$(CURDIR)/.tools/bin/promtool' test rules alerts_test.yaml
 
 cluster-faults: setup weaviate-setup weaviate ## Kill, cut, slow and fill machines under load; writes build/cluster-faults.md (Linux and root): FAULTS="kill cut"
 	@$(BIN)/python -m tests.cluster.fault_table $(FAULTS) $(if $(CONSISTENCY),--consistency '$(CONSISTENCY)')

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -55,15 +56,16 @@ class Collector:
             for span in scope.spans
         ]
 
-    def wait_for(self, names: set[str], trace_id: str, seconds: float) -> Sequence[Span]:
-        """Return the spans of a trace when there is one of each name."""
+    def wait_for(self, names: Iterable[str], trace_id: str, seconds: float) -> Sequence[Span]:
+        """Return the spans of a trace when there are as many of each name as `names` has."""
+        wanted = Counter(names)
 
         def found() -> list[Span]:
             return [span for span in self.spans() if span.trace_id.hex() == trace_id]
 
         with self._changed:
-            complete = self._changed.wait_for(lambda: names <= {span.name for span in found()}, seconds)
-        assert complete, f"missing: {names - {span.name for span in found()}}"
+            complete = self._changed.wait_for(lambda: wanted <= Counter(span.name for span in found()), seconds)
+        assert complete, f"missing: {wanted - Counter(span.name for span in found())}"
         return found()
 
     def __enter__(self) -> Collector:

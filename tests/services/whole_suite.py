@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,15 +22,30 @@ _MODULES = {"index": "index_service", "embedder": "embedder_service", "gateway":
 class WholeSuite:
     """The three services, with the model in a bundle's folder."""
 
-    def __init__(self, data: Path, backups: Path, bundle: Path) -> None:
+    def __init__(
+        self,
+        data: Path,
+        backups: Path,
+        bundle: Path,
+        flags: Sequence[str] = (),
+        metrics_ports: Sequence[int] = (-1, -1, -1),
+    ) -> None:
+        """Prepare a suite; `flags` are for all services, `metrics_ports` those of gateway, embedder and index."""
         self._data = data
+        self._common = flags
+        gateway_metrics, embedder_metrics, index_metrics = metrics_ports
         index, embedder, gateway = free_ports(3)
         self.address = f"127.0.0.1:{gateway}"
         self._flags = {
-            "index": [f"--port={index}"],
-            "embedder": [f"--port={embedder}", f"--default-model={bundle}"],
+            "index": [f"--port={index}", f"--metrics-port={index_metrics}"],
+            "embedder": [
+                f"--port={embedder}",
+                f"--metrics-port={embedder_metrics}",
+                f"--default-model={bundle}",
+            ],
             "gateway": [
                 f"--port={gateway}",
+                f"--metrics-port={gateway_metrics}",
                 "--http-port=-1",
                 f"--index=127.0.0.1:{index}",
                 f"--embedder=127.0.0.1:{embedder}",
@@ -39,12 +54,18 @@ class WholeSuite:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
+    def start_all(self) -> None:
+        """Start all services, and wait until the gateway serves."""
+        for name in _MODULES:
+            self.start(name)
+        self.wait_until_serving()
+
     def start(self, name: str) -> None:
         """Start a service; do not wait for it."""
         self._data.mkdir(parents=True, exist_ok=True)
         with (self._data / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", _MODULES[name], "--metrics-port=-1", *self._flags[name]],
+                [sys.executable, "-m", _MODULES[name], *self._common, *self._flags[name]],
                 env=environment(self._data),
                 stdout=log,
                 stderr=log,
@@ -77,9 +98,7 @@ def whole_suite(data: Path, backups: Path, bundle: Path) -> Iterator[WholeSuite]
     """Start a suite and wait until it serves; stop it at the end."""
     suite = WholeSuite(data, backups, bundle)
     try:
-        for name in _MODULES:
-            suite.start(name)
-        suite.wait_until_serving()
+        suite.start_all()
         yield suite
     finally:
         suite.stop()
