@@ -6,7 +6,6 @@ Every call is safe to repeat: objects have ids that are made from items' ids, an
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from weaviate.retry import _Retry
 
 from index_service.errors import ClusterUnavailable, ReplicasMissing
 from index_service.weaviate.names import to_weaviate
+from index_service.weaviate.nodes import Nodes
 
 T = TypeVar("T")
 Objects = Collection[dict[str, Any], None]
@@ -37,6 +37,8 @@ _INSERT_SECONDS = 120
 # Weaviate's own words if too few replicas answered.
 _TOO_FEW = re.compile("consistency level|enough replicas|enough weaviate nodes|no replica", re.IGNORECASE)
 _NOT_TEMPORARY = range(400, 500)
+# A node that does not answer, or one that says why it cannot.
+_AWAY = (WeaviateBaseError, httpx.HTTPError, OSError)
 
 log = structlog.get_logger(__name__)
 
@@ -76,9 +78,7 @@ class Cluster:
         self._write_level = ConsistencyLevel(options.consistency)
         # What every replica has, any one of them can tell: reads go on while a node is away, and writes wait for it.
         self._read_level = ConsistencyLevel.ONE if options.consistency == "ALL" else self._write_level
-        self._lock = threading.Lock()
-        self._clients: dict[str, weaviate.WeaviateClient] = {}
-        self._current = 0
+        self._nodes = Nodes(options.addresses, self._connect)
 
     def call(self, work: Callable[[weaviate.WeaviateClient], T]) -> T:
         """Return the result of work with a client; if a node does not answer, repeat it with the next one.
@@ -89,19 +89,14 @@ class Cluster:
         """
         problem: Exception | None = None
         for _ in self.options.addresses:
-            with self._lock:
-                number = self._current
-                address = self.options.addresses[number]
             try:
-                return work(self._client(address))
-            except (WeaviateBaseError, httpx.HTTPError, OSError) as error:
+                return self._call_one(work)
+            except _AWAY as error:
                 problem = error
                 if isinstance(error, UnexpectedStatusCodeError) and error.status_code in _NOT_TEMPORARY:
                     if _TOO_FEW.search(_text(error)):
                         break
                     raise
-                log.warning("node does not answer", address=address, problem=_text(error))
-                self._leave(number, address)
         assert problem is not None  # noqa: S101 — there is at least one address
         if _TOO_FEW.search(_text(problem)):
             raise ReplicasMissing(f"{_text(problem)}{self._unhealthy()}") from problem
@@ -114,19 +109,22 @@ class Cluster:
 
     def close(self) -> None:
         """End all connections."""
-        with self._lock:
-            for client in self._clients.values():
-                with suppress(Exception):
-                    client.close()
-            self._clients.clear()
+        self._nodes.close()
 
-    def _client(self, address: str) -> weaviate.WeaviateClient:
-        with self._lock:
-            if address not in self._clients:
-                self._clients[address] = self._connected(address)
-            return self._clients[address]
+    def _call_one(self, work: Callable[[weaviate.WeaviateClient], T]) -> T:
+        """Call the node in use; if it does not answer, raise why, and use the next one from now on."""
+        node = self._nodes.take()
+        try:
+            return work(node.client)
+        except _AWAY as error:
+            if not (isinstance(error, UnexpectedStatusCodeError) and error.status_code in _NOT_TEMPORARY):
+                log.warning("node does not answer", address=node.address, problem=_text(error))
+                self._nodes.leave(node)
+            raise
+        finally:
+            self._nodes.give_back(node)
 
-    def _connected(self, address: str) -> weaviate.WeaviateClient:
+    def _connect(self, address: str) -> weaviate.WeaviateClient:
         match = ADDRESS.fullmatch(address)
         assert match is not None, address  # noqa: S101 — the settings check it
         key = self.options.api_key
@@ -139,21 +137,11 @@ class Cluster:
             ),
         )  # fmt: skip
 
-    def _leave(self, number: int, address: str) -> None:
-        """Use the next node, unless another thread does already; connect anew when this one's turn comes."""
-        with self._lock:
-            if self._current == number:
-                self._current = (number + 1) % len(self.options.addresses)
-            client = self._clients.pop(address, None) if len(self.options.addresses) > 1 else None
-        if client is not None:
-            with suppress(Exception):
-                client.close()
-
     def _unhealthy(self) -> str:
         """Return which nodes do not answer, as far as any node knows."""
-        for client in tuple(self._clients.values()):
+        for each in self._nodes.connected():
             with suppress(Exception):
-                bad = [node.name for node in client.cluster.nodes() if node.status != "HEALTHY"]
+                bad = [node.name for node in each.client.cluster.nodes() if node.status != "HEALTHY"]
                 return f" (not healthy: {', '.join(bad)})" if bad else ""
         return ""
 

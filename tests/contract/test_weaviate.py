@@ -63,6 +63,15 @@ def test_names_are_encoded_without_loss_and_differ_without_regard_to_case(names:
     assert set("".join(encoded)) <= {*string.ascii_letters, *string.digits, "_"}
 
 
+def test_a_search_of_few_items_compares_all(clusters: Backend) -> None:
+    name = f"few-{uuid.uuid4().hex[:8]}"
+    index = clusters.catalog.create(definition(name))
+    index.upsert(upsert("a", "b")).result(DEADLINE)
+    answer = index.search([VECTOR], 1, None, attributes=False)
+    assert [neighbor.id for neighbor in answer.neighbors[0]] == ["a"]
+    assert answer.exact
+
+
 def test_a_name_that_would_be_too_long_is_refused() -> None:
     from index_service.weaviate.names import to_weaviate
 
@@ -99,6 +108,41 @@ def test_another_node_answers_if_the_first_does_not(server: WeaviateServer) -> N
     cluster = Cluster(options(NOBODY, server.address))
     assert cluster.call(lambda client: client.is_ready())
     cluster.close()
+
+
+class Connection:
+    """A connection to a node, in place of the library's."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_node_that_is_left_is_closed_only_when_no_call_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from weaviate.exceptions import WeaviateRetryError
+
+    from index_service.weaviate.cluster import Cluster
+
+    made = [Connection(), Connection()]
+    opened = iter(made)
+    monkeypatch.setattr(Cluster, "_connect", lambda _, address: next(opened))
+    cluster = Cluster(options("one:1:2", "other:1:2"))
+
+    def fail_on_first(connection: Any) -> Connection:
+        if connection is made[0]:
+            raise WeaviateRetryError("it is away", 1)
+        return made[1]
+
+    def work(connection: Any) -> bool:
+        """Go on with a node that another call leaves meanwhile."""
+        assert cluster.call(fail_on_first) is made[1]
+        return bool(connection.is_closed)
+
+    assert not cluster.call(work)
+    assert (made[0].is_closed, made[1].is_closed) == (True, False)
+    cluster.close()
+    assert made[1].is_closed
 
 
 def test_more_replicas_than_nodes_are_refused_with_the_reason(server: WeaviateServer) -> None:
