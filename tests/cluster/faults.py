@@ -90,11 +90,14 @@ def full(name: str, *, served: frozenset[str] = ALL) -> Fault:
 
 
 def full_node(name: str, *, served: frozenset[str]) -> Fault:
-    """Fill the disk of a node of Weaviate; one that ran out of space stays read-only until it starts again."""
+    """Fill the disk of a node of Weaviate; one that ran out of space stays read-only until it starts again.
+
+    It is killed, because it does not end by itself within a minute.
+    """
 
     def heal(suite: Suite) -> None:
         suite.disks[name].free()
-        suite.servers[name].stop()
+        suite.servers[name].kill()
         suite.servers[name].start()
         suite.servers[name].wait_until_ready()
 

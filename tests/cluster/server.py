@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.cluster.network import Machine
 
@@ -42,11 +43,12 @@ class Server:
     def log(self) -> Path:
         return self.machine.folder.with_suffix(".log")
 
-    def start(self) -> None:
-        """Start the program."""
+    def start(self, command: Sequence[str] = (), environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Start the program, by another command if one is given."""
+        variables = {**_inherited(), **self.environment, **environment}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.machine.command(*self.command), env={**_inherited(), **self.environment},
+                self.machine.command(*(command or self.command)), env=variables,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -58,6 +60,14 @@ class Server:
         assert self._process is not None
         assert self._process.poll() is None, f"{self.name} ended:\n{self.last_lines()}"
         return self.is_ready()
+
+    def wait_for_end(self, seconds: float) -> int | None:
+        """Return its exit status; None if it does not end by itself within some seconds."""
+        assert self._process is not None
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def kill(self) -> None:
         """End it at once, as a crash does."""

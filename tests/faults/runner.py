@@ -34,13 +34,12 @@ from index_service.local.vector_index import VectorIndex
 from tests.faults import durable_image
 from tests.faults.oracle import check, contents, leftovers
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.faults.seam import NEEDS_SPACE, SYNC, WRITE, Mode, Seam
+from tests.faults.seam import NEEDS_SPACE, STOPPED, SYNC, WRITE, Mode, Seam
 from tests.faults.steps import DEADLINE, Close, Put, State, Step
 from tests.unit.index_service.engines_in_process import InProcess
 
 # So high that merges happen only when a scenario requests them, at the same point each time.
 NEVER = Thresholds(full_scan_threshold=10**9, deleted_threshold=1.0, vacuum_min_vector_number=10**9)
-STOPPED = 137
 _MAX_FAILURES = 5
 
 

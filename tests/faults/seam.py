@@ -14,6 +14,8 @@ SOURCE = Path(__file__).with_name("stop_at.c")
 # The kinds of changes in `stop_at.c`.
 WRITE, SYNC = "w", "s"
 NEEDS_SPACE = frozenset("cwbmrl")
+# The exit status of a process that was stopped.
+STOPPED = 137
 
 
 class Mode(IntEnum):
@@ -75,3 +77,7 @@ class Seam:
     def set_clock(self, seconds: int) -> None:
         """Set the wall clock `seconds` ahead of the true one."""
         self._library.faults_set_clock(ctypes.c_long(seconds))
+
+    def set_delay(self, seconds: float) -> None:
+        """Let each change take longer, as on a slow disk."""
+        self._library.faults_set_delay(ctypes.c_long(round(1e6 * seconds)))

@@ -45,6 +45,7 @@ static size_t folder_length;
 static char image[PATH_MAX / 2];
 static atomic_long removed;
 static atomic_long clock_offset;
+static atomic_long delay_microseconds;
 
 void faults_arm(const char *below, int how, long number, const char *durable_image)
 {
@@ -61,12 +62,15 @@ void faults_arm(const char *below, int how, long number, const char *durable_ima
 void faults_disarm(void) { armed = 0; }
 const char *faults_kinds(void) { return kinds; }
 void faults_set_clock(long seconds) { clock_offset = seconds; }
+void faults_set_delay(long microseconds) { delay_microseconds = microseconds; }
 
 static enum verdict point(char kind)
 {
 	long number = atomic_fetch_add(&seen, 1) + 1;
 	if (number <= MAX_POINTS)
 		kinds[number - 1] = kind;
+	if (delay_microseconds)
+		usleep(delay_microseconds);
 	if (mode == NO_SPACE && number >= stop_at && strchr(NEEDS_SPACE, kind)) {
 		errno = ENOSPC;
 		return REFUSE;
