@@ -34,6 +34,8 @@ from serving.tls import CertificateFiles, Certificates
 from serving.tracing import Kind, Span
 
 DEFAULT_DEADLINE_SECONDS = 30.0
+# Also of a TLS handshake, with a server that is busy.
+_CONNECT_SECONDS = 5.0
 _ROUND_ROBIN: list[dict[str, object]] = [{"round_robin": {}}]
 # A server is left out for 10 s, then 20 s and so on, if more than half of its calls failed within 5 s; never more than
 # half of the servers, so that calls that fail everywhere stop none.
@@ -132,6 +134,8 @@ def open_channel(
         ("grpc.keepalive_time_ms", 30_000),
         # Also how long what was sent may stay unacknowledged: a link that was cut is noticed by then.
         ("grpc.keepalive_timeout_ms", 10_000),
+        # gRPC's own limit, 20 s, is how long calls would wait for a server behind a link that was cut.
+        ("grpc.min_reconnect_backoff_ms", int(1_000 * _CONNECT_SECONDS)),
         # Reconnect to a restarted service within a second.
         ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.initial_reconnect_backoff_ms", 100),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 
 def free_ports(count: int) -> range:
@@ -18,3 +19,17 @@ def free_ports(count: int) -> range:
         except OSError:
             continue
         return range(first, first + count)
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """Yield a port that neither accepts connections nor refuses them, as behind a link that was cut."""
+    with socket.socket() as server, ExitStack() as opened:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):  # so many fill the queue of those that wait to be accepted; the system drops more
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(server.getsockname())
+        yield server.getsockname()[1]

@@ -18,6 +18,7 @@ from semsearch.transport.retries import Retries
 from semsearch.transport.tls import Tls, tls_of_environment
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
+_CONNECT_SECONDS = 5.0
 # The gateway's default limit; a larger message would end its whole stream.
 MAX_MESSAGE_BYTES = 64 * 2**20
 
@@ -96,6 +97,8 @@ class Server:
             # 5 minutes and close the connection of a client that pings more often ("too_many_pings", after 3 of them).
             ("grpc.keepalive_time_ms", 330_000),
             ("grpc.keepalive_timeout_ms", 10_000),
+            # gRPC's own limit, 20 s, is how long calls would wait for a server that does not even refuse connections.
+            ("grpc.min_reconnect_backoff_ms", int(1_000 * _CONNECT_SECONDS)),
             # After a failed connection, the next attempt waits a second at most: retries should find a server that is
             # back, and gRPC's own limit is two minutes.
             ("grpc.initial_reconnect_backoff_ms", 100),

@@ -8,9 +8,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import pytest
-from semsearch import Client, Retries
+from semsearch import Client, Retries, ServerUnreachable
+from semsearch.transport import server
 
-from tests.ports import free_ports
+from tests.ports import free_ports, silent_port
 from tests.unit.client.scripted_server import KINDS, SECONDS, UNAVAILABLE, ScriptedServer, ask, running
 
 CALLS = 20
@@ -67,3 +68,10 @@ def test_all_calls_wait_for_servers_that_are_started_again() -> None:
             for call in calls:
                 call.result(SECONDS)
         assert not failed
+
+
+def test_a_server_that_does_not_answer_at_all_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gRPC itself waits 20 s for a connection."""
+    monkeypatch.setattr(server, "_CONNECT_SECONDS", 0.1)
+    with silent_port() as port, Client(f"127.0.0.1:{port}", timeout=15.0) as client, pytest.raises(ServerUnreachable):
+        client.get_model()

@@ -11,7 +11,9 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from serving import channels
 from serving.channels import open_channel
+from tests.ports import silent_port
 
 DEADLINE_SECONDS = 30.0
 HEALTH = "example.Echo/model"
@@ -120,3 +122,13 @@ async def test_retries_end_while_a_service_is_down(retry: bool, most: int) -> No
             servers[0].fails_with = grpc.StatusCode.UNAVAILABLE
             assert sum(await asyncio.gather(*(call(channel) for _ in range(200)))) == 200
     assert 200 <= servers[0].calls <= most
+
+
+async def test_a_server_that_does_not_answer_at_all_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gRPC itself waits 20 s for a connection."""
+    monkeypatch.setattr(channels, "_CONNECT_SECONDS", 0.1)
+    with silent_port() as port:
+        async with open_channel(f"127.0.0.1:{port}", max_message_bytes=2**20, retry=False) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as failed:
+                await channel.unary_unary("/example.Echo/Echo")(b"", timeout=15.0)
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
