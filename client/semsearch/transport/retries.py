@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from semsearch.errors import Overloaded, SemsearchError, ServerNotReady, ServerUnreachable, TimedOut
 from semsearch.rpc_errors import SHUTTING_DOWN
 
-# As gRPC's own retry throttling: half of the tokens must be there, and ten successes earn what one failure costs.
-_TOKENS = 10.0
+# As gRPC's own retry throttling: half of the tokens must be there, and ten successes earn what one failure costs. There
+# are enough for what a server that cannot serve refuses until it is left out (see `server`).
+_TOKENS = 100.0
 _TOKENS_A_SUCCESS = 0.1
 
 

@@ -54,8 +54,8 @@ def test_clients_stop_retrying_when_most_calls_fail() -> None:
     def is_repeated() -> bool:
         return Attempts(Retries(), state, 1_000, clock=Clock()).delay_after(NOT_READY) is not None
 
-    assert [is_repeated() for _ in range(20)] == [True] * 4 + [False] * 16
-    for _ in range(70):
+    assert [is_repeated() for _ in range(100)] == [True] * 49 + [False] * 51
+    for _ in range(520):
         state.record_success()
     assert is_repeated()
 
