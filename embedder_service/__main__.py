@@ -24,6 +24,7 @@ from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
 from model.images import ImageLimits
 from serving.byte_budget import ByteBudget
+from serving.safeguards import Methods
 from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
 
@@ -69,7 +70,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
 def main() -> int:
     """Read the settings and serve until a signal."""
     settings = load_settings(EmbedderSettings)
-    return run(settings, lambda _: open_services(settings), ERRORS, COSTS, METHOD_LANES)
+    return run(settings, lambda _: open_services(settings), Methods(ERRORS, COSTS, METHOD_LANES))
 
 
 if __name__ == "__main__":

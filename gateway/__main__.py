@@ -14,6 +14,7 @@ from gateway.api.method_lanes import METHOD_LANES
 from gateway.api.statuses import ERRORS
 from gateway.settings import GatewaySettings
 from gateway.wiring import open_gateway
+from serving.safeguards import Methods
 from serving.server import run
 from serving.settings import load_settings
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # BLAS threads keep spinning after a matrix product: choosing an image's tags cost 50 ms of processor time, which
     # delayed the embedder.
     threadpool_limits(1, user_api="blas")
-    return run(settings, partial(open_gateway, settings), ERRORS, COSTS, METHOD_LANES)
+    return run(settings, partial(open_gateway, settings), Methods(ERRORS, COSTS, METHOD_LANES))
 
 
 def _free_port(host: str) -> int:

@@ -41,6 +41,7 @@ from index_service.replication.publishing import Publisher, Terms
 from index_service.settings import IndexSettings
 from serving.byte_budget import ByteBudget
 from serving.object_store import ObjectStore, StoreUnusable
+from serving.safeguards import Methods
 from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
 
@@ -144,7 +145,7 @@ def main() -> int:
     """Read the settings and serve until a signal arrives."""
     settings = load_settings(IndexSettings)
     raise_limit()
-    return run(settings, lambda _: open_services(settings), ERRORS, COSTS, METHOD_LANES)
+    return run(settings, lambda _: open_services(settings), Methods(ERRORS, COSTS, METHOD_LANES))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from serving import logs
 from serving.admission_gate import AdmissionGate, MethodLanes
@@ -31,6 +31,21 @@ from serving.tls_servers import Encryption
 
 
 @dataclass(frozen=True)
+class Methods:
+    """What a process knows of its methods.
+
+    Attributes:
+        errors: The statuses of the errors that they raise.
+        costs: What they cost in quotas, if that is not one read.
+        lanes: How they are admitted under load; by default, without a limit.
+    """
+
+    errors: ErrorTable
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+    lanes: MethodLanes = field(default_factory=MethodLanes)
+
+
+@dataclass(frozen=True)
 class Safeguards:
     """The safeguards of a process."""
 
@@ -43,14 +58,7 @@ class Safeguards:
     http_limits: HttpLimits
 
     @classmethod
-    def of(
-        cls,
-        settings: ServiceSettings,
-        errors: ErrorTable,
-        costs: Mapping[str, Cost],
-        lanes: MethodLanes,
-        audit: AuditLog | None,
-    ) -> Safeguards:
+    def of(cls, settings: ServiceSettings, methods: Methods, audit: AuditLog | None) -> Safeguards:
         """Make what the settings ask for.
 
         Raises:
@@ -63,9 +71,9 @@ class Safeguards:
             live,
             Encryption.of(settings),
             Drain(),
-            AuditGate(audit, settings.service, errors, reads=settings.audit_reads) if audit else None,
-            QuotaGate(Limiter(live.now.allowances), costs, counts),
-            AdmissionGate(lanes, errors),
+            AuditGate(audit, settings.service, methods.errors, reads=settings.audit_reads) if audit else None,
+            QuotaGate(Limiter(live.now.allowances), methods.costs, counts),
+            AdmissionGate(methods.lanes, methods.errors),
             HttpLimits(pending_bytes=settings.http_body_bytes) if isinstance(settings, HttpSettings) else HttpLimits(),
         )
 

@@ -26,19 +26,17 @@ from grpc_health.v1 import health, health_pb2_grpc
 from starlette.types import ASGIApp
 
 from serving import logs, metrics
-from serving.admission_gate import MethodLanes
-from serving.audit_log import AuditLogUnusable, open_audit_log
+from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
 from serving.background import WorkHealth
-from serving.errors import ErrorTable, is_expected
+from serving.errors import is_expected
 from serving.gates import Gate
 from serving.health_reports import HealthReports
 from serving.http_server import HttpServer
 from serving.interceptors import CallInterceptor
 from serving.live_settings import LiveSettingsRefused
 from serving.ports import Ports, PortTaken, bind_ports
-from serving.quotas.costs import Cost
 from serving.reflection import add_reflection
-from serving.safeguards import Safeguards
+from serving.safeguards import Methods, Safeguards
 from serving.settings import ServiceSettings
 from serving.shutdown import limit_duration, shut_down
 from serving.tls import CertificateError, CertificateFiles
@@ -78,28 +76,19 @@ class Served:
 OpenServices = Callable[[CertificateFiles | None], AbstractAsyncContextManager[Served]]
 
 
-def run(
-    settings: ServiceSettings,
-    open_services: OpenServices,
-    errors: ErrorTable,
-    costs: Mapping[str, Cost] | None = None,
-    lanes: MethodLanes | None = None,
-) -> int:
+def run(settings: ServiceSettings, open_services: OpenServices, methods: Methods) -> int:
     """Serve until SIGTERM or SIGINT and return the process's exit status.
 
     Args:
         settings: The settings that the process was started with.
         open_services: Opens the services.
-        errors: The statuses of the services' errors.
-        costs: What the services' methods cost in quotas, if that is not one read.
-        lanes: How the services' methods are admitted under load; by default, without a limit.
+        methods: What guards and describes the services' methods.
     """
     logs.configure(settings)
     metrics.watch_disk(settings.data)
     try:
         with _traces(settings), open_audit_log(settings) as audit:
-            safeguards = Safeguards.of(settings, errors, costs or {}, lanes or MethodLanes(), audit)
-            return uvloop.run(_run(settings, open_services, errors, safeguards))
+            return uvloop.run(_run(settings, open_services, methods, audit))
     except (AuditLogUnusable, CertificateError, LiveSettingsRefused, PortTaken) as error:
         return _fail(str(error))
 
@@ -113,15 +102,14 @@ def _traces(settings: ServiceSettings) -> AbstractContextManager[None]:
     return exporting(settings)
 
 
-async def _run(
-    settings: ServiceSettings, open_services: OpenServices, errors: ErrorTable, safeguards: Safeguards
-) -> int:
+async def _run(settings: ServiceSettings, open_services: OpenServices, methods: Methods, audit: AuditLog | None) -> int:
+    safeguards = Safeguards.of(settings, methods, audit)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(errors, safeguards.gates)],
+        interceptors=[CallInterceptor(methods.errors, safeguards.gates)],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -147,7 +135,7 @@ async def _run(
     try:
         await opening
     except Exception as error:
-        if not is_expected(error, errors):
+        if not is_expected(error, methods.errors):
             raise
         return _fail(str(error))
     return 0

@@ -35,6 +35,7 @@ PROGRAM = textwrap.dedent(
     import grpc
     from semsearch.v1 import error_reason_pb2 as reasons, model_service_pb2 as pb, model_service_pb2_grpc as pb_grpc
     from serving.errors import ErrorStatus, InvalidField, Resource
+    from serving.safeguards import Methods
     from serving.server import GrpcService, Served, run
     from serving.settings import ServiceSettings, load_settings
 
@@ -74,7 +75,7 @@ PROGRAM = textwrap.dedent(
         yield Served([GrpcService("semsearch.v1.ModelService",
                                   lambda server: pb_grpc.add_ModelServiceServicer_to_server(Servicer(), server))])
 
-    sys.exit(run(load_settings(Settings, [a for a in sys.argv[1:] if a != "--fail"]), open_services, TABLE))
+    sys.exit(run(load_settings(Settings, [a for a in sys.argv[1:] if a != "--fail"]), open_services, Methods(TABLE)))
     """
 )
 
