@@ -45,6 +45,7 @@ _FIRST = (
     "guides/other-languages.md",
     "guides/operate.md",
     "guides/deploy.md",
+    "guides/encrypt.md",
     "guides/when-machines-fail.md",
     "guides/size.md",
     "guides/operate-the-index.md",

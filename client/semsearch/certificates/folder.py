@@ -23,13 +23,17 @@ from semsearch.certificates.authority import AUTHORITY_DAYS, DAYS, Pair, general
 from semsearch.errors import FolderStopped, InvalidRequest
 
 AUTHORITY = "ca"
-# Names of this machine, and those under which services find each other in deploy/compose.yaml and deploy/kubernetes.
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-SERVICE_HOSTS = ("gateway", "embedder", "index")
+# Under these, services find each other in deploy/compose.yaml and deploy/kubernetes; all answer to the last one.
+SERVICE_HOSTS = (
+    *("gateway", "embedder", "index"),
+    *("semsearch-gateway", "semsearch-embedder", "semsearch-index"),
+    "semsearch",
+)
 # Reasons of `FolderStopped`.
 EXISTS, NOT_FOUND, UNUSABLE = "CERTIFICATE_EXISTS", "CERTIFICATE_NOT_FOUND", "CERTIFICATE_UNUSABLE"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_KEY_MODE, _CERTIFICATE_MODE, _FOLDER_MODE = 0o600, 0o644, 0o700
+_KEY_MODE, _CERTIFICATE_MODE = 0o600, 0o644
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class CertificateFolder:
     def _write(self, name: str, pair: Pair) -> None:
         certificate, key = self._files(name)
         try:
-            self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             _replace(key, pair.key, _KEY_MODE)
             _replace(certificate, pair.certificate, _CERTIFICATE_MODE)
         except OSError as error:

@@ -46,8 +46,8 @@ class Started:
 
 
 @functools.cache
-def rendered(layout: str) -> list[Document]:
-    """Return the objects of a kustomization."""
+def renderer() -> Sequence[str | Path]:
+    """Return the command that renders the kustomization in a folder."""
     renderers = (
         (ROOT / ".tools/bin/kustomize", "build"),
         *((Path(found), "build") for found in [shutil.which("kustomize")] if found),
@@ -56,7 +56,14 @@ def rendered(layout: str) -> list[Document]:
     command = next(([tool, verb] for tool, verb in renderers if tool.exists()), None)
     need(command is not None, "neither kustomize nor kubectl is installed: make kustomize")
     assert command is not None
-    text = subprocess.run([*command, DEPLOY / "kubernetes" / layout], capture_output=True, text=True, check=True).stdout
+    return command
+
+
+@functools.cache
+def rendered(layout: str) -> list[Document]:
+    """Return the objects of a kustomization."""
+    command = [*renderer(), DEPLOY / "kubernetes" / layout]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [each for each in yaml.safe_load_all(text) if each]
 
 
