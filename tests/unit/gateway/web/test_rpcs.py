@@ -300,7 +300,7 @@ async def test_messages_beyond_what_memory_may_hold_are_refused_with_details(str
     headers = {**headers, **({encoding: "gzip"} if zipped else {})}
     async with served(rpcs, limits=limits) as (_, address), asyncio.timeout(SECONDS):
         slow = asyncio.create_task(exchange(address, path, headers, body("slow")))
-        await servicer.started.wait()
+        await servicer.waiting.acquire()
         answer = await exchange(address, path, headers, body("quick"))
         error = frames(answer.body)[-1][1]["error"] if streamed else answer.document
         assert (answer.status, error["code"]) == (200 if streamed else 429, "resource_exhausted")
