@@ -24,6 +24,7 @@ from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
 from model.images import ImageLimits
 from serving.byte_budget import ByteBudget
+from serving.lane_executor import LaneExecutor
 from serving.safeguards import Methods
 from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
@@ -40,7 +41,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_scans)
     with (
         ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call") as threads,
-        ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode") as decoders,
+        LaneExecutor(settings.decode_threads, "decode") as decoders,
         ThreadPoolExecutor(1, thread_name_prefix="load") as loader,
         ThreadPoolExecutor(_PULLS, thread_name_prefix="pull") as pullers,
     ):

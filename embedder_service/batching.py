@@ -1,8 +1,10 @@
 """Batches images for the model without timers, as text-embeddings-inference does.
 
-Contract: the images that wait when the model becomes free are the next batch, up to a limit. Images whose callers are
-gone are dropped. One thread runs the model. An error of the model is raised in every caller of that batch. The queue is
-bounded where images are admitted (see `image_embedding`), and in bytes where they arrive (see `servicer`).
+Contract: the images that wait when the model becomes free are the next batch, up to a limit. Images of interactive
+calls go first, alone; every fourth batch takes bulk ones too. While interactive images come, a batch has few bulk ones,
+so that nobody waits for a long one. Images whose callers are gone are dropped. One thread runs the model. An error of
+the model is raised in every caller of that batch. The queue is bounded where images are admitted (see
+`image_embedding`), and in bytes where they arrive (see `servicer`).
 """
 
 from __future__ import annotations
@@ -19,11 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
+from serving import lanes
+from serving.lanes import BULK_EVERY, INTERACTIVE_SECONDS, Lane
 from serving.metrics import BUCKETS
 
 _SIZE = Histogram("semsearch_embedder_batch_images", "Images the model took at once.", buckets=(1, 2, 4, 8, 16, 32, 64))
 _SECONDS = Histogram("semsearch_embedder_model_seconds", "Seconds that the model took for a batch.", buckets=BUCKETS)
 _DROPPED = Counter("semsearch_embedder_dropped_images", "Images whose caller had gone before the model was free.")
+
+# Bulk images in a batch while interactive ones come.
+_BULK_BESIDE = 2
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -53,13 +60,18 @@ class Batcher:
         self._model = model
         self._max_batch = max_batch
         self._thread = thread
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: dict[Lane, deque[_Entry]] = {lane: deque() for lane in Lane}
+        self._interactive_turns = 0
+        self._interactive_until = 0.0
         self._arrived = asyncio.Event()
 
     async def embed(self, pixels: NDArray[np.uint8]) -> Batched:
         """Return the vector of one image, uint8 (size, size, 3)."""
+        lane = lanes.current()
         entry = _Entry(pixels, perf_counter(), asyncio.get_running_loop().create_future())
-        self._waiting.append(entry)
+        self._waiting[lane].append(entry)
+        if lane is Lane.INTERACTIVE:
+            self._interactive_until = entry.arrived + INTERACTIVE_SECONDS
         self._arrived.set()
         return await entry.result
 
@@ -74,14 +86,27 @@ class Batcher:
                 self._arrived.clear()
 
     def _next_batch(self) -> list[_Entry]:
-        batch: list[_Entry] = []
-        while self._waiting and len(batch) < self._max_batch:
-            entry = self._waiting.popleft()
+        is_bulk_turn = self._interactive_turns >= BULK_EVERY - 1
+        for_bulk = min(_BULK_BESIDE, len(self._waiting[Lane.BULK])) if is_bulk_turn else 0
+        batch = self._take(Lane.INTERACTIVE, max(0, self._max_batch - for_bulk))
+        if batch and not is_bulk_turn:
+            self._interactive_turns += 1
+            return batch
+        self._interactive_turns = 0
+        expected = perf_counter() < self._interactive_until
+        return batch + self._take(
+            Lane.BULK, min(_BULK_BESIDE if expected else self._max_batch, self._max_batch - len(batch))
+        )
+
+    def _take(self, lane: Lane, most: int) -> list[_Entry]:
+        taken: list[_Entry] = []
+        while self._waiting[lane] and len(taken) < most:
+            entry = self._waiting[lane].popleft()
             if entry.result.done():
                 _DROPPED.inc()
             else:
-                batch.append(entry)
-        return batch
+                taken.append(entry)
+        return taken
 
     async def _run_batch(self, batch: list[_Entry]) -> None:
         _SIZE.observe(len(batch))

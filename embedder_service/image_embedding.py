@@ -1,12 +1,14 @@
 """Embeds images: admits them, decodes them off the event loop, and passes square pixel arrays to the batcher.
 
-Contract: at most `max_images` images are between arrival and vector. A call that would exceed this is rejected as a
-whole, before any of its images is decoded. An invalid image gets an error, and does not affect the others.
+Contract: at most `max_images` images are between arrival and vector. A call that would exceed this, or whose images
+could not be embedded before its deadline, is rejected as a whole, before any of its images is decoded. An invalid image
+gets an error, and does not affect the others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +21,11 @@ from prometheus_client import Counter, Gauge, Histogram
 from embedder_service.batching import Batcher
 from embedder_service.decoding import ImageDecoder, ImageInput
 from embedder_service.errors import Overloaded
+from embedder_service.pace import Pace
 from model.errors import ImageError
 from model.images import PhotoMetadata, Resize
-from serving import tracing
+from serving import deadlines, lanes, tracing
+from serving.lanes import Lane
 from serving.metrics import BUCKETS, exemplar
 
 _QUEUED = Gauge("semsearch_embedder_queued_images", "Images between arrival and vector.")
@@ -75,7 +79,8 @@ class ImageEmbedder:
         self._preprocessing = preprocessing
         self._decoder = decoder
         self._max_images = max_images
-        self._admitted = 0
+        self._admitted = dict.fromkeys(Lane, 0)
+        self._pace = Pace()
 
     async def embed(self, images: Sequence[ImageInput]) -> list[ImageVector | ImageError]:
         """Return a vector or an error for each image.
@@ -88,15 +93,21 @@ class ImageEmbedder:
 
     @contextmanager
     def _admit(self, count: int) -> Iterator[None]:
-        if self._admitted + count > self._max_images:
+        lane = lanes.current()
+        admitted = sum(self._admitted.values())
+        ahead = admitted if lane is Lane.BULK else self._admitted[lane]
+        late = self._pace.needed_seconds(ahead + count) > deadlines.cap(math.inf)
+        if admitted + count > self._max_images or (admitted and late):
             _IMAGES.labels("overloaded").inc(count)
-            raise Overloaded(self._admitted)
-        self._admitted += count
+            raise Overloaded(admitted)
+        if not admitted:
+            self._pace.resume(perf_counter())
+        self._admitted[lane] += count
         _QUEUED.inc(count)
         try:
             yield
         finally:
-            self._admitted -= count
+            self._admitted[lane] -= count
             _QUEUED.dec(count)
 
     async def _embed(self, image: ImageInput) -> ImageVector | ImageError:
@@ -119,6 +130,7 @@ class ImageEmbedder:
         _DECODE_SECONDS.observe(timings.decode, exemplar())
         _QUEUE_SECONDS.observe(timings.queue, exemplar())
         _IMAGES.labels("embedded").inc()
+        self._pace.record(perf_counter())
         return ImageVector(
             batched.vector,
             decoded.width,

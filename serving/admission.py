@@ -23,14 +23,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from serving.adaptive_limit import AdaptiveLimit, Kind
-from serving.lanes import Lane
+from serving.lanes import BULK_EVERY, INTERACTIVE_SECONDS, Lane
 
 # Bounds of the wait of one call, whatever its method takes: the event loop's own delays, and when refusals are of use.
 _LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS = 0.002, 0.04
 _WAIT_SHARE = 0.5
-_BULK_EVERY = 4
-# For how long after an interactive call the next one is expected.
-_INTERACTIVE_SECONDS = 2.0
 # The weight of a new call in the means.
 _WEIGHT = 0.1
 
@@ -115,7 +112,7 @@ class Admission:
             TooBusy: It would have to wait too long.
         """
         if lane is Lane.INTERACTIVE:
-            self._interactive_until = now + _INTERACTIVE_SECONDS
+            self._interactive_until = now + INTERACTIVE_SECONDS
         ticket = Ticket(Kind(method, lane), lane, begin, now)
         if not self._waiting[lane] and self._has_room(lane, now):
             self._begin(ticket, now)
@@ -170,7 +167,7 @@ class Admission:
 
     def _next(self, now: float) -> Ticket | None:
         order = [Lane.INTERACTIVE, Lane.BULK]
-        if self._interactive_turns >= _BULK_EVERY - 1:
+        if self._interactive_turns >= BULK_EVERY - 1:
             order.reverse()
         for lane in order:
             if self._waiting[lane] and self._has_room(lane, now):

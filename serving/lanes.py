@@ -11,6 +11,10 @@ from contextvars import ContextVar
 from enum import Enum
 
 HEADER = "semsearch-lane"
+# Where both lanes wait, every fourth turn is a bulk call's, so that bulk work goes on.
+BULK_EVERY = 4
+# For how long after an interactive call the next one is expected.
+INTERACTIVE_SECONDS = 2.0
 
 
 class Lane(Enum):

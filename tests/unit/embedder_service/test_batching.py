@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from embedder_service.batching import Batched, Batcher, open_batcher
+from serving import lanes
 from tests.unit.embedder_service.held_model import DEADLINE, HeldModel
 
 
@@ -41,6 +42,34 @@ async def test_images_waiting_for_the_model_are_the_next_batch() -> None:
         model.release(3)
         assert await finish(first + rest) == [1, 2, 3, 4, 5, 6]
     assert model.batches == [[1], [2, 3, 4, 5], [6]]
+
+
+async def test_interactive_images_go_first_and_bulk_ones_follow_in_small_batches() -> None:
+    model = HeldModel()
+    async with open_batcher(model, max_batch=8) as batcher:
+        with lanes.bulk():
+            bulk = start(batcher, 1)
+            await model.wait_for_start()
+            bulk += start(batcher, 2, 3, 4, 5, 6)
+        searches = start(batcher, 101)
+        await turns()
+        model.release(5)
+        assert await finish(searches + bulk) == [101, 1, 2, 3, 4, 5, 6]
+    assert model.batches == [[1], [101], [2, 3], [4, 5], [6]]
+
+
+async def test_bulk_images_have_every_fourth_batch_while_interactive_ones_wait() -> None:
+    model = HeldModel()
+    async with open_batcher(model, max_batch=1) as batcher:
+        first = start(batcher, 100)
+        await model.wait_for_start()
+        searches = start(batcher, 101, 102, 103, 104)
+        with lanes.bulk():
+            bulk = start(batcher, 1, 2)
+        await turns()
+        model.release(7)
+        await finish(first + searches + bulk)
+    assert model.batches == [[100], [101], [102], [1], [103], [104], [2]]
 
 
 async def test_an_image_is_dropped_when_its_caller_is_gone() -> None:

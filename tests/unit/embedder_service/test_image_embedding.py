@@ -15,6 +15,7 @@ from embedder_service.errors import Overloaded
 from embedder_service.image_embedding import ImageEmbedder, ImageVector, Preprocessing
 from model.errors import DamagedImage, NotAnImage
 from model.images import ImageLimits, Resize, open_image
+from serving import deadlines
 from tests.unit.embedder_service.held_model import DEADLINE, HeldModel
 
 HOW = Preprocessing(4, Resize.CENTER_CROP)
@@ -39,6 +40,26 @@ async def test_a_call_is_refused_as_a_whole_until_all_images_fit() -> None:
             model.release(10)
             assert len(await asyncio.wait_for(first, DEADLINE)) == 2
             assert len(await asyncio.wait_for(images.embed([gray(3), gray(4), gray(5)]), DEADLINE)) == 3
+
+
+async def test_a_call_whose_images_would_be_late_is_refused_at_once() -> None:
+    model = HeldModel()
+    with ThreadPoolExecutor(1) as decoders:
+        async with open_batcher(model, max_batch=8) as batcher:
+            images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=100)
+            model.release()
+            await asyncio.wait_for(images.embed([gray(1)]), DEADLINE)  # it learns the pace
+            first = asyncio.create_task(images.embed([gray(2)]))
+            await model.wait_for_start()
+            await model.wait_for_start()
+            deadlines.begin(1e-6)
+            with pytest.raises(Overloaded):
+                await images.embed([gray(3)])
+            model.release()
+            assert len(await asyncio.wait_for(first, DEADLINE)) == 1
+            model.release()
+            # Nothing is ahead of it: it may try.
+            assert len(await asyncio.wait_for(images.embed([gray(4)]), DEADLINE)) == 1
 
 
 async def test_a_cancelled_call_frees_its_places() -> None:
