@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -56,7 +57,7 @@ class AdmissionGate:
     def __init__(self, methods: MethodLanes, errors: ErrorTable) -> None:
         self._methods = methods
         self._errors = errors
-        self._admission = Admission(asyncio.get_running_loop().time(), methods.waits)
+        self._admission = Admission(perf_counter(), methods.waits)
         _LIMIT.set_function(lambda: self._admission.limit)
         for lane in Lane:
             _IN_FLIGHT.labels(lane.value).set_function(partial(self._admission.in_flight, lane))
@@ -85,9 +86,8 @@ class AdmissionGate:
 
     @asynccontextmanager
     async def _turn(self, method: str, lane: Lane, seconds: float | None) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-        turn: asyncio.Future[None] = loop.create_future()
-        arrived = loop.time()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        arrived = perf_counter()
 
         def begin() -> None:
             if not turn.done():  # else its caller has just left
@@ -102,7 +102,7 @@ class AdmissionGate:
         try:
             if not turn.done():
                 await self._wait(turn, method, lane)
-            _WAITED.labels(lane.value).observe(loop.time() - arrived)
+            _WAITED.labels(lane.value).observe(perf_counter() - arrived)
             yield
             ended = Outcome.ANSWERED
         except TimeoutError:
@@ -113,7 +113,7 @@ class AdmissionGate:
                 ended = Outcome.REFUSED_BEHIND
             raise
         finally:
-            self._admission.leave(ticket, loop.time(), ended)
+            self._admission.leave(ticket, perf_counter(), ended)
 
     async def _wait(self, turn: asyncio.Future[None], method: str, lane: Lane) -> None:
         try:
