@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from semsearch.transport.tls import Tls, tls_of_environment
+
 _SECONDS = 3.0
 # A process has some thousands of samples; more is not one of ours.
 _MOST_BYTES = 16 * 2**20
@@ -36,13 +38,16 @@ class Scrape:
 
 
 def scrape(address: str) -> Scrape:
-    """Read the metrics at host:port.
+    """Read the metrics at host:port, encrypted as all connections of the client are.
 
     Raises:
         NoMetrics: There are none.
     """
+    tls = tls_of_environment()
+    context = (tls if isinstance(tls, Tls) else Tls()).context() if tls else None
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=_SECONDS) as response:
+        with opener.open(f"{'https' if tls else 'http'}://{address}/metrics", timeout=_SECONDS) as response:
             text = response.read(_MOST_BYTES).decode()
         samples: dict[str, dict[Labels, float]] = {}
         for family in text_string_to_metric_families(text):
