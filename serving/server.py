@@ -22,6 +22,7 @@ from types import MappingProxyType
 import grpc.aio
 import structlog
 import uvloop
+from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health, health_pb2_grpc
 from starlette.types import ASGIApp
 
@@ -163,7 +164,11 @@ async def _serve(
         for service in services:
             service.register(server)
         health_pb2_grpc.add_HealthServicer_to_server(reports, server)
-        add_reflection([*names, health.SERVICE_NAME], server)
+        names.append(health.SERVICE_NAME)
+        if settings.channelz:
+            channelz.add_channelz_servicer(server)
+            names.append(channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name)
+        add_reflection(names, server)
         http = None
         if ports.http is not None and served.http is not None:
             app = served.http(MappingProxyType(serving), safeguards.gates)

@@ -20,6 +20,19 @@ REFLECTION: Rules = {
     f"grpc.reflection.{version}.ServerReflection.ServerReflectionInfo": Rule(Role.READ, suite_may=True)
     for version in ("v1", "v1alpha")
 }
+# A setting has a server show its connections and calls too (`channelz`).
+CHANNELZ: Rules = {
+    f"grpc.channelz.v1.Channelz.{method}": Rule(Role.ADMIN)
+    for method in (
+        "GetChannel",
+        "GetServer",
+        "GetServers",
+        "GetServerSockets",
+        "GetSocket",
+        "GetSubchannel",
+        "GetTopChannels",
+    )
+}
 
 
 class AccessGate:
@@ -27,7 +40,7 @@ class AccessGate:
 
     def __init__(self, authentication: Authentication, rules: Rules) -> None:
         self._authentication = authentication
-        self._rules = {**REFLECTION, **rules}
+        self._rules = {**REFLECTION, **CHANNELZ, **rules}
 
     @asynccontextmanager
     async def enter(self, call: Call) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ import grpc
 import grpc.aio
 import pytest
 from google.rpc import error_details_pb2
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from semsearch.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
@@ -217,6 +218,18 @@ def test_a_bad_setting_is_reported_in_a_sentence(program: Path, variable: str, t
     assert ended.returncode == 2
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+async def test_channelz_is_served_if_it_is_set(program: Path) -> None:
+    with running(program, "--channelz=true") as (_, port):
+        async with connected(port) as channel:
+            stub = channelz_pb2_grpc.ChannelzStub(channel)
+            servers = (await stub.GetServers(channelz_pb2.GetServersRequest())).server
+            sockets = await stub.GetServerSockets(
+                channelz_pb2.GetServerSocketsRequest(server_id=servers[0].ref.server_id)
+            )
+    assert [each.data.calls_started for each in servers] != [0]
+    assert len(sockets.socket_ref) >= 1
 
 
 async def test_a_connection_ends_after_its_time_and_a_stream_continues(program: Path) -> None:
