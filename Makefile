@@ -91,6 +91,9 @@ bench-processes: setup ## Compare one gateway process with several: PROCESSES=2
 bench-replicas: setup ## Measure read replicas of the index beside their writer: VECTORS=200000
 	@$(BIN)/python -m benchmarks.replicas $(if $(VECTORS),--vectors '$(VECTORS)')
 
+bench-overload: setup ## Offer a service four times the load that it can answer: SUITE=1 MODEL=photos
+	@$(BIN)/python -m benchmarks.overload $(if $(SUITE),--suite) $(if $(MODEL),--model '$(MODEL)')
+
 bench-scale-out: setup ## Compare one to three embedders and one or two gateways: BUNDLE=folder
 	@$(BIN)/python -m benchmarks.scale_out $(if $(BUNDLE),--bundle '$(BUNDLE)')
 

@@ -1,0 +1,1 @@
+"""What a service does under more load than it can answer."""
