@@ -46,9 +46,10 @@ class AccessGate:
     async def enter(self, call: Call) -> AsyncIterator[None]:
         """Set the caller of a call; raises `AccessRefused`."""
         caller, from_suite = await self._authentication.identify(call.metadata)
-        self._rule(call).check_caller(caller, call.method, from_suite=from_suite)
+        # Before the check: the audit log and the log say who is refused.
         callers.begin(caller, from_suite=from_suite)
         structlog.contextvars.bind_contextvars(caller=caller.name)
+        self._rule(call).check_caller(caller, call.method, from_suite=from_suite)
         yield
 
     def check(self, call: Call, request: Any) -> None:

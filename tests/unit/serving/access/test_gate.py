@@ -103,6 +103,18 @@ async def test_a_call_is_refused(
         await gated.call("Test.Models", token(gated))
 
 
+async def test_who_was_refused_is_known_to_the_audit_log(gated: Gated) -> None:
+    call = Call("Test", "Models", {HEADER: f"Bearer {gated.token('ann', 'read')}"}, "ipv4:192.0.2.1:1")
+
+    async def refused() -> Caller:
+        with pytest.raises(RoleTooLow):
+            async with gated.gate.enter(call):
+                pass
+        return callers.current()
+
+    assert await asyncio.create_task(refused()) == Caller("ann", Role.READ)
+
+
 async def test_a_call_has_its_caller(gated: Gated) -> None:
     token = gated.token("ann", "admin")
     for header in ("Bearer {}", "bearer {}", "BEARER  {} "):
