@@ -78,7 +78,7 @@ class AuditGate:
             raise
         finally:
             if self._is_wanted(call, code):
-                self._write(call, entry, code.name, reason)
+                self._write(call, entry, code, reason)
 
     def check(self, call: Call, request: Any) -> None:
         """Note the collection that a request names."""
@@ -103,17 +103,17 @@ class AuditGate:
         self._refusals += 1
         return self._refusals <= MOST_REFUSALS
 
-    def _write(self, call: Call, entry: _Entry, outcome: str, reason: str) -> None:
-        caller = callers.current()
+    def _write(self, call: Call, entry: _Entry, code: grpc.StatusCode, reason: str) -> None:
+        caller = None if code is grpc.StatusCode.UNAUTHENTICATED else callers.current()
         self._audit.write(
             {
                 "service": self._service,
-                "caller": caller.name,
-                "role": caller.role.name.lower(),
+                "caller": caller.name if caller else None,
+                "role": caller.role.name.lower() if caller else None,
                 "peer": call.peer,
                 "method": f"{call.service}/{call.method}",
                 "collection": entry.collection,
-                "outcome": outcome,
+                "outcome": code.name,
                 "reason": reason,
                 "trace_id": tracing.current_trace_id(),
             }

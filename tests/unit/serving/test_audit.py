@@ -38,8 +38,13 @@ class NotYours(Exception):
     pass
 
 
+class Unknown(Exception):
+    pass
+
+
 ERRORS: ErrorTable = {
-    NotYours: lambda _: ErrorStatus(grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_INVALID_FIELD)
+    NotYours: lambda _: ErrorStatus(grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_INVALID_FIELD),
+    Unknown: lambda _: ErrorStatus(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_UNKNOWN),
 }
 
 
@@ -109,6 +114,16 @@ async def test_a_read_gets_a_line_if_it_is_refused_or_if_reads_are_wanted(audit:
     await call(method(audit, "ListImages", reads=True), request)
     audit.close()
     assert [each["outcome"] for each in lines(tmp_path)] == ["PERMISSION_DENIED", "OK"]
+
+
+async def test_an_unknown_caller_has_no_name_and_no_role(audit: AuditLog, tmp_path: Path) -> None:
+    refused = method(audit, "ListImages")
+    with pytest.raises(CallFailed):
+        async with refused.call(Call(GALLERY, "ListImages", {}, "ipv4:10.0.0.7:5000")):
+            raise Unknown
+    audit.close()
+    [line] = lines(tmp_path)
+    assert (line["caller"], line["role"], line["reason"]) == (None, None, "TOKEN_UNKNOWN")
 
 
 async def test_refusals_cannot_fill_the_log(audit: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
