@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import pytest
 
-from tests.cluster.gallery import GatewayGallery
 from tests.cluster.load import Load
 from tests.cluster.pictures import embedded, embedded_words
 from tests.cluster.suite import Suite, suite
@@ -29,11 +27,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 @pytest.fixture(scope="module")
 def new_load(running: Suite) -> Callable[[], Load]:
     """Return what makes loads, each for a collection of its own that has some images."""
-    pictures, words = embedded(running.an_embedder, PICTURES), embedded_words(running.an_embedder)
+    pictures, words = embedded(running.an_embedder(), PICTURES), embedded_words(running.an_embedder())
     numbers = itertools.count()
 
     def new() -> Load:
-        load = Load(partial(GatewayGallery, running.address, f"test-{next(numbers)}"), pictures, words)
+        load = Load(running.gallery(f"test-{next(numbers)}"), pictures, words)
         load.fill(INITIAL)
         return load
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,9 +66,9 @@ Connect = Callable[[bool], Gallery]
 class GatewayGallery:
     """A collection of the suite, through its client."""
 
-    def __init__(self, address: str, collection: str, is_plain: bool) -> None:
-        once = {"timeout": PLAIN_SECONDS, "retries": Retries(attempts=1)}
-        self._client = Client(address, **(once if is_plain else {}))  # type: ignore[arg-type]
+    def __init__(self, address: str, collection: str, options: Mapping[str, Any], is_plain: bool) -> None:
+        once = {"timeout": PLAIN_SECONDS, "retries": Retries(attempts=1)} if is_plain else {}
+        self._client = Client(address, **options, **once)  # type: ignore[arg-type]
         self._collection = collection
 
     def create(self) -> None:

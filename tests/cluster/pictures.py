@@ -43,10 +43,10 @@ def views(count: int) -> Iterator[tuple[str, bytes]]:
         yield f"{number:05}-{file.stem}", view(file, random.Random(number))
 
 
-def embedded(embedder: str, count: int) -> dict[str, Picture]:
-    """Return that many pictures, embedded by the embedder at an address."""
+def embedded(embedder: grpc.Channel, count: int) -> dict[str, Picture]:
+    """Return that many pictures with their vectors."""
     found: dict[str, Picture] = {}
-    with grpc.insecure_channel(embedder) as channel:
+    with embedder as channel:
         stub = pb_grpc.EmbedderServiceStub(channel)
         remaining = views(count)
         while batch := [*itertools.islice(remaining, _BATCH)]:
@@ -57,9 +57,9 @@ def embedded(embedder: str, count: int) -> dict[str, Picture]:
     return found
 
 
-def embedded_words(embedder: str) -> Mapping[str, NDArray[np.float32]]:
+def embedded_words(embedder: grpc.Channel) -> Mapping[str, NDArray[np.float32]]:
     """Return the vectors of some words."""
-    with grpc.insecure_channel(embedder) as channel:
+    with embedder as channel:
         request = pb.EmbedTextRequest(queries=[pb.TextQuery(raw=word) for word in WORDS])
         answers = pb_grpc.EmbedderServiceStub(channel).EmbedText(request, timeout=_SECONDS).embeddings
     return {word: np.frombuffer(answer.vector, "<f4") for word, answer in zip(WORDS, answers, strict=True)}

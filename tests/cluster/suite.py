@@ -6,18 +6,22 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.cluster.gallery import Connect, GatewayGallery
+from tests.cluster.guard import Guard, Open
 from tests.cluster.network import Disk, Machine, Network, network
 from tests.cluster.server import Server
 from tests.cluster.weaviate_nodes import GRPC_PORT, HTTP_PORT, start_cluster, weaviate_nodes
 
 GATEWAY_PORT, EMBEDDER_PORT, INDEX_PORT = 50051, 50052, 50053
+IMAGES_FOLDER = "images"
 _REPOSITORY = Path(__file__).parents[2]
-_HEALTH_SECONDS = 1.0
+_HEALTH_SECONDS = 5.0
 
 
 @dataclass
@@ -25,6 +29,7 @@ class Suite:
     """All servers by name, and the disks that can become full."""
 
     network: Network
+    guard: Guard
     servers: dict[str, Server] = field(default_factory=dict)
     disks: dict[str, Disk] = field(default_factory=dict)
 
@@ -38,10 +43,13 @@ class Suite:
         """Where gateways find the embedders."""
         return self._addresses("embedder", EMBEDDER_PORT)
 
-    @property
-    def an_embedder(self) -> str:
-        """The address of one embedder."""
-        return f"{self.machine('embedder-1').address}:{EMBEDDER_PORT}"
+    def an_embedder(self) -> grpc.Channel:
+        """Open a channel to one embedder."""
+        return self.guard.channel(f"{self.machine('embedder-1').address}:{EMBEDDER_PORT}")
+
+    def gallery(self, collection: str) -> Connect:
+        """Return what connects to a collection."""
+        return partial(GatewayGallery, self.address, collection, self.guard.client)
 
     def machines(self, kind: str) -> list[Machine]:
         """Return the machines of a kind, such as "gateway"."""
@@ -87,10 +95,12 @@ def suite(
     disk_megabytes: int = 0,
     weaviate: Path | None = None,
     consistency: str = "ALL",
+    guard: Guard | None = None,
 ) -> Iterator[Suite]:
     """Start our services, and wait until they serve; end them. Given Weaviate, three nodes of it keep the vectors."""
+    guard = guard or Open()
     with network(folder) as net, ExitStack() as exits:
-        made = Suite(net)
+        made = Suite(net, guard)
         # While machines are there, so that no process outlives its own.
         exits.callback(made.close)
         nodes = made.start_weaviate(weaviate, disk_megabytes) if weaviate else []
@@ -99,9 +109,9 @@ def suite(
         for kind, count in (("embedder", embedders), ("gateway", gateways)):
             for number in range(1, count + 1):
                 net.add(f"{kind}-{number}")
-        servers = [_index(index, nodes, consistency)]
-        servers += [_embedder(machine) for machine in made.machines("embedder")]
-        servers += [_gateway(machine, made.embedders, index, images) for machine in made.machines("gateway")]
+        servers = [_index(guard, index, nodes, consistency)]
+        servers += [_embedder(guard, machine) for machine in made.machines("embedder")]
+        servers += [_gateway(guard, machine, made.embedders, index, images) for machine in made.machines("gateway")]
         for server in servers:
             made.servers[server.name] = server
             server.start()
@@ -110,21 +120,23 @@ def suite(
         yield made
 
 
-def _service(machine: Machine, module: str, port: int, *flags: str, serves: str) -> Server:
+def _service(guard: Guard, machine: Machine, module: str, port: int, *flags: str, serves: str) -> Server:
     command = (
         sys.executable, "-m", module, "--log-format=json", f"--host={machine.address}", f"--port={port}",
-        "--metrics-port=-1", *flags,
+        "--metrics-port=-1", *guard.flags, *flags,
     )  # fmt: skip
     environment = {"PYTHONPATH": f"{_REPOSITORY}:{_REPOSITORY / 'client'}"}
-    return Server(machine.name, machine, command, environment, _is_serving(f"{machine.address}:{port}", serves))
+    return Server(machine.name, machine, command, environment, _is_serving(guard, f"{machine.address}:{port}", serves))
 
 
-def _embedder(machine: Machine) -> Server:
+def _embedder(guard: Guard, machine: Machine) -> Server:
     flags = ("--default-model=tiny", f"--data={machine.folder}")
-    return _service(machine, "embedder_service", EMBEDDER_PORT, *flags, serves="semsearch.embedder.v1.EmbedderService")
+    return _service(
+        guard, machine, "embedder_service", EMBEDDER_PORT, *flags, serves="semsearch.embedder.v1.EmbedderService"
+    )
 
 
-def _index(machine: Machine, nodes: Sequence[Machine], consistency: str) -> Server:
+def _index(guard: Guard, machine: Machine, nodes: Sequence[Machine], consistency: str) -> Server:
     flags = [f"--data={machine.folder}"]
     if nodes:
         flags += [
@@ -133,20 +145,20 @@ def _index(machine: Machine, nodes: Sequence[Machine], consistency: str) -> Serv
             f"--weaviate-replication-factor={len(nodes)}",
             f"--weaviate-consistency={consistency}",
         ]
-    return _service(machine, "index_service", INDEX_PORT, *flags, serves="semsearch.index.v1.IndexService")
+    return _service(guard, machine, "index_service", INDEX_PORT, *flags, serves="semsearch.index.v1.IndexService")
 
 
-def _gateway(machine: Machine, embedders: str, index: Machine, images: Machine) -> Server:
+def _gateway(guard: Guard, machine: Machine, embedders: str, index: Machine, images: Machine) -> Server:
     flags = (
         f"--embedder={embedders}", f"--index={index.address}:{INDEX_PORT}", f"--data={machine.folder}",
-        f"--images={images.folder}", "--http-port=-1",
+        f"--images={images.folder / IMAGES_FOLDER}", "--http-port=-1",
     )  # fmt: skip
-    return _service(machine, "gateway", GATEWAY_PORT, *flags, serves="semsearch.v1.SearchService")
+    return _service(guard, machine, "gateway", GATEWAY_PORT, *flags, serves="semsearch.v1.SearchService")
 
 
-def _is_serving(address: str, service: str) -> Callable[[], bool]:
+def _is_serving(guard: Guard, address: str, service: str) -> Callable[[], bool]:
     def ask() -> bool:
-        with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+        with guard.channel(address) as channel:
             request = health_pb2.HealthCheckRequest(service=service)
             try:
                 answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_HEALTH_SECONDS)
