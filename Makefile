@@ -254,7 +254,7 @@ cluster-faults: setup weaviate-setup weaviate ## Kill, cut, slow and fill machin
 	@$(BIN)/python -m tests.cluster.fault_table $(FAULTS) $(if $(CONSISTENCY),--consistency '$(CONSISTENCY)')
 
 tls-load: setup ## Replace certificates while every hop is in use, and count failed calls: RENEWALS=20
-	@TLS_RENEWALS='$(or $(RENEWALS),20)' $(BIN)/python -m pytest -q -s tests/services/test_encrypted_suite.py
+	@TLS_RENEWALS='$(or $(RENEWALS),20)' $(BIN)/python -m pytest -q tests/services/test_encrypted_suite.py
 
 lock: ## Upgrade the dependencies and write requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

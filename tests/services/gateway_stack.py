@@ -50,6 +50,7 @@ from gateway.backends.embedding import (
 from gateway.errors import Refused
 from serving.errors import from_status, to_status
 from serving.interceptors import CallInterceptor
+from serving.tls_servers import add_port
 from tests.services.packed_vectors import packed
 from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder
 
@@ -209,8 +210,10 @@ def _model(model: Model) -> pb.Model:
 
 
 @asynccontextmanager
-async def color_embedder(port: int = 0) -> AsyncIterator[tuple[ColorEmbedderServicer, int]]:
-    """Serve an embedder of colours; yield the servicer and its port."""
+async def color_embedder(
+    port: int = 0, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[tuple[ColorEmbedderServicer, int]]:
+    """Serve an embedder of colours, encrypted if there are credentials; yield the servicer and its port."""
     server = grpc.aio.server(interceptors=[CallInterceptor(ERRORS)])
     servicer = ColorEmbedderServicer(ColorEmbedder())
     pb_grpc.add_EmbedderServiceServicer_to_server(servicer, server)
@@ -218,7 +221,7 @@ async def color_embedder(port: int = 0) -> AsyncIterator[tuple[ColorEmbedderServ
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
     await healths.set("semsearch.embedder.v1.EmbedderService", health_pb2.HealthCheckResponse.SERVING)
     models = asyncio.create_task(_report_models(servicer.embedder, healths))
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    port = add_port(server, f"127.0.0.1:{port}", credentials)
     await server.start()
     try:
         yield servicer, port

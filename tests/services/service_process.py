@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 30.0
 ADDRESS = re.compile(r'"address": "([^"]+)"')
 
@@ -40,7 +40,9 @@ class ServiceProcess:
 
 def command(module: str, *flags: str) -> list[str]:
     http = ["--http-port=0"] if module == "gateway" else []
-    return [sys.executable, "-m", module, "--port=0", "--metrics-port=-1", "--log-format=json", *http, *flags]
+    named = {flag.partition("=")[0] for flag in flags}
+    defaults = ["--port=0", "--metrics-port=-1", "--log-format=json", *http]
+    return [sys.executable, "-m", module, *(each for each in defaults if each.partition("=")[0] not in named), *flags]
 
 
 def environment(data: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,7 +126,7 @@ def _purpose(each: Described) -> str:
 
 
 def _expiry(expires: datetime) -> str:
-    days = (expires - datetime.now(UTC)).days
+    days = round((expires - datetime.now(UTC)) / timedelta(days=1))
     return f"{expires:%Y-%m-%d}, {'expired' if days < 0 else 'in ' + counted(days, 'day')}"
 
 
