@@ -69,8 +69,9 @@ from serving.tls import CertificateFiles
 
 _RETRY_SECONDS = 0.5
 _TAKEOVER_SECONDS = 5.0
-# How long calls wait for an index that is being restarted; an idle machine needs a second or two.
-_PATIENCE_SECONDS = 15.0
+# How long calls wait for an index that is being restarted, which takes an idle machine a second or two. A client waits
+# for 30 s by default, and should learn the reason before that.
+_PATIENCE_SECONDS = 25.0
 # Image bytes per call to the embedder; more is no faster.
 _BATCH_BYTES = 16 * 2**20
 _INDEX = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name

@@ -16,7 +16,7 @@ import grpc
 import structlog
 from google.rpc import status_pb2
 
-from serving import deadlines, metrics, tracing
+from serving import attempts, deadlines, metrics, tracing
 from serving.decoding import checked
 from serving.errors import ErrorTable, to_status
 from serving.gates import Call, Gate, Passage
@@ -71,6 +71,7 @@ class Method:
         """
         trace_id = tracing.begin(call.metadata.get(tracing.HEADER))
         deadlines.begin(call.seconds)
+        attempts.begin(call.metadata)
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
         with tracing.span(self._name, Kind.SERVER) as span:
             start = time.perf_counter()

@@ -10,13 +10,14 @@ get calls.
 
 gRPC itself retries UNAVAILABLE, and CANCELLED from a server, with backoff, but only before the first response. Most of
 the time that means another server. A budget bounds it: 50 retries in a row, then one for each ten calls that succeed.
-So retries of several hops do not multiply while a service is down.
+A call on behalf of one that is itself repeated is made once (`attempts`), so retries of several hops do not multiply.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +26,11 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from grpc_status import rpc_status
 from typing_extensions import override
 
-from serving import deadlines, lanes, tracing
+from serving import attempts, deadlines, lanes, tracing
+from serving.errors import SHUTTING_DOWN, from_status
 from serving.patience import Patience
 from serving.renewed_channel import RenewedChannel
 from serving.tls import CertificateFiles, Certificates
@@ -121,14 +124,11 @@ def open_channel(
     service that is just being restarted. With `certificates`, the channel is encrypted, and shows the newest of them;
     the server's certificate must be for the host of `target`, or for `server_name` if that is given.
     """
-    config: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
+    once: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
     if health_service:
-        config["loadBalancingConfig"] = [{"outlier_detection_experimental": _LEAVING_OUT}]
-        config["healthCheckConfig"] = {"serviceName": health_service}
-    if retry:
-        config |= _RETRYING
+        once["loadBalancingConfig"] = [{"outlier_detection_experimental": _LEAVING_OUT}]
+        once["healthCheckConfig"] = {"serviceName": health_service}
     options: list[tuple[str, Any]] = [
-        ("grpc.service_config", json.dumps(config)),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.keepalive_time_ms", 30_000),
@@ -142,28 +142,42 @@ def open_channel(
         # gRPC's own limit, one look-up in 30 s, would delay calls to a server that has another address now.
         ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     ]
-    if certificates is None:
-        return _Channel(grpc.aio.insecure_channel(target, options=options), patience)
-    if server_name:
+    if certificates is not None and server_name:
         options.append(("grpc.ssl_target_name_override", server_name))
 
-    def open_with(current: Certificates) -> grpc.aio.Channel:
-        credentials = grpc.ssl_channel_credentials(current.authorities, current.key, current.chain)
-        return grpc.aio.secure_channel(target, credentials, options=options)
+    def open_with(config: object) -> grpc.aio.Channel:
+        configured = [*options, ("grpc.service_config", json.dumps(config))]
+        if certificates is None:
+            return grpc.aio.insecure_channel(target, options=configured)
 
-    return _Channel(RenewedChannel(target, certificates, open_with), patience)
+        def encrypted(current: Certificates) -> grpc.aio.Channel:
+            credentials = grpc.ssl_channel_credentials(current.authorities, current.key, current.chain)
+            return grpc.aio.secure_channel(target, credentials, options=configured)
+
+        return RenewedChannel(target, certificates, encrypted)
+
+    # Both use the same connections: gRPC shares those of channels that differ in their service config only.
+    return _Channel(open_with(once | _RETRYING if retry else once), open_with(once), patience)
 
 
-def _in_context(call: Any, path: str) -> Callable[..., Any]:
-    """Return a method of a channel that adds the deadline, the trace and the lane of the current call."""
+def _in_context(usual: Any, once: Any, path: str) -> Callable[..., Any]:
+    """Return a method of a channel that adds the deadline, the trace and the lane of the current call.
+
+    The method is `usual`, or `once` if the current call is repeated.
+    """
     name = path.removeprefix("/")
 
     def start(*request: Any, timeout: float | None = None, metadata: Any = (), **options: Any) -> Any:
         span = tracing.start_span(name, Kind.CLIENT)
-        started = call(
+        started = (once if attempts.is_repeated() else usual)(
             *request,
             timeout=deadlines.cap(DEFAULT_DEADLINE_SECONDS if timeout is None else timeout),
-            metadata=(*(metadata or ()), (tracing.HEADER, tracing.traceparent(span)), *lanes.metadata()),
+            metadata=(
+                *(metadata or ()),
+                (tracing.HEADER, tracing.traceparent(span)),
+                *lanes.metadata(),
+                *attempts.metadata(),
+            ),
             **options,
         )
         if span.id:
@@ -211,49 +225,68 @@ class _PatientCall:
         return await self._call.trailing_metadata()
 
     async def _answer(self) -> Any:
-        await self._patience.wait()
-        self._call = self._begin()
-        return await self._call
+        while True:
+            await self._patience.wait()
+            began = time.monotonic()
+            self._call = self._begin()
+            try:
+                return await self._call
+            except grpc.aio.AioRpcError as error:
+                if not _ends(error) or not await self._patience.has_gone_since(began):
+                    raise
+
+
+def _ends(error: grpc.aio.AioRpcError) -> bool:
+    """Return whether a call may have failed because its server ended."""
+    status = rpc_status.from_call(error)
+    reason = from_status(status)[0] if status is not None else ""
+    return reason == SHUTTING_DOWN or (
+        not reason and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    )
 
 
 class _Channel(grpc.aio.Channel):
     """A channel whose calls run in the context of the current call."""
 
-    def __init__(self, channel: grpc.aio.Channel, patience: Patience | None = None) -> None:
+    def __init__(self, channel: grpc.aio.Channel, once: grpc.aio.Channel, patience: Patience | None = None) -> None:
         self._channel = channel
+        self._once = once
         self._patience = patience
 
+    def _method(self, kind: str, path: str, *more: Any, **options: Any) -> Callable[..., Any]:
+        usual, once = (getattr(each, kind)(path, *more, **options) for each in (self._channel, self._once))
+        return _in_context(usual, once, path)
+
     @override
-    def unary_unary(self, method: str, *more: Any, **options: Any) -> Any:
-        call = _in_context(self._channel.unary_unary(method, *more, **options), method)
+    def unary_unary(self, *method: Any, **options: Any) -> Any:
+        call = self._method("unary_unary", *method, **options)
         return _patiently(call, self._patience) if self._patience else call
 
     @override
-    def unary_stream(self, method: str, *more: Any, **options: Any) -> Any:
-        return _in_context(self._channel.unary_stream(method, *more, **options), method)
+    def unary_stream(self, *method: Any, **options: Any) -> Any:
+        return self._method("unary_stream", *method, **options)
 
     @override
-    def stream_unary(self, method: str, *more: Any, **options: Any) -> Any:
-        return _in_context(self._channel.stream_unary(method, *more, **options), method)
+    def stream_unary(self, *method: Any, **options: Any) -> Any:
+        return self._method("stream_unary", *method, **options)
 
     @override
-    def stream_stream(self, method: str, *more: Any, **options: Any) -> Any:
-        return _in_context(self._channel.stream_stream(method, *more, **options), method)
+    def stream_stream(self, *method: Any, **options: Any) -> Any:
+        return self._method("stream_stream", *method, **options)
 
     @override
     async def __aenter__(self) -> _Channel:
-        await self._channel.__aenter__()
         return self
 
     @override
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        return await self._channel.__aexit__(kind, error, traceback)
+    ) -> None:
+        await self.close()
 
     @override
     async def close(self, grace: float | None = None) -> None:
-        await self._channel.close(grace)
+        await asyncio.gather(self._channel.close(grace), self._once.close(grace))
 
     @override
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:

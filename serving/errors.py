@@ -31,6 +31,8 @@ from serving.quoting import cut, cut_quoted
 
 DOMAIN = "semsearch"
 RETRY_SECONDS = 1.0
+# The reason of `ShuttingDown`, as services see it in the status of a call.
+SHUTTING_DOWN = "SHUTTING_DOWN"
 # Characters kept of each quoted text; fewer if the status would not fit otherwise.
 _QUOTED_CHARACTERS = (200, 60, 20)
 # Names and metadata may be this many times as long: an item's id has up to 512 bytes.

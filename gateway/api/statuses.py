@@ -128,6 +128,7 @@ ERRORS: ErrorTable = {
         grpc.StatusCode.UNAVAILABLE,
         reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
         retry_after_seconds=e.retry_after_seconds,
+        metadata={"service": e.service},
     ),
     errors.OwnerChanged: lambda e: ErrorStatus(
         grpc.StatusCode.UNAVAILABLE,

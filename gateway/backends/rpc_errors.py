@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from gateway import errors
 from gateway.errors import DependencyUnavailable, Refusal, Refused, Violation
-from serving.errors import from_status, retry_delay_seconds
+from serving.errors import SHUTTING_DOWN, from_status, retry_delay_seconds
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ def calls_to(service: str) -> Iterator[None]:
         Refused: The service gave a reason.
         OwnerChanged: The reason is that this process is not the owner any more.
         TimeoutError: The deadline passed.
-        DependencyUnavailable: The service gave no usable reason.
+        DependencyUnavailable: The service gave no usable reason, or shuts down.
     """
     try:
         yield
@@ -49,7 +49,7 @@ def calls_to(service: str) -> Iterator[None]:
         reason = from_status(status)[0] if status is not None else ""
         if reason == "LEASE_LOST":
             raise errors.OwnerChanged from error
-        if status is not None and reason:
+        if status is not None and reason and reason != SHUTTING_DOWN:
             raise refused(status) from error
         if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
             raise TimeoutError(f"The {service} did not answer within the deadline.") from error

@@ -56,15 +56,15 @@ class AsyncConnection(Connection):
     async def _call(self, call: Call[R]) -> R:
         """Send a call that has one response."""
         method = self._method("unary_unary", type(call.request))
-        response = await self._repeated(call, lambda timeout: method(call.request, **self._call_options(timeout)))
+        response = await self._repeated(call, lambda options: method(call.request, **options))
         return call.answer(response)
 
     async def _collect(self, call: Call[R]) -> R:
         """Send a call that has a stream of responses, and wait for all of them."""
         method = self._method("unary_stream", type(call.request))
 
-        async def read(seconds: float) -> list[Any]:
-            return [response async for response in method(call.request, **self._call_options(seconds))]
+        async def read(options: dict[str, Any]) -> list[Any]:
+            return [response async for response in method(call.request, **options)]
 
         return call.answer(await self._repeated(call, read))
 
@@ -72,8 +72,8 @@ class AsyncConnection(Connection):
         """Send a call that has a stream of responses, and yield the answers; it is cancelled if the iteration ends."""
         method = self._method("unary_stream", type(call.request))
 
-        async def open_stream(seconds: float) -> tuple[Any, Any]:
-            responses = method(call.request, **self._call_options(seconds))
+        async def open_stream(options: dict[str, Any]) -> tuple[Any, Any]:
+            responses = method(call.request, **options)
             try:
                 return await _next(responses), responses
             except BaseException:
@@ -100,9 +100,9 @@ class AsyncConnection(Connection):
         request.CopyFrom(call.request)
         upcoming: Any = None
 
-        def fetch(timeout: float) -> Any:
+        def fetch(options: dict[str, Any]) -> Any:
             nonlocal upcoming
-            fetched, upcoming = upcoming or method(request, **self._call_options(timeout)), None
+            fetched, upcoming = upcoming or method(request, **options), None
             return fetched
 
         try:
@@ -117,12 +117,12 @@ class AsyncConnection(Connection):
             if upcoming is not None:
                 upcoming.cancel()
 
-    async def _repeated(self, call: Call[Any], send: Callable[[float], Awaitable[T]]) -> T:
+    async def _repeated(self, call: Call[Any], send: Callable[[dict[str, Any]], Awaitable[T]]) -> T:
         """Send a call until it is answered, or `retries` gives it up."""
         attempts = self._attempts(call)
         while True:
             try:
-                answer = await send(attempts.remaining())
+                answer = await send(self._call_options(attempts.remaining(), attempts.repeated))
             except grpc.RpcError as error:
                 await asyncio.sleep(self._delay(attempts, error))
             else:

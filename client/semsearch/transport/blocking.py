@@ -50,21 +50,21 @@ class BlockingConnection(Connection):
     def _call(self, call: Call[R]) -> R:
         """Send a call that has one response."""
         method = self._method("unary_unary", type(call.request))
-        response = self._repeated(call, lambda timeout: method(call.request, **self._call_options(timeout)))
+        response = self._repeated(call, lambda options: method(call.request, **options))
         return call.answer(response)
 
     def _collect(self, call: Call[R]) -> R:
         """Send a call that has a stream of responses, and wait for all of them."""
         method = self._method("unary_stream", type(call.request))
-        responses = self._repeated(call, lambda timeout: [*method(call.request, **self._call_options(timeout))])
+        responses = self._repeated(call, lambda options: [*method(call.request, **options)])
         return call.answer(responses)
 
     def _stream(self, call: Call[R]) -> Iterator[R]:
         """Send a call that has a stream of responses, and yield the answers; it is cancelled if the iteration ends."""
         method = self._method("unary_stream", type(call.request))
 
-        def open_stream(timeout: float) -> tuple[Any, Any]:
-            responses = method(call.request, **self._call_options(timeout))
+        def open_stream(options: dict[str, Any]) -> tuple[Any, Any]:
+            responses = method(call.request, **options)
             try:
                 return next(responses, None), responses
             except BaseException:
@@ -91,9 +91,9 @@ class BlockingConnection(Connection):
         request.CopyFrom(call.request)
         upcoming: Any = None
 
-        def fetch(timeout: float) -> Any:
+        def fetch(options: dict[str, Any]) -> Any:
             nonlocal upcoming
-            fetched, upcoming = upcoming or method.future(request, **self._call_options(timeout)), None
+            fetched, upcoming = upcoming or method.future(request, **options), None
             return fetched.result()
 
         try:
@@ -108,12 +108,12 @@ class BlockingConnection(Connection):
             if upcoming is not None:
                 upcoming.cancel()
 
-    def _repeated(self, call: Call[Any], send: Callable[[float], T]) -> T:
+    def _repeated(self, call: Call[Any], send: Callable[[dict[str, Any]], T]) -> T:
         """Send a call until it is answered, or `retries` gives it up."""
         attempts = self._attempts(call)
         while True:
             try:
-                answer = send(attempts.remaining())
+                answer = send(self._call_options(attempts.remaining(), attempts.repeated))
             except grpc.RpcError as error:
                 time.sleep(self._delay(attempts, error))
             else:

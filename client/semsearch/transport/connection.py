@@ -16,6 +16,9 @@ from semsearch.transport.methods import Method
 from semsearch.transport.retries import Attempts, RetryState
 from semsearch.transport.server import Server
 
+# A server does not repeat, in its turn, what it does for a call that has this.
+_REPEATED = "semsearch-previous-attempts"
+
 
 class Connection:
     """A channel to one server and the state of its calls."""
@@ -54,9 +57,12 @@ class Connection:
         """Open a call whose requests are a stream; it is sent once, and its errors are the caller's to translate."""
         return self._method(kind, request)(requests, **self._call_options(timeout))
 
-    def _call_options(self, timeout: float) -> dict[str, Any]:
-        """Return what gRPC's callables take besides the request."""
-        return {"timeout": timeout, "metadata": self.server.metadata()}
+    def _call_options(self, timeout: float, repeated: int = 0) -> dict[str, Any]:
+        """Return what gRPC's callables take besides the request; the server learns how often it was `repeated`."""
+        metadata = self.server.metadata()
+        if repeated:
+            metadata = (*(metadata or ()), (_REPEATED, str(repeated)))
+        return {"timeout": timeout, "metadata": metadata}
 
     def _timeout(self, call: Call[Any]) -> float:
         return self.server.timeout if call.timeout is None else call.timeout

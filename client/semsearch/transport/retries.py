@@ -64,7 +64,7 @@ class RetryState:
 
 
 class Attempts:
-    """The attempts of one call."""
+    """The attempts of one call; `repeated` counts those after the first."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Attempts:
         self._state = state
         self._clock = clock
         self._deadline = clock() + timeout
-        self._left = policy.attempts - 1
+        self.repeated = 0
         self._repeatable = repeatable
         self._delay = policy.first_delay
 
@@ -106,9 +106,9 @@ class Attempts:
             if error.details.reason != SHUTTING_DOWN and not self._state.may_retry():
                 return None
         has_begun = error.details.metadata.get("begun") != "false"
-        if self._left < 1 or (has_begun and not self._repeatable):
+        if self.repeated >= self._policy.attempts - 1 or (has_begun and not self._repeatable):
             return None
-        self._left -= 1
+        self.repeated += 1
         # Spreads out the callers that failed together.
         delay = max(self._delay, asked or 0.0) * random.uniform(1.0, 1.25)
         self._delay = min(2 * self._delay, self._policy.longest_delay)

@@ -130,6 +130,7 @@ def test_what_may_work_later_is_tried_again(kind: str, script: ScriptedServer, a
     script.will("SearchByText", refusal, refusal, [search_pb.SearchByTextResponse(next_page_token="t")])
     found = ask(kind, address, lambda client: client.search_by_text("dog"), retries=FAST)
     assert (found.next_page_token, len(script.calls)) == ("t", 3)
+    assert script.metadata["semsearch-previous-attempts"] == "2"
 
 
 @pytest.mark.parametrize(

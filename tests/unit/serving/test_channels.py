@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving import channels
 from serving.channels import open_channel
+from serving.patience import Patience
 from tests.ports import silent_port
 
 DEADLINE_SECONDS = 30.0
@@ -112,6 +113,32 @@ async def test_a_call_that_one_server_does_not_take_goes_to_another(code: grpc.S
         servers[0].fails_with = code
         await calls_until(channel, servers, lambda calls: min(calls) > 0)
         assert await call(channel, 3) == 0
+
+
+async def test_a_patient_call_is_repeated_when_its_server_is_back() -> None:
+    patience = Patience(DEADLINE_SECONDS)
+    patience.report(True)
+    async with echo_servers(1) as [server]:
+        target = f"127.0.0.1:{server.port}"
+        async with open_channel(target, max_message_bytes=2**20, retry=False, patience=patience) as channel:
+            echo: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/example.Echo/Echo")
+
+            async def call() -> bytes:
+                return await echo(b"a", timeout=DEADLINE_SECONDS)
+
+            server.fails_with = grpc.StatusCode.UNAVAILABLE
+            answering = asyncio.create_task(call())
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while not server.calls:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            patience.report(False)
+            server.fails_with = None
+            patience.report(True)
+            assert await answering == b"a"
+            server.fails_with = grpc.StatusCode.UNAVAILABLE  # and the server stays
+            with pytest.raises(grpc.aio.AioRpcError):
+                await call()
+    assert server.calls == 3
 
 
 @pytest.mark.parametrize(("retry", "most"), [(True, 260), (False, 200)])

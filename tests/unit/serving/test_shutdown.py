@@ -88,7 +88,7 @@ class Server:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[tuple[Server, grpc.aio.Channel]]:
+async def served() -> AsyncIterator[tuple[Server, Any]]:
     server = Server()
     server.port = server.grpc.add_insecure_port("127.0.0.1:0")
     await server.grpc.start()
