@@ -44,6 +44,7 @@ _FIRST = (
     "guides/http.md",
     "guides/other-languages.md",
     "guides/operate.md",
+    "guides/watch.md",
     "guides/deploy.md",
     "guides/encrypt.md",
     "guides/when-machines-fail.md",

@@ -12,7 +12,7 @@ _HANDLED = "grpc_server_handled_total"
 _SECONDS = "grpc_server_handling_seconds_bucket"
 _IN_FLIGHT = "grpc_server_in_flight"
 # Whatever of these a process has.
-_QUEUES = ("semsearch_embedder_queued_images",)
+_QUEUES = ("semsearch_admission_waiting", "semsearch_embedder_queued_images")
 _MEMORY = "process_resident_memory_bytes"
 _REFUSED = "RESOURCE_EXHAUSTED"
 # The other codes are mistakes of callers.
