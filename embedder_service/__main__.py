@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from semsearch.embedder.v1 import embedder_service_pb2, embedder_service_pb2_grpc
 
 from embedder_service import translate
+from embedder_service.access import RULES
 from embedder_service.costs import COSTS
 from embedder_service.decoding import ImageDecoder
 from embedder_service.default_model import DefaultModel
@@ -71,7 +72,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
 def main() -> int:
     """Read the settings and serve until a signal."""
     settings = load_settings(EmbedderSettings)
-    return run(settings, lambda _: open_services(settings), Methods(ERRORS, COSTS, METHOD_LANES))
+    return run(settings, lambda _: open_services(settings), Methods(ERRORS, RULES, COSTS, METHOD_LANES))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from functools import partial
 
 from threadpoolctl import threadpool_limits
 
+from gateway.access import RULES
 from gateway.api.costs import COSTS
 from gateway.api.method_lanes import METHOD_LANES
 from gateway.api.statuses import ERRORS
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # BLAS threads keep spinning after a matrix product: choosing an image's tags cost 50 ms of processor time, which
     # delayed the embedder.
     threadpool_limits(1, user_api="blas")
-    return run(settings, partial(open_gateway, settings), Methods(ERRORS, COSTS, METHOD_LANES))
+    return run(settings, partial(open_gateway, settings), Methods(ERRORS, RULES, COSTS, METHOD_LANES))
 
 
 def _free_port(host: str) -> int:

@@ -65,7 +65,6 @@ from serving.channels import Channels
 from serving.page_tokens import PageTokens
 from serving.patience import Patience
 from serving.server import GrpcService, Served
-from serving.tls import CertificateFiles
 
 _RETRY_SECONDS = 0.5
 _TAKEOVER_SECONDS = 5.0
@@ -85,7 +84,7 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_gateway(settings: GatewaySettings, certificates: CertificateFiles | None) -> AsyncIterator[Served]:
+async def open_gateway(settings: GatewaySettings, channels: Channels) -> AsyncIterator[Served]:
     """Open the gateway's services.
 
     The embedder and the index need not be up yet. Their needs are prepared in the background; the services' health
@@ -95,7 +94,6 @@ async def open_gateway(settings: GatewaySettings, certificates: CertificateFiles
     patience = Patience(_PATIENCE_SECONDS)
     # Before any task is started: what stops the start must arrive as it is, not in a group of errors.
     blobs, storing = await open_images(settings)
-    channels = Channels(settings.max_message_bytes, certificates, settings.tls_server_name)
     async with (
         open_pool(settings.embedder, channels) as pool,
         channels.open(settings.index) as index_channel,

@@ -17,6 +17,7 @@ from semsearch.index.v1 import (
 )
 from threadpoolctl import threadpool_limits
 
+from index_service.access import RULES
 from index_service.api.coordination_servicer import CoordinationServicer
 from index_service.api.costs import COSTS
 from index_service.api.method_lanes import METHOD_LANES
@@ -145,7 +146,7 @@ def main() -> int:
     """Read the settings and serve until a signal arrives."""
     settings = load_settings(IndexSettings)
     raise_limit()
-    return run(settings, lambda _: open_services(settings), Methods(ERRORS, COSTS, METHOD_LANES))
+    return run(settings, lambda _: open_services(settings), Methods(ERRORS, RULES, COSTS, METHOD_LANES))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ class Caller:
 
 # Everybody, where no callers are configured.
 ANONYMOUS = Caller("anonymous", Role.ADMIN)
+# Who has not said who it is, where callers are configured.
+UNKNOWN = Caller("unknown", Role.READ, frozenset())
 # The suite's own work, for no caller.
 SUITE = Caller("semsearch", Role.ADMIN)
 

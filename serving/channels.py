@@ -75,16 +75,26 @@ _RETRYING: dict[str, object] = {
 }
 
 
+Metadata = tuple[tuple[str, str], ...]
+
+
+def no_metadata() -> Metadata:
+    """Return none."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Channels:
     """Opens channels with the limits and the certificates of this process; without certificates, they are plaintext.
 
     `server_name` is the name that is expected in the certificates of all servers, "" for the host of each target.
+    `identity` returns the metadata that says on whose behalf the current call is made.
     """
 
     max_message_bytes: int
     certificates: CertificateFiles | None = None
     server_name: str = ""
+    identity: Callable[[], Metadata] = no_metadata
 
     def open(
         self,
@@ -104,6 +114,7 @@ class Channels:
             patience=patience,
             certificates=self.certificates,
             server_name=self.server_name or server_name,
+            identity=self.identity,
         )
 
 
@@ -116,13 +127,15 @@ def open_channel(
     patience: Patience | None = None,
     certificates: CertificateFiles | None = None,
     server_name: str = "",
+    identity: Callable[[], Metadata] = no_metadata,
 ) -> grpc.aio.Channel:
     """Open a channel to `target`, for example "127.0.0.1:50052" or "dns:///embedder:50052".
 
     Without `retry`, a call that may have arrived is not repeated. `health_service` is the name under which each server
     reports whether it should get calls; empty means that all should. With `patience`, calls without streams wait for a
     service that is just being restarted. With `certificates`, the channel is encrypted, and shows the newest of them;
-    the server's certificate must be for the host of `target`, or for `server_name` if that is given.
+    the server's certificate must be for the host of `target`, or for `server_name` if that is given. Each call has
+    the metadata of `identity`.
     """
     once: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
     if health_service:
@@ -157,11 +170,11 @@ def open_channel(
         return RenewedChannel(target, certificates, encrypted)
 
     # Both use the same connections: gRPC shares those of channels that differ in their service config only.
-    return _Channel(open_with(once | _RETRYING if retry else once), open_with(once), patience)
+    return _Channel(open_with(once | _RETRYING if retry else once), open_with(once), identity, patience)
 
 
-def _in_context(usual: Any, once: Any, path: str) -> Callable[..., Any]:
-    """Return a method of a channel that adds the deadline, the trace and the lane of the current call.
+def _in_context(usual: Any, once: Any, path: str, identity: Callable[[], Metadata]) -> Callable[..., Any]:
+    """Return a method of a channel that adds deadline, trace, lane and identity of the current call.
 
     The method is `usual`, or `once` if the current call is repeated.
     """
@@ -177,6 +190,7 @@ def _in_context(usual: Any, once: Any, path: str) -> Callable[..., Any]:
                 (tracing.HEADER, tracing.traceparent(span)),
                 *lanes.metadata(),
                 *attempts.metadata(),
+                *identity(),
             ),
             **options,
         )
@@ -248,14 +262,21 @@ def _ends(error: grpc.aio.AioRpcError) -> bool:
 class _Channel(grpc.aio.Channel):
     """A channel whose calls run in the context of the current call."""
 
-    def __init__(self, channel: grpc.aio.Channel, once: grpc.aio.Channel, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        once: grpc.aio.Channel,
+        identity: Callable[[], Metadata],
+        patience: Patience | None,
+    ) -> None:
         self._channel = channel
         self._once = once
+        self._identity = identity
         self._patience = patience
 
     def _method(self, kind: str, path: str, *more: Any, **options: Any) -> Callable[..., Any]:
         usual, once = (getattr(each, kind)(path, *more, **options) for each in (self._channel, self._once))
-        return _in_context(usual, once, path)
+        return _in_context(usual, once, path, self._identity)
 
     @override
     def unary_unary(self, *method: Any, **options: Any) -> Any:

@@ -18,8 +18,8 @@ from serving.gates import Call, Gate
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
-# Machines poll health and reflection every second, which would drown the rest.
-UNMEASURED = ("grpc.health.", "grpc.reflection.")
+# Machines poll it every second, which would drown the rest. It passes no gate, so it answers everyone.
+_HEALTH = "grpc.health."
 _CERTIFICATE_NAMES = "x509_subject_alternative_name"
 
 
@@ -40,7 +40,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Return the method's handler, wrapped; each is wrapped once."""
         handler = await continuation(handler_call_details)
         service, _, method = handler_call_details.method.lstrip("/").partition("/")
-        if handler is None or service.startswith(UNMEASURED):
+        if handler is None or service.startswith(_HEALTH):
             return handler
         wrapped = self._wrapped.get(handler_call_details.method)
         if wrapped is None:

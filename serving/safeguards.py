@@ -4,20 +4,25 @@ A call passes the gates in this order:
 
 1. the drain, which counts it, and refuses it when the process shuts down;
 2. the audit log, which records it with its outcome;
-3. quotas, which refuse a caller that uses more than it may;
-4. admission, which refuses what the process cannot answer in time.
+3. access, which finds out who calls, and refuses what this caller may not do;
+4. quotas, which refuse a caller that uses more than it may;
+5. admission, which refuses what the process cannot answer in time.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from serving import logs
+from serving.access.exposure import check_exposure
+from serving.access.gate import AccessGate, access_gate
+from serving.access.rules import Rules
 from serving.admission_gate import AdmissionGate, MethodLanes
 from serving.audit import AuditGate
 from serving.audit_log import AuditLog
+from serving.channels import Channels, no_metadata
 from serving.drain import Drain
 from serving.errors import ErrorTable
 from serving.gates import Gate
@@ -36,11 +41,13 @@ class Methods:
 
     Attributes:
         errors: The statuses of the errors that they raise.
+        rules: Who may call them, where callers are known; nobody may call one without a rule.
         costs: What they cost in quotas, if that is not one read.
         lanes: How they are admitted under load; by default, without a limit.
     """
 
     errors: ErrorTable
+    rules: Rules = field(default_factory=dict)
     costs: Mapping[str, Cost] = field(default_factory=dict)
     lanes: MethodLanes = field(default_factory=MethodLanes)
 
@@ -53,6 +60,7 @@ class Safeguards:
     encryption: Encryption
     drain: Drain
     audit: AuditGate | None
+    access: AccessGate | None
     quotas: QuotaGate
     admission: AdmissionGate
     http_limits: HttpLimits
@@ -63,8 +71,11 @@ class Safeguards:
 
         Raises:
             CertificateError: A file of a certificate cannot be used.
+            Exposed: Other machines would reach the service without encryption or without tokens.
             LiveSettingsRefused: The file of settings that may change cannot be used.
+            UnusableFile: A file of tokens or keys cannot be used.
         """
+        check_exposure(settings)
         live = LiveSettings(settings)
         counts = settings.data / "quotas" / f"{settings.service}.sqlite"
         return cls(
@@ -72,6 +83,7 @@ class Safeguards:
             Encryption.of(settings),
             Drain(),
             AuditGate(audit, settings.service, methods.errors, reads=settings.audit_reads) if audit else None,
+            access_gate(settings, methods.rules),
             QuotaGate(Limiter(live.now.allowances), methods.costs, counts),
             AdmissionGate(methods.lanes, methods.errors),
             HttpLimits(pending_bytes=settings.http_body_bytes) if isinstance(settings, HttpSettings) else HttpLimits(),
@@ -85,13 +97,25 @@ class Safeguards:
     @property
     def gates(self) -> Sequence[Gate]:
         """The gates, in the order in which calls pass them."""
-        return [gate for gate in (self.drain, self.audit, self.quotas, self.admission) if gate is not None]
+        gates = (self.drain, self.audit, self.access, self.quotas, self.admission)
+        return [gate for gate in gates if gate is not None]
+
+    @property
+    def channels(self) -> Channels:
+        """What opens channels to other services, encrypted and on behalf of callers as this process is set."""
+        return Channels(
+            self.settings.max_message_bytes,
+            self.encryption.certificates,
+            self.settings.tls_server_name,
+            self.access.identity if self.access else no_metadata,
+        )
 
     @asynccontextmanager
     async def kept_current(self) -> AsyncIterator[None]:
         """Follow the files that the settings name, as long as the context lasts."""
         self._use(self.live.now)
-        async with self.live.followed(self._use), self.quotas.keeping_counts(), self.encryption.followed():
+        access = self.access.kept_current() if self.access else nullcontext()
+        async with self.live.followed(self._use), self.quotas.keeping_counts(), self.encryption.followed(), access:
             yield
 
     def _use(self, now: Live[ServiceSettings]) -> None:

@@ -27,8 +27,11 @@ from grpc_health.v1 import health, health_pb2_grpc
 from starlette.types import ASGIApp
 
 from serving import logs, metrics
+from serving.access.exposure import Exposed
+from serving.access.watched_file import UnusableFile
 from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
 from serving.background import WorkHealth
+from serving.channels import Channels
 from serving.errors import is_expected
 from serving.gates import Gate
 from serving.health_reports import HealthReports
@@ -40,7 +43,7 @@ from serving.reflection import add_reflection
 from serving.safeguards import Methods, Safeguards
 from serving.settings import ServiceSettings
 from serving.shutdown import limit_duration, shut_down
-from serving.tls import CertificateError, CertificateFiles
+from serving.tls import CertificateError
 
 log = structlog.get_logger(__name__)
 
@@ -73,8 +76,8 @@ class Served:
     http: Callable[[Mapping[str, bool], Sequence[Gate]], ASGIApp] | None = None
 
 
-# Gets the certificates that the process shows to other services, None if calls are not encrypted.
-OpenServices = Callable[[CertificateFiles | None], AbstractAsyncContextManager[Served]]
+# Gets what opens channels to other services.
+OpenServices = Callable[[Channels], AbstractAsyncContextManager[Served]]
 
 
 def run(settings: ServiceSettings, open_services: OpenServices, methods: Methods) -> int:
@@ -90,7 +93,7 @@ def run(settings: ServiceSettings, open_services: OpenServices, methods: Methods
     try:
         with _traces(settings), open_audit_log(settings) as audit:
             return uvloop.run(_run(settings, open_services, methods, audit))
-    except (AuditLogUnusable, CertificateError, LiveSettingsRefused, PortTaken) as error:
+    except (AuditLogUnusable, CertificateError, Exposed, LiveSettingsRefused, PortTaken, UnusableFile) as error:
         return _fail(str(error))
 
 
@@ -155,7 +158,7 @@ async def _serve(
     server: grpc.aio.Server, safeguards: Safeguards, ports: Ports, open_services: OpenServices, stop: asyncio.Event
 ) -> None:
     encryption = safeguards.encryption
-    async with safeguards.kept_current(), open_services(encryption.certificates) as served:
+    async with safeguards.kept_current(), open_services(safeguards.channels) as served:
         settings = safeguards.settings
         services = served.services
         reports = HealthReports()

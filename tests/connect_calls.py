@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -43,7 +43,13 @@ def public_methods() -> Iterator[MethodDescriptor]:
             yield from service.methods
 
 
-async def call(address: str, way: str, method: MethodDescriptor, requests: Sequence[Message]) -> Outcome:
+async def call(
+    address: str,
+    way: str,
+    method: MethodDescriptor,
+    requests: Sequence[Message],
+    headers: Mapping[str, str] | None = None,
+) -> Outcome:
     """Call a method over HTTP."""
     protocol, codec = WAYS[way]
     info: MethodInfo[Any, Any] = MethodInfo(
@@ -58,13 +64,13 @@ async def call(address: str, way: str, method: MethodDescriptor, requests: Seque
     client = ConnectClient(f"http://{address}", codec=codec, protocol=protocol)
     try:
         if method.client_streaming:
-            async for response in client.execute_bidi_stream(request=_each(requests), method=info):
+            async for response in client.execute_bidi_stream(request=_each(requests), method=info, headers=headers):
                 received.append(response)  # noqa: PERF401 — those before an error count
         elif method.server_streaming:
-            async for response in client.execute_server_stream(request=requests[0], method=info):
+            async for response in client.execute_server_stream(request=requests[0], method=info, headers=headers):
                 received.append(response)  # noqa: PERF401
         else:
-            received.append(await client.execute_unary(request=requests[0], method=info))
+            received.append(await client.execute_unary(request=requests[0], method=info, headers=headers))
     except ConnectError as error:
         details = [(detail.type_name, detail.message_bytes) for detail in error.details]
         return Outcome(received, error.code.value, error.message, details)

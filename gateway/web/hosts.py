@@ -15,13 +15,15 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.access.exposure import is_loopback
+
 
 class HostGuard:
     """Passes on requests to allowed hosts."""
 
     def __init__(self, app: ASGIApp, listening: str, allowed: Sequence[str]) -> None:
         self._app = app
-        self._open = not allowed and not _is_loopback(listening)
+        self._open = not allowed and not is_loopback(listening)
         self._allowed = {name.lower() for name in allowed}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,8 +56,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.removeprefix("[").removesuffix("]")
-    return name == "localhost" or (_is_address(name) and ipaddress.ip_address(name).is_loopback)

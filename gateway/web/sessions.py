@@ -20,7 +20,7 @@ from gateway.access import LOG_IN
 from gateway.api.statuses import ERRORS
 from gateway.web.failures import failure_response
 from gateway.web.http_calls import call_of
-from serving.access.authentication import HEADER, bearer_token
+from serving.access.bearer import HEADER, bearer_token, with_token
 from serving.calls import CallFailed, Method
 from serving.gates import Gate
 
@@ -57,5 +57,5 @@ def with_session(request: Request) -> dict[str, str]:
     """Return a request's headers; the cookie's token is in place of one that is missing."""
     headers = dict(request.headers)
     if HEADER not in headers and (token := request.cookies.get(COOKIE)):
-        headers[HEADER] = f"Bearer {token}"
+        headers.update([with_token(token)])
     return headers

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
 
 from serving import callers
+from serving.access.bearer import bearer_token, with_token
 from serving.access.errors import TokenMissing, TokenUnknown
 from serving.access.key_sets import key_set
 from serving.access.oidc import OidcTokens
@@ -20,8 +23,6 @@ from serving.access.watched_file import WatchedFile
 from serving.callers import Caller
 from serving.field_paths import split_path
 
-HEADER = "authorization"
-_SCHEME = "bearer"
 _SUITE_KEY = "suite.key"
 
 
@@ -54,34 +55,36 @@ class Authentication:
         """Return the metadata of a call to another service of the suite, on behalf of the current caller."""
         caller = callers.current()
         signed = self.suite.content.sign(callers.SUITE if caller is callers.ANONYMOUS else caller)
-        return ((HEADER, f"Bearer {signed}"),)
+        return (with_token(signed),)
 
-    def follow(self) -> list[Callable[[], Awaitable[None]]]:
-        """Return what keeps files and keys current: functions that run until cancelled."""
-        files = [self.suite.keep_current, *([self.tokens.keep_current] if self.tokens else [])]
-        return [*files, *([self.oidc.keys.keep_current] if self.oidc else [])]
+    @asynccontextmanager
+    async def kept_current(self) -> AsyncIterator[None]:
+        """Follow changes of files and keys inside the `async with` block."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.suite.keep_current())]
+            if self.tokens is not None:
+                tasks.append(group.create_task(self.tokens.keep_current()))
+            if self.oidc is not None:
+                tasks.append(group.create_task(self.oidc.keys.keep_current()))
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
 
 
-def authentication(settings: AccessSettings) -> Authentication | None:
-    """Return whose tokens the settings accept; None if anyone may call.
+def authentication(settings: AccessSettings) -> Authentication:
+    """Return whose tokens the settings accept.
 
     Raises:
         UnusableFile: A file of the settings cannot be used.
     """
-    if not settings.knows_callers:
-        return None
     key = Path(settings.suite_key) if settings.suite_key else Path(settings.tokens).with_name(_SUITE_KEY)
     return Authentication(
         suite=WatchedFile(key, SuiteKey.parse, BadSuiteKey),
         tokens=WatchedFile(Path(settings.tokens), Tokens.parse, BadTokenFile) if settings.tokens else None,
         oidc=_oidc(settings) if settings.oidc_issuer else None,
     )
-
-
-def bearer_token(metadata: Mapping[str, str]) -> str:
-    """Return the bearer token of a call, "" if it has none."""
-    scheme, _, token = metadata.get(HEADER, "").partition(" ")
-    return token.strip() if scheme.lower() == _SCHEME else ""
 
 
 def _oidc(settings: AccessSettings) -> OidcTokens:

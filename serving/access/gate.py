@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from serving import callers
-from serving.access.authentication import Authentication
 from serving.access.errors import MethodClosed
 from serving.access.rules import Rule, Rules
+from serving.access.settings import AccessSettings
 from serving.callers import Role
 from serving.gates import Call
 
-# Every server has this service. It says which methods there are, so it is for callers that may use some.
-REFLECTION: Rules = {
-    f"grpc.reflection.{version}.ServerReflection.ServerReflectionInfo": Rule(Role.READ, suite_may=True)
-    for version in ("v1", "v1alpha")
-}
-# A setting has a server show its connections and calls too (`channelz`).
-CHANNELZ: Rules = {
-    f"grpc.channelz.v1.Channelz.{method}": Rule(Role.ADMIN)
-    for method in (
-        "GetChannel",
-        "GetServer",
-        "GetServers",
-        "GetServerSockets",
-        "GetSocket",
-        "GetSubchannel",
-        "GetTopChannels",
-    )
+if TYPE_CHECKING:
+    from serving.access.authentication import Authentication
+
+_CHANNELZ = (
+    "GetChannel",
+    "GetServer",
+    "GetServers",
+    "GetServerSockets",
+    "GetSocket",
+    "GetSubchannel",
+    "GetTopChannels",
+)
+# The methods of gRPC's own services. Reflection says which methods a server has, so it is for those who may call some;
+# channelz says who is connected. Health passes no gate.
+OF_ALL_SERVERS: Rules = {
+    "grpc.reflection.v1.ServerReflection.ServerReflectionInfo": Rule(Role.READ),
+    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Rule(Role.READ),
+    **{f"grpc.channelz.v1.Channelz.{name}": Rule(Role.ADMIN, whole_suite=True) for name in _CHANNELZ},
 }
 
 
@@ -40,16 +41,21 @@ class AccessGate:
 
     def __init__(self, authentication: Authentication, rules: Rules) -> None:
         self._authentication = authentication
-        self._rules = {**REFLECTION, **CHANNELZ, **rules}
+        self.identity = authentication.identity
+        self._rules = {**OF_ALL_SERVERS, **rules}
+
+    def kept_current(self) -> AbstractAsyncContextManager[None]:
+        """Return a context in which changes of tokens and keys are followed."""
+        return self._authentication.kept_current()
 
     @asynccontextmanager
     async def enter(self, call: Call) -> AsyncIterator[None]:
         """Set the caller of a call; raises `AccessRefused`."""
+        callers.begin(callers.UNKNOWN)  # for who writes down a refusal
         caller, from_suite = await self._authentication.identify(call.metadata)
-        # Before the check: the audit log and the log say who is refused.
         callers.begin(caller, from_suite=from_suite)
-        structlog.contextvars.bind_contextvars(caller=caller.name)
         self._rule(call).check_caller(caller, call.method, from_suite=from_suite)
+        structlog.contextvars.bind_contextvars(caller=caller.name)
         yield
 
     def check(self, call: Call, request: Any) -> None:
@@ -61,3 +67,16 @@ class AccessGate:
         if rule is None:
             raise MethodClosed(call.method)
         return rule
+
+
+def access_gate(settings: AccessSettings, rules: Rules) -> AccessGate | None:
+    """Return the gate that settings ask for; None if anyone may call.
+
+    Raises:
+        UnusableFile: A file of tokens or keys cannot be used.
+    """
+    if not settings.knows_callers:
+        return None
+    from serving.access.authentication import authentication  # loads the libraries of cryptography
+
+    return AccessGate(authentication(settings), rules)

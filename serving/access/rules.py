@@ -21,10 +21,10 @@ class Rule:
     """What a method needs of its callers.
 
     `collections` are the paths of the fields that name a collection, such as "config.collection"; an empty field stands
-    for `default`. A path counts only if the messages on it are set, so a stream's later messages may lack them. With
-    `if_set`, the collection counts only in requests that set one of these fields. A method of the `whole_suite` is
-    refused to callers that may use only some collections. Calls of the suite itself pass if `suite_may`, whatever the
-    role of the caller that they are made for.
+    for `default`. Of the alternatives of a oneof, the one that is set counts: only the first message of a stream has
+    its `config`. With `if_set`, the collection counts only in requests that set one of these fields. A method of the
+    `whole_suite` is refused to callers that may use only some collections. Calls of the suite itself pass if
+    `suite_may`, whatever the role of the caller that they are made for.
     """
 
     role: Role
@@ -68,7 +68,8 @@ class Rule:
             *parents, field = path.split(".")
             message: Any = request
             for parent in parents:
-                if not message.HasField(parent):
+                chosen = message.DESCRIPTOR.fields_by_name[parent].containing_oneof
+                if chosen is not None and message.WhichOneof(chosen.name) != parent:
                     break
                 message = getattr(message, parent)
             else:

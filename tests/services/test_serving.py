@@ -70,7 +70,7 @@ PROGRAM = textwrap.dedent(
     }
 
     @contextlib.asynccontextmanager
-    async def open_services(certificates):
+    async def open_services(channels):
         if "--fail" in sys.argv:
             raise NoSuchModel("There is no model to start with.")
         yield Served([GrpcService("semsearch.v1.ModelService",

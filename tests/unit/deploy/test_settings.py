@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from serving.access.exposure import check_exposure
 from serving.settings import load_settings
 from tests.unit.deploy.manifests import DEPLOY, DOCKERFILE, SETTINGS, composed, container, ports, started, workloads
 
@@ -27,6 +28,7 @@ def test_every_service_of_every_way_accepts_its_settings(monkeypatch: pytest.Mon
         # Within its own container a service is reached from outside; a unit serves its own machine.
         assert settings.host == ("127.0.0.1" if each.by == "systemd" else "0.0.0.0"), each
         assert settings.drain_seconds == 20, each
+        check_exposure(settings)
         checked.append(str(each))
     assert len(checked) == len({*checked}) == 4 * len(SETTINGS)
 

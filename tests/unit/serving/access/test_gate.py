@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from semsearch.v1 import gallery_service_pb2 as gallery
+from semsearch.v1 import image_pb2 as image
 from semsearch.v1 import search_service_pb2 as search
 
 from serving import callers
-from serving.access.authentication import HEADER, Authentication, authentication
+from serving.access.authentication import Authentication, authentication
+from serving.access.bearer import HEADER
 from serving.access.errors import (
     AccessRefused,
     CollectionNotAllowed,
@@ -24,7 +26,7 @@ from serving.access.errors import (
     TokenMissing,
     TokenUnknown,
 )
-from serving.access.gate import AccessGate
+from serving.access.gate import AccessGate, access_gate
 from serving.access.rules import Rule
 from serving.callers import Caller, Role
 from serving.gates import Call
@@ -34,6 +36,7 @@ from tests.unit.serving.access.made_tokens import MadeTokens
 RULES = {
     "Test.Read": Rule(Role.READ, ("collection",), default="gallery"),
     "Test.Write": Rule(Role.WRITE, ("config.collection",), default="gallery"),
+    "Test.Update": Rule(Role.WRITE, ("image.collection",), default="gallery"),
     "Test.Count": Rule(Role.READ, ("by_text.collection", "by_image.collection"), default="gallery"),
     "Test.Tag": Rule(Role.READ, ("collection",), default="gallery", if_set=("image_id", "image_ids")),
     "Test.Models": Rule(Role.ADMIN, whole_suite=True),
@@ -55,9 +58,7 @@ class Gated:
         self.gate = AccessGate(self.authentication, RULES)
 
     def authenticated(self) -> Authentication:
-        found = authentication(Settings(tokens=str(self.made.path)))
-        assert found is not None
-        return found
+        return authentication(Settings(tokens=str(self.made.path)))
 
     def token(self, *arguments: Any, **options: Any) -> str:
         token = self.made.add(*arguments, **options)
@@ -145,6 +146,8 @@ async def test_a_revoked_token_is_refused_at_once(gated: Gated) -> None:
         ("Write", gallery.IndexImagesRequest(config=gallery.IndexImagesConfig(collection="trip")), "trip"),
         ("Write", gallery.IndexImagesRequest(config=gallery.IndexImagesConfig()), "gallery"),
         ("Write", gallery.IndexImagesRequest(image=gallery.ImageUpload()), None),
+        ("Update", gallery.UpdateImageRequest(image=image.Image(collection="trip")), "trip"),
+        ("Update", gallery.UpdateImageRequest(), "gallery"),
         ("Count", search.CountMatchesRequest(by_image=search.SearchByImageRequest(collection="trip")), "trip"),
         ("Count", search.CountMatchesRequest(by_text=search.SearchByTextRequest()), "gallery"),
         ("Count", search.CountMatchesRequest(), None),
@@ -192,6 +195,6 @@ async def test_the_suite_calls_on_behalf_of_callers_that_could_not(gated: Gated)
 
 
 def test_where_no_callers_are_configured_anyone_may_call() -> None:
-    assert authentication(Settings()) is None
+    assert access_gate(Settings(), RULES) is None
     assert callers.current().role is Role.ADMIN
     assert callers.is_from_suite()
