@@ -24,6 +24,7 @@ _NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
             "reference/commands",
             "reference/rpcs",
             "reference/error-reasons.md",
+            "reference/access.md",
             "reference/metrics.md",
             "reference/dependencies.md",
         ),
