@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from docs_site.links import for_the_site
-from docs_site.reference import access, commands, dependencies, error_reasons, metrics, rpcs, settings
+from docs_site.reference import access, commands, dependencies, error_reasons, limits, metrics, rpcs, settings
 
 _DESCRIPTORS = Path("client/protos.binpb")
 
@@ -38,6 +38,7 @@ def _generated(root: Path) -> dict[str, str]:
     return {
         "settings.md": settings.page(),
         "access.md": access.page(),
+        "limits.md": limits.page(),
         "metrics.md": metrics.page(root),
         "dependencies.md": dependencies.page(root),
         "error-reasons.md": error_reasons.page(root, descriptors),

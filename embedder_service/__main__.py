@@ -15,6 +15,7 @@ from embedder_service.costs import COSTS
 from embedder_service.decoding import ImageDecoder
 from embedder_service.default_model import DefaultModel
 from embedder_service.installed_models import InstalledModels
+from embedder_service.limits import limits
 from embedder_service.loaded_models import open_models
 from embedder_service.method_lanes import METHOD_LANES
 from embedder_service.pulling import Pulls
@@ -26,6 +27,7 @@ from embedder_service.statuses import ERRORS
 from model.images import ImageLimits
 from serving.byte_budget import ByteBudget
 from serving.lane_executor import LaneExecutor
+from serving.limits_servicer import LimitsServicer, limits_service
 from serving.safeguards import Methods
 from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
@@ -39,14 +41,14 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
     recipes = RecipeFolder(settings.recipes)
     default = DefaultModel(settings.default_model, settings.data / "models", recipes)
     folder = default.folder
-    limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_scans)
+    image_limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_scans)
     with (
         ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call") as threads,
         LaneExecutor(settings.decode_threads, "decode") as decoders,
         ThreadPoolExecutor(1, thread_name_prefix="load") as loader,
         ThreadPoolExecutor(_PULLS, thread_name_prefix="pull") as pullers,
     ):
-        decoder = ImageDecoder(decoders, limits, settings.max_decoding_pixels)
+        decoder = ImageDecoder(decoders, image_limits, settings.max_decoding_pixels)
         opener = model_opener(loader, decoder, settings.max_queued_images, settings.max_batch_images)
         pulls = Pulls(recipes, folder, settings.model_mirror, pullers)
         await default.make(pulls)
@@ -57,6 +59,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
             name = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
             yield Served(
                 [
+                    limits_service(LimitsServicer("embedder", limits(settings))),
                     GrpcService(
                         name,
                         lambda server: embedder_service_pb2_grpc.add_EmbedderServiceServicer_to_server(
@@ -64,7 +67,7 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
                         ),
                         background=(models.health,),
                         parts=installed.watch,
-                    )
+                    ),
                 ]
             )
 

@@ -23,4 +23,4 @@ _METHODS = (
 RULES: Rules = {
     f"semsearch.embedder.v1.EmbedderService.{method}": Rule(Role.ADMIN, whole_suite=True, suite_may=True)
     for method in _METHODS
-}
+} | {"semsearch.v1.LimitsService.GetLimits": Rule(Role.READ, suite_may=True)}

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
+from semsearch.v1 import limits_service_pb2
 
-from serving.quotas.costs import Cost, costs_of
+from serving.quotas.costs import Cost, costs_of, free
 from serving.quotas.quota import Kind
 
+_LIMITS = limits_service_pb2.DESCRIPTOR.services_by_name["LimitsService"]
 _SERVICE = pb.DESCRIPTOR.services_by_name["EmbedderService"]
 
 
@@ -26,8 +28,9 @@ def _texts(request: pb.EmbedTextRequest) -> Mapping[Kind, int]:
 
 
 COSTS: Mapping[str, Cost] = costs_of(
-    [_SERVICE],
+    [_LIMITS, _SERVICE],
     {
+        f"{_LIMITS.full_name}/GetLimits": free,
         f"{_SERVICE.full_name}/EmbedText": _texts,
         f"{_SERVICE.full_name}/EmbedImages": _images,
         f"{_SERVICE.full_name}/StreamEmbedImages": _image,

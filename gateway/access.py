@@ -72,6 +72,7 @@ RULES: Rules = {
             ("MapService", _MAPS),
             ("ModelService", _MODELS),
             ("BackupService", _BACKUPS),
+            ("LimitsService", {"GetLimits": Rule(Role.READ)}),
         )
         for method, rule in rules.items()
     },

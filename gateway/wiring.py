@@ -27,6 +27,7 @@ from gateway.advertised import advertised_address
 from gateway.api.backup_servicer import BackupServicer
 from gateway.api.forwarding import forwarding
 from gateway.api.gallery_servicer import GalleryServicer
+from gateway.api.limits import limits
 from gateway.api.map_servicer import MapServicer
 from gateway.api.model_servicer import ModelServicer
 from gateway.api.owner import Owner
@@ -62,6 +63,8 @@ from gateway.terms import Serving, Terms, Work
 from gateway.web.application import web_application
 from serving.background import WorkHealth, keep_running
 from serving.channels import Channels
+from serving.limits_servicer import SERVICE as LIMITS
+from serving.limits_servicer import LimitsServicer, limits_service
 from serving.page_tokens import PageTokens
 from serving.patience import Patience
 from serving.server import GrpcService, Served
@@ -178,8 +181,11 @@ async def open_gateway(settings: GatewaySettings, channels: Channels) -> AsyncIt
                 services = {
                     each: forwarding(terms, each, owner) for each in (_SEARCHES, _GALLERIES, _MODELS, _MAPS, _BACKUPS)
                 }
+                limits_servicer = LimitsServicer("gateway", limits(settings), (pool.channel, index_channel))
+                services[LIMITS] = limits_servicer
                 yield Served(
                     [
+                        limits_service(limits_servicer),
                         GrpcService(
                             _SEARCHES.full_name,
                             partial(search_service_pb2_grpc.add_SearchServiceServicer_to_server, services[_SEARCHES]),

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from index_service.access import RULES
 from index_service.api.coordination_servicer import CoordinationServicer
 from index_service.api.costs import COSTS
+from index_service.api.limits import limits
 from index_service.api.method_lanes import METHOD_LANES
 from index_service.api.replication import publishing, reading
 from index_service.api.servicer import IndexServicer
@@ -41,6 +42,7 @@ from index_service.replication.place import Place
 from index_service.replication.publishing import Publisher, Terms
 from index_service.settings import IndexSettings
 from serving.byte_budget import ByteBudget
+from serving.limits_servicer import LimitsServicer, limits_service
 from serving.object_store import ObjectStore, StoreUnusable
 from serving.safeguards import Methods
 from serving.server import GrpcService, Served, run
@@ -60,7 +62,8 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Served]:
         stack.enter_context(threadpool_limits(settings.blas_threads, user_api="blas"))
         threads = stack.enter_context(ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call"))
         open_ = _open_replica if settings.replica_of else _open_writer
-        yield Served(await asyncio.get_running_loop().run_in_executor(threads, open_, settings, threads, stack))
+        services = await asyncio.get_running_loop().run_in_executor(threads, open_, settings, threads, stack)
+        yield Served([*services, limits_service(LimitsServicer("index", limits(settings)))])
 
 
 def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -> Sequence[GrpcService]:

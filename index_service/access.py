@@ -39,4 +39,4 @@ RULES: Rules = {
     f"semsearch.index.v1.{service}.{method}": Rule(Role.ADMIN, whole_suite=True, suite_may=True)
     for service, methods in (("IndexService", _INDEX), ("CoordinationService", _COORDINATION))
     for method in methods
-}
+} | {"semsearch.v1.LimitsService.GetLimits": Rule(Role.READ, suite_may=True)}

@@ -7,15 +7,23 @@ from collections.abc import Mapping
 from semsearch.v1 import (
     backup_service_pb2,
     gallery_service_pb2,
+    limits_service_pb2,
     map_service_pb2,
     model_service_pb2,
     search_service_pb2,
 )
 
-from serving.quotas.costs import Cost, costs_of
+from serving.quotas.costs import Cost, costs_of, free
 from serving.quotas.quota import Kind
 
-_FILES = (backup_service_pb2, gallery_service_pb2, map_service_pb2, model_service_pb2, search_service_pb2)
+_FILES = (
+    backup_service_pb2,
+    gallery_service_pb2,
+    limits_service_pb2,
+    map_service_pb2,
+    model_service_pb2,
+    search_service_pb2,
+)
 _GALLERY = "semsearch.v1.GalleryService"
 _SEARCH = "semsearch.v1.SearchService"
 
@@ -53,6 +61,7 @@ COSTS: Mapping[str, Cost] = costs_of(
         f"{_SEARCH}/SearchByImage": _searched,
         f"{_SEARCH}/CountMatches": _counted,
         f"{_SEARCH}/TagImage": _tagged,
+        "semsearch.v1.LimitsService/GetLimits": free,
         f"{_GALLERY}/IndexImages": _uploaded,
         f"{_GALLERY}/BatchIndexImages": _batch,
         f"{_GALLERY}/DeleteImages": _deleted,

@@ -42,6 +42,8 @@ METHOD_LANES = MethodLanes(
         "semsearch.v1.ModelService/ListModels": Lane.INTERACTIVE,
         "semsearch.v1.ModelService/GetModel": Lane.INTERACTIVE,
         "semsearch.v1.ModelService/ListRecipes": Lane.INTERACTIVE,
+        # Little work, and asked for under load too.
+        "semsearch.v1.LimitsService/GetLimits": Lane.INTERACTIVE,
         "semsearch.v1.BackupService/ListBackups": Lane.INTERACTIVE,
         "semsearch.v1.BackupService/PruneBackups": Lane.INTERACTIVE,
     },

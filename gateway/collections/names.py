@@ -10,7 +10,8 @@ from gateway.errors import CollectionNotFound, CollectionOfOtherModel, IndexNotF
 
 DEFAULT_COLLECTION = "gallery"
 ALIAS_PREFIX = "images-"
-_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+MAX_COLLECTION_CHARACTERS = 63
+_ID = re.compile(rf"[a-z][a-z0-9-]{{0,{MAX_COLLECTION_CHARACTERS - 1}}}")
 
 
 def require_collection_id(collection: str, field: str) -> str:
@@ -19,8 +20,8 @@ def require_collection_id(collection: str, field: str) -> str:
         shown = collection if len(collection) <= 80 else f"{collection[:80]}…"
         raise InvalidId(
             field,
-            "a collection's id has 1 to 63 lower-case letters, digits and hyphens and begins with a letter; "
-            f"it was {shown!r}.",
+            f"a collection's id has 1 to {MAX_COLLECTION_CHARACTERS} lower-case letters, digits and hyphens and begins "
+            f"with a letter; it was {shown!r}.",
         )
     return collection
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from semsearch.index.v1 import coordination_service_pb2
 from semsearch.index.v1 import index_service_pb2 as pb
+from semsearch.v1 import limits_service_pb2
 
-from serving.quotas.costs import Cost, costs_of
+from serving.quotas.costs import Cost, costs_of, free
 from serving.quotas.quota import Kind
 
+_LIMITS = limits_service_pb2.DESCRIPTOR.services_by_name["LimitsService"]
 _INDEX = pb.DESCRIPTOR.services_by_name["IndexService"]
 _COORDINATION = coordination_service_pb2.DESCRIPTOR.services_by_name["CoordinationService"]
 
@@ -27,8 +29,9 @@ def _searched(request: pb.SearchRequest) -> Mapping[Kind, int]:
 
 
 COSTS: Mapping[str, Cost] = costs_of(
-    [_INDEX, _COORDINATION],
+    [_LIMITS, _INDEX, _COORDINATION],
     {
+        f"{_LIMITS.full_name}/GetLimits": free,
         f"{_INDEX.full_name}/UpsertItems": _upserted,
         f"{_INDEX.full_name}/DeleteItems": _deleted,
         f"{_INDEX.full_name}/Search": _searched,

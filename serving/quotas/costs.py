@@ -28,6 +28,11 @@ def change(_: Any) -> Mapping[Kind, int]:
     return {Kind.WRITE: 1}
 
 
+def free(_: Any) -> Mapping[Kind, int]:
+    """Return the cost of a call that is for everybody at any time."""
+    return {}
+
+
 def costs_of(services: Iterable[ServiceDescriptor], others: Mapping[str, Cost]) -> Mapping[str, Cost]:
     """Return the costs of all methods of services, by "package.Service/Method"; `others` has those that differ."""
     usual = {

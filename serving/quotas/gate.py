@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from serving.gates import Call
 from serving.quotas.costs import Cost, read
 from serving.quotas.day_counts import exchange
 from serving.quotas.errors import QuotaExceeded
-from serving.quotas.limiter import Limiter
+from serving.quotas.limiter import Limiter, Standing
 
 _SECONDS_BETWEEN_EXCHANGES = 5.0
 REFUSED = Counter("semsearch_quota_refusals", "Calls that were refused for a quota, by the quota's name.", ["quota"])
@@ -44,6 +45,7 @@ class QuotaGate:
     @asynccontextmanager
     async def enter(self, call: Call) -> AsyncIterator[None]:
         """Count the call as in progress; raises `TooManyCalls`."""
+        _standing.set(lambda: self.limiter.standing(callers.current(), call.peer))
         if _is_paid():
             yield
             return
@@ -88,6 +90,14 @@ class QuotaGate:
         else:
             days.replace(day, stored)
             self._storing.succeeded()
+
+
+def standing() -> Standing:
+    """Return what the current call's caller may do and has done."""
+    return _standing.get()()
+
+
+_standing: ContextVar[Callable[[], Standing]] = ContextVar("standing", default=lambda: Standing("", 0, (), 0))
 
 
 @contextmanager

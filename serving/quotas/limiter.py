@@ -35,6 +35,16 @@ class Use:
     used_today: int
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What a caller may do and has done; `day_end` is when the next day begins, in seconds since 1970."""
+
+    caller: str
+    max_calls: int
+    uses: tuple[Use, ...]
+    day_end: int
+
+
 class Limiter:
     """Knows what each caller has used; for one event loop.
 
@@ -88,26 +98,23 @@ class Limiter:
         waits = {
             kind: self._meters[kind].wait(name, allowance.quota(kind), count, clock) for kind, count in units.items()
         }
-        kind = max(waits, key=lambda kind: waits[kind], default=Kind.READ)
-        if waits.get(kind):
-            raise RateExceeded(name, kind, allowance.quota(kind), waits[kind] / _SECOND)
+        if waits and (longest := max(waits.values())):
+            kind = next(kind for kind, wait in waits.items() if wait == longest)
+            raise RateExceeded(name, kind, allowance.quota(kind), longest / _SECOND)
         for kind, count in units.items():
             quota = allowance.quota(kind)
             self._meters[kind].take(name, quota, count, clock)
             if quota.per_day:
                 self.days.add(name, kind, count, now)
 
-    def uses(self, caller: Caller, peer: str) -> tuple[Use, ...]:
-        """Return the caller's quotas and what it has used."""
-        name, allowance = name_of(caller, peer), self.allowances.of(caller)
-        return tuple(
-            Use(
-                kind,
-                allowance.quota(kind),
-                self.days.used(name, kind, self._now()) if allowance.quota(kind).per_day else 0,
-            )
-            for kind in Kind
+    def standing(self, caller: Caller, peer: str) -> Standing:
+        """Return a caller's quotas and what it has used."""
+        name, allowance, now = name_of(caller, peer), self.allowances.of(caller), self._now()
+        quotas = {kind: allowance.quota(kind) for kind in Kind}
+        uses = tuple(
+            Use(kind, quota, self.days.used(name, kind, now) if quota.per_day else 0) for kind, quota in quotas.items()
         )
+        return Standing(name, allowance.calls, uses, (int(now // DAY_SECONDS) + 1) * DAY_SECONDS)
 
     def _check_days(self, name: str, allowance: Allowance, units: Units, now: float) -> None:
         for kind, count in units.items():

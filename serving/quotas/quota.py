@@ -47,6 +47,11 @@ class Quota:
     per_day: int = 0
 
     @property
+    def per_second(self) -> float:
+        """The rate; 0 if it is not limited."""
+        return _SECOND / self.interval_ns if self.interval_ns else 0.0
+
+    @property
     def rate(self) -> tuple[float, str]:
         """The rate: a number, and the shortest of "second", "minute" and "hour" in which it is whole."""
         if not self.interval_ns:

@@ -9,6 +9,7 @@ from semsearch.index.v1 import coordination_service_pb2, index_service_pb2
 from semsearch.v1 import (
     backup_service_pb2,
     gallery_service_pb2,
+    limits_service_pb2,
     map_service_pb2,
     model_service_pb2,
     search_service_pb2,
@@ -19,7 +20,14 @@ from gateway.api import method_lanes as of_gateway
 from index_service.api import method_lanes as of_index
 from serving.admission_gate import MethodLanes
 
-GATEWAY = (search_service_pb2, gallery_service_pb2, map_service_pb2, model_service_pb2, backup_service_pb2)
+GATEWAY = (
+    search_service_pb2,
+    gallery_service_pb2,
+    limits_service_pb2,
+    map_service_pb2,
+    model_service_pb2,
+    backup_service_pb2,
+)
 
 
 @pytest.mark.parametrize(

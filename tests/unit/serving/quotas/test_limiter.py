@@ -156,7 +156,7 @@ def test_a_refused_call_takes_nothing() -> None:
     for _ in range(3):
         assert clock.refusal({READ: 1, EMBED: 1}) is not None
     assert clock.refusal({READ: 1}) is None
-    assert [use.used_today for use in clock.limiter.uses(ANN, "")] == [2, 0, 0]
+    assert [use.used_today for use in clock.limiter.standing(ANN, "").uses] == [2, 0, 0]
 
 
 def test_the_status_names_the_quota_and_says_when_to_try_again() -> None:
