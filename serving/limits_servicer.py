@@ -57,11 +57,13 @@ def limits_service(servicer: LimitsServicer) -> GrpcService:
 
 
 async def _limits_of(stub: pb_grpc.LimitsServiceStub) -> Sequence[pb.Limit]:
+    get_limits: Any = stub.GetLimits  # of an asynchronous channel, which the type does not say
     try:
-        return (await stub.GetLimits(pb.GetLimitsRequest(), timeout=_OTHERS_SECONDS)).limits
+        response: pb.GetLimitsResponse = await get_limits(pb.GetLimitsRequest(), timeout=_OTHERS_SECONDS)
     except grpc.aio.AioRpcError as error:
         log.info("a service does not say its limits", code=error.code().name)
         return ()
+    return response.limits
 
 
 def _quota(use: Use, standing: Standing) -> pb.CallerQuota:

@@ -59,7 +59,7 @@ def limits(settings: IndexSettings) -> tuple[Limit, ...]:
                 "PutRecordRequest.value": coordination.MAX_VALUE_BYTES,
             },
         ),
-        *of_fields(_PACKAGE, "levels", {"Item.attributes": items.MAX_DEPTH}),
+        *of_fields(_PACKAGE, "levels", {"Item.attributes": attributes.MAX_DEPTH}),
         *of_fields(_PACKAGE, "seconds", {"AcquireLeaseRequest.ttl": coordination.MAX_TTL_SECONDS}),
     )
 
