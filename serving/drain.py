@@ -2,9 +2,10 @@
 
 `serving.server` takes these steps, in this order. Before it, health has become NOT_SERVING.
 
-1. `begin`: long streams are told, and end at their next safe point (`shutting_down`). Calls still come and are
-   answered, so that clients have time to see the health and go elsewhere.
-2. `refuse`: new calls are refused with UNAVAILABLE, reason SHUTTING_DOWN and RetryInfo.
+1. `begin`: streams of uploads end at their next safe point: what has arrived is answered, and nothing more is read
+   (`until_shutdown`). Calls still come and are answered, so that clients have time to see the health and go elsewhere.
+2. `refuse`: new calls are refused with UNAVAILABLE, reason SHUTTING_DOWN and RetryInfo. Watches, whose names begin with
+   "Watch", end with the same status: they would never finish.
 3. `finish`: calls in progress have the time that is left. Those that outlast it are cancelled, and get the same status.
 
 gRPC's own shutdown has no such status: it cancels calls, and nobody repeats a call that was CANCELLED.
@@ -17,12 +18,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 
 from serving.errors import ShuttingDown
 from serving.gates import Call
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +35,10 @@ class _Running:
     call: Call
     task: asyncio.Task[Any]
     is_ended: bool = False
+
+    def end(self) -> None:
+        self.is_ended = True
+        self.task.cancel()
 
 
 class Drain:
@@ -75,8 +82,11 @@ class Drain:
         self._begun.set()
 
     def refuse(self) -> None:
-        """Refuse new calls."""
+        """Refuse new calls, and end watches."""
         self._refuses = True
+        for each in self._running:
+            if each.call.method.startswith("Watch"):
+                each.end()
 
     async def finish(self, seconds: float, grace_seconds: float) -> None:
         """Wait for the calls in progress, for `seconds`; end those that are left, which may take `grace_seconds`."""
@@ -86,8 +96,7 @@ class Drain:
         methods = sorted({f"{each.call.service}/{each.call.method}" for each in left})
         log.warning("calls outlasted the drain and are ended", calls=len(left), methods=methods)
         for each in left:
-            each.is_ended = True
-            each.task.cancel()
+            each.end()
         await self._wait_for_none(grace_seconds)
 
     async def _wait_for_none(self, seconds: float) -> bool:
@@ -104,10 +113,29 @@ class Drain:
 _begun: ContextVar[asyncio.Event] = ContextVar("drain begun")
 
 
-async def shutting_down() -> None:
-    """Return when the process that answers the current call shuts down."""
-    event = _begun.get(None)
-    if event is None:
-        await asyncio.get_running_loop().create_future()  # no server: never
-    else:
-        await event.wait()
+async def until_shutdown(requests: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Yield the requests of the current call's stream.
+
+    Raises:
+        ShuttingDown: The process shuts down; the requests that were yielded can still be answered.
+    """
+    begun = _begun.get(None)
+    if begun is None:  # outside of a server
+        async for request in requests:
+            yield request
+        return
+    shutting_down = asyncio.ensure_future(begun.wait())
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(requests, None))
+            try:
+                await asyncio.wait({coming, shutting_down}, return_when=asyncio.FIRST_COMPLETED)
+                if shutting_down.done():
+                    raise ShuttingDown(begun=True)
+            finally:
+                coming.cancel()
+            if (next_ := coming.result()) is None:
+                return
+            yield next_
+    finally:
+        shutting_down.cancel()

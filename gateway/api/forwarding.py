@@ -26,6 +26,7 @@ from gateway.errors import DependencyUnavailable, OwnerChanged, WordsNotReady
 from gateway.lease import Term
 from gateway.terms import Terms
 from serving import callers
+from serving.drain import until_shutdown
 from serving.errors import from_status
 
 # Methods that only the owner runs.
@@ -191,7 +192,9 @@ async def _response(start: Callable[[Any], Any], request: Any) -> Any:
 
 
 async def _responses(start: Callable[[Any], Any], request: Any) -> AsyncGenerator[Any, None]:
-    """Yield the owner's responses. If a request in a stream cannot be read, those before it are still answered.
+    """Yield the owner's responses.
+
+    If a request in a stream cannot be read, or this process shuts down, earlier requests are still answered.
 
     Raises:
         DependencyUnavailable: The owner ended in between.
@@ -215,7 +218,7 @@ async def _responses(start: Callable[[Any], Any], request: Any) -> AsyncGenerato
 
 async def _until_refused(requests: AsyncIterator[Any], refusals: list[Exception]) -> AsyncIterator[Any]:
     try:
-        async for request in requests:
+        async for request in until_shutdown(requests):
             yield request
     except Exception as error:  # noqa: BLE001 — gRPC would swallow it
         refusals.append(error)

@@ -9,19 +9,20 @@ from semsearch.v1 import gallery_service_pb2 as pb
 from gateway.api import translate
 from gateway.errors import StreamConfigError
 from gateway.ingest.plan import Upload
-from serving.errors import InvalidField
+from serving.drain import until_shutdown
+from serving.errors import InvalidField, ShuttingDown
 
 
 class UploadStream:
     """A stream's configuration, followed by its uploads.
 
-    A message that breaks the stream's rules ends the iteration, so that earlier uploads are still completed;
-    `raise_fault` then raises the error.
+    A message that breaks the stream's rules ends the iteration, and so does the end of the process. Earlier uploads are
+    still completed; `raise_fault` then raises the error.
     """
 
     def __init__(self, requests: AsyncIterator[pb.IndexImagesRequest]) -> None:
         self._requests = requests
-        self._fault: StreamConfigError | InvalidField | None = None
+        self._fault: StreamConfigError | InvalidField | ShuttingDown | None = None
 
     async def collection(self) -> str:
         """Read the first message and return its collection.
@@ -37,8 +38,15 @@ class UploadStream:
 
     async def __aiter__(self) -> AsyncIterator[Upload]:
         """Yield the uploads; an image with invalid fields becomes an upload with an error."""
+        try:
+            async for upload in self._each():
+                yield upload
+        except ShuttingDown as end:
+            self._fault = end
+
+    async def _each(self) -> AsyncIterator[Upload]:
         last: int | None = None
-        async for request in self._requests:
+        async for request in until_shutdown(self._requests):
             payload = request.WhichOneof("payload")
             if payload == "config":
                 self._fault = StreamConfigError("Only the first message of the stream may carry `config`.")

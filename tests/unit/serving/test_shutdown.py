@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from serving.channels import open_channel
-from serving.drain import Drain, shutting_down
+from serving.drain import Drain, until_shutdown
 from serving.errors import from_status, retry_delay_seconds
 from serving.health_reports import HealthReports
 from serving.interceptors import CallInterceptor
@@ -30,13 +30,14 @@ NEVER = 2 * DEADLINE_SECONDS
 
 @dataclass
 class Server:
-    """Methods that answer at once, never, when they are told that the server ends, and after endless streams."""
+    """Methods that answer at once, when the test says so, never, and with or after endless streams."""
 
     port: int = 0
     entered: int = 0
     drain: Drain = field(default_factory=Drain)
     reports: HealthReports = field(default_factory=HealthReports)
     grpc: grpc.aio.Server = field(init=False)
+    may_finish: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def __post_init__(self) -> None:
@@ -44,9 +45,10 @@ class Server:
         handlers = {
             "Echo": grpc.unary_unary_rpc_method_handler(self._echo),
             "Hang": grpc.unary_unary_rpc_method_handler(self._hang),
-            "WaitForEnd": grpc.unary_unary_rpc_method_handler(self._wait_for_end),
+            "Finish": grpc.unary_unary_rpc_method_handler(self._finish),
+            "WatchNothing": grpc.unary_unary_rpc_method_handler(self._hang),
             "Flood": grpc.unary_stream_rpc_method_handler(self._flood),
-            "Upload": grpc.stream_unary_rpc_method_handler(self._upload),
+            "Upload": grpc.stream_stream_rpc_method_handler(self._upload),
         }
         self.grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Test", handlers)])
         health_pb2_grpc.add_HealthServicer_to_server(self.reports, self.grpc)
@@ -72,19 +74,20 @@ class Server:
         await asyncio.Event().wait()
         return b""
 
-    async def _wait_for_end(self, request: bytes, context: object) -> bytes:
+    async def _finish(self, request: bytes, context: object) -> bytes:
         await self._enter()
-        await shutting_down()
-        return b"told"
+        await self.may_finish.wait()
+        return b"done"
 
     async def _flood(self, request: bytes, context: object) -> AsyncIterator[bytes]:
         await self._enter()
         while True:
             yield b"x" * 2**20
 
-    async def _upload(self, requests: AsyncIterator[bytes], context: object) -> bytes:
+    async def _upload(self, requests: AsyncIterator[bytes], context: object) -> AsyncIterator[bytes]:
         await self._enter()
-        return b"".join([request async for request in requests])
+        async for request in until_shutdown(requests):
+            yield request
 
 
 @asynccontextmanager
@@ -126,8 +129,9 @@ async def test_calls_are_answered_until_clients_know_then_refused_and_those_in_p
     async with served() as (server, channel):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="Test"))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-        told = channel.unary_unary("/Test/WaitForEnd")(b"")
-        await server.wait_for_calls(1)
+        finishing = channel.unary_unary("/Test/Finish")(b"")
+        endless = channel.unary_unary("/Test/WatchNothing")(b"")
+        await server.wait_for_calls(2)
 
         server.reports.begin_shutdown()
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -137,10 +141,15 @@ async def test_calls_are_answered_until_clients_know_then_refused_and_those_in_p
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await channel.unary_unary("/Test/Echo")(b"a")
         assert is_retryable(refused.value)
-        await server.end(DEADLINE_SECONDS)
-        assert await told == b"told"
+        ending = asyncio.create_task(server.end(DEADLINE_SECONDS))
+        with pytest.raises(grpc.aio.AioRpcError) as watched:
+            await endless
+        assert is_retryable(watched.value)
+        server.may_finish.set()
+        assert await finishing == b"done"
+        await ending
         with pytest.raises(grpc.aio.AioRpcError) as ended:
-            assert await watch.read() is None
+            await watch.read()
     assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
@@ -168,24 +177,38 @@ async def test_no_call_fails_while_one_of_two_servers_ends() -> None:
         has_ended.set()
 
 
+async def test_a_stream_of_requests_ends_when_those_that_arrived_are_answered() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"a"
+        await asyncio.sleep(NEVER)
+
+    async with served() as (server, channel):
+        stream = channel.stream_stream("/Test/Upload")(endless())
+        assert await stream.read() == b"a"
+        await server.end(DEADLINE_SECONDS)
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await stream.read()
+    assert is_retryable(error.value)
+
+
 async def test_clients_that_never_end_a_call_do_not_keep_a_server_from_ending() -> None:
     async def never_finishing() -> AsyncIterator[bytes]:
         yield b"a"
         await asyncio.sleep(NEVER)
 
     async with served() as (server, channel):
-        calls = [
-            channel.unary_stream("/Test/Flood")(b""),  # never read
-            channel.stream_unary("/Test/Upload")(never_finishing()),
-            channel.unary_unary("/Test/Hang")(b""),
-        ]
+        flood = channel.unary_stream("/Test/Flood")(b"")  # never read
+        upload = channel.stream_stream("/Test/Upload")(never_finishing())
+        assert await upload.read() == b"a"
+        hanging = channel.unary_unary("/Test/Hang")(b"")
         with closing(deaf_client(server.port, "/Test/Hang")), closing(deaf_client(server.port, "/Test/Flood")):
             await server.wait_for_calls(5)
             await server.end(0.5)
-        for call in calls[1:]:
+        for ended in (upload.read(), hanging):
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                await call
+                await ended
             assert is_retryable(error.value)
+        flood.cancel()
 
 
 async def test_a_watcher_of_the_health_that_reads_nothing_keeps_nobody_from_it() -> None:
