@@ -1,4 +1,4 @@
-"""The audit log: what became of each change and each refusal.
+"""The audit log: what became of each change and of each call that was refused because of its caller.
 
 A line says when, which service, who (`caller` and `peer`), what (`method`), which `collection` ("" is the default one),
 the `outcome` with its reason, and the trace id, which finds the call in the logs. It has nothing else of the request.
@@ -22,16 +22,22 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
+from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import callers, tracing
 from serving.audit_log import AuditLog
 from serving.calls import CallFailed
-from serving.errors import ErrorTable, from_status, outcome
+from serving.errors import ErrorTable, from_status, outcome, reason_name
 from serving.gates import Call
 
 MOST_REFUSALS = 600
 _MINUTE = 60.0
-_REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+_NO_RIGHT = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+_BEYOND_LIMITS = (
+    reason_name(reasons.ERROR_REASON_RATE_EXCEEDED),
+    reason_name(reasons.ERROR_REASON_QUOTA_USED_UP),
+)
+_TOO_BUSY = reason_name(reasons.ERROR_REASON_OVERLOADED)
 # Services of the suite agree on leases every second.
 _HOUSEKEEPING = ("semsearch.index.v1.CoordinationService",)
 # The fields that may name a collection or an index, in this order.
@@ -77,7 +83,7 @@ class AuditGate:
             code, reason = outcome(error, self._errors)
             raise
         finally:
-            if self._is_wanted(call, code):
+            if self._is_wanted(call, code, reason):
                 self._write(call, entry, code, reason)
 
     def check(self, call: Call, request: Any) -> None:
@@ -86,12 +92,12 @@ class AuditGate:
         if entry is not None and entry.collection is None and isinstance(request, Message):
             entry.collection = collection_of(request)
 
-    def _is_wanted(self, call: Call, code: grpc.StatusCode) -> bool:
-        if code in _REFUSALS:
+    def _is_wanted(self, call: Call, code: grpc.StatusCode, reason: str) -> bool:
+        is_refused = code in _NO_RIGHT or reason in _BEYOND_LIMITS
+        is_change = call.service not in _HOUSEKEEPING and not is_read(call.service, call.method)
+        if is_refused or (is_change and reason == _TOO_BUSY):
             return self._has_room()
-        if call.service in _HOUSEKEEPING:
-            return False
-        return self._reads or not is_read(call.service, call.method)
+        return is_change or (self._reads and call.service not in _HOUSEKEEPING)
 
     def _has_room(self) -> bool:
         """Return whether this minute's refusals are few enough; at its end, say how many had no line."""

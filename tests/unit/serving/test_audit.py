@@ -42,8 +42,15 @@ class Unknown(Exception):
     pass
 
 
+class TooMuch(Exception):
+    pass
+
+
 ERRORS: ErrorTable = {
     NotYours: lambda _: ErrorStatus(grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_INVALID_FIELD),
+    TooMuch: lambda error: ErrorStatus(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ErrorReason.Value(f"ERROR_REASON_{error}")
+    ),
     Unknown: lambda _: ErrorStatus(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_UNKNOWN),
 }
 
@@ -124,6 +131,15 @@ async def test_an_unknown_caller_has_no_name_and_no_role(audit: AuditLog, tmp_pa
     audit.close()
     [line] = lines(tmp_path)
     assert (line["caller"], line["role"], line["reason"]) == (None, None, "TOKEN_UNKNOWN")
+
+
+@pytest.mark.parametrize(("reason", "count"), [("RATE_EXCEEDED", 1), ("OVERLOADED", 0)])
+async def test_a_caller_beyond_its_limits_gets_a_line_but_load_of_all_does_not(
+    audit: AuditLog, tmp_path: Path, reason: str, count: int
+) -> None:
+    await call(method(audit, "ListImages"), gallery_pb.ListImagesRequest(), TooMuch(reason))
+    audit.close()
+    assert [each["reason"] for each in lines(tmp_path)] == [reason] * count
 
 
 async def test_refusals_cannot_fill_the_log(audit: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
