@@ -61,9 +61,9 @@ class IndexSettings(ServiceSettings):
         1, ge=1, le=64, description="Number of nodes that keep each item of a new index in Weaviate."
     )
     weaviate_consistency: Literal["ONE", "QUORUM", "ALL"] = Field(
-        "QUORUM",
-        description="Replicas that a write waits for, and that a read by id asks: with ALL, every search has every "
-        "acknowledged write, and a lost node stops writes.",
+        "ALL",
+        description="Replicas that a write waits for: with ALL, every search has every acknowledged write, and a lost "
+        "node stops writes, not reads. QUORUM and ONE let writes go on, and searches miss some of them.",
     )
     weaviate_api_key: SecretStr = Field(SecretStr(""), description="API key of the Weaviate cluster; empty: none.")
     publish: str = Field(
