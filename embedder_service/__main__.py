@@ -12,7 +12,8 @@ from semsearch.embedder.v1 import embedder_service_pb2, embedder_service_pb2_grp
 from embedder_service import translate
 from embedder_service.access import RULES
 from embedder_service.costs import COSTS
-from embedder_service.decoding import ImageDecoder
+from embedder_service.decoder_limits import DecoderLimits
+from embedder_service.decoding import open_decoder
 from embedder_service.default_model import DefaultModel
 from embedder_service.installed_models import InstalledModels
 from embedder_service.limits import limits
@@ -26,13 +27,14 @@ from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS
 from model.images import ImageLimits
 from serving.byte_budget import ByteBudget
-from serving.lane_executor import LaneExecutor
 from serving.limits_servicer import LimitsServicer, limits_service
 from serving.safeguards import Methods
 from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
 
 _PULLS = 2  # concurrent pulls; more wait
+# A decoder may take so many times its processor time, when the machine is busy, before it counts as stalled.
+_STALLED_FACTOR = 10
 
 
 @asynccontextmanager
@@ -41,35 +43,41 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
     recipes = RecipeFolder(settings.recipes)
     default = DefaultModel(settings.default_model, settings.data / "models", recipes)
     folder = default.folder
-    image_limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_scans)
+    decoder_limits = DecoderLimits(
+        ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_scans),
+        settings.max_decoding_seconds,
+        settings.max_decoding_bytes,
+        stalled_seconds=_STALLED_FACTOR * settings.max_decoding_seconds,
+    )
     with (
         ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call") as threads,
-        LaneExecutor(settings.decode_threads, "decode") as decoders,
         ThreadPoolExecutor(1, thread_name_prefix="load") as loader,
         ThreadPoolExecutor(_PULLS, thread_name_prefix="pull") as pullers,
     ):
-        decoder = ImageDecoder(decoders, image_limits, settings.max_decoding_pixels)
-        opener = model_opener(loader, decoder, settings.max_queued_images, settings.max_batch_images)
-        pulls = Pulls(recipes, folder, settings.model_mirror, pullers)
-        await default.make(pulls)
-        async with open_models(folder, opener, threads) as models:
-            budget = ByteBudget(settings.max_queued_bytes)
-            installed = InstalledModels(folder, threads)
-            servicer = EmbedderServicer(models, folder, pulls, translate.limits(settings), threads, budget, installed)
-            name = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
-            yield Served(
-                [
-                    limits_service(LimitsServicer("embedder", limits(settings))),
-                    GrpcService(
-                        name,
-                        lambda server: embedder_service_pb2_grpc.add_EmbedderServiceServicer_to_server(
-                            servicer, server
+        async with open_decoder(decoder_limits, settings.decoders, settings.max_decoding_pixels) as decoder:
+            opener = model_opener(loader, decoder, settings.max_queued_images, settings.max_batch_images)
+            pulls = Pulls(recipes, folder, settings.model_mirror, pullers)
+            await default.make(pulls)
+            async with open_models(folder, opener, threads) as models:
+                budget = ByteBudget(settings.max_queued_bytes)
+                installed = InstalledModels(folder, threads)
+                servicer = EmbedderServicer(
+                    models, folder, pulls, translate.limits(settings), threads, budget, installed
+                )
+                name = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
+                yield Served(
+                    [
+                        limits_service(LimitsServicer("embedder", limits(settings))),
+                        GrpcService(
+                            name,
+                            lambda server: embedder_service_pb2_grpc.add_EmbedderServiceServicer_to_server(
+                                servicer, server
+                            ),
+                            background=(models.health,),
+                            parts=installed.watch,
                         ),
-                        background=(models.health,),
-                        parts=installed.watch,
-                    ),
-                ]
-            )
+                    ]
+                )
 
 
 def main() -> int:

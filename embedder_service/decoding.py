@@ -1,32 +1,39 @@
-"""Decodes images off the event loop, within a pixel budget.
+"""Decodes images in processes of their own, within a pixel budget.
 
 Contract:
 - Images that are decoded at the same time, for all calls and models, have at most `max_pixels` pixels in total; a
   larger image is decoded alone. This bounds memory, which a limit per image would not.
-- When its caller is gone, a decoding does not start, or stops at the next read of its file.
+- An image that crashes its decoder, or takes too much time or memory, is refused, and no other image is. A decoder may
+  have ended for another reason, such as the system's lack of memory, so a second one tries the image too.
+- When its caller is gone, a decoding does not start, or stops soon.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
-from model.errors import DamagedImage
-from model.images import CropBox, DecodedImage, ImageLimits, Resize, open_image
+import structlog
+from prometheus_client import Counter
 
+from embedder_service.decoder_limits import DecoderLimits
+from embedder_service.decoder_process import DecoderEnded, DecoderProcess
+from embedder_service.image_input import ImageInput
+from model.errors import DamagedImage, UndecodableImage
+from model.images import DecodedImage, Resize
+from serving.lane_executor import LaneExecutor
 
-@dataclass(frozen=True)
-class ImageInput:
-    """An image's bytes, the crop to embed, and the longest edge of its thumbnail in pixels; 0 means no thumbnail."""
+_ENDED = Counter("semsearch_embedder_ended_decoders", "Decoder processes that ended or were stopped during an image.")
+_TRIES = 2
 
-    content: bytes
-    crop: CropBox | None = None
-    thumbnail_edge: int = 0
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,19 +45,41 @@ class TimedImage:
     ended: float
 
 
-class ImageDecoder:
-    """Decodes images on threads."""
+class Decoder(Protocol):
+    """Decodes one image at a time; see `DecoderProcess`."""
 
-    def __init__(self, threads: Executor, limits: ImageLimits, max_pixels: int) -> None:
+    @property
+    def idle(self) -> bool:
+        """Whether it can take another image."""
+        ...
+
+    def open(self, image: ImageInput, size: int, resize: Resize, is_abandoned: Callable[[], bool]) -> int:
+        """Begin with an image, and return how many pixels it has."""
+        ...
+
+    def decode(self, is_abandoned: Callable[[], bool]) -> DecodedImage:
+        """Return the image."""
+        ...
+
+    def stop(self) -> None:
+        """End at once."""
+        ...
+
+
+class ImageDecoder:
+    """Decodes images; `threads` has a thread for each of the decoders, and waits for them."""
+
+    def __init__(self, threads: Executor, start: Callable[[], Decoder], count: int, max_pixels: int) -> None:
         self._threads = threads
-        self._limits = limits
+        self._start = start
+        self._idle = [start() for _ in range(count)]
         self._pixels = _PixelBudget(max_pixels)
 
     async def decode(self, image: ImageInput, size: int, resize: Resize) -> TimedImage:
         """Decode an image to a square of `size` × `size` pixels.
 
         Raises:
-            ImageError: the image cannot be read, or is larger than allowed.
+            ImageError: the image cannot be read, is larger than allowed, or cannot be decoded within the limits.
         """
         abandoned = threading.Event()
         try:
@@ -62,14 +91,56 @@ class ImageDecoder:
             self._pixels.wake()
             raise
 
+    def close(self) -> None:
+        """End the decoders, none of which may be in use."""
+        while self._idle:
+            self._idle.pop().stop()
+
     def _decode(self, image: ImageInput, size: int, resize: Resize, abandoned: threading.Event) -> TimedImage:
         began = perf_counter()
-        with (
-            open_image(image.content, self._limits, abandoned.is_set) as opened,
-            self._pixels.take(opened.pixels, abandoned),
-        ):
-            decoded = opened.decode(size=size, resize=resize, crop=image.crop, thumbnail_edge=image.thumbnail_edge)
-        return TimedImage(decoded, began, perf_counter())
+        ending = ""
+        for _ in range(_TRIES):
+            if abandoned.is_set():
+                raise DamagedImage("The caller is gone.")  # so nobody sees this error
+            try:
+                with self._decoder() as decoder:
+                    pixels = decoder.open(image, size, resize, abandoned.is_set)
+                    with self._pixels.take(pixels, abandoned):
+                        decoded = decoder.decode(abandoned.is_set)
+                return TimedImage(decoded, began, perf_counter())
+            except DecoderEnded as error:
+                ending = str(error)
+        digest = hashlib.sha256(image.content).hexdigest()
+        log.warning("an image ended two decoders", ended_by=ending, sha256=digest, bytes=len(image.content))
+        raise UndecodableImage(f"the decoder crashed ({ending})")
+
+    @contextmanager
+    def _decoder(self) -> Iterator[Decoder]:
+        """Take a decoder, and put it or its successor back."""
+        decoder = self._idle.pop()
+        try:
+            yield decoder
+        finally:
+            if not decoder.idle:
+                _ENDED.inc()
+                decoder.stop()
+                try:
+                    decoder = self._start()
+                except OSError as error:  # the stopped one stays in its place, and the next image tries again
+                    log.error("a decoder cannot be started", error=str(error))  # noqa: TRY400
+            self._idle.append(decoder)
+
+
+@asynccontextmanager
+async def open_decoder(limits: DecoderLimits, count: int, max_pixels: int) -> AsyncIterator[ImageDecoder]:
+    """Run `count` decoder processes while the context is open."""
+    with LaneExecutor(count, "decode") as threads:
+        decoder = ImageDecoder(threads, lambda: DecoderProcess(limits), count, max_pixels)
+        try:
+            yield decoder
+        finally:
+            await asyncio.to_thread(threads.shutdown)
+            await asyncio.to_thread(decoder.close)
 
 
 class _PixelBudget:

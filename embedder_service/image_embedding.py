@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from prometheus_client import Counter, Gauge, Histogram
 
 from embedder_service.batching import Batcher
-from embedder_service.decoding import ImageDecoder, ImageInput
+from embedder_service.decoding import ImageDecoder
 from embedder_service.errors import Overloaded
+from embedder_service.image_input import ImageInput
 from embedder_service.pace import Pace
 from model.errors import ImageError
 from model.images import PhotoMetadata, Resize
@@ -50,7 +51,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds spent decoding and resizing, waiting for a decoding thread and for the model, and in the model."""
+    """Seconds spent decoding and resizing, waiting for a decoder and for the model, and in the model."""
 
     decode: float = 0.0
     queue: float = 0.0

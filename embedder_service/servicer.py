@@ -18,9 +18,9 @@ from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
 from embedder_service import transferring, translate
-from embedder_service.decoding import ImageInput
 from embedder_service.errors import EmbedderError
 from embedder_service.image_embedding import ImageEmbedder, ImageVector
+from embedder_service.image_input import ImageInput
 from embedder_service.installed_models import InstalledModels
 from embedder_service.loaded_models import LoadedModels
 from embedder_service.models import ModelFolder

@@ -58,7 +58,18 @@ class EmbedderSettings(ServiceSettings):
         "if they come in a stream.",
     )
     max_batch_images: int = Field(32, ge=1, le=256, description="Images in a batch of the model.")
-    decode_threads: int = Field(2, ge=1, le=256, description="Images that are decoded at the same time.")
+    decoders: int = Field(
+        2,
+        ge=1,
+        le=256,
+        description="Processes that decode images; each takes one at a time, and some 60 MB.",
+    )
+    max_decoding_seconds: int = Field(
+        60, ge=1, le=3_600, description="Seconds of processor time that decoding an image may take."
+    )
+    max_decoding_bytes: int = Field(
+        2 * 2**30, ge=256 * 2**20, description="Bytes of memory that a process may use to decode an image."
+    )
     call_threads: int = Field(4, ge=1, le=256, description="Calls about words that are processed at the same time.")
 
     @field_validator("max_image_bytes")

@@ -73,6 +73,7 @@ ERRORS: ErrorTable = {
     model_errors.UnsupportedImage: lambda _: _invalid(reasons.ERROR_REASON_UNSUPPORTED_IMAGE),
     model_errors.DamagedImage: lambda _: _invalid(reasons.ERROR_REASON_DAMAGED_IMAGE),
     model_errors.ImageTooLarge: lambda error: _invalid(reasons.ERROR_REASON_IMAGE_TOO_LARGE, limit=str(error.limit)),
+    model_errors.UndecodableImage: lambda _: _invalid(reasons.ERROR_REASON_UNDECODABLE_IMAGE),
     model_errors.InvalidCrop: lambda _: _invalid(reasons.ERROR_REASON_INVALID_CROP),
     model_errors.EmptyQuery: lambda _: _invalid(reasons.ERROR_REASON_EMPTY_QUERY),
     model_errors.UnknownWords: _unknown_words,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.v1 import query_pb2
 
-from embedder_service.decoding import ImageInput
 from embedder_service.errors import EmbedderError
 from embedder_service.image_embedding import ImageVector, Timings
+from embedder_service.image_input import ImageInput
 from embedder_service.recipes import OpenedRecipe
 from embedder_service.settings import EmbedderSettings
 from embedder_service.statuses import ERRORS

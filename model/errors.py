@@ -14,6 +14,7 @@ ModelError
 │   ├── UnsupportedImage  an image or a video of an unsupported kind
 │   ├── DamagedImage    the bytes begin as an image, but are cut off or damaged
 │   ├── ImageTooLarge   more bytes, pixels or scans than allowed
+│   ├── UndecodableImage  decoding it takes more time or memory than allowed, or crashes the decoder
 │   └── InvalidCrop     the crop box is empty or outside the image
 └── QueryError          a query gives no vector
     ├── EmptyQuery      it has no words
@@ -117,7 +118,16 @@ class ImageTooLarge(ImageError):
 
     def __init__(self, what: str, actual: int, limit: int) -> None:
         super().__init__(f"The image has {actual:,} {what}, but at most {limit:,} are allowed. Send a smaller one.")
-        self.limit = limit
+        self.what, self.actual, self.limit = what, actual, limit
+
+
+class UndecodableImage(ImageError):
+    """Decoding the image takes more time or memory than allowed, or crashes the decoder; `why` says which."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"The image cannot be decoded within the limits: {why}. Send it in another format, or a smaller one."
+        )
 
 
 class InvalidCrop(ImageError):

@@ -9,12 +9,11 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pillow_heif
 from PIL import Image, UnidentifiedImageError
-from typing_extensions import override
 
 from model.errors import DamagedImage, NotAnImage, UnsupportedImage
 
@@ -47,30 +46,14 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None
 
 
-class _Source(io.BytesIO):
-    """A file in memory whose reads fail once the decoding is abandoned."""
-
-    def __init__(self, content: bytes, is_abandoned: Callable[[], bool]) -> None:
-        super().__init__(content)
-        self._is_abandoned = is_abandoned
-
-    @override
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self._is_abandoned():
-            raise OSError("the decoding was abandoned")
-        return super().read(size)
-
-
-def open_pillow(content: bytes, is_abandoned: Callable[[], bool] = lambda: False) -> Image.Image:
+def open_pillow(content: bytes) -> Image.Image:
     """Read an image's header.
-
-    `is_abandoned` is called at each read of the file; once it returns True, reading fails.
 
     Raises:
         NotAnImage, UnsupportedImage, DamagedImage: see `model.errors`.
     """
     try:
-        return Image.open(_Source(content, is_abandoned), formats=FORMATS)
+        return Image.open(io.BytesIO(content), formats=FORMATS)
     except (UnidentifiedImageError, *_DAMAGE) as error:
         if problem := _unsupported(content):
             raise UnsupportedImage(problem) from error

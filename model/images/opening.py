@@ -6,7 +6,7 @@ memory or time. Whatever the bytes, only `ImageError` is raised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -45,12 +45,8 @@ def decode(
 
 
 @contextmanager
-def open_image(
-    content: bytes, limits: ImageLimits | None = None, is_abandoned: Callable[[], bool] = lambda: False
-) -> Iterator[OpenedImage]:
+def open_image(content: bytes, limits: ImageLimits | None = None) -> Iterator[OpenedImage]:
     """Read an image's header and check it against the limits, for the duration of a `with` block.
-
-    `is_abandoned` is called while the file is read, and stops the decoding once it returns True.
 
     Raises:
         NotAnImage, UnsupportedImage, DamagedImage, ImageTooLarge: see `model.errors`.
@@ -59,13 +55,13 @@ def open_image(
     if len(content) > limits.bytes:
         raise ImageTooLarge("bytes", len(content), limits.bytes)
     if media_type := raw_media_type(content):
-        with _open_raw(content, media_type, limits, is_abandoned) as opened:
+        with _open_raw(content, media_type, limits) as opened:
             yield opened
         return
     file = read_container(content)
     if file.scans > limits.scans:
         raise ImageTooLarge("scans", file.scans, limits.scans)
-    with open_pillow(file.content, is_abandoned) as image:
+    with open_pillow(file.content) as image:
         _check_pixels(image.size, limits)
         with damage():
             exif, turn = _orientation(image, file)
@@ -81,13 +77,11 @@ def open_image(
 
 
 @contextmanager
-def _open_raw(
-    content: bytes, media_type: str, limits: ImageLimits, is_abandoned: Callable[[], bool]
-) -> Iterator[OpenedImage]:
+def _open_raw(content: bytes, media_type: str, limits: ImageLimits) -> Iterator[OpenedImage]:
     preview = read_preview(content)
     if isinstance(preview.picture, bytes):
         file = read_container(preview.picture)
-        image = open_pillow(file.content, is_abandoned)
+        image = open_pillow(file.content)
     else:
         file, image = ImageFile(b""), preview.picture
     size = preview.width, preview.height

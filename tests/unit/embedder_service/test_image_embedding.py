@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from embedder_service.batching import open_batcher
-from embedder_service.decoding import ImageDecoder, ImageInput
 from embedder_service.errors import Overloaded
 from embedder_service.image_embedding import ImageEmbedder, ImageVector, Preprocessing
-from model.errors import DamagedImage, NotAnImage
-from model.images import ImageLimits, Resize, open_image
+from embedder_service.image_input import ImageInput
+from model.errors import NotAnImage
+from model.images import Resize
 from serving import deadlines
 from tests.unit.embedder_service.held_model import DEADLINE, HeldModel
+from tests.unit.embedder_service.in_thread import in_threads
 
 HOW = Preprocessing(4, Resize.CENTER_CROP)
 
@@ -31,7 +32,7 @@ async def test_a_call_is_refused_as_a_whole_until_all_images_fit() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
-            images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=3)
+            images = ImageEmbedder(batcher, HOW, in_threads(decoders, 1), max_images=3)
             first = asyncio.create_task(images.embed([gray(1), gray(2)]))
             await model.wait_for_start()
             with pytest.raises(Overloaded) as raised:
@@ -46,7 +47,7 @@ async def test_a_call_whose_images_would_be_late_is_refused_at_once() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
-            images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=100)
+            images = ImageEmbedder(batcher, HOW, in_threads(decoders, 1), max_images=100)
             model.release()
             await asyncio.wait_for(images.embed([gray(1)]), DEADLINE)  # it learns the pace
             first = asyncio.create_task(images.embed([gray(2)]))
@@ -66,7 +67,7 @@ async def test_a_cancelled_call_frees_its_places() -> None:
     model = HeldModel()
     with ThreadPoolExecutor(1) as decoders:
         async with open_batcher(model, max_batch=8) as batcher:
-            images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=1)
+            images = ImageEmbedder(batcher, HOW, in_threads(decoders, 1), max_images=1)
             gone = asyncio.create_task(images.embed([gray(1)]))
             await model.wait_for_start()
             gone.cancel()
@@ -81,7 +82,7 @@ async def test_answers_and_errors_are_in_the_order_of_the_images() -> None:
     model.release(10)
     with ThreadPoolExecutor(2) as decoders:
         async with open_batcher(model, max_batch=2) as batcher:
-            images = ImageEmbedder(batcher, HOW, ImageDecoder(decoders, ImageLimits(), 10**8), max_images=9)
+            images = ImageEmbedder(batcher, HOW, in_threads(decoders, 2), max_images=9)
             answers = await asyncio.wait_for(images.embed([gray(1), ImageInput(b"no"), gray(3)]), DEADLINE)
     assert [type(answer) for answer in answers] == [ImageVector, NotAnImage, ImageVector]
     assert [float(answer.vector[0]) for answer in answers if isinstance(answer, ImageVector)] == [1, 3]
@@ -90,7 +91,7 @@ async def test_answers_and_errors_are_in_the_order_of_the_images() -> None:
 
 async def test_images_beyond_the_pixel_budget_wait_until_cancelled() -> None:
     with ThreadPoolExecutor(2) as threads:
-        decoder = ImageDecoder(threads, ImageLimits(), max_pixels=100)
+        decoder = in_threads(threads, 2, max_pixels=100)
         taken = threading.Event()
 
         def take(pixels: int) -> None:
@@ -107,18 +108,3 @@ async def test_images_beyond_the_pixel_budget_wait_until_cancelled() -> None:
         taken.set()
         await held
         assert (await decoder.decode(gray(7), 4, Resize.SQUASH)).image.pixels[0, 0, 0] == 7
-
-
-def test_an_abandoned_decoding_stops_while_it_reads() -> None:
-    large = io.BytesIO()
-    Image.effect_noise((600, 600), 90).save(large, "PNG", compress_level=0)
-    checks = 0
-
-    def is_abandoned() -> bool:
-        nonlocal checks
-        checks += 1
-        return checks > 20
-
-    with open_image(large.getvalue(), is_abandoned=is_abandoned) as image, pytest.raises(DamagedImage):
-        image.decode(size=8)
-    assert checks == 21

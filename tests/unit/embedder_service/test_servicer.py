@@ -15,8 +15,8 @@ import pytest
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 
 from embedder_service import transferring
-from embedder_service.decoding import ImageInput
 from embedder_service.image_embedding import ImageVector, Timings
+from embedder_service.image_input import ImageInput
 from embedder_service.pulling import Progress
 from embedder_service.servicer import EmbedderServicer
 from model.images import PhotoMetadata

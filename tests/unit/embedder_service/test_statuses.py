@@ -34,6 +34,7 @@ EXAMPLES: list[Exception] = [
     model_errors.UnsupportedImage("video"),
     model_errors.DamagedImage("cut"),
     model_errors.ImageTooLarge("pixels", 2, 1),
+    model_errors.UndecodableImage("the decoder crashed (SIGSEGV)"),
     model_errors.InvalidCrop("empty"),
     model_errors.EmptyQuery(),
     model_errors.UnknownWords({"dgo": ("dog",)}),
