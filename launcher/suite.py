@@ -125,7 +125,8 @@ def client_tls(service: Service) -> bool | Tls:
 def _environment() -> dict[str, str]:
     """Return the services' environment: `python` is the running interpreter, and output is not buffered."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    # Unless asked otherwise, gRPC is quiet about connections that were refused: anybody could fill the log with them.
+    return {"GRPC_VERBOSITY": "ERROR", **os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def welcome(services: Sequence[Service], gallery: Path) -> str:

@@ -61,7 +61,8 @@ def demo(
     output.say(f"Try your own: semsearch search -c {shlex.quote(collection)} WORDS")
     place = http_place(server)
     if place and listens(place.host, place.port):
-        output.say(f"In a browser: http://{place.address}/?{urlencode({'in': collection})}")
+        scheme = "https" if client.server.tls else "http"
+        output.say(f"In a browser: {scheme}://{place.address}/?{urlencode({'in': collection})}")
 
 
 def _address(source: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from launcher.errors import AlreadyRunning, DataNotWritable
 from launcher.running_suite import FILE, claimed, write_addresses
 from launcher.services import Service
+from serving.tls_settings import TlsSettings
 
 
 def services() -> list[Service]:
@@ -29,6 +30,16 @@ def test_the_file_has_every_address_and_the_process_and_goes_at_the_end(tmp_path
             "http": "http://127.0.0.1:6080", "pid": os.getpid(),
         }  # fmt: skip
     assert not (data / FILE).exists()
+
+
+def test_the_file_names_the_certificates(tmp_path: Path) -> None:
+    tls = TlsSettings(tls_cert="server.crt", tls_key="/keys/server.key")  # type: ignore[call-arg]
+    encrypted = [replace(service, tls=tls, http_is_encrypted=True) for service in services()]
+    with claimed(tmp_path):
+        write_addresses(tmp_path, encrypted)
+        written = json.loads((tmp_path / FILE).read_text())
+    assert written["tls"] == {"certificate": str(Path("server.crt").absolute()), "key": "/keys/server.key"}
+    assert written["http"] == "https://127.0.0.1:6080"
 
 
 def test_the_file_has_the_other_gateway_processes(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Whether and how a connection is encrypted: by arguments, variables, options of the command, or the folder's suite."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from semsearch import Client, Tls
+from semsearch.cli import app
+from semsearch.transport.tls import tls_of_environment
+from typer.testing import CliRunner
+
+NAMES = ("TLS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_SERVER_NAME")
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder; what a command sets is unset at the end."""
+    for name in NAMES:
+        monkeypatch.setenv(f"SEMSEARCH_CLIENT_{name}", "")
+    monkeypatch.setenv("SEMSEARCH_DATA", str(tmp_path))
+    monkeypatch.delenv("SEMSEARCH_CLIENT_SERVER", raising=False)
+    return tmp_path
+
+
+def test_variables_name_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tls_of_environment() is False
+    monkeypatch.setenv("SEMSEARCH_CLIENT_TLS", "1")
+    assert tls_of_environment() is True
+    monkeypatch.setenv("SEMSEARCH_CLIENT_TLS_CA", "ca.crt")
+    assert tls_of_environment() == Tls(roots=Path("ca.crt"))
+
+
+def test_arguments_count_more_than_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMSEARCH_CLIENT_TLS", "1")
+    with Client("127.0.0.1:1") as encrypted, Client("127.0.0.1:1", tls=False) as plain:
+        assert (encrypted.server.tls, plain.server.tls) == (True, False)
+
+
+def test_options_of_the_command_stand_for_the_variables() -> None:
+    words = ["--tls-ca=other.crt", "--tls-cert=me.crt", "--tls-key=me.key", "certs", "list", "--dir=nowhere"]
+    assert CliRunner().invoke(app, words[1:2] + words[3:]).exit_code == 2, "a certificate without its key"
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert tls_of_environment() == Tls(Path("other.crt"), Path("me.crt"), Path("me.key"))
+
+
+@pytest.mark.parametrize(("server", "is_encrypted"), [([], True), (["--server=127.0.0.1:2"], False)])
+def test_the_suite_of_the_folder_says_how(data: Path, server: list[str], is_encrypted: bool) -> None:
+    files = {"ca": "/certs/ca.crt", "certificate": "/certs/server.crt", "key": "/certs/server.key"}
+    (data / "suite.json").write_text(json.dumps({"gateway": "127.0.0.1:1", "pid": os.getpid(), "tls": files}))
+    assert CliRunner().invoke(app, ["list", *server]).exit_code == 1, "nothing listens there"
+    assert bool(tls_of_environment()) is is_encrypted
