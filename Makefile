@@ -240,11 +240,11 @@ weaviate: .tools/bin/weaviate-server ## Build the vector database Weaviate into 
 	@echo 'Building weaviate-server $(WEAVIATE_VERSION); this takes some minutes the first time ...'
 	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/weaviate/weaviate/cmd/weaviate-server@$(WEAVIATE_VERSION)
 
-# The module's version 0.3xx is that of Prometheus 3.xx.
+# The version 0.3xx of the module is that of Prometheus 3.xx. The tag leaves out the clients of a dozen clouds.
 .tools/bin/promtool:
 	@command -v go >/dev/null || { echo 'Building promtool needs Go, but there is no `go` on the PATH: install Go (https://go.dev/dl) or promtool itself.' >&2; exit 1; }
 	@echo 'Building promtool $(PROMETHEUS_VERSION); this takes some minutes the first time ...'
-	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/prometheus/prometheus/cmd/promtool@$(PROMETHEUS_VERSION)
+	@GOBIN='$(CURDIR)/.tools/bin' go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(PROMETHEUS_VERSION)
 
 alerts: .tools/bin/promtool ## Check the alert rules and try them on recorded figures (needs Go and some minutes)
 	@cd deploy/monitoring && '$(CURDIR)/.tools/bin/promtool' check config prometheus.yaml

@@ -29,6 +29,7 @@ from serving.audit_log import AuditLog
 from serving.calls import CallFailed
 from serving.errors import ErrorTable, from_status, outcome, reason_name
 from serving.gates import Call
+from serving.quoting import cut
 
 MOST_REFUSALS = 600
 _MINUTE = 60.0
@@ -38,8 +39,10 @@ _BEYOND_LIMITS = (
     reason_name(reasons.ERROR_REASON_QUOTA_USED_UP),
 )
 _TOO_BUSY = reason_name(reasons.ERROR_REASON_OVERLOADED)
-# Services of the suite agree on leases every second.
-_HOUSEKEEPING = ("semsearch.index.v1.CoordinationService",)
+# gRPC's own services change nothing, and services of the suite agree on leases every second.
+_HOUSEKEEPING = ("grpc.", "semsearch.index.v1.CoordinationService")
+# A valid name is shorter.
+_NAME_CHARACTERS = 200
 # The fields that may name a collection or an index, in this order.
 _COLLECTION_FIELDS = ("collection", "collection_id", "config.collection", "image.collection", "index", "index.name")
 
@@ -94,10 +97,11 @@ class AuditGate:
 
     def _is_wanted(self, call: Call, code: grpc.StatusCode, reason: str) -> bool:
         is_refused = code in _NO_RIGHT or reason in _BEYOND_LIMITS
-        is_change = call.service not in _HOUSEKEEPING and not is_read(call.service, call.method)
+        is_housekeeping = call.service.startswith(_HOUSEKEEPING)
+        is_change = not is_housekeeping and not is_read(call.service, call.method)
         if is_refused or (is_change and reason == _TOO_BUSY):
             return self._has_room()
-        return is_change or (self._reads and call.service not in _HOUSEKEEPING)
+        return is_change or (self._reads and not is_housekeeping)
 
     def _has_room(self) -> bool:
         """Return whether this minute's refusals are few enough; at its end, say how many had no line."""
@@ -146,5 +150,5 @@ def collection_of(request: Message) -> str | None:
         for name in path.split("."):
             found = getattr(found, name, None)
         if isinstance(found, str):
-            return found
+            return cut(found, _NAME_CHARACTERS)
     return None

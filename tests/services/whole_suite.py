@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.ports import free_ports
 from tests.services.service_process import environment
 
-START_SECONDS = 120.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 _MODULES = {"index": "index_service", "embedder": "embedder_service", "gateway": "gateway"}
 

@@ -177,6 +177,19 @@ def test_the_collection_that_a_request_names(request_: Any, collection: str | No
     assert collection_of(request_) == collection
 
 
+def test_a_name_cannot_make_a_line_long() -> None:
+    assert len(collection_of(gallery_pb.DeleteImagesRequest(collection="x" * 10**6)) or "") <= 201
+
+
+async def test_what_services_say_to_each_other_all_the_time_has_no_lines(audit: AuditLog, tmp_path: Path) -> None:
+    gate = AuditGate(audit, "index", ERRORS, reads=True)
+    for service in ("grpc.reflection.v1.ServerReflection", "semsearch.index.v1.CoordinationService"):
+        async with gate.enter(Call(service, "RenewLease", {}, "")):
+            pass
+    audit.close()
+    assert lines(tmp_path) == []
+
+
 def test_methods_that_change_nothing() -> None:
     assert is_read(GALLERY, "ListImages")
     assert is_read("semsearch.index.v1.IndexService", "Search")
