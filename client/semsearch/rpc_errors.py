@@ -28,6 +28,26 @@ _DOMAIN = "semsearch"
 SHUTTING_DOWN = "SHUTTING_DOWN"
 # gRPC's own words for a call that ends because its channel is closed on this side.
 _CLOSED_HERE = "Channel closed!"
+# How gRPC words what is wrong with the encryption of a connection, with a message and a hint for each.
+_ENCRYPTION = {
+    ("WRONG_VERSION_NUMBER",): (
+        "{} is not encrypted, and this connection is.",
+        "Connect without TLS: unset the variables SEMSEARCH_CLIENT_TLS_….",
+    ),
+    ("CERTIFICATE_VERIFY_FAILED",): (
+        "{} shows a certificate that is not trusted.",
+        "Name the file of the authority that signed it in SEMSEARCH_CLIENT_TLS_CA.",
+    ),
+    ("Hostname Verification",): (
+        "{} shows a certificate that is not for this host.",
+        "Connect to a host that it has (`semsearch certs list`), or name one in SEMSEARCH_CLIENT_TLS_SERVER_NAME.",
+    ),
+    ("failing", "Socket closed"): (
+        "What listens at {} closes connections.",
+        "It may be encrypted, or want a certificate: set SEMSEARCH_CLIENT_TLS_CA, and SEMSEARCH_CLIENT_TLS_CERT and "
+        "SEMSEARCH_CLIENT_TLS_KEY to yours.",
+    ),
+}
 _CLASSES: dict[str, type[SemsearchError]] = {
     "UNAVAILABLE": ServerNotReady,
     "RESOURCE_EXHAUSTED": Overloaded,
@@ -75,10 +95,7 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchEr
         return from_status(status)
     code, message = error.code().name, error.details()
     if code == "UNAVAILABLE":
-        return ServerUnreachable(
-            f"No {peer.name} answers at {server}.",
-            hint=f"Start one with `make run-all`, or name another with {peer.another}.",
-        )
+        return _unreachable(server, peer, message or "")
     if code == "DEADLINE_EXCEEDED":
         return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")
     if (
@@ -94,6 +111,16 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchEr
     if code == "UNIMPLEMENTED":
         return ServerFailed(f"What answers at {server} is not {peer.kind}, or one of another version.")
     return _CLASSES.get(code, ServerFailed)(f"{server} answered {code}: {message}")
+
+
+def _unreachable(server: str, peer: Peer, words: str) -> ServerUnreachable:
+    for sign, (message, hint) in _ENCRYPTION.items():
+        if all(part in words for part in sign):
+            return ServerUnreachable(message.format(server), hint=hint)
+    return ServerUnreachable(
+        f"No {peer.name} answers at {server}.",
+        hint=f"Start one with `make run-all`, or name another with {peer.another}.",
+    )
 
 
 def from_status(status: status_pb2.Status) -> SemsearchError:
