@@ -10,6 +10,7 @@ import grpc
 from semsearch.api.backups import BackupMethods
 from semsearch.api.collections import CollectionMethods
 from semsearch.api.gallery import GalleryMethods
+from semsearch.api.limits import LimitsMethods
 from semsearch.api.maps import MapMethods
 from semsearch.api.models import ModelMethods
 from semsearch.api.search import SearchMethods
@@ -31,7 +32,14 @@ PageT = TypeVar("PageT", bound=Page)
 
 
 class AsyncClient(
-    SearchMethods, GalleryMethods, CollectionMethods, MapMethods, ModelMethods, BackupMethods, AsyncConnection
+    SearchMethods,
+    GalleryMethods,
+    CollectionMethods,
+    MapMethods,
+    ModelMethods,
+    BackupMethods,
+    LimitsMethods,
+    AsyncConnection,
 ):
     """The twin of `Client` for asyncio: the same methods, awaited or iterated over with `async for`.
 

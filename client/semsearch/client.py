@@ -10,6 +10,7 @@ import grpc
 from semsearch.api.backups import BackupMethods
 from semsearch.api.collections import CollectionMethods
 from semsearch.api.gallery import GalleryMethods
+from semsearch.api.limits import LimitsMethods
 from semsearch.api.maps import MapMethods
 from semsearch.api.models import ModelMethods
 from semsearch.api.search import SearchMethods
@@ -35,7 +36,14 @@ PageT = TypeVar("PageT", bound=Page)
 
 
 class Client(
-    SearchMethods, GalleryMethods, CollectionMethods, MapMethods, ModelMethods, BackupMethods, BlockingConnection
+    SearchMethods,
+    GalleryMethods,
+    CollectionMethods,
+    MapMethods,
+    ModelMethods,
+    BackupMethods,
+    LimitsMethods,
+    BlockingConnection,
 ):
     """A client of a gateway. Every method raises `SemsearchError`; see `semsearch.errors`.
 

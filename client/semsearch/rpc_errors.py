@@ -64,6 +64,8 @@ HINTS = {
     "EMPTY_QUERY": "Name at least one thing to look for.",
     "UNKNOWN_WORDS": "Try another word for it.",
     "IMAGE_NOT_FOUND": "`semsearch list` has the ids of a collection.",
+    "QUOTA_USED_UP": "`semsearch limits` shows your quotas and what you have used.",
+    "RATE_EXCEEDED": "`semsearch limits` shows your quotas.",
     "OVERLOADED": "Try again in a moment.",
     "DEPENDENCY_UNAVAILABLE": "Try again in a moment.",
     "OWNER_CHANGED": "Try again in a moment.",

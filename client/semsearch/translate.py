@@ -12,9 +12,11 @@ from semsearch.rpc_errors import from_status
 from semsearch.transport.server import Server
 from semsearch.v1 import gallery_service_pb2 as gallery_pb
 from semsearch.v1 import image_pb2, query_pb2
+from semsearch.v1 import limits_service_pb2 as limits_pb
 from semsearch.v1 import model_service_pb2 as model_pb
 from semsearch.v1 import search_service_pb2 as search_pb
 from semsearch.values import (
+    CallerQuota,
     Collection,
     CropBox,
     DuplicatesProgress,
@@ -23,6 +25,8 @@ from semsearch.values import (
     ImageMatches,
     ImageTerm,
     JsonValue,
+    Limit,
+    Limits,
     MatchCounts,
     Model,
     PullProgress,
@@ -239,3 +243,23 @@ def _json_value(message: struct_pb2.Value) -> JsonValue:
             return [_json_value(each) for each in message.list_value.values]
         case _:
             return None
+
+
+def limits(response: limits_pb.GetLimitsResponse) -> Limits:
+    """Translate limits and quotas."""
+    return Limits(
+        tuple(Limit(each.name, each.most, each.unit, each.service, each.setting) for each in response.limits),
+        tuple(
+            CallerQuota(
+                each.kind,
+                each.per_second,
+                each.burst,
+                each.per_day,
+                each.used_today,
+                each.day_end.ToDatetime(UTC) if each.HasField("day_end") else None,
+            )
+            for each in response.quotas
+        ),
+        response.max_calls,
+        response.caller,
+    )

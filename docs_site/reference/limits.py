@@ -18,7 +18,7 @@ _INTRODUCTION = """# Limits
 
 What the services accept at most, as they enforce it. A running suite reports the same, with the values that its
 operator chose, and what a caller may do and has done today: `GetLimits` of
-[LimitsService](rpcs/v1-limits-service.md). A limit with a variable can be set; the others cannot
+[LimitsService](rpcs/v1-limits-service.md), or `semsearch limits`. A limit with a variable can be set; the others cannot
 be changed.
 
 A request beyond a limit is refused with INVALID_ARGUMENT and the field, and what is only too much at the moment with

@@ -56,7 +56,7 @@ from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder
 
 START_SECONDS = 180.0
 CALL_SECONDS = 20.0
-SERVICES = tuple(f"semsearch.v1.{name}Service" for name in ("Search", "Gallery", "Model", "Map", "Backup"))
+SERVICES = tuple(f"semsearch.v1.{name}Service" for name in ("Search", "Gallery", "Model", "Map", "Backup", "Limits"))
 
 
 class ColorEmbedderServicer(pb_grpc.EmbedderServiceServicer):

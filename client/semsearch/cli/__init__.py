@@ -22,6 +22,7 @@ from semsearch.cli import (
     index,
     index_operations,
     ingest,
+    limits,
     model,
     opening,
     options,
@@ -60,6 +61,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(certs.app, name="certs")
 app.command("doctor")(doctor.doctor)
 app.command("top")(top.top)
+app.command("limits")(limits.limits)
 app.command("demo")(demo.demo)
 
 

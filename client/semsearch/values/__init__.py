@@ -12,6 +12,7 @@ from semsearch.values.images import (
     Upload,
     UploadResult,
 )
+from semsearch.values.limits import CallerQuota, Limit, Limits
 from semsearch.values.maps import CollectionMap, MapPlaces, MapProgress, MapRegion, MapState
 from semsearch.values.matches import ImageMatch, ImageMatches, MatchCounts, Tag, Tags, WordMatch, WordMatches
 from semsearch.values.models import Model, PullProgress, Recipe, SwitchProgress
@@ -22,6 +23,7 @@ __all__ = [
     "Backup",
     "BackupCheck",
     "BackupProgress",
+    "CallerQuota",
     "Collection",
     "CollectionMap",
     "CropBox",
@@ -32,6 +34,8 @@ __all__ = [
     "ImageMatches",
     "ImageTerm",
     "JsonValue",
+    "Limit",
+    "Limits",
     "MapPlaces",
     "MapProgress",
     "MapRegion",

@@ -19,7 +19,14 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from semsearch import AsyncClient, Client
 from semsearch.index.v1 import index_service_pb2
-from semsearch.v1 import backup_service_pb2, gallery_service_pb2, map_service_pb2, model_service_pb2, search_service_pb2
+from semsearch.v1 import (
+    backup_service_pb2,
+    gallery_service_pb2,
+    limits_service_pb2,
+    map_service_pb2,
+    model_service_pb2,
+    search_service_pb2,
+)
 
 SECONDS = 20.0
 KINDS = ("Client", "AsyncClient")
@@ -29,6 +36,7 @@ FILES = (
     map_service_pb2,
     backup_service_pb2,
     model_service_pb2,
+    limits_service_pb2,
     index_service_pb2,
 )
 METHODS = {

@@ -87,6 +87,7 @@ REACHED: dict[str, Callable[[Any], Any]] = {
     "VerifyBackup": lambda client: client.verify_backup(),
     "PruneBackups": lambda client: client.prune_backups(keep=3),
     "RestoreBackup": lambda client: client.restore_backup(),
+    "GetLimits": lambda client: client.get_limits(),
     "ListModels": lambda client: client.list_models(),
     "GetModel": lambda client: client.get_model(),
     "ListRecipes": lambda client: client.list_recipes(),

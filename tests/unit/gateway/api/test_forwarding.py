@@ -23,6 +23,7 @@ READS = {
     "semsearch.v1.GalleryService.ListCollections",
     "semsearch.v1.BackupService.ListBackups",
     "semsearch.v1.BackupService.VerifyBackup",
+    "semsearch.v1.LimitsService.GetLimits",
     "semsearch.v1.ModelService.ListModels",
     "semsearch.v1.ModelService.GetModel",
     "semsearch.v1.ModelService.ListRecipes",
