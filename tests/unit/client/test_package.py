@@ -37,7 +37,7 @@ def test_the_messages_alone_need_no_grpc() -> None:
 def test_the_services_load_nothing_of_the_client() -> None:
     loaded = loaded_by("embedder_service.__main__", "gateway.__main__", "index_service.__main__")
     assert {name for name in loaded if name.startswith("semsearch.") and "v1" not in name} <= {
-        "semsearch.bundle", "semsearch.embedder", "semsearch.index",
+        "semsearch.access", "semsearch.bundle", "semsearch.embedder", "semsearch.index",
     }  # fmt: skip
 
 
