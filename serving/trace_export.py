@@ -3,7 +3,7 @@
 Contract: no call waits for the collector. At most `MOST_WAITING` spans wait; if the collector does not keep up, the
 oldest are dropped. `semsearch_trace_spans` counts them: what was recorded and neither exported nor failed was dropped.
 
-Only imported if a collector is set, because OpenTelemetry takes 0.3 s to load. Its own variables count too: for
+Only imported if a collector is set, because OpenTelemetry takes 0.2 s to load. Its own variables count too: for
 example OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE and OTEL_RESOURCE_ATTRIBUTES.
 """
 
