@@ -8,6 +8,7 @@ it: checksums, shapes, self-test. 3. It is renamed. If the process is killed bef
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from serving.durable_files import discard, is_temporary, publish, remove_folder,
 
 PART_BYTES = 2**20
 _ABANDONED_SECONDS = 24 * 3_600.0
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,126}")
 
 
 def files_of(models: ModelFolder, model_id: str) -> Sequence[File]:
@@ -86,7 +88,10 @@ class ModelImport:
                 if not self._folder.exists():
                     _remove_abandoned(self._models.models)
                     self._folder.mkdir(parents=True)
-                self._name, self._file = name, (self._folder / _plain(name)).open("xb")
+                try:
+                    self._name, self._file = name, (self._folder / _plain(name)).open("xb")
+                except FileExistsError as error:
+                    raise BundleDamaged(f"The file {name!r} comes twice.") from error
             if self._file is not None:
                 self._file.write(content)
 
@@ -122,8 +127,8 @@ class ModelImport:
 
 
 def _plain(name: str) -> str:
-    """Return the name of a file if it has no folder in it, and is not hidden."""
-    if not name or Path(name).name != name or name.startswith("."):
+    """Return the name of a file if it has no folder in it, is not hidden, and every file system takes it."""
+    if not _PLAIN.fullmatch(name):
         raise BundleDamaged(f"{name[:60]!r} is no name of a file of a bundle.")
     return name
 

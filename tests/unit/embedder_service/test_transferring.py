@@ -75,13 +75,22 @@ def test_files_of_another_model_are_refused(source: ModelFolder, target: ModelFo
     importing.discard()
 
 
-@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/b", ".hidden", ""])
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/b", ".hidden", "", "nul\x00", "line\n", "x" * 300])
 def test_files_stay_in_the_folder(source: ModelFolder, target: ModelFolder, name: str) -> None:
     with pytest.raises(BundleDamaged, match="no name of a file"):
         next(iter(transferring.read(source, model_id(source), name)))
     importing = ModelImport(target, model_id(source))
     with pytest.raises(BundleDamaged, match="no name of a file"):
         importing.add(name or "/", b"content")
+    importing.discard()
+
+
+def test_a_file_comes_once(source: ModelFolder, target: ModelFolder) -> None:
+    importing = ModelImport(target, model_id(source))
+    importing.add("a", b"1")
+    importing.add("b", b"2")
+    with pytest.raises(BundleDamaged, match="'a' comes twice"):
+        importing.add("a", b"3")
     importing.discard()
 
 
