@@ -68,7 +68,7 @@ class EmbedderSettings(ServiceSettings):
         60, ge=1, le=3_600, description="Seconds of processor time that decoding an image may take."
     )
     max_decoding_bytes: int = Field(
-        2 * 2**30, ge=256 * 2**20, description="Bytes of memory that a process may use to decode an image."
+        3 * 2**30, ge=256 * 2**20, description="Bytes of memory that a process may use to decode an image."
     )
     call_threads: int = Field(4, ge=1, le=256, description="Calls about words that are processed at the same time.")
 
