@@ -188,6 +188,9 @@ test: setup ## Run all tests and list the slowest at the end
 # bytecode is cached, whatever the machine's settings, because the tests start hundreds of processes.
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
+fuzz: setup ## Fuzz what reads bytes of others, with atheris: TARGETS="image exif" RUNS=500000 SECONDS=600
+	@$(BIN)/python -m tests.fuzz $(TARGETS) $(if $(RUNS),--runs '$(RUNS)') $(if $(SECONDS),--seconds '$(SECONDS)')
+
 lint: setup ## Check style, formatting, import contracts, and the protos, also against the last release
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,0 +1,29 @@
+"""Fuzz one target until a finding: `python -m tests.fuzz.run TARGET [options of libFuzzer] [folders]`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+
+import atheris
+import structlog
+
+_PACKAGES = ["embedder_service", "gateway", "index_service", "model", "semsearch", "serving", "tests.fuzz"]
+
+
+def main() -> None:
+    """Run libFuzzer; it ends the process."""
+    with atheris.instrument_imports(include=_PACKAGES):
+        from tests.fuzz.targets import load
+
+        target = load(sys.argv[1])
+    logging.disable()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    warnings.simplefilter("ignore")
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], target.run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
