@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -126,7 +126,7 @@ class DecoderProcess:
         self._channel.connection.settimeout(self._limits.stalled_seconds)
         self._ready = True
 
-    def _send(self, document: dict[str, object], content: bytes = b"") -> None:
+    def _send(self, document: Mapping[str, object], content: bytes = b"") -> None:
         try:
             self._channel.send(document, content)
         except OSError as error:
