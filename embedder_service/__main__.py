@@ -64,10 +64,16 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
                 servicer = EmbedderServicer(
                     models, folder, pulls, translate.limits(settings), threads, budget, installed
                 )
+                limits_servicer = LimitsServicer("embedder", limits(settings))
+
+                def change(now: EmbedderSettings) -> None:
+                    budget.resize(now.max_queued_bytes)
+                    limits_servicer.use(limits(now))
+
                 name = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
                 yield Served(
                     [
-                        limits_service(LimitsServicer("embedder", limits(settings))),
+                        limits_service(limits_servicer),
                         GrpcService(
                             name,
                             lambda server: embedder_service_pb2_grpc.add_EmbedderServiceServicer_to_server(
@@ -76,7 +82,8 @@ async def open_services(settings: EmbedderSettings) -> AsyncIterator[Served]:
                             background=(models.health,),
                             parts=installed.watch,
                         ),
-                    ]
+                    ],
+                    changed=change,
                 )
 
 

@@ -19,6 +19,7 @@ class EmbedderSettings(ServiceSettings):
     """The settings of the embedder."""
 
     service: ClassVar[str] = "embedder"
+    live: ClassVar[frozenset[str]] = ServiceSettings.live | {"max_queued_bytes"}
 
     port: int = Field(50052, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(9052, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")

@@ -219,6 +219,7 @@ async def open_gateway(settings: GatewaySettings, channels: Channels) -> AsyncIt
                         ),
                     ],
                     partial(web_application, services, lambda: terms.serving.gallery, settings),
+                    changed=lambda now: limits_servicer.use(limits(now)),
                 )
                 for task in tasks:
                     task.cancel()

@@ -62,11 +62,20 @@ async def open_services(settings: IndexSettings) -> AsyncIterator[Served]:
         stack.enter_context(threadpool_limits(settings.blas_threads, user_api="blas"))
         threads = stack.enter_context(ThreadPoolExecutor(settings.call_threads, thread_name_prefix="call"))
         open_ = _open_replica if settings.replica_of else _open_writer
-        services = await asyncio.get_running_loop().run_in_executor(threads, open_, settings, threads, stack)
-        yield Served([*services, limits_service(LimitsServicer("index", limits(settings)))])
+        budget = ByteBudget(settings.max_pending_bytes)
+        services = await asyncio.get_running_loop().run_in_executor(threads, open_, settings, threads, budget, stack)
+        limits_servicer = LimitsServicer("index", limits(settings))
+
+        def change(now: IndexSettings) -> None:
+            budget.resize(now.max_pending_bytes)
+            limits_servicer.use(limits(now))
+
+        yield Served([*services, limits_service(limits_servicer)], changed=change)
 
 
-def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -> Sequence[GrpcService]:
+def _open_writer(
+    settings: IndexSettings, threads: Executor, budget: ByteBudget, stack: ExitStack
+) -> Sequence[GrpcService]:
     folder = settings.data / "index"
     thresholds = Thresholds(settings.full_scan_threshold, settings.deleted_threshold, settings.vacuum_min_vector_number)
     local = stack.enter_context(open_catalog(folder, partial(_engine, settings), thresholds))
@@ -80,7 +89,7 @@ def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -
         catalog,
         leases,
         threads,
-        ByteBudget(settings.max_pending_bytes),
+        budget,
         settings.max_snapshot_log_bytes,
         settings.engine,
     )
@@ -108,7 +117,9 @@ def _open_writer(settings: IndexSettings, threads: Executor, stack: ExitStack) -
     )
 
 
-def _open_replica(settings: IndexSettings, threads: Executor, stack: ExitStack) -> Sequence[GrpcService]:
+def _open_replica(
+    settings: IndexSettings, threads: Executor, budget: ByteBudget, stack: ExitStack
+) -> Sequence[GrpcService]:
     place = _open_place("replica_of", settings.replica_of)
     folder = settings.data / "index-replica"
     follower = stack.enter_context(open_follower(place, folder, partial(_engine, settings)))
@@ -120,7 +131,7 @@ def _open_replica(settings: IndexSettings, threads: Executor, stack: ExitStack) 
         follower.catalog,
         leases,
         threads,
-        ByteBudget(settings.max_pending_bytes),
+        budget,
         settings.max_snapshot_log_bytes,
     )
     servicer = reading(served, _INDEX, follower, settings.max_staleness)

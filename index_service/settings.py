@@ -20,6 +20,7 @@ class IndexSettings(ServiceSettings):
     """The settings; thresholds have the names and defaults of Qdrant."""
 
     service: ClassVar[str] = "index"
+    live: ClassVar[frozenset[str]] = ServiceSettings.live | {"max_pending_bytes"}
 
     port: int = Field(50053, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(9053, ge=-1, le=65535, description="Prometheus port; 0 takes a free one, -1 is off.")

@@ -23,6 +23,7 @@ from honcho.environ import parse_procfile
 from pydantic import BaseModel, ConfigDict
 
 from launcher.errors import BadProcfile, BadSetting, PortNotFree
+from serving.access.settings import AccessSettings
 from serving.settings import PREFIX
 from serving.tls_settings import TlsSettings
 
@@ -47,6 +48,8 @@ class _Settings(BaseModel):
     tls_ca: str = ""
     tls_server_name: str = ""
     http_tls_cert: str = ""
+    tokens: str = ""
+    suite_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Service:
 
     `port` is the gRPC port; `metrics_port` is -1 if metrics are off, and `http_port` if the service has no HTTP. `data`
     is the folder of data to keep. `processes` is the number of processes that share the ports; `own_port` is the one on
-    which only this process listens. `tls` has its certificates, None for plaintext.
+    which only this process listens. `tls` has its certificates, None for plaintext, and
+    `access` the files of its callers, None if anyone may call.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Service:
     processes: int = 1
     own_port: int = 0
     tls: TlsSettings | None = None
+    access: AccessSettings | None = None
     http_is_encrypted: bool = False
 
     @property
@@ -192,6 +197,7 @@ def _query_settings(name: str, command: str, environment: Mapping[str, str]) -> 
         settings.http_port,
         settings.processes,
         tls=_tls(settings),
+        access=_access(settings),
         http_is_encrypted=bool(settings.tls_cert or settings.http_tls_cert),
     )
 
@@ -200,6 +206,12 @@ def _tls(settings: _Settings) -> TlsSettings | None:
     if not settings.tls_cert:
         return None
     return TlsSettings(**settings.model_dump(include=set(TlsSettings.model_fields)))
+
+
+def _access(settings: _Settings) -> AccessSettings | None:
+    if not (settings.tokens or settings.suite_key):
+        return None
+    return AccessSettings(**settings.model_dump(include={"tokens", "suite_key"}))
 
 
 @dataclass(frozen=True)

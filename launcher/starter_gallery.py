@@ -27,6 +27,7 @@ from semsearch.folders.scan import Found, Scan
 from semsearch.folders.state import FolderState
 from semsearch.folders.sync import FolderSync
 from semsearch.folders.uploads import AttributesOf
+from semsearch.transport.server import Token
 
 from serving.durable_files import write_file
 
@@ -60,7 +61,7 @@ class StarterGallery:
         except FileNotFoundError:
             return FillState.NOT_BEGUN
 
-    def fill(self, server: str, tls: bool | Tls = False) -> None:
+    def fill(self, server: str, tls: bool | Tls = False, token: Token | None = None) -> None:
         """Fill the collection at `server` unless that is done; print what happened and what failed.
 
         If this is interrupted or fails, the images already added stay and the next start continues.
@@ -71,7 +72,7 @@ class StarterGallery:
             self._console.print(f"The folder {self._folder} does not exist, so the collection stays as it is.")
             return
         try:
-            with Client(server, tls=tls) as client:
+            with Client(server, tls=tls, token=token) as client:
                 if self.state is FillState.NOT_BEGUN and client.get_collection(DEFAULT_COLLECTION).image_count:
                     self._set(FillState.DONE)
                     return

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -38,6 +38,8 @@ from launcher.services import (
 from launcher.starter_gallery import StarterGallery
 from launcher.stopping import expect_force
 from launcher.supervisor import Supervisor
+from serving import callers
+from serving.access.suite_key import SuiteKey
 
 READY = "semsearch is ready:"
 GRPCURL = Path(".tools/bin/grpcurl")
@@ -104,7 +106,7 @@ def _supervise(
             for process in group:
                 supervisor.start([process], with_own_ports(environment, process))
             supervisor.wait_until_serving(group, deadline)
-        gallery.fill(gateway.address, client_tls(gateway))
+        gallery.fill(gateway.address, client_tls(gateway), own_token(gateway))
         supervisor.wait(0)
         console.print(welcome(processes, arguments.gallery))
         supervisor.wait_for_failure()
@@ -120,6 +122,14 @@ def client_tls(service: Service) -> bool | Tls:
         return False
     roots = Path(service.tls.tls_ca) if service.tls.tls_ca else None
     return Tls(roots, Path(service.tls.tls_cert), Path(service.tls.tls_key), service.tls.tls_server_name)
+
+
+def own_token(service: Service) -> Callable[[], str] | None:
+    """Return what signs the launcher's own calls as those of the suite; None if anyone may call."""
+    if service.access is None:
+        return None
+    key = service.access.suite_key_file
+    return lambda: SuiteKey.parse(key.read_bytes()).sign(callers.SUITE)
 
 
 def _environment() -> dict[str, str]:
@@ -141,6 +151,8 @@ def welcome(services: Sequence[Service], gallery: Path) -> str:
         lines += ["", f"In a browser: {gateway.http_url}"]
     needed = "" if has_grpcurl() else " (`make grpcurl` first)"
     lines += ["", f"First queries, for another terminal in this folder{needed}:"]
+    if gateway.access is not None:
+        lines += ["# They need a token (`semsearch token create`):", "export SEMSEARCH_CLIENT_TOKEN=..."]
     for example in examples(gateway.address, gallery, _flags(gateway)):
         lines += ["", f"# {example.title}", example.line]
     lines += ["", "# The same with the command"]
@@ -159,7 +171,7 @@ class Example:
 def examples(server: str, gallery: Path, flags: str = "-plaintext") -> tuple[Example, ...]:
     """Return five example queries for the gateway at `server`; two of them send an image from `gallery`.
 
-    `flags` are those of grpcurl about encryption.
+    `flags` are those of grpcurl about encryption and tokens.
     """
     search, galleries = "semsearch.v1.SearchService", "semsearch.v1.GalleryService"
     to = f"{flags} {{}} {server}"
@@ -193,11 +205,12 @@ def has_grpcurl() -> bool:
 
 
 def _flags(gateway: Service) -> str:
-    """Return grpcurl's flags about encryption."""
+    """Return grpcurl's flags about encryption and tokens."""
+    token = "" if gateway.access is None else ' -H "authorization: Bearer $SEMSEARCH_CLIENT_TOKEN"'
     if gateway.tls is None:
-        return "-plaintext"
+        return f"-plaintext{token}"
     files = {"-cacert": gateway.tls.tls_ca, "-cert": gateway.tls.tls_cert, "-key": gateway.tls.tls_key}
-    return shlex.join(word for flag, file in files.items() if file for word in (flag, file))
+    return shlex.join(word for flag, file in files.items() if file for word in (flag, file)) + token
 
 
 def _grpcurl() -> str:

@@ -68,6 +68,11 @@ class AdaptiveLimit:
         """How many calls may be in flight."""
         return 1 if self._probe_left else int(self._limit)
 
+    @property
+    def usual(self) -> int:
+        """The limit, also while calls run one at a time for a moment."""
+        return int(self._limit)
+
     def unloaded_seconds(self, kind: Kind) -> float | None:
         """Return how long a call takes alone; None if none was ever measured."""
         if times := self._unloaded.get(kind):
@@ -118,7 +123,8 @@ class AdaptiveLimit:
         # Of the lane that suffers most.
         answered = [each for each in self._slowdowns.values() if len(each) >= _WINDOW_CALLS // 2]
         slowdown = max((median(each) for each in answered), default=SLOWDOWN)
-        refused = self._refused_behind / (self._refused_behind + sum(map(len, self._slowdowns.values())))
+        calls = self._refused_behind + sum(map(len, self._slowdowns.values()))
+        refused = self._refused_behind / calls
         used = 2 * self._most_in_flight >= self._limit
         if used and not self._probe_left:
             factor = max(min(SLOWDOWN / slowdown, 1 - refused if refused else _GROW), _SHRINK)

@@ -5,11 +5,13 @@ Contract:
   every fourth turn is a bulk call's, so that bulk work goes on.
 - Bulk calls take long. While interactive calls come, bulk ones hold at most half of the limit, and those that hold
   more from before do not keep interactive calls out.
-- A call waits at most half as long as its method takes alone, so that an admitted call is never late by much. One that
-  would have to wait longer, or that could not finish before its deadline, is refused on arrival. The estimate is made
-  of the measured times, the limit, and the number of calls that are ahead.
-- Where only our own services call, calls may wait longer (`waits`): what they belong to was admitted already, may make
-  many of them at once, and should not break off.
+- A burst may wait, until calls have waited without a break for `_BURST` times as long as one takes alone. Then it is an
+  overload: for some seconds after each refusal, a call waits at most half as long as it takes alone, so that an
+  admitted call is never late by much.
+- A call that would have to wait longer, or that could not finish before its deadline, is refused on arrival. The
+  estimate is made of the measured times, the limit, and the number of calls that are ahead.
+- Where only our own services call, calls may wait longer in an overload too (`waits`): what they belong to was admitted
+  already, may make many of them at once, and should not break off.
 - Whoever leaves while waiting takes no turn.
 
 Pure: the clock is the caller's.
@@ -28,6 +30,11 @@ from serving.lanes import BULK_EVERY, INTERACTIVE_SECONDS, Lane
 # Bounds of the wait of one call, whatever its method takes: the event loop's own delays, and when refusals are of use.
 _LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS = 0.002, 0.04
 _WAIT_SHARE = 0.5
+# How long calls may wait without a break before that is an overload.
+_BURST = 10.0
+_LEAST_BURST_SECONDS, _MOST_BURST_SECONDS = 0.25, 1.0
+# For how long after a refusal the overload is taken to last.
+_OVERLOAD_SECONDS = 5.0
 # The weight of a new call in the means.
 _WEIGHT = 0.1
 
@@ -48,17 +55,18 @@ class Outcome(Enum):
 
     ANSWERED = auto()
     REFUSED_BEHIND = auto()  # a service behind this one is too busy
+    GAVE_UP = auto()  # its turn did not come in time
     OTHER = auto()
 
 
 @dataclass(eq=False)
 class Ticket:
-    """A call's place: waiting until `begin` is called, then in flight."""
+    """A call's place: waiting until `begin` is called, for at most `patience` seconds, then in flight."""
 
     kind: Kind
     lane: Lane
     begin: Callable[[], None]
-    arrived: float
+    patience: float = 0.0
     began: float | None = None
     in_flight: int = 0
 
@@ -71,6 +79,8 @@ class Admission:
         self._limit = AdaptiveLimit(now)
         self._in_flight = dict.fromkeys(Lane, 0)
         self._waiting: dict[Lane, deque[Ticket]] = {lane: deque() for lane in Lane}
+        self._waiting_since = dict.fromkeys(Lane, now)
+        self._overload_until = dict.fromkeys(Lane, now)
         self._interactive_turns = 0
         self._interactive_until = now
         self._mean_seconds = 0.0
@@ -89,13 +99,6 @@ class Admission:
         """Return how many calls of a lane wait."""
         return len(self._waiting[lane])
 
-    def longest_wait(self, method: str, lane: Lane) -> float:
-        """Return for how many seconds a call may wait."""
-        if lane in self._waits:
-            return self._waits[lane]
-        alone = self._limit.unloaded_seconds(Kind(method, lane)) or 0.0
-        return min(max(_WAIT_SHARE * alone, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS)
-
     def arrive(
         self, method: str, lane: Lane, now: float, begin: Callable[[], None], seconds: float | None = None
     ) -> Ticket:
@@ -113,13 +116,18 @@ class Admission:
         """
         if lane is Lane.INTERACTIVE:
             self._interactive_until = now + INTERACTIVE_SECONDS
-        ticket = Ticket(Kind(method, lane), lane, begin, now)
+        ticket = Ticket(Kind(method, lane), lane, begin)
         if not self._waiting[lane] and self._has_room(lane, now):
             self._begin(ticket, now)
             return ticket
+        if not self._waiting[lane]:
+            self._waiting_since[lane] = now
         wait = self._expected_wait(lane)
-        needed = wait + self._seconds.get(ticket.kind, 0.0)
-        if wait > self.longest_wait(method, lane) or (seconds is not None and needed > seconds):
+        ticket.patience = self._longest_wait(ticket.kind, lane, now)
+        if wait > ticket.patience:
+            self._overload_until[lane] = now + _OVERLOAD_SECONDS
+            raise TooBusy(lane, self.limit)
+        if seconds is not None and wait + self._seconds.get(ticket.kind, 0.0) > seconds:
             raise TooBusy(lane, self.limit)
         self._waiting[lane].append(ticket)
         return ticket
@@ -128,6 +136,8 @@ class Admission:
         """Remove a call, waiting or in flight; only the times of those that were answered count."""
         if ticket.began is None:
             self._waiting[ticket.lane].remove(ticket)
+            if outcome is Outcome.GAVE_UP:
+                self._overload_until[ticket.lane] = now + _OVERLOAD_SECONDS
         else:
             total = sum(self._in_flight.values())
             self._in_flight[ticket.lane] -= 1
@@ -155,9 +165,19 @@ class Admission:
         mine = max(1, limit // 2) if now < self._interactive_until else limit
         return interactive + bulk < limit and bulk < mine
 
+    def _longest_wait(self, kind: Kind, lane: Lane, now: float) -> float:
+        alone = self._limit.unloaded_seconds(kind) or 0.0
+        usual = self._waits.get(lane, min(max(_WAIT_SHARE * alone, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
+        if now < self._overload_until[lane]:
+            return usual
+        burst = min(max(_BURST * alone, _LEAST_BURST_SECONDS), _MOST_BURST_SECONDS)
+        if not alone or self._limit.limit < self._limit.usual:
+            burst = _MOST_BURST_SECONDS  # times are being measured, which is no overload
+        return max(usual, self._waiting_since[lane] + burst - now)
+
     def _expected_wait(self, lane: Lane) -> float:
         ahead = sum(map(len, self._waiting.values())) if lane is Lane.BULK else len(self._waiting[lane])
-        return (ahead + 1) * self._mean_seconds / self.limit
+        return (ahead + 1) * self._mean_seconds / self._limit.usual
 
     def _give_turns(self, now: float) -> None:
         while (ticket := self._next(now)) is not None:

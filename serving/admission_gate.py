@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving import lanes
-from serving.admission import Admission, Outcome, TooBusy
+from serving.admission import Admission, Outcome, Ticket, TooBusy
 from serving.errors import ErrorTable, outcome
 from serving.gates import Call
 from serving.lanes import Lane
@@ -101,24 +101,27 @@ class AdmissionGate:
         ended = Outcome.OTHER
         try:
             if not turn.done():
-                await self._wait(turn, method, lane)
+                await self._wait(turn, ticket)
             _WAITED.labels(lane.value).observe(perf_counter() - arrived)
             yield
             ended = Outcome.ANSWERED
         except TimeoutError:
             ended = Outcome.ANSWERED  # it took at least as long
             raise
+        except TooBusy:
+            ended = Outcome.GAVE_UP
+            raise
         except Exception as error:
-            if ticket.began is not None and outcome(error, self._errors)[1] == _OVERLOADED:
+            if outcome(error, self._errors)[1] == _OVERLOADED:
                 ended = Outcome.REFUSED_BEHIND
             raise
         finally:
             self._admission.leave(ticket, perf_counter(), ended)
 
-    async def _wait(self, turn: asyncio.Future[None], method: str, lane: Lane) -> None:
+    async def _wait(self, turn: asyncio.Future[None], ticket: Ticket) -> None:
         try:
-            async with asyncio.timeout(self._admission.longest_wait(method, lane)):
+            async with asyncio.timeout(ticket.patience):
                 await turn
         except TimeoutError:
-            _REFUSED.labels(lane.value).inc()
-            raise TooBusy(lane, self._admission.limit) from None
+            _REFUSED.labels(ticket.lane.value).inc()
+            raise TooBusy(ticket.lane, self._admission.limit) from None

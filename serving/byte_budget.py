@@ -38,6 +38,11 @@ class ByteBudget:
         """The bytes that are taken."""
         return self._taken
 
+    def resize(self, limit: int) -> None:
+        """Change the limit; bytes that are taken stay taken."""
+        self._limit = limit
+        self._serve()
+
     async def take(self, size: int) -> None:
         """Wait until it is this caller's turn and `size` bytes are free, and take them."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

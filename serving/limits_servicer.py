@@ -29,11 +29,16 @@ class LimitsServicer(pb_grpc.LimitsServiceServicer):
     """Tells the limits of its own service, and of those behind `channels` that answer."""
 
     def __init__(self, service: str, limits: Sequence[Limit], channels: Sequence[grpc.aio.Channel] = ()) -> None:
+        self._service = service
+        self.use(limits)
+        self._others = [pb_grpc.LimitsServiceStub(channel) for channel in channels]
+
+    def use(self, limits: Sequence[Limit]) -> None:
+        """Tell these limits of its own service from now on."""
         self._limits = [
-            pb.Limit(name=each.name, most=each.most, unit=each.unit, setting=each.setting, service=service)
+            pb.Limit(name=each.name, most=each.most, unit=each.unit, setting=each.setting, service=self._service)
             for each in limits
         ]
-        self._others = [pb_grpc.LimitsServiceStub(channel) for channel in channels]
 
     @override
     async def GetLimits(self, request: pb.GetLimitsRequest, context: Context) -> pb.GetLimitsResponse:

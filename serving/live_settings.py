@@ -78,22 +78,28 @@ class LiveSettings(Generic[S]):
         self._file = Path(settings.live_settings) if settings.live_settings else None
         self._content = _content(self._file) if self._file else b""
         self._health = WorkHealth("following-live-settings")
+        self._listeners: list[Callable[[Live[S]], None]] = []
         self.now: Live[S] = _parsed(self._content, settings)
 
+    def listen(self, listener: Callable[[Live[S]], None]) -> None:
+        """Call `listener` now and after each change."""
+        self._listeners.append(listener)
+        listener(self.now)
+
     @asynccontextmanager
-    async def followed(self, changed: Callable[[Live[S]], None]) -> AsyncIterator[None]:
-        """Call `changed` after each change of the file, within a second."""
+    async def followed(self) -> AsyncIterator[None]:
+        """Notice each change of the file within a second, as long as the context lasts."""
         if self._file is None:
             yield
             return
-        task = asyncio.create_task(self._follow(self._file, changed))
+        task = asyncio.create_task(self._follow(self._file))
         try:
             yield
         finally:
             task.cancel()
             await asyncio.wait({task})
 
-    async def _follow(self, file: Path, changed: Callable[[Live[S]], None]) -> None:
+    async def _follow(self, file: Path) -> None:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
@@ -104,7 +110,8 @@ class LiveSettings(Generic[S]):
                     if now != self.now:
                         self.now = now
                         log.info("live settings changed", **_differences(self._started_with, now.settings))
-                        changed(now)
+                        for listener in self._listeners:
+                            listener(now)
             except LiveSettingsRefused as refused:
                 self._health.failed(refused, expected=True, event="the live settings are wrong and have no effect")
                 REFUSED.set(1)

@@ -113,9 +113,9 @@ class Safeguards:
     @asynccontextmanager
     async def kept_current(self) -> AsyncIterator[None]:
         """Follow the files that the settings name, as long as the context lasts."""
-        self._use(self.live.now)
+        self.live.listen(self._use)
         access = self.access.kept_current() if self.access else nullcontext()
-        async with self.live.followed(self._use), self.quotas.keeping_counts(), self.encryption.followed(), access:
+        async with self.live.followed(), self.quotas.keeping_counts(), self.encryption.followed(), access:
             yield
 
     def _use(self, now: Live[ServiceSettings]) -> None:

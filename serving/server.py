@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import grpc.aio
 import structlog
@@ -69,11 +70,13 @@ class Served:
     """What a process serves: its services and, if it has an HTTP port, the application behind that.
 
     `http` makes the application from the health of the services, by name, which is kept up to date, and from the gates
-    that its calls have to pass.
+    that its calls have to pass. `changed` is called with the settings, now and whenever the file of live settings
+    changes them.
     """
 
     services: Sequence[GrpcService]
     http: Callable[[Mapping[str, bool], Sequence[Gate]], ASGIApp] | None = None
+    changed: Callable[[Any], None] | None = None
 
 
 # Gets what opens channels to other services.
@@ -160,6 +163,8 @@ async def _serve(
     encryption = safeguards.encryption
     async with safeguards.kept_current(), open_services(safeguards.channels) as served:
         settings = safeguards.settings
+        if (changed := served.changed) is not None:
+            safeguards.live.listen(lambda now: changed(now.settings))
         services = served.services
         reports = HealthReports()
         serving = dict.fromkeys((service.name for service in services), False)

@@ -23,8 +23,6 @@ from serving.access.watched_file import WatchedFile
 from serving.callers import Caller
 from serving.field_paths import split_path
 
-_SUITE_KEY = "suite.key"
-
 
 @dataclass(frozen=True)
 class Authentication:
@@ -79,9 +77,8 @@ def authentication(settings: AccessSettings) -> Authentication:
     Raises:
         UnusableFile: A file of the settings cannot be used.
     """
-    key = Path(settings.suite_key) if settings.suite_key else Path(settings.tokens).with_name(_SUITE_KEY)
     return Authentication(
-        suite=WatchedFile(key, SuiteKey.parse, BadSuiteKey),
+        suite=WatchedFile(settings.suite_key_file, SuiteKey.parse, BadSuiteKey),
         tokens=WatchedFile(Path(settings.tokens), Tokens.parse, BadTokenFile) if settings.tokens else None,
         oidc=_oidc(settings) if settings.oidc_issuer else None,
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, CliImplicitFlag
+from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 
 from serving.field_paths import split_path
 
 # Only public keys: whoever checks tokens with a secret could also make them.
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_SUITE_KEY = "suite.key"
 _SAFE_ADDRESSES = ("https://", "http://127.0.0.1:", "http://localhost:")
 
 
 class AccessSettings(BaseSettings):
     """Settings that all services share, so that they accept the same callers, and each other."""
+
+    model_config = SettingsConfigDict(env_prefix="SEMSEARCH_")
 
     insecure: CliImplicitFlag[bool] = Field(
         False,
@@ -92,6 +97,11 @@ class AccessSettings(BaseSettings):
     def knows_callers(self) -> bool:
         """Whether a call needs a token."""
         return bool(self.tokens or self.oidc_issuer)
+
+    @property
+    def suite_key_file(self) -> Path:
+        """The file with the key that the suite's services share."""
+        return Path(self.suite_key) if self.suite_key else Path(self.tokens).with_name(_SUITE_KEY)
 
     @property
     def oidc_algorithm_names(self) -> tuple[str, ...]:

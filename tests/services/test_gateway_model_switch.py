@@ -190,6 +190,10 @@ def test_searches_and_uploads_work_during_a_switch(suite: Suite) -> None:
         [again] = client.activate_model("second")
         assert again.model == last.model
 
+        *_, back = client.activate_model("first")  # to roll back is the same call
+        assert client.get_collection("gallery").model_id == back.model.id != suite.second
+        assert client.search_by_image(noise(0), page_size=1).matches[0].similarity > 0.999
+
 
 def test_a_gateway_killed_during_a_switch_finishes_it(suite: Suite) -> None:
     def kill_in_the_middle() -> None:

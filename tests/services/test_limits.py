@@ -55,7 +55,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     live = folder / "live.toml"
     live.write_text("")
     with ExitStack() as stack:
-        index = stack.enter_context(index_process(folder))
+        index = stack.enter_context(index_process(folder, f"--live-settings={live}"))
         gateway = stack.enter_context(
             service_process(
                 "gateway",
@@ -118,11 +118,15 @@ def test_quotas_and_the_log_level_change_while_the_gateway_runs(suite: Suite) ->
         "google.rpc.RetryInfo",
     ]
 
+    suite.live.write_text("[gateway]\nhttp_max_connections_per_address = 5\n[index]\nmax_pending_bytes = 7")
+    own = {("index", "items being written", 7), ("gateway", "HTTP connections of an address", 5)}
+    until(lambda: own <= {(limit.service, limit.name, limit.most) for limit in suite.ask().limits})
+
     suite.live.write_text('[gateway]\nread_quota = "sometimes"')
     until(lambda: any("live settings are wrong" in line for line in suite.gateway.lines))
-    assert suite.ask().quotas[0].per_day == 3
+    assert own <= {(limit.service, limit.name, limit.most) for limit in suite.ask().limits}
     suite.live.write_text("")
-    until(lambda: suite.ask().quotas[0].per_day == 0)
+    until(lambda: suite.ask().max_calls == 1_000)
     suite.read()
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from launcher.services import Service
-from launcher.suite import GRPCURL, READY, Example, command_lines, examples, welcome
+from launcher.suite import GRPCURL, READY, Example, command_lines, examples, own_token, welcome
+from serving import callers
+from serving.access.settings import AccessSettings
+from serving.access.suite_key import SuiteKey
 
 SERVER = "127.0.0.1:50051"
 REPOSITORY = Path(__file__).parents[3]
@@ -92,3 +97,15 @@ def test_the_welcome_shows_addresses_and_says_how_to_get_grpcurl(
 def test_the_lines_for_the_command_name_a_moved_gateway_alone(tmp_path: Path) -> None:
     assert all("--server" not in line for line in command_lines(SERVER, tmp_path))
     assert all(line.endswith(" --server 127.0.0.1:6001") for line in command_lines("127.0.0.1:6001", tmp_path))
+
+
+def test_a_suite_that_knows_its_callers_says_so_and_signs_the_launchers_own_calls(root: Path) -> None:
+    key = root / "suite.key"
+    key.write_text(secrets.token_hex(32), encoding="utf-8")
+    access = AccessSettings(tokens=str(root / "tokens.json"))
+    gateway = Service("gateway", "", "127.0.0.1", 50051, -1, root, access=access)
+    assert "export SEMSEARCH_CLIENT_TOKEN=" in welcome([gateway], root)
+    assert '-H "authorization: Bearer $SEMSEARCH_CLIENT_TOKEN"' in welcome([gateway], root)
+    sign = own_token(gateway)
+    assert sign is not None
+    assert SuiteKey.parse(key.read_bytes()).caller(sign(), time.time()) == callers.SUITE

@@ -33,8 +33,15 @@ def service(name: str, host: str = "127.0.0.1", port: int = 1, metrics_port: int
 
 def test_services_come_in_the_procfiles_order_with_settings(procfile: Path) -> None:
     index, gateway = read_services(procfile, environment(SEMSEARCH_INDEX_PORT="6000", SEMSEARCH_DATA="elsewhere"))
+    assert gateway.access is None
     assert index == Service("index", f"exec {PYTHON} -m index_service", "127.0.0.1", 6000, 9053, Path("elsewhere"))
     assert (gateway.name, gateway.port, gateway.metrics_port) == ("gateway", 50051, 9051)
+
+
+def test_the_suites_key_lies_beside_its_tokens(procfile: Path) -> None:
+    gateway = read_services(procfile, environment(SEMSEARCH_TOKENS="etc/tokens.json"))[1]
+    assert gateway.access is not None
+    assert gateway.access.suite_key_file == Path("etc/suite.key")
 
 
 def test_flags_in_the_procfile_count(procfile: Path) -> None:

@@ -139,3 +139,13 @@ async def test_callers_of_every_size_are_admitted() -> None:
         await asyncio.gather(*(call(size) for size in range(0, 200, 3)))
     assert sorted(done) == list(range(0, 200, 3))
     assert budget.taken == 0
+
+
+async def test_a_larger_limit_admits_those_who_wait() -> None:
+    budget = ByteBudget(10)
+    await budget.take(6)
+    queue = Queue(budget, 5)
+    await turns()
+    budget.resize(11)
+    await turns()
+    assert (queue.entered, budget.taken) == ([5], 11)

@@ -104,7 +104,9 @@ async def test_a_change_counts_soon_and_one_that_is_wrong_counts_for_nothing(
         file.with_suffix(".new").write_text(text)
         file.with_suffix(".new").rename(file)
 
-    async with live.followed(note):
+    live.listen(note)
+    assert seen.pop() == "info"
+    async with live.followed():
         write('log_level = "debug"')
         await until(lambda: seen == ["debug"])
         write('log_level = "loud"')

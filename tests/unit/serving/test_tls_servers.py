@@ -81,7 +81,7 @@ async def http_server(context: ssl.SSLContext) -> AsyncIterator[str]:
     try:
         yield f"127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        server.stop()
+        server.stop(1.0)
         await task
 
 
