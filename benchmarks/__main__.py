@@ -27,7 +27,7 @@ from rich.table import Table
 from semsearch.v1 import gallery_service_pb2, gallery_service_pb2_grpc, search_service_pb2, search_service_pb2_grpc
 
 from benchmarks.echo_server import ONCE, TWO_HOP
-from benchmarks.load import Call, Latencies, measure
+from benchmarks.load import Call, Latencies, measure, until_admitted
 
 PAYLOAD = bytes(1_000)  # about the size of an answer to a query
 WORDS = ("dog", "boat", "fruit", "car", "cat sofa", "red flower", "vehicle -bus", "bird")
@@ -73,6 +73,7 @@ async def run(server: str, seconds: float, rounds: int) -> Results:
     """Measure every call with every number of clients, round by round."""
     results: Results = {}
     async with calls_to(server) as calls:
+        calls = {name: until_admitted(call) for name, call in calls.items()}
         for call in calls.values():
             await measure(call, clients=4, seconds=min(1.0, seconds))  # connections, caches, graphs
         for _ in range(rounds):

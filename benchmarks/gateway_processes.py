@@ -30,7 +30,7 @@ from rich.table import Table
 from semsearch import Client, Upload
 from semsearch.v1 import search_service_pb2, search_service_pb2_grpc
 
-from benchmarks.load import Latencies, measure
+from benchmarks.load import Latencies, measure, until_admitted
 from benchmarks.service_process import Running, processor_seconds, running
 
 WORDS = ("dog", "boat", "fruit", "car", "cat sofa", "red flower", "vehicle -bus", "bird")
@@ -126,7 +126,7 @@ async def search_for(address: str, clients: int, seconds: float, queries: Iterat
             request = search_service_pb2.SearchByTextRequest(query=next(queries), page_size=10)
             return next(turns).SearchByText(request)
 
-        return await measure(call, clients, seconds)
+        return await measure(until_admitted(call), clients, seconds)
 
 
 def beside(taken: list[Latencies]) -> Latencies:

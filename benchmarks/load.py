@@ -7,7 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
 
+import grpc
+import grpc.aio
 import numpy as np
+from grpc_status import rpc_status
+
+from serving.errors import retry_delay_seconds
 
 Call = Callable[[], Awaitable[object]]
 
@@ -45,3 +50,19 @@ async def measure(call: Call, clients: int, seconds: float) -> Latencies:
 
     await asyncio.gather(*(client() for _ in range(clients)))
     return Latencies(tuple(taken), perf_counter() - began)
+
+
+def until_admitted(call: Call) -> Call:
+    """Return a call that is repeated while the service is too busy for it, when it asks for that, as our clients do."""
+
+    async def repeat() -> object:
+        while True:
+            try:
+                return await call()
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise
+                status = rpc_status.from_call(error)
+                await asyncio.sleep((status and retry_delay_seconds(status)) or 0.0)
+
+    return repeat

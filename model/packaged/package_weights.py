@@ -4,13 +4,14 @@ The file starts with five pickles: a magic number, the format version, facts abo
 keys of their storages. Each storage follows: its number of values (int64), and the values, little-endian.
 
 A pickle can call any function by name. Here only six names resolve, to stand-ins; a pickle that uses any other name is
-rejected before its code runs.
+rejected before its code runs, and so is one that would take more memory than the file has bytes.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from model.errors import PackageFileWrong
 Parameters = Mapping[str, NDArray[Any]]
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
+# Opcodes that reserve memory for what follows, or for a place in the memo, before they read anything.
+_RESERVES = {"BYTEARRAY8"}
+_PLACES = {"PUT", "BINPUT", "LONG_BINPUT"}
+_MOST_PLACES = 2**20
 _VALUES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8"}
 
 
@@ -38,7 +43,7 @@ def read_parameters(file: Path) -> Parameters:
     """
     try:
         content = io.BytesIO(file.read_bytes())
-        magic, version, _, tensors, keys = (_Unpickler(content).load() for _ in range(5))
+        magic, version, _, tensors, keys = (_load(content) for _ in range(5))
         if (magic, version) != (_MAGIC, _VERSION):
             raise PackageFileWrong(file.name, "it does not have the format of PyTorch before 1.6")  # noqa: TRY301
         storages = _storages(content, keys, {each.storage.key: each.storage for each in tensors.values()})
@@ -76,6 +81,15 @@ class _Tensor:
 
 def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object) -> _Tensor:
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _load(content: io.BytesIO) -> Any:
+    start = content.tell()
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in _RESERVES or (opcode.name in _PLACES and int(argument or 0) > _MOST_PLACES):
+            raise _Refused("it asks for more memory than parameters need; nothing was run")
+    content.seek(start)
+    return _Unpickler(content).load()
 
 
 class _Unpickler(pickle.Unpickler):

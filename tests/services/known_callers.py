@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,8 +114,13 @@ async def outcome(channel: grpc.aio.Channel, method: MethodDescriptor, metadata:
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
     request = request_for(method)
-    call = begin(iter([request]) if method.client_streaming else request, timeout=SECONDS, metadata=[*metadata.items()])
+    options = {"timeout": SECONDS, "metadata": [*metadata.items()]}
+    call = begin(**options) if method.client_streaming else begin(request, **options)
     try:
+        if method.client_streaming:
+            with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # the call may have ended before
+                await call.write(request)
+                await call.done_writing()
         if method.server_streaming:
             await call.read()  # the first answer is enough; some streams have no end
         else:

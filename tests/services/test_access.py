@@ -37,14 +37,14 @@ CREDENTIALS = ("none", "wrong", "expired", "read", "write", "admin", "other coll
 READ = {
     *("SearchByText", "SearchByImage", "CountMatches", "TagImage", "SimilarWords"),
     *("GetImage", "ListImages", "CountImages", "DownloadImage", "FindDuplicates", "GetCollection", "ListCollections"),
-    *("GetMap", "StreamMap", "ListModels", "GetModel", "ListRecipes"),
+    *("GetMap", "StreamMap", "ListModels", "GetModel", "ListRecipes", "GetLimits"),
 }
 WRITE = {
     *("IndexImages", "BatchIndexImages", "DeleteImages", "UpdateImage", "CreateCollection"),
     *("ComputeMap", "CancelMap"),
 }
 # What callers that may use some collections may call about another one: what is about none.
-OF_NO_COLLECTION = {"SimilarWords", "ListCollections", "ListModels", "GetModel", "ListRecipes"}
+OF_NO_COLLECTION = {"SimilarWords", "ListCollections", "ListModels", "GetModel", "ListRecipes", "GetLimits"}
 TYPE = {"typ": suite_key.TYPE}
 OF_THE_GATEWAY = "semsearch.v1."
 

@@ -54,6 +54,14 @@ def test_a_tensor_outside_its_storage_is_refused(
         read_parameters(file)
 
 
+@pytest.mark.parametrize("opcode", [b"r\xff\xff\xff\x7f", b"\x96" + (2**40).to_bytes(8, "little")])
+def test_a_pickle_that_asks_for_much_memory_is_refused(opcode: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"\x80\x05]" + opcode + b".")
+    with pytest.raises(PackageFileWrong, match=r"more memory|damaged"):
+        read_parameters(file)
+
+
 def test_a_pickle_that_runs_a_command_is_refused(tmp_path: Path) -> None:
     trace = tmp_path / "run"
 
