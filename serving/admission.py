@@ -32,7 +32,7 @@ _LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS = 0.002, 0.04
 _WAIT_SHARE = 0.5
 # How long calls may wait without a break before that is an overload.
 _BURST = 10.0
-_LEAST_BURST_SECONDS, _MOST_BURST_SECONDS = 0.25, 1.0
+_LEAST_BURST_SECONDS, _MOST_BURST_SECONDS = 2.0, 4.0
 # For how long after a refusal the overload is taken to last.
 _OVERLOAD_SECONDS = 5.0
 # The weight of a new call in the means.

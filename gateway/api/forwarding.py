@@ -63,6 +63,7 @@ REPEATABLE = frozenset(
 OF_WORDS = frozenset({"semsearch.v1.SearchService.SimilarWords", "semsearch.v1.SearchService.TagImage"})
 
 _MARK = ("semsearch-forwarded", "1")
+_SHUTTING_DOWN = "SHUTTING_DOWN"
 # An upper bound; the caller's own deadline applies first.
 _NO_LIMIT_SECONDS = 7 * 24 * 3_600.0
 
@@ -241,11 +242,13 @@ def _was_passed_on(context: Context) -> bool:
 
 
 def _understood(error: grpc.aio.AioRpcError) -> Exception:
-    """Return an owner's error unchanged, or `DependencyUnavailable` if gRPC itself reports that the owner ended."""
+    """Return an owner's error unchanged, or `DependencyUnavailable` if the owner, or gRPC, reports that it ended."""
     status = rpc_status.from_call(error)
     reason = from_status(status)[0] if status is not None else ""
     if reason == "OWNER_CHANGED":
         return OwnerChanged()
+    if reason == _SHUTTING_DOWN:
+        return DependencyUnavailable(OWNER)
     if not reason and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return DependencyUnavailable(OWNER)
     return error
