@@ -30,7 +30,7 @@ from rich.table import Table
 from benchmarks.bar import Bar
 from benchmarks.gateway_processes import wait_until_serving
 from benchmarks.overload.arrivals import Outcomes
-from benchmarks.overload.calls import SEARCHES, UPLOADS, closed, offered
+from benchmarks.overload.calls import SEARCHES, UPLOADS, closed, empty_calls, offered
 from benchmarks.service_process import Running, running
 
 CLIENTS = (2, 4, 8, 16)
@@ -65,7 +65,7 @@ def main(
             flags = (f"--workers={workers}", f"--search-seconds={search_seconds}", f"--upload-seconds={upload_seconds}")
             services = [stack.enter_context(running("benchmarks.overload.fixed_service", data, *flags))]
         gateway = services[-1]
-        pool = stack.enter_context(ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")))
+        pool = stack.enter_context(ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")))
         capacities = {what: _capacity(pool, gateway.address, what) for what in (SEARCHES, UPLOADS)}
         rows = []
         for scenario in ((SEARCHES,), (UPLOADS,), (SEARCHES, UPLOADS)):
@@ -105,6 +105,7 @@ def _overload(
         what: pool.submit(offered, services[-1].address, what, OVERLOAD * capacities[what].peak, seconds)
         for what in scenario
     }
+    empty = pool.submit(empty_calls, services[-1].address, seconds)
     taken = {what: each.result() for what, each in offering.items()}
     time.sleep(_SETTLE_SECONDS)
     after = _megabytes(services)
@@ -119,6 +120,7 @@ def _overload(
             "slower": each.quantile(0.99) / capacities[what].alone.quantile(0.99),
             "refused": len(each.refused) / seconds,
             "refusal_p99_ms": each.refusal_quantile(0.99),
+            "empty_p99_ms": empty.result().quantile(0.99),
             "errors": each.errors,
             "memory_mb": (before, after),
         }
