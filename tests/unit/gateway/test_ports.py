@@ -8,7 +8,8 @@ import grpc.aio
 import pytest
 
 from gateway.settings import GatewaySettings
-from serving import server
+from serving.ports import PortTaken, bind_ports
+from serving.tls_servers import Encryption
 
 
 async def test_several_processes_do_not_share_their_own_ports() -> None:
@@ -17,6 +18,6 @@ async def test_several_processes_do_not_share_their_own_ports() -> None:
         number = other.getsockname()[1]
         settings = GatewaySettings(processes=2, port=0, metrics_port=-1, http_port=-1, own_port=number)
         bound = grpc.aio.server(options=[("grpc.so_reuseport", 1)])
-        with pytest.raises(server._PortTaken, match=rf"Port {number} on 127.0.0.1 .* SEMSEARCH_GATEWAY_OWN_PORT"):
-            server._bind(bound, settings)
+        with pytest.raises(PortTaken, match=rf"Port {number} on 127.0.0.1 .* SEMSEARCH_GATEWAY_OWN_PORT"):
+            bind_ports(bound, settings, Encryption.of(settings))
         await bound.stop(None)
