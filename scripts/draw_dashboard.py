@@ -29,7 +29,7 @@ _DASHBOARD = Path(__file__).parents[1] / "deploy" / "monitoring" / "dashboard.js
 _POINTS = 240
 _COLUMNS = 24
 # Inches of a unit of the layout.
-_WIDTH, _HEIGHT = 0.75, 0.38
+_WIDTH, _HEIGHT = 0.7, 0.33
 _MOST_NAMES = 8
 _RATE_INTERVAL = "30s"
 
@@ -50,15 +50,21 @@ class Series:
         times = [datetime.fromtimestamp(at, UTC) for at, _ in found["values"]]
         return cls(name, times, [float(value) for _, value in found["values"]])
 
+    @property
+    def has_values(self) -> bool:
+        """Whether there is anything to draw; a share of nothing is not a number."""
+        return not all(map(math.isnan, self.values))
+
 
 def main() -> None:
     """Draw the last minutes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090", help="its address (%(default)s)")
-    parser.add_argument("--minutes", type=float, default=15, help="how much to show, up to now (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=15, help="how much to show (%(default)s)")
+    parser.add_argument("--end", type=float, default=time.time(), help="seconds since 1970; now if not given")
     parser.add_argument("--out", type=Path, required=True, help="the picture; its suffix is its format")
     arguments = parser.parse_args()
-    end = time.time()
+    start = arguments.end - 60 * arguments.minutes
     panels = json.loads(_DASHBOARD.read_text(encoding="utf-8"))["panels"]
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
     mpl.rcParams |= {"font.size": 7, "axes.titlesize": 8, "axes.spines.top": False, "axes.spines.right": False}
@@ -78,8 +84,10 @@ def main() -> None:
         axes = figure.add_axes(box)
         axes.set_title(panel["title"], loc="left")
         for target in panel["targets"]:
-            for series in query(arguments.prometheus, target, end - 60 * arguments.minutes, end):
-                axes.plot(date2num(series.times), series.values, label=series.name, linewidth=1)
+            for series in query(arguments.prometheus, target, start, arguments.end):
+                if series.has_values:
+                    axes.plot(date2num(series.times), series.values, label=series.name, linewidth=1)
+        axes.set_xlim(*(date2num(datetime.fromtimestamp(at, UTC)) for at in (start, arguments.end)))
         decorate(axes, panel["fieldConfig"]["defaults"])
     figure.savefig(arguments.out)
 
@@ -102,8 +110,10 @@ def decorate(axes: Axes, defaults: dict[str, Any]) -> None:
     axes.grid(alpha=0.25)
     lines, names = axes.get_legend_handles_labels()
     if lines:
-        short = [name.rpartition(".")[2] for name in names]
-        axes.legend(lines[:_MOST_NAMES], short[:_MOST_NAMES], frameon=False, fontsize=6, loc="upper left")
+        short = [name.rpartition(".")[2] if name.startswith("semsearch.") else name for name in names]
+        axes.legend(
+            lines[:_MOST_NAMES], short[:_MOST_NAMES], framealpha=0.6, edgecolor="none", fontsize=6, loc="upper left"
+        )
     else:
         axes.text(0.5, 0.5, "No data", transform=axes.transAxes, ha="center", color="gray")
 
