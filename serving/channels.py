@@ -26,11 +26,10 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from grpc_status import rpc_status
 from typing_extensions import override
 
 from serving import attempts, deadlines, lanes, tracing
-from serving.errors import SHUTTING_DOWN, from_status
+from serving.errors import is_end_of_server
 from serving.patience import Patience
 from serving.renewed_channel import RenewedChannel
 from serving.tls import CertificateFiles, Certificates
@@ -246,17 +245,8 @@ class _PatientCall:
             try:
                 return await self._call
             except grpc.aio.AioRpcError as error:
-                if not _ends(error) or not await self._patience.has_gone_since(began):
+                if not is_end_of_server(error) or not await self._patience.has_gone_since(began):
                     raise
-
-
-def _ends(error: grpc.aio.AioRpcError) -> bool:
-    """Return whether a call may have failed because its server ended."""
-    status = rpc_status.from_call(error)
-    reason = from_status(status)[0] if status is not None else ""
-    return reason == SHUTTING_DOWN or (
-        not reason and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-    )
 
 
 class _Channel(grpc.aio.Channel):

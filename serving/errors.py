@@ -242,6 +242,20 @@ def from_status(status: status_pb2.Status) -> tuple[str, Mapping[str, str]]:
     return "", {}
 
 
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    """Return the reason of a call's error; "" if this suite did not make the status."""
+    status = rpc_status.from_call(error)
+    return from_status(status)[0] if status is not None else ""
+
+
+def is_end_of_server(error: grpc.aio.AioRpcError) -> bool:
+    """Return whether a call may have failed because its server ended, by the server's own word or by gRPC's."""
+    reason = reason_of(error)
+    return reason == SHUTTING_DOWN or (
+        not reason and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    )
+
+
 def retry_delay_seconds(status: status_pb2.Status) -> float | None:
     """Return the retry delay of a status in seconds, or None."""
     for detail in status.details:

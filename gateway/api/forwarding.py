@@ -18,7 +18,6 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
-from grpc_status import rpc_status
 
 from gateway.api.interruption import in_term, stream_in_term
 from gateway.api.owner import OWNER, Owner
@@ -27,7 +26,7 @@ from gateway.lease import Term
 from gateway.terms import Terms
 from serving import callers
 from serving.drain import until_shutdown
-from serving.errors import from_status
+from serving.errors import is_end_of_server, reason_of
 
 # Methods that only the owner runs.
 CHANGES = frozenset(
@@ -63,7 +62,6 @@ REPEATABLE = frozenset(
 OF_WORDS = frozenset({"semsearch.v1.SearchService.SimilarWords", "semsearch.v1.SearchService.TagImage"})
 
 _MARK = ("semsearch-forwarded", "1")
-_SHUTTING_DOWN = "SHUTTING_DOWN"
 # An upper bound; the caller's own deadline applies first.
 _NO_LIMIT_SECONDS = 7 * 24 * 3_600.0
 
@@ -243,12 +241,6 @@ def _was_passed_on(context: Context) -> bool:
 
 def _understood(error: grpc.aio.AioRpcError) -> Exception:
     """Return an owner's error unchanged, or `DependencyUnavailable` if the owner, or gRPC, reports that it ended."""
-    status = rpc_status.from_call(error)
-    reason = from_status(status)[0] if status is not None else ""
-    if reason == "OWNER_CHANGED":
+    if reason_of(error) == "OWNER_CHANGED":
         return OwnerChanged()
-    if reason == _SHUTTING_DOWN:
-        return DependencyUnavailable(OWNER)
-    if not reason and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return DependencyUnavailable(OWNER)
-    return error
+    return DependencyUnavailable(OWNER) if is_end_of_server(error) else error
