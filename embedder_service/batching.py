@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
 from serving import lanes
-from serving.lanes import BULK_EVERY, INTERACTIVE_SECONDS, Lane
+from serving.lanes import INTERACTIVE_SECONDS, Lane, Turns
 from serving.metrics import BUCKETS
 
 _SIZE = Histogram("semsearch_embedder_batch_images", "Images the model took at once.", buckets=(1, 2, 4, 8, 16, 32, 64))
@@ -61,7 +61,7 @@ class Batcher:
         self._max_batch = max_batch
         self._thread = thread
         self._waiting: dict[Lane, deque[_Entry]] = {lane: deque() for lane in Lane}
-        self._interactive_turns = 0
+        self._turns = Turns()
         self._interactive_until = 0.0
         self._arrived = asyncio.Event()
 
@@ -86,13 +86,13 @@ class Batcher:
                 self._arrived.clear()
 
     def _next_batch(self) -> list[_Entry]:
-        is_bulk_turn = self._interactive_turns >= BULK_EVERY - 1
+        is_bulk_turn = self._turns.is_bulk
         for_bulk = min(_BULK_BESIDE, len(self._waiting[Lane.BULK])) if is_bulk_turn else 0
         batch = self._take(Lane.INTERACTIVE, max(0, self._max_batch - for_bulk))
         if batch and not is_bulk_turn:
-            self._interactive_turns += 1
+            self._turns.record(Lane.INTERACTIVE)
             return batch
-        self._interactive_turns = 0
+        self._turns.record(Lane.BULK)
         expected = perf_counter() < self._interactive_until
         return batch + self._take(
             Lane.BULK, min(_BULK_BESIDE if expected else self._max_batch, self._max_batch - len(batch))

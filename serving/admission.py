@@ -2,7 +2,7 @@
 
 Contract:
 - At most `limit` calls are in flight (`adaptive_limit`); further ones wait in two lanes. Interactive calls go first;
-  every fourth turn is a bulk call's, so that bulk work goes on.
+  every fourth turn is a bulk call's, so that bulk work does not stop.
 - Bulk calls take long. While interactive calls come, bulk ones hold at most half of the limit, and those that hold
   more from before do not keep interactive calls out.
 - A burst may wait, until calls have waited without a break for `_BURST` times as long as one takes alone. Then it is an
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from serving.adaptive_limit import AdaptiveLimit, Kind
-from serving.lanes import BULK_EVERY, INTERACTIVE_SECONDS, Lane
+from serving.lanes import INTERACTIVE_SECONDS, Lane, Turns
 
 # Bounds of the wait of one call, whatever its method takes: the event loop's own delays, and when refusals are of use.
 _LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS = 0.002, 0.04
@@ -81,7 +81,7 @@ class Admission:
         self._waiting: dict[Lane, deque[Ticket]] = {lane: deque() for lane in Lane}
         self._waiting_since = dict.fromkeys(Lane, now)
         self._overload_until = dict.fromkeys(Lane, now)
-        self._interactive_turns = 0
+        self._turns = Turns()
         self._interactive_until = now
         self._mean_seconds = 0.0
         self._seconds: dict[Kind, float] = {}
@@ -181,13 +181,13 @@ class Admission:
 
     def _give_turns(self, now: float) -> None:
         while (ticket := self._next(now)) is not None:
-            self._interactive_turns = 0 if ticket.lane is Lane.BULK else self._interactive_turns + 1
+            self._turns.record(ticket.lane)
             self._waiting[ticket.lane].popleft()
             self._begin(ticket, now)
 
     def _next(self, now: float) -> Ticket | None:
         order = [Lane.INTERACTIVE, Lane.BULK]
-        if self._interactive_turns >= BULK_EVERY - 1:
+        if self._turns.is_bulk:
             order.reverse()
         for lane in order:
             if self._waiting[lane] and self._has_room(lane, now):

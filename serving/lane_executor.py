@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from typing_extensions import override
 
 from serving import lanes
-from serving.lanes import BULK_EVERY, Lane
+from serving.lanes import Lane, Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class LaneExecutor(Executor):
     def __init__(self, threads: int, name: str) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._waiting: dict[Lane, deque[tuple[Future[Any], Callable[[], Any]]]] = {lane: deque() for lane in Lane}
-        self._interactive_turns = 0
+        self._turns = Turns()
         self._lock = threading.Lock()
 
     @override
@@ -66,8 +66,6 @@ class LaneExecutor(Executor):
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]]:
         interactive, bulk = self._waiting[Lane.INTERACTIVE], self._waiting[Lane.BULK]
-        if bulk and (not interactive or self._interactive_turns >= BULK_EVERY - 1):
-            self._interactive_turns = 0
-            return bulk.popleft()
-        self._interactive_turns += 1
-        return interactive.popleft()
+        lane = Lane.BULK if bulk and (not interactive or self._turns.is_bulk) else Lane.INTERACTIVE
+        self._turns.record(lane)
+        return self._waiting[lane].popleft()

@@ -11,8 +11,8 @@ from contextvars import ContextVar
 from enum import Enum
 
 HEADER = "semsearch-lane"
-# Where both lanes wait, every fourth turn is a bulk call's, so that bulk work goes on.
-BULK_EVERY = 4
+# Where both lanes wait, every fourth turn is a bulk call's, so that bulk work does not stop.
+_BULK_EVERY = 4
 # For how long after an interactive call the next one is expected.
 INTERACTIVE_SECONDS = 2.0
 
@@ -22,6 +22,22 @@ class Lane(Enum):
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
+
+
+class Turns:
+    """Whose turn it is where both lanes wait."""
+
+    def __init__(self) -> None:
+        self._interactive = 0
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether the next turn is a bulk one."""
+        return self._interactive >= _BULK_EVERY - 1
+
+    def record(self, lane: Lane) -> None:
+        """Record whose turn it was."""
+        self._interactive = 0 if lane is Lane.BULK else self._interactive + 1
 
 
 _current: ContextVar[Lane] = ContextVar("lane", default=Lane.INTERACTIVE)
