@@ -25,7 +25,6 @@ class Call:
         method: The method's name.
         metadata: Text metadata, or the headers of HTTP, by name in lower case; of a repeated name the last.
         peer: The address of the other end of the connection.
-        peer_names: The names in the certificate of the other end, if it was verified.
         seconds: How long the caller waits; None if it set no deadline.
     """
 
@@ -33,7 +32,6 @@ class Call:
     method: str
     metadata: Mapping[str, str]
     peer: str
-    peer_names: tuple[str, ...] = ()
     seconds: float | None = None
 
 

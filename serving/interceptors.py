@@ -20,7 +20,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
 # Machines poll it every second, which would drown the rest. It passes no gate, so it answers everyone.
 _HEALTH = "grpc.health."
-_CERTIFICATE_NAMES = "x509_subject_alternative_name"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -87,14 +86,11 @@ def _wrap(handler: Handler, method: Method) -> Handler:
 
 def _call(method: Method, context: Context) -> Call:
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    # Only a certificate that gRPC has verified is in there.
-    names = context.auth_context().get(_CERTIFICATE_NAMES, ())
     return Call(
         service=method.service,
         method=method.method,
         metadata=metadata,
         peer=context.peer(),
-        peer_names=tuple(name.decode() for name in names),
         seconds=context.time_remaining(),
     )
 
