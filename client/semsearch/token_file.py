@@ -7,11 +7,10 @@ after a change. Beside it lies suite.key, the key that the suite's services shar
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from google.protobuf import json_format
 
 from semsearch.access.v1 import token_file_pb2 as pb
 from semsearch.errors import InvalidRequest, NotFound
+from semsearch.private_files import replace_file
 
 SUITE_KEY = "suite.key"
 ROLES = {"read": pb.ROLE_READ, "write": pb.ROLE_WRITE, "admin": pb.ROLE_ADMIN}
@@ -29,7 +29,6 @@ _CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _LOCK_SECONDS = 10.0
 # Nobody else may read them: a key lets its holder act for anyone.
-_PRIVATE = 0o600
 
 
 class TokenFile:
@@ -129,23 +128,8 @@ _IDS = "It has lower-case letters, digits and hyphens, and begins with a letter.
 
 def _write(path: Path, text: str) -> None:
     """Replace a file in one step; a new one is private, and an existing one keeps its owner and its mode."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         found = path.stat()
     except FileNotFoundError:
         found = None
-    try:
-        with os.fdopen(
-            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "w", encoding="utf-8"
-        ) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if found is not None:
-            temporary.chmod(found.st_mode & 0o777)
-            with suppress(AttributeError, PermissionError):  # only root may give files away, and Windows has no owners
-                os.chown(temporary, found.st_uid, found.st_gid)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_file(path, text.encode(), like=found)

@@ -8,7 +8,6 @@ Invariants:
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from semsearch.certificates.authority import AUTHORITY_DAYS, DAYS, Pair, general_name, issue, make_authority
 from semsearch.errors import FolderStopped, InvalidRequest
+from semsearch.private_files import replace_file
 
 AUTHORITY = "ca"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -33,7 +33,7 @@ SERVICE_HOSTS = (
 # Reasons of `FolderStopped`.
 EXISTS, NOT_FOUND, UNUSABLE = "CERTIFICATE_EXISTS", "CERTIFICATE_NOT_FOUND", "CERTIFICATE_UNUSABLE"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_KEY_MODE, _CERTIFICATE_MODE = 0o600, 0o644
+_CERTIFICATE_MODE = 0o644
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ class CertificateFolder:
         certificate, key = self._files(name)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            _replace(key, pair.key, _KEY_MODE)
-            _replace(certificate, pair.certificate, _CERTIFICATE_MODE)
+            replace_file(key, pair.key)
+            replace_file(certificate, pair.certificate, _CERTIFICATE_MODE)
         except OSError as error:
             raise FolderStopped(
                 f"{error.filename or self.path} cannot be written: {error.strerror}.", UNUSABLE
@@ -181,14 +181,3 @@ def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
 
 def _distinct(hosts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(hosts))
-
-
-def _replace(file: Path, content: bytes, mode: int) -> None:
-    """Write a file that appears complete, with its mode."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    draft.replace(file)
