@@ -7,13 +7,7 @@ from typing import TypeVar
 
 import grpc
 
-from semsearch.api.backups import BackupMethods
-from semsearch.api.collections import CollectionMethods
-from semsearch.api.gallery import GalleryMethods
-from semsearch.api.limits import LimitsMethods
-from semsearch.api.maps import MapMethods
-from semsearch.api.models import ModelMethods
-from semsearch.api.search import SearchMethods
+from semsearch.api.gateway import GatewayMethods
 from semsearch.client import DEFAULT_SERVER, UPLOAD_SECONDS
 from semsearch.image_sources import ImageContent
 from semsearch.rpc_errors import GATEWAY
@@ -31,16 +25,7 @@ from semsearch.values.drawn import Page, call_of
 PageT = TypeVar("PageT", bound=Page)
 
 
-class AsyncClient(
-    SearchMethods,
-    GalleryMethods,
-    CollectionMethods,
-    MapMethods,
-    ModelMethods,
-    BackupMethods,
-    LimitsMethods,
-    AsyncConnection,
-):
+class AsyncClient(GatewayMethods, AsyncConnection):
     """The twin of `Client` for asyncio: the same methods, awaited or iterated over with `async for`.
 
     >>> async def search():

@@ -7,13 +7,7 @@ from typing import TypeVar
 
 import grpc
 
-from semsearch.api.backups import BackupMethods
-from semsearch.api.collections import CollectionMethods
-from semsearch.api.gallery import GalleryMethods
-from semsearch.api.limits import LimitsMethods
-from semsearch.api.maps import MapMethods
-from semsearch.api.models import ModelMethods
-from semsearch.api.search import SearchMethods
+from semsearch.api.gateway import GatewayMethods
 from semsearch.image_sources import ImageContent
 from semsearch.rpc_errors import GATEWAY
 from semsearch.translate import upload_result
@@ -35,16 +29,7 @@ UPLOAD_SECONDS = 24 * 3600.0
 PageT = TypeVar("PageT", bound=Page)
 
 
-class Client(
-    SearchMethods,
-    GalleryMethods,
-    CollectionMethods,
-    MapMethods,
-    ModelMethods,
-    BackupMethods,
-    LimitsMethods,
-    BlockingConnection,
-):
+class Client(GatewayMethods, BlockingConnection):
     """A client of a gateway. Every method raises `SemsearchError`; see `semsearch.errors`.
 
     >>> with Client(server) as client:
