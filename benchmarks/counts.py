@@ -30,7 +30,7 @@ from gateway.backends.vector_index import Engine, Item, Neighborhood, NewIndex
 from gateway.collections.images import TAKEN_TIME, StoredImage
 from gateway.search.counts import CUTS
 from gateway.search.cuts import farthest
-from serving.channels import open_channel
+from serving.channels import Channels
 
 _NAME, _MODEL, _DIMENSION = "photos", "random", 300
 _BATCH, _PAGE, _REPEATS = 1_000, 100, 7
@@ -53,7 +53,7 @@ def main(
 
 async def _measure(images: int, folder: Path) -> dict[str, float]:
     with running("index_service", folder) as service:
-        async with open_channel(service.address, max_message_bytes=_MESSAGE_BYTES) as channel:
+        async with Channels(_MESSAGE_BYTES).open(service.address) as channel:
             index = IndexClient(channel)
             # The engine does not matter: counts and lists compare all vectors.
             indexed = ("image.sha256", TAKEN_TIME)

@@ -104,72 +104,49 @@ class Channels:
         patience: Patience | None = None,
         server_name: str = "",
     ) -> grpc.aio.Channel:
-        """Open a channel (see `open_channel`)."""
-        return open_channel(
-            target,
-            max_message_bytes=self.max_message_bytes,
-            retry=retry,
-            health_service=health_service,
-            patience=patience,
-            certificates=self.certificates,
-            server_name=self.server_name or server_name,
-            identity=self.identity,
-        )
+        """Open a channel to `target`, for example "127.0.0.1:50052" or "dns:///embedder:50052".
 
+        Without `retry`, a call that may have arrived is not repeated. `health_service` is the name under which each
+        server reports whether it should get calls; empty means that all should. With `patience`, calls without streams
+        wait for a service that is just being restarted. An encrypted channel shows the newest certificates; the
+        server's own must be for the host of `target`, or for the server name of all servers or, without one, for
+        `server_name` if that is given. Each call has the metadata of `identity`.
+        """
+        certificates, server_name = self.certificates, self.server_name or server_name
+        once: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
+        if health_service:
+            once["loadBalancingConfig"] = [{"outlier_detection_experimental": _LEAVING_OUT}]
+            once["healthCheckConfig"] = {"serviceName": health_service}
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", self.max_message_bytes),
+            ("grpc.max_send_message_length", self.max_message_bytes),
+            ("grpc.keepalive_time_ms", 30_000),
+            # Also how long what was sent may stay unacknowledged: a link that was cut is noticed by then.
+            ("grpc.keepalive_timeout_ms", 10_000),
+            # gRPC's own limit, 20 s, is how long calls would wait for a server behind a link that was cut.
+            ("grpc.min_reconnect_backoff_ms", int(1_000 * _CONNECT_SECONDS)),
+            # Reconnect to a restarted service within a second.
+            ("grpc.max_reconnect_backoff_ms", 1_000),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            # gRPC's own limit, one look-up in 30 s, would delay calls to a server that has another address now.
+            ("grpc.dns_min_time_between_resolutions_ms", 5_000),
+        ]
+        if certificates is not None and server_name:
+            options.append(("grpc.ssl_target_name_override", server_name))
 
-def open_channel(
-    target: str,
-    *,
-    max_message_bytes: int,
-    retry: bool = True,
-    health_service: str = "",
-    patience: Patience | None = None,
-    certificates: CertificateFiles | None = None,
-    server_name: str = "",
-    identity: Callable[[], Metadata] = no_metadata,
-) -> grpc.aio.Channel:
-    """Open a channel to `target`, for example "127.0.0.1:50052" or "dns:///embedder:50052".
+        def open_with(config: object) -> grpc.aio.Channel:
+            configured = [*options, ("grpc.service_config", json.dumps(config))]
+            if certificates is None:
+                return grpc.aio.insecure_channel(target, options=configured)
 
-    Without `retry`, a call that may have arrived is not repeated. `health_service` is the name under which each server
-    reports whether it should get calls; empty means that all should. With `patience`, calls without streams wait for a
-    service that is just being restarted. With `certificates`, the channel is encrypted, and shows the newest of them;
-    the server's certificate must be for the host of `target`, or for `server_name` if that is given. Each call has
-    the metadata of `identity`.
-    """
-    once: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
-    if health_service:
-        once["loadBalancingConfig"] = [{"outlier_detection_experimental": _LEAVING_OUT}]
-        once["healthCheckConfig"] = {"serviceName": health_service}
-    options: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.keepalive_time_ms", 30_000),
-        # Also how long what was sent may stay unacknowledged: a link that was cut is noticed by then.
-        ("grpc.keepalive_timeout_ms", 10_000),
-        # gRPC's own limit, 20 s, is how long calls would wait for a server behind a link that was cut.
-        ("grpc.min_reconnect_backoff_ms", int(1_000 * _CONNECT_SECONDS)),
-        # Reconnect to a restarted service within a second.
-        ("grpc.max_reconnect_backoff_ms", 1_000),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        # gRPC's own limit, one look-up in 30 s, would delay calls to a server that has another address now.
-        ("grpc.dns_min_time_between_resolutions_ms", 5_000),
-    ]
-    if certificates is not None and server_name:
-        options.append(("grpc.ssl_target_name_override", server_name))
+            def encrypted(current: Certificates) -> grpc.aio.Channel:
+                credentials = grpc.ssl_channel_credentials(current.authorities, current.key, current.chain)
+                return grpc.aio.secure_channel(target, credentials, options=configured)
 
-    def open_with(config: object) -> grpc.aio.Channel:
-        configured = [*options, ("grpc.service_config", json.dumps(config))]
-        if certificates is None:
-            return grpc.aio.insecure_channel(target, options=configured)
+            return RenewedChannel(target, certificates, encrypted)
 
-        def encrypted(current: Certificates) -> grpc.aio.Channel:
-            credentials = grpc.ssl_channel_credentials(current.authorities, current.key, current.chain)
-            return grpc.aio.secure_channel(target, credentials, options=configured)
-
-        return RenewedChannel(target, certificates, encrypted)
-
-    # Both use the same connections: gRPC shares those of channels that differ in their service config only.
-    return _Channel(open_with(once | _RETRYING if retry else once), open_with(once), identity, patience)
+        # Both use the same connections: gRPC shares those of channels that differ in their service config only.
+        return _Channel(open_with(once | _RETRYING if retry else once), open_with(once), self.identity, patience)
 
 
 def _in_context(usual: Any, once: Any, path: str, identity: Callable[[], Metadata]) -> Callable[..., Any]:

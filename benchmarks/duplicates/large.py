@@ -35,7 +35,7 @@ from gateway.collections.images import StoredImage
 from gateway.collections.names import alias_of
 from gateway.collections.placements import Placements
 from gateway.collections.writes import CollectionWrites
-from serving.channels import open_channel
+from serving.channels import Channels
 
 _COLLECTION, _MODEL, _DIMENSION = "photos", "random", 300
 _BATCH = 1_000
@@ -58,7 +58,7 @@ def main(
 
 async def _measure(images: int, folder: Path) -> dict[str, float]:
     with running("index_service", folder) as service:
-        async with open_channel(service.address, max_message_bytes=_MESSAGE_BYTES) as channel:
+        async with Channels(_MESSAGE_BYTES).open(service.address) as channel:
             index = IndexClient(channel)
             await index.create(NewIndex(_COLLECTION, _DIMENSION, _MODEL, Engine.EXACT))
             await index.load(_COLLECTION, _MODEL, _batches(images))

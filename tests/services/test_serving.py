@@ -23,7 +23,7 @@ from grpc_status import rpc_status
 from semsearch.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
 
 from serving import tracing
-from serving.channels import open_channel
+from serving.channels import Channels
 from serving.errors import from_status, reason_name, retry_delay_seconds
 from tests.ports import free_ports
 
@@ -105,7 +105,7 @@ def running(program: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str],
 
 @contextlib.asynccontextmanager
 async def connected(port: int) -> AsyncIterator[grpc.aio.Channel]:
-    async with open_channel(f"127.0.0.1:{port}", max_message_bytes=2**20) as channel:
+    async with Channels(2**20).open(f"127.0.0.1:{port}") as channel:
         await asyncio.wait_for(channel.channel_ready(), DEADLINE_SECONDS)
         yield channel
 

@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from serving import lanes
 from serving.adaptive_limit import FIRST
 from serving.admission_gate import INNER_WAITS, AdmissionGate, MethodLanes
-from serving.channels import open_channel
+from serving.channels import Channels
 from serving.errors import from_status, retry_delay_seconds
 from serving.interceptors import CallInterceptor
 from serving.lanes import HEADER, Lane
@@ -55,7 +55,7 @@ async def served(method_lanes: MethodLanes = LANES) -> AsyncIterator[tuple[Servi
     await server.start()
     try:
         async with (
-            open_channel(f"127.0.0.1:{port}", max_message_bytes=2**22) as channel,
+            Channels(2**22).open(f"127.0.0.1:{port}") as channel,
             asyncio.timeout(DEADLINE),
         ):
             yield servicer, channel

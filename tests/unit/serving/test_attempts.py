@@ -12,7 +12,7 @@ import pytest
 from semsearch import AsyncClient, Retries, ServerNotReady
 
 from serving import errors
-from serving.channels import open_channel
+from serving.channels import Channels
 from serving.interceptors import CallInterceptor
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -60,7 +60,7 @@ async def test_retries_of_several_hops_add_up_and_do_not_multiply(hops: int, mon
         await stack.enter_async_context(asyncio.timeout(SECONDS))
         path, address = LAST, await stack.enter_async_context(served(LAST, fail))
         for _ in range(hops):
-            channel = await stack.enter_async_context(open_channel(address, max_message_bytes=2**20))
+            channel = await stack.enter_async_context(Channels(2**20).open(address))
             address = await stack.enter_async_context(served(PATH, passing_on(channel, path)))
             path = PATH
         client = await stack.enter_async_context(AsyncClient(address, retries=Retries(ATTEMPTS, first_delay=0.001)))

@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving import channels
-from serving.channels import open_channel
+from serving.channels import Channels
 from serving.patience import Patience
 from tests.ports import silent_port
 
@@ -58,7 +58,7 @@ async def echo_servers(count: int) -> AsyncIterator[list[EchoServer]]:
 
 def channel_to(servers: list[EchoServer], health_service: str = HEALTH) -> grpc.aio.Channel:
     addresses = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-    return open_channel(f"ipv4:{addresses}", max_message_bytes=2**20, health_service=health_service)
+    return Channels(2**20).open(f"ipv4:{addresses}", health_service=health_service)
 
 
 async def call(channel: grpc.aio.Channel, times: int = 1) -> int:
@@ -120,7 +120,7 @@ async def test_a_patient_call_is_repeated_when_its_server_is_back() -> None:
     patience.report(True)
     async with echo_servers(1) as [server]:
         target = f"127.0.0.1:{server.port}"
-        async with open_channel(target, max_message_bytes=2**20, retry=False, patience=patience) as channel:
+        async with Channels(2**20).open(target, retry=False, patience=patience) as channel:
             echo: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/example.Echo/Echo")
 
             async def call() -> bytes:
@@ -145,7 +145,7 @@ async def test_a_patient_call_is_repeated_when_its_server_is_back() -> None:
 async def test_retries_end_while_a_service_is_down(retry: bool, most: int) -> None:
     async with echo_servers(1) as servers:
         target = f"127.0.0.1:{servers[0].port}"
-        async with open_channel(target, max_message_bytes=2**20, retry=retry) as channel:
+        async with Channels(2**20).open(target, retry=retry) as channel:
             servers[0].fails_with = grpc.StatusCode.UNAVAILABLE
             assert sum(await asyncio.gather(*(call(channel) for _ in range(200)))) == 200
     assert 200 <= servers[0].calls <= most
@@ -155,7 +155,7 @@ async def test_a_server_that_does_not_answer_at_all_is_given_up(monkeypatch: pyt
     """gRPC itself waits 20 s for a connection."""
     monkeypatch.setattr(channels, "_CONNECT_SECONDS", 0.1)
     with silent_port() as port:
-        async with open_channel(f"127.0.0.1:{port}", max_message_bytes=2**20, retry=False) as channel:
+        async with Channels(2**20).open(f"127.0.0.1:{port}", retry=False) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await channel.unary_unary("/example.Echo/Echo")(b"", timeout=15.0)
     assert failed.value.code() is grpc.StatusCode.UNAVAILABLE

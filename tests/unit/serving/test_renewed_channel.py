@@ -11,7 +11,7 @@ import grpc.aio
 import pytest
 from structlog.testing import capture_logs
 
-from serving.channels import open_channel
+from serving.channels import Channels
 from serving.tls import CertificateFiles
 from tests.unit.serving.certified import Certified, echo_server
 
@@ -24,7 +24,7 @@ def certified(tmp_path: Path) -> Certified:
 
 
 def channel_with(files: CertificateFiles, address: str) -> grpc.aio.Channel:
-    return open_channel(address, max_message_bytes=2**20, certificates=files)
+    return Channels(2**20, files).open(address)
 
 
 async def until(files: CertificateFiles, holds: Callable[[], Any]) -> None:

@@ -17,7 +17,7 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from serving.channels import open_channel
+from serving.channels import Channels
 from serving.drain import Drain, until_shutdown
 from serving.errors import from_status, retry_delay_seconds
 from serving.health_reports import HealthReports
@@ -158,7 +158,7 @@ async def test_no_call_fails_while_one_of_two_servers_ends() -> None:
 
     async def keep_calling(port: int, other: int) -> None:
         nonlocal answered
-        async with open_channel(f"ipv4:127.0.0.1:{port},127.0.0.1:{other}", max_message_bytes=2**20) as channel:
+        async with Channels(2**20).open(f"ipv4:127.0.0.1:{port},127.0.0.1:{other}") as channel:
             echo: Any = channel.unary_unary("/Test/Echo")
             while not has_ended.is_set():
                 assert await echo(b"a", timeout=DEADLINE_SECONDS) == b"a"

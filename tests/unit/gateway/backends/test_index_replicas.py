@@ -20,7 +20,7 @@ from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 from gateway.backends import index_replicas
 from gateway.backends.index_replicas import ReplicatedIndex, open_replicas
 from gateway.backends.vector_index import Item
-from serving.channels import Channels, open_channel
+from serving.channels import Channels
 
 BEAT = "semsearch-index-beat"
 MESSAGE_BYTES = 4 * 2**20
@@ -92,7 +92,7 @@ async def cluster(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
         served(writer) as (address, _),
         served(replicas[0]) as (first, first_server),
         served(replicas[1]) as (second, second_server),
-        open_channel(address, max_message_bytes=MESSAGE_BYTES) as channel,
+        Channels(MESSAGE_BYTES).open(address) as channel,
         open_replicas([first, second], Channels(MESSAGE_BYTES)) as opened,
     ):
         async with asyncio.timeout(20):
