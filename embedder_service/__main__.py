@@ -33,7 +33,7 @@ from serving.server import GrpcService, Served, run
 from serving.settings import load_settings
 
 _PULLS = 2  # concurrent pulls; more wait
-# A decoder may take so many times its processor time, when the machine is busy, before it counts as stalled.
+# On a busy machine, a decoder's limit of processor time may take longer. After this multiple of it, it has stalled.
 _STALLED_FACTOR = 10
 
 

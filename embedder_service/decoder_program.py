@@ -1,7 +1,7 @@
 """The process that decodes images, one after the other: `python -m embedder_service.decoder_program SOCKET LIMITS`.
 
-For each image it receives a request with the image's bytes and answers with the number of its pixels. When it is told
-to go on, it answers with the decoded image. An image that exceeds the limit on processor time or memory, or that makes
+For each image it receives a request with the image's bytes and answers with the number of its pixels. On the next
+message, it answers with the decoded image. An image that exceeds the limit on processor time or memory, or that makes
 a library crash, ends this process and nothing else. It exits when its parent does.
 """
 

@@ -51,7 +51,7 @@ class AccessGate:
     @asynccontextmanager
     async def enter(self, call: Call) -> AsyncIterator[None]:
         """Set the caller of a call; raises `AccessRefused`."""
-        callers.begin(callers.UNKNOWN)  # for who writes down a refusal
+        callers.begin(callers.UNKNOWN)  # for the audit log, if the call is refused
         caller, from_suite = await self._authentication.identify(call.metadata)
         callers.begin(caller, from_suite=from_suite)
         self._rule(call).check_caller(caller, call.method, from_suite=from_suite)

@@ -1,7 +1,7 @@
 """The key that the services of a suite share, and the identities that they sign with it.
 
-A call between services carries, as its bearer token, a JWT (HS256) that names the caller whose call it serves. So a
-service can tell calls of the suite from all others, and knows for whom they are made.
+A call between services carries a JWT (HS256) as its bearer token. It names the caller whose call it serves. So a
+service distinguishes calls of the suite from all others, and knows the caller behind each.
 
 The file has one key a line, each of at least 32 characters: the first one signs, and each is accepted. To replace a
 key, add the new one below the old one, on every machine; then put it first; then remove the old one.

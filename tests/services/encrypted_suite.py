@@ -231,7 +231,7 @@ class Load:
 
 
 def admits(port: int, context: ssl.SSLContext) -> bool:
-    """Return whether a port goes on with a caller after the handshake, in which callers learn nothing of a refusal."""
+    """Return whether a port serves a caller after the handshake, which does not show callers a refusal."""
     try:
         with (
             socket.create_connection(("127.0.0.1", port), SECONDS) as plain,

@@ -124,7 +124,7 @@ def revoke(
     file: File = None,
     as_json: options.Json = False,
 ) -> None:
-    """Revoke tokens. Calls with them are refused within two seconds; a stream in progress goes on to its end."""
+    """Revoke tokens. Calls with them are refused within two seconds; streams in progress are not interrupted."""
     output = Output(as_json)
     if not (token_ids or caller):
         raise InvalidRequest("Name the tokens to revoke by their ids, or a caller with --caller.")

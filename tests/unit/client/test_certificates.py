@@ -1,4 +1,4 @@
-"""Certificates that `semsearch certs` makes: for whom they are good, and how the files lie."""
+"""Certificates that `semsearch certs` makes: which hosts and callers they are valid for, and their files."""
 
 from __future__ import annotations
 
