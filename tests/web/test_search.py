@@ -77,6 +77,17 @@ def test_chips_take_signs_and_weights(open_page: OpenPage) -> None:
     assert barriers(page) == []
 
 
+def test_a_second_change_of_chips_keeps_the_first_before_the_answer_comes(open_page: OpenPage) -> None:
+    page = open_page("/?cut=0")
+    box(page).fill("fruit -banana")
+    expect(page.locator(".chip")).to_have_count(2)
+    page.route("**/SearchByText", lambda route: None)
+    page.get_by_role("button", name="banana: counts against").click()
+    page.get_by_role("button", name="fruit: counts for").click()
+    expect(box(page)).to_have_value("-fruit banana")
+    expect(page.get_by_role("button", name="fruit: counts against")).to_be_visible()
+
+
 def test_an_unknown_word_is_replaced_by_a_suggestion(open_page: OpenPage) -> None:
     page = open_page()
     box(page).fill("elefantt")
