@@ -154,9 +154,9 @@ class FolderSync:
         if not self._hashes:
             problem = f"has no images, and the collection {self.root.collection} has {total:,} of it"
             raise self._stopped(problem, "FOLDER_EMPTY", f"{advice} mount its disk")
-        if 2 * len(self._missing()) > total:
+        if 2 * len(self._missing(unread_as_before=False)) > total:
             self._hash_pending()  # they may only have been moved
-        if 2 * (gone := len(self._missing())) > total:
+        if 2 * (gone := len(self._missing(unread_as_before=True))) > total:
             problem = (
                 f"lacks the files of {gone:,} of the {total:,} images that the collection {self.root.collection} has"
             )
@@ -243,8 +243,12 @@ class FolderSync:
                 for path in sorted(change.remove - self._hashes.keys()):
                     yield FileResult(path, Outcome.REMOVED, done.image_id)
 
-    def _missing(self) -> set[bytes]:
-        """Return the images that no file of the folder has, according to the files read so far."""
+    def _missing(self, *, unread_as_before: bool) -> set[bytes]:
+        """Return the images of vanished files that no other file has, according to the files read so far.
+
+        Files that were not read count as the images that they were, or as none.
+        """
+        as_before = (None, b"") if unread_as_before else (None,)
         vanished = set(self._vanished)
         gone = {sha256 for path in vanished for sha256 in self._known.at(path)}
         present = {
@@ -252,7 +256,7 @@ class FolderSync:
             for path in self._known
             if path not in vanished
             for sha256 in self._known.at(path)
-            if self._hashes.get(path) in (None, b"", sha256)
+            if self._hashes.get(path) in (*as_before, sha256)
         }
         return gone - present - set(self._hashes.values())
 
