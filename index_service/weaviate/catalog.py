@@ -30,7 +30,7 @@ from index_service.errors import (
 )
 from index_service.export_format import ExportHeader, ExportPiece
 from index_service.weaviate.cluster import Cluster, Options
-from index_service.weaviate.collections import Record, create, new_record
+from index_service.weaviate.collections import Record, complete_schema, create, new_record
 from index_service.weaviate.importing import Import
 from index_service.weaviate.index import LACKS, Threads, WeaviateIndex
 from index_service.weaviate.names import PREFIX, from_weaviate, to_weaviate
@@ -265,7 +265,10 @@ class _Snapshot:
 
 
 def _stored(client: WeaviateClient) -> tuple[dict[str, Record | DamagedIndex], dict[str, str]]:
-    """Return the records of all indexes, and all aliases; remove imports that were never finished."""
+    """Return the records of all indexes, and all aliases; remove imports that were never finished.
+
+    Collections of older versions get what they lack.
+    """
     records: dict[str, Record | DamagedIndex] = {}
     for collection, config in client.collections.list_all(simple=False).items():
         if not collection.startswith(PREFIX):
@@ -278,6 +281,7 @@ def _stored(client: WeaviateClient) -> tuple[dict[str, Record | DamagedIndex], d
             records[name] = DamagedIndex(name, problem)
             continue
         if record.is_complete:
+            complete_schema(client, config)
             records[record.definition.name] = record
         else:
             client.collections.delete(collection)

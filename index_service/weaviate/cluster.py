@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -69,6 +70,20 @@ class Options:
     api_key: str
 
 
+def connect(address: str, *, api_key: str = "", insert_seconds: float = _INSERT_SECONDS) -> weaviate.WeaviateClient:
+    """Connect to a node."""
+    match = ADDRESS.fullmatch(address)
+    assert match is not None, address  # noqa: S101 — the settings check it
+    return weaviate.connect_to_custom(
+        http_host=match["host"], http_port=int(match["http"]), http_secure=False,
+        grpc_host=match["host"], grpc_port=int(match["grpc"]), grpc_secure=False,
+        auth_credentials=Auth.api_key(api_key) if api_key else None,
+        additional_config=AdditionalConfig(
+            timeout=Timeout(init=_CONNECT_SECONDS, query=_CALL_SECONDS, insert=insert_seconds)
+        ),
+    )  # fmt: skip
+
+
 class Cluster:
     """Calls a cluster; thread-safe."""
 
@@ -78,7 +93,7 @@ class Cluster:
         self._write_level = ConsistencyLevel(options.consistency)
         # What every replica has, any one of them can tell: reads go on while a node is away, and writes wait for it.
         self._read_level = ConsistencyLevel.ONE if options.consistency == "ALL" else self._write_level
-        self._nodes = Nodes(options.addresses, self._connect)
+        self._nodes = Nodes(options.addresses, partial(connect, api_key=options.api_key))
 
     def call(self, work: Callable[[weaviate.WeaviateClient], T]) -> T:
         """Return the result of work with a client; if a node does not answer, repeat it with the next one.
@@ -123,19 +138,6 @@ class Cluster:
             raise
         finally:
             self._nodes.give_back(node)
-
-    def _connect(self, address: str) -> weaviate.WeaviateClient:
-        match = ADDRESS.fullmatch(address)
-        assert match is not None, address  # noqa: S101 — the settings check it
-        key = self.options.api_key
-        return weaviate.connect_to_custom(
-            http_host=match["host"], http_port=int(match["http"]), http_secure=False,
-            grpc_host=match["host"], grpc_port=int(match["grpc"]), grpc_secure=False,
-            auth_credentials=Auth.api_key(key) if key else None,
-            additional_config=AdditionalConfig(
-                timeout=Timeout(init=_CONNECT_SECONDS, query=_CALL_SECONDS, insert=_INSERT_SECONDS)
-            ),
-        )  # fmt: skip
 
     def _unhealthy(self) -> str:
         """Return which nodes do not answer, as far as any node knows."""

@@ -2,6 +2,11 @@
 
 The record lies in the collection's description, which Weaviate keeps with the schema on a majority of its nodes: the
 definition, the uid, whether an import still fills it, and up to which number rows have been given out.
+
+A write that is broken off may leave an object that is stored but not in the vector index. Weaviate 1.35 leaves the
+index alone when it then gets the same vector for this object, so no search would ever find it. Only another vector or
+another place on the globe makes it index an object again: each attempt to write a vector therefore has a place of its
+own (`attempt`), which nothing indexes.
 """
 
 from __future__ import annotations
@@ -23,7 +28,8 @@ from weaviate.classes.config import (
     Tokenization,
     VectorDistances,
 )
-from weaviate.classes.data import DataObject
+from weaviate.classes.data import DataObject, GeoCoordinate
+from weaviate.collections.classes.config import CollectionConfig
 
 from index_service.definition import IndexDefinition
 from index_service.errors import StoreDamaged
@@ -39,6 +45,11 @@ FLAT_SEARCH_ITEMS = 40_000
 _EF = 256
 _EF_CONSTRUCTION = 128
 _MAX_CONNECTIONS = 32
+_ATTEMPT = Property(name="attempt", data_type=DataType.GEO_COORDINATES, index_filterable=False)
+# A latitude goes to 90 and a longitude to 180, as float32, which has 20 bits of a number below 64 exactly.
+_LATITUDE_STEPS = _LONGITUDE_STEPS = 1 << 20
+_STEPS_A_DEGREE = 1 << 14
+_ATTEMPTS_A_ROW = 64
 _NAMESPACE = uuid.UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 
 Properties: TypeAlias = dict[str, Any]
@@ -98,6 +109,7 @@ def create(client: WeaviateClient, record: Record, replication_factor: int) -> N
                 index_searchable=False,
                 tokenization=Tokenization.FIELD,
             ),
+            _ATTEMPT,
         ],
         vector_config=Configure.Vectors.self_provided(
             vector_index_config=Configure.VectorIndex.hnsw(
@@ -115,6 +127,12 @@ def create(client: WeaviateClient, record: Record, replication_factor: int) -> N
     )
 
 
+def complete_schema(client: WeaviateClient, config: CollectionConfig) -> None:
+    """Add to a collection of an older version what it lacks."""
+    if all(each.name != _ATTEMPT.name for each in config.properties):
+        client.collections.use(config.name).config.add_property(_ATTEMPT)
+
+
 def describe(client: WeaviateClient, record: Record) -> None:
     """Replace a collection's record."""
     client.collections.use(to_weaviate(record.definition.name)).config.update(description=record.to_json())
@@ -130,8 +148,8 @@ def object_id(item_id: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, item_id))
 
 
-def to_object(row: StoredRow) -> NewObject:
-    """Return the object of a row."""
+def to_object(row: StoredRow, attempt: int = 0) -> NewObject:
+    """Return the object of a row, for one of several attempts to write it."""
     return DataObject(
         uuid=object_id(row.id),
         properties={
@@ -140,6 +158,7 @@ def to_object(row: StoredRow) -> NewObject:
             "row": row.row,
             "sequence": row.sequence,
             TOKENS: tokens(row.attributes),
+            _ATTEMPT.name: _place(row.row, attempt),
         },
         vector=np.frombuffer(row.vector, dtype="<f4").tolist(),
     )
@@ -150,3 +169,10 @@ def to_vector(numbers: Sequence[float], definition: IndexDefinition) -> Vectors:
     if len(numbers) != definition.dimension:
         raise StoreDamaged(Path(definition.name), "an object has no vector of the right size")
     return np.array(numbers, dtype=np.float32)
+
+
+def _place(row: int, attempt: int) -> GeoCoordinate:
+    """Return a place that no other attempt to write a vector of this item has: whoever writes one takes a new row."""
+    latitude, rest = row % _LATITUDE_STEPS, row // _LATITUDE_STEPS
+    longitude = (rest * _ATTEMPTS_A_ROW + attempt % _ATTEMPTS_A_ROW) % _LONGITUDE_STEPS
+    return GeoCoordinate(latitude=latitude / _STEPS_A_DEGREE, longitude=longitude / _STEPS_A_DEGREE)

@@ -2,11 +2,13 @@
 
 Weaviate writes object by object. If a node fails in between, some objects of a message are written and others are not;
 then the whole message is sent again, and if that fails too, it is not acknowledged. A message that is sent again writes
-the same: an object's id follows from the item's id, and rows are given out once.
+the same: an object's id follows from the item's id. It is marked as another attempt (`collections`), so that the vector
+index gets what an attempt that was broken off did not bring there.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +20,12 @@ from weaviate.collections.classes.filters import _Filters
 from index_service.errors import ClusterUnavailable, IndexServiceError, ItemNotFound
 from index_service.items import Delete, StoredItem, StoredRow, Upsert, Write, Written
 from index_service.weaviate.cluster import Cluster, Objects
-from index_service.weaviate.collections import NewObject, Record, describe, object_id, to_object, with_rows
+from index_service.weaviate.collections import Record, describe, object_id, to_object, with_rows
 from index_service.weaviate.reading import PAGE, Items
 
 # Rows are given out in blocks, and only the end of a block is written down: after a crash, some are never used.
 _ROW_BLOCK = 100_000
+_ATTEMPTS = 2
 _BATCH_OBJECTS = 500
 _BATCH_BYTES = 16 * 2**20
 
@@ -143,21 +146,20 @@ class Writer:
         return Written(len(known), tuple(item_id for item_id in dict.fromkeys(write.ids) if item_id not in known))
 
     def _insert(self, rows: Sequence[StoredRow]) -> None:
-        objects = [to_object(row) for row in rows]
-        left = self._failures(objects)
-        if left:
-            left = self._failures([objects[number] for number in left])
-        if left:
-            raise ClusterUnavailable(f"{len(left)} of {len(rows)} items were not written: {next(iter(left.values()))}")
+        attempts = itertools.count()
 
-    def _failures(self, objects: Sequence[NewObject]) -> dict[int, str]:
-        """Write objects and return why some could not be written, by position."""
-
-        def insert(collection: Objects) -> dict[int, str]:
-            result = collection.data.insert_many(list(objects))
+        def insert(objects: Objects) -> dict[int, str]:
+            # The cluster repeats this with its next node, which is another attempt.
+            attempt = next(attempts)
+            result = objects.data.insert_many([to_object(row, attempt) for row in rows])
             return {number: error.message for number, error in result.errors.items()}
 
-        return self._cluster.on(self._name, insert, writes=True)
+        for _ in range(_ATTEMPTS):
+            # All are written again: Weaviate names only the first object if the vectors could not be indexed.
+            problems = self._cluster.on(self._name, insert, writes=True)
+            if not problems:
+                return
+        raise ClusterUnavailable(f"{len(rows)} items were not written: {next(iter(problems.values()))}")
 
 
 def _merge(write: Upsert, pending: dict[str, _Pending], known: dict[str, StoredItem]) -> Written | ItemNotFound:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import string
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +17,11 @@ from hypothesis import strategies as st
 
 from benchmarks.weaviate_process import WeaviateServer
 from index_service.backends import Backend, Backends
+from index_service.contract import Index
 from index_service.definition import LOCAL_ENGINES, EngineKind, IndexDefinition
 from index_service.errors import ClusterUnavailable, InvalidName, ReplicasMissing
 from index_service.export_format import ExportHeader
-from index_service.items import Delete, NewItem, Upsert
+from index_service.items import Delete, NewItem, StoredRow, Upsert
 from index_service.local.catalog import open_catalog
 from tests.contract.conftest import MODEL
 from tests.unit.index_service.conftest import NEVER
@@ -26,6 +30,7 @@ from tests.weaviate_server import need_weaviate
 
 DEADLINE = 60.0
 NOBODY = "127.0.0.1:1:2"
+_OTHER_ROWS = 1_000_000  # a process that ended may have given them out
 VECTOR = np.array([1, 0, 0, 0], np.float32)
 
 
@@ -70,6 +75,58 @@ def test_a_search_of_few_items_compares_all(clusters: Backend) -> None:
     answer = index.search([VECTOR], 1, None, attributes=False)
     assert [neighbor.id for neighbor in answer.neighbors[0]] == ["a"]
     assert answer.exact
+
+
+def test_a_write_that_was_broken_off_and_repeated_is_found(clusters: Backend, server: WeaviateServer) -> None:
+    vectors = np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32)
+    items = tuple(NewItem(f"item-{row}", "{}", vector) for row, vector in enumerate(vectors))
+    seconds, cut = 0.005, 0
+    while cut == 0 or seconds < 0.1:
+        index = clusters.catalog.create(replace(definition(f"cut-{uuid.uuid4().hex[:8]}"), dimension=64))
+        cut += _write_for(seconds, server, index, items)
+        index.upsert(Upsert(items)).result(DEADLINE)
+        found = index.search(vectors, 1, None, attributes=False).neighbors
+        assert [[neighbor.id for neighbor in each] for each in found] == [[item.id] for item in items]
+        seconds *= 1.3
+        assert seconds < DEADLINE
+
+
+def _write_for(seconds: float, server: WeaviateServer, index: Index, items: Sequence[NewItem]) -> bool:
+    """Send a write that ends after some seconds; return whether it was broken off when items were already stored."""
+    from weaviate.exceptions import WeaviateBaseError
+
+    from index_service.weaviate.cluster import connect
+    from index_service.weaviate.collections import to_object
+    from index_service.weaviate.names import to_weaviate
+
+    rows = [
+        StoredRow(number, number, item.id, "{}", item.vector.tobytes())
+        for number, item in enumerate(items, _OTHER_ROWS)
+        if item.vector is not None
+    ]
+    with connect(server.address, insert_seconds=seconds) as client:
+        try:
+            client.collections.use(to_weaviate(index.definition.name)).data.insert_many([*map(to_object, rows)])
+        except WeaviateBaseError:
+            return index.item_count() > 0
+    return False
+
+
+def test_a_collection_of_an_older_version_is_completed(server: WeaviateServer) -> None:
+    from index_service.weaviate.catalog import open_weaviate
+    from index_service.weaviate.cluster import connect
+    from index_service.weaviate.names import to_weaviate
+
+    name = f"older-{uuid.uuid4().hex[:8]}"
+    with open_weaviate(options(server.address)) as catalog:
+        catalog.create(definition(name))
+    with connect(server.address) as client:
+        description = client.collections.use(to_weaviate(name)).config.get().description
+        client.collections.delete(to_weaviate(name))
+        client.collections.create(to_weaviate(name), description=description)
+    with open_weaviate(options(server.address)), connect(server.address) as client:
+        (attempt,) = client.collections.use(to_weaviate(name)).config.get().properties
+        assert (attempt.name, attempt.index_filterable) == ("attempt", False)
 
 
 def test_a_name_that_would_be_too_long_is_refused() -> None:
@@ -126,7 +183,7 @@ def test_a_node_that_is_left_is_closed_only_when_no_call_uses_it(monkeypatch: py
 
     made = [Connection(), Connection()]
     opened = iter(made)
-    monkeypatch.setattr(Cluster, "_connect", lambda _, address: next(opened))
+    monkeypatch.setattr("index_service.weaviate.cluster.connect", lambda *_, **__: next(opened))
     cluster = Cluster(options("one:1:2", "other:1:2"))
 
     def fail_on_first(connection: Any) -> Connection:
@@ -180,26 +237,29 @@ def test_definitions_aliases_and_rows_survive_a_restart(server: WeaviateServer) 
 def test_what_a_batch_failed_to_write_is_sent_again_and_else_not_acknowledged(
     server: WeaviateServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from weaviate.collections.data.sync import _DataCollection as DataCollection
+
     from index_service.weaviate.catalog import open_weaviate
 
     with open_weaviate(options(server.address)) as catalog:
         index = catalog.create(definition(f"batch-{uuid.uuid4().hex[:8]}"))
-        send = index.writer._failures
         failures = [{1: "half"}, {}, {0: "half"}, {0: "half"}]
-        sent: list[int] = []
+        sent: list[list[str]] = []
+        insert = DataCollection.insert_many
 
-        def failing(objects: Any) -> dict[int, str]:
-            lost = failures.pop(0)
-            sent.append(len(objects))
-            kept = [each for number, each in enumerate(objects) if number not in lost]
-            return send(kept) | lost if kept else lost
+        def failing(self: Any, objects: list[Any]) -> Any:
+            sent.append([each.properties["item"] for each in objects])
+            result = insert(self, objects)
+            return SimpleNamespace(
+                errors={number: SimpleNamespace(message=text) for number, text in failures.pop(0).items()}
+                or result.errors
+            )
 
-        monkeypatch.setattr(index.writer, "_failures", failing)
+        monkeypatch.setattr(DataCollection, "insert_many", failing)
         assert index.upsert(upsert("a", "b", "c")).result(DEADLINE).count == 3
-        assert sent == [3, 1]
-        with pytest.raises(ClusterUnavailable, match="1 of 1 items were not written: half"):
+        assert sent == [["a", "b", "c"]] * 2
+        with pytest.raises(ClusterUnavailable, match="1 items were not written: half"):
             index.upsert(upsert("d")).result(DEADLINE)
-        assert sorted(index.items(["a", "b", "c", "d"], vectors=False)) == ["a", "b", "c"]
 
 
 def test_too_few_replicas_are_told_apart(server: WeaviateServer) -> None:
