@@ -20,7 +20,7 @@ from weaviate.collections.classes.filters import _Filters
 from index_service.errors import ClusterUnavailable, IndexServiceError, ItemNotFound
 from index_service.items import Delete, StoredItem, StoredRow, Upsert, Write, Written
 from index_service.weaviate.cluster import Cluster, Objects
-from index_service.weaviate.collections import Record, describe, object_id, to_object, with_rows
+from index_service.weaviate.collections import NewObject, Record, describe, object_id, to_object, with_rows
 from index_service.weaviate.reading import PAGE, Items
 
 # Rows are given out in blocks, and only the end of a block is written down: after a crash, some are never used.
@@ -152,6 +152,8 @@ class Writer:
             # The cluster repeats this with its next node, which is another attempt.
             attempt = next(attempts)
             result = objects.data.insert_many([to_object(row, attempt) for row in rows])
+            if not result.errors:
+                _flush(objects, to_object(rows[-1], next(attempts)))
             return {number: error.message for number, error in result.errors.items()}
 
         for _ in range(_ATTEMPTS):
@@ -160,6 +162,16 @@ class Writer:
             if not problems:
                 return
         raise ClusterUnavailable(f"{len(rows)} items were not written: {next(iter(problems.values()))}")
+
+
+def _flush(objects: Objects, last: NewObject) -> None:
+    """Have the vectors of a batch written to disk, by writing its last object again, by itself.
+
+    Weaviate 1.35 writes the log of its vector index at the end of a batch, but before the batch is indexed, so that a
+    node that is killed would lose the batch until the next write. For an object by itself the order is right.
+    """
+    assert last.uuid is not None  # noqa: S101 — `to_object` sets it
+    objects.data.replace(last.uuid, last.properties or {}, vector=last.vector)
 
 
 def _merge(write: Upsert, pending: dict[str, _Pending], known: dict[str, StoredItem]) -> Written | ItemNotFound:

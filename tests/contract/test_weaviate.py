@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.weaviate_process import WeaviateServer
+from benchmarks.weaviate_process import WeaviateServer, weaviate_server
 from index_service.backends import Backend, Backends
 from index_service.contract import Index
 from index_service.definition import LOCAL_ENGINES, EngineKind, IndexDefinition
@@ -110,6 +110,22 @@ def _write_for(seconds: float, server: WeaviateServer, index: Index, items: Sequ
         except WeaviateBaseError:
             return index.item_count() > 0
     return False
+
+
+def test_a_killed_node_still_finds_what_it_acknowledged(tmp_path: Path) -> None:
+    from index_service.weaviate.catalog import open_weaviate
+
+    name, program = f"killed-{uuid.uuid4().hex[:8]}", need_weaviate()
+    vectors = np.eye(4, dtype=np.float32)
+    with weaviate_server(tmp_path, program) as node, open_weaviate(options(node.address)) as catalog:
+        index = catalog.create(definition(name))
+        index.upsert(Upsert(tuple(NewItem(f"{row}", "{}", vectors[row]) for row in range(3)))).result(DEADLINE)
+        index.upsert(Upsert((NewItem("3", "{}", vectors[3]),))).result(DEADLINE)
+        node.process.kill()
+        node.process.wait(DEADLINE)
+    with weaviate_server(tmp_path, program) as node, open_weaviate(options(node.address)) as catalog:
+        found = catalog.get(name).search(vectors, 1, None, attributes=False).neighbors
+        assert [[neighbor.id for neighbor in each] for each in found] == [["0"], ["1"], ["2"], ["3"]]
 
 
 def test_a_collection_of_an_older_version_is_completed(server: WeaviateServer) -> None:
