@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 from semsearch import Client
 
 from tests.end_to_end.launcher_process import READY, REPOSITORY, launcher, settings
@@ -86,12 +86,17 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 
 @pytest.fixture(scope="session")
-def browser(suite: Suite) -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+def playwright() -> Iterator[Playwright]:
+    """What drives browsers; a process may have only one."""
+    with sync_playwright() as started:
         yield started
-        started.close()
+
+
+@pytest.fixture(scope="session")
+def browser(suite: Suite, playwright: Playwright) -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS) as started:
+        yield started
 
 
 @pytest.fixture

@@ -87,6 +87,7 @@ def test_a_similar_image_opens_and_back_returns_to_the_first(scratch: str, open_
 def test_a_narrow_screen_scrolls_through_image_and_facts(open_page: OpenPage, scheme: str) -> None:
     page = open_page("/", viewport={"width": 390, "height": 844}, color_scheme=scheme, locale="de-DE", has_touch=True)
     open_first(page)
+    expect(page.get_by_role("dialog").locator("[aria-busy=true]")).to_have_count(0)  # what comes moves the facts
     facts = page.get_by_text("Speicherort")
     facts.scroll_into_view_if_needed()
     expect(facts).to_be_in_viewport()

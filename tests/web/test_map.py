@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from tests.web.axe import barriers
 from tests.web.conftest import FLAGS, OpenPage, Suite
@@ -18,13 +18,12 @@ SOFTWARE_GL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @pytest.fixture(scope="module")
-def browser(suite: Suite) -> Iterator[Browser]:
+def browser(suite: Suite, playwright: Playwright) -> Iterator[Browser]:
     """A browser that draws WebGL without a graphics card."""
     flags = [flag for flag in FLAGS if flag != "--disable-gpu"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*flags, *SOFTWARE_GL])
+    chromium = shutil.which("chromium")
+    with playwright.chromium.launch(executable_path=chromium, args=[*flags, *SOFTWARE_GL]) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
