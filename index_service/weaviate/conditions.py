@@ -76,7 +76,8 @@ def _without(found: Cover) -> Cover:
         return Cover(None, False)
     if found.query is None:
         return _having([])
-    return Cover(Query.not_(found.query), True)
+    # To Weaviate, NOT also means the numbers of objects that were deleted or written again, and it counts them.
+    return Cover(Query.all_of([Query.by_property("row").greater_than(0), Query.not_(found.query)]), True)
 
 
 def _having(wanted: Sequence[str]) -> Cover:

@@ -197,6 +197,8 @@ CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
 
 def test_filters_mean_the_same_with_every_engine(create: Create) -> None:
     index, vectors = create(indexed=("a",)), units(len(ATTRIBUTES))
+    put(index, vectors, [to_json({"a": "gone"})] * len(ATTRIBUTES))
+    index.delete(Delete(tuple(f"item {n}" for n in range(len(ATTRIBUTES))))).result(DEADLINE)
     put(index, vectors, [to_json(dict(each)) for each in ATTRIBUTES])
     query = units(1, seed=1)[0]
     order = nearest(vectors, query)
