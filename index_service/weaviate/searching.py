@@ -3,6 +3,10 @@
 Weaviate cannot begin a search behind a position, so a page asks for all neighbours up to its end and drops those before
 its position: deep pages cost more, and there is a greatest depth. A search that must compare all items asks for ranges
 of rows, each so narrow that Weaviate compares all objects in it. Where that is as fast, every search does so.
+
+Weaviate 1.35 gives objects the distances of others if an object is deleted while a search runs: it appends the results
+of each shard to one list of objects and one of distances, and a missing object shifts the rest. It then leaves out the
+wrong ones, perhaps the nearest. So an answer whose distances are not those of its vectors is asked for again.
 """
 
 from __future__ import annotations
@@ -11,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 from weaviate.classes.query import Filter as Query
+from weaviate.classes.query import MetadataQuery
 from weaviate.collections.classes.filters import _Filters
 
 from index_service.definition import IndexDefinition
@@ -33,6 +39,11 @@ _SURPLUS = 16
 # Comparing 10,000 vectors of 300 numbers takes as long as a search in the graph (p50 54 to 60 and 57 to 75 ms on a busy
 # machine). The graph of a few items that come and go also misses some of the nearest now and then.
 _COMPARED_ROWS = 10_000
+# One answer in some 1,000 does not fit while items are deleted at ten a second.
+_TRIES = 5
+_DISTANCE_TOLERANCE = 1e-4
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,17 +112,28 @@ class Searcher:
         needs_attributes = not wanted.exact or (what.attributes and limit <= PAGE)
         properties = ["item", "row", "sequence", *(["attributes"] if needs_attributes else [])]
 
-        def ask(objects: Objects) -> list[StoredItem]:
+        def ask(objects: Objects) -> tuple[list[StoredItem], list[float]]:
             found = objects.query.near_vector(
                 what.vector.tolist(),
                 limit=limit,
                 filters=wanted.query,
                 include_vector=True,
                 return_properties=properties,
+                return_metadata=MetadataQuery(distance=True),
             ).objects
-            return [to_item(each, self._definition) for each in found]
+            return [to_item(each, self._definition) for each in found], [
+                each.metadata.distance or 0.0 for each in found
+            ]
 
-        return self._cluster.on(self._definition.name, ask)
+        found: dict[str, StoredItem] = {}
+        for _ in range(_TRIES):
+            items, lengths = self._cluster.on(self._definition.name, ask)
+            if _fit(what.vector, items, lengths):
+                return items
+            found |= {item.id: item for item in items}
+        # An object is missing for good. Each answer lacks others, by chance.
+        log.warning("search answers do not fit their distances", index=self._definition.name)
+        return list(found.values())
 
     def _count(self, wanted: Cover) -> int:
         def ask(objects: Objects) -> int:
@@ -142,6 +164,14 @@ class Searcher:
             else Neighbor(each.id, each.distance, each.row, read[each.id].attributes, each.vector)
             for each in neighbors
         ]
+
+
+def _fit(query: Vectors, items: Sequence[StoredItem], cosine_distances: Sequence[float]) -> bool:
+    """Return whether items have the distances that Weaviate gave them."""
+    if not items:
+        return True
+    lengths = distances(query, np.stack([item.vector for item in items if item.vector is not None]))
+    return bool(np.allclose(lengths**2 / 2, cosine_distances, rtol=0, atol=_DISTANCE_TOLERANCE))
 
 
 def _and(wanted: Cover, query: _Filters) -> Cover:

@@ -128,6 +128,43 @@ def test_a_killed_node_still_finds_what_it_acknowledged(tmp_path: Path) -> None:
         assert [[neighbor.id for neighbor in each] for each in found] == [["0"], ["1"], ["2"], ["3"]]
 
 
+@pytest.mark.parametrize("wrong_answers", [1, 100])
+def test_an_answer_whose_distances_do_not_fit_is_asked_for_again(
+    clusters: Backend, monkeypatch: pytest.MonkeyPatch, wrong_answers: int
+) -> None:
+    from weaviate.collections.queries.near_vector.query.sync import _NearVectorQuery as Query
+
+    index = clusters.catalog.create(replace(definition(f"shifted-{uuid.uuid4().hex[:8]}"), dimension=8))
+    vectors = np.eye(8, dtype=np.float32) + 0.1
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index.upsert(Upsert(tuple(NewItem(f"{row}", "{}", each) for row, each in enumerate(vectors)))).result(DEADLINE)
+    answers = 0
+    search = Query.near_vector
+
+    def shifted(self: Any, *arguments: Any, **options: Any) -> Any:
+        """Answer as Weaviate does if it misses an object of a shard: the first of another gets its distance."""
+        nonlocal answers
+        found = search(self, *arguments, **options)
+        answers += 1
+        if answers > wrong_answers:
+            return found
+        lost = answers % len(found.objects)
+        kept = [each for number, each in enumerate(found.objects) if number != lost]
+        lengths = [each.metadata.distance for each in found.objects]
+        return SimpleNamespace(
+            objects=[
+                SimpleNamespace(
+                    properties=each.properties, vector=each.vector, metadata=SimpleNamespace(distance=length)
+                )
+                for each, length in zip(kept, [lengths[-1], *lengths], strict=False)
+            ]
+        )
+
+    monkeypatch.setattr(Query, "near_vector", shifted)
+    found = index.search(vectors, 1, None, attributes=False).neighbors
+    assert [[neighbor.id for neighbor in each] for each in found] == [[f"{row}"] for row in range(8)]
+
+
 def test_a_collection_of_an_older_version_is_completed(server: WeaviateServer) -> None:
     from index_service.weaviate.catalog import open_weaviate
     from index_service.weaviate.cluster import connect
