@@ -114,7 +114,8 @@ class AuditGate:
         return self._refusals <= MOST_REFUSALS
 
     def _write(self, call: Call, entry: _Entry, code: grpc.StatusCode, reason: str) -> None:
-        caller = None if code is grpc.StatusCode.UNAUTHENTICATED else callers.current()
+        known = callers.current()
+        caller = None if known is callers.UNKNOWN else known
         self._audit.write(
             {
                 "service": self._service,

@@ -54,8 +54,11 @@ class CallFailed(Exception):
 class Method:
     """One method's name, gates, metrics and error table."""
 
-    def __init__(self, service: str, method: str, errors: ErrorTable, gates: Sequence[Gate] = ()) -> None:
+    def __init__(
+        self, service: str, method: str, errors: ErrorTable, gates: Sequence[Gate] = (), *, is_stream: bool = False
+    ) -> None:
         self.service, self.method = self._labels = (service, method)
+        self.is_stream = is_stream
         self._name = f"{service}/{method}"
         self._passage = Passage(gates)
         self._in_flight = metrics.IN_FLIGHT.labels(service, method)

@@ -17,35 +17,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import structlog
 
 from serving.errors import ShuttingDown
 from serving.gates import Call
+from serving.running import Running, running
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(eq=False)
-class _Running:
-    call: Call
-    task: asyncio.Task[Any]
-    is_ended: bool = False
-
-    def end(self) -> None:
-        self.is_ended = True
-        self.task.cancel()
-
-
 class Drain:
     """Knows the calls in progress; the first of the gates, so that it sees every call and the end of each."""
 
     def __init__(self) -> None:
-        self._running: set[_Running] = set()
+        self._running: dict[Running, Call] = {}
         self._changed = asyncio.Event()
         self._begun = asyncio.Event()
         self._refuses = False
@@ -59,20 +48,14 @@ class Drain:
         """
         if self._refuses:
             raise ShuttingDown(begun=False)
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        running = _Running(call, task)
-        self._running.add(running)
         _begun.set(self._begun)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not running.is_ended:
-                raise
-            task.uncancel()
-            raise ShuttingDown(begun=True) from None
-        finally:
-            self._running.discard(running)
-            self._changed.set()
+        with running() as work:
+            self._running[work] = call
+            try:
+                yield
+            finally:
+                del self._running[work]
+                self._changed.set()
 
     def check(self, call: Call, request: Any) -> None:
         """Let every message pass."""
@@ -84,19 +67,19 @@ class Drain:
     def refuse(self) -> None:
         """Refuse new calls, and end watches."""
         self._refuses = True
-        for each in self._running:
-            if each.call.method.startswith("Watch"):
-                each.end()
+        for work, call in self._running.items():
+            if call.method.startswith("Watch"):
+                work.end(ShuttingDown(begun=True))
 
     async def finish(self, seconds: float, grace_seconds: float) -> None:
         """Wait for the calls in progress, for `seconds`; end those that are left, which may take `grace_seconds`."""
         if await self._wait_for_none(seconds):
             return
-        left = [each for each in self._running if not each.is_ended]
-        methods = sorted({f"{each.call.service}/{each.call.method}" for each in left})
+        left = {work: call for work, call in self._running.items() if work.error is None}
+        methods = sorted({f"{call.service}/{call.method}" for call in left.values()})
         log.warning("calls outlasted the drain and are ended", calls=len(left), methods=methods)
-        for each in left:
-            each.end()
+        for work in left:
+            work.end(ShuttingDown(begun=True))
         await self._wait_for_none(grace_seconds)
 
     async def _wait_for_none(self, seconds: float) -> bool:

@@ -170,6 +170,7 @@ _OWN: ErrorTable = {
     access.TokenMissing: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_MISSING),
     access.TokenUnknown: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_UNKNOWN),
     access.TokenExpired: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_EXPIRED),
+    access.TokenChanged: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_CHANGED),
     access.NoRole: lambda error: _role_too_low("", error.needed),
     access.RoleTooLow: lambda error: _role_too_low(error.role, error.needed),
     access.CollectionNotAllowed: lambda error: _not_of(error.collection),

@@ -26,6 +26,7 @@ class Call:
         metadata: Text metadata, or the headers of HTTP, by name in lower case; of a repeated name the last.
         peer: The address of the other end of the connection.
         seconds: How long the caller waits; None if it set no deadline.
+        is_stream: Whether the method streams, in either direction.
     """
 
     service: str
@@ -33,6 +34,7 @@ class Call:
     metadata: Mapping[str, str]
     peer: str
     seconds: float | None = None
+    is_stream: bool = False
 
 
 class Gate(Protocol):

@@ -43,7 +43,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return handler
         wrapped = self._wrapped.get(handler_call_details.method)
         if wrapped is None:
-            wrapped = _wrap(handler, Method(service, method, self._errors, self._gates))
+            is_stream = handler.request_streaming or handler.response_streaming
+            wrapped = _wrap(handler, Method(service, method, self._errors, self._gates, is_stream=is_stream))
             self._wrapped[handler_call_details.method] = wrapped
         return wrapped
 
@@ -92,6 +93,7 @@ def _call(method: Method, context: Context) -> Call:
         metadata=metadata,
         peer=context.peer(),
         seconds=context.time_remaining(),
+        is_stream=method.is_stream,
     )
 
 

@@ -63,9 +63,9 @@ class Rpcs:
         for service, servicer in servicers.items():
             for method in service.methods:
                 path = f"/{service.full_name}/{method.name}"
-                calls = Method(service.full_name, method.name, errors, gates)
+                is_stream = self._streams[path] = method.client_streaming or method.server_streaming
+                calls = Method(service.full_name, method.name, errors, gates, is_stream=is_stream)
                 endpoints[path] = _endpoint(method, getattr(servicer, method.name), calls)
-                self._streams[path] = method.client_streaming or method.server_streaming
         self._app = GrpcWebText(_Connect(endpoints, max_message_bytes))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,6 +161,7 @@ def _call(method: Method, context: Context) -> Call:
         metadata=dict(context.request_headers),
         peer=context.client_address or "",
         seconds=None if left is None else left / 1000,
+        is_stream=method.is_stream,
     )
 
 

@@ -8,20 +8,24 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import jwt
 
 from serving import callers
 from serving.access.bearer import bearer_token, with_token
 from serving.access.errors import TokenMissing, TokenUnknown
-from serving.access.key_sets import key_set
+from serving.access.identity import Identity
+from serving.access.key_sets import Keys, key_set
 from serving.access.oidc import OidcTokens
 from serving.access.settings import AccessSettings
 from serving.access.suite_key import TYPE, BadSuiteKey, SuiteKey
 from serving.access.tokens import PREFIX, BadTokenFile, Tokens
 from serving.access.watched_file import WatchedFile
-from serving.callers import Caller
 from serving.field_paths import split_path
+
+# What tokens are compared with: the content of the file, and the keys of the provider.
+Sources: TypeAlias = tuple[Tokens | None, Keys | None]
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Authentication:
     tokens: WatchedFile[Tokens] | None = None
     oidc: OidcTokens | None = None
 
-    async def identify(self, metadata: Mapping[str, str]) -> tuple[Caller, bool]:
-        """Return the caller of a call, and whether a service of the suite makes the call on its behalf.
+    async def identify(self, metadata: Mapping[str, str]) -> Identity:
+        """Return whose the token of a call is.
 
         Raises:
             AccessRefused: The call has no token, or one that is not accepted.
@@ -42,12 +46,17 @@ class Authentication:
         if not token:
             raise TokenMissing
         if token.startswith(PREFIX) and self.tokens is not None:
-            return self.tokens.content.caller(token, time.time()), False
+            return self.tokens.content.identify(token, time.time())
         if _type_of(token) == TYPE:
-            return self.suite.content.caller(token, time.time()), True
+            return Identity(self.suite.content.caller(token, time.time()), from_suite=True)
         if self.oidc is not None:
-            return await self.oidc.caller(token), False
+            return await self.oidc.identify(token)
         raise TokenUnknown
+
+    def sources(self) -> Sources:
+        """Return what tokens are compared with now; what changes is replaced, so a change makes them unequal."""
+        tokens = self.tokens.content if self.tokens is not None else None
+        return tokens, self.oidc.keys.current if self.oidc is not None else None
 
     def identity(self) -> tuple[tuple[str, str], ...]:
         """Return the metadata of a call to another service of the suite, on behalf of the current caller."""

@@ -4,6 +4,7 @@
     ├── TokenMissing           the call has no token, and needs one
     ├── TokenUnknown           the token is not one that is known here
     ├── TokenExpired           the token was valid until some time
+    ├── TokenChanged           the token allows something else than when the stream began
     ├── NoRole                 the token gives its bearer no role
     ├── RoleTooLow             the method needs another role
     ├── CollectionNotAllowed   the caller may use only other collections
@@ -54,6 +55,16 @@ class TokenExpired(AccessRefused):
     def __init__(self, until: float) -> None:
         shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(until))
         super().__init__(f"The token expired at {shown}. {_ASK} a new one.")
+
+
+class TokenChanged(AccessRefused):
+    """The token is another caller's, or allows something else, than when the stream began."""
+
+    def __init__(self, caller: str) -> None:
+        super().__init__(
+            f'What the token of "{caller}" allows was changed while the call was in progress. What was acknowledged '
+            "stays. Call again: the new rights hold then."
+        )
 
 
 class NoRole(AccessRefused):

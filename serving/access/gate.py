@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from serving import callers
+from serving.access.ended_streams import EndedStreams
 from serving.access.errors import MethodClosed
 from serving.access.rules import Rule, Rules
 from serving.access.settings import AccessSettings
@@ -43,20 +45,30 @@ class AccessGate:
         self._authentication = authentication
         self.identity = authentication.identity
         self._rules = {**OF_ALL_SERVERS, **rules}
+        self._streams = EndedStreams(authentication)
 
-    def kept_current(self) -> AbstractAsyncContextManager[None]:
-        """Return a context in which changes of tokens and keys are followed."""
-        return self._authentication.kept_current()
+    @asynccontextmanager
+    async def kept_current(self) -> AsyncIterator[None]:
+        """Return a context in which changes of tokens and keys are followed, and streams end with their tokens."""
+        async with self._authentication.kept_current(), asyncio.TaskGroup() as group:
+            ending = group.create_task(self._streams.keep_current())
+            try:
+                yield
+            finally:
+                ending.cancel()
 
     @asynccontextmanager
     async def enter(self, call: Call) -> AsyncIterator[None]:
-        """Set the caller of a call; raises `AccessRefused`."""
+        """Set the caller of a call; raises `AccessRefused`, for a stream also when its token is refused later."""
         callers.begin(callers.UNKNOWN)  # for the audit log, if the call is refused
-        caller, from_suite = await self._authentication.identify(call.metadata)
-        callers.begin(caller, from_suite=from_suite)
-        self._rule(call).check_caller(caller, call.method, from_suite=from_suite)
-        structlog.contextvars.bind_contextvars(caller=caller.name)
-        yield
+        sources = self._authentication.sources()
+        identity = await self._authentication.identify(call.metadata)
+        callers.begin(identity.caller, from_suite=identity.from_suite)
+        self._rule(call).check_caller(identity.caller, call.method, from_suite=identity.from_suite)
+        structlog.contextvars.bind_contextvars(caller=identity.caller.name)
+        is_watched = call.is_stream and not identity.from_suite
+        with self._streams.watched(call.metadata, identity, sources) if is_watched else nullcontext():
+            yield
 
     def check(self, call: Call, request: Any) -> None:
         """Check the collections that a request names; raises `CollectionNotAllowed`."""

@@ -38,6 +38,11 @@ Keys = Mapping[str, jwt.PyJWK]
 class KeySet(Protocol):
     """Keys by their ids."""
 
+    @property
+    def current(self) -> Keys:
+        """The keys as they are now."""
+        ...
+
     async def find(self, key_id: str) -> jwt.PyJWK | None:
         """Return a key, or None if the provider has none with that id."""
         ...
@@ -85,9 +90,14 @@ class _OfFile(KeySet):
     def __init__(self, path: Path, algorithms: Sequence[str]) -> None:
         self._file = WatchedFile(path, lambda content: parse(content, algorithms), BadKeySet)
 
+    @property
+    @override
+    def current(self) -> Keys:
+        return self._file.content
+
     @override
     async def find(self, key_id: str) -> jwt.PyJWK | None:
-        return self._file.content.get(key_id)
+        return self.current.get(key_id)
 
     @override
     async def keep_current(self) -> None:
@@ -102,6 +112,11 @@ class _Fetched(KeySet):
         self._fetched_at = -_LEAST_SECONDS
         self._fetching = asyncio.Lock()
         self._problem = ""
+
+    @property
+    @override
+    def current(self) -> Keys:
+        return self._keys
 
     @override
     async def find(self, key_id: str) -> jwt.PyJWK | None:

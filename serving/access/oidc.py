@@ -15,6 +15,7 @@ import jwt
 from jwt.types import Options
 
 from serving.access.errors import NoRole, TokenExpired, TokenUnknown
+from serving.access.identity import Identity
 from serving.access.key_sets import KeySet
 from serving.callers import Caller, Role
 
@@ -47,8 +48,8 @@ class OidcTokens:
     collections_claim: tuple[str, ...]
     keys: KeySet
 
-    async def caller(self, token: str) -> Caller:
-        """Return the caller of a token.
+    async def identify(self, token: str) -> Identity:
+        """Return whose a token is.
 
         Raises:
             TokenUnknown: It is not a token of the provider for this suite.
@@ -72,7 +73,7 @@ class OidcTokens:
             raise TokenExpired(_expiry(token)) from error
         except jwt.InvalidTokenError as error:
             raise TokenUnknown from error
-        return self._caller(claims)
+        return Identity(self._caller(claims), claims["exp"] + _LEEWAY_SECONDS)
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         name = PREFIX + _NOT_PRINTABLE.sub("_", claims["sub"])[:_MOST_NAME_CHARACTERS]

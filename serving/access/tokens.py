@@ -16,6 +16,7 @@ from google.protobuf import json_format
 from semsearch.access.v1 import token_file_pb2 as pb
 
 from serving.access.errors import TokenExpired, TokenUnknown
+from serving.access.identity import Identity
 from serving.callers import Caller, Role
 
 PREFIX = "semsearch_"
@@ -34,9 +35,8 @@ class BadTokenFile(Exception):
 
 @dataclass(frozen=True)
 class _Entry:
-    caller: Caller
+    identity: Identity
     digest: bytes
-    expires: float | None
 
 
 class Tokens:
@@ -70,8 +70,8 @@ class Tokens:
             entries[token.id] = _entry(token)
         return cls(entries)
 
-    def caller(self, token: str, now: float) -> Caller:
-        """Return the caller of a token.
+    def identify(self, token: str, now: float) -> Identity:
+        """Return whose a token is.
 
         Raises:
             TokenUnknown: It is none of these tokens.
@@ -81,9 +81,9 @@ class Tokens:
         matches = hmac.compare_digest(digest_of(token), entry.digest if entry else _NO_TOKEN)
         if entry is None or not matches:
             raise TokenUnknown
-        if entry.expires is not None and now >= entry.expires:
-            raise TokenExpired(entry.expires)
-        return entry.caller
+        if (expires := entry.identity.expires) is not None and now >= expires:
+            raise TokenExpired(expires)
+        return entry.identity
 
 
 def digest_of(token: str) -> bytes:
@@ -94,7 +94,8 @@ def digest_of(token: str) -> bytes:
 def _entry(token: pb.AccessToken) -> _Entry:
     expires = token.expire_time.ToNanoseconds() / 1e9 if token.HasField("expire_time") else None
     collections = frozenset(token.collections) or None
-    return _Entry(Caller(token.caller, _ROLES[token.role], collections), bytes.fromhex(token.sha256), expires)
+    identity = Identity(Caller(token.caller, _ROLES[token.role], collections), expires)
+    return _Entry(identity, bytes.fromhex(token.sha256))
 
 
 def _problem(token: pb.AccessToken) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -15,8 +16,13 @@ import jwt
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from semsearch import AccessDenied, Client
+from semsearch.index.v1 import coordination_service_pb2 as coordination
+from semsearch.index.v1 import coordination_service_pb2_grpc as coordination_grpc
+from semsearch.v1 import gallery_service_pb2 as gallery
+from semsearch.v1 import gallery_service_pb2_grpc as gallery_grpc
 
 from serving.access import suite_key
+from serving.errors import reason_of
 from tests.connect_calls import WAYS, call, public_methods
 from tests.http_exchange import exchange
 from tests.services.known_callers import (
@@ -45,6 +51,8 @@ WRITE = {
 }
 # What callers that may use some collections may call about another one: what is about none.
 OF_NO_COLLECTION = {"SimilarWords", "ListCollections", "ListModels", "GetModel", "ListRecipes", "GetLimits"}
+# Two looks at files, each second, and a loaded machine.
+SECONDS_TO_END = 10.0
 TYPE = {"typ": suite_key.TYPE}
 OF_THE_GATEWAY = "semsearch.v1."
 
@@ -160,6 +168,36 @@ def test_a_caller_sees_and_changes_its_own_collections_only(suite: KnownCallers)
         until_refused(address, writer)
 
 
+async def test_a_revoked_token_ends_an_upload_and_what_was_acknowledged_stays(suite: KnownCallers) -> None:
+    token = suite.made.add("upa", "write")
+    address = suite.processes["gateway"].address
+    until_accepted(address, token)
+    async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(SECONDS):
+        upload = gallery_grpc.GalleryServiceStub(channel).IndexImages(metadata=metadata(token))
+        await upload.write(gallery.IndexImagesRequest(config=gallery.IndexImagesConfig()))
+        await upload.write(gallery.IndexImagesRequest(image=gallery.ImageUpload(sequence=1, content=picture("green"))))
+        answer = await upload.read()
+        assert answer.durable_sequence == 1
+        del suite.made.file.tokens[-1]
+        suite.made.write()
+        await refused(upload)
+    with Client(address, token=suite.tokens["admin"]) as client:
+        assert client.get_image(answer.results[0].id)
+
+
+async def test_a_revoked_token_ends_a_stream_in_which_only_the_server_sends(suite: KnownCallers) -> None:
+    gateway, index = suite.processes["gateway"].address, suite.processes["index"].address
+    token = suite.made.add("wat", "admin")
+    until_accepted(gateway, token)
+    async with grpc.aio.insecure_channel(index) as channel, asyncio.timeout(SECONDS):
+        stub = coordination_grpc.CoordinationServiceStub(channel)
+        watch = stub.WatchLease(coordination.WatchLeaseRequest(name="none"), metadata=metadata(token))
+        assert await watch.read()
+        del suite.made.file.tokens[-1]
+        suite.made.write()
+        await refused(watch)
+
+
 def test_a_forged_identity_of_the_suite_is_refused(suite: KnownCallers) -> None:
     forged = jwt.encode(
         {"iss": "semsearch", "sub": "semsearch", "role": "ADMIN", "exp": 2**31}, "x" * 64, "HS256", TYPE
@@ -170,6 +208,19 @@ def test_a_forged_identity_of_the_suite_is_refused(suite: KnownCallers) -> None:
             with pytest.raises(grpc.RpcError) as refused:
                 list_models(b"", timeout=SECONDS, metadata=[("authorization", f"Bearer {forged}")])
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def metadata(token: str) -> list[tuple[str, str]]:
+    return [("authorization", f"Bearer {token}")]
+
+
+async def refused(stream: Any) -> None:
+    """Wait until a stream ends because its token was revoked."""
+    revoked = time.monotonic()
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await stream.read()
+    assert (ended.value.code(), reason_of(ended.value)) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_UNKNOWN")
+    assert time.monotonic() - revoked < SECONDS_TO_END
 
 
 def until_accepted(address: str, token: str) -> None:

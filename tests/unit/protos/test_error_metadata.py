@@ -19,6 +19,7 @@ OF_ALL_SERVICES = (
     access.TokenMissing(),
     access.TokenUnknown(),
     access.TokenExpired(0),
+    access.TokenChanged("ann"),
     access.NoRole("oidc:ann", "roles", ["semsearch:read"]),
     access.RoleTooLow(READER, "DeleteImages", Role.WRITE),
     access.CollectionNotAllowed(READER, "other"),

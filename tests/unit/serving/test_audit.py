@@ -28,6 +28,7 @@ from serving.settings import ServiceSettings
 DEADLINE = 30.0
 GALLERY = "semsearch.v1.GalleryService"
 TRACE = "a" * 32
+ANNA = Caller("anna", Role.WRITE)
 
 
 class Settings(ServiceSettings):
@@ -80,11 +81,11 @@ def method(audit: AuditLog, name: str, *, reads: bool = False) -> Method:
     return Method(GALLERY, name, ERRORS, [AuditGate(audit, "gateway", ERRORS, reads=reads)])
 
 
-async def call(method: Method, request: Any, failure: Exception | None = None) -> None:
+async def call(method: Method, request: Any, failure: Exception | None = None, caller: Caller = ANNA) -> None:
     described = Call(GALLERY, method.method, {tracing.HEADER: f"00-{TRACE}-{'b' * 16}-00"}, "ipv4:10.0.0.7:5000")
     try:
         async with method.call(described):
-            callers.begin(Caller("anna", Role.WRITE))
+            callers.begin(caller)
             method.checked(described, request)
             if failure:
                 raise failure
@@ -124,13 +125,19 @@ async def test_a_read_gets_a_line_if_it_is_refused_or_if_reads_are_wanted(audit:
 
 
 async def test_an_unknown_caller_has_no_name_and_no_role(audit: AuditLog, tmp_path: Path) -> None:
-    refused = method(audit, "ListImages")
-    with pytest.raises(CallFailed):
-        async with refused.call(Call(GALLERY, "ListImages", {}, "ipv4:10.0.0.7:5000")):
-            raise Unknown
+    await call(method(audit, "ListImages"), gallery_pb.ListImagesRequest(), Unknown(), callers.UNKNOWN)
     audit.close()
     [line] = lines(tmp_path)
     assert (line["caller"], line["role"], line["reason"]) == (None, None, "TOKEN_UNKNOWN")
+
+
+async def test_a_call_whose_token_was_revoked_in_progress_keeps_its_callers_name(
+    audit: AuditLog, tmp_path: Path
+) -> None:
+    await call(method(audit, "IndexImages"), gallery_pb.IndexImagesRequest(), Unknown())
+    audit.close()
+    [line] = lines(tmp_path)
+    assert (line["caller"], line["outcome"], line["reason"]) == ("anna", "UNAUTHENTICATED", "TOKEN_UNKNOWN")
 
 
 @pytest.mark.parametrize(("reason", "count"), [("RATE_EXCEEDED", 1), ("OVERLOADED", 0)])

@@ -45,11 +45,11 @@ async def test_claims_give_a_caller_its_name_role_and_collections(provider: Prov
     token = provider.token(
         sub="a b", realm={"roles": ["semsearch:write", "other", "semsearch:read"]}, places="trip holiday"
     )
-    assert await tokens(keys, ("realm", "roles")).caller(token) == Caller("oidc:a_b", Role.WRITE)
-    found = await tokens(keys, ("realm", "roles"), ("places",)).caller(token)
-    assert found.collections == {"trip", "holiday"}
+    assert (await tokens(keys, ("realm", "roles")).identify(token)).caller == Caller("oidc:a_b", Role.WRITE)
+    found = await tokens(keys, ("realm", "roles"), ("places",)).identify(token)
+    assert found.caller.collections == {"trip", "holiday"}
     # Where collections are a matter of the provider, a token that has none is for none.
-    assert (await tokens(keys, collections=("places",)).caller(provider.token())).collections == frozenset()
+    assert (await tokens(keys, collections=("places",)).identify(provider.token())).caller.collections == frozenset()
 
 
 async def test_only_the_issuers_own_tokens_for_this_suite_are_accepted(provider: Provider, file: Path) -> None:
@@ -73,12 +73,12 @@ async def test_only_the_issuers_own_tokens_for_this_suite_are_accepted(provider:
     ]
     for each in others:
         with pytest.raises(TokenUnknown):
-            await oidc.caller(each)
+            await oidc.identify(each)
     with pytest.raises(TokenExpired):
-        await oidc.caller(provider.token(exp=time.time() - 60))
+        await oidc.identify(provider.token(exp=time.time() - 60))
     with pytest.raises(NoRole, match="semsearch:read"):
-        await oidc.caller(provider.token(roles=["reader"]))
-    assert (await oidc.caller(own)).name == "oidc:ann"
+        await oidc.identify(provider.token(roles=["reader"]))
+    assert (await oidc.identify(own)).caller.name == "oidc:ann"
 
 
 async def test_keys_for_other_algorithms_do_not_count(provider: Provider) -> None:
@@ -117,12 +117,12 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
     provider: Provider, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     oidc = tokens(key_set(address, ["ES256"]))
-    assert await oidc.caller(provider.token())
+    assert await oidc.identify(provider.token())
     provider.new_key()
     with pytest.raises(TokenUnknown):  # it was fetched a moment ago
-        await oidc.caller(provider.token())
+        await oidc.identify(provider.token())
     monkeypatch.setattr(key_sets, "_LEAST_SECONDS", 0.0)
-    assert await oidc.caller(provider.token())
+    assert await oidc.identify(provider.token())
 
 
 async def test_a_provider_that_is_away_is_logged_once_and_its_keys_stay(

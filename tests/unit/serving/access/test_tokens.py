@@ -19,7 +19,7 @@ def made(tmp_path: Path) -> MadeTokens:
 
 
 def caller(made: MadeTokens, token: str, now: float | None = None) -> Caller:
-    return Tokens.parse(made.path.read_bytes()).caller(token, time.time() if now is None else now)
+    return Tokens.parse(made.path.read_bytes()).identify(token, time.time() if now is None else now).caller
 
 
 def test_a_token_has_the_name_role_and_collections_of_its_entry(made: MadeTokens) -> None:
