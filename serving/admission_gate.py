@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from serving import lanes
 from serving.admission import Admission, Outcome, Ticket, TooBusy
-from serving.errors import ErrorTable, outcome
+from serving.errors import ErrorTable, is_overloaded
 from serving.gates import Call
 from serving.lanes import Lane
 
@@ -27,9 +27,6 @@ _WAITED = Histogram(
     ["lane"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08),
 )
-# The reason of a status.
-_OVERLOADED = "OVERLOADED"
-
 _REFUSED = Counter("semsearch_admission_refused", "Calls refused because the service is too busy, by lane.", ["lane"])
 
 # For services that only our own call: to refuse is the gateway's part, which sees how long a whole call takes.
@@ -112,7 +109,7 @@ class AdmissionGate:
             ended = Outcome.GAVE_UP
             raise
         except Exception as error:
-            if outcome(error, self._errors)[1] == _OVERLOADED:
+            if is_overloaded(error, self._errors):
                 ended = Outcome.REFUSED_BEHIND
             raise
         finally:

@@ -27,7 +27,7 @@ from semsearch.v1 import error_reason_pb2 as reasons
 from serving import callers, tracing
 from serving.audit_log import AuditLog
 from serving.calls import CallFailed
-from serving.errors import ErrorTable, from_status, outcome, reason_name
+from serving.errors import OVERLOADED, ErrorTable, from_status, outcome, reason_name
 from serving.gates import Call
 from serving.quoting import cut
 
@@ -38,7 +38,6 @@ _BEYOND_LIMITS = (
     reason_name(reasons.ERROR_REASON_RATE_EXCEEDED),
     reason_name(reasons.ERROR_REASON_QUOTA_USED_UP),
 )
-_TOO_BUSY = reason_name(reasons.ERROR_REASON_OVERLOADED)
 # gRPC's own services change nothing, and services of the suite agree on leases every second.
 _HOUSEKEEPING = ("grpc.", "semsearch.index.v1.CoordinationService")
 # A valid name is shorter.
@@ -99,7 +98,7 @@ class AuditGate:
         is_refused = code in _NO_RIGHT or reason in _BEYOND_LIMITS
         is_housekeeping = call.service.startswith(_HOUSEKEEPING)
         is_change = not is_housekeeping and not is_read(call.service, call.method)
-        if is_refused or (is_change and reason == _TOO_BUSY):
+        if is_refused or (is_change and reason == OVERLOADED):
             return self._has_room()
         return is_change or (self._reads and not is_housekeeping)
 

@@ -33,6 +33,7 @@ DOMAIN = "semsearch"
 RETRY_SECONDS = 1.0
 # The reason of `ShuttingDown`, as services see it in the status of a call.
 SHUTTING_DOWN = "SHUTTING_DOWN"
+OVERLOADED = "OVERLOADED"
 # Characters kept of each quoted text; fewer if the status would not fit otherwise.
 _QUOTED_CHARACTERS = (200, 60, 20)
 # Names and metadata may be this many times as long: an item's id has up to 512 bytes.
@@ -213,6 +214,11 @@ def outcome(error: Exception, table: ErrorTable) -> tuple[grpc.StatusCode, str]:
         return grpc.StatusCode.INTERNAL, reason_name(reasons.ERROR_REASON_INTERNAL)
     status = translate(error)
     return status.code, reason_name(status.reason)
+
+
+def is_overloaded(error: Exception, table: ErrorTable) -> bool:
+    """Return whether an error means that this process, or one behind it, is too busy for the call."""
+    return outcome(error, table)[1] == OVERLOADED
 
 
 def to_status(error: BaseException, table: ErrorTable) -> status_pb2.Status:

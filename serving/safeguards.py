@@ -5,8 +5,11 @@ A call passes the gates in this order:
 1. the drain, which counts it, and refuses it when the process shuts down;
 2. the audit log, which records it with its outcome;
 3. access, which finds out who calls, and refuses what this caller may not do;
-4. quotas, which refuse a caller that uses more than it may;
+4. quotas, which refuse a caller that has too many calls in progress, waiting ones included;
 5. admission, which refuses what the process cannot answer in time.
+
+Then each of its messages passes them: access checks the collections that it names, and quotas take what it costs. So a
+call that admission refuses costs nothing.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ class Safeguards:
             Drain(),
             AuditGate(audit, settings.service, methods.errors, reads=settings.audit_reads) if audit else None,
             access_gate(settings, methods.rules),
-            QuotaGate(Limiter(live.now.allowances), methods.costs, counts),
+            QuotaGate(Limiter(live.now.allowances), methods.costs, counts, methods.errors),
             AdmissionGate(methods.lanes, methods.errors),
             HttpLimits(pending_bytes=settings.http_body_bytes) if isinstance(settings, HttpSettings) else HttpLimits(),
         )

@@ -52,6 +52,13 @@ class DayCounts:
         self._used[key] = self._used.get(key, 0) + units
         self._added[key] = self._added.get(key, 0) + units
 
+    def take_back(self, caller: str, kind: Kind, units: int, day: int) -> None:
+        """Take back what was added on a day; nothing if that day is over, or the count forgotten."""
+        key = (caller, kind)
+        if day == self._day and key in self._used:
+            self._used[key] -= units
+            self._added[key] = self._added.get(key, 0) - units
+
     def take_added(self, now: float) -> tuple[int, dict[Key, int]]:
         """Return the day, and what was added since the last time, for `exchange`."""
         self._begin_day(now)

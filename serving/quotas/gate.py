@@ -1,8 +1,9 @@
 """The gate that holds each call to its caller's allowance.
 
-A call pays when its request has arrived. In a stream each message pays, and one that comes too early for a rate waits:
-its sender is slowed down, and nothing is lost. A daily quota ends the stream. Calls that a service of the suite makes
-for a caller were paid for where they entered the suite.
+A call pays when its request has arrived and all gates have let it in, so one that admission refuses costs nothing. One
+that ends as OVERLOADED, because a service behind refuses it, gets back what it paid. In a stream each message pays, and
+one that comes too early for a rate waits: its sender is slowed down, and nothing is lost. A daily quota ends it. Calls
+that a service of the suite makes for a caller were paid for where they entered the suite.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from prometheus_client import Counter
 
 from serving import callers
 from serving.background import WorkHealth
+from serving.errors import ErrorTable, is_overloaded
 from serving.gates import Call
 from serving.quotas.costs import Cost, read
 from serving.quotas.day_counts import exchange
 from serving.quotas.errors import QuotaExceeded
-from serving.quotas.limiter import Limiter, Standing
+from serving.quotas.limiter import Limiter, Payment, Standing
 
 _SECONDS_BETWEEN_EXCHANGES = 5.0
 REFUSED = Counter("semsearch_quota_refusals", "Calls that were refused for a quota, by the quota's name.", ["quota"])
@@ -36,10 +38,11 @@ class QuotaGate:
     The counts of the day are in `file`, which the processes of a service share.
     """
 
-    def __init__(self, limiter: Limiter, costs: Mapping[str, Cost], file: Path) -> None:
+    def __init__(self, limiter: Limiter, costs: Mapping[str, Cost], file: Path, errors: ErrorTable) -> None:
         self.limiter = limiter
         self._costs = costs
         self._file = file
+        self._errors = errors
         self._storing = WorkHealth("storing-daily-quotas")
 
     @asynccontextmanager
@@ -49,14 +52,24 @@ class QuotaGate:
         if _is_paid():
             yield
             return
+        payments: list[Payment] = []
+        _payments.set(payments)
         with _counted(), self.limiter.in_progress(callers.current(), call.peer):
-            yield
+            try:
+                yield
+            except Exception as error:
+                if is_overloaded(error, self._errors):
+                    for each in payments:
+                        self.limiter.give_back(each)
+                raise
 
     def check(self, call: Call, request: Any) -> None:
         """Have a message paid for; raises `RateExceeded` or `DayUsedUp`."""
         if not _is_paid():
             cost = self._costs.get(f"{call.service}/{call.method}", read)
-            self.limiter.take(callers.current(), call.peer, cost(request))
+            payment = self.limiter.take(callers.current(), call.peer, cost(request))
+            if not call.is_stream:
+                _payments.get().append(payment)
 
     @asynccontextmanager
     async def keeping_counts(self) -> AsyncIterator[None]:
@@ -98,6 +111,10 @@ def standing() -> Standing:
 
 
 _standing: ContextVar[Callable[[], Standing]] = ContextVar("standing", default=lambda: Standing("", 0, (), 0))
+
+
+# What the current call has paid; of a stream, much was answered when a message is refused, so nothing is noted.
+_payments: ContextVar[list[Payment]] = ContextVar("payments")
 
 
 @contextmanager

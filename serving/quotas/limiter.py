@@ -45,6 +45,16 @@ class Standing:
     day_end: int
 
 
+@dataclass(frozen=True)
+class Payment:
+    """What was taken for a message: units of a caller's quotas, on a day."""
+
+    name: str
+    allowance: Allowance
+    units: Units
+    day: int
+
+
 class Limiter:
     """Knows what each caller has used; for one event loop.
 
@@ -85,7 +95,7 @@ class Limiter:
             if not self._calls[name]:
                 del self._calls[name]
 
-    def take(self, caller: Caller, peer: str, units: Units) -> None:
+    def take(self, caller: Caller, peer: str, units: Units) -> Payment:
         """Take units from the caller's quotas.
 
         Raises:
@@ -106,6 +116,15 @@ class Limiter:
             self._meters[kind].take(name, quota, count, clock)
             if quota.per_day:
                 self.days.add(name, kind, count, now)
+        return Payment(name, allowance, units, int(now // DAY_SECONDS))
+
+    def give_back(self, payment: Payment) -> None:
+        """Give back what was taken."""
+        for kind, count in payment.units.items():
+            quota = payment.allowance.quota(kind)
+            self._meters[kind].give_back(payment.name, quota, count)
+            if quota.per_day:
+                self.days.take_back(payment.name, kind, count, payment.day)
 
     def standing(self, caller: Caller, peer: str) -> Standing:
         """Return a caller's quotas and what it has used."""

@@ -381,7 +381,8 @@ def reason(error: grpc.RpcError) -> str:
 
 
 @asynccontextmanager
-async def running_stack(data: Path) -> AsyncIterator[Stack]:
+async def running_stack(data: Path, *flags: str) -> AsyncIterator[Stack]:
+    """Start the services, the gateway with further flags."""
     async with AsyncExitStack() as exits:
         embedder, embedder_port = await exits.enter_async_context(color_embedder())
         index = await exits.enter_async_context(service("index_service", "--port=0", f"--data={data}"))
@@ -392,6 +393,7 @@ async def running_stack(data: Path) -> AsyncIterator[Stack]:
                 f"--data={data}",
                 f"--embedder=127.0.0.1:{embedder_port}",
                 f"--index={index.address}",
+                *flags,
             )
         )
         channel = await exits.enter_async_context(grpc.aio.insecure_channel(gateway.address))

@@ -46,6 +46,21 @@ def test_a_day_ends_at_midnight(file: Path) -> None:
     assert late.used("ann", Kind.READ, NOON) == 0, "the day that has ended is forgotten"
 
 
+def test_what_is_taken_back_is_taken_back_for_all_processes(file: Path) -> None:
+    one, other = DayCounts(), DayCounts()
+    one.add("ann", Kind.READ, 3, NOON)
+    for each in (one, other):
+        synchronize(each, file)
+    day = int(NOON // DAY_SECONDS)
+    one.take_back("ann", Kind.READ, 2, day)
+    one.take_back("ann", Kind.READ, 1, day - 1)
+    one.take_back("bob", Kind.READ, 1, day)
+    for each in (one, other):
+        synchronize(each, file)
+    assert one.used("ann", Kind.READ, NOON) == other.used("ann", Kind.READ, NOON) == 1
+    assert one.used("bob", Kind.READ, NOON) == 0
+
+
 def test_what_is_counted_during_an_exchange_is_kept(file: Path) -> None:
     counts = DayCounts()
     counts.add("ann", Kind.READ, 1, NOON)

@@ -13,10 +13,11 @@ import grpc
 import grpc.aio
 import pytest
 from grpc_status import rpc_status
+from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import callers
 from serving.callers import Caller, Role
-from serving.errors import from_status, retry_delay_seconds
+from serving.errors import ErrorStatus, ErrorTable, from_status, retry_delay_seconds
 from serving.gates import Call
 from serving.interceptors import CallInterceptor
 from serving.quotas.allowances import Allowance, Allowances
@@ -25,6 +26,21 @@ from serving.quotas.limiter import Limiter
 from serving.quotas.quota import Kind, Quota
 
 DEADLINE = 10.0
+
+
+class Busy(Exception):
+    """A service behind is too busy."""
+
+
+class Absent(Exception):
+    """What the call is about is not there."""
+
+
+REFUSALS = {b"busy": Busy(), b"absent": Absent()}
+ERRORS: ErrorTable = {
+    Busy: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED),
+    Absent: lambda _: ErrorStatus(grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_IMAGE_NOT_FOUND),
+}
 
 
 class Named:
@@ -41,18 +57,22 @@ class Named:
 
 
 @asynccontextmanager
-async def served(allowance: Allowance, folder: Path) -> AsyncIterator[tuple[QuotaGate, Any, Any]]:
+async def served(allowance: Allowance, folder: Path) -> AsyncIterator[tuple[QuotaGate, Any, Any, Any]]:
     async def answer(request: bytes, context: Any) -> bytes:
         return request
+
+    async def behind(request: bytes, context: Any) -> bytes:
+        raise REFUSALS[request]
 
     async def count(requests: AsyncIterator[bytes], context: Any) -> bytes:
         return str(len([request async for request in requests])).encode()
 
     costs = {"Test/Count": lambda request: {Kind.WRITE: len(request)}}
-    gate = QuotaGate(Limiter(Allowances(allowance)), costs, folder / "quotas" / "test.sqlite")
-    server = grpc.aio.server(interceptors=[CallInterceptor({}, [Named(), gate])])
+    gate = QuotaGate(Limiter(Allowances(allowance)), costs, folder / "quotas" / "test.sqlite", ERRORS)
+    server = grpc.aio.server(interceptors=[CallInterceptor(ERRORS, [Named(), gate])])
     methods = {
         "Answer": grpc.unary_unary_rpc_method_handler(answer),
+        "Behind": grpc.unary_unary_rpc_method_handler(behind),
         "Count": grpc.stream_unary_rpc_method_handler(count),
     }
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Test", methods)])
@@ -61,7 +81,7 @@ async def served(allowance: Allowance, folder: Path) -> AsyncIterator[tuple[Quot
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                yield gate, channel.unary_unary("/Test/Answer"), channel.stream_unary("/Test/Count")
+                yield gate, channel.unary_unary("/Test/Answer"), channel.stream_unary("/Test/Count"), channel
         finally:
             await server.stop(0)
 
@@ -72,7 +92,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_calls_beyond_the_quota_are_refused_for_their_caller_only(tmp_path: Path) -> None:
-    async with served(Allowance(read=Quota.parse("1/hour, burst 2")), tmp_path) as (_, answer, _count):
+    async with served(Allowance(read=Quota.parse("1/hour, burst 2")), tmp_path) as (_, answer, *_rest):
         for name in ("ann", "ann", "bob", "", "", "suite:ann", "suite:ann"):
             assert await answer(b"1", metadata=[("name", name)]) == b"1"
         for name in ("ann", ""):
@@ -85,7 +105,7 @@ async def test_calls_beyond_the_quota_are_refused_for_their_caller_only(tmp_path
 
 
 async def test_a_stream_is_slowed_down_by_a_rate_and_ended_by_a_daily_quota(tmp_path: Path) -> None:
-    async with served(Allowance(write=Quota.parse("20/s, burst 1, 12/day")), tmp_path) as (_, _answer, count):
+    async with served(Allowance(write=Quota.parse("20/s, burst 1, 12/day")), tmp_path) as (_, _answer, count, _channel):
         began = asyncio.get_running_loop().time()
         assert await count(iter([b"1"] * 10)) == b"10"
         assert asyncio.get_running_loop().time() - began >= 9 / 20
@@ -94,12 +114,24 @@ async def test_a_stream_is_slowed_down_by_a_rate_and_ended_by_a_daily_quota(tmp_
         assert from_status(rpc_status.from_call(refused.value))[0] == "QUOTA_USED_UP"
 
 
+async def test_a_call_that_a_busy_service_behind_refuses_costs_nothing(tmp_path: Path) -> None:
+    async with served(Allowance(read=Quota.parse("1/hour, burst 2, 2/day")), tmp_path) as (*_, channel):
+        behind = channel.unary_unary("/Test/Behind")
+        outcomes = []
+        for request in (b"busy", b"busy", b"absent", b"busy", b"absent", b"absent"):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await behind(request)
+            outcomes.append(from_status(rpc_status.from_call(refused.value))[0])
+        overloaded, absent = "OVERLOADED", "IMAGE_NOT_FOUND"
+        assert outcomes == [overloaded, overloaded, absent, overloaded, absent, "QUOTA_USED_UP"]
+
+
 async def test_what_was_used_today_survives_a_restart(tmp_path: Path) -> None:
     allowance = Allowance(read=Quota.parse("3/day"))
-    async with served(allowance, tmp_path) as (_, answer, _count):
+    async with served(allowance, tmp_path) as (_, answer, *_rest):
         for _ in range(2):
             await answer(b"1")
-    async with served(allowance, tmp_path) as (gate, answer, _count):
+    async with served(allowance, tmp_path) as (gate, answer, *_rest):
         await until(lambda: gate.limiter.days.used("127.0.0.1", Kind.READ, time.time()) == 2)
         await answer(b"1")
         with pytest.raises(grpc.aio.AioRpcError):
@@ -113,7 +145,7 @@ async def test_streams_count_as_calls_in_progress(tmp_path: Path) -> None:
         yield b"1"
         await go_on.wait()
 
-    async with served(Allowance(calls=1), tmp_path) as (gate, answer, count):
+    async with served(Allowance(calls=1), tmp_path) as (gate, answer, count, _channel):
         stream = asyncio.ensure_future(count(requests()))
         await until(lambda: bool(gate.limiter._calls))
         with pytest.raises(grpc.aio.AioRpcError) as refused:

@@ -187,6 +187,29 @@ def test_a_changed_quota_counts_at_once() -> None:
     assert clock.refusal({READ: 1_000_000}) is None
 
 
+def test_what_is_given_back_may_be_used_again() -> None:
+    clock = Clock()
+    limiter = clock.limit(Allowances(Allowance(read=Quota.parse("1/hour, burst 2, 3/day"))))
+    for _ in range(5):
+        limiter.give_back(limiter.take(ANN, "", {READ: 2, EMBED: 1}))
+    assert clock.refusal({READ: 2}) is None
+    assert isinstance(clock.refusal({READ: 1}), RateExceeded)
+    assert [use.used_today for use in limiter.standing(ANN, "").uses] == [2, 0, 0]
+
+
+def test_what_is_given_back_late_gives_no_more_than_the_burst_and_counts_for_its_own_day() -> None:
+    clock = Clock()
+    limiter = clock.limit(Allowances(Allowance(read=Quota.parse("1/s, burst 2, 100/day"))))
+    payment = limiter.take(ANN, "", {READ: 2})
+    clock.pass_seconds(DAY)
+    limiter.give_back(payment)
+    assert [clock.refusal({READ: 1}) is None for _ in range(3)] == [True, True, False]
+    assert limiter.standing(ANN, "").uses[0].used_today == 2
+    clock.limiter.allowances = Allowances()
+    limiter.give_back(payment)
+    assert clock.refusal({READ: 1_000}) is None
+
+
 def test_calls_in_progress_are_counted_by_caller_and_forgotten() -> None:
     limiter = Clock().limit(Allowances(Allowance(calls=2)))
     with limiter.in_progress(ANN, ""), limiter.in_progress(ANN, ""), limiter.in_progress(BOB, ""):
