@@ -1,11 +1,12 @@
 """Log in and out at the page, with a token.
 
-    POST /session     with a token in the header `authorization`: 204, and a cookie
+    POST /session     with a token in the header `authorization`: {"caller": "ann", "role": "read"}, and a cookie
     DELETE /session   removes the cookie
 
-The page sends its token with each RPC. A browser fetches an image by itself, without that header, so it gets a cookie
-too. The cookie is for images only: nothing that changes anything accepts it, so another page that makes a browser send
-it achieves nothing. No script can read it, and the browser forgets it when it is closed.
+The page offers what the role allows. It sends its token with each RPC. A browser fetches an image by itself, without
+that header, so it gets a cookie too. The cookie is for images only: nothing that changes anything accepts it, so
+another page that makes a browser send it achieves nothing. No script can read it, and the browser forgets it when it is
+closed.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.access import LOG_IN
 from gateway.api.statuses import ERRORS
 from gateway.web.failures import failure_response
 from gateway.web.http_calls import call_of
+from serving import callers
 from serving.access.bearer import HEADER, bearer_token, with_token
 from serving.calls import CallFailed, Method
 from serving.gates import Gate
@@ -36,9 +38,10 @@ def session_routes(gates: Sequence[Gate]) -> list[Route]:
         call = call_of(method, request, dict(request.headers))
         try:
             async with method.call(call):
-                response = Response(status_code=204)
+                caller = callers.current()
         except CallFailed as failed:
             return failure_response(failed.status)
+        response = JSONResponse({"caller": caller.name, "role": caller.role.name.lower()})
         if token := bearer_token(call.metadata):
             response.set_cookie(
                 COOKIE, token, path=IMAGES, secure=request.url.scheme == "https", httponly=True, samesite="strict"

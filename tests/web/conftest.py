@@ -1,7 +1,7 @@
 """The page in a real browser, with a real suite behind it.
 
-A test takes `open_page`. After the test, a screenshot is in tests/web/screenshots. Warnings and errors of the browser
-fail the test.
+A test takes `open_page`, or `open_at` for a suite of its own. After the test, a screenshot is in tests/web/screenshots.
+Warnings and errors of the browser fail the test.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,18 @@ def until(page: Page, expression: str, seconds: float = 10) -> None:
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     """The suite with the model `tiny` and the starter's gallery."""
-    need(shutil.which("chromium") is not None, "There is no Chromium: install the package chromium.")
-    need(BUILT.exists(), "The page is not built: run `make page`.")
     if RUNNING:
         yield Suite.at(*RUNNING.split(","))
         return
-    own = settings(tmp_path_factory.mktemp("var"), Path("tiny"))
+    with started(tmp_path_factory.mktemp("var")) as suite:
+        yield suite
+
+
+@contextmanager
+def started(data: Path, **further: str) -> Iterator[Suite]:
+    """Start a suite with the model `tiny` and the starter's gallery, with further settings."""
+    need(BUILT.exists(), "The page is not built: run `make page`.")
+    own = {**settings(data, Path("tiny")), **further}
     with launcher(own, GALLERY) as running:
         running.wait_for(READY)
         yield Suite.at(own["SEMSEARCH_GATEWAY_HTTP_PORT"], own["SEMSEARCH_GATEWAY_PORT"])
@@ -88,12 +95,13 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     """What drives browsers; a process may have only one."""
+    need(shutil.which("chromium") is not None, "There is no Chromium: install the package chromium.")
     with sync_playwright() as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def browser(suite: Suite, playwright: Playwright) -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """Debian's Chromium."""
     with playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS) as started:
         yield started
@@ -106,24 +114,28 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def open_page(
-    suite: Suite, browser: Browser, complaints: list[str], request: pytest.FixtureRequest
-) -> Iterator[OpenPage]:
+def open_page(suite: Suite, open_at: OpenPage) -> OpenPage:
     """Open the page in a browser of its own: `open_page("/?q=dog", color_scheme="dark")`."""
+    return lambda path="/", **options: open_at(f"{suite.web}{path}", **options)
+
+
+@pytest.fixture
+def open_at(browser: Browser, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[OpenPage]:
+    """Open an address in a browser of its own."""
     contexts: list[BrowserContext] = []
 
     def keep(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not EXPECTED.search(message.text):
             complaints.append(message.text)
 
-    def open_(path: str = "/", **options: Any) -> Page:
+    def open_(address: str, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("console", keep)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{suite.web}{path}")
+        page.goto(address)
         return page
 
     yield open_

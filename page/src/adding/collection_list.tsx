@@ -6,6 +6,7 @@ import { services } from "../api/clients";
 import { collections, fetchCollections } from "../api/collections";
 import { messageOf } from "../api/errors";
 import { DEFAULT_COLLECTION } from "../api/images";
+import { mayChange, mayManage } from "../api/session";
 import { Dialog } from "../frame/dialog";
 import { showMessage } from "../frame/messages";
 import type { Collection } from "../gen/semsearch/v1/image_pb";
@@ -32,15 +33,17 @@ export function CollectionList() {
     <section class="collections" aria-labelledby="collections">
       <div class="collections-head">
         <h2 id="collections">{text.collections}</h2>
-        <button
-          type="button"
-          class="button"
-          onClick={() => {
-            asking.value = { what: "create" };
-          }}
-        >
-          {text.newCollection}
-        </button>
+        {mayChange.value && (
+          <button
+            type="button"
+            class="button"
+            onClick={() => {
+              asking.value = { what: "create" };
+            }}
+          >
+            {text.newCollection}
+          </button>
+        )}
       </div>
       <ul>
         {collections.value.map((collection) => (
@@ -61,30 +64,32 @@ export function CollectionList() {
                 : ""}
               {counted(Number(collection.imageCount), text.image, text.images)}
             </span>
-            <span class="collection-acts">
-              {collection.id !== DEFAULT_COLLECTION && (
+            {mayManage.value && (
+              <span class="collection-acts">
+                {collection.id !== DEFAULT_COLLECTION && (
+                  <button
+                    type="button"
+                    class="button plain"
+                    aria-label={text.renameOf(collection.id)}
+                    onClick={() => {
+                      asking.value = { what: "rename", collection };
+                    }}
+                  >
+                    {text.rename}
+                  </button>
+                )}
                 <button
                   type="button"
                   class="button plain"
-                  aria-label={text.renameOf(collection.id)}
+                  aria-label={(collection.id === DEFAULT_COLLECTION ? text.emptyOf : text.deleteOf)(collection.id)}
                   onClick={() => {
-                    asking.value = { what: "rename", collection };
+                    asking.value = { what: "delete", collection };
                   }}
                 >
-                  {text.rename}
+                  {collection.id === DEFAULT_COLLECTION ? text.empty : text.delete}
                 </button>
-              )}
-              <button
-                type="button"
-                class="button plain"
-                aria-label={(collection.id === DEFAULT_COLLECTION ? text.emptyOf : text.deleteOf)(collection.id)}
-                onClick={() => {
-                  asking.value = { what: "delete", collection };
-                }}
-              >
-                {collection.id === DEFAULT_COLLECTION ? text.empty : text.delete}
-              </button>
-            </span>
+              </span>
+            )}
           </li>
         ))}
       </ul>

@@ -2,6 +2,7 @@ import { counted, inLanguage, number } from "../i18n/language";
 
 const en = {
   title: "Add pictures",
+  mayNotAdd: "Your token is for searching. Ask the operator of this server for one that lets you add pictures.",
   drop: "Drop pictures or folders here",
   chooseFiles: "Choose pictures",
   chooseFolder: "Choose a folder",
@@ -48,6 +49,8 @@ const en = {
 
 export const text = inLanguage(en, {
   title: "Bilder hinzufügen",
+  mayNotAdd:
+    "Mit Ihrem Token können Sie suchen. Bitten Sie den Betreiber dieses Servers um eines, mit dem Sie Bilder hinzufügen dürfen.",
   drop: "Bilder oder Ordner hier ablegen",
   chooseFiles: "Bilder wählen",
   chooseFolder: "Ordner wählen",

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { collections, fetchCollections } from "../api/collections";
 import { DEFAULT_COLLECTION } from "../api/images";
+import { mayChange } from "../api/session";
 import { Icon } from "../frame/icons";
 import { showMessage } from "../frame/messages";
 import { go, query } from "../state/address";
@@ -30,7 +31,7 @@ export default function AddingView() {
   return (
     <div class="adding">
       <h2>{text.title}</h2>
-      <DropPlace onFiles={take} />
+      {mayChange.value ? <DropPlace onFiles={take} /> : <p>{text.mayNotAdd}</p>}
       {leftOut.value.length > 0 && (
         <p class="quiet" role="status">
           {text.leftOut(leftOut.value.length, leftOut.value[0] ?? "")}

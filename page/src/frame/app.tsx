@@ -1,7 +1,8 @@
 // The frame of every view: header, navigation and messages.
 
-import { isLoggedIn, logOut, wantsToken } from "../api/session";
+import { isLockedOut, isLoggedIn, logOut, wantsToken } from "../api/session";
 import { Box } from "../box/box";
+import { LockedOut } from "../login/locked_out";
 import { SearchView } from "../results/view";
 import { hrefOf, openImage, type View, view } from "../state/address";
 import { Help } from "./help";
@@ -69,9 +70,15 @@ export function App() {
         </nav>
       </header>
       <main class="main" id="main" tabIndex={-1}>
-        {name === "search" ? <SearchView /> : <Later key={name} load={LATER[name]} />}
+        {isLockedOut.value ? (
+          <LockedOut />
+        ) : name === "search" ? (
+          <SearchView />
+        ) : (
+          <Later key={name} load={LATER[name]} />
+        )}
       </main>
-      {openImage.value !== null && <Later load={imageView} />}
+      {openImage.value !== null && !isLockedOut.value && <Later load={imageView} />}
       {wantsToken.value && <Later load={loginView} />}
       <MessageList />
     </>

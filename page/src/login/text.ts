@@ -7,6 +7,7 @@ export const text = inLanguage(
     token: "Token",
     logIn: "Log in",
     notAToken: "A token has no spaces and no special characters.",
+    lockedOut: "Log in to see what is here",
     away: "The server does not answer. Try again in a moment.",
   },
   {
@@ -16,6 +17,7 @@ export const text = inLanguage(
     token: "Token",
     logIn: "Anmelden",
     notAToken: "Ein Token hat keine Leerzeichen und keine Sonderzeichen.",
+    lockedOut: "Melden Sie sich an, um zu sehen, was hier ist",
     away: "Der Server antwortet nicht. Versuchen Sie es gleich noch einmal.",
   },
 );

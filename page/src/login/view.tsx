@@ -33,7 +33,7 @@ export default function LogIn() {
         <p>{text.needed}</p>
         <label>
           {text.token}
-          <input class="field" type="password" name="token" autocomplete="current-password" required />
+          <input class="field" type="password" name="token" autocomplete="current-password" required autofocus />
         </label>
         {problem.value && <p role="alert">{problem.value}</p>}
         <div class="dialog-buttons">

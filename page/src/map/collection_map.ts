@@ -4,7 +4,9 @@
 import { signal } from "@preact/signals";
 import { services } from "../api/clients";
 import { messageOf, reasonOf, wasCancelled } from "../api/errors";
+import { mayChange } from "../api/session";
 import type { CollectionMap as Header, MapProgress } from "../gen/semsearch/v1/map_service_pb";
+import { text } from "./text";
 
 /** Images and their places: x and y of each, from −1 to 1, y upwards. */
 export interface Points {
@@ -25,12 +27,14 @@ export class CollectionMap {
 
   constructor(readonly collection: string) {}
 
-  /** Load the map; compute it if there is none, or if too much has changed. */
+  /** Load the map; whoever may change the collection also has it computed, if there is none or too much has changed. */
   async open(): Promise<void> {
     await this.reporting(async () => {
       const { map, progress } = await services.maps.getMap(this.scope(), this.options());
       if (map) await this.take(map);
-      if (!map?.upToDate || progress) await this.follow(false);
+      if (mayChange.value) {
+        if (!map?.upToDate || progress) await this.follow(false);
+      } else if (!map) this.problem.value = text.noMap;
     });
   }
 

@@ -1,5 +1,6 @@
 // The number of images on the map, and the progress of a newer map.
 
+import { mayChange } from "../api/session";
 import { percent } from "../i18n/language";
 import type { CollectionMap } from "./collection_map";
 import { text } from "./text";
@@ -31,11 +32,14 @@ export function Status({ map, hits }: { map: CollectionMap; hits: number | null 
             {percent(Math.floor(progress.fraction * 100) / 100)}
             {progress.remainingSeconds !== undefined && ` · ${text.left(progress.remainingSeconds)}`}
           </span>
-          <button type="button" class="button plain" onClick={() => void map.cancel()}>
-            {text.cancel}
-          </button>
+          {mayChange.value && (
+            <button type="button" class="button plain" onClick={() => void map.cancel()}>
+              {text.cancel}
+            </button>
+          )}
         </div>
       ) : (
+        mayChange.value &&
         (header || map.problem.value) && (
           <button type="button" class="button plain" onClick={() => void map.compute()}>
             {text.again}

@@ -27,6 +27,7 @@ export const text = inLanguage(
     again: "Compute again",
     noDrawing: "This browser cannot draw the map (WebGL 2 is off). The regions are listed below.",
     empty: "There are no images to show yet.",
+    noMap: "There is no map of this collection yet. It is made when someone who may add images opens it here.",
     zoomIn: "Zoom in",
     zoomOut: "Zoom out",
     fit: "Show everything",
@@ -66,6 +67,8 @@ export const text = inLanguage(
     again: "Neu berechnen",
     noDrawing: "Dieser Browser kann die Karte nicht zeichnen (WebGL 2 ist aus). Die Gegenden stehen unten.",
     empty: "Es gibt noch keine Bilder.",
+    noMap:
+      "Von dieser Sammlung gibt es noch keine Karte. Sie entsteht, wenn jemand, der Bilder hinzufügen darf, sie hier öffnet.",
     zoomIn: "Vergrößern",
     zoomOut: "Verkleinern",
     fit: "Alles zeigen",

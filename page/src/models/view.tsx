@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { services } from "../api/clients";
 import { collections, fetchCollections } from "../api/collections";
 import { useRequest } from "../api/request";
+import { mayManage } from "../api/session";
 import { Dialog } from "../frame/dialog";
 import type { Model, Recipe } from "../gen/semsearch/v1/model_service_pb";
 import { number } from "../i18n/language";
@@ -71,7 +72,7 @@ function ModelCard({ model }: { model: Model }) {
         <code>{model.id}</code>
       </p>
       {under && <SwitchProgress state={under} />}
-      {!model.active && !(under && isRunning) && (
+      {mayManage.value && !model.active && !(under && isRunning) && (
         <button
           type="button"
           class="button"
@@ -136,9 +137,11 @@ function RecipeCard({ recipe: { name, displayName, modelId, downloadBytes } }: {
       {isRunning ? (
         <Bar run={run} label={run.total ? text.bytes(sizeText(run.done), sizeText(run.total)) : text.making} />
       ) : (
-        <button type="button" class="button" onClick={() => void pull(name)}>
-          {run ? text.again : text.fetch}
-        </button>
+        mayManage.value && (
+          <button type="button" class="button" onClick={() => void pull(name)}>
+            {run ? text.again : text.fetch}
+          </button>
+        )
       )}
     </li>
   );

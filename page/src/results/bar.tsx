@@ -28,7 +28,9 @@ export function Bar({ list, shownCount, total, cut }: Properties) {
   return (
     <div class="bar">
       <p class="bar-count">
-        <strong aria-live="polite">{total === undefined ? text.atLeast(shownCount) : text.images(total)}</strong>
+        <strong aria-live="polite">
+          {total !== undefined ? text.images(total) : shownCount > 0 && text.atLeast(shownCount)}
+        </strong>
         <CollectionChoice />
       </p>
       {searches && <CutSlider list={list} cut={cut} />}

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { mayChange } from "../api/session";
 import { Icon } from "../frame/icons";
 import { ask, hrefOf, query } from "../state/address";
 import { type ActiveFilter, activeFilters } from "./filter_names";
@@ -100,11 +101,15 @@ export function Empty({ list }: { list: ResultList }) {
   return (
     <div class="empty">
       <h2>{text.empty}</h2>
-      <p>{text.emptyHelp}</p>
-      <a class="button main" href={hrefOf({ view: "add" })}>
-        <Icon name="add" size={18} />
-        {text.addPhotos}
-      </a>
+      {mayChange.value && (
+        <>
+          <p>{text.emptyHelp}</p>
+          <a class="button main" href={hrefOf({ view: "add" })}>
+            <Icon name="add" size={18} />
+            {text.addPhotos}
+          </a>
+        </>
+      )}
     </div>
   );
 }

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { messageOf } from "../api/errors";
+import { mayChange } from "../api/session";
 import { addToQuery, MOST_PICTURES } from "../box/given_pictures";
 import { Icon } from "../frame/icons";
 import { showMessage } from "../frame/messages";
@@ -48,7 +49,7 @@ export function SelectionBar({ list, above, complete }: Properties) {
     select(list.results.value.slice(0, count).map(({ image }) => image.id));
   };
   const remove = () => void deleteImages(query.value.collection, ids, list);
-  useShortcuts({ "Mod+a": () => void selectAll(), Delete: () => ids.length && remove() });
+  useShortcuts({ "Mod+a": () => void selectAll(), Delete: () => mayChange.value && ids.length && remove() });
 
   if (!ids.length) return null;
   const close = () => {
@@ -61,7 +62,7 @@ export function SelectionBar({ list, above, complete }: Properties) {
         {isSearch(query.value) ? text.allAbove : text.all}
       </button>
       <span class="selection-actions">
-        <Action icon="tag" label={text.tag} onClick={() => void open("tag")} />
+        {mayChange.value && <Action icon="tag" label={text.tag} onClick={() => void open("tag")} />}
         <Action icon="common" label={text.common} onClick={() => void open("common")} />
         {ids.length <= MOST_PICTURES && (
           <Action
@@ -74,7 +75,7 @@ export function SelectionBar({ list, above, complete }: Properties) {
           />
         )}
         <Action icon="download" label={text.exportIt} onClick={() => void open("export")} />
-        <Action icon="trash" label={text.remove} onClick={remove} />
+        {mayChange.value && <Action icon="trash" label={text.remove} onClick={remove} />}
       </span>
       <button type="button" class="icon-button" aria-label={text.none} title={text.none} onClick={selectNothing}>
         <Icon name="close" />

@@ -3,25 +3,39 @@ import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { beforeEach, expect, it, vi } from "vitest";
 import { services, useTransport } from "../../src/api/clients";
 import { returns } from "../../src/api/connection";
-import { authorizing, isLoggedIn, logIn, refusal, wantsToken } from "../../src/api/session";
+import {
+  authorizing,
+  isLockedOut,
+  isLoggedIn,
+  logIn,
+  mayChange,
+  mayManage,
+  refusal,
+  wantsToken,
+} from "../../src/api/session";
+import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb";
 import { ModelService } from "../../src/gen/semsearch/v1/model_service_pb";
 
 const RIGHT = "semsearch_0_right";
 let sent: (string | null)[];
 let accepts: string;
 let posts: unknown[];
+let reason: string;
 
 function check(header: Headers): void {
   sent.push(header.get("authorization"));
-  if (header.get("authorization") !== `Bearer ${accepts}`) throw new ConnectError("revoked", Code.Unauthenticated);
+  if (header.get("authorization") !== `Bearer ${accepts}`) {
+    throw new ConnectError("revoked", Code.Unauthenticated, {}, [{ desc: ErrorInfoSchema, value: { reason } }]);
+  }
 }
 
 beforeEach(() => {
-  [sent, posts, accepts, wantsToken.value] = [[], [], RIGHT, false];
+  [sent, posts, accepts, reason] = [[], [], RIGHT, "TOKEN_UNKNOWN"];
+  isLockedOut.value = wantsToken.value = false;
   vi.stubGlobal("fetch", async (address: string, { method, headers }: { method: string; headers: unknown }) => {
     posts.push([address, method, headers]);
     return JSON.stringify(headers).includes(RIGHT)
-      ? new Response(null, { status: 204 })
+      ? Response.json({ caller: "rea", role: "read" })
       : Response.json({ message: "Not this one." }, { status: 401 });
   });
   useTransport(
@@ -48,14 +62,17 @@ const readAll = async () => {
 };
 
 it("asks for a token, sends it, keeps it for the tab, and asks again when it is revoked", async () => {
+  expect([mayChange.value, mayManage.value]).toEqual([true, true]);
   await expect(readAll()).rejects.toThrow();
-  expect(wantsToken.value).toBe(true);
+  expect([wantsToken.value, isLockedOut.value]).toEqual([true, true]);
   expect(await logIn("wrong")).toBe("Not this one.");
   expect(isLoggedIn.value).toBe(false);
 
   const before = returns.value;
   expect(await logIn(RIGHT)).toBe("");
-  expect([wantsToken.value, isLoggedIn.value, returns.value]).toEqual([false, true, before + 1]);
+  expect([wantsToken.value, isLockedOut.value, isLoggedIn.value]).toEqual([false, false, true]);
+  expect(returns.value).toBe(before + 1);
+  expect([mayChange.value, mayManage.value]).toEqual([false, false]);
   expect(posts.at(-1)).toEqual(["/session", "POST", { authorization: `Bearer ${RIGHT}` }]);
   expect(sessionStorage.getItem("semsearch-token")).toBe(RIGHT);
   await services.models.listModels({});
@@ -64,6 +81,10 @@ it("asks for a token, sends it, keeps it for the tab, and asks again when it is 
   expect(wantsToken.value).toBe(false);
 
   accepts = "another";
+  reason = "TOKEN_CHANGED";
+  await expect(readAll()).rejects.toThrow();
+  expect(wantsToken.value).toBe(false);
+  reason = "TOKEN_UNKNOWN";
   await expect(services.models.listModels({})).rejects.toThrow();
   expect([wantsToken.value, refusal.value]).toEqual([true, "revoked"]);
 });

@@ -1,8 +1,9 @@
 // @vitest-environment happy-dom
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { useTransport } from "../../src/api/clients";
+import { logIn } from "../../src/api/session";
 import {
   CollectionMapSchema,
   type ComputeMapResponse,
@@ -73,4 +74,16 @@ test("a failure is told, and the map that was there stays", async () => {
   expect(map.problem.value).toContain("no memory");
   expect(map.header.value?.revision).toBe("1");
   expect(map.progress.value).toBeNull();
+});
+
+test("who may only read gets the map as it is", async () => {
+  vi.stubGlobal("fetch", async () => Response.json({ role: "read" }));
+  await logIn("a token");
+  serve(() => {
+    throw new Error("not asked for");
+  }, draft);
+  const map = new CollectionMap("");
+  await map.open();
+  expect(map.problem.value).toBe("");
+  expect(map.points.value?.ids).toEqual(["a", "b", "c", "d"]);
 });
