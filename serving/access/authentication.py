@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import jwt
-
 from serving import callers
 from serving.access.bearer import bearer_token, with_token
 from serving.access.errors import TokenMissing, TokenUnknown
@@ -19,7 +17,7 @@ from serving.access.identity import Identity
 from serving.access.key_sets import Keys, key_set
 from serving.access.oidc import OidcTokens
 from serving.access.settings import AccessSettings
-from serving.access.suite_key import TYPE, BadSuiteKey, SuiteKey
+from serving.access.suite_key import IDENTITY_PREFIX, BadSuiteKey, SuiteKey
 from serving.access.tokens import PREFIX, BadTokenFile, Tokens
 from serving.access.watched_file import WatchedFile
 from serving.field_paths import split_path
@@ -47,7 +45,7 @@ class Authentication:
             raise TokenMissing
         if token.startswith(PREFIX) and self.tokens is not None:
             return self.tokens.content.identify(token, time.time())
-        if _type_of(token) == TYPE:
+        if token.startswith(IDENTITY_PREFIX):
             return Identity(self.suite.content.caller(token, time.time()), from_suite=True)
         if self.oidc is not None:
             return await self.oidc.identify(token)
@@ -55,8 +53,10 @@ class Authentication:
 
     def sources(self) -> Sources:
         """Return what tokens are compared with now; what changes is replaced, so a change makes them unequal."""
-        tokens = self.tokens.content if self.tokens is not None else None
-        return tokens, self.oidc.keys.current if self.oidc is not None else None
+        return (
+            self.tokens.content if self.tokens is not None else None,
+            self.oidc.keys.current if self.oidc is not None else None,
+        )
 
     def identity(self) -> tuple[tuple[str, str], ...]:
         """Return the metadata of a call to another service of the suite, on behalf of the current caller."""
@@ -104,10 +104,3 @@ def _oidc(settings: AccessSettings) -> OidcTokens:
         split_path(settings.oidc_collections_claim) if settings.oidc_collections_claim else (),
         key_set(settings.oidc_keys, algorithms),
     )
-
-
-def _type_of(token: str) -> str:
-    try:
-        return str(jwt.get_unverified_header(token).get("typ", ""))
-    except jwt.InvalidTokenError:
-        return ""

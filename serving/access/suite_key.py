@@ -22,6 +22,8 @@ from serving.callers import Caller, Role
 TYPE = "semsearch-call"
 MIN_KEY_CHARACTERS = 32
 _ALGORITHM = "HS256"
+# How every identity begins: the header of all is the same. So a token of another kind is not parsed to find out.
+IDENTITY_PREFIX = jwt.encode({}, "-" * MIN_KEY_CHARACTERS, _ALGORITHM, {"typ": TYPE}).partition(".")[0] + "."
 _ISSUER = "semsearch"
 # An identity that was overheard is of no use after this time. The clocks of the suite's machines may differ by the
 # leeway, and may jump by as much.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import secrets
 import time
 
 import jwt
 import pytest
+from jwt.utils import base64url_encode
 
 from serving.access.errors import TokenUnknown
-from serving.access.suite_key import BadSuiteKey, SuiteKey
+from serving.access.suite_key import IDENTITY_PREFIX, BadSuiteKey, SuiteKey
 from serving.callers import Caller, Role
 
 ANN = Caller("ann", Role.READ, frozenset({"trip", "holiday"}))
@@ -27,6 +30,14 @@ def test_an_identity_names_its_caller_for_some_minutes(caller: Caller) -> None:
     for seconds in (-3_600, 3_600):
         with pytest.raises(TokenUnknown):
             key.caller(identity, time.time() + seconds)
+
+
+def test_every_identity_begins_as_those_of_earlier_versions_do() -> None:
+    head = {"alg": "HS256", "typ": "semsearch-call"}
+    began = f"{base64url_encode(json.dumps(head, separators=(',', ':')).encode()).decode()}."
+    for key, caller in itertools.product((OLD, NEW), (ANN, EVERYTHING)):
+        assert SuiteKey([key]).sign(caller).startswith(began)
+    assert began == IDENTITY_PREFIX
 
 
 def test_a_key_is_replaced_while_both_are_known() -> None:
