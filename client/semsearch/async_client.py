@@ -16,6 +16,7 @@ from semsearch.transport.asynchronous import AsyncConnection
 from semsearch.transport.calls import next_call
 from semsearch.transport.retries import Retries
 from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Token
+from semsearch.transport.servers_status import servers_status
 from semsearch.transport.tls import Tls
 from semsearch.transport.upload_stream import AsyncUploadStream
 from semsearch.v1 import gallery_service_pb2 as gallery_pb
@@ -75,10 +76,11 @@ class AsyncClient(GatewayMethods, AsyncConnection):
         call = self._open("stream_stream", gallery_pb.IndexImagesRequest, aiter(stream), timeout)
         try:
             with self._translated_errors():
-                async for response in call:
-                    for result in response.results:
-                        stream.release(result.sequence)
-                        yield upload_result(result)
+                async with servers_status(call):
+                    async for response in call:
+                        for result in response.results:
+                            stream.release(result.sequence)
+                            yield upload_result(result)
             stream.raise_fault()
         finally:
             call.cancel()

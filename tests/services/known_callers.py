@@ -20,6 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha import reflection_pb2
 from semsearch.embedder.v1 import embedder_service_pb2
 from semsearch.index.v1 import coordination_service_pb2, index_service_pb2
+from semsearch.transport.servers_status import servers_status
 from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import search_service_pb2 as search
 
@@ -94,7 +95,8 @@ async def methods(channel: grpc.aio.Channel, metadata: Mapping[str, str]) -> Seq
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
     )
     found = ask(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=[*metadata.items()])
-    names = [each.name async for response in found for each in response.list_services_response.service]
+    async with servers_status(found):
+        names = [each.name async for response in found for each in response.list_services_response.service]
     pool = descriptor_pool.Default()
     services = [pool.FindServiceByName(name) for name in sorted(names) if name.startswith("semsearch.")]
     return [method for service in services for method in service.methods]
@@ -117,14 +119,15 @@ async def outcome(channel: grpc.aio.Channel, method: MethodDescriptor, metadata:
     options = {"timeout": SECONDS, "metadata": [*metadata.items()]}
     call = begin(**options) if method.client_streaming else begin(request, **options)
     try:
-        if method.client_streaming:
-            with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # the call may have ended before
-                await call.write(request)
-                await call.done_writing()
-        if method.server_streaming:
-            await call.read()  # the first answer is enough; some streams have no end
-        else:
-            await call
+        async with servers_status(call):
+            if method.client_streaming:
+                with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # the call may have ended before
+                    await call.write(request)
+                    await call.done_writing()
+            if method.server_streaming:
+                await call.read()  # the first answer is enough; some streams have no end
+            else:
+                await call
     except grpc.aio.AioRpcError as error:
         return REFUSED.get(error.code().name, PASSES)
     finally:
