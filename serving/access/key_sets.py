@@ -150,7 +150,7 @@ def _fetch(url: str) -> bytes:
         response.raise_for_status()
         if response.status_code != requests.codes.ok:
             raise BadKeySet(f"the provider answered {response.status_code}")
-        content = response.raw.read(_MOST_BYTES + 1, decode_content=True)
+        content = next(response.iter_content(_MOST_BYTES + 1), b"")
     if len(content) > _MOST_BYTES:
         raise BadKeySet(f"they have more than {_MOST_BYTES:,} bytes")
     return bytes(content)

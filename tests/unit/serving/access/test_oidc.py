@@ -80,9 +80,11 @@ def test_a_start_needs_a_file_of_keys(tmp_path: Path) -> None:
 def address(provider: Provider) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            content = provider.key_set()
             self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(provider.key_set())
+            self.wfile.write(content[:-10] if self.path == "/cut-off" else content)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -121,6 +123,12 @@ async def test_a_provider_that_is_away_is_logged_once_and_its_keys_stay(
             await keys.keep_current()
     assert len(logs) == 1
     assert await keys.find("0")
+
+
+async def test_an_answer_of_the_provider_that_is_cut_off_gives_no_keys(address: str) -> None:
+    with capture_logs() as logs:
+        assert await key_set(address.replace("/keys", "/cut-off"), ["ES256"]).find("0") is None
+    assert "cannot be fetched" in logs[0]["event"]
 
 
 def _away(_: str) -> bytes:
