@@ -11,15 +11,12 @@ from semsearch.api.gateway import GatewayMethods
 from semsearch.client import DEFAULT_SERVER, UPLOAD_SECONDS
 from semsearch.image_sources import ImageContent
 from semsearch.rpc_errors import GATEWAY
-from semsearch.translate import upload_result
 from semsearch.transport.asynchronous import AsyncConnection
 from semsearch.transport.calls import next_call
 from semsearch.transport.retries import Retries
 from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Token
-from semsearch.transport.servers_status import servers_status
 from semsearch.transport.tls import Tls
 from semsearch.transport.upload_stream import AsyncUploadStream
-from semsearch.v1 import gallery_service_pb2 as gallery_pb
 from semsearch.values import Upload, UploadResult
 from semsearch.values.drawn import Page, call_of
 
@@ -61,26 +58,15 @@ class AsyncClient(GatewayMethods, AsyncConnection):
             async for page in self._each_page(next_call(call_of(found), found.next_page_token)):
                 yield page
 
-    async def index_images(
+    def index_images(
         self,
         uploads: AsyncIterable[Upload | ImageContent] | Iterable[Upload | ImageContent],
         *,
         collection: str = "",
-        timeout: float = UPLOAD_SECONDS,  # noqa: ASYNC109 — gRPC keeps it
+        timeout: float = UPLOAD_SECONDS,
     ) -> AsyncIterator[UploadResult]:
         """Add images; yield the result of each, in order, as soon as the image is durable and searchable.
 
         See `Client.index_images`. `uploads` may also be an asynchronous iterable.
         """
-        stream = AsyncUploadStream(uploads, collection)
-        call = self._open("stream_stream", gallery_pb.IndexImagesRequest, aiter(stream), timeout)
-        try:
-            with self._translated_errors():
-                async with servers_status(call):
-                    async for response in call:
-                        for result in response.results:
-                            stream.release(result.sequence)
-                            yield upload_result(result)
-            stream.raise_fault()
-        finally:
-            call.cancel()
+        return self._upload(AsyncUploadStream(uploads, collection), timeout)

@@ -10,14 +10,12 @@ import grpc
 from semsearch.api.gateway import GatewayMethods
 from semsearch.image_sources import ImageContent
 from semsearch.rpc_errors import GATEWAY
-from semsearch.translate import upload_result
 from semsearch.transport.blocking import BlockingConnection
 from semsearch.transport.calls import next_call
 from semsearch.transport.retries import Retries
 from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS, Server, Token
 from semsearch.transport.tls import Tls
 from semsearch.transport.upload_stream import UploadStream
-from semsearch.v1 import gallery_service_pb2 as gallery_pb
 from semsearch.values import Upload, UploadResult
 from semsearch.values.drawn import Page, call_of
 
@@ -85,23 +83,14 @@ class Client(GatewayMethods, BlockingConnection):
         """Add images; yield the result of each, in order, as soon as the image is durable and searchable.
 
         An upload is an `Upload`, with an id and attributes, or just an image: a Path, its bytes, a Pillow image or a
-        NumPy array. `uploads` is read as fast as the server answers, in another thread. One bad image does not end the
-        stream. Images whose results were yielded stay, even if the iteration ends early or fails. Sending an image
-        again changes nothing, so a failed run can simply be repeated.
+        NumPy array. `uploads` is read once, as fast as the server answers, in another thread. One bad image does not
+        end the stream. If a gateway ends it, because it is being restarted or cannot go on for the moment, a new stream
+        goes on with what was not answered, as `retries` allow and for at most the client's `timeout` without a result;
+        an image that was stored already is a duplicate then. Images whose results were yielded stay, even if the
+        iteration ends early or fails. Sending an image again changes nothing, so a failed run can simply be repeated.
 
         >>> banana = photos / "banana-00.webp"
         >>> [result.error for result in client.index_images([Upload(banana, attributes={"label": "banana"}), banana])]
         [None, None]
         """
-        stream = UploadStream(uploads, collection)
-        call = self._open("stream_stream", gallery_pb.IndexImagesRequest, iter(stream), timeout)
-        try:
-            with self._translated_errors():
-                for response in call:
-                    for result in response.results:
-                        stream.release(result.sequence)
-                        yield upload_result(result)
-            stream.raise_fault()
-        finally:
-            stream.close()
-            call.cancel()
+        return self._upload(UploadStream(uploads, collection), timeout)

@@ -28,6 +28,8 @@ _DOMAIN = "semsearch"
 SHUTTING_DOWN = "SHUTTING_DOWN"
 # gRPC's own words for a call that ends because its channel is closed on this side.
 _CLOSED_HERE = "Channel closed!"
+# gRPC's own words, for asyncio, if a server ends a stream while a request is being sent (`servers_status`).
+STATUS_LOST = "Internal error from Core"
 # How gRPC words what is wrong with the encryption of a connection, with a message and a hint for each.
 _ENCRYPTION = {
     ("WRONG_VERSION_NUMBER",): (
@@ -100,9 +102,8 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchEr
         return _unreachable(server, peer, message or "")
     if code == "DEADLINE_EXCEEDED":
         return TimedOut(f"{server} did not answer in time.", hint="It may be busy; try again.")
-    if (
-        code == "CANCELLED" and message != _CLOSED_HERE
-    ):  # gRPC's servers do that to calls that come while they shut down
+    # gRPC's servers cancel calls that come while they shut down.
+    if message == STATUS_LOST or (code == "CANCELLED" and message != _CLOSED_HERE):
         return ServerNotReady(
             f"{server} gave the call up. It is probably being restarted.",
             ErrorDetails(SHUTTING_DOWN),

@@ -1,4 +1,4 @@
-"""Two real embedders and two gateway processes are restarted in turn, while default clients search without a pause."""
+"""Two real embedders and two gateway processes are restarted in turn, while default clients search or upload."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from semsearch import AsyncClient, SemsearchError
 from tests.ports import free_ports
 from tests.search_load import SearchLoad
 from tests.services.gateway_stack import START_SECONDS, Service, service
+from tests.unit.gateway.doubles import picture
+from tests.upload_load import UploadLoad
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 IMAGES = sorted(Path("starter/gallery").glob("*.webp"))[:8]
 # Enough to use every connection of every client.
 SEARCHES = 40
+# More than wait in the client.
+UPLOADS = 100
 
 
 @dataclass
@@ -90,6 +94,24 @@ async def test_no_search_fails_while_embedders_and_gateways_are_restarted(suite:
             await suite.restart(name)
         await asyncio.to_thread(load.wait_for_more, SEARCHES, START_SECONDS)
     assert (load.errors, load.wrong) == ([], 0)
+
+
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+async def test_uploads_go_on_while_the_gateways_are_restarted(suite: Suite, kind: str) -> None:
+    collection = kind.lower()
+    load = UploadLoad(lambda number: picture("red", seed=number))
+    async with AsyncClient(suite.address) as client:
+        await client.create_collection(collection)
+        with load.running(kind, suite.address, collection):
+            for name in ("gateway 1", "gateway 2"):
+                await asyncio.to_thread(load.wait_for_more, UPLOADS, START_SECONDS)
+                await suite.restart(name)
+            await asyncio.to_thread(load.wait_for_more, UPLOADS, START_SECONDS)
+        assert load.error is None
+        assert [result.number for result in load.results] == list(range(len(load.results)))
+        assert not [result.error for result in load.results if result.error]
+        stored = [image.id async for image in client.list_images(collection=collection)]
+    assert sorted(stored) == sorted(result.id for result in load.results)
 
 
 async def test_searches_wait_for_the_only_index_while_it_is_restarted(suite: Suite) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -11,9 +12,14 @@ import grpc.aio
 from typing_extensions import override
 
 from semsearch.listing import AsyncListing
+from semsearch.translate import upload_result
 from semsearch.transport.calls import Call
 from semsearch.transport.connection import Connection
 from semsearch.transport.server import Server
+from semsearch.transport.servers_status import servers_status
+from semsearch.transport.upload_stream import AsyncUploadStream
+from semsearch.v1 import gallery_service_pb2 as pb
+from semsearch.values import UploadResult
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -88,6 +94,33 @@ class AsyncConnection(Connection):
                     response = await _next(responses)
         finally:
             responses.cancel()
+
+    async def _upload(self, stream: AsyncUploadStream, timeout: float) -> AsyncIterator[UploadResult]:  # noqa: ASYNC109
+        """Send uploads and yield their results; if a stream breaks off, another goes on with what is not answered."""
+        method = self._method("stream_stream", pb.IndexImagesRequest)
+        end = time.monotonic() + timeout
+        attempts = None
+        try:
+            while True:
+                # Not marked as repeated: for hours, the server would not repeat what it does for the stream.
+                call = method(stream.requests(), **self._call_options(end - time.monotonic()))
+                try:
+                    async with servers_status(call):
+                        async for response in call:
+                            attempts = None
+                            self._state.record_success()
+                            for result in response.results:
+                                stream.release(result.sequence)
+                                yield upload_result(result)
+                    break
+                except grpc.RpcError as error:
+                    attempts = attempts or self._attempts_to_go_on()
+                    await asyncio.sleep(self._delay(attempts, error))
+                finally:
+                    call.cancel()
+            stream.raise_fault()
+        finally:
+            stream.close()
 
     def _listing(self, call: Call[tuple[R, ...]]) -> AsyncListing[R]:
         """Return the items of all pages."""

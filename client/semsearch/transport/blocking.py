@@ -9,9 +9,13 @@ from typing import Any, ClassVar, Self, TypeVar
 import grpc
 
 from semsearch.listing import Listing
+from semsearch.translate import upload_result
 from semsearch.transport.calls import Call
 from semsearch.transport.connection import Connection
 from semsearch.transport.server import Server
+from semsearch.transport.upload_stream import UploadStream
+from semsearch.v1 import gallery_service_pb2 as pb
+from semsearch.values import UploadResult
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,6 +83,32 @@ class BlockingConnection(Connection):
                     response = next(responses, None)
         finally:
             responses.cancel()
+
+    def _upload(self, stream: UploadStream, timeout: float) -> Iterator[UploadResult]:
+        """Send uploads and yield their results; if a stream breaks off, another goes on with what is not answered."""
+        method = self._method("stream_stream", pb.IndexImagesRequest)
+        end = time.monotonic() + timeout
+        attempts = None
+        try:
+            while True:
+                # Not marked as repeated: for hours, the server would not repeat what it does for the stream.
+                call = method(stream.requests(), **self._call_options(end - time.monotonic()))
+                try:
+                    for response in call:
+                        attempts = None
+                        self._state.record_success()
+                        for result in response.results:
+                            stream.release(result.sequence)
+                            yield upload_result(result)
+                    break
+                except grpc.RpcError as error:
+                    attempts = attempts or self._attempts_to_go_on()
+                    time.sleep(self._delay(attempts, error))
+                finally:
+                    call.cancel()
+            stream.raise_fault()
+        finally:
+            stream.close()
 
     def _listing(self, call: Call[tuple[R, ...]]) -> Listing[R]:
         """Return the items of all pages."""

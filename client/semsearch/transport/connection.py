@@ -53,10 +53,6 @@ class Connection:
             self._methods[kind, request] = method
         return method
 
-    def _open(self, kind: str, request: type[Message], requests: object, timeout: float) -> Any:
-        """Open a call whose requests are a stream; it is sent once, and its errors are the caller's to translate."""
-        return self._method(kind, request)(requests, **self._call_options(timeout))
-
     def _call_options(self, timeout: float, repeated: int = 0) -> dict[str, Any]:
         """Return what gRPC's callables take besides the request; the server learns how often it was `repeated`."""
         metadata = self.server.metadata()
@@ -69,6 +65,10 @@ class Connection:
 
     def _attempts(self, call: Call[Any]) -> Attempts:
         return Attempts(self.server.retries, self._state, self._timeout(call), repeatable=call.repeatable)
+
+    def _attempts_to_go_on(self) -> Attempts:
+        """Return the attempts to go on with uploads whose stream broke off: they have the time of one call."""
+        return Attempts(self.server.retries, self._state, self.server.timeout)
 
     def _delay(self, attempts: Attempts, error: grpc.RpcError) -> float:
         """Return the seconds until the next attempt, or raise the translated error if there is none."""

@@ -4,7 +4,8 @@ A call is repeated if the server could not be reached, a service behind it did n
 said when to try again (RetryInfo); and only if
 
 - sending it twice does the same as sending it once, or the server says that it has not begun with it;
-- it has returned nothing yet: the caller resumes a stream that broke off;
+- it has returned nothing yet: the caller resumes a stream that broke off, except uploads, which go on with what was not
+  answered (`upload_stream`);
 - the wait ends before the call's deadline, which covers all attempts together;
 - the server has answered this client before, if it cannot be reached: a wrong address is reported at once;
 - the servers did not fail too many of the client's calls lately (the budget), so that clients do not keep a struggling

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 
-_OWN_WORDS = "Internal error from Core"
+from semsearch.rpc_errors import STATUS_LOST
+
 # There may be no status of the server.
 _WAIT_SECONDS = 1.0
 
@@ -33,14 +34,14 @@ async def servers_status(call: Any) -> AsyncIterator[None]:
 
     def note(_: Any) -> None:
         status = _status_of(call)
-        if not sent.done() and status.details() != _OWN_WORDS:
+        if not sent.done() and status.details() != STATUS_LOST:
             sent.set_result(status)
 
     call.add_done_callback(note)  # called for each status that the call gets
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        if error.details() != _OWN_WORDS:
+        if error.details() != STATUS_LOST:
             raise
         with suppress(TimeoutError):
             async with asyncio.timeout(_WAIT_SECONDS):

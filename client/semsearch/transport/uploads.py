@@ -1,6 +1,6 @@
-"""The requests of a stream of IndexImages, and how many of them may be under way.
+"""The requests of IndexImages, and how many of them may be under way.
 
-At most `MAX_IMAGES` images and `MAX_BYTES` bytes are sent and unanswered; a larger image is sent alone.
+At most `MAX_IMAGES` images and `MAX_BYTES` bytes are read and unanswered; a larger image is sent alone.
 """
 
 from __future__ import annotations
@@ -20,22 +20,40 @@ MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**20
 
 
 class Window:
-    """The sizes of the images that were sent and are not answered yet, by number."""
+    """The requests for images that are not answered yet, in the order of their numbers, each with its size in bytes."""
 
     def __init__(self) -> None:
-        self._sizes: dict[int, int] = {}
+        self._requests: dict[int, tuple[pb.IndexImagesRequest, int]] = {}
+        self._bytes = 0
+        self._end = 0
+        self._next = 0
 
     def has_room(self, size: int) -> bool:
-        """Return whether an image of this size may be sent now."""
-        return not self._sizes or (len(self._sizes) < MAX_IMAGES and sum(self._sizes.values()) + size <= MAX_BYTES)
+        """Return whether an image of this size may enter now."""
+        return not self._requests or (len(self._requests) < MAX_IMAGES and self._bytes + size <= MAX_BYTES)
 
-    def enter(self, number: int, size: int) -> None:
-        """Take room."""
-        self._sizes[number] = size
+    def enter(self, request: pb.IndexImagesRequest, size: int) -> None:
+        """Take room; the number is higher than all before."""
+        self._requests[request.image.sequence] = (request, size)
+        self._bytes += size
+        self._end = request.image.sequence + 1
 
     def release(self, number: int) -> None:
-        """Make room again."""
-        self._sizes.pop(number, None)
+        """Make room again: the image was answered."""
+        _, size = self._requests.pop(number, (None, 0))
+        self._bytes -= size
+
+    def rewind(self) -> None:
+        """Send everything that is not answered again."""
+        self._next = min(self._requests, default=self._end)
+
+    def take(self) -> pb.IndexImagesRequest | None:
+        """Return the next request to send, or None if all were sent."""
+        while self._next < self._end:
+            self._next += 1
+            if found := self._requests.get(self._next - 1):
+                return found[0]
+        return None
 
 
 def first_request(collection: str) -> pb.IndexImagesRequest:

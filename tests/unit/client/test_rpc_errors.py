@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 
+import grpc
+import grpc.aio
 import pytest
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
@@ -22,7 +24,7 @@ from semsearch.errors import (
     TimedOut,
     WrongState,
 )
-from semsearch.rpc_errors import from_status
+from semsearch.rpc_errors import GATEWAY, from_rpc_error, from_status
 
 
 def status(code: int, *details: Message, message: str = "It is so.") -> status_pb2.Status:
@@ -71,6 +73,24 @@ def test_details_are_read_and_a_reason_has_its_hint() -> None:
     assert error.details.metadata == {"queue": "64"}
     assert error.details.retry_after_seconds == 0.25
     assert error.details.fields == (("a.b", "is odd"),)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "expected"),
+    [
+        (grpc.StatusCode.CANCELLED, "CANCELLED", ServerNotReady),
+        (grpc.StatusCode.INTERNAL, "Internal error from Core", ServerNotReady),
+        (grpc.StatusCode.CANCELLED, "Channel closed!", ServerFailed),
+        (grpc.StatusCode.INTERNAL, "Something else", ServerFailed),
+    ],
+)
+def test_a_call_that_a_server_ends_without_a_status_may_be_made_again(
+    code: grpc.StatusCode, words: str, expected: type[SemsearchError]
+) -> None:
+    nothing = grpc.aio.Metadata()
+    error = from_rpc_error(grpc.aio.AioRpcError(code, nothing, nothing, details=words), "here:1", GATEWAY)
+    assert type(error) is expected
+    assert (error.reason == "SHUTTING_DOWN") is (expected is ServerNotReady)
 
 
 def test_a_reason_of_another_domain_is_not_taken_for_one_of_ours() -> None:

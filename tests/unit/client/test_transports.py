@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import pickle
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 from unittest import mock
 
 import pytest
@@ -169,19 +170,17 @@ def test_a_server_that_has_answered_is_waited_for(kind: str, script: ScriptedSer
         lambda client: client.rename_collection("zoo", "park"),
         lambda client: client.delete_collection("zoo"),
         lambda client: client.delete_images(["an-id"]),
-        lambda client: client.index_images([b"bytes"]),
     ],
-    ids=["create", "rename", "delete", "delete images", "index"],
+    ids=["create", "rename", "delete", "delete images"],
 )
 def test_what_would_do_more_when_sent_twice_is_sent_once(
     kind: str, script: ScriptedServer, address: str, use: Callable[[Any], Any]
 ) -> None:
-    for name in ("CreateCollection", "RenameCollection", "DeleteCollection", "DeleteImages", "IndexImages"):
+    for name in ("CreateCollection", "RenameCollection", "DeleteCollection", "DeleteImages"):
         script.will(name, UNAVAILABLE)
     with pytest.raises(ServerNotReady):
         ask(kind, address, use, retries=FAST)
-    assert len(set(script.calls)) == 1
-    assert len(script.calls) == (2 if script.calls[0] == "IndexImages" else 1)  # its configuration, and an image
+    assert len(script.calls) == 1
 
 
 def test_a_stream_is_tried_again_until_it_has_begun(kind: str, script: ScriptedServer, address: str) -> None:
@@ -277,6 +276,51 @@ def test_uploads_are_numbered_and_their_faults_come_last(kind: str, script: Scri
     config, image = (request for _, request in script.requests)
     assert config.config.collection == "zoo"  # type: ignore[attr-defined]
     assert (image.image.content, image.image.id) == (b"a", "x")  # type: ignore[attr-defined]
+
+
+def stored(*numbers: int) -> gallery_pb.IndexImagesResponse:
+    """Return a response that acknowledges uploads."""
+    results = [gallery_pb.IndexImagesResult(sequence=number, id=f"image-{number}") for number in numbers]
+    return gallery_pb.IndexImagesResponse(results=results, durable_sequence=numbers[-1])
+
+
+def sequences(script: ScriptedServer) -> list[int | None]:
+    """Return the number of each upload that the server read, and None where a stream began."""
+    given = cast("list[gallery_pb.IndexImagesRequest]", [request for _, request in script.requests])
+    return [each.image.sequence if each.HasField("image") else None for each in given]
+
+
+@pytest.mark.parametrize("code", [code_pb2.UNAVAILABLE, code_pb2.CANCELLED])
+def test_uploads_go_on_with_what_was_not_answered_when_a_server_ends_their_stream(
+    kind: str, script: ScriptedServer, address: str, code: int
+) -> None:
+    end = Refusal(code, after=[stored(0), stored(1, 2)], bare=code == code_pb2.CANCELLED)
+    script.will("IndexImages", end, UNAVAILABLE, LOST, Refusal(code_pb2.UNAVAILABLE, after=[stored(3)]), [stored(4, 5)])
+    once = iter([b"a", b"b", b"c", b"d", b"e", b"f"])
+    results = ask(
+        kind, address, lambda client: client.index_images(once, collection="zoo"), retries=replace(FAST, attempts=4)
+    )
+    assert [(each.number, each.id) for each in results] == [(number, f"image-{number}") for number in range(6)]
+    rest = [None, 3, 4, 5]
+    assert sequences(script) == [None, 0, 1, 2, 3, 4, 5, *rest, *rest, *rest, None, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error", "streams"),
+    [
+        (UNAVAILABLE, ServerNotReady, 3),
+        (Refusal(code_pb2.NOT_FOUND), NotFound, 1),
+        (Refusal(code_pb2.RESOURCE_EXHAUSTED, retry_after=3600), Overloaded, 1),  # later than a call waits
+        (LOST, ServerUnreachable, 1),
+    ],
+)
+def test_uploads_end_when_no_stream_gets_further(
+    kind: str, script: ScriptedServer, address: str, refusal: Refusal, error: type[Exception], streams: int
+) -> None:
+    script.will("IndexImages", *[refusal] * 5)
+    with pytest.raises(error):
+        ask(kind, address, lambda client: client.index_images([b"a"]), retries=FAST)
+    assert sequences(script) == [None, 0] * streams
 
 
 def test_a_cancelled_task_or_iteration_cancels_its_call(kind: str, script: ScriptedServer, address: str) -> None:

@@ -36,7 +36,7 @@ class Sending:
         assert not self._thread.is_alive()
 
     def _run(self) -> None:
-        for request in self._stream:
+        for request in self._stream.requests():
             with self._changed:
                 self.sent.append(request)
                 self._changed.notify_all()
@@ -64,7 +64,7 @@ class Counted:
 
 def test_the_configuration_comes_first_and_uploads_are_numbered() -> None:
     uploads = [Upload(b"a", "x", {"n": 1, "tags": ["p", True, None]}), Upload(b"b")]
-    first, second, third = UploadStream(uploads, "zoo")
+    first, second, third = UploadStream(uploads, "zoo").requests()
     assert first == pb.IndexImagesRequest(config=pb.IndexImagesConfig(collection="zoo"))
     assert (second.image.sequence, second.image.content, second.image.id) == (0, b"a", "x")
     assert dict(second.image.attributes)["n"] == 1
@@ -90,7 +90,7 @@ def test_no_more_is_sent_and_read_than_there_is_room_for(size: int, room: int) -
 
 def test_a_closed_stream_takes_no_further_upload() -> None:
     stream = UploadStream(Counted(1), "")
-    requests = iter(stream)
+    requests = stream.requests()
     next(requests)
     next(requests)
     stream.close()
@@ -108,7 +108,7 @@ def test_the_iterables_exception_is_raised_after_all_results() -> None:
         raise OutOfPaper
 
     stream = UploadStream(uploads(), "")
-    assert len(list(stream)) == 2
+    assert len(list(stream.requests())) == 2
     with pytest.raises(OutOfPaper):
         stream.raise_fault()
 
@@ -124,10 +124,54 @@ def test_the_iterables_exception_is_raised_after_all_results() -> None:
 )
 def test_an_upload_too_large_or_invalid_ends_the_stream(bad: Upload, error: type[Exception], said: str) -> None:
     stream = UploadStream([Upload(b"a"), bad, Upload(b"c")], "")
-    assert len(list(stream)) == 2
+    assert len(list(stream.requests())) == 2
     with pytest.raises(error, match=said) as caught:
         stream.raise_fault()
     assert "Upload 1" in str(caught.value)
+
+
+def test_the_next_stream_begins_with_what_was_not_answered_while_the_iterable_waits() -> None:
+    answered = threading.Event()
+
+    def uploads() -> Iterator[Upload]:
+        yield from (Upload(b"a"), Upload(b"b"), Upload(b"c"))
+        answered.wait(WAIT_SECONDS)
+        yield Upload(b"d")
+
+    stream = UploadStream(uploads(), "zoo")
+    broken = Sending(stream)
+    broken.wait_until_sent(3)
+    stream.release(0)
+    following = Sending(stream)
+    following.wait_until_sent(2)
+    broken.wait_until_ended()
+    answered.set()
+    following.wait_until_ended()
+    assert [request.image.sequence for request in following.sent[1:]] == [1, 2, 3]
+    assert len(broken.sent) == 4
+    stream.raise_fault()
+
+
+async def test_the_asynchronous_twin_leaves_the_iterable_alone_when_a_stream_ends() -> None:
+    answered = asyncio.Event()
+
+    async def uploads() -> AsyncIterator[Upload]:
+        yield Upload(b"a")
+        yield Upload(b"b")
+        await answered.wait()
+        yield Upload(b"c")
+
+    stream = AsyncUploadStream(uploads(), "")
+    requests = stream.requests()
+    sent = [(await anext(requests)).image.content for _ in range(3)]
+    waiting = asyncio.create_task(anext(requests, None))
+    stream.release(0)
+    following = stream.requests()
+    assert await asyncio.wait_for(waiting, WAIT_SECONDS) is None
+    answered.set()
+    sent += [request.image.content async for request in following]
+    assert sent == [b"", b"a", b"b", b"", b"b", b"c"]
+    stream.raise_fault()
 
 
 async def test_the_asynchronous_twin_sends_no_more_than_there_is_room_for() -> None:
@@ -139,7 +183,7 @@ async def test_the_asynchronous_twin_sends_no_more_than_there_is_room_for() -> N
             yield Upload(b"a")
 
     stream = AsyncUploadStream(uploads(), "zoo")
-    requests = aiter(stream)
+    requests = stream.requests()
     assert await anext(requests) == pb.IndexImagesRequest(config=pb.IndexImagesConfig(collection="zoo"))
     sent = [(await anext(requests)).image.sequence for _ in range(MAX_IMAGES)]
     assert sent == [read.get_nowait() for _ in range(MAX_IMAGES)] == list(range(MAX_IMAGES))
