@@ -25,9 +25,11 @@ from pydantic import BaseModel, ConfigDict
 from launcher.errors import BadProcfile, BadSetting, PortNotFree
 from serving.access.settings import AccessSettings
 from serving.settings import PREFIX
+from serving.shutdown import CLOSING_SECONDS
 from serving.tls_settings import TlsSettings
 
 GATEWAY = "gateway"
+_MARGIN_SECONDS = 1.0
 _MODULE = re.compile(r"(\s-m\s+[A-Za-z_]\w*)(?=\s|$)")
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: S104 — recognised, not bound
 
@@ -43,6 +45,7 @@ class _Settings(BaseModel):
     http_port: int = -1
     data: Path
     processes: int = 1
+    drain_seconds: float
     tls_cert: str = ""
     tls_key: str = ""
     tls_ca: str = ""
@@ -58,8 +61,8 @@ class Service:
 
     `port` is the gRPC port; `metrics_port` is -1 if metrics are off, and `http_port` if the service has no HTTP. `data`
     is the folder of data to keep. `processes` is the number of processes that share the ports; `own_port` is the one on
-    which only this process listens. `tls` has its certificates, None for plaintext, and
-    `access` the files of its callers, None if anyone may call.
+    which only this process listens. `drain_seconds` is what its calls have to finish at the end. `tls` has its
+    certificates, None for plaintext, and `access` the files of its callers, None if anyone may call.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Service:
     http_port: int = -1
     processes: int = 1
     own_port: int = 0
+    drain_seconds: float = 0.0
     tls: TlsSettings | None = None
     access: AccessSettings | None = None
     http_is_encrypted: bool = False
@@ -100,6 +104,11 @@ class Service:
     def own_address(self) -> str:
         """The address of this process, if it is one of several, or else of the service."""
         return f"{self._reached_at}:{self.own_port}" if self.own_port else self.address
+
+    @property
+    def end_seconds(self) -> float:
+        """How long it may take to end after SIGTERM; it ends itself a moment before (`serving.shutdown`)."""
+        return self.drain_seconds + CLOSING_SECONDS + _MARGIN_SECONDS
 
     def variable(self, field: str) -> str:
         """Return the name of the environment variable for one of the service's own settings."""
@@ -196,6 +205,7 @@ def _query_settings(name: str, command: str, environment: Mapping[str, str]) -> 
         settings.data,
         settings.http_port,
         settings.processes,
+        drain_seconds=settings.drain_seconds,
         tls=_tls(settings),
         access=_access(settings),
         http_is_encrypted=bool(settings.tls_cert or settings.http_tls_cert),

@@ -1,10 +1,10 @@
 """Stop the suite: the signals that end the launcher, the termination of process groups, and the watchdog.
 
 The watchdog, `python -m launcher.stopping`, ends the services if the launcher dies without doing so, for example by
-SIGKILL. It reads process group ids from stdin, one per line; a negative number takes an id back. Only the launcher
-holds the other end of that pipe, so stdin reaches its end when the launcher is gone for any reason; then the watchdog
-ends every group. It runs in its own session, where Ctrl-C does not reach it. (On Linux alone, PR_SET_PDEATHSIG would
-do.)
+SIGKILL. It reads lines from stdin, each with a process group id and the seconds that the group may take to end; a
+negative id takes one back. Only the launcher holds the other end of that pipe, so stdin reaches its end when the
+launcher is gone for any reason; then the watchdog ends every group. It runs in its own session, where Ctrl-C does not
+reach it. (On Linux alone, PR_SET_PDEATHSIG would do.)
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A stop takes at most 5 s in all. Calls in flight get 3 s by default; closing files takes less than 0.3 s.
-GRACE_SECONDS = 4.2
+# What has ended by then was not worth a word.
+_SILENT_SECONDS = 1.0
 _POLL_SECONDS = 0.02
-# `timeout` and `make` send SIGTERM to a process and to its group: one request that arrives twice.
+# `timeout` and `make` send a signal to a process and to its group: one request that arrives twice.
 _SAME_REQUEST_SECONDS = 0.5
 _forced = threading.Event()
 
@@ -43,7 +43,7 @@ def raise_on_signals() -> None:
 
 
 def expect_force() -> None:
-    """Let no signal interrupt the stop, whose time is bounded; another SIGTERM makes it kill what still runs."""
+    """Let no signal interrupt the stop, whose time is bounded; another SIGINT or SIGTERM kills what still runs."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     earliest = time.monotonic() + _SAME_REQUEST_SECONDS
@@ -52,6 +52,7 @@ def expect_force() -> None:
         if time.monotonic() >= earliest:
             _forced.set()
 
+    signal.signal(signal.SIGINT, force)
     signal.signal(signal.SIGTERM, force)
 
 
@@ -60,15 +61,25 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def end_groups(leaders: Collection[int], grace_seconds: float = GRACE_SECONDS) -> None:
-    """End the process groups of these leaders; return when none is left, or after SIGKILL was sent."""
-    deadline = time.monotonic() + grace_seconds
+def end_groups(
+    leaders: Collection[int], grace_seconds: float, waiting: Callable[[list[int]], None] = lambda _: None
+) -> list[int]:
+    """End the process groups of these leaders, and return those that had to be killed.
+
+    `waiting` is called with those that have not ended after a moment, and again when they have become fewer.
+    """
+    began = time.monotonic()
     left = [leader for leader in leaders if _signal(leader, signal.SIGTERM)]
-    while left and time.monotonic() < deadline and not _forced.is_set():
+    told: list[int] = []
+    while left and (taken := time.monotonic() - began) < grace_seconds and not _forced.is_set():
+        if taken >= _SILENT_SECONDS and left != told:
+            waiting(left)
+            told = left
         time.sleep(_POLL_SECONDS)
         left = [leader for leader in left if _signal(leader, 0)]
     for leader in left:
         _signal(leader, signal.SIGKILL)
+    return left
 
 
 def _signal(leader: int, number: int) -> bool:
@@ -82,14 +93,14 @@ def _signal(leader: int, number: int) -> bool:
 
 def main() -> None:
     """Wait for the end of stdin, then end the groups that were read from it."""
-    leaders: set[int] = set()
+    seconds: dict[int, float] = {}
     for line in sys.stdin:
-        leader = int(line)
-        if leader > 0:
-            leaders.add(leader)
+        leader, limit = line.split()
+        if int(leader) > 0:
+            seconds[int(leader)] = float(limit)
         else:
-            leaders.discard(-leader)
-    end_groups(leaders)
+            seconds.pop(-int(leader), None)
+    end_groups(seconds, max(seconds.values(), default=0))
 
 
 if __name__ == "__main__":

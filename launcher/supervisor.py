@@ -3,7 +3,7 @@
 Invariants:
 - Each service leads its own session and process group. So Ctrl-C reaches only the launcher, which stops the services
   in order, and nothing that a service starts outlives it.
-- `stop` returns within 5 s, and no process is left then.
+- `stop` waits for each service as long as its own end may take, and no process is left then.
 - A service that ends is started again, later each time, and the others go on. One that ends with an error before it
   served would end so again, so it ends the suite.
 - If the launcher is killed before it can call `stop`, the watchdog ends the services.
@@ -155,13 +155,27 @@ class Supervisor:
         with self._starting:
             self._is_stopping = True
         self._changed.set()
-        processes = [each.process for each in self._supervised if each.process is not None]
-        for process in processes:
-            process.started.wait(_STARTED_SECONDS)
-        end_groups([process.pid for process in processes if process.pid is not None])
-        for process in processes:
-            if process.pid is not None:
-                process.ended.wait(_KILLED_SECONDS)
+        for each in self._supervised:
+            if each.process is not None:
+                each.process.started.wait(_STARTED_SECONDS)
+        running = {each.process.pid: each for each in self._supervised if each.process and each.process.pid is not None}
+        seconds = max((each.service.end_seconds for each in running.values()), default=0)
+
+        def names(pids: Sequence[int]) -> str:
+            return " and ".join(f"the {running[pid].service.name}" for pid in pids)
+
+        def say(left: Sequence[int]) -> None:
+            them = "it" if len(left) == 1 else "them"
+            self._console.print(
+                f"Waiting for {names(left)} to finish calls, {seconds:g} s at most. Ctrl-C ends {them} at once."
+            )
+
+        if killed := end_groups(running, seconds, say):
+            they_were = "was" if len(killed) == 1 else "were"
+            self._console.print(f"{names(killed).capitalize()} did not end, and {they_were} killed.")
+        for each in running.values():
+            if each.process is not None:
+                each.process.ended.wait(_KILLED_SECONDS)
         if self._thread.is_alive():
             self._thread.join(_CALL_SECONDS)
         if self._watchdog is not None:
@@ -174,7 +188,10 @@ class Supervisor:
                 return
             each.retry_at = None
             each.serves.clear()
-            each.process = ServiceProcess(each.prefix, self._console, self._watch, self._changed)
+            end_seconds = each.service.end_seconds
+            each.process = ServiceProcess(
+                each.prefix, self._console, lambda pid: self._watch(pid, end_seconds), self._changed
+            )
             each.process.start(Process(each.service.command, name=each.service.name, env=each.environment))
 
     def _supervise(self) -> None:
@@ -218,7 +235,7 @@ class Supervisor:
         said = f" Its error: {words.error}" if words.error else ""
         self._console.print(f"The {name} {end}.{said} The next start is in {seconds:g} s; the others go on.")
 
-    def _watch(self, pid: int) -> None:
+    def _watch(self, pid: int, end_seconds: float = 0) -> None:
         if self._watchdog is not None and self._watchdog.stdin is not None:
-            self._watchdog.stdin.write(f"{pid}\n")
+            self._watchdog.stdin.write(f"{pid} {end_seconds}\n")
             self._watchdog.stdin.flush()

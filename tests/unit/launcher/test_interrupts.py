@@ -49,10 +49,11 @@ stubborn = subprocess.Popen(
     stdout=subprocess.PIPE,
 )
 stubborn.stdout.readline()
+number = int(sys.argv[1])
 try:
-    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(number)
 except Interrupted:
-    signal.raise_signal(signal.SIGTERM)  # at once: the same request, sent twice
+    signal.raise_signal(number)  # at once: the same request, sent twice
     print("stopping", flush=True)
     started = time.monotonic()
     end_groups([stubborn.pid], 60)
@@ -60,12 +61,14 @@ except Interrupted:
 """
 
 
-def test_another_sigterm_kills_what_does_not_end() -> None:
-    with subprocess.Popen([sys.executable, "-c", FORCED], stdout=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_another_signal_kills_what_does_not_end(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", FORCED, str(int(number))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "stopping\n"
         deadline = time.monotonic() + 30
         while process.poll() is None and time.monotonic() < deadline:
-            process.terminate()
+            process.send_signal(number)
             time.sleep(0.05)
         assert (process.returncode, process.stdout.read()) == (0, "-9 True\n")

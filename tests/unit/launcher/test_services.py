@@ -32,9 +32,11 @@ def service(name: str, host: str = "127.0.0.1", port: int = 1, metrics_port: int
 
 
 def test_services_come_in_the_procfiles_order_with_settings(procfile: Path) -> None:
-    index, gateway = read_services(procfile, environment(SEMSEARCH_INDEX_PORT="6000", SEMSEARCH_DATA="elsewhere"))
+    given = environment(SEMSEARCH_INDEX_PORT="6000", SEMSEARCH_DATA="elsewhere", SEMSEARCH_DRAIN_SECONDS="7")
+    index, gateway = read_services(procfile, given)
     assert gateway.access is None
-    assert index == Service("index", f"exec {PYTHON} -m index_service", "127.0.0.1", 6000, 9053, Path("elsewhere"))
+    command = f"exec {PYTHON} -m index_service"
+    assert index == Service("index", command, "127.0.0.1", 6000, 9053, Path("elsewhere"), drain_seconds=7)
     assert (gateway.name, gateway.port, gateway.metrics_port) == ("gateway", 50051, 9051)
 
 
