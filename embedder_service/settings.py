@@ -63,7 +63,7 @@ class EmbedderSettings(ServiceSettings):
         2,
         ge=1,
         le=256,
-        description="Processes that decode images; each takes one at a time, and some 60 MB.",
+        description="Processes that decode images; each takes one image at a time, and 80 MB until it has a large one.",
     )
     max_decoding_seconds: int = Field(
         60, ge=1, le=3_600, description="Seconds of processor time that decoding an image may take."

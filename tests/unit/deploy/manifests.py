@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,8 @@ SETTINGS: Mapping[str, type[ServiceSettings]] = {
     "gateway": GatewaySettings,
 }
 LAYOUTS = ("base", "autoscaled")
+# A layout with components, as an overlay adds them.
+FULL = tuple(f"{layout}+replicated+watched" for layout in LAYOUTS)
 
 Document = dict[str, Any]
 
@@ -61,9 +65,13 @@ def renderer() -> Sequence[str | Path]:
 
 @functools.cache
 def rendered(layout: str) -> list[Document]:
-    """Return the objects of a kustomization."""
-    command = [*renderer(), DEPLOY / "kubernetes" / layout]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    """Return the objects of a layout, or of one with components, such as "base+encrypted"."""
+    resource, *components = layout.split("+")
+    with tempfile.TemporaryDirectory() as overlay:
+        folder = os.path.relpath(DEPLOY / "kubernetes", os.path.realpath(overlay))
+        lists = {"resources": [f"{folder}/{resource}"], "components": [f"{folder}/{each}" for each in components]}
+        (Path(overlay) / "kustomization.yaml").write_text(yaml.safe_dump(lists), encoding="utf-8")
+        text = subprocess.run([*renderer(), overlay], capture_output=True, text=True, check=True).stdout
     return [each for each in yaml.safe_load_all(text) if each]
 
 
@@ -83,8 +91,10 @@ def container(workload: Document) -> Document:
     return one
 
 
-def composed() -> Document:
-    return yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+def composed(addition: str = "") -> Document:
+    """Return the compose file, or what is added to it for a purpose, such as "encrypted"."""
+    name = f"compose.{addition}.yaml" if addition else "compose.yaml"
+    return yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
 
 
 def image_variables() -> dict[str, str]:
@@ -101,19 +111,22 @@ def unit(name: str) -> list[tuple[str, str]]:
 
 def started() -> Iterator[Started]:
     """Yield every service of every way of deploying."""
-    for each in composed()["services"].values():
+    watched = composed("watched")["services"]
+    for name, each in composed()["services"].items():
         package, *flags = each["command"]
-        yield Started("compose", package, flags, {**image_variables(), **each["environment"]})
-    for layout in LAYOUTS:
+        variables = {**image_variables(), **each["environment"]}
+        yield Started("compose", package, flags, variables)
+        yield Started("compose+watched", package, flags, {**variables, **watched[name]["environment"]})
+    for layout in (*LAYOUTS, *FULL):
         maps = of_kind("ConfigMap", layout)
-        for workload in workloads(layout).values():
+        for component, workload in workloads(layout).items():
             one = container(workload)
             package, *flags = one["args"]
             variables = dict(image_variables())
             for source in one["envFrom"]:
                 variables |= maps[source["configMapRef"]["name"]]["data"]
-            variables |= {each["name"]: each["value"] for each in one.get("env", [])}
-            yield Started(f"kubernetes-{layout}", package, flags, variables)
+            variables |= {each["name"]: each["value"] for each in one["env"] if "value" in each}
+            yield Started(f"kubernetes-{layout}-{component}", package, flags, variables)
     for file in sorted((DEPLOY / "systemd").glob("*.service")):
         lines = unit(file.name)
         package, *flags = dict(lines)["ExecStart"].partition(" -m ")[2].split()

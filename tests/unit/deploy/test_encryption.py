@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from semsearch.certificates.folder import SERVICE_HOSTS
 
 from serving.tls_settings import TlsSettings
-from tests.unit.deploy.manifests import DEPLOY, Document, composed, container, renderer, started
+from tests.unit.deploy.manifests import DEPLOY, composed, container, of_kind, started, workloads
 
 FILES = {f"SEMSEARCH_TLS_{kind}" for kind in ("CERT", "KEY", "CA")}
 
 
-@pytest.fixture(scope="module", params=["base", "autoscaled"])
-def objects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
-    """The objects of an overlay as the guide shows it."""
-    overlay = tmp_path_factory.mktemp("overlay")
-    folder = os.path.relpath(DEPLOY / "kubernetes", overlay)
-    lists = {"resources": [f"{folder}/{request.param}"], "components": [f"{folder}/encrypted"]}
-    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(lists))
-    text = subprocess.run([*renderer(), overlay], capture_output=True, text=True, check=True).stdout
-    return [each for each in yaml.safe_load_all(text) if each]
-
-
-def test_every_pod_has_the_certificates_and_probes_that_need_none(objects: list[Document]) -> None:
-    (settings,) = [each["data"] for each in objects if each["kind"] == "ConfigMap"]
-    pods = [each for each in objects if each["kind"] in ("Deployment", "StatefulSet")]
-    assert len(pods) == 3
-    for pod in pods:
+@pytest.mark.parametrize("layout", ["base", "autoscaled", "base+replicated", "autoscaled+replicated+watched"])
+def test_every_pod_has_the_certificates_and_probes_that_need_none(layout: str) -> None:
+    (settings,) = [each["data"] for each in of_kind("ConfigMap", f"{layout}+encrypted").values()]
+    pods = workloads(f"{layout}+encrypted")
+    assert pods.keys() == workloads(layout).keys()
+    for pod in pods.values():
         one = container(pod)
         (mount,) = [each for each in one["volumeMounts"] if each["name"] == "certificates"]
         assert "subPath" not in mount, "a file that is mounted alone does not follow a renewal"
@@ -44,7 +30,7 @@ def test_every_pod_has_the_certificates_and_probes_that_need_none(objects: list[
 
 
 def test_compose_gives_the_certificates_to_every_service() -> None:
-    encrypted: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.encrypted.yaml").read_text(encoding="utf-8"))
+    encrypted = composed("encrypted")
     assert encrypted["services"].keys() == composed()["services"].keys()
     for each in encrypted["services"].values():
         assert each["environment"].keys() == FILES

@@ -12,7 +12,18 @@ from semsearch.index.v1 import index_service_pb2
 from semsearch.v1 import search_service_pb2
 
 from embedder_service.settings import EmbedderSettings
-from tests.unit.deploy.manifests import DEPLOY, LAYOUTS, ROOT, SETTINGS, container, of_kind, ports, rendered, workloads
+from tests.unit.deploy.manifests import (
+    DEPLOY,
+    FULL,
+    LAYOUTS,
+    ROOT,
+    SETTINGS,
+    container,
+    of_kind,
+    ports,
+    rendered,
+    workloads,
+)
 
 # The first version that knows what the objects use.
 OLDEST = "1.30"
@@ -23,19 +34,19 @@ SERVICES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("layout", "version"), [("base", OLDEST), ("autoscaled", kubernetes_validate.latest_version())]
-)
+@pytest.mark.parametrize("version", [OLDEST, kubernetes_validate.latest_version()])
+@pytest.mark.parametrize("layout", ["base", "autoscaled", *FULL, "base+encrypted"])
 def test_objects_are_valid(layout: str, version: str) -> None:
     for each in rendered(layout):
         kubernetes_validate.validate(each, version, strict=True)
         assert each["kind"] == "Namespace" or each["metadata"]["namespace"] == "semsearch"
 
 
-@pytest.mark.parametrize("component", SERVICES)
+@pytest.mark.parametrize("component", [*SERVICES, "index-replica"])
 def test_pods_are_confined(component: str) -> None:
-    pod = workloads()[component]["spec"]["template"]["spec"]
-    one = container(workloads()[component])
+    every = workloads(FULL[0])
+    pod = every[component]["spec"]["template"]["spec"]
+    one = container(every[component])
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert one["securityContext"] == {
@@ -44,9 +55,15 @@ def test_pods_are_confined(component: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert not pod["automountServiceAccountToken"]
-    assert {each["mountPath"] for each in one["volumeMounts"]} == {"/data", "/tmp"}
+    written = {each["mountPath"] for each in one["volumeMounts"] if not each.get("readOnly")}
+    assert written == {"/data", "/tmp", "/audit", *(["/published"] if component == "index" else [])}
     assert {*one["resources"]["requests"]} == {"cpu", "memory"}
     assert "memory" in one["resources"]["limits"]
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, *FULL])
+def test_all_services_are_of_one_image(layout: str) -> None:
+    assert len({container(each)["image"] for each in workloads(layout).values()}) == 1
 
 
 @pytest.mark.parametrize("component", SERVICES)
@@ -94,21 +111,23 @@ def test_several_gateways_share_the_images_and_nothing_else() -> None:
     )
 
 
-@pytest.mark.parametrize("component", SERVICES)
+@pytest.mark.parametrize("component", [*SERVICES, "index-replica"])
 def test_a_pod_has_time_to_drain(component: str) -> None:
-    (shared,) = of_kind("ConfigMap").values()
-    pod = workloads()[component]["spec"]["template"]["spec"]
-    lifecycle = container(workloads()[component]).get("lifecycle")
+    (shared,) = of_kind("ConfigMap", FULL[0]).values()
+    pod = workloads(FULL[0])[component]["spec"]["template"]["spec"]
+    lifecycle = container(workloads(FULL[0])[component]).get("lifecycle")
     before = lifecycle["preStop"]["sleep"]["seconds"] if lifecycle else 0
     drain = float(shared["data"]["SEMSEARCH_DRAIN_SECONDS"])
     assert pod["terminationGracePeriodSeconds"] >= before + drain + 10
 
 
-def test_selectors_find_the_pods_of_their_own_component() -> None:
-    labels = {name: each["spec"]["template"]["metadata"]["labels"] for name, each in workloads().items()}
+@pytest.mark.parametrize("layout", ["base", FULL[0]])
+def test_selectors_find_the_pods_of_their_own_component(layout: str) -> None:
+    labels = {name: each["spec"]["template"]["metadata"]["labels"] for name, each in workloads(layout).items()}
+    budgets = of_kind("PodDisruptionBudget", layout)
     selectors = [
-        *((name, each["spec"]["selector"]) for name, each in of_kind("Service").items()),
-        *((name, each["spec"]["selector"]["matchLabels"]) for name, each in of_kind("PodDisruptionBudget").items()),
+        *((name, each["spec"]["selector"]) for name, each in of_kind("Service", layout).items()),
+        *((name, each["spec"]["selector"]["matchLabels"]) for name, each in budgets.items()),
     ]
     assert len(selectors) == 2 * len(labels)
     for name, selector in selectors:
@@ -122,11 +141,11 @@ def test_services_name_pods_so_that_the_gateway_spreads_its_calls() -> None:
     assert of_kind("Service")["semsearch-gateway"]["spec"]["type"] == "ClusterIP"
 
 
-def _may_call(component: str) -> set[tuple[str, str | int]]:
+def _may_call(component: str, layout: str = "base") -> set[tuple[str, str | int]]:
     """Return who may call a component, as the component or the purpose, with the port."""
-    own = workloads()[component]["spec"]["template"]["metadata"]["labels"]
+    own = workloads(layout)[component]["spec"]["template"]["metadata"]["labels"]
     allowed = set()
-    for policy in of_kind("NetworkPolicy").values():
+    for policy in of_kind("NetworkPolicy", layout).values():
         selector = policy["spec"]["podSelector"]
         matches = selector.get("matchLabels", {}).items() <= own.items() and all(
             own.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", [])
@@ -142,6 +161,7 @@ def test_only_the_gateway_reaches_the_other_services() -> None:
     prometheus = ("app.kubernetes.io/name=prometheus", "metrics")
     gateway = ("app.kubernetes.io/component=gateway", "grpc")
     assert _may_call("embedder") == _may_call("index") == {prometheus, gateway}
+    assert _may_call("index-replica", "base+replicated") == {prometheus, gateway}
     clients = {("semsearch-client=true", "grpc"), ("semsearch-client=true", "http")}
     assert _may_call("gateway") == {prometheus, gateway, *clients}
     nothing = of_kind("NetworkPolicy")["semsearch-nothing-else"]["spec"]

@@ -30,7 +30,7 @@ def test_every_service_of_every_way_accepts_its_settings(monkeypatch: pytest.Mon
         assert settings.drain_seconds == 20, each
         check_exposure(settings)
         checked.append(str(each))
-    assert len(checked) == len({*checked}) == 4 * len(SETTINGS)
+    assert len(checked) == len({*checked}) == 7 * len(SETTINGS) + 2  # the replicas
 
 
 def test_every_variable_that_is_named_anywhere_in_the_folder_is_a_setting() -> None:
@@ -68,6 +68,7 @@ def test_health_checks_ask_the_port_of_their_service() -> None:
 def test_gateways_find_the_other_services_by_names_that_exist() -> None:
     names = {
         "compose": {name: each["command"][0] for name, each in composed()["services"].items()},
+        "compose+watched": {name: each["command"][0] for name, each in composed()["services"].items()},
         "kubernetes": {f"semsearch-{name}": container(each)["args"][0] for name, each in workloads().items()},
     }
     for by, package, address in _addresses():

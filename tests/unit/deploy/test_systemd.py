@@ -45,3 +45,8 @@ def test_each_service_writes_its_own_folders_only() -> None:
         "semsearch-index.service": ["semsearch/index"],
     }
     assert all(dict(unit(each))["ProtectSystem"] == "strict" for each in UNITS)
+    assert {dict(unit(each))["LogsDirectory"] for each in UNITS} == {"semsearch"}, "for an audit log"
+
+
+def test_a_decoder_that_the_system_kills_does_not_end_the_embedder() -> None:
+    assert dict(unit("semsearch-embedder.service"))["OOMPolicy"] == "continue"
