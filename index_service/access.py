@@ -5,26 +5,27 @@ from __future__ import annotations
 from serving.access.rules import Rule, Rules
 from serving.callers import Role
 
-_INDEX = (
-    "CreateIndex",
-    "GetIndex",
-    "ListIndexes",
-    "DeleteIndex",
-    "UpsertItems",
-    "DeleteItems",
-    "GetItems",
-    "CountItems",
-    "ListItems",
-    "SumAttribute",
-    "Search",
-    "OptimizeIndex",
-    "SetAlias",
-    "DeleteAlias",
-    "ExportIndex",
-    "HoldSnapshot",
-    "ImportIndex",
-    "CheckIndex",
-)
+# The fields that name an index.
+_INDEX = {
+    "CreateIndex": ("index.name",),
+    "GetIndex": ("name",),
+    "ListIndexes": (),
+    "DeleteIndex": ("name",),
+    "UpsertItems": ("index",),
+    "DeleteItems": ("index",),
+    "GetItems": ("index",),
+    "CountItems": ("index",),
+    "ListItems": ("index",),
+    "SumAttribute": ("index",),
+    "Search": ("index",),
+    "OptimizeIndex": ("name",),
+    "SetAlias": ("alias", "index"),
+    "DeleteAlias": ("alias",),
+    "ExportIndex": ("name",),
+    "HoldSnapshot": (),
+    "ImportIndex": ("name",),
+    "CheckIndex": ("name",),
+}
 _COORDINATION = (
     "AcquireLease",
     "RenewLease",
@@ -36,7 +37,7 @@ _COORDINATION = (
 )
 
 RULES: Rules = {
-    f"semsearch.index.v1.{service}.{method}": Rule(Role.ADMIN, whole_suite=True, suite_may=True)
-    for service, methods in (("IndexService", _INDEX), ("CoordinationService", _COORDINATION))
-    for method in methods
+    f"semsearch.index.v1.{service}.{method}": Rule(Role.ADMIN, fields, whole_suite=True, suite_may=True)
+    for service, methods in (("IndexService", _INDEX), ("CoordinationService", dict.fromkeys(_COORDINATION, ())))
+    for method, fields in methods.items()
 } | {"semsearch.v1.LimitsService.GetLimits": Rule(Role.READ, suite_may=True)}

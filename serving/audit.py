@@ -1,7 +1,8 @@
 """The audit log: what became of each change and of each call that was refused because of its caller.
 
-A line says when, which service, who (`caller` and `peer`), what (`method`), which `collection` ("" is the default one),
-the `outcome` with its reason, and the trace id, which finds the call in the logs. It has nothing else of the request.
+A line says when, which service, who (`caller` and `peer`), what (`method`), which `collection` or index (by the rules
+of access), the `outcome` with its reason, and the trace id, which finds the call in the logs. It has nothing else of
+the request.
 
 At most `MOST_REFUSALS` refusals a minute get a line; one more line counts the others. So nobody can push the changes
 out of the log with refused calls.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
-from google.protobuf.message import Message
 from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import callers, tracing
+from serving.access.rules import Rules
 from serving.audit_log import AuditLog
 from serving.calls import CallFailed
 from serving.errors import OVERLOADED, ErrorTable, from_status, outcome, reason_name
@@ -42,8 +43,6 @@ _BEYOND_LIMITS = (
 _HOUSEKEEPING = ("grpc.", "semsearch.index.v1.CoordinationService")
 # A valid name is shorter.
 _NAME_CHARACTERS = 200
-# The fields that may name a collection or an index, in this order.
-_COLLECTION_FIELDS = ("collection", "collection_id", "config.collection", "image.collection", "index", "index.name")
 
 
 @dataclass
@@ -59,10 +58,11 @@ _entry: ContextVar[_Entry | None] = ContextVar("audit_entry", default=None)
 class AuditGate:
     """Refuses nothing, and writes down what became of calls; the first gate, so that it sees the refusals of others."""
 
-    def __init__(self, audit: AuditLog, service: str, errors: ErrorTable, *, reads: bool) -> None:
+    def __init__(self, audit: AuditLog, service: str, errors: ErrorTable, rules: Rules, *, reads: bool) -> None:
         self._audit = audit
         self._service = service
         self._errors = errors
+        self._rules = rules
         self._reads = reads
         self._minute = 0.0
         self._refusals = 0
@@ -89,10 +89,11 @@ class AuditGate:
                 self._write(call, entry, code, reason)
 
     def check(self, call: Call, request: Any) -> None:
-        """Note the collection that a request names."""
-        entry = _entry.get()
-        if entry is not None and entry.collection is None and isinstance(request, Message):
-            entry.collection = collection_of(request)
+        """Note the collection that a request names, or the first of several."""
+        entry, rule = _entry.get(), self._rules.get(f"{call.service}.{call.method}")
+        if entry is not None and entry.collection is None and rule is not None:
+            found = next(rule.collections_of(request), None)
+            entry.collection = None if found is None else cut(found, _NAME_CHARACTERS)
 
     def _is_wanted(self, call: Call, code: grpc.StatusCode, reason: str) -> bool:
         is_refused = code in _NO_RIGHT or reason in _BEYOND_LIMITS
@@ -138,17 +139,3 @@ def is_read(service: str, method: str) -> bool:
     except KeyError:
         return False
     return bool(found.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
-
-
-def collection_of(request: Message) -> str | None:
-    """Return the collection or index that a request names, "" for the default one, None if it cannot name one."""
-    fields: Sequence[str] = _COLLECTION_FIELDS
-    if request.DESCRIPTOR.full_name.startswith("semsearch.index."):
-        fields = (*fields, "name")
-    for path in fields:
-        found: Any = request
-        for name in path.split("."):
-            found = getattr(found, name, None)
-        if isinstance(found, str):
-            return cut(found, _NAME_CHARACTERS)
-    return None

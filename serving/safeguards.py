@@ -44,7 +44,8 @@ class Methods:
 
     Attributes:
         errors: The statuses of the errors that they raise.
-        rules: Who may call them, where callers are known; nobody may call one without a rule.
+        rules: Who may call them, where callers are known, and what names the collection in their requests; nobody may
+            call one without a rule.
         costs: What they cost in quotas, if that is not one read.
         lanes: How they are admitted under load; by default, without a limit.
     """
@@ -85,7 +86,9 @@ class Safeguards:
             live,
             Encryption.of(settings),
             Drain(),
-            AuditGate(audit, settings.service, methods.errors, reads=settings.audit_reads) if audit else None,
+            AuditGate(audit, settings.service, methods.errors, methods.rules, reads=settings.audit_reads)
+            if audit
+            else None,
             access_gate(settings, methods.rules),
             QuotaGate(Limiter(live.now.allowances), methods.costs, counts, methods.errors),
             AdmissionGate(methods.lanes, methods.errors),

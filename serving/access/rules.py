@@ -1,4 +1,4 @@
-"""What each method needs: a role, and which fields of its request name the collection.
+"""What each method needs: a role, and which fields of its request name the collection. The audit log uses the latter.
 
 A package that serves RPCs has a table of them, by full name: `gateway.access`, `embedder_service.access` and
 `index_service.access`. A method without a rule is refused, and fails a test.
@@ -20,11 +20,11 @@ from serving.callers import Caller, Role
 class Rule:
     """What a method needs of its callers.
 
-    `collections` are the paths of the fields that name a collection, such as "config.collection"; an empty field stands
-    for `default`. Of the alternatives of a oneof, the one that is set counts: only the first message of a stream has
-    its `config`. With `if_set`, the collection counts only in requests that set one of these fields. A method of the
-    `whole_suite` is refused to callers that may use only some collections. Calls of the suite itself pass if
-    `suite_may`, whatever the role of the caller that they are made for.
+    `collections` are the paths of the fields that name a collection or an index, such as "config.collection"; an
+    empty field stands for `default`. Of the alternatives of a oneof, the one that is set counts: only the first
+    message of a stream has its `config`. With `if_set`, the collection counts only in requests that set one of
+    these fields. A method of the `whole_suite` is refused to callers that may use only some collections. Calls of
+    the suite itself pass if `suite_may`, whatever the role of the caller that they are made for.
     """
 
     role: Role
@@ -54,7 +54,7 @@ class Rule:
         Raises:
             CollectionNotAllowed: The caller may not use one of them.
         """
-        if caller.collections is None:
+        if caller.collections is None or self.whole_suite:
             return
         for collection in self.collections_of(request):
             if not caller.may_use(collection):

@@ -15,9 +15,13 @@ import pytest
 from semsearch.index.v1 import index_service_pb2 as index_pb
 from semsearch.v1 import error_reason_pb2 as reasons
 from semsearch.v1 import gallery_service_pb2 as gallery_pb
+from semsearch.v1 import image_pb2
+from semsearch.v1 import search_service_pb2 as search_pb
 
+from gateway.access import RULES as OF_THE_GATEWAY
+from index_service.access import RULES as OF_THE_INDEX
 from serving import audit_log, callers, tracing
-from serving.audit import MOST_REFUSALS, AuditGate, collection_of, is_read
+from serving.audit import MOST_REFUSALS, AuditGate, is_read
 from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
 from serving.callers import Caller, Role
 from serving.calls import CallFailed, Method
@@ -27,6 +31,8 @@ from serving.settings import ServiceSettings
 
 DEADLINE = 30.0
 GALLERY = "semsearch.v1.GalleryService"
+INDEX = "semsearch.index.v1.IndexService"
+RULES = {**OF_THE_INDEX, **OF_THE_GATEWAY}
 TRACE = "a" * 32
 ANNA = Caller("anna", Role.WRITE)
 
@@ -78,7 +84,7 @@ def until(done: Callable[[], bool]) -> None:
 
 
 def method(audit: AuditLog, name: str, *, reads: bool = False) -> Method:
-    return Method(GALLERY, name, ERRORS, [AuditGate(audit, "gateway", ERRORS, reads=reads)])
+    return Method(GALLERY, name, ERRORS, [AuditGate(audit, "gateway", ERRORS, RULES, reads=reads)])
 
 
 async def call(method: Method, request: Any, failure: Exception | None = None, caller: Caller = ANNA) -> None:
@@ -170,26 +176,48 @@ async def test_a_call_that_its_caller_leaves_is_cancelled(audit: AuditLog, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("request_", "collection"),
+    ("name", "request_", "collection"),
     [
-        (gallery_pb.DeleteImagesRequest(), ""),
-        (gallery_pb.CreateCollectionRequest(collection_id="trips"), "trips"),
-        (gallery_pb.IndexImagesRequest(config=gallery_pb.IndexImagesConfig(collection="trips")), "trips"),
-        (gallery_pb.ListCollectionsRequest(), None),
-        (index_pb.DeleteIndexRequest(name="words"), "words"),
-        (index_pb.CreateIndexRequest(index=index_pb.Index(name="words")), "words"),
+        (f"{GALLERY}.DeleteImages", gallery_pb.DeleteImagesRequest(), "gallery"),
+        (f"{GALLERY}.CreateCollection", gallery_pb.CreateCollectionRequest(collection_id="trips"), "trips"),
+        (f"{GALLERY}.ListCollections", gallery_pb.ListCollectionsRequest(), None),
+        (f"{GALLERY}.UpdateImage", gallery_pb.UpdateImageRequest(image=image_pb2.Image(collection="trips")), "trips"),
+        (f"{GALLERY}.DeleteImages", gallery_pb.DeleteImagesRequest(collection="x" * 10**6), "x" * 199 + "…"),
+        (
+            "semsearch.v1.SearchService.CountMatches",
+            search_pb.CountMatchesRequest(by_image=search_pb.SearchByImageRequest(collection="trips")),
+            "trips",
+        ),
+        (f"{INDEX}.DeleteIndex", index_pb.DeleteIndexRequest(name="words"), "words"),
+        (f"{INDEX}.CreateIndex", index_pb.CreateIndexRequest(index=index_pb.Index(name="words")), "words"),
+        (f"{INDEX}.SetAlias", index_pb.SetAliasRequest(alias="trips", index="trips-1"), "trips"),
     ],
 )
-def test_the_collection_that_a_request_names(request_: Any, collection: str | None) -> None:
-    assert collection_of(request_) == collection
+async def test_a_line_has_the_collection_that_a_request_names(
+    audit: AuditLog, tmp_path: Path, name: str, request_: Any, collection: str | None
+) -> None:
+    service, _, name = name.rpartition(".")
+    gate = AuditGate(audit, "gateway", ERRORS, RULES, reads=True)
+    called = Call(service, name, {}, "")
+    async with gate.enter(called):
+        gate.check(called, request_)
+    audit.close()
+    assert [each["collection"] for each in lines(tmp_path)] == [collection]
 
 
-def test_a_name_cannot_make_a_line_long() -> None:
-    assert len(collection_of(gallery_pb.DeleteImagesRequest(collection="x" * 10**6)) or "") <= 201
+async def test_a_line_has_the_collection_of_a_stream_from_its_first_message(audit: AuditLog, tmp_path: Path) -> None:
+    gate = AuditGate(audit, "gateway", ERRORS, RULES, reads=False)
+    called = Call(GALLERY, "IndexImages", {}, "")
+    async with gate.enter(called):
+        config = gallery_pb.IndexImagesConfig(collection="trips")
+        gate.check(called, gallery_pb.IndexImagesRequest(config=config))
+        gate.check(called, gallery_pb.IndexImagesRequest(image=gallery_pb.ImageUpload()))
+    audit.close()
+    assert [each["collection"] for each in lines(tmp_path)] == ["trips"]
 
 
 async def test_what_services_say_to_each_other_all_the_time_has_no_lines(audit: AuditLog, tmp_path: Path) -> None:
-    gate = AuditGate(audit, "index", ERRORS, reads=True)
+    gate = AuditGate(audit, "index", ERRORS, RULES, reads=True)
     for service in ("grpc.reflection.v1.ServerReflection", "semsearch.index.v1.CoordinationService"):
         async with gate.enter(Call(service, "RenewLease", {}, "")):
             pass

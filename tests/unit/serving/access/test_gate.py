@@ -40,7 +40,7 @@ RULES = {
     "Test.Count": Rule(Role.READ, ("by_text.collection", "by_image.collection"), default="gallery"),
     "Test.Tag": Rule(Role.READ, ("collection",), default="gallery", if_set=("image_id", "image_ids")),
     "Test.Models": Rule(Role.ADMIN, whole_suite=True),
-    "Inside.Store": Rule(Role.ADMIN, whole_suite=True, suite_may=True),
+    "Inside.Store": Rule(Role.ADMIN, ("collection",), whole_suite=True, suite_may=True),
 }
 
 
@@ -182,7 +182,8 @@ async def test_the_suite_calls_on_behalf_of_callers_that_could_not(gated: Gated)
 
     for caller in (Caller("ann", Role.READ, frozenset({"trip"})), Caller("bob", Role.ADMIN)):
         signed = await asyncio.create_task(identity(caller))
-        assert await gated.call("Inside.Store", signed) == caller
+        index = search.SearchByTextRequest(collection="of-no-caller")
+        assert await gated.call("Inside.Store", signed, index) == caller
     ann = await asyncio.create_task(identity(Caller("ann", Role.READ)))
     with pytest.raises(RoleTooLow):  # a gateway that passes a call on lends no rights
         await gated.call("Test.Write", ann)

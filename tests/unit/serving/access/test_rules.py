@@ -53,3 +53,10 @@ def test_every_field_that_names_a_collection_is_in_the_rule(method: MethodDescri
     assert set(rule.collections) == set(naming_a_collection(method.input_type))
     assert {*rule.if_set} <= {field.name for field in method.input_type.fields}
     assert not (rule.collections and rule.whole_suite)
+
+
+@pytest.mark.parametrize("method", [*methods("semsearch.index.v1")], ids=lambda method: method.name)
+def test_every_field_that_names_an_index_is_in_the_rule(method: MethodDescriptor) -> None:
+    names = {"alias", "index", "name"} if method.containing_service.name == "IndexService" else set()
+    named = names & {field.name for field in method.input_type.fields}
+    assert {path.partition(".")[0] for path in OF_THE_INDEX[method.full_name].collections} == named
