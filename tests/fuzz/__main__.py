@@ -61,14 +61,14 @@ def _fuzz(name: str, found: Path, runs: int, seconds: int) -> int:
         process = subprocess.run(
             [*command, str(found), str(CORPUS / name)],
             env={**os.environ, "TMPDIR": temporary},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # an exception goes to stdout, everything else to stderr
             text=True,
             errors="replace",
             check=False,
         )
-    (found.parent / f"{name}.log").write_text(process.stderr)
-    counts = _PROGRESS.findall(process.stderr)
+    (found.parent / f"{name}.log").write_text(process.stdout)
+    counts = _PROGRESS.findall(process.stdout)
     took, count = time.monotonic() - began, int(counts[-1]) if counts else 0
     result = "ok" if process.returncode == 0 else f"FAILED: see {found.parent / name}.log"
     print(  # noqa: T201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import warnings
 
@@ -21,7 +22,17 @@ def main() -> None:
     logging.disable()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     warnings.simplefilter("ignore")
-    atheris.Setup([sys.argv[0], *sys.argv[2:]], target.run)
+
+    def run(content: bytes) -> None:
+        try:
+            target.run(content)
+        except BaseException:
+            # Python gives signals back their default actions before libFuzzer writes the input of a finding, and
+            # libFuzzer's timer would end the process.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise
+
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], run)
     atheris.Fuzz()
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from semsearch.v1.query_pb2 import Condition, Filter
+from semsearch.v1.query_pb2 import Filter
 
-from gateway.backends.attributes import Attributes, from_text, from_value
+from gateway.backends.attributes import from_text
 from gateway.backends.embedding import (
     Calibration,
     ImageEmbedding,
@@ -66,8 +66,11 @@ from gateway.errors import (
     Refused,
     UnknownWords,
 )
+from index_service.api.translate.filters import to_filter
+from index_service.errors import InvalidFilter
 from model.images.metadata import parse_exif
 from model.images.perceptual_hash import perceptual_hash
+from tests.unit.index_service.filter_oracle import passes
 
 COLORS: Mapping[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
@@ -412,9 +415,14 @@ class MemoryIndex:
         page = [self._index(name).items[item_id] for _, item_id in later[:page_size]]
         return page, json.dumps(later[page_size - 1][0]) if len(later) > page_size else ""
 
-    def _passing(self, name: str, filter_: Filter | None) -> list[Item]:
+    def _passing(self, name: str, message: Filter | None) -> list[Item]:
+        """Return the items that pass a filter; one that the index would refuse is refused here."""
         items = self._index(name).items.values()
-        return [item for item in items if filter_ is None or passes(filter_, from_text(item.attributes))]
+        try:
+            condition = to_filter(message or Filter())
+        except InvalidFilter as error:
+            raise Refused(refusal("INVALID_FILTER", str(error))) from error
+        return [item for item in items if condition is None or passes(condition, from_text(item.attributes))]
 
     def _check_model(self, name: str, model_id: str) -> None:
         if model_id != self._index(name).definition.model_id:
@@ -434,11 +442,7 @@ class MemoryIndex:
             return self._descending(name, self._passing(name, filter_), descending_by, page_size, page_token)
         # As in the real index: changes between two pages make the second neither repeat nor skip an item.
         index, behind = self._index(name), int(page_token or 0)
-        passing = [
-            item
-            for item in index.items.values()
-            if index.sequences[item.id] > behind and (filter_ is None or passes(filter_, from_text(item.attributes)))
-        ]
+        passing = [item for item in self._passing(name, filter_) if index.sequences[item.id] > behind]
         page = [item if vectors else replace(item, vector=None) for item in passing[:page_size]]
         return page, str(index.sequences[page[-1].id]) if len(passing) > page_size else ""
 
@@ -466,8 +470,8 @@ class MemoryIndex:
             raise PositionOutOfDate(refusal("INVALID_PAGE_TOKEN", "Another index."))
         self._check_model(name, model_id)
         found = []
-        for item in index.items.values():
-            if item.vector is not None and (filter_ is None or passes(filter_, from_text(item.attributes))):
+        for item in self._passing(name, filter_):
+            if item.vector is not None:
                 place = _distance(item, vector), index.rows[item.id]
                 if after is None or place > (after.distance, after.row):
                     found.append((place, item))
@@ -514,39 +518,6 @@ def _distance(item: Item, vector: Vector) -> float:
     assert item.vector is not None
     # A float32, as the index's distances are.
     return float(np.float32(np.linalg.norm(item.vector.astype(np.float64) - vector)))
-
-
-def passes(filter_: Filter, attributes: Attributes) -> bool:
-    return (
-        all(_holds(each, attributes) for each in filter_.must)
-        and (not filter_.should or any(_holds(each, attributes) for each in filter_.should))
-        and not any(_holds(each, attributes) for each in filter_.must_not)
-    )
-
-
-def _holds(condition: Condition, attributes: Attributes) -> bool:
-    test = condition.WhichOneof("test")
-    if test == "nested":
-        return passes(condition.nested, attributes)
-    value: object = attributes
-    for name in condition.field.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            return test == "exists" and not condition.exists
-        value = value[name]
-    if test == "exists":
-        return condition.exists
-    if test == "equals":
-        return value == from_value(condition.equals)
-    if test == "any_of":
-        return value in [from_value(each) for each in condition.any_of.values]
-    assert isinstance(value, float | int)
-    bounds = condition.range
-    return (
-        (not bounds.HasField("gt") or value > bounds.gt)
-        and (not bounds.HasField("gte") or value >= bounds.gte)
-        and (not bounds.HasField("lt") or value < bounds.lt)
-        and (not bounds.HasField("lte") or value <= bounds.lte)
-    )
 
 
 def overloaded(retry: float) -> Overloaded:
