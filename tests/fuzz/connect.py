@@ -18,10 +18,10 @@ from gateway.api.search_servicer import SearchServicer
 from gateway.settings import GatewaySettings
 from gateway.web.application import web_application
 from serving.page_tokens import PageTokens
+from tests.fuzz.event_loop import finish
+from tests.fuzz.filled_core import filled_core
 from tests.fuzz.made_messages import ByteChoices
 from tests.fuzz.target import Target
-from tests.unit.gateway.core import open_core, upload
-from tests.unit.gateway.doubles import picture
 
 _SEARCH = search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]
 _GALLERY = gallery_service_pb2.DESCRIPTOR.services_by_name["GalleryService"]
@@ -61,15 +61,9 @@ _SECONDS = 30.0
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
-
-
-@cache
 def _application() -> ASGIApp:
     folder = Path(tempfile.mkdtemp(prefix="semsearch-fuzz-"))
-    core = _loop().run_until_complete(open_core(folder / "images"))
-    _loop().run_until_complete(core.add(*(upload(n, picture("red", seed=n), f"id-{n}") for n in range(3))))
+    core = finish(filled_core(folder))
     tokens = PageTokens(lambda: b"k" * 32)
     servicers = {
         _SEARCH: SearchServicer(core.search, core.counting, core.tagging, tokens),
@@ -112,7 +106,7 @@ def send(
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 8080),
     }
-    return _loop().run_until_complete(_answer(_application(), scope, body))
+    return finish(_answer(_application(), scope, body))
 
 
 async def _answer(application: ASGIApp, scope: dict[str, Any], body: bytes) -> tuple[int, bytes]:

@@ -45,9 +45,10 @@ from serving.byte_budget import ByteBudget
 from serving.decoding import Undecodable, checked
 from serving.errors import ErrorTable, to_status
 from serving.page_tokens import PageTokens
+from tests.fuzz.event_loop import finish
+from tests.fuzz.filled_core import filled_core
 from tests.fuzz.made_messages import ByteChoices, make
 from tests.fuzz.target import Target
-from tests.unit.gateway.core import open_core, upload
 from tests.unit.gateway.doubles import MODEL, picture
 from tests.unit.index_service.conftest import NEVER, fill
 from tests.unit.index_service.engines_in_process import engine_of
@@ -142,11 +143,6 @@ def _methods(servicers: Mapping[ServiceDescriptor, object]) -> list[tuple[Method
     ]
 
 
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
-
-
 class _Renewed:
     """A service that gets a new store after some calls."""
 
@@ -162,12 +158,11 @@ class _Renewed:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="semsearch-fuzz-"))
             self._service, self._left = self._opening(self._stack, Path(folder)), _CALLS_A_STORE
         self._left -= 1
-        _loop().run_until_complete(self._service.call(content))
+        finish(self._service.call(content))
 
 
 def _gateway(_: ExitStack, folder: Path) -> _Service:
-    core = _loop().run_until_complete(open_core(folder / "images"))
-    _loop().run_until_complete(core.add(*(upload(n, picture("red", seed=n), f"id-{n}") for n in range(3))))
+    core = finish(filled_core(folder))
     tokens = PageTokens(lambda: b"k" * 32)
     servicers = {
         search_service_pb2: SearchServicer(core.search, core.counting, core.tagging, tokens),
