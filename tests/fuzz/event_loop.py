@@ -1,13 +1,28 @@
-"""The event loop of all runs."""
+"""The event loop of all runs, and threads that are none: a run that waits for a thread costs more than its work."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class AtOnce(ThreadPoolExecutor):
+    """Does work when it is submitted, in the caller's thread."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Return the work's result, or its exception."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 — whoever waits for the future gets it
+            future.set_exception(error)
+        return future
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -17,4 +32,6 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(AtOnce())
+    return loop

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -42,16 +44,17 @@ class _Sound:
         self.store = Store.open(self.folder, IdleConnections())
         recovered = recover(self.folder, self.store, self.engine)
         record = write_segment(self.folder, EngineKind.ANNOY, self.engine, [recovered.snapshot.live], lambda _: None)
-        self.manifest = Manifest(self.store.uid, (record,))
-        segment = self.folder / SEGMENTS_FOLDER / record.name
-        self.files = {path: path.read_bytes() for path in sorted(segment.iterdir())}
-        self.segment = segment
+        Manifest(self.store.uid, (record,)).write(self.folder)
+        self.segment = self.folder / SEGMENTS_FOLDER / record.name
+        self.kept = self.segment.rename(self.folder.parent / record.name)
+        self.manifest = (self.folder / MANIFEST_FILE).read_bytes()
+        self.files = sorted(path.name for path in self.kept.iterdir())
 
     def restore(self) -> None:
-        self.segment.mkdir(parents=True, exist_ok=True)
-        for path, content in self.files.items():
-            path.write_bytes(content)
-        self.manifest.write(self.folder)
+        """Bring the segment and the manifest back; the segment's files are links, so nothing may write into them."""
+        shutil.rmtree(self.segment, ignore_errors=True)
+        shutil.copytree(self.kept, self.segment, copy_function=os.link)
+        (self.folder / MANIFEST_FILE).write_bytes(self.manifest)
 
 
 @cache
@@ -63,8 +66,10 @@ def open_damaged(content: bytes) -> None:
     """Open an index of which one file, chosen by the first byte, has any content; no item may be missing."""
     sound = _sound()
     sound.restore()
-    paths = [*sound.files, sound.folder / MANIFEST_FILE]
-    paths[content[0] % len(paths) if content else 0].write_bytes(content[1:])
+    paths = [*(sound.segment / name for name in sound.files), sound.folder / MANIFEST_FILE]
+    damaged = paths[content[0] % len(paths) if content else 0]
+    damaged.unlink()
+    damaged.write_bytes(content[1:])
     recovered = recover(sound.folder, sound.store, sound.engine)
     snapshot = recovered.snapshot
     rows = [part.rows[part.alive] for part in snapshot.parts]
@@ -93,16 +98,15 @@ def read_records(content: bytes) -> None:
 
 def _damaged() -> list[bytes]:
     sound = _sound()
-    sound.restore()
-    files = [*sound.files.values(), (sound.folder / MANIFEST_FILE).read_bytes()]
+    files = [*((sound.kept / name).read_bytes() for name in sound.files), sound.manifest]
     return [bytes([place]) + content for place, content in enumerate(files)]
 
 
 def _records() -> list[bytes]:
-    manifest = json.loads(_damaged()[-1][1:])
+    sound = _sound()
+    manifest = json.loads(sound.manifest)
     del manifest["checksum"]
-    plans = [content for path, content in _sound().files.items() if path.name == PLAN_FILE]
-    return [json.dumps(manifest).encode(), *plans]
+    return [json.dumps(manifest).encode(), (sound.kept / PLAN_FILE).read_bytes()]
 
 
 TARGETS = {"segment": Target(open_damaged, _damaged), "records": Target(read_records, _records)}

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 class Target:
     """`run` raises an exception if the code under test treats its input wrongly.
 
-    `seeds` returns inputs that are right; the fuzzer changes them. An input has at most `max_bytes`, and may take
-    `seconds`.
+    `seeds` returns inputs that are right, beside those of the corpus; the fuzzer changes them. An input has at most
+    `max_bytes`, and may take `seconds`.
     """
 
     run: Callable[[bytes], None]
-    seeds: Callable[[], Sequence[bytes]]
+    seeds: Callable[[], Sequence[bytes]] = list
     max_bytes: int = 4_096
     seconds: int = 10
