@@ -1,5 +1,7 @@
 """The errors of the gateway's core. `statuses.py` maps each to a gRPC status.
 
+`backups/errors` has those of backups; `backends/refusals` those with which the embedder or the index refuses a call.
+
 GatewayError
 ├── InvalidId                the id of an image or a collection is malformed
 ├── ImageTooLarge            more bytes than the embedder accepts
@@ -23,40 +25,14 @@ GatewayError
 ├── MapNotStored             a map cannot be written to the data folder
 ├── StorageFull              the data folder is full or not writable
 ├── ImageStoreUnusable       the setting of the image store is wrong
-├── BackupsOff               no setting names a place for backups
-├── BackupPlaceRefused       a place of backups is not allowed, or cannot be used
-├── BackupPlaceFull          a place of backups is full
-├── BackupPlaceUnavailable   a place of backups does not answer
-├── BackupNotFound
-├── BackupDamaged            a part of a backup is missing, or has another checksum
-├── BackupTooNew             a newer version made the backup
-├── BackupUnderWay           another backup, restore or pruning is in progress
-├── NotEmpty                 a backup can be restored only into an empty suite
-├── IndexesDamaged           a backup would lack an index
 ├── WordsNotReady            the words index is being filled
 ├── DependencyUnavailable    the embedder, the index or the image store does not answer
-├── OwnerChanged             another process has taken over all changes
-└── Refused                  the embedder or the index refused the call; carries its reason, to be passed on
-    ├── Overloaded
-    ├── UnknownWords
-    ├── InvalidCrop
-    ├── ModelNotFound
-    ├── IndexNotFound
-    ├── IndexExists
-    ├── SnapshotEnded
-    ├── ModelMismatch
-    ├── PositionOutOfDate
-    └── RecordChanged
+└── OwnerChanged             another process has taken over all changes
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
-
-R = TypeVar("R", bound="Refused")
+from collections.abc import Sequence
 
 
 class GatewayError(Exception):
@@ -260,95 +236,6 @@ class ImageStoreUnusable(GatewayError):
     """The image store cannot be used as it is set."""
 
 
-class BackupsOff(GatewayError):
-    """No setting names a place for backups."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This gateway has no place for backups. Set SEMSEARCH_GATEWAY_BACKUPS to a folder on its machine, or to "
-            "s3://bucket/prefix or gs://bucket/prefix, and restart it."
-        )
-
-
-class BackupPlaceRefused(GatewayError):
-    """A place of backups is not allowed, or cannot be used."""
-
-
-class BackupPlaceFull(GatewayError):
-    """A place of backups is full."""
-
-    def __init__(self, place: str) -> None:
-        super().__init__(
-            f"The place of backups {place} is full. No backup was made, and the earlier ones are whole. Make room "
-            "there (PruneBackups removes old ones), then try again: what was copied stays, and is not copied twice."
-        )
-
-
-class BackupPlaceUnavailable(GatewayError):
-    """A place of backups does not answer."""
-
-    retry_after_seconds = 1.0
-
-    def __init__(self, place: str) -> None:
-        super().__init__(
-            f"The place of backups {place} does not answer. Try again: what was copied stays, and is not copied twice."
-        )
-
-
-class BackupNotFound(GatewayError):
-    """There is no such backup."""
-
-    def __init__(self, backup_id: str, place: str) -> None:
-        what = f"backup {backup_id[:60]!r}" if backup_id else "complete backup"
-        super().__init__(f"There is no {what} in {place}. ListBackups lists all backups.")
-        self.backup_id = backup_id
-
-
-class BackupDamaged(GatewayError):
-    """A part of a backup is missing, or has another checksum."""
-
-    def __init__(self, key: str, what: str) -> None:
-        super().__init__(
-            f"The backup is damaged: {key}, which is {what}, is missing or has another checksum. Nothing of it was "
-            "used. Restore another backup, or copy the object again from where it is whole."
-        )
-        self.key = key
-
-
-class BackupTooNew(GatewayError):
-    """A newer version made the backup."""
-
-    def __init__(self, backup_id: str) -> None:
-        super().__init__(f"A newer version of semsearch made the backup {backup_id}. Restore it with that version.")
-
-
-class BackupUnderWay(GatewayError):
-    """Another backup, restore or pruning is in progress."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is in progress, and only one can run at a time. Try again when it is done.")
-
-
-class NotEmpty(GatewayError):
-    """A backup can be restored only into an empty suite."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"A backup is restored only into an empty suite, but here {what}. Nothing was changed. Start the services "
-            "with an empty data folder, and restore into that."
-        )
-
-
-class IndexesDamaged(GatewayError):
-    """A backup would lack an index."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(
-            f"No backup was made, because it would lack indexes that cannot be opened: {', '.join(names)[:300]}. "
-            "Repair or delete them first; ListIndexes says what is wrong with them."
-        )
-
-
 class WordsNotReady(GatewayError):
     """The words index is still being filled."""
 
@@ -381,96 +268,3 @@ class OwnerChanged(GatewayError):
             "Another gateway process has just taken over all changes, so this one gave the change up; a part of it may "
             "have been made. Nothing that was acknowledged is lost. Try again in a moment."
         )
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A field that a service refused, and why."""
-
-    field: str
-    description: str
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A service's answer when it refuses a call or an item.
-
-    `code` is the number of the gRPC status code; `reason` the ErrorInfo reason, for example "EMPTY_QUERY".
-    """
-
-    message: str
-    code: int
-    reason: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    violations: tuple[Violation, ...] = ()
-    retry_after_seconds: float | None = None
-
-
-class Part(enum.Enum):
-    """The part of a search that a refusal is about; the servicer maps it to the caller's field."""
-
-    TEXT = enum.auto()
-    IMAGE = enum.auto()
-    CROP = enum.auto()
-
-
-class Refused(GatewayError):
-    """The embedder or the index refused a call, or one item of it.
-
-    `part` is the part of a search that the refusal is about, and `number` its index if there are several; None means
-    unknown.
-    """
-
-    def __init__(self, refusal: Refusal, part: Part | None = None, number: int | None = None) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
-        self.part = part
-        self.number = number
-
-    def about(self: R, part: Part, number: int | None = None) -> R:
-        """Return the same error, attributed to a part of a search."""
-        return type(self)(self.refusal, part, number)
-
-    def at(self: R, field: str) -> R:
-        """Return the same error, attributed to a field of the gateway's own caller."""
-        return type(self)(replace(self.refusal, violations=(Violation(field, self.refusal.message),)))
-
-
-class Overloaded(Refused):
-    """The embedder's queue is full."""
-
-
-class UnknownWords(Refused):
-    """No word of a query is in the vocabulary."""
-
-
-class InvalidCrop(Refused):
-    """The crop box is empty or outside the image."""
-
-
-class ModelNotFound(Refused):
-    """No model has that id."""
-
-
-class IndexNotFound(Refused):
-    """No index has that name."""
-
-
-class IndexExists(Refused):
-    """An index with that name exists."""
-
-
-class SnapshotEnded(Refused):
-    """The index no longer holds the snapshot."""
-
-
-class ModelMismatch(Refused):
-    """The vector and the index's items come from different models."""
-
-
-class PositionOutOfDate(Refused):
-    """The index is not the one that the search began in."""
-
-
-class RecordChanged(Refused):
-    """A shared record has another version than the one to be replaced."""

@@ -12,10 +12,10 @@ from semsearch.v1 import backup_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
 from gateway.backups.backups import Backups
+from gateway.backups.errors import BackupDamaged, BackupTooNew
 from gateway.backups.manifest import Manifest, time_of
 from gateway.backups.progress import Stage, Tally
 from gateway.collections.names import ALIAS_PREFIX
-from gateway.errors import BackupDamaged, BackupTooNew
 from serving.errors import InvalidField
 
 MAX_PLACE_CHARACTERS = 500

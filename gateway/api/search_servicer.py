@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from gateway.api import translate
 from gateway.backends.embedding import TextQuery
+from gateway.backends.refusals import Part, Refused
 from gateway.collections.images import Order
-from gateway.errors import Part, Refused
 from gateway.search.counts import Counting
 from gateway.search.cursors import Cursor, TimeCursor
 from gateway.search.search import ImageMatches, Page, Scope, Search

@@ -6,12 +6,14 @@ import grpc
 from semsearch.v1 import error_reason_pb2 as reasons
 
 from gateway import errors
+from gateway.backends import refusals
+from gateway.backups import errors as backups
 from serving.errors import ErrorStatus, ErrorTable, FieldViolation, Resource
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def _refused(error: errors.Refused) -> ErrorStatus:
+def _refused(error: refusals.Refused) -> ErrorStatus:
     """Pass on a refusal of the embedder or the index."""
     refusal = error.refusal
     name = f"ERROR_REASON_{refusal.reason}"
@@ -97,28 +99,28 @@ ERRORS: ErrorTable = {
     errors.ImageStoreUnusable: lambda _: ErrorStatus(
         grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
     ),
-    errors.BackupsOff: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_PLACE_REFUSED),
-    errors.BackupPlaceRefused: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_PLACE_REFUSED),
-    errors.BackupPlaceFull: lambda _: ErrorStatus(
+    backups.BackupsOff: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_PLACE_REFUSED),
+    backups.BackupPlaceRefused: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_PLACE_REFUSED),
+    backups.BackupPlaceFull: lambda _: ErrorStatus(
         grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL
     ),
-    errors.BackupPlaceUnavailable: lambda e: ErrorStatus(
+    backups.BackupPlaceUnavailable: lambda e: ErrorStatus(
         grpc.StatusCode.UNAVAILABLE,
         reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
         retry_after_seconds=e.retry_after_seconds,
     ),
-    errors.BackupNotFound: lambda e: ErrorStatus(
+    backups.BackupNotFound: lambda e: ErrorStatus(
         grpc.StatusCode.NOT_FOUND,
         reasons.ERROR_REASON_BACKUP_NOT_FOUND,
         resource=Resource("semsearch.v1.Backup", e.backup_id),
     ),
-    errors.BackupDamaged: lambda e: ErrorStatus(
+    backups.BackupDamaged: lambda e: ErrorStatus(
         grpc.StatusCode.DATA_LOSS, reasons.ERROR_REASON_BACKUP_DAMAGED, metadata={"key": e.key}
     ),
-    errors.BackupTooNew: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_TOO_NEW),
-    errors.BackupUnderWay: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_UNDER_WAY),
-    errors.NotEmpty: lambda _: _failed_precondition(reasons.ERROR_REASON_NOT_EMPTY),
-    errors.IndexesDamaged: lambda _: ErrorStatus(grpc.StatusCode.DATA_LOSS, reasons.ERROR_REASON_STORE_DAMAGED),
+    backups.BackupTooNew: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_TOO_NEW),
+    backups.BackupUnderWay: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_UNDER_WAY),
+    backups.NotEmpty: lambda _: _failed_precondition(reasons.ERROR_REASON_NOT_EMPTY),
+    backups.IndexesDamaged: lambda _: ErrorStatus(grpc.StatusCode.DATA_LOSS, reasons.ERROR_REASON_STORE_DAMAGED),
     errors.WordsNotReady: lambda e: ErrorStatus(
         grpc.StatusCode.UNAVAILABLE,
         reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
@@ -135,5 +137,5 @@ ERRORS: ErrorTable = {
         reasons.ERROR_REASON_OWNER_CHANGED,
         retry_after_seconds=e.retry_after_seconds,
     ),
-    errors.Refused: _refused,
+    refusals.Refused: _refused,
 }

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from prometheus_client import Counter
 
 from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
-from gateway.errors import DependencyUnavailable, ModelNotFound, Overloaded, Refused
+from gateway.backends.refusals import ModelNotFound, Overloaded, Refused
+from gateway.errors import DependencyUnavailable
 from serving import lanes
 
 Result = ImageEmbedding | Refused

@@ -10,8 +10,8 @@ from semsearch.index.v1 import coordination_service_pb2 as pb
 from semsearch.index.v1 import coordination_service_pb2_grpc as pb_grpc
 
 from gateway.backends.coordination import LeaseState
+from gateway.backends.refusals import RecordChanged
 from gateway.backends.rpc_errors import calls_to
-from gateway.errors import RecordChanged
 from gateway.lease import Lease
 
 _SERVICE = "index"

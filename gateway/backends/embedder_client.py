@@ -32,8 +32,8 @@ from gateway.backends.embedding import (
     Word,
     Words,
 )
+from gateway.backends.refusals import Refused
 from gateway.backends.rpc_errors import calls_to, refused
-from gateway.errors import Refused
 
 _SERVICE = "embedder"
 # The whole vocabulary, at the index's write speed.

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.errors import Refused
+from gateway.backends.refusals import Refused
 
 Vector = NDArray[np.float32]
 

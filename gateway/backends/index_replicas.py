@@ -27,8 +27,9 @@ from typing_extensions import override
 
 from gateway.backends.embedding import Vector
 from gateway.backends.index_client import SOLE, IndexClient
+from gateway.backends.refusals import Refused
 from gateway.backends.vector_index import Found, IndexInfo, Item, NearItem, Neighborhood, Position
-from gateway.errors import DependencyUnavailable, Refused
+from gateway.errors import DependencyUnavailable
 from gateway.lease import Lease
 from gateway.recently_used import RecentlyUsed
 from serving.channels import Channels

@@ -12,23 +12,25 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from gateway import errors
-from gateway.errors import DependencyUnavailable, Refusal, Refused, Violation
+from gateway.backends import refusals
+from gateway.backends.refusals import Refusal, Refused, Violation
+from gateway.errors import DependencyUnavailable
 from serving.errors import SHUTTING_DOWN, from_status, retry_delay_seconds
 
 log = structlog.get_logger(__name__)
 
 _BY_REASON: dict[str, type[Refused]] = {
-    "OVERLOADED": errors.Overloaded,
-    "UNKNOWN_WORDS": errors.UnknownWords,
-    "INVALID_CROP": errors.InvalidCrop,
-    "MODEL_NOT_FOUND": errors.ModelNotFound,
-    "INDEX_NOT_FOUND": errors.IndexNotFound,
-    "INDEX_EXISTS": errors.IndexExists,
-    "SNAPSHOT_ENDED": errors.SnapshotEnded,
-    "MODEL_MISMATCH": errors.ModelMismatch,
+    "OVERLOADED": refusals.Overloaded,
+    "UNKNOWN_WORDS": refusals.UnknownWords,
+    "INVALID_CROP": refusals.InvalidCrop,
+    "MODEL_NOT_FOUND": refusals.ModelNotFound,
+    "INDEX_NOT_FOUND": refusals.IndexNotFound,
+    "INDEX_EXISTS": refusals.IndexExists,
+    "SNAPSHOT_ENDED": refusals.SnapshotEnded,
+    "MODEL_MISMATCH": refusals.ModelMismatch,
     # From the index only: the embedder has no pages.
-    "INVALID_PAGE_TOKEN": errors.PositionOutOfDate,
-    "RECORD_CHANGED": errors.RecordChanged,
+    "INVALID_PAGE_TOKEN": refusals.PositionOutOfDate,
+    "RECORD_CHANGED": refusals.RecordChanged,
 }
 
 

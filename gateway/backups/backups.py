@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
+from gateway.backups.errors import BackupDamaged, BackupTooNew, BackupUnderWay
 from gateway.backups.keeping import Pruned, prune, verify
 from gateway.backups.manifest import Manifest
 from gateway.backups.place import BackupPlace, open_place
 from gateway.backups.progress import Tally, watched
 from gateway.backups.restoring import Restoring
 from gateway.backups.saving import Saving
-from gateway.errors import BackupDamaged, BackupTooNew, BackupUnderWay
 
 
 class Backups:

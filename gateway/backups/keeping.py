@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from gateway.backups.errors import BackupDamaged
 from gateway.backups.manifest import Manifest, StoredObject, images_from_json, manifest_key, object_key, part_key
 from gateway.backups.place import BackupPlace
 from gateway.backups.progress import Stage, Tally, at_once
-from gateway.errors import BackupDamaged
 
 MAX_DAMAGES = 100
 

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.errors import BackupDamaged, BackupTooNew
+from gateway.backups.errors import BackupDamaged, BackupTooNew
 
 FORMAT_VERSION = 1
 # The most bytes in a piece of a model's file.

@@ -14,6 +14,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
+from gateway.backups.errors import (
+    BackupDamaged,
+    BackupNotFound,
+    BackupPlaceFull,
+    BackupPlaceRefused,
+    BackupPlaceUnavailable,
+    BackupsOff,
+)
 from gateway.backups.manifest import (
     ID,
     Manifest,
@@ -26,14 +34,6 @@ from gateway.backups.manifest import (
     object_to_json,
     part_key,
     stored,
-)
-from gateway.errors import (
-    BackupDamaged,
-    BackupNotFound,
-    BackupPlaceFull,
-    BackupPlaceRefused,
-    BackupPlaceUnavailable,
-    BackupsOff,
 )
 from serving.durable_files import cannot_write
 from serving.object_store import ObjectMissing, ObjectStore, StoreUnavailable, StoreUnusable

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import structlog
 
-from gateway.errors import BackupPlaceUnavailable, DependencyUnavailable, SnapshotEnded
+from gateway.backends.refusals import SnapshotEnded
+from gateway.backups.errors import BackupPlaceUnavailable
+from gateway.errors import DependencyUnavailable
 
 REPORT_SECONDS = 0.25
 # A service that starts again is waited for, as long as there was progress within this time.

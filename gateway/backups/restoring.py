@@ -15,7 +15,9 @@ from contextlib import AsyncExitStack
 
 from gateway.backends.backup_sources import IndexTransfer, ModelTransfer
 from gateway.backends.embedding import Embedder
+from gateway.backends.refusals import IndexExists
 from gateway.backends.vector_index import IndexInfo, VectorIndex
+from gateway.backups.errors import NotEmpty
 from gateway.backups.manifest import Manifest, SavedImage, SavedIndex, SavedModel, images_from_json
 from gateway.backups.place import BackupPlace
 from gateway.backups.progress import Stage, Tally, at_once, persistently
@@ -26,7 +28,6 @@ from gateway.collections.names import ALIAS_PREFIX, DEFAULT_COLLECTION
 from gateway.collections.placements import Placements
 from gateway.collections.sweeper import Sweeper
 from gateway.collections.writes import CollectionWrites
-from gateway.errors import IndexExists, NotEmpty
 from gateway.search.words import WordsIndex, is_words_index
 
 

@@ -26,6 +26,7 @@ import structlog
 from gateway.backends.attributes import from_text
 from gateway.backends.backup_sources import IndexSnapshot, IndexTransfer, ModelTransfer, SnapshotIndex
 from gateway.backends.embedding import Embedder
+from gateway.backups.errors import IndexesDamaged
 from gateway.backups.manifest import (
     FORMAT_VERSION,
     PIECE_BYTES,
@@ -44,7 +45,7 @@ from gateway.backups.progress import Stage, Tally, at_once, persistently
 from gateway.collections.blobs import BlobStore, Rendition
 from gateway.collections.names import ALIAS_PREFIX
 from gateway.collections.sweeper import Sweeper
-from gateway.errors import BlobMissing, IndexesDamaged
+from gateway.errors import BlobMissing
 from gateway.search.words import is_words_index
 
 log = structlog.get_logger(__name__)

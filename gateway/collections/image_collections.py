@@ -22,13 +22,14 @@ import structlog
 
 from gateway.backends.embedding import Model
 from gateway.backends.models import ModelCatalog
+from gateway.backends.refusals import Refused
 from gateway.backends.vector_index import Engine, IndexInfo, NewIndex, VectorIndex
 from gateway.collections.blobs import BlobStore
 from gateway.collections.images import TAKEN_TIME, StoredImage, rfc3339
 from gateway.collections.names import ALIAS_PREFIX, DEFAULT_COLLECTION, alias_of, errors_of
 from gateway.collections.placements import Placements
 from gateway.collections.writes import CollectionWrites
-from gateway.errors import CollectionExists, CollectionNotFound, Refused
+from gateway.errors import CollectionExists, CollectionNotFound
 
 MAX_DISPLAY_NAME_CHARACTERS = 200
 ORPHAN_AGE = timedelta(hours=1)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.errors import CollectionNotFound, CollectionOfOtherModel, IndexNotFound, InvalidId, ModelMismatch
+from gateway.backends.refusals import IndexNotFound, ModelMismatch
+from gateway.errors import CollectionNotFound, CollectionOfOtherModel, InvalidId
 
 DEFAULT_COLLECTION = "gallery"
 ALIAS_PREFIX = "images-"

@@ -18,9 +18,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gateway.backends.refusals import ModelNotFound
 from gateway.backends.vector_index import VectorIndex
 from gateway.collections.names import alias_of, errors_of
-from gateway.errors import CollectionNotFound, CollectionOfOtherModel, ModelNotFound
+from gateway.errors import CollectionNotFound, CollectionOfOtherModel
 from gateway.lease import Lease, SoleProcess
 from gateway.recently_used import RecentlyUsed
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.backends.coordination import Records
-from gateway.errors import MapNotStored, Refused
+from gateway.backends.refusals import Refused
+from gateway.errors import MapNotStored
 
 RECORD = "gateway.maps"
 _FORMER_FILES = "*.wanted"

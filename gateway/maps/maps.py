@@ -31,13 +31,13 @@ import numpy as np
 import structlog
 
 from gateway.backends.embedding import Vector
+from gateway.backends.refusals import IndexNotFound
 from gateway.backends.vector_index import IndexInfo, VectorIndex
 from gateway.collections.names import ALIAS_PREFIX, alias_of, errors_of
 from gateway.errors import (
     CollectionNotFound,
     DependencyUnavailable,
     GatewayError,
-    IndexNotFound,
     MapCancelled,
     MapFailed,
     MapNotFound,

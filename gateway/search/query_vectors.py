@@ -20,9 +20,10 @@ from gateway.backends.embedding import (
     Vector,
 )
 from gateway.backends.models import ModelCatalog
+from gateway.backends.refusals import InvalidCrop, Part, Refused, UnknownWords
 from gateway.collections.gallery import Gallery
 from gateway.collections.placements import Placement
-from gateway.errors import CancelledTerms, InvalidCrop, Part, Refused, UnknownWords
+from gateway.errors import CancelledTerms
 from gateway.search.text_vectors import TextVectors
 
 # Below this norm, images plus terms are rounding error, not a direction.

@@ -12,11 +12,12 @@ from semsearch.v1.query_pb2 import Filter
 from gateway.backends.embedding import Logistic, TextEmbedding, TextQuery, UnderstoodTerm, UnknownWord, Vector
 from gateway.backends.filters import in_store
 from gateway.backends.models import ModelCatalog
+from gateway.backends.refusals import PositionOutOfDate
 from gateway.backends.vector_index import Item, Neighbor, VectorIndex, similarity_at
 from gateway.collections.images import Order, StoredImage
 from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placement, Placements
-from gateway.errors import PositionOutOfDate, SearchOutOfDate, WordsNotReady
+from gateway.errors import SearchOutOfDate, WordsNotReady
 from gateway.search.cursors import Cursor, TimeCursor
 from gateway.search.cuts import farthest
 from gateway.search.distinct import distinct_page

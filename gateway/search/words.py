@@ -27,8 +27,9 @@ from gateway.backends.attributes import to_text
 from gateway.backends.embedding import Embedder, Model, Vector, Words, short_hash
 from gateway.backends.filters import is_true
 from gateway.backends.models import ModelCatalog
+from gateway.backends.refusals import IndexExists, IndexNotFound, Refused
 from gateway.backends.vector_index import Engine, Item, Neighbor, NewIndex, Position, VectorIndex
-from gateway.errors import GatewayError, IndexExists, IndexNotFound, Refused, WordsNotReady
+from gateway.errors import GatewayError, WordsNotReady
 from gateway.readiness import Need, Readiness
 from gateway.search.tag_choice import CANDIDATES, choose_distinct
 from serving.background import WorkHealth

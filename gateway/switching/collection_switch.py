@@ -26,13 +26,13 @@ import structlog
 
 from gateway.backends.bulk_embedding import BulkEmbedding
 from gateway.backends.embedding import Model
+from gateway.backends.refusals import IndexNotFound
 from gateway.backends.vector_index import IndexInfo, VectorIndex
 from gateway.collections.blobs import BlobStore
 from gateway.collections.image_collections import SWITCH_LABEL, new_index
 from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placements
 from gateway.collections.writes import CollectionWrites
-from gateway.errors import IndexNotFound
 from gateway.switching.index_copy import CopyLimits, IndexCopy, Route, Tally
 
 # Writes are held once this few written images are left to copy, or after this many rounds.

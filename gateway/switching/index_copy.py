@@ -18,9 +18,10 @@ import structlog
 from gateway.backends.attributes import from_text
 from gateway.backends.bulk_embedding import BulkEmbedding, Result
 from gateway.backends.embedding import ImageEmbedding, ImageInput
+from gateway.backends.refusals import Overloaded, Refused
 from gateway.backends.vector_index import Item, VectorIndex
 from gateway.collections.blobs import BlobStore, Rendition
-from gateway.errors import BlobMissing, GatewayError, Overloaded, Refused
+from gateway.errors import BlobMissing, GatewayError
 
 T = TypeVar("T")
 

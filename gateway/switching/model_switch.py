@@ -26,8 +26,9 @@ from collections.abc import AsyncGenerator
 import structlog
 
 from gateway.backends.embedding import Embedder, Model
+from gateway.backends.refusals import Refused
 from gateway.collections.image_collections import Collection, ImageCollections
-from gateway.errors import AmbiguousModel, CollectionNotFound, GatewayError, Refused, SwitchUnderWay, UnknownModel
+from gateway.errors import AmbiguousModel, CollectionNotFound, GatewayError, SwitchUnderWay, UnknownModel
 from gateway.search.words import WordsIndex
 from gateway.switching.collection_switch import CollectionMoved, CollectionSwitch
 from gateway.switching.index_copy import Tally

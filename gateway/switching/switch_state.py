@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.backends.coordination import Records
-from gateway.errors import Refused, SwitchNotStored
+from gateway.backends.refusals import Refused
+from gateway.errors import SwitchNotStored
 
 RECORD = "gateway.model-switch"
 

@@ -47,7 +47,7 @@ from gateway.backends.embedding import (
     TextQuery,
     UnknownWord,
 )
-from gateway.errors import Refused
+from gateway.backends.refusals import Refused
 from serving.errors import from_status, to_status
 from serving.interceptors import CallInterceptor
 from serving.tls_servers import add_port

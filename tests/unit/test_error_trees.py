@@ -12,6 +12,8 @@ import pytest
 MODULES = (
     "semsearch.errors",
     "embedder_service.errors",
+    "gateway.backends.refusals",
+    "gateway.backups.errors",
     "gateway.errors",
     "index_service.errors",
     "index_service.replication.errors",

@@ -42,6 +42,18 @@ from gateway.backends.embedding import (
     Word,
     Words,
 )
+from gateway.backends.refusals import (
+    IndexExists,
+    IndexNotFound,
+    InvalidCrop,
+    ModelMismatch,
+    ModelNotFound,
+    Overloaded,
+    PositionOutOfDate,
+    Refusal,
+    Refused,
+    UnknownWords,
+)
 from gateway.backends.vector_index import (
     MAX_ITEMS_A_CALL,
     MAX_NEIGHBORS,
@@ -53,18 +65,6 @@ from gateway.backends.vector_index import (
     Neighborhood,
     NewIndex,
     Position,
-)
-from gateway.errors import (
-    IndexExists,
-    IndexNotFound,
-    InvalidCrop,
-    ModelMismatch,
-    ModelNotFound,
-    Overloaded,
-    PositionOutOfDate,
-    Refusal,
-    Refused,
-    UnknownWords,
 )
 from index_service.api.translate.filters import to_filter
 from index_service.errors import InvalidFilter

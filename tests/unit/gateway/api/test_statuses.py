@@ -8,8 +8,11 @@ from semsearch.v1 import error_reason_pb2 as reasons
 
 from gateway import errors
 from gateway.api.statuses import ERRORS
+from gateway.backends import refusals
+from gateway.backends.refusals import Refusal, Refused, Violation
 from gateway.backends.rpc_errors import refused
-from gateway.errors import GatewayError, Refusal, Refused, Violation
+from gateway.backups import errors as backups
+from gateway.errors import GatewayError
 from serving.errors import ErrorStatus, from_status, is_expected, to_status
 
 REFUSAL = Refusal(
@@ -43,16 +46,16 @@ EXAMPLES: list[GatewayError] = [
     errors.MapNotStored("full"),
     errors.StorageFull("full"),
     errors.ImageStoreUnusable("The images cannot be stored: the bucket does not exist."),
-    errors.BackupsOff(),
-    errors.BackupPlaceRefused("elsewhere"),
-    errors.BackupPlaceFull("/backups"),
-    errors.BackupPlaceUnavailable("/backups"),
-    errors.BackupNotFound("b", "/backups"),
-    errors.BackupDamaged("objects/00", "a list"),
-    errors.BackupTooNew("b"),
-    errors.BackupUnderWay("A backup"),
-    errors.NotEmpty('"gallery" has 2 images'),
-    errors.IndexesDamaged(["images-c"]),
+    backups.BackupsOff(),
+    backups.BackupPlaceRefused("elsewhere"),
+    backups.BackupPlaceFull("/backups"),
+    backups.BackupPlaceUnavailable("/backups"),
+    backups.BackupNotFound("b", "/backups"),
+    backups.BackupDamaged("objects/00", "a list"),
+    backups.BackupTooNew("b"),
+    backups.BackupUnderWay("A backup"),
+    backups.NotEmpty('"gallery" has 2 images'),
+    backups.IndexesDamaged(["images-c"]),
     errors.WordsNotReady(),
     errors.DependencyUnavailable("index"),
     errors.OwnerChanged(),
@@ -84,13 +87,13 @@ def test_the_message_is_a_sentence(example: GatewayError) -> None:
 def test_a_services_status_is_passed_on_unchanged() -> None:
     status = to_status(Refused(REFUSAL), ERRORS)
     again = refused(status)
-    assert isinstance(again, errors.Overloaded)
+    assert isinstance(again, refusals.Overloaded)
     assert again.refusal == REFUSAL
     assert to_status(again, ERRORS) == status
 
 
 def test_an_error_can_name_the_callers_field() -> None:
-    moved = errors.InvalidCrop(REFUSAL).at("crop")
-    assert type(moved) is errors.InvalidCrop
+    moved = refusals.InvalidCrop(REFUSAL).at("crop")
+    assert type(moved) is refusals.InvalidCrop
     assert moved.refusal.violations == (Violation("crop", REFUSAL.message),)
     assert from_status(to_status(moved, ERRORS)) == ("OVERLOADED", {"queued": "64"})

@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from gateway.backends.bulk_embedding import CALLS, BulkEmbedding
 from gateway.backends.embedding import ImageEmbedding, ImageEmbeddings, ImageInput
-from gateway.errors import DependencyUnavailable, ModelNotFound, Overloaded, Refused
+from gateway.backends.refusals import ModelNotFound, Overloaded, Refused
+from gateway.errors import DependencyUnavailable
 from tests.unit.gateway.core import until
 from tests.unit.gateway.doubles import ColorEmbedder, overloaded, picture, refusal
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.backends.backup_sources import IndexPart, ModelFile, SnapshotIndex
+from gateway.backends.refusals import IndexExists
 from gateway.backends.vector_index import Item
 from gateway.backups.manifest import stored
 from gateway.backups.place import BackupPlace
@@ -22,7 +23,6 @@ from gateway.backups.saving import Saving
 from gateway.collections.blobs import Rendition
 from gateway.collections.images import StoredImage
 from gateway.collections.names import ALIAS_PREFIX
-from gateway.errors import IndexExists
 from serving.object_store import ObjectStore
 from tests.unit.gateway.core import Core, open_core
 from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder, MemoryIndex, refusal

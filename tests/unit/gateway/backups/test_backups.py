@@ -18,21 +18,21 @@ from gateway.api.backup_servicer import BackupServicer
 from gateway.backups import place as place_module
 from gateway.backups import progress
 from gateway.backups.backups import Backups
-from gateway.backups.keeping import prune, verify
-from gateway.backups.manifest import manifest_key, time_of
-from gateway.backups.place import BackupPlace, open_place
-from gateway.backups.progress import Tally
-from gateway.collections.blobs import Rendition
-from gateway.errors import (
+from gateway.backups.errors import (
     BackupDamaged,
     BackupNotFound,
     BackupPlaceFull,
     BackupPlaceRefused,
     BackupsOff,
     BackupUnderWay,
-    DependencyUnavailable,
     NotEmpty,
 )
+from gateway.backups.keeping import prune, verify
+from gateway.backups.manifest import manifest_key, time_of
+from gateway.backups.place import BackupPlace, open_place
+from gateway.backups.progress import Tally
+from gateway.collections.blobs import Rendition
+from gateway.errors import DependencyUnavailable
 from serving.object_store import ObjectStore
 from tests.unit.gateway.backups.suites import MODELS, Steps, Stopped, Suite, new_store, open_suite
 from tests.unit.gateway.core import upload

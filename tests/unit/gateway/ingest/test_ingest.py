@@ -13,17 +13,10 @@ from typing_extensions import override
 from gateway.backends.attributes import from_text
 from gateway.backends.bulk_embedding import CALL_IMAGES, CALLS, BulkEmbedding
 from gateway.backends.embedding import ImageEmbeddings, ImageInput
+from gateway.backends.refusals import Overloaded, Refused
 from gateway.backends.vector_index import Engine, NewIndex
 from gateway.collections.blobs import Rendition
-from gateway.errors import (
-    BlobMissing,
-    CollectionNotFound,
-    DependencyUnavailable,
-    ImageTooLarge,
-    InvalidId,
-    Overloaded,
-    Refused,
-)
+from gateway.errors import BlobMissing, CollectionNotFound, DependencyUnavailable, ImageTooLarge, InvalidId
 from gateway.ingest.ingest import IngestLimits
 from gateway.ingest.plan import Upload
 from tests.unit.gateway.core import Core, open_core, stream, until, upload

@@ -15,8 +15,9 @@ from PIL import Image
 from semsearch.v1.query_pb2 import Condition, Filter
 
 from gateway.backends.embedding import Crop, Logistic, Term, TextQuery
+from gateway.backends.refusals import InvalidCrop, Part, Refused, UnknownWords
 from gateway.backends.vector_index import Engine, NewIndex
-from gateway.errors import CancelledTerms, CollectionNotFound, InvalidCrop, Part, Refused, UnknownWords, WordsNotReady
+from gateway.errors import CancelledTerms, CollectionNotFound, WordsNotReady
 from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatches, Page, Scope
 from tests.unit.gateway.core import Core, until, upload

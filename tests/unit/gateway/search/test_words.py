@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import gateway.search.words
 from gateway.backends.embedding import Word, Words
-from gateway.errors import Refusal, Refused, WordsNotReady
+from gateway.backends.refusals import Refusal, Refused
+from gateway.errors import WordsNotReady
 from gateway.readiness import Need
 from tests.unit.gateway.core import Core, until
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, color_vector

@@ -7,18 +7,11 @@ from dataclasses import replace
 import pytest
 
 import gateway.switching.model_switch
+from gateway.backends.refusals import ModelNotFound, Refusal, Refused
 from gateway.backends.vector_index import Item
 from gateway.collections.blobs import Blob
 from gateway.collections.image_collections import ORPHAN_AGE
-from gateway.errors import (
-    AmbiguousModel,
-    DependencyUnavailable,
-    ModelNotFound,
-    Refusal,
-    Refused,
-    SwitchUnderWay,
-    UnknownModel,
-)
+from gateway.errors import AmbiguousModel, DependencyUnavailable, SwitchUnderWay, UnknownModel
 from gateway.ingest.plan import Upload
 from gateway.switching.switch_run import SwitchProgress
 from tests.unit.gateway.core import Core, until, upload
