@@ -1,5 +1,7 @@
 """Errors of the index service, independent of gRPC; `statuses` maps each class to a code and a reason.
 
+`coordination/errors` has those of leases and records, and `replication/refusals` those of read replicas.
+
 IndexServiceError
 ├── IndexNotFound            no index or alias has that name
 ├── IndexExists              the name is taken by an index or an alias
@@ -7,11 +9,11 @@ IndexServiceError
 ├── ItemNotFound             no item has that id
 ├── InvalidId                an item's id is empty, too long, or has a slash or a control character
 ├── InvalidVector            a vector has a NaN or an infinity, or is all zero
+├── InvalidFilter            a filter that is malformed, too deep or too large
 ├── DimensionMismatch        a vector's length is not the index's dimension
 ├── ModelMismatch            a vector's model is not the index's
 ├── PositionOutOfDate        a search continues in a different index from the one it began in
 ├── InvalidAttributePath     a path that no attribute can have
-├── InvalidFilter            a filter that is malformed, too deep or too large
 ├── InvalidExport            the data to import is truncated, altered, or not an export
 ├── ExportTooNew             a newer version wrote the export
 ├── SnapshotEnded            a snapshot of all indexes is no longer held
@@ -25,15 +27,9 @@ IndexServiceError
 ├── NotWithEngine            an index's engine cannot do that
 ├── BuildFailed              an engine could not build a segment
 │   └── BuildStopped         the index or the service was closed meanwhile
-├── LeaseLost                a change, under a lease that its caller no longer holds
-├── RecordChanged            a record has another version than its writer expects
-├── TooManyNames             the limit of leases or of records is reached
 ├── TooManyOpenFiles         the process or the system has no free file handle
 ├── OpeningFailed            an index cannot be opened, and its files are not known to be damaged
 ├── StorageFull              the disk is full, or the data folder cannot be written
-├── ReadReplica              a replica was asked to write
-├── ReplicaBehind            a replica has not yet what the caller must see
-├── ReplicaStale             a replica may be further behind than its limit
 ├── PlaceUnusable            indexes cannot be published to, or read from, the place that a setting names
 ├── DataFolderInUse          another process serves the data folder
 ├── SqliteTooOld             Python's SQLite lacks features that the stores need
@@ -86,22 +82,25 @@ class ItemNotFound(IndexServiceError):
         self.item_id = item_id
 
 
-class InvalidId(IndexServiceError):
+class _InField(Exception):
+    """`field` is the part of a request that breaks the rules, and `description` says how."""
+
+    def __init__(self, field: str, description: str) -> None:
+        super().__init__(f"{field} {description}")
+        self.field = field
+        self.description = description
+
+
+class InvalidId(_InField, IndexServiceError):
     """An item's id breaks the rules."""
 
-    def __init__(self, field: str, description: str) -> None:
-        super().__init__(f"{field} {description}")
-        self.field = field
-        self.description = description
 
-
-class InvalidVector(IndexServiceError):
+class InvalidVector(_InField, IndexServiceError):
     """A vector has a NaN or an infinity, or is all zero."""
 
-    def __init__(self, field: str, description: str) -> None:
-        super().__init__(f"{field} {description}")
-        self.field = field
-        self.description = description
+
+class InvalidFilter(_InField, IndexServiceError):
+    """A filter is malformed, or deeper or larger than allowed."""
 
 
 class DimensionMismatch(IndexServiceError):
@@ -146,15 +145,6 @@ class InvalidAttributePath(IndexServiceError):
         self.problem = problem
 
 
-class InvalidFilter(IndexServiceError):
-    """A filter is malformed, or deeper or larger than allowed."""
-
-    def __init__(self, field: str, description: str) -> None:
-        super().__init__(f"{field} {description}")
-        self.field = field
-        self.description = description
-
-
 class InvalidExport(IndexServiceError):
     """The data to import is not a complete export."""
 
@@ -189,36 +179,6 @@ class TooManyWrites(IndexServiceError):
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} items are already waiting. Nothing of this call was written; try again shortly.")
-
-
-class LeaseLost(IndexServiceError):
-    """A change under a lease that its caller no longer holds."""
-
-    def __init__(self, lease: str, number: int) -> None:
-        super().__init__(
-            f'The lease "{lease}" is no longer held under the number {number}, so nothing was changed. '
-            "Whoever holds it now makes changes; acquire it again to make some."
-        )
-        self.lease = lease
-
-
-class RecordChanged(IndexServiceError):
-    """A record has another version than its writer expects."""
-
-    def __init__(self, name: str, version: int) -> None:
-        super().__init__(
-            f'The record "{name}" has version {version}, so somebody else has written it. Nothing was changed; '
-            "read it again."
-        )
-        self.version = version
-
-
-class TooManyNames(IndexServiceError):
-    """The limit of leases or of records is reached."""
-
-    def __init__(self, kind: str, limit: int) -> None:
-        super().__init__(f"There are {limit} {kind} already, which is the limit. Nothing was written.")
-        self.limit = limit
 
 
 class InvalidName(IndexServiceError):
@@ -310,40 +270,6 @@ class StorageFull(IndexServiceError):
             "free disk space or correct the folder's permissions, then try again."
         )
         self.path = path
-
-
-class ReadReplica(IndexServiceError):
-    """A replica was asked to write."""
-
-    def __init__(self, writer: str) -> None:
-        super().__init__(
-            "This index service is a read replica, which only answers reads. "
-            f"Send the call to the writer{f', {writer}' if writer else ''}."
-        )
-        self.writer = writer
-
-
-class ReplicaBehind(IndexServiceError):
-    """A replica has not yet what the caller must see."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This read replica does not have the change yet that the call must see. Ask the writer, or try again."
-        )
-
-
-class ReplicaStale(IndexServiceError):
-    """A replica may be further behind than its limit."""
-
-    def __init__(self, age_seconds: float | None, limit_seconds: float) -> None:
-        known = "It is not known" if age_seconds is None else f"For {age_seconds:.1f} s it has not been known"
-        limit = f"the limit is {limit_seconds:g} s" if limit_seconds else "it has nothing yet"
-        super().__init__(
-            f"{known} whether this read replica is behind the writer; {limit}. It answers "
-            "again as soon as the writer publishes and the object store can be read. Ask the writer meanwhile."
-        )
-        self.age_seconds = age_seconds
-        self.limit_seconds = limit_seconds
 
 
 class PlaceUnusable(IndexServiceError):

@@ -20,10 +20,11 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from semsearch.index.v1 import index_service_pb2 as pb
 
-from index_service.errors import IndexServiceError, ReadReplica, ReplicaBehind, ReplicaStale
+from index_service.errors import IndexServiceError
 from index_service.replication.following import Follower
 from index_service.replication.publishing import Publisher
 from index_service.replication.records import Beat
+from index_service.replication.refusals import ReadReplica, ReplicaBehind, ReplicaStale
 from serving.errors import InvalidField
 
 BEAT_KEY = "semsearch-index-beat"

@@ -6,6 +6,8 @@ from grpc import StatusCode
 from semsearch.v1 import error_reason_pb2 as reasons
 
 from index_service import errors
+from index_service.coordination import errors as coordination
+from index_service.replication import refusals as replication
 from serving.errors import ErrorStatus, ErrorTable, FieldViolation, Resource
 
 _INDEX = "semsearch.index.v1.Index"
@@ -38,7 +40,7 @@ def _model_mismatch(error: errors.ModelMismatch) -> ErrorStatus:
     )
 
 
-def _replica_stale(error: errors.ReplicaStale) -> ErrorStatus:
+def _replica_stale(error: replication.ReplicaStale) -> ErrorStatus:
     metadata = {"limit_ms": str(round(error.limit_seconds * 1_000))}
     if error.age_seconds is not None:
         metadata["age_ms"] = str(round(error.age_seconds * 1_000))
@@ -97,13 +99,13 @@ ERRORS: ErrorTable = {
     errors.TooManyOpenFiles: lambda _: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
     ),
-    errors.LeaseLost: lambda error: ErrorStatus(
+    coordination.LeaseLost: lambda error: ErrorStatus(
         StatusCode.ABORTED, reasons.ERROR_REASON_LEASE_LOST, metadata={"lease": error.lease}
     ),
-    errors.RecordChanged: lambda error: ErrorStatus(
+    coordination.RecordChanged: lambda error: ErrorStatus(
         StatusCode.ABORTED, reasons.ERROR_REASON_RECORD_CHANGED, metadata={"version": str(error.version)}
     ),
-    errors.TooManyNames: lambda error: ErrorStatus(
+    coordination.TooManyNames: lambda error: ErrorStatus(
         StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_TOO_MANY_NAMES, metadata={"limit": str(error.limit)}
     ),
     errors.InvalidName: lambda error: ErrorStatus(
@@ -124,11 +126,11 @@ ERRORS: ErrorTable = {
     errors.BuildFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.OpeningFailed: lambda _: ErrorStatus(StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     errors.StorageFull: lambda _: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
-    errors.ReadReplica: lambda error: ErrorStatus(
+    replication.ReadReplica: lambda error: ErrorStatus(
         StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_READ_REPLICA, metadata={"writer": error.writer}
     ),
-    errors.ReplicaStale: _replica_stale,
-    errors.ReplicaBehind: lambda _: ErrorStatus(
+    replication.ReplicaStale: _replica_stale,
+    replication.ReplicaBehind: lambda _: ErrorStatus(
         StatusCode.UNAVAILABLE, reasons.ERROR_REASON_REPLICA_BEHIND, retry_after_seconds=_RETRY_SECONDS
     ),
     # Raised only at startup: the message is printed and the process exits.

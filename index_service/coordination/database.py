@@ -19,7 +19,8 @@ from pathlib import Path
 
 import structlog
 
-from index_service.errors import StoreDamaged, StoreTooNew, TooManyNames
+from index_service.coordination.errors import TooManyNames
+from index_service.errors import StoreDamaged, StoreTooNew
 from index_service.storage import storage_errors
 from serving.durable_files import sync
 

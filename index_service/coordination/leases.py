@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from index_service.coordination.database import Database, StoredLease
-from index_service.errors import LeaseLost
+from index_service.coordination.errors import LeaseLost
 
 Clock = Callable[[], float]
 

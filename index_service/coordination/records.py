@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from index_service.coordination.database import Database, StoredRecord
-from index_service.errors import RecordChanged
+from index_service.coordination.errors import RecordChanged
 
 
 class Records:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from index_service.contract import Promise
-from index_service.errors import IndexNotFound, ReadReplica
+from index_service.errors import IndexNotFound
+from index_service.replication.refusals import ReadReplica
 from index_service.replication.replica_index import ReplicaIndex
 from serving.background import WorkHealth
 

@@ -16,7 +16,6 @@ from typing_extensions import override
 
 from index_service.definition import IndexDefinition
 from index_service.engines.contract import Engine
-from index_service.errors import ReadReplica
 from index_service.local.connections import IdleConnections
 from index_service.local.index_reads import IndexReads
 from index_service.local.manifest import Manifest, SegmentRecord
@@ -27,6 +26,7 @@ from index_service.local.store import Store
 from index_service.replication import changes
 from index_service.replication.place import Place
 from index_service.replication.records import Change
+from index_service.replication.refusals import ReadReplica
 from serving.durable_files import remove_folder
 
 

@@ -17,10 +17,10 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from index_service.api.coordination_servicer import CoordinationServicer
 from index_service.api.servicer import IndexServicer
 from index_service.coordination.database import open_database
+from index_service.coordination.errors import LeaseLost
 from index_service.coordination.leases import Leases
 from index_service.coordination.records import Records
 from index_service.definition import EngineKind, IndexDefinition
-from index_service.errors import LeaseLost
 from index_service.local.vector_index import VectorIndex
 from index_service.local.writes import Written
 from serving.byte_budget import ByteBudget

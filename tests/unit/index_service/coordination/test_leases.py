@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from index_service.coordination.database import FILE, Database, open_database
+from index_service.coordination.errors import LeaseLost
 from index_service.coordination.leases import Leases
-from index_service.errors import LeaseLost, StorageFull
+from index_service.errors import StorageFull
 
 TTL = 10.0
 NAME = "gateway"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from index_service.coordination.database import FORMAT_VERSION, Database, StoredRecord, open_database
+from index_service.coordination.errors import RecordChanged, TooManyNames
 from index_service.coordination.records import Records
-from index_service.errors import RecordChanged, StoreTooNew, TooManyNames
+from index_service.errors import StoreTooNew
 
 
 @pytest.fixture
