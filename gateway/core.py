@@ -20,8 +20,9 @@ from gateway.collections.writes import CollectionWrites
 from gateway.ingest.ingest import ImageIngest, IngestLimits
 from gateway.lease import Lease
 from gateway.maps.map_files import MapFiles
+from gateway.maps.map_maker import MapLimits
 from gateway.maps.map_requests import MapRequests
-from gateway.maps.maps import MapLimits, Maps
+from gateway.maps.maps import Maps
 from gateway.readiness import Readiness
 from gateway.search.counts import Counting
 from gateway.search.query_vectors import QueryVectors

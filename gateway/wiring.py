@@ -54,7 +54,7 @@ from gateway.image_store import keep_checking, open_images
 from gateway.ingest.ingest import IngestLimits
 from gateway.lease import OwnerLease, SoleProcess, Term
 from gateway.living_processes import living
-from gateway.maps.maps import MapLimits
+from gateway.maps.map_maker import MapLimits
 from gateway.page_key import PageKey
 from gateway.readiness import Need, Readiness
 from gateway.settings import GatewaySettings

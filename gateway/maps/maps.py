@@ -1,12 +1,7 @@
-"""The maps of collections: described, computed one at a time, and read.
+"""The maps of collections: described, requested, computed one at a time, and read.
 
-A computation is requested by a record (`map_requests`), so that it begins again after a restart, or in the next owner:
-
-1. The vectors are copied from the index to a file, page by page.
-2. A process computes the principal places, then those by neighbours (`computation`). Where the collection has no map
-   yet, the first is shown while the second is computed.
-3. The map is written: the commit point. Its regions then get their words from the words index.
-4. The request is removed.
+A computation is requested by a record (`map_requests`), so that it begins again after a restart, or in the next owner.
+`map_maker` computes the map and writes it. Then the request is removed.
 
 The files of maps are this machine's own. A map that was computed on another one is computed again when somebody asks
 for it.
@@ -18,19 +13,12 @@ the next one begins.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import shutil
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
 import structlog
 
-from gateway.backends.embedding import Vector
 from gateway.backends.refusals import IndexNotFound
 from gateway.backends.vector_index import IndexInfo, VectorIndex
 from gateway.collections.names import ALIAS_PREFIX, alias_of, errors_of
@@ -42,34 +30,19 @@ from gateway.errors import (
     MapFailed,
     MapNotFound,
     MapNotStored,
-    WordsNotReady,
 )
 from gateway.maps.changes import brought_up_to_date, count_changes, is_up_to_date
-from gateway.maps.computation import Computed, compute
-from gateway.maps.computing import VECTORS
-from gateway.maps.layouts import can_be_neighborly
-from gateway.maps.map_files import MapFiles, MapHeader, Region, StoredMap
+from gateway.maps.map_files import MapFiles, MapHeader, StoredMap
+from gateway.maps.map_maker import MapLimits, MapMaker
 from gateway.maps.map_metrics import COMPUTATIONS, RUNNING, SECONDS
 from gateway.maps.map_requests import KnownMaps, MapRequests
 from gateway.maps.map_run import MapProgress, MapRun, Stage
 from gateway.search.words import WordsIndex
 from serving.background import WorkHealth
 
-_PAGE = 1_000
-_WORDS = 3
-# Among these, a region can find a first word that no larger region has.
-_WORD_CANDIDATES = 8
 _RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class MapLimits:
-    """The resources of the process that computes a map."""
-
-    threads: int = 1
-    memory_bytes: int = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -94,15 +67,14 @@ class Maps:
         health: WorkHealth | None = None,
     ) -> None:
         self._index = index
-        self._words = words
         self._requests = requests
         self._files = files
-        self._limits = limits or MapLimits()
         self._runs: dict[str, MapRun] = {}  # by collection, in the order of the requests
         self._failures: dict[str, str] = {}
         self._computing: tuple[str, asyncio.Task[None]] | None = None
         self._requested = asyncio.Event()
-        self._updating = asyncio.Lock()
+        self._updating = asyncio.Lock()  # held while a map's files are changed
+        self._maker = MapMaker(index, words, files, limits or MapLimits(), self._updating)
         self._known: KnownMaps | None = None
         self._remembering = asyncio.Lock()
         self._requesting: asyncio.Task[MapRun] | None = None
@@ -264,69 +236,13 @@ class Maps:
         run.advance(Stage.READING, 0.0)
         try:
             with RUNNING.track_inprogress(), SECONDS.time():
-                await self._compute(run, info)
+                await self._maker.make(run, info)
         except IndexNotFound as error:
             # The collection was emptied, switched to another model or deleted, so the vectors are out of date.
             raise CollectionNotFound(run.collection) from error
-        log.info("computed a map", collection=run.collection, images=info.item_count)
-
-    async def _compute(self, run: MapRun, info: IndexInfo) -> None:
-        scratch = self._files.scratch()
-        ids, cursor, dimension = await self._copy_vectors(run, info, scratch)
-        existing = await asyncio.to_thread(self._files.read_header, info.name)
-        final = not can_be_neighborly(len(ids))
-        async with aclosing(compute(scratch, dimension, self._limits.threads, self._limits.memory_bytes)) as steps:
-            async for step in steps:
-                if not isinstance(step, Computed):
-                    run.advance(Stage[step.stage.upper()], step.fraction)
-                elif final or step.neighborly or existing is None:
-                    stored = _stored(step, info, ids, cursor, final=final or step.neighborly)
-                    async with self._updating:
-                        await asyncio.to_thread(self._files.write, info.name, stored)
-                    run.show(stored.header.revision)
-        await self._find_words(run, info)
         if self._known is not None and info.name not in self._known.computed:
             self._known.computed.append(info.name)
-
-    async def _copy_vectors(self, run: MapRun, info: IndexInfo, scratch: Path) -> tuple[list[str], str, int]:
-        """Copy an index's vectors to a file; return the items' ids, the last page's token and the dimension."""
-        ids: list[str] = []
-        cursor = token = ""
-        dimension = 1
-        await asyncio.to_thread(_renew, scratch)
-        with (scratch / VECTORS).open("wb") as file:
-            while True:
-                items, token = await self._index.list_items(info.name, page_size=_PAGE, page_token=cursor, vectors=True)
-                vectors = [each.vector for each in items if each.vector is not None]
-                ids += [each.id for each in items]
-                if vectors:
-                    dimension = len(vectors[0])
-                    await asyncio.to_thread(_append, file, vectors)
-                run.advance(Stage.READING, len(ids) / max(info.item_count, len(ids), 1))
-                if not token:
-                    return ids, cursor, dimension
-                cursor = token
-
-    async def _find_words(self, run: MapRun, info: IndexInfo) -> None:
-        header = await asyncio.to_thread(self._files.read_header, info.name)
-        regions = header.regions if header else ()
-        words: list[tuple[str, ...]] = []
-        for region in regions:
-            run.advance(Stage.WORDS, len(words) / len(regions))
-            candidates = await self._words_of(region, info.model_id)
-            words.append(_own_first(candidates, {each[0] for each in words if each})[:_WORDS])
-        async with self._updating:
-            await asyncio.to_thread(self._files.change_words, info.name, words)
-        run.show(header.revision if header else "")
-
-    async def _words_of(self, region: Region, model_id: str) -> tuple[str, ...]:
-        while True:
-            try:
-                found = await self._words.nearest_tags(region.mean, _WORD_CANDIDATES, model_id)
-            except WordsNotReady:
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return tuple(each.id for each in found)
+        log.info("computed a map", collection=run.collection, images=info.item_count)
 
     async def _remove_unused(self) -> None:
         """Remove the maps of indexes that no collection names any more."""
@@ -350,48 +266,3 @@ class Maps:
             return None
         with errors_of(collection):
             return await count_changes(self._index, info, stored)
-
-
-def _stored(computed: Computed, info: IndexInfo, ids: list[str], cursor: str, *, final: bool) -> StoredMap:
-    regions = computed.regions
-    header = MapHeader(
-        revision=secrets.token_hex(8),
-        model_id=info.model_id,
-        create_time=datetime.now(UTC),
-        neighborly=computed.neighborly,
-        final=final,
-        cursor=cursor,
-        computed_count=len(ids),
-        added_count=0,
-        deleted_count=0,
-        regions=tuple(
-            Region((), float(x), float(y), int(count), ids[row], mean)
-            for count, (x, y), mean, row in zip(
-                regions.counts, regions.middles, regions.means, regions.rows, strict=True
-            )
-        ),
-    )
-    return StoredMap(header, ids, computed.places)
-
-
-def _own_first(words: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
-    """Move the first word that is not taken to the front, so that two regions of dogs are "dog" and "puppy"."""
-    own = next((word for word in words if word not in taken), None)
-    return words if own is None else (own, *(word for word in words if word != own))
-
-
-def _renew(folder: Path) -> None:
-    """Create a folder anew; raises `MapNotStored`."""
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise MapNotStored(error.strerror or str(error)) from error
-
-
-def _append(file: BinaryIO, vectors: Sequence[Vector]) -> None:
-    """Write vectors to a file; raises `MapNotStored`."""
-    try:
-        file.write(np.stack(vectors).astype("<f4", copy=False).tobytes())
-    except OSError as error:
-        raise MapNotStored(error.strerror or str(error)) from error

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gateway.maps.map_maker
 import gateway.maps.maps
 from gateway.backends.vector_index import Engine, Item, NewIndex
 from gateway.collections.names import DEFAULT_COLLECTION, alias_of
@@ -23,9 +24,10 @@ from gateway.maps.computation import Computed, Share
 from gateway.maps.computing import VECTORS
 from gateway.maps.layouts import can_be_neighborly, principal
 from gateway.maps.map_files import MapFiles
+from gateway.maps.map_maker import MapLimits
 from gateway.maps.map_requests import MapRequests
 from gateway.maps.map_run import MapProgress, Stage
-from gateway.maps.maps import MapLimits, Maps
+from gateway.maps.maps import Maps
 from gateway.maps.regions import find_regions
 from tests.unit.gateway.core import Core, open_core, until
 from tests.unit.gateway.doubles import COLORS, MODEL, MemoryIndex, color_vector
@@ -87,7 +89,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
             yield Computed(neighborly, places, find_regions(vectors, places))
             yield Share("layout", 1.0)
 
-    monkeypatch.setattr(gateway.maps.maps, "compute", compute)
+    monkeypatch.setattr(gateway.maps.map_maker, "compute", compute)
 
 
 @pytest.fixture
