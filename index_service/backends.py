@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from index_service.contract import AnyCatalog, Index, Promise, Snapshot
-from index_service.definition import EngineKind, IndexDefinition
+from index_service.definition import NAME_PATTERN, EngineKind, IndexDefinition
 from index_service.descriptions import DamagedIndex, HeldIndex
 from index_service.errors import (
     EngineNotConfigured,
@@ -177,7 +177,9 @@ class Backends:
 
     def _has(self, backend: Backend, name: str) -> bool:
         """Return whether a backend has an index with this name, also one that cannot be opened."""
-        return any(_name(each) == name for each in backend.catalog.page(_before(name), 1))
+        return NAME_PATTERN.fullmatch(name) is not None and any(
+            _name(each) == name for each in backend.catalog.page(_before(name), 1)
+        )
 
     def _target(self, alias: str) -> str | None:
         """Return the index that an alias names, or None."""
@@ -243,7 +245,7 @@ def _name(index: Index | DamagedIndex) -> str:
 
 
 def _before(name: str) -> str:
-    """Return a text after which `name` is the first possible name."""
+    """Return a text after which `name`, which an index can have, is the first possible name."""
     return name[:-1] + chr(ord(name[-1]) - 1) + "\U0010ffff"
 
 

@@ -39,6 +39,8 @@ from index_service.coordination.database import open_database
 from index_service.coordination.leases import Leases
 from index_service.definition import EngineKind, IndexDefinition
 from index_service.local.catalog import open_catalog
+from index_service.opening import open_backends
+from index_service.settings import IndexSettings
 from model.images import PhotoMetadata
 from serving.byte_budget import ByteBudget
 from serving.decoding import Undecodable, checked
@@ -195,7 +197,8 @@ def _gateway(_: ExitStack, folder: Path) -> _Service:
 
 
 def _index(stack: ExitStack, folder: Path) -> _Service:
-    catalog = stack.enter_context(open_catalog(folder / "index", engine_of, NEVER))
+    local = stack.enter_context(open_catalog(folder / "index", engine_of, NEVER))
+    catalog = stack.enter_context(open_backends(IndexSettings(), local))
     fill(catalog.create(IndexDefinition("items", 4, "model", engine=EngineKind.EXACT)), 20)
     leases = Leases(stack.enter_context(open_database(folder / "index")))
     threads = AtOnce()

@@ -103,6 +103,14 @@ def test_a_move_that_stops_halfway_names_one_index_and_can_be_made_again(
         backends.get("alias")
 
 
+@pytest.mark.parametrize("name", ["\0", "exact\0", "exact\ue000", ""])
+def test_a_name_that_no_index_can_have_is_not_found(backends: Backends, name: str) -> None:
+    with pytest.raises(IndexNotFound):
+        backends.set_alias("alias", name)
+    with pytest.raises(IndexNotFound):
+        backends.delete(name)
+
+
 def test_a_snapshot_has_the_indexes_of_all_backends(backends: Backends) -> None:
     for name in ("annoy", "exact"):
         fill(backends.get(name), 3)  # type: ignore[arg-type]
