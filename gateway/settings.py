@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 from typing_extensions import override
 
 from gateway.backends.embedder_addresses import EmbedderAddresses
-from serving.settings import HttpSettings, listed, print_settings
+from serving.http_settings import HttpSettings
+from serving.settings import listed, print_settings
 
 
 class GatewaySettings(HttpSettings):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from serving import http_requests, http_server
-from serving.settings import HttpSettings, ServiceSettings
+from serving.http_settings import HttpSettings
+from serving.settings import ServiceSettings
 
 
 @dataclass(frozen=True)

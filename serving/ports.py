@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import grpc.aio
 
 from serving.http_server import bind
+from serving.http_settings import HttpSettings
 from serving.metrics_server import serve_metrics
-from serving.settings import HttpSettings, ServiceSettings
+from serving.settings import ServiceSettings
 from serving.tls_servers import Encryption, add_port
 
 

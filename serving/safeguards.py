@@ -30,11 +30,12 @@ from serving.drain import Drain
 from serving.errors import ErrorTable
 from serving.gates import Gate
 from serving.http_server import HttpLimits
+from serving.http_settings import HttpSettings
 from serving.live_settings import Live, LiveSettings
 from serving.quotas.costs import Cost
 from serving.quotas.gate import QuotaGate
 from serving.quotas.limiter import Limiter
-from serving.settings import HttpSettings, ServiceSettings
+from serving.settings import ServiceSettings
 from serving.tls_servers import Encryption
 
 

@@ -24,7 +24,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from prometheus_client import Gauge
 
-from serving.settings import HttpSettings, ServiceSettings
+from serving.http_settings import HttpSettings
+from serving.settings import ServiceSettings
 
 _LOOK_SECONDS = 1.0
 _WARN_AGAIN = timedelta(days=1)

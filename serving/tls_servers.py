@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 
-from serving.settings import HttpSettings, ServiceSettings
+from serving.http_settings import HttpSettings
+from serving.settings import ServiceSettings
 from serving.tls import CertificateFiles, Certificates, files_of, http_files_of
 
 
