@@ -12,7 +12,7 @@ import grpc.aio
 import numpy as np
 from grpc_status import rpc_status
 
-from serving.errors import retry_delay_seconds
+from serving.received_errors import retry_delay_seconds
 
 Call = Callable[[], Awaitable[object]]
 

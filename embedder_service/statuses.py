@@ -9,7 +9,7 @@ from semsearch.v1 import error_reason_pb2 as reasons
 
 from embedder_service import errors
 from model import errors as model_errors
-from serving.errors import METADATA_CHARACTERS, ErrorStatus, ErrorTable, Resource
+from serving.error_status import METADATA_CHARACTERS, ErrorStatus, ErrorTable, Resource
 
 _RETRY_SECONDS = 1.0
 _FETCH_AGAIN_SECONDS = 5.0

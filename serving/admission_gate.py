@@ -14,7 +14,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from serving import lanes
 from serving.admission import Admission, Outcome, Ticket, TooBusy
-from serving.errors import ErrorTable, is_overloaded
+from serving.error_status import ErrorTable
+from serving.errors import is_overloaded
 from serving.gates import Call
 from serving.lanes import Lane
 

@@ -28,9 +28,11 @@ from serving import callers, tracing
 from serving.access.rules import Rules
 from serving.audit_log import AuditLog
 from serving.calls import CallFailed
-from serving.errors import OVERLOADED, ErrorTable, from_status, outcome, reason_name
+from serving.error_status import ErrorTable, reason_name
+from serving.errors import OVERLOADED, outcome
 from serving.gates import Call
 from serving.quoting import cut
+from serving.received_errors import from_status
 
 MOST_REFUSALS = 600
 _MINUTE = 60.0

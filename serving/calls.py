@@ -18,7 +18,8 @@ from google.rpc import status_pb2
 
 from serving import attempts, deadlines, metrics, tracing
 from serving.decoding import checked
-from serving.errors import ErrorTable, to_status
+from serving.error_status import ErrorTable
+from serving.errors import to_status
 from serving.gates import Call, Gate, Passage
 from serving.tracing import Kind
 

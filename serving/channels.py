@@ -29,8 +29,8 @@ import grpc.aio
 from typing_extensions import override
 
 from serving import attempts, deadlines, lanes, tracing
-from serving.errors import is_end_of_server
 from serving.patience import Patience
+from serving.received_errors import is_end_of_server
 from serving.renewed_channel import RenewedChannel
 from serving.tls import CertificateFiles, Certificates
 from serving.tracing import Kind, Span

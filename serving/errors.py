@@ -8,17 +8,13 @@ an error quotes is shortened (`quoting`).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 import structlog
-from google.protobuf import any_pb2, duration_pb2
-from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import status_pb2
 from grpc_status import rpc_status
 from semsearch.v1 import error_reason_pb2 as reasons
 
@@ -26,65 +22,13 @@ from serving import tracing
 from serving.access import errors as access
 from serving.admission import TooBusy
 from serving.byte_budget import TooManyBytes
+from serving.error_status import ErrorStatus, ErrorTable, FieldViolation, Quota, build, reason_name
 from serving.quotas.errors import DayUsedUp, QuotaExceeded, RateExceeded, TooManyCalls
-from serving.quoting import cut, cut_quoted
+from serving.received_errors import from_status, reason_of
 
-DOMAIN = "semsearch"
 RETRY_SECONDS = 1.0
-# The reason of `ShuttingDown`, as services see it in the status of a call.
-SHUTTING_DOWN = "SHUTTING_DOWN"
 OVERLOADED = "OVERLOADED"
-# Characters kept of each quoted text; fewer if the status would not fit otherwise.
-_QUOTED_CHARACTERS = (200, 60, 20)
-# Names and metadata may be this many times as long: an item's id has up to 512 bytes.
-_NAME_SHARE = 3
-# Longer metadata is cut.
-METADATA_CHARACTERS = _NAME_SHARE * _QUOTED_CHARACTERS[0]
-# gRPC accepts 8 kB of trailers; the other trailers need little of it.
-_MOST_TRAILER_BYTES = 7_000
-
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class FieldViolation:
-    """A field of the request and its problem."""
-
-    field: str
-    description: str
-
-
-@dataclass(frozen=True)
-class Resource:
-    """The resource that an error is about: `type` is the message's name, for example "semsearch.v1.Image"."""
-
-    type: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Quota:
-    """The quota that a call exceeds: whose it is, its name, such as "embed/day", and its number."""
-
-    subject: str
-    id: str
-    limit: int
-
-
-@dataclass(frozen=True)
-class ErrorStatus:
-    """An error on the wire; its message is the exception's text."""
-
-    code: grpc.StatusCode
-    reason: reasons.ErrorReason.ValueType
-    fields: tuple[FieldViolation, ...] = ()
-    resource: Resource | None = None
-    retry_after_seconds: float | None = None
-    quota: Quota | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-ErrorTable = Mapping[type[Exception], Callable[[Any], ErrorStatus]]
 
 
 class InvalidField(Exception):
@@ -193,11 +137,6 @@ _OWN: ErrorTable = {
 }
 
 
-def reason_name(reason: reasons.ErrorReason.ValueType) -> str:
-    """Return a reason in its wire form: `ERROR_REASON_EMPTY_QUERY` → `EMPTY_QUERY`."""
-    return reasons.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
-
-
 def is_expected(error: BaseException, table: ErrorTable) -> bool:
     """Return whether an error is in the table, or among those that every service has."""
     return _lookup(error, table) is not None
@@ -206,8 +145,7 @@ def is_expected(error: BaseException, table: ErrorTable) -> bool:
 def outcome(error: Exception, table: ErrorTable) -> tuple[grpc.StatusCode, str]:
     """Return the code and the reason of the status that an error becomes."""
     if isinstance(error, grpc.aio.AioRpcError):
-        status = rpc_status.from_call(error)
-        reason = from_status(status)[0] if status is not None else ""
+        reason = reason_of(error)
         return (error.code(), reason) if reason else (grpc.StatusCode.UNAVAILABLE, "")
     translate = _lookup(error, table)
     if translate is None:
@@ -232,44 +170,12 @@ def to_status(error: BaseException, table: ErrorTable) -> status_pb2.Status:
     if translate is None:
         trace_id = tracing.current_trace_id()
         log.error("internal error", trace_id=trace_id, exc_info=error)
-        return _build(
+        return build(
             ErrorStatus(grpc.StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL, metadata={"trace_id": trace_id}),
             "Something went wrong on our side. Nothing that was acknowledged is lost. "
             f"The log has more under trace id {trace_id}.",
         )
-    return _build(translate(error), str(error) or "The deadline passed before the work was finished.")
-
-
-def from_status(status: status_pb2.Status) -> tuple[str, Mapping[str, str]]:
-    """Return the reason and the metadata of a status that this suite made; ("", {}) for any other."""
-    for detail in status.details:
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info) and info.domain == DOMAIN:
-            return info.reason, dict(info.metadata)
-    return "", {}
-
-
-def reason_of(error: grpc.aio.AioRpcError) -> str:
-    """Return the reason of a call's error; "" if this suite did not make the status."""
-    status = rpc_status.from_call(error)
-    return from_status(status)[0] if status is not None else ""
-
-
-def is_end_of_server(error: grpc.aio.AioRpcError) -> bool:
-    """Return whether a call may have failed because its server ended, by the server's own word or by gRPC's."""
-    reason = reason_of(error)
-    return reason == SHUTTING_DOWN or (
-        not reason and error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-    )
-
-
-def retry_delay_seconds(status: status_pb2.Status) -> float | None:
-    """Return the retry delay of a status in seconds, or None."""
-    for detail in status.details:
-        info = error_details_pb2.RetryInfo()
-        if detail.Unpack(info):
-            return float(info.retry_delay.ToTimedelta().total_seconds())
-    return None
+    return build(translate(error), str(error) or "The deadline passed before the work was finished.")
 
 
 def _lookup(error: BaseException, table: ErrorTable) -> Callable[[Any], ErrorStatus] | None:
@@ -289,12 +195,12 @@ def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
     if status is not None and from_status(status)[0]:
         return status
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return _build(
+        return build(
             ErrorStatus(error.code(), reasons.ERROR_REASON_DEADLINE_EXCEEDED),
             "The deadline passed before the work was finished.",
         )
     log.warning("dependency failed", code=error.code().name, details=error.details())
-    return _build(
+    return build(
         ErrorStatus(
             grpc.StatusCode.UNAVAILABLE,
             reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
@@ -302,67 +208,3 @@ def _from_downstream(error: grpc.aio.AioRpcError) -> status_pb2.Status:
         ),
         "A service that this one needs does not answer. It may be starting; try again in a moment.",
     )
-
-
-def _build(status: ErrorStatus, message: str) -> status_pb2.Status:
-    """Build a status that fits into the trailers of a call, with quotes as long as possible."""
-    for most in _QUOTED_CHARACTERS:
-        built = _assemble(status, cut_quoted(message, most), most)
-        if _trailer_bytes(built) <= _MOST_TRAILER_BYTES:
-            break
-    return built
-
-
-def _trailer_bytes(status: status_pb2.Status) -> int:
-    """Return the bytes of trailers that a status takes: its message percent-encoded, plus all of it in base64."""
-    message = sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in status.message.encode())
-    return message + 4 * math.ceil(int(status.ByteSize()) / 3)
-
-
-def _assemble(status: ErrorStatus, message: str, most: int) -> status_pb2.Status:
-    # Programs read these, so they are cut only beyond the length of a valid name.
-    names = _NAME_SHARE * most
-    metadata = {key: cut(text, names) for key, text in status.metadata.items()}
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=reason_name(status.reason), domain=DOMAIN, metadata=metadata)
-    ]
-    if status.fields:
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=cut(each.field, names), description=cut_quoted(each.description, most)
-                    )
-                    for each in status.fields
-                ]
-            )
-        )
-    if status.resource:
-        details.append(
-            error_details_pb2.ResourceInfo(
-                resource_type=status.resource.type, resource_name=cut(status.resource.name, names), description=message
-            )
-        )
-    if status.quota:
-        details.append(
-            error_details_pb2.QuotaFailure(
-                violations=[
-                    error_details_pb2.QuotaFailure.Violation(
-                        subject=cut(status.quota.subject, names),
-                        description=message,
-                        quota_id=status.quota.id,
-                        quota_value=status.quota.limit,
-                    )
-                ]
-            )
-        )
-    if status.retry_after_seconds is not None:
-        delay = duration_pb2.Duration()
-        # Rounded up: what is free in 1.5 ms is not free in 1 ms.
-        delay.FromMilliseconds(math.ceil(status.retry_after_seconds * 1000))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    packed = []
-    for detail in details:
-        packed.append(any_pb2.Any())
-        packed[-1].Pack(detail)
-    return status_pb2.Status(code=code_pb2.Code.Value(status.code.name), message=message, details=packed)

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from serving.calls import CallFailed, Method
 from serving.decoding import tolerant
-from serving.errors import ErrorTable
+from serving.error_status import ErrorTable
 from serving.gates import Call, Gate
 
 Context = grpc.aio.ServicerContext[Any, Any]

@@ -27,7 +27,7 @@ from serving.audit import AuditGate
 from serving.audit_log import AuditLog
 from serving.channels import Channels, no_metadata
 from serving.drain import Drain
-from serving.errors import ErrorTable
+from serving.error_status import ErrorTable
 from serving.gates import Gate
 from serving.http_server import HttpLimits
 from serving.http_settings import HttpSettings

@@ -26,7 +26,7 @@ from gateway.lease import Term
 from gateway.terms import Terms
 from serving import callers
 from serving.drain import until_shutdown
-from serving.errors import is_end_of_server, reason_of
+from serving.received_errors import is_end_of_server, reason_of
 
 # Methods that only the owner runs.
 CHANGES = frozenset(

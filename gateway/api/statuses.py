@@ -8,7 +8,7 @@ from semsearch.v1 import error_reason_pb2 as reasons
 from gateway import errors
 from gateway.backends import refusals
 from gateway.backups import errors as backups
-from serving.errors import ErrorStatus, ErrorTable, FieldViolation, Resource
+from serving.error_status import ErrorStatus, ErrorTable, FieldViolation, Resource
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 

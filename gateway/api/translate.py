@@ -25,7 +25,8 @@ from gateway.search.query_vectors import ImageSource
 from gateway.search.search import ImageMatch
 from gateway.search.tagging import Taggable
 from gateway.switching.switch_run import SwitchProgress
-from serving.errors import ErrorTable, InvalidField, to_status
+from serving.error_status import ErrorTable
+from serving.errors import InvalidField, to_status
 from serving.field_paths import split_path
 from serving.page_tokens import PageRoom
 

@@ -15,7 +15,7 @@ from gateway import errors
 from gateway.backends import refusals
 from gateway.backends.refusals import Refusal, Refused, Violation
 from gateway.errors import DependencyUnavailable
-from serving.errors import SHUTTING_DOWN, from_status, retry_delay_seconds
+from serving.received_errors import SHUTTING_DOWN, from_status, retry_delay_seconds
 
 log = structlog.get_logger(__name__)
 

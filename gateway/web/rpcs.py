@@ -28,7 +28,8 @@ from gateway.web.grpc_web_text import GrpcWebText
 from gateway.web.refusals import refusal
 from serving.byte_budget import TooManyBytes
 from serving.calls import CallFailed, Method
-from serving.errors import ErrorTable, to_status
+from serving.error_status import ErrorTable
+from serving.errors import to_status
 from serving.gates import Call, Gate
 
 Context = RequestContext[Any, Any]

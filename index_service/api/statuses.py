@@ -8,7 +8,7 @@ from semsearch.v1 import error_reason_pb2 as reasons
 from index_service import errors
 from index_service.coordination import errors as coordination
 from index_service.replication import refusals as replication
-from serving.errors import ErrorStatus, ErrorTable, FieldViolation, Resource
+from serving.error_status import ErrorStatus, ErrorTable, FieldViolation, Resource
 
 _INDEX = "semsearch.index.v1.Index"
 _ITEM = "semsearch.index.v1.Item"

@@ -21,7 +21,8 @@ from prometheus_client import Counter
 
 from serving import callers
 from serving.background import WorkHealth
-from serving.errors import ErrorTable, is_overloaded
+from serving.error_status import ErrorTable
+from serving.errors import is_overloaded
 from serving.gates import Call
 from serving.quotas.costs import Cost, read
 from serving.quotas.day_counts import exchange

@@ -44,7 +44,8 @@ from index_service.settings import IndexSettings
 from model.images import PhotoMetadata
 from serving.byte_budget import ByteBudget
 from serving.decoding import Undecodable, checked
-from serving.errors import ErrorTable, to_status
+from serving.error_status import ErrorTable
+from serving.errors import to_status
 from serving.page_tokens import PageTokens
 from tests.fuzz.event_loop import AtOnce, finish
 from tests.fuzz.filled_core import filled_core

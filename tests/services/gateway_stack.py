@@ -48,8 +48,9 @@ from gateway.backends.embedding import (
     UnknownWord,
 )
 from gateway.backends.refusals import Refused
-from serving.errors import from_status, to_status
+from serving.errors import to_status
 from serving.interceptors import CallInterceptor
+from serving.received_errors import from_status
 from serving.tls_servers import add_port
 from tests.services.packed_vectors import packed
 from tests.unit.gateway.doubles import MODEL, OTHER_MODEL, ColorEmbedder

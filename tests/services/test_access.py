@@ -22,7 +22,7 @@ from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import gallery_service_pb2_grpc as gallery_grpc
 
 from serving.access import suite_key
-from serving.errors import reason_of
+from serving.received_errors import reason_of
 from tests.connect_calls import WAYS, call, public_methods
 from tests.http_exchange import exchange
 from tests.services.known_callers import (

@@ -15,7 +15,7 @@ from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import image_pb2, query_pb2
 from semsearch.v1 import search_service_pb2 as search
 
-from serving.errors import from_status
+from serving.received_errors import from_status
 from tests.services.gateway_stack import CALL_SECONDS, Stack, image, reason, stack, struct
 from tests.unit.gateway.doubles import MODEL, overloaded, picture, sha256
 

@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import search_service_pb2 as search
 
-from serving.errors import from_status
+from serving.received_errors import from_status
 from tests.ports import free_ports
 from tests.services.gateway_stack import Stack, color_embedder, image, service, wait_for_health
 from tests.unit.gateway.doubles import picture

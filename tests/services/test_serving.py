@@ -24,7 +24,8 @@ from semsearch.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_
 
 from serving import tracing
 from serving.channels import Channels
-from serving.errors import from_status, reason_name, retry_delay_seconds
+from serving.error_status import reason_name
+from serving.received_errors import from_status, retry_delay_seconds
 from tests.ports import free_ports
 
 DEADLINE_SECONDS = 30.0
@@ -35,7 +36,8 @@ PROGRAM = textwrap.dedent(
     import asyncio, contextlib, sys
     import grpc
     from semsearch.v1 import error_reason_pb2 as reasons, model_service_pb2 as pb, model_service_pb2_grpc as pb_grpc
-    from serving.errors import ErrorStatus, InvalidField, Resource
+    from serving.errors import (InvalidField)
+    from serving.error_status import (ErrorStatus, Resource)
     from serving.safeguards import Methods
     from serving.server import GrpcService, Served, run
     from serving.settings import ServiceSettings, load_settings

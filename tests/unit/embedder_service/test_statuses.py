@@ -9,7 +9,9 @@ import pytest
 from embedder_service import errors
 from embedder_service.statuses import ERRORS
 from model import errors as model_errors
-from serving.errors import ErrorStatus, from_status, is_expected, retry_delay_seconds, to_status
+from serving.error_status import ErrorStatus
+from serving.errors import is_expected, to_status
+from serving.received_errors import from_status, retry_delay_seconds
 
 GROUPS = {
     errors.PullError,

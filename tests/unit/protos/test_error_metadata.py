@@ -9,7 +9,9 @@ from embedder_service import statuses as of_the_embedder
 from gateway.api import statuses as of_the_gateway
 from serving.access import errors as access
 from serving.callers import Caller, Role
-from serving.errors import ErrorTable, ShuttingDown, from_status, to_status
+from serving.error_status import ErrorTable
+from serving.errors import ShuttingDown, to_status
+from serving.received_errors import from_status
 from tests.unit.embedder_service import test_statuses as embedder
 from tests.unit.gateway.api import test_statuses as gateway
 from tests.unit.protos.comments import COMMENTS

@@ -17,9 +17,9 @@ from serving import lanes
 from serving.adaptive_limit import FIRST
 from serving.admission_gate import INNER_WAITS, AdmissionGate, MethodLanes
 from serving.channels import Channels
-from serving.errors import from_status, retry_delay_seconds
 from serving.interceptors import CallInterceptor
 from serving.lanes import HEADER, Lane
+from serving.received_errors import from_status, retry_delay_seconds
 
 DEADLINE = 10.0
 LANES = MethodLanes(

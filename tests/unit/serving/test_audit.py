@@ -25,7 +25,7 @@ from serving.audit import MOST_REFUSALS, AuditGate, is_read
 from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
 from serving.callers import Caller, Role
 from serving.calls import CallFailed, Method
-from serving.errors import ErrorStatus, ErrorTable
+from serving.error_status import ErrorStatus, ErrorTable
 from serving.gates import Call
 from serving.settings import ServiceSettings
 

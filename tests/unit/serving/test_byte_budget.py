@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from serving.byte_budget import ByteBudget, TooManyBytes
-from serving.errors import from_status, retry_delay_seconds, to_status
+from serving.errors import to_status
+from serving.received_errors import from_status, retry_delay_seconds
 
 DEADLINE = 5.0
 

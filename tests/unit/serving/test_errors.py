@@ -3,7 +3,9 @@ import grpc.aio
 import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from serving.errors import FieldViolation, InvalidField, from_status, retry_delay_seconds, to_status
+from serving.error_status import FieldViolation
+from serving.errors import InvalidField, to_status
+from serving.received_errors import from_status, retry_delay_seconds
 
 # gRPC's limit on trailers.
 LIMIT = 8 * 2**10

@@ -19,9 +19,9 @@ from grpc_status import rpc_status
 
 from serving.channels import Channels
 from serving.drain import Drain, until_shutdown
-from serving.errors import from_status, retry_delay_seconds
 from serving.health_reports import HealthReports
 from serving.interceptors import CallInterceptor
+from serving.received_errors import from_status, retry_delay_seconds
 from serving.shutdown import shut_down
 
 DEADLINE_SECONDS = 60.0

@@ -13,7 +13,9 @@ from gateway.backends.refusals import Refusal, Refused, Violation
 from gateway.backends.rpc_errors import refused
 from gateway.backups import errors as backups
 from gateway.errors import GatewayError
-from serving.errors import ErrorStatus, from_status, is_expected, to_status
+from serving.error_status import ErrorStatus
+from serving.errors import is_expected, to_status
+from serving.received_errors import from_status
 
 REFUSAL = Refusal(
     "The queue is full.",

@@ -21,8 +21,8 @@ from serving.access.gate import AccessGate
 from serving.access.identity import Identity
 from serving.access.rules import Rule
 from serving.callers import Caller, Role
-from serving.errors import reason_of
 from serving.interceptors import CallInterceptor
+from serving.received_errors import reason_of
 from serving.settings import ServiceSettings
 from tests.unit.serving.access.made_tokens import MadeTokens
 from tests.unit.serving.access.provider import AUDIENCE, ISSUER, Provider

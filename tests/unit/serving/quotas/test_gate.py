@@ -17,13 +17,14 @@ from semsearch.v1 import error_reason_pb2 as reasons
 
 from serving import callers
 from serving.callers import Caller, Role
-from serving.errors import ErrorStatus, ErrorTable, from_status, retry_delay_seconds
+from serving.error_status import ErrorStatus, ErrorTable
 from serving.gates import Call
 from serving.interceptors import CallInterceptor
 from serving.quotas.allowances import Allowance, Allowances
 from serving.quotas.gate import QuotaGate
 from serving.quotas.limiter import Limiter
 from serving.quotas.quota import Kind, Quota
+from serving.received_errors import from_status, retry_delay_seconds
 
 DEADLINE = 10.0
 

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.callers import ANONYMOUS, Caller, Role
-from serving.errors import from_status, retry_delay_seconds, to_status
+from serving.errors import to_status
 from serving.quotas.allowances import Allowance, Allowances, OwnAllowance
 from serving.quotas.errors import DayUsedUp, QuotaExceeded, RateExceeded, TooManyCalls
 from serving.quotas.limiter import Limiter
 from serving.quotas.meter import Meter
 from serving.quotas.quota import Kind, Quota
+from serving.received_errors import from_status, retry_delay_seconds
 
 MS = 1_000_000
 SECOND = 1_000 * MS
