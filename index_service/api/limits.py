@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from index_service import attributes, definition, filters
-from index_service.api import servicer
+from index_service.api import listing
 from index_service.api.translate import coordination, indexes, items, listings, searches
 from index_service.coordination import database
 from index_service.settings import IndexSettings
@@ -34,7 +34,7 @@ def limits(settings: IndexSettings) -> tuple[Limit, ...]:
                 "UpsertItemsRequest.items": items.MAX_BATCH,
             },
         ),
-        *of_fields(_PACKAGE, "on a page", {"ListItemsRequest.page_size": servicer.MAX_PAGE}),
+        *of_fields(_PACKAGE, "on a page", {"ListItemsRequest.page_size": listing.MAX_PAGE}),
         *of_fields(
             _PACKAGE,
             "neighbours",

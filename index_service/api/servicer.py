@@ -7,11 +7,9 @@ call threads. What changes the contents is admitted by `changes`; merging and ch
 from __future__ import annotations
 
 import asyncio
-import re
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import aclosing, closing, contextmanager, nullcontext
+from contextlib import aclosing, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,29 +21,26 @@ from typing_extensions import override
 from index_service.api.call_threads import run_to_end, steps
 from index_service.api.changes import Changes
 from index_service.api.held_snapshots import HeldSnapshots
-from index_service.api.translate import checks, exports, indexes, items, listings, searches
-from index_service.api.translate.filters import to_filter, to_path
-from index_service.contract import MAX_LOG_BYTES, AnyCatalog, Import, Index
+from index_service.api.importing import fill
+from index_service.api.listing import DEFAULT_PAGE, MAX_PAGE, list_descending, list_items
+from index_service.api.searching import is_small, search
+from index_service.api.translate import checks, exports, indexes, items, listings
+from index_service.api.translate.filters import to_path
+from index_service.api.upserting import upsert
+from index_service.contract import MAX_LOG_BYTES, AnyCatalog, Index
 from index_service.coordination.leases import Leases
 from index_service.definition import NAME_PATTERN, EngineKind
 from index_service.descriptions import CheckProgress, DamagedIndex
-from index_service.errors import InvalidExport, ModelMismatch, StoreDamaged, TooManyOperations
-from index_service.filters import Filter
-from index_service.items import Written
+from index_service.errors import StoreDamaged, TooManyOperations
 from index_service.results import Count
 from index_service.thread_work import log_failure
 from serving import tracing
-from serving.byte_budget import ByteBudget, ByteShare
+from serving.byte_budget import ByteBudget
 from serving.errors import InvalidField, InvalidPageToken
 from serving.page_tokens import page_size
 
-DEFAULT_PAGE = 100
-MAX_PAGE = 1_000
-# Messages of one stream that may wait for their commit while the next one is read and translated.
-_IN_FLIGHT = 4
 # Exports, imports and checks that may run at once: each reads or writes a whole index.
 _MAX_OPERATIONS = 4
-_SEQUENCE = re.compile(r"[0-9]{1,18}")
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -113,7 +108,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         index.check_model(first.model_id)
         changes = Changes(self._leases, context)
         with index.bulk() if first.bulk else nullcontext(), self._budget.share() as share:
-            count = await self._upsert(index, first, request_iterator, share, changes)
+            count = await upsert(index, first, request_iterator, share, changes, self._threads)
         return pb.UpsertItemsResponse(upserted_count=count)
 
     @override
@@ -135,10 +130,10 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         """List items in the order of first addition, or in descending order of an attribute."""
         index = self._find(request.index, "index")
         if request.descending_by:
-            return await self._list_descending(index, request)
+            return await list_descending(index, request, self._threads)
         if request.HasField("within"):
             raise InvalidField("within", "needs an order: set `descending_by`, or use Search.")
-        return await self._on_thread(lambda: _list_items(index, request))
+        return await self._on_thread(lambda: list_items(index, request))
 
     @override
     async def CountItems(self, request: pb.CountItemsRequest, context: Context) -> pb.CountItemsResponse:
@@ -168,9 +163,9 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         index = self._find(request.index, "index")
         with tracing.span("search index") as span:
             span.set("semsearch.queries", len(request.queries))
-            if _is_small(index, request):
-                return _search(index, request)
-            return await self._on_thread(lambda: _search(index, request))
+            if is_small(index, request):
+                return search(index, request)
+            return await self._on_thread(lambda: search(index, request))
 
     @override
     async def OptimizeIndex(
@@ -251,7 +246,9 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         with self._operation():
             importing = await self._on_thread(lambda: self._catalog.begin_import(name, header, engine))
             try:
-                index = await self._fill(importing, header.definition.dimension, request_iterator, changes)
+                index = await fill(
+                    importing, header.definition.dimension, request_iterator, self._catalog, changes, self._threads
+                )
             finally:
                 await run_to_end(self._threads, importing.discard)
         return pb.ImportIndexResponse(index=await self._describe(index))
@@ -270,66 +267,6 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
                 async for step in found:
                     yield checks.from_step(step, last)
                     last = step if isinstance(step, CheckProgress) else last
-
-    async def _list_descending(self, index: Index, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
-        """Return a page of a list in descending order; stop when the caller leaves."""
-        if request.HasField("within"):
-            index.check_model(request.within.model_id)
-        size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
-        listing = listings.to_listing(request, size, index.definition.dimension)
-        page = listings.DescendingPage(size)
-        async with aclosing(steps(self._threads, index.descending(listing, vectors=request.include_vectors))) as blocks:
-            async for block in blocks:
-                if page.add(block, vectors=request.include_vectors):
-                    break
-        return page.message()
-
-    async def _upsert(
-        self,
-        index: Index,
-        first: pb.UpsertItemsRequest,
-        further: AsyncIterator[pb.UpsertItemsRequest],
-        share: ByteShare,
-        changes: Changes,
-    ) -> int:
-        """Write the messages of a stream, several at a time, and return their number of items."""
-        in_flight: deque[asyncio.Future[Written]] = deque()
-        count = 0
-        message: pb.UpsertItemsRequest | None = first
-        while message is not None:
-            _check_same_stream(first, message)
-            size = message.ByteSize()
-            await share.take(size)
-            write = await self._on_thread(partial(items.to_upsert, message, index.definition.dimension))
-            in_flight.append(asyncio.wrap_future(changes.submit(partial(index.upsert, write))))
-            in_flight[-1].add_done_callback(lambda _, size=size: share.give_back(size))  # type: ignore[misc]
-            if len(in_flight) >= _IN_FLIGHT:
-                count += (await in_flight.popleft()).count
-            message = await anext(further, None)
-        for written in await asyncio.gather(*in_flight):
-            count += written.count
-        return count
-
-    async def _fill(
-        self, importing: Import, dimension: int, messages: AsyncIterator[pb.ImportIndexRequest], changes: Changes
-    ) -> Index:
-        async for message in messages:
-            piece = message.piece
-            if piece.HasField("trailer"):
-                importing_ended = exports.to_trailer(piece.trailer)
-                break
-            await run_to_end(self._threads, partial(_add, importing, piece, dimension))
-        else:
-            raise InvalidExport("it ends without a trailer")
-        if await anext(messages, None) is not None:
-            raise InvalidExport("it has messages after its trailer")
-
-        def complete() -> Index:
-            importing.complete(importing_ended)
-            return self._catalog.finish_import(importing)
-
-        with changes.change():
-            return await run_to_end(self._threads, complete)
 
     @contextmanager
     def _operation(self) -> Iterator[None]:
@@ -359,58 +296,8 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def _is_small(index: Index, request: pb.SearchRequest) -> bool:
-    """Return whether a search is so fast that it runs on the event loop."""
-    return len(request.queries) == 1 and not request.HasField("filter") and index.answers_at_once(request.k)
-
-
-def _search(index: Index, request: pb.SearchRequest) -> pb.SearchResponse:
-    if searches.has_positions(request):
-        index.check_uid(request.index_uid)
-    if searches.has_vectors(request):
-        index.check_model(request.model_id)
-    terms = searches.to_terms(request, index.definition.dimension)
-    answer = index.search(
-        terms.queries,
-        terms.k,
-        terms.condition,
-        attributes=terms.paths != (),
-        vectors=request.include_vectors,
-        recall=terms.recall,
-        after=terms.after,
-    )
-    return searches.from_answer(answer, terms.paths, index.uid)
-
-
-def _list_items(index: Index, request: pb.ListItemsRequest) -> pb.ListItemsResponse:
-    size = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)
-    condition = to_filter(request.filter) or Filter()
-    found = index.page(_sequence(request.page_token), size + 1, condition, vectors=request.include_vectors)
-    with closing(found):
-        page, last = items.to_page(found, size)
-    return pb.ListItemsResponse(items=page, next_page_token="" if last is None else str(last))
-
-
-def _add(importing: Import, piece: pb.ExportPiece, dimension: int) -> None:
-    importing.add(exports.to_rows(piece, dimension))
-
-
 def _get_items(index: Index, request: pb.GetItemsRequest) -> pb.GetItemsResponse:
     return items.to_part(items.to_ids(request.ids), partial(index.items, vectors=request.include_vectors))
-
-
-def _check_same_stream(first: pb.UpsertItemsRequest, message: pb.UpsertItemsRequest) -> None:
-    if message.index not in ("", first.index):
-        raise InvalidField("index", f'is "{first.index}" in the first message of the stream; it cannot change.')
-    if message.model_id not in ("", first.model_id):
-        raise ModelMismatch(first.index, first.model_id, message.model_id)
-
-
-def _sequence(page_token: str) -> int:
-    """Return the sequence number that a page starts after, which its token holds."""
-    if page_token and not _SEQUENCE.fullmatch(page_token):
-        raise InvalidPageToken
-    return int(page_token or 0)
 
 
 def _name(index: Index | DamagedIndex) -> str:
