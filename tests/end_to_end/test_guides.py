@@ -1,13 +1,15 @@
 """The guides, as people follow them: every command in the order of the page, on real photos if there are any.
 
-Blocks marked ```sh are run. Blocks marked ```sh network need the publishers' servers and are not run; other tests cover
-their commands. Blocks marked ```sh services are run while the services of `make run-all` are running.
+Blocks marked ```sh are run. Blocks marked ```sh network need the publishers' servers, and those marked ```sh machines
+several machines: they are not run, and other tests cover their commands. Blocks marked ```sh services are run while the
+services of `make run-all` are running.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -17,10 +19,12 @@ from pathlib import Path
 from PIL import Image
 
 from tests.end_to_end.launcher_process import READY, REPOSITORY, environment, launcher, settings
-from tests.needs import SHARED_DATA
+from tests.needs import SHARED_DATA, need
 
 SECONDS = 300.0
 GUIDE = REPOSITORY / "docs" / "guides" / "train-your-own.md"
+LIMITS_GUIDE = REPOSITORY / "docs" / "guides" / "limit-callers.md"
+TOOLS = REPOSITORY / ".tools" / "bin"
 PHOTOS = SHARED_DATA / "tiny-imagenet"
 CLASSES = ("king penguin", "school bus", "banana", "jellyfish", "sunglasses", "lion")
 TRAINING, UNSEEN = 20, 8
@@ -59,7 +63,7 @@ def blocks(guide: Path, kind: str) -> list[str]:
 
 
 def follow(script: str, folder: Path, own: dict[str, str]) -> str:
-    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    path = f"{Path(sys.executable).parent}:{TOOLS}:/usr/bin:/bin"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment(own) | {"PATH": path},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False,
@@ -92,6 +96,23 @@ def test_the_guide_from_pictures_to_a_search(tmp_path: Path) -> None:
         found = follow('semsearch search -c mine "king penguin" --json', tmp_path, own)
     matches = json.loads(found)["matches"]
     assert matches[0]["image"]["attributes"]["folder"] == "king penguin"
+
+
+def test_the_guide_to_limits(tmp_path: Path) -> None:
+    need((TOOLS / "grpcurl").exists(), "There is no grpcurl: `make grpcurl` builds it.")
+    [export], [show] = blocks(LIMITS_GUIDE, "sh"), blocks(LIMITS_GUIDE, "sh services")
+    quotas = dict(line.partition("=")[::2] for line in shlex.split(export.replace("export ", "")))
+    own = settings(tmp_path / "var", REPOSITORY / "starter" / "bundle") | quotas
+    server = f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"
+    gallery = tmp_path / "gallery"
+    gallery.mkdir()
+    (gallery / "truth.jsonl").touch()
+    with launcher(own, gallery) as started:
+        started.wait_for(READY)
+        printed = follow(show.replace("localhost:50051", server), tmp_path, {"SEMSEARCH_CLIENT_SERVER": server})
+    rates = [quota.partition("/")[0] for quota in quotas.values()]
+    assert len(rates) == 3
+    assert all(f"{rate} a second" in printed and f'"perSecond": {rate},' in printed for rate in rates), printed
 
 
 def test_the_guide_from_captions_to_a_measured_model(tmp_path: Path) -> None:

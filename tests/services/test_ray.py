@@ -1,4 +1,4 @@
-"""`semsearch ingest` and `trainer features --ray` with two Ray workers on this machine, which all tests share."""
+"""`semsearch ingest` and `trainer features --ray` with two Ray workers on this machine, and the guide to them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from semsearch import Client, NotFound
 from semsearch.ingest.manifest import Manifest
 from semsearch.ingest.places import place_of
 
+from tests.end_to_end.test_guides import blocks
 from tests.needs import need_ray
 from tests.own_bundle import done
 from tests.services.client_stack import semsearch, wait_until_serving
@@ -34,6 +35,7 @@ from trainer.backbones.building import build_backbone, save_backbone
 
 ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "starter" / "gallery"
+GUIDE = ROOT / "docs" / "guides" / "bulk.md"
 BIN = Path(sys.executable).parent
 SECONDS = 300.0
 FILES, FILES_A_SHARD = 240, 8
@@ -211,6 +213,35 @@ def test_features_are_the_same_to_the_bit_and_go_on_where_they_were(cluster: Clu
     for file in ("rows.bin", "keys.bin"):
         assert (ray / file).read_bytes() == (here / file).read_bytes()
     assert (tmp_path / "ray" / "unreadable.txt").read_text() == (tmp_path / "here" / "unreadable.txt").read_text()
+
+
+def test_the_commands_of_the_guide_run_without_a_cluster(server: str, tmp_path: Path) -> None:
+    need_ray()
+    for number, file in enumerate(sorted(GALLERY.glob("*.webp"))[:8]):
+        for copy in (tmp_path / "photos" / file.name, tmp_path / "labelled" / f"{number % 2}" / file.name):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+    shutil.copy(file, tmp_path / "photos" / "copy.webp")
+    save_backbone(build_backbone("mobilenetv3-small", "random", input_size=32), tmp_path / "backbone.keras")
+
+    def follow(script: str) -> str:
+        variables = {"HOME": str(tmp_path), "PATH": f"{BIN}:/usr/bin:/bin", "SEMSEARCH_CLIENT_SERVER": server}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=tmp_path, env={**os.environ, **variables, "RAY_worker_niceness": "0"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{script}\n{done.stdout}"
+        return done.stdout
+
+    [ingest] = blocks(GUIDE, "sh services")
+    [shown] = blocks(GUIDE, "text")
+    printed = follow(ingest)
+    for as_shown, here in (("401", "9"), ("400", "8"), ("/home/me", str(tmp_path))):
+        shown = shown.replace(as_shown, here)
+    assert all(line in printed for line in shown.splitlines()), printed
+    [features] = blocks(GUIDE, "sh")
+    assert "8 images of 2 classes" in follow(features)
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(server: str, tmp_path: Path) -> None:
