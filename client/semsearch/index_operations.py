@@ -117,7 +117,7 @@ class AsyncIndexOperations(IndexMethods, AsyncConnection):
             except SemsearchError as fault:  # in gRPC's own task; the service refuses an import without an end
                 faults.append(fault)
 
-        call = self._open("stream_unary", pb.ImportIndexRequest, requests(), timeout)
+        call = self._method("stream_unary", pb.ImportIndexRequest)(requests(), **self._call_options(timeout))
         try:
             with self._translated_errors():
                 return index_summary((await call).index)
