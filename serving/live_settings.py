@@ -26,6 +26,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -34,14 +35,12 @@ from prometheus_client import Gauge
 from pydantic import TypeAdapter, ValidationError
 from rapidfuzz import process
 
-from serving.background import WorkHealth
 from serving.callers import Role
 from serving.quotas.allowances import Allowance, Allowances, OwnAllowance
 from serving.quotas.quota import Quota
 from serving.settings import SERVICES, ServiceSettings
+from serving.watched_file import Watched, problem_of, read_file
 
-_POLL_SECONDS = 1.0
-_MOST_BYTES = 2**20
 REFUSED = Gauge(
     "semsearch_live_settings_refused", "1 while the file of SEMSEARCH_LIVE_SETTINGS is wrong and has no effect."
 )
@@ -75,11 +74,14 @@ class LiveSettings(Generic[S]):
             LiveSettingsRefused: The file is missing or wrong.
         """
         self._started_with = settings
-        self._file = Path(settings.live_settings) if settings.live_settings else None
-        self._content = _content(self._file) if self._file else b""
-        self._health = WorkHealth("following-live-settings")
+        self._file: Watched[bytes, Live[S]] | None = None
         self._listeners: list[Callable[[Live[S]], None]] = []
-        self.now: Live[S] = _parsed(self._content, settings)
+        self.now: Live[S] = _parsed(b"", settings)
+        if settings.live_settings:
+            file = Path(settings.live_settings)
+            parse, event = partial(_parsed, settings=settings), "the live settings are wrong and have no effect"
+            self._file = Watched(file, partial(_content, file), parse, LiveSettingsRefused, event=event)
+            self.now = self._file.content
 
     def listen(self, listener: Callable[[Live[S]], None]) -> None:
         """Call `listener` now and after each change."""
@@ -92,43 +94,28 @@ class LiveSettings(Generic[S]):
         if self._file is None:
             yield
             return
-        task = asyncio.create_task(self._follow(self._file))
+        task = asyncio.create_task(self._file.keep_current(partial(self._looked, self._file)))
         try:
             yield
         finally:
             task.cancel()
             await asyncio.wait({task})
 
-    async def _follow(self, file: Path) -> None:
-        while True:
-            await asyncio.sleep(_POLL_SECONDS)
-            try:
-                content = await asyncio.to_thread(_content, file)
-                if content != self._content or not self._health.is_well:
-                    now = _parsed(content, self._started_with)
-                    self._content = content
-                    if now != self.now:
-                        self.now = now
-                        log.info("live settings changed", **_differences(self._started_with, now.settings))
-                        for listener in self._listeners:
-                            listener(now)
-            except LiveSettingsRefused as refused:
-                self._health.failed(refused, expected=True, event="the live settings are wrong and have no effect")
-                REFUSED.set(1)
-            else:
-                self._health.succeeded()
-                REFUSED.set(0)
+    def _looked(self, file: Watched[bytes, Live[S]], is_new: bool) -> None:
+        REFUSED.set(bool(file.problem))
+        if is_new and file.content != self.now:
+            self.now = file.content
+            log.info("live settings changed", **_differences(self._started_with, self.now.settings))
+            for listener in self._listeners:
+                listener(self.now)
 
 
 def _content(file: Path) -> bytes:
     try:
-        with file.open("rb") as opened:
-            content = opened.read(_MOST_BYTES + 1)
+        return read_file(file)
     except OSError as error:
-        raise LiveSettingsRefused(f"The file of live settings, {file}, cannot be read: {error.strerror}.") from error
-    if len(content) > _MOST_BYTES:
-        raise LiveSettingsRefused(f"The file of live settings, {file}, has more than {_MOST_BYTES:,} bytes.")
-    return content
+        problem = problem_of(error)
+        raise LiveSettingsRefused(f"The file of live settings, {file}, cannot be read: {problem}.") from error
 
 
 def _parsed(content: bytes, settings: S) -> Live[S]:

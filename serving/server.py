@@ -29,7 +29,6 @@ from starlette.types import ASGIApp
 
 from serving import logs, metrics
 from serving.access.exposure import Exposed
-from serving.access.watched_file import UnusableFile
 from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
 from serving.background import WorkHealth
 from serving.channels import Channels
@@ -45,6 +44,7 @@ from serving.safeguards import Methods, Safeguards
 from serving.settings import ServiceSettings
 from serving.shutdown import limit_duration, shut_down
 from serving.tls import CertificateError
+from serving.watched_file import UnusableFile
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,6 @@ Invariants:
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +22,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from prometheus_client import Gauge
+from typing_extensions import override
 
 from serving.http_settings import HttpSettings
 from serving.settings import ServiceSettings
+from serving.watched_file import Watched, problem_of, read_file
 
-_LOOK_SECONDS = 1.0
 _WARN_AGAIN = timedelta(days=1)
 # Certificates that live for weeks or less are usually renewed with a third of their time left.
 _WARN_BEFORE = timedelta(days=14)
@@ -42,7 +42,8 @@ _UNUSABLE = Gauge(
 
 log = structlog.get_logger(__name__)
 
-_State: TypeAlias = "tuple[tuple[int, int, int] | None, ...]"
+# The certificate, its key, and the authorities.
+_Contents: TypeAlias = tuple[bytes, bytes, bytes | None]
 
 
 class CertificateError(Exception):
@@ -69,7 +70,7 @@ class Certificates:
         return self.expires - now < min(_WARN_BEFORE, (self.expires - self.begins) / _WARN_SHARE)
 
 
-class CertificateFiles:
+class CertificateFiles(Watched[_Contents, Certificates]):
     """The files of a certificate, its key and the authorities of others, and their newest usable content."""
 
     def __init__(self, certificate: Path, key: Path, authorities: Path | None = None) -> None:
@@ -82,10 +83,17 @@ class CertificateFiles:
         self._key = key
         self._authorities = authorities
         self._listeners: list[Callable[[], None]] = []
-        self._seen = self._state()
-        self._failing = self._is_doubtful = False
         self._warned = datetime.min.replace(tzinfo=UTC)
-        self._use(self._read())
+        event = "certificate files cannot be used; the last good ones serve"
+        super().__init__(
+            certificate, self._contents, self._certificates_in, CertificateError, event=event, one_by_one=True
+        )
+        self._measure()
+
+    @property
+    def current(self) -> Certificates:
+        """The newest usable content."""
+        return self.content
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have `listener` called at each look, in the loop of `keep_following`; return what ends that."""
@@ -94,40 +102,26 @@ class CertificateFiles:
 
     async def keep_following(self) -> None:
         """Read the files whenever they change; run until cancelled."""
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            await asyncio.to_thread(self.look)
+
+        def tell(_: bool) -> None:
             for listener in tuple(self._listeners):
                 listener()
 
-    def look(self) -> None:
-        """Read the files if they have changed, and warn if the certificate is about to expire."""
-        state = self._state()
-        if state != self._seen or self._is_doubtful:
-            try:
-                found = self._read_valid()
-            except CertificateError as error:
-                if state == self._seen:
-                    self._fail(error)
-                self._is_doubtful = state != self._seen
-            else:
-                self._use(found)
-                log.info("certificate replaced", file=str(self.certificate), expires=found.expires.isoformat())
-                self._failing = self._is_doubtful = False
-            self._seen = state
+        await self.keep_current(tell)
+
+    @override
+    def look(self) -> bool:
+        """Read the files, and warn if the certificate is about to expire; return whether there is another."""
+        if is_new := super().look():
+            self._warned = datetime.min.replace(tzinfo=UTC)
+            log.info("certificate replaced", file=str(self.certificate), expires=self.current.expires.isoformat())
+        self._measure()
         self._warn(datetime.now(UTC))
+        return is_new
 
-    def _use(self, found: Certificates) -> None:
-        self.current = found
-        self._warned = datetime.min.replace(tzinfo=UTC)
-        _EXPIRES.labels(str(self.certificate)).set(found.expires.timestamp())
-        _UNUSABLE.labels(str(self.certificate)).set(0)
-
-    def _fail(self, error: CertificateError) -> None:
-        _UNUSABLE.labels(str(self.certificate)).set(1)
-        if not self._failing:
-            log.error("certificate files cannot be used; the last good ones serve", error=str(error))
-        self._failing = True
+    def _measure(self) -> None:
+        _EXPIRES.labels(str(self.certificate)).set(self.current.expires.timestamp())
+        _UNUSABLE.labels(str(self.certificate)).set(bool(self.problem))
 
     def _warn(self, now: datetime) -> None:
         if self.current.expires_soon(now) and now - self._warned > _WARN_AGAIN:
@@ -139,19 +133,17 @@ class CertificateFiles:
                 advice="Renew it, for example with `semsearch certs renew`; no restart is needed.",
             )
 
-    def _state(self) -> _State:
-        return tuple(map(_stat, (self.certificate, self._key, self._authorities)))
-
-    def _read_valid(self) -> Certificates:
-        found = self._read()
-        if not found.begins <= datetime.now(UTC) < found.expires:
-            raise CertificateError(f"{self.certificate} is valid from {found.begins} to {found.expires} only.")
-        return found
-
-    def _read(self) -> Certificates:
-        chain, key = _content(self.certificate), _content(self._key)
+    def _contents(self) -> _Contents:
         authorities = None if self._authorities is None else _content(self._authorities)
+        return _content(self.certificate), _content(self._key), authorities
+
+    def _certificates_in(self, contents: _Contents) -> Certificates:
+        chain, key, authorities = contents
         own = _certificates(chain, self.certificate)[0]
+        begins, expires = own.not_valid_before_utc, own.not_valid_after_utc
+        # A service starts with an expired one, and says so.
+        if self.has_content and not begins <= datetime.now(UTC) < expires:
+            raise CertificateError(f"{self.certificate} is valid from {begins} to {expires} only.")
         if authorities is not None:
             _certificates(authorities, self._authorities)
         try:
@@ -166,8 +158,8 @@ class CertificateFiles:
             key,
             authorities,
             _names(own),
-            own.not_valid_before_utc,
-            own.not_valid_after_utc,
+            begins,
+            expires,
             self._context(authorities),
         )
 
@@ -206,19 +198,11 @@ def _files(certificate: str, key: str, authorities: str) -> CertificateFiles | N
     return CertificateFiles(Path(certificate), Path(key), Path(authorities) if authorities else None)
 
 
-def _stat(path: Path | None) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return None if found is None else (found.st_mtime_ns, found.st_ino, found.st_size)
-
-
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
-        raise CertificateError(f"{path} cannot be read: {error.strerror}.") from error
+        raise CertificateError(f"{path} cannot be read: {problem_of(error)}.") from error
 
 
 def _certificates(pem: bytes, path: Path | None) -> list[x509.Certificate]:

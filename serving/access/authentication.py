@@ -19,8 +19,8 @@ from serving.access.oidc import OidcTokens
 from serving.access.settings import AccessSettings
 from serving.access.suite_key import IDENTITY_PREFIX, BadSuiteKey, SuiteKey
 from serving.access.tokens import PREFIX, BadTokenFile, Tokens
-from serving.access.watched_file import WatchedFile
 from serving.field_paths import split_path
+from serving.watched_file import WatchedFile
 
 # What tokens are compared with: the content of the file, and the keys of the provider.
 Sources: TypeAlias = tuple[Tokens | None, Keys | None]

@@ -18,7 +18,7 @@ import requests
 import structlog
 from typing_extensions import override
 
-from serving.access.watched_file import WatchedFile
+from serving.watched_file import WatchedFile
 
 _REFRESH_SECONDS = 300.0
 _LEAST_SECONDS = 10.0

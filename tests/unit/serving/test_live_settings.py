@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import GatewaySettings
-from serving import live_settings
+from serving import live_settings, watched_file
 from serving.callers import Caller, Role
 from serving.live_settings import Live, LiveSettings, LiveSettingsRefused
 from serving.quotas.quota import Quota
@@ -84,7 +84,7 @@ def test_a_missing_file_stops_the_start(file: Path) -> None:
 async def test_a_change_counts_soon_and_one_that_is_wrong_counts_for_nothing(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_settings, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(watched_file, "POLL_SECONDS", 0.01)
     live = opened(file, 'log_level = "info"')
     seen: list[str] = []
 

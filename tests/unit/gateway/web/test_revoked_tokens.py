@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.access import ended_streams, watched_file
+from serving import watched_file
+from serving.access import ended_streams
 from serving.access.authentication import authentication
 from serving.access.gate import AccessGate
 from serving.access.rules import Rule

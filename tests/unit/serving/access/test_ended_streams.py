@@ -14,7 +14,8 @@ import grpc.aio
 import pytest
 from semsearch.access.v1 import token_file_pb2 as pb
 
-from serving.access import ended_streams, watched_file
+from serving import watched_file
+from serving.access import ended_streams
 from serving.access.authentication import Authentication, authentication
 from serving.access.bearer import HEADER
 from serving.access.gate import AccessGate

@@ -17,8 +17,8 @@ from serving.access import key_sets
 from serving.access.errors import NoRole, TokenExpired, TokenUnknown
 from serving.access.key_sets import BadKeySet, KeySet, key_set, parse
 from serving.access.oidc import OidcTokens
-from serving.access.watched_file import UnusableFile
 from serving.callers import Caller, Role
+from serving.watched_file import UnusableFile
 from tests.unit.serving.access.provider import AUDIENCE, ISSUER, Provider, refused_tokens
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from serving.access.watched_file import UnusableFile, WatchedFile
+from serving.watched_file import UnusableFile, WatchedFile
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_the_last_good_content_stays_and_the_problem_is_logged_once(path: Path) 
         file.look()
         file.look()
         assert file.content == 1
-    assert [each["problem"] for each in logs] == [
+    assert [each["error"] for each in logs] == [
         "invalid literal for int() with base 10: b'one'",
         "No such file or directory",
     ]
@@ -54,7 +54,7 @@ def test_the_last_good_content_stays_and_the_problem_is_logged_once(path: Path) 
         file.look()
         path.write_text("one", encoding="utf-8")
         file.look()
-    assert [each["log_level"] for each in logs] == ["warning"]
+    assert [each["log_level"] for each in logs] == ["error"]
 
 
 @pytest.mark.parametrize("content", ["one", None])
