@@ -24,12 +24,11 @@ from semsearch import Tls
 from semsearch.client import DEFAULT_SERVER
 
 from launcher.errors import LauncherError
+from launcher.ports import check_ports, ports_of
 from launcher.running_suite import claimed, write_addresses
 from launcher.services import (
     GATEWAY,
     Service,
-    check_ports,
-    ports_of,
     processes_of,
     read_services,
     with_backends,

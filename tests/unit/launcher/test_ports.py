@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import PortNotFree
-from launcher.services import Port, Service, check_ports, ports_of
+from launcher.ports import Port, check_ports, ports_of
+from launcher.services import Service
 
 HOST = "127.0.0.1"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import BadProcfile, BadSetting
-from launcher.services import Service, ports_of, processes_of, read_services, with_backends, with_own_ports
+from launcher.ports import ports_of
+from launcher.services import Service, processes_of, read_services, with_backends, with_own_ports
 
 PYTHON = sys.executable
 LINES = f"index: exec {PYTHON} -m index_service\ngateway: exec {PYTHON} -m gateway\n"
