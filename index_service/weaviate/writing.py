@@ -4,6 +4,10 @@ Weaviate writes object by object. If a node fails in between, some objects of a 
 then the whole message is sent again, and if that fails too, it is not acknowledged. A message that is sent again writes
 the same: an object's id follows from the item's id. It is marked as another attempt (`collections`), so that the vector
 index gets what an attempt that was broken off did not bring there.
+
+Every batch is sent twice. Weaviate 1.35 writes the log of a vector index at the end of each batch, but before the batch
+is indexed, so a node that is killed would lose the vectors of its last batch. The second time nothing is changed or
+indexed, and every shard of the batch writes its log.
 """
 
 from __future__ import annotations
@@ -151,10 +155,8 @@ class Writer:
         def insert(objects: Objects) -> dict[int, str]:
             # The cluster repeats this with its next node, which is another attempt.
             attempt = next(attempts)
-            result = objects.data.insert_many([to_object(row, attempt) for row in rows])
-            if not result.errors:
-                _flush(objects, to_object(rows[-1], next(attempts)))
-            return {number: error.message for number, error in result.errors.items()}
+            batch = [to_object(row, attempt) for row in rows]
+            return _errors(objects, batch) or _errors(objects, batch)  # the second time, for its log
 
         for _ in range(_ATTEMPTS):
             # All are written again: Weaviate names only the first object if the vectors could not be indexed.
@@ -164,14 +166,9 @@ class Writer:
         raise ClusterUnavailable(f"{len(rows)} items were not written: {next(iter(problems.values()))}")
 
 
-def _flush(objects: Objects, last: NewObject) -> None:
-    """Have the vectors of a batch written to disk, by writing its last object again, by itself.
-
-    Weaviate 1.35 writes the log of its vector index at the end of a batch, but before the batch is indexed, so that a
-    node that is killed would lose the batch until the next write. For an object by itself the order is right.
-    """
-    assert last.uuid is not None  # noqa: S101 — `to_object` sets it
-    objects.data.replace(last.uuid, last.properties or {}, vector=last.vector)
+def _errors(objects: Objects, batch: Sequence[NewObject]) -> dict[int, str]:
+    """Write a batch and return what went wrong, by position."""
+    return {number: error.message for number, error in objects.data.insert_many(batch).errors.items()}
 
 
 def _merge(write: Upsert, pending: dict[str, _Pending], known: dict[str, StoredItem]) -> Written | ItemNotFound:

@@ -116,16 +116,31 @@ def test_a_killed_node_still_finds_what_it_acknowledged(tmp_path: Path) -> None:
     from index_service.weaviate.catalog import open_weaviate
 
     name, program = f"killed-{uuid.uuid4().hex[:8]}", need_weaviate()
-    vectors = np.eye(4, dtype=np.float32)
-    with weaviate_server(tmp_path, program) as node, open_weaviate(options(node.address)) as catalog:
-        index = catalog.create(definition(name))
-        index.upsert(Upsert(tuple(NewItem(f"{row}", "{}", vectors[row]) for row in range(3)))).result(DEADLINE)
-        index.upsert(Upsert((NewItem("3", "{}", vectors[3]),))).result(DEADLINE)
-        node.process.kill()
-        node.process.wait(DEADLINE)
+    vectors = np.eye(8, dtype=np.float32)
+    with weaviate_server(tmp_path, program) as node:
+        with open_weaviate(options(node.address)) as catalog:
+            catalog.create(replace(definition(name), dimension=8))
+        _divide(node, name, shards=3)
+        with open_weaviate(options(node.address)) as catalog:
+            index = catalog.get(name)
+            for rows in (range(7), range(7, 8)):
+                index.upsert(Upsert(tuple(NewItem(f"{row}", "{}", vectors[row]) for row in rows))).result(DEADLINE)
+            node.process.kill()
+            node.process.wait(DEADLINE)
     with weaviate_server(tmp_path, program) as node, open_weaviate(options(node.address)) as catalog:
         found = catalog.get(name).search(vectors, 1, None, attributes=False).neighbors
-        assert [[neighbor.id for neighbor in each] for each in found] == [["0"], ["1"], ["2"], ["3"]]
+        assert [[neighbor.id for neighbor in each] for each in found] == [[f"{row}"] for row in range(8)]
+
+
+def _divide(server: WeaviateServer, name: str, shards: int) -> None:
+    """Make the collection of an empty index again, with some shards, as there are with several nodes."""
+    from index_service.weaviate.cluster import connect
+    from index_service.weaviate.names import to_weaviate
+
+    with connect(server.address) as client:
+        schema = client.collections.export_config(to_weaviate(name)).to_dict()
+        client.collections.delete(to_weaviate(name))
+        client.collections.create_from_dict(schema | {"shardingConfig": {"desiredCount": shards}})
 
 
 @pytest.mark.parametrize("wrong_answers", [1, 100])
@@ -296,7 +311,7 @@ def test_what_a_batch_failed_to_write_is_sent_again_and_else_not_acknowledged(
 
     with open_weaviate(options(server.address)) as catalog:
         index = catalog.create(definition(f"batch-{uuid.uuid4().hex[:8]}"))
-        failures = [{1: "half"}, {}, {0: "half"}, {0: "half"}]
+        failures = [{1: "half"}, {}, {}, {0: "half"}, {0: "half"}]
         sent: list[list[str]] = []
         insert = DataCollection.insert_many
 
@@ -310,7 +325,7 @@ def test_what_a_batch_failed_to_write_is_sent_again_and_else_not_acknowledged(
 
         monkeypatch.setattr(DataCollection, "insert_many", failing)
         assert index.upsert(upsert("a", "b", "c")).result(DEADLINE).count == 3
-        assert sent == [["a", "b", "c"]] * 2
+        assert sent == [["a", "b", "c"]] * 3  # with an error, again, and for the log
         with pytest.raises(ClusterUnavailable, match="1 items were not written: half"):
             index.upsert(upsert("d")).result(DEADLINE)
 
