@@ -87,10 +87,7 @@ class ModelFolder:
         Raises:
             ModelNotFound: no bundle has that id.
         """
-        for folder, manifest in self.bundles():
-            if manifest.id == model_id:
-                return folder
-        raise ModelNotFound(model_id)
+        return self._bundle(model_id)[0]
 
     def manifests(self) -> list[Manifest]:
         """Return the manifests of all readable bundles, sorted by id."""
@@ -103,9 +100,12 @@ class ModelFolder:
         Raises:
             ModelNotFound: no bundle has that id.
         """
-        for _, manifest in self.bundles():
+        return self._bundle(model_id)[1]
+
+    def _bundle(self, model_id: str) -> tuple[Path, Manifest]:
+        for folder, manifest in self.bundles():
             if manifest.id == model_id:
-                return manifest
+                return folder, manifest
         raise ModelNotFound(model_id)
 
     def fingerprint(self) -> tuple[tuple[str, int], ...]:

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import grpc
@@ -34,6 +33,7 @@ from serving.received_errors import is_end_of_server
 from serving.renewed_channel import RenewedChannel
 from serving.tls import CertificateFiles, Certificates
 from serving.tracing import Kind, Span
+from serving.wrapped_channel import WrappedChannel
 
 DEFAULT_DEADLINE_SECONDS = 30.0
 # Also of a TLS handshake, with a server that is busy.
@@ -226,7 +226,7 @@ class _PatientCall:
                     raise
 
 
-class _Channel(grpc.aio.Channel):
+class _Channel(WrappedChannel):
     """A channel whose calls run in the context of the current call."""
 
     def __init__(
@@ -241,49 +241,16 @@ class _Channel(grpc.aio.Channel):
         self._identity = identity
         self._patience = patience
 
+    @override
     def _method(self, kind: str, path: str, *more: Any, **options: Any) -> Callable[..., Any]:
         usual, once = (getattr(each, kind)(path, *more, **options) for each in (self._channel, self._once))
         return _in_context(usual, once, path, self._identity)
 
     @override
     def unary_unary(self, *method: Any, **options: Any) -> Any:
-        call = self._method("unary_unary", *method, **options)
+        call = super().unary_unary(*method, **options)
         return _patiently(call, self._patience) if self._patience else call
-
-    @override
-    def unary_stream(self, *method: Any, **options: Any) -> Any:
-        return self._method("unary_stream", *method, **options)
-
-    @override
-    def stream_unary(self, *method: Any, **options: Any) -> Any:
-        return self._method("stream_unary", *method, **options)
-
-    @override
-    def stream_stream(self, *method: Any, **options: Any) -> Any:
-        return self._method("stream_stream", *method, **options)
-
-    @override
-    async def __aenter__(self) -> _Channel:
-        return self
-
-    @override
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
 
     @override
     async def close(self, grace: float | None = None) -> None:
         await asyncio.gather(self._channel.close(grace), self._once.close(grace))
-
-    @override
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        return self._channel.get_state(try_to_connect)
-
-    @override
-    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        await self._channel.wait_for_state_change(last_observed_state)
-
-    @override
-    async def channel_ready(self) -> None:
-        await self._channel.channel_ready()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import grpc
@@ -19,6 +18,7 @@ import structlog
 from typing_extensions import override
 
 from serving.tls import CertificateFiles, Certificates
+from serving.wrapped_channel import WrappedChannel
 
 # gRPC closes a channel after its calls, or after such a time. No call lasts as long.
 _NO_LIMIT_SECONDS = 30 * 24 * 3_600.0
@@ -30,7 +30,7 @@ _FAILING = (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity
 log = structlog.get_logger(__name__)
 
 
-class RenewedChannel(grpc.aio.Channel):
+class RenewedChannel(WrappedChannel):
     """Calls a target over the channel with the newest certificate that connects."""
 
     def __init__(self, target: str, files: CertificateFiles, open_: Callable[[Certificates], grpc.aio.Channel]) -> None:
@@ -76,6 +76,7 @@ class RenewedChannel(grpc.aio.Channel):
         self._closing[task] = channel
         task.add_done_callback(self._closing.pop)
 
+    @override
     def _method(self, kind: str, *method: Any, **options: Any) -> Callable[..., Any]:
         channel = self._channel
         call = getattr(channel, kind)(*method, **options)
@@ -90,47 +91,9 @@ class RenewedChannel(grpc.aio.Channel):
         return start
 
     @override
-    def unary_unary(self, *method: Any, **options: Any) -> Any:
-        return self._method("unary_unary", *method, **options)
-
-    @override
-    def unary_stream(self, *method: Any, **options: Any) -> Any:
-        return self._method("unary_stream", *method, **options)
-
-    @override
-    def stream_unary(self, *method: Any, **options: Any) -> Any:
-        return self._method("stream_unary", *method, **options)
-
-    @override
-    def stream_stream(self, *method: Any, **options: Any) -> Any:
-        return self._method("stream_stream", *method, **options)
-
-    @override
-    async def __aenter__(self) -> RenewedChannel:
-        return self
-
-    @override
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    @override
     async def close(self, grace: float | None = None) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
         open_ = [self._channel, *([self._next] if self._next is not None else []), *self._closing.values()]
         await asyncio.gather(*(channel.close(grace) for channel in open_))
-
-    @override
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        return self._channel.get_state(try_to_connect)
-
-    @override
-    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        await self._channel.wait_for_state_change(last_observed_state)
-
-    @override
-    async def channel_ready(self) -> None:
-        await self._channel.channel_ready()

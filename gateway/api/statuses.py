@@ -40,6 +40,18 @@ def _failed_precondition(reason: reasons.ErrorReason.ValueType) -> ErrorStatus:
     return ErrorStatus(grpc.StatusCode.FAILED_PRECONDITION, reason)
 
 
+def _storage_full(_: Exception) -> ErrorStatus:
+    return ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL)
+
+
+def _unavailable(
+    reason: reasons.ErrorReason.ValueType, retry_after_seconds: float, metadata: dict[str, str] | None = None
+) -> ErrorStatus:
+    return ErrorStatus(
+        grpc.StatusCode.UNAVAILABLE, reason, retry_after_seconds=retry_after_seconds, metadata=metadata or {}
+    )
+
+
 def _about_collection(code: grpc.StatusCode, reason: reasons.ErrorReason.ValueType, collection: str) -> ErrorStatus:
     return ErrorStatus(code, reason, resource=Resource("semsearch.v1.Collection", collection))
 
@@ -73,9 +85,7 @@ ERRORS: ErrorTable = {
     errors.SwitchUnderWay: lambda e: _about_model(
         grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_SWITCH_UNDER_WAY, e.target
     ),
-    errors.SwitchNotStored: lambda _: ErrorStatus(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL
-    ),
+    errors.SwitchNotStored: _storage_full,
     errors.ImageNotFound: lambda e: ErrorStatus(
         grpc.StatusCode.NOT_FOUND,
         reasons.ERROR_REASON_IMAGE_NOT_FOUND,
@@ -86,28 +96,20 @@ ERRORS: ErrorTable = {
         reasons.ERROR_REASON_BLOB_MISSING,
         resource=Resource("semsearch.v1.Image", e.sha256),
     ),
-    errors.OriginalElsewhere: lambda _: ErrorStatus(
-        grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_ORIGINAL_ELSEWHERE
-    ),
+    errors.OriginalElsewhere: lambda _: _failed_precondition(reasons.ERROR_REASON_ORIGINAL_ELSEWHERE),
     errors.MapNotFound: lambda e: _about_collection(
         grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_MAP_NOT_FOUND, e.collection
     ),
-    errors.MapFailed: lambda _: ErrorStatus(grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MAP_FAILED),
+    errors.MapFailed: lambda _: _failed_precondition(reasons.ERROR_REASON_MAP_FAILED),
     errors.MapCancelled: lambda _: ErrorStatus(grpc.StatusCode.ABORTED, reasons.ERROR_REASON_MAP_CANCELLED),
-    errors.MapNotStored: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
-    errors.StorageFull: lambda _: ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL),
-    errors.ImageStoreUnusable: lambda _: ErrorStatus(
-        grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
-    ),
+    errors.MapNotStored: _storage_full,
+    errors.StorageFull: _storage_full,
+    errors.ImageStoreUnusable: lambda _: _failed_precondition(reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE),
     backups.BackupsOff: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_PLACE_REFUSED),
     backups.BackupPlaceRefused: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_PLACE_REFUSED),
-    backups.BackupPlaceFull: lambda _: ErrorStatus(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL
-    ),
-    backups.BackupPlaceUnavailable: lambda e: ErrorStatus(
-        grpc.StatusCode.UNAVAILABLE,
-        reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
-        retry_after_seconds=e.retry_after_seconds,
+    backups.BackupPlaceFull: _storage_full,
+    backups.BackupPlaceUnavailable: lambda e: _unavailable(
+        reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE, e.retry_after_seconds
     ),
     backups.BackupNotFound: lambda e: ErrorStatus(
         grpc.StatusCode.NOT_FOUND,
@@ -121,21 +123,10 @@ ERRORS: ErrorTable = {
     backups.BackupUnderWay: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_UNDER_WAY),
     backups.NotEmpty: lambda _: _failed_precondition(reasons.ERROR_REASON_NOT_EMPTY),
     backups.IndexesDamaged: lambda _: ErrorStatus(grpc.StatusCode.DATA_LOSS, reasons.ERROR_REASON_STORE_DAMAGED),
-    errors.WordsNotReady: lambda e: ErrorStatus(
-        grpc.StatusCode.UNAVAILABLE,
-        reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
-        retry_after_seconds=e.retry_after_seconds,
+    errors.WordsNotReady: lambda e: _unavailable(reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE, e.retry_after_seconds),
+    errors.DependencyUnavailable: lambda e: _unavailable(
+        reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE, e.retry_after_seconds, {"service": e.service}
     ),
-    errors.DependencyUnavailable: lambda e: ErrorStatus(
-        grpc.StatusCode.UNAVAILABLE,
-        reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
-        retry_after_seconds=e.retry_after_seconds,
-        metadata={"service": e.service},
-    ),
-    errors.OwnerChanged: lambda e: ErrorStatus(
-        grpc.StatusCode.UNAVAILABLE,
-        reasons.ERROR_REASON_OWNER_CHANGED,
-        retry_after_seconds=e.retry_after_seconds,
-    ),
+    errors.OwnerChanged: lambda e: _unavailable(reasons.ERROR_REASON_OWNER_CHANGED, e.retry_after_seconds),
     refusals.Refused: _refused,
 }

@@ -52,6 +52,17 @@ def _replica_stale(error: replication.ReplicaStale) -> ErrorStatus:
     )
 
 
+def _overloaded(_: errors.IndexServiceError) -> ErrorStatus:
+    return ErrorStatus(
+        StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
+    )
+
+
+def _not_started(_: errors.IndexServiceError) -> ErrorStatus:
+    """Return the status of an error of the start: its message is printed, and the process exits."""
+    return ErrorStatus(StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE)
+
+
 ERRORS: ErrorTable = {
     errors.IndexNotFound: lambda error: ErrorStatus(
         StatusCode.NOT_FOUND, reasons.ERROR_REASON_INDEX_NOT_FOUND, resource=Resource(_INDEX, error.name)
@@ -90,15 +101,9 @@ ERRORS: ErrorTable = {
         reasons.ERROR_REASON_EXPORT_TOO_NEW,
         metadata={"version": str(error.found), "known_version": str(error.known)},
     ),
-    errors.TooManyOperations: lambda _: ErrorStatus(
-        StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
-    ),
-    errors.TooManyWrites: lambda _: ErrorStatus(
-        StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
-    ),
-    errors.TooManyOpenFiles: lambda _: ErrorStatus(
-        StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_OVERLOADED, retry_after_seconds=_RETRY_SECONDS
-    ),
+    errors.TooManyOperations: _overloaded,
+    errors.TooManyWrites: _overloaded,
+    errors.TooManyOpenFiles: _overloaded,
     coordination.LeaseLost: lambda error: ErrorStatus(
         StatusCode.ABORTED, reasons.ERROR_REASON_LEASE_LOST, metadata={"lease": error.lease}
     ),
@@ -133,16 +138,9 @@ ERRORS: ErrorTable = {
     replication.ReplicaBehind: lambda _: ErrorStatus(
         StatusCode.UNAVAILABLE, reasons.ERROR_REASON_REPLICA_BEHIND, retry_after_seconds=_RETRY_SECONDS
     ),
-    # Raised only at startup: the message is printed and the process exits.
-    errors.DataFolderInUse: lambda _: ErrorStatus(
-        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
-    ),
-    errors.PlaceUnusable: lambda _: ErrorStatus(
-        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
-    ),
-    errors.SqliteTooOld: lambda _: ErrorStatus(
-        StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
-    ),
+    errors.DataFolderInUse: _not_started,
+    errors.PlaceUnusable: _not_started,
+    errors.SqliteTooOld: _not_started,
     errors.StoreDamaged: lambda error: ErrorStatus(
         StatusCode.DATA_LOSS, reasons.ERROR_REASON_STORE_DAMAGED, metadata={"file": error.path.name}
     ),
