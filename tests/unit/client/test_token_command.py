@@ -36,7 +36,7 @@ class Command:
         return result
 
     def caller(self, token: str, after: float = 0) -> Caller:
-        return Tokens.parse(self.path.read_bytes()).caller(token, time.time() + after)
+        return Tokens.parse(self.path.read_bytes()).identify(token, time.time() + after).caller
 
 
 @pytest.fixture
