@@ -57,6 +57,7 @@ except Interrupted:
     print("stopping", flush=True)
     started = time.monotonic()
     end_groups([stubborn.pid], 60)
+    signal.signal(number, signal.SIG_IGN)  # while Python ends, it has no handlers any more
     print(stubborn.wait(), time.monotonic() - started > 0.3)
 """
 
