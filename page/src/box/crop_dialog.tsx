@@ -38,13 +38,20 @@ export default function CropDialog({ source, fallback, crop, onCrop }: Propertie
   const picture = useRef<HTMLImageElement>(null);
   const cropper = useRef<Cropper | null>(null);
   const address = useSignal(source);
+  const isReady = useSignal(false);
   useEffect(() => {
     if (!picture.current) return;
+    isReady.value = false;
     const made = new Cropper(picture.current, { template: TEMPLATE });
     cropper.current = made;
     void made.getCropperImage()?.$ready(() => {
       // The picture is fitted into the canvas in the next frame.
-      requestAnimationFrame(() => requestAnimationFrame(() => crop && frame(made, crop)));
+      requestAnimationFrame(() =>
+        requestAnimationFrame(() => {
+          if (crop) frame(made, crop);
+          isReady.value = true;
+        }),
+      );
     });
     return () => made.destroy();
   }, [crop, address.value]);
@@ -73,7 +80,7 @@ export default function CropDialog({ source, fallback, crop, onCrop }: Propertie
         <button type="button" class="button" onClick={() => onCrop(null)}>
           {text.cropWhole}
         </button>
-        <button type="button" class="button main" onClick={use}>
+        <button type="button" class="button main" disabled={!isReady.value} onClick={use}>
           {text.cropDone}
         </button>
       </div>

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
-import { beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { services, useTransport } from "../../src/api/clients";
 import { returns } from "../../src/api/connection";
 import {
@@ -8,6 +8,7 @@ import {
   isLockedOut,
   isLoggedIn,
   logIn,
+  logOut,
   mayChange,
   mayManage,
   refusal,
@@ -34,7 +35,7 @@ beforeEach(() => {
   isLockedOut.value = wantsToken.value = false;
   vi.stubGlobal("fetch", async (address: string, { method, headers }: { method: string; headers: unknown }) => {
     posts.push([address, method, headers]);
-    return JSON.stringify(headers).includes(RIGHT)
+    return JSON.stringify({ headers }).includes(RIGHT)
       ? Response.json({ caller: "rea", role: "read" })
       : Response.json({ message: "Not this one." }, { status: 401 });
   });
@@ -56,6 +57,8 @@ beforeEach(() => {
     ),
   );
 });
+
+afterEach(logOut); // the test files share their modules
 
 const readAll = async () => {
   for await (const _ of services.models.pullModel({ recipe: "photos" }));

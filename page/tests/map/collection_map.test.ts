@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { useTransport } from "../../src/api/clients";
-import { logIn } from "../../src/api/session";
+import { logIn, logOut } from "../../src/api/session";
 import {
   CollectionMapSchema,
   type ComputeMapResponse,
@@ -79,6 +79,7 @@ test("a failure is told, and the map that was there stays", async () => {
 test("who may only read gets the map as it is", async () => {
   vi.stubGlobal("fetch", async () => Response.json({ role: "read" }));
   await logIn("a token");
+  onTestFinished(logOut); // the test files share their modules
   serve(() => {
     throw new Error("not asked for");
   }, draft);
