@@ -34,7 +34,8 @@ class SeamedServer:
 
         After a loss of power, the disk has only what was synced.
         """
-        image = self.folder.with_name(f"{self.folder.name}-image")
+        machine = self.folder.parent
+        image = machine.with_name(f"{machine.name}-{self.folder.name}-image")  # its disk is small
         if mode is Mode.POWER_LOSS:
             shutil.rmtree(image, ignore_errors=True)
             durable_image.begin(self.folder, image)

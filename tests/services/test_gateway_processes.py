@@ -24,6 +24,7 @@ from semsearch.v1 import image_pb2, model_service_pb2
 from semsearch.v1 import search_service_pb2 as search
 
 from gateway.collections.sweeper import GRACE_SECONDS
+from serving.received_errors import is_end_of_server
 from tests.ports import free_ports
 from tests.services.gateway_stack import (
     CALL_SECONDS,
@@ -343,8 +344,9 @@ async def add_until(stop: asyncio.Event, stack: Stack, collection: str) -> list[
             break
         try:
             [result] = await stack.index(collection, [image(1, picture("blue", seed=number), f"blue-{number}")])
-        except grpc.RpcError as error:
-            if reason(error) != "DEPENDENCY_UNAVAILABLE":  # the caller may try again
+        except grpc.aio.AioRpcError as error:
+            # Then the caller may try again.
+            if reason(error) != "DEPENDENCY_UNAVAILABLE" and not is_end_of_server(error):
                 raise
         else:
             added.append(result.id)

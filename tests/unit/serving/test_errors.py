@@ -5,7 +5,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from serving.error_status import FieldViolation
 from serving.errors import InvalidField, to_status
-from serving.received_errors import from_status, retry_delay_seconds
+from serving.received_errors import from_status, is_end_of_server, retry_delay_seconds
 
 # gRPC's limit on trailers.
 LIMIT = 8 * 2**10
@@ -45,3 +45,20 @@ def test_a_failure_behind_a_service_is_not_the_callers_doing(code: grpc.StatusCo
     status = to_status(grpc.aio.AioRpcError(code, nothing, nothing, details=code.name), {})
     assert (status.code, from_status(status)[0]) == (code_pb2.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
     assert retry_delay_seconds(status)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "is_end"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "Socket closed", True),
+        (grpc.StatusCode.CANCELLED, "", True),
+        (grpc.StatusCode.INTERNAL, "Internal error from Core", True),
+        (grpc.StatusCode.INTERNAL, "The service failed.", False),
+        (grpc.StatusCode.NOT_FOUND, "", False),
+    ],
+)
+def test_the_end_of_a_server_is_recognised_where_it_sent_no_status(
+    code: grpc.StatusCode, words: str, is_end: bool
+) -> None:
+    nothing = grpc.aio.Metadata()
+    assert is_end_of_server(grpc.aio.AioRpcError(code, nothing, nothing, details=words)) == is_end
