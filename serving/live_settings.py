@@ -126,7 +126,7 @@ def _parsed(content: bytes, settings: S) -> Live[S]:
     """
     try:
         tables = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LiveSettingsRefused(f"The live settings are not TOML: {error}.") from error
     own = tables.pop(settings.service, {})
     for service in SERVICES:

@@ -60,6 +60,7 @@ def test_without_a_file_the_settings_count() -> None:
     ("text", "sentence"),
     [
         ("log_level = ", "are not TOML"),
+        ("deep = " + "[" * 100_000, "are not TOML"),
         ('log_levle = "info"', "Did you mean log_level?"),
         ("port = 1", '"port" is no setting that can change'),
         ('read_quota = "1/s"', "no setting that can change here"),

@@ -66,7 +66,8 @@ async def test_only_the_issuers_own_tokens_for_this_suite_are_accepted(provider:
 
 async def test_keys_for_other_algorithms_do_not_count(provider: Provider) -> None:
     assert [*parse(provider.key_set(), ["ES256"])] == ["0"]
-    for content in (provider.key_set(), b"", b"[]", b'{"keys": 1}', b'{"keys": []}', b'{"keys": [1]}'):
+    deep = b"[" * 100_000
+    for content in (provider.key_set(), b"", b"[]", b'{"keys": 1}', b'{"keys": []}', b'{"keys": [1]}', deep):
         with pytest.raises(BadKeySet):
             parse(content, ["RS256"])
 
