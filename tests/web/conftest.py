@@ -36,8 +36,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# While a word is typed, its beginnings are not known, and the browser reports each refusal.
-EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 400")
 # What browsers leave out on pages that come over plain HTTP from another machine.
 INSECURE = """
   delete Crypto.prototype.randomUUID;
@@ -114,18 +112,27 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
+def refusals() -> str:
+    """Return a pattern of the statuses that the browser may report: the beginnings of typed words are not known."""
+    return "400"
+
+
+@pytest.fixture
 def open_page(suite: Suite, open_at: OpenPage) -> OpenPage:
     """Open the page in a browser of its own: `open_page("/?q=dog", color_scheme="dark")`."""
     return lambda path="/", **options: open_at(f"{suite.web}{path}", **options)
 
 
 @pytest.fixture
-def open_at(browser: Browser, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[OpenPage]:
+def open_at(
+    browser: Browser, complaints: list[str], refusals: str, request: pytest.FixtureRequest
+) -> Iterator[OpenPage]:
     """Open an address in a browser of its own."""
     contexts: list[BrowserContext] = []
+    expected = re.compile(rf"Failed to load resource: the server responded with a status of {refusals}")
 
     def keep(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not EXPECTED.search(message.text):
+        if message.type in ("error", "warning") and not expected.search(message.text):
             complaints.append(message.text)
 
     def open_(address: str, **options: Any) -> Page:
