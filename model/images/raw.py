@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -25,6 +27,7 @@ _MAKERS = {"nikon": "image/x-nikon-nef", "sony": "image/x-sony-arw"}
 _SUBFILE_TYPE, _MAKE, _SUB_DIRECTORIES, _DNG_VERSION = 254, 271, 330, 50706
 # LibRaw's flip → EXIF orientation.
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
+_NO_PREVIEW = "This RAW file has no preview that can be read. Send a JPEG of it."
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,14 @@ def raw_media_type(content: bytes) -> str:
     return ""
 
 
+def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Return the picture of pixels (height, width, channels)."""
+    try:
+        return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+    except TypeError as error:
+        raise UnsupportedImage(_NO_PREVIEW) from error
+
+
 def read_preview(content: bytes) -> RawPreview:
     """Return the embedded preview of a RAW file.
 
@@ -80,12 +91,11 @@ def read_preview(content: bytes) -> RawPreview:
     try:
         with rawpy.imread(io.BytesIO(content)) as raw:
             preview = raw.extract_thumb()
-            data = preview.data
-            picture = data if isinstance(data, bytes) else Image.fromarray(data)
+            picture = preview.data if isinstance(preview.data, bytes) else _picture(preview.data)
             sizes = raw.sizes
             return RawPreview(picture, sizes.width, sizes.height, _ORIENTATIONS.get(sizes.flip, 1))
     except (rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError, rawpy.NotSupportedError) as error:
-        raise UnsupportedImage("This RAW file has no preview that can be read. Send a JPEG of it.") from error
+        raise UnsupportedImage(_NO_PREVIEW) from error
     except rawpy.LibRawError as error:
         raise DamagedImage(
             "The RAW file is cut off or damaged, or its camera is not supported yet. Send the whole file, or a JPEG."

@@ -5,8 +5,13 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import rawpy
+from numpy.typing import NDArray
 from PIL import Image
 
 from model.errors import DamagedImage, UnsupportedImage
@@ -106,6 +111,25 @@ def test_the_preview_is_turned_as_the_photo_is() -> None:
     assert (decoded.width, decoded.height, decoded.metadata.orientation) == (HEIGHT, WIDTH, 6)
     assert decoded.pixels[2, 8, 0] > 180  # red is now at the top
     assert decoded.pixels[13, 8, 2] > 180
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_preview_of_pixels_may_be_grey(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    give_preview(np.full((24, 32, channels), 180, np.uint8), monkeypatch)
+    assert decode(dng(halves()), size=8).pixels.min() > 170
+
+
+def test_a_preview_of_odd_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    give_preview(np.zeros((24, 32, 5), np.uint8), monkeypatch)
+    with pytest.raises(UnsupportedImage, match="no preview that can be read"):
+        decode(dng(halves()), size=8)
+
+
+def give_preview(pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the library find pixels in a RAW file."""
+    sizes = SimpleNamespace(width=WIDTH, height=HEIGHT, flip=0)
+    found = SimpleNamespace(extract_thumb=lambda: SimpleNamespace(data=pixels), sizes=sizes)
+    monkeypatch.setattr(rawpy, "imread", lambda _: nullcontext(found))
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
