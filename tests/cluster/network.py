@@ -80,9 +80,11 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no space."""
-        with self.ballast.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(bytes(2**16))
+        with self.ballast.open("wb", buffering=0) as file:
+            for block in (2**16, 2**12):  # a page is the least that a file takes
+                with suppress(OSError):
+                    while True:
+                        file.write(bytes(block))
 
     def free(self) -> None:
         """Give the space back."""
