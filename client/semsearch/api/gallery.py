@@ -98,6 +98,8 @@ class GalleryMethods:
     ) -> Call[Deletion]:
         """Delete up to 1,000 images; unknown ids are not an error.
 
+        If the call had to be sent again, an image that an earlier attempt deleted counts as unknown.
+
         >>> client.delete_images(["no-such-image"])
         Deletion(deleted_count=0, unknown_ids=('no-such-image',))
         """
@@ -108,8 +110,7 @@ class GalleryMethods:
         def answer(response: pb.DeleteImagesResponse) -> Deletion:
             return Deletion(response.deleted_count, tuple(response.unknown_ids))
 
-        # A repeated call would count images as unknown that the first one deleted.
-        return Call(request, answer, timeout, repeatable=False)
+        return Call(request, answer, timeout)
 
     @unary
     def update_image(

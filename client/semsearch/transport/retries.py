@@ -37,7 +37,7 @@ class Retries:
     If the server says when to try again, no attempt is made earlier. `Retries(attempts=1)` sends each call once.
     """
 
-    attempts: int = 6
+    attempts: int = 5
     first_delay: float = 0.2
     longest_delay: float = 3.0
 
