@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import structlog
@@ -42,6 +43,9 @@ _COMPARED_ROWS = 10_000
 # One answer in some 1,000 does not fit while items are deleted at ten a second.
 _TRIES = 5
 _DISTANCE_TOLERANCE = 1e-4
+
+# A distance, and the item at it.
+Measured: TypeAlias = tuple[float, StoredItem]
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +87,7 @@ class Searcher:
             limit = min(depth + _SURPLUS, self.max_depth)
             spans = self._spans(wanted, last_row) if compare_all else [wanted]
             parts = [self._near(what, span, limit) for span in spans]
-            found = [item for part in parts for item in part]
+            found = [each for part in parts for each in part]
             neighbors = self._ranked(found, what, wanted)
             if len(neighbors) >= what.k:
                 break
@@ -108,11 +112,11 @@ class Searcher:
             for first in range(0, last_row, step)
         ]
 
-    def _near(self, what: Search, wanted: Cover, limit: int) -> list[StoredItem]:
+    def _near(self, what: Search, wanted: Cover, limit: int) -> list[Measured]:
         needs_attributes = not wanted.exact or (what.attributes and limit <= PAGE)
         properties = ["item", "row", "sequence", *(["attributes"] if needs_attributes else [])]
 
-        def ask(objects: Objects) -> tuple[list[StoredItem], list[float]]:
+        def ask(objects: Objects) -> list[Measured]:
             found = objects.query.near_vector(
                 what.vector.tolist(),
                 limit=limit,
@@ -121,16 +125,19 @@ class Searcher:
                 return_properties=properties,
                 return_metadata=MetadataQuery(distance=True),
             ).objects
-            return [to_item(each, self._definition) for each in found], [
-                each.metadata.distance or 0.0 for each in found
-            ]
+            return [(each.metadata.distance or 0.0, to_item(each, self._definition)) for each in found if each.vector]
 
-        found: dict[str, StoredItem] = {}
+        found: dict[str, Measured] = {}
         for _ in range(_TRIES):
-            items, lengths = self._cluster.on(self._definition.name, ask)
-            if _fit(what.vector, items, lengths):
-                return items
-            found |= {item.id: item for item in items}
+            told = self._cluster.on(self._definition.name, ask)
+            if not told:
+                return []
+            cosine_distances, items = zip(*told, strict=True)
+            lengths = distances(what.vector, np.stack([item.vector for item in items]))
+            measured = list(zip(lengths.tolist(), items, strict=True))
+            if np.allclose(lengths**2 / 2, cosine_distances, rtol=0, atol=_DISTANCE_TOLERANCE):
+                return measured
+            found |= {each[1].id: each for each in measured}
         # An object is missing for good. Each answer lacks others, by chance.
         log.warning("search answers do not fit their distances", index=self._definition.name)
         return list(found.values())
@@ -141,14 +148,12 @@ class Searcher:
 
         return self._cluster.on(self._definition.name, ask)
 
-    def _ranked(self, found: Sequence[StoredItem], what: Search, wanted: Cover) -> list[Neighbor]:
-        items = [item for item in found if item.row != what.without_row and item.vector is not None]
+    def _ranked(self, found: Sequence[Measured], what: Search, wanted: Cover) -> list[Neighbor]:
+        ranked = sorted(
+            (each for each in found if each[1].row != what.without_row), key=lambda each: (each[0], each[1].row)
+        )
         if not wanted.exact and what.condition is not None:
-            items = [item for item in items if item_passes(what.condition, item)]
-        if not items:
-            return []
-        lengths = distances(what.vector, np.stack([item.vector for item in items if item.vector is not None]))
-        ranked = sorted(zip(lengths.tolist(), items, strict=True), key=lambda each: (each[0], each[1].row))
+            ranked = [each for each in ranked if item_passes(what.condition, each[1])]
         if what.after is not None:
             position = (float(np.float32(what.after.distance)), what.after.row)
             ranked = [each for each in ranked if (each[0], each[1].row) > position]
@@ -164,14 +169,6 @@ class Searcher:
             else Neighbor(each.id, each.distance, each.row, read[each.id].attributes, each.vector)
             for each in neighbors
         ]
-
-
-def _fit(query: Vectors, items: Sequence[StoredItem], cosine_distances: Sequence[float]) -> bool:
-    """Return whether items have the distances that Weaviate gave them."""
-    if not items:
-        return True
-    lengths = distances(query, np.stack([item.vector for item in items if item.vector is not None]))
-    return bool(np.allclose(lengths**2 / 2, cosine_distances, rtol=0, atol=_DISTANCE_TOLERANCE))
 
 
 def _and(wanted: Cover, query: _Filters) -> Cover:

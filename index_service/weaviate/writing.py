@@ -16,7 +16,6 @@ import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from weaviate.classes.query import Filter as Query
 from weaviate.collections.classes.filters import _Filters
@@ -90,7 +89,7 @@ class Writer:
         """Apply writes in order and return the outcome of each."""
         outcomes: list[Written | IndexServiceError] = []
         with self.held:
-            for _, group in groupby(writes, key=type):
+            for _, group in itertools.groupby(writes, key=type):
                 some = list(group)
                 try:
                     outcomes += self._commit(some)
