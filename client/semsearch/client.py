@@ -84,10 +84,11 @@ class Client(GatewayMethods, BlockingConnection):
 
         An upload is an `Upload`, with an id and attributes, or just an image: a Path, its bytes, a Pillow image or a
         NumPy array. `uploads` is read once, as fast as the server answers, in another thread. One bad image does not
-        end the stream. If a gateway ends it, because it is being restarted or cannot go on for the moment, a new stream
-        goes on with what was not answered, as `retries` allow and for at most the client's `timeout` without a result;
-        an image that was stored already is a duplicate then. Images whose results were yielded stay, even if the
-        iteration ends early or fails. Sending an image again changes nothing, so a failed run can simply be repeated.
+        end the stream. If a gateway ends it, because it is being restarted or cannot go on for the moment, what was
+        not answered is sent on a new stream, as often as `retries` allow, and for at most the client's `timeout`
+        without a result. An image that was stored already is a duplicate then. Images whose results were yielded stay,
+        even if the iteration ends early or fails. Sending an image again changes nothing, so a failed run can simply be
+        repeated.
 
         >>> banana = photos / "banana-00.webp"
         >>> [result.error for result in client.index_images([Upload(banana, attributes={"label": "banana"}), banana])]

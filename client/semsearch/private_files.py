@@ -7,7 +7,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-_PRIVATE = 0o600
+_PRIVATE = 0o600  # a key lets whoever reads it act for anyone
 
 
 def replace_file(path: Path, content: bytes, mode: int = _PRIVATE, like: os.stat_result | None = None) -> None:

@@ -28,7 +28,6 @@ _SECRET_BYTES = 32
 _CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _LOCK_SECONDS = 10.0
-# Nobody else may read them: a key lets its holder act for anyone.
 
 
 class TokenFile:

@@ -124,7 +124,7 @@ def revoke(
     file: File = None,
     as_json: options.Json = False,
 ) -> None:
-    """Revoke tokens. Calls with them are refused within two seconds; streams in progress are not interrupted."""
+    """Revoke tokens. Within two seconds, calls with them are refused and their streams end."""
     output = Output(as_json)
     if not (token_ids or caller):
         raise InvalidRequest("Name the tokens to revoke by their ids, or a caller with --caller.")

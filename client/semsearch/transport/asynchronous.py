@@ -96,7 +96,7 @@ class AsyncConnection(Connection):
             responses.cancel()
 
     async def _upload(self, stream: AsyncUploadStream, timeout: float) -> AsyncIterator[UploadResult]:  # noqa: ASYNC109
-        """Send uploads and yield their results; if a stream breaks off, another goes on with what is not answered."""
+        """Send uploads and yield their results. If a stream breaks off, send what was not answered on a new one."""
         method = self._method("stream_stream", pb.IndexImagesRequest)
         end = time.monotonic() + timeout
         attempts = None

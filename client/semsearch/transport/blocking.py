@@ -85,7 +85,7 @@ class BlockingConnection(Connection):
             responses.cancel()
 
     def _upload(self, stream: UploadStream, timeout: float) -> Iterator[UploadResult]:
-        """Send uploads and yield their results; if a stream breaks off, another goes on with what is not answered."""
+        """Send uploads and yield their results. If a stream breaks off, send what was not answered on a new one."""
         method = self._method("stream_stream", pb.IndexImagesRequest)
         end = time.monotonic() + timeout
         attempts = None
