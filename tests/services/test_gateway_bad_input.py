@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import field_mask_pb2, struct_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from semsearch.transport.servers_status import servers_status
 from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import image_pb2, model_service_pb2, query_pb2
 from semsearch.v1 import search_service_pb2 as search
@@ -335,8 +336,9 @@ async def test_an_invalid_stream_is_answered_before_its_error(
     results = []
     stream = stack.gallery.IndexImages(iter(requests), timeout=CALL_SECONDS)
     with pytest.raises(grpc.RpcError) as caught:  # noqa: PT012
-        async for response in stream:
-            results += list(response.results)
+        async with servers_status(stream):
+            async for response in stream:
+                results += list(response.results)
     assert (caught.value.code(), reason(caught.value)) == (code, expected)
     assert len(results) == answered
 
