@@ -6,7 +6,8 @@ for such rows is the length of their difference: 0 for the same direction, 2 for
 
 from __future__ import annotations
 
-import threading
+import math
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,8 +29,14 @@ _RANKED_SURPLUS = 16
 GATHER_SHARE = 0.25
 
 
-# NumPy parses a file's header with `ast`, which is not thread-safe in CPython 3.11 (gh-106905).
-_PARSING = threading.Lock()
+# The headers that `numpy.save` writes for the arrays of an index. NumPy itself parses them with `ast`, which in CPython
+# 3.11 neither allows threads (gh-106905) nor works again after some damaged headers.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(<f4|<i8)', 'fortran_order': (True|False), "
+    rb"'shape': \((\d+),(?: (\d+))?\), \} *\n",
+    re.DOTALL,
+)
+_HEADER_BYTES = 256
 
 
 class NoDirection(ValueError):
@@ -42,9 +49,26 @@ class NoDirection(ValueError):
 
 
 def read_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
-    """Return the array of a .npy file, memory-mapped if `mapped`; raise OSError or ValueError if it is not one."""
-    with _PARSING:
-        return np.load(path, mmap_mode="r").view(np.ndarray) if mapped else np.load(path)  # type: ignore[no-any-return]
+    """Return the array of a .npy file, float32 or int64, of one or two dimensions; memory-mapped if `mapped`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not such an array.
+    """
+    with path.open("rb") as file:
+        header = _HEADER.match(file.read(_HEADER_BYTES))
+        if header is None:
+            raise ValueError(f"{path.name} does not have the header of an array")
+        descr, is_fortran, *sizes = header.groups()
+        kind, order = np.dtype(descr.decode()), "F" if is_fortran == b"True" else "C"
+        shape = tuple(int(size) for size in sizes if size is not None)
+        count = math.prod(shape)
+        if path.stat().st_size < header.end() + count * kind.itemsize:
+            raise ValueError(f"{path.name} is shorter than its array")
+        if mapped and count:
+            return np.memmap(file, kind, "r", header.end(), shape, order).view(np.ndarray)
+        file.seek(header.end())
+        return np.frombuffer(file.read(), kind, count).reshape(shape, order=order)
 
 
 def unit(vectors: NDArray[np.float32]) -> Vectors:

@@ -3,11 +3,11 @@
 Contract:
 - At most `limit` calls are in flight (`adaptive_limit`); further ones wait in two lanes. Interactive calls go first;
   every fourth turn is a bulk call's, so that bulk work does not stop.
-- Bulk calls take long. While interactive calls come, bulk ones hold at most half of the limit, and those that hold
+- Bulk calls take long. While interactive calls come, bulk ones hold at most a third of the limit, and those that hold
   more from before do not keep interactive calls out.
-- A burst may wait, until calls have waited without a break for `_BURST` times as long as one takes alone. Then it is an
-  overload: for some seconds after each refusal, a call waits at most half as long as it takes alone, so that an
-  admitted call is never late by much.
+- A call may wait for seconds if it came within `_BURST_SECONDS` of the first one that waits, which is a burst, or if
+  few calls wait in its lane. Any other call may wait for `_SOON_SECONDS`.
+- In an overload (`overload`), a call waits at most half as long as it takes alone, so no admitted one is late by much.
 - A call that would have to wait longer, or that could not finish before its deadline, is refused on arrival. The
   estimate is made of the measured times, the limit, and the number of calls that are ahead.
 - Where only our own services call, calls may wait longer in an overload too (`waits`): what they belong to was admitted
@@ -26,15 +26,18 @@ from enum import Enum, auto
 
 from serving.adaptive_limit import AdaptiveLimit, Kind
 from serving.lanes import INTERACTIVE_SECONDS, Lane, Turns
+from serving.overload import Overload
 
 # Bounds of the wait of one call, whatever its method takes: the event loop's own delays, and when refusals are of use.
 _LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS = 0.002, 0.04
 _WAIT_SHARE = 0.5
-# How long calls may wait without a break before that is an overload.
-_BURST = 10.0
-_LEAST_BURST_SECONDS, _MOST_BURST_SECONDS = 2.0, 4.0
-# For how long after a refusal the overload is taken to last.
-_OVERLOAD_SECONDS = 5.0
+# A program that sends many searches at once does so within this time. Facebook's queues, too, tell bursts from
+# overloads by the time since the queue was empty (Maurer, "Fail at Scale", ACM Queue 13 (8), 2015). Bulk calls are
+# tried again.
+_BURST_SECONDS = {Lane.INTERACTIVE: 0.05, Lane.BULK: 0.0}
+# So few calls of a lane may always wait. A browser has six connections.
+_FEW = {Lane.INTERACTIVE: 8, Lane.BULK: 1}
+_BURST_WAIT_SECONDS, _SOON_SECONDS = 4.0, 0.1
 # The weight of a new call in the means.
 _WEIGHT = 0.1
 
@@ -80,7 +83,7 @@ class Admission:
         self._in_flight = dict.fromkeys(Lane, 0)
         self._waiting: dict[Lane, deque[Ticket]] = {lane: deque() for lane in Lane}
         self._waiting_since = dict.fromkeys(Lane, now)
-        self._overload_until = dict.fromkeys(Lane, now)
+        self._overload = {lane: Overload() for lane in Lane}
         self._turns = Turns()
         self._interactive_until = now
         self._mean_seconds = 0.0
@@ -116,6 +119,7 @@ class Admission:
         """
         if lane is Lane.INTERACTIVE:
             self._interactive_until = now + INTERACTIVE_SECONDS
+        self._overload[lane].count(now)
         ticket = Ticket(Kind(method, lane), lane, begin)
         if not self._waiting[lane] and self._has_room(lane, now):
             self._begin(ticket, now)
@@ -125,7 +129,7 @@ class Admission:
         wait = self._expected_wait(lane)
         ticket.patience = self._longest_wait(ticket.kind, lane, now)
         if wait > ticket.patience:
-            self._overload_until[lane] = now + _OVERLOAD_SECONDS
+            self._overload[lane].count_refused(now)
             raise TooBusy(lane, self.limit)
         if seconds is not None and wait + self._seconds.get(ticket.kind, 0.0) > seconds:
             raise TooBusy(lane, self.limit)
@@ -137,7 +141,7 @@ class Admission:
         if ticket.began is None:
             self._waiting[ticket.lane].remove(ticket)
             if outcome is Outcome.GAVE_UP:
-                self._overload_until[ticket.lane] = now + _OVERLOAD_SECONDS
+                self._overload[ticket.lane].count_refused(now)
         else:
             total = sum(self._in_flight.values())
             self._in_flight[ticket.lane] -= 1
@@ -161,19 +165,18 @@ class Admission:
         limit, bulk = self.limit, self._in_flight[Lane.BULK]
         interactive = self._in_flight[Lane.INTERACTIVE]
         if lane is Lane.INTERACTIVE:
-            return interactive + min(bulk, limit // 2) < limit
-        mine = max(1, limit // 2) if now < self._interactive_until else limit
+            return interactive + min(bulk, max(1, limit // 3)) < limit
+        mine = max(1, limit // 3) if now < self._interactive_until else limit
         return interactive + bulk < limit and bulk < mine
 
     def _longest_wait(self, kind: Kind, lane: Lane, now: float) -> float:
         alone = self._limit.unloaded_seconds(kind) or 0.0
         usual = self._waits.get(lane, min(max(_WAIT_SHARE * alone, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
-        if now < self._overload_until[lane]:
+        if self._overload[lane].lasts(now):
             return usual
-        burst = min(max(_BURST * alone, _LEAST_BURST_SECONDS), _MOST_BURST_SECONDS)
-        if not alone or self._limit.limit < self._limit.usual:
-            burst = _MOST_BURST_SECONDS  # times are being measured, which is no overload
-        return max(usual, self._waiting_since[lane] + burst - now)
+        is_burst = now - self._waiting_since[lane] < _BURST_SECONDS[lane] or len(self._waiting[lane]) < _FEW[lane]
+        is_measured = bool(alone) and self._limit.limit == self._limit.usual  # while times are measured, calls wait
+        return max(usual, _BURST_WAIT_SECONDS if is_burst or not is_measured else _SOON_SECONDS)
 
     def _expected_wait(self, lane: Lane) -> float:
         ahead = sum(map(len, self._waiting.values())) if lane is Lane.BULK else len(self._waiting[lane])

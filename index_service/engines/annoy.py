@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from annoy import AnnoyIndex
 
 from index_service.engines.approximate import ApproximateSearcher
@@ -46,13 +47,19 @@ class Forest:
     projection: Projection | None
 
     @classmethod
-    def open(cls, folder: Path, dimension: int) -> Forest:
-        """Open a forest over vectors of dimension `dimension`."""
+    def open(cls, folder: Path, vectors: Vectors) -> Forest:
+        """Open a forest over vectors (n, dimension); raises ValueError if its files do not fit them."""
+        count, dimension = vectors.shape
         file = folder / PROJECTION
         projection: Projection | None = read_array(file) if file.exists() else None
+        if projection is not None and (projection.ndim != 2 or len(projection) != dimension):
+            raise ValueError(f"{PROJECTION} is not for {dimension} dimensions")
         forest = AnnoyIndex(dimension if projection is None else projection.shape[1], "angular")
         forest.load(str(folder / FOREST))
-        return cls(forest, read_array(folder / ORDER), projection)
+        order = read_array(folder / ORDER)
+        if order.dtype != np.intp or order.shape != (forest.get_n_items(),) or ((order < 0) | (order >= count)).any():
+            raise ValueError(f"{ORDER} is not an order of its items")
+        return cls(forest, order, projection)
 
     def reranked(self, k: int, effort: int) -> int:
         """See `Proposer`."""
@@ -81,7 +88,7 @@ class AnnoyEngine:
     def open(self, vectors: Vectors, folder: Path) -> ApproximateSearcher:
         """See `Engine`."""
         plan = Plan.read(folder)  # first, because it checks that this program can read the other files
-        return ApproximateSearcher(vectors, Forest.open(folder, vectors.shape[1]), plan)
+        return ApproximateSearcher(vectors, Forest.open(folder, vectors), plan)
 
     def stop(self) -> None:
         """See `Engine`."""

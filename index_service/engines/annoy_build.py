@@ -50,7 +50,7 @@ def build_forest(
         progress(start + _CHUNK if start + _CHUNK < len(order) else len(vectors))
     forest.build(math.ceil(trees if projection is not None else _FULL_VECTOR_SHARE * trees), n_jobs=int(threads))
     forest.unload()
-    opened = Forest.open(folder, vectors.shape[1])
+    opened = Forest.open(folder, vectors)
     make_plan(vectors, held_out, opened, FIRST_SEARCH_K, components, target).write(folder)
 
 

@@ -5,8 +5,8 @@
 3. Read the manifest. If it is missing, damaged or of another store, ignore all segments. If a newer version wrote it,
    leave the index alone, as in 2.
 4. Compare the files of each segment with the manifest: by content, unless their metadata shows no write (`manifest`).
-   Ignore a segment that differs in one byte, one that an older version built, and one with row numbers that the store
-   has not assigned yet (the store was replaced by an older copy, or has lost its log).
+   Ignore a segment that differs in one byte, one that an older version built, one that cannot be read, and one with row
+   numbers that the store has not assigned yet (the store was replaced by an older copy, or has lost its log).
 5. Write the manifest if it differs from what was found, or if this is the first time that the index is opened: from
    then on, a missing manifest was lost. Remove folders that it does not name.
 6. Load rows that no segment holds from the store as live rows, so that the first search is already correct. Mask rows
@@ -28,7 +28,7 @@ import structlog
 from index_service.engines.contract import Engine
 from index_service.local.manifest import MANIFEST_FILE, Manifest, SegmentRecord, UnusableManifest
 from index_service.local.reads import StoreReader
-from index_service.local.segments import SEGMENTS_FOLDER, UnusableSegment, last_row, open_segment
+from index_service.local.segments import SEGMENTS_FOLDER, UnusableSegment, open_segment
 from index_service.local.snapshot import LiveRows, Segment, Snapshot
 from index_service.local.store import Store
 from index_service.storage import storage_errors
@@ -95,16 +95,18 @@ def _open_sound(folder: Path, record: SegmentRecord, engine: Engine, last_given:
     """Open a segment if its files are as recorded; return it with a record of their current metadata.
 
     Raises:
-        UnusableSegment: a file differs, an older version wrote it, or a row number is above the last one assigned.
+        UnusableSegment: a file differs, an older version wrote it, it cannot be read, or a row number is above the last
+            one assigned.
     """
     files = folder / SEGMENTS_FOLDER / record.name
     if not record.untouched(files):
         if problem := record.problem(files):
             raise UnusableSegment(problem)
         record = record.refreshed(files)
-    if last_row(folder, record) > last_given:
+    segment = open_segment(folder, record, engine)
+    if segment.rows[-1] > last_given:
         raise UnusableSegment("it has rows that the store never assigned; the store is older or has lost its log")
-    return record, open_segment(folder, record, engine)
+    return record, segment
 
 
 def _usable_manifest(folder: Path, store_uid: str) -> tuple[Manifest, list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -27,6 +28,8 @@ SEGMENTS_FOLDER = "segments"
 _ROWS = "rows.npy"
 _VECTORS = "vectors.npy"
 _CHUNK = 1_024
+# What NumPy and the engines raise about a file that is damaged.
+_UNREADABLE = (ValueError, EOFError, BadZipFile, RuntimeError, IndexError)
 
 
 class UnusableSegment(Exception):
@@ -78,7 +81,7 @@ def stored_part(reader: StoreReader) -> Part:
 
 
 def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> Segment:
-    """Open a segment whose files are known to be as recorded; none of its rows are marked as deleted.
+    """Open a segment whose files have the recorded sizes; none of its rows are marked as deleted.
 
     Args:
         index_folder: the index's folder.
@@ -86,23 +89,23 @@ def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> S
         engine: the engine that built it.
 
     Raises:
-        UnusableSegment: another version of the engine wrote its files.
+        UnusableSegment: another version of the engine wrote its files, or they are damaged so that they cannot be read.
     """
     folder = index_folder / SEGMENTS_FOLDER / record.name
-    rows: Rows = read_array(folder / _ROWS)
-    # A plain array, because slicing a `memmap` costs microseconds.
-    vectors = read_array(folder / _VECTORS, mapped=True)
-    alive = np.ones(len(rows), dtype=np.bool_)
     try:
+        rows: Rows = read_array(folder / _ROWS)
+        # A plain array, because slicing a `memmap` costs microseconds.
+        vectors = read_array(folder / _VECTORS, mapped=True)
+        if rows.shape != (record.row_count,) or rows.dtype != np.int64 or (np.diff(rows) <= 0).any():
+            raise UnusableSegment(f"{_ROWS} has no ascending row numbers")
+        if vectors.ndim != 2 or len(vectors) != record.row_count or vectors.dtype != np.float32:
+            raise UnusableSegment(f"{_VECTORS} has no {record.row_count} vectors")
         searcher = engine.open(vectors, folder)
     except UnusablePlan as error:
         raise UnusableSegment(str(error)) from error
-    return Segment(rows, vectors, alive, searcher, name=record.name)
-
-
-def last_row(index_folder: Path, record: SegmentRecord) -> int:
-    """Return the highest row number of a segment whose files are as recorded."""
-    return int(read_array(index_folder / SEGMENTS_FOLDER / record.name / _ROWS, mapped=True)[-1])
+    except _UNREADABLE as error:
+        raise UnusableSegment(f"a file cannot be read ({error})") from error
+    return Segment(rows, vectors, np.ones(len(rows), dtype=np.bool_), searcher, name=record.name)
 
 
 def _write_rows(folder: Path, parts: Sequence[Part]) -> int:

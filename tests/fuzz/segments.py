@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -44,7 +45,8 @@ class _Sound:
         self.store = Store.open(self.folder, IdleConnections())
         recovered = recover(self.folder, self.store, self.engine)
         record = write_segment(self.folder, EngineKind.ANNOY, self.engine, [recovered.snapshot.live], lambda _: None)
-        Manifest(self.store.uid, (record,)).write(self.folder)
+        self.written = Manifest(self.store.uid, (record,))
+        self.written.write(self.folder)
         self.segment = self.folder / SEGMENTS_FOLDER / record.name
         self.kept = self.segment.rename(self.folder.parent / record.name)
         self.manifest = (self.folder / MANIFEST_FILE).read_bytes()
@@ -63,13 +65,23 @@ def _sound() -> _Sound:
 
 
 def open_damaged(content: bytes) -> None:
-    """Open an index of which one file, chosen by the first byte, has any content; no item may be missing."""
+    """Open an index of which one file, chosen by the first byte, has any content; no item may be missing.
+
+    If the first byte is 128 or more, the disk did it: the file keeps its size and all that is known about it, so that
+    its checksum is not computed before it is used.
+    """
     sound = _sound()
     sound.restore()
     paths = [*(sound.segment / name for name in sound.files), sound.folder / MANIFEST_FILE]
-    damaged = paths[content[0] % len(paths) if content else 0]
+    first = content[0] if content else 0
+    damaged = paths[first % 128 % len(paths)]
     damaged.unlink()
-    damaged.write_bytes(content[1:])
+    if first >= 128 and damaged.parent == sound.segment:
+        size = (sound.kept / damaged.name).stat().st_size
+        damaged.write_bytes(content[1 : 1 + size].ljust(size, b"\0"))
+        replace(sound.written, segments=(sound.written.segments[0].refreshed(sound.segment),)).write(sound.folder)
+    else:
+        damaged.write_bytes(content[1:])
     recovered = recover(sound.folder, sound.store, sound.engine)
     snapshot = recovered.snapshot
     rows = [part.rows[part.alive] for part in snapshot.parts]
@@ -99,7 +111,7 @@ def read_records(content: bytes) -> None:
 def _damaged() -> list[bytes]:
     sound = _sound()
     files = [*((sound.kept / name).read_bytes() for name in sound.files), sound.manifest]
-    return [bytes([place]) + content for place, content in enumerate(files)]
+    return [bytes([place + kept]) + content for place, content in enumerate(files) for kept in (0, 128)]
 
 
 def _records() -> list[bytes]:

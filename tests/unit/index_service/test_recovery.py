@@ -44,6 +44,15 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
+def overwrite(path: Path, place: int, content: bytes) -> None:
+    """Change a file as a disk does that loses bits: nothing else about it changes."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(place, os.SEEK_SET if place >= 0 else os.SEEK_END)
+        file.write(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 DAMAGES = pytest.mark.parametrize("damage", [flip, truncate, empty, Path.unlink])
 
 
@@ -85,10 +94,38 @@ def test_a_damaged_segment_is_rebuilt_and_answers_stay_right(
     assert answers(index, vectors) == expected
 
 
-# Alterations with which the file still opens.
 @pytest.mark.parametrize(
-    ("name", "place"), [("vectors.npy", -2), ("rows.npy", -8 * 100), ("forest.ann", -2), ("plan.json", -2)]
+    ("name", "place", "content"),
+    [
+        ("vectors.npy", 0, b"\x00"),
+        ("vectors.npy", 0, b"PK\x03\x04"),
+        ("rows.npy", 0, b"\x00"),
+        ("rows.npy", 20, b"f4"),
+        ("rows.npy", -8 * 100, b"\x00"),
+        ("order.npy", 0, b"PK\x03\x04"),
+        ("order.npy", -1, b"\x7f"),
+        ("plan.json", 0, b"\x00"),
+    ],
 )
+def test_a_file_that_the_disk_made_unreadable_is_rebuilt(
+    open_data: OpenCatalog, data_folder: Path, name: str, place: int, content: bytes
+) -> None:
+    index, vectors = with_segment(open_data())
+    expected = answers(index, vectors)
+    open_data().close()
+    (segment,) = (data_folder / "items" / SEGMENTS_FOLDER).iterdir()
+    overwrite(segment / name, place, content)
+
+    index = open_data().get("items")
+    assert answers(index, vectors) == expected
+    (repair,) = index.stats().repairs
+    assert repair.startswith(f"segment {segment.name}: ")
+    index.optimize(lambda _done, _total: None).result(DEADLINE)
+    assert answers(index, vectors) == expected
+
+
+# Alterations with which the file still opens.
+@pytest.mark.parametrize(("name", "place"), [("vectors.npy", -2), ("forest.ann", -2), ("plan.json", -2)])
 def test_damage_by_the_disk_is_found_and_repaired_by_itself(
     open_data: OpenCatalog, data_folder: Path, name: str, place: int
 ) -> None:
@@ -96,13 +133,7 @@ def test_damage_by_the_disk_is_found_and_repaired_by_itself(
     expected = answers(index, vectors)
     open_data().close()
     (segment,) = (data_folder / "items" / SEGMENTS_FOLDER).iterdir()
-    status = (segment / name).stat()
-    with (segment / name).open("r+b") as file:
-        file.seek(place, os.SEEK_END)
-        before = file.read(1)[0]
-        file.seek(place, os.SEEK_END)
-        file.write(bytes([before ^ 1]))
-    os.utime(segment / name, ns=(status.st_atime_ns, status.st_mtime_ns))
+    overwrite(segment / name, place, bytes([(segment / name).read_bytes()[place] ^ 1]))
 
     index = open_data().get("items")
     deadline = time.monotonic() + DEADLINE

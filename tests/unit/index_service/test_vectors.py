@@ -1,14 +1,15 @@
-from concurrent.futures import ThreadPoolExecutor
+import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from index_service.vectors import NoDirection, distances, nearest, nearest_after, read_array, unit
+
+HEADER = b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (%b,), }\n"
 
 
 def random_units(seed: int, count: int, dimension: int) -> NDArray[np.float32]:
@@ -130,21 +131,35 @@ def test_every_row_up_to_the_kth_distance_is_proposed(
         assert set(must.tolist()) <= set(found.tolist())
 
 
-def test_headers_of_arrays_are_parsed_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    np.save(tmp_path / "rows.npy", np.arange(3))
-    load, inside, most = np.load, 0, 0
+@pytest.mark.parametrize("kind", [np.float32, np.int64])
+@pytest.mark.parametrize("shape", [(0,), (3,), (0, 4), (3, 4), (200_000, 2)])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_arrays_are_read_as_numpy_saved_them(
+    tmp_path: Path, kind: type[np.generic], shape: tuple[int, ...], transposed: bool, mapped: bool
+) -> None:
+    array = np.arange(math.prod(shape), dtype=kind).reshape(shape)
+    file = tmp_path / "array.npy"
+    np.save(file, array.T if transposed else array)
+    read = read_array(file, mapped=mapped)
+    assert np.array_equal(read, np.load(file))
+    assert (read.dtype, read.shape) == (np.dtype(kind), np.load(file).shape)
 
-    def counted(*arguments: Any, **options: Any) -> Any:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        try:
-            return load(*arguments, **options)
-        finally:
-            inside -= 1
 
-    monkeypatch.setattr(np, "load", counted)
-    with ThreadPoolExecutor(8) as threads:
-        read = list(threads.map(lambda _: read_array(tmp_path / "rows.npy"), range(200)))
-    assert all(each.tolist() == [0, 1, 2] for each in read)
-    assert most == 1
+@settings(max_examples=300, deadline=None)
+@given(
+    content=st.binary(max_size=300) | st.binary(max_size=40).map(lambda end: b"\x93NUMPY\x01\x00v\x00" + end),
+    mapped=st.booleans(),
+)
+@example(content=b"PK\x03\x04", mapped=False)
+@example(
+    content=b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (9" + 99 * b"9" + b",), }\n",
+    mapped=True,
+)
+def test_what_is_no_array_is_a_value_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, mapped: bool
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "array.npy"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"array\.npy"):
+        read_array(file, mapped=mapped)
