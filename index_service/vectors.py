@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,8 @@ def read_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
         if header is None:
             raise ValueError(f"{path.name} does not have the header of an array")
         descr, is_fortran, *sizes = header.groups()
-        kind, order = np.dtype(descr.decode()), "F" if is_fortran == b"True" else "C"
+        kind: np.dtype[Any] = np.dtype(descr.decode())
+        order: Literal["F", "C"] = "F" if is_fortran == b"True" else "C"
         shape = tuple(int(size) for size in sizes if size is not None)
         count = math.prod(shape)
         if path.stat().st_size < header.end() + count * kind.itemsize:
