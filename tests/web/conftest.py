@@ -128,6 +128,8 @@ def open_at(
     browser: Browser, complaints: list[str], refusals: str, request: pytest.FixtureRequest
 ) -> Iterator[OpenPage]:
     """Open an address in a browser of its own."""
+    if "scratch" in request.fixturenames:
+        request.getfixturevalue("scratch")  # its images are deleted after the page that shows them is closed
     contexts: list[BrowserContext] = []
     expected = re.compile(rf"Failed to load resource: the server responded with a status of {refusals}")
 
