@@ -7,7 +7,7 @@ Contract:
   more from before do not keep interactive calls out.
 - A call may wait for seconds if it came within `_BURST_SECONDS` of the first one that waits, which is a burst, or if
   few calls wait in its lane. Any other call may wait for `_SOON_SECONDS`.
-- In an overload (`overload`), a call waits at most half as long as it takes alone, so no admitted one is late by much.
+- In an overload (`overload`), a call waits at most a quarter of the time that it takes alone: no admitted one is late.
 - A call that would have to wait longer, or that could not finish before its deadline, is refused on arrival. The
   estimate is made of the measured times, the limit, and the number of calls that are ahead.
 - Where only our own services call, calls may wait longer in an overload too (`waits`): what they belong to was admitted
@@ -30,14 +30,14 @@ from serving.overload import Overload
 
 # Bounds of the wait of one call, whatever its method takes: the event loop's own delays, and when refusals are of use.
 _LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS = 0.002, 0.04
-_WAIT_SHARE = 0.5
+_WAIT_SHARE = 0.25
 # A program that sends many searches at once does so within this time. Facebook's queues, too, tell bursts from
 # overloads by the time since the queue was empty (Maurer, "Fail at Scale", ACM Queue 13 (8), 2015). Bulk calls are
 # tried again.
 _BURST_SECONDS = {Lane.INTERACTIVE: 0.05, Lane.BULK: 0.0}
 # So few calls of a lane may always wait. A browser has six connections.
 _FEW = {Lane.INTERACTIVE: 8, Lane.BULK: 1}
-_BURST_WAIT_SECONDS, _SOON_SECONDS = 4.0, 0.1
+_BURST_WAIT_SECONDS, _SOON_SECONDS = 4.0, 0.2
 # The weight of a new call in the means.
 _WEIGHT = 0.1
 

@@ -221,7 +221,7 @@ def test_an_overload_ends_when_the_load_does(load: float) -> None:
     simulated.offer(load * capacity, INTERACTIVE, 0, 60)
     simulated.offer(4 * capacity, INTERACTIVE, 10, 20)
     simulated.run(60)
-    assert len(simulated.refusals(INTERACTIVE, 25, 60)) <= 0.1 * load * capacity * 35
+    assert len(simulated.refusals(INTERACTIVE, 25, 60)) <= 0.06 * load * capacity * 35
 
 
 @pytest.mark.parametrize("factor", [0.25, 4.0])
