@@ -153,7 +153,7 @@ class Pulls:
 def _check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + _RESERVE_BYTES:
-        raise StorageFull(f"The model needs {needed:,} more bytes in {folder.parent}, but only {free:,} are free.")
+        raise StorageFull(f"The model needs {needed:,} more bytes in the models' folder, but only {free:,} are free.")
 
 
 @contextmanager

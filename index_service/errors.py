@@ -42,6 +42,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def _shown(path: Path) -> str:
+    """Return the end of a path: callers need not know where the data folder is."""
+    return "/".join(path.parts[-2:])
+
+
 class IndexServiceError(Exception):
     """The base of all errors of this service."""
 
@@ -238,8 +243,8 @@ class TooManyOpenFiles(IndexServiceError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} cannot be opened, because too many files are already open. Nothing is damaged: try again in a "
-            "moment. If this happens often, let the index service open more files (`ulimit -n`)."
+            f"{_shown(path)} cannot be opened, because too many files are already open. Nothing is damaged: try again "
+            "in a moment. If this happens often, let the index service open more files (`ulimit -n`)."
         )
         self.path = path
 
@@ -249,7 +254,7 @@ class OpeningFailed(IndexServiceError):
 
     def __init__(self, folder: Path, cause: Exception) -> None:
         super().__init__(
-            f"The index in {folder} cannot be opened ({type(cause).__name__}: {cause}). Its files are not known to be "
+            f"The index in {_shown(folder)} cannot be opened ({type(cause).__name__}). Its files are not known to be "
             "damaged, and other indexes are not affected. See the log for details; keep the folder, and restart."
         )
 
@@ -266,7 +271,7 @@ class StorageFull(IndexServiceError):
 
     def __init__(self, path: Path, cause: str) -> None:
         super().__init__(
-            f"{path} cannot be written ({cause}). Nothing that was acknowledged is lost; "
+            f"{_shown(path)} cannot be written ({cause}). Nothing that was acknowledged is lost; "
             "free disk space or correct the folder's permissions, then try again."
         )
         self.path = path
@@ -303,7 +308,7 @@ class StoreDamaged(IndexServiceError):
     def __init__(self, path: Path, cause: str, sentence: str = "") -> None:
         super().__init__(
             sentence
-            or f"{path} is damaged or missing ({cause}). Other indexes are not affected. "
+            or f"{_shown(path)} is damaged or missing ({cause}). Other indexes are not affected. "
             "Restore the file from a backup and restart, or delete the index and fill it again."
         )
         self.path = path
@@ -316,5 +321,7 @@ class StoreTooNew(StoreDamaged):
     def __init__(self, path: Path, found: int, known: int) -> None:
         cause = f"it has format version {found}, but this program reads versions up to {known}"
         super().__init__(
-            path, cause, f"{path} was written by a newer program: {cause}. Nothing was changed; run the newer program."
+            path,
+            cause,
+            f"{_shown(path)} was written by a newer program: {cause}. Nothing was changed; run the newer program.",
         )

@@ -125,9 +125,7 @@ class UndecodableImage(ImageError):
     """Decoding the image takes more time or memory than allowed, or crashes the decoder; `why` says which."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(
-            f"The image cannot be decoded within the limits: {why}. Send it in another format, or a smaller one."
-        )
+        super().__init__(f"The image cannot be decoded: {why}. Save it in another format or smaller, and send that.")
 
 
 class InvalidCrop(ImageError):
@@ -187,4 +185,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if not cannot_write(error):
             raise
-        raise StorageFull(f"{path} cannot be written: {error.strerror}.") from error
+        raise StorageFull(
+            f"The folder {path.name} of the models cannot be written: {error.strerror}. Nothing was changed; free disk "
+            "space or correct the folder's permissions, then try again."
+        ) from error

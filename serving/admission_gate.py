@@ -26,7 +26,7 @@ _WAITED = Histogram(
     "semsearch_admission_wait_seconds",
     "How long calls waited until they began, by lane.",
     ["lane"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.2, 0.5, 1, 2, 4),
 )
 _REFUSED = Counter("semsearch_admission_refused", "Calls refused because the service is too busy, by lane.", ["lane"])
 

@@ -3,7 +3,7 @@
     SemsearchError
     ├── ServerUnreachable   nothing answers at the address
     ├── ServerNotReady      the server answers, but a part of it is not up yet; try again
-    ├── Overloaded          the server is too busy, or its disk is full
+    ├── Overloaded          the server is too busy, its disk is full, or a quota is used up
     ├── TimedOut            no answer in time
     ├── InvalidRequest      something in the request is wrong: a field, the query, the image, the page token
     ├── AccessDenied        the server does not know the caller, or does not allow the call
@@ -77,7 +77,7 @@ class ServerNotReady(SemsearchError):
 
 
 class Overloaded(SemsearchError):
-    """The server is too busy, or its disk is full."""
+    """The server is too busy, its disk is full, or the caller is over its quota; `reason` says which."""
 
 
 class TimedOut(SemsearchError):

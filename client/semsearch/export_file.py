@@ -68,7 +68,9 @@ def read(path: Path) -> Iterator[pb.ExportPiece]:
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise InvalidRequest(f"{path} is no export of an index.")
+                raise InvalidRequest(
+                    f"{path} is not an export of an index.", hint="Name a file that `semsearch index export` wrote."
+                )
             version = int.from_bytes(file.read(_VERSION_BYTES), "little")
             if version > FORMAT_VERSION:
                 raise InvalidRequest(

@@ -57,7 +57,8 @@ def source_of(image: ImageSource) -> str | bytes:
         return content_of(image)
     if "/" in image and "." in image.rpartition("/")[2]:  # a file's name; no id has a slash
         raise InvalidRequest(
-            f"A string is the id of a stored image, and {image!r} is none.", hint=f"Write Path({image!r}) for a file."
+            f"A string is the id of a stored image, and {image!r} is not one.",
+            hint=f"Write Path({image!r}) for a file.",
         )
     return image
 
@@ -82,7 +83,7 @@ def _png(pixels: Pixels) -> bytes:
         kind, shape = str(pixels.__array_interface__["typestr"]), pixels.__array_interface__["shape"]
         if kind[1:] != "u1" or len(shape) not in {2, 3} or 0 in shape or shape[2:] not in {(), (1,), (3,), (4,)}:
             raise InvalidRequest(
-                f"An array of shape {tuple(shape)} and type {kind} is no image: give height × width (grey) or "
+                f"An array of shape {tuple(shape)} and type {kind} is not an image: give height × width (grey) or "
                 "height × width × 3 or 4 (RGB, RGBA) of uint8, 0 to 255."
             )
         array: Any = pixels

@@ -112,7 +112,10 @@ def from_rpc_error(error: grpc.RpcError, server: str, peer: Peer) -> SemsearchEr
     if code == "RESOURCE_EXHAUSTED" and "larger than max" in (message or ""):  # gRPC's own words, on either side
         return InvalidRequest(f"The request has more bytes than {server} accepts in one message.")
     if code == "UNIMPLEMENTED":
-        return ServerFailed(f"What answers at {server} is not {peer.kind}, or one of another version.")
+        return ServerFailed(
+            f"The server at {server} does not know this call. It is not {peer.kind}, or it has another version.",
+            hint="Check the address, or install the same version of client and suite.",
+        )
     return _CLASSES.get(code, ServerFailed)(f"{server} answered {code}: {message}")
 
 

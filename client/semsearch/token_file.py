@@ -48,12 +48,12 @@ class TokenFile:
         """
         if not _CALLER.fullmatch(caller):
             raise InvalidRequest(
-                f"{caller!r} is no name of a caller.",
+                f"{caller!r} cannot be a caller's name.",
                 hint="It has 1 to 63 letters, digits, dots, hyphens and underscores; the first is a letter or a digit.",
             )
         for collection in collections:
             if not _COLLECTION.fullmatch(collection):
-                raise InvalidRequest(f"{collection!r} is no id of a collection.", hint=_IDS)
+                raise InvalidRequest(f"{collection!r} cannot be a collection's id.", hint=_IDS)
         token_id = secrets.token_hex(_ID_BYTES)
         token = f"{_PREFIX}_{token_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
         with self._changing() as file:
@@ -119,7 +119,7 @@ class TokenFile:
         except OSError as error:
             raise InvalidRequest(f"{self.path} cannot be read: {error.strerror}.") from error
         except (json_format.ParseError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f"{self.path} is no file of tokens: {error}") from error
+            raise InvalidRequest(f"{self.path} is not a token file: {error}") from error
 
 
 _IDS = "It has lower-case letters, digits and hyphens, and begins with a letter."

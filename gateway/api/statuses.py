@@ -122,6 +122,7 @@ ERRORS: ErrorTable = {
     backups.BackupTooNew: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_TOO_NEW),
     backups.BackupUnderWay: lambda _: _failed_precondition(reasons.ERROR_REASON_BACKUP_UNDER_WAY),
     backups.NotEmpty: lambda _: _failed_precondition(reasons.ERROR_REASON_NOT_EMPTY),
+    backups.RestoreBegun: lambda _: _failed_precondition(reasons.ERROR_REASON_NOT_EMPTY),
     backups.IndexesDamaged: lambda _: ErrorStatus(grpc.StatusCode.DATA_LOSS, reasons.ERROR_REASON_STORE_DAMAGED),
     errors.WordsNotReady: lambda e: _unavailable(reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE, e.retry_after_seconds),
     errors.DependencyUnavailable: lambda e: _unavailable(

@@ -10,6 +10,7 @@ GatewayError
 ├── BackupTooNew             a newer version made the backup
 ├── BackupUnderWay           another backup, restore or pruning is in progress
 ├── NotEmpty                 a backup can be restored only into an empty suite
+├── RestoreBegun             another restore was interrupted here
 └── IndexesDamaged           a backup would lack an index
 """
 
@@ -96,6 +97,16 @@ class NotEmpty(GatewayError):
         super().__init__(
             f"A backup is restored only into an empty suite, but here {what}. Nothing was changed. Start the services "
             "with an empty data folder, and restore into that."
+        )
+
+
+class RestoreBegun(GatewayError):
+    """Another restore was interrupted here."""
+
+    def __init__(self, backup_id: str) -> None:
+        super().__init__(
+            f"The restore of the backup {backup_id} was interrupted, so no other can be restored here. Nothing was "
+            "changed. Finish it with that id, or start the services with an empty data folder.",
         )
 
 

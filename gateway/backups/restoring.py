@@ -17,7 +17,7 @@ from gateway.backends.backup_sources import IndexTransfer, ModelTransfer
 from gateway.backends.embedding import Embedder
 from gateway.backends.refusals import IndexExists
 from gateway.backends.vector_index import IndexInfo, VectorIndex
-from gateway.backups.errors import NotEmpty
+from gateway.backups.errors import NotEmpty, RestoreBegun
 from gateway.backups.manifest import Manifest, SavedImage, SavedIndex, SavedModel, images_from_json
 from gateway.backups.place import BackupPlace
 from gateway.backups.progress import Stage, Tally, at_once, persistently
@@ -62,7 +62,8 @@ class Restoring:
         """Restore a backup.
 
         Raises:
-            NotEmpty: the suite is not empty, or another restore was begun and not finished.
+            NotEmpty: the suite is not empty.
+            RestoreBegun: another restore was interrupted here.
             BackupDamaged: an object is missing or damaged; no alias was set.
         """
         tally.backup_id = backup_id
@@ -90,7 +91,7 @@ class Restoring:
     async def _begin(self, backup_id: str, manifest: Manifest) -> None:
         begun = await self._state.read()
         if begun not in ("", backup_id):
-            raise NotEmpty(f"the restore of {begun} was begun and not finished; restore that one")
+            raise RestoreBegun(begun)
         if not begun:
             await self._require_empty(())
             await self._state.write(backup_id)

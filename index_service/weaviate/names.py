@@ -23,7 +23,10 @@ def to_weaviate(name: str) -> str:
     """
     encoded = PREFIX + "".join(_SPECIAL.get(each) or (f"_{each.lower()}" if each.isupper() else each) for each in name)
     if len(encoded) > _MAX_CHARACTERS:
-        raise InvalidName(name, "it is too long: each capital and each sign takes more room")
+        raise InvalidName(
+            name,
+            "it is too long, because each capital letter, dot, hyphen and underscore counts twice",
+        )
     return encoded
 
 

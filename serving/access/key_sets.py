@@ -80,7 +80,7 @@ def parse(content: bytes, algorithms: Sequence[str]) -> Keys:
             if key.algorithm_name in algorithms:
                 keys[str(each.get("kid", ""))] = key
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadKeySet("it is no JWK Set, a JSON object with `keys`") from error
+        raise BadKeySet("it is not a JWK Set, a JSON object with `keys`") from error
     if not keys:
         raise BadKeySet(f"it has no key for {', '.join(algorithms)}")
     return keys

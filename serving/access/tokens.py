@@ -58,7 +58,7 @@ class Tokens:
         try:
             file = json_format.Parse(content, pb.TokenFile())
         except (json_format.ParseError, UnicodeDecodeError) as error:
-            raise BadTokenFile(f"it is no file of tokens: {error}") from error
+            raise BadTokenFile(f"it is not a token file: {error}") from error
         if len(file.tokens) > MAX_TOKENS:
             raise BadTokenFile(f"it has {len(file.tokens):,} tokens, and may have {MAX_TOKENS:,}")
         entries: dict[str, _Entry] = {}

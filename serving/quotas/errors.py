@@ -16,11 +16,10 @@ from serving.quotas.quota import Kind, Quota
 # How long callers with too many calls should wait; how long a call takes is not known.
 _CALLS_SECONDS = 1.0
 _COUNTED = {
-    Kind.READ: "calls that read",
+    Kind.READ: "read calls",
     Kind.WRITE: "changes",
     Kind.EMBED: "images for the model",
 }
-_EACH = {"second": "a second", "minute": "a minute", "hour": "an hour"}
 
 
 class QuotaExceeded(NotYet):
@@ -47,7 +46,7 @@ class RateExceeded(QuotaExceeded):
     def __init__(self, subject: str, kind: Kind, quota: Quota, seconds: float) -> None:
         units, period = quota.rate
         super().__init__(
-            f"Too fast: {subject} may send {units:g} {_COUNTED[kind]} {_EACH[period]} on average, and {quota.burst:,} "
+            f"Too fast: {subject} may send {units:g} {_COUNTED[kind]} per {period} on average, and {quota.burst:,} "
             f"at once. Try again in {_rounded(seconds)}.",
             subject,
             f"{kind}/{period}",

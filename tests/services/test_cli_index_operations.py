@@ -144,7 +144,7 @@ def test_a_damaged_store_is_reported_and_no_rebuild_suggested(data: Path, own: I
         done = operate(second, "check")
         assert done.status == 1
         assert "store.sqlite is damaged or missing" in done.out
-        assert done.err.startswith("items: damage was found in store. The store is the truth: restore it from a copy")
+        assert done.err.startswith("items: damage was found in store. A rebuild cannot repair this")
         assert "store.sqlite is damaged" in operate(second, "list").out
 
 

@@ -52,7 +52,9 @@ def _address(
     return value
 
 
-_ORDER = "Default: that of this folder's suite, or the port in {} on this machine, or"
+_ORDER = (
+    "Without it, the command uses this folder's running suite, then the port in {} on this machine, then the default."
+)
 Server = Annotated[
     str,
     typer.Option(

@@ -77,7 +77,9 @@ def add(
 
 @app.command()
 def renew(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; default: all but the authority.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names of the certificates to renew. Default: all but the authority.")
+    ] = None,
     folder: Folder = Path("certs"),
     days: Days = _DAYS,
     as_json: options.Json = False,

@@ -27,7 +27,10 @@ _ALL = (TLS_VARIABLE, CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE, NAME_VARI
 IsEncrypted = Annotated[
     bool,
     typer.Option(
-        "--tls", envvar=TLS_VARIABLE, rich_help_panel=_PANEL, help="Encrypt, and trust the authorities of gRPC."
+        "--tls",
+        envvar=TLS_VARIABLE,
+        rich_help_panel=_PANEL,
+        help="Encrypt, and trust the public certificate authorities that come with gRPC.",
     ),
 ]
 Authorities = Annotated[

@@ -199,7 +199,10 @@ def _verdict(report: CheckReport) -> str:
     sentence = f"{report.name}: damage was found in {', '.join(dict.fromkeys(each.part for each in report.damages))}."
     if all(each.rebuild_repairs for each in report.damages):
         return f"{sentence} Repair it with: {shlex.join(['semsearch', 'index', 'rebuild', report.name])}"
-    return f"{sentence} The store is the truth: restore it from a copy, or delete the index and fill it again."
+    return (
+        f"{sentence} A rebuild cannot repair this, because the store itself is damaged. Stop the index service and "
+        "restore the index's folder from a copy, import an export, or delete the index and add its images again."
+    )
 
 
 def _shown(pieces: Iterable[pb.ExportPiece], progress: Any, text: str) -> Iterator[pb.ExportPiece]:

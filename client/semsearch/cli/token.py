@@ -142,7 +142,7 @@ def _path(file: Path | None) -> Path:
 def _duration(text: str) -> timedelta:
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise InvalidRequest(f"{text!r} is no time.", hint="Write minutes, hours or days: 30m, 12h or 90d.")
+        raise InvalidRequest(f"{text!r} is not a duration.", hint="Write minutes, hours or days: 30m, 12h or 90d.")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 

@@ -44,8 +44,10 @@ def top(
             "--metrics", metavar="HOST:PORT", help="A metrics port; may be repeated. Default: those of the suite."
         ),
     ] = None,
-    interval: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two looks.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Look twice, print the figures and end.")] = False,
+    interval: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds between two readings of the metrics.")
+    ] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Print the figures of one interval and exit.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Show what the services do: calls a second, their times, failures and queues. Ctrl-C ends it.

@@ -153,11 +153,17 @@ def _status(opener: urllib.request.OpenerDirector, url: str) -> int:
 def _not_listening(place: Place, *, suite_runs: bool) -> Finding:
     text = f"nothing listens at {place.address}"
     if suite_runs:
-        advice = f"The suite is starting it, or starts it again: its output says why the {place.service} ended."
+        advice = (
+            f"The suite is starting the {place.service}, or restarting it after a crash. If this lasts, look at the "
+            f"suite's output: it shows why the {place.service} ended."
+        )
     elif suites.on_this_machine(place.address):
         advice = "Start the suite: `make run-all` in its folder."
     else:
-        advice = f"Start the suite on {place.host}, and set SEMSEARCH_HOST=0.0.0.0 there so that it is reached."
+        advice = (
+            f"Start the suite on {place.host} with SEMSEARCH_HOST=0.0.0.0, certificates and tokens; "
+            "docs/guides/who-may-call.md has the steps."
+        )
     return problem(place.service, text, advice)
 
 

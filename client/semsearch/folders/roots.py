@@ -40,7 +40,7 @@ def root_of(folder: Path, name: str, server: str, collection: str) -> Root:
     chosen = name or to_text(Path(os.path.abspath(folder)).name)  # noqa: PTH100 — of a link, its own name
     if not chosen.strip() or any(char == "/" or category(char) == "Cc" for char in chosen):
         raise FolderStopped(
-            f"{chosen!r} cannot be the name of a root: it has no visible character, a slash or a control character.",
+            f"{chosen!r} cannot be the name of a root: it is blank, or it contains a slash or a control character.",
             "BAD_ROOT_NAME",
             "Give the folder another name with --name.",
         )

@@ -36,6 +36,10 @@ from semsearch.values import Attributes
 # later, and keeps its image.
 _NOT_WANTED = frozenset({Reason.OTHER_SUFFIX, Reason.VIDEO, Reason.HIDDEN, Reason.EXCLUDED, Reason.LINK})
 _ROOT_MOUNT = ""
+_RESTORE = (
+    "If the disk is not mounted or files are missing by mistake, restore them and run this again. To remove the "
+    "images, add --delete --force. To add files only, use `semsearch index`."
+)
 
 MayRemove = Callable[[int], bool]
 
@@ -116,7 +120,7 @@ class FolderSync:
         try:
             mounted = os.path.ismount(folder)
             if _ROOT_MOUNT in mounts and not mounted:
-                raise self._stopped("is on a disk that is not mounted", "NOT_MOUNTED", "Mount it")
+                raise self._stopped("is on a disk that is not mounted", "NOT_MOUNTED", "Mount it, and run this again.")
             scan = Scan(folder, self._exclusions, mounts - {_ROOT_MOUNT})
             for entry in scan:
                 if isinstance(entry, Found):
@@ -127,7 +131,8 @@ class FolderSync:
                 yield passed_over(entry.path, entry.reason, entry.problem)
         except OSError as error:
             problem = f"cannot be read: {error.strerror or error}"
-            raise self._stopped(problem, "FOLDER_UNREADABLE", "Mount its disk, or give another folder") from error
+            hint = "Mount its disk and run this again, or give another folder."
+            raise self._stopped(problem, "FOLDER_UNREADABLE", hint) from error
         now_mounted = scan.mounts | (mounts - {_ROOT_MOUNT}) | ({_ROOT_MOUNT} if mounted else set())
         if now_mounted != mounts or self._force:
             self._state.set_mounts(folder, now_mounted)
@@ -150,17 +155,14 @@ class FolderSync:
             return
         listing = self._known
         total = len(listing.hashes())
-        advice = "If they are to go, use --delete --force; `semsearch index` adds files and removes nothing. Or"
         if not self._hashes:
-            problem = f"has no images, and the collection {self.root.collection} has {total:,} of it"
-            raise self._stopped(problem, "FOLDER_EMPTY", f"{advice} mount its disk")
+            problem = f"has no images, but the collection {self.root.collection} has {total:,} images from it"
+            raise self._stopped(problem, "FOLDER_EMPTY")
         if 2 * len(self._missing(unread_as_before=False)) > total:
             self._hash_pending()  # they may only have been moved
         if 2 * (gone := len(self._missing(unread_as_before=True))) > total:
-            problem = (
-                f"lacks the files of {gone:,} of the {total:,} images that the collection {self.root.collection} has"
-            )
-            raise self._stopped(problem + " of it", "MORE_THAN_HALF_GONE", f"{advice} bring the files back")
+            problem = f"lacks the files of {gone:,} of its {total:,} images in the collection {self.root.collection}"
+            raise self._stopped(problem, "MORE_THAN_HALF_GONE")
 
     def send(self) -> Iterator[FileResult]:
         """Upload the images that the collection lacks; yield the result of each file."""
@@ -272,9 +274,9 @@ class FolderSync:
         place = PurePosixPath(path)
         return bool(self._protected) and not self._protected.isdisjoint([path, *map(str, place.parents)])
 
-    def _stopped(self, problem: str, reason: str, hint: str) -> FolderStopped:
+    def _stopped(self, problem: str, reason: str, hint: str = _RESTORE) -> FolderStopped:
         folder = to_text(str(self.root.folder))
-        return FolderStopped(f"{folder} {problem}. Nothing was changed.", reason, f"{hint}, and run it again.")
+        return FolderStopped(f"{folder} {problem}. Nothing was changed.", reason, hint)
 
 
 def _change_of(changes: dict[bytes, PlaceChange], sha256: bytes) -> PlaceChange:

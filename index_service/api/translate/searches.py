@@ -52,11 +52,9 @@ def to_terms(message: pb.SearchRequest, dimension: int) -> SearchTerms:
     if not 1 <= message.k <= MAX_K:
         raise InvalidField("k", f"must be 1 to {MAX_K:,}; it was {message.k}.")
     if message.k * len(message.queries) > MAX_NEIGHBORS:
-        raise InvalidField("k", f"times the number of queries must be at most {MAX_NEIGHBORS:,}; ask in several calls.")
+        raise InvalidField("k", _too_many(MAX_NEIGHBORS))
     if message.include_vectors and message.k * len(message.queries) > MAX_NEIGHBORS_WITH_VECTORS:
-        raise InvalidField(
-            "k", f"times the number of queries must be at most {MAX_NEIGHBORS_WITH_VECTORS:,} with include_vectors."
-        )
+        raise InvalidField("k", _too_many(MAX_NEIGHBORS_WITH_VECTORS, " with include_vectors"))
     if not 0 <= message.recall <= 1:  # NaN is not either
         raise InvalidField("recall", f"must be 0 to 1, 0 meaning the index's target; it was {message.recall:g}.")
     return SearchTerms(
@@ -152,3 +150,7 @@ def _paths(message: pb.SearchRequest) -> tuple[AttributePath, ...] | None:
     for number, text in enumerate(message.attributes_mask.paths):
         paths.append(to_path(text, f"attributes_mask.paths[{number}]"))
     return tuple(paths)
+
+
+def _too_many(most: int, condition: str = "") -> str:
+    return f"multiplied by the number of queries, must be at most {most:,}{condition}; send fewer queries in a call."

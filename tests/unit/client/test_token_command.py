@@ -100,6 +100,6 @@ def test_what_is_wrong_is_said_and_changes_nothing(command: Command) -> None:
         command.run("revoke", "--caller", "ann", "--caller", "bob")
     assert command.caller(token)
     command.path.write_text("{", encoding="utf-8")
-    with pytest.raises(InvalidRequest, match="no file of tokens"):
+    with pytest.raises(InvalidRequest, match="not a token file"):
         command.run("create", "bob", "--role", "read")
     assert command.path.read_text(encoding="utf-8") == "{"

@@ -137,7 +137,7 @@ def test_a_stopped_service_names_the_program_that_has_its_port(closed_port: int)
 
 def test_a_service_of_a_running_suite_is_being_started(closed_port: int) -> None:
     (found,) = examined(places(closed_port), suite_runs=True)
-    assert "starts it again" in found.advice
+    assert "restarting it after a crash" in found.advice
 
 
 def test_metrics_that_do_not_answer_are_no_problem(closed_port: int) -> None:

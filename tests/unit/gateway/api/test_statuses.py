@@ -57,6 +57,7 @@ EXAMPLES: list[GatewayError] = [
     backups.BackupTooNew("b"),
     backups.BackupUnderWay("A backup"),
     backups.NotEmpty('"gallery" has 2 images'),
+    backups.RestoreBegun("b"),
     backups.IndexesDamaged(["images-c"]),
     errors.WordsNotReady(),
     errors.DependencyUnavailable("index"),
