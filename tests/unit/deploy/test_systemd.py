@@ -37,12 +37,12 @@ def test_a_service_has_time_to_drain_and_is_started_again() -> None:
         assert lines["Restart"] == "on-failure"
 
 
-def test_each_service_writes_its_own_folders_only() -> None:
+def test_each_service_writes_its_own_folders_and_the_counts_of_quotas_only() -> None:
     written = {each: dict(unit(each))["StateDirectory"].split() for each in UNITS}
     assert written == {
-        "semsearch-embedder.service": ["semsearch/models"],
-        "semsearch-gateway.service": ["semsearch/gateway", "semsearch/images"],
-        "semsearch-index.service": ["semsearch/index"],
+        "semsearch-embedder.service": ["semsearch/models", "semsearch/quotas"],
+        "semsearch-gateway.service": ["semsearch/gateway", "semsearch/images", "semsearch/quotas"],
+        "semsearch-index.service": ["semsearch/index", "semsearch/quotas"],
     }
     assert all(dict(unit(each))["ProtectSystem"] == "strict" for each in UNITS)
     assert {dict(unit(each))["LogsDirectory"] for each in UNITS} == {"semsearch"}, "for an audit log"
