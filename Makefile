@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 GRPCURL_VERSION := v1.9.3
+GCS_SERVER_VERSION := v1.56.1
 KUSTOMIZE_VERSION := v5.7.1
 WEAVIATE_VERSION := v1.35.2
 PROMETHEUS_VERSION := v0.316.0
@@ -229,6 +230,13 @@ grpcurl: .tools/bin/grpcurl ## Build grpcurl, the command-line gRPC client, into
 	@command -v go >/dev/null || { echo 'Building grpcurl needs Go, but there is no `go` on the PATH: install Go (https://go.dev/dl) or grpcurl itself.' >&2; exit 1; }
 	@echo 'Building grpcurl $(GRPCURL_VERSION) ...'
 	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+
+gcs-server: .tools/bin/fake-gcs-server ## Build fake-gcs-server, a Google Cloud Storage for tests, into .tools/bin (needs Go)
+
+.tools/bin/fake-gcs-server:
+	@command -v go >/dev/null || { echo 'Building fake-gcs-server needs Go, but there is no `go` on the PATH: install Go (https://go.dev/dl) or fake-gcs-server itself.' >&2; exit 1; }
+	@echo 'Building fake-gcs-server $(GCS_SERVER_VERSION); this takes a minute or two the first time ...'
+	@GOBIN='$(CURDIR)/.tools/bin' go install github.com/fsouza/fake-gcs-server@$(GCS_SERVER_VERSION)
 
 kustomize: .tools/bin/kustomize ## Build kustomize, which renders deploy/kubernetes where there is no kubectl, into .tools/bin (needs Go)
 
