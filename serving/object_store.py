@@ -78,6 +78,10 @@ class StoreUnavailable(Exception):
         self.place = place
 
 
+class BucketMissing(FileNotFoundError):
+    """The bucket that holds the objects is missing."""
+
+
 class StoreUnusable(Exception):
     """A setting is wrong: the store cannot be opened, or refuses this process."""
 
@@ -102,20 +106,21 @@ class ObjectStore:
             seconds: How long a call may take, with everything that is asked for again.
 
         Raises:
-            StoreUnusable: the URL is malformed, or the library for its kind is not installed.
+            StoreUnusable: the URL is malformed, the library for its kind is not installed, or Google's finds no
+                credentials.
         """
         scheme = urlsplit(url).scheme
-        options = {**_OPTIONS, **(_S3_OPTIONS if scheme in _S3 else {})}
+        self._is_s3, self._is_google = scheme in _S3, scheme in _GOOGLE
         try:
-            self._files, root = fsspec.core.url_to_fs(url, **options)
-        except ImportError as error:
-            hint = " Install the library gcsfs into .venv." if scheme in _GOOGLE else ""
-            raise StoreUnusable(f"{self._without_secrets(url)} cannot be opened: {error}.{hint}") from error
-        except ValueError as error:
-            raise StoreUnusable(f"{self._without_secrets(url)} cannot be opened: {error}.") from error
+            if self._is_google:
+                self._files, root = _google(url)
+            else:
+                self._files, root = fsspec.core.url_to_fs(url, **_OPTIONS, **(_S3_OPTIONS if self._is_s3 else {}))
+        except (ImportError, PermissionError, ValueError) as error:
+            problem = str(error).rstrip(".")
+            raise StoreUnusable(f"{self._without_secrets(url)} cannot be opened: {problem}.") from error
         self._root = str(root).rstrip("/")
         self._is_folder = isinstance(self._files, LocalFileSystem)
-        self._is_s3 = scheme in _S3
         if self._is_s3:
             self._files.retries = READS
         # Only libraries that wait for a network can stop waiting.
@@ -224,6 +229,8 @@ class ObjectStore:
                         Path(path).unlink(missing_ok=True)
                 elif self._is_s3:
                     self._delete_from_s3(paths)
+                elif self._is_google:
+                    self._files.rm_each(paths, **self._within)
                 else:
                     self._delete_each(paths)
 
@@ -262,7 +269,7 @@ class ObjectStore:
         try:
             yield
         except FileNotFoundError as error:
-            if missing_is_unavailable or _NO_BUCKET in str(error.__cause__):
+            if missing_is_unavailable or isinstance(error, BucketMissing) or _NO_BUCKET in str(error.__cause__):
                 raise StoreUnavailable(self.place, "the place does not exist") from error
             raise ObjectMissing(key) from error
         except FSTimeoutError as error:
@@ -274,6 +281,15 @@ class ObjectStore:
     def _without_secrets(url: str) -> str:
         parts = urlsplit(url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _google(url: str) -> tuple[Any, str]:
+    """Return the file system of Google Cloud Storage and a path in it."""
+    try:
+        from serving.google_files import GoogleFiles
+    except ImportError as error:
+        raise ImportError(f"{error}. Install the suite's extra gcs") from error
+    return GoogleFiles(**_OPTIONS), GoogleFiles._strip_protocol(url)
 
 
 def _make_folder(folder: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.abc import MetaPathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -14,6 +16,8 @@ import pytest
 from hypothesis import settings
 
 from model.networks.loading_tensorflow import load_tensorflow
+from tests.gcs_server import gcs_server
+from tests.object_server import ObjectServer
 from tests.s3_server import s3_server
 
 # A shell ignores SIGINT for tests that it runs in the background, and the processes that they start would inherit that.
@@ -73,7 +77,30 @@ def client_state(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, No
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    """Return the URL of an S3 server that all tests share; each takes a prefix or a bucket of its own."""
-    with s3_server() as url:
-        yield url
+def s3() -> Iterator[ObjectServer]:
+    """Run an S3 server that all tests share; each takes a prefix or a bucket of its own."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[ObjectServer]:
+    """Run a server of Google Cloud Storage, shared as that of S3."""
+    with gcs_server() as server:
+        yield server
+
+
+@pytest.fixture
+def new_place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Return what returns the URL of an empty place of objects of a kind: "folder", "memory", "s3" or "gcs"."""
+
+    def url_of(kind: str) -> str:
+        name = uuid.uuid4().hex
+        if kind in ("folder", "memory"):
+            return str(tmp_path / name) if kind == "folder" else f"memory://{name}"
+        server: ObjectServer = request.getfixturevalue(kind)
+        for variable, value in server.environment().items():
+            monkeypatch.setenv(variable, value)
+        return server.place(name)
+
+    return url_of

@@ -1,4 +1,4 @@
-"""A gateway that keeps its images in S3: a real server behind a proxy that breaks answers."""
+"""A gateway that keeps its images in S3 or Google Cloud Storage: a real server behind a proxy that breaks answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import image_pb2
 
 from serving.object_store import ObjectStore
-from tests.s3_server import BUCKET, BreakingProxy, environment
+from tests.breaking_proxy import BreakingProxy
+from tests.object_server import BUCKET, ObjectServer
 from tests.services.gateway_stack import (
     CALL_SECONDS,
     START_SECONDS,
@@ -46,8 +47,8 @@ ORIGINAL, THUMBNAIL = gallery.RENDITION_ORIGINAL, gallery.RENDITION_THUMBNAIL
 
 
 @dataclass
-class InS3:
-    """A suite whose images lie in S3. The gateway reaches S3 through `proxy`, the tests through `objects`."""
+class Suite:
+    """A suite whose images lie in an object store. The gateway reaches it through `proxy`, the tests by `objects`."""
 
     proxy: BreakingProxy
     objects: ObjectStore
@@ -79,15 +80,16 @@ class InS3:
         return name
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def suite(s3: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[InS3]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["s3", "gcs"])
+async def suite(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
     data = tmp_path_factory.mktemp("data")
-    with pytest.MonkeyPatch.context() as patch, BreakingProxy(s3) as proxy:
-        for name, value in environment(s3).items():
+    server: ObjectServer = request.getfixturevalue(request.param)
+    with pytest.MonkeyPatch.context() as patch, BreakingProxy(server) as proxy:
+        for name, value in server.environment().items():
             patch.setenv(name, value)
-        objects = ObjectStore(f"s3://{BUCKET}/suite")
+        objects = ObjectStore(server.place("suite"))
         objects.check()  # connects to the server itself
-        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        patch.setenv(server.endpoint, proxy.url)
         async with AsyncExitStack() as exits:
             embedder, embedder_port = await exits.enter_async_context(color_embedder())
             index = await exits.enter_async_context(service("index_service", "--port=0", f"--data={data}"))
@@ -96,10 +98,10 @@ async def suite(s3: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncItera
                 f"--data={data}",
                 f"--embedder=127.0.0.1:{embedder_port}",
                 f"--index={index.address}",
-                f"--images=s3://{BUCKET}/suite",
+                f"--images={server.place('suite')}",
                 "--drain-seconds=0.5",
             )
-            running = InS3(proxy, objects, embedder, flags)
+            running = Suite(proxy, objects, embedder, flags)
             await running.start()
             yield running
             await running.exits.aclose()
@@ -120,7 +122,7 @@ async def assert_whole(stack: Stack, collection: str) -> dict[str, image_pb2.Ima
     return {each.id: each for each in images}
 
 
-async def test_images_are_added_shown_and_deleted(suite: InS3) -> None:
+async def test_images_are_added_shown_and_deleted(suite: Suite) -> None:
     name = await suite.new_collection()
     content = picture("red", seed=1)
 
@@ -137,7 +139,7 @@ async def test_images_are_added_shown_and_deleted(suite: InS3) -> None:
 
 
 @pytest.mark.parametrize("kind", ["error", "slow down", "reset", "half"])
-async def test_broken_answers_lose_no_image(suite: InS3, kind: str) -> None:
+async def test_broken_answers_lose_no_image(suite: Suite, kind: str) -> None:
     name = await suite.new_collection()
     suite.proxy.breaks.extend(["", "", kind, "", kind])
 
@@ -148,7 +150,7 @@ async def test_broken_answers_lose_no_image(suite: InS3, kind: str) -> None:
     assert not suite.proxy.breaks
 
 
-async def test_a_store_that_is_away_stops_only_what_needs_it(suite: InS3) -> None:
+async def test_a_store_that_is_away_stops_only_what_needs_it(suite: Suite) -> None:
     name = await suite.new_collection()
     await suite.stack.index(name, [image(1, picture("red", seed=1), "red")])
     await download(suite.stack, name, "red", THUMBNAIL)
@@ -173,7 +175,7 @@ async def test_a_store_that_is_away_stops_only_what_needs_it(suite: InS3) -> Non
     assert list(await assert_whole(suite.stack, name)) == ["red"]
 
 
-async def test_a_store_that_hangs_holds_no_call_beyond_its_deadline(suite: InS3) -> None:
+async def test_a_store_that_hangs_holds_no_call_beyond_its_deadline(suite: Suite) -> None:
     name = await suite.new_collection()
     await suite.stack.index(name, [image(1, picture("red", seed=1), "red")])
     suite.proxy.breaks.append("hang")
@@ -189,7 +191,9 @@ async def test_a_store_that_hangs_holds_no_call_beyond_its_deadline(suite: InS3)
     assert list(await assert_whole(suite.stack, name)) == ["red"]
 
 
-async def test_the_sweeper_removes_only_what_no_item_names(suite: InS3) -> None:
+# The contract of image stores (tests/unit/gateway/collections) tries the same in Google Cloud Storage, and is faster.
+@pytest.mark.parametrize("suite", ["s3"], indirect=True)
+async def test_the_sweeper_removes_only_what_no_item_names(suite: Suite) -> None:
     """The gateway starts when all objects look old, and sweeps at once."""
     name = await suite.new_collection()
     gone, kept = picture("red", seed=70_001), picture("red", seed=70_002)
@@ -216,7 +220,7 @@ def held(objects: ObjectStore, content: bytes) -> list[str]:
     return [each.key for each in objects.list(f"{sha[:2]}/{sha[2:]}/")]
 
 
-async def test_a_gateway_that_is_killed_in_an_upload_loses_nothing_that_it_acknowledged(suite: InS3) -> None:
+async def test_a_gateway_that_is_killed_in_an_upload_loses_nothing_that_it_acknowledged(suite: Suite) -> None:
     name = await suite.new_collection()
     contents = {f"{n}": picture("green", seed=80_000 + n) for n in range(40)}
     acknowledged: set[str] = set()
@@ -249,16 +253,17 @@ async def test_a_gateway_that_is_killed_in_an_upload_loses_nothing_that_it_ackno
 @pytest.mark.parametrize(
     ("place", "broken", "message"),
     [
-        ("s3://none/images", "", "s3://none/images does not exist. Create the bucket, or correct the setting."),
-        (f"s3://{BUCKET}", "denied", f"s3://{BUCKET} refuses to be written and read: Access Denied. Check the"),
+        ("none/images", "", "://none/images does not exist. Create the bucket, or correct the setting."),
+        (BUCKET, "denied", f"://{BUCKET} refuses to be written and read: Access Denied. Check the"),
     ],
 )
-async def test_a_wrong_setting_stops_the_start(suite: InS3, place: str, broken: str, message: str) -> None:
+async def test_a_wrong_setting_stops_the_start(suite: Suite, place: str, broken: str, message: str) -> None:
     flags = [flag for flag in suite.flags if not flag.startswith("--images=")]
     suite.proxy.always = broken
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", "--metrics-port=-1", "--http-port=0", *flags, f"--images={place}",
+            sys.executable, "-m", "gateway", "--metrics-port=-1", "--http-port=0", *flags,
+            f"--images={suite.proxy.server.scheme}://{place}",
             stderr=asyncio.subprocess.PIPE, env={**os.environ},
         )  # fmt: skip
         async with asyncio.timeout(START_SECONDS):

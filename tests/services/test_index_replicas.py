@@ -17,7 +17,6 @@ from google.protobuf import struct_pb2
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.v1.query_pb2 import Condition, Filter
 
-from tests.s3_server import BUCKET, environment, s3_server
 from tests.services.index_process import IndexProcess, index_process, item, query
 from tests.services.service_process import Refusal
 
@@ -89,15 +88,9 @@ def cluster(tmp_path: Path) -> Cluster:
     return Cluster(str(tmp_path / "place"), tmp_path)
 
 
-@pytest.fixture(params=["folder", "s3"])
-def any_cluster(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    if request.param == "folder":
-        yield Cluster(str(tmp_path / "place"), tmp_path)
-        return
-    with s3_server() as url:
-        for name, value in environment(url).items():
-            monkeypatch.setenv(name, value)
-        yield Cluster(f"s3://{BUCKET}/indexes", tmp_path)
+@pytest.fixture(params=["folder", "s3", "gcs"])
+def any_cluster(request: pytest.FixtureRequest, tmp_path: Path, new_place: Callable[[str], str]) -> Cluster:
+    return Cluster(new_place(request.param), tmp_path)
 
 
 def test_a_replica_answers_as_the_writer(cluster: Cluster) -> None:

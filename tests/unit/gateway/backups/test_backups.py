@@ -64,8 +64,11 @@ async def damages_of(place: BackupPlace) -> list[str]:
     return damages
 
 
-async def test_a_restored_suite_equals_the_one_that_was_saved(source: Suite, tmp_path: Path) -> None:
-    place = BackupPlace(new_store())
+@pytest.mark.parametrize("kind", ["memory", "s3", "gcs"])
+async def test_a_restored_suite_equals_the_one_that_was_saved(
+    source: Suite, tmp_path: Path, kind: str, new_place: Callable[[str], str]
+) -> None:
+    place = BackupPlace(ObjectStore(new_place(kind)))
     saved = await source.save(place)
     target = await empty(tmp_path / "target")
 

@@ -17,7 +17,7 @@ from gateway.collections.object_blobs import ObjectBlobStore
 from gateway.errors import BlobMissing, DependencyUnavailable
 from serving.object_store import ObjectStore
 from tests.ports import free_ports
-from tests.s3_server import BUCKET, environment
+from tests.s3_server import S3
 from tests.unit.gateway.doubles import sha256
 
 CONTENT, THUMBNAIL = b"original bytes", b"thumbnail bytes"
@@ -26,16 +26,11 @@ BLOB = Blob(SHA, CONTENT, THUMBNAIL)
 FAR_FUTURE = 2.0**33
 
 
-@pytest.fixture(params=["folder", "memory", "s3"])
-async def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BlobStore:
+@pytest.fixture(params=["folder", "memory", "s3", "gcs"])
+async def blobs(request: pytest.FixtureRequest, tmp_path: Path, new_place: Callable[[str], str]) -> BlobStore:
     if request.param == "folder":
         return FolderBlobStore(tmp_path)
-    name = uuid.uuid4().hex
-    if request.param == "memory":
-        return ObjectBlobStore(ObjectStore(f"memory://{name}"))
-    for variable, value in environment(request.getfixturevalue("s3")).items():
-        monkeypatch.setenv(variable, value)
-    return ObjectBlobStore(ObjectStore(f"s3://{BUCKET}/{name}"))
+    return ObjectBlobStore(ObjectStore(new_place(request.param)))
 
 
 async def test_what_was_stored_is_held_and_read(blobs: BlobStore) -> None:
@@ -226,7 +221,7 @@ async def test_thumbnails_are_cached_up_to_a_bound(memory: ObjectStore) -> None:
 
 async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     (port,) = free_ports(1)
-    for variable, value in environment(f"http://127.0.0.1:{port}").items():
+    for variable, value in S3.environment(f"http://127.0.0.1:{port}").items():
         monkeypatch.setenv(variable, value)
     blobs = ObjectBlobStore(ObjectStore("s3://images", seconds=1))
 
