@@ -78,7 +78,13 @@ class ObjectBlobStore:
         while True:
             with suppress(DependencyUnavailable):
                 await self._run(lambda: list(self._store.list("check/")))
-            await asyncio.sleep(CHECK_SECONDS if self.health.is_well else RECHECK_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    async for is_well in self.health.watch():
+                        if not is_well:
+                            break
+            if not self.health.is_well:
+                await asyncio.sleep(RECHECK_SECONDS)
 
     async def put(self, blobs: Sequence[Blob]) -> None:
         """Store images durably, all before it returns; after an error, some may be stored."""
