@@ -58,7 +58,7 @@ class Client(GatewayMethods, BlockingConnection):
                 refused for any server but this machine's. None means that of SEMSEARCH_CLIENT_TOKEN, if it is set.
             timeout: Seconds that a call may take, its repetitions included; each call has its own `timeout`. Calls
                 that take long by nature, such as a switch to another model, have longer ones.
-            retries: How often failed calls are repeated, and after what delays.
+            retries: How often failed calls are repeated, after what delays, and how long uploads wait.
         """
         super().__init__(Server(server, GATEWAY, tls, token, timeout, retries))
 
@@ -85,10 +85,10 @@ class Client(GatewayMethods, BlockingConnection):
         An upload is an `Upload`, with an id and attributes, or just an image: a Path, its bytes, a Pillow image or a
         NumPy array. `uploads` is read once, as fast as the server answers, in another thread. One bad image does not
         end the stream. If a gateway ends it, because it is being restarted or cannot go on for the moment, what was
-        not answered is sent on a new stream, as often as `retries` allow, and for at most the client's `timeout`
-        without a result. An image that was stored already is a duplicate then. Images whose results were yielded stay,
-        even if the iteration ends early or fails. Sending an image again changes nothing, so a failed run can simply be
-        repeated.
+        not answered is sent on a new stream, until there was no result for a minute (the `patience` of the client's
+        `retries`), or `timeout` seconds have passed in all. An image that was stored already is a duplicate then.
+        Images whose results were yielded stay, even if the iteration ends early or fails. Sending an image again
+        changes nothing, so a failed run can simply be repeated.
 
         >>> banana = photos / "banana-00.webp"
         >>> [result.error for result in client.index_images([Upload(banana, attributes={"label": "banana"}), banana])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ClassVar, Self, TypeVar
 
 import grpc
@@ -15,6 +16,7 @@ from semsearch.listing import AsyncListing
 from semsearch.translate import upload_result
 from semsearch.transport.calls import Call
 from semsearch.transport.connection import Connection
+from semsearch.transport.retries import Attempts
 from semsearch.transport.server import Server
 from semsearch.transport.servers_status import servers_status
 from semsearch.transport.upload_stream import AsyncUploadStream
@@ -34,6 +36,7 @@ class AsyncConnection(Connection):
         super().__init__(server)
         self._credentials = server.credentials()
         self._channel: grpc.aio.Channel | None = None
+        self._closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,6 +59,7 @@ class AsyncConnection(Connection):
 
     async def close(self) -> None:
         """Close the channel and cancel its running calls."""
+        self._closed.set()
         if self._channel is not None:
             await self._channel.close()
 
@@ -114,8 +118,8 @@ class AsyncConnection(Connection):
                                 yield upload_result(result)
                     break
                 except grpc.RpcError as error:
-                    attempts = attempts or self._attempts_to_go_on()
-                    await asyncio.sleep(self._delay(attempts, error))
+                    attempts = attempts or self._attempts_to_go_on(end - time.monotonic())
+                    await self._wait(attempts, error)
                 finally:
                     call.cancel()
             stream.raise_fault()
@@ -157,10 +161,18 @@ class AsyncConnection(Connection):
             try:
                 answer = await send(self._call_options(attempts.remaining(), attempts.repeated))
             except grpc.RpcError as error:
-                await asyncio.sleep(self._delay(attempts, error))
+                await self._wait(attempts, error)
             else:
                 attempts.record_success()
                 return answer
+
+    async def _wait(self, attempts: Attempts, error: grpc.RpcError) -> None:
+        """Wait until the next attempt; raise the translated error if there is none, or if the client is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._delay(attempts, error)):
+                await self._closed.wait()
+        if self._closed.is_set():
+            raise self._translated(error) from error
 
 
 async def _next(responses: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self, TypeVar
@@ -12,6 +13,7 @@ from semsearch.listing import Listing
 from semsearch.translate import upload_result
 from semsearch.transport.calls import Call
 from semsearch.transport.connection import Connection
+from semsearch.transport.retries import Attempts
 from semsearch.transport.server import Server
 from semsearch.transport.upload_stream import UploadStream
 from semsearch.v1 import gallery_service_pb2 as pb
@@ -37,6 +39,7 @@ class BlockingConnection(Connection):
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self.channel = open_channel(server)
+        self._closed = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +52,7 @@ class BlockingConnection(Connection):
 
     def close(self) -> None:
         """Close the channel and cancel its running calls."""
+        self._closed.set()
         self.channel.close()
 
     def _call(self, call: Call[R]) -> R:
@@ -102,8 +106,8 @@ class BlockingConnection(Connection):
                             yield upload_result(result)
                     break
                 except grpc.RpcError as error:
-                    attempts = attempts or self._attempts_to_go_on()
-                    time.sleep(self._delay(attempts, error))
+                    attempts = attempts or self._attempts_to_go_on(end - time.monotonic())
+                    self._wait(attempts, error)
                 finally:
                     call.cancel()
             stream.raise_fault()
@@ -145,7 +149,12 @@ class BlockingConnection(Connection):
             try:
                 answer = send(self._call_options(attempts.remaining(), attempts.repeated))
             except grpc.RpcError as error:
-                time.sleep(self._delay(attempts, error))
+                self._wait(attempts, error)
             else:
                 attempts.record_success()
                 return answer
+
+    def _wait(self, attempts: Attempts, error: grpc.RpcError) -> None:
+        """Wait until the next attempt; raise the translated error if there is none, or if the client is closed."""
+        if self._closed.wait(self._delay(attempts, error)):
+            raise self._translated(error) from error

@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import Message
 from typing_extensions import override
 
+from semsearch.errors import SemsearchError
 from semsearch.rpc_errors import from_rpc_error
 from semsearch.transport.calls import Call, rpc_of
 from semsearch.transport.methods import Method
@@ -66,17 +67,21 @@ class Connection:
     def _attempts(self, call: Call[Any]) -> Attempts:
         return Attempts(self.server.retries, self._state, self._timeout(call), repeatable=call.repeatable)
 
-    def _attempts_to_go_on(self) -> Attempts:
-        """Return the attempts to go on with uploads whose stream broke off: they have the time of one call."""
-        return Attempts(self.server.retries, self._state, self.server.timeout)
+    def _attempts_to_go_on(self, seconds: float) -> Attempts:
+        """Return the attempts to go on with uploads that have so many seconds left, after their stream broke off."""
+        retries = self.server.retries
+        return Attempts(retries, self._state, min(retries.patience, seconds), is_patient=True)
 
     def _delay(self, attempts: Attempts, error: grpc.RpcError) -> float:
         """Return the seconds until the next attempt, or raise the translated error if there is none."""
-        translated = from_rpc_error(error, self.server.address, self.server.peer)
+        translated = self._translated(error)
         delay = attempts.delay_after(translated)
         if delay is None:
             raise translated from error
         return delay
+
+    def _translated(self, error: grpc.RpcError) -> SemsearchError:
+        return from_rpc_error(error, self.server.address, self.server.peer)
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -84,4 +89,4 @@ class Connection:
         try:
             yield
         except grpc.RpcError as error:
-            raise from_rpc_error(error, self.server.address, self.server.peer) from error
+            raise self._translated(error) from error

@@ -11,10 +11,15 @@ said when to try again (RetryInfo); and only if
 - the servers did not fail too many of the client's calls lately (the budget), so that clients do not keep a struggling
   server down. Calls that a server gives up because it shuts down, or that reach none, cost nothing of it: they all fail
   at once, and burden nobody. In a rolling restart, a client may have no connection for a moment.
+
+An upload is patient: it is one call for thousands of images, and should not be lost while the only gateway is upgraded.
+It goes on for the same reasons, however often that takes and whatever the budget, until there was no result for as long
+as its patience.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -35,11 +40,19 @@ class Retries:
     """How often a call is sent, at most, and how long to wait in between: twice as long each time, in seconds.
 
     If the server says when to try again, no attempt is made earlier. `Retries(attempts=1)` sends each call once.
+
+    Uploads (`index_images`) have as many attempts as they need, unless `attempts` is 1: they go on until there was no
+    result for `patience` seconds.
+
+    `on_wait` is called before each wait, in the thread or event loop that waits, with the error and the seconds that
+    the client has been waiting for an answer. What it raises ends the call.
     """
 
     attempts: int = 5
     first_delay: float = 0.2
     longest_delay: float = 3.0
+    patience: float = 60.0
+    on_wait: Callable[[SemsearchError, float], None] | None = None
 
 
 class RetryState:
@@ -48,6 +61,7 @@ class RetryState:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tokens = _TOKENS
+        self._waiting_since: float | None = None
         self.has_answered = False
 
     def record_success(self) -> None:
@@ -55,7 +69,19 @@ class RetryState:
         if self._tokens < _TOKENS:
             with self._lock:
                 self._tokens = min(_TOKENS, self._tokens + _TOKENS_A_SUCCESS)
+        self._waiting_since = None
         self.has_answered = True
+
+    def record_wait(self, now: float) -> float:
+        """Return the seconds since calls began to wait, after the last answer; none if this wait is the first."""
+        since = self._waiting_since
+        if since is None:
+            self._waiting_since = since = now
+        return now - since
+
+    def record_end(self) -> None:
+        """Record that a call failed, and does not wait."""
+        self._waiting_since = None
 
     def may_retry(self) -> bool:
         """Count a failure, and return whether there is budget to try again."""
@@ -65,7 +91,7 @@ class RetryState:
 
 
 class Attempts:
-    """The attempts of one call; `repeated` counts those after the first."""
+    """The attempts of one call; `repeated` counts those after the first. An upload `is_patient`."""
 
     def __init__(
         self,
@@ -74,9 +100,12 @@ class Attempts:
         timeout: float,
         *,
         repeatable: bool = True,
+        is_patient: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
+        self._most = math.inf if is_patient and policy.attempts > 1 else policy.attempts
+        self._has_budget = not is_patient
         self._state = state
         self._clock = clock
         self._deadline = clock() + timeout
@@ -94,6 +123,16 @@ class Attempts:
 
     def delay_after(self, error: SemsearchError) -> float | None:
         """Return the seconds to wait before the next attempt; None if there is none."""
+        delay = self._next_delay(error)
+        if delay is None:
+            self._state.record_end()
+            return None
+        seconds = self._state.record_wait(self._clock())
+        if self._policy.on_wait is not None:
+            self._policy.on_wait(error, seconds)
+        return delay
+
+    def _next_delay(self, error: SemsearchError) -> float | None:
         asked = error.details.retry_after_seconds
         if isinstance(error, TimedOut):  # perhaps no server is there
             return None
@@ -104,10 +143,10 @@ class Attempts:
             self._state.has_answered = True  # a refusal is an answer too
             if not isinstance(error, ServerNotReady) and not (isinstance(error, Overloaded) and asked is not None):
                 return None
-            if error.details.reason != SHUTTING_DOWN and not self._state.may_retry():
+            if self._has_budget and error.details.reason != SHUTTING_DOWN and not self._state.may_retry():
                 return None
         has_begun = error.details.metadata.get("begun") != "false"
-        if self.repeated >= self._policy.attempts - 1 or (has_begun and not self._repeatable):
+        if self.repeated >= self._most - 1 or (has_begun and not self._repeatable):
             return None
         self.repeated += 1
         # Spreads out the callers that failed together.

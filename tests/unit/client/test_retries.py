@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
-from semsearch import Overloaded, Retries, SemsearchError, ServerNotReady, ServerUnreachable, TimedOut
+from semsearch import InvalidRequest, Overloaded, Retries, SemsearchError, ServerNotReady, ServerUnreachable, TimedOut
 from semsearch.errors import ErrorDetails
 from semsearch.transport.retries import Attempts, RetryState
 
@@ -83,3 +85,76 @@ def test_only_a_server_that_has_answered_is_waited_for() -> None:
     Attempts(Retries(), state, 1_000).delay_after(SemsearchError("No."))  # a refusal is an answer
     assert Attempts(Retries(), state, 1_000).delay_after(gone) is not None
     assert Attempts(Retries(), state, 1_000, repeatable=False).delay_after(gone) is None
+
+
+def upload(policy: Retries, clock: Clock, state: RetryState | None = None, seconds: float = 60) -> Attempts:
+    """Return the attempts to go on with an upload to a server that has answered."""
+    state = state or RetryState()
+    state.record_success()
+    return Attempts(policy, state, seconds, is_patient=True, clock=clock)
+
+
+def waits(attempts: Attempts, clock: Clock, error: SemsearchError) -> list[float]:
+    """Return how long an upload waits each time, until it is given up."""
+    delays = []
+    while (delay := attempts.delay_after(error)) is not None:
+        clock.now += delay
+        delays.append(delay)
+    return delays
+
+
+@pytest.mark.parametrize("error", [NOT_READY, SHUTTING_DOWN, ServerUnreachable("Nothing answers.")])
+def test_an_upload_waits_as_often_as_its_patience_allows(error: SemsearchError) -> None:
+    clock = Clock()
+    delays = waits(upload(Retries(first_delay=1, longest_delay=4), clock), clock, error)
+    for expected, delay in zip([1, 2, *itertools.repeat(4, len(delays) - 2)], delays, strict=True):
+        assert expected <= delay <= expected * MOST_JITTER
+    assert 60 - 4 * MOST_JITTER <= sum(delays) < 60
+
+
+def test_an_upload_goes_on_when_most_calls_fail() -> None:
+    state, clock = RetryState(), Clock()
+    while state.may_retry():
+        pass
+    assert upload(Retries(), clock, state).delay_after(NOT_READY) is not None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRequest("No."),
+        TimedOut("Too late."),
+        Overloaded("The disk is full."),
+        Overloaded("Tomorrow.", ErrorDetails(retry_after_seconds=60)),
+    ],
+)
+def test_a_refusal_ends_an_upload_at_once(error: SemsearchError) -> None:
+    assert upload(Retries(), Clock()).delay_after(error) is None
+
+
+def test_the_server_sets_when_an_upload_goes_on() -> None:
+    delay = upload(Retries(), Clock()).delay_after(Overloaded("Busy.", ErrorDetails(retry_after_seconds=40)))
+    assert delay is not None
+    assert delay >= 40
+
+
+def test_a_client_that_sends_each_call_once_does_not_go_on_with_uploads() -> None:
+    assert upload(Retries(attempts=1), Clock()).delay_after(NOT_READY) is None
+
+
+def test_whoever_waits_is_told_why_and_for_how_long() -> None:
+    told: list[tuple[SemsearchError, float]] = []
+    policy = Retries(on_wait=lambda error, seconds: told.append((error, seconds)))
+    state, clock = RetryState(), Clock()
+    attempts = upload(policy, clock, state)
+    attempts.delay_after(NOT_READY)
+    clock.now += 7
+    attempts.delay_after(SHUTTING_DOWN)
+    Attempts(policy, state, 60, clock=clock).delay_after(NOT_READY)  # another call waits for the same server
+    state.record_success()
+    clock.now += 7
+    attempts.delay_after(NOT_READY)
+    attempts.delay_after(InvalidRequest("No."))
+    clock.now += 7
+    attempts.delay_after(NOT_READY)
+    assert told == [(NOT_READY, 0), (SHUTTING_DOWN, 7), (NOT_READY, 7), (NOT_READY, 0), (NOT_READY, 0)]

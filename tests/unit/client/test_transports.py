@@ -314,21 +314,32 @@ def test_uploads_go_on_with_what_was_not_answered_when_a_server_ends_their_strea
 
 
 @pytest.mark.parametrize(
-    ("refusal", "error", "streams"),
+    ("refusal", "error"),
     [
-        (UNAVAILABLE, ServerNotReady, 3),
-        (Refusal(code_pb2.NOT_FOUND), NotFound, 1),
-        (Refusal(code_pb2.RESOURCE_EXHAUSTED, retry_after=3600), Overloaded, 1),  # later than a call waits
-        (LOST, ServerUnreachable, 1),
+        (Refusal(code_pb2.NOT_FOUND), NotFound),
+        (Refusal(code_pb2.RESOURCE_EXHAUSTED, retry_after=3600), Overloaded),  # later than an upload waits
+        (LOST, ServerUnreachable),  # the first call: its address is probably wrong
     ],
 )
-def test_uploads_end_when_no_stream_gets_further(
-    kind: str, script: ScriptedServer, address: str, refusal: Refusal, error: type[Exception], streams: int
+def test_an_error_that_will_not_pass_ends_uploads_at_once(
+    kind: str, script: ScriptedServer, address: str, refusal: Refusal, error: type[Exception]
 ) -> None:
-    script.will("IndexImages", *[refusal] * 5)
+    script.will("IndexImages", refusal)
     with pytest.raises(error):
         ask(kind, address, lambda client: client.index_images([b"a"]), retries=FAST)
-    assert sequences(script) == [None, 0] * streams
+    assert sequences(script) == [None, 0]
+
+
+@pytest.mark.parametrize(("patience", "timeout"), [(0.3, 3600.0), (60.0, 0.3)])
+def test_uploads_end_when_no_stream_gets_further(
+    kind: str, script: ScriptedServer, address: str, patience: float, timeout: float
+) -> None:
+    script.will("IndexImages", *[UNAVAILABLE] * 1_000)
+    retries = replace(FAST, longest_delay=0.002, patience=patience)
+    with pytest.raises((ServerNotReady, TimedOut)):
+        ask(kind, address, lambda client: client.index_images([b"a"], timeout=timeout), retries=retries)
+    streams = sequences(script).count(None)
+    assert FAST.attempts < streams < 1_000
 
 
 def test_a_cancelled_task_or_iteration_cancels_its_call(kind: str, script: ScriptedServer, address: str) -> None:
