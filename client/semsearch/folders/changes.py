@@ -6,7 +6,7 @@ effect, and the next run completes one that was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -31,11 +31,11 @@ class PlaceChange:
 
 @dataclass(frozen=True)
 class Changed:
-    """The result for one hash; `image_id` is "" if the collection has no image with it."""
+    """The result for one hash: the places before, in all roots; `image_id` is "" if no image has that hash."""
 
     sha256: bytes
     image_id: str
-    had_places: bool = True
+    places: Collection[str]
 
 
 def apply(client: Gallery, root: Root, changes: Mapping[bytes, PlaceChange]) -> Iterator[Changed]:
@@ -80,13 +80,13 @@ def _change(
     times = {root.place(path): time for path, time in change.add.items() if time is not None}
     remove = {root.place(path) for path in change.remove}
     emptied: list[str] = []
-    had_places = False
+    places: set[str] = set()
     stored = ""
     for number, image in enumerate(images):
         old = places_of(image.attributes)
         add = [root.place(path) for path in change.add] if number == 0 else []
         new = changed_places(old, add, remove)
-        had_places |= bool(old)
+        places.update(old)
         if not new:
             emptied += [image.id] if old else []
         elif new != old:
@@ -96,4 +96,4 @@ def _change(
             except NotFound:  # another client has just deleted it
                 continue
         stored = stored or image.id
-    return Changed(sha256, stored, had_places), emptied
+    return Changed(sha256, stored, places), emptied

@@ -238,7 +238,7 @@ class FolderSync:
                     outcome = Outcome.REPLACED
                 elif change.remove:
                     outcome = Outcome.MOVED
-                elif not done.had_places:
+                elif not done.places or self.root.place(path) in done.places:  # or its answer was lost
                     outcome = Outcome.UNCHANGED
                 yield FileResult(path, outcome, done.image_id)
             if not change.add:

@@ -274,3 +274,18 @@ def test_two_runs_sending_the_same_bytes_share_the_image(bench: Bench) -> None:
     bench.gallery = Late()
     assert bench.count() == {"duplicate": 1}
     assert bench.places() == ["other/a.png", "photos/a.png"]
+
+
+def test_an_image_whose_answer_was_lost_is_no_duplicate(bench: Bench) -> None:
+    """It was stored, and the upload sent it again when the server was back."""
+    write(bench.root(), a_png="one")
+
+    class SentTwice(GalleryDouble):
+        def index_images(self, uploads: Any, *, collection: str = "") -> Any:
+            sent = list(uploads)
+            list(super().index_images(sent))
+            return super().index_images(sent)
+
+    bench.gallery = SentTwice()
+    assert bench.count() == {"unchanged": 1}
+    assert bench.places() == ["photos/a.png"]
