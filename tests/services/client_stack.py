@@ -35,11 +35,15 @@ _HOME = tempfile.TemporaryDirectory(prefix="semsearch-home-")
 
 @dataclass(frozen=True)
 class ClientStack:
-    """`server` is the gateway's address; `embedder` is the double, which works in another thread."""
+    """`server` is the gateway's address; `embedder` is the double, which works in another thread.
+
+    With `gateway_flags`, another gateway takes the place of one that has ended.
+    """
 
     server: str
     embedder: ColorEmbedder
     gateway: Service
+    gateway_flags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -145,11 +149,8 @@ async def _services(data: Path) -> AsyncGenerator[ClientStack, None]:
     async with AsyncExitStack() as exits:
         embedder, port = await exits.enter_async_context(color_embedder())
         index = await exits.enter_async_context(service("index_service", "--port=0", f"--data={data}"))
-        gateway = await exits.enter_async_context(
-            service(
-                "gateway", "--port=0", f"--data={data}", f"--embedder=127.0.0.1:{port}", f"--index={index.address}"
-            )
-        )  # fmt: skip
+        flags = (f"--data={data}", f"--embedder=127.0.0.1:{port}", f"--index={index.address}")
+        gateway = await exits.enter_async_context(service("gateway", "--port=0", *flags))
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             await wait_for_health(channel, "", health_pb2.HealthCheckResponse.SERVING)
-        yield ClientStack(gateway.address, embedder.embedder, gateway)
+        yield ClientStack(gateway.address, embedder.embedder, gateway, (f"--port={gateway.port}", *flags))

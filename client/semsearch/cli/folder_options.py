@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from semsearch.cli.output import Output
+from semsearch.cli.waiting import DEFAULT_PATIENCE, patient_client
 from semsearch.client import Client
 from semsearch.errors import AlreadyExists, NotFound
 from semsearch.folders.exclusions import Exclusions
@@ -61,11 +62,19 @@ def opened(
     *,
     force: bool = False,
     reference: bool = False,
+    patience: float = DEFAULT_PATIENCE,
 ) -> Iterator[FolderSync]:
-    """Connect to the server, create the collection if needed, and lock the root against other processes."""
+    """Connect to the server, create the collection if needed, and lock the root against other processes.
+
+    If the server goes away, each call waits for `patience` seconds.
+    """
     exclusions = Exclusions(exclude or ())
     root = root_of(folder, name, server, collection)
-    with Client(server) as client, FolderState() as state, state.lock(server, collection, root.name):
+    with (
+        patient_client(server, output, patience) as client,
+        FolderState() as state,
+        state.lock(server, collection, root.name),
+    ):
         ensure_collection(client, collection, output, reference=reference)
         claim(root, state, force=force)
         yield FolderSync(client, state, root, exclusions, force=force, reference=reference)

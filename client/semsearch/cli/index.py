@@ -12,6 +12,7 @@ import typer
 from semsearch.cli import folder_options, options
 from semsearch.cli.folder_report import FolderReport
 from semsearch.cli.output import Output, counted
+from semsearch.cli.waiting import DEFAULT_PATIENCE, Patience
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER
 from semsearch.errors import SemsearchError
 from semsearch.folders.results import Outcome
@@ -25,6 +26,7 @@ def index(
     exclude: folder_options.Exclude = None,
     force: folder_options.Force = False,
     reference: folder_options.Reference = False,
+    patience: Patience = DEFAULT_PATIENCE,
     server: options.Server = DEFAULT_SERVER,
     verbose: folder_options.Verbose = False,
     as_json: folder_options.Lines = False,
@@ -35,7 +37,7 @@ def index(
     again = _command("index", folder, collection, name, exclude, reference=reference)
     try:
         with folder_options.opened(
-            server, folder, name, collection, exclude, output, force=force, reference=reference
+            server, folder, name, collection, exclude, output, force=force, reference=reference, patience=patience
         ) as sync:
             report.follow(sync, sync.run())
     except (KeyboardInterrupt, SemsearchError):
@@ -54,6 +56,7 @@ def sync(
     delete: folder_options.Delete = False,
     force: folder_options.Force = False,
     reference: folder_options.Reference = False,
+    patience: Patience = DEFAULT_PATIENCE,
     server: options.Server = DEFAULT_SERVER,
     verbose: folder_options.Verbose = False,
     as_json: folder_options.Lines = False,
@@ -79,7 +82,7 @@ def sync(
     may_remove: MayRemove = (lambda _: True) if delete else ask
     try:
         with folder_options.opened(
-            server, folder, name, collection, exclude, output, force=force, reference=reference
+            server, folder, name, collection, exclude, output, force=force, reference=reference, patience=patience
         ) as folder_sync:
             report.follow(folder_sync, folder_sync.run(may_remove))
     except (KeyboardInterrupt, SemsearchError):

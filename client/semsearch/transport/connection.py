@@ -69,8 +69,7 @@ class Connection:
 
     def _attempts_to_go_on(self, seconds: float) -> Attempts:
         """Return the attempts to go on with uploads that have so many seconds left, after their stream broke off."""
-        retries = self.server.retries
-        return Attempts(retries, self._state, min(retries.patience, seconds), is_patient=True)
+        return Attempts(self.server.retries, self._state, seconds, is_upload=True)
 
     def _delay(self, attempts: Attempts, error: grpc.RpcError) -> float:
         """Return the seconds until the next attempt, or raise the translated error if there is none."""

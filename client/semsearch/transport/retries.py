@@ -14,7 +14,7 @@ said when to try again (RetryInfo); and only if
 
 An upload is patient: it is one call for thousands of images, and should not be lost while the only gateway is upgraded.
 It goes on for the same reasons, however often that takes and whatever the budget, until there was no result for as long
-as its patience.
+as its patience. So do all calls of a client that asks for it.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Retries:
     If the server says when to try again, no attempt is made earlier. `Retries(attempts=1)` sends each call once.
 
     Uploads (`index_images`) have as many attempts as they need, unless `attempts` is 1: they go on until there was no
-    result for `patience` seconds.
+    result for `patience` seconds. With `attempts` None, all calls are as patient, within their deadlines.
 
     `on_wait` is called before each wait, in the thread or event loop that waits, with the error and the seconds that
     the client has been waiting for an answer. What it raises ends the call.
     """
 
-    attempts: int = 5
+    attempts: int | None = 5
     first_delay: float = 0.2
     longest_delay: float = 3.0
     patience: float = 60.0
@@ -91,7 +91,7 @@ class RetryState:
 
 
 class Attempts:
-    """The attempts of one call; `repeated` counts those after the first. An upload `is_patient`."""
+    """The attempts of one call, or to go on with an upload; `repeated` counts those after the first."""
 
     def __init__(
         self,
@@ -100,12 +100,14 @@ class Attempts:
         timeout: float,
         *,
         repeatable: bool = True,
-        is_patient: bool = False,
+        is_upload: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
-        self._most = math.inf if is_patient and policy.attempts > 1 else policy.attempts
-        self._has_budget = not is_patient
+        most = policy.attempts
+        self._most = math.inf if most is None or (is_upload and most > 1) else most
+        self._is_patient = self._most == math.inf
+        self._patience_ends = math.inf
         self._state = state
         self._clock = clock
         self._deadline = clock() + timeout
@@ -143,13 +145,16 @@ class Attempts:
             self._state.has_answered = True  # a refusal is an answer too
             if not isinstance(error, ServerNotReady) and not (isinstance(error, Overloaded) and asked is not None):
                 return None
-            if self._has_budget and error.details.reason != SHUTTING_DOWN and not self._state.may_retry():
+            costs = not self._is_patient and error.details.reason != SHUTTING_DOWN
+            if costs and not self._state.may_retry():
                 return None
         has_begun = error.details.metadata.get("begun") != "false"
         if self.repeated >= self._most - 1 or (has_begun and not self._repeatable):
             return None
+        if self._is_patient and not self.repeated:
+            self._patience_ends = self._clock() + self._policy.patience
         self.repeated += 1
         # Spreads out the callers that failed together.
         delay = max(self._delay, asked or 0.0) * random.uniform(1.0, 1.25)
         self._delay = min(2 * self._delay, self._policy.longest_delay)
-        return delay if delay < self.remaining() else None
+        return delay if delay < min(self.remaining(), self._patience_ends - self._clock()) else None

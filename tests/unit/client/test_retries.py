@@ -87,15 +87,15 @@ def test_only_a_server_that_has_answered_is_waited_for() -> None:
     assert Attempts(Retries(), state, 1_000, repeatable=False).delay_after(gone) is None
 
 
-def upload(policy: Retries, clock: Clock, state: RetryState | None = None, seconds: float = 60) -> Attempts:
+def upload(policy: Retries, clock: Clock, state: RetryState | None = None, timeout: float = 1_000) -> Attempts:
     """Return the attempts to go on with an upload to a server that has answered."""
     state = state or RetryState()
     state.record_success()
-    return Attempts(policy, state, seconds, is_patient=True, clock=clock)
+    return Attempts(policy, state, timeout, is_upload=True, clock=clock)
 
 
 def waits(attempts: Attempts, clock: Clock, error: SemsearchError) -> list[float]:
-    """Return how long an upload waits each time, until it is given up."""
+    """Return how long a call waits each time, until it is given up."""
     delays = []
     while (delay := attempts.delay_after(error)) is not None:
         clock.now += delay
@@ -110,6 +110,23 @@ def test_an_upload_waits_as_often_as_its_patience_allows(error: SemsearchError) 
     for expected, delay in zip([1, 2, *itertools.repeat(4, len(delays) - 2)], delays, strict=True):
         assert expected <= delay <= expected * MOST_JITTER
     assert 60 - 4 * MOST_JITTER <= sum(delays) < 60
+
+
+@pytest.mark.parametrize(("patience", "timeout", "longest"), [(40, 1_000, 40), (1_000, 50, 50), (0, 1_000, 0)])
+def test_the_shorter_of_patience_and_deadline_ends_an_upload(patience: float, timeout: float, longest: float) -> None:
+    clock = Clock()
+    attempts = upload(Retries(longest_delay=1, patience=patience), clock, timeout=timeout)
+    assert max(0, longest - MOST_JITTER) <= sum(waits(attempts, clock, NOT_READY)) <= longest
+
+
+def test_a_client_without_a_number_of_attempts_is_as_patient_with_every_call() -> None:
+    """Its patience begins with a call's first failure, not with the call."""
+    clock, state = Clock(), RetryState()
+    while state.may_retry():
+        pass
+    attempts = Attempts(Retries(attempts=None, patience=40), state, 1_000, clock=clock)
+    clock.now += 100
+    assert 30 < sum(waits(attempts, clock, NOT_READY)) < 40
 
 
 def test_an_upload_goes_on_when_most_calls_fail() -> None:

@@ -339,7 +339,7 @@ def test_uploads_end_when_no_stream_gets_further(
     with pytest.raises((ServerNotReady, TimedOut)):
         ask(kind, address, lambda client: client.index_images([b"a"], timeout=timeout), retries=retries)
     streams = sequences(script).count(None)
-    assert FAST.attempts < streams < 1_000
+    assert 10 < streams < 1_000
 
 
 def test_a_cancelled_task_or_iteration_cancels_its_call(kind: str, script: ScriptedServer, address: str) -> None:
