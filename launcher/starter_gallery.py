@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
-from semsearch import Tls
+from semsearch import Retries, Tls
 from semsearch.cli.progress import progress_bar
 from semsearch.client import DEFAULT_COLLECTION, Client
 from semsearch.errors import SemsearchError
@@ -35,6 +35,8 @@ TRUTH = "truth.jsonl"
 # A name that no folder of a user is likely to have: each root of a collection has its own.
 _ROOT = "starter"
 _SHOWN = ("label", "setting")
+# The launcher starts no service again while it fills, so nothing is gained by waiting longer.
+_RETRIES = Retries(patience=3.0)
 
 
 class FillState(enum.Enum):
@@ -72,7 +74,7 @@ class StarterGallery:
             self._console.print(f"The folder {self._folder} does not exist, so the collection stays as it is.")
             return
         try:
-            with Client(server, tls=tls, token=token) as client:
+            with Client(server, tls=tls, token=token, retries=_RETRIES) as client:
                 if self.state is FillState.NOT_BEGUN and client.get_collection(DEFAULT_COLLECTION).image_count:
                     self._set(FillState.DONE)
                     return

@@ -6,9 +6,12 @@ import io
 from pathlib import Path
 
 import pytest
+from google.rpc import code_pb2
 from rich.console import Console
 
 from launcher.starter_gallery import FillState, StarterGallery
+from tests.unit.client.scripted_server import Refusal, ScriptedServer, running
+from tests.unit.gateway.doubles import picture
 
 NOBODY = "127.0.0.1:1"
 
@@ -43,3 +46,17 @@ def test_a_failing_server_is_tried_again_at_the_next_start(tmp_path: Path, outpu
     starter.fill(NOBODY)
     assert "next start" in output.getvalue()
     assert starter.state is FillState.NOT_BEGUN
+
+
+def test_a_server_that_cannot_go_on_is_not_waited_for(tmp_path: Path, output: io.StringIO) -> None:
+    """Nobody would start a service again meanwhile: that is for the launcher, which fills."""
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery" / "a.png").write_bytes(picture("red"))
+    script = ScriptedServer()
+    script.will("IndexImages", *[Refusal(code_pb2.UNAVAILABLE, retry_after=30)] * 5)
+    starter = gallery(tmp_path, output)
+    with running(script) as address:
+        starter.fill(address)
+    assert "The gallery is incomplete; the next start continues." in output.getvalue()
+    assert starter.state is FillState.FILLING
+    assert script.calls.count("IndexImages") == 2  # one stream: the configuration and the image
