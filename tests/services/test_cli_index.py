@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.services.client_stack import COMMAND_SECONDS, ClientStack, client_stack, semsearch, semsearch_process
-from tests.services.service_process import service_process
 from tests.unit.gateway.doubles import overloaded, picture, sha256
 
 COPIES = "The server keeps a copy of each image (with --reference, only a thumbnail)."
@@ -192,7 +188,6 @@ def embeds_only(stack: ClientStack) -> Iterator[Callable[[int], None]]:
 
 
 def many(folder: Path, count: int) -> Path:
-    folder.mkdir(exist_ok=True)
     for n in range(count):
         (folder / f"{n:03}.png").write_bytes(picture("orange", seed=1_000 + n))
     return folder
@@ -224,77 +219,3 @@ def test_ctrl_c_keeps_acknowledged_images_and_a_rerun_resumes(
     assert summary["summary"]["added"] + summary["summary"]["unchanged"] + summary["summary"]["duplicate"] == 100
     assert not set(acknowledged) & {each["path"] for each in results if each["outcome"] == "added"}
     assert paths(stack, collection) == [f"{n:03}.png" for n in range(100)]
-
-
-@contextmanager
-def interrupted(stack: ClientStack, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """Yield a command whose gateway is killed while it uploads, and the paths that it has acknowledged."""
-    embedder = stack.embedder
-
-    def refuse() -> None:
-        if embedder.embedded_images >= 30:
-            raise overloaded(0.02)
-
-    embedder.before_images = refuse
-    with semsearch_process(stack.server, *arguments, "--json") as running:
-        assert running.stdout is not None
-        acknowledged = [json.loads(running.stdout.readline())["path"] for _ in range(20)]
-        stack.gateway.process.kill()
-        embedder.before_images = lambda: None
-        yield running, acknowledged
-
-
-def test_a_gateway_that_dies_is_reported_and_a_rerun_resumes(tmp_path: Path) -> None:
-    photos = many(tmp_path / "photos", 100)
-    with client_stack(tmp_path / "data") as stack:
-        with interrupted(stack, "index", photos, "--patience", 0.5) as (indexing, acknowledged):
-            out, err = indexing.communicate(timeout=COMMAND_SECONDS)
-            assert indexing.returncode == 1
-        acknowledged += [json.loads(line)["path"] for line in out.splitlines()]
-        output = err.splitlines()
-        assert output[-2].endswith(f"resume with: semsearch index {photos} --collection gallery")
-        assert json.loads(output[-1])["error"]["message"] == f"No semsearch answers at {stack.server}."
-    with client_stack(tmp_path / "data") as stack:
-        assert set(acknowledged) <= set(paths(stack, "gallery"))
-        assert semsearch(stack.server, "index", photos).status == 0
-        assert paths(stack, "gallery") == [f"{n:03}.png" for n in range(100)]
-
-
-def says_that_it_waits(command: subprocess.Popen[str], server: str) -> str:
-    """Return what a command says up to the sentence that it waits for its server."""
-    assert command.stderr is not None
-    said = ""
-    waits = re.compile(rf"No semsearch answers at {server}\. Waiting since \d\d:\d\d:\d\d, for up to 60 s\.\n")
-    while not waits.search(said):
-        line = command.stderr.readline()
-        assert line, f"it ended: {said}"
-        said += line
-    return said
-
-
-def test_a_run_goes_on_when_its_gateway_is_back(tmp_path: Path) -> None:
-    photos = many(tmp_path / "photos", 100)
-    with client_stack(tmp_path / "data") as stack, interrupted(stack, "index", photos) as (indexing, acknowledged):
-        said = says_that_it_waits(indexing, stack.server)
-        with service_process("gateway", tmp_path / "data", *stack.gateway_flags):
-            out, err = indexing.communicate(timeout=COMMAND_SECONDS)
-            assert indexing.returncode == 0
-            assert paths(stack, "gallery") == [f"{n:03}.png" for n in range(100)]
-    *results, summary = [json.loads(line) for line in out.splitlines()]
-    assert sorted([*acknowledged, *(each["path"] for each in results)]) == [f"{n:03}.png" for n in range(100)]
-    assert summary["summary"]["added"] + summary["summary"]["unchanged"] == 100
-    assert (said + err).count("Waiting since") == 1
-    assert "Traceback" not in said + err
-
-
-def test_ctrl_c_ends_a_run_that_waits_for_its_gateway(tmp_path: Path) -> None:
-    photos = many(tmp_path / "photos", 100)
-    with client_stack(tmp_path / "data") as stack, interrupted(stack, "sync", photos) as (syncing, _):
-        said = says_that_it_waits(syncing, stack.server)
-        syncing.send_signal(signal.SIGINT)
-        _, err = syncing.communicate(timeout=COMMAND_SECONDS)
-        assert syncing.returncode == 130
-    assert "Traceback" not in said + err
-    assert err.splitlines()[-1].endswith(
-        f"What was added stays; resume with: semsearch sync {photos} --collection gallery"
-    )

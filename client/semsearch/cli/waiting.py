@@ -18,8 +18,15 @@ from semsearch.transport.retries import Retries
 from semsearch.transport.server import DEFAULT_TIMEOUT_SECONDS
 
 DEFAULT_PATIENCE = Retries().patience
+_MOST_PATIENCE = 7 * 86_400
 Patience = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for a server that went away; 0: not at all.")
+    float,
+    typer.Option(
+        min=0,
+        max=_MOST_PATIENCE,
+        metavar="SECONDS",
+        help="How long to wait for a server that went away; 0: not at all.",
+    ),
 ]
 # Shorter waits are not worth a line.
 _UNSAID_SECONDS = 1.0
