@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from index_service.engines.contract import Tuned
+from index_service.storage import lacks_handles
 
 PLAN_FILE = "plan.json"
 FORMAT_VERSION = 2
@@ -122,6 +123,7 @@ class Plan:
 
         Raises:
             UnusablePlan: the file is missing, unreadable or of another version.
+            OSError: the process has no free file handle.
         """
         try:
             fields = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
@@ -136,4 +138,6 @@ class Plan:
         except FileNotFoundError as error:
             raise UnusablePlan("an older version wrote it") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if lacks_handles(error):
+                raise
             raise UnusablePlan(f"{PLAN_FILE} cannot be read ({error})") from error

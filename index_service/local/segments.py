@@ -20,7 +20,7 @@ from index_service.engines.planning import UnusablePlan
 from index_service.local.manifest import FileRecord, SegmentRecord
 from index_service.local.reads import StoreReader
 from index_service.local.snapshot import Part, Rows, Segment
-from index_service.storage import write_array
+from index_service.storage import lacks_handles, write_array
 from index_service.vectors import read_array
 from serving.durable_files import discard, publish, sync, temporary_beside
 
@@ -104,6 +104,8 @@ def open_segment(index_folder: Path, record: SegmentRecord, engine: Engine) -> S
     except UnusablePlan as error:
         raise UnusableSegment(str(error)) from error
     except _UNREADABLE as error:
+        if lacks_handles(error):
+            raise
         raise UnusableSegment(f"a file cannot be read ({error})") from error
     return Segment(rows, vectors, np.ones(len(rows), dtype=np.bool_), searcher, name=record.name)
 
