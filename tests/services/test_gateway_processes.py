@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import signal
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import grpc
 import grpc.aio
@@ -25,19 +21,9 @@ from semsearch.v1 import search_service_pb2 as search
 
 from gateway.collections.sweeper import GRACE_SECONDS
 from serving.received_errors import is_end_of_server
-from tests.ports import free_ports
-from tests.services.gateway_stack import (
-    CALL_SECONDS,
-    ColorEmbedderServicer,
-    Service,
-    Stack,
-    color_embedder,
-    image,
-    reason,
-    service,
-    struct,
-)
-from tests.services.shared_state import owner, switch_target
+from tests.services.gateway_stack import CALL_SECONDS, Stack, image, reason, struct
+from tests.services.shared_state import switch_target
+from tests.services.two_processes import Processes, two_processes
 from tests.unit.gateway.doubles import COLORS, MODEL, OTHER_MODEL, picture, sha256
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,75 +32,10 @@ IMAGES = 8
 RED, BLUE = picture("red"), picture("blue")
 
 
-@dataclass
-class Processes:
-    """Two gateway processes; each is reached at a port of its own, and both at a shared one."""
-
-    data: Path
-    index: str
-    embedder: ColorEmbedderServicer
-    flags: Sequence[str]
-    ports: Sequence[int]
-    metrics_ports: Sequence[int]
-    exits: AsyncExitStack
-    shared: str = ""
-    running: list[Service] = field(default_factory=list)
-    stacks: list[Stack] = field(default_factory=list)
-    collections: Iterator[str] = field(default_factory=lambda: map("c{}".format, itertools.count()))
-
-    async def new_collection(self) -> str:
-        """Create an empty collection and return its id."""
-        name = next(self.collections)
-        await self.follower.gallery.CreateCollection(gallery.CreateCollectionRequest(collection_id=name))
-        return name
-
-    async def start(self, number: int) -> None:
-        """Start a process, and wait until it serves."""
-        own = (f"--own-port={self.ports[number]}", f"--metrics-port={self.metrics_ports[number]}")
-        started = await self.exits.enter_async_context(service("gateway", *self.flags, *own))
-        channel = await self.exits.enter_async_context(
-            grpc.aio.insecure_channel(f"127.0.0.1:{self.ports[number]}", [("grpc.max_reconnect_backoff_ms", 200)])
-        )
-        stack = Stack(channel, self.embedder, self.data)
-        await stack.wait_until_serving("")
-        self.shared = started.address
-        self.running[number:] = [started, *self.running[number + 1 :]]
-        self.stacks[number:] = [stack, *self.stacks[number + 1 :]]
-
-    @property
-    def owner(self) -> int:
-        """The number of the process that makes changes."""
-        return self.ports.index(int(owner(self.index).rpartition(":")[2]))
-
-    @property
-    def follower(self) -> Stack:
-        return self.stacks[1 - self.owner]
-
-    async def end(self, number: int, how: signal.Signals) -> None:
-        self.running[number].process.send_signal(how)
-        await self.running[number].process.wait()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Processes]:
     """One pair of processes for the module, because starting them takes seconds; each test has its own collections."""
-    data = tmp_path_factory.mktemp("data")
-    port, http_port, *others = free_ports(6)
-    async with AsyncExitStack() as exits:
-        embedder, embedder_port = await exits.enter_async_context(color_embedder())
-        index = await exits.enter_async_context(service("index_service", "--port=0", f"--data={data}"))
-        flags = (
-            f"--port={port}",
-            f"--http-port={http_port}",
-            "--processes=2",
-            "--drain-seconds=0.5",
-            f"--data={data}",
-            f"--embedder=127.0.0.1:{embedder_port}",
-            f"--index={index.address}",
-        )
-        processes = Processes(data, index.address, embedder, flags, others[:2], others[2:], exits)
-        for number in range(2):
-            await processes.start(number)
+    async with two_processes(tmp_path_factory.mktemp("data")) as processes:
         yield processes
 
 
