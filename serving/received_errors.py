@@ -13,9 +13,9 @@ from serving.error_status import DOMAIN
 
 # The reason of `ShuttingDown`, as services see it in the status of a call.
 SHUTTING_DOWN = "SHUTTING_DOWN"
-# grpc.aio's own words, with INTERNAL, if a server ends a stream while a request is being sent. The server's status is
-# lost then (https://github.com/grpc/grpc/issues/36066); whoever calls again gets it.
-_STATUS_LOST = "Internal error from Core"
+# grpc.aio's own words, with INTERNAL, if a server ends a stream while a request is being sent. Where `servers_status`
+# finds no other status, the server has probably ended.
+STATUS_LOST = "Internal error from Core"
 
 
 def from_status(status: status_pb2.Status) -> tuple[str, Mapping[str, str]]:
@@ -37,7 +37,7 @@ def is_end_of_server(error: grpc.aio.AioRpcError) -> bool:
     """Return whether a call may have failed because its server ended, by the server's own word or by gRPC's."""
     if reason := reason_of(error):
         return reason == SHUTTING_DOWN
-    return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED) or error.details() == _STATUS_LOST
+    return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED) or error.details() == STATUS_LOST
 
 
 def retry_delay_seconds(status: status_pb2.Status) -> float | None:

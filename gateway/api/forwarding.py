@@ -27,6 +27,7 @@ from gateway.terms import Terms
 from serving import callers
 from serving.drain import until_shutdown
 from serving.received_errors import is_end_of_server, reason_of
+from serving.servers_status import servers_status
 
 # Methods that only the owner runs.
 CHANGES = frozenset(
@@ -193,34 +194,51 @@ async def _response(start: Callable[[Any], Any], request: Any) -> Any:
 async def _responses(start: Callable[[Any], Any], request: Any) -> AsyncGenerator[Any, None]:
     """Yield the owner's responses.
 
-    If a request in a stream cannot be read, or this process shuts down, earlier requests are still answered.
+    If a request in a stream is refused here, or this process shuts down, earlier requests are still answered.
 
     Raises:
         DependencyUnavailable: The owner ended in between.
         OwnerChanged: There is another owner.
     """
-    refusals: list[Exception] = []
-    call = start(_until_refused(request, refusals) if isinstance(request, AsyncIterator) else request)
+    requests = _UntilRefused(request) if isinstance(request, AsyncIterator) else None
+    call = start(requests or request)
     try:
-        async for response in call:
-            yield response
+        async with servers_status(call):
+            async for response in call:
+                yield response
     except grpc.aio.AioRpcError as error:
+        if requests is not None and requests.refusal is not None and not requests.passed_on:
+            raise requests.refusal from None  # the owner got nothing, and says no more than that
         raise _understood(error) from error
     except asyncio.CancelledError:
         _check_caller_has_left()
         raise OwnerChanged from None
     finally:
         call.cancel()
-    if refusals:
-        raise refusals[0]
+    if requests is not None and requests.refusal is not None:
+        raise requests.refusal
 
 
-async def _until_refused(requests: AsyncIterator[Any], refusals: list[Exception]) -> AsyncIterator[Any]:
-    try:
-        async for request in until_shutdown(requests):
-            yield request
-    except Exception as error:  # noqa: BLE001 — gRPC would swallow it
-        refusals.append(error)
+class _UntilRefused:
+    """The requests of a stream, until one is refused here or this process shuts down.
+
+    Attributes:
+        passed_on: How many were passed on.
+        refusal: The error that ended them early, if any.
+    """
+
+    def __init__(self, requests: AsyncIterator[Any]) -> None:
+        self._requests = requests
+        self.passed_on = 0
+        self.refusal: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            async for request in until_shutdown(self._requests):
+                self.passed_on += 1
+                yield request
+        except Exception as error:  # noqa: BLE001 — gRPC would swallow it
+            self.refusal = error
 
 
 def _check_caller_has_left() -> None:

@@ -26,6 +26,7 @@ from grpc_status import rpc_status
 from semsearch.bundle.v1 import manifest_pb2
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.embedder.v1 import embedder_service_pb2_grpc as pb_grpc
+from semsearch.transport.servers_status import servers_status
 from semsearch.v1 import (
     gallery_service_pb2,
     gallery_service_pb2_grpc,
@@ -335,7 +336,11 @@ class Stack:
                 yield gallery_service_pb2.IndexImagesRequest(image=image)
 
         stream = self.gallery.IndexImages(requests(), timeout=CALL_SECONDS)
-        return [result async for response in stream for result in response.results]
+        results: list[gallery_service_pb2.IndexImagesResult] = []
+        async with servers_status(stream):
+            async for response in stream:
+                results += response.results
+        return results
 
     async def new_collection(self) -> str:
         """Create an empty collection and return its id."""
