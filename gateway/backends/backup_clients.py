@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import grpc.aio
@@ -17,6 +17,7 @@ from gateway.backends.backup_sources import IndexPart, ModelFile, SnapshotIndex
 from gateway.backends.embedder_pool import EmbedderPool
 from gateway.backends.rpc_errors import calls_to
 from gateway.lease import Lease
+from serving.servers_status import servers_status
 
 M = TypeVar("M")
 
@@ -181,12 +182,11 @@ async def _to_files(
 async def _send(call: grpc.aio.StreamUnaryCall[M, Any], messages: AsyncIterator[M]) -> None:
     """Send messages one by one, and wait for the answer, which may come before all are sent."""
     try:
-        try:
-            async for message in messages:
-                await call.write(message)
-            await call.done_writing()
-        except asyncio.InvalidStateError:
-            pass  # the service has answered already; its answer says why
-        await call
+        async with servers_status(call):
+            with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # the call has ended; its answer says why
+                async for message in messages:
+                    await call.write(message)
+                await call.done_writing()
+            await call
     finally:
         call.cancel()

@@ -34,6 +34,7 @@ from gateway.backends.embedding import (
 )
 from gateway.backends.refusals import Refused
 from gateway.backends.rpc_errors import calls_to, refused
+from serving.servers_status import servers_status
 
 _SERVICE = "embedder"
 # The whole vocabulary, at the index's write speed.
@@ -108,8 +109,10 @@ class EmbedderClient:
 
     async def copy_model(self, model_id: str, to: EmbedderClient) -> None:
         """Give another embedder a model that this one has."""
+        call = to._stub.ImportModel(self._parts(model_id), timeout=_PULL_SECONDS)
         with calls_to(_SERVICE):
-            await to._stub.ImportModel(self._parts(model_id), timeout=_PULL_SECONDS)
+            async with servers_status(call):
+                await call
 
     async def _parts(self, model_id: str) -> AsyncGenerator[pb.ImportModelRequest, None]:
         listed = await self._stub.ListModelFiles(pb.ListModelFilesRequest(id=model_id))
