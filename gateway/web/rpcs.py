@@ -6,12 +6,10 @@ and inside the same wrapper (serving/calls.py). So errors have the same codes, m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from connectrpc.compression.gzip import GzipCompression
-from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
@@ -22,9 +20,10 @@ from google.protobuf.message_factory import GetMessageClass
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from gateway.web.codecs import CODECS
-from gateway.web.failures import connect_error, status_of
+from gateway.web.codecs import CODECS, GZIP, Encoded, Received
+from gateway.web.failures import connect_error
 from gateway.web.grpc_web_text import GrpcWebText
+from gateway.web.messages import Messages
 from gateway.web.refusals import refusal
 from serving.byte_budget import TooManyBytes
 from serving.calls import CallFailed, Method
@@ -34,8 +33,6 @@ from serving.gates import Call, Gate
 
 Context = RequestContext[Any, Any]
 
-# Most clients are on the same machine or network, where better compression costs more time than it saves.
-_COMPRESSION_LEVEL = 1
 _STREAM_TYPES = {
     (False, False): StreamType.UNARY,
     (True, False): StreamType.CLIENT_STREAM,
@@ -60,13 +57,14 @@ class Rpcs:
         gates: Sequence[Gate] = (),
     ) -> None:
         endpoints: dict[str, Any] = {}
+        messages = Messages()
         self._streams: dict[str, bool] = {}
         for service, servicer in servicers.items():
             for method in service.methods:
                 path = f"/{service.full_name}/{method.name}"
                 is_stream = self._streams[path] = method.client_streaming or method.server_streaming
                 calls = Method(service.full_name, method.name, errors, gates, is_stream=is_stream)
-                endpoints[path] = _endpoint(method, getattr(servicer, method.name), calls)
+                endpoints[path] = _endpoint(method, getattr(servicer, method.name), calls, messages)
         self._app = GrpcWebText(_Connect(endpoints, max_message_bytes))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +91,7 @@ class _Connect(ConnectASGIApplication[None]):
             service=None,
             endpoints=lambda _: endpoints,
             read_max_bytes=max_message_bytes,
-            compressions=[GzipCompression(_COMPRESSION_LEVEL)],
+            compressions=[GZIP],
             codecs=CODECS,
         )
 
@@ -103,7 +101,9 @@ class _Connect(ConnectASGIApplication[None]):
         return "/"
 
 
-def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: Method) -> Endpoint[Any, Any]:
+def _endpoint(
+    descriptor: MethodDescriptor, inner: Callable[..., Any], method: Method, messages: Messages
+) -> Endpoint[Any, Any]:
     """Return the endpoint of a method; its servicer gets the context of `connectrpc` in place of gRPC's."""
     stream_type = _STREAM_TYPES[descriptor.client_streaming, descriptor.server_streaming]
     info: MethodInfo[Any, Any] = MethodInfo(
@@ -115,20 +115,26 @@ def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: M
         stream_type=stream_type,
     )
 
-    async def answer(request: Any, context: Context) -> Any:
+    # A request is read after the gates let its call pass: whoever may not call, or comes too early, costs no more.
+    async def answer(received: Any, context: Context) -> Message | Encoded:
         call = _call(method, context)
         async with _answered(method, call):
-            answering: Awaitable[Message] = inner(method.checked(call, _received(request)), context)
-            return await answering
+            request = await _read(messages, received)
+            return await write(await inner(method.checked(call, request), context), received, context)
 
-    async def stream(request: Any, context: Context) -> AsyncIterator[Message]:
+    async def stream(received: Any, context: Context) -> AsyncIterator[Message | Encoded]:
         call = _call(method, context)
-        async with (
-            _answered(method, call),
-            aclosing(inner(method.checked(call, _received(request)), context)) as responses,
-        ):
-            async for response in responses:
-                yield response
+        async with _answered(method, call):
+            request = await _read(messages, received)
+            async with aclosing(inner(method.checked(call, request), context)) as responses:
+                async for response in responses:
+                    yield await write(response, received, context)
+
+    async def write(response: Message, received: Any, context: Context) -> Message | Encoded:
+        if not isinstance(received, Received):
+            return response  # of a stream of requests, whose responses are small
+        zips = _accepts_gzip(context.request_headers, is_stream=method.is_stream)
+        return await messages.write(response, received.codec, zips=zips)
 
     match stream_type:
         case StreamType.UNARY:
@@ -141,17 +147,17 @@ def _endpoint(descriptor: MethodDescriptor, inner: Callable[..., Any], method: M
             return Endpoint.bidi_stream(info, stream)
 
 
-def _received(request: Any) -> Any:
-    return _each_accepted(request) if isinstance(request, AsyncIterator) else request
+async def _read(messages: Messages, received: Any) -> Any:
+    """Return a request, or the requests of a stream; raises what `Messages.read` raises."""
+    return await messages.read(received) if isinstance(received, Received) else messages.read_each(received)
 
 
-async def _each_accepted(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
-    """Yield the requests of a stream; raises `CallFailed` where `connectrpc` refuses one, for example if too large."""
-    try:
-        async for request in requests:
-            yield request
-    except ConnectError as error:
-        raise CallFailed(status_of(error)) from None
+def _accepts_gzip(headers: Mapping[str, str], *, is_stream: bool) -> bool:
+    """Return whether `connectrpc` will compress the response."""
+    name = "connect-accept-encoding" if is_stream else "accept-encoding"
+    if headers.get("content-type", "").startswith("application/grpc"):
+        name = "grpc-accept-encoding"
+    return GZIP.name() in (each.strip() for each in headers.get(name, "").split(","))
 
 
 def _call(method: Method, context: Context) -> Call:
