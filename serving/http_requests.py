@@ -49,7 +49,7 @@ class RequestGuard:
         except TooManyBytes as error:
             if request.started:
                 raise
-            await request.answer(429, f"{error}\n".encode())
+            await request.answer(429, f"{error}\n".encode(), (b"retry-after", b"1"))
         except _Stalled:
             raise  # uvicorn closes the connection
         except Exception:
@@ -128,9 +128,9 @@ class _Request:
         self.started = True
         self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-    async def answer(self, status: int, text: bytes) -> None:
+    async def answer(self, status: int, text: bytes, *more_headers: tuple[bytes, bytes]) -> None:
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *more_headers]})
         await self.send({"type": "http.response.body", "body": text})
 
 

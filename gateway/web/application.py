@@ -44,7 +44,7 @@ _REQUEST_HEADERS = (
     "X-Grpc-Web",
     "X-User-Agent",
 )
-_RESPONSE_HEADERS = ("Content-Range", "ETag", "Grpc-Message", "Grpc-Status", "Grpc-Status-Details-Bin")
+_RESPONSE_HEADERS = ("Content-Range", "ETag", "Grpc-Message", "Grpc-Status", "Grpc-Status-Details-Bin", "Retry-After")
 _PREFLIGHT_SECONDS = 7_200
 
 

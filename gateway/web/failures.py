@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError, ErrorDetail
@@ -14,6 +15,8 @@ from protobuf.wkt import Any as ConnectAny
 from protobuf.wkt import Struct
 from starlette.responses import JSONResponse, Response
 from typing_extensions import override
+
+from serving.received_errors import retry_delay_seconds
 
 # Each code's name and HTTP status, as in the specification of the Connect protocol.
 _CODES = {
@@ -58,7 +61,14 @@ def failure_response(status: status_pb2.Status) -> Response:
         }
         for detail in status.details
     ]
-    return JSONResponse({"code": code.value, "message": status.message, "details": details}, http_status)
+    document = {"code": code.value, "message": status.message, "details": details}
+    return JSONResponse(document, http_status, retry_after(status))
+
+
+def retry_after(status: status_pb2.Status) -> dict[str, str]:
+    """Return the header that says when to try again, in whole seconds; none if the status does not say it."""
+    seconds = retry_delay_seconds(status)
+    return {} if seconds is None else {"Retry-After": str(math.ceil(seconds))}
 
 
 class _Detail(ErrorDetail):

@@ -17,11 +17,12 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from starlette.datastructures import MutableHeaders
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from gateway.web.codecs import CODECS, GZIP, Encoded, Received
-from gateway.web.failures import connect_error
+from gateway.web.failures import connect_error, retry_after
 from gateway.web.grpc_web_text import GrpcWebText
 from gateway.web.messages import Messages
 from gateway.web.refusals import refusal
@@ -70,19 +71,30 @@ class Rpcs:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         answer = refusal(scope, self._streams) or self._app
-        await answer(scope, _refused_with_details(receive), send)
+        body = _Body(receive, send)
+        await answer(scope, body.receive, body.send)
 
 
-def _refused_with_details(receive: Receive) -> Receive:
-    """Return a channel that explains, in the terms of `connectrpc`, why a body is not taken."""
+class _Body:
+    """A request's channels, which explain in the terms of `connectrpc` why a body is not taken."""
 
-    async def receive_or_explain() -> MutableMapping[str, Any]:
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._more_headers: dict[str, str] = {}
+
+    async def receive(self) -> MutableMapping[str, Any]:
         try:
-            return await receive()
+            return await self._receive()
         except TooManyBytes as error:
-            raise connect_error(to_status(error, {})) from None
+            status = to_status(error, {})
+            self._more_headers = retry_after(status)
+            raise connect_error(status) from None
 
-    return receive_or_explain
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(self._more_headers)
+        await self._send(message)
 
 
 class _Connect(ConnectASGIApplication[None]):
@@ -118,13 +130,13 @@ def _endpoint(
     # A request is read after the gates let its call pass: whoever may not call, or comes too early, costs no more.
     async def answer(received: Any, context: Context) -> Message | Encoded:
         call = _call(method, context)
-        async with _answered(method, call):
+        async with _answered(method, call, context):
             request = await _read(messages, received)
             return await write(await inner(method.checked(call, request), context), received, context)
 
     async def stream(received: Any, context: Context) -> AsyncIterator[Message | Encoded]:
         call = _call(method, context)
-        async with _answered(method, call):
+        async with _answered(method, call, context):
             request = await _read(messages, received)
             async with aclosing(inner(method.checked(call, request), context)) as responses:
                 async for response in responses:
@@ -173,10 +185,12 @@ def _call(method: Method, context: Context) -> Call:
 
 
 @asynccontextmanager
-async def _answered(method: Method, call: Call) -> AsyncIterator[None]:
+async def _answered(method: Method, call: Call, context: Context) -> AsyncIterator[None]:
     """Run a call, and end it with its status if it fails."""
     try:
         async with method.call(call):
             yield
     except CallFailed as failed:
+        if not method.is_stream:  # whose head may be sent, and says nothing about its end
+            context.response_headers.update(retry_after(failed.status))
         raise connect_error(failed.status) from None

@@ -200,6 +200,7 @@ async def test_bodies_beyond_the_limit_are_refused_until_others_are_answered() -
         assert bodies.taken == len(body)
         refused = await exchange(address, "/", body=body)
         assert (refused.status, b"Try again" in refused.body) == (429, True)
+        assert refused.headers["Retry-After"] == "1"
         may_end.set()
         assert (await first).status == 200
         assert (await exchange(address, "/", body=body)).status == 200

@@ -152,6 +152,7 @@ async def test_originals_beyond_the_budget_are_refused_with_a_time_to_try_again(
             refused = await exchange(address, f"{PATH}/original")
             assert (refused.status, refused.document["code"]) == (429, "resource_exhausted")
             assert refused.document["details"][1]["debug"] == {"retryDelay": "1s"}
+            assert refused.headers["Retry-After"] == "1"
             assert (await exchange(address, f"{PATH}/thumbnail")).status == 200
 
         async with asyncio.timeout(SECONDS):

@@ -121,6 +121,7 @@ async def test_a_server_that_shuts_down_says_so() -> None:
             {"begun": begun},
             {"retryDelay": "0.500s"},
         )
+        assert answer.headers["Retry-After"] == "1"
     _, (flag, end) = frames(stream.body)
     assert (flag, end["error"]["details"][0]["debug"]["reason"]) == (2, "SHUTTING_DOWN")
 
@@ -305,4 +306,5 @@ async def test_messages_beyond_what_memory_may_hold_are_refused_with_details(str
         error = frames(answer.body)[-1][1]["error"] if streamed else answer.document
         assert (answer.status, error["code"]) == (200 if streamed else 429, "resource_exhausted")
         assert error["details"][0]["debug"]["reason"] == "OVERLOADED"
+        assert streamed or answer.headers["Retry-After"] == "1"
         slow.cancel()
