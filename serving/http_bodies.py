@@ -18,6 +18,10 @@ from dataclasses import dataclass
 from serving.byte_budget import ByteBudget, ByteShare
 from serving.quotas.peers import address_of
 
+# Values of a JSON message: Python needs 5 µs and 100 bytes for each, of which some 4 kB that were compressed can have
+# 20 million.
+MAX_JSON_VALUES = 250_000
+
 
 @dataclass
 class _Address:

@@ -9,6 +9,7 @@ from gateway.collections.names import MAX_COLLECTION_CHARACTERS
 from gateway.ingest.ingest import THUMBNAIL_EDGE
 from gateway.search import distinct
 from gateway.settings import GatewaySettings
+from serving.http_bodies import MAX_JSON_VALUES
 from serving.limits import Limit, chosen, of_fields, of_process
 from serving.page_tokens import MAX_PAGE_BYTES
 
@@ -20,6 +21,7 @@ def limits(settings: GatewaySettings) -> tuple[Limit, ...]:
     return (
         *of_process(settings),
         chosen(settings, "max_calls_per_caller", "calls of a caller", "at a time"),
+        Limit("JSON message over HTTP", MAX_JSON_VALUES, "values"),
         chosen(settings, "max_pending_bytes", "images being added", "bytes"),
         chosen(settings, "map_memory_bytes", "computing a map", "bytes of memory"),
         *of_fields(

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from typing_extensions import override
 
 from serving.decoding import Undecodable
+from serving.http_bodies import MAX_JSON_VALUES
 
 # Most clients are on the same machine or network, where better compression costs more time than it saves.
 _COMPRESSION_LEVEL = 1
@@ -100,6 +101,8 @@ class JsonCodec(Codec):
 
     @override
     def read(self, data: bytes | bytearray, message_class: type[Message]) -> Message | Undecodable:
+        if sum(map(data.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:  # or of these characters in texts
+            return Undecodable(f"its JSON has more than {MAX_JSON_VALUES:,} values; send less in a call, or binary")
         try:
             return json_format.Parse(bytes(data), message_class())
         except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:

@@ -43,8 +43,8 @@ class Messages:
             TooManyBytes: There is no room for it.
         """
         data: bytes | bytearray | Undecodable = received.data
-        if isinstance(data, Zipped):
-            data = await self._run(len(data), _unzipped, data)
+        if isinstance(data, Zipped):  # nobody knows how large it is
+            data = await asyncio.wrap_future(self._threads.submit(_unzipped, data))
         if isinstance(data, Undecodable):
             return data
         hold(len(data))

@@ -21,6 +21,7 @@ from semsearch.v1 import model_service_pb2 as pb
 from gateway.web.rpcs import Rpcs
 from serving.errors import InvalidField
 from serving.gates import Call
+from serving.http_bodies import MAX_JSON_VALUES
 from tests.http_exchange import JSON, SECONDS, Answer, exchange, served
 from tests.unit.gateway.web.test_rpcs import GET, PULL, STREAM, frame
 
@@ -143,3 +144,17 @@ async def test_more_bytes_than_a_message_may_have_are_refused_also_if_they_came_
     async with serving() as address:
         answer = await exchange(address, GET, ZIPPED, gzip.compress(b" " * MOST_BYTES + b"{}"))
     assert (answer.status, answer.document["code"]) == (429, "resource_exhausted")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+async def test_json_of_too_many_values_is_refused_before_it_is_parsed(
+    zipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[object] = []
+    monkeypatch.setattr(json_format, "Parse", lambda *arguments: parsed.append(arguments))
+    content = b'{"id": [' + b"0," * MAX_JSON_VALUES + b"0]}"
+    async with serving() as address:
+        answer = await exchange(address, GET, ZIPPED if zipped else JSON, gzip.compress(content) if zipped else content)
+    assert answer.status == 400
+    assert f"more than {MAX_JSON_VALUES:,} values" in answer.document["message"]
+    assert parsed == []
