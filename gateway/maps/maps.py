@@ -77,7 +77,7 @@ class Maps:
         self._maker = MapMaker(index, words, files, limits or MapLimits(), self._updating)
         self._known: KnownMaps | None = None
         self._remembering = asyncio.Lock()
-        self._requesting: asyncio.Task[MapRun] | None = None
+        self._requesting: asyncio.Task[None] | None = None
         self.health = health or WorkHealth("mapping")
 
     async def keep_mapping(self) -> None:
@@ -200,20 +200,21 @@ class Maps:
 
     async def _request_safely(self, collection: str) -> MapRun:
         """Request a map in a task of its own: a cancelled call must not separate the record from the run."""
-        self._requesting = asyncio.create_task(self._request(collection))
-        return await asyncio.shield(self._requesting)
+        run = self._runs[collection] = MapRun(collection)  # at once, so that a second caller joins it
+        self._requesting = asyncio.create_task(self._request(run))
+        await asyncio.shield(self._requesting)
+        return run
 
-    async def _request(self, collection: str) -> MapRun:
-        run = self._runs[collection] = MapRun(collection)
+    async def _request(self, run: MapRun) -> None:
         try:
             await self._remember()
         except (GatewayError, TimeoutError) as error:
-            del self._runs[collection]
-            run.end(error if isinstance(error, GatewayError) else DependencyUnavailable("index"))
+            if self._runs.get(run.collection) is run:  # not cancelled in the meantime
+                del self._runs[run.collection]
+                run.end(error if isinstance(error, GatewayError) else DependencyUnavailable("index"))
             raise
-        self._failures.pop(collection, None)
+        self._failures.pop(run.collection, None)
         self._requested.set()
-        return run
 
     async def _remember(self) -> None:
         """Record which maps are still to be computed, and which were."""

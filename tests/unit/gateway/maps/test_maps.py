@@ -16,17 +16,17 @@ import pytest
 
 import gateway.maps.map_maker
 import gateway.maps.maps
-from gateway.backends.vector_index import Engine, Item, NewIndex
+from gateway.backends.vector_index import Engine, IndexInfo, Item, NewIndex
 from gateway.collections.names import DEFAULT_COLLECTION, alias_of
-from gateway.errors import CollectionNotFound, MapCancelled, MapFailed, MapNotFound
+from gateway.errors import CollectionNotFound, DependencyUnavailable, MapCancelled, MapFailed, MapNotFound
 from gateway.maps import changes, computation
 from gateway.maps.computation import Computed, Share
 from gateway.maps.computing import VECTORS
 from gateway.maps.layouts import can_be_neighborly, principal
 from gateway.maps.map_files import MapFiles
-from gateway.maps.map_maker import MapLimits
+from gateway.maps.map_maker import MapLimits, MapMaker
 from gateway.maps.map_requests import MapRequests
-from gateway.maps.map_run import MapProgress, Stage
+from gateway.maps.map_run import MapProgress, MapRun, Stage
 from gateway.maps.maps import Maps
 from gateway.maps.regions import find_regions
 from tests.unit.gateway.core import Core, open_core, until
@@ -249,6 +249,58 @@ async def test_an_emptied_collection_has_no_map(gallery: Core) -> None:
         assert (await gallery.maps.describe(DEFAULT_COLLECTION)).header is None
         await compute(gallery)
         assert len(list(gallery.maps._files._folder.glob("*.npz"))) == 1, "the old one is removed"
+
+
+@pytest.mark.usefixtures("quick")
+async def test_two_callers_at_the_same_moment_share_one_computation(
+    gallery: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = _count_computations(monkeypatch)
+    _answer_at_once(gallery, monkeypatch)
+    async with mapping(gallery):
+        first, second = await asyncio.gather(compute(gallery), compute(gallery))
+    assert first
+    assert second
+    assert len(made) == 1
+
+
+@pytest.mark.usefixtures("quick")
+async def test_callers_at_the_same_moment_both_learn_that_the_request_was_not_stored(
+    gallery: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _answer_at_once(gallery, monkeypatch)
+
+    async def refuse(_name: str, _value: bytes) -> None:
+        await asyncio.sleep(0)  # as a real call, it lets others go first
+        raise DependencyUnavailable("index")
+
+    async with mapping(gallery):
+        with monkeypatch.context() as patch:
+            patch.setattr(gallery.index.records, "write", refuse)
+            outcomes = await asyncio.gather(compute(gallery), compute(gallery), return_exceptions=True)
+        assert [type(each) for each in outcomes] == [DependencyUnavailable] * 2
+        assert await compute(gallery), "the next request is a new one"
+
+
+def _answer_at_once(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all callers learn in one turn of the loop that there is no map yet."""
+
+    async def no_map(_collection: str) -> None:
+        return None
+
+    monkeypatch.setattr(core.maps, "_header", no_map)
+
+
+def _count_computations(monkeypatch: pytest.MonkeyPatch) -> list[MapRun]:
+    made: list[MapRun] = []
+    original = MapMaker.make
+
+    async def make(self: MapMaker, run: MapRun, info: IndexInfo) -> None:
+        made.append(run)
+        await original(self, run, info)
+
+    monkeypatch.setattr(MapMaker, "make", make)
+    return made
 
 
 @pytest.mark.usefixtures("endless")
