@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakValueDictionary
 
 from semsearch.v1.query_pb2 import Filter
 
@@ -57,8 +55,6 @@ class Gallery:
         self._blobs = blobs
         self._placements = placements
         self._writes = writes
-        # Two concurrent changes to one image must not undo each other: one at a time.
-        self._changing: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, collection: str, image_id: str) -> StoredImage:
         """Return an image; raises `ImageNotFound`, `CollectionNotFound`."""
@@ -139,8 +135,7 @@ class Gallery:
                 await self._index.upsert(alias_of(collection), placement.model_id, items)
             return image
 
-        changing = self._changing.setdefault((collection, image_id), asyncio.Lock())
-        async with self._writes.writing(collection, [image_id]), changing:
+        async with self._writes.writing(collection, [image_id]):
             return await self._placements.using(collection, write)
 
     async def pixels(self, collection: str, image_id: str) -> bytes:
