@@ -6,7 +6,7 @@ from gateway.api import backup_servicer, gallery_servicer, model_servicer, searc
 from gateway.backups import keeping
 from gateway.collections import image_collections, images
 from gateway.collections.names import MAX_COLLECTION_CHARACTERS
-from gateway.ingest.ingest import THUMBNAIL_EDGE
+from gateway.ingest.embedding import THUMBNAIL_EDGE
 from gateway.search import distinct
 from gateway.settings import GatewaySettings
 from serving.http_bodies import MAX_JSON_VALUES

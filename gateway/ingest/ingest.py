@@ -3,9 +3,9 @@
 Three stages overlap, each working through the stream in its order, joined by queues that the window bounds:
 
 1. read: check the id, hash;
-2. plan: look up existing images (`plan.py`), start embedding new ones;
-3. store: originals and thumbnails durably into the blob store, then — the commit point — the items into the index,
-   then the answer.
+2. plan: look up existing images (`plan.py`), start embedding new ones (`embedding.py`);
+3. store: originals and thumbnails durably into the blob store, then — the commit point — the items into the index
+   (`storing.py`), then the answer.
 
 Invariants:
 - An image is acknowledged only when its blob and its item are on disk. A blob without an item may be left behind by a
@@ -16,8 +16,8 @@ Invariants:
   `IngestLimits.pending_bytes`. Beyond that, the stream is not read, so its sender waits. One more image per stream is
   not counted: the one just read.
 - A batch is whatever is waiting when a stage becomes free (`arrivals.py`); no stage waits for a timer.
-- A bad image is answered with its error and does not end the stream. Whatever ends the stream, acknowledged images
-  stay.
+- A bad image is answered with its error and does not end the stream, nor does a change or deletion of its images.
+  Whatever ends the stream, acknowledged images stay.
 - An image is embedded with its collection's model. If that changes before the item is stored, the index refuses the
   vector, and the image is embedded again.
 """
@@ -26,29 +26,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
-from gateway.backends.bulk_embedding import BulkEmbedding, Result
-from gateway.backends.embedding import ImageEmbedding, ImageInput, Vector
+from gateway.backends.bulk_embedding import BulkEmbedding
 from gateway.backends.models import ModelCatalog
-from gateway.backends.vector_index import Item, VectorIndex
-from gateway.collections.blobs import Blob, BlobStore
-from gateway.collections.images import StoredImage, require_image_id
-from gateway.collections.names import alias_of, errors_of
-from gateway.collections.placements import Placement, Placements
+from gateway.backends.vector_index import VectorIndex
+from gateway.collections.blobs import BlobStore
+from gateway.collections.images import require_image_id
+from gateway.collections.placements import Placements
 from gateway.collections.writes import CollectionWrites
-from gateway.errors import CollectionOfOtherModel, GatewayError
+from gateway.errors import GatewayError
 from gateway.ingest.arrivals import Arrivals
-from gateway.ingest.plan import Entry, IngestPlanner, Step, Upload
-from gateway.ingest.results import Acknowledgement, UploadResult, result_of
+from gateway.ingest.embedding import BatchEmbedding, Embedded, new_entries
+from gateway.ingest.plan import IngestPlanner, Step, Upload
+from gateway.ingest.results import Acknowledgement
+from gateway.ingest.storing import BatchStoring
 from gateway.ingest.window import IngestWindow
-from serving import tracing
 from serving.byte_budget import ByteBudget
 
-THUMBNAIL_EDGE = 320
 _BATCHES_AHEAD = 2
 
 
@@ -68,19 +65,7 @@ class IngestLimits:
     overload_seconds: float = 60.0
 
 
-@dataclass(frozen=True)
-class _Embedded:
-    """The embedding results of a batch's new entries, and the collection's model that made them.
-
-    `failure` is why there are none; it is raised once the earlier batches are stored.
-    """
-
-    model_id: str = ""
-    failure: GatewayError | TimeoutError | None = None
-    results: Mapping[Entry, Result] = field(default_factory=dict)
-
-
-_Batch = tuple[Sequence[Step], "asyncio.Task[_Embedded]"]
+_Batch = tuple[Sequence[Step], "asyncio.Task[Embedded]"]
 
 
 class ImageIngest:
@@ -101,8 +86,9 @@ class ImageIngest:
         self._blobs = blobs
         self._models = models
         self._placements = placements
-        self._writes = writes
         self._limits = limits or IngestLimits()
+        self._batches = BatchEmbedding(embedding, placements, self._limits.batch_bytes, self._limits.overload_seconds)
+        self._storing = BatchStoring(self._batches, index, blobs, placements, writes)
         self._budget = ByteBudget(self._limits.pending_bytes)
 
     async def run(self, collection: str, uploads: AsyncIterable[Upload]) -> AsyncGenerator[Acknowledgement, None]:
@@ -192,26 +178,11 @@ class ImageIngest:
             while waiting:
                 steps, waiting = await planner.plan(waiting)
                 if steps:
-                    planned.put_nowait((steps, stages.create_task(self._embed(collection, _new_entries(steps)))))
+                    planned.put_nowait((steps, stages.create_task(self._batches.embed(collection, new_entries(steps)))))
                 del steps  # free the images before waiting for more
                 if waiting:
                     await planner.settled()
         planned.put_nowait(None)
-
-    async def _embed(self, collection: str, entries: Sequence[Entry]) -> _Embedded:
-        """Embed new images with the collection's model."""
-        inputs = [ImageInput(entry.content or b"", thumbnail_edge=THUMBNAIL_EDGE) for entry in entries]
-
-        async def embed(placement: Placement) -> _Embedded:
-            results = await self._embedding.embed(
-                inputs, placement.model_id, self._limits.overload_seconds, self._limits.batch_bytes
-            )
-            return _Embedded(placement.model_id, results=dict(zip(entries, results, strict=True)))
-
-        try:
-            return await self._placements.using(collection, embed)
-        except (GatewayError, TimeoutError) as failure:
-            return _Embedded(failure=failure)
 
     async def _store(
         self,
@@ -225,89 +196,11 @@ class ImageIngest:
         while (batch := await planned.get()) is not None:
             arrivals.reconsider()
             steps, embedding = batch
-            results = await self._write(collection, steps, await embedding)
+            results = await self._storing.store(collection, steps, await embedding)
             planner.finish(steps)
             answers.put_nowait(Acknowledgement(tuple(results), steps[-1].upload.sequence))
             await window.store(sum(len(step.upload.content) for step in steps))
             del batch, steps, embedding  # the images, as above
-
-    async def _write(self, collection: str, steps: Sequence[Step], embedded: _Embedded) -> list[UploadResult]:
-        """Store a batch; re-embed it first if the collection was switched to another model."""
-        while True:
-            if embedded.failure is not None:
-                raise embedded.failure
-            results, items, replaced = await self._put(collection, steps, embedded)
-            if not items:
-                return results
-            try:
-                async with self._writes.writing(collection, [item.id for item in items]):
-                    await self._blobs.release(replaced)
-                    with errors_of(collection):
-                        await self._index.upsert(alias_of(collection), embedded.model_id, items)
-            except CollectionOfOtherModel:
-                self._placements.forget(collection)
-                if (await self._placements.of(collection)).model_id == embedded.model_id:
-                    raise
-                embedded = await self._embed(collection, list(embedded.results))
-            else:
-                return results
-
-    async def _put(
-        self, collection: str, steps: Sequence[Step], embedded: _Embedded
-    ) -> tuple[list[UploadResult], list[Item], list[str]]:
-        """Put a batch's new images into the blob store.
-
-        Returns the uploads' results, the items to write, and the SHA-256 of images that they replace.
-        """
-        vectors: dict[str, Vector] = {}
-        blobs: list[Blob] = []
-        for entry, result in embedded.results.items():
-            entry.image, entry.error = None, None
-            if not isinstance(result, ImageEmbedding):
-                entry.error = result
-                continue
-            assert entry.content is not None  # noqa: S101 — what is embedded has bytes
-            original = None if entry.original_at else entry.content
-            blobs.append(Blob(entry.sha256, original, result.thumbnail))
-            vectors[entry.id] = result.vector
-            entry.image = StoredImage(
-                id=entry.id,
-                collection=collection,
-                attributes=entry.attributes or {},
-                sha256=entry.sha256,
-                media_type=result.media_type,
-                size_bytes=len(entry.content),
-                width=result.width,
-                height=result.height,
-                create_time=entry.replaces.create_time if entry.replaces else datetime.now(UTC),
-                photo=result.photo,
-                perceptual_hash=result.perceptual_hash.hex(),
-                original_at=entry.original_at,
-                stored_bytes=len(original or b"") + len(result.thumbnail),
-            )
-        with tracing.span("write images") as span:
-            span.set("semsearch.images", len(blobs))
-            await self._blobs.put(blobs)
-        # The last of several writes to one id in a batch wins.
-        images: dict[str, StoredImage] = {}
-        results = []
-        for step in steps:
-            results.append(result_of(step))
-            entry_of_step = step.entry
-            if entry_of_step is None or entry_of_step.image is None:
-                continue
-            if step.attributes is not None:
-                entry_of_step.image = replace(entry_of_step.image, attributes=step.attributes)
-            if step.adds or step.attributes is not None:
-                images[entry_of_step.id] = entry_of_step.image
-        items = [Item(image.id, image.item_attributes(), vectors.get(image.id)) for image in images.values()]
-        added = [entry for entry in embedded.results if entry.image]
-        replaced = [old.sha256 for entry in added if (old := entry.replaces) and old.sha256 != entry.sha256]
-        return results, items, replaced
-
-
-def _new_entries(steps: Sequence[Step]) -> list[Entry]:
-    return [step.entry for step in steps if step.adds and step.entry]
 
 
 def _sha256(content: bytes) -> str:

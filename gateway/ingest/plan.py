@@ -5,8 +5,10 @@ The rules, for an image with the bytes S that the caller calls X, or does not na
 2. The collection has S under other ids, or X is not given: a duplicate of the oldest of them; nothing is changed.
 3. Otherwise it is added as X, or as the hex SHA-256 of S. Where X has other bytes, they are replaced.
 
-"The collection" includes images of the same stream that are still on their way. Two streams that add the same bytes at
-the same time under two ids of the callers' own do not see each other; without ids of their own both name the same item.
+"The collection" includes images of the same stream that are still on their way. Where another caller changes what a
+plan was based on before it is carried out, the upload is planned again (`storing.py`). Two streams that add the same
+bytes at the same time under two ids of the callers' own do not see each other; without ids of their own both name the
+same item.
 
 An image whose bytes are known but whose file is missing is embedded again under its old id, which mends it. So is one
 whose original the caller kept, once it is sent to be stored.
@@ -48,10 +50,11 @@ class Upload:
 
 @dataclass(eq=False)
 class Entry:
-    """An image that is in the collection (`image` is set), or on its way there (`content` is set).
+    """An image that is in the collection, or on its way there (`content` is set).
 
-    `original_at` is that of its upload. `replaces` is what its id stood for before. In the end either `image` or
-    `error` is set; what follows it in the stream reads it there.
+    `original_at` is that of its upload. `replaces` is what its id stood for when it was planned. What follows it in the
+    stream reads here why it was refused (`error`), or that it was `outdated`: something else was written to its id, so
+    it is planned again, and so is what follows it.
     """
 
     id: str
@@ -60,8 +63,18 @@ class Entry:
     attributes: Attributes | None = None
     original_at: str = ""
     replaces: StoredImage | None = None
-    image: StoredImage | None = None
     error: Exception | None = None
+    outdated: bool = False
+
+    @property
+    def is_mended(self) -> bool:
+        """Whether it is embedded again because its files are missing."""
+        return self.replaces is not None and self.replaces.sha256 == self.sha256
+
+    @property
+    def original(self) -> bytes | None:
+        """The bytes to store, unless the caller keeps them."""
+        return None if self.original_at else self.content
 
 
 @dataclass(frozen=True)
@@ -143,9 +156,9 @@ class IngestPlanner:
         for image, intact in zip(same_bytes, there, strict=True):
             upload = by_bytes[image.sha256]
             entry = (
-                Entry(image.id, image.sha256, image=image)
+                Entry(image.id, image.sha256)
                 if intact
-                else Entry(image.id, image.sha256, upload.content, image.attributes, upload.original_at, image)
+                else Entry(image.id, image.sha256, upload.content, None, upload.original_at, image)
             )
             by_sha.setdefault(image.sha256, []).append(entry)
         return by_sha, {image.id: image for image in same_ids}

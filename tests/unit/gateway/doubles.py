@@ -131,7 +131,9 @@ def photo(color: tuple[int, int, int], taken: str, seed: int) -> bytes:
 
 
 def refusal(reason: str, message: str, retry: float | None = None) -> Refusal:
-    code = {"OVERLOADED": 8, "INDEX_NOT_FOUND": 5, "INDEX_EXISTS": 6, "MODEL_MISMATCH": 9}.get(reason, 3)
+    code = {"OVERLOADED": 8, "INDEX_NOT_FOUND": 5, "ITEM_NOT_FOUND": 5, "INDEX_EXISTS": 6, "MODEL_MISMATCH": 9}.get(
+        reason, 3
+    )
     return Refusal(message, code, reason, retry_after_seconds=retry)
 
 
@@ -334,6 +336,8 @@ class MemoryIndex:
             raise ModelMismatch(refusal("MODEL_MISMATCH", "Another model."))
         assert 1 <= len(items) <= MAX_ITEMS_A_CALL
         assert len({item.id for item in items}) == len(items), "an id twice in one message"
+        if missing := [item.id for item in items if item.vector is None and item.id not in index.items]:
+            raise Refused(refusal("ITEM_NOT_FOUND", f"There is no item {missing[0]}."))
         for item in items:
             assert "/" not in item.id
             vector = item.vector if item.vector is not None else index.items[item.id].vector
