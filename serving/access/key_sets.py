@@ -17,13 +17,18 @@ import jwt
 import requests
 import structlog
 from typing_extensions import override
+from urllib3.exceptions import HTTPError
 
 from serving.watched_file import WatchedFile
 
 _REFRESH_SECONDS = 300.0
 _LEAST_SECONDS = 10.0
+# Of a connection, and of each piece of an answer.
 _TIMEOUT_SECONDS = 5.0
+# Of an answer as a whole.
+_DEADLINE_SECONDS = 10.0
 _MOST_BYTES = 2**20
+_PIECE_BYTES = 64 * 2**10
 
 log = structlog.get_logger(__name__)
 
@@ -139,18 +144,24 @@ class _Fetched(KeySet):
             try:
                 self._keys = parse(await asyncio.to_thread(_fetch, self._url), self._algorithms)
                 self._problem = ""
-            except (BadKeySet, requests.RequestException) as error:
+            except (BadKeySet, requests.RequestException, HTTPError) as error:
                 if (problem := str(error)) != self._problem:
                     self._problem = problem
                     log.warning("the OpenID provider's keys cannot be fetched", url=self._url, problem=problem)
 
 
 def _fetch(url: str) -> bytes:
+    deadline = time.monotonic() + _DEADLINE_SECONDS
     with requests.get(url, timeout=_TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
         response.raise_for_status()
         if response.status_code != requests.codes.ok:
             raise BadKeySet(f"the provider answered {response.status_code}")
-        content = next(response.iter_content(_MOST_BYTES + 1), b"")
-    if len(content) > _MOST_BYTES:
-        raise BadKeySet(f"they have more than {_MOST_BYTES:,} bytes")
+        content = bytearray()
+        # One piece at a time, as it arrives: what waits for a full buffer would wait for as long as bytes drip in.
+        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+            content += piece
+            if len(content) > _MOST_BYTES:
+                raise BadKeySet(f"they have more than {_MOST_BYTES:,} bytes")
+            if time.monotonic() > deadline:
+                raise BadKeySet(f"they did not arrive within {_DEADLINE_SECONDS:g} s")
     return bytes(content)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from structlog.testing import capture_logs
@@ -79,12 +79,27 @@ def test_a_start_needs_a_file_of_keys(tmp_path: Path) -> None:
 
 @pytest.fixture
 def address(provider: Provider) -> Iterator[str]:
+    closed = Event()
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             content = provider.key_set()
             self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
+            if self.path == "/chunks":
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for start in range(0, len(content), 100):
+                    chunk = content[start : start + 100]
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                self.wfile.write(b"0\r\n\r\n")
+                return
+            self.send_header("Content-Length", str(2**20 if self.path == "/dripping" else len(content)))
             self.end_headers()
+            if self.path == "/dripping":
+                with suppress(ConnectionError):
+                    while not closed.wait(0.01):
+                        self.wfile.write(b" ")
+                return
             self.wfile.write(content[:-10] if self.path == "/cut-off" else content)
 
         def log_message(self, *_: object) -> None:
@@ -94,6 +109,7 @@ def address(provider: Provider) -> Iterator[str]:
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/keys"
+    closed.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -130,6 +146,30 @@ async def test_an_answer_of_the_provider_that_is_cut_off_gives_no_keys(address: 
     with capture_logs() as logs:
         assert await key_set(address.replace("/keys", "/cut-off"), ["ES256"]).find("0") is None
     assert "cannot be fetched" in logs[0]["event"]
+
+
+async def test_keys_that_arrive_in_several_chunks_are_whole(provider: Provider, address: str) -> None:
+    provider.new_key()
+    keys = key_set(address.replace("/keys", "/chunks"), ["ES256"])
+    assert await keys.find("1")
+    assert [*keys.current] == ["0", "1"]
+
+
+async def test_a_provider_whose_answer_drips_is_not_read_for_ever(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_sets, "_DEADLINE_SECONDS", 0.2)
+    with capture_logs() as logs:
+        async with asyncio.timeout(10):
+            assert await key_set(address.replace("/keys", "/dripping"), ["ES256"]).find("0") is None
+    assert "within 0.2 s" in logs[0]["problem"]
+
+
+async def test_a_provider_with_too_many_bytes_gives_no_keys(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_sets, "_MOST_BYTES", 100)
+    with capture_logs() as logs:
+        assert await key_set(address, ["ES256"]).find("0") is None
+    assert "more than 100 bytes" in logs[0]["problem"]
 
 
 def _away(_: str) -> bytes:
