@@ -108,9 +108,9 @@ class Channels:
 
         Without `retry`, a call that may have arrived is not repeated. `health_service` is the name under which each
         server reports whether it should get calls; empty means that all should. With `patience`, calls without streams
-        wait for a service that is just being restarted. An encrypted channel shows the newest certificates; the
-        server's own must be for the host of `target`, or for the server name of all servers or, without one, for
-        `server_name` if that is given. Each call has the metadata of `identity`.
+        wait for a service that is just being restarted, and one that had been sent is sent once more. An encrypted
+        channel shows the newest certificates; the server's own must be for the host of `target`, or for the server name
+        of all servers or, without one, for `server_name` if that is given. Each call has the metadata of `identity`.
         """
         certificates, server_name = self.certificates, self.server_name or server_name
         once: dict[str, object] = {"loadBalancingConfig": _ROUND_ROBIN}
@@ -215,15 +215,18 @@ class _PatientCall:
         return await self._call.trailing_metadata()
 
     async def _answer(self) -> Any:
-        while True:
-            await self._patience.wait()
-            began = time.monotonic()
-            self._call = self._begin()
-            try:
-                return await self._call
-            except grpc.aio.AioRpcError as error:
-                if not is_end_of_server(error) or not await self._patience.has_gone_since(began):
-                    raise
+        await self._patience.wait()
+        began = time.monotonic()
+        self._call = self._begin()
+        try:
+            return await self._call
+        except grpc.aio.AioRpcError as error:
+            if attempts.is_repeated() or not is_end_of_server(error) or not await self._patience.has_gone_since(began):
+                raise
+        # Once more, and not for ever: it may be this very call that ends the server each time.
+        await self._patience.wait()
+        self._call = self._begin()
+        return await self._call
 
 
 class _Channel(WrappedChannel):

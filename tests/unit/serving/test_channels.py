@@ -11,7 +11,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from serving import channels
+from serving import attempts, channels
 from serving.channels import Channels
 from serving.patience import Patience
 from tests.ports import silent_port
@@ -22,16 +22,18 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 
 
 class EchoServer:
-    """Counts its calls, and answers them with `fails_with` if that is set."""
+    """Counts its calls, and answers them with `fails_with` if that is set; each call begins with `ends`."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.fails_with: grpc.StatusCode | None = None
+        self.ends: Callable[[], object] = lambda: None
         self.health = health.aio.HealthServicer()
         self.port = 0
 
     async def echo(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         self.calls += 1
+        self.ends()
         if self.fails_with is not None:
             await context.abort(self.fails_with, "as the test asked")
         return request
@@ -139,6 +141,21 @@ async def test_a_patient_call_is_repeated_when_its_server_is_back() -> None:
             with pytest.raises(grpc.aio.AioRpcError):
                 await call()
     assert server.calls == 3
+
+
+@pytest.mark.parametrize(("is_repeated", "times"), [(False, 2), (True, 1)])
+async def test_a_call_whose_server_ends_each_time_is_sent_once_more_if_it_is_not_repeated(
+    is_repeated: bool, times: int
+) -> None:
+    patience = Patience(DEADLINE_SECONDS)
+    patience.report(True)
+    async with echo_servers(1) as [server], asyncio.timeout(DEADLINE_SECONDS):
+        server.fails_with = grpc.StatusCode.UNAVAILABLE
+        server.ends = lambda: (patience.report(False), patience.report(True))
+        async with Channels(2**20).open(f"127.0.0.1:{server.port}", retry=False, patience=patience) as channel:
+            attempts.begin({attempts.HEADER: "1"} if is_repeated else {})
+            assert await call(channel) == 1
+    assert server.calls == times
 
 
 @pytest.mark.parametrize(("retry", "most"), [(True, 260), (False, 200)])
