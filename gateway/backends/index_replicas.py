@@ -6,6 +6,9 @@ Everything that must be exact asks the writer: uploads, changes, lists, single i
 A search sees the changes that were made through the same object before it: it names the beat of the last one (see
 `index_service/api/replication.py`), and a replica that is not that far refuses it. Whatever a replica refuses, or does
 not answer, is asked of the writer. So a replica that ends, hangs or lags costs time, and no call fails for it.
+
+A replica that has no room is another matter: another replica is asked, and if that has none either, the search is
+refused as OVERLOADED. The writer alone could not do the work of all replicas, and it has changes to make.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from typing_extensions import override
 
 from gateway.backends.embedding import Vector
 from gateway.backends.index_client import SOLE, IndexClient
-from gateway.backends.refusals import Refused
+from gateway.backends.refusals import Overloaded, Refused
 from gateway.backends.vector_index import Found, IndexInfo, Item, NearItem, Neighborhood, Position
 from gateway.errors import DependencyUnavailable
 from gateway.lease import Lease
@@ -36,6 +39,8 @@ from serving.channels import Channels
 
 # A replica that does not answer within this time is not asked for as long again.
 _ATTEMPT_SECONDS = 5.0
+# How many replicas are asked for one search: more would keep busy those that have no room.
+_MOST_ATTEMPTS = 2
 _WATCH_SECONDS = 300.0
 _RETRY_SECONDS = 0.5
 _SERVICE = "semsearch.index.v1.IndexService"
@@ -239,27 +244,44 @@ class ReplicatedIndex(IndexClient):
                 self._changed.put(each, self._changes.newest_beat)
 
     async def _read(self, name: str, call: Callable[[IndexClient], Awaitable[T]]) -> T:
-        """Call the next replica that is well, and the writer if that does not answer."""
-        if (replica := self._next()) is not None:
+        """Call the next replica that is well, another one if that has no room, and the writer if it does not answer."""
+        overloaded: Overloaded | None = None
+        for replica in self._next(_MOST_ATTEMPTS):
             token = _wanted_beat.set(self._changed.get(name) or "")
             try:
-                async with asyncio.timeout(_ATTEMPT_SECONDS):
+                async with asyncio.timeout(_ATTEMPT_SECONDS) as attempt:
                     found = await call(replica.client)
-            except Refused:
-                pass  # it may be wrong only for a moment; the writer's answer counts
-            except (DependencyUnavailable, TimeoutError):
+            except Overloaded as error:
+                overloaded = error
+                continue
+            except Refused as error:
+                if error.refusal.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]:
+                    raise
+                break  # it may be wrong only for a moment; the writer's answer counts
+            except TimeoutError:
+                if not attempt.expired():  # the caller's own deadline
+                    raise
                 replica.rest()
-            else:
-                _READS.labels("replica").inc()
-                return found
+                break
+            except DependencyUnavailable:
+                replica.rest()
+                break
             finally:
                 _wanted_beat.reset(token)
+            _READS.labels("replica").inc()
+            return found
+        if overloaded is not None:
+            raise overloaded
         _READS.labels("writer").inc()
         return await call(self)
 
-    def _next(self) -> Replica | None:
+    def _next(self, most: int) -> Sequence[Replica]:
+        """Return up to `most` replicas that are well, another first each time."""
         well = [replica for replica in self._replicas if replica.is_well]
-        return well[next(self._turn) % len(well)] if well else None
+        if not well:
+            return []
+        first = next(self._turn) % len(well)
+        return [*well[first:], *well[:first]][:most]
 
 
 class _WantingChannel:

@@ -2,7 +2,7 @@
 
 GatewayError
 └── Refused
-    ├── Overloaded           the embedder's queue is full
+    ├── Overloaded           it has as much to do as it can do in time
     ├── UnknownWords         no word of a query is in the vocabulary
     ├── InvalidCrop          the crop box is empty or outside the image
     ├── ModelNotFound
@@ -80,7 +80,7 @@ class Refused(GatewayError):
 
 
 class Overloaded(Refused):
-    """The embedder's queue is full."""
+    """The service has as much to do as it can do in time."""
 
 
 class UnknownWords(Refused):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +14,18 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
+from grpc_status import rpc_status
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 
 from gateway.backends import index_replicas
-from gateway.backends.index_replicas import ReplicatedIndex, open_replicas
+from gateway.backends.index_replicas import Replica, ReplicatedIndex, open_replicas
+from gateway.backends.refusals import Overloaded
 from gateway.backends.vector_index import Item
+from serving import deadlines
+from serving.byte_budget import TooManyBytes
 from serving.channels import Channels
+from serving.errors import to_status
 
 BEAT = "semsearch-index-beat"
 MESSAGE_BYTES = 4 * 2**20
@@ -34,12 +39,15 @@ class Service(pb_grpc.IndexServiceServicer):
     name: str
     fails: bool = False
     hangs: bool = False
+    is_overloaded: bool = False
     wanted: list[str] = field(default_factory=list)
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:  # noqa: N802
         self.wanted.append(dict(context.invocation_metadata()).get(BEAT, ""))
         if self.fails:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "behind")
+        if self.is_overloaded:
+            await context.abort_with_status(rpc_status.to_status(to_status(TooManyBytes(1, 1), {})))
         if self.hangs:
             await asyncio.Event().wait()
         return pb.SearchResponse(results=[pb.SearchResult(neighbors=[pb.Neighbor(id=self.name)])], index_uid="uid")
@@ -78,6 +86,7 @@ class Cluster:
     replicas: list[Service]
     servers: list[grpc.aio.Server]
     index: ReplicatedIndex
+    opened: Sequence[Replica]
 
     async def search(self, name: str = "photos") -> str:
         found = await self.index.search(name, VECTOR, 1, "model")
@@ -98,7 +107,7 @@ async def cluster(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
         async with asyncio.timeout(20):
             while not all(replica.is_well for replica in opened):  # noqa: ASYNC110 — their health is watched, not announced
                 await asyncio.sleep(0.01)
-        yield Cluster(writer, replicas, [first_server, second_server], ReplicatedIndex(channel, opened))
+        yield Cluster(writer, replicas, [first_server, second_server], ReplicatedIndex(channel, opened), opened)
 
 
 async def test_replicas_answer_in_turn(cluster: Cluster) -> None:
@@ -117,6 +126,25 @@ async def test_a_replica_that_ends_fails_no_call(cluster: Cluster) -> None:
 async def test_a_replica_that_refuses_or_hangs_fails_no_call(cluster: Cluster) -> None:
     cluster.replicas[0].fails = cluster.replicas[1].hangs = True
     assert [await cluster.search() for _ in range(4)] == ["writer"] * 4
+
+
+async def test_what_a_replica_has_no_room_for_is_asked_of_another_and_not_of_the_writer(cluster: Cluster) -> None:
+    cluster.replicas[0].is_overloaded = True
+    assert [await cluster.search() for _ in range(4)] == ["b"] * 4
+    cluster.replicas[1].is_overloaded = True
+    with pytest.raises(Overloaded):
+        await cluster.search()
+    assert not cluster.writer.wanted
+
+
+async def test_a_deadline_of_the_caller_says_nothing_about_a_replica(cluster: Cluster) -> None:
+    cluster.replicas[0].hangs = cluster.replicas[1].hangs = True
+    deadlines.begin(0.01)
+    for _ in cluster.replicas:
+        with pytest.raises(TimeoutError):
+            await cluster.search()
+    assert all(replica.is_well for replica in cluster.opened)
+    assert not cluster.writer.wanted
 
 
 @pytest.mark.parametrize("name", ["photos", "photos-1"])
