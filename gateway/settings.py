@@ -54,7 +54,10 @@ class GatewaySettings(HttpSettings):
         "callers choose a name below it. Empty allows no backups.",
     )
     max_pending_bytes: int = Field(
-        256 * 2**20, ge=1, description="Bytes of images that all uploads together may have in progress; more must wait."
+        256 * 2**20,
+        ge=1,
+        description="Bytes of images that all uploads together may have in progress, and as many in all "
+        "downloads of originals; more must wait.",
     )
     map_threads: int = Field(
         0, ge=0, le=256, description="Threads that compute a collection's map; 0 is half of the machine's."

@@ -62,6 +62,7 @@ from gateway.switching.index_copy import CopyLimits
 from gateway.terms import Serving, Terms, Work
 from gateway.web.application import web_application
 from serving.background import WorkHealth, keep_running
+from serving.byte_budget import ByteBudget
 from serving.channels import Channels
 from serving.limits_servicer import SERVICE as LIMITS
 from serving.limits_servicer import LimitsServicer, limits_service
@@ -114,6 +115,7 @@ async def open_gateway(settings: GatewaySettings, channels: Channels) -> AsyncIt
             page_key = PageKey(RecordClient(index_channel, SoleProcess()), folder / "page_token_key")
             tokens = PageTokens(page_key.get)
             preparing = WorkHealth("default-collection")
+            downloads = ByteBudget(settings.max_pending_bytes)
 
             def build(term: Term) -> Serving:
                 health.begin_anew()
@@ -128,7 +130,7 @@ async def open_gateway(settings: GatewaySettings, channels: Channels) -> AsyncIt
                     {
                         _SEARCHES: SearchServicer(core.search, core.counting, core.tagging, tokens),
                         _GALLERIES: GalleryServicer(
-                            core.gallery, core.duplicates, core.ingest, core.collections, tokens
+                            core.gallery, core.duplicates, core.ingest, core.collections, tokens, downloads
                         ),
                         _MODELS: ModelServicer(embedders, core.switch, tokens),
                         _MAPS: MapServicer(core.maps),
@@ -218,7 +220,7 @@ async def open_gateway(settings: GatewaySettings, channels: Channels) -> AsyncIt
                             (pool.health, health.preparing_embedders, health.switching),
                         ),
                     ],
-                    partial(web_application, services, lambda: terms.serving.gallery, settings),
+                    partial(web_application, services, lambda: terms.serving.gallery, settings, downloads),
                     changed=lambda now: limits_servicer.use(limits(now)),
                 )
                 for task in tasks:

@@ -12,17 +12,20 @@ from semsearch.v1 import gallery_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
 from gateway.api import translate
+from gateway.api.downloads import CHUNK_BYTES, HeldContent
 from gateway.api.duplicate_messages import duplicate_messages
 from gateway.api.statuses import ERRORS
 from gateway.api.upload_stream import UploadStream, upload_of
+from gateway.collections.blobs import Rendition
 from gateway.collections.duplicates import Duplicates
 from gateway.collections.gallery import Gallery
 from gateway.collections.image_collections import MAX_DISPLAY_NAME_CHARACTERS, ImageCollections
-from gateway.collections.images import require_image_id
+from gateway.collections.images import StoredImage, require_image_id
 from gateway.collections.names import DEFAULT_COLLECTION, require_collection_id
 from gateway.ingest.batch import add_batch
 from gateway.ingest.ingest import ImageIngest
 from serving import callers
+from serving.byte_budget import ByteBudget, ByteShare
 from serving.errors import InvalidField
 from serving.page_tokens import PageTokens, page_size
 
@@ -30,7 +33,6 @@ DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1_000
 MAX_DELETED_IDS = 1_000
 MAX_BATCH_IMAGES = 100
-CHUNK_BYTES = 256 * 2**10
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -45,12 +47,14 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
         ingest: ImageIngest,
         collections: ImageCollections,
         tokens: PageTokens,
+        downloads: ByteBudget,
     ) -> None:
         self._gallery = gallery
         self._duplicates = duplicates
         self._ingest = ingest
         self._collections = collections
         self._tokens = tokens
+        self._downloads = downloads
 
     @override
     async def IndexImages(
@@ -134,18 +138,27 @@ class GalleryServicer(pb_grpc.GalleryServiceServicer):
     async def DownloadImage(
         self, request: pb.DownloadImageRequest, context: Context
     ) -> AsyncIterator[pb.DownloadImageResponse]:
-        """Stream an image's bytes in chunks."""
-        download = await self._gallery.download(
-            translate.collection_or_default(request.collection),
-            require_image_id(request.id, "id"),
-            translate.rendition(request.rendition),
+        """Stream an image's bytes in chunks, once there is room for them."""
+        rendition = translate.rendition(request.rendition)
+        image = await self._gallery.get(
+            translate.collection_or_default(request.collection), require_image_id(request.id, "id")
         )
-        content = download.content
-        yield pb.DownloadImageResponse(
-            media_type=download.media_type, size_bytes=len(content), chunk=content[:CHUNK_BYTES]
-        )
-        for start in range(CHUNK_BYTES, len(content), CHUNK_BYTES):
-            yield pb.DownloadImageResponse(chunk=content[start : start + CHUNK_BYTES])
+        with self._downloads.share() as share:
+            if rendition is Rendition.ORIGINAL:
+                await share.take(image.size_bytes)
+            media_type, content = await self._held(image, rendition, share)
+            for start in range(0, content.size, CHUNK_BYTES):
+                with content.chunk(start) as chunk:
+                    yield (
+                        pb.DownloadImageResponse(chunk=chunk)
+                        if start
+                        else pb.DownloadImageResponse(media_type=media_type, size_bytes=content.size, chunk=chunk)
+                    )
+
+    async def _held(self, image: StoredImage, rendition: Rendition, share: ByteShare) -> tuple[str, HeldContent]:
+        """Return the type of a rendition, and its bytes, which nothing else holds."""
+        download = await self._gallery.read(image, rendition)
+        return download.media_type, HeldContent(download.content, share)
 
     @override
     async def FindDuplicates(

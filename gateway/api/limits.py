@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.api import backup_servicer, gallery_servicer, model_servicer, search_servicer, translate
+from gateway.api import backup_servicer, downloads, gallery_servicer, model_servicer, search_servicer, translate
 from gateway.backups import keeping
 from gateway.collections import image_collections, images
 from gateway.collections.names import MAX_COLLECTION_CHARACTERS
@@ -23,6 +23,7 @@ def limits(settings: GatewaySettings) -> tuple[Limit, ...]:
         chosen(settings, "max_calls_per_caller", "calls of a caller", "at a time"),
         Limit("JSON message over HTTP", MAX_JSON_VALUES, "values"),
         chosen(settings, "max_pending_bytes", "images being added", "bytes"),
+        chosen(settings, "max_pending_bytes", "originals being downloaded", "bytes"),
         chosen(settings, "map_memory_bytes", "computing a map", "bytes of memory"),
         *of_fields(
             _PACKAGE,
@@ -55,7 +56,7 @@ def limits(settings: GatewaySettings) -> tuple[Limit, ...]:
             _PACKAGE,
             "bytes",
             {
-                "DownloadImageResponse.chunk": gallery_servicer.CHUNK_BYTES,
+                "DownloadImageResponse.chunk": downloads.CHUNK_BYTES,
                 "Image.attributes": translate.MAX_ATTRIBUTES_BYTES,
                 "ImageUpload.attributes": translate.MAX_ATTRIBUTES_BYTES,
                 "ImageUpload.id": images.MAX_ID_BYTES,

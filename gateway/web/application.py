@@ -27,6 +27,7 @@ from gateway.web.images import image_routes
 from gateway.web.page_files import PageFiles
 from gateway.web.rpcs import Rpcs
 from gateway.web.sessions import session_routes
+from serving.byte_budget import ByteBudget
 from serving.gates import Gate
 from serving.http_requests import internal_error_text
 
@@ -52,11 +53,16 @@ def web_application(
     servicers: Mapping[ServiceDescriptor, object],
     gallery: Callable[[], Gallery],
     settings: GatewaySettings,
+    downloads: ByteBudget,
     serving: Mapping[str, bool],
     gates: Sequence[Gate] = (),
     page: Path = PAGE,
 ) -> ASGIApp:
-    """Return the application; `gallery` returns the present one, `serving` is the health of the services, by name."""
+    """Return the application.
+
+    `gallery` returns the present one, `downloads` bounds the originals being sent, and `serving` is the health of the
+    services, by name.
+    """
 
     async def alive(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -89,7 +95,7 @@ def web_application(
             Route("/healthz", alive),
             Route("/readyz", ready),
             *session_routes(gates),
-            *image_routes(gallery, settings.max_pending_bytes, gates),
+            *image_routes(gallery, downloads, gates),
             *(Mount(f"/{service.full_name}", rpcs) for service in servicers),
             Mount("/", PageFiles(page)),
         ],

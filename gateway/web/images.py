@@ -53,13 +53,12 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "private, no-cache"
 
 
-def image_routes(gallery: Callable[[], Gallery], max_pending_bytes: int, gates: Sequence[Gate] = ()) -> list[Route]:
-    """Return the routes; originals of at most `max_pending_bytes` are sent at a time, and more requests are refused."""
-    budget = ByteBudget(max_pending_bytes)
+def image_routes(gallery: Callable[[], Gallery], downloads: ByteBudget, gates: Sequence[Gate] = ()) -> list[Route]:
+    """Return the routes; originals are sent within the budget of all `downloads`, and more requests are refused."""
     return [
         Route(
             f"/images/{{collection}}/{{image}}/{each.value}",
-            ImageEndpoint(gallery, each, budget, gates),
+            ImageEndpoint(gallery, each, downloads, gates),
             methods=["GET"],
         )
         for each in Rendition

@@ -17,6 +17,7 @@ from gateway.api.gallery_servicer import GalleryServicer
 from gateway.api.search_servicer import SearchServicer
 from gateway.settings import GatewaySettings
 from gateway.web.application import web_application
+from serving.byte_budget import ByteBudget
 from serving.page_tokens import PageTokens
 from tests.fuzz.event_loop import finish
 from tests.fuzz.filled_core import filled_core
@@ -64,12 +65,12 @@ _SECONDS = 30.0
 def _application() -> ASGIApp:
     folder = Path(tempfile.mkdtemp(prefix="semsearch-fuzz-"))
     core = finish(filled_core(folder))
-    tokens = PageTokens(lambda: b"k" * 32)
+    tokens, downloads = PageTokens(lambda: b"k" * 32), ByteBudget(2**20)
     servicers = {
         _SEARCH: SearchServicer(core.search, core.counting, core.tagging, tokens),
-        _GALLERY: GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens),
+        _GALLERY: GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens, downloads),
     }
-    return web_application(servicers, lambda: core.gallery, GatewaySettings(), {}, page=folder)
+    return web_application(servicers, lambda: core.gallery, GatewaySettings(), downloads, {}, page=folder)
 
 
 def request(content: bytes) -> None:

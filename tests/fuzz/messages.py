@@ -170,7 +170,9 @@ def _gateway(_: ExitStack, folder: Path) -> _Service:
     tokens = PageTokens(lambda: b"k" * 32)
     servicers = {
         search_service_pb2: SearchServicer(core.search, core.counting, core.tagging, tokens),
-        gallery_service_pb2: GalleryServicer(core.gallery, core.duplicates, core.ingest, core.collections, tokens),
+        gallery_service_pb2: GalleryServicer(
+            core.gallery, core.duplicates, core.ingest, core.collections, tokens, ByteBudget(1)
+        ),
         model_service_pb2: ModelServicer(core.embedder, core.switch, tokens),
         map_service_pb2: MapServicer(core.maps),
     }

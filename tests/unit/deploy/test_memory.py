@@ -49,8 +49,8 @@ def test_an_embedder_has_room_for_all_its_decoders(monkeypatch: pytest.MonkeyPat
         assert needed <= limit <= 1.5 * needed, by
 
 
-def test_a_gateway_has_room_for_uploads_and_a_map() -> None:
+def test_a_gateway_has_room_for_uploads_downloads_and_a_map() -> None:
     settings = _settings("gateway")
     for by, limit in _limits("gateway"):
         own = settings[by].model_dump()
-        assert GATEWAY_BYTES + own["max_pending_bytes"] + own["map_memory_bytes"] <= limit, by
+        assert GATEWAY_BYTES + 2 * own["max_pending_bytes"] + own["map_memory_bytes"] <= limit, by

@@ -12,6 +12,7 @@ from semsearch.v1 import search_service_pb2 as search
 
 from gateway.api.gallery_servicer import GalleryServicer
 from gateway.api.search_servicer import SearchServicer
+from serving.byte_budget import ByteBudget
 from serving.page_tokens import PageTokens
 from tests.unit.gateway.core import Core, upload
 from tests.unit.gateway.doubles import picture
@@ -48,7 +49,7 @@ async def walk(pages: Pages) -> list[str]:
 
 
 async def test_a_list_of_images_with_large_attributes(large: Core) -> None:
-    servicer = GalleryServicer(large.gallery, large.duplicates, large.ingest, large.collections, TOKENS)
+    servicer = GalleryServicer(large.gallery, large.duplicates, large.ingest, large.collections, TOKENS, ByteBudget(1))
 
     async def pages(token: str) -> tuple[Any, Sequence[image_pb2.Image]]:
         page = await servicer.ListImages(gallery.ListImagesRequest(page_size=50, page_token=token), CONTEXT)

@@ -17,6 +17,7 @@ from gateway.collections.images import StoredImage
 from gateway.ingest.plan import Upload
 from gateway.web.images import image_routes
 from gateway.web.sessions import session_routes
+from serving.byte_budget import ByteBudget
 from serving.gates import Call
 from tests.http_exchange import SECONDS, Answer, connected, exchange, served
 from tests.unit.gateway.core import Core, open_core, upload
@@ -37,7 +38,7 @@ async def core(tmp_path: Path) -> Core:
 
 @pytest_asyncio.fixture
 async def address(core: Core) -> AsyncIterator[str]:
-    async with served(Starlette(routes=image_routes(lambda: core.gallery, 10_000))) as (_, address):
+    async with served(Starlette(routes=image_routes(lambda: core.gallery, ByteBudget(10_000)))) as (_, address):
         yield address
 
 
@@ -144,7 +145,7 @@ async def test_originals_beyond_the_budget_are_refused_with_a_time_to_try_again(
         return Download("image/png", bytes(16 * 2**20))
 
     monkeypatch.setattr(Gallery, "read", more_than_the_buffers_of_sockets)
-    async with served(Starlette(routes=image_routes(lambda: core.gallery, len(RED)))) as (_, address):
+    async with served(Starlette(routes=image_routes(lambda: core.gallery, ByteBudget(len(RED))))) as (_, address):
         async with connected(address) as (reader, writer):
             writer.write(f"GET {PATH}/original HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
@@ -173,7 +174,7 @@ async def test_a_cookie_of_the_log_in_stands_for_a_token_that_is_missing(core: C
             pass
 
     gates = [Gate()]
-    app = Starlette(routes=[*session_routes(gates), *image_routes(lambda: core.gallery, 10_000, gates)])
+    app = Starlette(routes=[*session_routes(gates), *image_routes(lambda: core.gallery, ByteBudget(10_000), gates)])
     async with served(app) as (_, address):
         answer = await exchange(address, "/session", {"Authorization": "Bearer abc"}, method="POST")
         assert (answer.status, answer.document) == (200, {"caller": "anonymous", "role": "admin"})

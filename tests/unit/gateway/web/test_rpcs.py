@@ -21,6 +21,7 @@ from typing_extensions import override
 from gateway.settings import GatewaySettings
 from gateway.web.application import web_application
 from gateway.web.rpcs import Rpcs
+from serving.byte_budget import ByteBudget
 from serving.drain import Drain
 from serving.gates import Gate
 from serving.http_server import HttpLimits
@@ -201,7 +202,7 @@ PREFLIGHT = {
 )
 async def test_other_pages_may_call_only_if_a_setting_says_so(core: Core, allowed: str, may: bool) -> None:
     settings = GatewaySettings(http_allowed_origins=allowed)
-    app = web_application({SERVICE: Servicer()}, lambda: core.gallery, settings, {})
+    app = web_application({SERVICE: Servicer()}, lambda: core.gallery, settings, ByteBudget(1), {})
     async with served(app) as (_, address):
         preflight = await exchange(address, GET, PREFLIGHT, method="OPTIONS")
         answer = await exchange(address, GET, {**JSON, "Origin": "https://photos.example"}, b'{"id": "a"}')
@@ -217,7 +218,10 @@ async def test_an_internal_error_has_the_safe_headers_too(core: Core) -> None:
         def items(self) -> Any:
             raise RuntimeError("secret")
 
-    async with served(web_application({}, lambda: core.gallery, GatewaySettings(), Broken())) as (_, address):
+    async with served(web_application({}, lambda: core.gallery, GatewaySettings(), ByteBudget(1), Broken())) as (
+        _,
+        address,
+    ):
         answer = await exchange(address, "/readyz")
     assert (answer.status, b"secret" in answer.body) == (500, False)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -225,7 +229,7 @@ async def test_an_internal_error_has_the_safe_headers_too(core: Core) -> None:
 
 async def test_not_ready_says_which_service(core: Core) -> None:
     app = web_application(
-        {}, lambda: core.gallery, GatewaySettings(), {"a.SearchService": False, "a.ModelService": True}
+        {}, lambda: core.gallery, GatewaySettings(), ByteBudget(1), {"a.SearchService": False, "a.ModelService": True}
     )
     async with served(app) as (_, address):
         answer = await exchange(address, "/readyz")
