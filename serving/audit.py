@@ -40,6 +40,7 @@ _NO_RIGHT = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _BEYOND_LIMITS = (
     reason_name(reasons.ERROR_REASON_RATE_EXCEEDED),
     reason_name(reasons.ERROR_REASON_QUOTA_USED_UP),
+    reason_name(reasons.ERROR_REASON_TOO_MANY_CALLS),
 )
 # gRPC's own services change nothing, and services of the suite agree on leases every second.
 _HOUSEKEEPING = ("grpc.", "semsearch.index.v1.CoordinationService")

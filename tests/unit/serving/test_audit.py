@@ -146,7 +146,7 @@ async def test_a_call_whose_token_was_revoked_in_progress_keeps_its_callers_name
     assert (line["caller"], line["outcome"], line["reason"]) == ("anna", "UNAUTHENTICATED", "TOKEN_UNKNOWN")
 
 
-@pytest.mark.parametrize(("reason", "count"), [("RATE_EXCEEDED", 1), ("OVERLOADED", 0)])
+@pytest.mark.parametrize(("reason", "count"), [("RATE_EXCEEDED", 1), ("TOO_MANY_CALLS", 1), ("OVERLOADED", 0)])
 async def test_a_caller_beyond_its_limits_gets_a_line_but_load_of_all_does_not(
     audit: AuditLog, tmp_path: Path, reason: str, count: int
 ) -> None:
@@ -155,16 +155,24 @@ async def test_a_caller_beyond_its_limits_gets_a_line_but_load_of_all_does_not(
     assert [each["reason"] for each in lines(tmp_path)] == [reason] * count
 
 
-async def test_refusals_cannot_fill_the_log(audit: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusing = method(audit, "ListImages")
-    for _ in range(MOST_REFUSALS + 5):
-        await call(refusing, gallery_pb.ListImagesRequest(), NotYours())
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [("ListImages", NotYours()), ("DeleteImages", TooMuch("TOO_MANY_CALLS")), ("DeleteImages", TooMuch("OVERLOADED"))],
+)
+async def test_refusals_cannot_fill_the_log(
+    audit: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, refusal: Exception
+) -> None:
+    refusing = method(audit, name)
+    for _ in range(2_000):
+        await call(refusing, gallery_pb.DeleteImagesRequest(), refusal)
     monkeypatch.setattr("serving.audit._MINUTE", -1.0)
-    await call(refusing, gallery_pb.ListImagesRequest(), NotYours())
+    await call(refusing, gallery_pb.DeleteImagesRequest(), refusal)
     audit.close()
     found = lines(tmp_path)
     assert len(found) == MOST_REFUSALS + 2
-    assert [each["refusals_without_line"] for each in found if "refusals_without_line" in each] == [5]
+    assert [each["refusals_without_line"] for each in found if "refusals_without_line" in each] == [
+        2_000 - MOST_REFUSALS
+    ]
 
 
 async def test_a_call_that_its_caller_leaves_is_cancelled(audit: AuditLog, tmp_path: Path) -> None:
