@@ -36,7 +36,7 @@ class Place:
         self._lock = threading.Lock()
         # What is stored, and its size.
         self._known: dict[str, int] = {}
-        # When an object was first found to be unused.
+        # When an object was first found to be unused. One that is not known may be there: its removal failed.
         self._unused: dict[str, float] = {}
         self._removing = threading.Lock()
         self._doomed: frozenset[str] = frozenset()
@@ -152,18 +152,22 @@ class Place:
         in_use = set(used)
         with self._removing:
             with self._lock:
-                self._unused = {sha256: self._unused.get(sha256, now) for sha256 in self._known if sha256 not in in_use}
+                self._unused = {
+                    sha256: self._unused.get(sha256, now)
+                    for sha256 in (*self._known, *self._unused)
+                    if sha256 not in in_use
+                }
                 self._doomed = frozenset(
                     sha256 for sha256, since in self._unused.items() if now - since >= grace_seconds
                 )
-                doomed = {sha256: self._known.pop(sha256) for sha256 in self._doomed}
+                for sha256 in self._doomed:
+                    self._known.pop(sha256, None)
             try:
                 if self._doomed:
                     self._store.delete([_key(sha256) for sha256 in self._doomed])
-            except BaseException:
                 with self._lock:
-                    self._known |= doomed
-                raise
+                    for sha256 in self._doomed:
+                        self._unused.pop(sha256, None)
             finally:
                 with self._lock:
                     self._doomed = frozenset()
