@@ -143,6 +143,7 @@ async def open_gateway(settings: GatewaySettings, channels: Channels) -> AsyncIt
                                 index,
                                 blobs,
                                 records,
+                                term,
                             )
                         ),
                     },
@@ -266,6 +267,7 @@ def _backups(
     index: IndexClient,
     blobs: BlobStore,
     records: RecordClient,
+    term: Term,
 ) -> Backups:
     restoring = Restoring(
         transfers,
@@ -279,7 +281,7 @@ def _backups(
         core.sweeper,
         RestoreState(records),
     )
-    return Backups(root, Saving(*transfers, embedders, blobs, core.sweeper), restoring)
+    return Backups(root, Saving(*transfers, embedders, blobs, core.sweeper), restoring, term)
 
 
 def _background(core: Core, embedders: Embedders, term: Term, preparing: WorkHealth) -> list[tuple[WorkHealth, Work]]:

@@ -16,15 +16,17 @@ from gateway.backups.place import BackupPlace, open_place
 from gateway.backups.progress import Tally, watched
 from gateway.backups.restoring import Restoring
 from gateway.backups.saving import Saving
+from gateway.lease import Lease, SoleProcess
 
 
 class Backups:
     """Makes, lists, verifies, prunes and restores backups below `root`, a folder or a URL; "" allows none."""
 
-    def __init__(self, root: str, saving: Saving, restoring: Restoring) -> None:
+    def __init__(self, root: str, saving: Saving, restoring: Restoring, lease: Lease | None = None) -> None:
         self._root = root
         self._saving = saving
         self._restoring = restoring
+        self._lease = lease or SoleProcess()
         self._busy = ""
 
     async def create(self, place: str) -> AsyncGenerator[Tally, None]:
@@ -67,7 +69,7 @@ class Backups:
     async def prune(self, place: str, keep: int) -> Pruned:
         """Remove all but the newest backups; see `keeping.prune`."""
         with self._alone("A pruning"):
-            return await prune(await self._place(place), keep)
+            return await prune(await self._place(place), keep, self._lease)
 
     async def _place(self, place: str) -> BackupPlace:
         # On a thread: the first time, it loads the library of an object store.

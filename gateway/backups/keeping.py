@@ -9,6 +9,7 @@ from gateway.backups.errors import BackupDamaged
 from gateway.backups.manifest import Manifest, StoredObject, images_from_json, manifest_key, object_key, part_key
 from gateway.backups.place import BackupPlace
 from gateway.backups.progress import Stage, Tally, at_once
+from gateway.lease import Lease
 
 MAX_DAMAGES = 100
 
@@ -37,7 +38,7 @@ async def verify(place: BackupPlace, manifest: Manifest, tally: Tally, damages: 
     await at_once(check, _objects(place, manifest, tally))
 
 
-async def prune(place: BackupPlace, keep: int) -> Pruned:
+async def prune(place: BackupPlace, keep: int, lease: Lease) -> Pruned:
     """Remove all backups but the `keep` newest, and what none of the remaining ones names.
 
     A manifest goes first, and an object last, so that what is left of an interrupted call is whole. It takes some
@@ -45,6 +46,7 @@ async def prune(place: BackupPlace, keep: int) -> Pruned:
 
     Raises:
         BackupDamaged: a manifest or a list of a backup that stays cannot be read; nothing was removed.
+        OwnerChanged: this process is not the owner any more, so a backup of the next owner may count on the rest.
     """
     ids = await place.ids()
     dropped = ids[:-keep]
@@ -55,11 +57,11 @@ async def prune(place: BackupPlace, keep: int) -> Pruned:
         async for each, _ in _objects(place, manifest, Tally()):
             objects.add(object_key(each.sha256))
         parts.update(part_key(part.items.sha256) for index in manifest.indexes for part in index.parts)
-    await place.delete([manifest_key(each) for each in dropped])
+    await place.delete([manifest_key(each) for each in dropped], lease)
     unused_parts = [key async for key, _ in place.keys("parts/") if key not in parts]
-    await place.delete(unused_parts)
+    await place.delete(unused_parts, lease)
     unused = {key: size async for key, size in place.keys("objects/") if key not in objects}
-    await place.delete(list(unused))
+    await place.delete(list(unused), lease)
     return Pruned(dropped, len(unused), sum(unused.values()))
 
 

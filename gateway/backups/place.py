@@ -35,12 +35,14 @@ from gateway.backups.manifest import (
     part_key,
     stored,
 )
+from gateway.errors import OwnerChanged
+from gateway.lease import Lease
 from serving.durable_files import cannot_write
 from serving.object_store import ObjectMissing, ObjectStore, StoreUnavailable, StoreUnusable
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-# Many for one request, and few enough that a call that is cancelled ends soon.
-_DELETED_AT_ONCE = 1_000
+# Many for one request, and few enough that a process that is not the owner any more deletes little.
+_DELETED_AT_ONCE = 100
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 T = TypeVar("T")
@@ -154,9 +156,17 @@ class BackupPlace:
         for each in await self._run(lambda: list(self._store.list(prefix))):
             yield each.key, each.size
 
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; if it is cancelled, nothing is deleted any more once it has returned."""
+    async def delete(self, keys: Sequence[str], lease: Lease) -> None:
+        """Delete objects; if it is cancelled, nothing is deleted any more once it has returned.
+
+        A store does not know the lease, so it is checked right before each request.
+
+        Raises:
+            OwnerChanged: this process is not the owner any more; some objects may be deleted.
+        """
         for start in range(0, len(keys), _DELETED_AT_ONCE):
+            if not lease.is_held:
+                raise OwnerChanged
             some = keys[start : start + _DELETED_AT_ONCE]
             deleting = asyncio.ensure_future(self._run(partial(self._store.delete, some)))
             try:

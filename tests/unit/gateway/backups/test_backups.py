@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from gateway.backups.manifest import manifest_key, time_of
 from gateway.backups.place import BackupPlace, open_place
 from gateway.backups.progress import Tally
 from gateway.collections.blobs import Rendition
-from gateway.errors import DependencyUnavailable
+from gateway.errors import DependencyUnavailable, OwnerChanged
+from gateway.lease import SoleProcess, Term
 from serving.object_store import ObjectStore
 from tests.unit.gateway.backups.suites import MODELS, Steps, Stopped, Suite, new_store, open_suite
 from tests.unit.gateway.core import upload
@@ -240,7 +242,7 @@ async def test_pruning_keeps_what_the_newest_backups_need(source: Suite, tmp_pat
     await source.core.gallery.delete("gallery", ["blue"])
     await source.save(place)
 
-    pruned = await prune(place, 1)
+    pruned = await prune(place, 1, SoleProcess())
 
     assert len(pruned.backups) == 1
     assert sha256(picture("blue")) not in {each.key.rpartition("/")[2] for each in store.list()}
@@ -248,6 +250,35 @@ async def test_pruning_keeps_what_the_newest_backups_need(source: Suite, tmp_pat
     target = await empty(tmp_path / "target")
     await target.restore(place)
     assert await target.content() == await source.content()
+
+
+async def test_pruning_ends_where_another_gateway_makes_the_changes(
+    source: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place_module, "_DELETED_AT_ONCE", 1)
+    store, term = new_store(), Term(7, inf)
+    place = BackupPlace(store)
+    await source.save(place)
+    await source.core.gallery.delete("gallery", ["blue"])
+    newest = await source.save(place)
+    before = {each.key for each in store.list()}
+    delete = store.delete
+
+    def delete_last(keys: Sequence[str]) -> None:
+        delete(keys)
+        if not keys[0].startswith("backups/"):
+            term.end()  # while this process was suspended, for example
+
+    monkeypatch.setattr(store, "delete", delete_last)
+    with pytest.raises(OwnerChanged):
+        await prune(place, 1, term)
+
+    gone = before - {each.key for each in store.list()}
+    assert sorted(each.partition("/")[0] for each in gone) in (["backups", "objects"], ["backups", "parts"])
+    assert await place.ids() == [newest.backup_id]
+    with pytest.raises(OwnerChanged):
+        await prune(place, 1, term)
+    assert before - {each.key for each in store.list()} == gone
 
 
 async def test_a_missing_image_does_not_prevent_a_backup(source: Suite, tmp_path: Path) -> None:
@@ -309,7 +340,7 @@ async def test_nothing_is_deleted_after_a_deletion_was_cancelled() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "delete", slowly)
         patch.setattr(place_module, "_DELETED_AT_ONCE", 1)
-        deleting = asyncio.create_task(BackupPlace(store).delete(["a", "b"]))
+        deleting = asyncio.create_task(BackupPlace(store).delete(["a", "b"], SoleProcess()))
         await asyncio.to_thread(began.wait, 10)
         deleting.cancel()
         done, _ = await asyncio.wait([deleting], timeout=0.05)
