@@ -110,7 +110,7 @@ def build_core(
         collections=collections,
         gallery=gallery,
         duplicates=Duplicates(index, gallery, collections),
-        sweeper=Sweeper(index, blobs, collections, placements, lease, health.sweeping),
+        sweeper=Sweeper(index, blobs, collections, lease, health.sweeping),
         ingest=ImageIngest(bulk, index, blobs, models, placements, writes, ingest_limits),
         words=words,
         search=Search(vectors, index, models, placements, words),

@@ -2,8 +2,12 @@
 
 Deleting an image removes its item at once and releases its file, which is removed here later. Removing both at once
 could take the file of an image that is being added at that moment: an upload puts the file first, which renews the
-file's time, and has `GRACE_SECONDS` to store the item. Files that were never released are never touched, so a gateway
-that is started with a wrong or incomplete index destroys nothing.
+file's time, and has `GRACE_SECONDS` to store the item. Files that were never released are never touched.
+
+Whether a file is used is asked of every index of images by its name, because aliases move and can be lost:
+- If an index that was listed is gone, its images may be in another one now. Nothing is removed until the next sweep.
+- What only an index without an alias names stays, and stays released: the index may get an alias again, or be removed.
+- Where no index of images has an alias, the aliases are lost or the index is a wrong one. Nothing is removed.
 
 A store of images does not know the lease (see `gateway.lease`), so it is checked right before each removal. An image
 that another owner has put meanwhile is spared like any that was put since the cutoff.
@@ -14,19 +18,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from semsearch.v1.query_pb2 import Filter
 
 from gateway.backends.filters import is_one_of
-from gateway.backends.vector_index import VectorIndex
+from gateway.backends.refusals import IndexNotFound
+from gateway.backends.vector_index import IndexInfo, VectorIndex
 from gateway.collections.blobs import BlobStore
 from gateway.collections.image_collections import ImageCollections
 from gateway.collections.images import StoredImage
-from gateway.collections.names import errors_of
-from gateway.collections.placements import Placement, Placements
-from gateway.errors import CollectionNotFound, GatewayError, OwnerChanged
+from gateway.collections.names import ALIAS_PREFIX
+from gateway.errors import GatewayError, OwnerChanged
 from gateway.lease import Lease, SoleProcess
 from serving.background import WorkHealth
 
@@ -48,14 +52,12 @@ class Sweeper:
         index: VectorIndex,
         blobs: BlobStore,
         collections: ImageCollections,
-        placements: Placements,
         lease: Lease | None = None,
         health: WorkHealth | None = None,
     ) -> None:
         self._index = index
         self._blobs = blobs
         self._collections = collections
-        self._placements = placements
         self._lease = lease or SoleProcess()
         self._pause = asyncio.Lock()
         self.health = health or WorkHealth("sweeping")
@@ -99,37 +101,50 @@ class Sweeper:
         return removed
 
     async def _sweep(self, batch: Sequence[str], cutoff: float) -> int:
-        named = await self._named(batch)
-        for first in range(0, len(batch), _AT_ONCE):
-            some = batch[first : first + _AT_ONCE]
+        try:
+            used, unclear = await self._uses(batch)
+        except IndexNotFound as error:
+            log.info("kept the files of deleted images until the next sweep: an index was replaced", reason=str(error))
+            return 0
+        clear = [sha256 for sha256 in batch if sha256 not in unclear]
+        for first in range(0, len(clear), _AT_ONCE):
+            some = clear[first : first + _AT_ONCE]
             if not self._lease.is_held:
                 raise OwnerChanged
             await asyncio.gather(
                 *(
-                    self._blobs.retain(sha256, cutoff) if sha256 in named else self._blobs.remove(sha256, cutoff)
+                    self._blobs.retain(sha256, cutoff) if sha256 in used else self._blobs.remove(sha256, cutoff)
                     for sha256 in some
                 )
             )
-        return len(set(batch) - named)
+        return len(set(clear) - used)
 
-    async def _named(self, sha256s: Sequence[str]) -> set[str]:
-        """Return those of the images that some collection uses."""
+    async def _uses(self, sha256s: Sequence[str]) -> tuple[set[str], set[str]]:
+        """Return those of the images that some collection uses, and those for which that is unclear.
+
+        Raises:
+            IndexNotFound: an index was removed meanwhile.
+        """
+        indexes = [info for info in await self._index.list_all() if _has_images(info)]
+        if not any(info.aliases for info in indexes):
+            return set(), set(sha256s)
         test = is_one_of("image.sha256", sha256s)
-        named: set[str] = set()
-        for collection in await self._collections.list_all():
-            name = collection.id
-            with suppress(CollectionNotFound):  # deleted in the meantime, with its items
-                named |= await self._placements.using(name, lambda place, name=name: self._in(name, place, test))  # type: ignore[misc]
-        return named
+        used: set[str] = set()
+        unclear: set[str] = set()
+        for info in indexes:
+            (used if info.aliases else unclear).update(await self._in(info.name, test))
+        return used, unclear - used
 
-    async def _in(self, collection: str, placement: Placement, test: Filter) -> set[str]:
+    async def _in(self, index: str, test: Filter) -> set[str]:
         found: set[str] = set()
         token = ""
         while True:
-            with errors_of(collection):
-                items, token = await self._index.list_items(
-                    placement.index, page_size=_PAGE, page_token=token, filter_=test
-                )
-            found.update(StoredImage.from_item(collection, item).sha256 for item in items)
+            items, token = await self._index.list_items(index, page_size=_PAGE, page_token=token, filter_=test)
+            found.update(StoredImage.from_item(index, item).sha256 for item in items)
             if not token:
                 return found
+
+
+def _has_images(info: IndexInfo) -> bool:
+    """Return whether an index is, or was, a collection's, also after an import under another name."""
+    return "collection" in info.labels or any(name.startswith(ALIAS_PREFIX) for name in (info.name, *info.aliases))
