@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from io import FileIO
 from pathlib import Path
 
 import structlog
@@ -50,8 +51,8 @@ from serving.background import WorkHealth
 from serving.durable_files import publish, remove_folder, remove_leftovers, temporary_beside
 
 LOCK_FILE = ".lock"
-# Content of the lock file once the file of aliases exists; if that file is missing later, it was lost. Folders of the
-# first version have it only after an alias was set.
+# Content of the lock file: if there are indexes but no file of aliases, that was lost. In a folder of the first
+# version, which has it only after an alias was set, the lock file is empty. A copy may lack both files.
 ALWAYS_WITH_ALIASES = b"2\n"
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,7 @@ class Catalog:
         self._lock = threading.Lock()
         remove_leftovers(folder)
         found = sorted(path for path in folder.iterdir() if path.is_dir() and NAME_PATTERN.fullmatch(path.name))
-        self._aliases = Aliases(folder, expected=aliases_expected)
+        self._aliases = Aliases(folder, expected=aliases_expected and bool(found))
         self._indexes: dict[str, VectorIndex | DamagedIndex] = {path.name: self._open(path) for path in found}
 
     @property
@@ -188,7 +189,7 @@ class Catalog:
                 raise IndexNotFound(name)
             if alias in self._indexes:
                 raise IndexExists(alias)
-            return self._aliases.set(alias, name)
+            return self._aliases.set(alias, name, self._indexes.keys())
 
     def delete_alias(self, alias: str) -> str:
         """Remove an alias and return the index it named.
@@ -308,6 +309,7 @@ def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) ->
     check_sqlite()
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        is_new = not (folder / LOCK_FILE).exists()
         lock = (folder / LOCK_FILE).open("ab+", buffering=0)
     with lock:
         try:
@@ -315,13 +317,19 @@ def open_catalog(folder: Path, engine: EngineFactory, thresholds: Thresholds) ->
         except BlockingIOError as error:
             raise DataFolderInUse(folder) from error
         lock.seek(0)
-        marked = lock.read() == ALWAYS_WITH_ALIASES
+        marked = is_new or lock.read() == ALWAYS_WITH_ALIASES
+        if is_new:  # before the indexes are opened, or a start that breaks off would leave what looks like version 1
+            _mark(lock)
         catalog = Catalog(folder, engine, thresholds, aliases_expected=marked)
         if not marked:
-            with suppress(OSError):  # if the disk is full, the next start writes the mark
-                lock.truncate(0)
-                lock.write(ALWAYS_WITH_ALIASES)
+            _mark(lock)
         try:
             yield catalog
         finally:
             catalog.close()
+
+
+def _mark(lock: FileIO) -> None:
+    with suppress(OSError):  # if the disk is full, a later start writes the mark
+        lock.truncate(0)
+        lock.write(ALWAYS_WITH_ALIASES)

@@ -143,6 +143,7 @@ def test_an_alias_of_version_1_names_its_index(catalog: Catalog) -> None:
 
 def test_a_folder_of_version_1_without_aliases_has_lost_none(open_data: OpenCatalog, data_folder: Path) -> None:
     shutil.copytree(make_v1.FOLDER, data_folder)
+    (data_folder / ".lock").touch()
     (data_folder / ".aliases.json").unlink()
     open_data().set_alias("new", "items")
     assert open_data().get("new").definition.name == "items"
