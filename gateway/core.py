@@ -14,6 +14,7 @@ from gateway.collections.blobs import BlobStore
 from gateway.collections.duplicates import Duplicates
 from gateway.collections.gallery import Gallery
 from gateway.collections.image_collections import ImageCollections
+from gateway.collections.orphans import Orphans
 from gateway.collections.placements import Placements
 from gateway.collections.sweeper import Sweeper
 from gateway.collections.writes import CollectionWrites
@@ -63,6 +64,7 @@ class Core:
     collections: ImageCollections
     gallery: Gallery
     duplicates: Duplicates
+    orphans: Orphans
     sweeper: Sweeper
     ingest: ImageIngest
     words: WordsIndex
@@ -97,7 +99,7 @@ def build_core(
     readiness, health = readiness or Readiness(), health or CoreHealth()
     models, writes = ModelCatalog(embedder), CollectionWrites()
     placements = Placements(index, lease)
-    collections = ImageCollections(index, blobs, models, placements, writes)
+    collections, orphans = ImageCollections(index, blobs, models, placements, writes), Orphans(index)
     gallery = Gallery(index, blobs, placements, writes)
     words = WordsIndex(embedder, index, models, readiness, health.words)
     vectors = QueryVectors(embedder, models, gallery)
@@ -110,14 +112,21 @@ def build_core(
         collections=collections,
         gallery=gallery,
         duplicates=Duplicates(index, gallery, collections),
-        sweeper=Sweeper(index, blobs, collections, lease, health.sweeping),
+        orphans=orphans,
+        sweeper=Sweeper(index, blobs, orphans, lease, health.sweeping),
         ingest=ImageIngest(bulk, index, blobs, models, placements, writes, ingest_limits),
         words=words,
         search=Search(vectors, index, models, placements, words),
         counting=Counting(vectors, index, models, placements),
         tagging=Tagging(vectors, models, placements, words),
         switch=ModelSwitch(
-            embedder, collections, words, copying, SwitchState(records, folder / "model_switch"), health.switching
+            embedder,
+            collections,
+            orphans,
+            words,
+            copying,
+            SwitchState(records, folder / "model_switch"),
+            health.switching,
         ),
         maps=Maps(
             index, words, MapRequests(records, folder / "maps"), MapFiles(folder / "maps"), map_limits, health.mapping

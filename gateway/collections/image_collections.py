@@ -2,9 +2,9 @@
 
 The collection `c` is the alias `images-c` of an index `images-c.<model's hash>.<random>`. Ids have no dots, so that no
 alias can be mistaken for an index. The alias is the collection: setting it creates the collection, moving it swaps the
-contents, removing it deletes the collection, each at once for everyone. One of our indexes without an alias is
-either being filled by a switch to another model (`collection_switch.py`; it has a label for this) or left over from a
-crash between two steps; `sweep` removes the latter.
+contents, removing it deletes the collection, each at once for everyone. One of our indexes without an alias is being
+filled by a switch to another model (`collection_switch.py`; it has a label for this), or is left over from a crash
+between two steps (`orphans.py`).
 
 Collections are created, renamed and deleted one at a time, by the owner alone (see `gateway.lease`).
 """
@@ -16,13 +16,12 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 
 from gateway.backends.embedding import Model
 from gateway.backends.models import ModelCatalog
-from gateway.backends.refusals import Refused
 from gateway.backends.vector_index import Engine, IndexInfo, NewIndex, VectorIndex
 from gateway.collections.blobs import BlobStore
 from gateway.collections.images import TAKEN_TIME, StoredImage, rfc3339
@@ -32,7 +31,6 @@ from gateway.collections.writes import CollectionWrites
 from gateway.errors import CollectionExists, CollectionNotFound
 
 MAX_DISPLAY_NAME_CHARACTERS = 200
-ORPHAN_AGE = timedelta(hours=1)
 # Marks an index that a switch fills to replace a collection's current one.
 SWITCH_LABEL = "switch"
 _PAGE = 1_000
@@ -180,18 +178,6 @@ class ImageCollections:
         except CollectionExists:
             return
         log.info("created the default collection", collection=DEFAULT_COLLECTION)
-
-    async def sweep(self) -> None:
-        """Remove indexes of collections that no alias has named for `ORPHAN_AGE`: another process may be at work."""
-        latest = datetime.now(UTC) - ORPHAN_AGE
-        for info in await self._index.list_all():
-            ours = info.name.startswith(ALIAS_PREFIX) and "collection" in info.labels
-            if ours and not info.aliases and info.create_time < latest and SWITCH_LABEL not in info.labels:
-                try:
-                    await self._index.delete(info.name)
-                except Refused:  # it got an alias since, or is gone
-                    continue
-                log.info("removed an index that no collection names", index=info.name)
 
     async def _release(self, name: str) -> None:
         token = ""

@@ -27,9 +27,9 @@ from gateway.backends.filters import is_one_of
 from gateway.backends.refusals import IndexNotFound
 from gateway.backends.vector_index import IndexInfo, VectorIndex
 from gateway.collections.blobs import BlobStore
-from gateway.collections.image_collections import ImageCollections
 from gateway.collections.images import StoredImage
 from gateway.collections.names import ALIAS_PREFIX
+from gateway.collections.orphans import Orphans
 from gateway.errors import GatewayError, OwnerChanged
 from gateway.lease import Lease, SoleProcess
 from serving.background import WorkHealth
@@ -51,13 +51,13 @@ class Sweeper:
         self,
         index: VectorIndex,
         blobs: BlobStore,
-        collections: ImageCollections,
+        orphans: Orphans,
         lease: Lease | None = None,
         health: WorkHealth | None = None,
     ) -> None:
         self._index = index
         self._blobs = blobs
-        self._collections = collections
+        self._orphans = orphans
         self._lease = lease or SoleProcess()
         self._pause = asyncio.Lock()
         self.health = health or WorkHealth("sweeping")
@@ -76,7 +76,7 @@ class Sweeper:
         while True:
             try:
                 async with self._pause:
-                    await self._collections.sweep()
+                    await self._orphans.sweep(time.monotonic())
                 await self.sweep(time.time() - GRACE_SECONDS)
             except (GatewayError, TimeoutError) as error:
                 self.health.failed(error, expected=True)

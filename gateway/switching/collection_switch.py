@@ -7,7 +7,9 @@
    the new index has already is left alone.
 5. Concurrent writes are copied, then those made during that copy, until few are left.
 6. Writes are held. The last of them are copied, and the alias is moved: the commit point. Writes resume.
-7. The old index is removed. In the way of a crash, the sweeper does it.
+7. The old index is removed.
+
+What a crash leaves is removed as `orphans.py` says, unless the next run goes on with it.
 
 Invariants:
 - At the commit point the new index has the images that the old one has, less those that the model cannot embed, which
@@ -66,6 +68,9 @@ class CollectionSwitch:
         self._placements = placements
         self._writes = writes
         self._limits = limits
+        # What this process fills. The label does not tell: an index keeps it when it has become a collection's, and may
+        # then lose its alias.
+        self._targets: set[str] = set()
 
     async def run(self, collection: str, model: Model, tally: Tally, on_change: Callable[[], None]) -> None:
         """Move a collection to a model; keep the tally, and call `on_change` after each change.
@@ -76,6 +81,7 @@ class CollectionSwitch:
         with errors_of(collection):
             source = await self._index.get(alias_of(collection))
         target = await self._target(collection, source, model)
+        self._targets.add(target)
         tally.done, tally.failed, tally.total = 0, 0, source.item_count
         route = Route(source.name, target, model.id)
         copy = IndexCopy(self._embedding, self._index, self._blobs, route, tally, on_change, self._limits)
@@ -102,10 +108,11 @@ class CollectionSwitch:
             await self._index.delete(source.name)
 
     async def drop_targets(self) -> None:
-        """Remove what switches that broke off have left: indexes that were to take collections over."""
+        """Remove what switches of this process that broke off have left: indexes that were to take collections over."""
         for info in await self._index.list_all():
-            if SWITCH_LABEL in info.labels and not info.aliases:
+            if info.name in self._targets and not info.aliases:
                 await self._index.delete(info.name)
+        self._targets.clear()
 
     async def _target(self, collection: str, source: IndexInfo, model: Model) -> str:
         for info in await self._index.list_all():
@@ -118,6 +125,7 @@ class CollectionSwitch:
     async def _commit(self, collection: str, source: str, target: str) -> None:
         if (await self._index.get(alias_of(collection))).name != source:
             raise CollectionMoved(collection)
+        self._targets.discard(target)
         await self._index.set_alias(alias_of(collection), target)
         self._placements.forget(collection)
 

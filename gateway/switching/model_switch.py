@@ -7,7 +7,7 @@
    (`collection_switch.py`). Each is searched with its own model all the while.
 4. The embedder is switched: the target serves where a call names no model, and new collections are of it.
 5. The alias `words` is moved. Collections that were created with the model before, in between, are moved as in 3.
-6. What is no longer used is removed: words of other models, indexes that broken runs left.
+6. What is no longer used is removed: words of other models, indexes that broken runs of this process left.
 7. The record is emptied: done.
 
 Every step can be repeated, so an interrupted run restarts at 2. If a service does not answer, the run waits and
@@ -28,6 +28,7 @@ import structlog
 from gateway.backends.embedding import Embedder, Model
 from gateway.backends.refusals import Refused
 from gateway.collections.image_collections import Collection, ImageCollections
+from gateway.collections.orphans import Orphans
 from gateway.errors import AmbiguousModel, CollectionNotFound, GatewayError, SwitchUnderWay, UnknownModel
 from gateway.search.words import WordsIndex
 from gateway.switching.collection_switch import CollectionMoved, CollectionSwitch
@@ -50,6 +51,7 @@ class ModelSwitch:
         self,
         embedder: Embedder,
         collections: ImageCollections,
+        orphans: Orphans,
         words: WordsIndex,
         switch: CollectionSwitch,
         state: SwitchState,
@@ -57,6 +59,7 @@ class ModelSwitch:
     ) -> None:
         self._embedder = embedder
         self._collections = collections
+        self._orphans = orphans
         self._words = words
         self._switch = switch
         self._state = state
@@ -77,7 +80,8 @@ class ModelSwitch:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if run is not None:
-                await self._finish(run)
+                with self._orphans.switching():
+                    await self._finish(run)
                 self._run = None
             self.health.succeeded()
             await self._begun.wait()

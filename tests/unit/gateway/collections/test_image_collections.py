@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from gateway.backends.vector_index import Engine, NewIndex
-from gateway.collections.image_collections import ORPHAN_AGE
 from gateway.collections.names import require_collection_id
 from gateway.errors import CollectionExists, CollectionNotFound, InvalidId
 from tests.unit.gateway.core import Core, upload
@@ -75,25 +73,6 @@ async def test_deleting_the_default_collection_keeps_its_definition(core: Core) 
     assert (after.image_count, after.display_name, after.create_time) == (0, before.display_name, before.create_time)
     [result] = await core.add(upload(1, picture("red")))
     assert result.duplicate_of == ""
-
-
-async def test_an_old_index_without_an_alias_is_swept(core: Core) -> None:
-    await core.collections.create("a", "")
-    await core.index.delete_alias("images-a")
-    [orphan] = [name for name in core.index.indexes if name.startswith("images-a.")]
-
-    await core.collections.sweep()
-    assert orphan in core.index.indexes, "another process may be between its two steps"
-
-    core.index.indexes[orphan].create_time -= ORPHAN_AGE + timedelta(seconds=1)
-    await core.index.create(NewIndex("words-of-someone", MODEL.dimension, MODEL.id, Engine.ANNOY))
-    core.index.indexes["words-of-someone"].create_time -= 2 * ORPHAN_AGE
-    for index in core.index.indexes.values():
-        index.create_time -= ORPHAN_AGE
-    await core.collections.sweep()
-    assert orphan not in core.index.indexes
-    assert "words-of-someone" in core.index.indexes, "not ours"
-    assert (await core.collections.get("gallery")).id == "gallery"
 
 
 async def test_a_renamed_collection_has_its_images_under_the_new_id_alone(core: Core) -> None:

@@ -10,7 +10,7 @@ import gateway.switching.model_switch
 from gateway.backends.refusals import ModelNotFound, Refusal, Refused
 from gateway.backends.vector_index import Item
 from gateway.collections.blobs import Blob
-from gateway.collections.image_collections import ORPHAN_AGE
+from gateway.collections.orphans import ORPHAN_SECONDS
 from gateway.errors import AmbiguousModel, DependencyUnavailable, SwitchUnderWay, UnknownModel
 from gateway.ingest.plan import Upload
 from gateway.switching.switch_run import SwitchProgress
@@ -273,9 +273,8 @@ async def test_a_list_continues_across_a_switch(gallery: Core) -> None:
 
 async def test_what_a_switch_fills_is_not_swept(gallery: Core) -> None:
     def sweep_all() -> None:
-        for index in gallery.index.indexes.values():
-            index.create_time -= 2 * ORPHAN_AGE
-        sweeps.append(asyncio.create_task(gallery.collections.sweep()))
+        now = len(sweeps) * 2 * ORPHAN_SECONDS
+        sweeps.append(asyncio.create_task(gallery.orphans.sweep(now)))
 
     sweeps: list[asyncio.Task[None]] = []
     gallery.embedder.before_images = sweep_all

@@ -9,7 +9,7 @@ import pytest
 
 import gateway.switching.model_switch
 from gateway.collections.gallery import AttributesChange
-from gateway.collections.image_collections import ORPHAN_AGE
+from gateway.collections.orphans import ORPHAN_SECONDS
 from tests.unit.gateway.core import Core, open_core, upload
 from tests.unit.gateway.doubles import MODEL, ColorEmbedder, MemoryIndex, picture, sha256
 from tests.unit.gateway.switching.faulty import Crash, CrashPoint
@@ -81,9 +81,9 @@ async def test_a_crashed_switch_is_right_and_ends_at_the_next_start(tmp_path: Pa
         async with switching(restarted):
             await settled(restarted)
             await activate(restarted)
-        for each in index.indexes.values():
-            each.create_time -= ORPHAN_AGE
-        await restarted.collections.sweep()  # the old index of a collection, where the crash came before it was removed
+        # The old index of a collection, where the crash came before it was removed.
+        for now in (0.0, ORPHAN_SECONDS):
+            await restarted.orphans.sweep(now)
         is_switched(restarted, "gallery", "other")
         assert await images(restarted) == expected
         assert (len(expected), expected["blue"][1], expected["purple"]) == (6, 9.0, (sha256(picture("green")), 8.0))

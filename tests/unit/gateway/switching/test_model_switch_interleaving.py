@@ -79,7 +79,9 @@ class Trial:
             core.writes,
             CopyLimits(page_images=2, batch_images=1),
         )
-        self.switch = ModelSwitch(core.embedder, core.collections, core.words, switch, SwitchState(core.index.records))
+        self.switch = ModelSwitch(
+            core.embedder, core.collections, core.orphans, core.words, switch, SwitchState(core.index.records)
+        )
         self.background: asyncio.Task[None]
         self.watching: asyncio.Task[None]
 
