@@ -183,8 +183,8 @@ class Restoring:
             await self._require_empty(restored)
             for index in manifest.indexes:
                 for alias in index.aliases:
-                    previous = await self._index.set_alias(alias, index.name)
-                    self._placements.forget(alias.removeprefix(ALIAS_PREFIX))
+                    with self._placements.moving(alias.removeprefix(ALIAS_PREFIX)):
+                        previous = await self._index.set_alias(alias, index.name)
                     if previous and previous not in restored:
                         await self._index.delete(previous)  # the empty default collection of a new suite
 

@@ -146,10 +146,11 @@ class ImageCollections:
             if collection == DEFAULT_COLLECTION:
                 labels = {name: text for name, text in info.labels.items() if name != SWITCH_LABEL}
                 fresh = await self._index.create(new_index(collection, await self._models.serving(), labels))
-                await self._index.set_alias(alias_of(collection), fresh.name)
+                with self._placements.moving(collection):
+                    await self._index.set_alias(alias_of(collection), fresh.name)
             else:
-                await self._index.delete_alias(alias_of(collection))
-            self._placements.forget(collection)
+                with self._placements.moving(collection):
+                    await self._index.delete_alias(alias_of(collection))
             return await self._index.delete(info.name)
 
     async def rename(self, collection: str, new: str) -> Collection:
@@ -167,8 +168,8 @@ class ImageCollections:
             if taken or new == collection:
                 raise CollectionExists(new)
             await self._index.set_alias(alias_of(new), info.name)
-            await self._index.delete_alias(alias_of(collection))
-            self._placements.forget(collection)
+            with self._placements.moving(collection):
+                await self._index.delete_alias(alias_of(collection))
             return _describe(new, info)
 
     async def ensure_default(self) -> None:

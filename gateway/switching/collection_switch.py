@@ -126,8 +126,8 @@ class CollectionSwitch:
         if (await self._index.get(alias_of(collection))).name != source:
             raise CollectionMoved(collection)
         self._targets.discard(target)
-        await self._index.set_alias(alias_of(collection), target)
-        self._placements.forget(collection)
+        with self._placements.moving(collection):
+            await self._index.set_alias(alias_of(collection), target)
 
 
 def _taken(ids: set[str]) -> list[str]:
