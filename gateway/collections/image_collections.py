@@ -6,7 +6,8 @@ contents, removing it deletes the collection, each at once for everyone. One of 
 filled by a switch to another model (`collection_switch.py`; it has a label for this), or is left over from a crash
 between two steps (`orphans.py`).
 
-Collections are created, renamed and deleted one at a time, by the owner alone (see `gateway.lease`).
+Collections are created, renamed and deleted one at a time, by the owner alone (see `gateway.lease`). So if the index
+says that a change has been made already, an earlier attempt of the same call made it, whose answer was lost.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ import structlog
 
 from gateway.backends.embedding import Model
 from gateway.backends.models import ModelCatalog
+from gateway.backends.refusals import IndexExists, IndexNotFound
 from gateway.backends.vector_index import Engine, IndexInfo, NewIndex, VectorIndex
 from gateway.collections.blobs import BlobStore
 from gateway.collections.images import TAKEN_TIME, StoredImage, rfc3339
@@ -55,9 +57,9 @@ class Collection:
     image_bytes: int | None = None
 
 
-def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIndex:
-    """Return a uniquely named index for a collection's images."""
-    return NewIndex(
+async def create_index(indexes: VectorIndex, collection: str, model: Model, labels: Mapping[str, str]) -> IndexInfo:
+    """Create a uniquely named index for a collection's images."""
+    index = NewIndex(
         name=f"{alias_of(collection)}.{model.short_hash}.{secrets.token_hex(4)}",
         dimension=model.dimension,
         model_id=model.id,
@@ -65,6 +67,10 @@ def new_index(collection: str, model: Model, labels: Mapping[str, str]) -> NewIn
         indexed_attributes=("image.sha256", TAKEN_TIME),
         labels={**labels, "collection": collection},
     )
+    try:
+        return await indexes.create(index)
+    except IndexExists:
+        return await indexes.get(index.name)
 
 
 class ImageCollections:
@@ -128,8 +134,9 @@ class ImageCollections:
             else:
                 raise CollectionExists(collection)
             labels = {"display_name": display_name, "create_time": rfc3339(datetime.now(UTC))}
-            fresh = await self._index.create(new_index(collection, await self._models.serving(), labels))
-            if previous := await self._index.set_alias(alias_of(collection), fresh.name):
+            fresh = await create_index(self._index, collection, await self._models.serving(), labels)
+            previous = await self._index.set_alias(alias_of(collection), fresh.name)
+            if previous not in ("", fresh.name):
                 await self._index.set_alias(alias_of(collection), previous)
                 await self._index.delete(fresh.name)
                 raise CollectionExists(collection)
@@ -145,13 +152,15 @@ class ImageCollections:
             await self._release(info.name)
             if collection == DEFAULT_COLLECTION:
                 labels = {name: text for name, text in info.labels.items() if name != SWITCH_LABEL}
-                fresh = await self._index.create(new_index(collection, await self._models.serving(), labels))
+                fresh = await create_index(self._index, collection, await self._models.serving(), labels)
                 with self._placements.moving(collection):
                     await self._index.set_alias(alias_of(collection), fresh.name)
             else:
-                with self._placements.moving(collection):
-                    await self._index.delete_alias(alias_of(collection))
-            return await self._index.delete(info.name)
+                await self._remove_alias(collection)
+            try:
+                return await self._index.delete(info.name)
+            except IndexNotFound:
+                return info.item_count
 
     async def rename(self, collection: str, new: str) -> Collection:
         """Give a collection another id; raises `CollectionNotFound`, `CollectionExists`.
@@ -168,8 +177,7 @@ class ImageCollections:
             if taken or new == collection:
                 raise CollectionExists(new)
             await self._index.set_alias(alias_of(new), info.name)
-            with self._placements.moving(collection):
-                await self._index.delete_alias(alias_of(collection))
+            await self._remove_alias(collection)
             return _describe(new, info)
 
     async def ensure_default(self) -> None:
@@ -179,6 +187,10 @@ class ImageCollections:
         except CollectionExists:
             return
         log.info("created the default collection", collection=DEFAULT_COLLECTION)
+
+    async def _remove_alias(self, collection: str) -> None:
+        with self._placements.moving(collection), suppress(IndexNotFound):
+            await self._index.delete_alias(alias_of(collection))
 
     async def _release(self, name: str) -> None:
         token = ""

@@ -31,7 +31,7 @@ from gateway.backends.embedding import Model
 from gateway.backends.refusals import IndexNotFound
 from gateway.backends.vector_index import IndexInfo, VectorIndex
 from gateway.collections.blobs import BlobStore
-from gateway.collections.image_collections import SWITCH_LABEL, new_index
+from gateway.collections.image_collections import SWITCH_LABEL, create_index
 from gateway.collections.names import alias_of, errors_of
 from gateway.collections.placements import Placements
 from gateway.collections.writes import CollectionWrites
@@ -120,7 +120,7 @@ class CollectionSwitch:
             if ours and not info.aliases:
                 return info.name
         labels = {**source.labels, SWITCH_LABEL: model.id}
-        return (await self._index.create(new_index(collection, model, labels))).name
+        return (await create_index(self._index, collection, model, labels)).name
 
     async def _commit(self, collection: str, source: str, target: str) -> None:
         if (await self._index.get(alias_of(collection))).name != source:
