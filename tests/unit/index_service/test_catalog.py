@@ -196,7 +196,7 @@ def test_a_bug_during_opening_is_not_reported_as_damage(
 
     with capture_logs() as logs:
         catalog = stack.enter_context(open_catalog(data_folder, engine, NEVER))
-    with pytest.raises(OpeningFailed, match="KeyError: 'one'"):
+    with pytest.raises(OpeningFailed, match="KeyError"):
         catalog.get("one")
     assert [line["index"] for line in logs if line.get("exc_info")] == ["one"]
     assert [index.name for index in catalog.page("", 9) if isinstance(index, DamagedIndex)] == ["one"]
