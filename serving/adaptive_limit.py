@@ -54,6 +54,7 @@ class AdaptiveLimit:
         self._limit = float(FIRST)
         self._unloaded: dict[Kind, deque[float]] = {}
         self._fastest: dict[Kind, float] = {}
+        self._former: dict[Kind, float] = {}
         self._slowdowns: dict[Hashable, list[float]] = defaultdict(list)
         self._refused_behind = 0
         self._never_alone = 0
@@ -80,6 +81,10 @@ class AdaptiveLimit:
         if times := self._unloaded.get(kind):
             return median(times)
         return self._fastest.get(kind)
+
+    def usual_seconds(self, kind: Kind) -> float | None:
+        """Return how long a call takes alone, or took when that was last measured; None if it never was."""
+        return self.unloaded_seconds(kind) or self._former.get(kind)
 
     def record(self, kind: Kind, seconds: float, began: float, in_flight: int, now: float) -> None:
         """Record a call that was answered.
@@ -148,6 +153,7 @@ class AdaptiveLimit:
     def _probe(self, now: float) -> None:
         """Measure unloaded times anew, with one call at a time."""
         if now >= self._no_probe_before:
+            self._former |= {kind: median(times) for kind, times in self._unloaded.items()}
             self._unloaded.clear()
             self._fastest.clear()
             self._probe_began = now

@@ -170,13 +170,12 @@ class Admission:
         return interactive + bulk < limit and bulk < mine
 
     def _longest_wait(self, kind: Kind, lane: Lane, now: float) -> float:
-        alone = self._limit.unloaded_seconds(kind) or 0.0
-        usual = self._waits.get(lane, min(max(_WAIT_SHARE * alone, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
+        alone = self._limit.usual_seconds(kind)
+        usual = self._waits.get(lane, min(max(_WAIT_SHARE * (alone or 0.0), _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
         if self._overload[lane].lasts(now):
             return usual
         is_burst = now - self._waiting_since[lane] < _BURST_SECONDS[lane] or len(self._waiting[lane]) < _FEW[lane]
-        is_measured = bool(alone) and self._limit.limit == self._limit.usual  # while times are measured, calls wait
-        return max(usual, _BURST_WAIT_SECONDS if is_burst or not is_measured else _SOON_SECONDS)
+        return max(usual, _BURST_WAIT_SECONDS if is_burst or alone is None else _SOON_SECONDS)
 
     def _expected_wait(self, lane: Lane) -> float:
         ahead = sum(map(len, self._waiting.values())) if lane is Lane.BULK else len(self._waiting[lane])
