@@ -34,9 +34,9 @@ _WAIT_SHARE = 0.25
 # A program that sends many searches at once does so within this time. Facebook's queues, too, tell bursts from
 # overloads by the time since the queue was empty (Maurer, "Fail at Scale", ACM Queue 13 (8), 2015). Bulk calls are
 # tried again.
-_BURST_SECONDS = {Lane.INTERACTIVE: 0.05, Lane.BULK: 0.0}
-# So few calls of a lane may always wait. Two browsers have twelve connections.
-_FEW = {Lane.INTERACTIVE: 12, Lane.BULK: 1}
+_BURST_SECONDS = {Lane.INTERACTIVE: 0.03, Lane.BULK: 0.0}
+# So few calls of a lane may always wait. A browser has six connections.
+_FEW = {Lane.INTERACTIVE: 8, Lane.BULK: 1}
 _BURST_WAIT_SECONDS, _SOON_SECONDS = 4.0, 0.2
 # The weight of a new call in the means.
 _WEIGHT = 0.1

@@ -99,7 +99,7 @@ async def test_changes_to_one_image_through_both_are_all_kept(both: Processes) -
         mask = field_mask_pb2.FieldMask(paths=[f"attributes.{attribute}"])
         await stack.gallery.UpdateImage(gallery.UpdateImageRequest(image=changed, update_mask=mask))
 
-    names = [f"a{n}" for n in range(12)]  # as many as may always wait
+    names = [f"a{n}" for n in range(8)]  # as many as may always wait
     await asyncio.gather(*(change(both.stacks[n % 2], each) for n, each in enumerate(names)))
     for stack in both.stacks:
         [shown] = await listed(stack, name)
