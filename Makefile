@@ -75,7 +75,7 @@ $(PAGE): $(PAGE_SOURCES) $(PAGE_STUBS)
 page: $(PAGE) ## Build the web page into gateway/web/static
 
 # What is left has the versions that the lock gave it; nothing is installed that it lacks.
-runtime: setup ## Remove from .venv what only developers need, for container images; `make setup` brings it back: EXTRAS=gcs
+runtime: setup ## Remove from .venv what only developers need, for container images, but keep EXTRAS=gcs; `make setup` brings it back
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip install --quiet --exact --no-build-isolation --python $(BIN)/python -r pyproject.toml \
 		$(foreach extra,$(EXTRAS),--extra '$(extra)') -c requirements.lock

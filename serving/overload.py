@@ -1,8 +1,8 @@
 """Tells an overload from a burst.
 
 An overload begins with a refusal. It ends when fewer than `_SHARE` of the calls of a second were refused, or when none
-was for some seconds. If it lasted as long as any call is refused, it would keep itself up: during an overload calls may
-hardly wait, so a few of them are refused at every load.
+was for some seconds. A rule that waits until no call is refused would never end it: in an overload calls may hardly
+wait, so at every load a few of them are refused.
 
 Pure: the clock is the caller's.
 """

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -28,8 +27,8 @@ SEGMENTS_FOLDER = "segments"
 _ROWS = "rows.npy"
 _VECTORS = "vectors.npy"
 _CHUNK = 1_024
-# What NumPy and the engines raise about a file that is damaged.
-_UNREADABLE = (ValueError, EOFError, BadZipFile, RuntimeError, IndexError)
+# What `read_array` and the engines raise about a file that is damaged.
+_UNREADABLE = (ValueError, RuntimeError, IndexError)
 
 
 class UnusableSegment(Exception):

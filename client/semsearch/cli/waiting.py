@@ -33,7 +33,7 @@ _UNSAID_SECONDS = 1.0
 
 
 def patient_client(server: str, output: Output, patience: float) -> Client:
-    """Return a client whose every call waits so many seconds for a server that was there before."""
+    """Return a client whose calls each wait up to `patience` seconds for a server that was there before."""
     retries = Retries(attempts=None, patience=patience, on_wait=Waits(output, patience))
     return Client(server, timeout=DEFAULT_TIMEOUT_SECONDS + patience, retries=retries)
 

@@ -68,7 +68,7 @@ class Connection:
         return Attempts(self.server.retries, self._state, self._timeout(call), repeatable=call.repeatable)
 
     def _attempts_to_go_on(self, seconds: float) -> Attempts:
-        """Return the attempts to go on with uploads that have so many seconds left, after their stream broke off."""
+        """Return the attempts to resume uploads after their stream broke off, in the `seconds` that are left."""
         return Attempts(self.server.retries, self._state, seconds, is_upload=True)
 
     def _delay(self, attempts: Attempts, error: grpc.RpcError) -> float:
