@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +14,8 @@ from grpc_status import rpc_status
 from semsearch import AccessDenied, AsyncClient, Client
 from semsearch.errors import SemsearchError
 from semsearch.v1 import gallery_service_pb2 as pb
+
+from tests.method_server import serving_methods
 
 UPLOADS = 100
 IMAGES = [b"x" * 65_536] * 8
@@ -34,14 +35,8 @@ def serving(status: status_pb2.Status | None) -> Iterator[str]:
     handler = grpc.stream_stream_rpc_method_handler(
         index_images, pb.IndexImagesRequest.FromString, pb.IndexImagesResponse.SerializeToString
     )
-    server = grpc.server(ThreadPoolExecutor(4))
-    server.add_registered_method_handlers("semsearch.v1.GalleryService", {"IndexImages": handler})
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
+    with serving_methods("semsearch.v1.GalleryService", {"IndexImages": handler}) as address:
+        yield address
 
 
 async def upload(client: AsyncClient | Client) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
@@ -15,6 +14,7 @@ from semsearch.transport import servers_status as of_the_client
 
 from serving import servers_status as of_the_suite
 from serving.received_errors import STATUS_LOST
+from tests.method_server import serving_methods
 
 CALLS = 100
 PART = b"x" * 65_536
@@ -43,14 +43,8 @@ def serving(code: grpc.StatusCode) -> Iterator[str]:
         "stream_stream": grpc.stream_stream_rpc_method_handler(stream),
         "stream_unary": grpc.stream_unary_rpc_method_handler(unary),
     }
-    server = grpc.server(ThreadPoolExecutor(4))
-    server.add_registered_method_handlers("test.Service", handlers)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
+    with serving_methods("test.Service", handlers) as address:
+        yield address
 
 
 async def end_of(call: Any, kind: str, cure: Cure) -> tuple[grpc.StatusCode, str]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
 
 import grpc
 import grpc.aio
@@ -21,23 +18,12 @@ from gateway.backends.embedder_client import EmbedderClient
 from gateway.backends.refusals import Refused
 from gateway.lease import SoleProcess
 from serving.error_status import ErrorStatus, build
+from tests.method_server import serving_methods
 
 IMPORTS = 100
 PARTS = 32
 PART = b"x" * 65_536
 FULL = build(ErrorStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_STORAGE_FULL), "The disk is full.")
-
-
-@contextmanager
-def serving(service: str, **handlers: grpc.RpcMethodHandler[Any, Any]) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(4))
-    server.add_registered_method_handlers(service, handlers)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
 
 
 def refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> None:
@@ -59,9 +45,8 @@ async def test_an_index_that_is_not_imported_says_why() -> None:
         for _ in range(PARTS):
             yield part
 
-    with serving(
-        "semsearch.index.v1.IndexService", ImportIndex=grpc.stream_unary_rpc_method_handler(refuse)
-    ) as address:
+    handlers = {"ImportIndex": grpc.stream_unary_rpc_method_handler(refuse)}
+    with serving_methods("semsearch.index.v1.IndexService", handlers) as address:
         async with grpc.aio.insecure_channel(address) as channel:
             client = IndexTransferClient(channel, SoleProcess())
             reasons_given = Counter([await outcome(client.import_index("name", parts())) for _ in range(IMPORTS)])
@@ -76,12 +61,12 @@ async def test_a_model_that_is_not_copied_says_why() -> None:
         for _ in range(PARTS):
             yield embedder_pb.ReadModelFileResponse(content=PART).SerializeToString()
 
-    with serving(
-        "semsearch.embedder.v1.EmbedderService",
-        ListModelFiles=grpc.unary_unary_rpc_method_handler(files),
-        ReadModelFile=grpc.unary_stream_rpc_method_handler(content),
-        ImportModel=grpc.stream_unary_rpc_method_handler(refuse),
-    ) as address:
+    handlers = {
+        "ListModelFiles": grpc.unary_unary_rpc_method_handler(files),
+        "ReadModelFile": grpc.unary_stream_rpc_method_handler(content),
+        "ImportModel": grpc.stream_unary_rpc_method_handler(refuse),
+    }
+    with serving_methods("semsearch.embedder.v1.EmbedderService", handlers) as address:
         async with grpc.aio.insecure_channel(address) as channel:
             client = EmbedderClient(channel)
             reasons_given = Counter([await outcome(client.copy_model("id", client)) for _ in range(IMPORTS)])
