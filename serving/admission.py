@@ -102,6 +102,17 @@ class Admission:
         """Return how many calls of a lane wait."""
         return len(self._waiting[lane])
 
+    def refuses(self, method: str, lane: Lane, now: float) -> bool:
+        """Return whether a call that came now would have to wait too long, whatever its deadline."""
+        return not self._may_begin(lane, now) and (
+            self._expected_wait(lane) > self._longest_wait(Kind(method, lane), lane, now)
+        )
+
+    def count_refused(self, lane: Lane, now: float) -> None:
+        """Count a call that was refused without an attempt to `arrive`."""
+        self._count(lane, now)
+        self._overload[lane].count_refused(now)
+
     def arrive(
         self, method: str, lane: Lane, now: float, begin: Callable[[], None], seconds: float | None = None
     ) -> Ticket:
@@ -117,15 +128,11 @@ class Admission:
         Raises:
             TooBusy: It would have to wait too long.
         """
-        if lane is Lane.INTERACTIVE:
-            self._interactive_until = now + INTERACTIVE_SECONDS
-        self._overload[lane].count(now)
+        self._count(lane, now)
         ticket = Ticket(Kind(method, lane), lane, begin)
-        if not self._waiting[lane] and self._has_room(lane, now):
+        if self._may_begin(lane, now):
             self._begin(ticket, now)
             return ticket
-        if not self._waiting[lane]:
-            self._waiting_since[lane] = now
         wait = self._expected_wait(lane)
         ticket.patience = self._longest_wait(ticket.kind, lane, now)
         if wait > ticket.patience:
@@ -133,6 +140,8 @@ class Admission:
             raise TooBusy(lane, self.limit)
         if seconds is not None and wait + self._seconds.get(ticket.kind, 0.0) > seconds:
             raise TooBusy(lane, self.limit)
+        if not self._waiting[lane]:
+            self._waiting_since[lane] = now
         self._waiting[lane].append(ticket)
         return ticket
 
@@ -156,6 +165,14 @@ class Admission:
                 self._seconds[ticket.kind] = mean + _WEIGHT * (seconds - mean)
         self._give_turns(now)
 
+    def _count(self, lane: Lane, now: float) -> None:
+        if lane is Lane.INTERACTIVE:
+            self._interactive_until = now + INTERACTIVE_SECONDS
+        self._overload[lane].count(now)
+
+    def _may_begin(self, lane: Lane, now: float) -> bool:
+        return not self._waiting[lane] and self._has_room(lane, now)
+
     def _begin(self, ticket: Ticket, now: float) -> None:
         self._in_flight[ticket.lane] += 1
         ticket.began, ticket.in_flight = now, sum(self._in_flight.values())
@@ -174,7 +191,8 @@ class Admission:
         usual = self._waits.get(lane, min(max(_WAIT_SHARE * (alone or 0.0), _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
         if self._overload[lane].lasts(now):
             return usual
-        is_burst = now - self._waiting_since[lane] < _BURST_SECONDS[lane] or len(self._waiting[lane]) < _FEW[lane]
+        waiting = len(self._waiting[lane])
+        is_burst = waiting < _FEW[lane] or now - self._waiting_since[lane] < _BURST_SECONDS[lane]
         return max(usual, _BURST_WAIT_SECONDS if is_burst or alone is None else _SOON_SECONDS)
 
     def _expected_wait(self, lane: Lane) -> float:

@@ -70,8 +70,7 @@ class AdmissionGate:
         """
         name = f"{call.service}/{call.method}"
         limited = self._methods.limited.get(name)
-        usual = limited or self._methods.unlimited.get(name, Lane.INTERACTIVE)
-        lane = Lane.BULK if usual is Lane.BULK else lanes.of_metadata(call.metadata)
+        lane = _lane(limited or self._methods.unlimited.get(name, Lane.INTERACTIVE), call.metadata)
         lanes.begin(lane)
         if limited is None:
             yield
@@ -81,6 +80,20 @@ class AdmissionGate:
 
     def check(self, call: Call, request: Any) -> None:
         """Let every message pass."""
+
+    def lane_of_refused(self, method: str, metadata: Mapping[str, str]) -> Lane | None:
+        """Return the lane of a call that `enter` would refuse now whatever its deadline; None if it might not."""
+        usual = self._methods.limited.get(method)
+        if usual is None:
+            return None
+        lane = _lane(usual, metadata)
+        return lane if self._admission.refuses(method, lane, perf_counter()) else None
+
+    def count_refused(self, lane: Lane) -> int:
+        """Count a call that was refused without `enter`, and return the limit."""
+        _REFUSED.labels(lane.value).inc()
+        self._admission.count_refused(lane, perf_counter())
+        return self._admission.limit
 
     @asynccontextmanager
     async def _turn(self, method: str, lane: Lane, seconds: float | None) -> AsyncIterator[None]:
@@ -123,3 +136,7 @@ class AdmissionGate:
         except TimeoutError:
             _REFUSED.labels(ticket.lane.value).inc()
             raise TooBusy(ticket.lane, self._admission.limit) from None
+
+
+def _lane(usual: Lane, metadata: Mapping[str, str]) -> Lane:
+    return Lane.BULK if usual is Lane.BULK else lanes.of_metadata(metadata)

@@ -98,23 +98,35 @@ class AuditGate:
             found = next(rule.collections_of(request), None)
             entry.collection = None if found is None else cut(found, _NAME_CHARACTERS)
 
+    def skips_overloaded(self, service: str, method: str) -> bool:
+        """Return whether a call that is refused for overload gets no line; if there is no room for one, it counts."""
+        if service.startswith(_HOUSEKEEPING):
+            return True
+        if is_read(service, method):
+            return not self._reads
+        self._begin_minute()
+        if self._refusals < MOST_REFUSALS:
+            return False
+        self._refusals += 1
+        return True
+
     def _is_wanted(self, call: Call, code: grpc.StatusCode, reason: str) -> bool:
         is_refused = code in _NO_RIGHT or reason in _BEYOND_LIMITS
         is_housekeeping = call.service.startswith(_HOUSEKEEPING)
         is_change = not is_housekeeping and not is_read(call.service, call.method)
         if is_refused or (is_change and reason == OVERLOADED):
-            return self._has_room()
+            self._begin_minute()
+            self._refusals += 1
+            return self._refusals <= MOST_REFUSALS
         return is_change or (self._reads and not is_housekeeping)
 
-    def _has_room(self) -> bool:
-        """Return whether this minute's refusals are few enough; at its end, say how many had no line."""
+    def _begin_minute(self) -> None:
+        """Begin to count refusals anew if a minute is over, and say how many had no line."""
         now = time.monotonic()
         if now >= self._minute + _MINUTE:
             if self._refusals > MOST_REFUSALS:
                 self._audit.write({"service": self._service, "refusals_without_line": self._refusals - MOST_REFUSALS})
             self._minute, self._refusals = now, 0
-        self._refusals += 1
-        return self._refusals <= MOST_REFUSALS
 
     def _write(self, call: Call, entry: _Entry, code: grpc.StatusCode, reason: str) -> None:
         known = callers.current()

@@ -60,7 +60,7 @@ class Method:
     ) -> None:
         self.service, self.method = self._labels = (service, method)
         self.is_stream = is_stream
-        self._name = f"{service}/{method}"
+        self.name = f"{service}/{method}"
         self._passage = Passage(gates)
         self._in_flight = metrics.IN_FLIGHT.labels(service, method)
         self._seconds = metrics.SECONDS.labels(service, method)
@@ -77,7 +77,7 @@ class Method:
         deadlines.begin(call.seconds)
         attempts.begin(call.metadata)
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
-        with tracing.span(self._name, Kind.SERVER) as span:
+        with tracing.span(self.name, Kind.SERVER) as span:
             start = time.perf_counter()
             code = grpc.StatusCode.OK
             self._in_flight.inc()
@@ -96,15 +96,18 @@ class Method:
                 raise failure from None
             finally:
                 self._in_flight.dec()
-                metrics.HANDLED.labels(*self._labels, code.name).inc()
-                took = time.perf_counter() - start
-                self._seconds.observe(took, metrics.exemplar())
                 span.set("rpc.system.name", "grpc")
-                span.set("rpc.method", self._name)
+                span.set("rpc.method", self.name)
                 span.set("rpc.response.status_code", code.name)
                 if code in _FAULTS:
                     span.fail(code.name)
-                log.debug("call", method=self._name, code=code.name, seconds=round(took, 6))
+                self.count(code, time.perf_counter() - start)
+
+    def count(self, code: grpc.StatusCode, seconds: float = 0.0) -> None:
+        """Count a call that has ended, and how long it took."""
+        metrics.HANDLED.labels(*self._labels, code.name).inc()
+        self._seconds.observe(seconds, metrics.exemplar())
+        log.debug("call", method=self.name, code=code.name, seconds=round(seconds, 6))
 
     def checked(self, call: Call, request: Any) -> Any:
         """Return a request, or a stream's requests, for the servicer.

@@ -39,6 +39,11 @@ class Drain:
         self._begun = asyncio.Event()
         self._refuses = False
 
+    @property
+    def refuses(self) -> bool:
+        """Whether no call is taken any more."""
+        return self._refuses
+
     @asynccontextmanager
     async def enter(self, call: Call) -> AsyncIterator[None]:
         """Count a call.

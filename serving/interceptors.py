@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from serving.calls import CallFailed, Method
 from serving.decoding import tolerant
+from serving.early_refusal import EarlyRefusal
 from serving.error_status import ErrorTable
 from serving.gates import Call, Gate
 
@@ -25,10 +26,11 @@ _HEALTH = "grpc.health."
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every method of a server."""
 
-    def __init__(self, errors: ErrorTable, gates: Sequence[Gate] = ()) -> None:
+    def __init__(self, errors: ErrorTable, gates: Sequence[Gate] = (), early: EarlyRefusal | None = None) -> None:
         self._errors = errors
         self._gates = gates
-        self._wrapped: dict[str, Handler] = {}
+        self._early = early
+        self._wrapped: dict[str, tuple[Method, Handler]] = {}
 
     @override
     async def intercept_service(
@@ -37,16 +39,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Return the method's handler, wrapped; each is wrapped once."""
-        handler = await continuation(handler_call_details)
-        service, _, method = handler_call_details.method.lstrip("/").partition("/")
-        if handler is None or service.startswith(_HEALTH):
-            return handler
         wrapped = self._wrapped.get(handler_call_details.method)
         if wrapped is None:
+            handler = await continuation(handler_call_details)
+            service, _, name = handler_call_details.method.lstrip("/").partition("/")
+            if handler is None or service.startswith(_HEALTH):
+                return handler
             is_stream = handler.request_streaming or handler.response_streaming
-            wrapped = _wrap(handler, Method(service, method, self._errors, self._gates, is_stream=is_stream))
-            self._wrapped[handler_call_details.method] = wrapped
-        return wrapped
+            method = Method(service, name, self._errors, self._gates, is_stream=is_stream)
+            wrapped = self._wrapped[handler_call_details.method] = method, _wrap(handler, method)
+        method, usual = wrapped
+        if self._early is None:
+            return usual
+        return await self._early.of(method, _texts(handler_call_details.invocation_metadata)) or usual
 
 
 def _wrap(handler: Handler, method: Method) -> Handler:
@@ -86,15 +91,18 @@ def _wrap(handler: Handler, method: Method) -> Handler:
 
 
 def _call(method: Method, context: Context) -> Call:
-    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     return Call(
         service=method.service,
         method=method.method,
-        metadata=metadata,
+        metadata=_texts(context.invocation_metadata()),
         peer=context.peer(),
         seconds=context.time_remaining(),
         is_stream=method.is_stream,
     )
+
+
+def _texts(metadata: Any) -> dict[str, str]:
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
 @asynccontextmanager

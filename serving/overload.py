@@ -25,15 +25,14 @@ class Overload:
 
     def lasts(self, now: float) -> bool:
         """Return whether there is an overload."""
+        self._end_window(now)
         if self._lasts and now - self._refused_last >= _QUIET_SECONDS:
             self._lasts = False
         return self._lasts
 
     def count(self, now: float) -> None:
         """Count a call that arrives."""
-        if now - self._window_began >= _WINDOW_SECONDS and self._calls >= _WINDOW_CALLS:
-            self._lasts = self._lasts and self._refused >= _SHARE * self._calls
-            self._begin_window(now)
+        self._end_window(now)
         self._calls += 1
 
     def count_refused(self, now: float) -> None:
@@ -44,6 +43,11 @@ class Overload:
             self._calls = 1
         self._refused += 1
         self._refused_last = now
+
+    def _end_window(self, now: float) -> None:
+        if now - self._window_began >= _WINDOW_SECONDS and self._calls >= _WINDOW_CALLS:
+            self._lasts = self._lasts and self._refused >= _SHARE * self._calls
+            self._begin_window(now)
 
     def _begin_window(self, now: float) -> None:
         self._window_began = now

@@ -27,6 +27,7 @@ from serving.audit import AuditGate
 from serving.audit_log import AuditLog
 from serving.channels import Channels, no_metadata
 from serving.drain import Drain
+from serving.early_refusal import EarlyRefusal
 from serving.error_status import ErrorTable
 from serving.gates import Gate
 from serving.http_server import HttpLimits
@@ -106,6 +107,11 @@ class Safeguards:
         """The gates, in the order in which calls pass them."""
         gates = (self.drain, self.audit, self.access, self.quotas, self.admission)
         return [gate for gate in gates if gate is not None]
+
+    @property
+    def early_refusal(self) -> EarlyRefusal:
+        """What refuses calls before they pass the gates."""
+        return EarlyRefusal(self.drain, self.audit, self.access, self.admission)
 
     @property
     def channels(self) -> Channels:

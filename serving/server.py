@@ -116,7 +116,7 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, methods: 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(methods.errors, safeguards.gates)],
+        interceptors=[CallInterceptor(methods.errors, safeguards.gates, safeguards.early_refusal)],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),

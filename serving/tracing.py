@@ -109,6 +109,13 @@ def record_with(recorder: Recorder | None, ratio: float = 0.0) -> None:
     _recorder, _ratio = recorder, ratio
 
 
+def is_recorded(traceparent: str | None) -> bool:
+    """Return whether a caller's header asks this process to record the call, and it can."""
+    if _recorder is None or not (match := _PATTERN.fullmatch(traceparent or "")):
+        return False
+    return bool(int(match[3], 16) & _SAMPLED)
+
+
 def begin(traceparent: str | None) -> str:
     """Take the caller's trace, or begin a new one if it sent no valid header; return the trace id."""
     if match := _PATTERN.fullmatch(traceparent or ""):

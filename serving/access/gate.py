@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import structlog
 
 from serving import callers
 from serving.access.ended_streams import EndedStreams
-from serving.access.errors import MethodClosed
+from serving.access.errors import AccessRefused, MethodClosed
 from serving.access.rules import Rule, Rules
 from serving.access.settings import AccessSettings
 from serving.callers import Role
@@ -64,20 +64,29 @@ class AccessGate:
         sources = self._authentication.sources()
         identity = await self._authentication.identify(call.metadata)
         callers.begin(identity.caller, from_suite=identity.from_suite)
-        self._rule(call).check_caller(identity.caller, call.method, from_suite=identity.from_suite)
+        self._rule(call.service, call.method).check_caller(identity.caller, call.method, from_suite=identity.from_suite)
         structlog.contextvars.bind_contextvars(caller=identity.caller.name)
         is_watched = call.is_stream and not identity.from_suite
         with self._streams.watched(call.metadata, identity, sources) if is_watched else nullcontext():
             yield
 
+    async def lets_in(self, service: str, method: str, metadata: Mapping[str, str]) -> bool:
+        """Return whether `enter` would let a call in; sets no caller."""
+        try:
+            identity = await self._authentication.identify(metadata)
+            self._rule(service, method).check_caller(identity.caller, method, from_suite=identity.from_suite)
+        except AccessRefused:
+            return False
+        return True
+
     def check(self, call: Call, request: Any) -> None:
         """Check the collections that a request names; raises `CollectionNotAllowed`."""
-        self._rule(call).check_request(callers.current(), request)
+        self._rule(call.service, call.method).check_request(callers.current(), request)
 
-    def _rule(self, call: Call) -> Rule:
-        rule = self._rules.get(f"{call.service}.{call.method}")
+    def _rule(self, service: str, method: str) -> Rule:
+        rule = self._rules.get(f"{service}.{method}")
         if rule is None:
-            raise MethodClosed(call.method)
+            raise MethodClosed(method)
         return rule
 
 

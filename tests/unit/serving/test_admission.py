@@ -116,9 +116,12 @@ class SimulatedService:
                 self.results.append(Result(lane, self.now, self.now - arrived, answered=False))
                 self._later(REFUSAL_SECONDS, then)
 
+        refused = self.admission.refuses("Method", lane, self.now)
         try:
             place.append(self.admission.arrive("Method", lane, self.now, begin))
+            assert not refused
         except TooBusy:
+            assert refused, "nothing else is a reason to refuse it"
             self.results.append(Result(lane, self.now, 0.0, answered=False))
             self._later(REFUSAL_SECONDS, then)
         else:
