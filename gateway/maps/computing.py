@@ -28,7 +28,8 @@ VECTORS = "vectors.f32"
 PRINCIPAL = "principal.npz"
 NEIGHBORLY = "neighborly.npz"
 OUT_OF_MEMORY = 3
-_NICENESS = 5
+# Below that of the embedder and the index (Procfile).
+_NICENESS = 15
 
 
 def compute(folder: Path, dimension: int, threads: int) -> None:
