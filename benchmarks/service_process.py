@@ -36,8 +36,10 @@ def processor_seconds(services: Mapping[str, Sequence[Running]]) -> dict[str, fl
 
 
 @contextmanager
-def running(module: str, data: Path, *flags: str, log_name: str | None = None) -> Iterator[Running]:
+def running(module: str, data: Path, *flags: str, log_name: str | None = None, niceness: int = 0) -> Iterator[Running]:
     """Start a service on a data folder, wait until it is ready, and stop it at the end; keep its log in the folder.
+
+    Its priority is lower by `niceness`.
 
     Raises:
         RuntimeError: the service exited before it was ready.
@@ -46,14 +48,15 @@ def running(module: str, data: Path, *flags: str, log_name: str | None = None) -
     log = data / f"{log_name or module}.log"
     own = {name: text for name, text in os.environ.items() if not name.startswith("SEMSEARCH_")}
     http = ["--http-port=-1"] if module == "gateway" else []
-    command = [sys.executable, "-m", module, "--port=0", "--metrics-port=-1", "--log-format=json", *http, *flags]
+    process = ["nice", f"-n{niceness}", sys.executable, "-m", module]
+    command = [*process, "--port=0", "--metrics-port=-1", "--log-format=json", *http, *flags]
     with log.open("w") as written:
-        process = subprocess.Popen(command, env={**own, "SEMSEARCH_DATA": str(data)}, stderr=written)
+        started = subprocess.Popen(command, env={**own, "SEMSEARCH_DATA": str(data)}, stderr=written)
     try:
-        yield Running(process.pid, _address(process, log))
+        yield Running(started.pid, _address(started, log))
     finally:
-        process.terminate()
-        process.wait(_STOP_SECONDS)
+        started.terminate()
+        started.wait(_STOP_SECONDS)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

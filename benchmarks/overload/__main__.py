@@ -6,7 +6,8 @@ A closed loop finds how long a call takes alone and how many calls a second the 
 offers four times as many. By default the service is `fixed_service`: its calls take a fixed time, so a busy machine
 changes little, and what is measured is admission itself. `--suite` measures the real services with a model.
 
-Only ratios within one run count: all processes share the machine with their clients.
+The services run on one half of the cores and their clients on the other (Linux): else an overload of short calls would
+measure how fast the clients are. Only ratios within one run count.
 """
 
 from __future__ import annotations
@@ -57,28 +58,33 @@ def main(
 ) -> None:
     """Measure goodput, times, refusals and memory under overload."""
     load_before = os.getloadavg()[0]
+    cores = sorted(os.sched_getaffinity(0))
+    of_services, of_clients = (cores[: len(cores) // 2], cores[len(cores) // 2 :]) if len(cores) > 1 else (cores, cores)
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        os.sched_setaffinity(0, of_services)  # processes inherit it
         if suite:
             services = stack.enter_context(_suite(data, model))
         else:
             flags = (f"--workers={workers}", f"--search-seconds={search_seconds}", f"--upload-seconds={upload_seconds}")
             services = [stack.enter_context(running("benchmarks.overload.fixed_service", data, *flags))]
         gateway = services[-1]
+        os.sched_setaffinity(0, of_clients)
         pool = stack.enter_context(ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")))
         capacities = {what: _capacity(pool, gateway.address, what) for what in (SEARCHES, UPLOADS)}
         rows = []
         for scenario in ((SEARCHES,), (UPLOADS,), (SEARCHES, UPLOADS)):
             rows += _overload(pool, services, scenario, capacities, seconds)
-    _report(rows, capacities, {"suite": suite, "model": model if suite else "fixed", "load": load_before}, out)
+    conditions = {"suite": suite, "model": model if suite else "fixed", "load": load_before}
+    _report(rows, capacities, {**conditions, "cores": len(of_services), "cores of clients": len(of_clients)}, out)
 
 
 @contextmanager
 def _suite(data: Path, model: str) -> Iterator[list[Running]]:
-    """Start the real services."""
+    """Start the real services, with the priorities of the Procfile."""
     with ExitStack() as stack:
-        embedder = stack.enter_context(running("embedder_service", data, f"--default-model={model}"))
-        index = stack.enter_context(running("index_service", data))
+        embedder = stack.enter_context(running("embedder_service", data, f"--default-model={model}", niceness=10))
+        index = stack.enter_context(running("index_service", data, niceness=10))
         backends = (f"--embedder={embedder.address}", f"--index={index.address}")
         gateway = stack.enter_context(running("gateway", data, *backends))
         wait_until_serving(gateway)
@@ -138,7 +144,7 @@ def _report(
     rows: Sequence[dict[str, object]], capacities: dict[str, Capacity], conditions: dict[str, object], out: Path
 ) -> None:
     console = Console(width=150)
-    console.print(conditions, f"{os.cpu_count()} cores")
+    console.print(conditions)
     for what, each in capacities.items():
         console.print(
             f"{what}: alone p50 {each.alone.quantile(0.5):.1f} ms, p99 {each.alone.quantile(0.99):.1f} ms; "
