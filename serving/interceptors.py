@@ -1,9 +1,13 @@
-"""Run every gRPC call on the server inside `calls`."""
+"""Run every gRPC call on the server inside `calls`.
+
+To gRPC, each method has a stream of requests, so that no request is read before the gates let its call pass. On the
+wire, that makes no difference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc
@@ -12,7 +16,7 @@ from grpc_status import rpc_status
 from typing_extensions import override
 
 from serving.calls import CallFailed, Method
-from serving.decoding import tolerant
+from serving.decoding import Decoder
 from serving.early_refusal import EarlyRefusal
 from serving.error_status import ErrorTable
 from serving.gates import Call, Gate
@@ -55,39 +59,43 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 def _wrap(handler: Handler, method: Method) -> Handler:
+    decoder = Decoder(handler.request_deserializer)
+
+    async def read(requests: AsyncIterator[bytes], context: Context) -> Any:
+        return decoder.each(requests) if handler.request_streaming else await decoder.read(context)
+
     if handler.response_streaming:
         inner_stream: Callable[[Any, Context], AsyncGenerator[Any, None]] = (
             handler.stream_stream if handler.request_streaming else handler.unary_stream  # type: ignore[assignment]
         )
 
         # Not a generator: gRPC leaves a cancelled one to the garbage collector.
-        async def stream(request: Any, context: Context) -> None:
+        async def write(requests: AsyncIterator[bytes], context: Context) -> None:
             call = _call(method, context)
-            async with (
-                _answered(method, call, context),
-                aclosing(inner_stream(method.checked(call, request), context)) as responses,
-            ):
-                async for response in responses:
-                    await context.write(response)
+            async with method.call(call):
+                request = method.checked(call, await read(requests, context))
+                async with aclosing(inner_stream(request, context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
 
-        make = (
-            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
-        )
-        return make(stream, tolerant(handler.request_deserializer), handler.response_serializer)
+        async def stream(requests: AsyncIterator[bytes], context: Context) -> None:
+            await _answer(write(requests, context), context)
+
+        return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
 
     inner: Callable[[Any, Context], Awaitable[Any]] = (
         handler.stream_unary if handler.request_streaming else handler.unary_unary  # type: ignore[assignment]
     )
 
-    async def unary(request: Any, context: Context) -> Any:
+    async def respond(requests: AsyncIterator[bytes], context: Context) -> Any:
         call = _call(method, context)
-        async with _answered(method, call, context):
-            return await inner(method.checked(call, request), context)
+        async with method.call(call):
+            return await inner(method.checked(call, await read(requests, context)), context)
 
-    make_unary = (
-        grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
-    )
-    return make_unary(unary, tolerant(handler.request_deserializer), handler.response_serializer)
+    async def unary(requests: AsyncIterator[bytes], context: Context) -> Any:
+        return await _answer(respond(requests, context), context)
+
+    return grpc.stream_unary_rpc_method_handler(unary, None, handler.response_serializer)
 
 
 def _call(method: Method, context: Context) -> Call:
@@ -105,11 +113,12 @@ def _texts(metadata: Any) -> dict[str, str]:
     return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
-@asynccontextmanager
-async def _answered(method: Method, call: Call, context: Context) -> AsyncIterator[None]:
-    """Run a call, and end it with its status if it fails."""
+async def _answer(work: Coroutine[Any, Any, Any], context: Context) -> Any:
+    """Run a call's work and return its response, or end the call with its status."""
     try:
-        async with method.call(call):
-            yield
+        return await work
     except CallFailed as failed:
-        await context.abort_with_status(rpc_status.to_status(failed.status))
+        status = rpc_status.to_status(failed.status)
+    # Not in `except`: gRPC and the error of `abort` refer to each other, and to all that was in progress when that was
+    # raised. A request among it would stay in memory until Python looks for cycles.
+    return await context.abort_with_status(status)

@@ -1,9 +1,7 @@
 """Reads requests and writes responses: large ones in threads, so that the event loop goes on.
 
 JSON is read at 230 MB/s if it is all images, and at 4 MB/s if it is all attributes; it is written at 8 MB/s. So what
-has at most 32 KiB holds the loop for 8 ms at most, and a hundredth of that as a rule. Python runs one thread at a time,
-but changes between them every 5 ms; only single steps in C, such as reading one string, go on for longer. So more
-threads than two would be of no use.
+has at most 32 KiB holds the loop for 8 ms at most, and a hundredth of that as a rule.
 """
 
 from __future__ import annotations
@@ -18,22 +16,15 @@ from google.protobuf.message import Message
 from gateway.web.codecs import GZIP, Codec, Encoded, Received, Zipped
 from gateway.web.failures import status_of
 from serving.calls import CallFailed
-from serving.decoding import Undecodable
+from serving.decoding import SMALL_BYTES, THREADS, Undecodable
 from serving.http_bodies import hold
-from serving.lane_executor import LaneExecutor
-
-_LARGE_BYTES = 32 * 2**10
-_THREADS = 2
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Messages:
-    """Has the threads; those of interactive calls go first."""
-
-    def __init__(self) -> None:
-        self._threads = LaneExecutor(_THREADS, "messages")
+    """Reads and writes; those of interactive calls go first."""
 
     async def read(self, received: Received) -> Message | Undecodable:
         """Return a request, or a placeholder.
@@ -44,7 +35,7 @@ class Messages:
         """
         data: bytes | bytearray | Undecodable = received.data
         if isinstance(data, Zipped):  # nobody knows how large it is
-            data = await asyncio.wrap_future(self._threads.submit(_unzipped, data))
+            data = await asyncio.wrap_future(THREADS.submit(_unzipped, data))
         if isinstance(data, Undecodable):
             return data
         hold(len(data))
@@ -61,14 +52,14 @@ class Messages:
     async def write(self, response: Message, codec: Codec, *, zips: bool) -> Message | Encoded:
         """Return a response, encoded if it is large; `zips` says whether it will be compressed."""
         size = response.ByteSize()
-        if size <= _LARGE_BYTES:
+        if size <= SMALL_BYTES:
             return response
         return await self._run(size, _encoded, response, codec, zips)
 
     async def _run(self, size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if size <= _LARGE_BYTES:
+        if size <= SMALL_BYTES:
             return work(*args, **kwargs)
-        return await asyncio.wrap_future(self._threads.submit(work, *args, **kwargs))
+        return await asyncio.wrap_future(THREADS.submit(work, *args, **kwargs))
 
 
 def _unzipped(data: Zipped) -> bytes | Undecodable:

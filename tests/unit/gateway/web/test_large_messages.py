@@ -21,6 +21,7 @@ from semsearch.v1 import model_service_pb2 as pb
 from gateway.web.rpcs import Rpcs
 from serving.errors import InvalidField
 from serving.gates import Call
+from serving.decoding import MAX_FIELDS
 from serving.http_bodies import MAX_JSON_VALUES
 from tests.http_exchange import JSON, SECONDS, Answer, exchange, served
 from tests.unit.gateway.web.test_rpcs import GET, PULL, STREAM, frame
@@ -138,6 +139,14 @@ async def test_damaged_compression_is_refused_with_details(size: int) -> None:
         answer = await exchange(address, GET, ZIPPED, gzip.compress(os.urandom(size))[:-20])
     assert (answer.status, answer.document["code"]) == (400, "invalid_argument")
     assert answer.document["details"][0]["debug"]["reason"] == "INVALID_FIELD"
+
+
+async def test_a_binary_message_of_too_many_fields_is_refused() -> None:
+    content = b"\x0a\x00" * (MAX_FIELDS + 1)
+    async with serving() as address:
+        answer = await exchange(address, GET, {**ZIPPED, "Content-Type": "application/proto"}, gzip.compress(content))
+    assert answer.status == 400
+    assert f"more than {MAX_FIELDS:,} fields" in answer.document["message"]
 
 
 async def test_more_bytes_than_a_message_may_have_are_refused_also_if_they_came_compressed() -> None:
