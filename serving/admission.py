@@ -8,6 +8,7 @@ Contract:
 - A call may wait for seconds if it came within `_BURST_SECONDS` of the first one that waits, which is a burst, or if
   few calls wait in its lane. Any other call may wait for `_SOON_SECONDS`.
 - In an overload (`overload`), a call waits at most a quarter of the time that it takes alone: no admitted one is late.
+  The first bulk call that waits beside interactive ones may wait for `_SOON_SECONDS`.
 - A call that would have to wait longer, or that could not finish before its deadline, is refused on arrival. The
   estimate is made of the measured times, the limit, and the number of calls that are ahead.
 - Where only our own services call, calls may wait longer in an overload too (`waits`): what they belong to was admitted
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from serving.adaptive_limit import AdaptiveLimit, Kind
-from serving.lanes import INTERACTIVE_SECONDS, Lane, Turns
+from serving.lanes import BULK_EVERY, INTERACTIVE_SECONDS, Lane, Turns
 from serving.overload import Overload
 
 # Bounds of the wait of one call, whatever its method takes: the event loop's own delays, and when refusals are of use.
@@ -190,13 +191,17 @@ class Admission:
         alone = self._limit.usual_seconds(kind)
         usual = self._waits.get(lane, min(max(_WAIT_SHARE * (alone or 0.0), _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
         if self._overload[lane].lasts(now):
-            return usual
+            # Else it would be refused as long as interactive calls wait, although its turn comes.
+            is_next_bulk = lane is Lane.BULK and not self._waiting[lane] and self._waiting[Lane.INTERACTIVE]
+            return max(usual, _SOON_SECONDS) if is_next_bulk else usual
         waiting = len(self._waiting[lane])
         is_burst = waiting < _FEW[lane] or now - self._waiting_since[lane] < _BURST_SECONDS[lane]
         return max(usual, _BURST_WAIT_SECONDS if is_burst or alone is None else _SOON_SECONDS)
 
     def _expected_wait(self, lane: Lane) -> float:
-        ahead = sum(map(len, self._waiting.values())) if lane is Lane.BULK else len(self._waiting[lane])
+        ahead = len(self._waiting[lane])
+        if lane is Lane.BULK:
+            ahead += min(len(self._waiting[Lane.INTERACTIVE]), (BULK_EVERY - 1) * (ahead + 1))
         return (ahead + 1) * self._mean_seconds / self._limit.usual
 
     def _give_turns(self, now: float) -> None:

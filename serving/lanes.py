@@ -12,7 +12,7 @@ from enum import Enum
 
 HEADER = "semsearch-lane"
 # Where both lanes wait, every fourth turn is a bulk call's, so that bulk work does not stop.
-_BULK_EVERY = 4
+BULK_EVERY = 4
 # For how long after an interactive call the next one is expected.
 INTERACTIVE_SECONDS = 2.0
 
@@ -33,7 +33,7 @@ class Turns:
     @property
     def is_bulk(self) -> bool:
         """Whether the next turn is a bulk one."""
-        return self._interactive >= _BULK_EVERY - 1
+        return self._interactive >= BULK_EVERY - 1
 
     def record(self, lane: Lane) -> None:
         """Record whose turn it was."""

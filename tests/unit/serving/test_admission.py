@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -272,6 +273,20 @@ def test_neither_lane_starves_the_other(bulk_factor: int, overload: float, seed:
     # Bulk calls hold at most a third of the limit, so that nobody waits for many of them.
     assert work >= 0.7 * capacity
     assert simulated.goodput(BULK, 5, 9) > 0
+
+
+@pytest.mark.parametrize(("bulk_seconds", "searchers"), [(0.02, 12), (0.1, 8), (2.0, 12)])
+def test_bulk_calls_get_turns_beside_interactive_calls_that_always_wait(
+    bulk_seconds: float, searchers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "REFUSAL_SECONDS", 1.0)  # as refusals ask
+    simulated = SimulatedService(2, lambda lane: 0.02 if lane is INTERACTIVE else bulk_seconds, random.Random(1))
+    simulated.keep_calling(searchers, INTERACTIVE, 0, 120)
+    simulated.keep_calling(4, BULK, 5, 120)
+    simulated.run(120)
+    # A worker's turns are every fourth time those of bulk calls, which are longer.
+    assert simulated.goodput(BULK, 60, 120) >= 0.1 * 2 / bulk_seconds
+    assert simulated.goodput(INTERACTIVE, 60, 120) >= 0.4 * 2 / 0.02
 
 
 def test_a_call_that_cannot_finish_before_its_deadline_is_refused_on_arrival() -> None:
