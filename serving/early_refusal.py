@@ -4,8 +4,9 @@ In an overload many calls are refused for each one that is answered, so a refusa
 a third of what it costs to take a call through the gates to that of admission.
 
 Only a call that would get as far as the gate of admission is refused here. One that another gate has to see goes
-through the gates: when the process shuts down, when the caller may not make the call, when the audit log has room for a
-line, and when the caller records the call's trace.
+through the gates: when the process shuts down, when the caller may not make the call or has too many in progress, when
+the audit log has room for a line, and when the caller records the call's trace. Callers without tokens are counted by
+their address, which a head does not have, so here they are not counted.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from serving.calls import Method
 from serving.drain import Drain
 from serving.errors import to_status
 from serving.lanes import Lane
+from serving.quotas.gate import QuotaGate
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
 
@@ -39,6 +41,7 @@ class EarlyRefusal:
     drain: Drain
     audit: AuditGate | None
     access: AccessGate | None
+    quotas: QuotaGate
     admission: AdmissionGate
 
     async def of(self, method: Method, metadata: Mapping[str, str]) -> Handler | None:
@@ -48,12 +51,18 @@ class EarlyRefusal:
             lane is None
             or self.drain.refuses
             or tracing.is_recorded(metadata.get(tracing.HEADER))
-            or (self.access is not None and not await self.access.lets_in(method.service, method.method, metadata))
+            or not await self._may_call(method, metadata)
             or (self.audit is not None and not self.audit.skips_overloaded(method.service, method.method))
         ):
             return None
         method.count(grpc.StatusCode.RESOURCE_EXHAUSTED)
         return _refusing(lane, self.admission.count_refused(lane))
+
+    async def _may_call(self, method: Method, metadata: Mapping[str, str]) -> bool:
+        if self.access is None:
+            return True
+        identity = await self.access.identity_of(method.service, method.method, metadata)
+        return identity is not None and (identity.from_suite or self.quotas.has_room(identity.caller))
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ import structlog
 from serving import callers
 from serving.access.ended_streams import EndedStreams
 from serving.access.errors import AccessRefused, MethodClosed
+from serving.access.identity import Identity
 from serving.access.rules import Rule, Rules
 from serving.access.settings import AccessSettings
 from serving.callers import Role
@@ -70,14 +71,14 @@ class AccessGate:
         with self._streams.watched(call.metadata, identity, sources) if is_watched else nullcontext():
             yield
 
-    async def lets_in(self, service: str, method: str, metadata: Mapping[str, str]) -> bool:
-        """Return whether `enter` would let a call in; sets no caller."""
+    async def identity_of(self, service: str, method: str, metadata: Mapping[str, str]) -> Identity | None:
+        """Return who makes a call, None if `enter` would refuse it; sets no caller."""
         try:
             identity = await self._authentication.identify(metadata)
             self._rule(service, method).check_caller(identity.caller, method, from_suite=identity.from_suite)
         except AccessRefused:
-            return False
-        return True
+            return None
+        return identity
 
     def check(self, call: Call, request: Any) -> None:
         """Check the collections that a request names; raises `CollectionNotAllowed`."""

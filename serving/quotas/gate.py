@@ -21,13 +21,14 @@ from prometheus_client import Counter
 
 from serving import callers
 from serving.background import WorkHealth
+from serving.callers import Caller
 from serving.error_status import ErrorTable
 from serving.errors import is_overloaded
 from serving.gates import Call
 from serving.quotas.costs import Cost, read
 from serving.quotas.day_counts import exchange
 from serving.quotas.errors import QuotaExceeded
-from serving.quotas.limiter import Limiter, Payment, Standing
+from serving.quotas.limiter import Limiter, Payment, Standing, name_of
 
 _SECONDS_BETWEEN_EXCHANGES = 5.0
 REFUSED = Counter("semsearch_quota_refusals", "Calls that were refused for a quota, by the quota's name.", ["quota"])
@@ -63,6 +64,10 @@ class QuotaGate:
                     for each in payments:
                         self.limiter.give_back(each)
                 raise
+
+    def has_room(self, caller: Caller) -> bool:
+        """Return whether `enter` would let in another call of a caller that has a name."""
+        return self.limiter.has_room(name_of(caller, ""), caller)
 
     def check(self, call: Call, request: Any) -> None:
         """Have a message paid for; raises `RateExceeded` or `DayUsedUp`."""

@@ -77,6 +77,11 @@ class Limiter:
         self._meters = {kind: Meter() for kind in Kind}
         self._calls: Counter[str] = Counter()
 
+    def has_room(self, name: str, caller: Caller) -> bool:
+        """Return whether a caller, counted under a name, may have another call in progress."""
+        most = self.allowances.of(caller).calls
+        return not most or self._calls[name] < most
+
     @contextmanager
     def in_progress(self, caller: Caller, peer: str) -> Iterator[None]:
         """Count a call as in progress for the duration of a `with` block.
@@ -84,9 +89,9 @@ class Limiter:
         Raises:
             TooManyCalls: The caller has as many as it may have.
         """
-        name, most = name_of(caller, peer), self.allowances.of(caller).calls
-        if most and self._calls[name] >= most:
-            raise TooManyCalls(name, most)
+        name = name_of(caller, peer)
+        if not self.has_room(name, caller):
+            raise TooManyCalls(name, self.allowances.of(caller).calls)
         self._calls[name] += 1
         try:
             yield
