@@ -12,7 +12,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from serving import lanes
+from serving import deadlines, lanes
 from serving.admission import Admission, Outcome, Ticket, TooBusy
 from serving.error_status import ErrorTable
 from serving.errors import is_overloaded
@@ -116,8 +116,9 @@ class AdmissionGate:
             _WAITED.labels(lane.value).observe(perf_counter() - arrived)
             yield
             ended = Outcome.ANSWERED
-        except TimeoutError:
-            ended = Outcome.ANSWERED  # it took at least as long
+        except (asyncio.CancelledError, TimeoutError):
+            if deadlines.have_passed():
+                ended = Outcome.ANSWERED  # it took at least as long
             raise
         except TooBusy:
             ended = Outcome.GAVE_UP

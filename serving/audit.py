@@ -24,7 +24,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 from semsearch.v1 import error_reason_pb2 as reasons
 
-from serving import callers, tracing
+from serving import callers, deadlines, tracing
 from serving.access.rules import Rules
 from serving.audit_log import AuditLog
 from serving.calls import CallFailed
@@ -79,7 +79,7 @@ class AuditGate:
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
-            code = grpc.StatusCode.CANCELLED
+            code = deadlines.code_of_cancelled(call.method)
             raise
         except CallFailed as failed:
             code, reason = failed.code, from_status(failed.status)[0]
@@ -100,33 +100,38 @@ class AuditGate:
 
     def skips_overloaded(self, service: str, method: str) -> bool:
         """Return whether a call that is refused for overload gets no line; if there is no room for one, it counts."""
+        self._begin_minute()
         if service.startswith(_HOUSEKEEPING):
             return True
         if is_read(service, method):
             return not self._reads
-        self._begin_minute()
         if self._refusals < MOST_REFUSALS:
             return False
         self._refusals += 1
         return True
 
     def _is_wanted(self, call: Call, code: grpc.StatusCode, reason: str) -> bool:
+        self._begin_minute()
         is_refused = code in _NO_RIGHT or reason in _BEYOND_LIMITS
         is_housekeeping = call.service.startswith(_HOUSEKEEPING)
         is_change = not is_housekeeping and not is_read(call.service, call.method)
         if is_refused or (is_change and reason == OVERLOADED):
-            self._begin_minute()
             self._refusals += 1
             return self._refusals <= MOST_REFUSALS
         return is_change or (self._reads and not is_housekeeping)
 
+    def end(self) -> None:
+        """Write how many refusals of the last minute had no line."""
+        if self._refusals > MOST_REFUSALS:
+            self._audit.write({"service": self._service, "refusals_without_line": self._refusals - MOST_REFUSALS})
+        self._refusals = 0
+
     def _begin_minute(self) -> None:
-        """Begin to count refusals anew if a minute is over, and say how many had no line."""
+        """Begin to count refusals anew if a minute is over."""
         now = time.monotonic()
         if now >= self._minute + _MINUTE:
-            if self._refusals > MOST_REFUSALS:
-                self._audit.write({"service": self._service, "refusals_without_line": self._refusals - MOST_REFUSALS})
-            self._minute, self._refusals = now, 0
+            self.end()
+            self._minute = now
 
     def _write(self, call: Call, entry: _Entry, code: grpc.StatusCode, reason: str) -> None:
         known = callers.current()

@@ -31,6 +31,8 @@ MOST_WAITING = 10_000
 _RETRY_SECONDS = 1.0
 _END_SECONDS = 5.0
 LINES = Counter("semsearch_audit_lines", "Lines of the audit log, written or lost.", ["outcome"])
+# Prometheus sees a count rise only if it has seen it before.
+WRITTEN, LOST = LINES.labels("written"), LINES.labels("lost")
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +65,7 @@ class AuditLog:
         with self._changed:
             if len(self._waiting) >= MOST_WAITING:
                 self._lost += 1
-                LINES.labels("lost").inc()
+                LOST.inc()
                 return
             self._waiting.append(text)
             self._changed.notify()
@@ -79,6 +81,9 @@ class AuditLog:
             self._closed = True
             self._changed.notify()
         self._thread.join(_END_SECONDS)
+        if self._waiting:
+            LOST.inc(len(self._waiting))
+            log.error("lines of the audit log are lost", path=str(self._path), lines=len(self._waiting))
 
     def _run(self) -> None:
         while True:
@@ -98,7 +103,7 @@ class AuditLog:
                         return
                 continue
             self._report(None)
-            LINES.labels("written").inc(len(lines))
+            WRITTEN.inc(len(lines))
             with self._changed:
                 self._lost -= lost
                 for _ in lines:

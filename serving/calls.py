@@ -85,15 +85,15 @@ class Method:
                 async with self._passage.enter(call):
                     yield
             except (asyncio.CancelledError, GeneratorExit):
-                code = grpc.StatusCode.CANCELLED
+                code = deadlines.code_of_cancelled(self.method)
                 raise
             except CallFailed as failed:
                 code = failed.code
                 raise
             except Exception as error:  # noqa: BLE001 — the boundary: see the module's docstring
-                failure = CallFailed(to_status(error, self._errors))
-                code = failure.code
-                raise failure from None
+                status = to_status(error, self._errors)
+                code = _CODES[status.code]
+                raise CallFailed(status) from None
             finally:
                 self._in_flight.dec()
                 span.set("rpc.system.name", "grpc")

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class Drain:
-    """Knows the calls in progress; the first of the gates, so that it sees every call and the end of each."""
+    """Knows the calls in progress; a gate before those that may refuse or wait, so that it sees them all."""
 
     def __init__(self) -> None:
         self._running: dict[Running, Call] = {}

@@ -2,8 +2,8 @@
 
 A call passes the gates in this order:
 
-1. the drain, which counts it, and refuses it when the process shuts down;
-2. the audit log, which records it with its outcome;
+1. the audit log, which records it with its outcome;
+2. the drain, which counts it, and refuses it when the process shuts down;
 3. access, which finds out who calls, and refuses what this caller may not do;
 4. quotas, which refuse a caller that has too many calls in progress, waiting ones included;
 5. admission, which refuses what the process cannot answer in time.
@@ -105,13 +105,13 @@ class Safeguards:
     @property
     def gates(self) -> Sequence[Gate]:
         """The gates, in the order in which calls pass them."""
-        gates = (self.drain, self.audit, self.access, self.quotas, self.admission)
+        gates = (self.audit, self.drain, self.access, self.quotas, self.admission)
         return [gate for gate in gates if gate is not None]
 
     @property
     def early_refusal(self) -> EarlyRefusal:
         """What refuses calls before they pass the gates."""
-        return EarlyRefusal(self.drain, self.audit, self.access, self.admission)
+        return EarlyRefusal(self.drain, self.audit, self.access, self.quotas, self.admission)
 
     @property
     def channels(self) -> Channels:
@@ -129,7 +129,11 @@ class Safeguards:
         self.live.listen(self._use)
         access = self.access.kept_current() if self.access else nullcontext()
         async with self.live.followed(), self.quotas.keeping_counts(), self.encryption.followed(), access:
-            yield
+            try:
+                yield
+            finally:
+                if self.audit is not None:
+                    self.audit.end()
 
     def _use(self, now: Live[ServiceSettings]) -> None:
         logs.set_level(now.settings.log_level)

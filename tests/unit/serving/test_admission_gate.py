@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 
 from serving import lanes
 from serving.adaptive_limit import FIRST
+from serving.admission import Admission, Outcome, Ticket
 from serving.admission_gate import INNER_WAITS, AdmissionGate, MethodLanes
 from serving.channels import Channels
 from serving.interceptors import CallInterceptor
@@ -86,6 +87,28 @@ async def test_a_call_above_the_limit_is_refused_and_says_when_to_try_again() ->
         assert servicer.begun == FIRST
         servicer.go.set()
         assert await asyncio.gather(*calls) == [b"interactive"] * FIRST
+
+
+async def test_a_call_that_is_not_answered_before_its_deadline_counts_as_one_that_took_that_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outcomes: list[Outcome] = []
+    leave = Admission.leave
+
+    def noted(self: Admission, ticket: Ticket, now: float, outcome: Outcome = Outcome.OTHER) -> None:
+        outcomes.append(outcome)
+        leave(self, ticket, now, outcome)
+
+    monkeypatch.setattr(Admission, "leave", noted)
+    async with served() as (servicer, channel):
+        with pytest.raises(grpc.aio.AioRpcError, match="Deadline Exceeded"):
+            await channel.unary_unary("/Test/Answer")(b"", timeout=0.2)
+        await until(lambda: outcomes)
+        gone = channel.unary_unary("/Test/Answer")(b"")
+        await until(lambda: servicer.begun == 2)
+        gone.cancel()
+        await until(lambda: len(outcomes) == 2)
+    assert outcomes == [Outcome.ANSWERED, Outcome.OTHER]
 
 
 async def test_methods_without_a_limit_begin_at_once() -> None:

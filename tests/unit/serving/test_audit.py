@@ -27,6 +27,7 @@ from serving.callers import Caller, Role
 from serving.calls import CallFailed, Method
 from serving.error_status import ErrorStatus, ErrorTable
 from serving.gates import Call
+from serving.safeguards import Methods, Safeguards
 from serving.settings import ServiceSettings
 
 DEADLINE = 30.0
@@ -284,3 +285,86 @@ def test_a_log_that_cannot_be_written_is_reported_with_its_setting(tmp_path: Pat
         open_audit_log(Settings(audit_log=str(tmp_path))),
     ):
         pass
+
+
+async def test_the_count_of_refusals_without_a_line_comes_with_the_next_call_and_at_the_end(
+    audit: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = AuditGate(audit, "gateway", ERRORS, RULES, reads=False)
+    changing = Method(GALLERY, "DeleteImages", ERRORS, [gate])
+    request, more = gallery_pb.DeleteImagesRequest(), 7
+    for _ in range(MOST_REFUSALS + more):
+        await call(changing, request, NotYours())
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.audit._MINUTE", -1.0)
+        await call(changing, request)
+    for _ in range(MOST_REFUSALS + more):
+        await call(changing, request, NotYours())
+    gate.end()
+    audit.close()
+    counts = [each["refusals_without_line"] for each in lines(tmp_path) if "refusals_without_line" in each]
+    assert counts == [more, more]
+
+
+async def test_a_change_that_the_shutdown_refuses_or_ends_gets_a_line_with_that_outcome(
+    audit: AuditLog, tmp_path: Path
+) -> None:
+    settings = Settings(data=tmp_path)
+    safeguards = Safeguards.of(settings, Methods(ERRORS), audit)
+    changing = Method(GALLERY, "DeleteImages", ERRORS, safeguards.gates)
+    described = Call(GALLERY, "DeleteImages", {}, "ipv4:10.0.0.7:5000")
+    begun = asyncio.Event()
+
+    async def hang() -> None:
+        async with changing.call(described):
+            begun.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(DEADLINE):
+        hanging = asyncio.create_task(hang())
+        await begun.wait()
+        safeguards.drain.refuse()
+        with pytest.raises(CallFailed):
+            await hang()
+        await safeguards.drain.finish(0.0, DEADLINE)
+        with pytest.raises(CallFailed):
+            await hanging
+    audit.close()
+    assert [(each["outcome"], each["reason"]) for each in lines(tmp_path)] == [("UNAVAILABLE", "SHUTTING_DOWN")] * 2
+
+
+async def test_a_change_whose_deadline_passed_is_late_and_not_cancelled(audit: AuditLog, tmp_path: Path) -> None:
+    changing = method(audit, "DeleteImages")
+
+    async def hang(seconds: float | None, begun: asyncio.Event) -> None:
+        async with changing.call(Call(GALLERY, "DeleteImages", {}, "ipv4:10.0.0.7:5000", seconds)):
+            begun.set()
+            await asyncio.Event().wait()
+
+    for seconds in (0.0, DEADLINE, None):
+        hanging = asyncio.create_task(hang(seconds, begun := asyncio.Event()))
+        await begun.wait()
+        hanging.cancel()
+        await asyncio.wait({hanging})
+    audit.close()
+    assert [each["outcome"] for each in lines(tmp_path)] == ["DEADLINE_EXCEEDED", "CANCELLED", "CANCELLED"]
+
+
+def test_lines_that_cannot_be_written_until_the_end_are_counted_as_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl", max_bytes=2**20, keep=2)
+    before = audit_log.LOST._value.get()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(AuditLog, "_append", fail)
+    for _ in range(30):
+        log.write({})
+    log.close()
+    assert audit_log.LOST._value.get() == before + 30
+
+
+def test_the_counts_of_lines_are_there_before_the_first_line() -> None:
+    assert {each.labels["outcome"] for each in audit_log.LINES.collect()[0].samples} >= {"written", "lost"}

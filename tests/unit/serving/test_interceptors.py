@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +12,9 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from prometheus_client import REGISTRY
 
+from serving.errors import InvalidField
 from serving.interceptors import CallInterceptor
 
 DEADLINE = 10.0
@@ -50,6 +54,13 @@ async def served(make: Callable[..., Any]) -> AsyncIterator[tuple[Servicer, Any]
         await server.stop(0)
 
 
+async def called(channel: Any, name: str, seconds: float, *, is_stream: bool) -> object:
+    """Return the first response of a call."""
+    if is_stream:
+        return await channel.unary_stream(f"/Test/{name}")(b"", timeout=seconds).read()
+    return await channel.unary_unary(f"/Test/{name}")(b"", timeout=seconds)
+
+
 async def one_request() -> AsyncIterator[bytes]:
     yield b""
 
@@ -74,3 +85,78 @@ async def test_a_stream_is_answered_completely_and_in_order() -> None:
         chunks = [len(chunk) async for chunk in channel.unary_stream("/Test/Answer")(b"")]
     assert chunks == [len(CHUNK)] * CHUNKS
     assert await servicer.cleaned_up is servicer.call
+
+
+@pytest.mark.parametrize("make", [grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler])
+async def test_a_failed_call_keeps_nothing_of_its_request(make: Callable[..., Any]) -> None:
+    class Request:
+        """Can be referred to weakly."""
+
+    requests: weakref.WeakSet[Request] = weakref.WeakSet()
+
+    def received(_: bytes) -> Request:
+        requests.add(request := Request())
+        return request
+
+    async def refuse(request: Request, _: Any) -> bytes:
+        raise InvalidField("request", "is refused.")
+
+    async def refuse_stream(request: Request, _: Any) -> AsyncIterator[bytes]:
+        raise InvalidField("request", "is refused.")
+        yield b""
+
+    is_stream = make is grpc.unary_stream_rpc_method_handler
+    server = grpc.aio.server(interceptors=[CallInterceptor({})])
+    handler = make(refuse_stream if is_stream else refuse, received)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Test", {"Answer": handler})])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    gc.collect()
+    gc.disable()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for _ in range(5):
+                with pytest.raises(grpc.aio.AioRpcError, match="is refused"):
+                    await called(channel, "Answer", DEADLINE, is_stream=is_stream)
+        await server.stop(0)
+        assert len(requests) == 0
+    finally:
+        gc.enable()
+        await server.stop(0)
+
+
+@pytest.mark.parametrize(("name", "code"), [("Hang", "DEADLINE_EXCEEDED"), ("WatchSomething", "CANCELLED")])
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_call_whose_deadline_passes_is_counted_as_late_and_a_watch_is_not(
+    name: str, code: str, is_stream: bool
+) -> None:
+    def count() -> float:
+        labels = {"grpc_service": "Test", "grpc_method": name, "grpc_code": code}
+        return REGISTRY.get_sample_value("grpc_server_handled_total", labels) or 0.0
+
+    async def hang(_: bytes, __: Any) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async def hang_stream(_: bytes, __: Any) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    server = grpc.aio.server(interceptors=[CallInterceptor({})])
+    handler = (
+        grpc.unary_stream_rpc_method_handler(hang_stream) if is_stream else grpc.unary_unary_rpc_method_handler(hang)
+    )
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Test", {name: handler})])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    before = count()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError, match="Deadline Exceeded"):
+                await called(channel, name, 0.3, is_stream=is_stream)
+            async with asyncio.timeout(DEADLINE):
+                while count() == before:  # noqa: ASYNC110 — nothing has an event for it
+                    await asyncio.sleep(0.001)
+    finally:
+        await server.stop(0)
+    assert count() == before + 1
