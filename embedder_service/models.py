@@ -47,13 +47,16 @@ class ModelFolder:
     def active_id(self) -> str:
         """Return the id of the bundle that should serve; the bundle may be missing.
 
+        An empty `models/active`, which an interrupted copy may leave, counts as one that does not exist.
+
         Raises:
             BundleError: `models/active` does not exist, and the default bundle cannot be read.
         """
         try:
-            return (self.models / ACTIVE).read_text(encoding="utf-8", errors="replace").strip()
+            chosen = (self.models / ACTIVE).read_text(encoding="utf-8", errors="replace").strip()
         except FileNotFoundError:
-            return self.default_id()
+            chosen = ""
+        return chosen or self.default_id()
 
     def default_id(self) -> str:
         """Return the id of the model that serves if none is chosen; the model may be missing.

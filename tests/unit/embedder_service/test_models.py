@@ -32,6 +32,11 @@ def test_the_default_bundle_serves_until_another_is_made_active(models: ModelFol
     assert models.active() == models.models / "own"
 
 
+def test_an_empty_choice_counts_as_none(models: ModelFolder) -> None:
+    (models.models / "active").write_text("\n")
+    assert models.active_id() == models.default_id()
+
+
 def test_a_missing_active_bundle_is_named(models: ModelFolder) -> None:
     (models.models / "active").write_text("gone@sha256:000000000000")
     with pytest.raises(ModelNotFound, match="gone@sha256:000000000000"):
