@@ -43,6 +43,7 @@ _OWN_SHARE = 0.9
 _RENEWALS = 3  # in a ttl
 _GRANT_RETRY_SECONDS = 0.05
 _METADATA_KEY = "semsearch-lease"
+_WATCH = "watching"  # a subject of the health
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -166,11 +167,14 @@ class OwnerLease:
         while True:
             try:
                 async for state in self._leases.watch(LEASE):
+                    self.health.succeeded(_WATCH)
                     self._see(state)
             except TimeoutError:
                 continue
-            except DependencyUnavailable:
+            except DependencyUnavailable:  # of which health reports already
                 self._see(None)
+            except GatewayError as error:
+                self.health.failed(error, _WATCH, expected=True)
             await asyncio.sleep(POLL_SECONDS)
 
     async def _keep(self) -> None:

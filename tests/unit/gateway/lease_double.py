@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from gateway.backends.coordination import LeaseState
-from gateway.errors import DependencyUnavailable, OwnerChanged
+from gateway.errors import DependencyUnavailable, GatewayError, OwnerChanged
 
 
 class MemoryLeases:
@@ -16,6 +16,7 @@ class MemoryLeases:
         self.state = LeaseState(0, "", "", is_free=True)
         self.is_away = False
         self.renewals = 0
+        self.refusals: list[GatewayError] = []  # of watches to come
         self._changed = asyncio.Event()
 
     async def acquire(
@@ -38,6 +39,8 @@ class MemoryLeases:
             self.set(LeaseState(number, "", "", is_free=True))
 
     async def watch(self, name: str) -> AsyncIterator[LeaseState]:
+        if self.refusals:
+            raise self.refusals.pop()
         while True:
             self._check_is_here()
             changed = self._changed

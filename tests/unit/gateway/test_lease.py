@@ -10,6 +10,7 @@ import pytest
 
 from gateway import lease as lease_module
 from gateway.backends.coordination import LeaseState
+from gateway.backends.refusals import Refusal, Refused
 from gateway.errors import OwnerChanged
 from gateway.lease import OwnerLease, Term
 from gateway.living_processes import living
@@ -140,6 +141,27 @@ async def test_calls_to_the_owner_go_on_while_the_index_is_away(
         leases.go_away()
         await until(lambda: not other.is_known)
         assert other.holder() == "b:1"
+
+
+@pytest.mark.usefixtures("clock")
+async def test_the_health_recovers_when_a_watch_that_was_refused_goes_on(
+    leases: MemoryLeases, tmp_path: Path, exits: ExitStack
+) -> None:
+    other = gateway(leases, tmp_path, "a:1", exits)
+    leases.set(LeaseState(7, "owner", "b:1", is_free=False))
+    leases.refusals.append(Refused(Refusal("The database is locked.", 13, "INTERNAL")))
+    leases.refusals.append(Refused(Refusal("The database is locked.", 13, "INTERNAL")))
+    seen: list[bool] = []
+
+    async def follow() -> None:
+        async for is_well in other.health.watch():
+            seen.append(is_well)  # noqa: PERF401 — each as it comes
+
+    following = asyncio.create_task(follow())
+    async with other.kept():
+        await until(lambda: seen == [True, False, True])
+        assert other.holder() == "b:1"
+    following.cancel()
 
 
 @pytest.mark.usefixtures("clock")

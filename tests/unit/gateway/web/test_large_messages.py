@@ -19,9 +19,9 @@ from google.protobuf.message import Message
 from semsearch.v1 import model_service_pb2 as pb
 
 from gateway.web.rpcs import Rpcs
+from serving.decoding import MAX_FIELDS
 from serving.errors import InvalidField
 from serving.gates import Call
-from serving.decoding import MAX_FIELDS
 from serving.http_bodies import MAX_JSON_VALUES
 from tests.http_exchange import JSON, SECONDS, Answer, exchange, served
 from tests.unit.gateway.web.test_rpcs import GET, PULL, STREAM, frame
