@@ -123,6 +123,8 @@ class Channels:
             ("grpc.keepalive_time_ms", 30_000),
             # Also how long what was sent may stay unacknowledged: a link that was cut is noticed by then.
             ("grpc.keepalive_timeout_ms", 10_000),
+            # The same for a server that is suspended, whose system still acknowledges what is sent.
+            ("grpc.http2.ping_timeout_ms", 10_000),
             # gRPC's own limit, 20 s, is how long calls would wait for a server behind a link that was cut.
             ("grpc.min_reconnect_backoff_ms", int(1_000 * _CONNECT_SECONDS)),
             # Reconnect to a restarted service within a second.

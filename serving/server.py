@@ -6,7 +6,8 @@
 3. Health and reflection are added. A service is SERVING from now on, or once it reports that it is ready. HTTP is
    served beside gRPC where a process has an HTTP port.
    A connection ends after `max_connection_age_seconds`, its calls when they are done.
-4. On SIGTERM or SIGINT it shuts down in the order of `shutdown`, and everything is closed.
+4. On SIGTERM or SIGINT it shuts down in the order of `shutdown`, and everything is closed. If it is not ready yet, it
+   gives up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -127,6 +128,7 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, methods: 
             # would stay open for hours, with all its resources.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.http2.ping_timeout_ms", 20_000),  # of a caller whose system still acknowledges what is sent
             *_connection_age(settings.max_connection_age_seconds),
             ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
             ("grpc.max_allowed_incoming_connections", settings.max_connections),
@@ -135,12 +137,18 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, methods: 
         ],
     )
     ports = bind_ports(server, settings, safeguards.encryption)
-    opening = asyncio.ensure_future(_serve(server, safeguards, ports, open_services, stop))
+    ready = asyncio.Event()
+    opening = asyncio.ensure_future(_serve(server, safeguards, ports, open_services, ready, stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    if stop.is_set() and not ready.is_set():
+        log.info("stopping before it is ready", service=settings.service)
+        limit_duration(settings.drain_seconds)
+        opening.cancel()
     try:
-        await opening
+        with suppress(asyncio.CancelledError):
+            await opening
     except Exception as error:
         if not is_expected(error, methods.errors):
             raise
@@ -158,7 +166,12 @@ def _connection_age(seconds: float) -> list[tuple[str, int]]:
 
 
 async def _serve(
-    server: grpc.aio.Server, safeguards: Safeguards, ports: Ports, open_services: OpenServices, stop: asyncio.Event
+    server: grpc.aio.Server,
+    safeguards: Safeguards,
+    ports: Ports,
+    open_services: OpenServices,
+    ready: asyncio.Event,
+    stop: asyncio.Event,
 ) -> None:
     encryption = safeguards.encryption
     async with safeguards.kept_current(), open_services(safeguards.channels) as served:
@@ -187,6 +200,7 @@ async def _serve(
             if http is not None:
                 group.create_task(http.serve())
             log.info("ready", service=settings.service, **ports.addresses(), **settings.model_dump(mode="json"))
+            ready.set()
             await stop.wait()
             log.info("stopping", service=settings.service, drain_seconds=settings.drain_seconds)
             limit_duration(settings.drain_seconds)

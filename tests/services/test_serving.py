@@ -75,10 +75,14 @@ PROGRAM = textwrap.dedent(
     async def open_services(channels):
         if "--fail" in sys.argv:
             raise NoSuchModel("There is no model to start with.")
+        if "--hang" in sys.argv:
+            print("opening", file=sys.stderr, flush=True)
+            await asyncio.Event().wait()
         yield Served([GrpcService("semsearch.v1.ModelService",
                                   lambda server: pb_grpc.add_ModelServiceServicer_to_server(Servicer(), server))])
 
-    sys.exit(run(load_settings(Settings, [a for a in sys.argv[1:] if a != "--fail"]), open_services, Methods(TABLE)))
+    flags = [each for each in sys.argv[1:] if each not in ("--fail", "--hang")]
+    sys.exit(run(load_settings(Settings, flags), open_services, Methods(TABLE)))
     """
 )
 
@@ -186,6 +190,19 @@ async def test_a_call_in_flight_is_finished_after_sigterm(program: Path) -> None
             process.send_signal(signal.SIGTERM)
             assert await call == model_service_pb2.GetModelResponse()
         assert process.wait(DEADLINE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_that_is_not_ready_yet_ends_at_once_if_it_is_told_to(program: Path, number: signal.Signals) -> None:
+    process = start(program, "--port", "0", "--hang")
+    assert process.stderr is not None
+    try:
+        assert process.stderr.readline() == "opening\n"
+        process.send_signal(number)
+        _, log = process.communicate(timeout=DEADLINE_SECONDS)
+    finally:
+        process.kill()
+    assert (process.returncode, "Traceback" in log) == (0, False), log
 
 
 def test_a_port_in_use_is_reported_with_its_setting(program: Path) -> None:
