@@ -18,6 +18,7 @@ from model.errors import storage_errors
 from model.files.downloads import Download
 from model.files.file_sources import FetchFailed, WrongFile, file_name, place_of
 from serving.durable_files import publish, sha256, sync
+from serving.url_secrets import without_secrets
 
 log = structlog.get_logger(__name__)
 Progress = Callable[[int], None]
@@ -43,9 +44,10 @@ def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, s
     """
     complete = folder / file.sha256
     name, place = file_name(file.url), place_of(file.url, mirror)
+    shown = without_secrets(place)
 
     def on_retry(error: FetchFailed) -> None:
-        log.info("fetching again", place=place, error=str(error))
+        log.info("fetching again", place=shown, error=str(error))
 
     with storage_errors(folder):
         if not complete.exists():
@@ -54,9 +56,9 @@ def download(file: FetchedFile, mirror: str, folder: Path, progress: Progress, s
                 fetched.run(lambda here, _: progress(min(here, file.size)), stop)
                 _finish(file, folder, complete)
             except FetchFailed as error:
-                raise DownloadFailed(name, place, str(error)) from error
+                raise DownloadFailed(name, shown, str(error)) from error
             except WrongFile as error:
-                raise DownloadWrong(name, place, str(error)) from error
+                raise DownloadWrong(name, shown, str(error)) from error
     progress(file.size)
     return complete
 

@@ -183,5 +183,5 @@ def _refused(error: ValidationError, where: str) -> LiveSettingsRefused:
 
 
 def _differences(before: ServiceSettings, now: ServiceSettings) -> dict[str, Any]:
-    old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
+    old, new = before.for_log(), now.for_log()
     return {name: value for name, value in new.items() if old[name] != value}

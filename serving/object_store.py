@@ -31,6 +31,7 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations.local import LocalFileSystem
 
 from serving.durable_files import is_temporary, sync, write_file
+from serving.url_secrets import without_secrets
 
 CONNECT_SECONDS = 5
 # Without a byte of an answer.
@@ -118,14 +119,14 @@ class ObjectStore:
                 self._files, root = fsspec.core.url_to_fs(url, **_OPTIONS, **(_S3_OPTIONS if self._is_s3 else {}))
         except (ImportError, PermissionError, ValueError) as error:
             problem = str(error).rstrip(".")
-            raise StoreUnusable(f"{self._without_secrets(url)} cannot be opened: {problem}.") from error
+            raise StoreUnusable(f"{without_secrets(url)} cannot be opened: {problem}.") from error
         self._root = str(root).rstrip("/")
         self._is_folder = isinstance(self._files, LocalFileSystem)
         if self._is_s3:
             self._files.retries = READS
         # Only libraries that wait for a network can stop waiting.
         self._within = {"timeout": seconds} if isinstance(self._files, AsyncFileSystem) else {}
-        self.place = self._without_secrets(url)
+        self.place = without_secrets(url)
 
     @property
     def folder(self) -> Path | None:
@@ -276,11 +277,6 @@ class ObjectStore:
             raise StoreUnavailable(self.place, f"no answer in {self._within['timeout']:g} s") from error
         except Exception as error:  # each library underneath has its own
             raise StoreUnavailable(self.place, str(error) or type(error).__name__) from error
-
-    @staticmethod
-    def _without_secrets(url: str) -> str:
-        parts = urlsplit(url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _google(url: str) -> tuple[Any, str]:

@@ -199,7 +199,7 @@ async def _serve(
             reporting = group.create_task(_report_health(reports, services, serving))
             if http is not None:
                 group.create_task(http.serve())
-            log.info("ready", service=settings.service, **ports.addresses(), **settings.model_dump(mode="json"))
+            log.info("ready", service=settings.service, **ports.addresses(), **settings.for_log())
             ready.set()
             await stop.wait()
             log.info("stopping", service=settings.service, drain_seconds=settings.drain_seconds)

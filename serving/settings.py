@@ -28,6 +28,7 @@ from typing_extensions import override
 from serving.access.settings import AccessSettings
 from serving.quotas.settings import QuotaSettings
 from serving.tls_settings import TlsSettings
+from serving.url_secrets import without_secrets
 
 PREFIX = "SEMSEARCH_"
 # Every process sees all variables; those of another service are checked by that service.
@@ -161,6 +162,10 @@ class ServiceSettings(QuotaSettings, AccessSettings, TlsSettings):
         """The address of `own_port`, on which only this process listens; "" if it has no such port."""
         return ""
 
+    def for_log(self) -> dict[str, Any]:
+        """Return all settings by name, as JSON has them, without the secrets in their URLs."""
+        return {name: _shown(value) for name, value in self.model_dump(mode="json").items()}
+
     @classmethod
     def variable(cls, field: str) -> str:
         """Return the environment variable of a field."""
@@ -206,7 +211,7 @@ def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
         field = str(problem["loc"][0]) if problem["loc"] else "settings"
         _stop(
             f"The setting {cls.variable(field)} (--{field.replace('_', '-')}) is wrong: "
-            f"{problem['msg']}; it was {problem['input']!r}."
+            f"{problem['msg']}; it was {_shown(problem['input'])!r}."
         )
     except SettingsError as error:
         _stop(f"A setting cannot be read: {error}.")
@@ -224,6 +229,10 @@ def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None
 def listed(text: str) -> tuple[str, ...]:
     """Return the values of a setting that has several, with commas between them."""
     return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def _shown(value: Any) -> Any:
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def _unknown_variable(cls: type[ServiceSettings]) -> str | None:

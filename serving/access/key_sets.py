@@ -19,6 +19,7 @@ import structlog
 from typing_extensions import override
 from urllib3.exceptions import HTTPError
 
+from serving.url_secrets import without_secrets
 from serving.watched_file import WatchedFile
 
 _REFRESH_SECONDS = 300.0
@@ -145,15 +146,15 @@ class _Fetched(KeySet):
                 self._keys = parse(await asyncio.to_thread(_fetch, self._url), self._algorithms)
                 self._problem = ""
             except (BadKeySet, requests.RequestException, HTTPError) as error:
-                if (problem := str(error)) != self._problem:
+                if (problem := without_secrets(str(error))) != self._problem:
                     self._problem = problem
-                    log.warning("the OpenID provider's keys cannot be fetched", url=self._url, problem=problem)
+                    url = without_secrets(self._url)
+                    log.warning("the OpenID provider's keys cannot be fetched", url=url, problem=problem)
 
 
 def _fetch(url: str) -> bytes:
     deadline = time.monotonic() + _DEADLINE_SECONDS
     with requests.get(url, timeout=_TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
-        response.raise_for_status()
         if response.status_code != requests.codes.ok:
             raise BadKeySet(f"the provider answered {response.status_code}")
         content = bytearray()

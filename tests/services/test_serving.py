@@ -228,6 +228,7 @@ def test_a_domain_error_at_the_start_is_reported(program: Path) -> None:
         ("SEMSEARCH_GATEWAY_PORT", "many", "SEMSEARCH_GATEWAY_PORT"),
         ("SEMSEARCH_GATEWAY_PROT", "1", "Did you mean SEMSEARCH_GATEWAY_PORT?"),
         ("SEMSEARCH_LOG_LEVEL", "loud", "SEMSEARCH_LOG_LEVEL"),
+        ("SEMSEARCH_OTLP_ENDPOINT", "ftp://me:hunter2@host", "it was 'ftp://host'"),
     ],
 )
 def test_a_bad_setting_is_reported_in_a_sentence(program: Path, variable: str, text: str, said: str) -> None:
@@ -237,6 +238,16 @@ def test_a_bad_setting_is_reported_in_a_sentence(program: Path, variable: str, t
     assert ended.returncode == 2
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+async def test_a_log_has_the_settings_without_passwords(program: Path) -> None:
+    with running(program, "--otlp-endpoint=http://me:hunter2@127.0.0.1:9/?token=hunter2") as (process, port):
+        async with connected(port) as channel:
+            await model_service_pb2_grpc.ModelServiceStub(channel).GetModel(model_service_pb2.GetModelRequest())
+        process.terminate()
+        _, log = process.communicate(timeout=DEADLINE_SECONDS)
+    assert "otlp_endpoint=http://127.0.0.1:9/ " in log
+    assert "hunter2" not in log
 
 
 async def test_channelz_is_served_if_it_is_set(program: Path) -> None:

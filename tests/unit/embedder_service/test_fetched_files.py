@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from structlog.testing import capture_logs
 
 from embedder_service.errors import DownloadFailed, DownloadWrong
 from embedder_service.fetched_files import bytes_here, download
@@ -168,6 +169,20 @@ def test_a_mirror_is_asked_for_the_file_name(server: FileServer, tmp_path: Path,
 def test_a_mirror_without_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match=str(tmp_path / "none" / "b.bin")):
         fetch("https://models.invalid/b.bin", tmp_path, str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(("statuses", "expected"), [([503, 404], DownloadFailed), ([503, 416], DownloadWrong)])
+def test_a_password_in_a_url_is_neither_logged_nor_told_to_callers(
+    server: FileServer, tmp_path: Path, statuses: list[int], expected: type[DownloadFailed | DownloadWrong]
+) -> None:
+    server.statuses = statuses
+    with capture_logs() as logs, pytest.raises(expected) as raised:
+        fetch("https://models.invalid/b.bin", tmp_path, f"http://me:hunter2@127.0.0.1:{server.port}/x")
+    place = f"http://127.0.0.1:{server.port}/x/b.bin"
+    assert raised.value.place == place
+    assert place in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+    assert [each["place"] for each in logs] == [place]
 
 
 def test_a_local_file_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def address(provider: Provider) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             content = provider.key_set()
-            self.send_response(200)
+            self.send_response(404 if self.path == "/none" else 200)
             if self.path == "/chunks":
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
@@ -146,6 +146,16 @@ async def test_an_answer_of_the_provider_that_is_cut_off_gives_no_keys(address: 
     with capture_logs() as logs:
         assert await key_set(address.replace("/keys", "/cut-off"), ["ES256"]).find("0") is None
     assert "cannot be fetched" in logs[0]["event"]
+
+
+async def test_a_password_in_the_address_of_the_keys_is_not_logged(address: str) -> None:
+    with capture_logs() as logs:
+        none = address.replace("/keys", "/none")
+        assert await key_set(none.replace("://", "://me:hunter2@"), ["ES256"]).find("0") is None
+        assert await key_set("https://me:hunter2@", ["ES256"]).find("0") is None
+    assert [each["url"] for each in logs] == [none, "https://"]
+    assert "answered 404" in logs[0]["problem"]
+    assert "hunter2" not in str(logs)
 
 
 async def test_keys_that_arrive_in_several_chunks_are_whole(provider: Provider, address: str) -> None:
