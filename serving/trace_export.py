@@ -1,7 +1,7 @@
 """Send spans to an OpenTelemetry collector, OTLP over HTTP, from a thread of its own.
 
-Contract: no call waits for the collector. At most `MOST_WAITING` spans wait; if the collector does not keep up, the
-oldest are dropped. `semsearch_trace_spans` counts them: what was recorded and neither exported nor failed was dropped.
+Contract: no call waits for the collector. At most `MOST_WAITING` spans wait; while that many do, new ones are dropped.
+`semsearch_trace_spans` counts them all: what was recorded and has no other outcome still waits.
 
 Only imported if a collector is set, because OpenTelemetry takes 0.2 s to load. Its own variables count too: for
 example OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE and OTEL_RESOURCE_ATTRIBUTES.
@@ -46,8 +46,12 @@ _KINDS = {
 }
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 SPANS = Counter(
-    "semsearch_trace_spans", "Spans by what became of them: recorded, and later exported or failed.", ["outcome"]
+    "semsearch_trace_spans",
+    "Spans by what became of them: recorded, and then exported, failed, or dropped because too many waited.",
+    ["outcome"],
 )
+for _outcome in ("recorded", "exported", "failed", "dropped"):
+    SPANS.labels(_outcome)  # Prometheus does not see the increase to a series' first value
 
 log = structlog.get_logger(__name__)
 
@@ -66,8 +70,9 @@ def exporting(settings: ServiceSettings) -> Iterator[None]:
         id_generator=_Ids(),
         shutdown_on_exit=False,
     )
-    exporter = _Exporter(OTLPSpanExporter(_traces_url(settings.otlp_endpoint), timeout=_ATTEMPT_SECONDS))
-    provider.add_span_processor(_Processor(exporter, MOST_WAITING, _EVERY_MILLISECONDS, _MOST_AT_ONCE))
+    room = _Room()
+    exporter = _Exporter(room, OTLPSpanExporter(_traces_url(settings.otlp_endpoint), timeout=_ATTEMPT_SECONDS))
+    provider.add_span_processor(_Processor(room, exporter))
     tracing.record_with(_Recorder(provider.get_tracer("semsearch")), settings.trace_ratio)
     try:
         yield
@@ -112,24 +117,63 @@ class _Ids(RandomIdGenerator):
         return int(tracing.current_trace_id(), 16)
 
 
+class _Room:
+    """The room for spans that wait; logs when there is none any more, and when half of it is free again."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._is_short = False
+        # Re-entrant, because garbage collection may close a generator, and end its span, at any point.
+        self._lock = threading.RLock()
+
+    def take(self) -> bool:
+        """Take the room of one span; return False if there is none."""
+        with self._lock:
+            if self._waiting < MOST_WAITING:
+                self._waiting += 1
+                return True
+            begins, self._is_short = not self._is_short, True
+        if begins:
+            log.warning("traces are lost: spans come faster than the collector takes them; calls are not affected")
+        return False
+
+    def leave(self, spans: int) -> None:
+        """Give back the room of some spans."""
+        with self._lock:
+            self._waiting -= spans
+            ends = self._is_short and self._waiting <= MOST_WAITING // 2
+            self._is_short = self._is_short and not ends
+        if ends:
+            log.info("the collector keeps up again")
+
+
 class _Processor(BatchSpanProcessor):
-    """Queues spans; if the queue is full, the oldest is dropped."""
+    """Queues spans, and drops those for which there is no room."""
+
+    def __init__(self, room: _Room, exporter: _Exporter) -> None:
+        super().__init__(exporter, MOST_WAITING, _EVERY_MILLISECONDS, _MOST_AT_ONCE)
+        self._room = room
 
     @override
     def on_end(self, span: ReadableSpan) -> None:
         SPANS.labels("recorded").inc()
-        super().on_end(span)
+        if self._room.take():
+            super().on_end(span)
+        else:
+            SPANS.labels("dropped").inc()
 
 
 class _Exporter(SpanExporter):
     """Counts what is exported, and logs when the collector stops answering and when it answers again."""
 
-    def __init__(self, exporter: OTLPSpanExporter) -> None:
+    def __init__(self, room: _Room, exporter: OTLPSpanExporter) -> None:
+        self._room = room
         self._exporter = exporter
         self._answers = True
 
     @override
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self._room.leave(len(spans))
         result = self._exporter.export(spans)
         answers = result is SpanExportResult.SUCCESS
         SPANS.labels("exported" if answers else "failed").inc(len(spans))

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector for tests: it keeps the spans that it gets."""
+"""An OpenTelemetry collector for tests: it keeps the spans that it gets, and answers when it may."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+DEADLINE = 60.0
+
 
 class Collector:
     """Serves while the context is open."""
@@ -18,6 +20,8 @@ class Collector:
     def __init__(self) -> None:
         collector = self
         self.requests: list[ExportTraceServiceRequest] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self._changed = threading.Condition()
 
         class Handler(BaseHTTPRequestHandler):
@@ -26,6 +30,7 @@ class Collector:
                 with collector._changed:
                     collector.requests.append(request)
                     collector._changed.notify_all()
+                assert collector.may_answer.wait(DEADLINE)
                 self.send_response(200 if self.path == "/v1/traces" else 404)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -179,6 +179,13 @@ def test_each_metric_of_the_dashboard_and_the_alerts_exists(watched: Watched) ->
     assert used - existing == set()
 
 
+def test_lost_spans_are_series_from_the_start(watched: Watched) -> None:
+    """Prometheus does not see the increase to a series' first value."""
+    for port in watched.metrics_ports:
+        for outcome in ("failed", "dropped"):
+            assert f'semsearch_trace_spans_total{{outcome="{outcome}"}} 0.0\n' in watched.metrics(port)
+
+
 def test_logs_traces_and_the_audit_log_have_no_words_names_images_or_tokens(watched: Watched) -> None:
     watched.collector.wait_for([SEARCH], "b" * 32, DEADLINE)
     written = {path.name: path.read_text() for path in [*watched.data.glob("*.log"), *watched.data.glob("audit/*")]}

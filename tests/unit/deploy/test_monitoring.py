@@ -38,6 +38,12 @@ def test_each_alert_is_tried_and_explained() -> None:
     assert explained == set(alerts())
 
 
+def test_spans_that_failed_and_those_that_were_dropped_are_lost() -> None:
+    lost = 'semsearch_trace_spans_total{outcome=~"failed|dropped"'
+    assert lost in alerts()["SemsearchTracesLost"]["expr"]
+    assert any(lost in expression for expression in panels()["Audit lines and spans that were lost"])
+
+
 def test_the_series_of_the_tests_are_metrics_that_the_alerts_use() -> None:
     used = set().union(*(metrics_of(rule["expr"]) for rule in alerts().values()))
     tests = yaml.safe_load((FOLDER / "alerts_test.yaml").read_text())["tests"]

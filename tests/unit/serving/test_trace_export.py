@@ -1,17 +1,19 @@
-"""Spans are sent to a collector, and a collector that is away or hangs delays nothing."""
+"""Spans are sent to a collector; one that is away, slow or hangs delays nothing, and what it misses is counted."""
 
 from __future__ import annotations
 
 import socket
 import time
 
+import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from structlog.testing import capture_logs
 
-from serving import tracing
+from serving import trace_export, tracing
 from serving.settings import ServiceSettings
 from serving.trace_export import MOST_WAITING, SPANS, exporting
 from serving.tracing import Kind
-from tests.collector import Collector
+from tests.collector import DEADLINE, Collector
 
 CALLER = f"00-{'a' * 32}-{'b' * 16}-01"
 
@@ -21,7 +23,7 @@ class Settings(ServiceSettings):
 
 
 def outcomes() -> dict[str, float]:
-    return {outcome: SPANS.labels(outcome)._value.get() for outcome in ("recorded", "exported", "failed")}
+    return {outcome: SPANS.labels(outcome)._value.get() for outcome in ("recorded", "exported", "failed", "dropped")}
 
 
 def test_spans_arrive_with_their_parents_and_times() -> None:
@@ -62,3 +64,27 @@ def test_a_collector_that_hangs_delays_no_call_and_no_end() -> None:
     after = outcomes()
     assert after["recorded"] - before["recorded"] == 2 * MOST_WAITING
     assert after["exported"] == before["exported"]
+
+
+def test_spans_that_a_slow_collector_leaves_no_room_for_are_counted_and_logged_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trace_export, "_ATTEMPT_SECONDS", DEADLINE)
+    before = outcomes()
+    with Collector() as collector, capture_logs() as logs:
+        collector.may_answer.clear()
+        with exporting(Settings(otlp_endpoint=collector.address)):
+            for _ in range(2 * MOST_WAITING):
+                tracing.begin(CALLER)
+                with tracing.span("call", Kind.SERVER):
+                    pass
+            dropped = int(outcomes()["dropped"] - before["dropped"])
+            assert MOST_WAITING / 2 < dropped <= MOST_WAITING  # up to 512 spans are on their way
+            assert sum("come faster" in each["event"] for each in logs) == 1
+            collector.may_answer.set()
+            collector.wait_for(["call"] * (2 * MOST_WAITING - dropped), "a" * 32, DEADLINE)
+    after = outcomes()
+    assert after["exported"] - before["exported"] == 2 * MOST_WAITING - dropped
+    assert after["dropped"] - before["dropped"] == dropped
+    assert sum("come faster" in each["event"] for each in logs) == 1
+    assert sum("keeps up again" in each["event"] for each in logs) == 1
