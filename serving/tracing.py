@@ -6,7 +6,7 @@ logs.
 A call is recorded if its caller says so in `traceparent`; without that header, a share of the calls is. Nothing is
 recorded before `record_with`, which `serving.trace_export` calls. Until then, and in calls that are not recorded, a
 span costs a look at a context variable. A call records at most `MOST_SPANS` spans in a process: an upload may have
-millions of images.
+millions of images. Once it would need more, the calls to other services that it still makes are not recorded there.
 
 Spans never contain the data of callers: no words, no images, no ids.
 """
@@ -182,7 +182,12 @@ def record(name: str, began: float, ended: float, **attributes: Attribute) -> No
 
 
 def traceparent(caller: Span = UNRECORDED) -> str:
-    """Return the header to send to the next service; `caller` is the span of the call, if that is recorded."""
+    """Return the header to send to the next service; `caller` is the span of the call, if that is recorded.
+
+    It asks that service to record the call unless spans were left out here already: each of the calls may record as
+    many spans again. The trace id is in every header, so that it finds the call in all logs.
+    """
     position = _position.get() or Position(secrets.token_hex(16), "", False, Allowance())
     parent = caller.id or position.span_id or secrets.token_hex(8)
-    return f"00-{position.trace_id}-{parent}-{int(position.is_recorded):02x}"
+    is_recorded = position.is_recorded and position.allowance.left >= 0
+    return f"00-{position.trace_id}-{parent}-{int(is_recorded):02x}"

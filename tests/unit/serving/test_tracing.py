@@ -120,3 +120,15 @@ def test_a_call_records_a_bounded_number_of_spans(spans: Spans) -> None:
             tracing.start_span("image")
     assert len(spans.all) == tracing.MOST_SPANS
     assert spans.all[0].attributes == {"semsearch.spans_left_out": 10}
+
+
+def test_other_services_record_for_a_call_only_while_it_may_record_more(spans: Spans) -> None:
+    tracing.begin(CALLER)
+    with tracing.span("upload", Kind.SERVER) as upload:
+        headers = [
+            tracing.traceparent(tracing.start_span("to the embedder", Kind.CLIENT))
+            for _ in range(tracing.MOST_SPANS + 9)
+        ]
+    recorded = [f"00-{'a' * 32}-{client.id}-01" for client in spans.all[1:]]
+    assert len(recorded) == tracing.MOST_SPANS - 1
+    assert headers == recorded + [f"00-{'a' * 32}-{upload.id}-00"] * 10
