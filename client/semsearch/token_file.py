@@ -2,6 +2,9 @@
 
 Commands that change it at the same time wait for each other, and a service that reads it sees it complete, before or
 after a change. Beside it lies suite.key, the key that the suite's services share; it is made with the file.
+
+Services refuse the file as a whole if anything in it is beyond a limit, and would not see a token revoked then. So no
+command writes such a file.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from google.protobuf import json_format
@@ -21,6 +24,8 @@ from semsearch.errors import InvalidRequest, NotFound
 from semsearch.private_files import replace_file
 
 SUITE_KEY = "suite.key"
+MAX_TOKENS = 10_000
+MAX_COLLECTIONS = 1_000
 ROLES = {"read": pb.ROLE_READ, "write": pb.ROLE_WRITE, "admin": pb.ROLE_ADMIN}
 _PREFIX = "semsearch"
 _ID_BYTES = 6
@@ -28,6 +33,8 @@ _SECRET_BYTES = 32
 _CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _LOCK_SECONDS = 10.0
+# So long after a token has expired, its caller still hears why it is refused.
+_KEPT_EXPIRED = timedelta(days=30)
 
 
 class TokenFile:
@@ -43,8 +50,10 @@ class TokenFile:
     def add(self, caller: str, role: str, collections: Sequence[str], expires: datetime | None) -> tuple[str, str]:
         """Add a token, and return its id and the token, which is stored nowhere.
 
+        Tokens that expired more than 30 days ago are dropped from the file.
+
         Raises:
-            InvalidRequest: A name is wrong, or the file cannot be changed.
+            InvalidRequest: A name is wrong, there are too many collections or tokens, or the file cannot be changed.
         """
         if not _CALLER.fullmatch(caller):
             raise InvalidRequest(
@@ -54,17 +63,30 @@ class TokenFile:
         for collection in collections:
             if not _COLLECTION.fullmatch(collection):
                 raise InvalidRequest(f"{collection!r} cannot be a collection's id.", hint=_IDS)
+        own = sorted({*collections})
+        if len(own) > MAX_COLLECTIONS:
+            raise InvalidRequest(
+                f"A token may be for {MAX_COLLECTIONS:,} collections at most, and this one would be for {len(own):,}.",
+                hint="Make several tokens, or one for all collections.",
+            )
         token_id = secrets.token_hex(_ID_BYTES)
         token = f"{_PREFIX}_{token_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+        now = datetime.now(UTC).replace(microsecond=0)
         with self._changing() as file:
+            _keep(file, [each for each in file.tokens if not _expired_before(each, now - _KEPT_EXPIRED)])
+            if len(file.tokens) >= MAX_TOKENS:
+                raise InvalidRequest(
+                    f"{self.path} has {len(file.tokens):,} tokens, and may have {MAX_TOKENS:,}.",
+                    hint="Revoke some with `semsearch token revoke`, for example all of one caller with --caller.",
+                )
             added = file.tokens.add(
                 id=token_id,
                 caller=caller,
                 role=ROLES[role],
-                collections=sorted({*collections}),
+                collections=own,
                 sha256=hashlib.sha256(token.encode()).hexdigest(),
             )
-            added.create_time.FromDatetime(datetime.now(UTC).replace(microsecond=0))
+            added.create_time.FromDatetime(now)
             if expires is not None:
                 added.expire_time.FromDatetime(expires)
         return token_id, token
@@ -87,9 +109,8 @@ class TokenFile:
                         hint="`semsearch token list` has all.",
                     )
             removed = [each for each in file.tokens if each.id in ids or each.caller in callers]
-            kept = [each for each in file.tokens if each not in removed]
-            del file.tokens[:]
-            file.tokens.extend(kept)
+            gone = {each.id for each in removed}
+            _keep(file, [each for each in file.tokens if each.id not in gone])
         return removed
 
     @contextmanager
@@ -123,6 +144,15 @@ class TokenFile:
 
 
 _IDS = "It has lower-case letters, digits and hyphens, and begins with a letter."
+
+
+def _expired_before(token: pb.AccessToken, time: datetime) -> bool:
+    return token.HasField("expire_time") and token.expire_time.ToDatetime(UTC) < time
+
+
+def _keep(file: pb.TokenFile, tokens: Sequence[pb.AccessToken]) -> None:
+    del file.tokens[:]
+    file.tokens.extend(tokens)
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
+from semsearch.access.v1 import token_file_pb2 as pb
 from semsearch.cli import app
 from semsearch.errors import InvalidRequest, NotFound
 from semsearch.token_file import TokenFile
@@ -17,7 +19,7 @@ from typer.testing import CliRunner, Result
 from serving.access.authentication import authentication
 from serving.access.errors import TokenExpired, TokenUnknown
 from serving.access.settings import AccessSettings
-from serving.access.tokens import Tokens
+from serving.access.tokens import MAX_COLLECTIONS, MAX_TOKENS, Tokens
 from serving.callers import Caller, Role
 
 
@@ -35,8 +37,22 @@ class Command:
         assert result.exit_code == 0, result.output
         return result
 
+    def tokens(self) -> Tokens:
+        return Tokens.parse(self.path.read_bytes())
+
     def caller(self, token: str, after: float = 0) -> Caller:
-        return Tokens.parse(self.path.read_bytes()).identify(token, time.time() + after).caller
+        return self.tokens().identify(token, time.time() + after).caller
+
+    def fill(self, *expired_days: float) -> None:
+        """Copy the only token until the file is full; the first copies expired these days ago."""
+        file = json_format.Parse(self.path.read_bytes(), pb.TokenFile())
+        for number in range(MAX_TOKENS - 1):
+            copy = file.tokens.add()
+            copy.CopyFrom(file.tokens[0])
+            copy.id, copy.caller = f"{number:012x}", "job"
+            if number < len(expired_days):
+                copy.expire_time.FromSeconds(int(time.time() - expired_days[number] * 86_400))
+        self.path.write_text(json_format.MessageToJson(file), encoding="utf-8")
 
 
 @pytest.fixture
@@ -103,3 +119,33 @@ def test_what_is_wrong_is_said_and_changes_nothing(command: Command) -> None:
     with pytest.raises(InvalidRequest, match="not a token file"):
         command.run("create", "bob", "--role", "read")
     assert command.path.read_text(encoding="utf-8") == "{"
+
+
+def test_a_token_that_would_make_the_file_unusable_is_refused(command: Command) -> None:
+    token = command.run("create", "ann", "--role", "read").stdout.strip()
+    command.fill(29)
+    before = command.path.read_bytes()
+    with pytest.raises(InvalidRequest, match=r"10,000 tokens"):
+        command.run("create", "bob", "--role", "read")
+    assert command.path.read_bytes() == before
+    assert command.caller(token)
+    command.run("revoke", "--caller", "job")
+    assert command.run("create", "bob", "--role", "read")
+    assert len(command.tokens()) == 2
+
+
+def test_tokens_that_expired_long_ago_make_room(command: Command) -> None:
+    token = command.run("create", "ann", "--role", "read").stdout.strip()
+    command.fill(31, 29)
+    added = command.run("create", "bob", "--role", "read").stdout.strip()
+    assert len(command.tokens()) == MAX_TOKENS
+    assert command.caller(token)
+    assert command.caller(added)
+
+
+def test_a_token_has_at_most_as_many_collections_as_services_accept(command: Command) -> None:
+    file, collections = TokenFile(command.path), [f"c{number}" for number in range(MAX_COLLECTIONS)]
+    _, token = file.add("ann", "read", [*collections, "c0"], None)
+    with pytest.raises(InvalidRequest, match=r"1,000 collections"):
+        file.add("ann", "read", [*collections, "another"], None)
+    assert command.caller(token).collections == frozenset(collections)

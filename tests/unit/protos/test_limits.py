@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from semsearch import token_file
 
 from embedder_service.limits import limits as of_embedder
 from embedder_service.settings import EmbedderSettings
@@ -19,6 +20,7 @@ from index_service.api.limits import limits as of_index
 from index_service.definition import DEFAULT_RECALL_TARGET
 from index_service.settings import IndexSettings
 from model.text import query
+from serving.access import tokens
 from serving.limits import Limit
 from tests.unit.protos.comments import COMMENTS
 
@@ -49,6 +51,8 @@ MESSAGE = of(OF_GATEWAY, "message", "bytes")
 QUERY = of(OF_EMBEDDER, "query")
 # What the comments of fields must state beside the limits of these fields: defaults, and limits that others set.
 OTHERS: dict[str, tuple[int | float | str, ...]] = {
+    "access.v1.AccessToken.collections": (token_file.MAX_COLLECTIONS, tokens.MAX_COLLECTIONS),
+    "access.v1.TokenFile.tokens": (token_file.MAX_TOKENS, tokens.MAX_TOKENS),
     "v1.BatchIndexImagesRequest.images": MESSAGE,
     "v1.ImageTerm.content": IMAGE,
     "v1.ImageUpload.content": of(OF_EMBEDDER, "image"),
