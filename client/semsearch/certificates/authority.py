@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -31,43 +32,67 @@ class Pair:
     key: bytes
 
 
-def make_authority(name: str, days: float = AUTHORITY_DAYS) -> Pair:
-    """Make an authority that may sign certificates, but no further authorities."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = _named(name)
-    certificate = (
-        _begun(subject, subject, key.public_key(), days)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return _pair(certificate, key)
+@dataclass(frozen=True)
+class Authority:
+    """A certificate that may sign others, and its key."""
 
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
 
-def issue(authority: Pair, name: str, hosts: Sequence[str], days: float = DAYS) -> Pair:
-    """Sign a new certificate: for a service that is reached at `hosts` (names, IP addresses), or a caller if none."""
-    signer = x509.load_pem_x509_certificate(authority.certificate)
-    signing_key = serialization.load_pem_private_key(authority.key, password=None)
-    if not isinstance(signing_key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the key of the authority is not on an elliptic curve")
-    key = ec.generate_private_key(ec.SECP256R1())
-    purposes = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
-    # A caller is known by this name; without a subject alternative name, some libraries see none.
-    names = [general_name(host) for host in hosts] or [x509.DNSName(name)]
-    begun = (
-        _begun(_named(name), signer.subject, key.public_key(), days)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
-                signer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-            ),
-            critical=False,
+    @classmethod
+    def make(cls, name: str, days: float = AUTHORITY_DAYS) -> Authority:
+        """Make an authority that may sign certificates, but no further authorities."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _named(name)
+        begun = (
+            _begun(subject, subject, key.public_key(), days)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
         )
-    )
-    return _pair(begun.sign(signing_key, hashes.SHA256()), key)
+        return cls(begun.sign(key, hashes.SHA256()), key)
+
+    @classmethod
+    def load(cls, pair: Pair) -> Authority:
+        """Return the authority that has the key; while one replaces another, the file has the certificates of both.
+
+        Raises:
+            ValueError: None has the key, or something is unreadable.
+        """
+        try:
+            key = serialization.load_pem_private_key(pair.key, password=None)
+            certificates = x509.load_pem_x509_certificates(pair.certificate)
+            signers = [each for each in certificates if each.public_key() == key.public_key()]
+        except (TypeError, UnsupportedAlgorithm) as error:  # a key with a password, or of another kind
+            raise ValueError(str(error)) from error
+        if not (signers and isinstance(key, ec.EllipticCurvePrivateKey)):
+            raise ValueError("the key has no certificate there, or is not on an elliptic curve")
+        return cls(max(signers, key=lambda each: each.not_valid_after_utc), key)
+
+    @property
+    def pair(self) -> Pair:
+        """Both as PEM."""
+        return _pair(self.certificate, self.key)
+
+    def issue(self, name: str, hosts: Sequence[str], days: float = DAYS) -> Pair:
+        """Sign a certificate: for a service that is reached at `hosts` (names, IP addresses), or a caller if none."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        purposes = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
+        # A caller is known by this name; without a subject alternative name, some libraries see none.
+        names = [general_name(host) for host in hosts] or [x509.DNSName(name)]
+        begun = (
+            _begun(_named(name), self.certificate.subject, key.public_key(), days)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+                    self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+                ),
+                critical=False,
+            )
+        )
+        return _pair(begun.sign(self.key, hashes.SHA256()), key)
 
 
 def general_name(host: str) -> x509.GeneralName:

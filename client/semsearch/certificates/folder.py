@@ -18,7 +18,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from semsearch.certificates.authority import AUTHORITY_DAYS, DAYS, Pair, general_name, issue, make_authority
+from semsearch.certificates.authority import AUTHORITY_DAYS, DAYS, Authority, Pair, general_name
 from semsearch.errors import FolderStopped, InvalidRequest
 from semsearch.private_files import replace_file
 
@@ -64,16 +64,16 @@ class CertificateFolder:
         self._check_hosts(hosts)
         if not overwrite:
             self._check_absent(AUTHORITY, "server", "client")
-        authority = make_authority("semsearch authority", AUTHORITY_DAYS)
-        self._write(AUTHORITY, authority)
-        self._write("server", issue(authority, "server", _distinct([*hosts, *own_hosts(), *SERVICE_HOSTS]), days))
-        self._write("client", issue(authority, "client", (), days))
+        authority = Authority.make("semsearch authority", AUTHORITY_DAYS)
+        self._write(AUTHORITY, authority.pair)
+        self._write("server", authority.issue("server", _distinct([*hosts, *own_hosts(), *SERVICE_HOSTS]), days))
+        self._write("client", authority.issue("client", (), days))
 
     def add(self, name: str, hosts: Sequence[str] = (), days: float = DAYS, *, overwrite: bool = False) -> None:
         """Add the certificate of a service that is reached at `hosts`, or of a caller if there are none.
 
         Raises:
-            FolderStopped: The files exist, or there is no authority, or something cannot be written.
+            FolderStopped: The files exist, or there is no authority that can sign, or something cannot be written.
             InvalidRequest: The name or a host is none.
         """
         if not _NAME.fullmatch(name) or name == AUTHORITY:
@@ -81,13 +81,14 @@ class CertificateFolder:
         self._check_hosts(hosts)
         if not overwrite:
             self._check_absent(name)
-        self._write(name, issue(self._authority(), name, hosts, days))
+        self._write(name, self._authority().issue(name, hosts, days))
 
     def renew(self, names: Sequence[str] = (), days: float = DAYS) -> tuple[Described, ...]:
         """Replace certificates, all by default, by new ones with new keys for the same hosts; the authority stays.
 
         Raises:
-            FolderStopped: A certificate does not exist, or there is no authority, or something cannot be written.
+            FolderStopped: A certificate does not exist, or there is no authority that can sign, or something cannot be
+                written.
         """
         authority = self._authority()
         known = {each.name: each for each in self.certificates() if each.name != AUTHORITY}
@@ -96,7 +97,7 @@ class CertificateFolder:
                 raise FolderStopped(
                     f"{self.path} has no certificate {name!r}.", NOT_FOUND, f"It has {', '.join(known) or 'none'}."
                 )
-            self._write(name, issue(authority, name, known[name].hosts, days))
+            self._write(name, authority.issue(name, known[name].hosts, days))
         return tuple(each for each in self.certificates() if each.name in (names or known))
 
     def certificates(self) -> Iterator[Described]:
@@ -111,15 +112,21 @@ class CertificateFolder:
             except (OSError, ValueError) as error:
                 raise FolderStopped(f"{file} is not a certificate, or cannot be read: {error}.", UNUSABLE) from error
 
-    def _authority(self) -> Pair:
+    def _authority(self) -> Authority:
         certificate, key = self._files(AUTHORITY)
         try:
-            return Pair(certificate.read_bytes(), key.read_bytes())
+            return Authority.load(Pair(certificate.read_bytes(), key.read_bytes()))
         except OSError as error:
             raise FolderStopped(
                 f"{self.path} has no authority that could sign: {error.filename}: {error.strerror}.",
                 NOT_FOUND,
                 "`semsearch certs make` makes one.",
+            ) from error
+        except ValueError as error:
+            raise FolderStopped(
+                f"{certificate} and {key} cannot sign: {error}.",
+                UNUSABLE,
+                "Put the certificate of the authority that has this key into ca.crt.",
             ) from error
 
     def _files(self, name: str) -> tuple[Path, Path]:

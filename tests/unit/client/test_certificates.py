@@ -100,6 +100,34 @@ def test_a_renewed_certificate_has_a_new_key_and_the_same_hosts(folder: Certific
         folder.renew(["laptop"])
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_while_an_authority_is_replaced_the_one_whose_key_signs_is_named(folder: CertificateFolder, order: int) -> None:
+    old = (folder.path / "ca.crt").read_bytes()
+    folder.make(["gallery.example"], overwrite=True)
+    new = (folder.path / "ca.crt").read_bytes()
+    (folder.path / "ca.crt").write_bytes(b"".join([old, new][::order]))
+    folder.renew()
+    assert handshake(folder, "gallery.example") == "client"
+    (folder.path / "ca.crt").write_bytes(new)
+    assert handshake(folder, "gallery.example") == "client"
+
+
+@pytest.mark.parametrize("damaged", ["ca.crt", "ca.key"])
+@pytest.mark.parametrize("content", ["foreign", "nothing"])
+def test_an_authority_that_could_not_be_verified_signs_nothing(
+    folder: CertificateFolder, tmp_path: Path, damaged: str, content: str
+) -> None:
+    foreign = CertificateFolder(tmp_path / "foreign")
+    foreign.make()
+    (folder.path / damaged).write_bytes((foreign.path / damaged).read_bytes() if content == "foreign" else b"")
+    before = {file: file.read_bytes() for file in folder.path.iterdir()}
+    for change in (lambda: folder.renew(["server"]), lambda: folder.add("laptop")):
+        with pytest.raises(FolderStopped, match=r"ca\.(crt|key)") as stopped:
+            change()
+        assert stopped.value.reason == "CERTIFICATE_UNUSABLE"
+    assert {file: file.read_bytes() for file in folder.path.iterdir()} == before
+
+
 @pytest.mark.parametrize("host", ["https://gallery.example", "gallery.example:50051", "", "a b"])
 def test_a_host_has_neither_scheme_nor_port(folder: CertificateFolder, host: str) -> None:
     with pytest.raises(InvalidRequest, match="is not a host"):
