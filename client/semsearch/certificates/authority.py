@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -34,10 +34,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate that may sign others, and its key."""
+    """A certificate that may sign others, and its key; `known` are all certificates of its file."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    known: tuple[x509.Certificate, ...]
 
     @classmethod
     def make(cls, name: str, days: float = AUTHORITY_DAYS) -> Authority:
@@ -49,7 +50,8 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
         )
-        return cls(begun.sign(key, hashes.SHA256()), key)
+        certificate = begun.sign(key, hashes.SHA256())
+        return cls(certificate, key, (certificate,))
 
     @classmethod
     def load(cls, pair: Pair) -> Authority:
@@ -60,13 +62,13 @@ class Authority:
         """
         try:
             key = serialization.load_pem_private_key(pair.key, password=None)
-            certificates = x509.load_pem_x509_certificates(pair.certificate)
-            signers = [each for each in certificates if each.public_key() == key.public_key()]
+            known = x509.load_pem_x509_certificates(pair.certificate)
+            signers = [each for each in known if each.public_key() == key.public_key()]
         except (TypeError, UnsupportedAlgorithm) as error:  # a key with a password, or of another kind
             raise ValueError(str(error)) from error
         if not (signers and isinstance(key, ec.EllipticCurvePrivateKey)):
             raise ValueError("the key has no certificate there, or is not on an elliptic curve")
-        return cls(max(signers, key=lambda each: each.not_valid_after_utc), key)
+        return cls(max(signers, key=lambda each: each.not_valid_after_utc), key, tuple(known))
 
     @property
     def pair(self) -> Pair:
@@ -94,6 +96,14 @@ class Authority:
         )
         return _pair(begun.sign(self.key, hashes.SHA256()), key)
 
+    def may_renew(self, certificate: x509.Certificate) -> bool:
+        """Return whether a certificate is of a service or a caller, and was signed by one of `known`."""
+        try:
+            signs = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        except x509.ExtensionNotFound:
+            signs = False
+        return not signs and any(_signed(certificate, each) for each in self.known)
+
 
 def general_name(host: str) -> x509.GeneralName:
     """Return a host as it is written into a certificate.
@@ -110,6 +120,14 @@ def general_name(host: str) -> x509.GeneralName:
                 f"{host!r} is not a host: write a name or an IP address, without scheme and port"
             ) from None
         return x509.DNSName(bare)
+
+
+def _signed(certificate: x509.Certificate, signer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(signer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def _named(name: str) -> x509.Name:

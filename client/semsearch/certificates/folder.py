@@ -32,6 +32,7 @@ SERVICE_HOSTS = (
 )
 # Reasons of `FolderStopped`.
 EXISTS, NOT_FOUND, UNUSABLE = "CERTIFICATE_EXISTS", "CERTIFICATE_NOT_FOUND", "CERTIFICATE_UNUSABLE"
+FOREIGN = "CERTIFICATE_FOREIGN"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _CERTIFICATE_MODE = 0o644
 
@@ -84,21 +85,31 @@ class CertificateFolder:
         self._write(name, self._authority().issue(name, hosts, days))
 
     def renew(self, names: Sequence[str] = (), days: float = DAYS) -> tuple[Described, ...]:
-        """Replace certificates, all by default, by new ones with new keys for the same hosts; the authority stays.
+        """Replace certificates by new ones with new keys for the same hosts, and return them; the authority stays.
+
+        By default, these are all that an authority in `ca.crt` signed. Those of others, and authorities, stay.
 
         Raises:
-            FolderStopped: A certificate does not exist, or there is no authority that can sign, or something cannot be
-                written.
+            FolderStopped: A certificate does not exist or is not from this authority, or there is no authority that
+                can sign, or something cannot be written.
         """
         authority = self._authority()
         known = {each.name: each for each in self.certificates() if each.name != AUTHORITY}
-        for name in names or known:
+        own = [name for name, each in known.items() if authority.may_renew(_loaded(each.file))]
+        for name in names:
             if name not in known:
                 raise FolderStopped(
                     f"{self.path} has no certificate {name!r}.", NOT_FOUND, f"It has {', '.join(known) or 'none'}."
                 )
+            if name not in own:
+                raise FolderStopped(
+                    f"{known[name].file} is not from an authority in ca.crt, and would be lost.",
+                    FOREIGN,
+                    "Whoever signed it renews it; `semsearch certs add --overwrite` replaces it by one of yours.",
+                )
+        for name in names or own:
             self._write(name, authority.issue(name, known[name].hosts, days))
-        return tuple(each for each in self.certificates() if each.name in (names or known))
+        return tuple(each for each in self.certificates() if each.name in (names or own))
 
     def certificates(self) -> Iterator[Described]:
         """Yield the certificates of the folder, by name.
@@ -167,8 +178,13 @@ def own_hosts() -> tuple[str, ...]:
 
 
 def _described(file: Path) -> Described:
-    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    certificate = _loaded(file)
     return Described(file.stem, _hosts(certificate), certificate.not_valid_after_utc, file)
+
+
+def _loaded(file: Path) -> x509.Certificate:
+    """Return the certificate of a file; others that follow it, up to its authority, do not count."""
+    return x509.load_pem_x509_certificate(file.read_bytes())
 
 
 def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:

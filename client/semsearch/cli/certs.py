@@ -78,7 +78,7 @@ def add(
 @app.command()
 def renew(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names of the certificates to renew. Default: all but the authority.")
+        list[str] | None, typer.Argument(help="Names of the certificates to renew. Default: all that ca.crt signed.")
     ] = None,
     folder: Folder = Path("certs"),
     days: Days = _DAYS,
@@ -86,7 +86,12 @@ def renew(
 ) -> None:
     """Replace certificates by new ones for the same hosts. Services that use the files notice within seconds."""
     output = Output(as_json)
-    _show(output, _opened(folder).renew(names or (), days))
+    certificates = _opened(folder)
+    renewed = certificates.renew(names or (), days)
+    _show(output, renewed)
+    kept = {each.name for each in certificates.certificates()} - {each.name for each in renewed} - {"ca"}
+    if kept and not names:
+        output.say(f"Not renewed, because they are not from an authority in ca.crt: {', '.join(sorted(kept))}.")
 
 
 @app.command("list")

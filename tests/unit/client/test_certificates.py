@@ -100,6 +100,40 @@ def test_a_renewed_certificate_has_a_new_key_and_the_same_hosts(folder: Certific
         folder.renew(["laptop"])
 
 
+def test_what_another_authority_signed_is_not_renewed(folder: CertificateFolder, tmp_path: Path) -> None:
+    public = CertificateFolder(tmp_path / "public")
+    public.make()
+    public.add("web", ["gallery.example"])
+    for file in ("web.crt", "web.key"):
+        (folder.path / file).write_bytes((public.path / file).read_bytes())
+    (folder.path / "former-ca.crt").write_bytes((public.path / "ca.crt").read_bytes())
+    (folder.path / "copy-of-ca.crt").write_bytes((folder.path / "ca.crt").read_bytes())
+    before = {file: file.read_bytes() for file in folder.path.iterdir()}
+    for name in ("web", "former-ca", "copy-of-ca"):
+        with pytest.raises(FolderStopped, match=rf"{name}\.crt .* would be lost") as stopped:
+            folder.renew(["server", name])
+        assert stopped.value.reason == "CERTIFICATE_FOREIGN"
+    assert {file: file.read_bytes() for file in folder.path.iterdir()} == before
+    assert [each.name for each in folder.renew()] == ["client", "server"]
+    left = {file for file in before if file.read_bytes() == before[file]}
+    assert {file.name for file in left} == {
+        *("ca.crt", "ca.key", "web.crt", "web.key", "former-ca.crt", "copy-of-ca.crt")
+    }
+    told = CliRunner().invoke(app, ["certs", "renew", "--dir", str(folder.path)])
+    assert "copy-of-ca, former-ca, web" in told.stderr
+
+
+def test_a_new_authority_renews_what_the_one_before_it_signed(folder: CertificateFolder, tmp_path: Path) -> None:
+    new = CertificateFolder(tmp_path / "new")
+    new.make()
+    with (folder.path / "ca.crt").open("ab") as authorities:
+        authorities.write((new.path / "ca.crt").read_bytes())
+    (folder.path / "ca.key").write_bytes((new.path / "ca.key").read_bytes())
+    assert [each.name for each in folder.renew()] == ["client", "server"]
+    (folder.path / "ca.crt").write_bytes((new.path / "ca.crt").read_bytes())
+    assert handshake(folder, "gallery.example") == "client"
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_while_an_authority_is_replaced_the_one_whose_key_signs_is_named(folder: CertificateFolder, order: int) -> None:
     old = (folder.path / "ca.crt").read_bytes()

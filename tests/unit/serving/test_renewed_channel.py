@@ -76,7 +76,7 @@ async def test_a_certificate_that_is_refused_leaves_the_old_one_in_use(certified
                 return any("does not connect" in each["event"] for each in logs)
 
             await until(mine, is_logged)
-        certified.folder.renew(["client"])
+        certified.folder.add("client", overwrite=True)
 
         async def shows_new() -> bool:
             return bool(await caller(b"", timeout=DEADLINE_SECONDS) == certified.file("client.crt").read_bytes())
