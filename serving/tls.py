@@ -32,9 +32,17 @@ _WARN_AGAIN = timedelta(days=1)
 # Certificates that live for weeks or less are usually renewed with a third of their time left.
 _WARN_BEFORE = timedelta(days=14)
 _WARN_SHARE = 4
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_RENEW = "Renew it, for example with `semsearch certs renew`; no restart is needed."
+_REPLACE = (
+    "No connection succeeds after the end of an authority. Add a new one to the file on all machines, and then replace "
+    "what the old one signed; no restart is needed."
+)
 
 _EXPIRES = Gauge(
-    "semsearch_tls_certificate_expiry_timestamp_seconds", "When a certificate in use expires, by its file.", ["file"]
+    "semsearch_tls_certificate_expiry_timestamp_seconds",
+    "When a certificate or an authority in use expires, by its file.",
+    ["file"],
 )
 _UNUSABLE = Gauge(
     "semsearch_tls_files_unusable", "Whether changed certificate files are unusable, so older ones serve.", ["file"]
@@ -50,24 +58,40 @@ class CertificateError(Exception):
     """Certificate files are missing or unusable; the message says which, and why."""
 
 
+@dataclass(frozen=True)
+class Validity:
+    """When the certificate of a file is valid; `advice` says what to do before its end."""
+
+    file: Path
+    begins: datetime
+    expires: datetime
+    advice: str
+
+    def ends_soon(self, now: datetime) -> bool:
+        """Return whether it should have been replaced by now."""
+        return self.expires - now < min(_WARN_BEFORE, (self.expires - self.begins) / _WARN_SHARE)
+
+
 @dataclass(frozen=True, eq=False)
 class Certificates:
     """What one reading of the files gave, as PEM; `context` has the same for sockets of Python's own.
 
-    `names` are the hosts that the certificate is for.
+    `names` are the hosts that the certificate is for. `authority` is about that of the authorities which ends first;
+    while one replaces another of the same name, the one that ends last stands for both.
     """
 
     chain: bytes
     key: bytes = field(repr=False)
     authorities: bytes | None
     names: Sequence[str]
-    begins: datetime
-    expires: datetime
+    own: Validity
+    authority: Validity | None
     context: ssl.SSLContext = field(repr=False)
 
-    def expires_soon(self, now: datetime) -> bool:
-        """Return whether it should have been renewed by now."""
-        return self.expires - now < min(_WARN_BEFORE, (self.expires - self.begins) / _WARN_SHARE)
+    @property
+    def validities(self) -> tuple[Validity, ...]:
+        """Of the certificate and, if there are authorities, of these."""
+        return (self.own,) if self.authority is None else (self.own, self.authority)
 
 
 class CertificateFiles(Watched[_Contents, Certificates]):
@@ -83,7 +107,7 @@ class CertificateFiles(Watched[_Contents, Certificates]):
         self._key = key
         self._authorities = authorities
         self._listeners: list[Callable[[], None]] = []
-        self._warned = datetime.min.replace(tzinfo=UTC)
+        self._warned: dict[Path, datetime] = {}
         event = "certificate files cannot be used; the last good ones serve"
         super().__init__(
             certificate, self._contents, self._certificates_in, CertificateError, event=event, one_by_one=True
@@ -111,27 +135,29 @@ class CertificateFiles(Watched[_Contents, Certificates]):
 
     @override
     def look(self) -> bool:
-        """Read the files, and warn if the certificate is about to expire; return whether there is another."""
+        """Read the files, and warn if something is about to expire; return whether there is another."""
         if is_new := super().look():
-            self._warned = datetime.min.replace(tzinfo=UTC)
-            log.info("certificate replaced", file=str(self.certificate), expires=self.current.expires.isoformat())
+            self._warned.clear()
+            log.info("certificate replaced", file=str(self.certificate), expires=self.current.own.expires.isoformat())
         self._measure()
         self._warn(datetime.now(UTC))
         return is_new
 
     def _measure(self) -> None:
-        _EXPIRES.labels(str(self.certificate)).set(self.current.expires.timestamp())
+        for each in self.current.validities:
+            _EXPIRES.labels(str(each.file)).set(each.expires.timestamp())
         _UNUSABLE.labels(str(self.certificate)).set(bool(self.problem))
 
     def _warn(self, now: datetime) -> None:
-        if self.current.expires_soon(now) and now - self._warned > _WARN_AGAIN:
-            self._warned = now
-            log.warning(
-                "certificate has expired" if now > self.current.expires else "certificate expires soon",
-                file=str(self.certificate),
-                expires=self.current.expires.isoformat(),
-                advice="Renew it, for example with `semsearch certs renew`; no restart is needed.",
-            )
+        for each in self.current.validities:
+            if each.ends_soon(now) and now - self._warned.get(each.file, _NEVER) > _WARN_AGAIN:
+                self._warned[each.file] = now
+                log.warning(
+                    "certificate has expired" if now > each.expires else "certificate expires soon",
+                    file=str(each.file),
+                    expires=each.expires.isoformat(),
+                    advice=each.advice,
+                )
 
     def _contents(self) -> _Contents:
         authorities = None if self._authorities is None else _content(self._authorities)
@@ -144,8 +170,9 @@ class CertificateFiles(Watched[_Contents, Certificates]):
         # A service starts with an expired one, and says so.
         if self.has_content and not begins <= datetime.now(UTC) < expires:
             raise CertificateError(f"{self.certificate} is valid from {begins} to {expires} only.")
-        if authorities is not None:
-            _certificates(authorities, self._authorities)
+        authority = None
+        if authorities is not None and self._authorities is not None:
+            authority = _first_to_end(self._authorities, _certificates(authorities, self._authorities))
         try:
             private = load_pem_private_key(key, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -158,8 +185,8 @@ class CertificateFiles(Watched[_Contents, Certificates]):
             key,
             authorities,
             _names(own),
-            begins,
-            expires,
+            Validity(self.certificate, begins, expires, _RENEW),
+            authority,
             self._context(authorities),
         )
 
@@ -205,7 +232,16 @@ def _content(path: Path) -> bytes:
         raise CertificateError(f"{path} cannot be read: {problem_of(error)}.") from error
 
 
-def _certificates(pem: bytes, path: Path | None) -> list[x509.Certificate]:
+def _first_to_end(path: Path, authorities: Sequence[x509.Certificate]) -> Validity:
+    """Return when the first of these authorities ends; of several with the same name, only the last to end counts."""
+    last: dict[x509.Name, x509.Certificate] = {}
+    for each in sorted(authorities, key=lambda each: each.not_valid_after_utc):
+        last[each.subject] = each
+    first = min(last.values(), key=lambda each: each.not_valid_after_utc)
+    return Validity(path, first.not_valid_before_utc, first.not_valid_after_utc, _REPLACE)
+
+
+def _certificates(pem: bytes, path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:

@@ -46,7 +46,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _named(name)
         begun = (
-            _begun(subject, subject, key.public_key(), days)
+            _begun(subject, subject, key.public_key(), datetime.now(UTC) + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
         )
@@ -58,7 +58,7 @@ class Authority:
         """Return the authority that has the key; while one replaces another, the file has the certificates of both.
 
         Raises:
-            ValueError: None has the key, or something is unreadable.
+            ValueError: None has the key, or that one has expired, or something is unreadable.
         """
         try:
             key = serialization.load_pem_private_key(pair.key, password=None)
@@ -68,7 +68,10 @@ class Authority:
             raise ValueError(str(error)) from error
         if not (signers and isinstance(key, ec.EllipticCurvePrivateKey)):
             raise ValueError("the key has no certificate there, or is not on an elliptic curve")
-        return cls(max(signers, key=lambda each: each.not_valid_after_utc), key, tuple(known))
+        signer = max(signers, key=lambda each: each.not_valid_after_utc)
+        if signer.not_valid_after_utc <= datetime.now(UTC):
+            raise ValueError(f"the authority expired at {signer.not_valid_after_utc}")
+        return cls(signer, key, tuple(known))
 
     @property
     def pair(self) -> Pair:
@@ -76,13 +79,17 @@ class Authority:
         return _pair(self.certificate, self.key)
 
     def issue(self, name: str, hosts: Sequence[str], days: float = DAYS) -> Pair:
-        """Sign a certificate: for a service that is reached at `hosts` (names, IP addresses), or a caller if none."""
+        """Sign a certificate: for a service that is reached at `hosts` (names, IP addresses), or a caller if none.
+
+        It ends with the authority, if that has fewer than `days` left.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         purposes = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
         # A caller is known by this name; without a subject alternative name, some libraries see none.
         names = [general_name(host) for host in hosts] or [x509.DNSName(name)]
+        expires = min(datetime.now(UTC) + timedelta(days=days), self.certificate.not_valid_after_utc)
         begun = (
-            _begun(_named(name), self.certificate.subject, key.public_key(), days)
+            _begun(_named(name), self.certificate.subject, key.public_key(), expires)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -135,17 +142,16 @@ def _named(name: str) -> x509.Name:
 
 
 def _begun(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, expires: datetime
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + timedelta(days=days))
+        .not_valid_before(datetime.now(UTC) - _CLOCK_SKEW)
+        .not_valid_after(expires)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

@@ -137,7 +137,7 @@ class CertificateFolder:
             raise FolderStopped(
                 f"{certificate} and {key} cannot sign: {error}.",
                 UNUSABLE,
-                "Put the certificate of the authority that has this key into ca.crt.",
+                "ca.crt needs a valid certificate of the authority that has this key.",
             ) from error
 
     def _files(self, name: str) -> tuple[Path, Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from semsearch.certificates.authority import Authority
 from semsearch.certificates.folder import CertificateFolder
 from semsearch.cli import app
 from semsearch.errors import FolderStopped, InvalidRequest
@@ -25,6 +26,12 @@ def folder(tmp_path: Path) -> CertificateFolder:
 
 def loaded(file: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(file.read_bytes())
+
+
+def replace_authority(folder: CertificateFolder, days: float) -> None:
+    pair = Authority.make("short", days).pair
+    (folder.path / "ca.crt").write_bytes(pair.certificate)
+    (folder.path / "ca.key").write_bytes(pair.key)
 
 
 def handshake(folder: CertificateFolder, host: str, server: str = "server", caller: str = "client") -> str:
@@ -160,6 +167,17 @@ def test_an_authority_that_could_not_be_verified_signs_nothing(
             change()
         assert stopped.value.reason == "CERTIFICATE_UNUSABLE"
     assert {file: file.read_bytes() for file in folder.path.iterdir()} == before
+
+
+def test_no_certificate_outlives_its_authority(folder: CertificateFolder) -> None:
+    replace_authority(folder, days=30)
+    folder.add("laptop", days=60)
+    assert loaded(folder.path / "laptop.crt").not_valid_after_utc == loaded(folder.path / "ca.crt").not_valid_after_utc
+    folder.add("phone", days=20)
+    assert loaded(folder.path / "phone.crt").not_valid_after_utc < datetime.now(UTC) + timedelta(days=21)
+    replace_authority(folder, days=-0.001)
+    with pytest.raises(FolderStopped, match="expired"):
+        folder.add("tablet")
 
 
 @pytest.mark.parametrize("host", ["https://gallery.example", "gallery.example:50051", "", "a b"])

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
+from semsearch.certificates.authority import Authority
 from structlog.testing import capture_logs
 
 from serving.tls import CertificateError
@@ -84,14 +86,44 @@ def test_an_expired_certificate_does_not_replace_one_that_is_good(certified: Cer
 def test_a_certificate_that_expires_soon_is_logged_once_a_day(certified: Certified) -> None:
     certified.folder.renew(days=10)
     files = certified.files()
-    assert not files.current.expires_soon(datetime.now(UTC)), "it was just made"
-    assert files.current.expires_soon(datetime.now(UTC) + timedelta(days=8))
+    assert not files.current.own.ends_soon(datetime.now(UTC)), "it was just made"
+    assert files.current.own.ends_soon(datetime.now(UTC) + timedelta(days=8))
     certified.folder.renew(days=-0.001)  # a service starts with it, and says so
     with capture_logs() as logs:
         expired = certified.files()
         for _ in range(3):
             expired.look()
     assert [each["event"] for each in logs] == ["certificate has expired"]
+
+
+@pytest.mark.parametrize(
+    ("others", "days"),
+    [
+        pytest.param([("old", 100)], 100, id="one of several"),
+        pytest.param(
+            [("old", 300), ("old", 200), ("old", -0.001)], 300, id="of one that was replaced, the last to end"
+        ),
+        pytest.param([("old", -0.001)], -0.001, id="expired"),
+    ],
+)
+def test_the_end_of_the_authorities_is_logged_and_measured(
+    certified: Certified, others: list[tuple[str, float]], days: float
+) -> None:
+    with certified.file("ca.crt").open("ab") as file:
+        file.writelines(Authority.make(*each).pair.certificate for each in others)
+    expected = datetime.now(UTC) + timedelta(days=days)
+    files = certified.files()
+    with capture_logs() as logs:
+        for _ in range(3):
+            files.look()
+    found = REGISTRY.get_sample_value(
+        "semsearch_tls_certificate_expiry_timestamp_seconds", {"file": str(certified.file("ca.crt"))}
+    )
+    assert found == pytest.approx(expected.timestamp(), abs=60)
+    warned = [(each["event"], each["file"]) for each in logs]
+    assert warned == ([("certificate has expired", str(certified.file("ca.crt")))] if days < 0 else [])
+    assert files.current.authority is not None
+    assert files.current.authority.ends_soon(expected - timedelta(days=13 if days > 0 else 0))
 
 
 def test_mounted_secrets_are_followed(certified: Certified, tmp_path: Path) -> None:
