@@ -91,3 +91,17 @@ it("asks for a token, sends it, keeps it for the tab, and asks again when it is 
   await expect(services.models.listModels({})).rejects.toThrow();
   expect([wantsToken.value, refusal.value]).toEqual([true, "revoked"]);
 });
+
+it("forgets the token when the person logs out, even while the gateway is away", async () => {
+  await logIn(RIGHT);
+  const assign = vi.spyOn(location, "assign");
+  const loggedIn: boolean[] = [];
+  vi.stubGlobal("fetch", async () => {
+    loggedIn.push(isLoggedIn.value);
+    throw new TypeError("Failed to fetch");
+  });
+  await logOut();
+  expect(loggedIn).toEqual([false]);
+  expect(Object.values({ ...sessionStorage }).join()).not.toContain(RIGHT);
+  expect(assign).toHaveBeenCalledExactlyOnceWith("/");
+});
