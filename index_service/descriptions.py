@@ -32,8 +32,8 @@ class RecallMeasurement:
 class Stats:
     """What an index consists of.
 
-    `repairs`: damage found since the service started. `recall`: the measured recall@10 over all items; items that an
-    exact scan compares count as found. `measurement`: of an index on a cluster; None before the first one.
+    `repairs`: damage that was found and is not repaired yet. `recall`: the measured recall@10 over all items; items
+    that an exact scan compares count as found. `measurement`: of an index on a cluster; None before the first one.
     """
 
     item_count: int

@@ -28,10 +28,12 @@ SEGMENTS = _each_index("segments", "Segments of an index.")
 LIVE_ROWS = _each_index("live_rows", "Rows that are in no segment yet.")
 DELETED_ROWS = _each_index("deleted_rows", "Rows that a merge will drop.")
 DISK_BYTES = _each_index("disk_bytes", "Bytes of an index on disk.")
-REPAIRS = _each_index("repairs", "Damages found since the service started.")
+REPAIRS = _each_index("repairs", "Damages of an index that are not repaired yet.")
 RECALL = _each_index("recall", "Measured recall@10 of an index.")
 RECALL_TARGET = _each_index("recall_target", "Recall that an index was created with.")
 DAMAGED = GaugeMetricFamily("semsearch_index_damaged_indexes", "Indexes that cannot be opened.")
+
+DAMAGES = Counter("semsearch_index_damages", "Damages found in indexes, of which most are repaired at once.")
 
 MERGES_RUNNING = Gauge("semsearch_index_merges_running", "Merges that are running.")
 MERGES = Counter("semsearch_index_merges", "Merges that ended, by how.", ["outcome"])

@@ -23,6 +23,7 @@ from index_service.items import StoredItem
 from index_service.local.checking import check
 from index_service.local.descending import descending
 from index_service.local.exporting import export
+from index_service.local.found_damage import FoundDamage
 from index_service.local.manifest import Manifest
 from index_service.local.reads import StoreReader
 from index_service.local.search import search
@@ -42,13 +43,13 @@ _SMALL_K = 100
 class IndexReads(ABC):
     """The reads of an open index."""
 
-    def __init__(self, folder: Path, store: Store, published: Published, repairs: Sequence[str]) -> None:
-        """Read the index in `folder`; `repairs` describes damage that was found when it was opened."""
+    def __init__(self, folder: Path, store: Store, published: Published, damage: FoundDamage) -> None:
+        """Read the index in `folder`, in which `damage` was found so far."""
         self.folder = folder
         self.definition: IndexDefinition = store.definition
         self._store = store
         self._published = published
-        self._repairs = list(repairs)
+        self._damage = damage
 
     @property
     @abstractmethod
@@ -202,7 +203,7 @@ class IndexReads(ABC):
             deleted_row_count=sum(segment.dead_count for segment in snapshot.segments),
             disk_bytes=disk_bytes,
             segment_disk_bytes=segment_disk_bytes,
-            repairs=tuple(self._repairs),
+            repairs=self._damage.problems,
             recall=(found + snapshot.live.alive_count) / count if count else 1.0,
             segments=segments,
         )

@@ -28,6 +28,7 @@ from index_service.definition import EngineKind
 from index_service.engines.contract import Engine
 from index_service.errors import BuildStopped
 from index_service.local.background import Background
+from index_service.local.found_damage import FoundDamage, Repair
 from index_service.local.manifest import Manifest, SegmentRecord
 from index_service.local.merge_plan import Plan, Thresholds, plan, plan_all
 from index_service.local.reads import StoreReader
@@ -59,6 +60,7 @@ class Merger:
         engine: Engine,
         manifest: Manifest,
         published: Published,
+        damage: FoundDamage,
         thresholds: Thresholds,
         background: Background,
     ) -> None:
@@ -67,6 +69,7 @@ class Merger:
         self._engine = engine
         self._manifest = manifest
         self._published = published
+        self._damage = damage
         self._thresholds = thresholds
         self._background = background
         self._verified: Future[None] = Future()
@@ -118,13 +121,13 @@ class Merger:
         """Write everything from the store into one segment, ignoring the old ones; otherwise as `fold_all`."""
         return self._background.merges.submit(self._rebuild, pin, progress)
 
-    def verify(self, records: Sequence[SegmentRecord], pin: Pin, report: Callable[[str], None]) -> None:
-        """Hash the files of segments in the background; if one is damaged, report it and rebuild everything.
+    def verify(self, records: Sequence[SegmentRecord], pin: Pin) -> None:
+        """Hash the files of segments in the background; if one is damaged, note it and rebuild everything.
 
         Until this has finished, no segment is folded: a damaged vector would get a valid checksum.
         """
         if records:
-            self._verified = self._background.checks.submit(self._verify, records, pin, report)
+            self._verified = self._background.checks.submit(self._verify, records, pin)
             log_failure(self._verified)
 
     @property
@@ -148,7 +151,9 @@ class Merger:
         chosen = plan_all(self._published.newest)
         total = self._published.newest.alive_count if chosen is None else chosen.row_count
         progress(0, total)
-        if chosen is not None:
+        if chosen is None:
+            self._damage.repaired(Repair.MERGE)  # what was left out has no rows any more
+        else:
             self._merge(chosen, lambda done: progress(done, total))
         progress(total, total)
 
@@ -160,14 +165,12 @@ class Merger:
         self._merge(Plan(before, before.segments, stored), lambda done: progress(done, total))
         progress(total, total)
 
-    def _verify(self, records: Sequence[SegmentRecord], pin: Pin, report: Callable[[str], None]) -> None:
+    def _verify(self, records: Sequence[SegmentRecord], pin: Pin) -> None:
         for record in records:
-            problem = self._damage(record)
+            problem = self._problem(record)
             if problem is None or self._closed or record not in self.manifest.segments:
                 continue
-            repair = f"segment {record.name}: {problem}; all rows will be rebuilt"
-            log.warning("damage found", folder=str(self._folder), problem=repair)
-            report(repair)
+            self._damage.add(f"segment {record.name}: {problem}; all rows will be rebuilt", Repair.REBUILD)
             start(self._background.merges, lambda: self._repair(pin))
             return
 
@@ -178,7 +181,7 @@ class Merger:
             if not self._closed:
                 log.warning("rebuild failed; the next start retries it", folder=str(self._folder), exc_info=True)
 
-    def _damage(self, record: SegmentRecord) -> str | None:
+    def _problem(self, record: SegmentRecord) -> str | None:
         """Return what is wrong with a segment's files; None if nothing is, or the index is closed."""
         for file in record.files:
             if self._closed:
@@ -195,9 +198,9 @@ class Merger:
 
     def _in_background(self, *, forced: bool) -> None:
         try:
-            newest = self._published.newest
-            chosen = plan_all(newest) if forced else plan(newest, self._thresholds)
-            if chosen is not None:
+            if forced:
+                self._fold_all(lambda _done, _total: None)
+            elif (chosen := plan(self._published.newest, self._thresholds)) is not None:
                 self._merge(chosen, lambda _: None)
         except Exception as error:  # noqa: BLE001 — whatever the error, a later commit retries
             self._not_before = time.monotonic() + _RETRY_SECONDS
@@ -235,6 +238,7 @@ class Merger:
                 self._manifest = manifest
             self._published.update(lambda current: _swapped(current, chosen, opened))
             self._published.forget_older()
+            self._damage.repaired(Repair.MERGE if chosen.stored is None else Repair.REBUILD)
             for name in folded:
                 remove_folder(self._folder / SEGMENTS_FOLDER / name)
         log.info(

@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import structlog
 
 from index_service.engines.contract import Engine
+from index_service.local.found_damage import FoundDamage, Repair
 from index_service.local.manifest import MANIFEST_FILE, Manifest, SegmentRecord, UnusableManifest
 from index_service.local.reads import StoreReader
 from index_service.local.segments import SEGMENTS_FOLDER, UnusableSegment, open_segment
@@ -34,19 +34,17 @@ from index_service.local.store import Store
 from index_service.storage import storage_errors
 from serving.durable_files import remove_folder, remove_leftovers
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, eq=False)
 class Recovered:
     """The recovered state of an index.
 
-    `repairs`: descriptions of what has to be rebuilt. `unhashed`: segments whose content has not been checked.
+    `damage`: what was found damaged. `unhashed`: segments whose content has not been checked.
     """
 
     manifest: Manifest
     snapshot: Snapshot
-    repairs: tuple[str, ...]
+    damage: FoundDamage
     unhashed: tuple[SegmentRecord, ...]
 
 
@@ -59,12 +57,16 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
         StoreTooNew: a newer version of this program wrote the manifest.
     """
     segments_folder = folder / SEGMENTS_FOLDER
+    damage = FoundDamage(folder)
     with storage_errors(folder):
         segments_folder.mkdir(exist_ok=True)
         remove_leftovers(folder)
         remove_leftovers(segments_folder)
-        found, repairs = _usable_manifest(folder, store.uid)
-        repairs = [*store.repairs, *repairs]
+        for problem in store.problems:
+            damage.add(problem, Repair.RESTORE)
+        found, problem = _usable_manifest(folder, store.uid)
+        if problem:
+            damage.add(f"manifest: {problem}; all segments will be rebuilt", Repair.MERGE)
         with store.read() as reader:
             last_given = reader.last_row()
         records, opened = [], []
@@ -72,12 +74,11 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
             try:
                 known, segment = _open_sound(folder, record, engine, last_given)
             except UnusableSegment as error:
-                repairs.append(f"segment {record.name}: {error}; its {record.row_count} rows will be rebuilt")
+                problem = f"segment {record.name}: {error}; its {record.row_count} rows will be rebuilt"
+                damage.add(problem, Repair.MERGE)
                 continue
             records.append(known)
             opened.append(segment)
-        for repair in repairs:
-            log.warning("damage found", folder=str(folder), problem=repair)
         manifest = Manifest(store.uid, tuple(records))
         if manifest != found or not (folder / MANIFEST_FILE).exists():
             manifest.write(folder)
@@ -88,7 +89,7 @@ def recover(folder: Path, store: Store, engine: Engine) -> Recovered:
     with store.read() as reader:
         snapshot = load(reader, opened)
     unhashed = tuple(record for record in manifest.segments if record in found.segments)
-    return Recovered(manifest, snapshot, tuple(repairs), unhashed)
+    return Recovered(manifest, snapshot, damage, unhashed)
 
 
 def _open_sound(folder: Path, record: SegmentRecord, engine: Engine, last_given: int) -> tuple[SegmentRecord, Segment]:
@@ -109,16 +110,17 @@ def _open_sound(folder: Path, record: SegmentRecord, engine: Engine, last_given:
     return record, segment
 
 
-def _usable_manifest(folder: Path, store_uid: str) -> tuple[Manifest, list[str]]:
+def _usable_manifest(folder: Path, store_uid: str) -> tuple[Manifest, str]:
+    """Return the manifest and "", or an empty one and what is wrong with the one that was found."""
     try:
         manifest = Manifest.read(folder)
     except UnusableManifest as error:
-        return Manifest(store_uid), [f"manifest: {error}; all segments will be rebuilt"]
+        return Manifest(store_uid), str(error)
     if manifest is not None and manifest.store_uid != store_uid:
-        return Manifest(store_uid), ["manifest: it belongs to another store; all segments will be rebuilt"]
+        return Manifest(store_uid), "it belongs to another store"
     if manifest is None and any((folder / SEGMENTS_FOLDER).iterdir()):
-        return Manifest(store_uid), ["manifest: it is missing; all segments will be rebuilt"]
-    return manifest or Manifest(store_uid), []
+        return Manifest(store_uid), "it is missing"
+    return manifest or Manifest(store_uid), ""
 
 
 def load(reader: StoreReader, opened: Sequence[Segment]) -> Snapshot:

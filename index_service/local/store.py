@@ -63,12 +63,12 @@ class Store:
     """An open store."""
 
     def __init__(
-        self, path: Path, definition: IndexDefinition, uid: str, repairs: tuple[str, ...], idle: IdleConnections
+        self, path: Path, definition: IndexDefinition, uid: str, problems: tuple[str, ...], idle: IdleConnections
     ) -> None:
         self.path = path
         self.definition = definition
         self.uid = uid
-        self.repairs = repairs
+        self.problems = problems
         self._idle = idle
         # Not the path or the uid: another index may share the path of a deleted one, or the uid of a copied one.
         self._reading, self._writing = object(), object()
@@ -90,14 +90,14 @@ class Store:
         try:
             writer = _connect_writer(path)
             try:
-                repairs = _fold_log(writer, promised)
+                problems = _fold_log(writer, promised)
                 definition, uid = _check(writer, path)
             except BaseException:
                 writer.close()
                 raise
         except (KeyError, ValueError, TypeError, InvalidAttributePath, sqlite3.Error) as error:
             raise storage_error(error, path) or StoreDamaged(path, str(error)) from error
-        store = cls(path, definition, uid, repairs, idle)
+        store = cls(path, definition, uid, problems, idle)
         idle.keep(store._writing, writer)
         return store
 

@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import structlog
 from typing_extensions import override
 
 from index_service.definition import IndexDefinition
@@ -21,6 +20,7 @@ from index_service.group_commit import GroupCommit
 from index_service.items import Delete, Upsert, Write, Written
 from index_service.local.background import Background
 from index_service.local.connections import IdleConnections
+from index_service.local.found_damage import Repair
 from index_service.local.index_reads import IndexReads
 from index_service.local.manifest import Manifest
 from index_service.local.merge_plan import Thresholds
@@ -30,8 +30,6 @@ from index_service.local.snapshot import Published
 from index_service.local.store import Store
 from index_service.local.writes import Outcome, StoreWriter
 from index_service.thread_work import start
-
-log = structlog.get_logger(__name__)
 
 
 class VectorIndex(IndexReads):
@@ -57,15 +55,23 @@ class VectorIndex(IndexReads):
         except BaseException:
             store.close()
             raise
-        super().__init__(folder, store, Published(recovered.snapshot), recovered.repairs)
+        super().__init__(folder, store, Published(recovered.snapshot), recovered.damage)
         self._merger = Merger(
-            folder, self.definition.engine, built, recovered.manifest, self._published, thresholds, background
+            folder,
+            self.definition.engine,
+            built,
+            recovered.manifest,
+            self._published,
+            self._damage,
+            thresholds,
+            background,
         )
         self._writer = StoreWriter(self._store)
         self._gate = background.commit_gate
         self._commits: GroupCommit[Write, Written] = GroupCommit(self._commit, background.commits)
-        self._merger.verify(recovered.unhashed, self._pin, self._repairs.append)
-        self._merger.start_if_due(forced=bool(recovered.repairs))
+        is_damaged = bool(self._damage.problems)
+        self._merger.verify(recovered.unhashed, self._pin)
+        self._merger.start_if_due(forced=is_damaged)
         if not self._store.is_small:
             start(background.checks, self._check_store)
 
@@ -112,8 +118,7 @@ class VectorIndex(IndexReads):
         except IndexNotFound:
             return  # the index has been closed
         except StoreDamaged as error:
-            log.warning("damage found", folder=str(self.folder), problem=str(error))
-            self._repairs.append(str(error))
+            self._damage.add(str(error), Repair.RESTORE)
 
     def _commit(self, writes: Sequence[Write]) -> list[Outcome]:
         with self._gate.passing():

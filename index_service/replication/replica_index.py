@@ -17,6 +17,7 @@ from typing_extensions import override
 from index_service.definition import IndexDefinition
 from index_service.engines.contract import Engine
 from index_service.local.connections import IdleConnections
+from index_service.local.found_damage import Repair
 from index_service.local.index_reads import IndexReads
 from index_service.local.manifest import Manifest, SegmentRecord
 from index_service.local.recovery import load, recover
@@ -46,7 +47,7 @@ class ReplicaIndex(IndexReads):
         except BaseException:
             store.close()
             raise
-        super().__init__(folder, store, Published(recovered.snapshot), recovered.repairs)
+        super().__init__(folder, store, Published(recovered.snapshot), recovered.damage)
         self._manifest = recovered.manifest
 
     @property
@@ -87,6 +88,10 @@ class ReplicaIndex(IndexReads):
         for folder in (self.folder / SEGMENTS_FOLDER).iterdir():
             if folder.name not in kept:
                 remove_folder(folder)
+
+    def repaired(self) -> None:
+        """Note that all segments of the writer are in use, so none is left out because of damage."""
+        self._damage.repaired(Repair.MERGE)
 
     def refuse(self, *_: object, **__: object) -> NoReturn:
         """Refuse a write.

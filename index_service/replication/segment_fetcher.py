@@ -81,6 +81,7 @@ class SegmentFetcher:
         wanted = self._describe(manifest)
         here = {record.name: record for record in index.manifest.segments}
         if list(here) == [segment.name for segment in wanted]:
+            index.repaired()
             return
         here |= self._take_fetched(manifest.name)
         missing = [segment for segment in wanted if segment.name not in here]
@@ -90,6 +91,7 @@ class SegmentFetcher:
             return
         here |= {record.name: record for record in self._fetch(missing, index)}
         index.adopt([here[segment.name] for segment in wanted])
+        index.repaired()
         self._fetched.pop(manifest.name, None)
 
     def forget_others(self, indexes: Collection[str]) -> None:

@@ -30,12 +30,12 @@ from index_service.engines.exact import ExactEngine
 from index_service.errors import IndexExists, StorageFull
 from index_service.local.catalog import Catalog, open_catalog
 from index_service.local.merge_plan import Thresholds
-from index_service.local.vector_index import VectorIndex
 from tests.faults import durable_image
 from tests.faults.oracle import check, contents, leftovers
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.seam import NEEDS_SPACE, STOPPED, SYNC, WRITE, Mode, Seam
 from tests.faults.steps import DEADLINE, Close, Put, State, Step
+from tests.unit.index_service.damage_found import damage_count
 from tests.unit.index_service.engines_in_process import InProcess
 
 # So high that merges happen only when a scenario requests them, at the same point each time.
@@ -198,16 +198,17 @@ class Run:
         """Start the service twice; it must hold one of the states, and need no repair at the second start."""
         data = data or self.data
         self.seam.arm(data, Mode.COUNT)  # so that syncs are skipped
+        damages = damage_count()
         with open_catalog(data, engine_of, NEVER) as catalog:
             state = check(catalog, allowed)
-            found = repairs(catalog)
-            assert self.scenario.damage or not found, f"repaired although nothing was damaged: {found}"
+            assert self.scenario.damage or damage_count() == damages, "damage was found, although there was none"
             for name in state.indexes:
                 catalog.get(name).optimize(lambda _done, _total: None).result(DEADLINE)
             assert not leftovers(data), f"left over: {leftovers(data)}"
+        damages = damage_count()
         with open_catalog(data, engine_of, NEVER) as catalog:
             assert contents(catalog) == state
-            assert not repairs(catalog)
+            assert damage_count() == damages
 
     def _prepare(self) -> None:
         self.seam.arm(self.prepared, Mode.COUNT)
@@ -243,12 +244,6 @@ class Run:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         assert status == ends_with, f"ended with status {status} instead of {ends_with}: {error}"
         return content
-
-
-def repairs(catalog: Catalog) -> list[str]:
-    """Return the repairs that the indexes report."""
-    indexes = (index for index in catalog.page("", 99) if isinstance(index, VectorIndex))
-    return [repair for index in indexes for repair in index.stats().repairs]
 
 
 def closed_by_full_disk(catalog: Catalog) -> list[DamagedIndex]:

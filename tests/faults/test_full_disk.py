@@ -114,7 +114,7 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(small_disk: Path) -> None:
         assert service.stop() == 0
     with index_process(small_disk) as service:
         check(service, batches + 1)
-        assert list(service.stub.GetIndex(pb.GetIndexRequest(name="items")).index.stats.repairs) == []
+        assert "damage found" not in "".join(service.lines)
 
 
 def wait_until_there(service: IndexProcess) -> None:

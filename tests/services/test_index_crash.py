@@ -93,7 +93,7 @@ def test_a_kill_during_ingest_loses_no_acknowledged_write(tmp_path: Path, flags:
         assert [result.neighbors[0].id for result in found.results] == [str(number) for number in some]
         described = service.stub.GetIndex(pb.GetIndexRequest(name="items")).index
         assert described.item_count == len(kept)
-        assert list(described.stats.repairs) == []
+        assert "damage found" not in "".join(service.lines)
 
 
 def everything(service: IndexProcess) -> Iterator[pb.Item]:
@@ -120,7 +120,7 @@ def test_a_stop_during_a_build_is_quick_and_the_build_is_redone(tmp_path: Path) 
     with index_process(tmp_path, "--annoy-trees=5") as service:
         last = list(service.stub.OptimizeIndex(pb.OptimizeIndexRequest(name="items")))[-1]
         assert (last.index.item_count, last.index.stats.segment_row_count) == (rows, rows)
-        assert list(last.index.stats.repairs) == []
+        assert "damage found" not in "".join(service.lines)
 
 
 def test_a_second_process_on_a_data_folder_is_refused(tmp_path: Path) -> None:

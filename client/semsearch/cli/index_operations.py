@@ -55,7 +55,7 @@ Name = Annotated[str, typer.Argument(help="The index's name, or an alias.", meta
 
 @app.command("list")
 def list_indexes(address: Address = DEFAULT_INDEX_ADDRESS, as_json: options.Json = False) -> None:
-    """List the indexes, with the repairs since the service started."""
+    """List the indexes, with damage that is not repaired yet."""
     output = Output(as_json)
     with IndexOperations(address) as service:
         found = list(service.list_indexes())

@@ -67,7 +67,8 @@ def _examine_index(index: IndexSummary) -> Finding:
     name = index.aliases[0] if index.aliases else index.name
     part = f"index {name}"
     if index.repairs:
-        return problem(part, "; ".join(index.repairs), f"Check it: semsearch index check {index.name}")
+        advice = f"If it stays: semsearch index rebuild {index.name}, then semsearch index check {index.name}"
+        return problem(part, "; ".join(index.repairs), advice)
     text = (
         f"{index.item_count:,} items, {index.disk_bytes / 1e6:,.1f} MB; recall {index.measured_recall:.3f}"
         f" of {index.recall_target:.3g} wanted; {_merges(index)}"

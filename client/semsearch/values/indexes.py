@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class IndexSummary:
-    """An index; `repairs` lists damage found since the service started, or why the index cannot be opened.
+    """An index; `repairs` lists damage that is not repaired yet, or why the index cannot be opened.
 
     `live_item_count` were added since the last merge, at `last_merge_time`; None if all items are such.
     """

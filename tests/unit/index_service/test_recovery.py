@@ -24,6 +24,7 @@ from index_service.local.store import STORE_FILE
 from index_service.local.vector_index import VectorIndex
 from serving.durable_files import temporary_beside
 from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill, found_ids
+from tests.unit.index_service.damage_found import damage_found
 from tests.unit.index_service.engines_in_process import engine_of
 
 DEADLINE = 20.0
@@ -79,17 +80,19 @@ def test_a_damaged_segment_is_rebuilt_and_answers_stay_right(
     (segment,) = (data_folder / "items" / SEGMENTS_FOLDER).iterdir()
     damage(segment / name)
 
-    index = open_data().get("items")
+    with damage_found() as found:
+        index = open_data().get("items")
     assert answers(index, vectors) == expected
-    (repair,) = index.stats().repairs
-    assert name in repair
-    assert segment.name in repair
+    (problem,) = found
+    assert name in problem
+    assert segment.name in problem
     index.optimize(lambda _done, _total: None).result(DEADLINE)
     assert answers(index, vectors) == expected
     assert index.stats().segment_row_count == ROWS - 2
 
-    index = open_data().get("items")
-    assert index.stats().repairs == ()
+    with damage_found() as found:
+        index = open_data().get("items")
+    assert found == []
     assert index.stats().segment_row_count == ROWS - 2
     assert answers(index, vectors) == expected
 
@@ -116,10 +119,11 @@ def test_a_file_that_the_disk_made_unreadable_is_rebuilt(
     (segment,) = (data_folder / "items" / SEGMENTS_FOLDER).iterdir()
     overwrite(segment / name, place, content)
 
-    index = open_data().get("items")
+    with damage_found() as found:
+        index = open_data().get("items")
     assert answers(index, vectors) == expected
-    (repair,) = index.stats().repairs
-    assert repair.startswith(f"segment {segment.name}: ")
+    (problem,) = found
+    assert problem.startswith(f"segment {segment.name}: ")
     index.optimize(lambda _done, _total: None).result(DEADLINE)
     assert answers(index, vectors) == expected
 
@@ -135,16 +139,17 @@ def test_damage_by_the_disk_is_found_and_repaired_by_itself(
     (segment,) = (data_folder / "items" / SEGMENTS_FOLDER).iterdir()
     overwrite(segment / name, place, bytes([(segment / name).read_bytes()[place] ^ 1]))
 
-    index = open_data().get("items")
-    deadline = time.monotonic() + DEADLINE
-    while segment.exists() and time.monotonic() < deadline:
-        index.optimize(lambda _done, _total: None).result(DEADLINE)  # merges and checks wait for each other
-    (repair,) = index.stats().repairs
-    assert repair == f"segment {segment.name}: {name} does not match its checksum; all rows will be rebuilt"
+    with damage_found() as found:
+        index = open_data().get("items")
+        deadline = time.monotonic() + DEADLINE
+        while segment.exists() and time.monotonic() < deadline:
+            index.optimize(lambda _done, _total: None).result(DEADLINE)  # merges and checks wait for each other
+    assert found == [f"segment {segment.name}: {name} does not match its checksum; all rows will be rebuilt"]
     assert answers(index, vectors) == expected
-    assert index.stats().segment_row_count == ROWS - 2
-    index = open_data().get("items")
-    assert index.stats().repairs == ()
+    assert (index.stats().repairs, index.stats().segment_row_count) == ((), ROWS - 2)
+    with damage_found() as found:
+        open_data()
+    assert found == []
 
 
 @DAMAGES
@@ -155,9 +160,10 @@ def test_a_damaged_manifest_costs_a_rebuild_and_no_item(
     expected = answers(index, vectors)
     open_data().close()
     damage(data_folder / "items" / MANIFEST_FILE)
-    index = open_data().get("items")
+    with damage_found() as found:
+        index = open_data().get("items")
     assert answers(index, vectors) == expected
-    assert "manifest" in index.stats().repairs[0]
+    assert "manifest" in found[0]
 
 
 def test_a_manifest_of_another_store_is_ignored(open_data: OpenCatalog, data_folder: Path) -> None:
@@ -172,8 +178,9 @@ def test_a_manifest_of_another_store_is_ignored(open_data: OpenCatalog, data_fol
         target = data_folder / "items" / name
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         (data_folder / "other" / name).rename(target)
-    index = open_data().get("items")
-    assert "another store" in index.stats().repairs[0]
+    with damage_found() as found:
+        index = open_data().get("items")
+    assert "another store" in found[0]
     assert answers(index, vectors) == expected
 
 
@@ -190,8 +197,9 @@ def test_partial_files_of_a_stopped_process_are_removed(open_data: OpenCatalog, 
     for folder in leftovers:
         folder.mkdir()
         (folder / "vectors.npy").write_bytes(b"half")
-    index = open_data().get("items")
-    assert index.stats().repairs == ()
+    with damage_found() as found:
+        open_data()
+    assert found == []
     assert list(segments.iterdir()) == [named]
     assert not any(folder.exists() for folder in leftovers)
 
@@ -232,9 +240,10 @@ def test_a_large_store_is_checked_after_opening(
     monkeypatch.setattr(StoreReader, "check_structure", find)
     index = open_data().get("items")
     assert found_ids(index, vectors[3], 1) == ["3"]
-    index.optimize(lambda _done, _total: None).result(DEADLINE)  # it runs after the check
-    (repair,) = index.stats().repairs
-    assert "a page is on two lists" in repair
+    for rebuild in (False, True):  # they run after the check, and do not repair what it found
+        index.optimize(lambda _done, _total: None, rebuild=rebuild).result(DEADLINE)
+    (problem,) = index.stats().repairs
+    assert "a page is on two lists" in problem
 
 
 def test_a_store_of_a_newer_version_is_refused_with_a_sentence(open_data: OpenCatalog, data_folder: Path) -> None:
@@ -264,8 +273,9 @@ def test_a_manifest_of_a_newer_version_is_refused_and_kept(
     assert path.read_bytes() == content
     with monkeypatch.context() as newer:
         newer.setattr(manifest, "FORMAT_VERSION", 99)
-        index = open_data().get("items")
-        assert (index.stats().repairs, found_ids(index, vectors[3], 1)) == ((), ["3"])
+        with damage_found() as damage:
+            index = open_data().get("items")
+        assert (damage, found_ids(index, vectors[3], 1)) == ([], ["3"])
 
 
 def test_a_copied_data_folder_is_checked_by_content(
@@ -276,8 +286,9 @@ def test_a_copied_data_folder_is_checked_by_content(
     open_data().close()
     copy = data_folder.with_name("copy")
     shutil.copytree(data_folder, copy)
-    index = stack.enter_context(open_catalog(copy, engine_of, NEVER)).get("items")
-    assert index.stats().repairs == ()
+    with damage_found() as found:
+        index = stack.enter_context(open_catalog(copy, engine_of, NEVER)).get("items")
+    assert found == []
     assert answers(index, vectors) == expected
 
 

@@ -22,6 +22,9 @@ class Index:
     def adopt(self, records: list[Any]) -> None:
         self.adopted = records
 
+    def repaired(self) -> None:
+        """Do nothing; it was never damaged."""
+
 
 def test_segments_that_were_fetched_for_another_copy_of_an_index_are_fetched_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
